@@ -1,0 +1,55 @@
+# dsched: every daily act is a target here. `make help` lists them.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DISTRIBUTIONS := core executors-local executors-http executors-grpc \
+	plugins/balancers plugins/store-sqlite plugins/store-redis \
+	plugins/metrics-prometheus plugins/testkit
+SOURCES := $(addsuffix /src,$(DISTRIBUTIONS))
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help dev run test test-fast check format lock clean
+
+help: ## List the targets.
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+dev: $(VENV)/.ready ## Set up .venv with every distribution, editable.
+
+# One stamp file: set-up runs again only when what it depends on has changed.
+$(VENV)/.ready: requirements-dev.txt pyproject.toml $(addsuffix /pyproject.toml,$(DISTRIBUTIONS))
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "dsched needs Python 3.11 or newer; found %s. Set PYTHON=/path/to/python3.11" % sys.version.split()[0])'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps \
+		$(addprefix -e ./,$(DISTRIBUTIONS))
+	touch $@
+
+run: dev ## Run a pod on the embedded store with the example tasks: make run ARGS="--for 20s"
+	$(BIN)/python docs/examples/quickstart/run.py $(ARGS)
+
+test: dev ## Run all tests, the fast ones first; starts its own Redis.
+	$(BIN)/python -m pytest -m "not slow" -n 2 $(ARGS)
+	$(BIN)/python -m pytest -m slow $(ARGS)
+
+test-fast: dev ## Run only the fast tests.
+	$(BIN)/python -m pytest -m "not slow" -n 2 $(ARGS)
+
+check: dev ## Format, lint, types, layers, sizes.
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy $(SOURCES)
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest tests/architecture -q -p no:cacheprovider
+
+format: dev ## Let ruff rewrite what it can.
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: dev ## Pin the development requirements anew, by hash.
+	$(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 \
+		--no-header --no-emit-index-url requirements-dev.in -o requirements-dev.txt
+
+clean: ## Remove the environment and every cache.
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,84 @@
+"""What plugin authors import: the contracts, their values, and the hooks to register with."""
+
+from dsched.contracts.balancer import LoadBalancer
+from dsched.contracts.executor import (
+    ExecutionContext,
+    Executor,
+    PayloadCheck,
+    TaskFacts,
+    TaskFailed,
+    accept_any_payload,
+)
+from dsched.contracts.hookspecs import hookimpl
+from dsched.contracts.observer import (
+    ClusterGauges,
+    HeartbeatSent,
+    InvariantViolated,
+    LogEntry,
+    Notice,
+    Observer,
+    StoreCalled,
+    TermChanged,
+    ThreadOutlived,
+)
+from dsched.contracts.outcomes import (
+    FencedError,
+    Outcome,
+    RunOutcome,
+    StoreError,
+    StoreRefusedError,
+    StoreUnavailableError,
+)
+from dsched.contracts.providers import (
+    PLUGIN_API,
+    BalancerProvider,
+    ExecutorProvider,
+    NoOptions,
+    ObserverProvider,
+    ServiceProvider,
+    StoreProvider,
+)
+from dsched.contracts.service import PodStatus, PodView, Service
+from dsched.contracts.steps import Event, EventKind, ReadyTask
+from dsched.contracts.store import Store, StoreSettings
+
+__all__ = [
+    "PLUGIN_API",
+    "BalancerProvider",
+    "ClusterGauges",
+    "Event",
+    "EventKind",
+    "ExecutionContext",
+    "Executor",
+    "ExecutorProvider",
+    "FencedError",
+    "HeartbeatSent",
+    "InvariantViolated",
+    "LoadBalancer",
+    "LogEntry",
+    "NoOptions",
+    "Notice",
+    "Observer",
+    "ObserverProvider",
+    "Outcome",
+    "PayloadCheck",
+    "PodStatus",
+    "PodView",
+    "ReadyTask",
+    "RunOutcome",
+    "Service",
+    "ServiceProvider",
+    "Store",
+    "StoreCalled",
+    "StoreError",
+    "StoreProvider",
+    "StoreRefusedError",
+    "StoreSettings",
+    "StoreUnavailableError",
+    "TaskFacts",
+    "TaskFailed",
+    "TermChanged",
+    "ThreadOutlived",
+    "accept_any_payload",
+    "hookimpl",
+]

@@ -1,0 +1,134 @@
+"""The executor contract: how one attempt at a task is carried out."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from datetime import datetime
+from logging import Logger, LoggerAdapter
+from typing import Any, Protocol, TypeAlias
+
+import attrs
+
+from dsched.model import JsonValue, Task, TaskResult
+
+TaskLogger: TypeAlias = "Logger | LoggerAdapter[Any]"
+
+
+class TaskFailed(Exception):  # noqa: N818 - the field's word, and what authors raise
+    """Raised by an executor, or by user code below it: this attempt failed.
+
+    ``retryable=False`` ends the task however many retries are left. ``retry_after`` (seconds) is
+    a lower bound on the delay before the next attempt; it is capped by the policy's `max_delay`.
+    ``data`` is kept as the result's data, so that a failure can be looked into.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        code: str = "failed",
+        *,
+        retryable: bool = True,
+        retry_after: float | None = None,
+        data: JsonValue = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.retryable = retryable
+        self.retry_after = retry_after
+        self.data = data
+
+
+class ExecutionContext(Protocol):
+    """What an attempt knows about itself. Handed to `Executor.execute`; read-only."""
+
+    @property
+    def attempt(self) -> int:
+        """Which claim of the task this is, from 1; grows for ever, crashes and releases included."""
+
+    @property
+    def deadline(self) -> datetime:
+        """The aware UTC instant at which the attempt times out."""
+
+    @property
+    def idempotency_key(self) -> str:
+        """The task id: equal for every attempt, so that a target can recognise a repeat."""
+
+    @property
+    def epoch(self) -> int:
+        """The newest leader term's epoch when the attempt was claimed; a fencing number."""
+
+    @property
+    def worker_id(self) -> str:
+        """The worker that runs the attempt."""
+
+    @property
+    def logger(self) -> TaskLogger:
+        """A logger whose lines carry the task's id, attempt and worker."""
+
+    def remaining(self) -> float:
+        """Seconds until the deadline, on the monotonic clock; 0 when it has passed."""
+
+    def progress(self, done: float, total: float | None = None, note: str = "") -> None:
+        """Say how far the attempt is. Never blocks, may be called from any thread; latest wins."""
+
+
+class Executor(ABC):
+    """Carries out attempts. One instance serves many attempts at once.
+
+    Obligations: `execute` returns a `TaskResult` for a success; raises `TaskFailed` for a failure
+    it understands; any other exception counts as a retryable failure with its traceback. On
+    `asyncio.CancelledError` (timeout, cancel, shutdown) it stops what it started and re-raises;
+    it must not return before the work has really stopped. It never blocks the event loop.
+    """
+
+    @abstractmethod
+    async def execute(self, context: ExecutionContext, task: Task) -> TaskResult:
+        """Run ``task.spec.payload`` once. ``task.spec`` is never None here."""
+
+
+class PayloadCheck(Protocol):
+    """An optional ability of an executor provider: judging a payload before anything runs."""
+
+    def __call__(self, payload: JsonValue) -> list[str]:
+        """The problems of the payload, each a sentence naming the key; empty when it is fine."""
+
+
+def accept_any_payload(payload: JsonValue) -> list[str]:  # noqa: ARG001
+    """The `PayloadCheck` of an executor that cannot tell before it runs."""
+    return []
+
+
+@attrs.frozen(kw_only=True)
+class TaskFacts:
+    """The facts about an attempt that every remote target is told, in headers or metadata."""
+
+    task_id: str
+    config_id: str | None
+    attempt: int
+    scheduled_time: str
+    epoch: int
+
+    @classmethod
+    def of(cls, context: ExecutionContext, task: Task) -> "TaskFacts":
+        """The facts of this attempt; times are RFC 3339, UTC, with milliseconds."""
+        scheduled = task.scheduled_time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return cls(
+            task_id=task.id,
+            config_id=task.config_id,
+            attempt=context.attempt,
+            scheduled_time=scheduled,
+            epoch=context.epoch,
+        )
+
+    def as_headers(self) -> Mapping[str, str]:
+        """``Idempotency-Key`` and the ``X-Dsched-*`` headers of design.md section 4."""
+        headers = {
+            "Idempotency-Key": self.task_id,
+            "X-Dsched-Task-Id": self.task_id,
+            "X-Dsched-Attempt": str(self.attempt),
+            "X-Dsched-Scheduled-Time": self.scheduled_time,
+            "X-Dsched-Epoch": str(self.epoch),
+        }
+        if self.config_id is not None:
+            headers["X-Dsched-Config-Id"] = self.config_id
+        return headers

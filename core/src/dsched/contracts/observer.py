@@ -1,0 +1,96 @@
+"""The observer contract, and the notices that observers are given."""
+
+from typing import Protocol, TypeAlias
+
+import attrs
+
+from dsched.contracts.steps import Event
+from dsched.model import Worker
+
+
+@attrs.frozen(kw_only=True)
+class LogEntry:
+    """An entry of the store's event log. Given by the leader's collector, in the log's order.
+
+    At least once over all pods: after a leader change an entry may come again, with equal cursor.
+    """
+
+    event: Event
+
+
+@attrs.frozen(kw_only=True)
+class TermChanged:
+    """This pod became leader (``leading``) or ceased to be."""
+
+    pod: str
+    leading: bool
+    epoch: int
+    reason: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class ClusterGauges:
+    """What the leader sees of the whole cluster, every few seconds. Only the leader gives it."""
+
+    tasks_by_status: dict[str, int]
+    waiting_by_home: dict[str, int]
+    oldest_ready_age_s: float
+    workers: tuple[Worker, ...]
+    now_ms: int
+
+
+@attrs.frozen(kw_only=True)
+class HeartbeatSent:
+    """A worker's heartbeat was answered; ``delay_s`` is how much later than planned."""
+
+    worker_id: str
+    delay_s: float
+    running: int
+    capacity: int
+
+
+@attrs.frozen(kw_only=True)
+class StoreCalled:
+    """A step of the store took ``seconds``; ``outcome`` is ``ok`` or the kind of refusal."""
+
+    step: str
+    seconds: float
+    outcome: str
+
+
+@attrs.frozen(kw_only=True)
+class ThreadOutlived:
+    """A function in a thread outlived its timeout and keeps its slot until it returns."""
+
+    task_id: str
+    worker_id: str
+
+
+@attrs.frozen(kw_only=True)
+class InvariantViolated:
+    """A cheap production assertion failed: a defect of dsched, never of its user."""
+
+    name: str
+    detail: str
+
+
+Notice: TypeAlias = (
+    LogEntry
+    | TermChanged
+    | ClusterGauges
+    | HeartbeatSent
+    | StoreCalled
+    | ThreadOutlived
+    | InvariantViolated
+)
+
+
+class Observer(Protocol):
+    """Is told what happens. Each observer has a bounded queue of its own in front of it.
+
+    `notify` is called from that queue's loop, one notice at a time; raising is logged and counted,
+    lagging drops the oldest notices (counted too): neither ever delays the engine.
+    """
+
+    def notify(self, notice: Notice) -> None:
+        """Take note. Must not block; unknown kinds of notice are to be ignored."""

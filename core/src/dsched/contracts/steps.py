@@ -1,0 +1,533 @@
+"""The values that the steps of a store take and answer with.
+
+Units: every name ending in ``_ms`` is in milliseconds. *Wall* instants are the store server's
+clock, *store time* is that clock made monotone (design.md 5.10). Unless a field says otherwise,
+instants of schedules and published times are wall, everything that waits or ages is store time.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+import attrs
+
+from dsched.contracts.outcomes import Outcome, RunOutcome
+from dsched.model import (
+    Decision,
+    Home,
+    JsonValue,
+    SkippedRange,
+    Task,
+    TaskConfig,
+    TaskResult,
+    TaskSpec,
+    TaskStatus,
+    Worker,
+)
+
+MAX_BATCH = 100  # items in one call of any step; more is a ValueError
+MAX_WORKERS = 1000  # registered workers of one store
+MAX_EVENT_PAGE = 1000
+
+
+@attrs.frozen(kw_only=True)
+class StoreTime:
+    """One reading of the store's clock. `clock_gen` counts the times it was seen stepping back."""
+
+    wall_ms: int
+    now_ms: int
+    clock_gen: int
+
+
+# --- leadership ---------------------------------------------------------------------------------
+
+
+@attrs.frozen(kw_only=True)
+class Acquired:
+    """``OK`` with the caller's own fence, or ``TAKEN`` with the holder's."""
+
+    outcome: Outcome
+    fence: str
+
+
+def fence_epoch(fence: str) -> int:
+    """The epoch of a fence ``epoch:token:pod``."""
+    return int(fence.partition(":")[0])
+
+
+# --- workers ------------------------------------------------------------------------------------
+
+
+@attrs.frozen(kw_only=True)
+class Registration:
+    """A worker presents itself. `incarnation` orders the processes that ever had this id."""
+
+    worker_id: str
+    incarnation: str
+    capacity: int
+    backlog: int
+    heartbeat_timeout_ms: int
+    labels: Mapping[str, str] = attrs.field(factory=dict)
+    address: str = ""
+
+
+@attrs.frozen
+class Held:
+    """An attempt that a worker believes it holds."""
+
+    task_id: str
+    token: str
+
+
+@attrs.frozen(kw_only=True)
+class HeartbeatAnswer:
+    """What a worker learns from a beat.
+
+    ``lost``: listed attempts that are no longer its own; stop them, their results are refused.
+    ``cancel``: listed attempts whose cancellation was asked for. ``draining``: stop claiming.
+    """
+
+    outcome: Outcome
+    lost: tuple[str, ...] = ()
+    cancel: tuple[str, ...] = ()
+    draining: bool = False
+
+
+# --- configs ------------------------------------------------------------------------------------
+
+
+@attrs.frozen(kw_only=True)
+class Pause:
+    """The operator's pause. Instants later than ``gap_from_ms`` are not accounted for yet."""
+
+    who: str
+    why: str
+    since_ms: int
+    gap_from_ms: int
+
+
+@attrs.frozen(kw_only=True)
+class ConfigVersion:
+    """What a caller read of a config, for the store to compare. The default: no such config."""
+
+    revision: int = 0
+    due_ms: int | None = None
+    last_fired_ms: int | None = None
+    paused: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class StoredConfig:
+    """A config with what the store knows of it. `due_ms` is None while nothing is due."""
+
+    config: TaskConfig
+    due_ms: int | None = None
+    last_fired_ms: int | None = None
+    paused: Pause | None = None
+
+    @property
+    def version(self) -> ConfigVersion:
+        """What to hand back so that the store can tell whether anything moved since."""
+        return ConfigVersion(
+            revision=self.config.revision,
+            due_ms=self.due_ms,
+            last_fired_ms=self.last_fired_ms,
+            paused=self.paused is not None,
+        )
+
+
+@attrs.frozen(kw_only=True)
+class Rearm:
+    """How a put, pause, resume or delete moves a due: planned by the caller, compared by the store.
+
+    ``read`` is what the caller planned from; ``upto_ms`` (wall, not in the future) the instant up
+    to which owed instants are accounted for; ``skipped`` those of them that will not be fired.
+    """
+
+    read: ConfigVersion
+    upto_ms: int
+    skipped: SkippedRange | None = None
+    next_due_ms: int | None = None
+
+
+@attrs.frozen(kw_only=True)
+class PutConfig:
+    """A config to create or change. ``config.created_ms`` (wall) counts for a new one only."""
+
+    config: TaskConfig
+    rearm: Rearm
+
+
+@attrs.frozen(kw_only=True)
+class PutAnswer:
+    """``OK``, ``DUP`` (equal content), ``MOVED`` or ``EARLY``, and what is stored now."""
+
+    outcome: Outcome
+    stored: StoredConfig | None
+
+
+@attrs.frozen(kw_only=True)
+class ConfigPage:
+    """Configs by ascending id; ``cursor`` continues, None at the end."""
+
+    configs: tuple[StoredConfig, ...]
+    cursor: str | None
+
+
+# --- firing -------------------------------------------------------------------------------------
+
+
+@attrs.frozen(kw_only=True)
+class DuePage:
+    """Configs whose due instant has come, by (due, id), and the next due instant after now."""
+
+    time: StoreTime
+    configs: tuple[StoredConfig, ...]
+    next_due_ms: int | None
+
+
+@attrs.frozen(kw_only=True)
+class Run:
+    """One nominal instant to fire; its task may not start before ``not_before_ms`` (wall)."""
+
+    scheduled_ms: int
+    not_before_ms: int
+
+
+@attrs.frozen(kw_only=True)
+class Fire:
+    """What the planner decided for one due config.
+
+    ``due_ms`` is the score the leader read; ``runs`` ascend; ``next_due_ms`` is later than all
+    of them, or None.
+    """
+
+    config_id: str
+    revision: int
+    due_ms: int
+    runs: tuple[Run, ...] = ()
+    skipped: SkippedRange | None = None
+    next_due_ms: int | None = None
+
+
+@attrs.frozen(kw_only=True)
+class FireAnswer:
+    """``OK`` with one outcome a run, or ``REVISED``, ``MOVED``, ``EARLY`` and nothing changed."""
+
+    outcome: Outcome
+    runs: tuple[RunOutcome, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class Replan:
+    """A due moved because the clock went back: compared with (revision, due) as it was read."""
+
+    config_id: str
+    revision: int
+    due_ms: int | None
+    next_due_ms: int | None
+    last_fired_ms: int | None
+
+
+@attrs.frozen(kw_only=True)
+class Promoted:
+    """How many delayed tasks became ready, and in how many ms the next one will (None: never)."""
+
+    count: int
+    next_in_ms: int | None
+
+
+# --- dispatching --------------------------------------------------------------------------------
+
+
+@attrs.frozen(kw_only=True)
+class ReadyTask:
+    """What dispatch needs to know of a ready task."""
+
+    id: str
+    priority: int
+    scheduled_ms: int
+    required_labels: Mapping[str, str] = attrs.field(factory=dict)
+    affinity_key: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class ReadyPage:
+    """Ready tasks by (priority descending, scheduled_ms, id), all workers by id, one reading."""
+
+    time: StoreTime
+    tasks: tuple[ReadyTask, ...]
+    workers: tuple[Worker, ...]
+    more: bool
+
+
+@attrs.frozen(kw_only=True)
+class Choice:
+    """A ready task goes to the queue of this worker; ``why`` in a few words, for the record."""
+
+    task_id: str
+    worker_id: str
+    why: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class Deferral:
+    """A ready task goes to *delayed* for ``delay_ms``, still pending, with this reason."""
+
+    task_id: str
+    delay_ms: int
+    reason: str
+
+
+@attrs.frozen(kw_only=True)
+class Dispatched:
+    """One outcome a choice and a deferral, in order, and the next page read in the same step."""
+
+    choices: tuple[Outcome, ...]
+    deferrals: tuple[Outcome, ...]
+    page: ReadyPage
+
+
+# --- recovering ---------------------------------------------------------------------------------
+
+
+@attrs.frozen(kw_only=True)
+class OverdueLease:
+    """An attempt whose lease is over; ``task`` carries its spec."""
+
+    task: Task
+    token: str
+
+
+@attrs.frozen(kw_only=True)
+class QueuedTask:
+    """A task that has waited in a worker's queue for ``age_ms``."""
+
+    task_id: str
+    worker_id: str
+    age_ms: int
+    required_labels: Mapping[str, str] = attrs.field(factory=dict)
+
+
+@attrs.frozen(kw_only=True)
+class Overdue:
+    """Leases that are over, queue entries that are old, and all workers, in one reading."""
+
+    time: StoreTime
+    leases: tuple[OverdueLease, ...]
+    queued: tuple[QueuedTask, ...]
+    workers: tuple[Worker, ...]
+
+
+@attrs.frozen(kw_only=True)
+class Reap:
+    """What becomes of an attempt whose lease is over; compared with its token.
+
+    ``fail_reason`` (``poison``, ``crashed``) ends the task ``failed``. Else it runs again: at once
+    (``delay_ms`` 0: pending, ready) or later (retrying, delayed). A requested cancel wins.
+    """
+
+    task_id: str
+    token: str
+    delay_ms: int = 0
+    fail_reason: str | None = None
+    error: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class Pruned:
+    """How many things past their time were removed, and whether there are more."""
+
+    count: int
+    more: bool
+
+
+# --- collecting ---------------------------------------------------------------------------------
+
+
+class EventKind(StrEnum):
+    """The kinds of entry in the log. The comment gives the keys of each item.
+
+    Keys in parentheses are present only where they say something. Every item that ends a task
+    has ``status`` with the terminal status.
+    """
+
+    LEADER = "leader"  # act: acquired, resigned
+    WORKER = "worker"  # worker, act: registered, superseded, draining, deregistered, forgotten
+    CONFIG = "config"  # config, act: put, paused, resumed, deleted; revision, (why)
+    FIRED = "fired"  # config, ms, task, late, (held: true)
+    SKIPPED = "skipped"  # config, first, last, count, reason
+    SUBMITTED = "submitted"  # task
+    DISPATCHED = "dispatched"  # task, worker, (why)
+    DEFERRED = "deferred"  # task, delay, reason
+    RECALLED = "recalled"  # task, worker, (stalled: true)
+    CLAIMED = "claimed"  # task, attempt; `by` is the token
+    COMPLETED = "completed"  # task, status (success, failed, cancelled, retrying), attempt, code,
+    #                           run (ms since the claim), (reason), (delay)
+    RELEASED = "released"  # task, status (pending, failed, cancelled), reason
+    REAPED = "reaped"  # task, status (pending, retrying, failed, cancelled), crashes, worker,
+    #                     (reason), (delay)
+    CANCELLED = "cancelled"  # task, status, reason
+    CANCEL_REQUESTED = "cancel_requested"  # task, reason
+    CLOCK_BACK = "clock_back"  # back (ms), gen
+    GAP = "gap"  # dropped: entries trimmed before the collector had read them
+
+
+@attrs.frozen(kw_only=True)
+class Event:
+    """One entry of the log: what one step decided, for all the ids it decided about.
+
+    ``cursor`` orders entries within the store; ``by`` is the fence of a leader, the id of a
+    worker, the token of a claim, or a client's name.
+    """
+
+    cursor: str
+    kind: EventKind
+    at_ms: int
+    by: str
+    items: tuple[Mapping[str, JsonValue], ...]
+
+
+@attrs.frozen(kw_only=True)
+class EventPage:
+    """Entries after a cursor, oldest first; ``cursor`` is that of the last one, or as given."""
+
+    events: tuple[Event, ...]
+    cursor: str
+
+
+@attrs.frozen(kw_only=True)
+class Finished:
+    """An index entry of a task that ended."""
+
+    task_id: str
+    status: TaskStatus
+    end_ms: int
+
+
+@attrs.frozen(kw_only=True)
+class Projection:
+    """What the collector made of the entries between two cursors."""
+
+    after: str
+    upto: str
+    decisions: tuple[Decision, ...] = ()
+    finished: tuple[Finished, ...] = ()
+
+
+# --- working ------------------------------------------------------------------------------------
+
+
+@attrs.frozen(kw_only=True)
+class Submission:
+    """A task to create. It may not start before ``delay_ms`` from now (store time)."""
+
+    task_id: str
+    spec: TaskSpec
+    delay_ms: int = 0
+
+
+@attrs.frozen(kw_only=True)
+class Claimed:
+    """``OK``, ``EMPTY``, ``STALE``, ``NO_WORKER`` or ``SUPERSEDED``; tasks carry their specs.
+
+    ``token`` is the token of every attempt of this claim, ``epoch`` the newest leader term's.
+    """
+
+    outcome: Outcome
+    tasks: tuple[Task, ...] = ()
+    token: str = ""
+    epoch: int = 0
+
+
+def claim_token(worker_id: str, incarnation: str, lane: int, number: int) -> str:
+    """The token of the attempts that this claim starts."""
+    return f"{worker_id}.{incarnation}.{lane}.{number}"
+
+
+@attrs.frozen(kw_only=True)
+class Completion:
+    """How an attempt ended.
+
+    ``retry_delay_ms`` (with ``success`` False): the task is to run again after it. None: it ends.
+    ``reason`` is a word for the record (``timeout``, ``not retryable``), ``error`` the text.
+    """
+
+    task_id: str
+    token: str
+    success: bool
+    result: TaskResult
+    error: str = ""
+    reason: str = ""
+    retry_delay_ms: int | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Release:
+    """An attempt that really stopped and was not finished. ``fail``: the task ends (on_crash)."""
+
+    task_id: str
+    token: str
+    reason: str
+    fail: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class CancelAnswer:
+    """``OK``, ``REQUESTED``, ``ALREADY`` (was cancelled), ``TOO_LATE``, ``UNKNOWN``; the status."""
+
+    outcome: Outcome
+    status: TaskStatus | None
+
+
+@attrs.frozen
+class Progress:
+    """How far an attempt is; any small JSON."""
+
+    task_id: str
+    token: str
+    value: JsonValue
+
+
+# --- reading ------------------------------------------------------------------------------------
+
+
+@attrs.frozen(kw_only=True)
+class TaskQuery:
+    """Exactly one of the four: what the indexes serve.
+
+    ``home`` (with ``worker_id`` for `Home.QUEUE`): by the order of that home. ``config_id`` or
+    ``status`` (terminal): ended tasks, newest end first. ``live_of``: the live tasks of a config.
+    """
+
+    home: Home | None = None
+    worker_id: str | None = None
+    config_id: str | None = None
+    status: TaskStatus | None = None
+    live_of: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class TaskPage:
+    """Tasks without spec and result; ``cursor`` continues, None at the end."""
+
+    tasks: tuple[Task, ...]
+    cursor: str | None
+
+
+@attrs.frozen(kw_only=True)
+class DecisionPage:
+    """Decisions of one config, newest instant first; ``cursor`` continues, None at the end."""
+
+    decisions: tuple[Decision, ...]
+    cursor: str | None
+
+
+@attrs.frozen(kw_only=True)
+class Counts:
+    """How many tasks there are. Ended ones count as long as the finished index keeps them."""
+
+    by_status: Mapping[TaskStatus, int]
+    by_home: Mapping[Home, int]
+    oldest_ready_ms: int | None
+    configs: int
+    time: StoreTime

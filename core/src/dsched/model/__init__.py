@@ -1,0 +1,69 @@
+"""The words of dsched as values: immutable, validated, free of any I/O."""
+
+from dsched.model.decision import Decision, SkippedRange, SkipReason, Verdict
+from dsched.model.ids import InvalidIdError, check_id, config_of, fire_task_id, manual_task_id
+from dsched.model.json import JsonValue, NotJsonError
+from dsched.model.retry import RetryPolicy, retry_delay_ms
+from dsched.model.status import Home, IllegalTransitionError, TaskStatus, check_transition
+from dsched.model.task import Task, TaskResult
+from dsched.model.task_config import (
+    InvalidConfigError,
+    Misfire,
+    OnCrash,
+    Overlap,
+    Reserved,
+    TaskConfig,
+    TaskSpec,
+    from_ms,
+    to_ms,
+)
+from dsched.model.trigger import (
+    AtTrigger,
+    CronTrigger,
+    DstGap,
+    DstOverlap,
+    EveryTrigger,
+    FixedDelayTrigger,
+    Trigger,
+)
+from dsched.model.worker import Worker, WorkerStatus
+
+__all__ = [
+    "AtTrigger",
+    "CronTrigger",
+    "Decision",
+    "DstGap",
+    "DstOverlap",
+    "EveryTrigger",
+    "FixedDelayTrigger",
+    "Home",
+    "IllegalTransitionError",
+    "InvalidConfigError",
+    "InvalidIdError",
+    "JsonValue",
+    "Misfire",
+    "NotJsonError",
+    "OnCrash",
+    "Overlap",
+    "Reserved",
+    "RetryPolicy",
+    "SkipReason",
+    "SkippedRange",
+    "Task",
+    "TaskConfig",
+    "TaskResult",
+    "TaskSpec",
+    "TaskStatus",
+    "Trigger",
+    "Verdict",
+    "Worker",
+    "WorkerStatus",
+    "check_id",
+    "check_transition",
+    "config_of",
+    "fire_task_id",
+    "from_ms",
+    "manual_task_id",
+    "retry_delay_ms",
+    "to_ms",
+]

@@ -1,0 +1,50 @@
+"""What an id may look like, and how the ids of a config's tasks are formed."""
+
+import re
+
+MAX_ID_LENGTH = 128
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
+_FIRE_SUFFIX = re.compile(r"-?[0-9]{1,15}")
+
+
+class InvalidIdError(ValueError):
+    """An id that does not match ``[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}``."""
+
+
+def check_id(value: object, what: str = "id") -> str:
+    """Return ``value`` if it is a valid id of a client's choosing; else raise `InvalidIdError`.
+
+    ``@`` is refused here: it belongs to the scheduler, which forms the ids of a config's tasks.
+    """
+    if isinstance(value, str) and _ID.fullmatch(value):
+        return value
+    shown = repr(value if len(str(value)) <= 40 else str(value)[:40] + "...")
+    reason = (
+        "'@' is reserved for the scheduler's own ids"
+        if isinstance(value, str) and "@" in value
+        else "it must start with a letter or digit and have at most 128 of A-Z a-z 0-9 _ . : -"
+    )
+    raise InvalidIdError(f"{what} {shown} is not valid: {reason}")
+
+
+def fire_task_id(config_id: str, scheduled_ms: int) -> str:
+    """The id of the one task that the fire ``(config_id, scheduled_ms)`` may create, for ever."""
+    return f"{config_id}@{scheduled_ms}"
+
+
+def manual_task_id(config_id: str, unique: str) -> str:
+    """The id of a task that somebody triggered by hand; ``unique`` makes a repeat recognisable."""
+    return f"{config_id}@manual-{unique}"
+
+
+def config_of(task_id: str) -> str | None:
+    """The config a task id belongs to, or None for an ad-hoc submission."""
+    config_id, at, _ = task_id.partition("@")
+    return config_id if at else None
+
+
+def fire_instant_of(task_id: str) -> int | None:
+    """The nominal instant (ms) if the id is that of a fire's task, else None."""
+    _, at, suffix = task_id.partition("@")
+    return int(suffix) if at and _FIRE_SUFFIX.fullmatch(suffix) else None

@@ -1,0 +1,75 @@
+"""`Task`: one run of something, and its result."""
+
+from datetime import datetime
+
+import attrs
+
+from dsched.model.ids import config_of, fire_instant_of
+from dsched.model.json import JsonValue
+from dsched.model.status import Home, TaskStatus
+from dsched.model.task_config import TaskSpec, from_ms
+
+
+@attrs.frozen(kw_only=True)
+class TaskResult:
+    """What an executor answers: a code (``ok`` unless it says better), a message, any JSON."""
+
+    code: str = "ok"
+    message: str = ""
+    data: JsonValue = None
+
+
+@attrs.frozen(kw_only=True)
+class Task:
+    """One run: of a fire, of a manual trigger, or of an ad-hoc submission.
+
+    Instants are wall-clock milliseconds since the epoch. ``scheduled_ms`` is the nominal instant
+    of a fire; for anything else the instant from which it wanted to run. ``attempt`` counts the
+    claims so far, ``retry_count`` the failures that were tried again, ``crash_count`` the leases
+    that ran out. ``reason`` says why the task is where it is, in one word (``expired``,
+    ``poison``, ``deferred: no worker``); ``error`` is the text of the last failure. ``spec`` is
+    None once the task has ended, unless it is read together with its result.
+    """
+
+    id: str
+    status: TaskStatus
+    home: Home | None = None
+    worker_id: str | None = None
+    scheduled_ms: int
+    start_ms: int | None = None
+    end_ms: int | None = None
+    attempt: int = 0
+    retry_count: int = 0
+    crash_count: int = 0
+    priority: int = 5
+    reason: str = ""
+    error: str = ""
+    cancel_requested: bool = False
+    progress: JsonValue = None
+    result: TaskResult | None = None
+    spec: TaskSpec | None = None
+
+    @property
+    def config_id(self) -> str | None:
+        """The config this task belongs to, or None for an ad-hoc submission."""
+        return config_of(self.id)
+
+    @property
+    def fire_ms(self) -> int | None:
+        """The nominal instant if a fire made this task, else None."""
+        return fire_instant_of(self.id)
+
+    @property
+    def scheduled_time(self) -> datetime:
+        """`scheduled_ms` as an aware datetime in UTC."""
+        return from_ms(self.scheduled_ms)
+
+    @property
+    def start_time(self) -> datetime | None:
+        """When the last attempt started, as an aware datetime in UTC."""
+        return None if self.start_ms is None else from_ms(self.start_ms)
+
+    @property
+    def end_time(self) -> datetime | None:
+        """When the task ended, as an aware datetime in UTC."""
+        return None if self.end_ms is None else from_ms(self.end_ms)

@@ -1,0 +1,287 @@
+"""`TaskConfig`: what a user sets, and the snapshot of it that each task carries."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+import attrs
+
+from dsched.model.ids import check_id
+from dsched.model.json import JsonValue, check_json
+from dsched.model.retry import RetryPolicy
+from dsched.model.trigger import (
+    AtTrigger,
+    CronTrigger,
+    DstGap,
+    DstOverlap,
+    EveryTrigger,
+    FixedDelayTrigger,
+    Trigger,
+)
+
+MIN_PERIOD = timedelta(seconds=1)
+MAX_NAME_LENGTH = 256
+MAX_LABELS = 64
+MAX_LABEL_LENGTH = 128
+MAX_CATCH_UP = 100
+MAX_DURATION = timedelta(days=3650)
+DEFAULT_PRIORITY = 5
+
+
+class Overlap(StrEnum):
+    """What a fire does while an earlier task of the same config lives, cluster-wide."""
+
+    SKIP = "skip"
+    ALLOW = "allow"
+    QUEUE_ONE = "queue_one"
+    CANCEL_PREVIOUS = "cancel_previous"
+
+
+class Misfire(StrEnum):
+    """What happens to instants missed by more than ``misfire_grace``."""
+
+    FIRE_ONCE = "fire_once"  # the latest of them
+    SKIP = "skip"
+    FIRE_ALL = "fire_all"  # the latest `misfire_cap`, oldest first
+
+
+class OnCrash(StrEnum):
+    """What becomes of a task whose worker died, or gave it back, while it ran."""
+
+    RETRY = "retry"
+    FAIL = "fail"
+
+
+class InvalidConfigError(ValueError):
+    """A field of a config that cannot be accepted; the message names field, reason and remedy."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}")
+        self.field = field
+        self.reason = reason
+
+
+def _frozen_labels(value: Mapping[str, str]) -> Mapping[str, str]:
+    return MappingProxyType(dict(value))
+
+
+@attrs.frozen(kw_only=True)
+class Reserved:
+    """Fields that later versions give a meaning; until then setting one is an error."""
+
+    parents: tuple[str, ...] = ()
+    shard_index: int | None = None
+    shard_total: int | None = None
+    namespace: str | None = None
+    calendar: str | None = None
+    concurrency_key: str | None = None
+    max_running: int | None = None
+
+
+@attrs.frozen(kw_only=True)
+class TaskSpec:
+    """The snapshot of what to run: a task keeps its own, whatever happens to its config."""
+
+    executor: str
+    payload: JsonValue = None
+    type: str = ""
+    name: str = ""
+    timeout: timedelta = timedelta(minutes=5)
+    retry: RetryPolicy = attrs.field(factory=RetryPolicy)
+    on_crash: OnCrash = OnCrash.RETRY
+    max_crashes: int = 3
+    start_deadline: timedelta | None = None
+    priority: int = DEFAULT_PRIORITY
+    labels: Mapping[str, str] = attrs.field(factory=dict, converter=_frozen_labels)
+    required_labels: Mapping[str, str] = attrs.field(factory=dict, converter=_frozen_labels)
+    affinity_key: str | None = None
+    owner: str = ""
+    revision: int = 0
+    reserved: Reserved = attrs.field(factory=Reserved)
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse what cannot be run, naming the field."""
+        _check_common(self)
+        check_json(self.payload, "payload")
+
+
+@attrs.frozen(kw_only=True)
+class TaskConfig:
+    """What to run and when. Exactly one of ``cron_expr``, ``every``, ``fixed_delay``, ``at``.
+
+    ``revision``, ``created_ms`` and ``updated_ms`` (store time, ms) are the store's to fill in;
+    they are no part of the content that `put` compares.
+    """
+
+    id: str
+    name: str = ""
+    executor: str
+    type: str = ""
+    payload: JsonValue = None
+    cron_expr: str | None = None
+    every: timedelta | None = None
+    fixed_delay: timedelta | None = None
+    at: datetime | None = None
+    timezone: str = "UTC"
+    dst_gap: DstGap = DstGap.NEXT
+    dst_overlap: DstOverlap = DstOverlap.FIRST
+    start_at: datetime | None = None
+    end_at: datetime | None = None
+    jitter: timedelta = timedelta(0)
+    misfire: Misfire = Misfire.FIRE_ONCE
+    misfire_grace: timedelta = timedelta(seconds=60)
+    misfire_cap: int = MAX_CATCH_UP
+    overlap: Overlap = Overlap.SKIP
+    start_deadline: timedelta | None = None
+    timeout: timedelta = timedelta(minutes=5)
+    retry: RetryPolicy = attrs.field(factory=RetryPolicy)
+    on_crash: OnCrash = OnCrash.RETRY
+    max_crashes: int = 3
+    priority: int = DEFAULT_PRIORITY
+    labels: Mapping[str, str] = attrs.field(factory=dict, converter=_frozen_labels)
+    required_labels: Mapping[str, str] = attrs.field(factory=dict, converter=_frozen_labels)
+    affinity_key: str | None = None
+    owner: str = ""
+    enabled: bool = True
+    reserved: Reserved = attrs.field(factory=Reserved)
+    revision: int = attrs.field(default=0, eq=False)
+    created_ms: int = attrs.field(default=0, eq=False)
+    updated_ms: int = attrs.field(default=0, eq=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse what cannot be scheduled or run, naming the field."""
+        check_id(self.id)
+        _check_common(self)
+        check_json(self.payload, "payload")
+        _check_trigger(self)
+
+    @property
+    def trigger(self) -> Trigger:
+        """The one trigger this config has, with everything that its instants depend on."""
+        if self.cron_expr is not None:
+            return CronTrigger(
+                expression=self.cron_expr,
+                timezone=self.timezone,
+                dst_gap=self.dst_gap,
+                dst_overlap=self.dst_overlap,
+                seed=self.id,
+            )
+        first_ms = self.created_ms if self.start_at is None else to_ms(self.start_at)
+        if self.every is not None:
+            return EveryTrigger(period=self.every, anchor_ms=first_ms)
+        if self.fixed_delay is not None:
+            return FixedDelayTrigger(delay=self.fixed_delay, first_ms=first_ms)
+        if self.at is None:
+            raise InvalidConfigError("trigger", "the config has none")
+        return AtTrigger(at_ms=to_ms(self.at))
+
+    @property
+    def spec(self) -> TaskSpec:
+        """The snapshot that a task of this config carries from its creation on."""
+        return TaskSpec(
+            executor=self.executor,
+            payload=self.payload,
+            type=self.type,
+            name=self.name,
+            timeout=self.timeout,
+            retry=self.retry,
+            on_crash=self.on_crash,
+            max_crashes=self.max_crashes,
+            start_deadline=self.start_deadline,
+            priority=self.priority,
+            labels=self.labels,
+            required_labels=self.required_labels,
+            affinity_key=self.affinity_key,
+            owner=self.owner,
+            revision=self.revision,
+            reserved=self.reserved,
+        )
+
+
+def to_ms(instant: datetime) -> int:
+    """Milliseconds since the epoch of an aware datetime."""
+    return int((instant - _EPOCH) // timedelta(milliseconds=1))
+
+
+def from_ms(ms: int) -> datetime:
+    """The UTC datetime of milliseconds since the epoch."""
+    return _EPOCH + timedelta(milliseconds=ms)
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _check_common(item: Any) -> None:
+    """The rules that a config and a snapshot share."""
+    if not isinstance(item.executor, str) or not item.executor:
+        raise InvalidConfigError("executor", "name an executor, such as http, grpc or local")
+    if len(item.name) > MAX_NAME_LENGTH:
+        raise InvalidConfigError("name", f"at most {MAX_NAME_LENGTH} characters")
+    if any(ord(char) < 32 or ord(char) == 127 for char in item.name):
+        raise InvalidConfigError("name", "control characters are not allowed")
+    if not 0 <= item.priority <= 9:
+        raise InvalidConfigError("priority", f"must be 0 to 9, got {item.priority}")
+    if not 0 <= item.max_crashes <= 1000:
+        raise InvalidConfigError("max_crashes", f"must be 0 to 1000, got {item.max_crashes}")
+    _check_span("timeout", item.timeout, timedelta(milliseconds=1))
+    if item.start_deadline is not None:
+        _check_span("start_deadline", item.start_deadline, timedelta(milliseconds=1))
+    for field in ("labels", "required_labels"):
+        _check_labels(field, getattr(item, field))
+    _check_text("owner", item.owner)
+    if item.affinity_key is not None:
+        _check_text("affinity_key", item.affinity_key)
+    for attribute in attrs.fields(Reserved):
+        if getattr(item.reserved, attribute.name) not in (None, ()):
+            raise InvalidConfigError(
+                attribute.name, "is reserved for a later version; remove it from the config"
+            )
+
+
+def _check_text(field: str, text: str) -> None:
+    if not isinstance(text, str) or len(text) > MAX_NAME_LENGTH:
+        raise InvalidConfigError(field, f"must be text of at most {MAX_NAME_LENGTH} characters")
+
+
+def _check_labels(field: str, labels: Mapping[str, str]) -> None:
+    if len(labels) > MAX_LABELS:
+        raise InvalidConfigError(field, f"at most {MAX_LABELS} labels")
+    for key, value in labels.items():
+        if not (isinstance(key, str) and isinstance(value, str)):
+            raise InvalidConfigError(f"{field}.{key}", "labels are text to text; quote the value")
+        if not 1 <= len(key) <= MAX_LABEL_LENGTH or len(value) > MAX_LABEL_LENGTH:
+            raise InvalidConfigError(f"{field}.{key}", f"1 to {MAX_LABEL_LENGTH} characters each")
+
+
+def _check_span(field: str, span: timedelta, least: timedelta) -> None:
+    if not least <= span <= MAX_DURATION:
+        raise InvalidConfigError(field, f"must be {least} to {MAX_DURATION.days} days, got {span}")
+
+
+def _check_trigger(config: TaskConfig) -> None:
+    given = [
+        name
+        for name in ("cron_expr", "every", "fixed_delay", "at")
+        if getattr(config, name) is not None
+    ]
+    if len(given) != 1:
+        found = ", ".join(given) if given else "none"
+        raise InvalidConfigError(
+            "trigger", f"give exactly one of cron_expr, every, fixed_delay, at; found {found}"
+        )
+    if config.every is not None:
+        _check_span("every", config.every, MIN_PERIOD)
+    if config.fixed_delay is not None:
+        _check_span("fixed_delay", config.fixed_delay, MIN_PERIOD)
+    _check_span("jitter", config.jitter, timedelta(0))
+    _check_span("misfire_grace", config.misfire_grace, timedelta(0))
+    if not 1 <= config.misfire_cap <= MAX_CATCH_UP:
+        raise InvalidConfigError("misfire_cap", f"must be 1 to {MAX_CATCH_UP}")
+    for field in ("at", "start_at", "end_at"):
+        instant = getattr(config, field)
+        if instant is not None and instant.tzinfo is None:
+            raise InvalidConfigError(field, "needs a UTC offset, such as 2026-01-31T09:00:00Z")
+    if config.start_at and config.end_at and config.end_at <= config.start_at:
+        raise InvalidConfigError("end_at", "must be later than start_at")

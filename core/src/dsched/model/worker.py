@@ -1,0 +1,60 @@
+"""`Worker`: a registered worker role, as the store sees it."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+import attrs
+
+
+class WorkerStatus(StrEnum):
+    """What a worker is doing."""
+
+    IDLE = "idle"
+    BUSY = "busy"
+    DRAINING = "draining"
+
+
+@attrs.frozen(kw_only=True)
+class Worker:
+    """A worker as registered, with the counts that the store itself keeps.
+
+    ``running`` and ``queued`` are the store's own numbers, never the worker's report. ``backlog``
+    is how many tasks may wait in its queue beyond its capacity. ``stalled``: a task was recalled
+    from its queue although it had a free slot; it gets nothing until its next claim. ``gone``: no
+    heartbeat within ``heartbeat_timeout_ms``. ``address`` is information only: nothing connects.
+    """
+
+    id: str
+    incarnation: str
+    capacity: int
+    backlog: int
+    heartbeat_timeout_ms: int = 30_000
+    labels: Mapping[str, str] = attrs.field(factory=dict)
+    address: str = ""
+    draining: bool = False
+    last_heartbeat_ms: int = 0
+    running: int = 0
+    queued: int = 0
+    stalled: bool = False
+    gone: bool = False
+
+    @property
+    def load(self) -> int:
+        """Tasks running on this worker or waiting in its queue."""
+        return self.running + self.queued
+
+    @property
+    def limit(self) -> int:
+        """How many tasks it may have, running and queued."""
+        return self.capacity + self.backlog
+
+    @property
+    def status(self) -> WorkerStatus:
+        """The one word for what it is doing."""
+        if self.draining:
+            return WorkerStatus.DRAINING
+        return WorkerStatus.BUSY if self.running >= self.capacity else WorkerStatus.IDLE
+
+    def matches(self, required: Mapping[str, str]) -> bool:
+        """Whether this worker carries every label that a task requires."""
+        return all(self.labels.get(key) == value for key, value in required.items())

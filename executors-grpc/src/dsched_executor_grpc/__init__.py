@@ -1,0 +1,1 @@
+"""Runs a task as one unary gRPC call, by reflection or descriptor set."""

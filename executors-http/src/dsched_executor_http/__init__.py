@@ -1,0 +1,1 @@
+"""Runs a task as one HTTP request, guarded against SSRF."""

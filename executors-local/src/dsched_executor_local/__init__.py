@@ -1,0 +1,1 @@
+"""Runs registered Python functions: async, in threads, in child processes."""

@@ -1,0 +1,1 @@
+"""Load balancers: least-tasks, round-robin, consistent-hash with bounded load."""

@@ -1,0 +1,1 @@
+"""An observer that keeps Prometheus metrics and a page to scrape them from."""

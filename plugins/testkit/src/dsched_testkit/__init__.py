@@ -1,0 +1,1 @@
+"""For plugin authors: contract suites, the reference store, virtual time."""
