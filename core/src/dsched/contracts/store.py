@@ -1,18 +1,447 @@
-"""The store contract: every change of state is one atomic step of a store."""
+"""The store contract: every change of state is one atomic step of a store.
 
-from abc import ABC
+Rules that hold for every step, and that the contract suite checks:
+
+* A step is atomic: other steps happen wholly before or wholly after it. All checks of an item come
+  before its first write; one refused item refuses no other. Items are handled in their order.
+* A step reads the clock once. *Store time* never goes back (design.md 5.10): a step that sees the
+  wall clock more than 1 s behind the highest store time given raises the offset so that store time
+  goes on from there, adds 1 to `clock_gen` and writes a `clock_back` event before its own.
+* Every step may be repeated unchanged after a lost reply; the repeat changes nothing further and
+  answers as described, or with ``DUP``, ``ALREADY``, ``STALE``, ``MOVED`` or ``FENCED``.
+* At most `MAX_BATCH` items a call, and an id at most once a call; else `ValueError`.
+* A step that decides writes one entry to the event log, for all items it decided about together
+  (kinds and keys: `EventKind`). An item that changed nothing is in no entry. A call that changed
+  nothing writes no entry. Where one call gives entries of several kinds, their order is:
+  clock_back, skipped, fired, cancelled, then the kind the step is named for.
+* A step that makes work for somebody rings that bell itself: the leader's for new ready, delayed
+  or due work and for freed room while tasks are ready; a worker's for a new queue entry, a
+  requested cancel, or a drain; ``election`` on resign.
+* Leader steps take the fence and raise `FencedError` when the lock is not held with exactly this
+  value, a missing or expired lock included, before anything else is looked at.
+* When the server cannot be reached a step raises `StoreUnavailableError`.
+
+How a task ends (``finish``), in whichever step: its home is freed, ``end_ms`` is the wall, its
+snapshot may be dropped (kept with the result); it leaves its config's live tasks; a task held for
+its config, if any and if no live task but the held one is left, becomes ready; a fixed-delay
+config that exists, is enabled and not paused, and has no live task left gets
+``due := wall + delay``.
+
+*Live* tasks of a config are those its fires made (id ``config@ms``) that have not ended; they are
+known by config id and survive the config's deletion.
+
+The order of *ready* is (priority descending, scheduled_ms ascending, id ascending), and a task
+that comes back (recall, release, retry) takes its old place by that order.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import attrs
+
+from dsched.contracts.outcomes import Outcome
+from dsched.contracts.steps import (
+    Acquired,
+    CancelAnswer,
+    Choice,
+    Claimed,
+    Completion,
+    ConfigPage,
+    Counts,
+    DecisionPage,
+    Deferral,
+    Dispatched,
+    DuePage,
+    EventPage,
+    Fire,
+    FireAnswer,
+    HeartbeatAnswer,
+    Held,
+    Overdue,
+    Progress,
+    Projection,
+    Promoted,
+    Pruned,
+    PutAnswer,
+    PutConfig,
+    ReadyPage,
+    Reap,
+    Rearm,
+    Registration,
+    Release,
+    Replan,
+    StoredConfig,
+    StoreTime,
+    Submission,
+    TaskPage,
+    TaskQuery,
+)
+from dsched.model import Task, Worker
+
+LEADER_BELL = "leader"
+ELECTION_BELL = "election"
 
 
 @attrs.frozen(kw_only=True)
 class StoreSettings:
-    """What every store is told by the core, whatever its own options."""
+    """What every store is told by the core, whatever its own options.
+
+    Ended tasks, their results and decisions are kept for ``result_ttl_ms`` from the end. The log
+    keeps at most ``max_events`` entries; those the collector has not read are kept as long as
+    they are fewer than that.
+    """
 
     result_ttl_ms: int = 7 * 24 * 3600 * 1000
     max_events: int = 100_000
-    clients: str = "dsched"
 
 
-class Store(ABC):
-    """All groups of steps together; a store implements them all."""
+class Timing(ABC):
+    """Time and waking."""
+
+    @abstractmethod
+    async def now(self) -> StoreTime:
+        """Read the clock, as any step does."""
+
+    @abstractmethod
+    async def bell(self, who: str, timeout_s: float) -> bool:
+        """Wait until the bell of ``who`` rings or the timeout passes; whether it rang.
+
+        ``who`` is `LEADER_BELL`, `ELECTION_BELL` or a worker id. A ring while nobody waits is
+        remembered once. A bell is only a hint: it may be lost, doubled or taken by somebody else.
+        Safe to cancel. Raises `StoreUnavailableError` rather than pretend to wait.
+        """
+
+
+class Leadership(ABC):
+    """The leader lock: one term, one fence."""
+
+    @abstractmethod
+    async def acquire(self, pod: str, token: str, ttl_ms: int) -> Acquired:
+        """Take the lock if it is free or expired: ``OK`` and the fence ``epoch:token:pod``.
+
+        ``epoch = max(stored epoch + 1, store time)``, kept without a time limit. If the lock is
+        held with this very token (a repeat), ``OK`` with the same fence, unchanged. Else
+        ``TAKEN`` with the holder's fence; a lock whose time limit is missing or longer than
+        ``ttl_ms`` + 1 s is given ``ttl_ms``. Writes a ``leader`` event (by = fence).
+        """
+
+    @abstractmethod
+    async def renew(self, fence: str, ttl_ms: int) -> Outcome:
+        """Give the lock ``ttl_ms`` more if it is held with this fence: ``OK``, else ``FENCED``."""
+
+    @abstractmethod
+    async def resign(self, fence: str) -> Outcome:
+        """Drop the lock if it is held with this fence and ring ``election``; else ``FENCED``."""
+
+    @abstractmethod
+    async def leader(self) -> str | None:
+        """The fence of the current term, or None."""
+
+
+class Workers(ABC):
+    """Registration, heartbeats, drain.
+
+    A worker is *gone* when its last beat is older than its own heartbeat timeout. A call with an
+    incarnation other than the stored one: lower, and the stored worker is not gone:
+    ``SUPERSEDED``; else ``NO_WORKER``; an unknown worker: ``NO_WORKER``.
+    """
+
+    @abstractmethod
+    async def register(self, worker: Registration) -> Outcome:
+        """Make the worker known, with a fresh beat: ``OK`` or ``SUPERSEDED``.
+
+        The same incarnation again updates its fields and keeps its lanes, draining flag and queue.
+        A newer one (or any, if the stored worker is gone) takes over: queue entries of the
+        predecessor go back to ready (at most `MAX_BATCH`; the rest stays in the queue), its
+        leases are over at once, lanes, stalled and draining flags are cleared. Writes a
+        ``worker`` event ``registered``, and before it ``superseded`` where one was taken over.
+        More than `MAX_WORKERS` registered: `StoreRefusedError`.
+        """
+
+    @abstractmethod
+    async def heartbeat(
+        self, worker_id: str, incarnation: str, held: Sequence[Held]
+    ) -> HeartbeatAnswer:
+        """Beat, and renew the leases of the attempts listed to now + heartbeat timeout.
+
+        An attempt is renewed if its token is current and its home the lease, even if the lease is
+        over but not yet reaped; else its id is in ``lost``. Those with a requested cancel are in
+        ``cancel``. A gone worker is alive again. With ``NO_WORKER`` the leases are renewed all the
+        same (by the 30 s default if the timeout is unknown), ``lost`` and ``cancel`` answered;
+        with ``SUPERSEDED`` nothing is renewed and all listed are lost. Attempts not listed are
+        untouched. Writes no event.
+        """
+
+    @abstractmethod
+    async def workers(self) -> tuple[Worker, ...]:
+        """All registered workers by ascending id, with the store's counts."""
+
+    @abstractmethod
+    async def drain(self, worker_id: str, incarnation: str | None) -> Outcome:
+        """Set the draining flag and put its queue back to ready (at most `MAX_BATCH`, oldest first).
+
+        ``OK`` if something changed, ``ALREADY`` if it was draining with an empty queue,
+        ``NO_WORKER``, ``SUPERSEDED``. With ``incarnation`` None any incarnation is meant (an
+        operator). Repeat until ``ALREADY``. Event ``worker`` ``draining`` when the flag was set,
+        ``recalled`` for the tasks put back.
+        """
+
+    @abstractmethod
+    async def deregister(self, worker_id: str, incarnation: str) -> Outcome:
+        """Forget the worker; what was in its queue goes back to ready (at most `MAX_BATCH`; the
+        rest is recalled by the leader). ``OK``, ``NO_WORKER`` (also a repeat), ``SUPERSEDED``.
+        Its leases, if any are left, run out by themselves."""
+
+
+class Configs(ABC):
+    """Configs. `Rearm` says how each step that moves a due is compared.
+
+    Common checks, in this order, each leaving everything unchanged: ``UNKNOWN`` (no such config;
+    not for put); ``MOVED`` (what is stored is not ``rearm.read``); ``EARLY`` (``upto_ms`` or
+    ``skipped.last_ms`` later than the wall). ``skipped`` gives a ``skipped`` event. A fixed-delay
+    config with a live task has no due, whatever ``next_due_ms`` says; nor has a paused one.
+    """
+
+    @abstractmethod
+    async def put(self, items: Sequence[PutConfig], *, by: str) -> tuple[PutAnswer, ...]:
+        """Create or change configs.
+
+        Content equal to what is stored (revision, created, updated aside): ``DUP``, unchanged,
+        before any other check. Else the common checks, then ``OK``: revision := max(last revision
+        ever given in this store + 1, store time); created kept, or for a new config
+        ``config.created_ms`` (``EARLY`` if later than the wall; 0 means the wall); updated := the
+        wall; due := ``next_due_ms``. A pause stays, its ``gap_from_ms`` := ``upto_ms``.
+        Answers carry what is stored afterwards (None only for ``MOVED`` against no config).
+        """
+
+    @abstractmethod
+    async def get_configs(self, config_ids: Sequence[str]) -> tuple[StoredConfig | None, ...]:
+        """The configs of these ids, None where there is none."""
+
+    @abstractmethod
+    async def list_configs(self, cursor: str | None, limit: int) -> ConfigPage:
+        """A page of configs by ascending id."""
+
+    @abstractmethod
+    async def delete(self, config_id: str, rearm: Rearm, *, by: str) -> Outcome:
+        """Remove a config: ``OK``, ``UNKNOWN``, ``MOVED``, ``EARLY``. Its tasks live on."""
+
+    @abstractmethod
+    async def pause(self, config_id: str, rearm: Rearm, *, by: str, why: str) -> Outcome:
+        """Pause: no due until resumed. ``OK``, ``ALREADY``, ``UNKNOWN``, ``MOVED``, ``EARLY``.
+
+        ``gap_from_ms`` := ``rearm.upto_ms``, ``since_ms`` := the wall. ``ALREADY`` (it is paused)
+        comes right after ``UNKNOWN`` and changes nothing.
+        """
+
+    @abstractmethod
+    async def resume(self, config_id: str, rearm: Rearm, *, by: str) -> Outcome:
+        """End a pause, due := ``next_due_ms``. Outcomes as `pause`; ``ALREADY``: not paused."""
+
+
+class Firing(ABC):
+    """Turning due configs into tasks. Every step takes the fence."""
+
+    @abstractmethod
+    async def due(self, fence: str, limit: int) -> DuePage:
+        """The configs with due <= wall by (due, id), at most ``limit``, and the next due after."""
+
+    @abstractmethod
+    async def fire(self, fence: str, fires: Sequence[Fire]) -> tuple[FireAnswer, ...]:
+        """Fire configs: at most `MAX_BATCH` runs over all of them, runs ascending, else ValueError.
+
+        Per config: ``REVISED`` unless it exists, is not paused and has this revision; ``MOVED``
+        unless the stored due is ``due_ms``; ``EARLY`` if a run or ``skipped.last_ms`` is later
+        than the wall. Then ``skipped`` is recorded, each run handled in order, due :=
+        ``next_due_ms``, last_fired := the last run if there is one. For a fixed-delay config
+        with runs: due := none while a live task exists, else wall + delay.
+
+        A run whose task exists (in any state): ``dup``, nothing changes. Else by the overlap
+        policy, L being the live tasks at that moment, runs of this very call included:
+        *allow*: create. *skip*: create if L is empty, else ``skipped`` (reason ``overlap``).
+        *queue_one*: create if L is empty; else hold it if none is held; else skip it.
+        *cancel_previous*: every task of L (at most `MAX_BATCH` of them) is cancelled as `cancel`
+        does, reason ``superseded``, a held one included; create if L is then empty, else hold it.
+        A created task is ready, or delayed until ``not_before_ms`` if that is later than the
+        wall, or held; status pending; it carries the config's snapshot.
+        """
+
+    @abstractmethod
+    async def replan(self, fence: str, items: Sequence[Replan]) -> tuple[Outcome, ...]:
+        """After the clock went back: set due and last_fired. ``OK``, ``REVISED`` (as in `fire`),
+        ``MOVED``. Writes no event."""
+
+    @abstractmethod
+    async def promote(self, fence: str, limit: int) -> Promoted:
+        """Delayed tasks whose instant has come (store time) become pending and ready, earliest
+        first, at most ``limit``. Writes no event."""
+
+
+class Dispatching(ABC):
+    """Ready tasks to workers' queues. Every step takes the fence."""
+
+    @abstractmethod
+    async def ready(self, fence: str, skip: int, limit: int) -> ReadyPage:
+        """The ready tasks from position ``skip`` on, at most ``limit``, and all workers."""
+
+    @abstractmethod
+    async def dispatch(
+        self,
+        fence: str,
+        choices: Sequence[Choice],
+        deferrals: Sequence[Deferral],
+        *,
+        skip: int,
+        limit: int,
+    ) -> Dispatched:
+        """Queue tasks on workers and defer others, then read the next page as `ready` does.
+
+        Choice: ``STALE`` unless the task is ready; ``EXPIRED`` if its start deadline (scheduled +
+        start_deadline; for a submission from when it was made) is past by the wall: it ends
+        ``cancelled``, reason ``expired``; ``NO_WORKER``; ``GONE``; ``DRAINING``; ``STALLED``;
+        ``FULL`` (running + queued >= capacity + backlog); else ``OK``. Deferral: ``STALE``,
+        ``EXPIRED``, ``OK``. At most `MAX_BATCH` of both together. Events: ``cancelled``,
+        ``dispatched``, ``deferred``.
+        """
+
+    @abstractmethod
+    async def recall(
+        self, fence: str, task_ids: Sequence[str], min_age_ms: int
+    ) -> tuple[Outcome, ...]:
+        """Put queue entries back to ready: ``OK``, or ``STALE`` unless queued for that long.
+
+        A worker from which one is taken while it is registered, not gone, and has running <
+        capacity is marked stalled until its next claim. Event ``recalled``.
+        """
+
+
+class Recovering(ABC):
+    """What dead workers left behind, and what is past its time. Every step takes the fence."""
+
+    @abstractmethod
+    async def overdue(self, fence: str, limit: int, min_queue_age_ms: int) -> Overdue:
+        """Leases that are over (earliest first) and queue entries at least that old (any order),
+        at most ``limit`` of each, with all workers."""
+
+    @abstractmethod
+    async def reap(self, fence: str, items: Sequence[Reap]) -> tuple[Outcome, ...]:
+        """End attempts whose leases are over: ``OK``, or ``STALE`` if the token is not current, the
+        task not running or the lease renewed. crash_count + 1, the token is forgotten. A requested
+        cancel: ``cancelled``. Else as `Reap` says. Event ``reaped``."""
+
+    @abstractmethod
+    async def prune(self, fence: str, limit: int) -> Pruned:
+        """Remove, at most ``limit`` of each kind: ended tasks and results ``result_ttl_ms`` after
+        their end, with their index entries; decisions as old by ``at_ms``; log entries beyond
+        ``max_events`` (those the collector has not read: replaced by one ``gap`` event); workers
+        gone for an hour or more without queue or leases (event ``worker`` ``forgotten``)."""
+
+
+class Collecting(ABC):
+    """The collector's fenced walk over the log."""
+
+    @abstractmethod
+    async def collect(self, fence: str, limit: int) -> EventPage:
+        """The entries after the collector's cursor, at most ``limit`` (<= `MAX_EVENT_PAGE`)."""
+
+    @abstractmethod
+    async def project(self, fence: str, projection: Projection) -> Outcome:
+        """Add decisions and index entries, and move the cursor from ``after`` to ``upto``.
+
+        ``MOVED``, changing nothing, if the cursor is not ``after`` (a repeat, for example). Adding
+        an entry that is there already changes nothing. At most 10 x `MAX_BATCH` of each. Writes
+        no event.
+        """
+
+
+class Working(ABC):
+    """What clients and workers do to tasks."""
+
+    @abstractmethod
+    async def submit(self, items: Sequence[Submission], *, by: str) -> tuple[Outcome, ...]:
+        """Create tasks, ready or delayed: ``OK``; ``DUP`` (the id exists with an equal spec, ended
+        ones included); ``CONFLICT`` (with another). scheduled_ms := wall + delay. Event
+        ``submitted``."""
+
+    @abstractmethod
+    async def claim(
+        self, worker_id: str, incarnation: str, lane: int, number: int, limit: int
+    ) -> Claimed:
+        """Start attempts at the oldest entries of the worker's queue, at most ``limit``.
+
+        Each: running, home lease until now + heartbeat timeout, start_ms := wall, attempt + 1,
+        token `claim_token`. An entry past its start deadline ends ``cancelled``, reason
+        ``expired``, and another takes its place while there is one (at most `MAX_BATCH` looked
+        at). A draining worker gets ``EMPTY``. The stalled mark is cleared.
+        The store keeps (number, ids) of the last claim of each lane, also of an empty one. The
+        same number again: those of these ids still running under this token, leases renewed,
+        never more. A lower number: ``STALE``. Not a beat.
+        """
+
+    @abstractmethod
+    async def complete(self, items: Sequence[Completion], *, by: str) -> tuple[Outcome, ...]:
+        """Record how attempts ended, whatever their lease says: ``OK``; ``ALREADY`` (this token's
+        completion was accepted before); ``STALE`` (anything else, no such task included).
+
+        Success ends the task ``success``. A failure ends it ``failed``, or with
+        ``retry_delay_ms`` makes it ``retrying``, delayed, retry_count + 1. If a cancel was
+        requested it ends ``cancelled``, the result kept. Event ``completed`` (by = worker id).
+        """
+
+    @abstractmethod
+    async def release(self, items: Sequence[Release], *, by: str) -> tuple[Outcome, ...]:
+        """Give attempts back: ``OK`` or ``STALE``. The task becomes pending and ready, no crash
+        counted, its token forgotten; with ``fail`` it ends ``failed``, reason ``released``; if a
+        cancel was requested it ends ``cancelled``. Event ``released``."""
+
+    @abstractmethod
+    async def cancel(
+        self, task_ids: Sequence[str], *, by: str, reason: str
+    ) -> tuple[CancelAnswer, ...]:
+        """Cancel: pending or retrying ends ``cancelled`` (``OK``); running is ``REQUESTED`` and the
+        worker's bell rings (a repeat too, without a second event); ended: ``ALREADY`` if
+        cancelled, else ``TOO_LATE``; ``UNKNOWN``. Events ``cancelled``, ``cancel_requested``."""
+
+    @abstractmethod
+    async def progress(self, items: Sequence[Progress]) -> tuple[Outcome, ...]:
+        """Set the progress of running attempts: ``OK`` or ``STALE``. Writes no event."""
+
+
+class Reading(ABC):
+    """Reading, never changing. Lists are served from indexes only."""
+
+    @abstractmethod
+    async def get(self, task_ids: Sequence[str], *, full: bool = False) -> tuple[Task | None, ...]:
+        """The tasks of these ids, None where unknown or past the result TTL. ``full`` adds spec,
+        and for ended ones the result."""
+
+    @abstractmethod
+    async def list_tasks(self, query: TaskQuery, cursor: str | None, limit: int) -> TaskPage:
+        """A page of tasks by one index. A task that moves meanwhile may be seen twice or not."""
+
+    @abstractmethod
+    async def events(self, after: str | None, limit: int) -> EventPage:
+        """Log entries after a cursor (None: from the oldest kept), at most ``limit``."""
+
+    @abstractmethod
+    async def decisions(self, config_id: str, cursor: str | None, limit: int) -> DecisionPage:
+        """A page of a config's decisions, newest first_ms first."""
+
+    @abstractmethod
+    async def counts(self) -> Counts:
+        """How many there are of what, from counters and index sizes, without counting."""
+
+
+class Store(
+    Timing,
+    Leadership,
+    Workers,
+    Configs,
+    Firing,
+    Dispatching,
+    Recovering,
+    Collecting,
+    Working,
+    Reading,
+):
+    """All groups of steps; a store implements them all. One handle belongs to one event loop."""

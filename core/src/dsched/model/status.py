@@ -49,7 +49,7 @@ TRANSITIONS: dict[State, frozenset[State]] = {
     _DELAYED: frozenset({_READY, _CANCELLED}),  # promote; cancel
     _READY: frozenset({_QUEUED, _DELAYED, _CANCELLED}),  # dispatch; defer; cancel, expire
     _QUEUED: frozenset({_RUNNING, _READY, _CANCELLED}),  # claim; recall, drain; cancel, expire
-    _HELD: frozenset({_READY, _DELAYED, _CANCELLED}),  # the older run ended; cancel, superseded
+    _HELD: frozenset({_READY, _CANCELLED}),  # the older run ended; cancel, superseded
     _RUNNING: frozenset(
         {
             _SUCCESS,  # complete

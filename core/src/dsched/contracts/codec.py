@@ -1,0 +1,126 @@
+"""How configs, snapshots, results and decisions are written as JSON; every record has a version.
+
+Fields at their default are omitted, so that what is stored stays small and a later version may add
+fields. Durations are whole milliseconds, datetimes RFC 3339.
+"""
+
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any, TypeVar
+
+import attrs
+from cattrs import Converter
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn
+
+from dsched.model import Decision, JsonValue, TaskConfig, TaskResult, TaskSpec
+from dsched.model.json import dumps, loads
+
+# The format of a store as a whole: stored at its creation, compared at every start.
+STORE_FORMAT = 1
+# The version in each record.
+RECORD_VERSION = 1
+
+T = TypeVar("T")
+
+
+class UnknownRecordError(ValueError):
+    """A stored record of a version that this dsched does not know."""
+
+
+def _make_converter() -> Converter:
+    converter = Converter()
+    converter.register_unstructure_hook(timedelta, lambda span: span // timedelta(milliseconds=1))
+    converter.register_structure_hook(timedelta, lambda ms, _: timedelta(milliseconds=ms))
+    converter.register_unstructure_hook(datetime, lambda instant: instant.isoformat())
+    converter.register_structure_hook(datetime, lambda text, _: datetime.fromisoformat(text))
+    converter.register_unstructure_hook_factory(
+        attrs.has,
+        lambda cls: make_dict_unstructure_fn(cls, converter, _cattrs_omit_if_default=True),
+    )
+    converter.register_structure_hook_factory(
+        attrs.has, lambda cls: make_dict_structure_fn(cls, converter)
+    )
+    return converter
+
+
+_CONVERTER = _make_converter()
+
+
+def _write(value: Any) -> str:
+    record = _CONVERTER.unstructure(value)
+    record["v"] = RECORD_VERSION
+    return dumps(record)
+
+
+def _read(text: str | bytes, cls: type[T]) -> T:
+    return _structure(loads(text), cls)
+
+
+def _structure(record: dict[str, JsonValue], cls: type[T]) -> T:
+    version = record.pop("v", None)
+    if version != RECORD_VERSION:
+        raise UnknownRecordError(
+            f"a stored {cls.__name__} has version {version!r}; this dsched knows {RECORD_VERSION}: "
+            "run the version that wrote it, or a newer one"
+        )
+    return _CONVERTER.structure(record, cls)
+
+
+def write_config(config: TaskConfig) -> str:
+    """The author's content alone, canonical: equal content gives equal text."""
+    return _write(attrs.evolve(config, revision=0, created_ms=0, updated_ms=0))
+
+
+def read_config(text: str, *, revision: int, created_ms: int, updated_ms: int) -> TaskConfig:
+    """A config from its content and what the store knows of it."""
+    config = _read_config_content(text)
+    return attrs.evolve(config, revision=revision, created_ms=created_ms, updated_ms=updated_ms)
+
+
+def write_spec(spec: TaskSpec) -> str:
+    """A snapshot, canonical: equal snapshots have equal texts."""
+    return _write(spec)
+
+
+@lru_cache(maxsize=4096)
+def read_spec(text: str) -> TaskSpec:
+    """A snapshot. Cached: the tasks of one config share one text, and the value is immutable."""
+    return _read(text, TaskSpec)
+
+
+@lru_cache(maxsize=4096)
+def _read_config_content(text: str) -> TaskConfig:
+    return _read(text, TaskConfig)
+
+
+def write_result(result: TaskResult) -> str:
+    """A result alone, as the worker hands it over."""
+    return _write(result)
+
+
+def join_result(result_text: str | None, spec_text: str | None) -> str:
+    """What is kept of an ended task beside its row: the result, and the snapshot for a retry.
+
+    Plain concatenation of two records, so that a script can do the same without parsing either.
+    """
+    return f'{{"result":{result_text or "null"},"spec":{spec_text or "null"}}}'
+
+
+def read_result(text: str) -> tuple[TaskResult | None, TaskSpec | None]:
+    """The result and the snapshot from a text of `join_result`, each None where there is none."""
+    record = loads(text)
+    result, spec = record["result"], record["spec"]
+    return (
+        None if result is None else _structure(result, TaskResult),
+        None if spec is None else _structure(spec, TaskSpec),
+    )
+
+
+def write_decision(decision: Decision) -> str:
+    """A decision as one record."""
+    return _write(decision)
+
+
+def read_decision(text: str) -> Decision:
+    """A decision from a record of `write_decision`."""
+    return _read(text, Decision)

@@ -1,0 +1,68 @@
+"""What is stored reads back as it was written."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from dsched.contracts.codec import (
+    UnknownRecordError,
+    join_result,
+    read_config,
+    read_decision,
+    read_result,
+    read_spec,
+    write_config,
+    write_decision,
+    write_result,
+    write_spec,
+)
+from dsched.model import Decision, Overlap, RetryPolicy, TaskConfig, TaskResult, Verdict
+
+CONFIG = TaskConfig(
+    id="report",
+    name="Täglicher Bericht",
+    executor="http",
+    payload={"url": "https://example.com", "n": 2**60, "list": [1, None, "x"]},
+    at=datetime(2027, 1, 1, tzinfo=UTC),
+    timeout=timedelta(seconds=90),
+    retry=RetryPolicy(max_retries=7, backoff_rate=1.5),
+    overlap=Overlap.QUEUE_ONE,
+    labels={"team": "a"},
+    required_labels={"zone": "b"},
+    jitter=timedelta(milliseconds=250),
+)
+
+
+def test_a_config_reads_back_with_what_the_store_knows_of_it():
+    read = read_config(write_config(CONFIG), revision=3, created_ms=1, updated_ms=2)
+    assert read == CONFIG
+    assert (read.revision, read.created_ms, read.updated_ms) == (3, 1, 2)
+
+
+def test_equal_content_has_equal_text_whatever_its_revision():
+    other = read_config(write_config(CONFIG), revision=9, created_ms=8, updated_ms=7)
+    assert write_config(CONFIG) == write_config(other)
+
+
+def test_a_snapshot_reads_back_equal_and_small():
+    text = write_spec(CONFIG.spec)
+    assert CONFIG.spec == read_spec(text)
+    assert "on_crash" not in text
+
+
+def test_a_result_carries_the_snapshot_for_a_later_retry():
+    result = TaskResult(code="200", data={"a": [1]})
+    text = join_result(write_result(result), write_spec(CONFIG.spec))
+    assert (result, CONFIG.spec) == read_result(text)
+    assert (result, None) == read_result(join_result(write_result(result), None))
+    assert read_result(join_result(None, None)) == (None, None)
+
+
+def test_a_decision_reads_back():
+    decision = Decision(config_id="a", verdict=Verdict.FIRED, first_ms=5, last_ms=5, late_ms=3)
+    assert decision == read_decision(write_decision(decision))
+
+
+def test_a_record_of_an_unknown_version_is_refused_with_both_versions():
+    with pytest.raises(UnknownRecordError, match=r"version 99.*knows 1"):
+        read_spec('{"executor":"local","v":99}')
