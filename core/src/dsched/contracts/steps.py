@@ -389,10 +389,11 @@ class Event:
 
 @attrs.frozen(kw_only=True)
 class EventPage:
-    """Entries after a cursor, oldest first; ``cursor`` is that of the last one, or as given."""
+    """Entries after the cursor ``after``, oldest first; ``cursor`` continues after the last one."""
 
     events: tuple[Event, ...]
     cursor: str
+    after: str = ""
 
 
 @attrs.frozen(kw_only=True)
