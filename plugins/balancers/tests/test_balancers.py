@@ -154,14 +154,13 @@ def test_each_round_of_turns_visits_every_place_once(places: int, round_number: 
     assert list(range(places)) == sorted(visited)
 
 
-@given(places=st.integers(2, 8), stride=st.integers(1, 12), first=st.integers(0, 50))
+@given(places=st.integers(2, 8), stride=st.integers(1, 24), first=st.integers(0, 5000))
 def test_every_second_or_third_turn_still_visits_every_place_evenly(
     places: int, stride: int, first: int
 ) -> None:
-    visits = 400 * places
-    counts = Counter(rotate(first + stride * index, places) for index in range(visits))
+    counts = Counter(rotate(first + stride * index, places) for index in range(400 * places))
     assert set(range(places)) == set(counts)
-    assert max(counts.values()) <= 1.15 * min(counts.values())
+    assert max(counts.values()) - min(counts.values()) <= 60  # of 400 visits to each
 
 
 # --- round-robin ------------------------------------------------------------------------------
