@@ -5,12 +5,13 @@ import logging
 from collections import deque
 from collections.abc import Mapping
 
-from dsched.contracts.observer import Notice, Observer
+from dsched.contracts.observer import Notice, Observer, ObserverTrouble
 
 log = logging.getLogger("dsched.observers")
 
 QUEUE_SIZE = 10_000
 LOG_EVERY = 1000
+TROUBLE_EVERY_S = 10.0
 
 
 class _Lane:
@@ -20,6 +21,7 @@ class _Lane:
         self.name = name
         self.dropped = 0
         self.errors = 0
+        self._told = (0, 0)
         self._observer = observer
         self._queue: deque[Notice] = deque(maxlen=QUEUE_SIZE)
         self._filled = asyncio.Event()
@@ -47,6 +49,14 @@ class _Lane:
                 if self.errors % LOG_EVERY == 0:
                     log.exception("observer %s failed on %s", self.name, type(notice).__name__)
                 self.errors += 1
+
+    def trouble(self) -> ObserverTrouble | None:
+        """What went wrong since the last call, if anything did."""
+        dropped, failed = self.dropped - self._told[0], self.errors - self._told[1]
+        self._told = (self.dropped, self.errors)
+        if not (dropped or failed):
+            return None
+        return ObserverTrouble(observer=self.name, dropped=dropped, failed=failed)
 
 
 class Announcer:
@@ -80,6 +90,16 @@ class Announcer:
             async with asyncio.TaskGroup() as group:
                 for lane in self._lanes:
                     group.create_task(lane.run(), name=f"observer {lane.name}")
+                group.create_task(self._tell_troubles(), name="observers' troubles")
         finally:
             for lane in self._lanes:
                 lane.flush()
+
+    async def _tell_troubles(self) -> None:
+        """Say now and then which observers lag or fail: not each time, lest it feeds itself."""
+        while True:
+            await asyncio.sleep(TROUBLE_EVERY_S)
+            for lane in self._lanes:
+                trouble = lane.trouble()
+                if trouble is not None:
+                    self._put(trouble)

@@ -1,9 +1,6 @@
 """The firing loop's step: due configs are planned purely and fired in batches."""
 
 import logging
-from datetime import timedelta
-
-import attrs
 
 from dsched.contracts.observer import InvariantViolated
 from dsched.contracts.outcomes import Outcome
@@ -12,13 +9,11 @@ from dsched.contracts.store import Firing
 from dsched.engine.announcer import Announcer
 from dsched.engine.clock_watch import ClockWatch
 from dsched.engine.term import Term
-from dsched.model import Misfire, TaskConfig
 from dsched.planning import plan_fire
 
 log = logging.getLogger("dsched.leader")
 
 SET_ASIDE_MS = 60_000
-_JUMP_GRACE = timedelta(seconds=1)
 
 
 class FiringStep:
@@ -66,10 +61,7 @@ class FiringStep:
         assert due_ms is not None  # noqa: S101 - `due` answers with due configs only
         try:
             plan = plan_fire(
-                _one_run(config) if jumped else config,
-                due_ms=due_ms,
-                now_ms=now_ms,
-                max_runs=room,
+                config, due_ms=due_ms, now_ms=now_ms, max_runs=room, one_catch_up=jumped
             )
         except Exception as error:
             # One config that cannot be planned must not keep the others from firing.
@@ -92,11 +84,3 @@ class FiringStep:
             skipped=plan.skipped,
             next_due_ms=plan.next_due_ms,
         )
-
-
-def _one_run(config: TaskConfig) -> TaskConfig:
-    """After a forward jump of the clock, catch-up is one run whatever the misfire policy."""
-    misfire = Misfire.FIRE_ONCE if config.misfire is Misfire.FIRE_ALL else config.misfire
-    return attrs.evolve(
-        config, misfire=misfire, misfire_grace=min(config.misfire_grace, _JUMP_GRACE)
-    )

@@ -16,7 +16,8 @@ def ObservedStore(  # noqa: N802 - a constructor to its callers
     store: Store, runtime: Runtime, announcer: Announcer
 ) -> Store:
     """``store`` with a timer around each step: same contract, same answers, same errors."""
-    return _OBSERVED(store, runtime, announcer)
+    observed: Store = _OBSERVED(store, runtime, announcer)
+    return observed
 
 
 def _observed(step: str) -> Callable[..., Awaitable[Any]]:
