@@ -56,11 +56,13 @@ async def find_endpoint(call: GrpcCall, policy: EgressPolicy, tls_dir: str) -> E
             for name in (call.tls.ca_file, call.tls.cert_file, call.tls.key_file)
         ]
     )
+    # gRPC lets nobody be called by a name that is not the one in the certificate.
+    name = call.tls.server_name
     return Endpoint(
-        authority=call.authority,
+        authority=f"{name}:{call.port}" if name else call.authority,
         address=grpc_address(addresses, call.port),
         secure=True,
-        server_name=call.tls.server_name or call.host.rstrip("."),
+        server_name=name or call.host.rstrip("."),
         ca=ca,
         cert=cert,
         key=key,

@@ -8,6 +8,8 @@ from dsched.contracts.egress import EgressPolicy
 
 ALLOW_KEY = "executors.grpc.allow"
 MEBIBYTE = 1024 * 1024
+# Answers of server reflection are bounded like any other and must fit.
+MIN_MESSAGE_BYTES = 64 * 1024
 
 _ENV_PATTERN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\*?")
 
@@ -35,7 +37,7 @@ class GrpcOptions:
     def __attrs_post_init__(self) -> None:
         """Refuse what cannot be meant, before anything is opened."""
         EgressPolicy(self.allow, ALLOW_KEY)
-        _check_range("max_message_bytes", self.max_message_bytes, 1024, 64 * MEBIBYTE)
+        _check_range("max_message_bytes", self.max_message_bytes, MIN_MESSAGE_BYTES, 64 * MEBIBYTE)
         _check_range("max_channels", self.max_channels, 1, 4096)
         for pattern in self.secret_env:
             if not _ENV_PATTERN.fullmatch(pattern):

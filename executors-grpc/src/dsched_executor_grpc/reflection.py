@@ -67,6 +67,7 @@ class _Reflection:
         self._context = context
         self._files: dict[str, FileDescriptorProto] = {}
         self._bytes = 0
+        self._wanted = ""
 
     async def files_of(self, service: str) -> list[FileDescriptorProto]:
         questions = [ServerReflectionRequest(file_containing_symbol=service)]
@@ -80,6 +81,9 @@ class _Reflection:
     async def _round(self, questions: Sequence[Any]) -> None:
         """Ask, and take what comes; each question must bring a file that was not known before."""
         before = len(self._files)
+        self._wanted = ", ".join(
+            one.file_containing_symbol or one.file_by_filename for one in questions[:5]
+        )
         call = self._ask(
             iter(questions), timeout=self._context.remaining(), metadata=self._metadata
         )
@@ -95,7 +99,7 @@ class _Reflection:
         if answer.HasField("error_response"):
             problem = answer.error_response
             raise TaskFailed(
-                f"method: the target's server reflection does not know it: "
+                f"method: the target's server reflection does not know {self._wanted}: "
                 f"{problem.error_message[:500] or problem.error_code}",
                 code="method_not_found",
                 retryable=False,

@@ -5,7 +5,22 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias, TypeVar
 
 import attrs
-from google.protobuf import descriptor_pool, json_format, message_factory
+from google.protobuf import (
+    any_pb2,
+    api_pb2,
+    descriptor_pb2,
+    descriptor_pool,
+    duration_pb2,
+    empty_pb2,
+    field_mask_pb2,
+    json_format,
+    message_factory,
+    source_context_pb2,
+    struct_pb2,
+    timestamp_pb2,
+    type_pb2,
+    wrappers_pb2,
+)
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 from google.protobuf.message import DecodeError, EncodeError
 
@@ -18,6 +33,14 @@ MAX_FILES = 1000
 _INLINE_BYTES = 16 * 1024
 # What the rest of a stored result (code, message) may need beside the data.
 _RESULT_MARGIN_BYTES = 4 * 1024
+
+_BUNDLED = {
+    module.DESCRIPTOR.name: module.DESCRIPTOR.serialized_pb
+    for module in (
+        any_pb2, api_pb2, descriptor_pb2, duration_pb2, empty_pb2, field_mask_pb2,
+        source_context_pb2, struct_pb2, timestamp_pb2, type_pb2, wrappers_pb2,
+    )
+}  # fmt: skip
 
 # google.protobuf comes without types.
 Pool: TypeAlias = Any
@@ -132,21 +155,10 @@ def bundled_files(files: Iterable[FileDescriptorProto]) -> list[FileDescriptorPr
     wanted = [name for file in files for name in file.dependency]
     while wanted:
         name = wanted.pop()
-        if name in found or not name.startswith("google/protobuf/"):
-            continue
-        file = _bundled(name)
-        if file is not None:
-            found[name] = file
-            wanted.extend(file.dependency)
+        if name in _BUNDLED and name not in found:
+            found[name] = FileDescriptorProto.FromString(_BUNDLED[name])
+            wanted.extend(found[name].dependency)
     return list(found.values())
-
-
-def _bundled(name: str) -> FileDescriptorProto | None:
-    try:
-        descriptor = descriptor_pool.Default().FindFileByName(name)
-    except KeyError:
-        return None
-    return FileDescriptorProto.FromString(descriptor.serialized_pb)
 
 
 def find_method(pool: Pool, service: str, method: str) -> Method:
