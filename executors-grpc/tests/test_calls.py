@@ -99,6 +99,28 @@ async def test_a_target_that_takes_too_long_is_given_up_at_the_deadline(
     assert (await run(executor, payload_for(target))).code == "OK"
 
 
+async def test_after_a_deadline_the_next_call_takes_a_new_connection(
+    target, open_grpc, run, make_context
+):
+    peers = []
+
+    async def note_peer_and_hang_once(request, context):
+        peers.append(context.peer())
+        if len(peers) == 1:
+            await asyncio.Event().wait()
+        return await target.echo(request, context)
+
+    target.behaviour = note_peer_and_hang_once
+    executor = await open_grpc()
+    with pytest.raises(TaskFailed):
+        await run(executor, payload_for(target), context=make_context(timeout_s=0.3))
+    for _ in range(2):
+        await run(executor, payload_for(target))
+
+    assert peers[0] != peers[1] == peers[2]
+    assert len(executor._channels) == 1
+
+
 async def test_no_call_is_made_once_the_time_is_over(target, open_grpc, run, make_context):
     with pytest.raises(TaskFailed) as failed:
         await run(await open_grpc(), payload_for(target), context=make_context(timeout_s=0.0))

@@ -1,6 +1,7 @@
 """Where an executor may connect, how that is secured, and where its secrets do not go."""
 
 import asyncio
+import errno
 import socket
 
 import grpc
@@ -198,9 +199,14 @@ def tls_dir(tmp_path, authority):
     return tmp_path
 
 
+def ipv6_works():
+    with socket.socket(socket.AF_INET6) as probe:
+        return probe.connect_ex(("::1", 1)) != errno.EADDRNOTAVAIL
+
+
 @pytest.fixture
 def start_secure(start_target, authority):
-    async def start(*names, client_auth=False):
+    async def start(*names, client_auth=False, **settings):
         cert = authority.issue_cert(*names)
         pair = (cert.private_key_pem.bytes(), cert.cert_chain_pems[0].bytes())
         credentials = grpc.ssl_server_credentials(
@@ -208,7 +214,7 @@ def start_secure(start_target, authority):
             root_certificates=authority.cert_pem.bytes() if client_auth else None,
             require_client_auth=client_auth,
         )
-        return await start_target(credentials=credentials)
+        return await start_target(credentials=credentials, **settings)
 
     return start
 
@@ -222,6 +228,18 @@ async def test_a_certificate_is_checked_against_the_name_although_an_address_is_
     result = await run(executor, payload_for(target, tls={"ca_file": "ca.pem"}))
 
     assert result.code == "OK"
+
+
+@pytest.mark.parametrize("ip", ["127.0.0.1", "::1"])
+async def test_a_certificate_may_be_that_of_an_address(ip, start_secure, open_grpc, run, tls_dir):
+    if ip == "::1" and not ipv6_works():
+        pytest.skip("this machine has no IPv6 on loopback")
+    host = f"[{ip}]" if ":" in ip else ip
+    target = await start_secure(ip, host=host)
+    executor = await open_grpc(tls_dir=str(tls_dir), allow=[ip])
+    payload = {"target": f"{host}:{target.port}", "method": METHOD, "tls": {"ca_file": "ca.pem"}}
+
+    assert (await run(executor, payload)).code == "OK"
 
 
 async def test_a_server_name_of_its_own_may_be_given(start_secure, open_grpc, run, tls_dir):

@@ -71,6 +71,7 @@ def with_retry_info(seconds, nanos=0):
         ("UNAVAILABLE", {"grpc-retry-pushback-ms": "0"}, True, 0.0),
         ("UNAVAILABLE", {"grpc-retry-pushback-ms": "-1"}, False, None),
         ("UNAVAILABLE", {"grpc-retry-pushback-ms": "soon"}, False, None),
+        ("UNAVAILABLE", {"grpc-retry-pushback-ms": "9" * 5000}, False, None),
         ("NOT_FOUND", {"grpc-retry-pushback-ms": "1500"}, False, None),
         ("UNAVAILABLE", {"grpc-status-details-bin": with_retry_info(3, 500_000_000)}, True, 3.5),
         ("UNAVAILABLE", {"grpc-status-details-bin": b"\xff\xff"}, True, None),

@@ -49,7 +49,11 @@ async def reflect(
 
 
 class _Reflection:
-    """One enquiry: rounds of questions, each a short stream, until no import is missing."""
+    """One enquiry: one question after another, until no import is missing.
+
+    The service streams both ways, but a stream of one question and one answer looks on the wire
+    like a unary call, and is made as one: it ends by itself, whatever the server does.
+    """
 
     def __init__(
         self,
@@ -58,7 +62,7 @@ class _Reflection:
         metadata: Metadata,
         context: ExecutionContext,
     ) -> None:
-        self._ask = channel.stream_stream(
+        self._call = channel.unary_unary(
             path,
             request_serializer=ServerReflectionRequest.SerializeToString,
             response_deserializer=ServerReflectionResponse.FromString,
@@ -67,39 +71,34 @@ class _Reflection:
         self._context = context
         self._files: dict[str, FileDescriptorProto] = {}
         self._bytes = 0
-        self._wanted = ""
 
     async def files_of(self, service: str) -> list[FileDescriptorProto]:
-        questions = [ServerReflectionRequest(file_containing_symbol=service)]
-        while questions:
-            await self._round(questions)
-            known = {file.name for file in bundled_files(self._files.values())} | set(self._files)
-            missing = {one for file in self._files.values() for one in file.dependency} - known
-            questions = [ServerReflectionRequest(file_by_filename=one) for one in sorted(missing)]
+        self._take(
+            await self._ask(ServerReflectionRequest(file_containing_symbol=service)), service
+        )
+        while missing := self._missing():
+            name = missing[0]
+            self._take(await self._ask(ServerReflectionRequest(file_by_filename=name)), name)
+            if name not in self._files:
+                raise _unusable(f"it does not send {name}, which its descriptors import")
         return list(self._files.values())
 
-    async def _round(self, questions: Sequence[Any]) -> None:
-        """Ask, and take what comes; each question must bring a file that was not known before."""
-        before = len(self._files)
-        self._wanted = ", ".join(
-            one.file_containing_symbol or one.file_by_filename for one in questions[:5]
-        )
-        call = self._ask(
-            iter(questions), timeout=self._context.remaining(), metadata=self._metadata
-        )
+    def _missing(self) -> list[str]:
+        known = {file.name for file in bundled_files(self._files.values())} | set(self._files)
+        return sorted({one for file in self._files.values() for one in file.dependency} - known)
+
+    async def _ask(self, question: Any) -> Any:
+        call = self._call(question, timeout=self._context.remaining(), metadata=self._metadata)
         try:
-            async for answer in call:
-                self._take(answer)
+            return await call
         finally:
             call.cancel()
-        if len(self._files) < before + len(questions):
-            raise _unusable("it does not send the files that its descriptors import")
 
-    def _take(self, answer: Any) -> None:
+    def _take(self, answer: Any, wanted: str) -> None:
         if answer.HasField("error_response"):
             problem = answer.error_response
             raise TaskFailed(
-                f"method: the target's server reflection does not know {self._wanted}: "
+                f"method: the target's server reflection does not know {wanted}: "
                 f"{problem.error_message[:500] or problem.error_code}",
                 code="method_not_found",
                 retryable=False,

@@ -1,6 +1,7 @@
 """Turns the status of a call that failed into a `TaskFailed`: worth a retry, and when."""
 
 import functools
+import re
 from typing import Any
 
 import grpc
@@ -25,6 +26,8 @@ RETRYABLE = frozenset(
 )  # fmt: skip
 MAX_DETAIL_LENGTH = 2000
 
+_MILLISECONDS = re.compile(r"[0-9]{1,12}")
+
 # What gRPC itself says, on either side, about a message over the limit: as large the next time.
 _TOO_LARGE = "message larger than max"
 
@@ -42,7 +45,7 @@ def failure_of(error: grpc.aio.AioRpcError, what: str) -> TaskFailed:
     trailers: dict[str, Any] = dict(error.trailing_metadata() or ())
     pushback = trailers.get("grpc-retry-pushback-ms")
     if pushback is not None:
-        if isinstance(pushback, str) and pushback.isascii() and pushback.isdigit():
+        if isinstance(pushback, str) and _MILLISECONDS.fullmatch(pushback):
             retry_after = int(pushback) / 1000
         else:
             retryable = False
