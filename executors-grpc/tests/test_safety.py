@@ -1,4 +1,4 @@
-"""Where an executor may connect, how that is secured, and where its secrets do not go."""
+"""Where an executor may connect, and how that is secured."""
 
 import asyncio
 import errno
@@ -317,83 +317,6 @@ async def test_a_tls_file_that_cannot_be_used_is_named(
         await run(executor, payload_for(target, tls={"ca_file": file}))
 
     assert (failed.value.code, failed.value.retryable) == ("invalid_payload", False)
-
-
-# --- secrets ------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-async def vault(open_grpc, tmp_path, monkeypatch):
-    """An executor with secrets in a file and in the environment."""
-    (tmp_path / "token").write_text('canary"file\n')
-    (tmp_path / "lines").write_text("a\nb")
-    (tmp_path / "empty").write_text("\n")
-    monkeypatch.setenv("SHOP_KEY", "canary-env")
-    monkeypatch.setenv("OTHER_KEY", "canary-other")
-    return await open_grpc(secret_dir=str(tmp_path), secret_env=["SHOP_*"])
-
-
-async def test_references_are_replaced_and_their_values_never_come_back(vault, target, run):
-    received = []
-
-    async def repeat(request, context):
-        received.append((request.order_id, dict(context.invocation_metadata())["authorization"]))
-        if request.count:
-            await context.abort(grpc.StatusCode.INTERNAL, f"bad {request.order_id} canary-env")
-        return await target.echo(request, context)
-
-    target.behaviour = repeat
-    payload = payload_for(
-        target,
-        metadata={"authorization": "Bearer secret://env/SHOP_KEY"},
-        request={"orderId": "<secret://file/token>", "extra": {"k": ["secret://env/SHOP_KEY"]}},
-    )
-
-    result = await run(vault, payload)
-    payload["request"]["count"] = 1
-    with pytest.raises(TaskFailed) as failed:
-        await run(vault, payload)
-
-    assert received == [('<canary"file>', "Bearer canary-env")] * 2
-    assert result.data == {"orderId": "<[redacted]>", "extra": {"k": ["[redacted]"]}}
-    assert "INTERNAL: bad <[redacted]> [redacted]" in failed.value.message
-    assert failed.value.__cause__ is None
-
-
-async def test_a_secret_that_does_not_fit_its_field_is_not_repeated(vault, target, run):
-    payload = payload_for(target, request={"count": "secret://env/SHOP_KEY"})
-    with pytest.raises(TaskFailed, match="count") as failed:
-        await run(vault, payload)
-
-    assert "canary" not in failed.value.message
-
-
-@pytest.mark.parametrize(
-    ("reference", "words"),
-    [
-        ("secret://env/OTHER_KEY", "secret_env"),
-        ("secret://env/SHOP_NONE", "no such environment variable"),
-        ("secret://file/none", "no file 'none'"),
-        ("secret://file/empty", "is empty"),
-        ("secret://file/lines", "one line of printable ASCII"),
-    ],
-)
-async def test_a_reference_that_leads_nowhere_is_refused_for_good(
-    reference, words, vault, target, run
-):
-    with pytest.raises(TaskFailed, match=words) as failed:
-        await run(vault, payload_for(target, metadata={"authorization": reference}))
-
-    assert (failed.value.code, failed.value.retryable) == ("invalid_payload", False)
-    assert "canary" not in failed.value.message
-    assert target.seen == []
-
-
-async def test_no_secret_is_read_unless_the_operator_has_said_where(open_grpc, target, run):
-    executor = await open_grpc()
-    for reference in ("secret://env/HOME", "secret://file/passwd"):
-        with pytest.raises(TaskFailed, match=r"executors\.grpc\.secret_"):
-            await run(executor, payload_for(target, request={"orderId": reference}))
 
 
 async def test_closing_the_executor_leaves_no_channel_open(target, open_grpc, run):

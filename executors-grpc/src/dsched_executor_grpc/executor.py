@@ -35,6 +35,7 @@ from dsched_executor_grpc.secrets import Secrets
 from dsched_executor_grpc.status import failure_of
 
 MAX_SCHEMAS = 256
+MAX_MESSAGE_LENGTH = 2000
 # A server that was deployed anew may have new fields; what no longer fits is asked for at once.
 SCHEMA_LIFETIME_S = 300.0
 
@@ -171,7 +172,11 @@ class GrpcExecutor(Executor):
                 self._schemas.forget(key)
             raise
         data, remark = await decode(method, response)
-        return TaskResult(code="OK", message=remark, data=secrets.mask_json(data))
+        return TaskResult(
+            code="OK",
+            message=secrets.mask(remark)[:MAX_MESSAGE_LENGTH],
+            data=secrets.mask_json(data),
+        )
 
     def _source(self, attempt: _Attempt) -> tuple[object, Load]:
         """Where the descriptors come from: what tells that place from others, and how to load."""
@@ -251,8 +256,9 @@ def traceparent(task_id: str, attempt: int) -> str:
 
 
 def _masked(failure: TaskFailed, secrets: Secrets) -> TaskFailed:
+    """The failure without secrets. Cut only after that, or half a secret would go unnoticed."""
     return TaskFailed(
-        secrets.mask(failure.message),
+        secrets.mask(failure.message)[:MAX_MESSAGE_LENGTH],
         code=failure.code,
         retryable=failure.retryable,
         retry_after=failure.retry_after,

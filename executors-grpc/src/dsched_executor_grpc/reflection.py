@@ -99,7 +99,7 @@ class _Reflection:
             problem = answer.error_response
             raise TaskFailed(
                 f"method: the target's server reflection does not know {wanted}: "
-                f"{problem.error_message[:500] or problem.error_code}",
+                f"{problem.error_message or problem.error_code}",
                 code="method_not_found",
                 retryable=False,
             )

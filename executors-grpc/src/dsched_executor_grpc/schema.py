@@ -65,7 +65,7 @@ class Method:
             json_format.ParseDict(request, message, descriptor_pool=self.pool)
             wire: bytes = message.SerializeToString()
         except (json_format.Error, EncodeError, TypeError, ValueError, AttributeError) as error:
-            reason = " ".join(str(error).split())[:1000]
+            reason = " ".join(str(error).split())
             raise _final(f"request: does not fit {name}: {reason}", "invalid_request") from error
         return wire
 

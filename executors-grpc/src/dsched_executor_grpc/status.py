@@ -24,7 +24,6 @@ RETRYABLE = frozenset(
         "UNKNOWN", "CANCELLED",
     }
 )  # fmt: skip
-MAX_DETAIL_LENGTH = 2000
 
 _MILLISECONDS = re.compile(r"[0-9]{1,12}")
 
@@ -39,7 +38,7 @@ def failure_of(error: grpc.aio.AioRpcError, what: str) -> TaskFailed:
     and, where there is none, `google.rpc.RetryInfo` in the status details.
     """
     name = error.code().name
-    detail = (error.details() or "no details")[:MAX_DETAIL_LENGTH]
+    detail = error.details() or "no details"
     retryable = name in RETRYABLE and _TOO_LARGE not in detail
     retry_after: float | None = None
     trailers: dict[str, Any] = dict(error.trailing_metadata() or ())
