@@ -127,10 +127,13 @@ class GrpcExecutor(Executor):
             raise TaskFailed("the task has no payload", code="invalid_payload", retryable=False)
         call = parse_payload(task.spec.payload)
         secrets = Secrets(env=self._options.secret_env, directory=self._options.secret_dir)
+        remaining = context.remaining()
         try:
-            async with asyncio.timeout(context.remaining()):
+            if remaining <= 0:
+                raise TimeoutError
+            async with asyncio.timeout(remaining):
                 endpoint = await find_endpoint(call, self._policy, self._options.tls_dir)
-                call, metadata = await asyncio.to_thread(_filled, call, secrets)
+                call, metadata = await _fill(call, secrets)
         except TimeoutError as error:
             raise TaskFailed(
                 f"the attempt's time was over before {call.authority} could be called",
@@ -214,6 +217,13 @@ async def _invoke(attempt: _Attempt, request: bytes) -> bytes:
     finally:
         call.cancel()
     return response
+
+
+async def _fill(call: GrpcCall, secrets: Secrets) -> tuple[GrpcCall, Metadata]:
+    """`_filled`, in a thread only where files may have to be read."""
+    if call.refers_to_secrets:
+        return await asyncio.to_thread(_filled, call, secrets)
+    return _filled(call, secrets)
 
 
 def _filled(call: GrpcCall, secrets: Secrets) -> tuple[GrpcCall, Metadata]:

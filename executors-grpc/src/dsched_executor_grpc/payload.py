@@ -70,6 +70,12 @@ class GrpcCall:
         """The name of the method on the wire."""
         return f"/{self.service}/{self.method}"
 
+    @property
+    def refers_to_secrets(self) -> bool:
+        """Whether anything of it must be filled in first."""
+        values = (text for _, text in self.metadata)
+        return any(MARK in text for text in (*values, *texts_of(self.request)))
+
 
 def check_payload(payload: JsonValue) -> list[str]:
     """The problems of a payload, found without calling anything; empty when it is fine."""
