@@ -1,6 +1,7 @@
 """The main path: from a config or a submission to a result."""
 
 from datetime import timedelta
+from itertools import pairwise
 
 from dsched.contracts.steps import TaskQuery
 from dsched.model import TaskConfig, TaskSpec, TaskStatus
@@ -22,7 +23,7 @@ async def test_a_config_fires_every_second_and_each_instant_once(cluster):
     ids = [task_id for task_id, _, _ in cluster.executor.started]
     assert sorted(set(ids)) == sorted(ids)
     instants = [int(task_id.partition("@")[2]) for task_id in ids]
-    assert [1000] * (len(instants) - 1) == [b - a for a, b in zip(instants, instants[1:])]
+    assert [1000] * (len(instants) - 1) == [b - a for a, b in pairwise(instants)]
 
 
 async def test_the_collector_records_a_decision_for_every_fire(cluster):

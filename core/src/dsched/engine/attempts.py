@@ -28,6 +28,7 @@ class Attempt:
 
     task: Task
     spec: TaskSpec
+    worker_id: str
     token: str
     epoch: int
     started_s: float
@@ -38,6 +39,14 @@ class Attempt:
     runner: asyncio.Task[None] | None = None
     progress: JsonValue = None
     progress_changed: bool = False
+
+    def facts(self) -> dict[str, object]:
+        """What every log line about this attempt carries."""
+        return {
+            "task_id": self.task.id,
+            "attempt": self.task.attempt,
+            "worker_id": self.worker_id,
+        }
 
 
 class Attempts:

@@ -26,16 +26,14 @@ class TaskLog(logging.LoggerAdapter[logging.Logger]):
 class AttemptContext:
     """The `ExecutionContext` of one attempt."""
 
-    def __init__(self, attempt: Attempt, worker_id: str, runtime: Runtime) -> None:
+    def __init__(self, attempt: Attempt, runtime: Runtime) -> None:
         self._attempt = attempt
         self._runtime = runtime
         self.attempt = attempt.task.attempt
-        self.worker_id = worker_id
+        self.worker_id = attempt.worker_id
         self.epoch = attempt.epoch
         self.idempotency_key = attempt.task.id
-        self.logger = TaskLog(
-            log, {"task_id": attempt.task.id, "attempt": self.attempt, "worker_id": worker_id}
-        )
+        self.logger = TaskLog(log, attempt.facts())
 
     @property
     def deadline(self) -> datetime:

@@ -4,11 +4,12 @@ import logging
 
 from dsched.contracts.observer import InvariantViolated
 from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import MAX_BATCH, Fire, Run, StoredConfig
+from dsched.contracts.steps import MAX_BATCH, Fire, FireAnswer, Run, StoredConfig
 from dsched.contracts.store import Firing
 from dsched.engine.announcer import Announcer
 from dsched.engine.clock_watch import ClockWatch
 from dsched.engine.term import Term
+from dsched.model import from_ms
 from dsched.planning import plan_fire
 
 log = logging.getLogger("dsched.leader")
@@ -41,6 +42,7 @@ class FiringStep:
             fires = self._plan(page.configs, page.time.wall_ms, jumped=jumped)
             answers = await self._store.fire(self._term.fence, fires)
             for fire, answer in zip(fires, answers, strict=True):
+                _say(fire, answer, page.time.wall_ms)
                 if answer.outcome not in (Outcome.OK, Outcome.MOVED, Outcome.REVISED):
                     log.warning("config %s was not fired: %s", fire.config_id, answer.outcome)
 
@@ -84,3 +86,14 @@ class FiringStep:
             skipped=plan.skipped,
             next_due_ms=plan.next_due_ms,
         )
+
+
+def _say(fire: Fire, answer: FireAnswer, now_ms: int) -> None:
+    """Each fire in plain words, as it happens."""
+    for run, outcome in zip(fire.runs, answer.runs, strict=False):
+        instant = from_ms(run.scheduled_ms).isoformat(timespec="milliseconds")
+        late_ms = now_ms - run.scheduled_ms
+        log.info("%s %s for %s, %d ms late", fire.config_id, outcome, instant, late_ms)
+    if fire.skipped is not None and answer.outcome is Outcome.OK:
+        skipped = fire.skipped
+        log.info("%s skipped %d instants: %s", fire.config_id, skipped.count, skipped.reason)

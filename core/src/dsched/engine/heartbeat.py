@@ -163,7 +163,7 @@ class Heartbeat:
             self._attempts.unlist(attempt)
             log.warning(
                 "did not stop at its timeout; reported as failed, its slot stays taken",
-                extra={"task_id": attempt.task.id, "attempt": attempt.task.attempt},
+                extra=attempt.facts(),
             )
             self._announcer.tell(
                 ThreadOutlived(task_id=attempt.task.id, worker_id=self._registration.worker_id)

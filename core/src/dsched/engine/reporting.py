@@ -86,7 +86,7 @@ class Reporter:
             outcomes += zip((a for a, _ in releases), answers, strict=True)
         for attempt, outcome in outcomes:
             if outcome is Outcome.STALE:
-                log.info("the result of a superseded attempt was refused", extra=facts(attempt))
+                log.info("the result of a superseded attempt was refused", extra=attempt.facts())
             self._attempts.unlist(attempt)
             self._attempts.remove(attempt)
         self._on_room()
@@ -104,8 +104,3 @@ class Reporter:
                     await self._store.progress(items[start : start + MAX_BATCH])
                 except StoreUnavailableError:
                     log.info("progress was not stored: the store does not answer")
-
-
-def facts(attempt: Attempt) -> dict[str, object]:
-    """What every log line about an attempt carries."""
-    return {"task_id": attempt.task.id, "attempt": attempt.task.attempt}

@@ -9,7 +9,7 @@ from dsched.contracts.steps import Claimed, Release
 from dsched.engine.attempts import Attempt, Attempts, StopReason
 from dsched.engine.context import AttemptContext
 from dsched.engine.judging import cancelled, judge_error, judge_result, timed_out
-from dsched.engine.reporting import Reporter, facts
+from dsched.engine.reporting import Reporter
 from dsched.engine.runtime import Runtime
 from dsched.model import OnCrash, TaskSpec
 
@@ -46,6 +46,7 @@ class Runner:
             attempt = Attempt(
                 task=task,
                 spec=spec,
+                worker_id=self._worker_id,
                 token=claimed.token,
                 epoch=claimed.epoch,
                 started_s=started_s,
@@ -66,7 +67,7 @@ class Runner:
         if attempt.stop is not None:
             self._stopped(attempt)  # stopped before its first step: cancelling would skip this
             return
-        log.info("starts", extra=facts(attempt))
+        log.info("starts", extra=attempt.facts())
         try:
             result = await self._execute(attempt)
         except asyncio.CancelledError:
@@ -75,7 +76,7 @@ class Runner:
             self._failed(attempt, error)
         else:
             completion = judge_result(attempt.task, attempt.token, result)
-            log.info("ended: %s", completion.result.code, extra=facts(attempt))
+            log.info("ended: %s", completion.result.code, extra=attempt.facts())
             self._reporter.report(attempt, completion)
 
     async def _execute(self, attempt: Attempt) -> object:
@@ -87,7 +88,7 @@ class Runner:
                 "install its plugin, or route the task with required_labels",
                 "no_executor",
             )
-        context = AttemptContext(attempt, self._worker_id, self._runtime)
+        context = AttemptContext(attempt, self._runtime)
         try:
             async with asyncio.timeout(context.remaining()) as limit:
                 return await executor.execute(context, attempt.task)
@@ -102,10 +103,10 @@ class Runner:
             case StopReason.CANCEL:
                 self._failed(attempt, cancelled())
             case StopReason.LOST:
-                log.info("stopped: the attempt is another worker's now", extra=facts(attempt))
+                log.info("stopped: the attempt is another worker's now", extra=attempt.facts())
                 self._reporter.drop(attempt)
             case _:
-                log.info("given back", extra=facts(attempt))
+                log.info("given back", extra=attempt.facts())
                 self._reporter.report(attempt, released(attempt))
 
     def _failed(self, attempt: Attempt, error: BaseException) -> None:
@@ -119,7 +120,7 @@ class Runner:
             completion.result.code,
             completion.result.message,
             then,
-            extra=facts(attempt),
+            extra=attempt.facts(),
         )
         self._reporter.report(attempt, completion)
 
