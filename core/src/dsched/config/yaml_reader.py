@@ -70,8 +70,8 @@ def parse_yaml(content: bytes, file: str) -> Document:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         what = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
-        line = None if mark is None else mark.line + 1
-        raise _refused(file, f"is not YAML: {what}", line) from error
+        at = None if mark is None else mark.line + 1
+        raise _refused(file, f"is not YAML: {what}", at) from error
 
 
 def _refused(file: str, reason: str, line: int | None = None) -> ConfigError:
