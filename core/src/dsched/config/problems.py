@@ -6,11 +6,14 @@ from typing import TypeAlias
 
 import attrs
 
+from dsched.config.secrets import without_passwords
+
 # Where a value stands in a document: keys and list positions, from the top.
 Place: TypeAlias = tuple[str | int, ...]
 
 MAX_PROBLEMS = 100
 MAX_SHOWN = 60
+MAX_REASON = 400
 
 
 @attrs.frozen
@@ -54,16 +57,21 @@ def path_text(place: Place) -> str:
     return text
 
 
-def printable(text: str) -> str:
+def printable(text: str, length: int = MAX_SHOWN) -> str:
     """Text from outside, safe for a terminal and of bounded length."""
-    short = text if len(text) <= MAX_SHOWN else text[:MAX_SHOWN] + "..."
+    short = text if len(text) <= length else text[:length] + "..."
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in short)
 
 
 def shown(value: object) -> str:
-    """A value as a message quotes it."""
-    text = repr(value) if isinstance(value, str) else str(value)
-    return printable(text)
+    """A value as a message quotes it: short, printable, without the password of a URL."""
+    text = without_passwords(value if isinstance(value, str) else str(value))
+    return f"'{printable(text)}'" if isinstance(value, str) else printable(text)
+
+
+def tidy(reason: str) -> str:
+    """A reason that somebody else wrote, made fit to be printed."""
+    return printable(without_passwords(reason), MAX_REASON)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

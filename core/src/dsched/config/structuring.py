@@ -2,7 +2,8 @@
 
 import re
 import typing
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import date, datetime, timedelta
 from enum import Enum
 from typing import Any, TypeVar
@@ -13,7 +14,7 @@ from cattrs.errors import BaseValidationError
 from cattrs.strategies import configure_union_passthrough
 
 from dsched.config.durations import parse_duration
-from dsched.config.problems import Place, did_you_mean, path_text, shown
+from dsched.config.problems import Place, did_you_mean, path_text, shown, tidy
 from dsched.config.secrets import REDACTED, is_secret
 
 C = TypeVar("C")
@@ -56,7 +57,7 @@ def flaws_of(error: Exception) -> list[Flaw]:
         return list(error.flaws)
     if isinstance(error, BaseValidationError):
         return [one for exc in error.exceptions for one in flaws_of(exc)]
-    return [Flaw((), str(error) or type(error).__name__)]
+    return [Flaw((), tidy(str(error)) or type(error).__name__)]
 
 
 def fields_of(cls: type[Any]) -> Mapping[str, "attrs.Attribute[Any]"]:
@@ -147,7 +148,7 @@ def _named(error: Exception, fields: Mapping[str, Any]) -> Flaw:
     field, reason = getattr(error, "field", None), getattr(error, "reason", None)
     if isinstance(field, str) and isinstance(reason, str):
         return Flaw(tuple(field.split(".")), reason)
-    text = str(error.args[0]) if error.args else type(error).__name__
+    text = tidy(str(error.args[0])) if error.args else type(error).__name__
     found = _LEADING_FIELD.match(text)
     if found:
         place = tuple(found["path"].split("."))
@@ -249,7 +250,8 @@ def _mapping(raw: object, cls: Any) -> dict[Any, Any]:
 
 def _each(items: Iterable[tuple[str | int, object, Any]]) -> list[Any]:
     """Structure items with their keys; all flaws of all of them together."""
-    done, flaws = [], []
+    done: list[Any] = []
+    flaws: list[Flaw] = []
     for key, raw, kind in items:
         try:
             done.append(_CONVERTER.structure(raw, kind))
@@ -263,9 +265,19 @@ def _each(items: Iterable[tuple[str | int, object, Any]]) -> list[Any]:
 def _is_kind(*origins: type) -> Callable[[Any], bool]:
     def matches(cls: Any) -> bool:
         origin = typing.get_origin(cls) or cls
-        return isinstance(origin, type) and origin is not str and issubclass(origin, origins)
+        return (
+            isinstance(origin, type) and origin not in (str, bytes) and issubclass(origin, origins)
+        )
 
     return matches
+
+
+def _is_literal(cls: Any) -> bool:
+    return typing.get_origin(cls) is typing.Literal
+
+
+def _is_attrs_class(cls: Any) -> bool:
+    return isinstance(cls, type) and attrs.has(cls)
 
 
 def _make_converter() -> cattrs.Converter:
@@ -277,15 +289,12 @@ def _make_converter() -> cattrs.Converter:
     converter.register_structure_hook(float, _float)
     converter.register_structure_hook(timedelta, _duration)
     converter.register_structure_hook(datetime, _instant)
-    converter.register_structure_hook_func(_is_kind(Sequence, Set), _sequence)
+    converter.register_structure_hook_func(_is_kind(Sequence, AbstractSet), _sequence)
     converter.register_structure_hook_func(_is_kind(Mapping), _mapping)
     converter.register_structure_hook_func(_is_kind(Enum), _enum)
+    converter.register_structure_hook_func(_is_literal, _literal)
     converter.register_structure_hook_func(
-        lambda cls: typing.get_origin(cls) is typing.Literal, _literal
-    )
-    converter.register_structure_hook_func(
-        lambda cls: attrs.has(typing.get_origin(cls) or cls),
-        lambda raw, cls: _structure_class(raw, cls, {}),
+        _is_attrs_class, lambda raw, cls: _structure_class(raw, cls, {})
     )
     return converter
 
