@@ -197,10 +197,8 @@ def _executor_says(payload: object, chosen: Installed[ExecutorProvider]) -> list
     try:
         reasons = [str(one) for one in chosen.provider.check_payload(payload)]
     except Exception as error:  # noqa: BLE001 - a plugin's check may raise what it likes
-        reasons = [
-            f"cannot be judged: the check of {chosen.distribution} {chosen.version} raised "
-            f"{type(error).__name__}: {error}"
-        ]
+        who = f"{chosen.distribution} {chosen.version}"
+        reasons = [f"cannot be judged: the check of {who} raised {type(error).__name__}: {error}"]
     return [Flaw(("payload",), tidy(reason)) for reason in reasons[:MAX_PAYLOAD_PROBLEMS]]
 
 
@@ -270,5 +268,5 @@ def _trigger_flaws(given: Mapping[str, Any], config: TaskConfig | None) -> list[
         if config is not None and config.cron_expr is None:
             compile_trigger(config.trigger, start_ms=start_ms, end_ms=end_ms)
     except InvalidTriggerError as error:
-        return [Flaw((error.field,), tidy(str(error).removeprefix(f"{error.field}: ")))]
+        return [Flaw((error.field,), tidy(error.reason))]
     return []
