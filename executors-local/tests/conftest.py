@@ -1,69 +1,19 @@
-"""What the tests of the local executor share: contexts, tasks, an application, open executors."""
+"""Open executors for the tests, which find their application and kit in the folder `app`."""
 
-import asyncio
-import importlib
-import logging
-import os
 import sys
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from dsched.contracts.functions import REGISTRY, Registry
-from dsched.model import Home, Task, TaskSpec, TaskStatus
 from dsched_executor_local.executor import LocalExecutor
 from dsched_executor_local.options import LocalOptions
 
-APP = "dsched_local_test_app"
-APP_FOLDER = str(Path(__file__).parent / "app")
+sys.path.insert(0, str(Path(__file__).parent / "app"))
 
-
-class Context:
-    """An attempt's context that keeps what it is told."""
-
-    def __init__(self, timeout_s: float = 60.0) -> None:
-        self.attempt = 2
-        self.deadline = datetime.now(UTC) + timedelta(seconds=timeout_s)
-        self.idempotency_key = "config@1000"
-        self.epoch = 7
-        self.worker_id = "worker-1"
-        self.logger = logging.getLogger("dsched.test.task")
-        self.said: list[tuple[float, float | None, str]] = []
-        self._end = time.monotonic() + timeout_s
-
-    def remaining(self) -> float:
-        return max(0.0, self._end - time.monotonic())
-
-    def progress(self, done: float, total: float | None = None, note: str = "") -> None:
-        self.said.append((done, total, note))
-
-
-def make_task(payload: Any) -> Task:
-    return Task(
-        id="config@1000",
-        status=TaskStatus.RUNNING,
-        home=Home.LEASE,
-        scheduled_ms=1000,
-        spec=TaskSpec(executor="local", payload=payload),
-    )
-
-
-class Run:
-    """Runs functions by name on one executor."""
-
-    def __init__(self, executor: LocalExecutor) -> None:
-        self.executor = executor
-
-    async def __call__(self, function: str, args: Any = None, context: Any = None) -> Any:
-        payload = {"function": function, "args": args}
-        return await self.executor.execute(context or Context(), make_task(payload))
-
-
-Opener = Callable[..., AbstractAsyncContextManager[Run]]
+from dsched_local_test_kit import Opener, Run  # noqa: E402 - the line above finds it
 
 
 @pytest.fixture
@@ -79,37 +29,3 @@ def opened() -> Opener:
             await executor.close()
 
     return open_one
-
-
-@pytest.fixture
-def app() -> Iterator[str]:
-    """The application's module, imported here and importable in children."""
-    sys.path.insert(0, APP_FOLDER)
-    importlib.import_module(APP)
-    yield APP
-    sys.path.remove(APP_FOLDER)
-
-
-def is_alive(pid: int) -> bool:
-    """Whether a process still runs; one that is only waiting to be collected does not."""
-    try:
-        os.kill(pid, 0)
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (ProcessLookupError, FileNotFoundError):
-        return False
-    return state != "Z"
-
-
-async def until(condition: Callable[[], Any], what: str, timeout_s: float = 10.0) -> Any:
-    """Wait for a condition; the value that made it true."""
-    end = time.monotonic() + timeout_s
-    while not (value := condition()):
-        assert time.monotonic() < end, f"waited {timeout_s} s for {what}"
-        await asyncio.sleep(0.01)
-    return value
-
-
-async def pids_in(mark: Path) -> list[int]:
-    """The process ids a function has written into a file."""
-    await until(lambda: mark.exists() and mark.read_text(), f"{mark.name} to be written")
-    return [int(word) for word in mark.read_text().split()]

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 from dsched.model.json import MAX_PAYLOAD_BYTES, MAX_RESULT_BYTES
 
-Message: TypeAlias = "dict[str, Any]"
+Message: TypeAlias = dict[str, Any]
 
 HEADER = struct.Struct(">I")
 # ASCII escapes can make a text six times as long as the UTF-8 that its bound is counted in.

@@ -117,7 +117,6 @@ def kill_myself() -> None:
 @in_process
 def hang_up() -> None:
     os.closerange(3, 100)
-    time.sleep(60)
 
 
 @in_process
