@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from dsched.contracts.functions import REGISTRY, Registry
 from dsched_executor_local.executor import LocalExecutor
 from dsched_executor_local.options import LocalOptions
 
 sys.path.insert(0, str(Path(__file__).parent / "app"))
 
-from dsched_local_test_kit import Opener, Run  # noqa: E402 - the line above finds it
+from dsched_local_test_kit import Opener, Run
 
 
 @pytest.fixture

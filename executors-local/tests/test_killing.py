@@ -10,11 +10,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import dsched_local_test_app  # noqa: F401 - registers its functions in this process
 import pytest
-from dsched.contracts import TaskFailed
 from dsched_local_test_kit import APP_FOLDER, Context, Opener, is_alive, pids_in, until
 
-import dsched_local_test_app  # noqa: F401 - registers its functions in this process
+from dsched.contracts import TaskFailed
 
 pytestmark = pytest.mark.slow
 
@@ -43,6 +43,20 @@ async def test_a_cancelled_function_and_what_it_started_are_gone_when_execute_re
         for pid in pids[1:]:  # the kernel ends a killed orphan within an instant, not at once
             await until(lambda pid=pid: not is_alive(pid), "the grandchild to be gone", 1.0)
         assert run.executor.processes.pids == []
+
+
+async def test_without_pidfds_a_child_is_killed_and_its_end_noticed_too(
+    opened: Opener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(os, "pidfd_open", raising=False)
+    async with opened(kill_grace=GRACE) as run:
+        running, [pid] = await started(run, "app.ignore_sigterm", tmp_path / "mark")
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        assert not is_alive(pid)
+        with pytest.raises(TaskFailed, match="exited with status 3"):
+            await run("app.die")
 
 
 async def test_a_timeout_kills_as_a_cancel_does(opened: Opener, tmp_path: Path) -> None:
@@ -169,7 +183,10 @@ def worker(function: str, mark: Path) -> "subprocess.Popen[bytes]":
     )
 
 
-@pytest.mark.parametrize("function", ["app.sleep", "app.spawn_and_sleep"])
+@pytest.mark.skipif(sys.platform != "linux", reason="the C code is ended by Linux's prctl")
+@pytest.mark.parametrize(
+    "function", ["app.sleep", "app.spawn_and_sleep", "app.hold_the_interpreter"]
+)
 async def test_children_die_with_a_worker_that_is_killed(tmp_path: Path, function: str) -> None:
     with worker(function, tmp_path / "mark") as process:
         pids = await pids_in(tmp_path / "mark")

@@ -7,15 +7,15 @@ import sys
 from datetime import timedelta
 from typing import Any
 
+import dsched_local_test_app  # noqa: F401 - registers its functions in this process
 import pytest
-from dsched.contracts import TaskFailed
-from dsched.contracts.functions import Registry
-from dsched.model import TaskResult
 from dsched_local_test_kit import APP, Context, Opener, is_alive, pids_in, until
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import dsched_local_test_app  # noqa: F401 - registers its functions in this process
+from dsched.contracts import TaskFailed
+from dsched.contracts.functions import Registry
+from dsched.model import TaskResult
 
 pytestmark = pytest.mark.slow
 
