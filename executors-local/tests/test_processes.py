@@ -274,6 +274,26 @@ async def test_json_goes_in_and_comes_out_unchanged(opened: Opener) -> None:
         await asyncio.to_thread(check)
 
 
+async def test_the_largest_payload_and_result_cross(opened: Opener) -> None:
+    text = "ü" * 130_000
+    async with opened() as run:
+        assert (await run("app.echo", [text])).data == text
+        assert len((await run("app.large")).data) == 500_000
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+async def test_children_come_and_go_without_leaving_open_files(opened: Opener) -> None:
+    async def come_and_go() -> int:
+        async with opened(max_tasks_per_process=1) as run:
+            await run("app.pid")
+            await run("app.pid")
+            await failure(run("app.die"))
+        return len(os.listdir("/proc/self/fd"))
+
+    first = await come_and_go()
+    assert await come_and_go() == first
+
+
 async def test_a_function_whose_module_children_cannot_import_is_named(opened: Opener) -> None:
     registry = Registry()
 

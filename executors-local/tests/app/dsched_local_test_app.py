@@ -85,6 +85,11 @@ def too_large() -> str:
 
 
 @in_process
+def large() -> str:
+    return "ü" * 500_000
+
+
+@in_process
 def fail_as_told() -> None:
     raise TaskFailed("no", "nope", retryable=False, retry_after=2.5, data={"why": 1})
 
