@@ -125,15 +125,15 @@ class HttpExecutor(Executor):
         """One request: the result, or the hop that a redirect asks for."""
         self._check(hop.url)
         calling_host.set(hop.url.host)
-        server_name = None if hop.tls is None else hop.tls.server_name
+        tls = hop.tls if hop.url.scheme == "https" else None
         async with self._session.request(
             hop.method,
             URL(hop.url.text, encoded=True),
             headers=hop.headers,
             data=hop.body,
             allow_redirects=False,
-            ssl=await self._tls.get(hop.tls) if hop.url.scheme == "https" else True,
-            server_hostname=server_name,
+            ssl=await self._tls.get(tls),
+            server_hostname=None if tls is None else tls.server_name,
         ) as response:
             expected = call.expects(response.status)
             if call.follow_redirects and response.status in _REDIRECTS and not expected:

@@ -1,5 +1,6 @@
 """What each way of not getting an answer means for the attempt."""
 
+import os
 import ssl
 
 import aiohttp
@@ -45,6 +46,10 @@ def _judge(error: Exception) -> tuple[str, str, bool]:
 
 def _reason(error: BaseException) -> str:
     inner = getattr(error, "os_error", None) or error
+    number = getattr(inner, "errno", None)
+    # gaierror has numbers of its own, below zero on Linux, and a fitting text.
+    if isinstance(number, int) and number > 0 and not isinstance(inner, ssl.SSLError):
+        return os.strerror(number)
     return (
         getattr(inner, "strerror", None) or getattr(inner, "reason", None) or type(inner).__name__
     )

@@ -12,8 +12,11 @@ _NAME = re.compile(r"\A[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}\Z")
 _VALUE = re.compile(r"\A[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?\Z|\A\Z")
 
 _OF_THE_CONNECTION = frozenset(
-    "host content-length transfer-encoding connection keep-alive proxy-connection te trailer "
-    "upgrade expect proxy-authorization proxy-authenticate accept-encoding".split()
+    (
+        *("host", "content-length", "transfer-encoding", "connection", "keep-alive"),
+        *("proxy-connection", "te", "trailer", "upgrade", "expect", "accept-encoding"),
+        *("proxy-authorization", "proxy-authenticate"),
+    )
 )
 _OF_DSCHED = frozenset({"idempotency-key", "traceparent"})
 
@@ -54,9 +57,8 @@ def header_problems(headers: Any) -> list[str]:
     seen: set[str] = set()
     for name, value in headers.items():
         key = f"headers.{ascii(name)[1:-1][:60] if isinstance(name, str) else name!r}"
-        for problem in (name_problem(name), value_problem(value)):
-            if problem is not None:
-                problems.append(f"{key}: {problem}")
+        found = (name_problem(name), value_problem(value))
+        problems.extend(f"{key}: {problem}" for problem in found if problem is not None)
         lower = str(name).lower()
         if lower in seen:
             problems.append(f"{key}: is given twice; names differ only in case")

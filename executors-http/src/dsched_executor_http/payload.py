@@ -115,6 +115,8 @@ def read_payload(payload: JsonValue) -> HttpCall:
     follow = read(_read_follow, "follow_redirects")
     tls = read(_read_tls, "tls")
     _check_references(payload, problems)
+    if tls is not None and url is not None and url.scheme == "http" and not follow:
+        problems.append("tls: means nothing for an http URL; write https or remove it")
     if problems or url is None:
         raise InvalidPayloadError(problems)
     return _call(
@@ -295,9 +297,11 @@ def _server_name_problems(name: Any) -> list[str]:
 
 def _check_references(payload: Mapping[str, Any], problems: list[str]) -> None:
     """References stand in header values and bodies only: a URL ends up in everybody's logs."""
-    for key in ("url", "query"):
-        if any("secret://" in text for text in texts_of(payload.get(key))):
-            problems.append(f"{key}: cannot hold a secret reference; put it into a header or body")
+    problems.extend(
+        f"{key}: cannot hold a secret reference; put it into a header or body"
+        for key in ("url", "query")
+        if any("secret://" in text for text in texts_of(payload.get(key)))
+    )
     for key in ("headers", "json", "body"):
         for text in texts_of(payload.get(key)):
             problem = reference_problem(text)
