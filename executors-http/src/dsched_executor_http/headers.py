@@ -24,6 +24,11 @@ _OF_DSCHED = frozenset({"idempotency-key", "traceparent"})
 HARMLESS = frozenset({"accept", "accept-language", "content-type", "user-agent"})
 
 
+def shown_key(key: object) -> str:
+    """A key from a payload as a message may show it: short, and without control characters."""
+    return ascii(str(key))[1:-1][:60]
+
+
 def name_problem(name: object) -> str | None:
     """What is wrong with a header's name, or None."""
     if not isinstance(name, str) or not _NAME.match(name):
@@ -56,7 +61,7 @@ def header_problems(headers: Any) -> list[str]:
         problems.append(f"headers: at most {MAX_HEADERS}")
     seen: set[str] = set()
     for name, value in headers.items():
-        key = f"headers.{ascii(name)[1:-1][:60] if isinstance(name, str) else name!r}"
+        key = f"headers.{shown_key(name)}"
         found = (name_problem(name), value_problem(value))
         problems.extend(f"{key}: {problem}" for problem in found if problem is not None)
         lower = str(name).lower()

@@ -9,7 +9,7 @@ import attrs
 
 from dsched.model import JsonValue
 from dsched.model.json import dumps
-from dsched_executor_http.headers import header_problems
+from dsched_executor_http.headers import header_problems, shown_key
 from dsched_executor_http.secrets import (
     FILE_NAME,
     fill,
@@ -163,7 +163,7 @@ def _unknown(given: Mapping[str, Any], known: tuple[str, ...], prefix: str) -> l
             continue
         close = difflib.get_close_matches(str(key), known, n=1)
         hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}"
-        problems.append(f"{prefix}{str(key)[:60]}: unknown key; {hint}")
+        problems.append(f"{prefix}{shown_key(key)}: unknown key; {hint}")
     return problems
 
 
@@ -209,7 +209,7 @@ def _read_query(query: Any, problems: list[str]) -> str:
     for name, value in query.items():
         for item in value if isinstance(value, list | tuple) else [value]:
             if not isinstance(item, str | int | float | bool):
-                problems.append(f"query.{str(name)[:60]}: must be text, a number or true/false")
+                problems.append(f"query.{shown_key(name)}: must be text, a number or true/false")
                 continue
             text = str(item).lower() if isinstance(item, bool) else str(item)
             pairs.append((str(name), text))

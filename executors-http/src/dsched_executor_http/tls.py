@@ -44,7 +44,9 @@ class TlsContexts:
             key = (tls, changed)
             return key, self._contexts.get(key) or self._load(tls)
         except (OSError, ssl.SSLError) as error:
-            reason = getattr(error, "strerror", None) or "not in PEM form, or not fitting"
+            reason = error.strerror
+            if isinstance(error, ssl.SSLError):
+                reason = "no certificate in PEM form, or a key that does not fit"
             raise TaskFailed(
                 f"the TLS files {', '.join(names)} in executors.http.tls_dir cannot be used: "
                 f"{reason}",
