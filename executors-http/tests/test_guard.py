@@ -191,7 +191,7 @@ async def test_the_socket_itself_is_guarded_if_all_else_were_fooled(
     seen: list[str] = []
     port = URL(await serve_raw(connections(seen))).port
     executor = await open_executor({"allow": []})
-    monkeypatch.setattr(executor, "_check", lambda url: None)
+    monkeypatch.setattr(executor, "_check", lambda host, port: None)
 
     with pytest.raises(TaskFailed, match="loopback") as failure:
         await run({"url": f"http://127.0.0.1:{port}/"}, executor=executor)

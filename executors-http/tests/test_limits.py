@@ -123,6 +123,7 @@ async def test_a_body_in_an_encoding_nobody_asked_for_is_not_kept(serve, run) ->
         '"\\ud800"',
         '{"a":1',
         "1" * 5000,
+        "[1e999]",
     ],
     ids=lambda body: body[:10],
 )
@@ -157,6 +158,17 @@ async def test_whatever_the_body_a_result_stays_within_its_bound(
     assert result.data["truncated"] is True
     assert isinstance(result.data["body"], str)
     assert len(check_json(result.data["body"], "body", 10_000).encode()) > 9_000
+
+
+async def test_json_that_would_grow_beyond_the_bound_is_kept_as_text(serve, run) -> None:
+    content = "[" + "9e15," * 1600 + "1]"  # 8 kB, and 30 kB once written as dsched writes it
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(text=content, content_type="application/json")
+
+    result = await run({"url": await serve(answer)}, options={"max_result_bytes": 10_000})
+
+    assert (result.data["body"], result.data["truncated"]) == (content, False)
 
 
 @pytest.mark.parametrize(

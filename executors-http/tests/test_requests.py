@@ -83,7 +83,7 @@ async def test_the_query_is_added_to_the_urls_own_and_encoded_once(serve, run) -
     query = {"q": "a b&c", "n": 3, "on": True, "list": ["x", "y"]}
     result = await run({"url": await serve(echo) + "/p%2Fq/ü?k=%41", "query": query})
 
-    assert result.data["body"]["path"] == "/p%2Fq/%C3%BC?k=%41&list=x&list=y&n=3&on=true&q=a+b%26c"
+    assert result.data["body"]["path"] == "/p%2Fq/%C3%BC?k=%41&q=a+b%26c&n=3&on=true&list=x&list=y"
 
 
 async def test_the_facts_about_the_task_are_sent(serve, run) -> None:

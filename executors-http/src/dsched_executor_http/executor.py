@@ -19,7 +19,6 @@ from dsched.contracts.egress import (
     system_lookup,
 )
 from dsched.model import JsonValue, Task, TaskResult
-from dsched.model.json import dumps, loads
 from dsched_executor_http.failures import as_task_failed
 from dsched_executor_http.guard import CheckedResolver, CheckedSockets, calling_host
 from dsched_executor_http.headers import HARMLESS, traceparent, value_problem
@@ -45,7 +44,6 @@ KEEP_ALIVE_S = 4.0
 MAX_HEADER_BYTES = 8190
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_OURS = {"User-Agent": "dsched", "Accept": "*/*", "Accept-Encoding": "gzip, deflate"}
 
 
 @attrs.frozen
@@ -79,8 +77,9 @@ class HttpExecutor(Executor):
         self._now = now
         self._secrets = Secrets(options.secret_env, options.secret_dir)
         self._tls = TlsContexts(options.tls_dir)
-        # The tasks of one config have equal payloads: read each text once.
-        self._read_cached = lru_cache(maxsize=MAX_CACHED_CALLS)(_read_text)
+        self._calls: dict[str, HttpCall] = {}
+        # What is written into a URL does not change: judge it once. A refusal is not kept.
+        self._check = lru_cache(maxsize=MAX_CACHED_CALLS)(self._check_now)
 
     async def execute(self, context: ExecutionContext, task: Task) -> TaskResult:
         """Make the request. Every failure is a `TaskFailed` whose code says what kind it is."""
@@ -99,13 +98,23 @@ class HttpExecutor(Executor):
             raise TaskFailed(f"{shown} had not answered by the deadline", "timeout") from None
 
     def _read(self, payload: JsonValue) -> HttpCall:
+        """The call a payload describes. The tasks of one config have equal ones: read them once."""
+        # Equal values are not enough (1 == True == 1.0), and their text is quicker than hashing.
+        key = repr(payload)
+        call = self._calls.get(key)
+        if call is not None:
+            return call
         try:
-            text = dumps(payload)
-            return (self._read_cached if len(text) <= MAX_CACHED_TEXT else _read_text)(text)
+            call = read_payload(payload)
         except InvalidPayloadError as error:
             raise TaskFailed(
                 f"the payload cannot be called: {error}", "payload", retryable=False
             ) from None
+        if len(key) <= MAX_CACHED_TEXT:
+            if len(self._calls) >= MAX_CACHED_CALLS:
+                self._calls.pop(next(iter(self._calls)))
+            self._calls[key] = call
+        return call
 
     async def _follow(self, call: HttpCall, hop: _Hop, redactor: Redactor) -> TaskResult:
         """Make the request, and those that redirects lead to."""
@@ -123,7 +132,7 @@ class HttpExecutor(Executor):
         self, call: HttpCall, hop: _Hop, redactor: Redactor, redirects_left: int
     ) -> TaskResult | _Hop:
         """One request: the result, or the hop that a redirect asks for."""
-        self._check(hop.url)
+        self._check(hop.url.host, hop.url.port)
         calling_host.set(hop.url.host)
         tls = hop.tls if hop.url.scheme == "https" else None
         async with self._session.request(
@@ -132,7 +141,7 @@ class HttpExecutor(Executor):
             headers=hop.headers,
             data=hop.body,
             allow_redirects=False,
-            ssl=await self._tls.get(tls),
+            ssl=True if tls is None else await self._tls.get(tls),
             server_hostname=None if tls is None else tls.server_name,
         ) as response:
             expected = call.expects(response.status)
@@ -147,19 +156,19 @@ class HttpExecutor(Executor):
             message = redactor.text(reason_of(response))
             return TaskResult(code=str(response.status), message=message, data=data)
 
-    def _check(self, url: TargetUrl) -> None:
+    def _check_now(self, host: str, port: int) -> None:
         """Refuse a port, or an address written into the URL, before anything is sent."""
         ports = self._options.ports
-        if ports and url.port not in ports:
+        if ports and port not in ports:
             raise EgressRefusedError(
-                f"refused to call port {url.port}: executors.http.ports allows only "
+                f"refused to call port {port}: executors.http.ports allows only "
                 f"{', '.join(map(str, ports))}",
                 address="",
-                host=url.host,
+                host=host,
                 reason="port",
             )
-        if literal_address(url.host) is not None:
-            self._policy.check_address(url.host, url.host)
+        if literal_address(host) is not None:
+            self._policy.check_address(host, host)
 
     def _redirected(
         self, call: HttpCall, hop: _Hop, response: aiohttp.ClientResponse, redirects_left: int
@@ -177,26 +186,19 @@ class HttpExecutor(Executor):
         return _next_hop(call, hop, url, response.status)
 
 
-def _read_text(text: str) -> HttpCall:
-    return read_payload(loads(text))
-
-
 def _first_hop(
     call: HttpCall, values: Mapping[str, str], context: ExecutionContext, task: Task
 ) -> _Hop:
-    headers = {**call.headers}
-    for name, value in headers.items() if values else ():
+    headers = dict(call.headers)
+    for name, value in call.headers.items() if values else ():
         headers[name] = fill(value, values)
         problem = value_problem(headers[name])
         if problem is not None:
             raise SecretError(f"headers.{name}: with its secret filled in it {problem}")
-    given = {name.lower() for name in headers}
-    ours = {name: value for name, value in _OURS.items() if name.lower() not in given}
     return _Hop(
         call.method,
         call.url,
         {
-            **ours,
             **headers,
             **TaskFacts.of(context, task).as_headers(),
             "traceparent": traceparent(task.id, context.attempt),

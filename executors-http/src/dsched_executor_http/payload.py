@@ -26,6 +26,11 @@ _KEYS = (
     *("method", "url", "headers", "query", "json", "body"),
     *("expected_status", "follow_redirects", "tls"),
 )
+_DEFAULT_HEADERS = {
+    "User-Agent": "dsched",
+    "Accept": "*/*",
+    "Accept-Encoding": "gzip, deflate",  # what `read_body` can decompress within bounds
+}
 _TLS_KEYS = ("verify", "ca_file", "cert_file", "key_file", "server_name")
 
 # Half-open ranges of statuses that count as a success.
@@ -140,8 +145,11 @@ def _call(call: HttpCall, text: str | None, payload: Mapping[str, Any]) -> HttpC
     template: JsonValue = payload.get("json") if text is None else text
     has_json = text is None and "json" in payload and payload["json"] is not None
     headers = dict(call.headers)
-    if template is not None and "content-type" not in {name.lower() for name in headers}:
-        headers["Content-Type"] = "application/json" if has_json else "text/plain; charset=utf-8"
+    defaults = dict(_DEFAULT_HEADERS)
+    if template is not None:
+        defaults["Content-Type"] = "application/json" if has_json else "text/plain; charset=utf-8"
+    given = {name.lower() for name in headers}
+    headers |= {name: value for name, value in defaults.items() if name.lower() not in given}
     in_body = [ref for item in texts_of(template) for ref in references(item)]
     in_headers = [ref for value in headers.values() for ref in references(value)]
     call = attrs.evolve(

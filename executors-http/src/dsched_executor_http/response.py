@@ -6,14 +6,15 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from json import loads
+from json import JSONDecoder, detect_encoding
+from math import isfinite
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import attrs
 
 from dsched.contracts import TaskFailed
 from dsched.model import JsonValue, NotJsonError
-from dsched.model.json import check_json, dumps
+from dsched.model.json import MAX_JSON_DEPTH, check_json, dumps
 from dsched_executor_http.secrets import Redactor
 
 if TYPE_CHECKING:
@@ -101,12 +102,16 @@ def result_data(
     else it is text, at most ``max_bytes`` as JSON. None stands for no body.
     """
     headers = {
-        name: _CONTROL.sub(" ", redactor.text(value))[:_MAX_HEADER_LENGTH]
+        name: _one_line(redactor.text(value))[:_MAX_HEADER_LENGTH]
         for name in _KEPT_HEADERS
         if (value := response.headers.get(name)) is not None
     }
     kept, truncated = _kept_body(response, body, max_bytes, redactor)
     return {"status": response.status, "headers": headers, "body": kept, "truncated": truncated}
+
+
+def _one_line(text: str) -> str:
+    return text if text.isprintable() else _CONTROL.sub(" ", text)
 
 
 def _kept_body(
@@ -117,8 +122,9 @@ def _kept_body(
     kind = response.content_type
     if not body.cut and (kind == "application/json" or kind.endswith("+json")):
         try:
-            value = redactor.json(loads(body.content, parse_constant=_refuse_constant))
-            check_json(value, "body", max_bytes)
+            value = redactor.json(_DECODER.decode(_json_text(body.content)))
+            if not _surely_fits(body.content, max_bytes):
+                check_json(value, "body", max_bytes)
         except (ValueError, RecursionError, NotJsonError):
             pass  # not JSON after all, or too much of it for a result: keep it as text
         else:
@@ -134,8 +140,35 @@ def _kept_body(
     return excerpt, body.cut or len(excerpt) < len(text)
 
 
+def _json_text(content: bytes) -> str:
+    return content.decode(detect_encoding(content))
+
+
+def _surely_fits(content: bytes, max_bytes: int) -> bool:
+    """Whether no result can be too large, deep or odd for the store when it is made of this text.
+
+    Spares short answers, which are most, being written out only to be measured. A number grows
+    fivefold at most (``9e15``); half a character can only come from an escape.
+    """
+    return (
+        len(content) * 8 <= max_bytes
+        and content.count(b"[") + content.count(b"{") < MAX_JSON_DEPTH
+        and b"\\u" not in content
+    )
+
+
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not isfinite(number):
+        raise ValueError(f"{text[:20]} is beyond what a result can carry")
+    return number
+
+
+_DECODER = JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
 
 
 def _excerpt(text: str, max_bytes: int) -> str:
@@ -153,7 +186,7 @@ def retryable(status: int) -> bool:
 
 def reason_of(response: "ClientResponse") -> str:
     """The reason phrase, made harmless; the standard one where the server gives none."""
-    reason = _CONTROL.sub(" ", response.reason or "")[:100].strip()
+    reason = _one_line(response.reason or "")[:100].strip()
     if reason:
         return reason
     try:
