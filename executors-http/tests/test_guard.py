@@ -210,8 +210,9 @@ async def test_a_name_that_is_allowed_may_lead_inwards(serve, run) -> None:
     assert result.data["body"] == URL(url).authority
 
 
+@pytest.mark.parametrize("allow", ["127.0.0.0/8", "two.example", "*.example"])
 async def test_a_name_with_several_allowed_addresses_is_tried_on_each(
-    serve, run, open_executor
+    serve, run, open_executor, allow
 ) -> None:
     async def answer(request: web.Request) -> web.Response:
         return web.Response()
@@ -221,7 +222,7 @@ async def test_a_name_with_several_allowed_addresses_is_tried_on_each(
     async def lookup(host: str, port: int) -> list[tuple[int, str]]:
         return [(socket.AF_INET, "127.0.0.9"), (socket.AF_INET, "127.0.0.1")]
 
-    executor = await open_executor(lookup=lookup)
+    executor = await open_executor({"allow": [allow]}, lookup=lookup)
     assert (await run({"url": f"http://two.example:{port}/"}, executor=executor)).code == "200"
 
 

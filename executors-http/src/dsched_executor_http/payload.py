@@ -22,7 +22,7 @@ from dsched_executor_http.url import TargetUrl, UrlProblemError, parse_url
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 MAX_QUERY_ITEMS = 200
-_KEYS = (
+KEYS = (
     *("method", "url", "headers", "query", "json", "body"),
     *("expected_status", "follow_redirects", "tls"),
 )
@@ -104,7 +104,7 @@ def read_payload(payload: JsonValue) -> HttpCall:
         raise InvalidPayloadError(
             ["payload: must map keys to values, such as {url: https://example.com/run}"]
         )
-    problems = _unknown(payload, _KEYS, "")
+    problems = _unknown(payload, KEYS, "")
     if payload.get("json") is not None and payload.get("body") is not None:
         problems.append("body: give json or body, not both")
 
