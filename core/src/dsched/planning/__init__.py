@@ -6,6 +6,7 @@ from dsched.planning.instants import Instants
 from dsched.planning.jitter import jitter_ms
 from dsched.planning.misfire import FirePlan, PlannedRun, plan_fire
 from dsched.planning.rearm import next_due, plan_rearm
+from dsched.planning.zone_rules import zone_rules_version
 
 __all__ = [
     "FirePlan",
@@ -18,4 +19,5 @@ __all__ = [
     "next_due",
     "plan_fire",
     "plan_rearm",
+    "zone_rules_version",
 ]

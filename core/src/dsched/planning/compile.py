@@ -10,8 +10,8 @@ from dsched.model import (
     FixedDelayTrigger,
     TaskConfig,
     Trigger,
+    to_ms,
 )
-from dsched.model.task_config import to_ms
 from dsched.planning.cron import CronInstants
 from dsched.planning.cron_fields import CronExpression
 from dsched.planning.cron_pattern import CronPattern

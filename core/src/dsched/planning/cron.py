@@ -103,17 +103,17 @@ class CronInstants:
         low_s = segment.start_s + segment.offset_s
         high_s = segment.end_s + segment.offset_s
         if self.pattern.fixed_time:
-            if self.dst_overlap is DstOverlap.FIRST:
+            if self.dst_overlap == DstOverlap.FIRST:
                 # What the wall showed before the clocks went back has fired already.
                 low_s = max(low_s, segment.start_s + segment.before_s)
-            elif self.dst_overlap is DstOverlap.LAST:
+            elif self.dst_overlap == DstOverlap.LAST:
                 # What the wall will show again fires then.
                 high_s = min(high_s, segment.end_s + segment.after_s)
         return low_s, high_s
 
     def _fires_after_gap(self, segment: Segment) -> bool:
         """Whether a local time that the clocks jumped over is made up for at the jump."""
-        if not self.pattern.fixed_time or self.dst_gap is not DstGap.NEXT:
+        if not self.pattern.fixed_time or self.dst_gap != DstGap.NEXT:
             return False
         from_s = segment.start_s + segment.before_s
         to_s = segment.start_s + segment.offset_s

@@ -98,7 +98,7 @@ def _cut(
     if latest_ms is None:
         return now_ms + 1
     if one_catch_up:
-        drops = latest_ms < late_from_ms and config.misfire is Misfire.SKIP
+        drops = latest_ms < late_from_ms and config.misfire == Misfire.SKIP
         return now_ms + 1 if drops else latest_ms
     match config.misfire:
         case Misfire.SKIP:
@@ -136,7 +136,7 @@ def _plan_fixed_delay(config: TaskConfig, delay: timedelta, due_ms: int, now_ms:
     if end_ms is not None and due_ms > end_ms:
         return FirePlan()
     missed = timedelta(milliseconds=now_ms - due_ms) > config.misfire_grace
-    if not missed or config.misfire is not Misfire.SKIP:
+    if not missed or config.misfire != Misfire.SKIP:
         return FirePlan(runs=(_run(config, due_ms),))
     # No run will end and re-arm it, so a skipped instant is followed by one a delay from now.
     next_ms = now_ms + delay // timedelta(milliseconds=1)

@@ -35,7 +35,7 @@ def plan_rearm(
     if config.fixed_delay is not None:
         return _owed_once(due_ms, now_ms, reason) if paused_gap_from_ms is None else None
     if config.at is not None:
-        kept = reason is SkipReason.PAUSED or _takes_over(config, successor)
+        kept = reason == SkipReason.PAUSED or _takes_over(config, successor)
         at_ms = _unfired_at(config, last_fired_ms)
         return None if kept or at_ms is None else _owed_once(at_ms, now_ms, reason)
     if last_fired_ms is not None:
