@@ -13,9 +13,11 @@ from dsched.contracts.steps import (
     Deferral,
     Event,
     EventKind,
+    Finished,
     Fire,
     FireAnswer,
     Held,
+    Projection,
     PutConfig,
     Rearm,
     Registration,
@@ -24,6 +26,7 @@ from dsched.contracts.steps import (
     Submission,
 )
 from dsched.model import (
+    Decision,
     Home,
     SkippedRange,
     SkipReason,
@@ -96,6 +99,16 @@ def kinds_of(events: Sequence[Event]) -> list[EventKind]:
     return [event.kind for event in events]
 
 
+def finished_in(events: Sequence[Event]) -> tuple[Finished, ...]:
+    """The index entries of the tasks that ended by these entries of the log."""
+    return tuple(
+        Finished(task_id=item["task"], status=TaskStatus(item["status"]), end_ms=event.at_ms)
+        for event in events
+        for item in event.items
+        if "task" in item and item.get("status") in ("success", "failed", "cancelled")
+    )
+
+
 class Arranging(StoreTests):
     """Brings a store into a state; whatever it does is asserted to have worked."""
 
@@ -128,7 +141,7 @@ class Arranging(StoreTests):
     async def the_news(self) -> Event:
         """The one entry written since the last look."""
         events = await self.news()
-        assert 1 == len(events), events
+        assert len(events) == 1, events
         return events[0]
 
     # --- leaders and workers --------------------------------------------------------------------
@@ -137,14 +150,14 @@ class Arranging(StoreTests):
         """Become leader in a new term; the fence is also ``self.fence``."""
         self._terms += 1
         acquired = await self.store.acquire(pod, f"term{self._terms}", ttl_ms)
-        assert Outcome.OK == acquired.outcome
+        assert acquired.outcome == Outcome.OK
         self.fence = acquired.fence
         return self.fence
 
     async def worker(self, worker_id: str = "w1", **fields: Any) -> Registration:
         """Register a worker."""
         registration = a_registration(worker_id, **fields)
-        assert Outcome.OK == await self.store.register(registration)
+        assert await self.store.register(registration) == Outcome.OK
         return registration
 
     async def worker_now(self, worker_id: str = "w1") -> Worker:
@@ -173,7 +186,7 @@ class Arranging(StoreTests):
         (before,) = await self.store.get_configs([config.id])
         rearm = self.rearm(before, next_due_ms=next_due_ms)
         (answer,) = await self.store.put([PutConfig(config=config, rearm=rearm)], by=AUTHOR)
-        assert Outcome.OK == answer.outcome
+        assert answer.outcome == Outcome.OK
         assert answer.stored is not None
         return answer.stored
 
@@ -186,9 +199,7 @@ class Arranging(StoreTests):
     ) -> Rearm:
         """A rearm planned from ``read``, accounting for everything up to now."""
         version = ConfigVersion() if read is None else read.version
-        return Rearm(
-            read=version, upto_ms=self.clock.ms, skipped=skipped, next_due_ms=next_due_ms
-        )
+        return Rearm(read=version, upto_ms=self.clock.ms, skipped=skipped, next_due_ms=next_due_ms)
 
     async def stored(self, config_id: str = "c") -> StoredConfig:
         """A config as stored."""
@@ -229,7 +240,7 @@ class Arranging(StoreTests):
         """Fire a config's due instant, or these runs; the id of the last run's task."""
         fire = await self.a_fire(config_id, *runs)
         (answer,) = await self.store.fire(self.fence, [fire])
-        assert Outcome.OK == answer.outcome
+        assert answer.outcome == Outcome.OK
         assert answer.runs[-1] in (RunOutcome.FIRED, RunOutcome.HELD), answer
         return f"{config_id}@{fire.runs[-1].scheduled_ms}"
 
@@ -248,7 +259,7 @@ class Arranging(StoreTests):
     async def submit(self, task_id: str = "t", *, delay_ms: int = 0, **fields: Any) -> str:
         """Submit a task; it is ready, or delayed."""
         submission = Submission(task_id=task_id, spec=a_spec(**fields), delay_ms=delay_ms)
-        assert (Outcome.OK,) == await self.store.submit([submission], by=CLIENT)
+        assert await self.store.submit([submission], by=CLIENT) == (Outcome.OK,)
         return task_id
 
     async def queue(self, *task_ids: str, worker_id: str = "w1") -> None:
@@ -288,7 +299,7 @@ class Arranging(StoreTests):
         """Dispatch and claim ready tasks; the token of the claim."""
         await self.queue(*task_ids, worker_id=worker_id)
         claimed = await self.claim(worker_id)
-        assert Outcome.OK == claimed.outcome
+        assert claimed.outcome == Outcome.OK
         assert set(task_ids) <= {task.id for task in claimed.tasks}
         return claimed.token
 
@@ -318,7 +329,7 @@ class Arranging(StoreTests):
     async def ended(self, task_id: str = "t", **fields: Any) -> str:
         """Submit a task, run it and complete it with success."""
         token = await self.running(task_id, **fields)
-        assert Outcome.OK == await self.finish(task_id, token)
+        assert await self.finish(task_id, token) == Outcome.OK
         return task_id
 
     async def task(self, task_id: str = "t") -> Task:
@@ -336,6 +347,23 @@ class Arranging(StoreTests):
         """The ready tasks in their order."""
         page = await self.store.ready(self.fence, 0, 100)
         return [task.id for task in page.tasks]
+
+    # --- the collector --------------------------------------------------------------------------
+
+    async def collected(self, decisions: Sequence[Decision] = ()) -> None:
+        """Do the collector's work to the end of the log: index what ended; add decisions."""
+        while True:
+            page = await self.store.collect(self.fence, 1000)
+            if not page.events and not decisions:
+                return
+            projection = Projection(
+                after=page.after,
+                upto=page.cursor,
+                decisions=tuple(decisions),
+                finished=finished_in(page.events),
+            )
+            assert await self.store.project(self.fence, projection) == Outcome.OK
+            decisions = ()
 
     # --- bells ----------------------------------------------------------------------------------
 

@@ -51,9 +51,9 @@ class ConfigTests(Arranging):
         await self.news()
         puts = [self._put(a_config(name)) for name in ("a", "same", "b")]
         answers = await self.store.put(puts, by=AUTHOR)
-        assert [Outcome.OK, Outcome.DUP, Outcome.OK] == [answer.outcome for answer in answers]
+        assert [answer.outcome for answer in answers] == [Outcome.OK, Outcome.DUP, Outcome.OK]
         event = await self.the_news()
-        assert (EventKind.CONFIG, AUTHOR) == (event.kind, event.by)
+        assert (event.kind, event.by) == (EventKind.CONFIG, AUTHOR)
         expected = [
             {"config": name, "act": "put", "revision": (await self.stored(name)).config.revision}
             for name in ("a", "b")
@@ -89,7 +89,7 @@ class ConfigTests(Arranging):
         (answer,) = await self.store.put([PutConfig(config=a_config(), rearm=stale)], by="b")
         assert (Outcome.DUP, before) == (answer.outcome, answer.stored)
         assert before == await self.stored()
-        assert [] == await self.news()
+        assert await self.news() == []
 
     async def test_a_repeated_put_is_dup(self) -> None:
         put = self._put(a_config())
@@ -100,9 +100,7 @@ class ConfigTests(Arranging):
     async def test_changed_content_gets_a_new_revision_and_due_and_keeps_created(self) -> None:
         first = await self.config(due_in_ms=0)
         await self.clock.advance(7000)
-        second = await self.put(
-            a_config(name="new"), next_due_ms=self.clock.ms + MINUTE_MS
-        )
+        second = await self.put(a_config(name="new"), next_due_ms=self.clock.ms + MINUTE_MS)
         assert first.config.revision < second.config.revision
         assert self.clock.ms <= second.config.revision
         assert (first.config.created_ms, self.clock.ms) == (
@@ -148,8 +146,8 @@ class ConfigTests(Arranging):
     async def test_a_put_planned_from_a_config_that_is_gone_is_moved(self) -> None:
         rearm = Rearm(read=ConfigVersion(revision=5), upto_ms=self.clock.ms)
         (answer,) = await self.store.put([PutConfig(config=a_config(), rearm=rearm)], by=AUTHOR)
-        assert (Outcome.MOVED, None) == (answer.outcome, answer.stored)
-        assert (None,) == await self.store.get_configs(["c"])
+        assert (answer.outcome, answer.stored) == (Outcome.MOVED, None)
+        assert await self.store.get_configs(["c"]) == (None,)
 
     async def test_a_put_that_accounts_for_the_future_is_early(self) -> None:
         stored = await self.config()
@@ -160,7 +158,7 @@ class ConfigTests(Arranging):
         ):
             put = PutConfig(config=a_config(name="new"), rearm=rearm)
             (answer,) = await self.store.put([put], by=AUTHOR)
-            assert Outcome.EARLY == answer.outcome
+            assert answer.outcome == Outcome.EARLY
         assert stored == await self.stored()
 
     async def test_a_new_config_may_say_when_it_was_created_but_not_in_the_future(self) -> None:
@@ -170,8 +168,8 @@ class ConfigTests(Arranging):
         assert self.clock.ms - 5 == answer.stored.config.created_ms
         put = self._put(attrs.evolve(a_config("new"), created_ms=self.clock.ms + 1))
         (answer,) = await self.store.put([put], by=AUTHOR)
-        assert Outcome.EARLY == answer.outcome
-        assert (None,) == await self.store.get_configs(["new"])
+        assert answer.outcome == Outcome.EARLY
+        assert await self.store.get_configs(["new"]) == (None,)
 
     async def test_what_an_edit_skips_is_recorded_before_it(self) -> None:
         stored = await self.config()
@@ -180,21 +178,21 @@ class ConfigTests(Arranging):
         rearm = self.rearm(stored, skipped=a_range(due, due, 1, SkipReason.EDITED))
         put = PutConfig(config=a_config(name="new"), rearm=rearm)
         (answer,) = await self.store.put([put], by=AUTHOR)
-        assert Outcome.OK == answer.outcome
+        assert answer.outcome == Outcome.OK
         events = await self.news()
-        assert [EventKind.SKIPPED, EventKind.CONFIG] == kinds_of(events)
+        assert kinds_of(events) == [EventKind.SKIPPED, EventKind.CONFIG]
         expected = {"config": "c", "first": due, "last": due, "count": 1, "reason": "edited"}
         assert [expected] == items_of(events, EventKind.SKIPPED)
         assert {AUTHOR} == {event.by for event in events}
 
-    async def test_one_refused_config_refuses_no_other(self) -> None:
+    async def test_one_refused_put_refuses_no_other(self) -> None:
         await self.config("a")
         moved = PutConfig(
             config=a_config("a", name="new"), rearm=Rearm(read=ConfigVersion(), upto_ms=0)
         )
         answers = await self.store.put([moved, self._put(a_config("b"))], by=AUTHOR)
-        assert [Outcome.MOVED, Outcome.OK] == [answer.outcome for answer in answers]
-        assert "" == (await self.stored("a")).config.name
+        assert [answer.outcome for answer in answers] == [Outcome.MOVED, Outcome.OK]
+        assert (await self.stored("a")).config.name == ""
 
     async def test_configs_are_listed_by_ascending_id_page_by_page(self) -> None:
         names = ["B", "a", "a.1", "a:2", "b", "c"]
@@ -214,7 +212,7 @@ class ConfigTests(Arranging):
 
     async def test_an_empty_store_lists_no_configs(self) -> None:
         page = await self.store.list_configs(None, 10)
-        assert ((), None) == (page.configs, page.cursor)
+        assert (page.configs, page.cursor) == ((), None)
 
     async def test_configs_are_read_in_the_order_asked_for(self) -> None:
         await self.config("a")
@@ -222,19 +220,19 @@ class ConfigTests(Arranging):
         b, nothing, a = await self.store.get_configs(["b", "x", "a"])
         assert (await self.stored("b"), None, await self.stored("a")) == (b, nothing, a)
 
-    async def test_a_batch_over_the_bound_or_with_an_id_twice_is_refused_whole(self) -> None:
+    async def test_configs_over_the_bound_or_with_an_id_twice_are_refused_whole(self) -> None:
         many = [self._put(a_config(f"c{index}")) for index in range(MAX_BATCH + 1)]
         twice = [self._put(a_config("c")), self._put(a_config("c", name="other"))]
         for batch in (many, twice):
             with pytest.raises(ValueError, match=r"."):
                 await self.store.put(batch, by=AUTHOR)
-        assert () == (await self.store.list_configs(None, 10)).configs
+        assert (await self.store.list_configs(None, 10)).configs == ()
 
     async def test_a_full_batch_of_configs_is_put(self) -> None:
         many = [self._put(a_config(f"c{index}")) for index in range(MAX_BATCH)]
         answers = await self.store.put(many, by=AUTHOR)
         assert {Outcome.OK} == {answer.outcome for answer in answers}
-        assert MAX_BATCH == (await self.store.counts()).configs
+        assert (await self.store.counts()).configs == MAX_BATCH
 
     def _put(self, config: object) -> PutConfig:
         return PutConfig(config=config, rearm=self.rearm(None))  # type: ignore[arg-type]
@@ -247,12 +245,12 @@ class DeletingTests(Arranging):
         await self.lead()
         stored = await self.config()
         await self.news()
-        assert Outcome.OK == await self.store.delete("c", self.rearm(stored), by=AUTHOR)
-        assert (None,) == await self.store.get_configs(["c"])
-        assert () == (await self.store.due(self.fence, 10)).configs
-        assert 0 == (await self.store.counts()).configs
+        assert await self.store.delete("c", self.rearm(stored), by=AUTHOR) == Outcome.OK
+        assert await self.store.get_configs(["c"]) == (None,)
+        assert (await self.store.due(self.fence, 10)).configs == ()
+        assert (await self.store.counts()).configs == 0
         event = await self.the_news()
-        assert (EventKind.CONFIG, AUTHOR) == (event.kind, event.by)
+        assert (event.kind, event.by) == (EventKind.CONFIG, AUTHOR)
         (item,) = event.items
         assert ("c", "deleted", stored.config.revision) == (
             item["config"],
@@ -264,15 +262,15 @@ class DeletingTests(Arranging):
         rearm = self.rearm(await self.config())
         await self.store.delete("c", rearm, by=AUTHOR)
         await self.news()
-        assert Outcome.UNKNOWN == await self.store.delete("c", rearm, by=AUTHOR)
-        assert [] == await self.news()
+        assert await self.store.delete("c", rearm, by=AUTHOR) == Outcome.UNKNOWN
+        assert await self.news() == []
 
     async def test_a_delete_planned_from_something_else_is_moved_or_early(self) -> None:
         stored = await self.config()
         moved = self.rearm(None)
         early = attrs.evolve(self.rearm(stored), upto_ms=self.clock.ms + 1)
-        assert Outcome.MOVED == await self.store.delete("c", moved, by=AUTHOR)
-        assert Outcome.EARLY == await self.store.delete("c", early, by=AUTHOR)
+        assert await self.store.delete("c", moved, by=AUTHOR) == Outcome.MOVED
+        assert await self.store.delete("c", early, by=AUTHOR) == Outcome.EARLY
         assert stored == await self.stored()
 
     async def test_what_was_due_at_the_deletion_is_recorded(self) -> None:
@@ -282,8 +280,8 @@ class DeletingTests(Arranging):
         rearm = self.rearm(stored, skipped=a_range(due, due, 1, SkipReason.DELETED))
         await self.store.delete("c", rearm, by=AUTHOR)
         events = await self.news()
-        assert [EventKind.SKIPPED, EventKind.CONFIG] == kinds_of(events)
-        assert "deleted" == items_of(events, EventKind.SKIPPED)[0]["reason"]
+        assert kinds_of(events) == [EventKind.SKIPPED, EventKind.CONFIG]
+        assert items_of(events, EventKind.SKIPPED)[0]["reason"] == "deleted"
 
     async def test_the_tasks_of_a_deleted_config_live_on_with_their_snapshot(self) -> None:
         await self.lead()
@@ -294,8 +292,8 @@ class DeletingTests(Arranging):
         token = await self.start(task_id)
         task = await self.task(task_id)
         assert task.spec is not None
-        assert {"n": 1} == task.spec.payload
-        assert Outcome.OK == await self.finish(task_id, token)
+        assert task.spec.payload == {"n": 1}
+        assert await self.finish(task_id, token) == Outcome.OK
 
 
 class PausingTests(Arranging):
@@ -307,7 +305,7 @@ class PausingTests(Arranging):
         await self.news()
         rearm = attrs.evolve(self.rearm(stored), upto_ms=self.clock.ms - 5)
         outcome = await self.store.pause("c", rearm, by=OPERATOR, why="upkeep")
-        assert Outcome.OK == outcome
+        assert outcome == Outcome.OK
         after = await self.stored()
         assert (None, stored.config.revision) == (after.due_ms, after.config.revision)
         assert after.paused is not None
@@ -317,41 +315,41 @@ class PausingTests(Arranging):
             after.paused.since_ms,
             after.paused.gap_from_ms,
         )
-        assert () == (await self.store.due(self.fence, 10)).configs
+        assert (await self.store.due(self.fence, 10)).configs == ()
         event = await self.the_news()
-        assert (EventKind.CONFIG, OPERATOR) == (event.kind, event.by)
+        assert (event.kind, event.by) == (EventKind.CONFIG, OPERATOR)
         item = dict(event.items[0])
-        assert ("c", "paused", "upkeep") == (item["config"], item["act"], item["why"])
+        assert (item["config"], item["act"], item["why"]) == ("c", "paused", "upkeep")
 
     async def test_pausing_twice_and_resuming_twice_is_already(self) -> None:
         await self._paused()
         before = await self.stored()
         await self.news()
         stale = Rearm(read=ConfigVersion(), upto_ms=self.clock.ms + MINUTE_MS)
-        assert Outcome.ALREADY == await self.store.pause("c", stale, by=OPERATOR, why="other")
+        assert await self.store.pause("c", stale, by=OPERATOR, why="other") == Outcome.ALREADY
         assert before == await self.stored()
         await self.store.resume("c", self.rearm(before), by=OPERATOR)
         await self.news()
-        assert Outcome.ALREADY == await self.store.resume("c", stale, by=OPERATOR)
-        assert [] == await self.news()
+        assert await self.store.resume("c", stale, by=OPERATOR) == Outcome.ALREADY
+        assert await self.news() == []
 
     async def test_pausing_and_resuming_what_is_not_there_is_unknown(self) -> None:
         rearm = self.rearm(None)
-        assert Outcome.UNKNOWN == await self.store.pause("c", rearm, by=OPERATOR, why="")
-        assert Outcome.UNKNOWN == await self.store.resume("c", rearm, by=OPERATOR)
+        assert await self.store.pause("c", rearm, by=OPERATOR, why="") == Outcome.UNKNOWN
+        assert await self.store.resume("c", rearm, by=OPERATOR) == Outcome.UNKNOWN
 
     async def test_pausing_and_resuming_compare_what_was_read(self) -> None:
         stored = await self.config()
         early = attrs.evolve(self.rearm(stored), upto_ms=self.clock.ms + 1)
         moved = self.rearm(None)
-        assert Outcome.MOVED == await self.store.pause("c", moved, by=OPERATOR, why="")
-        assert Outcome.EARLY == await self.store.pause("c", early, by=OPERATOR, why="")
+        assert await self.store.pause("c", moved, by=OPERATOR, why="") == Outcome.MOVED
+        assert await self.store.pause("c", early, by=OPERATOR, why="") == Outcome.EARLY
         assert stored == await self.stored()
         await self.store.pause("c", self.rearm(stored), by=OPERATOR, why="")
         paused = await self.stored()
         early = attrs.evolve(self.rearm(paused), upto_ms=self.clock.ms + 1)
-        assert Outcome.MOVED == await self.store.resume("c", self.rearm(stored), by=OPERATOR)
-        assert Outcome.EARLY == await self.store.resume("c", early, by=OPERATOR)
+        assert await self.store.resume("c", self.rearm(stored), by=OPERATOR) == Outcome.MOVED
+        assert await self.store.resume("c", early, by=OPERATOR) == Outcome.EARLY
         assert paused == await self.stored()
 
     async def test_a_resumed_config_is_due_when_the_caller_says(self) -> None:
@@ -359,11 +357,11 @@ class PausingTests(Arranging):
         await self.news()
         next_ms = self.clock.ms + MINUTE_MS
         rearm = self.rearm(await self.stored(), next_due_ms=next_ms)
-        assert Outcome.OK == await self.store.resume("c", rearm, by=OPERATOR)
+        assert await self.store.resume("c", rearm, by=OPERATOR) == Outcome.OK
         after = await self.stored()
         assert (next_ms, None) == (after.due_ms, after.paused)
         (item,) = await self.new_items(EventKind.CONFIG)
-        assert ("c", "resumed") == (item["config"], item["act"])
+        assert (item["config"], item["act"]) == ("c", "resumed")
 
     async def test_what_pause_and_resume_skip_is_recorded(self) -> None:
         stored = await self.config()
@@ -371,13 +369,13 @@ class PausingTests(Arranging):
         await self.news()
         rearm = self.rearm(stored, skipped=a_range(due, due, 1, SkipReason.PAUSED))
         await self.store.pause("c", rearm, by=OPERATOR, why="")
-        assert [EventKind.SKIPPED, EventKind.CONFIG] == kinds_of(await self.news())
+        assert kinds_of(await self.news()) == [EventKind.SKIPPED, EventKind.CONFIG]
         await self.clock.advance(5 * MINUTE_MS)
         gap = a_range(due + MINUTE_MS, self.clock.ms, 5, SkipReason.PAUSED)
         rearm = self.rearm(await self.stored(), skipped=gap)
         await self.store.resume("c", rearm, by=OPERATOR)
         (item,) = await self.new_items(EventKind.SKIPPED)
-        assert (5, "paused") == (item["count"], item["reason"])
+        assert (item["count"], item["reason"]) == (5, "paused")
 
     async def test_a_put_leaves_the_pause_and_moves_its_gap(self) -> None:
         await self._paused()
@@ -391,9 +389,9 @@ class PausingTests(Arranging):
     async def test_a_paused_config_can_be_deleted(self) -> None:
         await self._paused()
         rearm = self.rearm(await self.stored())
-        assert Outcome.OK == await self.store.delete("c", rearm, by=OPERATOR)
+        assert await self.store.delete("c", rearm, by=OPERATOR) == Outcome.OK
 
     async def _paused(self) -> None:
         stored = await self.config()
         outcome = await self.store.pause("c", self.rearm(stored), by=OPERATOR, why="upkeep")
-        assert Outcome.OK == outcome
+        assert outcome == Outcome.OK

@@ -25,25 +25,25 @@ class DrainTests(Arranging):
         await self.queued("a")
         await self.queued("b")
         await self.news()
-        assert Outcome.OK == await self.store.drain("w1", "0100-a")
+        assert await self.store.drain("w1", "0100-a") == Outcome.OK
         worker = await self.worker_now()
-        assert (True, 1, 0) == (worker.draining, worker.running, worker.queued)
-        assert ["a", "b"] == await self.ready_ids()
-        assert RUNNING == await self.state("run")
+        assert (worker.draining, worker.running, worker.queued) == (True, 1, 0)
+        assert await self.ready_ids() == ["a", "b"]
+        assert await self.state("run") == RUNNING
         events = await self.news()
         assert {EventKind.WORKER, EventKind.RECALLED} == set(kinds_of(events))
         assert {"w1"} == {event.by for event in events}
-        assert [{"worker": "w1", "act": "draining"}] == items_of(events, EventKind.WORKER)
+        assert items_of(events, EventKind.WORKER) == [{"worker": "w1", "act": "draining"}]
         recalled = items_of(events, EventKind.RECALLED)
-        assert [{"task": "a", "worker": "w1"}, {"task": "b", "worker": "w1"}] == recalled
+        assert recalled == [{"task": "a", "worker": "w1"}, {"task": "b", "worker": "w1"}]
 
     async def test_draining_again_is_already_and_changes_nothing(self) -> None:
         await self.worker()
         await self.store.drain("w1", None)
         await self.news()
-        assert Outcome.ALREADY == await self.store.drain("w1", None)
-        assert Outcome.ALREADY == await self.store.drain("w1", "0100-a")
-        assert [] == await self.news()
+        assert await self.store.drain("w1", None) == Outcome.ALREADY
+        assert await self.store.drain("w1", "0100-a") == Outcome.ALREADY
+        assert await self.news() == []
 
     async def test_draining_a_long_queue_takes_several_calls_oldest_first(self) -> None:
         await self.lead()
@@ -53,14 +53,14 @@ class DrainTests(Arranging):
             await self.submit(name)
         await self.queue(*names[:MAX_BATCH])
         await self.queue(*names[MAX_BATCH:])
-        assert Outcome.OK == await self.store.drain("w1", None)
-        assert [QUEUED, READY] == [await self.state(names[-1]), await self.state(names[0])]
+        assert await self.store.drain("w1", None) == Outcome.OK
+        assert [await self.state(names[-1]), await self.state(names[0])] == [QUEUED, READY]
         await self.news()
-        assert Outcome.OK == await self.store.drain("w1", None)
+        assert await self.store.drain("w1", None) == Outcome.OK
         events = await self.news()
-        assert [EventKind.RECALLED] == kinds_of(events)
+        assert kinds_of(events) == [EventKind.RECALLED]
         assert names[MAX_BATCH:] == [item["task"] for item in events[0].items]
-        assert Outcome.ALREADY == await self.store.drain("w1", None)
+        assert await self.store.drain("w1", None) == Outcome.ALREADY
 
     async def test_a_draining_worker_is_told_by_its_bell(self) -> None:
         await self.worker()
@@ -81,19 +81,19 @@ class DrainTests(Arranging):
         await self.worker()
         await self.submit("a")
         await self.store.drain("w1", None)
-        assert Outcome.DRAINING == await self.choose("a")
-        assert READY == await self.state("a")
+        assert await self.choose("a") == Outcome.DRAINING
+        assert await self.state("a") == READY
 
     async def test_deregistering_forgets_the_worker(self) -> None:
         await self.worker()
         await self.news()
-        assert Outcome.OK == await self.store.deregister("w1", "0100-a")
-        assert () == await self.store.workers()
+        assert await self.store.deregister("w1", "0100-a") == Outcome.OK
+        assert await self.store.workers() == ()
         event = await self.the_news()
-        assert (EventKind.WORKER, "w1") == (event.kind, event.by)
-        assert [{"worker": "w1", "act": "deregistered"}] == [dict(item) for item in event.items]
-        assert Outcome.NO_WORKER == await self.store.deregister("w1", "0100-a")
-        assert [] == await self.news()
+        assert (event.kind, event.by) == (EventKind.WORKER, "w1")
+        assert [dict(item) for item in event.items] == [{"worker": "w1", "act": "deregistered"}]
+        assert await self.store.deregister("w1", "0100-a") == Outcome.NO_WORKER
+        assert await self.news() == []
 
     async def test_deregistering_gives_the_queue_back(self) -> None:
         await self.lead()
@@ -101,16 +101,16 @@ class DrainTests(Arranging):
         await self.queued("a")
         await self.news()
         await self.store.deregister("w1", "0100-a")
-        assert ["a"] == await self.ready_ids()
+        assert await self.ready_ids() == ["a"]
         recalled = await self.new_items(EventKind.RECALLED)
-        assert [{"task": "a", "worker": "w1"}] == recalled
+        assert recalled == [{"task": "a", "worker": "w1"}]
 
     async def test_the_leases_of_a_deregistered_worker_run_out_by_themselves(self) -> None:
         await self.lead()
         await self.worker()
         token = await self.running("a")
         await self.store.deregister("w1", "0100-a")
-        assert () == (await self.store.overdue(self.fence, 10, 0)).leases
+        assert (await self.store.overdue(self.fence, 10, 0)).leases == ()
         await self.clock.advance(HEARTBEAT_MS + 1)
         (lease,) = (await self.store.overdue(self.fence, 10, 0)).leases
         assert ("a", token) == (lease.task.id, lease.token)
@@ -124,15 +124,15 @@ class DrainTests(Arranging):
         await self.queue(*names[:MAX_BATCH])
         await self.queue(names[-1])
         await self.store.deregister("w1", "0100-a")
-        assert QUEUED == await self.state(names[-1])
+        assert await self.state(names[-1]) == QUEUED
         (entry,) = (await self.store.overdue(self.fence, 10, 0)).queued
         assert (names[-1], "w1") == (entry.task_id, entry.worker_id)
-        assert (Outcome.OK,) == await self.store.recall(self.fence, [names[-1]], 0)
-        assert READY == await self.state(names[-1])
+        assert await self.store.recall(self.fence, [names[-1]], 0) == (Outcome.OK,)
+        assert await self.state(names[-1]) == READY
 
     async def test_a_deregistered_workers_task_can_still_be_completed(self) -> None:
         await self.lead()
         await self.worker()
         token = await self.running("a")
         await self.store.deregister("w1", "0100-a")
-        assert Outcome.OK == await self.finish("a", token)
+        assert await self.finish("a", token) == Outcome.OK

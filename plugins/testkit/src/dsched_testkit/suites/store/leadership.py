@@ -32,7 +32,7 @@ class LeadershipTests(Arranging):
 
     async def test_a_free_lock_gives_a_fence_of_epoch_token_and_pod(self) -> None:
         acquired = await self.store.acquire("pod1", "tok", TTL_MS)
-        assert Outcome.OK == acquired.outcome
+        assert acquired.outcome == Outcome.OK
         epoch = fence_epoch(acquired.fence)
         assert f"{epoch}:tok:pod1" == acquired.fence
         assert self.clock.ms <= epoch
@@ -45,7 +45,7 @@ class LeadershipTests(Arranging):
         fence = await self.lead()
         event = await self.the_news()
         assert (EventKind.LEADER, fence) == (event.kind, event.by)
-        assert [{"act": "acquired"}] == [dict(item) for item in event.items]
+        assert [dict(item) for item in event.items] == [{"act": "acquired"}]
         assert self.clock.ms == event.at_ms
 
     async def test_a_repeated_acquire_gets_the_same_fence_and_changes_nothing(self) -> None:
@@ -53,7 +53,7 @@ class LeadershipTests(Arranging):
         await self.news()
         await self.clock.advance(6 * SECOND_MS)
         assert first == await self.store.acquire("pod1", "tok", TTL_MS)
-        assert [] == await self.news()
+        assert await self.news() == []
 
     async def test_a_held_lock_is_not_given_to_another(self) -> None:
         fence = await self.lead("pod1", TTL_MS)
@@ -61,7 +61,7 @@ class LeadershipTests(Arranging):
         taken = await self.store.acquire("pod2", "other", TTL_MS)
         assert (Outcome.TAKEN, fence) == (taken.outcome, taken.fence)
         assert fence == await self.store.leader()
-        assert [] == await self.news()
+        assert await self.news() == []
 
     async def test_the_same_pod_with_another_token_is_another(self) -> None:
         fence = await self.lead("pod1", TTL_MS)
@@ -72,13 +72,13 @@ class LeadershipTests(Arranging):
         old = await self.lead("pod1", TTL_MS)
         await self.clock.advance(TTL_MS + 1)
         assert await self.store.leader() is None
-        assert Outcome.FENCED == await self.store.renew(old, TTL_MS)
+        assert await self.store.renew(old, TTL_MS) == Outcome.FENCED
         new = await self.lead("pod2")
         assert fence_epoch(old) < fence_epoch(new)
 
     async def test_epochs_grow_even_when_the_clock_stands_still(self) -> None:
         first = await self.lead()
-        assert Outcome.OK == await self.store.resign(first)
+        assert await self.store.resign(first) == Outcome.OK
         second = await self.lead()
         assert fence_epoch(first) + 1 == fence_epoch(second)
 
@@ -92,39 +92,39 @@ class LeadershipTests(Arranging):
         fence = await self.lead(ttl_ms=TTL_MS)
         for _ in range(3):
             await self.clock.advance(8 * SECOND_MS)
-            assert Outcome.OK == await self.store.renew(fence, TTL_MS)
+            assert await self.store.renew(fence, TTL_MS) == Outcome.OK
         assert fence == await self.store.leader()
 
     async def test_renewing_writes_nothing_into_the_log(self) -> None:
         fence = await self.lead()
         await self.news()
         await self.store.renew(fence, TTL_MS)
-        assert [] == await self.news()
+        assert await self.news() == []
 
     async def test_only_the_exact_fence_renews(self) -> None:
         fence = await self.lead("pod1", TTL_MS)
         epoch, token, pod = fence.split(":")
         for other in (f"{int(epoch) + 1}:{token}:{pod}", f"{epoch}:x:{pod}", f"{epoch}:{token}:x"):
-            assert Outcome.FENCED == await self.store.renew(other, 60 * TTL_MS)
+            assert await self.store.renew(other, 60 * TTL_MS) == Outcome.FENCED
         await self.clock.advance(TTL_MS + 1)
         assert await self.store.leader() is None
 
     async def test_resigning_frees_the_lock_and_a_repeat_is_fenced(self) -> None:
         fence = await self.lead()
         await self.news()
-        assert Outcome.OK == await self.store.resign(fence)
+        assert await self.store.resign(fence) == Outcome.OK
         assert await self.store.leader() is None
         event = await self.the_news()
         assert (EventKind.LEADER, fence) == (event.kind, event.by)
-        assert [{"act": "resigned"}] == [dict(item) for item in event.items]
-        assert Outcome.FENCED == await self.store.resign(fence)
-        assert [] == await self.news()
+        assert [dict(item) for item in event.items] == [{"act": "resigned"}]
+        assert await self.store.resign(fence) == Outcome.FENCED
+        assert await self.news() == []
 
     async def test_resigning_with_another_fence_leaves_the_lock_alone(self) -> None:
         old = await self.lead("pod1", TTL_MS)
         await self.clock.advance(TTL_MS + 1)
         new = await self.lead("pod2")
-        assert Outcome.FENCED == await self.store.resign(old)
+        assert await self.store.resign(old) == Outcome.FENCED
         assert new == await self.store.leader()
 
     async def test_resigning_rings_the_election_bell(self) -> None:
@@ -140,7 +140,7 @@ class LeadershipTests(Arranging):
         await self.clock.advance(TTL_MS - 1)
         assert fence == await self.store.leader()
         await self.clock.advance(2)
-        assert Outcome.OK == (await self.store.acquire("pod2", "b", TTL_MS)).outcome
+        assert (await self.store.acquire("pod2", "b", TTL_MS)).outcome == Outcome.OK
 
     async def test_a_lock_at_most_a_second_too_long_is_left_alone(self) -> None:
         fence = await self.lead("pod1", TTL_MS + SECOND_MS)
@@ -176,7 +176,11 @@ class LeadershipTests(Arranging):
 
     async def test_no_leader_step_is_taken_with_a_fence_that_is_nearly_right(self) -> None:
         epoch, token, pod = (await self.lead()).split(":")
-        for fence in (f"{int(epoch) - 1}:{token}:{pod}", f"{epoch}:other:{pod}", f"{epoch}:{token}:"):
+        for fence in (
+            f"{int(epoch) - 1}:{token}:{pod}",
+            f"{epoch}:other:{pod}",
+            f"{epoch}:{token}:",
+        ):
             await self._assert_fenced(fence)
 
     async def test_every_leader_step_is_taken_with_the_lock(self) -> None:
@@ -195,7 +199,7 @@ class LeadershipTests(Arranging):
             except FencedError:
                 continue
             pytest.fail(f"{name} took the fence {fence!r}")
-        assert [] == await self.news()
+        assert await self.news() == []
 
     async def test_a_fenced_fire_dispatch_and_reap_change_nothing(self) -> None:
         old = await self.lead("pod1", TTL_MS)
@@ -210,4 +214,4 @@ class LeadershipTests(Arranging):
             await self.choose("a")
         await self.lead("pod2")
         assert fire.due_ms == await self.due_of()
-        assert ["a"] == await self.ready_ids()
+        assert await self.ready_ids() == ["a"]

@@ -26,48 +26,48 @@ class WorkerTests(Arranging):
     async def test_a_registered_worker_is_seen_as_it_presented_itself(self) -> None:
         await self.worker(capacity=3, backlog=2, labels={"zone": "é"}, address="10.0.0.1:80")
         (worker,) = await self.store.workers()
-        assert ("w1", FIRST, 3, 2) == (
+        assert (
             worker.id,
             worker.incarnation,
             worker.capacity,
             worker.backlog,
-        )
-        assert ({"zone": "é"}, "10.0.0.1:80") == (dict(worker.labels), worker.address)
+        ) == ("w1", FIRST, 3, 2)
+        assert (dict(worker.labels), worker.address) == ({"zone": "é"}, "10.0.0.1:80")
         assert (HEARTBEAT_MS, self.clock.ms) == (
             worker.heartbeat_timeout_ms,
             worker.last_heartbeat_ms,
         )
-        assert (0, 0, False, False, False) == (
+        assert (
             worker.running,
             worker.queued,
             worker.draining,
             worker.stalled,
             worker.gone,
-        )
+        ) == (0, 0, False, False, False)
 
     async def test_a_registration_is_one_entry_in_the_log(self) -> None:
         await self.worker()
         event = await self.the_news()
-        assert (EventKind.WORKER, "w1") == (event.kind, event.by)
-        assert [{"worker": "w1", "act": "registered"}] == [dict(item) for item in event.items]
+        assert (event.kind, event.by) == (EventKind.WORKER, "w1")
+        assert [dict(item) for item in event.items] == [{"worker": "w1", "act": "registered"}]
 
     async def test_workers_come_by_ascending_id(self) -> None:
         for worker_id in ("b", "a.1", "a", "B", "a:2"):
             await self.worker(worker_id)
         found = [worker.id for worker in await self.store.workers()]
         assert sorted(found) == found
-        assert 5 == len(found)
+        assert len(found) == 5
 
     async def test_the_same_incarnation_again_updates_the_fields(self) -> None:
         await self.worker(capacity=3, labels={"zone": "a"})
         await self.worker(capacity=5, backlog=1, labels={"zone": "b"}, address="x")
         worker = await self.worker_now()
-        assert (5, 1, {"zone": "b"}, "x") == (
+        assert (
             worker.capacity,
             worker.backlog,
             dict(worker.labels),
             worker.address,
-        )
+        ) == (5, 1, {"zone": "b"}, "x")
 
     async def test_the_same_incarnation_again_keeps_queue_lanes_and_drain(self) -> None:
         await self.lead()
@@ -75,7 +75,7 @@ class WorkerTests(Arranging):
         token = await self.running("a")
         await self.queued("b")
         await self.worker()
-        assert QUEUED == await self.state("b")
+        assert await self.state("b") == QUEUED
         repeat = await self.claim(number=1)
         assert (token, ["a"]) == (repeat.token, [task.id for task in repeat.tasks])
         await self.store.drain("w1", None)
@@ -89,9 +89,9 @@ class WorkerTests(Arranging):
         await self.queued("b")
         await self.news()
         await self.worker(incarnation=NEWER)
-        assert ["a", "b"] == await self.ready_ids()
+        assert await self.ready_ids() == ["a", "b"]
         worker = await self.worker_now()
-        assert (NEWER, 0) == (worker.incarnation, worker.queued)
+        assert (worker.incarnation, worker.queued) == (NEWER, 0)
         events = await self.news()
         acts = [
             (item["act"], item["worker"])
@@ -99,24 +99,24 @@ class WorkerTests(Arranging):
             if event.kind is EventKind.WORKER
             for item in event.items
         ]
-        assert [("superseded", "w1"), ("registered", "w1")] == acts
+        assert acts == [("superseded", "w1"), ("registered", "w1")]
         recalled = [
             item["task"]
             for event in events
             if event.kind is EventKind.RECALLED
             for item in event.items
         ]
-        assert ["a", "b"] == recalled
+        assert recalled == ["a", "b"]
 
     async def test_a_newer_incarnation_ends_its_predecessors_leases_at_once(self) -> None:
         await self.lead()
         await self.worker()
         token = await self.running("a")
-        assert () == (await self.store.overdue(self.fence, 10, 0)).leases
+        assert (await self.store.overdue(self.fence, 10, 0)).leases == ()
         await self.worker(incarnation=NEWER)
         (lease,) = (await self.store.overdue(self.fence, 10, 0)).leases
         assert ("a", token) == (lease.task.id, lease.token)
-        assert RUNNING == await self.state("a")
+        assert await self.state("a") == RUNNING
 
     async def test_a_newer_incarnation_starts_with_clear_flags_and_lanes(self) -> None:
         await self.lead()
@@ -126,14 +126,14 @@ class WorkerTests(Arranging):
         await self.worker(incarnation=NEWER)
         assert not (await self.worker_now()).draining
         claimed = await self.claim(incarnation=NEWER, number=1)
-        assert Outcome.EMPTY == claimed.outcome
+        assert claimed.outcome == Outcome.EMPTY
 
     async def test_a_newer_incarnation_is_not_stalled(self) -> None:
         await self.lead()
         await self.worker()
         await self.queued("a")
         await self.clock.advance(15 * SECOND_MS)
-        assert (Outcome.OK,) == await self.store.recall(self.fence, ["a"], 0)
+        assert await self.store.recall(self.fence, ["a"], 0) == (Outcome.OK,)
         assert (await self.worker_now()).stalled
         await self.worker(incarnation=NEWER)
         assert not (await self.worker_now()).stalled
@@ -147,7 +147,7 @@ class WorkerTests(Arranging):
         await self.queue(*names[:MAX_BATCH])
         await self.queue(*names[MAX_BATCH:])
         await self.worker(capacity=200, incarnation=NEWER)
-        assert 5 == (await self.worker_now()).queued
+        assert (await self.worker_now()).queued == 5
         assert names[:MAX_BATCH] == await self.ready_ids()
 
     async def test_an_older_incarnation_is_superseded_and_changes_nothing(self) -> None:
@@ -155,47 +155,47 @@ class WorkerTests(Arranging):
         before = await self.store.workers()
         await self.news()
         older = a_registration(incarnation=OLDER, capacity=9)
-        assert Outcome.SUPERSEDED == await self.store.register(older)
+        assert await self.store.register(older) == Outcome.SUPERSEDED
         assert before == await self.store.workers()
-        assert [] == await self.news()
+        assert await self.news() == []
 
     async def test_any_incarnation_takes_over_from_a_gone_worker(self) -> None:
         await self.worker()
         await self.clock.advance(HEARTBEAT_MS + 1)
-        assert Outcome.OK == await self.store.register(a_registration(incarnation=OLDER))
+        assert await self.store.register(a_registration(incarnation=OLDER)) == Outcome.OK
         worker = await self.worker_now()
-        assert (OLDER, False) == (worker.incarnation, worker.gone)
+        assert (worker.incarnation, worker.gone) == (OLDER, False)
 
     async def test_a_superseded_process_learns_it_in_every_call(self) -> None:
         await self.worker(incarnation=NEWER)
-        assert Outcome.SUPERSEDED == (await self.claim()).outcome
-        assert Outcome.SUPERSEDED == await self.beat()
-        assert Outcome.SUPERSEDED == await self.store.drain("w1", FIRST)
-        assert Outcome.SUPERSEDED == await self.store.deregister("w1", FIRST)
+        assert (await self.claim()).outcome == Outcome.SUPERSEDED
+        assert await self.beat() == Outcome.SUPERSEDED
+        assert await self.store.drain("w1", FIRST) == Outcome.SUPERSEDED
+        assert await self.store.deregister("w1", FIRST) == Outcome.SUPERSEDED
         worker = await self.worker_now()
-        assert (NEWER, False) == (worker.incarnation, worker.draining)
+        assert (worker.incarnation, worker.draining) == (NEWER, False)
 
     async def test_an_unregistered_newer_process_is_told_to_register(self) -> None:
         await self.worker()
-        assert Outcome.NO_WORKER == (await self.claim(incarnation=NEWER)).outcome
-        assert Outcome.NO_WORKER == await self.beat(incarnation=NEWER)
-        assert Outcome.NO_WORKER == await self.store.drain("w1", NEWER)
-        assert Outcome.NO_WORKER == await self.store.deregister("w1", NEWER)
-        assert FIRST == (await self.worker_now()).incarnation
+        assert (await self.claim(incarnation=NEWER)).outcome == Outcome.NO_WORKER
+        assert await self.beat(incarnation=NEWER) == Outcome.NO_WORKER
+        assert await self.store.drain("w1", NEWER) == Outcome.NO_WORKER
+        assert await self.store.deregister("w1", NEWER) == Outcome.NO_WORKER
+        assert (await self.worker_now()).incarnation == FIRST
 
     async def test_an_older_process_whose_successor_is_gone_is_told_to_register(self) -> None:
         await self.worker(incarnation=NEWER)
         await self.clock.advance(HEARTBEAT_MS + 1)
-        assert Outcome.NO_WORKER == (await self.claim()).outcome
-        assert Outcome.NO_WORKER == await self.beat()
-        assert Outcome.NO_WORKER == await self.store.deregister("w1", FIRST)
+        assert (await self.claim()).outcome == Outcome.NO_WORKER
+        assert await self.beat() == Outcome.NO_WORKER
+        assert await self.store.deregister("w1", FIRST) == Outcome.NO_WORKER
 
     async def test_an_unknown_worker_is_told_to_register(self) -> None:
-        assert Outcome.NO_WORKER == (await self.claim("who")).outcome
-        assert Outcome.NO_WORKER == await self.beat("who")
-        assert Outcome.NO_WORKER == await self.store.drain("who", None)
-        assert Outcome.NO_WORKER == await self.store.deregister("who", FIRST)
-        assert () == await self.store.workers()
+        assert (await self.claim("who")).outcome == Outcome.NO_WORKER
+        assert await self.beat("who") == Outcome.NO_WORKER
+        assert await self.store.drain("who", None) == Outcome.NO_WORKER
+        assert await self.store.deregister("who", FIRST) == Outcome.NO_WORKER
+        assert await self.store.workers() == ()
 
     async def test_more_workers_than_the_bound_are_refused(self) -> None:
         for start in range(0, MAX_WORKERS, MAX_BATCH):
@@ -203,7 +203,7 @@ class WorkerTests(Arranging):
             await asyncio.gather(*(self.worker(f"w{index:04}") for index in batch))
         with pytest.raises(StoreRefusedError):
             await self.store.register(a_registration("one-more"))
-        assert MAX_WORKERS == len(await self.store.workers())
+        assert len(await self.store.workers()) == MAX_WORKERS
         await self.worker("w0000", capacity=3)
 
 
@@ -222,12 +222,12 @@ class HeartbeatTests(Arranging):
     async def test_a_beat_keeps_a_worker_and_brings_a_gone_one_back(self) -> None:
         await self.worker()
         await self.clock.advance(HEARTBEAT_MS)
-        assert Outcome.OK == await self.beat()
+        assert await self.beat() == Outcome.OK
         await self.clock.advance(HEARTBEAT_MS)
         assert not (await self.worker_now()).gone
         await self.clock.advance(1)
         assert (await self.worker_now()).gone
-        assert Outcome.OK == await self.beat()
+        assert await self.beat() == Outcome.OK
         worker = await self.worker_now()
         assert (False, self.clock.ms) == (worker.gone, worker.last_heartbeat_ms)
 
@@ -245,12 +245,12 @@ class HeartbeatTests(Arranging):
         unlisted = await self.running("b")
         await self.clock.advance(20 * SECOND_MS)
         answer = await self.store.heartbeat("w1", FIRST, [Held("a", listed)])
-        assert (Outcome.OK, (), ()) == (answer.outcome, answer.lost, answer.cancel)
-        await self.clock.advance(HEARTBEAT_MS)
+        assert (answer.outcome, answer.lost, answer.cancel) == (Outcome.OK, (), ())
+        await self.clock.advance(HEARTBEAT_MS - 1)
         (lease,) = (await self.store.overdue(self.fence, 10, 0)).leases
         assert ("b", unlisted) == (lease.task.id, lease.token)
         await self.clock.advance(1)
-        assert 2 == len((await self.store.overdue(self.fence, 10, 0)).leases)
+        assert len((await self.store.overdue(self.fence, 10, 0)).leases) == 2
 
     async def test_a_beat_renews_a_lease_that_is_over_but_not_reaped(self) -> None:
         await self.lead()
@@ -258,8 +258,8 @@ class HeartbeatTests(Arranging):
         token = await self.running("a")
         await self.clock.advance(HOUR_MS)
         answer = await self.store.heartbeat("w1", FIRST, [Held("a", token)])
-        assert (Outcome.OK, ()) == (answer.outcome, answer.lost)
-        assert () == (await self.store.overdue(self.fence, 10, 0)).leases
+        assert (answer.outcome, answer.lost) == (Outcome.OK, ())
+        assert (await self.store.overdue(self.fence, 10, 0)).leases == ()
 
     async def test_a_beat_names_the_attempts_that_are_lost(self) -> None:
         await self.lead()
@@ -270,7 +270,7 @@ class HeartbeatTests(Arranging):
         held = [Held("done", done), Held("mine", token), Held("never", token), Held("mine2", "")]
         await self.queued("mine2")
         answer = await self.store.heartbeat("w1", FIRST, held)
-        assert (Outcome.OK, ("done", "never", "mine2")) == (answer.outcome, answer.lost)
+        assert (answer.outcome, answer.lost) == (Outcome.OK, ("done", "never", "mine2"))
 
     async def test_an_attempt_with_an_older_token_is_lost(self) -> None:
         await self.lead()
@@ -280,7 +280,7 @@ class HeartbeatTests(Arranging):
         await self.store.promote(self.fence, 10)
         await self.start("a")
         answer = await self.store.heartbeat("w1", FIRST, [Held("a", old)])
-        assert ("a",) == answer.lost
+        assert answer.lost == ("a",)
 
     async def test_a_beat_names_the_attempts_to_cancel(self) -> None:
         await self.lead()
@@ -289,7 +289,7 @@ class HeartbeatTests(Arranging):
         other = await self.running("b")
         await self.store.cancel(["a"], by=CLIENT_NAME, reason="asked")
         answer = await self.store.heartbeat("w1", FIRST, [Held("a", token), Held("b", other)])
-        assert (("a",), ()) == (answer.cancel, answer.lost)
+        assert (answer.cancel, answer.lost) == (("a",), ())
 
     async def test_a_beat_says_whether_to_drain(self) -> None:
         await self.worker()
@@ -305,11 +305,11 @@ class HeartbeatTests(Arranging):
         await self.store.deregister("w1", FIRST)
         await self.clock.advance(20 * SECOND_MS)
         answer = await self.store.heartbeat("w1", FIRST, [Held("a", token), Held("x", token)])
-        assert (Outcome.NO_WORKER, ("x",)) == (answer.outcome, answer.lost)
+        assert (answer.outcome, answer.lost) == (Outcome.NO_WORKER, ("x",))
         await self.clock.advance(HEARTBEAT_MS - 1)
         leases = (await self.store.overdue(self.fence, 10, 0)).leases
-        assert ["b"] == [lease.task.id for lease in leases]
-        assert () == await self.store.workers()
+        assert [lease.task.id for lease in leases] == ["b"]
+        assert await self.store.workers() == ()
 
     async def test_a_beat_of_an_unknown_worker_still_learns_of_a_cancel(self) -> None:
         await self.lead()
@@ -318,7 +318,7 @@ class HeartbeatTests(Arranging):
         await self.store.deregister("w1", FIRST)
         await self.store.cancel(["a"], by=CLIENT_NAME, reason="asked")
         answer = await self.store.heartbeat("w1", FIRST, [Held("a", token)])
-        assert (Outcome.NO_WORKER, ("a",)) == (answer.outcome, answer.cancel)
+        assert (answer.outcome, answer.cancel) == (Outcome.NO_WORKER, ("a",))
 
     async def test_a_superseded_beat_renews_nothing_and_has_lost_all(self) -> None:
         await self.lead()
@@ -326,8 +326,8 @@ class HeartbeatTests(Arranging):
         token = await self.running("a")
         await self.worker(incarnation=NEWER)
         answer = await self.store.heartbeat("w1", FIRST, [Held("a", token)])
-        assert (Outcome.SUPERSEDED, ("a",)) == (answer.outcome, answer.lost)
-        assert 1 == len((await self.store.overdue(self.fence, 10, 0)).leases)
+        assert (answer.outcome, answer.lost) == (Outcome.SUPERSEDED, ("a",))
+        assert len((await self.store.overdue(self.fence, 10, 0)).leases) == 1
 
     async def test_a_beat_writes_nothing_into_the_log(self) -> None:
         await self.lead()
@@ -335,7 +335,7 @@ class HeartbeatTests(Arranging):
         token = await self.running("a")
         await self.news()
         await self.beat("w1", Held("a", token), Held("x", "y"))
-        assert [] == await self.news()
+        assert await self.news() == []
 
     async def test_the_counts_are_the_stores_own(self) -> None:
         await self.lead()
@@ -344,11 +344,11 @@ class HeartbeatTests(Arranging):
         await self.queued("b")
         await self.queued("c")
         worker = await self.worker_now()
-        assert (1, 2) == (worker.running, worker.queued)
+        assert (worker.running, worker.queued) == (1, 2)
         await self.store.cancel(["b"], by=CLIENT_NAME, reason="asked")
         worker = await self.worker_now()
-        assert (1, 1) == (worker.running, worker.queued)
-        assert READY != await self.state("b")
+        assert (worker.running, worker.queued) == (1, 1)
+        assert await self.state("b") != READY
 
 
 CLIENT_NAME = "client"
