@@ -14,26 +14,18 @@ from dsched_testkit.suites.store.cancelling import CancelTests, SubmitTests
 from dsched_testkit.suites.store.claiming import ClaimTests
 from dsched_testkit.suites.store.clock import ClockTests
 from dsched_testkit.suites.store.collecting import CollectTests, ProjectedTests
-from dsched_testkit.suites.store.completing import (
-    CompleteTests,
-    FixedDelayEndTests,
-    ProgressTests,
-    ReleaseTests,
-)
+from dsched_testkit.suites.store.completing import CompleteTests
 from dsched_testkit.suites.store.configs import ConfigTests, DeletingTests, PausingTests
 from dsched_testkit.suites.store.dispatching import DispatchTests, ReadyTests, RecallTests
 from dsched_testkit.suites.store.draining import DrainTests
-from dsched_testkit.suites.store.firing import (
-    FiringTests,
-    FixedDelayTests,
-    PromoteTests,
-    ReplanTests,
-)
+from dsched_testkit.suites.store.firing import FiringTests, PromoteTests, ReplanTests
+from dsched_testkit.suites.store.fixed_delay import FixedDelayEndTests, FixedDelayTests
 from dsched_testkit.suites.store.harness import StoreHarness, WallClock
 from dsched_testkit.suites.store.leadership import LeadershipTests
 from dsched_testkit.suites.store.overlap import HeldTests, OverlapTests
 from dsched_testkit.suites.store.reading import EventTests, HandleTests, ReadTests
 from dsched_testkit.suites.store.recovering import OverdueTests, PruneTests, ReapTests
+from dsched_testkit.suites.store.releasing import ProgressTests, ReleaseTests
 from dsched_testkit.suites.store.workers import HeartbeatTests, WorkerTests
 
 

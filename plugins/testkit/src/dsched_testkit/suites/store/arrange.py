@@ -72,7 +72,7 @@ def a_config(config_id: str = "c", **fields: Any) -> TaskConfig:
 
 def a_registration(worker_id: str = "w1", **fields: Any) -> Registration:
     """A worker that presents itself."""
-    defaults = {
+    defaults: dict[str, Any] = {
         "worker_id": worker_id,
         "incarnation": "0100-a",
         "capacity": 10,
@@ -221,7 +221,7 @@ class Arranging(StoreTests):
             run if isinstance(run, Run) else Run(scheduled_ms=run, not_before_ms=run)
             for run in runs or (stored.due_ms,)
         ]
-        defaults = {
+        defaults: dict[str, Any] = {
             "config_id": config_id,
             "revision": stored.config.revision,
             "due_ms": stored.due_ms,
@@ -316,7 +316,7 @@ class Arranging(StoreTests):
 
     async def finish(self, task_id: str, token: str, **fields: Any) -> Outcome:
         """Complete an attempt: a success unless the fields say else."""
-        defaults = {"success": True, "result": TaskResult()}
+        defaults: dict[str, Any] = {"success": True, "result": TaskResult()}
         completion = Completion(task_id=task_id, token=token, **(defaults | fields))
         (outcome,) = await self.store.complete([completion], by="w1")
         return outcome

@@ -5,7 +5,7 @@ import pytest
 from dsched.contracts.outcomes import Outcome
 from dsched.contracts.steps import MAX_BATCH, EventKind, Reap, Submission
 from dsched.contracts.store import LEADER_BELL
-from dsched.model import TaskStatus
+from dsched.model import JsonValue, TaskStatus
 from dsched_testkit.suites.store.arrange import (
     BELL_S,
     CANCELLED,
@@ -42,7 +42,21 @@ class SubmitTests(Arranging):
         assert task.config_id is None
 
     async def test_every_kind_of_payload_reads_back_as_it_was(self) -> None:
-        payloads = [None, True, 0, -1, 2**63, 0.1, 1e300, "", "\u2028\x7f", [], {}, [[]], {"": []}]
+        payloads: list[JsonValue] = [
+            None,
+            True,
+            0,
+            -1,
+            2**63,
+            0.1,
+            1e300,
+            "",
+            "\u2028\x7f",
+            [],
+            {},
+            [[]],
+            {"": []},
+        ]
         for index, payload in enumerate(payloads):
             await self.submit(f"t{index}", payload=payload)
             spec = (await self.task(f"t{index}")).spec

@@ -1,4 +1,4 @@
-"""Named tests: how attempts end, by completion, release or progress; tokens decide."""
+"""Named tests: how attempts end; tokens decide."""
 
 from typing import Any
 
@@ -9,12 +9,10 @@ from dsched.contracts.steps import (
     MAX_BATCH,
     Completion,
     EventKind,
-    Progress,
     Reap,
-    Release,
 )
 from dsched.contracts.store import LEADER_BELL
-from dsched.model import Overlap, TaskResult
+from dsched.model import TaskResult
 from dsched_testkit.suites.store.arrange import (
     BELL_S,
     CANCELLED,
@@ -22,13 +20,11 @@ from dsched_testkit.suites.store.arrange import (
     FAILED,
     HEARTBEAT_MS,
     HOUR_MS,
-    MINUTE_MS,
     READY,
     RETRYING,
     RUNNING,
     SUCCESS,
     Arranging,
-    ms,
 )
 
 
@@ -263,228 +259,3 @@ class CompleteTests(Arranging):
     def _failure(self, task_id: str, token: str, **fields: Any) -> Completion:
         result = TaskResult(code="oops")
         return Completion(task_id=task_id, token=token, success=False, result=result, **fields)
-
-
-class ReleaseTests(Arranging):
-    """An attempt that is given back."""
-
-    async def test_a_released_task_is_ready_again_without_a_crash(self) -> None:
-        await self.lead()
-        await self.worker()
-        token = await self.running("a")
-        await self.news()
-        assert await self._release("a", token) == Outcome.OK
-        task = await self.task("a")
-        assert (*READY, None, 0, 0, 1, "drain") == (
-            task.status,
-            task.home,
-            task.worker_id,
-            task.crash_count,
-            task.retry_count,
-            task.attempt,
-            task.reason,
-        )
-        event = await self.the_news()
-        assert (event.kind, event.by) == (EventKind.RELEASED, "w1")
-        assert [dict(item) for item in event.items] == [
-            {"task": "a", "status": "pending", "reason": "drain"}
-        ]
-        assert (await self.worker_now()).running == 0
-
-    async def test_a_released_attempt_completes_nothing_and_is_released_once(self) -> None:
-        await self.lead()
-        await self.worker()
-        token = await self.running("a")
-        await self._release("a", token)
-        await self.news()
-        assert await self._release("a", token) == Outcome.STALE
-        assert await self.finish("a", token) == Outcome.STALE
-        assert await self.news() == []
-
-    async def test_a_release_may_fail_the_task(self) -> None:
-        await self.lead()
-        await self.worker()
-        token = await self.running("a")
-        await self.news()
-        assert await self._release("a", token, fail=True) == Outcome.OK
-        task = await self.task("a")
-        assert (*FAILED, "released", self.clock.ms) == (
-            task.status,
-            task.home,
-            task.reason,
-            task.end_ms,
-        )
-        (item,) = (await self.the_news()).items
-        assert (item["status"], item["reason"]) == ("failed", "released")
-
-    async def test_a_released_task_whose_cancel_was_asked_for_is_cancelled(self) -> None:
-        await self.lead()
-        await self.worker()
-        for name, fail in (("a", False), ("b", True)):
-            token = await self.running(name)
-            await self.store.cancel([name], by=CLIENT, reason="asked")
-            await self.news()
-            assert await self._release(name, token, fail=fail) == Outcome.OK
-            task = await self.task(name)
-            assert (*CANCELLED, "asked") == (task.status, task.home, task.reason)
-            (item,) = (await self.the_news()).items
-            assert item["status"] == "cancelled"
-
-    async def test_a_release_with_another_token_is_stale(self) -> None:
-        await self.lead()
-        await self.worker()
-        token = await self.running("a")
-        assert await self._release("a", token + "0") == Outcome.STALE
-        assert await self._release("unknown", token) == Outcome.STALE
-        assert await self.state("a") == RUNNING
-
-    async def test_a_finished_task_is_not_released(self) -> None:
-        await self.lead()
-        await self.worker()
-        token = await self.running("a")
-        await self.finish("a", token)
-        assert await self._release("a", token) == Outcome.STALE
-        assert await self.state("a") == SUCCESS
-
-    async def test_a_released_task_rings_the_leaders_bell(self) -> None:
-        await self.lead()
-        await self.worker()
-        token = await self.running("a")
-        await self.hush(LEADER_BELL)
-        await self._release("a", token)
-        assert await self.store.bell(LEADER_BELL, BELL_S)
-
-    async def _release(self, task_id: str, token: str, *, fail: bool = False) -> Outcome:
-        release = Release(task_id=task_id, token=token, reason="drain", fail=fail)
-        (outcome,) = await self.store.release([release], by="w1")
-        return outcome
-
-
-class ProgressTests(Arranging):
-    """How far an attempt is."""
-
-    async def test_the_latest_progress_of_a_running_attempt_is_kept(self) -> None:
-        await self.lead()
-        await self.worker()
-        token = await self.running("a")
-        await self.news()
-        for value in ({"done": 1, "note": "é"}, {"done": 2**60, "list": []}):
-            assert await self.store.progress([Progress("a", token, value)]) == (Outcome.OK,)
-            assert value == (await self.task("a")).progress
-        assert await self.news() == []
-
-    async def test_progress_with_another_token_or_of_what_does_not_run_is_stale(self) -> None:
-        await self.lead()
-        await self.worker()
-        token = await self.running("a")
-        items = [Progress("a", token + "0", 1), Progress("unknown", token, 1)]
-        assert await self.store.progress(items) == (Outcome.STALE, Outcome.STALE)
-        await self.finish("a", token)
-        assert await self.store.progress([Progress("a", token, 1)]) == (Outcome.STALE,)
-        assert (await self.task("a")).progress is None
-
-    async def test_a_new_attempt_starts_without_progress(self) -> None:
-        await self.lead()
-        await self.worker()
-        token = await self.running("a")
-        await self.store.progress([Progress("a", token, 50)])
-        await self.fail("a", token, retry_delay_ms=0)
-        await self.store.promote(self.fence, 10)
-        await self.start("a")
-        assert (await self.task("a")).progress is None
-
-
-class FixedDelayEndTests(Arranging):
-    """Every way in which a fixed-delay config's task ends makes the next run due."""
-
-    async def test_success_arms_the_next_run(self) -> None:
-        task_id, token = await self._running()
-        await self.finish(task_id, token)
-        await self._assert_armed()
-
-    async def test_failure_arms_the_next_run_and_a_retry_does_not(self) -> None:
-        task_id, token = await self._running()
-        await self.fail(task_id, token, retry_delay_ms=0)
-        assert await self.due_of() is None
-        await self.store.promote(self.fence, 10)
-        await self.fail(task_id, await self.start(task_id))
-        await self._assert_armed()
-
-    async def test_a_cancel_arms_the_next_run(self) -> None:
-        task_id, token = await self._running()
-        await self.store.release([Release(task_id=task_id, token=token, reason="x")], by="w1")
-        assert await self.due_of() is None
-        await self.store.cancel([task_id], by=CLIENT, reason="asked")
-        await self._assert_armed()
-
-    async def test_a_release_that_fails_arms_the_next_run(self) -> None:
-        task_id, token = await self._running()
-        release = Release(task_id=task_id, token=token, reason="x", fail=True)
-        await self.store.release([release], by="w1")
-        await self._assert_armed()
-
-    async def test_a_reap_that_fails_arms_the_next_run(self) -> None:
-        task_id, token = await self._running()
-        await self.clock.advance(HEARTBEAT_MS + 1)
-        await self.store.reap(
-            self.fence, [Reap(task_id=task_id, token=token, fail_reason="poison")]
-        )
-        await self._assert_armed()
-
-    async def test_an_expiry_arms_the_next_run(self) -> None:
-        await self.lead()
-        await self.worker()
-        await self.config(fixed_delay=ms(MINUTE_MS), start_deadline=ms(5000))
-        task_id = await self.fired()
-        await self.clock.advance(5001)
-        assert await self.choose(task_id) == Outcome.EXPIRED
-        await self._assert_armed()
-
-    async def test_nothing_is_armed_for_a_paused_or_a_disabled_config(self) -> None:
-        for config_id, enabled in (("paused", True), ("disabled", False)):
-            await self.fresh()
-            await self.lead()
-            await self.worker()
-            await self.config(config_id, fixed_delay=ms(MINUTE_MS), enabled=enabled)
-            task_id, token = await self.fired_and_running(config_id)
-            if enabled:
-                rearm = self.rearm(await self.stored(config_id))
-                await self.store.pause(config_id, rearm, by=CLIENT, why="")
-            await self.finish(task_id, token)
-            assert await self.due_of(config_id) is None
-
-    async def test_the_end_of_a_task_run_by_hand_arms_nothing(self) -> None:
-        await self.lead()
-        await self.worker()
-        await self.config(due_in_ms=None, fixed_delay=ms(MINUTE_MS))
-        await self.finish("c@manual-1", await self.running("c@manual-1"))
-        assert await self.due_of() is None
-
-    async def test_nothing_is_armed_while_another_task_of_the_config_lives(self) -> None:
-        await self.lead()
-        await self.worker()
-        await self.config(due_in_ms=-1000, fixed_delay=ms(MINUTE_MS), overlap=Overlap.ALLOW)
-        first, second = self.clock.ms - 1000, self.clock.ms
-        await self.fired("c", first, second)
-        token = await self.start(f"c@{first}", f"c@{second}")
-        await self.finish(f"c@{first}", token)
-        assert await self.due_of() is None
-        await self.finish(f"c@{second}", token)
-        await self._assert_armed()
-
-    async def test_the_next_run_rings_the_leaders_bell(self) -> None:
-        task_id, token = await self._running()
-        await self.hush(LEADER_BELL)
-        await self.finish(task_id, token)
-        assert await self.store.bell(LEADER_BELL, BELL_S)
-
-    async def _running(self) -> tuple[str, str]:
-        await self.lead()
-        await self.worker()
-        await self.config(fixed_delay=ms(MINUTE_MS))
-        task_id, token = await self.fired_and_running()
-        await self.clock.advance(1500)
-        return task_id, token
-
-    async def _assert_armed(self) -> None:
-        assert self.clock.ms + MINUTE_MS == await self.due_of()

@@ -1,4 +1,4 @@
-"""Named tests: due configs become tasks, each instant once."""
+"""Named tests: due configs become tasks, each instant once; delayed tasks are promoted."""
 
 import attrs
 import pytest
@@ -18,7 +18,6 @@ from dsched_testkit.suites.store.arrange import (
     a_range,
     items_of,
     kinds_of,
-    ms,
 )
 
 
@@ -388,54 +387,3 @@ class PromoteTests(Arranging):
         await self.hush(LEADER_BELL)
         await self.submit(delay_ms=1000)
         assert await self.store.bell(LEADER_BELL, BELL_S)
-
-
-class FixedDelayTests(Arranging):
-    """The next run of a fixed-delay config is due when the last one has ended."""
-
-    async def test_nothing_is_due_while_its_task_lives(self) -> None:
-        await self.lead()
-        await self.config(fixed_delay=ms(MINUTE_MS))
-        await self.fired()
-        assert await self.due_of() is None
-
-    async def test_a_fire_whose_task_had_ended_makes_the_next_one_due(self) -> None:
-        await self.lead()
-        await self.worker()
-        stored = await self.config(fixed_delay=ms(MINUTE_MS))
-        fire = await self.a_fire()
-        task_id, token = await self.fired_and_running()
-        await self.finish(task_id, token)
-        replan = Replan(
-            config_id="c",
-            revision=stored.config.revision,
-            due_ms=await self.due_of(),
-            next_due_ms=fire.due_ms,
-            last_fired_ms=None,
-        )
-        await self.store.replan(self.fence, [replan])
-        await self.clock.advance(500)
-        (answer,) = await self.store.fire(self.fence, [fire])
-        assert answer.runs == (RunOutcome.DUP,)
-        assert self.clock.ms + MINUTE_MS == await self.due_of()
-
-    async def test_an_edit_while_its_task_lives_makes_nothing_due(self) -> None:
-        await self.lead()
-        await self.config(fixed_delay=ms(MINUTE_MS))
-        await self.fired()
-        edited = a_config(fixed_delay=ms(2 * MINUTE_MS))
-        stored = await self.put(edited, next_due_ms=self.clock.ms + 5)
-        assert stored.due_ms is None
-
-    async def test_a_resume_while_its_task_lives_makes_nothing_due(self) -> None:
-        await self.lead()
-        await self.config(fixed_delay=ms(MINUTE_MS))
-        await self.fired()
-        await self.store.pause("c", self.rearm(await self.stored()), by=OPERATOR, why="")
-        rearm = self.rearm(await self.stored(), next_due_ms=self.clock.ms + 5)
-        assert await self.store.resume("c", rearm, by=OPERATOR) == Outcome.OK
-        assert await self.due_of() is None
-
-    async def test_an_edit_without_a_living_task_is_due_as_planned(self) -> None:
-        stored = await self.config(fixed_delay=ms(MINUTE_MS))
-        assert self.clock.ms == stored.due_ms
