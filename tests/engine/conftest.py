@@ -50,8 +50,12 @@ class Cluster:
     observers: dict[str, Observer] = attrs.field(factory=dict)
     pods: dict[str, Pod] = attrs.field(factory=dict)
     running: dict[str, asyncio.Task[None]] = attrs.field(factory=dict)
-    heartbeat: HeartbeatTimes = HeartbeatTimes(interval_s=0.3, timeout_s=1.0)
-    election: ElectionTimes = ElectionTimes(ttl_s=1.5, renew_every_s=0.4)
+    heartbeat: HeartbeatTimes = attrs.field(
+        factory=lambda: HeartbeatTimes(interval_s=0.3, timeout_s=1.0)
+    )
+    election: ElectionTimes = attrs.field(
+        factory=lambda: ElectionTimes(ttl_s=1.5, renew_every_s=0.4)
+    )
     dispatch_timeout_s: float = 0.5
     drain_timeout_s: float = 3.0
 

@@ -389,7 +389,10 @@ class Event:
 
 @attrs.frozen(kw_only=True)
 class EventPage:
-    """Entries after the cursor ``after``, oldest first; ``cursor`` continues after the last one."""
+    """Entries after a cursor, oldest first; ``cursor`` is that of the last one, or as given.
+
+    ``after`` is the cursor that they come after: for `collect`, where the collector stands.
+    """
 
     events: tuple[Event, ...]
     cursor: str

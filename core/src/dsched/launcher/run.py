@@ -132,24 +132,41 @@ async def _serve(
     log.info("pod %s starts: %s on %s", name, ", ".join(sorted(roles)), loaded.settings.store)
     with signals:
         try:
-            async with open_pod(loaded, catalogue, roles=roles, wait=arguments.wait) as pod:
-                signals.follow(pod)
-                async with asyncio.TaskGroup() as group:
-                    putting = group.create_task(_put(pod, tasks, name), name="tasks")
-                    timer = group.create_task(_stop_after(arguments, pod), name="timer")
-                    await pod.run()
-                    putting.cancel()
-                    timer.cancel()
-        except asyncio.CancelledError:
+            await _run_pod(arguments, loaded, catalogue, roles, tasks, signals)
+        except* (StoreRefusedError, StoreUnavailableError) as errors:
+            return_code = _refuse(BAD_STORE, f"the store: {_first(errors)}")
+        except* asyncio.CancelledError:
             if not signals.stopped:
                 raise
-        except* (StoreRefusedError, StoreUnavailableError) as errors:
-            return _refuse(BAD_STORE, f"the store: {_first(errors)}")
+            return_code = OK
         except* Exception as errors:
-            log.error("a part failed for good: %s", _first(errors), exc_info=_first(errors))
-            return FAILED
-    log.info("pod %s has stopped", name)
-    return OK
+            cause = _first(errors)
+            log.error("a part failed for good: %s", cause, exc_info=cause)
+            return_code = FAILED
+        else:
+            log.info("pod %s has stopped", name)
+            return_code = OK
+    return return_code
+
+
+async def _run_pod(
+    arguments: Arguments,
+    loaded: LoadedSettings,
+    catalogue: Catalogue,
+    roles: frozenset[str],
+    tasks: Sequence[TaskConfig],
+    signals: "_Signals",
+) -> None:
+    async with open_pod(loaded, catalogue, roles=roles, wait=arguments.wait) as pod:
+        signals.follow(pod)
+        async with asyncio.TaskGroup() as group:
+            putting = group.create_task(
+                _put(pod, tasks, loaded.settings.pod.name), name="tasks"
+            )
+            timer = group.create_task(_stop_after(arguments, pod), name="timer")
+            await pod.run()
+            putting.cancel()
+            timer.cancel()
 
 
 async def _put(pod: Pod, tasks: Sequence[TaskConfig], by: str) -> None:
