@@ -10,7 +10,7 @@ import os
 from hypothesis import HealthCheck, Verbosity, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from dsched_testkit.suites.machine.rules import FlowRules
+from dsched_testkit.suites.machine.rules import Machine
 from dsched_testkit.suites.machine.twin import DivergedError
 from dsched_testkit.suites.store.harness import StoreHarness
 
@@ -29,7 +29,7 @@ def run_machine(harness: StoreHarness, max_examples: int, steps: int) -> None:
         verbosity=Verbosity.quiet,
         print_blob=False,
     )
-    machine = type("Machine", (FlowRules,), {"harness": harness})
+    machine = type("TestedMachine", (Machine,), {"harness": harness})
     run_state_machine_as_test(machine, settings=chosen)
 
 
@@ -38,5 +38,5 @@ class StoreMachine(StoreHarness):
 
     def test_the_store_answers_as_the_reference_does(self) -> None:
         """Every answer, every log entry and every task, after every step."""
-        examples = int(os.environ.get("DSCHED_MACHINE_EXAMPLES", "60"))
-        run_machine(self, examples, int(os.environ.get("DSCHED_MACHINE_STEPS", "40")))
+        examples = int(os.environ.get("DSCHED_MACHINE_EXAMPLES", "80"))
+        run_machine(self, examples, int(os.environ.get("DSCHED_MACHINE_STEPS", "50")))

@@ -1,9 +1,10 @@
 """The rules: steps in the normal flow's order more often than not, with stale things mixed in."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from dsched.contracts.outcomes import Outcome
 from dsched.contracts.steps import (
@@ -53,6 +54,22 @@ configs = st.sampled_from(CONFIGS)
 variants = st.integers(0, 3)
 # In how many ms something is due; None: never.
 due_in = st.sampled_from([0, 0, -45_000, -20_000, 5_000, None])
+
+Act = TypeVar("Act", bound=Callable[..., None])
+
+
+def often(weight: int, /, **strategies: st.SearchStrategy[Any]) -> Callable[[Act], Act]:
+    """Mark an act of the machine: how often it is taken, and how its arguments are drawn.
+
+    Not rules of Hypothesis, each: it leaves out many of the rules in each example, and with so
+    many no task ever came to its end.
+    """
+
+    def mark(act: Act) -> Act:
+        act.often = (weight, strategies)  # type: ignore[attr-defined]
+        return act
+
+    return mark
 
 
 class Pools(RuleBasedStateMachine):
@@ -115,10 +132,14 @@ class Pools(RuleBasedStateMachine):
         return current if index <= 4 else INCARNATIONS[index % len(INCARNATIONS)]
 
     def held(self, index: int, count: int = 1) -> list[Held]:
-        """Attempts, current or superseded, each task once."""
+        """Attempts, each task once: those that run, or superseded ones."""
+        state = self.twin.state
+        running = [Held(key, state.tasks[key].token or "") for key in state.leases]
+        if index <= 3 and running:
+            return running[:count] if index % 2 else running[-count:]
         found: dict[str, Held] = {}
         for offset in range(count):
-            item = pick(self.attempts, index + offset + (2 if offset else 0))
+            item = pick(self.attempts, index + offset)
             found.setdefault(item.task_id, item)
         return list(found.values())
 
@@ -145,11 +166,11 @@ class LeaderRules(Pools):
         if self.step("register", registration) is Outcome.OK:
             self.incarnation[worker_id] = incarnation
 
-    @rule(pod=st.sampled_from(["pod0", "pod1"]), ttl_ms=st.sampled_from([10_000, 600_000]))
+    @often(1, pod=st.sampled_from(["pod0", "pod1"]), ttl_ms=st.sampled_from([10_000, 600_000]))
     def acquire(self, pod: str, ttl_ms: int) -> None:
         self.lead(pod, ttl_ms)
 
-    @rule(index=age, which=st.integers(0, 5))
+    @often(1, index=age, which=st.integers(0, 5))
     def renew_or_resign(self, index: int, which: int) -> None:
         fence = self.fence(index)
         if which == 0:
@@ -157,7 +178,7 @@ class LeaderRules(Pools):
         else:
             self.step("renew", fence, 30_000)
 
-    @rule(index=age, runs=st.integers(1, 3))
+    @often(4, index=age, runs=st.integers(1, 3))
     def fire_what_is_due(self, index: int, runs: int) -> None:
         fence = self.fence(index)
         page = self.step("due", fence, 10)
@@ -166,13 +187,12 @@ class LeaderRules(Pools):
             self.fires += fires
             self.step("fire", fence, fires)
 
-    @precondition(lambda self: self.fires)
-    @rule(index=age, which=st.integers(0, 9))
+    @often(2, index=age, which=st.integers(0, 9))
     def fire_something_old(self, index: int, which: int) -> None:
-        self.step("fire", self.fence(index), [pick(self.fires, which)])
+        if self.fires:
+            self.step("fire", self.fence(index), [pick(self.fires, which)])
 
-    @precondition(lambda self: self.fires)
-    @rule(config_id=configs, stale=age, which=st.integers(0, 9))
+    @often(2, config_id=configs, stale=age, which=st.integers(0, 9))
     def replan_and_fire_again(self, config_id: str, stale: int, which: int) -> None:
         fence = self.fence(0)
         old = [fire for fire in self.fires if fire.config_id == config_id]
@@ -190,11 +210,11 @@ class LeaderRules(Pools):
         self.step("replan", fence, [replan])
         self.step("fire", fence, [fire])
 
-    @rule(index=age, limit=st.sampled_from([1, 10]))
+    @often(3, index=age, limit=st.sampled_from([1, 10]))
     def promote(self, index: int, limit: int) -> None:
         self.step("promote", self.fence(index), limit)
 
-    @rule(index=age, worker_id=workers, defers=rarely, stale=rarely, count=st.integers(1, 4))
+    @often(5, index=age, worker_id=workers, defers=rarely, stale=rarely, count=st.integers(1, 4))
     def dispatch(self, index: int, worker_id: str, defers: bool, stale: bool, count: int) -> None:
         fence = self.fence(index)
         page = self.step("ready", fence, 0, count)
@@ -210,7 +230,7 @@ class LeaderRules(Pools):
             deferrals = [Deferral(task_id=last, delay_ms=2000, reason="no worker")]
         self.step("dispatch", fence, choices, deferrals, skip=0, limit=3)
 
-    @rule(index=age, age_ms=st.sampled_from([0, 0, 5000, 20_000]), stale=rarely)
+    @often(2, index=age, age_ms=st.sampled_from([0, 0, 5000, 20_000]), stale=rarely)
     def recall(self, index: int, age_ms: int, stale: bool) -> None:
         fence = self.fence(index)
         page = self.step("overdue", fence, 100, age_ms)
@@ -220,7 +240,7 @@ class LeaderRules(Pools):
                 task_ids = sorted(self.twin.state.tasks)[:5]
             self.step("recall", fence, task_ids[:5], age_ms)
 
-    @rule(index=age, how=st.integers(0, 3))
+    @often(3, index=age, how=st.integers(0, 3))
     def reap(self, index: int, how: int) -> None:
         fence = self.fence(index)
         page = self.step("overdue", fence, 100, 0)
@@ -228,7 +248,7 @@ class LeaderRules(Pools):
             items = [self._reap(lease.task.id, lease.token, how) for lease in page.leases]
             self.step("reap", fence, items)
 
-    @rule(index=age, which=st.integers(0, 9), how=st.integers(0, 3))
+    @often(1, index=age, which=st.integers(0, 9), how=st.integers(0, 3))
     def reap_something_else(self, index: int, which: int, how: int) -> None:
         (item,) = self.held(which)
         self.step("reap", self.fence(index), [self._reap(item.task_id, item.token, how)])
@@ -243,11 +263,11 @@ class LeaderRules(Pools):
             error="lease ran out" if how else "",
         )
 
-    @rule(index=age)
+    @often(1, index=age)
     def prune(self, index: int) -> None:
         self.step("prune", self.fence(index), 100)
 
-    @rule(index=age)
+    @often(1, index=age)
     def collect(self, index: int) -> None:
         self.twin.collect(self.fence(index))
 
@@ -255,18 +275,18 @@ class LeaderRules(Pools):
 class WorkerRules(LeaderRules):
     """What workers do."""
 
-    @rule(worker_id=workers, index=st.integers(0, 12), capacity=st.integers(1, 3))
+    @often(2, worker_id=workers, index=st.integers(0, 12), capacity=st.integers(1, 3))
     def register(self, worker_id: str, index: int, capacity: int) -> None:
         current = self.incarnation[worker_id]
         incarnation = current if index < 8 else INCARNATIONS[index % 3]
         self.register_as(worker_id, incarnation, capacity, capacity - 1)
 
-    @rule(worker_id=workers, index=age, which=age, count=st.integers(0, 3))
+    @often(3, worker_id=workers, index=age, which=age, count=st.integers(0, 3))
     def heartbeat(self, worker_id: str, index: int, which: int, count: int) -> None:
         held = self.held(which, count)
         self.step("heartbeat", worker_id, self.incarnation_of(worker_id, index), held)
 
-    @rule(worker_id=workers, index=age, which=st.integers(0, 9))
+    @often(1, worker_id=workers, index=age, which=st.integers(0, 9))
     def leave(self, worker_id: str, index: int, which: int) -> None:
         incarnation = self.incarnation_of(worker_id, index)
         if which == 0:
@@ -276,7 +296,8 @@ class WorkerRules(LeaderRules):
         elif which == 2:
             self.step("drain", worker_id, incarnation)
 
-    @rule(
+    @often(
+        4,
         worker_id=workers,
         index=age,
         lane=st.integers(0, 1),
@@ -291,7 +312,7 @@ class WorkerRules(LeaderRules):
         if isinstance(claimed, Claimed):
             self.attempts += [Held(task.id, claimed.token) for task in claimed.tasks]
 
-    @rule(index=age, count=st.integers(1, 3), how=st.integers(0, 4))
+    @often(7, index=age, count=st.integers(1, 3), how=st.integers(0, 4))
     def complete(self, index: int, count: int, how: int) -> None:
         items = [
             Completion(
@@ -307,7 +328,7 @@ class WorkerRules(LeaderRules):
         ]
         self.step("complete", items, by="w0")
 
-    @rule(index=age, fail=st.booleans())
+    @often(2, index=age, fail=st.booleans())
     def release(self, index: int, fail: bool) -> None:
         items = [
             Release(task_id=item.task_id, token=item.token, reason="drain", fail=fail)
@@ -315,7 +336,7 @@ class WorkerRules(LeaderRules):
         ]
         self.step("release", items, by="w1")
 
-    @rule(index=age, value=st.sampled_from([None, 1, {"done": 5}]))
+    @often(1, index=age, value=st.sampled_from([None, 1, {"done": 5}]))
     def progress(self, index: int, value: Any) -> None:
         items = [Progress(item.task_id, item.token, value) for item in self.held(index)]
         self.step("progress", items)
@@ -324,7 +345,8 @@ class WorkerRules(LeaderRules):
 class ClientRules(WorkerRules):
     """What clients, operators and the clock do."""
 
-    @rule(
+    @often(
+        3,
         task_ids=st.lists(st.sampled_from(TASKS), min_size=1, max_size=3),
         variant=variants,
         delay_ms=st.sampled_from([0, 0, 0, 4000]),
@@ -337,13 +359,13 @@ class ClientRules(WorkerRules):
         ]
         self.step("submit", items, by="client")
 
-    @rule(which=st.lists(st.integers(0, 30), min_size=1, max_size=3, unique=True))
+    @often(3, which=st.lists(st.integers(0, 30), min_size=1, max_size=3, unique=True))
     def cancel(self, which: list[int]) -> None:
         known = [*sorted(self.twin.state.tasks), "unknown"]
         task_ids = list(dict.fromkeys(known[index % len(known)] for index in which))
         self.step("cancel", task_ids, by="client", reason="asked")
 
-    @rule(config_id=configs, stale=age, variant=variants, due_in_ms=due_in, early=rarely)
+    @often(3, config_id=configs, stale=age, variant=variants, due_in_ms=due_in, early=rarely)
     def put(
         self, config_id: str, stale: int, variant: int, due_in_ms: int | None, early: bool
     ) -> None:
@@ -352,7 +374,7 @@ class ClientRules(WorkerRules):
         config = config_of_kind(config_id, variant)
         self.step("put", [PutConfig(config=config, rearm=rearm)], by="author")
 
-    @rule(config_id=configs, stale=age, which=st.integers(0, 5), due_in_ms=due_in, early=rarely)
+    @often(3, config_id=configs, stale=age, which=st.integers(0, 5), due_in_ms=due_in, early=rarely)
     def pause_resume_or_delete(
         self, config_id: str, stale: int, which: int, due_in_ms: int | None, early: bool
     ) -> None:
@@ -365,11 +387,11 @@ class ClientRules(WorkerRules):
         else:
             self.step("delete", config_id, rearm, by="operator")
 
-    @rule(ms=st.sampled_from([1, 500, 2000, 5000, 20_000, 20_000, 31_000, 61_000]))
+    @often(4, ms=st.sampled_from([1, 500, 2000, 5000, 20_000, 20_000, 31_000, 61_000]))
     def time_passes(self, ms: int) -> None:
         self.move_clock(ms)
 
-    @rule(ms=st.sampled_from([-400, -1000, -1001, -30_000]))
+    @often(1, ms=st.sampled_from([-400, -1000, -1001, -30_000]))
     def the_clock_goes_back(self, ms: int) -> None:
         self.move_clock(ms)
 
@@ -379,7 +401,7 @@ class ClientRules(WorkerRules):
         self.twin.run(self.twin.clock.advance(ms))
         self.step("now")
 
-    @rule(really=st.integers(0, 7))
+    @often(1, really=st.integers(0, 7))
     def everything_grows_old(self, really: int) -> None:
         """Past every TTL: what has ended goes, after the collector has seen it."""
         if really == 0:
@@ -387,11 +409,7 @@ class ClientRules(WorkerRules):
             self.move_clock(DAY_MS + 3_600_000)
             self.step("prune", self.fence(0), 100)
 
-    @rule()
-    def repeat_the_last_step(self) -> None:
-        self.twin.repeat()
-
-    @rule(config_id=configs)
+    @often(2, config_id=configs)
     def read(self, config_id: str) -> None:
         self.twin.compare_all()
         for home in Home:
@@ -406,23 +424,58 @@ class ClientRules(WorkerRules):
 class FlowRules(ClientRules):
     """Whole stretches of the normal flow, so that deep states are reached often."""
 
-    @rule(worker_id=workers, count=st.integers(1, 3), variant=st.integers(0, 1))
+    @often(5, worker_id=workers, count=st.integers(1, 3), variant=st.integers(0, 1))
     def work_arrives_and_starts(self, worker_id: str, count: int, variant: int) -> None:
         taken = self.twin.state.tasks
+        self._awake(worker_id)
         free = [key for key in TASKS if key not in taken or taken[key].status.terminal][:count]
         if free:
             self.submit(free, variant, 0, False)
         self.dispatch(0, worker_id, False, False, 4)
         self.claim(worker_id, 0, 0, 1, 3)
 
-    @rule(config_id=configs, worker_id=workers)
+    @often(5, config_id=configs, worker_id=workers)
     def a_config_fires_and_starts(self, config_id: str, worker_id: str) -> None:
+        self._awake(worker_id)
         self.put(config_id, 0, self.terms % 2, 0, False)
         self.fire_what_is_due(0, 1)
         self.dispatch(0, worker_id, False, False, 4)
         self.claim(worker_id, 0, 0, 1, 3)
 
-    @rule(how=st.integers(0, 3))
+    def _awake(self, worker_id: str) -> None:
+        """Let the worker beat, and register where it is not known or drains."""
+        answer = self.step("heartbeat", worker_id, self.incarnation[worker_id], [])
+        if answer.outcome is not Outcome.OK or answer.draining:
+            taken = INCARNATIONS.index(self.incarnation[worker_id]) + 1
+            incarnation = INCARNATIONS[min(taken, 2)] if answer.draining else INCARNATIONS[2]
+            self.register_as(worker_id, incarnation, 2, 1)
+            self.numbers.pop((worker_id, 0), None)
+
+    @often(2, how=st.integers(0, 3))
     def leases_run_out(self, how: int) -> None:
         self.move_clock(31_000)
         self.reap(0, how)
+
+
+def _acts() -> dict[str, tuple[int, dict[str, st.SearchStrategy[Any]]]]:
+    members = {name: getattr(FlowRules, name) for name in dir(FlowRules)}
+    return {name: act.often for name, act in members.items() if hasattr(act, "often")}
+
+
+ACTS = _acts()
+NAMES = st.sampled_from([name for name, (weight, _) in ACTS.items() for _ in range(weight)])
+
+
+class Machine(FlowRules):
+    """The acts by their weights, and repeats of the last step, as after lost replies."""
+
+    @rule(data=st.data())
+    def act(self, data: st.DataObject) -> None:
+        name = data.draw(NAMES)
+        _, strategies = ACTS[name]
+        getattr(self, name)(**{key: data.draw(value) for key, value in strategies.items()})
+
+    @rule(data=st.data())
+    def act_twice(self, data: st.DataObject) -> None:
+        self.act(data)
+        self.twin.repeat()
