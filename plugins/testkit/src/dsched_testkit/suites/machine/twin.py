@@ -102,7 +102,8 @@ class Twin:
             await self._closing.wait()
 
     async def _opened(self, ready: "asyncio.Future[Store]") -> Store:
-        await asyncio.wait([self._holder, ready], return_when=asyncio.FIRST_COMPLETED)
+        waited: list[asyncio.Future[Any]] = [self._holder, ready]
+        await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
         if not ready.done():
             await self._holder  # raises what hindered the opening
         return await ready
