@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import attrs
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize
 
@@ -125,6 +126,13 @@ class Pools(RuleBasedStateMachine):
         running = [Held(key, state.tasks[key].token or "") for key in state.leases]
         if index <= 3 and running:
             return running[:count] if index % 2 else running[-count:]
+        superseded = [
+            item
+            for item in self.attempts
+            if item.task_id in state.leases and item.token != state.tasks[item.task_id].token
+        ]
+        if index == 4 and superseded:
+            return superseded[-1:]
         found: dict[str, Held] = {}
         for offset in range(count):
             item = pick(self.attempts, index + offset)
@@ -180,23 +188,28 @@ class LeaderRules(Pools):
         if self.fires:
             self.step("fire", self.fence(index), [pick(self.fires, which)])
 
-    @often(2, config_id=configs, stale=age, which=st.integers(0, 9))
+    @often(3, config_id=configs, stale=age, which=st.integers(0, 30))
     def replan_and_fire_again(self, config_id: str, stale: int, which: int) -> None:
+        """The clock went back: an instant that was fired once is due once more."""
         fence = self.fence(0)
-        old = [fire for fire in self.fires if fire.config_id == config_id]
-        if not old:
-            return
-        fire = pick(old, which)
         version = self.version(config_id, stale)
+        instants = [
+            task.scheduled_ms
+            for task in self.twin.state.tasks.values()
+            if task.id.startswith(f"{config_id}@") and task.scheduled_ms <= self.wall_ms
+        ]
+        if not instants:
+            return
+        again = attrs.evolve(version, due_ms=instants[which % len(instants)])
         replan = Replan(
             config_id=config_id,
             revision=version.revision,
             due_ms=version.due_ms,
-            next_due_ms=fire.due_ms,
+            next_due_ms=again.due_ms,
             last_fired_ms=version.last_fired_ms,
         )
         self.step("replan", fence, [replan])
-        self.step("fire", fence, [fire])
+        self.step("fire", fence, [a_fire(config_id, again, self.wall_ms, 1)])
 
     @often(3, index=age, limit=st.sampled_from([1, 10]))
     def promote(self, index: int, limit: int) -> None:
@@ -221,12 +234,11 @@ class LeaderRules(Pools):
     @often(2, index=age, age_ms=st.sampled_from([0, 0, 5000, 20_000]), stale=rarely)
     def recall(self, index: int, age_ms: int, stale: bool) -> None:
         fence = self.fence(index)
-        page = self.step("overdue", fence, 100, age_ms)
-        if isinstance(page, Overdue):
-            task_ids = [entry.task_id for entry in page.queued]
-            if stale:
-                task_ids = sorted(self.twin.state.tasks)[:5]
-            self.step("recall", fence, task_ids[:5], age_ms)
+        self.step("overdue", fence, 100, age_ms)
+        task_ids = [key for queue in self.twin.state.queues.values() for key in queue]
+        if stale:
+            task_ids = sorted(self.twin.state.tasks)
+        self.step("recall", fence, task_ids[:5], age_ms)
 
     @often(3, index=age, how=st.integers(0, 3))
     def reap(self, index: int, how: int) -> None:

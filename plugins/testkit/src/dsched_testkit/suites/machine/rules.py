@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
 from dsched.contracts.outcomes import Outcome
-from dsched_testkit.suites.machine.leading import configs, often, workers
+from dsched.contracts.steps import Progress, Reap, Release
+from dsched_testkit.suites.machine.leading import configs, due_in, often, variants, workers
 from dsched_testkit.suites.machine.pools import (
     INCARNATIONS,
     TASKS,
@@ -19,11 +20,8 @@ class FlowRules(ClientRules):
 
     @often(5, worker_id=workers, count=st.integers(1, 3), variant=st.integers(0, 1))
     def work_arrives_and_starts(self, worker_id: str, count: int, variant: int) -> None:
-        taken = self.twin.state.tasks
         self._awake(worker_id)
-        free = [key for key in TASKS if key not in taken or taken[key].status.terminal][:count]
-        if free:
-            self.submit(free, variant, 0, False)
+        self._work_arrives(count, variant)
         self.dispatch(0, worker_id, False, False, 4)
         self.claim(worker_id, 0, 0, 1, 3)
 
@@ -51,8 +49,9 @@ class FlowRules(ClientRules):
     def a_worker_stalls_or_drains(self, worker_id: str, drains: bool) -> None:
         """Its queue comes back; it gets nothing more, until it claims, where it stalled."""
         self._awake(worker_id)
-        self.submit(["t0", "t1", "t2"], 0, 0, False)
+        self._work_arrives(3, 0)
         self.dispatch(0, worker_id, False, False, 2)
+        self.recall(0, 5000, False)
         if drains:
             self.step("drain", worker_id, None)
         else:
@@ -60,6 +59,44 @@ class FlowRules(ClientRules):
         self.dispatch(0, worker_id, False, False, 2)
         self.claim(worker_id, 0, 0, 1, 2)
         self.dispatch(0, worker_id, False, False, 2)
+
+    @often(3, worker_id=workers, how=st.integers(0, 5), variant=variants)
+    def an_attempt_is_superseded(self, worker_id: str, how: int, variant: int) -> None:
+        """It fails and runs again; then somebody still acts for the old attempt."""
+        self.work_arrives_and_starts(worker_id, 1, 0)
+        running = self.held(0)
+        self.complete(0, 1, 3)
+        self.promote(0, 10)
+        self.dispatch(0, worker_id, False, False, 4)
+        self.claim(worker_id, 0, 0, 1, 3)
+        old = running[0]
+        if how == 0:
+            self.step(
+                "release", [Release(task_id=old.task_id, token=old.token, reason="x")], by="w"
+            )
+        elif how == 1:
+            self.step("heartbeat", worker_id, self.incarnation[worker_id], running)
+        elif how == 2:
+            self.step("progress", [Progress(old.task_id, old.token, 1)])
+        elif how == 3:
+            self.move_clock(31_000)
+            self.step("reap", self.fence(0), [Reap(task_id=old.task_id, token=old.token)])
+        else:
+            self.complete(4, 1, variant)
+
+    @often(2, config_id=configs, variant=variants, due_in_ms=due_in)
+    def a_config_pauses(self, config_id: str, variant: int, due_in_ms: int | None) -> None:
+        """It is edited in its pause, perhaps; it goes on."""
+        self.put(config_id, 0, 0, due_in_ms, False)
+        self.pause_resume_or_delete(config_id, 0, 0, due_in_ms, False)
+        self.put(config_id, 0, variant, due_in_ms, False)
+        self.fire_what_is_due(0, 1)
+        self.pause_resume_or_delete(config_id, 0, 2, due_in_ms, False)
+
+    def _work_arrives(self, count: int, variant: int) -> None:
+        taken = self.twin.state.tasks
+        free = [key for key in TASKS if key not in taken][:count] or TASKS[:1]
+        self.submit([*free], variant, 0, False)
 
     def _awake(self, worker_id: str) -> None:
         """Let the worker beat, and register where it is not known or drains."""
