@@ -169,7 +169,7 @@ class WorkerRole:
             tell,
         )
         if self._runtime.threads:
-            thread = HeartbeatThread(heartbeat, self._open_store)
+            thread = HeartbeatThread(heartbeat, self._open_store, self._runtime)
             return thread.run, thread.poke
 
         async def beat_here() -> None:
