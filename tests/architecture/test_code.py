@@ -1,0 +1,157 @@
+"""What holds for all code: sizes, docstrings, pure layers, and calls that must not occur."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from workspace import sources
+
+MAX_FUNCTION_LINES = 50  # about one screen; today's longest may only shrink
+MAX_FILE_LINES = 460
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+PURE = ("core/src/dsched/model/", "core/src/dsched/planning/", "plugins/balancers/src/")
+WORLD = ("core/src/dsched/engine/runtime.py",)
+TIMELESS = (*PURE, "core/src/dsched/engine/")
+CLOCKS_AND_CHANCE = {
+    "time.time",
+    "time.monotonic",
+    "datetime.now",
+    "datetime.utcnow",
+    "random.random",
+    "random.uniform",
+    "random.choice",
+    "secrets.token_hex",
+    "uuid.uuid4",
+}
+NEVER = {
+    "eval": "parse what you need",
+    "exec": "parse what you need",
+    "pickle.loads": "JSON",
+    "pickle.load": "JSON",
+    "marshal.loads": "JSON",
+    "yaml.load": "the bounded reader in dsched.config",
+    "os.system": "no shell runs here",
+    "asyncio.ensure_future": "a TaskGroup",
+}
+
+
+def test_functions_fit_on_a_screen():
+    long = {
+        f"{path}:{node.lineno} {node.name}": length
+        for path, node in _functions()
+        if (length := (node.end_lineno or 0) - node.lineno + 1) > MAX_FUNCTION_LINES
+    }
+    assert long == {}
+
+
+def test_files_stay_readable():
+    long = {
+        str(path): len(path_lines)
+        for path, tree in sources().items()
+        if (path_lines := range(_last_line(tree))) and len(path_lines) > MAX_FILE_LINES
+    }
+    assert long == {}
+
+
+def test_every_module_says_its_job_in_its_docstring():
+    assert [str(path) for path, tree in sources().items() if not ast.get_docstring(tree)] == []
+
+
+def test_every_public_function_and_class_of_the_contracts_has_a_docstring():
+    bare = [
+        f"{path}:{node.lineno} {node.name}"
+        for path, tree in sources().items()
+        if path.as_posix().startswith(("core/src/dsched/contracts/", "core/src/dsched/model/"))
+        for node in ast.walk(tree)
+        if isinstance(node, (*FUNCTIONS, ast.ClassDef))
+        and not node.name.startswith("_")
+        and not ast.get_docstring(node)
+    ]
+    assert bare == []
+
+
+@pytest.mark.parametrize("call", sorted(NEVER))
+def test_a_call_that_must_not_occur_does_not_occur(call):
+    found = [f"{path}:{node.lineno}" for path, node in _calls() if _name(node.func) == call]
+    assert found == [], f"use {NEVER[call]} instead of {call}"
+
+
+def test_clock_and_chance_are_handed_in_below_the_launcher():
+    found = [
+        f"{path}:{node.lineno} {_name(node.func)}"
+        for path, node in _calls()
+        if path.as_posix().startswith(TIMELESS)
+        and path.as_posix() not in WORLD
+        and _name(node.func) in CLOCKS_AND_CHANCE
+    ]
+    assert found == []
+
+
+def test_the_pure_layers_do_no_io():
+    world = {"asyncio", "os", "socket", "threading", "subprocess", "time", "random", "logging"}
+    found = [
+        f"{path}:{node.lineno} {name}"
+        for path, tree in sources().items()
+        if path.as_posix().startswith(PURE)
+        for node in ast.walk(tree)
+        for name in _imported(node)
+        if name.partition(".")[0] in world
+    ]
+    assert found == []
+
+
+def test_no_query_is_built_from_text_at_run_time():
+    found = [
+        f"{path}:{node.lineno}"
+        for path, node in _calls()
+        if "store-sqlite" in path.as_posix()
+        and _name(node.func).rpartition(".")[2] in ("execute", "executemany")
+        and node.args
+        and isinstance(node.args[0], ast.JoinedStr | ast.BinOp)
+    ]
+    assert found == []
+
+
+def test_no_subprocess_gets_a_shell():
+    found = [
+        f"{path}:{node.lineno}"
+        for path, node in _calls()
+        for keyword in node.keywords
+        if keyword.arg == "shell"
+    ]
+    assert found == []
+
+
+def _functions() -> Iterator[tuple[Path, ast.FunctionDef | ast.AsyncFunctionDef]]:
+    for path, tree in sources().items():
+        for node in ast.walk(tree):
+            if isinstance(node, FUNCTIONS):
+                yield path, node
+
+
+def _calls() -> Iterator[tuple[Path, ast.Call]]:
+    for path, tree in sources().items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call):
+                yield path, node
+
+
+def _name(node: ast.expr) -> str:
+    if isinstance(node, ast.Attribute):
+        above = _name(node.value)
+        return f"{above}.{node.attr}" if above else node.attr
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _imported(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom) and node.module:
+        return [node.module]
+    return []
+
+
+def _last_line(tree: ast.Module) -> int:
+    return max((node.end_lineno or 0 for node in tree.body), default=0)
