@@ -77,10 +77,13 @@ async def test_an_idle_child_ends_and_a_new_one_starts_on_demand(opened: Opener)
         assert (await run("app.pid")).data != pid
 
 
-async def test_a_child_taken_again_in_time_is_not_ended_for_idleness(opened: Opener) -> None:
+async def test_a_child_taken_again_in_time_is_not_ended_for_idleness(
+    opened: Opener, caplog: pytest.LogCaptureFixture
+) -> None:
     async with opened(process_idle=SHORT) as run:
         pid = (await run("app.pid")).data
         assert (await run("app.nap", [4 * SHORT.total_seconds()])).data == pid
+    assert "Exception in callback" not in caplog.text
 
 
 async def test_an_idle_child_with_a_leftover_thread_is_killed(opened: Opener) -> None:
