@@ -7,7 +7,7 @@ REDACTED = "********"
 
 _SECRET_NAME = re.compile(
     r"(?:^|_)(?:password|passwd|passphrase|secret|token|credentials?|api_key|private_key|"
-    r"access_key|signing_key)(?:_|s?$)"
+    r"access_key|signing_key)s?$"
 )
 _URL_USER = re.compile(r"(?P<head>[A-Za-z][A-Za-z0-9+.-]*://)(?P<user>[^/\s@]*)@")
 

@@ -15,7 +15,7 @@ from cattrs.strategies import configure_union_passthrough
 
 from dsched.config.durations import parse_duration
 from dsched.config.problems import Place, did_you_mean, path_text, shown, tidy
-from dsched.config.secrets import REDACTED, is_secret
+from dsched.config.secrets import is_secret
 
 C = TypeVar("C")
 
@@ -82,7 +82,7 @@ def _structure_class(raw: object, cls: type[Any], placeholders: Mapping[str, Any
         try:
             values[name] = _CONVERTER.structure(raw[name], field.type or Any)
         except Exception as error:  # noqa: BLE001 - whatever a hook raises is about this value
-            flaws.extend(_discreet(flaw, field) for flaw in flaws_of(error))
+            flaws.extend(_discreet(flaw, field, raw[name]) for flaw in flaws_of(error))
     built = _build(cls, fields, values, placeholders, flaws)
     if flaws:
         raise FlawedError(flaws)
@@ -94,10 +94,13 @@ def _unknown(key: object, fields: Mapping[str, Any]) -> Flaw:
     return Flaw((name,), f"is not a known key; {did_you_mean(name, fields)}")
 
 
-def _discreet(flaw: Flaw, field: Any) -> Flaw:
+def _discreet(flaw: Flaw, field: Any, raw: object = "") -> Flaw:
     """A flaw of a secret must not quote it."""
     below = flaw.below((field.name,))
-    return attrs.evolve(below, reason=f"is not valid ({REDACTED})") if is_secret(field) else below
+    if not is_secret(field):
+        return below
+    remedy = "must be text; put it in quotes" if not isinstance(raw, str | Mapping) else "is wrong"
+    return attrs.evolve(below, reason=f"{remedy} (its value is not shown)")
 
 
 def _build(
@@ -121,8 +124,10 @@ def _build(
             flaw = _named(error, fields)
             name = str(flaw.place[0]) if flaw.place else ""
             secret = name in fields and is_secret(fields[name])
+            if name in mended:  # its default does not go with the rest either: said already
+                return None
             flaws.append(_discreet(Flaw((), ""), fields[name]) if secret else flaw)
-            if name in mended or not _mend(name, fields, values, placeholders):
+            if not _mend(name, fields, values, placeholders):
                 return None
             mended.add(name)
     return None
@@ -280,15 +285,28 @@ def _is_attrs_class(cls: Any) -> bool:
     return isinstance(cls, type) and attrs.has(cls)
 
 
+def _but_for_enums(hook: Callable[[object, Any], Any]) -> Callable[[object, Any], Any]:
+    """cattrs takes a hook for str also for every `StrEnum`, as a kind of str."""
+
+    def structure_scalar(raw: object, cls: Any) -> Any:
+        return _enum(raw, cls) if issubclass(cls, Enum) else hook(raw, cls)
+
+    return structure_scalar
+
+
 def _make_converter() -> cattrs.Converter:
     converter = cattrs.Converter(detailed_validation=True)
     configure_union_passthrough(str | int | float | bool | None, converter)
-    converter.register_structure_hook(str, _exact("text", (str,), "; put it in quotes"))
-    converter.register_structure_hook(int, _exact("a whole number", (int,)))
-    converter.register_structure_hook(bool, _exact("true or false", (bool,)))
-    converter.register_structure_hook(float, _float)
-    converter.register_structure_hook(timedelta, _duration)
-    converter.register_structure_hook(datetime, _instant)
+    scalars: Mapping[type, Callable[[object, Any], Any]] = {
+        str: _exact("text", (str,), "; put it in quotes"),
+        int: _exact("a whole number", (int,)),
+        bool: _exact("true or false", (bool,)),
+        float: _float,
+        timedelta: _duration,
+        datetime: _instant,
+    }
+    for kind, hook in scalars.items():
+        converter.register_structure_hook(kind, _but_for_enums(hook))
     converter.register_structure_hook_func(_is_kind(Sequence, AbstractSet), _sequence)
     converter.register_structure_hook_func(_is_kind(Mapping), _mapping)
     converter.register_structure_hook_func(_is_kind(Enum), _enum)

@@ -254,7 +254,7 @@ def _trigger_flaws(given: Mapping[str, Any], config: TaskConfig | None) -> list[
     zone = given.get("timezone", "UTC")
     expression = given.get("cron_expr")
     if not isinstance(zone, str):
-        return []
+        zone = "UTC"  # structuring says what is wrong with it
     start_ms = end_ms = None
     if config is not None and config.cron_expr is not None:
         trigger: Trigger = config.trigger
