@@ -59,7 +59,11 @@ def _plain(value: Any, field: Any = None) -> Any:
         return _redacted(value)
     if attrs.has(type(value)):
         fields = attrs.fields(type(value))
-        return {one.name: _plain(getattr(value, one.name), one) for one in fields if one.init}
+        return {
+            one.alias or one.name: _plain(getattr(value, one.name), one)
+            for one in fields
+            if one.init
+        }
     if isinstance(value, timedelta):
         return format_duration(value)
     if isinstance(value, Enum):

@@ -13,7 +13,13 @@ from dsched.config.problems import ConfigError, Place, did_you_mean
 from dsched.config.settings import PluginSettings, PodSettings, Settings
 from dsched.config.shape import Shape
 from dsched.config.sources import ENVIRONMENT, Origin, Sources, gather
-from dsched.config.structuring import FlawedError, fields_of, structure
+from dsched.config.structuring import (
+    MAX_UNKNOWN_KEYS,
+    FlawedError,
+    fields_of,
+    structure,
+    unknown_keys,
+)
 from dsched.loading import Catalogue, Installed
 from dsched.model.ids import MAX_ID_LENGTH
 
@@ -131,20 +137,18 @@ def _structure_core(sources: Sources) -> Settings | None:
 def _check_sections(sources: Sources, catalogue: Catalogue) -> None:
     """Top-level keys, and the keys in the sections of plugins, must be known."""
     known = sources.shape.branches
-    for key in sources.raw:
-        if key not in known:
-            sources.add_problem(
-                (key,),
-                "is neither a section of dsched nor of an installed plugin; "
-                f"{did_you_mean(str(key), known)}",
-            )
+    unknown = [key for key in sources.raw if key not in known]
+    for key in unknown[:MAX_UNKNOWN_KEYS]:
+        sources.add_problem(
+            (key,),
+            "is neither a section of dsched nor of an installed plugin; "
+            f"{did_you_mean(str(key), known)}",
+        )
     for name, sharing in catalogue.sections.items():
         section = sources.raw.get(name)
         keys = {key for one in sharing for key in fields_of(one.provider.options)}
-        for key in section if isinstance(section, dict) else ():
-            if key not in keys:
-                reason = f"is not a known key; {did_you_mean(str(key), keys)}"
-                sources.add_problem((name, key), reason)
+        for flaw in unknown_keys(section, keys) if isinstance(section, dict) else ():
+            sources.add_problem((name, *flaw.place), flaw.reason)
 
 
 def _check_names(sources: Sources, catalogue: Catalogue) -> None:
@@ -156,9 +160,9 @@ def _check_names(sources: Sources, catalogue: Catalogue) -> None:
         if not isinstance(section, dict):
             sources.add_problem((kind,), "must be a mapping of names to their options")
             continue
-        for name in section:
-            if name not in plugins:
-                sources.add_problem((kind, name), _not_installed(kind[:-1], name, plugins))
+        unknown = [name for name in section if name not in plugins]
+        for name in unknown[:MAX_UNKNOWN_KEYS]:
+            sources.add_problem((kind, name), _not_installed(kind[:-1], name, plugins))
 
 
 def _not_installed(kind: str, name: object, plugins: Mapping[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 import re
 import typing
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import date, datetime, timedelta
 from enum import Enum
@@ -18,6 +18,8 @@ from dsched.config.problems import Place, did_you_mean, path_text, shown, tidy
 from dsched.config.secrets import is_secret
 
 C = TypeVar("C")
+
+MAX_UNKNOWN_KEYS = 20
 
 
 @attrs.frozen
@@ -63,7 +65,7 @@ def flaws_of(error: Exception) -> list[Flaw]:
 def fields_of(cls: type[Any]) -> Mapping[str, "attrs.Attribute[Any]"]:
     """The fields of an attrs class that can be given, types resolved, by name."""
     resolved = attrs.resolve_types(cls)
-    return {field.name: field for field in attrs.fields(resolved) if field.init}
+    return {field.alias or field.name: field for field in attrs.fields(resolved) if field.init}
 
 
 def _structure_class(raw: object, cls: type[Any], placeholders: Mapping[str, Any]) -> Any:
@@ -72,7 +74,7 @@ def _structure_class(raw: object, cls: type[Any], placeholders: Mapping[str, Any
     if not isinstance(raw, Mapping):
         raise FlawedError([Flaw((), f"must be a mapping of keys to values, got {_kind(raw)}")])
     fields = fields_of(cls)
-    flaws = [_unknown(key, fields) for key in raw if key not in fields]
+    flaws = unknown_keys(raw, fields)
     values: dict[str, Any] = dict(placeholders)
     for name, field in fields.items():
         if name not in raw:
@@ -89,14 +91,23 @@ def _structure_class(raw: object, cls: type[Any], placeholders: Mapping[str, Any
     return built
 
 
-def _unknown(key: object, fields: Mapping[str, Any]) -> Flaw:
-    name = key if isinstance(key, str) else str(key)
-    return Flaw((name,), f"is not a known key; {did_you_mean(name, fields)}")
+def unknown_keys(raw: Iterable[object], known: Collection[str]) -> list[Flaw]:
+    """A flaw for each key that is not known; of very many, the first and how many more."""
+    unknown = [key for key in raw if key not in known]
+    flaws = [
+        Flaw((str(key),), f"is not a known key; {did_you_mean(str(key), known)}")
+        for key in unknown[:MAX_UNKNOWN_KEYS]
+    ]
+    if len(unknown) > MAX_UNKNOWN_KEYS:
+        flaws.append(
+            Flaw((), f"has {len(unknown) - MAX_UNKNOWN_KEYS} more keys that are not known")
+        )
+    return flaws
 
 
 def _discreet(flaw: Flaw, field: Any, raw: object = "") -> Flaw:
     """A flaw of a secret must not quote it."""
-    below = flaw.below((field.name,))
+    below = flaw.below((field.alias or field.name,))
     if not is_secret(field):
         return below
     remedy = "must be text; put it in quotes" if not isinstance(raw, str | Mapping) else "is wrong"
@@ -124,6 +135,8 @@ def _build(
             flaw = _named(error, fields)
             name = str(flaw.place[0]) if flaw.place else ""
             secret = name in fields and is_secret(fields[name])
+            if not secret and _quotes_secret(error, fields, values):
+                flaw = Flaw(flaw.place, "is refused (the reason quotes a secret)")
             if name in mended:  # its default does not go with the rest either: said already
                 return None
             flaws.append(_discreet(Flaw((), ""), fields[name]) if secret else flaw)
@@ -131,6 +144,12 @@ def _build(
                 return None
             mended.add(name)
     return None
+
+
+def _quotes_secret(error: Exception, fields: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
+    """Whether a refusal that names no secret field quotes the value of one all the same."""
+    secrets = (values.get(name) for name, field in fields.items() if is_secret(field))
+    return any(isinstance(one, str) and one and one in str(error) for one in secrets)
 
 
 def _mend(
@@ -145,6 +164,7 @@ def _mend(
     return True
 
 
+_LENGTH_OF = re.compile(r"Length of '(?P<path>\w+)' (?P<rest>.+)", re.DOTALL)
 _LEADING_FIELD = re.compile(r"'?(?P<path>[A-Za-z_][A-Za-z0-9_.]*)'?:?\s+(?P<rest>.+)", re.DOTALL)
 
 
@@ -154,11 +174,11 @@ def _named(error: Exception, fields: Mapping[str, Any]) -> Flaw:
     if isinstance(field, str) and isinstance(reason, str):
         return Flaw(tuple(field.split(".")), reason)
     text = tidy(str(error.args[0])) if error.args else type(error).__name__
-    found = _LEADING_FIELD.match(text)
-    if found:
-        place = tuple(found["path"].split("."))
-        if place[0] in fields:
-            return Flaw(place, found["rest"])
+    for pattern, prefix in ((_LENGTH_OF, "length "), (_LEADING_FIELD, "")):
+        found = pattern.match(text)
+        place = tuple(found["path"].split(".")) if found else ()
+        if found and place[0] in fields:
+            return Flaw(place, prefix + found["rest"])
     return Flaw((), text)
 
 
@@ -213,12 +233,11 @@ def _instant(raw: object, _: Any) -> datetime:
 
 
 def _enum(raw: object, cls: type[Enum]) -> Enum:
-    names = [str(member.value) for member in cls]
-    if isinstance(raw, cls):
-        return raw
-    if isinstance(raw, str) and raw in names:
-        return cls(raw)
-    raise ValueError(f"must be one of {', '.join(names)}; got {_kind(raw)}")
+    for member in cls:
+        if raw is member or (type(raw) is not bool and raw == member.value):
+            return member
+    names = ", ".join(str(member.value) for member in cls)
+    raise ValueError(f"must be one of {names}; got {_kind(raw)}")
 
 
 def _literal(raw: object, cls: Any) -> object:
@@ -289,7 +308,8 @@ def _but_for_enums(hook: Callable[[object, Any], Any]) -> Callable[[object, Any]
     """cattrs takes a hook for str also for every `StrEnum`, as a kind of str."""
 
     def structure_scalar(raw: object, cls: Any) -> Any:
-        return _enum(raw, cls) if issubclass(cls, Enum) else hook(raw, cls)
+        is_enum = isinstance(cls, type) and issubclass(cls, Enum)
+        return _enum(raw, cls) if is_enum else hook(raw, cls)
 
     return structure_scalar
 
