@@ -29,6 +29,13 @@ def test_a_variable_may_name_the_file_of_a_secret_and_wins_over_the_configuratio
     assert loaded.stores["redis"].password == "hunter3"
 
 
+def test_settings_given_in_code_may_name_the_file_of_a_secret_too(
+    write: Any, catalogue: Catalogue
+) -> None:
+    flags = {"redis.password_file": write("hunter4\n", "pw")}
+    assert read_settings(None, {}, flags, catalogue).stores["redis"].password == "hunter4"
+
+
 BAD_SECRET_FILES = {
     "redis: {password: x, password_file: pw}": (
         "redis.password_file",

@@ -109,7 +109,9 @@ def gather(
     for key, value in flags.items():
         if value is not None:
             flag = "--" + key.rpartition(".")[2].replace("_", "-")
-            sources.set(tuple(key.split(".")), value, Origin(COMMAND_LINE, flag, f"flag {flag}"))
+            place, origin = tuple(key.split(".")), Origin(COMMAND_LINE, flag, f"flag {flag}")
+            if not _add_from_file(sources, place, value, origin, "", siblings={}):
+                sources.set(place, value, origin)
     return sources
 
 
