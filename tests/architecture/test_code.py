@@ -57,7 +57,7 @@ def test_files_stay_readable():
         for path, tree in sources().items()
         if (lines := _last_line(tree)) > LONGER_FILES.get(path.as_posix(), MAX_FILE_LINES)
     }
-    assert {} == long
+    assert long == {}
 
 
 def test_every_module_says_its_job_in_its_docstring():
@@ -72,7 +72,7 @@ def test_everything_public_in_the_contracts_and_the_model_has_a_docstring():
         for node in _public(tree)
         if not ast.get_docstring(node)
     ]
-    assert [] == bare
+    assert bare == []
 
 
 @pytest.mark.parametrize("call", sorted(NEVER))
