@@ -13,7 +13,7 @@ Rules that hold for every step, and that the contract suite checks:
 * A step that decides writes one entry to the event log, for all items it decided about together
   (kinds and keys: `EventKind`). An item that changed nothing is in no entry. A call that changed
   nothing writes no entry. Where one call gives entries of several kinds, their order is:
-  clock_back, skipped, fired, cancelled, then the kind the step is named for.
+  clock_back, skipped, fired, cancelled, cancel_requested, recalled, then the others.
 * A step that makes work for somebody rings that bell itself: the leader's for new ready, delayed
   or due work and for freed room while tasks are ready; a worker's for a new queue entry, a
   requested cancel, or a drain; ``election`` on resign.
@@ -29,6 +29,12 @@ config that exists, is enabled and not paused, and has no live task left gets
 
 *Live* tasks of a config are those its fires made (id ``config@ms``) that have not ended; they are
 known by config id and survive the config's deletion.
+
+Fields of a task: ``worker_id`` is set by dispatch, cleared when the task goes back to ready or
+delayed, kept at the end. ``reason`` is set by whatever moves a task against expectation (deferral,
+``recalled``, release, ``crashed``, ``expired``, a cancel's or a completion's reason) and cleared by
+dispatch and claim. ``error`` is set by a failed completion or a reap that gives one, and cleared by
+success. ``progress`` is cleared by a claim. ``cancel_requested`` stays.
 
 The order of *ready* is (priority descending, scheduled_ms ascending, id ascending), and a task
 that comes back (recall, release, retry) takes its old place by that order.
@@ -296,12 +302,11 @@ class Dispatching(ABC):
     ) -> Dispatched:
         """Queue tasks on workers and defer others, then read the next page as `ready` does.
 
-        Choice: ``STALE`` unless the task is ready; ``EXPIRED`` if its start deadline (scheduled +
-        start_deadline; for a submission from when it was made) is past by the wall: it ends
-        ``cancelled``, reason ``expired``; ``NO_WORKER``; ``GONE``; ``DRAINING``; ``STALLED``;
-        ``FULL`` (running + queued >= capacity + backlog); else ``OK``. Deferral: ``STALE``,
-        ``EXPIRED``, ``OK``. At most `MAX_BATCH` of both together. Events: ``cancelled``,
-        ``dispatched``, ``deferred``.
+        Choice: ``STALE`` unless the task is ready; ``EXPIRED`` if it was never claimed and the
+        wall is later than scheduled_ms + start_deadline: it ends ``cancelled``, reason
+        ``expired``; ``NO_WORKER``; ``GONE``; ``DRAINING``; ``STALLED``; ``FULL`` (running + queued
+        >= capacity + backlog); else ``OK``. Deferral: ``STALE``, ``EXPIRED``, ``OK``. At most
+        `MAX_BATCH` of both together. Events: ``cancelled``, ``dispatched``, ``deferred``.
         """
 
     @abstractmethod

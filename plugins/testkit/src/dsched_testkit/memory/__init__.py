@@ -1,0 +1,45 @@
+"""The reference store: the contract in its plainest form, in memory, for tests and simulation."""
+
+import time
+from collections.abc import Callable
+
+from dsched.contracts.store import Store, StoreSettings
+from dsched_testkit.memory.configs import MemoryConfigs
+from dsched_testkit.memory.dispatching import MemoryDispatching
+from dsched_testkit.memory.firing import MemoryFiring
+from dsched_testkit.memory.leadership import MemoryLeadership, MemoryTiming
+from dsched_testkit.memory.reading import MemoryReading
+from dsched_testkit.memory.recovering import MemoryCollecting, MemoryRecovering
+from dsched_testkit.memory.state import State
+from dsched_testkit.memory.workers import MemoryWorkers
+from dsched_testkit.memory.working import MemoryWorking
+
+__all__ = ["MemoryStore", "State", "new_state", "wall_clock_ms"]
+
+
+class MemoryStore(
+    MemoryTiming,
+    MemoryLeadership,
+    MemoryWorkers,
+    MemoryConfigs,
+    MemoryFiring,
+    MemoryDispatching,
+    MemoryRecovering,
+    MemoryCollecting,
+    MemoryWorking,
+    MemoryReading,
+    Store,
+):
+    """A handle on a `State`. Several handles, also in several threads, share one state."""
+
+
+def wall_clock_ms() -> int:
+    """The machine's clock, in ms since the epoch."""
+    return time.time_ns() // 1_000_000
+
+
+def new_state(
+    wall: Callable[[], int] = wall_clock_ms, settings: StoreSettings | None = None
+) -> State:
+    """An empty store's content."""
+    return State(wall, settings)

@@ -1,0 +1,10 @@
+"""What every group of the reference store's steps stands on."""
+
+from dsched_testkit.memory.state import State
+
+
+class OnState:
+    """A handle on a `State`."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state

@@ -1,0 +1,161 @@
+"""Configs of the reference store."""
+
+from collections.abc import Sequence
+
+import attrs
+
+from dsched.contracts.checks import check_batch, check_limit
+from dsched.contracts.outcomes import Outcome
+from dsched.contracts.steps import (
+    ConfigPage,
+    ConfigVersion,
+    EventKind,
+    Pause,
+    PutAnswer,
+    PutConfig,
+    Rearm,
+    StoredConfig,
+)
+from dsched.contracts.store import Configs
+from dsched_testkit.memory.base import OnState
+from dsched_testkit.memory.state import ConfigRow, Item, Step
+
+
+class MemoryConfigs(OnState, Configs):
+    """Configs."""
+
+    async def put(self, items: Sequence[PutConfig], *, by: str) -> tuple[PutAnswer, ...]:
+        """Create or change configs."""
+        check_batch([item.config.id for item in items])
+        with self._state.step() as step:
+            return tuple(self._put(step, item, by) for item in items)
+
+    def _put(self, step: Step, item: PutConfig, by: str) -> PutAnswer:
+        row = self._state.configs.get(item.config.id)
+        if row is not None and row.config == item.config:
+            return PutAnswer(outcome=Outcome.DUP, stored=row.view())
+        outcome = _check(step, row, item.rearm)
+        created_ms = (
+            item.config.created_ms or step.wall_ms if row is None else row.config.created_ms
+        )
+        if outcome is Outcome.OK and created_ms > step.wall_ms and row is None:
+            outcome = Outcome.EARLY
+        if outcome is not Outcome.OK:
+            return PutAnswer(outcome=outcome, stored=None if row is None else row.view())
+        state = self._state
+        state.last_revision = max(state.last_revision + 1, step.now_ms)
+        config = attrs.evolve(
+            item.config,
+            revision=state.last_revision,
+            created_ms=created_ms,
+            updated_ms=step.wall_ms,
+        )
+        if row is None:
+            row = state.configs[config.id] = ConfigRow(config=config)
+        row.config = config
+        if row.paused is not None:
+            row.paused = attrs.evolve(row.paused, gap_from_ms=item.rearm.upto_ms)
+        self._rearm(step, row, item.rearm, by)
+        event: Item = {"config": config.id, "act": "put", "revision": config.revision}
+        step.note(EventKind.CONFIG, by, event)
+        return PutAnswer(outcome=Outcome.OK, stored=row.view())
+
+    async def get_configs(self, config_ids: Sequence[str]) -> tuple[StoredConfig | None, ...]:
+        """Configs by id."""
+        check_batch(config_ids)
+        with self._state.step():
+            rows = [self._state.configs.get(config_id) for config_id in config_ids]
+            return tuple(None if row is None else row.view() for row in rows)
+
+    async def list_configs(self, cursor: str | None, limit: int) -> ConfigPage:
+        """Configs by ascending id."""
+        check_limit(limit)
+        with self._state.step():
+            ids = sorted(key for key in self._state.configs if cursor is None or key > cursor)
+            page = ids[:limit]
+            return ConfigPage(
+                configs=tuple(self._state.configs[key].view() for key in page),
+                cursor=page[-1] if len(ids) > limit else None,
+            )
+
+    async def delete(self, config_id: str, rearm: Rearm, *, by: str) -> Outcome:
+        """Remove a config."""
+        with self._state.step() as step:
+            row = self._state.configs.get(config_id)
+            if row is None:
+                return Outcome.UNKNOWN
+            outcome = _check(step, row, rearm)
+            if outcome is not Outcome.OK:
+                return outcome
+            _note_skipped(step, config_id, rearm, by)
+            step.set_due(row, None)
+            del self._state.configs[config_id]
+            self._note(step, row, "deleted", by)
+            return Outcome.OK
+
+    async def pause(self, config_id: str, rearm: Rearm, *, by: str, why: str) -> Outcome:
+        """Pause a config."""
+        with self._state.step() as step:
+            row = self._state.configs.get(config_id)
+            if row is None:
+                return Outcome.UNKNOWN
+            if row.paused is not None:
+                return Outcome.ALREADY
+            outcome = _check(step, row, rearm)
+            if outcome is not Outcome.OK:
+                return outcome
+            row.paused = Pause(who=by, why=why, since_ms=step.wall_ms, gap_from_ms=rearm.upto_ms)
+            self._rearm(step, row, rearm, by)
+            self._note(step, row, "paused", by, why)
+            return Outcome.OK
+
+    async def resume(self, config_id: str, rearm: Rearm, *, by: str) -> Outcome:
+        """Resume a config."""
+        with self._state.step() as step:
+            row = self._state.configs.get(config_id)
+            if row is None:
+                return Outcome.UNKNOWN
+            if row.paused is None:
+                return Outcome.ALREADY
+            outcome = _check(step, row, rearm)
+            if outcome is not Outcome.OK:
+                return outcome
+            row.paused = None
+            self._rearm(step, row, rearm, by)
+            self._note(step, row, "resumed", by)
+            return Outcome.OK
+
+    def _rearm(self, step: Step, row: ConfigRow, rearm: Rearm, by: str) -> None:
+        _note_skipped(step, row.config.id, rearm, by)
+        waits = row.config.fixed_delay is not None and self._state.live.get(row.config.id)
+        step.set_due(row, None if waits or row.paused is not None else rearm.next_due_ms)
+
+    @staticmethod
+    def _note(step: Step, row: ConfigRow, act: str, by: str, why: str = "") -> None:
+        event: Item = {"config": row.config.id, "act": act, "revision": row.config.revision}
+        if why:
+            event["why"] = why
+        step.note(EventKind.CONFIG, by, event)
+
+
+def _check(step: Step, row: ConfigRow | None, rearm: Rearm) -> Outcome:
+    stored = ConfigVersion() if row is None else row.view().version
+    if stored != rearm.read:
+        return Outcome.MOVED
+    latest = rearm.upto_ms if rearm.skipped is None else max(rearm.upto_ms, rearm.skipped.last_ms)
+    return Outcome.EARLY if latest > step.wall_ms else Outcome.OK
+
+
+def _note_skipped(step: Step, config_id: str, rearm: Rearm, by: str) -> None:
+    if rearm.skipped is not None:
+        step.note(
+            EventKind.SKIPPED,
+            by,
+            {
+                "config": config_id,
+                "first": rearm.skipped.first_ms,
+                "last": rearm.skipped.last_ms,
+                "count": rearm.skipped.count,
+                "reason": rearm.skipped.reason.value,
+            },
+        )

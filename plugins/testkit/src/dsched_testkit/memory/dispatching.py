@@ -1,0 +1,139 @@
+"""Dispatch and recall of the reference store: ready tasks to workers' queues, and back."""
+
+from collections.abc import Sequence
+
+from dsched.contracts.checks import check_batch, check_limit
+from dsched.contracts.outcomes import Outcome
+from dsched.contracts.steps import (
+    Choice,
+    Deferral,
+    Dispatched,
+    EventKind,
+    ReadyPage,
+    ReadyTask,
+)
+from dsched.contracts.store import Dispatching
+from dsched.model import Home, TaskStatus
+from dsched_testkit.memory.base import OnState
+from dsched_testkit.memory.state import Item, Step, TaskRow
+
+
+class MemoryDispatching(OnState, Dispatching):
+    """Dispatching."""
+
+    async def ready(self, fence: str, skip: int, limit: int) -> ReadyPage:
+        """A page of ready tasks, and all workers."""
+        check_limit(limit)
+        with self._state.step() as step:
+            step.check_fence(fence)
+            return self._page(step, skip, limit)
+
+    async def dispatch(
+        self,
+        fence: str,
+        choices: Sequence[Choice],
+        deferrals: Sequence[Deferral],
+        *,
+        skip: int,
+        limit: int,
+    ) -> Dispatched:
+        """Queue and defer tasks."""
+        check_batch([c.task_id for c in choices] + [d.task_id for d in deferrals])
+        check_limit(limit)
+        with self._state.step() as step:
+            step.check_fence(fence)
+            chosen = tuple(self._choose(step, fence, choice) for choice in choices)
+            deferred = tuple(self._defer(step, fence, item) for item in deferrals)
+            page = self._page(step, skip, limit)
+            return Dispatched(choices=chosen, deferrals=deferred, page=page)
+
+    def _choose(self, step: Step, fence: str, choice: Choice) -> Outcome:
+        task = self._state.tasks.get(choice.task_id)
+        if task is None or task.home is not Home.READY:
+            return Outcome.STALE
+        if step.expire(task, fence):
+            return Outcome.EXPIRED
+        refusal = self._refusal(step, choice.worker_id)
+        if refusal is not None:
+            return refusal
+        task.worker_id, task.reason = choice.worker_id, ""
+        step.place(task, TaskStatus.PENDING, Home.QUEUE, step.now_ms)
+        item: Item = {"task": task.id, "worker": choice.worker_id}
+        if choice.why:
+            item["why"] = choice.why
+        step.note(EventKind.DISPATCHED, fence, item)
+        return Outcome.OK
+
+    def _refusal(self, step: Step, worker_id: str) -> Outcome | None:
+        row = self._state.workers.get(worker_id)
+        if row is None:
+            return Outcome.NO_WORKER
+        worker = step.worker_view(row)
+        if worker.gone:
+            return Outcome.GONE
+        if worker.draining:
+            return Outcome.DRAINING
+        if worker.stalled:
+            return Outcome.STALLED
+        return Outcome.FULL if worker.load >= worker.limit else None
+
+    def _defer(self, step: Step, fence: str, item: Deferral) -> Outcome:
+        task = self._state.tasks.get(item.task_id)
+        if task is None or task.home is not Home.READY:
+            return Outcome.STALE
+        if step.expire(task, fence):
+            return Outcome.EXPIRED
+        task.reason = item.reason
+        step.place(task, TaskStatus.PENDING, Home.DELAYED, step.now_ms + item.delay_ms)
+        event: Item = {"task": task.id, "delay": item.delay_ms, "reason": item.reason}
+        step.note(EventKind.DEFERRED, fence, event)
+        return Outcome.OK
+
+    async def recall(
+        self, fence: str, task_ids: Sequence[str], min_age_ms: int
+    ) -> tuple[Outcome, ...]:
+        """Put old queue entries back to ready."""
+        check_batch(task_ids)
+        with self._state.step() as step:
+            step.check_fence(fence)
+            return tuple(self._recall(step, fence, task_id, min_age_ms) for task_id in task_ids)
+
+    def _recall(self, step: Step, fence: str, task_id: str, min_age_ms: int) -> Outcome:
+        task = self._state.tasks.get(task_id)
+        if task is None or task.home is not Home.QUEUE or step.now_ms - task.at_ms < min_age_ms:
+            return Outcome.STALE
+        item: Item = {"task": task_id, "worker": task.worker_id}
+        if self._stalls(step, task):
+            item["stalled"] = True
+        step.note(EventKind.RECALLED, fence, item)
+        task.reason = "recalled"
+        step.place(task, TaskStatus.PENDING, Home.READY)
+        return Outcome.OK
+
+    def _stalls(self, step: Step, task: TaskRow) -> bool:
+        row = self._state.workers.get(task.worker_id or "")
+        if row is None or row.gone(step.now_ms):
+            return False
+        if len(self._state.running[row.id]) >= row.capacity:
+            return False
+        row.stalled = True
+        return True
+
+    def _page(self, step: Step, skip: int, limit: int) -> ReadyPage:
+        ids = self._state.ready.page(skip, limit)
+        return ReadyPage(
+            time=step.time,
+            tasks=tuple(_ready_task(self._state.tasks[key]) for key in ids),
+            workers=step.worker_views(),
+            more=len(self._state.ready) > skip + len(ids),
+        )
+
+
+def _ready_task(task: TaskRow) -> ReadyTask:
+    return ReadyTask(
+        id=task.id,
+        priority=task.spec.priority,
+        scheduled_ms=task.scheduled_ms,
+        required_labels=dict(task.spec.required_labels),
+        affinity_key=task.spec.affinity_key,
+    )

@@ -1,0 +1,171 @@
+"""Firing of the reference store: due configs become tasks."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from dsched.contracts.checks import check_batch, check_fires, check_limit
+from dsched.contracts.outcomes import Outcome, RunOutcome
+from dsched.contracts.steps import (
+    MAX_BATCH,
+    DuePage,
+    EventKind,
+    Fire,
+    FireAnswer,
+    Promoted,
+    Replan,
+    Run,
+)
+from dsched.contracts.store import Firing
+from dsched.model import Home, Overlap, SkipReason, TaskStatus, fire_task_id
+from dsched_testkit.memory.base import OnState
+from dsched_testkit.memory.state import ConfigRow, Item, Step, TaskRow
+
+
+class MemoryFiring(OnState, Firing):
+    """Firing."""
+
+    async def due(self, fence: str, limit: int) -> DuePage:
+        """Configs whose instant has come."""
+        check_limit(limit)
+        with self._state.step() as step:
+            step.check_fence(fence)
+            ids = self._state.due.upto(step.wall_ms, limit)
+            return DuePage(
+                time=step.time,
+                configs=tuple(self._state.configs[key].view() for key in ids),
+                next_due_ms=self._state.due.first_after(step.wall_ms),
+            )
+
+    async def fire(self, fence: str, fires: Sequence[Fire]) -> tuple[FireAnswer, ...]:
+        """Fire configs."""
+        check_fires(fires)
+        with self._state.step() as step:
+            step.check_fence(fence)
+            return tuple(self._fire(step, fence, fire) for fire in fires)
+
+    def _fire(self, step: Step, fence: str, fire: Fire) -> FireAnswer:
+        row = self._state.configs.get(fire.config_id)
+        if row is None or row.paused is not None or row.config.revision != fire.revision:
+            return FireAnswer(outcome=Outcome.REVISED)
+        if row.due_ms != fire.due_ms:
+            return FireAnswer(outcome=Outcome.MOVED)
+        instants = [run.scheduled_ms for run in fire.runs]
+        if fire.skipped is not None:
+            instants.append(fire.skipped.last_ms)
+        if any(instant > step.wall_ms for instant in instants):
+            return FireAnswer(outcome=Outcome.EARLY)
+        if fire.skipped is not None:
+            skipped = fire.skipped
+            _note_skipped(
+                step,
+                fence,
+                fire.config_id,
+                skipped.first_ms,
+                skipped.last_ms,
+                skipped.count,
+                skipped.reason,
+            )
+        runs = tuple(self._run(step, fence, row, run) for run in fire.runs)
+        if fire.runs:
+            row.last_fired_ms = fire.runs[-1].scheduled_ms
+        step.set_due(row, self._next_due(step, row, fire))
+        return FireAnswer(outcome=Outcome.OK, runs=runs)
+
+    def _next_due(self, step: Step, row: ConfigRow, fire: Fire) -> int | None:
+        delay = row.config.fixed_delay
+        if delay is None or not fire.runs:
+            return fire.next_due_ms
+        if self._state.live.get(fire.config_id):
+            return None
+        return step.wall_ms + delay // timedelta(milliseconds=1)
+
+    def _run(self, step: Step, fence: str, row: ConfigRow, run: Run) -> RunOutcome:
+        config = row.config
+        task_id = fire_task_id(config.id, run.scheduled_ms)
+        if task_id in self._state.tasks:
+            return RunOutcome.DUP
+        outcome = self._overlap(step, fence, row)
+        if outcome is RunOutcome.SKIPPED:
+            at = run.scheduled_ms
+            _note_skipped(step, fence, config.id, at, at, 1, SkipReason.OVERLAP)
+            return outcome
+        task = TaskRow(id=task_id, spec=config.spec, scheduled_ms=run.scheduled_ms)
+        item: Item = {
+            "config": config.id,
+            "ms": run.scheduled_ms,
+            "task": task_id,
+            "late": step.wall_ms - run.scheduled_ms,
+        }
+        if outcome is RunOutcome.HELD:
+            item["held"] = True
+            step.create(task, Home.HELD)
+        elif run.not_before_ms > step.wall_ms:
+            step.create(task, Home.DELAYED, step.now_ms + run.not_before_ms - step.wall_ms)
+        else:
+            step.create(task, Home.READY)
+        step.note(EventKind.FIRED, fence, item)
+        return outcome
+
+    def _overlap(self, step: Step, fence: str, row: ConfigRow) -> RunOutcome:
+        state, config_id = self._state, row.config.id
+        live = state.live.get(config_id)
+        if not live or row.config.overlap is Overlap.ALLOW:
+            return RunOutcome.FIRED
+        held = state.held.get(config_id)
+        match row.config.overlap:
+            case Overlap.SKIP:
+                return RunOutcome.SKIPPED
+            case Overlap.QUEUE_ONE:
+                return RunOutcome.HELD if held is None else RunOutcome.SKIPPED
+        # The held one first: ending a live task would otherwise release it.
+        older = sorted(live, key=lambda key: (key != held, state.tasks[key].scheduled_ms))
+        for task_id in older[:MAX_BATCH]:
+            step.cancel(state.tasks[task_id], fence, "superseded")
+        return RunOutcome.HELD if state.live.get(config_id) else RunOutcome.FIRED
+
+    async def replan(self, fence: str, items: Sequence[Replan]) -> tuple[Outcome, ...]:
+        """Move dues after the clock went back."""
+        check_batch([item.config_id for item in items])
+        with self._state.step() as step:
+            step.check_fence(fence)
+            return tuple(self._replan(step, item) for item in items)
+
+    def _replan(self, step: Step, item: Replan) -> Outcome:
+        row = self._state.configs.get(item.config_id)
+        if row is None or row.paused is not None or row.config.revision != item.revision:
+            return Outcome.REVISED
+        if row.due_ms != item.due_ms:
+            return Outcome.MOVED
+        row.last_fired_ms = item.last_fired_ms
+        step.set_due(row, item.next_due_ms)
+        return Outcome.OK
+
+    async def promote(self, fence: str, limit: int) -> Promoted:
+        """Delayed tasks whose instant has come become ready."""
+        check_limit(limit)
+        with self._state.step() as step:
+            step.check_fence(fence)
+            ids = self._state.delayed.upto(step.now_ms, limit)
+            for task_id in ids:
+                step.place(self._state.tasks[task_id], TaskStatus.PENDING, Home.READY)
+            remaining = self._state.delayed.page(0, 1)
+            if not remaining:
+                return Promoted(count=len(ids), next_in_ms=None)
+            next_ms = self._state.delayed.key_of(remaining[0])
+            return Promoted(count=len(ids), next_in_ms=max(0, next_ms - step.now_ms))
+
+
+def _note_skipped(
+    step: Step, by: str, config_id: str, first_ms: int, last_ms: int, count: int, reason: SkipReason
+) -> None:
+    step.note(
+        EventKind.SKIPPED,
+        by,
+        {
+            "config": config_id,
+            "first": first_ms,
+            "last": last_ms,
+            "count": count,
+            "reason": reason.value,
+        },
+    )

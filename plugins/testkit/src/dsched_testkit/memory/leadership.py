@@ -1,0 +1,64 @@
+"""Time, waking, and the leader lock of the reference store."""
+
+from dsched.contracts.outcomes import Outcome
+from dsched.contracts.steps import Acquired, EventKind, StoreTime
+from dsched.contracts.store import ELECTION_BELL, Leadership, Timing
+from dsched_testkit.memory.base import OnState
+
+
+class MemoryTiming(OnState, Timing):
+    """Time and waking."""
+
+    async def now(self) -> StoreTime:
+        """Read the clock."""
+        with self._state.step() as step:
+            return step.time
+
+    async def bell(self, who: str, timeout_s: float) -> bool:
+        """Wait for a ring."""
+        return await self._state.bells.wait(who, timeout_s)
+
+
+class MemoryLeadership(OnState, Leadership):
+    """The leader lock."""
+
+    async def acquire(self, pod: str, token: str, ttl_ms: int) -> Acquired:
+        """Take the lock if it is free."""
+        with self._state.step() as step:
+            state = self._state
+            holder = step.holder()
+            if holder is not None:
+                until = state.lock_until_ms
+                if holder.split(":")[1] == token:
+                    return Acquired(outcome=Outcome.OK, fence=holder)
+                if until is None or until > step.now_ms + ttl_ms + 1000:
+                    state.lock_until_ms = step.now_ms + ttl_ms
+                return Acquired(outcome=Outcome.TAKEN, fence=holder)
+            state.epoch = max(state.epoch + 1, step.now_ms)
+            state.fence = f"{state.epoch}:{token}:{pod}"
+            state.lock_until_ms = step.now_ms + ttl_ms
+            step.note(EventKind.LEADER, state.fence, {"act": "acquired"})
+            return Acquired(outcome=Outcome.OK, fence=state.fence)
+
+    async def renew(self, fence: str, ttl_ms: int) -> Outcome:
+        """Give the lock more time."""
+        with self._state.step() as step:
+            if step.holder() != fence:
+                return Outcome.FENCED
+            self._state.lock_until_ms = step.now_ms + ttl_ms
+            return Outcome.OK
+
+    async def resign(self, fence: str) -> Outcome:
+        """Drop the lock."""
+        with self._state.step() as step:
+            if step.holder() != fence:
+                return Outcome.FENCED
+            self._state.fence = None
+            step.note(EventKind.LEADER, fence, {"act": "resigned"})
+            self._state.bells.ring(ELECTION_BELL)
+            return Outcome.OK
+
+    async def leader(self) -> str | None:
+        """The current fence."""
+        with self._state.step() as step:
+            return step.holder()

@@ -1,0 +1,126 @@
+"""Reading the reference store."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from dsched.contracts.checks import check_batch, check_limit
+from dsched.contracts.steps import (
+    MAX_EVENT_PAGE,
+    Counts,
+    DecisionPage,
+    EventPage,
+    TaskPage,
+    TaskQuery,
+)
+from dsched.contracts.store import Reading
+from dsched.model import Home, Task, TaskStatus, config_of
+from dsched_testkit.memory.base import OnState
+
+
+class MemoryReading(OnState, Reading):
+    """Reading."""
+
+    async def get(self, task_ids: Sequence[str], *, full: bool = False) -> tuple[Task | None, ...]:
+        """Tasks by id."""
+        check_batch(task_ids)
+        with self._state.step():
+            rows = [self._state.tasks.get(task_id) for task_id in task_ids]
+            return tuple(None if row is None else row.view(full=full) for row in rows)
+
+    async def list_tasks(self, query: TaskQuery, cursor: str | None, limit: int) -> TaskPage:
+        """Tasks by one index, a page at a time; the cursor is a position."""
+        check_limit(limit)
+        with self._state.step():
+            ids = self._ids(query)
+            start = _position(cursor)
+            page = ids[start : start + limit]
+            return TaskPage(
+                tasks=tuple(self._state.tasks[key].view() for key in page),
+                cursor=str(start + limit) if len(ids) > start + limit else None,
+            )
+
+    def _ids(self, query: TaskQuery) -> list[str]:
+        state = self._state
+        match query:
+            case TaskQuery(home=Home.QUEUE, worker_id=str(worker), config_id=None, status=None):
+                return list(state.queues[worker])
+            case TaskQuery(home=Home.READY, worker_id=None, config_id=None, status=None):
+                return list(state.ready)
+            case TaskQuery(home=Home.DELAYED, worker_id=None, config_id=None, status=None):
+                return list(state.delayed)
+            case TaskQuery(home=Home.HELD, worker_id=None, config_id=None, status=None):
+                return sorted(state.held.values())
+            case TaskQuery(home=Home.LEASE, worker_id=None, config_id=None, status=None):
+                return sorted(state.leases)
+            case TaskQuery(home=None, config_id=str(config), status=None, live_of=None):
+                return self._finished(lambda key, _: config_of(key) == config)
+            case TaskQuery(home=None, config_id=None, status=TaskStatus() as status, live_of=None):
+                return self._finished(lambda _, found: found is status)
+            case TaskQuery(home=None, config_id=None, status=None, live_of=str(config)):
+                return sorted(state.live.get(config, ()))
+        raise ValueError(
+            f"no index serves {query}: give home (and worker_id for queue), or config_id, "
+            "or a terminal status, or live_of"
+        )
+
+    def _finished(self, wanted: Any) -> list[str]:
+        found = [
+            (end_ms, key)
+            for key, (end_ms, status) in self._state.finished.items()
+            if wanted(key, status) and key in self._state.tasks
+        ]
+        return [key for _, key in sorted(found, reverse=True)]
+
+    async def events(self, after: str | None, limit: int) -> EventPage:
+        """Log entries after a cursor."""
+        check_limit(limit, MAX_EVENT_PAGE)
+        if after is not None and not after.isdigit():
+            raise ValueError(f"{after!r} is not a cursor of this store")
+        with self._state.step():
+            log = self._state.log
+            events = [event for event in log if after is None or event.cursor > after][:limit]
+            cursor = events[-1].cursor if events else after or "0"
+            return EventPage(events=tuple(events), cursor=cursor)
+
+    async def decisions(self, config_id: str, cursor: str | None, limit: int) -> DecisionPage:
+        """A config's decisions, newest instant first."""
+        check_limit(limit)
+        with self._state.step():
+            kept = self._state.decisions.get(config_id, {})
+            keys = sorted(kept, reverse=True)
+            start = _position(cursor)
+            page = keys[start : start + limit]
+            return DecisionPage(
+                decisions=tuple(kept[key] for key in page),
+                cursor=str(start + limit) if len(keys) > start + limit else None,
+            )
+
+    async def counts(self) -> Counts:
+        """How many there are of what."""
+        with self._state.step() as step:
+            state = self._state
+            by_home = dict.fromkeys(Home, 0)
+            by_status = dict.fromkeys(TaskStatus, 0)
+            for task in state.tasks.values():
+                if task.home is not None:
+                    by_home[task.home] += 1
+                    by_status[task.status] += 1
+            for _, status in state.finished.values():
+                by_status[status] += 1
+            return Counts(
+                by_status=by_status,
+                by_home=by_home,
+                oldest_ready_ms=min(
+                    (state.tasks[key].scheduled_ms for key in state.ready), default=None
+                ),
+                configs=len(state.configs),
+                time=step.time,
+            )
+
+
+def _position(cursor: str | None) -> int:
+    if cursor is None:
+        return 0
+    if not cursor.isdigit():
+        raise ValueError(f"{cursor!r} is not a cursor of this store")
+    return int(cursor)

@@ -1,0 +1,185 @@
+"""Reaping, pruning and the collector's walk of the reference store."""
+
+from collections.abc import Sequence
+
+from dsched.contracts.checks import check_batch, check_limit
+from dsched.contracts.outcomes import Outcome
+from dsched.contracts.steps import (
+    MAX_BATCH,
+    MAX_EVENT_PAGE,
+    EventKind,
+    EventPage,
+    Overdue,
+    OverdueLease,
+    Projection,
+    Pruned,
+    QueuedTask,
+    Reap,
+)
+from dsched.contracts.store import Collecting, Recovering
+from dsched.model import Home, TaskStatus
+from dsched_testkit.memory.base import OnState
+from dsched_testkit.memory.state import Item, Step, TaskRow
+
+FORGET_MS = 3_600_000
+
+
+class MemoryRecovering(OnState, Recovering):
+    """Recovering."""
+
+    async def overdue(self, fence: str, limit: int, min_queue_age_ms: int) -> Overdue:
+        """What is over or has waited too long."""
+        check_limit(limit)
+        with self._state.step() as step:
+            step.check_fence(fence)
+            state = self._state
+            leases = [state.tasks[key] for key in state.leases.upto(step.now_ms, limit)]
+            queued = [
+                state.tasks[key]
+                for queue in state.queues.values()
+                for key in queue
+                if step.now_ms - state.tasks[key].at_ms >= min_queue_age_ms
+            ]
+            queued.sort(key=lambda task: (task.at_ms, task.id))
+            return Overdue(
+                time=step.time,
+                leases=tuple(
+                    OverdueLease(task=task.view(with_spec=True), token=task.token or "")
+                    for task in leases
+                ),
+                queued=tuple(_queued(step, task) for task in queued[:limit]),
+                workers=step.worker_views(),
+            )
+
+    async def reap(self, fence: str, items: Sequence[Reap]) -> tuple[Outcome, ...]:
+        """End attempts whose leases are over."""
+        check_batch([item.task_id for item in items])
+        with self._state.step() as step:
+            step.check_fence(fence)
+            return tuple(self._reap(step, fence, item) for item in items)
+
+    def _reap(self, step: Step, fence: str, item: Reap) -> Outcome:
+        task = self._state.tasks.get(item.task_id)
+        if task is None or task.home is not Home.LEASE or task.token != item.token:
+            return Outcome.STALE
+        if task.at_ms > step.now_ms:
+            return Outcome.STALE
+        worker_id = task.worker_id
+        task.crash_count += 1
+        task.token = None
+        task.error = item.error or task.error
+        event: Item = {"task": task.id, "crashes": task.crash_count, "worker": worker_id}
+        if task.cancel_requested:
+            event["reason"] = task.reason = task.cancel_reason
+            step.finish(task, TaskStatus.CANCELLED)
+        elif item.fail_reason is not None:
+            event["reason"] = task.reason = item.fail_reason
+            step.finish(task, TaskStatus.FAILED)
+        elif item.delay_ms:
+            task.reason = "crashed"
+            event["delay"] = item.delay_ms
+            step.place(task, TaskStatus.RETRYING, Home.DELAYED, step.now_ms + item.delay_ms)
+        else:
+            task.reason = "crashed"
+            step.place(task, TaskStatus.PENDING, Home.READY)
+        event["status"] = task.status.value
+        step.note(EventKind.REAPED, fence, event)
+        return Outcome.OK
+
+    async def prune(self, fence: str, limit: int) -> Pruned:
+        """Remove what is past its time."""
+        check_limit(limit)
+        with self._state.step() as step:
+            step.check_fence(fence)
+            counts = [
+                self._prune_tasks(step, limit),
+                self._prune_decisions(step, limit),
+                self._prune_log(step, fence, limit),
+                self._prune_workers(step, fence, limit),
+            ]
+            return Pruned(count=sum(counts), more=limit in counts)
+
+    def _prune_tasks(self, step: Step, limit: int) -> int:
+        state, oldest_ms = self._state, step.wall_ms - self._state.settings.result_ttl_ms
+        ended = sorted(
+            (task.end_ms, task.id) for task in state.tasks.values() if task.end_ms is not None
+        )
+        old = [task_id for end_ms, task_id in ended if end_ms <= oldest_ms][:limit]
+        for task_id in old:
+            del state.tasks[task_id]
+            state.finished.pop(task_id, None)
+        return len(old)
+
+    def _prune_decisions(self, step: Step, limit: int) -> int:
+        oldest_ms = step.wall_ms - self._state.settings.result_ttl_ms
+        old = [
+            (decision.at_ms, config_id, key)
+            for config_id, kept in self._state.decisions.items()
+            for key, decision in kept.items()
+            if decision.at_ms <= oldest_ms
+        ]
+        for _, config_id, key in sorted(old)[:limit]:
+            del self._state.decisions[config_id][key]
+        return min(len(old), limit)
+
+    def _prune_log(self, step: Step, fence: str, limit: int) -> int:
+        state = self._state
+        surplus = max(0, min(len(state.log) - state.settings.max_events, limit))
+        removed, state.log = state.log[:surplus], state.log[surplus:]
+        unread = sum(event.cursor > state.collected for event in removed)
+        if unread:
+            step.note(EventKind.GAP, fence, {"dropped": unread})
+        return surplus
+
+    def _prune_workers(self, step: Step, fence: str, limit: int) -> int:
+        state = self._state
+        old = [
+            row.id
+            for row in state.workers.values()
+            if step.now_ms - row.last_beat_ms >= row.heartbeat_timeout_ms + FORGET_MS
+            and not state.queues[row.id]
+            and not state.running[row.id]
+        ]
+        for worker_id in sorted(old)[:limit]:
+            del state.workers[worker_id]
+            step.note(EventKind.WORKER, fence, {"worker": worker_id, "act": "forgotten"})
+        return min(len(old), limit)
+
+
+class MemoryCollecting(OnState, Collecting):
+    """Collecting."""
+
+    async def collect(self, fence: str, limit: int) -> EventPage:
+        """What the collector has not read."""
+        check_limit(limit, MAX_EVENT_PAGE)
+        with self._state.step() as step:
+            step.check_fence(fence)
+            after = self._state.collected
+            events = [event for event in self._state.log if event.cursor > after][:limit]
+            return EventPage(events=tuple(events), cursor=events[-1].cursor if events else after)
+
+    async def project(self, fence: str, projection: Projection) -> Outcome:
+        """Add what the collector made of it, and move its cursor."""
+        check_batch([item.task_id for item in projection.finished], 10 * MAX_BATCH)
+        if len(projection.decisions) > 10 * MAX_BATCH:
+            raise ValueError(f"more than {10 * MAX_BATCH} decisions in one call")
+        with self._state.step() as step:
+            step.check_fence(fence)
+            if projection.after != self._state.collected:
+                return Outcome.MOVED
+            for decision in projection.decisions:
+                key = (decision.first_ms, decision.verdict.value, decision.reason)
+                self._state.decisions[decision.config_id].setdefault(key, decision)
+            for item in projection.finished:
+                self._state.finished.setdefault(item.task_id, (item.end_ms, item.status))
+            self._state.collected = projection.upto
+            return Outcome.OK
+
+
+def _queued(step: Step, task: TaskRow) -> QueuedTask:
+    return QueuedTask(
+        task_id=task.id,
+        worker_id=task.worker_id or "",
+        age_ms=step.now_ms - task.at_ms,
+        required_labels=dict(task.spec.required_labels),
+    )

@@ -1,0 +1,442 @@
+"""Everything the reference store knows, and the few acts that its steps share."""
+
+import threading
+from bisect import bisect_left, insort
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import attrs
+
+from dsched.contracts.outcomes import FencedError
+from dsched.contracts.steps import Event, EventKind, Pause, StoredConfig, StoreTime
+from dsched.contracts.store import LEADER_BELL, StoreSettings
+from dsched.model import (
+    Decision,
+    Home,
+    JsonValue,
+    Task,
+    TaskConfig,
+    TaskResult,
+    TaskSpec,
+    TaskStatus,
+    Worker,
+    check_transition,
+)
+from dsched_testkit.memory.bells import Bells
+
+Item = dict[str, JsonValue]
+
+BACKWARDS_MS = 1000  # how far behind the mark the wall may be seen before it counts as a step back
+
+
+class SortedIds:
+    """Ids in the order of a key, with removal by id."""
+
+    def __init__(self) -> None:
+        self._keys: dict[str, Any] = {}
+        self._order: list[tuple[Any, str]] = []
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def __contains__(self, item: str) -> bool:
+        return item in self._keys
+
+    def __iter__(self) -> Iterator[str]:
+        return (item for _, item in self._order)
+
+    def add(self, item: str, key: Any) -> None:
+        """Put ``item`` at ``key``, moving it if it is there already."""
+        self.discard(item)
+        self._keys[item] = key
+        insort(self._order, (key, item))
+
+    def discard(self, item: str) -> None:
+        """Remove ``item`` if it is there."""
+        key = self._keys.pop(item, None)
+        if key is not None:
+            del self._order[bisect_left(self._order, (key, item))]
+
+    def upto(self, key: Any, limit: int) -> list[str]:
+        """The first ids whose key is at most ``key``."""
+        found = []
+        for at, item in self._order[:limit]:
+            if at > key:
+                break
+            found.append(item)
+        return found
+
+    def first_after(self, key: Any) -> Any:
+        """The first key greater than ``key``, or None."""
+        index = bisect_left(self._order, (key, "\U0010ffff"))
+        return self._order[index][0] if index < len(self._order) else None
+
+    def page(self, skip: int, limit: int) -> list[str]:
+        """``limit`` ids from position ``skip`` on."""
+        return [item for _, item in self._order[skip : skip + limit]]
+
+    def key_of(self, item: str) -> Any:
+        """The key of an id that is there."""
+        return self._keys[item]
+
+
+@attrs.define(kw_only=True)
+class TaskRow:
+    """A task as kept. ``at_ms``: when its delay ends, it was queued, or its lease ends."""
+
+    id: str
+    spec: TaskSpec
+    scheduled_ms: int
+    status: TaskStatus = TaskStatus.PENDING
+    home: Home | None = None
+    at_ms: int = 0
+    worker_id: str | None = None
+    token: str | None = None
+    completed: bool = False
+    start_ms: int | None = None
+    end_ms: int | None = None
+    attempt: int = 0
+    retry_count: int = 0
+    crash_count: int = 0
+    reason: str = ""
+    error: str = ""
+    cancel_requested: bool = False
+    cancel_reason: str = ""
+    progress: JsonValue = None
+    result: TaskResult | None = None
+
+    @property
+    def ready_key(self) -> tuple[int, int]:
+        """Its place among the ready: priority descending, then by time."""
+        return (-self.spec.priority, self.scheduled_ms)
+
+    def expired(self, wall_ms: int) -> bool:
+        """Whether it was never claimed and its start deadline has passed."""
+        deadline = self.spec.start_deadline
+        if deadline is None or self.attempt:
+            return False
+        return wall_ms > self.scheduled_ms + _ms(deadline)
+
+    def view(self, *, full: bool = False, with_spec: bool = False) -> Task:
+        """The task as readers see it."""
+        return Task(
+            id=self.id,
+            status=self.status,
+            home=self.home,
+            worker_id=self.worker_id,
+            scheduled_ms=self.scheduled_ms,
+            start_ms=self.start_ms,
+            end_ms=self.end_ms,
+            attempt=self.attempt,
+            retry_count=self.retry_count,
+            crash_count=self.crash_count,
+            priority=self.spec.priority,
+            reason=self.reason,
+            error=self.error,
+            cancel_requested=self.cancel_requested,
+            progress=self.progress,
+            result=self.result if full else None,
+            spec=self.spec if full or with_spec else None,
+        )
+
+
+@attrs.define(kw_only=True)
+class WorkerRow:
+    """A worker as kept; ``lanes`` maps a lane to (number, ids) of its last claim."""
+
+    id: str
+    incarnation: str
+    capacity: int
+    backlog: int
+    heartbeat_timeout_ms: int
+    labels: Mapping[str, str]
+    address: str
+    last_beat_ms: int
+    draining: bool = False
+    stalled: bool = False
+    lanes: dict[int, tuple[int, tuple[str, ...]]] = attrs.field(factory=dict)
+
+    def gone(self, now_ms: int) -> bool:
+        """Whether it has not been heard of for its timeout."""
+        return now_ms - self.last_beat_ms > self.heartbeat_timeout_ms
+
+
+@attrs.define(kw_only=True)
+class ConfigRow:
+    """A config as kept."""
+
+    config: TaskConfig
+    due_ms: int | None = None
+    last_fired_ms: int | None = None
+    paused: Pause | None = None
+
+    def view(self) -> StoredConfig:
+        """The config as readers see it."""
+        return StoredConfig(
+            config=self.config,
+            due_ms=self.due_ms,
+            last_fired_ms=self.last_fired_ms,
+            paused=self.paused,
+        )
+
+
+class State:
+    """One store's content. Several handles, in several threads, may share it."""
+
+    def __init__(self, wall: Callable[[], int], settings: StoreSettings | None = None) -> None:
+        self.wall = wall
+        self.settings = settings or StoreSettings()
+        self.lock = threading.RLock()
+        self.bells = Bells()
+        self.offset_ms = 0
+        self.mark_ms = 0
+        self.clock_gen = 0
+        self.fence: str | None = None
+        self.lock_until_ms: int | None = 0
+        self.epoch = 0
+        self.last_revision = 0
+        self.tasks: dict[str, TaskRow] = {}
+        self.configs: dict[str, ConfigRow] = {}
+        self.workers: dict[str, WorkerRow] = {}
+        self.due = SortedIds()
+        self.ready = SortedIds()
+        self.delayed = SortedIds()
+        self.leases = SortedIds()
+        self.held: dict[str, str] = {}
+        self.live: defaultdict[str, set[str]] = defaultdict(set)
+        self.queues: defaultdict[str, list[str]] = defaultdict(list)
+        self.running: defaultdict[str, set[str]] = defaultdict(set)
+        self.log: list[Event] = []
+        self.last_cursor = 0
+        self.collected = _cursor(0)
+        self.decisions: defaultdict[str, dict[tuple[int, str, str], Decision]] = defaultdict(dict)
+        self.finished: dict[str, tuple[int, TaskStatus]] = {}
+
+    # --- the clock and the lock ---
+
+    @contextmanager
+    def step(self) -> Iterator["Step"]:
+        """One atomic step: alone, with one reading of the clock, its events written at its end."""
+        with self.lock:
+            step = Step(self, self._read_clock())
+            yield step
+            step.write_events()
+
+    def _read_clock(self) -> tuple[StoreTime, Item | None]:
+        wall = self.wall()
+        seen = wall + self.offset_ms
+        back: Item | None = None
+        if seen < self.mark_ms - BACKWARDS_MS:
+            behind = self.mark_ms - seen
+            self.offset_ms += behind
+            self.clock_gen += 1
+            back = {"back": behind, "gen": self.clock_gen}
+        self.mark_ms = max(self.mark_ms, wall + self.offset_ms)
+        return StoreTime(wall_ms=wall, now_ms=self.mark_ms, clock_gen=self.clock_gen), back
+
+    def append(self, kind: EventKind, at_ms: int, by: str, items: Sequence[Item]) -> None:
+        """Write one entry to the log."""
+        self.last_cursor += 1
+        self.log.append(
+            Event(
+                cursor=_cursor(self.last_cursor), kind=kind, at_ms=at_ms, by=by, items=tuple(items)
+            )
+        )
+
+
+def _cursor(number: int) -> str:
+    return f"{number:016d}"
+
+
+class Step:
+    """One step under way: its time, its events, and the acts that steps have in common."""
+
+    ORDER = (
+        EventKind.CLOCK_BACK,
+        EventKind.SKIPPED,
+        EventKind.FIRED,
+        EventKind.CANCELLED,
+        EventKind.CANCEL_REQUESTED,
+        EventKind.RECALLED,
+    )
+
+    def __init__(self, state: State, clock: tuple[StoreTime, Item | None]) -> None:
+        self.state = state
+        self.time, back = clock
+        self.wall_ms = self.time.wall_ms
+        self.now_ms = self.time.now_ms
+        self._events: dict[EventKind, tuple[str, list[Item]]] = {}
+        if back is not None:
+            self.note(EventKind.CLOCK_BACK, "store", back)
+
+    def note(self, kind: EventKind, by: str, item: Item) -> None:
+        """Add an item to this step's entry of that kind."""
+        self._events.setdefault(kind, (by, []))[1].append(item)
+
+    def write_events(self) -> None:
+        """Append this step's entries in the contract's order."""
+        rest = [kind for kind in self._events if kind not in self.ORDER]
+        for kind in (*self.ORDER, *rest):
+            if kind in self._events:
+                by, items = self._events[kind]
+                self.state.append(kind, self.wall_ms, by, items)
+
+    def check_fence(self, fence: str) -> None:
+        """Raise `FencedError` unless the lock is held with exactly this fence."""
+        state = self.state
+        if self.holder() != fence:
+            raise FencedError(f"the leader lock is not held as {fence!r}; it is {state.fence!r}")
+
+    def holder(self) -> str | None:
+        """The fence of the current term; an expired lock is dropped."""
+        state = self.state
+        if state.lock_until_ms is not None and state.lock_until_ms <= self.now_ms:
+            state.fence = None
+        return state.fence
+
+    # --- moving tasks ---
+
+    def place(self, row: TaskRow, status: TaskStatus, home: Home | None, at_ms: int = 0) -> None:
+        """Move a task to its new status and home, by the transition table."""
+        check_transition(row.id, (row.status, row.home), (status, home))
+        self._leave(row)
+        row.status, row.home, row.at_ms = status, home, at_ms
+        self._enter(row)
+
+    def create(self, row: TaskRow, home: Home, at_ms: int = 0) -> None:
+        """Add a new pending task."""
+        check_transition(row.id, None, (TaskStatus.PENDING, home))
+        row.home, row.at_ms = home, at_ms
+        self.state.tasks[row.id] = row
+        if row.view().fire_ms is not None:
+            self.state.live[_config_of(row)].add(row.id)
+        self._enter(row)
+
+    def _leave(self, row: TaskRow) -> None:
+        state = self.state
+        match row.home:
+            case Home.DELAYED:
+                state.delayed.discard(row.id)
+            case Home.READY:
+                state.ready.discard(row.id)
+            case Home.QUEUE:
+                state.queues[row.worker_id or ""].remove(row.id)
+            case Home.HELD:
+                del state.held[_config_of(row)]
+            case Home.LEASE:
+                state.leases.discard(row.id)
+                state.running[row.worker_id or ""].discard(row.id)
+                if len(state.ready):
+                    state.bells.ring(LEADER_BELL)
+
+    def _enter(self, row: TaskRow) -> None:
+        state = self.state
+        match row.home:
+            case Home.DELAYED:
+                row.worker_id = None
+                state.delayed.add(row.id, row.at_ms)
+                state.bells.ring(LEADER_BELL)
+            case Home.READY:
+                row.worker_id = None
+                state.ready.add(row.id, row.ready_key)
+                state.bells.ring(LEADER_BELL)
+            case Home.QUEUE:
+                state.queues[row.worker_id or ""].append(row.id)
+                state.bells.ring(row.worker_id or "")
+            case Home.HELD:
+                state.held[_config_of(row)] = row.id
+            case Home.LEASE:
+                state.leases.add(row.id, row.at_ms)
+                state.running[row.worker_id or ""].add(row.id)
+
+    def finish(self, row: TaskRow, status: TaskStatus) -> None:
+        """End a task: the one way in which tasks end, whatever the step."""
+        self.place(row, status, None)
+        row.end_ms = self.wall_ms
+        if row.view().fire_ms is None:
+            return
+        state, config_id = self.state, _config_of(row)
+        state.live[config_id].discard(row.id)
+        held = state.held.get(config_id)
+        if held is not None and state.live[config_id] == {held}:
+            self.place(state.tasks[held], TaskStatus.PENDING, Home.READY)
+        if not state.live[config_id]:
+            del state.live[config_id]
+            self._rearm_fixed_delay(config_id)
+
+    def _rearm_fixed_delay(self, config_id: str) -> None:
+        row = self.state.configs.get(config_id)
+        if row is None or row.config.fixed_delay is None:
+            return
+        if row.config.enabled and row.paused is None:
+            self.set_due(row, self.wall_ms + _ms(row.config.fixed_delay))
+
+    def cancel(self, row: TaskRow, by: str, reason: str) -> bool:
+        """Cancel a task that has not ended; whether it ended at once."""
+        if row.home is not Home.LEASE:
+            row.reason = reason
+            self.finish(row, TaskStatus.CANCELLED)
+            item: Item = {"task": row.id, "status": "cancelled", "reason": reason}
+            self.note(EventKind.CANCELLED, by, item)
+            return True
+        if not row.cancel_requested:
+            row.cancel_requested, row.cancel_reason = True, reason
+            self.note(EventKind.CANCEL_REQUESTED, by, {"task": row.id, "reason": reason})
+        self.state.bells.ring(row.worker_id or "")
+        return False
+
+    def expire(self, row: TaskRow, by: str) -> bool:
+        """End a task whose start deadline has passed; whether it had."""
+        return row.expired(self.wall_ms) and self.cancel(row, by, "expired")
+
+    def requeue(self, task_ids: Sequence[str], by: str, reason: str = "recalled") -> None:
+        """Put queue entries back to ready, with their event."""
+        for task_id in task_ids:
+            row = self.state.tasks[task_id]
+            self.note(EventKind.RECALLED, by, {"task": task_id, "worker": row.worker_id})
+            row.reason = reason
+            self.place(row, TaskStatus.PENDING, Home.READY)
+
+    def set_due(self, row: ConfigRow, due_ms: int | None) -> None:
+        """Give a config its due instant, or none."""
+        row.due_ms = due_ms
+        if due_ms is None:
+            self.state.due.discard(row.config.id)
+        else:
+            self.state.due.add(row.config.id, due_ms)
+            self.state.bells.ring(LEADER_BELL)
+
+    def worker_views(self) -> tuple[Worker, ...]:
+        """All workers by id, with the store's counts."""
+        return tuple(
+            self.worker_view(self.state.workers[key]) for key in sorted(self.state.workers)
+        )
+
+    def worker_view(self, row: WorkerRow) -> Worker:
+        """One worker with the store's counts."""
+        return Worker(
+            id=row.id,
+            incarnation=row.incarnation,
+            capacity=row.capacity,
+            backlog=row.backlog,
+            heartbeat_timeout_ms=row.heartbeat_timeout_ms,
+            labels=dict(row.labels),
+            address=row.address,
+            draining=row.draining,
+            last_heartbeat_ms=row.last_beat_ms,
+            running=len(self.state.running[row.id]),
+            queued=len(self.state.queues[row.id]),
+            stalled=row.stalled,
+            gone=row.gone(self.now_ms),
+        )
+
+
+def _config_of(row: TaskRow) -> str:
+    return row.id.partition("@")[0]
+
+
+def _ms(span: timedelta) -> int:
+    return span // timedelta(milliseconds=1)
