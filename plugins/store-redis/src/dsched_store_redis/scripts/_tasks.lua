@@ -179,10 +179,10 @@ local function finish(row, status, set, drop, ttl, result, body)
   write_row(row, set, drop)
   body = body or call('GET', BODY .. id)
   call('SET', RESULT .. id,
-    '{"result":' .. (result or 'null') .. ',"spec":' .. (body or 'null') .. '}', 'PX', ttl)
-  call('PEXPIRE', key, ttl)
+    '{"result":' .. (result or 'null') .. ',"spec":' .. (body or 'null') .. '}', 'PX', px(tonumber(ttl)))
+  call('PEXPIRE', key, px(tonumber(ttl)))
   if row.note then
-    call('PEXPIRE', NOTE .. id, ttl)
+    call('PEXPIRE', NOTE .. id, px(tonumber(ttl)))
   end
   push(ended, int(wall) .. ' ' .. id)
   push(bodies, BODY .. id)

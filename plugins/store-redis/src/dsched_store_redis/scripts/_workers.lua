@@ -74,7 +74,7 @@ local function publish(worker)
     status = 'busy'
   end
   call('SET', POOL .. worker.id, worker.head .. '"status":"' .. status .. '","last_heartbeat":"'
-    .. rfc(wall) .. '","running_tasks":' .. int(running) .. '}', 'PX', worker.timeout)
+    .. rfc(wall) .. '","running_tasks":' .. int(running) .. '}', 'PX', px(worker.timeout))
 end
 
 -- At most 1,000 workers are registered, so these reads are bounded.

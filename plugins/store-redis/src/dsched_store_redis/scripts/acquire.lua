@@ -11,15 +11,15 @@ if fence then
     call('HSET', META, 'until', int(now + ttl))
   end
   local left = call('PTTL', LEADER)
-  if left < 0 or left > lock_px(ttl + 1000) then
-    call('PEXPIRE', LEADER, lock_px(ttl))
+  if left < 0 or left > px(ttl + 1000) then
+    call('PEXPIRE', LEADER, px(ttl))
   end
   return done('TAKEN', fence)
 end
 local next_epoch = int(math.max(tonumber(epoch or '0') + 1, now))
 fence = next_epoch .. ':' .. token .. ':' .. pod
 call('SET', P .. 'schedule:epoch', next_epoch)
-call('SET', LEADER, fence, 'PX', lock_px(ttl))
+call('SET', LEADER, fence, 'PX', px(ttl))
 call('HSET', META, 'until', int(now + ttl))
 note('leader', fence, '{"act":"acquired"}')
 return done('OK', fence)

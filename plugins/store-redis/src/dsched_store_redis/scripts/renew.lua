@@ -5,5 +5,5 @@ if refused then
 end
 begin()
 call('HSET', META, 'until', int(now + tonumber(ARGV[3])))
-call('PEXPIRE', LEADER, lock_px(tonumber(ARGV[3])))
+call('PEXPIRE', LEADER, px(tonumber(ARGV[3])))
 return done('OK')
