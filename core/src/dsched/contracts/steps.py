@@ -389,10 +389,14 @@ class Event:
 
 @attrs.frozen(kw_only=True)
 class EventPage:
-    """Entries after a cursor, oldest first; ``cursor`` is that of the last one, or as given."""
+    """Entries after a cursor, oldest first; ``cursor`` is that of the last one, or as given.
+
+    ``after`` is the cursor that they come after: for `collect`, where the collector stands.
+    """
 
     events: tuple[Event, ...]
     cursor: str
+    after: str = ""
 
 
 @attrs.frozen(kw_only=True)

@@ -23,8 +23,10 @@ class MemoryReading(OnState, Reading):
     async def get(self, task_ids: Sequence[str], *, full: bool = False) -> tuple[Task | None, ...]:
         """Tasks by id."""
         check_batch(task_ids)
-        with self._state.step():
-            rows = [self._state.tasks.get(task_id) for task_id in task_ids]
+        with self._state.step() as step:
+            oldest_ms = step.wall_ms - self._state.settings.result_ttl_ms
+            found = [self._state.tasks.get(task_id) for task_id in task_ids]
+            rows = [row and (None if row.ended_by(oldest_ms) else row) for row in found]
             return tuple(None if row is None else row.view(full=full) for row in rows)
 
     async def list_tasks(self, query: TaskQuery, cursor: str | None, limit: int) -> TaskPage:
@@ -54,7 +56,9 @@ class MemoryReading(OnState, Reading):
                 return sorted(state.leases)
             case TaskQuery(home=None, config_id=str(config), status=None, live_of=None):
                 return self._finished(lambda key, _: config_of(key) == config)
-            case TaskQuery(home=None, config_id=None, status=TaskStatus() as status, live_of=None):
+            case TaskQuery(
+                home=None, config_id=None, status=TaskStatus() as status, live_of=None
+            ) if status.terminal:
                 return self._finished(lambda _, found: found is status)
             case TaskQuery(home=None, config_id=None, status=None, live_of=str(config)):
                 return sorted(state.live.get(config, ()))
@@ -80,7 +84,7 @@ class MemoryReading(OnState, Reading):
             log = self._state.log
             events = [event for event in log if after is None or event.cursor > after][:limit]
             cursor = events[-1].cursor if events else after or "0"
-            return EventPage(events=tuple(events), cursor=cursor)
+            return EventPage(events=tuple(events), cursor=cursor, after=after or "")
 
     async def decisions(self, config_id: str, cursor: str | None, limit: int) -> DecisionPage:
         """A config's decisions, newest instant first."""

@@ -156,7 +156,8 @@ class MemoryCollecting(OnState, Collecting):
             step.check_fence(fence)
             after = self._state.collected
             events = [event for event in self._state.log if event.cursor > after][:limit]
-            return EventPage(events=tuple(events), cursor=events[-1].cursor if events else after)
+            cursor = events[-1].cursor if events else after
+            return EventPage(events=tuple(events), cursor=cursor, after=after)
 
     async def project(self, fence: str, projection: Projection) -> Outcome:
         """Add what the collector made of it, and move its cursor."""

@@ -113,6 +113,10 @@ class TaskRow:
         """Its place among the ready: priority descending, then by time."""
         return (-self.spec.priority, self.scheduled_ms)
 
+    def ended_by(self, wall_ms: int) -> bool:
+        """Whether it had ended at that instant."""
+        return self.end_ms is not None and self.end_ms <= wall_ms
+
     def expired(self, wall_ms: int) -> bool:
         """Whether it was never claimed and its start deadline has passed."""
         deadline = self.spec.start_deadline
@@ -222,8 +226,11 @@ class State:
         """One atomic step: alone, with one reading of the clock, its events written at its end."""
         with self.lock:
             step = Step(self, self._read_clock())
-            yield step
-            step.write_events()
+            try:
+                yield step
+            finally:
+                # Also of a step that is refused whole: its reading of the clock has happened.
+                step.write_events()
 
     def _read_clock(self) -> tuple[StoreTime, Item | None]:
         wall = self.wall()
@@ -301,7 +308,8 @@ class Step:
 
     def place(self, row: TaskRow, status: TaskStatus, home: Home | None, at_ms: int = 0) -> None:
         """Move a task to its new status and home, by the transition table."""
-        check_transition(row.id, (row.status, row.home), (status, home))
+        if (row.status, row.home) != (status, home):  # a renewed lease is no transition
+            check_transition(row.id, (row.status, row.home), (status, home))
         self._leave(row)
         row.status, row.home, row.at_ms = status, home, at_ms
         self._enter(row)

@@ -1,0 +1,90 @@
+"""The store contract as named tests: subclass `StoreContract` and override `open_store`.
+
+    class TestMyStore(StoreContract):
+        @asynccontextmanager
+        async def open_store(self, clock, settings):
+            async with open_my_store(name=clock.name, wall=clock, settings=settings) as store:
+                yield store
+
+`WallClock` says what a clock's name, callable value and cleanup are for. A store whose clock is
+not in the test's process overrides ``set_wall`` as well. Groups can be taken one by one.
+"""
+
+from dsched_testkit.suites.store.cancelling import CancelTests, SubmitTests
+from dsched_testkit.suites.store.claiming import ClaimTests
+from dsched_testkit.suites.store.clock import ClockTests
+from dsched_testkit.suites.store.collecting import CollectTests, ProjectedTests
+from dsched_testkit.suites.store.completing import CompleteTests
+from dsched_testkit.suites.store.configs import ConfigTests, DeletingTests, PausingTests
+from dsched_testkit.suites.store.dispatching import DispatchTests, ReadyTests, RecallTests
+from dsched_testkit.suites.store.draining import DrainTests
+from dsched_testkit.suites.store.firing import FiringTests, PromoteTests, ReplanTests
+from dsched_testkit.suites.store.fixed_delay import FixedDelayEndTests, FixedDelayTests
+from dsched_testkit.suites.store.harness import StoreHarness, WallClock
+from dsched_testkit.suites.store.leadership import LeadershipTests
+from dsched_testkit.suites.store.overlap import HeldTests, OverlapTests
+from dsched_testkit.suites.store.reading import EventTests, HandleTests, ReadTests
+from dsched_testkit.suites.store.recovering import OverdueTests, PruneTests, ReapTests
+from dsched_testkit.suites.store.releasing import ProgressTests, ReleaseTests
+from dsched_testkit.suites.store.workers import HeartbeatTests, WorkerTests
+
+
+class LeadingContract(
+    LeadershipTests,
+    FiringTests,
+    ReplanTests,
+    PromoteTests,
+    OverlapTests,
+    HeldTests,
+    ReadyTests,
+    DispatchTests,
+    RecallTests,
+    OverdueTests,
+    ReapTests,
+    PruneTests,
+    CollectTests,
+    ProjectedTests,
+):
+    """What the leader needs of a store."""
+
+
+class WorkingContract(
+    WorkerTests,
+    HeartbeatTests,
+    DrainTests,
+    ClaimTests,
+    CompleteTests,
+    ReleaseTests,
+    ProgressTests,
+):
+    """What the workers need of a store."""
+
+
+class ClientContract(
+    ConfigTests,
+    DeletingTests,
+    PausingTests,
+    FixedDelayTests,
+    FixedDelayEndTests,
+    SubmitTests,
+    CancelTests,
+    ReadTests,
+    EventTests,
+    HandleTests,
+    ClockTests,
+):
+    """What clients, and everybody, need of a store."""
+
+
+class StoreContract(LeadingContract, WorkingContract, ClientContract):
+    """Everything a store must do."""
+
+
+__all__ = [
+    "ClientContract",
+    "LeadingContract",
+    "StoreContract",
+    "StoreHarness",
+    "WallClock",
+    "WorkingContract",
+]

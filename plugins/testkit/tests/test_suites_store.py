@@ -1,0 +1,18 @@
+"""The reference store passes the contract suite that every store must pass."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from dsched.contracts.store import Store, StoreSettings
+from dsched_testkit.memory import MemoryStore, new_state
+from dsched_testkit.suites.store import StoreContract, WallClock
+
+
+class TestMemoryStore(StoreContract):
+    """Every named test, on the reference."""
+
+    @asynccontextmanager
+    async def open_store(self, clock: WallClock, settings: StoreSettings) -> AsyncIterator[Store]:
+        """All handles of one clock share one state."""
+        state = clock.shared.setdefault("state", new_state(clock, settings))
+        yield MemoryStore(state)
