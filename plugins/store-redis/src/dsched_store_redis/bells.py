@@ -2,7 +2,7 @@
 
 import asyncio
 
-from dsched.contracts.outcomes import StoreUnavailableError
+from dsched.contracts.outcomes import StoreError, StoreUnavailableError
 from dsched_store_redis.connections import Line
 from dsched_store_redis.errors import Verdict, code_of, judge, to_raise
 from dsched_store_redis.link import Link
@@ -34,15 +34,13 @@ class Bells:
 
 
 class _Bell:
-    """One bell. A listening that outlasts a wait goes on, and serves the next wait.
-
-    So no wait has to break off a command on the wire, and a ring between two waits is kept.
-    """
+    """One bell. A wait that ends unblocks its own command, so that it takes no later ring."""
 
     def __init__(self, link: Link, key: bytes) -> None:
         self._link = link
         self._key = key
         self._line: Line | None = None
+        self._client_id = b""
         self._listening: asyncio.Task[bool] | None = None
 
     async def wait(self, timeout_s: float) -> bool:
@@ -53,9 +51,13 @@ class _Bell:
             if listening is None:
                 listening = asyncio.create_task(self._listen(), name=f"bell {self._key.decode()}")
                 self._listening = listening
-            await asyncio.wait({listening}, timeout=max(0.0, until - loop.time()))
-            if not listening.done():
-                return False
+            try:
+                await asyncio.wait({listening}, timeout=max(0.0, until - loop.time()))
+                if not listening.done():
+                    await self._unblock(listening)
+            except asyncio.CancelledError:
+                await self._abandon(listening)
+                raise
             if self._listening is listening:
                 self._listening = None
             if listening.result():
@@ -63,15 +65,36 @@ class _Bell:
             if loop.time() >= until:
                 return False
 
+    async def _unblock(self, listening: asyncio.Task[bool]) -> None:
+        """Make the server answer the command now: with a ring that came meanwhile, or with none."""
+        if self._client_id:
+            await self._link.command(b"CLIENT", b"UNBLOCK", self._client_id)
+        await asyncio.wait({listening}, timeout=self._link.timeout_s)
+        if not listening.done():
+            await self._abandon(listening)
+            raise StoreUnavailableError("a bell's connection is dead", maybe_applied=False)
+
+    async def _abandon(self, listening: asyncio.Task[bool]) -> None:
+        """Close the connection with the command on it."""
+        listening.cancel()
+        if self._listening is listening:
+            self._listening = None
+        await asyncio.gather(listening, return_exceptions=True)
+
     async def _listen(self) -> bool:
         """Block once on the server; whether the bell rang."""
         try:
             if self._line is None or not self._line.usable:
+                self._client_id = b""
                 self._line = await self._dial()
+                client_id = await self._line.command(
+                    b"CLIENT", b"ID", timeout_s=self._link.timeout_s
+                )
+                self._client_id = b"%d" % client_id
             reply = await self._line.command(
                 b"BLPOP", self._key, b"%d" % _BLOCK_S, timeout_s=_BLOCK_S + self._link.timeout_s
             )
-        except StoreUnavailableError:
+        except StoreError:
             raise
         except Exception as error:
             return await self._complain(error)
@@ -97,9 +120,7 @@ class _Bell:
 
     async def close(self) -> None:
         if self._listening is not None:
-            self._listening.cancel()
-            await asyncio.gather(self._listening, return_exceptions=True)
-            self._listening = None
+            await self._abandon(self._listening)
         if self._line is not None:
             await self._line.close_now()
             self._line = None

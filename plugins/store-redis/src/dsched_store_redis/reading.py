@@ -29,7 +29,7 @@ class RedisReading(OnRedis, Reading):
     async def get(self, task_ids: Sequence[str], *, full: bool = False) -> tuple[Task | None, ...]:
         """Tasks by id."""
         check_batch(task_ids)
-        answer = await self._step("get", ids(task_ids), int(full))
+        answer = await self._step("get", ids(task_ids), int(full), self._ttl)
         return tuple(map(read_task, answer[1]))
 
     async def list_tasks(self, query: TaskQuery, cursor: str | None, limit: int) -> TaskPage:
@@ -37,7 +37,7 @@ class RedisReading(OnRedis, Reading):
         check_limit(limit)
         kind, key = index_of(query)
         start = position(cursor)
-        answer = await self._step("list_tasks", kind, key, start, limit)
+        answer = await self._step("list_tasks", kind, key, start, limit, self._ttl)
         more = str(start + limit) if answer[2] == 1 else None
         return TaskPage(tasks=read_tasks(answer[1]), cursor=more)
 

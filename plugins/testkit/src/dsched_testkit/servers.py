@@ -290,9 +290,7 @@ def sentinel_set(sentinels: int = 3, *args: str) -> Iterator[SentinelSet]:
             "the replica follows",
         )
         quorum = sentinels // 2 + 1
-        watching = [
-            stack.enter_context(_Sentinel(primary.port, quorum)) for _ in range(sentinels)
-        ]
+        watching = [stack.enter_context(_Sentinel(primary.port, quorum)) for _ in range(sentinels)]
         for sentinel in watching:
             wait_until(
                 lambda sentinel=sentinel: _sees_all(sentinel, sentinels),  # type: ignore[misc]

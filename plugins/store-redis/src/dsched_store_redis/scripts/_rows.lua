@@ -12,8 +12,9 @@ local function home_of(row)
   return call('ZSCORE', QUEUED, row.id) and 'queue' or 'held'
 end
 
+-- Past its time a task is not there, whether or not it has been removed already.
 -- {id, home, fields, notes, body, joined result}; false where there is none.
-local function task_row(id, full, with_body)
+local function task_row(id, ttl, full, with_body)
   local fields = call('HGETALL', DETAIL .. id)
   if #fields == 0 then
     return false
@@ -21,6 +22,9 @@ local function task_row(id, full, with_body)
   local row = { id = id }
   for i = 1, #fields, 2 do
     row[fields[i]] = fields[i + 1]
+  end
+  if row.end_time and ms_of(row.end_time) + ttl <= wall then
+    return false
   end
   return {
     id,

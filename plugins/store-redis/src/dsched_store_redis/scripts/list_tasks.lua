@@ -1,5 +1,5 @@
 -- use: tasks rows
--- ARGV: kind of index, key, start, limit
+-- ARGV: kind of index, key, start, limit, result ttl
 local kind, start, limit = ARGV[2], tonumber(ARGV[4]), tonumber(ARGV[5])
 local key, stop = P .. ARGV[3], start + limit
 local ids
@@ -12,7 +12,7 @@ else
 end
 local rows = {}
 for i = 1, math.min(#ids, limit) do
-  rows[i] = task_row(ids[i], false, false)
+  rows[i] = task_row(ids[i], tonumber(ARGV[6]), false, false)
 end
 begin()
 return done('OK', rows, #ids > limit and 1 or 0)
