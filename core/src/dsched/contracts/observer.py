@@ -74,6 +74,18 @@ class InvariantViolated:
     detail: str
 
 
+@attrs.frozen(kw_only=True)
+class ObserverTrouble:
+    """An observer (by its name) missed ``dropped`` notices and raised on ``failed`` more.
+
+    Both count since the notice of this kind before. Given to every observer, itself included.
+    """
+
+    observer: str
+    dropped: int
+    failed: int
+
+
 Notice: TypeAlias = (
     LogEntry
     | TermChanged
@@ -82,6 +94,7 @@ Notice: TypeAlias = (
     | StoreCalled
     | ThreadOutlived
     | InvariantViolated
+    | ObserverTrouble
 )
 
 

@@ -347,7 +347,10 @@ class Collecting(ABC):
 
     @abstractmethod
     async def collect(self, fence: str, limit: int) -> EventPage:
-        """The entries after the collector's cursor, at most ``limit`` (<= `MAX_EVENT_PAGE`)."""
+        """The entries after the collector's cursor, at most ``limit`` (<= `MAX_EVENT_PAGE`).
+
+        The answer's ``after`` is that cursor, as `project` wants it.
+        """
 
     @abstractmethod
     async def project(self, fence: str, projection: Projection) -> Outcome:

@@ -19,10 +19,12 @@ def check_id(value: object, what: str = "id") -> str:
     """
     if isinstance(value, str) and _ID.fullmatch(value):
         return value
-    shown = repr(value if len(str(value)) <= 40 else str(value)[:40] + "...")
+    if not isinstance(value, str):
+        raise InvalidIdError(f"{what} must be text, got {type(value).__name__}")
+    shown = repr(value if len(value) <= 40 else value[:40] + "...")
     reason = (
         "'@' is reserved for the scheduler's own ids"
-        if isinstance(value, str) and "@" in value
+        if "@" in value
         else "it must start with a letter or digit and have at most 128 of A-Z a-z 0-9 _ . : -"
     )
     raise InvalidIdError(f"{what} {shown} is not valid: {reason}")

@@ -42,6 +42,8 @@ def retry_delay_ms(policy: RetryPolicy, retry: int, uniform: float) -> int:
     """
     if retry < 1:
         raise ValueError(f"retries are numbered from 1, got {retry}")
+    if not 0.0 <= uniform <= 1.0:
+        raise ValueError(f"uniform must lie in [0, 1), got {uniform}")
     base_ms = policy.retry_delay / timedelta(milliseconds=1)
     cap_ms = policy.max_delay / timedelta(milliseconds=1)
     try:

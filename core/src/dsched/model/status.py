@@ -72,6 +72,6 @@ class IllegalTransitionError(RuntimeError):
 
 def check_transition(task_id: str, before: State | None, after: State) -> None:
     """Raise `IllegalTransitionError` unless the table has this edge (``None`` = being created)."""
-    allowed = BIRTH if before is None else TRANSITIONS[before]
+    allowed = BIRTH if before is None else TRANSITIONS.get(before, frozenset())
     if after not in allowed:
         raise IllegalTransitionError(f"task {task_id}: {before} -> {after} is not a transition")

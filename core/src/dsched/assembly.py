@@ -1,0 +1,156 @@
+"""From settings and installed plugins to a pod: opens what is needed, in order, and closes it."""
+
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import Any
+
+from dsched.config import LoadedSettings
+from dsched.contracts.balancer import LoadBalancer
+from dsched.contracts.outcomes import StoreUnavailableError
+from dsched.contracts.providers import StoreProvider
+from dsched.contracts.store import Store, StoreSettings
+from dsched.engine.calls import Patience
+from dsched.engine.election import ElectionTimes
+from dsched.engine.heartbeat import HeartbeatTimes
+from dsched.engine.leader import LeaderTimes
+from dsched.engine.pod import SCHEDULER, WORKER, Pod, PodPlan
+from dsched.engine.runtime import Runtime
+from dsched.engine.worker import WorkerPlan
+from dsched.loading import Catalogue, Installed
+
+log = logging.getLogger("dsched.pod")
+
+
+def all_roles(catalogue: Catalogue) -> frozenset[str]:
+    """Every role that is installed: scheduler, worker, and each service by its name."""
+    return frozenset({SCHEDULER, WORKER, *catalogue.services})
+
+
+@asynccontextmanager
+async def open_pod(
+    loaded: LoadedSettings,
+    catalogue: Catalogue,
+    *,
+    roles: frozenset[str],
+    runtime: Runtime | None = None,
+    wait: bool = True,
+) -> AsyncIterator[Pod]:
+    """A pod with everything it needs open; nothing runs until `Pod.run`.
+
+    Waits for a store that does not answer, unless told not to: then `StoreUnavailableError`.
+    `StoreRefusedError` in any case if the store must not be used.
+    """
+    runtime = runtime or Runtime()
+    open_store = store_opener(loaded, catalogue)
+    async with AsyncExitStack() as stack:
+        store = await _reachable(stack, open_store, runtime, wait=wait)
+        election_store = await _reachable(stack, open_store, runtime, wait=wait)
+        plan = await _plan(stack, loaded, catalogue, roles, runtime)
+        yield Pod(
+            plan,
+            store=store,
+            election_store=election_store,
+            open_store=open_store,
+            runtime=runtime,
+        )
+
+
+def store_opener(
+    loaded: LoadedSettings, catalogue: Catalogue
+) -> Callable[[], AbstractAsyncContextManager[Store]]:
+    """How to open a handle on the configured store."""
+    settings = loaded.settings
+    provider: StoreProvider = catalogue.stores[settings.store].provider
+    options = loaded.stores[settings.store]
+    told = StoreSettings(result_ttl_ms=round(settings.task.result_ttl.total_seconds() * 1000))
+    return lambda: provider.open(options, told)
+
+
+async def _reachable(
+    stack: AsyncExitStack,
+    open_store: Callable[[], AbstractAsyncContextManager[Store]],
+    runtime: Runtime,
+    *,
+    wait: bool,
+) -> Store:
+    """A handle that has answered once."""
+    patience = Patience(runtime, "start-up")
+    while True:
+        async with AsyncExitStack() as attempt:
+            try:
+                store = await attempt.enter_async_context(open_store())
+                await store.now()
+            except StoreUnavailableError as error:
+                if not wait:
+                    raise
+                await patience.wait(error)
+                continue
+            patience.answered()
+            stack.push_async_exit(attempt.pop_all().__aexit__)
+            return store
+
+
+async def _plan(
+    stack: AsyncExitStack,
+    loaded: LoadedSettings,
+    catalogue: Catalogue,
+    roles: frozenset[str],
+    runtime: Runtime,
+) -> PodPlan:
+    """Open the plugins that the roles need, and gather what the pod is to be."""
+    settings = loaded.settings
+    executors = await _open_all(
+        stack, catalogue.executors if WORKER in roles else {}, loaded.executors
+    )
+    services = {name: one for name, one in catalogue.services.items() if name in roles}
+    return PodPlan(
+        name=settings.pod.name,
+        roles=roles,
+        election=ElectionTimes(
+            ttl_s=settings.schedule.leader_lock_ttl.total_seconds(),
+            renew_every_s=settings.schedule.leader_renew_interval.total_seconds(),
+        ),
+        leader=LeaderTimes(
+            scan_interval_s=settings.schedule.scan_interval.total_seconds(),
+            dispatch_timeout_s=settings.schedule.dispatch_timeout.total_seconds(),
+            heartbeat_interval_s=settings.worker.heartbeat_interval.total_seconds(),
+        ),
+        worker=_worker_plan(loaded, runtime),
+        balancer=_balancer(loaded, catalogue),
+        executors=executors,
+        observers=await _open_all(stack, catalogue.observers, loaded.observers),
+        services=await _open_all(stack, services, loaded.services),
+    )
+
+
+def _worker_plan(loaded: LoadedSettings, runtime: Runtime) -> WorkerPlan:
+    settings = loaded.settings.worker
+    return WorkerPlan(
+        worker_id=settings.id or f"{loaded.settings.pod.name[:64]}-{runtime.token()[:12]}",
+        capacity=settings.max_concurrent_tasks,
+        backlog=settings.queue_bound,
+        labels=settings.labels,
+        address=settings.address,
+        heartbeat=HeartbeatTimes(
+            interval_s=settings.heartbeat_interval.total_seconds(),
+            timeout_s=settings.heartbeat_timeout.total_seconds(),
+        ),
+        drain_timeout_s=settings.drain_timeout.total_seconds(),
+    )
+
+
+def _balancer(loaded: LoadedSettings, catalogue: Catalogue) -> tuple[str, LoadBalancer]:
+    name = loaded.settings.schedule.balancer
+    return name, catalogue.balancers[name].provider.build(loaded.balancers[name])
+
+
+async def _open_all(
+    stack: AsyncExitStack, installed: Mapping[str, Installed[Any]], options: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Open one object a provider, closed again when the stack is."""
+    opened = {}
+    for name, one in installed.items():
+        log.debug("opening %s (%s %s)", name, one.distribution, one.version)
+        opened[name] = await stack.enter_async_context(one.provider.open(options[name]))
+    return opened

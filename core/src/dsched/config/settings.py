@@ -1,0 +1,208 @@
+"""The settings of a pod: design.md section 8 as attrs classes, with the limits that hold."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from types import MappingProxyType
+from typing import Any, Literal, TypeAlias
+
+import attrs
+
+from dsched.config.durations import format_duration
+from dsched.model import InvalidConfigError, InvalidIdError, RetryPolicy, check_id
+from dsched.model.task_config import MAX_DURATION, MAX_LABEL_LENGTH, MAX_LABELS, MAX_NAME_LENGTH
+
+MAX_CAPACITY = 10_000
+MAX_BACKLOG = 100_000
+
+LogFormat: TypeAlias = Literal["console", "json"]
+LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
+
+_MS = timedelta(milliseconds=1)
+_DAY = timedelta(days=1)
+
+
+def _frozen(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    return MappingProxyType(dict(value))
+
+
+@attrs.frozen(kw_only=True)
+class ScheduleSettings:
+    """How leaders are elected and how often they look (design.md 5.1 to 5.4)."""
+
+    leader_lock_ttl: timedelta = timedelta(seconds=10)
+    leader_renew_interval: timedelta = timedelta(seconds=3)
+    scan_interval: timedelta = timedelta(seconds=5)
+    balancer: str = "least-tasks"
+    dispatch_timeout: timedelta = timedelta(seconds=15)
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse what would lose the leadership by itself."""
+        _check_span("leader_lock_ttl", self.leader_lock_ttl, 100 * _MS, _DAY)
+        _check_span("leader_renew_interval", self.leader_renew_interval, _MS, _DAY)
+        _check_span("scan_interval", self.scan_interval, 10 * _MS, _DAY)
+        _check_span("dispatch_timeout", self.dispatch_timeout, 100 * _MS, _DAY)
+        if not self.balancer:
+            raise InvalidConfigError("balancer", "name one, such as least-tasks")
+        # What depends on two fields comes last, so that it hides nothing about the others.
+        _check_third(
+            "leader_renew_interval",
+            self.leader_renew_interval,
+            "leader_lock_ttl",
+            self.leader_lock_ttl,
+        )
+
+
+@attrs.frozen(kw_only=True)
+class WorkerSettings:
+    """The worker role. ``id`` empty: made up at each start; ``backlog`` None: the capacity."""
+
+    id: str = ""
+    heartbeat_interval: timedelta = timedelta(seconds=10)
+    heartbeat_timeout: timedelta = timedelta(seconds=30)
+    max_concurrent_tasks: int = 10
+    backlog: int | None = None
+    labels: Mapping[str, str] = attrs.field(factory=dict, converter=_frozen)
+    drain_timeout: timedelta = timedelta(seconds=25)
+    address: str = ""
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse what would lose every lease by itself, or can run nothing."""
+        if self.id:
+            _check_id("id", self.id)
+        _check_span("heartbeat_timeout", self.heartbeat_timeout, 100 * _MS, _DAY)
+        _check_span("heartbeat_interval", self.heartbeat_interval, _MS, _DAY)
+        _check_number("max_concurrent_tasks", self.max_concurrent_tasks, 1, MAX_CAPACITY)
+        if self.backlog is not None:
+            _check_number("backlog", self.backlog, 0, MAX_BACKLOG)
+        _check_labels(self.labels)
+        _check_span("drain_timeout", self.drain_timeout, timedelta(0), _DAY)
+        if len(self.address) > MAX_NAME_LENGTH or not self.address.isprintable():
+            raise InvalidConfigError(
+                "address", f"must be at most {MAX_NAME_LENGTH} printable characters"
+            )
+        _check_third(
+            "heartbeat_interval",
+            self.heartbeat_interval,
+            "heartbeat_timeout",
+            self.heartbeat_timeout,
+        )
+
+    @property
+    def queue_bound(self) -> int:
+        """How many tasks may wait in the worker's queue beyond its capacity."""
+        return self.max_concurrent_tasks if self.backlog is None else self.backlog
+
+
+@attrs.frozen(kw_only=True)
+class TaskSettings:
+    """What holds for a task that does not say it itself, and how long results are kept."""
+
+    default_timeout: timedelta = timedelta(minutes=5)
+    max_retry: int = 3
+    retry_delay: timedelta = timedelta(seconds=10)
+    backoff_rate: float = 2.0
+    result_ttl: timedelta = timedelta(days=7)
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse what `TaskConfig` and `RetryPolicy` would refuse later, task by task."""
+        _check_span("default_timeout", self.default_timeout, _MS, MAX_DURATION)
+        _check_number("max_retry", self.max_retry, 0, 1_000_000)
+        _check_span("retry_delay", self.retry_delay, timedelta(0), timedelta(days=30))
+        if not 1.0 <= self.backoff_rate <= 100.0:
+            raise InvalidConfigError("backoff_rate", f"must be 1 to 100, got {self.backoff_rate}")
+        _check_span("result_ttl", self.result_ttl, timedelta(seconds=1), MAX_DURATION)
+
+    @property
+    def retry(self) -> RetryPolicy:
+        """The retry policy of a task that has none."""
+        return RetryPolicy(
+            max_retries=self.max_retry,
+            retry_delay=self.retry_delay,
+            backoff_rate=self.backoff_rate,
+        )
+
+
+@attrs.frozen(kw_only=True)
+class PodSettings:
+    """This process. ``name`` is filled in from ``$POD_NAME`` or the host name when not given."""
+
+    name: str = ""
+
+    def __attrs_post_init__(self) -> None:
+        """The fence of a leader ends in the name, so it must be an id."""
+        if self.name:
+            _check_id("name", self.name)
+
+
+@attrs.frozen(kw_only=True)
+class PluginSettings:
+    """Which installed plugins may be used; ``enabled`` is an allow-list of distributions."""
+
+    enabled: tuple[str, ...] = ()
+    disabled: tuple[str, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class LogSettings:
+    """How the launcher writes its log."""
+
+    format: LogFormat = "console"
+    level: LogLevel = "info"
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """Everything the core itself is told; ``sections`` holds what belongs to plugins, raw."""
+
+    schedule: ScheduleSettings = attrs.field(factory=ScheduleSettings)
+    worker: WorkerSettings = attrs.field(factory=WorkerSettings)
+    task: TaskSettings = attrs.field(factory=TaskSettings)
+    store: str = "sqlite"
+    pod: PodSettings = attrs.field(factory=PodSettings)
+    plugins: PluginSettings = attrs.field(factory=PluginSettings)
+    log: LogSettings = attrs.field(factory=LogSettings)
+    # Raw options may hold secrets, so they are kept out of the representation.
+    sections: Mapping[str, Any] = attrs.field(factory=dict, converter=_frozen, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Without a store there is nothing to run on."""
+        if not self.store:
+            raise InvalidConfigError("store", "name one, such as sqlite or redis")
+
+
+def _check_span(field: str, span: timedelta, least: timedelta, most: timedelta) -> None:
+    if not least <= span <= most:
+        raise InvalidConfigError(
+            field,
+            f"must be {format_duration(least)} to {format_duration(most)}, "
+            f"got {format_duration(span)}",
+        )
+
+
+def _check_third(field: str, interval: timedelta, of: str, whole: timedelta) -> None:
+    if interval * 3 > whole:
+        raise InvalidConfigError(
+            field,
+            f"must be at most a third of {of} ({format_duration(whole)}), so that two may fail; "
+            f"got {format_duration(interval)}",
+        )
+
+
+def _check_number(field: str, number: int, least: int, most: int) -> None:
+    if not least <= number <= most:
+        raise InvalidConfigError(field, f"must be {least} to {most}, got {number}")
+
+
+def _check_id(field: str, value: str) -> None:
+    try:
+        check_id(value, field)
+    except InvalidIdError as error:
+        raise InvalidConfigError(field, str(error).removeprefix(f"{field} ")) from error
+
+
+def _check_labels(labels: Mapping[str, str]) -> None:
+    if len(labels) > MAX_LABELS:
+        raise InvalidConfigError("labels", f"at most {MAX_LABELS} labels, got {len(labels)}")
+    for key, value in labels.items():
+        if not 1 <= len(key) <= MAX_LABEL_LENGTH or len(value) > MAX_LABEL_LENGTH:
+            raise InvalidConfigError("labels", f"1 to {MAX_LABEL_LENGTH} characters each")

@@ -1,0 +1,276 @@
+"""Task files: YAML to checked `TaskConfig`s, all problems of a file in one report."""
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import attrs
+
+from dsched.config.problems import ConfigError, Place, Problem, path_text, tidy
+from dsched.config.settings import TaskSettings
+from dsched.config.structuring import Flaw, FlawedError, structure, unknown_keys
+from dsched.config.yaml_reader import Document, read_yaml
+from dsched.contracts import ExecutorProvider
+from dsched.loading import Catalogue, Installed, NotInstalledError
+from dsched.model import CronTrigger, NotJsonError, TaskConfig, Trigger, to_ms
+from dsched.model.json import MAX_JSON_DEPTH, check_json
+from dsched.model.task_config import Reserved
+from dsched.planning import InvalidTriggerError, compile_trigger
+
+MAX_TASKS = 10_000
+MAX_PAYLOAD_PROBLEMS = 20
+
+_KEYS = frozenset(field.name for field in attrs.fields(TaskConfig)) - {
+    "reserved",
+    "revision",
+    "created_ms",
+    "updated_ms",
+}
+_REFUSED: Mapping[str, str] = {
+    **{
+        field.name: "is reserved for a later version of dsched; remove it"
+        for field in attrs.fields(Reserved)
+    },
+    **dict.fromkeys(
+        ("revision", "created_ms", "updated_ms"), "is set by the store, never by a file; remove it"
+    ),
+}
+
+# What stands in for something refused, so that the rest of the task is looked at as well.
+_STAND_IN = "stand-in"
+_STAND_IN_TRIGGERS: Mapping[str, Any] = {
+    "cron_expr": "0 0 * * *",
+    "every": timedelta(hours=1),
+    "fixed_delay": timedelta(hours=1),
+    "at": datetime(2026, 1, 1, tzinfo=UTC),
+}
+_ANY_CRON = "0 0 * * *"
+
+
+def read_tasks(path: str, *, defaults: TaskSettings, catalogue: Catalogue) -> list[TaskConfig]:
+    """The configs of a task file, in its order.
+
+    ``defaults`` fill timeout and retry where the file says nothing. Raises `ConfigError` with every
+    problem of the file; then nothing of it may be used.
+    """
+    document = read_yaml(path)
+    problems = list(document.problems)
+    configs: list[TaskConfig] = []
+    seen: dict[str, Place] = {}
+    for index, raw in enumerate(_task_list(document, problems)):
+        place: Place = ("tasks", index)
+        try:
+            configs.append(_task(raw, defaults, catalogue))
+        except FlawedError as error:
+            flaws = [flaw.below(place) for flaw in error.flaws]
+            problems.extend(document.problem(flaw.place, flaw.reason) for flaw in flaws)
+        task_id = raw.get("id") if isinstance(raw, dict) else None
+        if isinstance(task_id, str):
+            first = seen.setdefault(task_id, place)
+            if first != place:
+                reason = f"is the id of {path_text(first)} too; ids are unique, rename one"
+                problems.append(document.problem((*place, "id"), reason))
+    if problems:
+        raise ConfigError(sorted(problems, key=lambda one: one.line or 0))
+    return configs
+
+
+def task_from_mapping(
+    raw: Mapping[str, Any],
+    *,
+    defaults: TaskSettings,
+    catalogue: Catalogue,
+    source: str = "task",
+    path: str = "",
+) -> TaskConfig:
+    """One config from a mapping with the keys of a task file, such as an API's request body.
+
+    Raises `ConfigError`; its problems have ``source`` for a file and ``path`` before each key.
+    """
+    try:
+        return _task(raw, defaults, catalogue)
+    except FlawedError as error:
+        above: Place = (path,) if path else ()
+        raise ConfigError(
+            [Problem(source, path_text((*above, *one.place)), one.reason) for one in error.flaws]
+        ) from error
+
+
+def _task_list(document: Document, problems: list[Problem]) -> list[Any]:
+    data = document.data
+    if not isinstance(data, dict) or "tasks" not in data:
+        found = "nothing" if data is None else "no such key"
+        reason = f"must have a list under the key `tasks`; there is {found}"
+        problems.append(document.problem((), reason))
+    if not isinstance(data, dict):
+        return []
+    problems.extend(
+        document.problem(one.place, one.reason) for one in unknown_keys(data, ["tasks"])
+    )
+    tasks = data.get("tasks", [])
+    if not isinstance(tasks, list):
+        problems.append(document.problem(("tasks",), "must be a list of tasks (`- id: ...`)"))
+        return []
+    if len(tasks) > MAX_TASKS:
+        reason = f"has {len(tasks)} tasks; at most {MAX_TASKS} a file are allowed, split it"
+        problems.append(document.problem(("tasks",), reason))
+        return []
+    return tasks
+
+
+def _task(raw: object, defaults: TaskSettings, catalogue: Catalogue) -> TaskConfig:
+    """One config; raises `FlawedError` with everything that is wrong with it."""
+    if not isinstance(raw, Mapping):
+        raise FlawedError([Flaw((), "must be a mapping with the keys of a task, such as id")])
+    flaws = _refused_keys(raw) + unknown_keys((key for key in raw if key not in _REFUSED), _KEYS)
+    given = {key: value for key, value in raw.items() if key in _KEYS}
+    provider = _choose_executor(given, flaws, catalogue)
+    _check_payload(given, flaws, provider)
+    _check_one_trigger(given, flaws)
+    _fill_defaults(given, defaults)
+    config = None
+    try:
+        config = structure(TaskConfig, given, placeholders=_placeholders(given))
+    except FlawedError as error:
+        flaws += error.flaws
+    flaws += _trigger_flaws(given, config)
+    if flaws or config is None:
+        raise FlawedError(flaws)
+    return config
+
+
+def _refused_keys(raw: Mapping[Any, Any]) -> list[Flaw]:
+    return [Flaw((str(key),), _REFUSED[key]) for key in raw if key in _REFUSED]
+
+
+def _choose_executor(
+    given: dict[str, Any], flaws: list[Flaw], catalogue: Catalogue
+) -> Installed[ExecutorProvider] | None:
+    """Fill in `executor` from `type` or `type` from the executor's protocol (design.md 4)."""
+    name, kind = given.get("executor"), given.get("type")
+    installed = ", ".join(catalogue.executors) or "none"
+    if any(value is not None and not isinstance(value, str) for value in (name, kind)):
+        return None  # structuring says which
+    if not name and not kind:
+        flaws.append(Flaw(("executor",), f"is missing; name one of those installed: {installed}"))
+        given["executor"] = _STAND_IN
+        return None
+    if not name:
+        try:
+            chosen = catalogue.executor_for_type(str(kind))
+        except NotInstalledError as error:
+            flaws.append(Flaw(("type",), tidy(str(error))))
+            given["executor"] = _STAND_IN
+            return None
+        given["executor"] = chosen.provider.name
+        return chosen
+    if name not in catalogue.executors:
+        reason = f"no installed executor is called {str(name)!r}; installed: {installed}"
+        flaws.append(Flaw(("executor",), tidy(reason)))
+        return None
+    chosen = catalogue.executors[name]
+    protocol = chosen.provider.protocol
+    if kind and kind != protocol:
+        reason = f"{kind!r} disagrees with executor {name!r}, which runs {protocol!r}; drop one"
+        flaws.append(Flaw(("type",), tidy(reason)))
+    given["type"] = protocol
+    return chosen
+
+
+def _check_payload(
+    given: dict[str, Any], flaws: list[Flaw], chosen: Installed[ExecutorProvider] | None
+) -> None:
+    """What JSON cannot carry, what is too large, and what the executor says about the rest."""
+    payload = given.get("payload")
+    dates = _dates(payload, ("payload",))
+    if dates:
+        reason = "is a date of YAML, which JSON cannot carry; put it in quotes to send text"
+        flaws.extend(Flaw(place, reason) for place in dates[:MAX_PAYLOAD_PROBLEMS])
+    else:
+        try:
+            check_json(payload, "payload")
+        except NotJsonError as error:
+            flaws.append(Flaw(("payload",), tidy(str(error)).removeprefix("payload ")))
+        else:
+            flaws.extend(_executor_says(payload, chosen) if chosen else ())
+            return
+    given.pop("payload", None)
+
+
+def _executor_says(payload: object, chosen: Installed[ExecutorProvider]) -> list[Flaw]:
+    try:
+        reasons = [str(one) for one in chosen.provider.check_payload(payload)]
+    except Exception as error:  # noqa: BLE001 - a plugin's check may raise what it likes
+        who = f"{chosen.distribution} {chosen.version}"
+        reasons = [f"cannot be judged: the check of {who} raised {type(error).__name__}: {error}"]
+    return [Flaw(("payload",), tidy(reason)) for reason in reasons[:MAX_PAYLOAD_PROBLEMS]]
+
+
+def _dates(value: object, place: Place) -> list[Place]:
+    """Where a payload has values that YAML read as dates."""
+    if isinstance(value, date):
+        return [place]
+    if len(place) > MAX_JSON_DEPTH + 1:
+        return []
+    if isinstance(value, Mapping):
+        items: list[tuple[str | int, Any]] = [(str(key), item) for key, item in value.items()]
+    elif isinstance(value, list):
+        items = list(enumerate(value))
+    else:
+        return []
+    return [found for key, item in items for found in _dates(item, (*place, key))]
+
+
+def _fill_defaults(given: dict[str, Any], defaults: TaskSettings) -> None:
+    """Timeout and retry where the file says nothing; a retry given in part is completed."""
+    given.setdefault("timeout", defaults.default_timeout)
+    retry = given.setdefault("retry", defaults.retry)
+    if isinstance(retry, Mapping):
+        policy = defaults.retry
+        names = ("max_retries", "retry_delay", "backoff_rate")
+        given["retry"] = {name: getattr(policy, name) for name in names} | dict(retry)
+
+
+def _check_one_trigger(given: dict[str, Any], flaws: list[Flaw]) -> None:
+    """Exactly one trigger; else a stand-in lets the other fields be looked at."""
+    found = [name for name in _STAND_IN_TRIGGERS if given.get(name) is not None]
+    if len(found) != 1:
+        reason = (
+            f"give exactly one of {', '.join(_STAND_IN_TRIGGERS)}; "
+            f"found {', '.join(found) or 'none'}"
+        )
+        flaws.append(Flaw(("trigger",), reason))
+        for name in found:
+            del given[name]
+        given["every"] = _STAND_IN_TRIGGERS["every"]
+
+
+def _placeholders(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What stands in for a refused field, so that the others are still looked at."""
+    trigger = {
+        name: value for name, value in _STAND_IN_TRIGGERS.items() if given.get(name) is not None
+    }
+    return {"id": _STAND_IN, "executor": _STAND_IN, **trigger}
+
+
+def _trigger_flaws(given: Mapping[str, Any], config: TaskConfig | None) -> list[Flaw]:
+    """What planning says about expression and zone, whatever else is wrong with the task."""
+    zone = given.get("timezone", "UTC")
+    expression = given.get("cron_expr")
+    if not isinstance(zone, str):
+        zone = "UTC"  # structuring says what is wrong with it
+    start_ms = end_ms = None
+    if config is not None and config.cron_expr is not None:
+        trigger: Trigger = config.trigger
+        start_ms = None if config.start_at is None else to_ms(config.start_at)
+        end_ms = None if config.end_at is None else to_ms(config.end_at)
+    else:
+        text = expression if isinstance(expression, str) else _ANY_CRON
+        trigger = CronTrigger(expression=text, timezone=zone, seed=str(given.get("id", "")))
+    try:
+        compile_trigger(trigger, start_ms=start_ms, end_ms=end_ms)
+        if config is not None and config.cron_expr is None:
+            compile_trigger(config.trigger, start_ms=start_ms, end_ms=end_ms)
+    except InvalidTriggerError as error:
+        return [Flaw((error.field,), tidy(error.reason))]
+    return []

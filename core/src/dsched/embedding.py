@@ -1,0 +1,79 @@
+"""A pod inside any asyncio program: ``async with dsched.pod(config) as pod: ...``."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import attrs
+
+from dsched.assembly import all_roles, open_pod
+from dsched.client import Client
+from dsched.config import read_plugin_settings, read_settings
+from dsched.contracts.service import PodStatus
+from dsched.engine.pod import Pod
+from dsched.loading import load_catalogue
+from dsched.model import TaskConfig
+
+
+@attrs.frozen(kw_only=True)
+class EmbeddedPod:
+    """A running pod and a client on its store."""
+
+    client: Client
+    _pod: Pod
+
+    def status(self) -> PodStatus:
+        """How the pod is; never touches the store."""
+        return self._pod.status()
+
+
+@asynccontextmanager
+async def pod(
+    config: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+    *,
+    tasks: Iterable[TaskConfig] = (),
+    roles: Iterable[str] | None = None,
+    plugins: Iterable[object] = (),
+) -> AsyncIterator[EmbeddedPod]:
+    """Run a pod in this event loop until the block ends, then drain it.
+
+    ``config`` is the path of a configuration file or a mapping of the same shape. ``tasks`` are put
+    into the store at the start. ``roles`` default to scheduler and worker: services with ports are
+    the host program's choice. ``plugins`` are plugin objects given in code. Any number of replicas
+    of the program may do this: they elect one leader among them. A failure of the pod for good
+    cancels the block and is raised.
+    """
+    path = os.fspath(config) if isinstance(config, str | os.PathLike) else None
+    given = dict(_dotted(config)) if isinstance(config, Mapping) else {}
+    allowed = read_plugin_settings(path, os.environ, given)
+    catalogue = load_catalogue(
+        enabled=allowed.enabled, disabled=allowed.disabled, extra_plugins=tuple(plugins)
+    )
+    loaded = read_settings(path, os.environ, given, catalogue)
+    chosen = frozenset({"scheduler", "worker"} if roles is None else roles)
+    unknown = chosen - all_roles(catalogue)
+    if unknown:
+        raise ValueError(
+            f"unknown roles {sorted(unknown)}; there are {sorted(all_roles(catalogue))}"
+        )
+    async with open_pod(loaded, catalogue, roles=chosen) as opened, asyncio.TaskGroup() as group:
+        client = Client(opened.store, by=loaded.settings.pod.name)
+        for task in tasks:
+            await client.put_config(task)
+        group.create_task(opened.run(), name="dsched pod")
+        try:
+            yield EmbeddedPod(client=client, pod=opened)
+        finally:
+            opened.stop()
+
+
+def _dotted(tree: Mapping[str, Any], above: str = "") -> Iterable[tuple[str, Any]]:
+    """``{"redis": {"addr": x}}`` as ``redis.addr: x``: what `read_settings` takes as overrides."""
+    for key, value in tree.items():
+        place = f"{above}{key}"
+        if isinstance(value, Mapping) and value:
+            yield from _dotted(value, f"{place}.")
+        else:
+            yield place, value

@@ -1,0 +1,97 @@
+"""Which ready task goes where: a pure walk over one page of ready tasks."""
+
+import logging
+from collections.abc import Mapping, Sequence
+
+import attrs
+
+from dsched.contracts.balancer import LoadBalancer
+from dsched.contracts.steps import Choice, Deferral, ReadyTask
+from dsched.model import Worker
+
+log = logging.getLogger("dsched.leader")
+
+NO_MATCH_DELAY_MS = 2_000
+FULL_DELAY_MS = 1_000
+READ_PAST = 1_000
+
+
+@attrs.frozen(kw_only=True)
+class Assignment:
+    """The choices and deferrals for a page, and how many of its tasks stay ready as they are."""
+
+    choices: tuple[Choice, ...]
+    deferrals: tuple[Deferral, ...]
+    passed: int
+    turns: int
+
+
+class Assigner:
+    """Applies a load balancer under the rules of design.md section 4."""
+
+    def __init__(self, name: str, balancer: LoadBalancer) -> None:
+        self._name = name
+        self._balancer = balancer
+        self._turn = 0
+
+    def assign(
+        self, tasks: Sequence[ReadyTask], workers: Sequence[Worker], passed_before: int
+    ) -> Assignment:
+        """Decide about each task of a page.
+
+        No worker matches it: deferred 2 s. Matching workers are full: it stays, or beyond
+        `READ_PAST` such tasks is deferred 1 s. Else the balancer's choice, whose count grows so
+        that the next choice sees it.
+        """
+        present = {w.id: w for w in workers if not (w.gone or w.draining)}
+        choices: list[Choice] = []
+        deferrals: list[Deferral] = []
+        passed = 0
+        for task in tasks:
+            matching = [w for w in present.values() if w.matches(task.required_labels)]
+            if not matching:
+                deferrals.append(_no_match(task, present))
+                continue
+            worker = self._choose(task, matching)
+            if worker is not None:
+                choices.append(self._choice(task, worker))
+                present[worker.id] = attrs.evolve(worker, queued=worker.queued + 1)
+            elif passed_before + passed < READ_PAST:
+                passed += 1
+            else:
+                reason = "deferred: all matching workers are full"
+                deferrals.append(Deferral(task_id=task.id, delay_ms=FULL_DELAY_MS, reason=reason))
+        return Assignment(
+            choices=tuple(choices), deferrals=tuple(deferrals), passed=passed, turns=self._turn
+        )
+
+    def _choice(self, task: ReadyTask, worker: Worker) -> Choice:
+        why = f"{self._name} {worker.load}/{worker.limit}"
+        return Choice(task_id=task.id, worker_id=worker.id, why=why)
+
+    def _choose(self, task: ReadyTask, matching: Sequence[Worker]) -> Worker | None:
+        eligible = [w for w in matching if not w.stalled and w.load < w.limit]
+        if not eligible:
+            return None
+        turn, self._turn = self._turn, self._turn + 1
+        try:
+            chosen = self._balancer.choose(task, eligible, turn)
+        except Exception:
+            log.exception(
+                "balancer %s failed on task %s; using the least loaded", self._name, task.id
+            )
+            return min(eligible, key=lambda w: (w.load / w.limit, w.id))
+        if chosen is not None and all(chosen.id != w.id for w in eligible):
+            log.error(
+                "balancer %s chose %s, which is not eligible; using the least loaded",
+                self._name,
+                chosen.id,
+            )
+            return min(eligible, key=lambda w: (w.load / w.limit, w.id))
+        return chosen
+
+
+def _no_match(task: ReadyTask, present: Mapping[str, Worker]) -> Deferral:
+    wanted = ", ".join(f"{key}={value}" for key, value in sorted(task.required_labels.items()))
+    reason = f"deferred: no worker has {wanted}" if present and wanted else "deferred: no worker"
+    return Deferral(task_id=task.id, delay_ms=NO_MATCH_DELAY_MS, reason=reason[:200])

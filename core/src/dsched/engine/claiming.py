@@ -1,0 +1,142 @@
+"""The claim loop: takes tasks from the worker's queue while it has free slots."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from dsched.contracts.outcomes import Outcome, StoreUnavailableError
+from dsched.contracts.steps import MAX_BATCH, Claimed, Registration
+from dsched.contracts.store import Store
+from dsched.engine.attempts import Attempts
+from dsched.engine.calls import until_answered
+from dsched.engine.runtime import Runtime
+
+log = logging.getLogger("dsched.worker")
+
+LOOK_EVERY_S = 1.0
+POKE_EVERY_S = 0.5
+STALE_SHARE = 0.5
+
+
+class SupersededError(Exception):
+    """A newer process runs with this worker's id: this one must stop."""
+
+
+class Claimer:
+    """Claims batches, at most as many tasks as there are free slots.
+
+    A claim is numbered and repeated unchanged until it is answered, so that a lost reply hands
+    out the same tasks again and never others.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        registration: Registration,
+        runtime: Runtime,
+        attempts: Attempts,
+        start: Callable[[Claimed, float], None],
+        poke_heartbeat: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._registration = registration
+        self._runtime = runtime
+        self._attempts = attempts
+        self._start = start
+        self._poke_heartbeat = poke_heartbeat
+        self._number = 0
+        self._poked_s = float("-inf")
+        self._look = asyncio.Event()
+        self._stopping = False
+
+    def wake(self) -> None:
+        """There is room, or something in the queue."""
+        self._look.set()
+
+    def stop(self) -> None:
+        """Claim no more; a claim under way is still settled, then `run` returns."""
+        self._stopping = True
+        self._look.set()
+
+    async def run(self) -> None:
+        """Claim until `stop`."""
+        while not self._stopping:
+            self._look.clear()
+            free = self._registration.capacity - len(self._attempts)
+            limit = min(free, MAX_BATCH)
+            if limit > 0:
+                claimed = await self._claim(limit)
+                if len(claimed) == limit:
+                    continue  # there may be more
+            await self._wait()
+
+    async def _wait(self) -> None:
+        """Until woken, but a worker with free slots looks every second all the same."""
+        try:
+            async with asyncio.timeout(LOOK_EVERY_S):
+                await self._look.wait()
+        except TimeoutError:
+            return
+
+    async def listen(self) -> None:
+        """Follow the worker's bell: it rings for queue entries, cancels and drains."""
+        while True:
+            try:
+                rang = await self._store.bell(self._registration.worker_id, 5 * LOOK_EVERY_S)
+            except StoreUnavailableError:
+                await self._runtime.sleep(LOOK_EVERY_S)
+                continue
+            if rang:
+                self.wake()
+                await self._poke_for_cancels()
+
+    async def _poke_for_cancels(self) -> None:
+        """A ring may mean a cancel, which only a beat tells; but not one beat for every batch."""
+        if not len(self._attempts):
+            return
+        wait_s = self._poked_s + POKE_EVERY_S - self._runtime.monotonic()
+        if wait_s > 0:
+            await self._runtime.sleep(wait_s)
+        self._poked_s = self._runtime.monotonic()
+        self._poke_heartbeat()
+
+    async def _claim(self, limit: int) -> tuple[str, ...]:
+        """One claim; the ids of what was started."""
+        self._number += 1
+        worker = self._registration
+        while True:
+            started_s = self._runtime.monotonic()
+            answer = await until_answered(
+                self._runtime,
+                "claiming",
+                lambda: self._store.claim(
+                    worker.worker_id, worker.incarnation, 0, self._number, limit
+                ),
+            )
+            took_s = self._runtime.monotonic() - started_s
+            if took_s * 1000 < worker.heartbeat_timeout_ms * STALE_SHARE:
+                break
+            # The answer is old: its leases may be over. Ask again, which also renews them.
+            log.info("a claim was answered after %.1f s; asking again", took_s)
+        if answer.outcome is Outcome.SUPERSEDED:
+            raise SupersededError(_superseded(worker.worker_id))
+        if answer.outcome is Outcome.NO_WORKER:
+            await self._register()
+            return ()
+        self._start(answer, started_s)
+        return tuple(task.id for task in answer.tasks)
+
+    async def _register(self) -> None:
+        log.info("the store does not know this worker; registering again")
+        outcome = await until_answered(
+            self._runtime, "registering", lambda: self._store.register(self._registration)
+        )
+        if outcome is Outcome.SUPERSEDED:
+            raise SupersededError(_superseded(self._registration.worker_id))
+
+
+def _superseded(worker_id: str) -> str:
+    return (
+        f"another process registered as worker {worker_id} after this one; "
+        "this one stops. Give each process its own worker.id, or leave it empty"
+    )

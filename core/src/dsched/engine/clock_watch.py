@@ -1,0 +1,25 @@
+"""Notices when the store's clock jumps, against the leader's own monotonic clock."""
+
+from dsched.contracts.steps import StoreTime
+from dsched.engine.runtime import Runtime
+
+JUMP_S = 5.0
+
+
+class ClockWatch:
+    """Compares each reading of the store's clock with the time that really passed here."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._last: tuple[float, int] | None = None
+        self.clock_gen: int | None = None
+
+    def read(self, time: StoreTime) -> bool:
+        """Take note of a reading; whether the wall jumped forward by more than 5 s."""
+        here_s = self._runtime.monotonic()
+        last, self._last = self._last, (here_s, time.wall_ms)
+        self.clock_gen = time.clock_gen
+        if last is None:
+            return False
+        passed_s, stepped_s = here_s - last[0], (time.wall_ms - last[1]) / 1000
+        return stepped_s - passed_s > JUMP_S

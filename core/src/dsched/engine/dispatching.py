@@ -1,0 +1,69 @@
+"""The dispatch loop's step: ready tasks to the queues of workers, page by page."""
+
+from dsched.contracts.outcomes import Outcome
+from dsched.contracts.steps import MAX_BATCH, ReadyPage
+from dsched.contracts.store import Dispatching, Firing
+from dsched.engine.assignment import READ_PAST, Assigner
+from dsched.engine.term import Term
+
+PAGES_A_TICK = 20
+
+
+class DispatchStep:
+    """Promotes delayed tasks whose time has come, and dispatches what is ready."""
+
+    def __init__(self, firing: Firing, store: Dispatching, term: Term, assigner: Assigner) -> None:
+        self._firing = firing
+        self._store = store
+        self._term = term
+        self._assigner = assigner
+
+    async def promote(self) -> float | None:
+        """Make ready what is no longer delayed; seconds until the next one, None if there is none."""
+        for _ in range(PAGES_A_TICK):
+            self._term.check()
+            promoted = await self._firing.promote(self._term.fence, MAX_BATCH)
+            if promoted.count < MAX_BATCH:
+                return None if promoted.next_in_ms is None else promoted.next_in_ms / 1000
+        return 0.0
+
+    async def dispatch(self) -> bool:
+        """Dispatch until nothing more can be, or for as many pages as a tick may take.
+
+        Whether there may be more to do at once.
+        """
+        page = await self._store.ready(self._term.fence, 0, MAX_BATCH)
+        passed = 0
+        for _ in range(PAGES_A_TICK):
+            if not page.tasks:
+                return False
+            self._term.check()
+            plan = self._assigner.assign(page.tasks, page.workers, passed)
+            passed += plan.passed
+            if not (plan.choices or plan.deferrals) and not (page.more and _room(page)):
+                return False
+            answer = await self._store.dispatch(
+                self._term.fence,
+                plan.choices,
+                plan.deferrals,
+                skip=min(passed, READ_PAST),
+                limit=max(1, min(MAX_BATCH, _room(page) - len(plan.choices))),
+            )
+            # What was refused (a worker left, or filled up) is still ready, before the next page.
+            passed += sum(outcome in _STAYS_READY for outcome in answer.choices)
+            page = answer.page
+        return True
+
+
+_STAYS_READY = frozenset(
+    {Outcome.NO_WORKER, Outcome.GONE, Outcome.DRAINING, Outcome.STALLED, Outcome.FULL}
+)
+
+
+def _room(page: ReadyPage) -> int:
+    """How many more tasks the workers present may take."""
+    return sum(
+        max(0, worker.limit - worker.load)
+        for worker in page.workers
+        if not (worker.gone or worker.draining or worker.stalled)
+    )

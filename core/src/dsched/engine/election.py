@@ -1,0 +1,157 @@
+"""Leader election: followers try, the leader renews, and gives the lock up when it must."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+import attrs
+
+from dsched.contracts.observer import TermChanged
+from dsched.contracts.outcomes import FencedError, Outcome, StoreUnavailableError
+from dsched.contracts.store import ELECTION_BELL, Store
+from dsched.engine.announcer import Announcer
+from dsched.engine.calls import Patience
+from dsched.engine.runtime import Runtime
+from dsched.engine.term import Term, TermOverError, first_error
+
+log = logging.getLogger("dsched.election")
+
+TRY_EVERY_S = 1.0
+RESIGN_TIMEOUT_S = 2.0
+REST_AFTER_FAILURE_S = 3.0
+
+
+@attrs.frozen(kw_only=True)
+class ElectionTimes:
+    """The lock's time to live and how often it is renewed, in seconds."""
+
+    ttl_s: float = 10.0
+    renew_every_s: float = 3.0
+
+
+class Election:
+    """Tries to lead until cancelled; ``lead`` runs the leader's loops for one term.
+
+    ``store`` is a handle of its own, so that no slow call of another part delays a renewal.
+    """
+
+    def __init__(
+        self,
+        pod: str,
+        store: Store,
+        runtime: Runtime,
+        announcer: Announcer,
+        times: ElectionTimes,
+        lead: Callable[[Term], Awaitable[None]],
+    ) -> None:
+        self._pod = pod
+        self._store = store
+        self._runtime = runtime
+        self._announcer = announcer
+        self._times = times
+        self._lead = lead
+        self._stopping = asyncio.Event()
+        self.term: Term | None = None
+
+    async def run(self) -> None:
+        """Follow and lead by turns until `stop`."""
+        patience = Patience(self._runtime, "election")
+        while not self._stopping.is_set():
+            token, started_s = self._runtime.token(), self._runtime.monotonic()
+            fence = await self._acquire(token, patience)
+            if fence is not None:
+                await self._hold(Term(fence, self._times.ttl_s, started_s, self._runtime))
+            elif not self._stopping.is_set():
+                await self._wait_for_a_chance(patience)
+
+    def stop(self) -> None:
+        """Give the lock up if it is held, and try no more. `run` then returns."""
+        self._stopping.set()
+
+    async def _acquire(self, token: str, patience: Patience) -> str | None:
+        """One try with one token, repeated until answered: a lost reply may have been a yes."""
+        while not self._stopping.is_set():
+            try:
+                answer = await self._store.acquire(
+                    self._pod, token, round(self._times.ttl_s * 1000)
+                )
+            except StoreUnavailableError as error:
+                await patience.wait(error)
+            else:
+                patience.answered()
+                return answer.fence if answer.outcome is Outcome.OK else None
+        return None
+
+    async def _wait_for_a_chance(self, patience: Patience) -> None:
+        try:
+            await self._store.bell(ELECTION_BELL, self._runtime.jittered(TRY_EVERY_S))
+        except StoreUnavailableError as error:
+            await patience.wait(error)
+
+    async def _hold(self, term: Term) -> None:
+        """Lead for one term: renew and run the loops until either must stop."""
+        reason = "stopped"
+        self._begin(term)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._renew(term), name="renewal")
+                group.create_task(self._end_when_stopping(), name="stop")
+                group.create_task(self._run_loops(term), name="leader")
+        except* (TermOverError, FencedError) as errors:
+            reason = str(first_error(errors))
+        finally:
+            self._end(term, reason)
+            await self._resign(term)
+        if not self._stopping.is_set():
+            await self._runtime.sleep(self._runtime.jittered(REST_AFTER_FAILURE_S))
+
+    def _begin(self, term: Term) -> None:
+        self.term = term
+        log.info("pod %s leads from now on (term %d)", self._pod, term.epoch)
+        self._announcer.tell(TermChanged(pod=self._pod, leading=True, epoch=term.epoch))
+
+    def _end(self, term: Term, reason: str) -> None:
+        self.term = None
+        log.info("pod %s leads no more (term %d): %s", self._pod, term.epoch, reason)
+        self._announcer.tell(
+            TermChanged(pod=self._pod, leading=False, epoch=term.epoch, reason=reason)
+        )
+
+    async def _run_loops(self, term: Term) -> None:
+        await self._lead(term)
+        raise TermOverError("the leader's loops ended")
+
+    async def _end_when_stopping(self) -> None:
+        await self._stopping.wait()
+        raise TermOverError("the pod stops")
+
+    async def _renew(self, term: Term) -> None:
+        while True:
+            wait_s = min(self._times.renew_every_s, max(0.0, term.remaining_s()))
+            await self._runtime.sleep(wait_s)
+            await self._renew_once(term)
+
+    async def _renew_once(self, term: Term) -> None:
+        """Renew, trying again at once while the term may still be trusted."""
+        while True:
+            term.check()
+            started_s = self._runtime.monotonic()
+            try:
+                async with asyncio.timeout(term.remaining_s()):
+                    outcome = await self._store.renew(term.fence, round(self._times.ttl_s * 1000))
+            except (StoreUnavailableError, TimeoutError):
+                term.disturbed()
+                await self._runtime.sleep(min(0.2, max(0.0, term.remaining_s())))
+                continue
+            if outcome is Outcome.FENCED:
+                raise TermOverError("the lock was lost to another term, or expired")
+            term.renewed(started_s)
+            return
+
+    async def _resign(self, term: Term) -> None:
+        """Drop the lock, so that the next leader need not wait for its time to run out."""
+        try:
+            async with asyncio.timeout(RESIGN_TIMEOUT_S):
+                await self._store.resign(term.fence)
+        except (StoreUnavailableError, TimeoutError):
+            log.info("term %d could not be resigned; it runs out by itself", term.epoch)

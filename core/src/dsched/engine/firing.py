@@ -1,0 +1,107 @@
+"""The firing loop's step: due configs are planned purely and fired in batches."""
+
+import logging
+
+from dsched.contracts.observer import InvariantViolated
+from dsched.contracts.outcomes import Outcome
+from dsched.contracts.steps import MAX_BATCH, Fire, FireAnswer, Run, StoredConfig
+from dsched.contracts.store import Firing
+from dsched.engine.announcer import Announcer
+from dsched.engine.clock_watch import ClockWatch
+from dsched.engine.term import Term
+from dsched.model import from_ms
+from dsched.planning import plan_fire
+
+log = logging.getLogger("dsched.leader")
+
+SET_ASIDE_MS = 60_000
+PAGES_A_TICK = 20
+NO_PROGRESS_S = 0.5
+
+
+class FiringStep:
+    """Fires what is due; remembers when the next config is due."""
+
+    def __init__(self, store: Firing, term: Term, watch: ClockWatch, announcer: Announcer) -> None:
+        self._store = store
+        self._term = term
+        self._watch = watch
+        self._announcer = announcer
+
+    async def fire_due(self) -> float | None:
+        """Fire what is due; seconds until the next due instant, None if there is none.
+
+        After `PAGES_A_TICK` pages the answer is 0: there may be more, but others have their turn.
+        """
+        for _ in range(PAGES_A_TICK):
+            self._term.check()
+            page = await self._store.due(self._term.fence, MAX_BATCH)
+            jumped = self._watch.read(page.time)
+            if jumped:
+                log.warning("the store's clock jumped forward; catching up with one run a config")
+                self._term.disturbed()
+            if not page.configs:
+                if page.next_due_ms is None:
+                    return None
+                return max(0, page.next_due_ms - page.time.wall_ms) / 1000
+            fires = self._plan(page.configs, page.time.wall_ms, jumped=jumped)
+            answers = await self._store.fire(self._term.fence, fires)
+            for fire, answer in zip(fires, answers, strict=True):
+                _say(fire, answer, page.time.wall_ms)
+                if answer.outcome not in (Outcome.OK, Outcome.MOVED, Outcome.REVISED):
+                    log.warning("config %s was not fired: %s", fire.config_id, answer.outcome)
+            if all(answer.outcome is Outcome.EARLY for answer in answers):
+                return NO_PROGRESS_S
+        return 0.0
+
+    def _plan(self, configs: tuple[StoredConfig, ...], now_ms: int, *, jumped: bool) -> list[Fire]:
+        """One fire a config, as far as the bound of runs a call reaches; the rest stays due."""
+        fires: list[Fire] = []
+        room = MAX_BATCH
+        for stored in configs:
+            if room == 0:
+                break
+            fire = self._plan_one(stored, now_ms, room, jumped=jumped)
+            room -= len(fire.runs)
+            fires.append(fire)
+        return fires
+
+    def _plan_one(self, stored: StoredConfig, now_ms: int, room: int, *, jumped: bool) -> Fire:
+        config, due_ms = stored.config, stored.due_ms
+        assert due_ms is not None  # noqa: S101 - `due` answers with due configs only
+        try:
+            plan = plan_fire(
+                config, due_ms=due_ms, now_ms=now_ms, max_runs=room, one_catch_up=jumped
+            )
+        except Exception as error:
+            # One config that cannot be planned must not keep the others from firing.
+            log.exception("config %s cannot be planned; it is set aside for a minute", config.id)
+            self._announcer.tell(InvariantViolated(name="unplannable", detail=f"{error}"))
+            return Fire(
+                config_id=config.id,
+                revision=config.revision,
+                due_ms=due_ms,
+                next_due_ms=now_ms + SET_ASIDE_MS,
+            )
+        return Fire(
+            config_id=config.id,
+            revision=config.revision,
+            due_ms=due_ms,
+            runs=tuple(
+                Run(scheduled_ms=run.scheduled_ms, not_before_ms=run.not_before_ms)
+                for run in plan.runs
+            ),
+            skipped=plan.skipped,
+            next_due_ms=plan.next_due_ms,
+        )
+
+
+def _say(fire: Fire, answer: FireAnswer, now_ms: int) -> None:
+    """Each fire in plain words, as it happens."""
+    for run, outcome in zip(fire.runs, answer.runs, strict=False):
+        instant = from_ms(run.scheduled_ms).isoformat(timespec="milliseconds")
+        late_ms = now_ms - run.scheduled_ms
+        log.info("%s %s for %s, %d ms late", fire.config_id, outcome, instant, late_ms)
+    if fire.skipped is not None and answer.outcome is Outcome.OK:
+        skipped = fire.skipped
+        log.info("%s skipped %d instants: %s", fire.config_id, skipped.count, skipped.reason)

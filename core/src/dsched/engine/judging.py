@@ -1,0 +1,105 @@
+"""How an ended attempt is reported: a pure function of how it ended and of its snapshot."""
+
+import traceback
+
+from dsched.contracts.executor import TaskFailed
+from dsched.contracts.steps import Completion
+from dsched.model import NotJsonError, RetryPolicy, Task, TaskResult, TaskSpec, retry_delay_ms
+from dsched.model.json import MAX_RESULT_BYTES, check_json
+
+MAX_ERROR_CHARS = 8_000
+MAX_MESSAGE_CHARS = 2_000
+MAX_CODE_CHARS = 60
+
+
+def judge_result(task: Task, token: str, result: object) -> Completion:
+    """The completion of an attempt whose executor returned."""
+    try:
+        if not isinstance(result, TaskResult):
+            raise NotJsonError(
+                f"the executor returned a {type(result).__name__}; it must return a TaskResult"
+            )
+        check_json(result.data, "result", MAX_RESULT_BYTES)
+    except NotJsonError as error:
+        return _failed(task, token, TaskFailed(str(error), "bad_result", retryable=False), None)
+    return Completion(
+        task_id=task.id, token=token, success=True, result=_bounded(result), error="", reason=""
+    )
+
+
+def judge_error(
+    task: Task, spec: TaskSpec, token: str, error: BaseException, uniform: float
+) -> Completion:
+    """The completion of an attempt whose executor raised; with a retry if one is owed."""
+    failure = error if isinstance(error, TaskFailed) else _unexpected(error)
+    delay_ms = None
+    if failure.retryable and task.retry_count < spec.retry.max_retries:
+        delay_ms = _delay_ms(spec.retry, task.retry_count + 1, failure.retry_after, uniform)
+    return _failed(task, token, failure, delay_ms)
+
+
+def timed_out(spec: TaskSpec) -> TaskFailed:
+    """The failure of an attempt that took longer than its timeout."""
+    seconds = spec.timeout.total_seconds()
+    return TaskFailed(f"timed out after {seconds:g} s", "timeout")
+
+
+def cancelled() -> TaskFailed:
+    """The end of an attempt whose cancellation was asked for."""
+    return TaskFailed("cancelled while it ran", "cancelled", retryable=False)
+
+
+def _delay_ms(policy: RetryPolicy, retry: int, retry_after_s: float | None, uniform: float) -> int:
+    """The policy's delay, or what the target asked for if that is longer, within `max_delay`."""
+    delay_ms = retry_delay_ms(policy, retry, uniform)
+    if retry_after_s is None or not retry_after_s > 0:
+        return delay_ms
+    asked_ms = round(min(retry_after_s, policy.max_delay.total_seconds()) * 1000)
+    return max(delay_ms, asked_ms)
+
+
+def _unexpected(error: BaseException) -> TaskFailed:
+    text = "".join(traceback.format_exception(error))
+    return TaskFailed(text, type(error).__name__)
+
+
+def _failed(task: Task, token: str, failure: TaskFailed, delay_ms: int | None) -> Completion:
+    summary = failure.message.strip().rsplit("\n", 1)[-1]
+    try:
+        check_json(failure.data, "data", MAX_RESULT_BYTES)
+        data = failure.data
+    except NotJsonError as error:
+        data = {"dropped": str(error)}
+    result = _bounded(TaskResult(code=failure.code, message=summary, data=data))
+    return Completion(
+        task_id=task.id,
+        token=token,
+        success=False,
+        result=result,
+        error=_tail(failure.message, MAX_ERROR_CHARS),
+        reason=_reason(failure, delay_ms),
+        retry_delay_ms=delay_ms,
+    )
+
+
+def _reason(failure: TaskFailed, delay_ms: int | None) -> str:
+    if failure.code in ("timeout", "cancelled"):
+        return failure.code
+    if delay_ms is not None:
+        return ""
+    return "retries exhausted" if failure.retryable else "not retryable"
+
+
+def _bounded(result: TaskResult) -> TaskResult:
+    if len(result.code) <= MAX_CODE_CHARS and len(result.message) <= MAX_MESSAGE_CHARS:
+        return result
+    return TaskResult(
+        code=result.code[:MAX_CODE_CHARS],
+        message=result.message[:MAX_MESSAGE_CHARS],
+        data=result.data,
+    )
+
+
+def _tail(text: str, limit: int) -> str:
+    """The end of a text: of a traceback the last lines tell the most."""
+    return text if len(text) <= limit else "..." + text[-limit:]

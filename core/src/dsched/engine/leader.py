@@ -1,0 +1,152 @@
+"""What a leader does for one term: the scheduling loop, and the slower loops beside it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import attrs
+
+from dsched.contracts.balancer import LoadBalancer
+from dsched.contracts.observer import ClusterGauges
+from dsched.contracts.outcomes import StoreUnavailableError
+from dsched.contracts.steps import MAX_BATCH
+from dsched.contracts.store import LEADER_BELL, Store
+from dsched.engine.announcer import Announcer
+from dsched.engine.assignment import Assigner
+from dsched.engine.clock_watch import ClockWatch
+from dsched.engine.collecting import CollectStep
+from dsched.engine.dispatching import DispatchStep
+from dsched.engine.firing import FiringStep
+from dsched.engine.recovery import RecoveryStep
+from dsched.engine.replanning import ReplanStep
+from dsched.engine.runtime import Runtime
+from dsched.engine.supervision import supervise
+from dsched.engine.term import Term
+
+RECOVER_EVERY_S = 1.0
+COLLECT_EVERY_S = 1.0
+GAUGES_EVERY_S = 5.0
+PRUNE_EVERY_S = 30.0
+HANG_S = 10.0
+RETRY_AFTER_S = 0.5
+PRUNE_MORE_S = 0.01
+
+
+@attrs.frozen(kw_only=True)
+class LeaderTimes:
+    """How often the leader looks when nothing wakes it, and how long a queue entry may wait."""
+
+    scan_interval_s: float = 5.0
+    dispatch_timeout_s: float = 15.0
+    heartbeat_interval_s: float = 10.0
+
+
+class Leader:
+    """Runs a term's loops. Nothing in it survives the term, so a new term starts clean."""
+
+    def __init__(
+        self,
+        store: Store,
+        runtime: Runtime,
+        announcer: Announcer,
+        times: LeaderTimes,
+        balancer: tuple[str, LoadBalancer],
+    ) -> None:
+        self._store = store
+        self._runtime = runtime
+        self._announcer = announcer
+        self._times = times
+        self._balancer = balancer
+
+    async def lead(self, term: Term) -> None:
+        """Run all loops until the term is over; ends by an exception only."""
+        watch = ClockWatch(self._runtime)
+        collector = CollectStep(self._store, term, self._announcer)
+        recovery = RecoveryStep(
+            self._store,
+            self._store,
+            term,
+            heartbeat_interval_s=self._times.heartbeat_interval_s,
+            dispatch_timeout_s=self._times.dispatch_timeout_s,
+            uniform=self._runtime.uniform,
+        )
+        replanning = ReplanStep(self._store, self._store, self._store, term, watch)
+        async with asyncio.TaskGroup() as group:
+
+            def loop(name: str, tick: Callable[[], Awaitable[None]], every_s: float) -> None:
+                group.create_task(
+                    supervise(name, term, tick, self._every(every_s), hang_s=HANG_S), name=name
+                )
+
+            group.create_task(self._schedule(term, watch), name="scheduling")
+            loop("recovery", recovery.recover, RECOVER_EVERY_S)
+            loop("collecting", collector.collect, COLLECT_EVERY_S)
+            loop("replanning", replanning.replan, RECOVER_EVERY_S)
+            loop("gauges", self._gauges, GAUGES_EVERY_S)
+            group.create_task(self._prune(term), name="pruning")
+
+    def _every(self, seconds: float) -> Callable[[], Awaitable[None]]:
+        async def pause() -> None:
+            await self._runtime.sleep(seconds)
+
+        return pause
+
+    async def _schedule(self, term: Term, watch: ClockWatch) -> None:
+        """Fire, promote, dispatch; then sleep until the next instant or a ring of the bell."""
+        firing = FiringStep(self._store, term, watch, self._announcer)
+        dispatching = DispatchStep(self._store, self._store, term, Assigner(*self._balancer))
+        wake_in_s = 0.0
+
+        async def tick() -> None:
+            nonlocal wake_in_s
+            wake_in_s = RETRY_AFTER_S  # unless all of it succeeds
+            due_s = await firing.fire_due()
+            delayed_s = await dispatching.promote()
+            more = await dispatching.dispatch()
+            waits = [self._times.scan_interval_s, *(s for s in (due_s, delayed_s) if s is not None)]
+            wake_in_s = 0.0 if more else min(waits)
+
+        async def pause() -> None:
+            await self._wait_for_work(wake_in_s)
+
+        await supervise("scheduling", term, tick, pause, hang_s=HANG_S)
+
+    async def _wait_for_work(self, seconds: float) -> None:
+        """Sleep, but no longer than until the bell rings. The bell is a hint, the sleep is exact.
+
+        Redis rounds short blocking timeouts up to its own tick, so the client does the timing.
+        """
+        if seconds <= 0:
+            return
+        try:
+            await self._store.bell(LEADER_BELL, seconds)
+        except StoreUnavailableError:
+            await self._runtime.sleep(min(seconds, RECOVER_EVERY_S))
+
+    async def _gauges(self) -> None:
+        """Tell the observers how the cluster is. Only the leader does, so sums are right."""
+        counts = await self._store.counts()
+        workers = await self._store.workers()
+        oldest_ms = counts.oldest_ready_ms
+        age_s = 0.0 if oldest_ms is None else max(0, counts.time.wall_ms - oldest_ms) / 1000
+        self._announcer.tell(
+            ClusterGauges(
+                tasks_by_status={str(key): n for key, n in counts.by_status.items()},
+                waiting_by_home={str(key): n for key, n in counts.by_home.items()},
+                oldest_ready_age_s=age_s,
+                workers=workers,
+                now_ms=counts.time.now_ms,
+            )
+        )
+
+    async def _prune(self, term: Term) -> None:
+        """Remove what is past its time: at leisure, but without a rest while there is more."""
+        more = False
+
+        async def tick() -> None:
+            nonlocal more
+            more = (await self._store.prune(term.fence, MAX_BATCH)).more
+
+        async def pause() -> None:
+            await self._runtime.sleep(PRUNE_MORE_S if more else PRUNE_EVERY_S)
+
+        await supervise("pruning", term, tick, pause, hang_s=HANG_S)

@@ -1,0 +1,143 @@
+"""A pod: a scheduler, a worker, observers and services, in one task group."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+
+import attrs
+
+from dsched.contracts.balancer import LoadBalancer
+from dsched.contracts.executor import Executor
+from dsched.contracts.observer import Observer
+from dsched.contracts.service import PodStatus, Service
+from dsched.contracts.store import Store
+from dsched.engine.announcer import Announcer
+from dsched.engine.election import Election, ElectionTimes
+from dsched.engine.heartbeat import OpenStore
+from dsched.engine.leader import Leader, LeaderTimes
+from dsched.engine.observed import ObservedStore
+from dsched.engine.runtime import Runtime
+from dsched.engine.worker import WorkerPlan, WorkerRole
+
+log = logging.getLogger("dsched.pod")
+
+SCHEDULER = "scheduler"
+WORKER = "worker"
+SERVICE_RESTART_S = 1.0
+SERVICE_RESTART_MAX_S = 60.0
+
+
+@attrs.frozen(kw_only=True)
+class PodPlan:
+    """What a pod is to be, as configured. ``services`` are those of its roles."""
+
+    name: str
+    roles: frozenset[str]
+    election: ElectionTimes
+    leader: LeaderTimes
+    worker: WorkerPlan
+    balancer: tuple[str, LoadBalancer]
+    executors: Mapping[str, Executor]
+    observers: Mapping[str, Observer]
+    services: Mapping[str, Service]
+
+
+class Pod:
+    """Runs until `stop`, then leaves in the order of design.md 5.11.
+
+    ``store`` is the general handle, ``election_store`` one used for the leader lock alone,
+    ``open_store`` opens a further one for the heartbeat's thread.
+    """
+
+    def __init__(
+        self,
+        plan: PodPlan,
+        *,
+        store: Store,
+        election_store: Store,
+        open_store: OpenStore,
+        runtime: Runtime,
+    ) -> None:
+        self._plan = plan
+        self._runtime = runtime
+        self._announcer = Announcer(plan.observers)
+        self._store = ObservedStore(store, runtime, self._announcer)
+        self._stopping = asyncio.Event()
+        self.worker: WorkerRole | None = None
+        self.election: Election | None = None
+        if SCHEDULER in plan.roles:
+            leader = Leader(self._store, runtime, self._announcer, plan.leader, plan.balancer)
+            self.election = Election(
+                plan.name, election_store, runtime, self._announcer, plan.election, leader.lead
+            )
+        if WORKER in plan.roles:
+            self.worker = WorkerRole(
+                self._store, open_store, plan.executors, runtime, self._announcer, plan.worker
+            )
+
+    @property
+    def store(self) -> Store:
+        """The general store handle."""
+        return self._store
+
+    def status(self) -> PodStatus:
+        """How the pod is, without asking the store."""
+        draining = self._stopping.is_set()
+        registered = self.worker is None or self.worker.registered.is_set()
+        leading = self.election is not None and self.election.term is not None
+        detail = "draining" if draining else "ready" if registered else "registering"
+        return PodStatus(
+            name=self._plan.name,
+            roles=self._plan.roles,
+            ready=registered and not draining,
+            leading=leading,
+            draining=draining,
+            detail=detail,
+        )
+
+    def stop(self) -> None:
+        """Begin to leave: not ready, resign, hand back, finish what runs. `run` then returns."""
+        self._stopping.set()
+        if self.election is not None:
+            self.election.stop()
+        if self.worker is not None:
+            self.worker.drain()
+
+    def hurry(self) -> None:
+        """Do not wait for what still runs."""
+        self.stop()
+        if self.worker is not None:
+            self.worker.hurry()
+
+    async def run(self) -> None:
+        """Run until `stop` or until a part fails for good."""
+        async with asyncio.TaskGroup() as group:
+            background = [group.create_task(self._announcer.run(), name="observers")]
+            background += [
+                group.create_task(self._serve(name, service), name=f"service {name}")
+                for name, service in self._plan.services.items()
+            ]
+            await self._run_roles()
+            for task in background:
+                task.cancel()
+
+    async def _run_roles(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            if self.election is not None:
+                group.create_task(self.election.run(), name="election")
+            if self.worker is not None:
+                group.create_task(self.worker.run(), name="worker")
+            await self._stopping.wait()
+
+    async def _serve(self, name: str, service: Service) -> None:
+        """Run a service; restart it with a growing delay when it fails, and never fail for it."""
+        delay_s = SERVICE_RESTART_S
+        while True:
+            try:
+                await service.run(self)
+                log.warning("service %s ended; it is not restarted", name)
+                return
+            except Exception:
+                log.exception("service %s failed; restarting it in %g s", name, delay_s)
+            await self._runtime.sleep(delay_s)
+            delay_s = min(SERVICE_RESTART_MAX_S, delay_s * 2)

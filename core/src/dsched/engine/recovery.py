@@ -1,0 +1,99 @@
+"""The recovery loop's step: recalls what waits at the wrong worker, reaps what died."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from dsched.contracts.steps import MAX_BATCH, OverdueLease, QueuedTask, Reap
+from dsched.contracts.store import Dispatching, Recovering
+from dsched.engine.term import Term
+from dsched.model import OnCrash, Worker, retry_delay_ms
+
+STEADY_EXTRA_S = 2.0
+PAGES_A_TICK = 20
+
+
+class RecoveryStep:
+    """Looks for leases that are over and for queue entries that are old.
+
+    Reaping waits until the store has answered without a break for ``heartbeat_interval_s`` + 2 s
+    in this term, so that after an outage of the store live workers speak first.
+    """
+
+    def __init__(
+        self,
+        recovering: Recovering,
+        dispatching: Dispatching,
+        term: Term,
+        *,
+        heartbeat_interval_s: float,
+        dispatch_timeout_s: float,
+        uniform: Callable[[], float],
+    ) -> None:
+        self._recovering = recovering
+        self._dispatching = dispatching
+        self._term = term
+        self._steady_s = heartbeat_interval_s + STEADY_EXTRA_S
+        self._queue_age_ms = round(dispatch_timeout_s * 1000)
+        self._uniform = uniform
+
+    async def recover(self) -> None:
+        """One pass; a full page is followed by another, up to a bound."""
+        for _ in range(PAGES_A_TICK):
+            self._term.check()
+            found = await self._recovering.overdue(self._term.fence, MAX_BATCH, self._queue_age_ms)
+            recall = [entry.task_id for entry in to_recall(found.queued, found.workers)]
+            if recall:
+                await self._dispatching.recall(self._term.fence, recall, self._queue_age_ms)
+            may_reap = self._term.steady_s() >= self._steady_s
+            if may_reap and found.leases:
+                reaps = [verdict(lease, self._uniform()) for lease in found.leases]
+                await self._recovering.reap(self._term.fence, reaps)
+            if not may_reap or len(found.leases) < MAX_BATCH:
+                return
+
+
+def to_recall(queued: Iterable[QueuedTask], workers: Sequence[Worker]) -> list[QueuedTask]:
+    """The old entries that would do better elsewhere, or whose worker does not claim.
+
+    Its worker is gone, unregistered, draining, or has a free slot and does not use it; or another
+    eligible worker has a free slot.
+    """
+    by_id = {worker.id: worker for worker in workers}
+    return [entry for entry in queued if _better_elsewhere(entry, by_id)]
+
+
+def _better_elsewhere(entry: QueuedTask, workers: dict[str, Worker]) -> bool:
+    own = workers.get(entry.worker_id)
+    if own is None or own.gone or own.draining or own.running < own.capacity:
+        return True
+    return any(
+        other.running + other.queued < other.capacity
+        for other in workers.values()
+        if other.id != own.id
+        and not (other.gone or other.draining or other.stalled)
+        and other.matches(entry.required_labels)
+    )
+
+
+def verdict(lease: OverdueLease, uniform: float) -> Reap:
+    """What becomes of an attempt whose worker fell silent, by the task's own snapshot.
+
+    The first crash runs again at once; from the second on it waits as before retry
+    ``crashes - 1``, so that it parts from its neighbours; past `max_crashes` it is poison.
+    """
+    task, spec = lease.task, lease.task.spec
+    crashes = task.crash_count + 1
+    error = f"the worker {task.worker_id} fell silent while it ran attempt {task.attempt}"
+    fail_reason, delay_ms = None, 0
+    if spec is None or spec.on_crash is OnCrash.FAIL:
+        fail_reason = "crashed"
+    elif crashes > spec.max_crashes:
+        fail_reason = "poison"
+    elif crashes > 1:
+        delay_ms = retry_delay_ms(spec.retry, crashes - 1, uniform)
+    return Reap(
+        task_id=task.id,
+        token=lease.token,
+        delay_ms=delay_ms,
+        fail_reason=fail_reason,
+        error=error,
+    )

@@ -1,0 +1,66 @@
+"""After the store's clock went back: dues that lie too far ahead are planned anew."""
+
+from datetime import timedelta
+
+from dsched.contracts.steps import MAX_BATCH, Replan, StoredConfig
+from dsched.contracts.store import Configs, Firing, Timing
+from dsched.engine.clock_watch import ClockWatch
+from dsched.engine.term import Term
+from dsched.planning import next_due
+
+
+class ReplanStep:
+    """Walks over all configs once for each new generation of the clock, a page at a time."""
+
+    def __init__(
+        self, timing: Timing, configs: Configs, firing: Firing, term: Term, watch: ClockWatch
+    ) -> None:
+        self._timing = timing
+        self._configs = configs
+        self._firing = firing
+        self._term = term
+        self._watch = watch
+        self._done_for = 0
+
+    async def replan(self) -> None:
+        """If the clock went back since the last pass: due := min(due, next after the wall)."""
+        clock_gen = self._watch.clock_gen
+        if clock_gen is None or clock_gen == self._done_for:
+            return
+        self._term.disturbed()
+        cursor: str | None = None
+        while True:
+            self._term.check()
+            page = await self._configs.list_configs(cursor, MAX_BATCH)
+            wall_ms = (await self._timing.now()).wall_ms
+            items = [item for stored in page.configs if (item := replanned(stored, wall_ms))]
+            if items:
+                await self._firing.replan(self._term.fence, items)
+            cursor = page.cursor
+            if cursor is None:
+                break
+        self._done_for = clock_gen
+
+
+def replanned(stored: StoredConfig, wall_ms: int) -> Replan | None:
+    """How a config's due moves back with the clock, or None if it stays."""
+    due_ms, last_fired_ms = stored.due_ms, stored.last_fired_ms
+    if due_ms is None or stored.paused is not None:
+        return None
+    if last_fired_ms is not None:
+        last_fired_ms = min(last_fired_ms, wall_ms)
+    delay = stored.config.fixed_delay
+    if delay is not None:
+        next_ms: int | None = wall_ms + delay // timedelta(milliseconds=1)
+    else:
+        next_ms = next_due(stored.config, now_ms=wall_ms, last_fired_ms=last_fired_ms)
+    moved_ms = due_ms if next_ms is None else min(due_ms, next_ms)
+    if (moved_ms, last_fired_ms) == (due_ms, stored.last_fired_ms):
+        return None
+    return Replan(
+        config_id=stored.config.id,
+        revision=stored.config.revision,
+        due_ms=due_ms,
+        next_due_ms=moved_ms,
+        last_fired_ms=last_fired_ms,
+    )

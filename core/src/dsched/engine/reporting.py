@@ -1,0 +1,106 @@
+"""The reporting loop: hands completions, releases and progress to the store, in batches."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+
+from dsched.contracts.outcomes import Outcome, StoreUnavailableError
+from dsched.contracts.steps import MAX_BATCH, Completion, Progress, Release
+from dsched.contracts.store import Working
+from dsched.engine.attempts import Attempt, Attempts
+from dsched.engine.calls import until_answered
+from dsched.engine.runtime import Runtime
+
+log = logging.getLogger("dsched.worker")
+
+PROGRESS_EVERY_S = 1.0
+
+
+class Reporter:
+    """Reports how attempts ended until the store has answered; only then is a slot free again."""
+
+    def __init__(
+        self,
+        store: Working,
+        runtime: Runtime,
+        worker_id: str,
+        attempts: Attempts,
+        on_room: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._runtime = runtime
+        self._worker_id = worker_id
+        self._attempts = attempts
+        self._on_room = on_room
+        self._ended: deque[tuple[Attempt, Completion | Release]] = deque()
+        self._filled = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def report(self, attempt: Attempt, end: Completion | Release) -> None:
+        """Queue the end of an attempt for the next batch."""
+        self._ended.append((attempt, end))
+        self._idle.clear()
+        self._filled.set()
+
+    def drop(self, attempt: Attempt) -> None:
+        """Free the slot of an attempt that must not be reported: it is another worker's now."""
+        self._attempts.remove(attempt)
+        self._on_room()
+
+    async def settled(self) -> None:
+        """Wait until everything reported so far has an answer."""
+        await self._idle.wait()
+
+    async def run(self) -> None:
+        """Report until cancelled."""
+        while True:
+            await self._filled.wait()
+            batch = [self._ended.popleft() for _ in range(min(MAX_BATCH, len(self._ended)))]
+            if not self._ended:
+                self._filled.clear()
+            await self._report(batch)
+            if not self._ended:
+                self._idle.set()
+
+    async def _report(self, batch: list[tuple[Attempt, Completion | Release]]) -> None:
+        completions = [(a, end) for a, end in batch if isinstance(end, Completion)]
+        releases = [(a, end) for a, end in batch if isinstance(end, Release)]
+        outcomes: list[tuple[Attempt, Outcome]] = []
+        if completions:
+            ends = [end for _, end in completions]
+            answers = await until_answered(
+                self._runtime,
+                "reporting results",
+                lambda: self._store.complete(ends, by=self._worker_id),
+            )
+            outcomes += zip((a for a, _ in completions), answers, strict=True)
+        if releases:
+            given = [end for _, end in releases]
+            answers = await until_answered(
+                self._runtime,
+                "giving attempts back",
+                lambda: self._store.release(given, by=self._worker_id),
+            )
+            outcomes += zip((a for a, _ in releases), answers, strict=True)
+        for attempt, outcome in outcomes:
+            if outcome is Outcome.STALE:
+                log.info("the result of a superseded attempt was refused", extra=attempt.facts())
+            self._attempts.unlist(attempt)
+            self._attempts.remove(attempt)
+        self._on_room()
+
+    async def report_progress(self) -> None:
+        """Report the latest progress of running attempts every second, until cancelled."""
+        while True:
+            await self._runtime.sleep(PROGRESS_EVERY_S)
+            changed = [a for a in self._attempts.all() if a.progress_changed and a.listed]
+            for attempt in changed:
+                attempt.progress_changed = False
+            items = [Progress(a.task.id, a.token, a.progress) for a in changed]
+            for start in range(0, len(items), MAX_BATCH):
+                try:
+                    await self._store.progress(items[start : start + MAX_BATCH])
+                except StoreUnavailableError:
+                    log.info("progress was not stored: the store does not answer")

@@ -1,0 +1,135 @@
+"""Runs attempts: one asyncio task each, from claim to report."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+
+from dsched.contracts.executor import Executor, TaskFailed
+from dsched.contracts.steps import Claimed, Release
+from dsched.engine.attempts import Attempt, Attempts, StopReason
+from dsched.engine.context import AttemptContext
+from dsched.engine.judging import cancelled, judge_error, judge_result, timed_out
+from dsched.engine.reporting import Reporter
+from dsched.engine.runtime import Runtime
+from dsched.model import OnCrash, TaskSpec
+
+log = logging.getLogger("dsched.worker")
+
+TIMEOUT_GRACE_S = 5.0
+
+
+class Runner:
+    """Starts and stops attempts. Every attempt ends in exactly one report, or is lost."""
+
+    def __init__(
+        self,
+        worker_id: str,
+        executors: Mapping[str, Executor],
+        runtime: Runtime,
+        attempts: Attempts,
+        reporter: Reporter,
+        group: asyncio.TaskGroup,
+    ) -> None:
+        self._worker_id = worker_id
+        self._executors = executors
+        self._runtime = runtime
+        self._attempts = attempts
+        self._reporter = reporter
+        self._group = group
+
+    def start(self, claimed: Claimed, started_s: float) -> None:
+        """Start every attempt of a claim whose call began at ``started_s`` (monotonic)."""
+        for task in claimed.tasks:
+            if self._attempts.get(task.id) is not None:
+                continue  # a repeated claim answered with what is running already
+            spec = task.spec or TaskSpec(executor="unknown")
+            attempt = Attempt(
+                task=task,
+                spec=spec,
+                worker_id=self._worker_id,
+                token=claimed.token,
+                epoch=claimed.epoch,
+                started_s=started_s,
+                deadline_s=started_s + spec.timeout.total_seconds() + TIMEOUT_GRACE_S,
+            )
+            self._attempts.add(attempt)
+            attempt.runner = self._group.create_task(self._run(attempt), name=f"task {task.id}")
+
+    def stop(self, attempt: Attempt, reason: StopReason) -> None:
+        """Stop an attempt: cancel its executor; how it is reported follows from the reason."""
+        if attempt.stop is None:
+            attempt.stop = reason
+            if attempt.begun and attempt.runner is not None:
+                attempt.runner.cancel()
+
+    async def _run(self, attempt: Attempt) -> None:
+        attempt.begun = True
+        if attempt.stop is not None:
+            self._stopped(attempt)  # stopped before its first step: cancelling would skip this
+            return
+        log.info("starts", extra=attempt.facts())
+        try:
+            result = await self._execute(attempt)
+        except asyncio.CancelledError:
+            self._stopped(attempt)
+        except Exception as error:  # noqa: BLE001 - user code may raise anything; it is reported
+            self._failed(attempt, error)
+        else:
+            completion = judge_result(attempt.task, attempt.token, result)
+            log.info("ended: %s", completion.result.code, extra=attempt.facts())
+            self._reporter.report(attempt, completion)
+
+    async def _execute(self, attempt: Attempt) -> object:
+        executor = self._executors.get(attempt.spec.executor)
+        if executor is None:
+            known = ", ".join(sorted(self._executors)) or "none"
+            raise TaskFailed(
+                f"this worker has no executor {attempt.spec.executor!r} (it has: {known}); "
+                "install its plugin, or route the task with required_labels",
+                "no_executor",
+            )
+        context = AttemptContext(attempt, self._runtime)
+        try:
+            async with asyncio.timeout(context.remaining()) as limit:
+                return await executor.execute(context, attempt.task)
+        except TimeoutError:
+            if limit.expired():
+                raise timed_out(attempt.spec) from None
+            raise
+
+    def _stopped(self, attempt: Attempt) -> None:
+        """The executor has really stopped after `stop` (or the loop is being torn down)."""
+        match attempt.stop:
+            case StopReason.CANCEL:
+                self._failed(attempt, cancelled())
+            case StopReason.LOST:
+                log.info("stopped: the attempt is another worker's now", extra=attempt.facts())
+                self._reporter.drop(attempt)
+            case _:
+                log.info("given back", extra=attempt.facts())
+                self._reporter.report(attempt, released(attempt))
+
+    def _failed(self, attempt: Attempt, error: BaseException) -> None:
+        completion = judge_error(
+            attempt.task, attempt.spec, attempt.token, error, self._runtime.uniform()
+        )
+        again = completion.retry_delay_ms
+        then = "no retry" if again is None else f"again in {again / 1000:g} s"
+        log.info(
+            "failed: %s: %s (%s)",
+            completion.result.code,
+            completion.result.message,
+            then,
+            extra=attempt.facts(),
+        )
+        self._reporter.report(attempt, completion)
+
+
+def released(attempt: Attempt) -> Release:
+    """How an attempt that was stopped, not finished, is given back."""
+    return Release(
+        task_id=attempt.task.id,
+        token=attempt.token,
+        reason="released",
+        fail=attempt.spec.on_crash is OnCrash.FAIL,
+    )

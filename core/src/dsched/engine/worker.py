@@ -1,0 +1,266 @@
+"""The worker role: registers, beats, claims, runs, reports, and drains when asked to stop."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
+
+import attrs
+
+from dsched.contracts.executor import Executor
+from dsched.contracts.outcomes import Outcome, StoreUnavailableError
+from dsched.contracts.steps import Registration
+from dsched.contracts.store import Store
+from dsched.engine.announcer import Announcer
+from dsched.engine.attempts import Attempts, StopReason
+from dsched.engine.calls import until_answered
+from dsched.engine.claiming import Claimer, SupersededError
+from dsched.engine.heartbeat import (
+    Heartbeat,
+    HeartbeatThread,
+    HeartbeatTimes,
+    OpenStore,
+    Verdicts,
+)
+from dsched.engine.reporting import Reporter
+from dsched.engine.running import Runner
+from dsched.engine.runtime import Runtime
+
+log = logging.getLogger("dsched.worker")
+
+DRAIN_STEP_TIMEOUT_S = 2.0
+STOP_TIMEOUT_S = 5.0
+
+
+@attrs.frozen(kw_only=True)
+class WorkerPlan:
+    """What a worker is to be, as configured."""
+
+    worker_id: str
+    capacity: int = 10
+    backlog: int = 10
+    labels: Mapping[str, str] = attrs.field(factory=dict)
+    address: str = ""
+    heartbeat: HeartbeatTimes = attrs.field(factory=HeartbeatTimes)
+    drain_timeout_s: float = 25.0
+
+
+class WorkerRole:
+    """One registered worker. `run` returns after `drain`, or raises `SupersededError`."""
+
+    def __init__(
+        self,
+        store: Store,
+        open_store: OpenStore,
+        executors: Mapping[str, Executor],
+        runtime: Runtime,
+        announcer: Announcer,
+        plan: WorkerPlan,
+    ) -> None:
+        self._store = store
+        self._open_store = open_store
+        self._executors = executors
+        self._runtime = runtime
+        self._announcer = announcer
+        self._plan = plan
+        self._draining = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._superseded = asyncio.Event()
+        self._changed = asyncio.Event()
+        self.attempts = Attempts()
+        self.registered = asyncio.Event()
+
+    def drain(self) -> None:
+        """Take no new tasks, finish what runs within the drain timeout, then leave."""
+        self._draining.set()
+
+    def hurry(self) -> None:
+        """Wait no longer for what still runs: stop it and give it back."""
+        self._draining.set()
+        self._hurry.set()
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Work until drained or cancelled."""
+        registration = await self._register()
+        try:
+            async with asyncio.TaskGroup() as group:
+                parts = self._assemble(registration, group)
+                loops = {
+                    name: group.create_task(loop(), name=name) for name, loop in parts.loops.items()
+                }
+                await self._draining.wait()
+                await self._drain(registration, parts, loops["claiming"])
+                for task in loops.values():
+                    task.cancel()
+        except* SupersededError as errors:
+            raise errors.exceptions[0] from None
+
+    async def _register(self) -> Registration:
+        """Introduce this process to the store, with an incarnation ordered by store time."""
+        time = await until_answered(self._runtime, "registering", self._store.now)
+        plan = self._plan
+        registration = Registration(
+            worker_id=plan.worker_id,
+            incarnation=f"{time.now_ms:013d}-{self._runtime.token()}",
+            capacity=plan.capacity,
+            backlog=plan.backlog,
+            heartbeat_timeout_ms=round(plan.heartbeat.timeout_s * 1000),
+            labels=plan.labels,
+            address=plan.address,
+        )
+        outcome = await until_answered(
+            self._runtime, "registering", lambda: self._store.register(registration)
+        )
+        if outcome is Outcome.SUPERSEDED:
+            raise SupersededError(f"another process holds the worker id {plan.worker_id}")
+        log.info("worker %s is ready for %d tasks at once", plan.worker_id, plan.capacity)
+        self.registered.set()
+        return registration
+
+    def _assemble(self, registration: Registration, group: asyncio.TaskGroup) -> "_Parts":
+        """Wire the loops together; nothing runs yet."""
+
+        def on_room() -> None:
+            claimer.wake()
+            self._changed.set()
+
+        reporter = Reporter(
+            self._store, self._runtime, registration.worker_id, self.attempts, on_room
+        )
+        runner = Runner(
+            registration.worker_id,
+            self._executors,
+            self._runtime,
+            self.attempts,
+            reporter,
+            group,
+        )
+        beat, poke = self._heartbeat(registration, runner)
+        claimer = Claimer(
+            self._store, registration, self._runtime, self.attempts, runner.start, poke
+        )
+        loops: dict[str, Callable[[], Coroutine[None, None, None]]] = {
+            "heartbeat": beat,
+            "claiming": claimer.run,
+            "bell": claimer.listen,
+            "reporting": reporter.run,
+            "progress": reporter.report_progress,
+            "superseded": self._raise_when_superseded,
+        }
+        return _Parts(reporter=reporter, runner=runner, claimer=claimer, loops=loops)
+
+    def _heartbeat(
+        self, registration: Registration, runner: Runner
+    ) -> tuple[Callable[[], Coroutine[None, None, None]], Callable[[], None]]:
+        """The heartbeat's coroutine and its poke: in a thread of its own, or here in simulation."""
+        loop = asyncio.get_running_loop()
+
+        def tell(verdict: Callable[[], None]) -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(verdict)
+
+        heartbeat = Heartbeat(
+            registration,
+            self.attempts,
+            self._runtime,
+            self._announcer,
+            self._plan.heartbeat,
+            self._verdicts(runner),
+            tell,
+        )
+        if self._runtime.threads:
+            thread = HeartbeatThread(heartbeat, self._open_store, self._runtime)
+            return thread.run, thread.poke
+
+        async def beat_here() -> None:
+            async with self._open_store() as store:
+                await heartbeat.run(store)
+
+        return beat_here, heartbeat.poke
+
+    def _verdicts(self, runner: Runner) -> Verdicts:
+        def stop(task_id: str, reason: StopReason) -> None:
+            attempt = self.attempts.get(task_id)
+            if attempt is not None:
+                runner.stop(attempt, reason)
+
+        def fence_off() -> None:
+            for attempt in self.attempts.all():
+                runner.stop(attempt, StopReason.RELEASE)
+
+        def superseded() -> None:
+            for attempt in self.attempts.all():
+                runner.stop(attempt, StopReason.LOST)
+            self._superseded.set()
+
+        return Verdicts(
+            lost=lambda task_id: stop(task_id, StopReason.LOST),
+            cancel=lambda task_id: stop(task_id, StopReason.CANCEL),
+            fence_off=fence_off,
+            superseded=superseded,
+        )
+
+    async def _raise_when_superseded(self) -> None:
+        await self._superseded.wait()
+        raise SupersededError(f"a newer process took over the worker id {self._plan.worker_id}")
+
+    async def _drain(
+        self, registration: Registration, parts: "_Parts", claiming: asyncio.Task[None]
+    ) -> None:
+        """Leave without losing anything: the queue first, then what runs, then the registration."""
+        deadline_s = self._runtime.monotonic() + self._plan.drain_timeout_s
+        running = len(self.attempts)
+        log.info("worker %s drains: %d running", registration.worker_id, running)
+        parts.claimer.stop()
+        await self._hand_back_queue(registration)
+        async with _bounded(self._plan.drain_timeout_s):
+            await asyncio.wait({claiming})  # the claim in flight, which may bring more to run
+        await self._until_idle(deadline_s - self._runtime.monotonic(), patient=False)
+        for attempt in self.attempts.all():
+            parts.runner.stop(attempt, StopReason.RELEASE)
+        await self._until_idle(STOP_TIMEOUT_S, patient=True)
+        left = len(self.attempts)
+        if left:
+            log.warning("%d attempts did not stop; their leases run out by themselves", left)
+            return
+        async with _bounded(DRAIN_STEP_TIMEOUT_S):
+            await parts.reporter.settled()
+            await self._store.deregister(registration.worker_id, registration.incarnation)
+            log.info("worker %s has left", registration.worker_id)
+
+    async def _hand_back_queue(self, registration: Registration) -> None:
+        """Set the draining flag and empty the queue, in steps; a silent store is not waited for."""
+        async with _bounded(DRAIN_STEP_TIMEOUT_S):
+            outcome = Outcome.OK
+            while outcome is Outcome.OK:
+                outcome = await self._store.drain(registration.worker_id, registration.incarnation)
+
+    async def _until_idle(self, timeout_s: float, *, patient: bool) -> None:
+        """Until no attempt holds a slot or the time is over; or, unless patient, `hurry`."""
+        async with _bounded(max(0.0, timeout_s)):
+            while len(self.attempts) and (patient or not self._hurry.is_set()):
+                self._changed.clear()
+                await self._changed.wait()
+
+
+@attrs.frozen(kw_only=True)
+class _Parts:
+    """The worker's loops, and those of its parts that a drain speaks to."""
+
+    reporter: Reporter
+    runner: Runner
+    claimer: Claimer
+    loops: dict[str, Callable[[], Coroutine[None, None, None]]]
+
+
+@asynccontextmanager
+async def _bounded(seconds: float) -> AsyncIterator[None]:
+    """At most this long, and whatever the store says: leaving must not fail for its sake."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError:
+        return
+    except StoreUnavailableError as error:
+        log.warning("while leaving: the store does not answer (%s)", error)

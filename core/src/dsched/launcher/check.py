@@ -1,0 +1,39 @@
+"""``dsched-run --check``: says whether this pod would start, without starting it."""
+
+from collections.abc import Iterable
+
+from dsched.assembly import store_opener
+from dsched.config import LoadedSettings
+from dsched.loading import Catalogue
+from dsched.model import TaskConfig
+
+
+async def check(
+    loaded: LoadedSettings, catalogue: Catalogue, tasks: Iterable[TaskConfig]
+) -> list[str]:
+    """What was found, a line each. Raises what a start would raise."""
+    lines = [f"config: {loaded.file or 'defaults'}: ok"]
+    lines += [f"warning: {warning}" for warning in (*catalogue.warnings, *loaded.warnings)]
+    lines += _plugins(catalogue)
+    async with store_opener(loaded, catalogue)() as store:
+        await store.now()
+        counts = await store.counts()
+    lines.append(f"store: {loaded.settings.store}: ok, {counts.configs} configs")
+    ids = [task.id for task in tasks]
+    lines.append(f"tasks: {len(ids)} ok" + (f": {', '.join(ids[:10])}" if ids else ""))
+    return lines
+
+
+def _plugins(catalogue: Catalogue) -> list[str]:
+    kinds = {
+        "executor": catalogue.executors,
+        "balancer": catalogue.balancers,
+        "store": catalogue.stores,
+        "observer": catalogue.observers,
+        "service": catalogue.services,
+    }
+    return [
+        f"{kind}: {name} ({one.distribution} {one.version})"
+        for kind, installed in kinds.items()
+        for name, one in installed.items()
+    ]

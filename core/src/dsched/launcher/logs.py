@@ -1,0 +1,78 @@
+"""How `dsched-run` writes its log: plain words for people, or JSON lines for machines."""
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import Any
+
+FACTS = ("task_id", "attempt", "worker_id")
+_SHORT = {"task_id": "task", "attempt": "attempt", "worker_id": "worker"}
+
+
+def configure(style: str, level: str) -> None:
+    """Send everything that is logged to stderr, in this style, from this level on."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines() if style == "json" else PlainWords())
+    root = logging.getLogger()
+    for old in list(root.handlers):
+        root.removeHandler(old)
+    root.addHandler(handler)
+    root.setLevel(level.upper())
+    # Chatty libraries speak when something is wrong.
+    for name in ("aiohttp", "asyncio", "grpc", "redis"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+class PlainWords(logging.Formatter):
+    """``10:30:00.123 info  worker: ended: 200 (task=a@1 attempt=1 worker=w)``."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line a record; a traceback follows on lines of its own, indented."""
+        moment = _moment(record).astimezone()
+        facts = " ".join(
+            f"{_SHORT[name]}={getattr(record, name)}" for name in FACTS if hasattr(record, name)
+        )
+        area = record.name.removeprefix("dsched.")
+        text = escaped(record.getMessage())
+        line = f"{moment:%H:%M:%S}.{moment.microsecond // 1000:03d} "
+        line += f"{record.levelname.lower():7} {area}: {text}"
+        if facts:
+            line += f" ({escaped(facts)})"
+        if record.exc_info:
+            trace = self.formatException(record.exc_info)
+            line += "\n" + "\n".join(f"    {escaped(row)}" for row in trace.splitlines())
+        return line
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line, times in RFC 3339 UTC."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record with its task's facts."""
+        moment = _moment(record).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        fields: dict[str, Any] = {
+            "time": moment,
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        fields |= {name: getattr(record, name) for name in FACTS if hasattr(record, name)}
+        if record.exc_info:
+            fields["exception"] = self.formatException(record.exc_info)
+        return json.dumps(fields, ensure_ascii=False, default=str)
+
+
+def escaped(text: str) -> str:
+    """The text with control characters shown, so that no message can forge a line or a colour."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else _shown(char) for char in text)
+
+
+def _shown(char: str) -> str:
+    return char.encode("unicode_escape").decode("ascii")
+
+
+def _moment(record: logging.LogRecord) -> datetime:
+    return datetime.fromtimestamp(record.created, UTC)

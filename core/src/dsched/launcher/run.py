@@ -1,0 +1,252 @@
+"""`dsched-run`: reads the configuration, opens the plugins, runs a pod until told to stop."""
+
+import asyncio
+import importlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from typing import Self
+
+from dsched.assembly import all_roles, open_pod
+from dsched.client import Client
+from dsched.config import (
+    ConfigError,
+    LoadedSettings,
+    Problem,
+    print_config,
+    read_plugin_settings,
+    read_settings,
+)
+from dsched.config.task_file import read_tasks
+from dsched.contracts.outcomes import StoreRefusedError, StoreUnavailableError
+from dsched.engine.calls import until_answered
+from dsched.engine.pod import Pod
+from dsched.engine.runtime import Runtime
+from dsched.launcher.arguments import Arguments, parse
+from dsched.launcher.check import check
+from dsched.launcher.logs import configure
+from dsched.loading import Catalogue, PluginError, load_catalogue
+from dsched.model import TaskConfig
+
+log = logging.getLogger("dsched.run")
+
+OK, FAILED, BAD_CONFIG, BAD_PLUGIN, BAD_STORE = range(5)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The console script; its answer is the exit code."""
+    arguments = parse(argv)
+    try:
+        return _run(arguments)
+    except ConfigError as error:
+        return _refuse(BAD_CONFIG, error)
+    except PluginError as error:
+        return _refuse(BAD_PLUGIN, error)
+    except (StoreRefusedError, StoreUnavailableError) as error:
+        return _refuse(BAD_STORE, f"the store: {error}")
+
+
+def _refuse(code: int, why: object) -> int:
+    print(f"dsched-run: {why}", file=sys.stderr)  # noqa: T201 - this is the command's output
+    return code
+
+
+def _run(arguments: Arguments) -> int:
+    allowed = read_plugin_settings(arguments.config, os.environ, arguments.flags)
+    catalogue = load_catalogue(enabled=allowed.enabled, disabled=allowed.disabled)
+    _import_app(arguments.app)
+    if arguments.app and "local" in catalogue.executors:
+        arguments.flags["executors.local.app"] = list(arguments.app)
+    loaded = read_settings(arguments.config, os.environ, arguments.flags, catalogue)
+    if arguments.print_config:
+        print(print_config(loaded))  # noqa: T201 - this is the command's output
+        return OK
+    roles = _roles(arguments, catalogue)
+    tasks = _tasks(arguments.tasks, loaded, catalogue)
+    if arguments.check:
+        for line in asyncio.run(check(loaded, catalogue, tasks)):
+            print(line)  # noqa: T201 - this is the command's output
+        return OK
+    configure(loaded.settings.log.format, loaded.settings.log.level)
+    for warning in (*catalogue.warnings, *loaded.warnings):
+        log.warning("%s", warning)
+    return asyncio.run(_serve(arguments, loaded, catalogue, roles, tasks))
+
+
+def _import_app(modules: Sequence[str]) -> None:
+    """Import the user's modules, as found from the current folder, so that functions register."""
+    if modules and "" not in sys.path and os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    problems = []
+    for module in modules:
+        try:
+            importlib.import_module(module)
+        except Exception as error:  # noqa: BLE001 - user code may raise anything on import
+            reason = f"cannot be imported: {type(error).__name__}: {error}"
+            problems.append(Problem("--app", module, reason))
+    if problems:
+        raise ConfigError(problems)
+
+
+def _roles(arguments: Arguments, catalogue: Catalogue) -> frozenset[str]:
+    known = all_roles(catalogue)
+    if arguments.roles is None:
+        return known
+    unknown = sorted(arguments.roles - known)
+    if unknown:
+        reason = f"unknown; there are {', '.join(sorted(known))}"
+        raise ConfigError([Problem("--role", role, reason) for role in unknown])
+    return arguments.roles
+
+
+def _tasks(files: Sequence[str], loaded: LoadedSettings, catalogue: Catalogue) -> list[TaskConfig]:
+    """The configs of all task files; one report for the problems of all of them."""
+    tasks: dict[str, TaskConfig] = {}
+    problems: list[Problem] = []
+    for file in files:
+        try:
+            found = read_tasks(file, defaults=loaded.settings.task, catalogue=catalogue)
+        except ConfigError as error:
+            problems.extend(error.problems)
+            continue
+        for task in found:
+            if task.id in tasks:
+                problems.append(Problem(file, task.id, "is the id of a task in another file too"))
+            tasks[task.id] = task
+    if problems:
+        raise ConfigError(problems)
+    return list(tasks.values())
+
+
+async def _serve(
+    arguments: Arguments,
+    loaded: LoadedSettings,
+    catalogue: Catalogue,
+    roles: frozenset[str],
+    tasks: Sequence[TaskConfig],
+) -> int:
+    """Open everything, put the tasks, and run until stopped."""
+    signals = _Signals(loaded.settings.worker.drain_timeout.total_seconds())
+    name = loaded.settings.pod.name
+    log.info("pod %s starts: %s on %s", name, ", ".join(sorted(roles)), loaded.settings.store)
+    with signals:
+        try:
+            await _run_pod(arguments, loaded, catalogue, roles, tasks, signals)
+        except* (StoreRefusedError, StoreUnavailableError) as errors:
+            return_code = _refuse(BAD_STORE, f"the store: {_first(errors)}")
+        except* asyncio.CancelledError:
+            if not signals.stopped:
+                raise
+            return_code = OK
+        except* Exception as errors:
+            cause = _first(errors)
+            log.error("a part failed for good: %s", cause, exc_info=cause)
+            return_code = FAILED
+        else:
+            log.info("pod %s has stopped", name)
+            return_code = OK
+    return return_code
+
+
+async def _run_pod(
+    arguments: Arguments,
+    loaded: LoadedSettings,
+    catalogue: Catalogue,
+    roles: frozenset[str],
+    tasks: Sequence[TaskConfig],
+    signals: "_Signals",
+) -> None:
+    async with open_pod(loaded, catalogue, roles=roles, wait=arguments.wait) as pod:
+        signals.follow(pod)
+        async with asyncio.TaskGroup() as group:
+            putting = group.create_task(_put(pod, tasks, loaded.settings.pod.name), name="tasks")
+            timer = group.create_task(_stop_after(arguments, pod), name="timer")
+            await pod.run()
+            putting.cancel()
+            timer.cancel()
+
+
+async def _put(pod: Pod, tasks: Sequence[TaskConfig], by: str) -> None:
+    """Put the configs of the task files. Equal content changes nothing, so every pod may."""
+    client = Client(pod.store, by=by)
+    for task in tasks:
+        stored = await until_answered(
+            Runtime(),
+            f"putting config {task.id}",
+            lambda: client.put_config(task),  # noqa: B023
+        )
+        log.info("config %s is in place (revision %d)", task.id, stored.config.revision)
+
+
+async def _stop_after(arguments: Arguments, pod: Pod) -> None:
+    if arguments.run_for is not None:
+        await asyncio.sleep(arguments.run_for.total_seconds())
+        log.info("the time given with --for is over")
+        pod.stop()
+
+
+def _first(errors: BaseException) -> BaseException:
+    while isinstance(errors, BaseExceptionGroup):
+        errors = errors.exceptions[0]
+    return errors
+
+
+class _Signals:
+    """SIGTERM and SIGINT: the first stops cleanly, the second skips the wait, the third exits."""
+
+    def __init__(self, drain_s: float) -> None:
+        self._drain_s = drain_s
+        self._count = 0
+        self._pod: Pod | None = None
+        self._main: asyncio.Task[object] | None = None
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a signal has come."""
+        return self._count > 0
+
+    def follow(self, pod: Pod) -> None:
+        """From now on signals are for this pod; before, they just end the start-up."""
+        self._pod = pod
+        if self._count:
+            pod.stop()
+
+    def __enter__(self) -> Self:
+        self._main = asyncio.current_task()
+        self._each(lambda loop, number: loop.add_signal_handler(number, self._received, number))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._each(lambda loop, number: loop.remove_signal_handler(number))
+
+    @staticmethod
+    def _each(act: Callable[[asyncio.AbstractEventLoop, signal.Signals], object]) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            act(loop, number)
+
+    def _received(self, number: signal.Signals) -> None:
+        self._count += 1
+        if self._pod is None:
+            log.info("%s: stopping before the start is complete", number.name)
+            if self._main is not None:
+                self._main.cancel()
+        elif self._count == 1:
+            log.info(
+                "%s: no new tasks; waiting up to %g s for running ones (again to stop them now)",
+                number.name,
+                self._drain_s,
+            )
+            self._pod.stop()
+        elif self._count == 2:
+            log.info("%s again: stopping what runs, to be run elsewhere", number.name)
+            self._pod.hurry()
+        else:
+            log.error("%s a third time: leaving at once", number.name)
+            os._exit(FAILED)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

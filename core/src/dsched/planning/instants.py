@@ -1,0 +1,82 @@
+"""The nominal instants of a trigger: next, last and how many, for any kind of trigger."""
+
+from typing import Protocol
+
+import attrs
+
+
+class Instants(Protocol):
+    """A strictly increasing set of instants, in ms since the epoch.
+
+    Each answer depends on nothing but the trigger, its zone's rules and the arguments; none reads
+    a clock, and none costs more for a year than for a minute.
+    """
+
+    def next_after(self, ms: int) -> int | None:
+        """The first instant strictly later than ``ms``, or None if there is none any more."""
+        ...
+
+    def last_before(self, ms: int, *, not_before_ms: int) -> int | None:
+        """The latest instant in ``[not_before_ms, ms]``, or None."""
+        ...
+
+    def count_between(self, first_ms: int, last_ms: int) -> int:
+        """How many instants lie in ``[first_ms, last_ms]``, exactly."""
+        ...
+
+
+@attrs.frozen(kw_only=True)
+class PeriodicInstants:
+    """``anchor_ms + k x period_ms`` for k = 0, 1, ..., within optional bounds (inclusive)."""
+
+    anchor_ms: int
+    period_ms: int
+    start_ms: int | None = None
+    end_ms: int | None = None
+
+    def next_after(self, ms: int) -> int | None:
+        """See `Instants`."""
+        found = self.anchor_ms + self._first_k(ms + 1) * self.period_ms
+        return None if self.end_ms is not None and found > self.end_ms else found
+
+    def last_before(self, ms: int, *, not_before_ms: int) -> int | None:
+        """See `Instants`."""
+        last_k = self._last_k(ms)
+        if last_k < self._first_k(not_before_ms):
+            return None
+        return self.anchor_ms + last_k * self.period_ms
+
+    def count_between(self, first_ms: int, last_ms: int) -> int:
+        """See `Instants`."""
+        return max(0, self._last_k(last_ms) - self._first_k(first_ms) + 1)
+
+    def _first_k(self, ms: int) -> int:
+        """The k of the first instant at or after ``ms``, bounds but the end considered."""
+        if self.start_ms is not None:
+            ms = max(ms, self.start_ms)
+        return max(0, -((self.anchor_ms - ms) // self.period_ms))
+
+    def _last_k(self, ms: int) -> int:
+        """The k of the last instant at or before ``ms``; negative if there is none."""
+        if self.end_ms is not None:
+            ms = min(ms, self.end_ms)
+        return (ms - self.anchor_ms) // self.period_ms
+
+
+@attrs.frozen(kw_only=True)
+class SingleInstant:
+    """At most one instant; ``at_ms`` is None if the bounds exclude it."""
+
+    at_ms: int | None
+
+    def next_after(self, ms: int) -> int | None:
+        """See `Instants`."""
+        return self.at_ms if self.at_ms is not None and self.at_ms > ms else None
+
+    def last_before(self, ms: int, *, not_before_ms: int) -> int | None:
+        """See `Instants`."""
+        return self.at_ms if self.count_between(not_before_ms, ms) else None
+
+    def count_between(self, first_ms: int, last_ms: int) -> int:
+        """See `Instants`."""
+        return int(self.at_ms is not None and first_ms <= self.at_ms <= last_ms)

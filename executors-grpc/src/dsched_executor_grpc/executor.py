@@ -1,0 +1,276 @@
+"""The executor: one attempt is one unary call, within the attempt's time."""
+
+import asyncio
+import base64
+import binascii
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from hashlib import blake2b
+from typing import TypeAlias
+
+import attrs
+import grpc
+from google.protobuf.descriptor_pb2 import FileDescriptorProto
+
+from dsched.contracts import ExecutionContext, Executor, TaskFacts, TaskFailed
+from dsched.model import Task, TaskResult
+from dsched_executor_grpc.channels import Channels
+from dsched_executor_grpc.endpoint import Endpoint, find_endpoint
+from dsched_executor_grpc.files import MAX_SET_BYTES, read_bounded
+from dsched_executor_grpc.options import GrpcOptions
+from dsched_executor_grpc.payload import GrpcCall, parse_payload
+from dsched_executor_grpc.reflection import Metadata, reflect
+from dsched_executor_grpc.schema import (
+    Method,
+    Pool,
+    build_pool,
+    decode,
+    encode,
+    find_method,
+    parse_set,
+)
+from dsched_executor_grpc.secrets import Secrets
+from dsched_executor_grpc.status import failure_of
+
+MAX_SCHEMAS = 256
+MAX_MESSAGE_LENGTH = 2000
+# A server that was deployed anew may have new fields; what no longer fits is asked for at once.
+SCHEMA_LIFETIME_S = 300.0
+
+Load: TypeAlias = Callable[[], Awaitable[Sequence[FileDescriptorProto]]]
+
+
+@asynccontextmanager
+async def open_grpc_executor(options: GrpcOptions) -> AsyncIterator["GrpcExecutor"]:
+    """The executor, bound to the running loop; its channels are closed at the end."""
+    executor = GrpcExecutor(options)
+    try:
+        yield executor
+    finally:
+        await executor.close()
+
+
+class Schemas:
+    """Pools of descriptors by where they come from: a bounded cache whose entries grow old."""
+
+    def __init__(self) -> None:
+        self._cached: OrderedDict[object, tuple[Pool, float]] = OrderedDict()
+
+    async def method(self, call: GrpcCall, key: object, load: Load) -> tuple[Method, bytes]:
+        """The method of a call and its request on the wire.
+
+        A cached pool in which the method is missing, or which the request does not fit, is loaded
+        once more before the attempt fails: the server may have been deployed anew.
+        """
+        pool = self._fresh(key)
+        if pool is not None:
+            try:
+                return await _map(pool, call)
+            except TaskFailed:
+                self.forget(key)
+        name = call.set_file or ("descriptor_set" if call.inline_set else "server reflection")
+        pool = await asyncio.to_thread(build_pool, await load(), name)
+        self._cached[key] = (pool, asyncio.get_running_loop().time())
+        while len(self._cached) > MAX_SCHEMAS:
+            self._cached.popitem(last=False)
+        return await _map(pool, call)
+
+    def forget(self, key: object) -> None:
+        """Load anew the next time."""
+        self._cached.pop(key, None)
+
+    def _fresh(self, key: object) -> Pool | None:
+        pool, loaded = self._cached.get(key, (None, 0.0))
+        if pool is None or asyncio.get_running_loop().time() - loaded > SCHEMA_LIFETIME_S:
+            return None
+        self._cached.move_to_end(key)
+        return pool
+
+
+async def _map(pool: Pool, call: GrpcCall) -> tuple[Method, bytes]:
+    method = find_method(pool, call.service, call.method)
+    return method, await encode(method, call.request)
+
+
+@attrs.frozen(kw_only=True)
+class _Attempt:
+    """What the steps of one attempt share."""
+
+    context: ExecutionContext
+    call: GrpcCall
+    endpoint: Endpoint
+    channel: grpc.aio.Channel
+    metadata: Metadata
+    facts: Metadata
+
+
+class GrpcExecutor(Executor):
+    """Calls any unary method of any service. Opened, used and closed in one event loop."""
+
+    def __init__(self, options: GrpcOptions) -> None:
+        self._options = options
+        self._policy = options.policy
+        self._channels = Channels(
+            max_channels=options.max_channels, max_message_bytes=options.max_message_bytes
+        )
+        self._schemas = Schemas()
+
+    async def close(self) -> None:
+        """Close every channel."""
+        await self._channels.close()
+
+    async def execute(self, context: ExecutionContext, task: Task) -> TaskResult:
+        """Make the call that ``task.spec.payload`` describes; see the README for codes."""
+        if task.spec is None:
+            raise TaskFailed("the task has no payload", code="invalid_payload", retryable=False)
+        call = parse_payload(task.spec.payload)
+        secrets = Secrets(env=self._options.secret_env, directory=self._options.secret_dir)
+        remaining = context.remaining()
+        try:
+            if remaining <= 0:
+                raise TimeoutError
+            async with asyncio.timeout(remaining):
+                endpoint = await find_endpoint(call, self._policy, self._options.tls_dir)
+                call, metadata = await _fill(call, secrets)
+        except TimeoutError as error:
+            raise TaskFailed(
+                f"the attempt's time was over before {call.authority} could be called",
+                code="deadline_exceeded",
+            ) from error
+        async with self._channels.borrow(endpoint) as channel:
+            attempt = _Attempt(
+                context=context,
+                call=call,
+                endpoint=endpoint,
+                channel=channel,
+                metadata=metadata,
+                facts=_facts(context, task),
+            )
+            try:
+                return await self._run(attempt, secrets)
+            except TaskFailed as failure:
+                if failure.code == "deadline_exceeded":
+                    # Perhaps the connection is dead and nobody has noticed: connect anew.
+                    self._channels.forget(endpoint, channel)
+                # Not from its cause, whose text may hold a secret that the server has repeated.
+                raise _masked(failure, secrets) from None
+
+    async def _run(self, attempt: _Attempt, secrets: Secrets) -> TaskResult:
+        key, load = self._source(attempt)
+        method, request = await self._schemas.method(attempt.call, key, load)
+        most = self._options.max_message_bytes
+        if len(request) > most:
+            raise TaskFailed(
+                f"request: has {len(request)} bytes; executors.grpc.max_message_bytes allows "
+                f"{most}",
+                code="request_too_large",
+                retryable=False,
+            )
+        try:
+            response = await _invoke(attempt, request)
+        except TaskFailed as failure:
+            if failure.code == "unimplemented":
+                self._schemas.forget(key)
+            raise
+        data, remark = await decode(method, response)
+        return TaskResult(
+            code="OK",
+            message=secrets.mask(remark)[:MAX_MESSAGE_LENGTH],
+            data=secrets.mask_json(data),
+        )
+
+    def _source(self, attempt: _Attempt) -> tuple[object, Load]:
+        """Where the descriptors come from: what tells that place from others, and how to load."""
+        call = attempt.call
+        if call.inline_set:
+            digest = blake2b(call.inline_set).digest()
+            return digest, partial(asyncio.to_thread, parse_set, call.inline_set, "descriptor_set")
+        if call.set_file:
+            load = partial(self._read_set, call.set_file)
+            return call.set_file, partial(asyncio.to_thread, load)
+        return (attempt.endpoint, call.service), partial(
+            reflect, attempt.channel, call.service, attempt.metadata, attempt.context
+        )
+
+    def _read_set(self, name: str) -> list[FileDescriptorProto]:
+        content = read_bounded(
+            self._options.descriptor_dir, name, option="descriptor_dir", most=MAX_SET_BYTES
+        )
+        return parse_set(content, name)
+
+
+async def _invoke(attempt: _Attempt, request: bytes) -> bytes:
+    """Make the call; a cancellation reaches the server before it is raised on."""
+    call = attempt.channel.unary_unary(attempt.call.path)(
+        request,
+        timeout=attempt.context.remaining(),
+        metadata=(*attempt.metadata, *attempt.facts),
+        wait_for_ready=False,
+    )
+    try:
+        response: bytes = await call
+    except grpc.aio.AioRpcError as error:
+        what = f"{attempt.call.path[1:]} at {attempt.call.authority}"
+        raise failure_of(error, what) from error
+    finally:
+        call.cancel()
+    return response
+
+
+async def _fill(call: GrpcCall, secrets: Secrets) -> tuple[GrpcCall, Metadata]:
+    """`_filled`, in a thread only where files may have to be read."""
+    if call.refers_to_secrets:
+        return await asyncio.to_thread(_filled, call, secrets)
+    return _filled(call, secrets)
+
+
+def _filled(call: GrpcCall, secrets: Secrets) -> tuple[GrpcCall, Metadata]:
+    """The call and its metadata with their secrets in place; blocks."""
+    pairs: list[tuple[str, str | bytes]] = []
+    for key, text in call.metadata:
+        value = secrets.fill(text)
+        try:
+            pairs.append((key, _metadata_value(key, value)))
+        except ValueError as error:
+            raise TaskFailed(
+                f"metadata.{key}: its secret {error}", code="invalid_payload", retryable=False
+            ) from None
+    return attrs.evolve(call, request=secrets.fill_json(call.request)), pairs
+
+
+def _metadata_value(key: str, value: str) -> str | bytes:
+    if key.endswith("-bin"):
+        try:
+            return base64.b64decode(value, validate=True)
+        except binascii.Error:
+            raise ValueError("must be base64, because the name ends in -bin") from None
+    if not (value.isascii() and value.isprintable()):
+        raise ValueError("must be one line of printable ASCII")
+    return value
+
+
+def _facts(context: ExecutionContext, task: Task) -> Metadata:
+    """What every target is told, in the lower case that metadata needs, and the trace."""
+    headers = TaskFacts.of(context, task).as_headers()
+    facts = [(name.lower(), value) for name, value in headers.items()]
+    return [*facts, ("traceparent", traceparent(task.id, context.attempt))]
+
+
+def traceparent(task_id: str, attempt: int) -> str:
+    """A W3C trace context: one trace for a task, one span for each of its attempts."""
+    trace = blake2b(task_id.encode(), digest_size=16).hexdigest()
+    span = blake2b(f"{attempt} {task_id}".encode(), digest_size=8).hexdigest()
+    return f"00-{trace}-{span}-01"
+
+
+def _masked(failure: TaskFailed, secrets: Secrets) -> TaskFailed:
+    """The failure without secrets. Cut only after that, or half a secret would go unnoticed."""
+    return TaskFailed(
+        secrets.mask(failure.message)[:MAX_MESSAGE_LENGTH],
+        code=failure.code,
+        retryable=failure.retryable,
+        retry_after=failure.retry_after,
+        data=failure.data,
+    )

@@ -1,0 +1,271 @@
+"""`HttpExecutor`: one attempt is one request, and up to three redirects if they are asked for."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from functools import lru_cache
+
+import aiohttp
+import attrs
+from yarl import URL
+
+from dsched.contracts import ExecutionContext, Executor, TaskFacts, TaskFailed
+from dsched.contracts.egress import (
+    EgressPolicy,
+    EgressRefusedError,
+    Lookup,
+    literal_address,
+    system_lookup,
+)
+from dsched.model import JsonValue, Task, TaskResult
+from dsched_executor_http.failures import as_task_failed
+from dsched_executor_http.guard import CheckedResolver, CheckedSockets, calling_host
+from dsched_executor_http.headers import HARMLESS, traceparent, value_problem
+from dsched_executor_http.options import HttpOptions
+from dsched_executor_http.payload import HttpCall, InvalidPayloadError, Tls, read_payload
+from dsched_executor_http.response import (
+    Body,
+    read_body,
+    reason_of,
+    result_data,
+    status_failure,
+)
+from dsched_executor_http.secrets import NOTHING_SECRET, Redactor, SecretError, Secrets, fill
+from dsched_executor_http.tls import TlsContexts
+from dsched_executor_http.url import TargetUrl, UrlProblemError, redirect_target
+
+MAX_REDIRECTS = 3
+MAX_CACHED_CALLS = 512
+MAX_CACHED_TEXT = 16 * 1024
+DNS_CACHE_S = 10
+# Shorter than what servers usually keep: a request sent while the server closes is lost.
+KEEP_ALIVE_S = 4.0
+MAX_HEADER_BYTES = 8190
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+
+@attrs.frozen
+class _Hop:
+    """One request of an attempt, everything filled in."""
+
+    method: str
+    url: TargetUrl
+    headers: Mapping[str, str]
+    body: bytes | None
+    tls: Tls | None
+
+    @property
+    def shown(self) -> str:
+        return f"{self.method} {self.url.shown}"
+
+
+class HttpExecutor(Executor):
+    """Carries out attempts over one shared client session. Open it with `open_http_executor`."""
+
+    def __init__(
+        self,
+        options: HttpOptions,
+        session: aiohttp.ClientSession,
+        *,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._options = options
+        self._policy: EgressPolicy = options.policy
+        self._session = session
+        self._now = now
+        self._secrets = Secrets(options.secret_env, options.secret_dir)
+        self._tls = TlsContexts(options.tls_dir)
+        self._calls: dict[str, HttpCall] = {}
+        # What is written into a URL does not change: judge it once. A refusal is not kept.
+        self._check = lru_cache(maxsize=MAX_CACHED_CALLS)(self._check_now)
+
+    async def execute(self, context: ExecutionContext, task: Task) -> TaskResult:
+        """Make the request. Every failure is a `TaskFailed` whose code says what kind it is."""
+        call = self._read(None if task.spec is None else task.spec.payload)
+        try:
+            async with asyncio.timeout(context.remaining()):
+                values = await self._secrets.resolve(call.secrets) if call.secrets else {}
+                redactor = Redactor(values.values()) if values else NOTHING_SECRET
+                hop = _first_hop(call, values, context, task)
+                return await self._follow(call, hop, redactor)
+        except SecretError as error:
+            raise TaskFailed(str(error), "secret", retryable=False) from None
+        except TimeoutError:
+            raise TaskFailed(
+                f"{call.method} {call.url.shown} had not answered by the deadline", "timeout"
+            ) from None
+
+    def _read(self, payload: JsonValue) -> HttpCall:
+        """The call a payload describes. The tasks of one config have equal ones: read them once."""
+        # Equal values are not enough (1 == True == 1.0), and their text is quicker than hashing.
+        key = repr(payload)
+        call = self._calls.get(key)
+        if call is not None:
+            return call
+        try:
+            call = read_payload(payload)
+        except InvalidPayloadError as error:
+            raise TaskFailed(
+                f"the payload cannot be called: {error}", "payload", retryable=False
+            ) from None
+        if len(key) <= MAX_CACHED_TEXT:
+            if len(self._calls) >= MAX_CACHED_CALLS:
+                self._calls.pop(next(iter(self._calls)))
+            self._calls[key] = call
+        return call
+
+    async def _follow(self, call: HttpCall, hop: _Hop, redactor: Redactor) -> TaskResult:
+        """Make the request, and those that redirects lead to."""
+        for redirects_left in range(MAX_REDIRECTS, -1, -1):
+            try:
+                answer = await self._request(call, hop, redactor, redirects_left)
+            except (aiohttp.ClientError, EgressRefusedError, OSError) as error:
+                raise as_task_failed(error, hop.shown, redactor) from None
+            if isinstance(answer, TaskResult):
+                return answer
+            hop = answer
+        raise AssertionError("the last hop follows no redirect")
+
+    async def _request(
+        self, call: HttpCall, hop: _Hop, redactor: Redactor, redirects_left: int
+    ) -> TaskResult | _Hop:
+        """One request: the result, or the hop that a redirect asks for."""
+        self._check(hop.url.host, hop.url.port)
+        calling_host.set(hop.url.host)
+        tls = hop.tls if hop.url.scheme == "https" else None
+        async with self._session.request(
+            hop.method,
+            _client_url(hop.url),
+            headers=hop.headers,
+            data=hop.body,
+            allow_redirects=False,
+            ssl=True if tls is None else await self._tls.get(tls),
+            server_hostname=None if tls is None else tls.server_name,
+        ) as response:
+            expected = call.expects(response.status)
+            if call.follow_redirects and response.status in _REDIRECTS and not expected:
+                return self._redirected(call, hop, response, redirects_left)
+            body = Body(b"")
+            if hop.method != "HEAD":
+                body = await read_body(response, self._options.max_response_bytes)
+            data = result_data(response, body, self._options.max_result_bytes, redactor)
+            if not expected:
+                raise status_failure(response, hop.shown, data, self._now(), redactor)
+            message = redactor.text(reason_of(response))
+            return TaskResult(code=str(response.status), message=message, data=data)
+
+    def _check_now(self, host: str, port: int) -> None:
+        """Refuse a port, or an address written into the URL, before anything is sent."""
+        ports = self._options.ports
+        if ports and port not in ports:
+            raise EgressRefusedError(
+                f"refused to call port {port}: executors.http.ports allows only "
+                f"{', '.join(map(str, ports))}",
+                address="",
+                host=host,
+                reason="port",
+            )
+        if literal_address(host) is not None:
+            self._policy.check_address(host, host)
+
+    def _redirected(
+        self, call: HttpCall, hop: _Hop, response: aiohttp.ClientResponse, redirects_left: int
+    ) -> _Hop:
+        location = response.headers.get("Location")
+        problem = "names no Location" if location is None else None
+        if redirects_left == 0:
+            problem = f"is one redirect too many; at most {MAX_REDIRECTS} are followed"
+        if location is None or problem is not None:
+            raise _redirect_failure(hop, response.status, problem or "")
+        try:
+            url = redirect_target(hop.url, location)
+        except UrlProblemError as error:
+            raise _redirect_failure(hop, response.status, f"leads nowhere: it {error}") from None
+        return _next_hop(call, hop, url, response.status)
+
+
+@lru_cache(maxsize=MAX_CACHED_CALLS)
+def _client_url(url: TargetUrl) -> URL:
+    return URL(url.text, encoded=True)
+
+
+def _first_hop(
+    call: HttpCall, values: Mapping[str, str], context: ExecutionContext, task: Task
+) -> _Hop:
+    headers = dict(call.headers)
+    for name, value in call.headers.items() if values else ():
+        headers[name] = fill(value, values)
+        problem = value_problem(headers[name])
+        if problem is not None:
+            raise SecretError(f"headers.{name}: with its secret filled in it {problem}")
+    return _Hop(
+        call.method,
+        call.url,
+        {
+            **headers,
+            **TaskFacts.of(context, task).as_headers(),
+            "traceparent": traceparent(task.id, context.attempt),
+        },
+        call.body_with(values),
+        call.tls,
+    )
+
+
+def _next_hop(call: HttpCall, hop: _Hop, url: TargetUrl, status: int) -> _Hop:
+    """The request after a redirect (RFC 9110, 15.4), without credentials if the origin changes."""
+    method, body, tls = hop.method, hop.body, hop.tls
+    headers = dict(hop.headers)
+    if (status == 303 and method != "HEAD") or (status in (301, 302) and method == "POST"):
+        method, body = "GET", None
+        headers = {name: value for name, value in headers.items() if name.lower() != "content-type"}
+    if not url.same_origin(hop.url):
+        if body is not None and call.body is None:
+            raise _redirect_failure(
+                hop, status, "leads to another origin, which the body's secrets must not reach"
+            )
+        users = {name.lower() for name in call.headers} - HARMLESS
+        secret = {name.lower() for name, value in call.headers.items() if "secret://" in value}
+        headers = {
+            name: value for name, value in headers.items() if name.lower() not in users | secret
+        }
+        tls = None if tls is None else tls.for_other_origin()
+    return _Hop(method, url, headers, body, tls)
+
+
+def _redirect_failure(hop: _Hop, status: int, problem: str) -> TaskFailed:
+    return TaskFailed(
+        f"{hop.shown} answered {status}, a redirect that {problem}", "redirect", retryable=False
+    )
+
+
+@asynccontextmanager
+async def open_http_executor(
+    options: HttpOptions,
+    *,
+    lookup: Lookup = system_lookup,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> AsyncIterator[HttpExecutor]:
+    """Open an executor with a session of its own; leaving closes all its connections."""
+    policy = options.policy
+    connector = aiohttp.TCPConnector(
+        resolver=CheckedResolver(policy, lookup),
+        socket_factory=CheckedSockets(policy),
+        limit=options.max_connections,
+        ttl_dns_cache=DNS_CACHE_S,
+        keepalive_timeout=KEEP_ALIVE_S,
+    )
+    async with aiohttp.ClientSession(
+        connector=connector,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=False,
+        auto_decompress=False,
+        raise_for_status=False,
+        timeout=aiohttp.ClientTimeout(
+            total=None, sock_connect=options.connect_timeout.total_seconds()
+        ),
+        max_line_size=MAX_HEADER_BYTES,
+        max_field_size=MAX_HEADER_BYTES,
+    ) as session:
+        yield HttpExecutor(options, session, now=now)

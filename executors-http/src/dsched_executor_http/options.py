@@ -1,0 +1,66 @@
+"""`HttpOptions`: what the operator sets under ``executors.http``."""
+
+import re
+from collections.abc import Sequence
+from datetime import timedelta
+
+import attrs
+
+from dsched.contracts.egress import EgressPolicy
+
+ALLOW_KEY = "executors.http.allow"
+
+MAX_RESPONSE_BYTES = 64 * 1024 * 1024
+MAX_RESULT_BYTES = 768 * 1024  # below the store's bound for a whole result, with room around it
+
+_ENV_PATTERN = re.compile(r"\A[A-Za-z_][A-Za-z0-9_]*\*?\Z")
+
+
+@attrs.frozen(kw_only=True)
+class HttpOptions:
+    """Options of the executor. Construction raises ValueError naming the key that is wrong.
+
+    ``allow``: host names, ``*.suffixes``, addresses and networks that may be called although not
+    public. ``ports``: the only ports that may be called; empty means any. ``max_response_bytes``:
+    how much of a body is read, before and after decompression. ``max_result_bytes``: how much of
+    it is kept in the result. ``secret_env``: environment variables that payloads may refer to
+    (``NAME`` or ``PREFIX_*``); ``secret_dir``: the directory of ``secret://file/NAME``;
+    ``tls_dir``: the directory of the files named under ``tls``. All three refuse when empty.
+    """
+
+    allow: tuple[str, ...] = attrs.field(default=(), converter=tuple)
+    ports: tuple[int, ...] = attrs.field(default=(), converter=tuple)
+    max_response_bytes: int = 1024 * 1024
+    max_result_bytes: int = 256 * 1024
+    max_connections: int = 100
+    connect_timeout: timedelta = timedelta(seconds=10)
+    secret_env: tuple[str, ...] = attrs.field(default=(), converter=tuple)
+    secret_dir: str = ""
+    tls_dir: str = ""
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse what cannot be meant, before anything is opened."""
+        EgressPolicy(self.allow, ALLOW_KEY)
+        _check_range("ports", self.ports, 1, 65535)
+        _check_range("max_response_bytes", [self.max_response_bytes], 1, MAX_RESPONSE_BYTES)
+        _check_range("max_result_bytes", [self.max_result_bytes], 1024, MAX_RESULT_BYTES)
+        _check_range("max_connections", [self.max_connections], 1, 10_000)
+        if not timedelta(milliseconds=10) <= self.connect_timeout <= timedelta(minutes=10):
+            raise ValueError(f"connect_timeout must be 10ms to 10m, got {self.connect_timeout}")
+        for pattern in self.secret_env:
+            if not _ENV_PATTERN.match(pattern):
+                raise ValueError(
+                    f"secret_env: {pattern!r} is not the name of an environment variable; "
+                    "write NAME or PREFIX_*"
+                )
+
+    @property
+    def policy(self) -> EgressPolicy:
+        """The egress policy of these options."""
+        return EgressPolicy(self.allow, ALLOW_KEY)
+
+
+def _check_range(key: str, values: Sequence[int], least: int, most: int) -> None:
+    for value in values:
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            raise ValueError(f"{key} must be {least} to {most}, got {value!r}")

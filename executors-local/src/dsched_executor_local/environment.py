@@ -1,0 +1,55 @@
+"""The environment of child processes: the worker's own, without what looks like a secret."""
+
+import re
+from collections.abc import Collection, Mapping
+
+# Parts of a name between underscores that mark a secret, or a way to one.
+_SECRET_PARTS = frozenset(
+    [
+        "auth",
+        "authorization",
+        "cookie",
+        "cookies",
+        "credential",
+        "credentials",
+        "cred",
+        "creds",
+        "dsn",
+        "jwt",
+        "key",
+        "keys",
+        "pass",
+        "passphrase",
+        "passwd",
+        "password",
+        "pwd",
+        "secret",
+        "secrets",
+        "token",
+        "tokens",
+    ]
+)
+_SECRET_WORDS = ("token", "secret", "password", "passwd", "credential", "apikey", "accesskey")
+_HARMLESS = frozenset({"PWD", "OLDPWD"})
+
+
+def child_environment(environment: Mapping[str, str], pass_env: Collection[str]) -> dict[str, str]:
+    """What a child may see: no ``DSCHED_*``, no secret by name or by value, but ``pass_env``."""
+    return {
+        name: value
+        for name, value in environment.items()
+        if name in pass_env or not _is_secret(name, value)
+    }
+
+
+def _is_secret(name: str, value: str) -> bool:
+    if name in _HARMLESS:
+        return False
+    lower = name.lower()
+    if lower.startswith("dsched_") or any(word in lower for word in _SECRET_WORDS):
+        return True
+    # PGPASSWORD is caught above; DB_PASS, AWS_ACCESS_KEY_ID, SSH_AUTH_SOCK, MYSQL_PWD here.
+    if not _SECRET_PARTS.isdisjoint(re.split(r"[^a-z0-9]", lower)):
+        return True
+    _, scheme_end, rest = value.partition("://")
+    return bool(scheme_end) and "@" in rest  # a URL with a user or password in it

@@ -1,0 +1,37 @@
+"""The options of the local executor, read from ``executors.local``."""
+
+import os
+from datetime import timedelta
+
+import attrs
+from attrs import validators
+
+MIN_PROCESS_MEMORY_BYTES = 128 * 1024 * 1024
+
+
+def _positive(_: object, attribute: "attrs.Attribute[timedelta]", value: timedelta) -> None:
+    if value <= timedelta(0):
+        raise ValueError(f"{attribute.name} must be longer than 0, not {value}")
+
+
+@attrs.frozen(kw_only=True)
+class LocalOptions:
+    """How much may run at once, and under which limits child processes live.
+
+    ``app`` names the modules whose import registers functions. Of the environment, children get
+    what does not look like a secret, and in any case the variables named in ``pass_env``.
+    """
+
+    app: tuple[str, ...] = attrs.field(default=(), converter=tuple)
+    max_threads: int = attrs.field(default=32, validator=[validators.ge(1), validators.le(1024)])
+    max_processes: int = attrs.field(
+        factory=lambda: os.cpu_count() or 1, validator=[validators.ge(1), validators.le(256)]
+    )
+    process_memory_bytes: int | None = attrs.field(
+        default=None, validator=validators.optional(validators.ge(MIN_PROCESS_MEMORY_BYTES))
+    )
+    max_tasks_per_process: int = attrs.field(default=1000, validator=validators.ge(1))
+    process_idle: timedelta = attrs.field(default=timedelta(minutes=1), validator=_positive)
+    process_start: timedelta = attrs.field(default=timedelta(seconds=30), validator=_positive)
+    kill_grace: timedelta = attrs.field(default=timedelta(seconds=2), validator=_positive)
+    pass_env: tuple[str, ...] = attrs.field(default=(), converter=tuple)

@@ -1,0 +1,125 @@
+"""The leader's picture of the whole cluster, shown by the leader's pod only."""
+
+import time
+from collections import Counter as Tally
+from collections.abc import Callable, Iterable
+
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector, CollectorRegistry
+
+from dsched.contracts import ClusterGauges, TermChanged
+from dsched.model import Worker
+
+
+class ClusterMetrics(Collector):
+    """Shows the last picture while this pod leads, and nothing otherwise.
+
+    So sum() over all pods is right. A picture that is not renewed in time is dropped too: the
+    notice that the term is over may have been lost.
+    """
+
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        *,
+        stale_after_s: float,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._stale_after_s = stale_after_s
+        self._monotonic = monotonic
+        self._epochs: dict[str, int] = {}  # by leading pod: those of this process, so one or none
+        self._picture: tuple[ClusterGauges, float] | None = None
+        registry.register(self)
+
+    def term_changed(self, notice: TermChanged) -> None:
+        """A term of this pod begins or ends; the picture belongs to the term."""
+        if notice.leading:
+            self._epochs = {**self._epochs, notice.pod: notice.epoch}
+            return
+        self._epochs = {pod: at for pod, at in self._epochs.items() if pod != notice.pod}
+        if not self._epochs:
+            self._picture = None
+
+    def show(self, picture: ClusterGauges) -> None:
+        """Replace the picture."""
+        self._picture = (picture, self._monotonic())
+
+    def describe(self) -> Iterable[Metric]:
+        """The names and meanings, without values."""
+        return [*_leader_families({}), *_families(None)]
+
+    def collect(self) -> Iterable[Metric]:
+        """What is to be seen now. May run in another thread: each attribute is read once."""
+        epochs, picture = self._epochs, self._picture
+        if picture is not None and self._monotonic() - picture[1] > self._stale_after_s:
+            picture = None
+        return [*_leader_families(epochs), *_families(picture[0] if picture else None)]
+
+
+def _leader_families(epochs: dict[str, int]) -> list[Metric]:
+    leading = GaugeMetricFamily(
+        "dsched_is_leader", "1 while this pod leads, else 0; the sum over pods should be 1."
+    )
+    leading.add_metric([], len(epochs))
+    epoch = GaugeMetricFamily(
+        "dsched_leader_epoch",
+        "The epoch of the current term, which only grows; from the leading pod only.",
+        labels=["pod"],
+    )
+    for pod, at in epochs.items():
+        epoch.add_metric([pod], at)
+    return [leading, epoch]
+
+
+def _families(picture: ClusterGauges | None) -> list[Metric]:
+    """The cluster's gauges; without a picture none has a value."""
+    tasks = GaugeMetricFamily(
+        "dsched_tasks", "Tasks in the store, by status; ended ones until pruned.", labels=["status"]
+    )
+    waiting = GaugeMetricFamily(
+        "dsched_tasks_at_home", "Tasks that have not ended, by home.", labels=["home"]
+    )
+    oldest = GaugeMetricFamily(
+        "dsched_oldest_ready_task_age_seconds",
+        "How long the oldest ready task has waited for a worker.",
+    )
+    if picture is not None:
+        for status, number in picture.tasks_by_status.items():
+            tasks.add_metric([str(status)], number)
+        for home, number in picture.waiting_by_home.items():
+            waiting.add_metric([str(home)], number)
+        oldest.add_metric([], picture.oldest_ready_age_s)
+    workers = None if picture is None else picture.workers
+    return [tasks, waiting, oldest, *_fleet_families(workers), *_worker_families(workers or ())]
+
+
+def _fleet_families(workers: tuple[Worker, ...] | None) -> list[Metric]:
+    online = GaugeMetricFamily("dsched_workers_online", "Workers whose heartbeat is in time.")
+    by_status = GaugeMetricFamily(
+        "dsched_workers",
+        "Registered workers by status; gone: heartbeat overdue.",
+        labels=["status"],
+    )
+    if workers is not None:
+        online.add_metric([], sum(not worker.gone for worker in workers))
+        tally = Tally("gone" if worker.gone else worker.status.value for worker in workers)
+        for status in ("idle", "busy", "draining", "gone"):
+            by_status.add_metric([status], tally[status])
+    return [online, by_status]
+
+
+def _worker_families(workers: tuple[Worker, ...]) -> list[Metric]:
+    running = GaugeMetricFamily(
+        "dsched_worker_running_tasks", "Attempts running on the worker.", labels=["worker"]
+    )
+    capacity = GaugeMetricFamily(
+        "dsched_worker_capacity", "Attempts the worker may run at once.", labels=["worker"]
+    )
+    depth = GaugeMetricFamily(
+        "dsched_worker_queue_depth", "Tasks waiting in the worker's queue.", labels=["worker"]
+    )
+    for worker in workers:
+        running.add_metric([worker.id], worker.running)
+        capacity.add_metric([worker.id], worker.capacity)
+        depth.add_metric([worker.id], worker.queued)
+    return [running, capacity, depth]
