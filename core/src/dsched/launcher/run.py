@@ -21,7 +21,9 @@ from dsched.config import (
 )
 from dsched.config.task_file import read_tasks
 from dsched.contracts.outcomes import StoreRefusedError, StoreUnavailableError
+from dsched.engine.calls import until_answered
 from dsched.engine.pod import Pod
+from dsched.engine.runtime import Runtime
 from dsched.launcher.arguments import Arguments, parse
 from dsched.launcher.check import check
 from dsched.launcher.logs import configure
@@ -170,7 +172,11 @@ async def _put(pod: Pod, tasks: Sequence[TaskConfig], by: str) -> None:
     """Put the configs of the task files. Equal content changes nothing, so every pod may."""
     client = Client(pod.store, by=by)
     for task in tasks:
-        stored = await client.put_config(task)
+        stored = await until_answered(
+            Runtime(),
+            f"putting config {task.id}",
+            lambda: client.put_config(task),  # noqa: B023
+        )
         log.info("config %s is in place (revision %d)", task.id, stored.config.revision)
 
 

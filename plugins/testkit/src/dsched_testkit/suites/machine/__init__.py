@@ -7,29 +7,36 @@ same in every run unless ``DSCHED_MACHINE_RANDOM`` is set.
 
 import os
 
-from hypothesis import HealthCheck, Verbosity, settings
+from hypothesis import HealthCheck, Phase, Verbosity, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from dsched_testkit.suites.machine.rules import FlowRules
+from dsched_testkit.suites.machine.rules import Machine
 from dsched_testkit.suites.machine.twin import DivergedError
 from dsched_testkit.suites.store.harness import StoreHarness
 
 __all__ = ["DivergedError", "StoreMachine", "run_machine"]
 
 
-def run_machine(harness: StoreHarness, max_examples: int, steps: int) -> None:
-    """Run the machine against a store; raises `DivergedError` at the first different answer."""
+def run_machine(
+    harness: StoreHarness, max_examples: int, steps: int, *, shrink: bool = True
+) -> None:
+    """Run the machine against a store; raises `DivergedError` at the first different answer.
+
+    With ``shrink`` the steps that the error lists are as few as could be found in a minute or so.
+    """
+    phases = [Phase.generate, Phase.shrink] if shrink else [Phase.generate]
     chosen = settings(
         max_examples=max_examples,
         stateful_step_count=steps,
         derandomize="DSCHED_MACHINE_RANDOM" not in os.environ,
+        phases=phases,
         database=None,
         deadline=None,
         suppress_health_check=list(HealthCheck),
         verbosity=Verbosity.quiet,
         print_blob=False,
     )
-    machine = type("Machine", (FlowRules,), {"harness": harness})
+    machine = type("TestedMachine", (Machine,), {"harness": harness})
     run_state_machine_as_test(machine, settings=chosen)
 
 
@@ -38,5 +45,5 @@ class StoreMachine(StoreHarness):
 
     def test_the_store_answers_as_the_reference_does(self) -> None:
         """Every answer, every log entry and every task, after every step."""
-        examples = int(os.environ.get("DSCHED_MACHINE_EXAMPLES", "60"))
-        run_machine(self, examples, int(os.environ.get("DSCHED_MACHINE_STEPS", "40")))
+        examples = int(os.environ.get("DSCHED_MACHINE_EXAMPLES", "80"))
+        run_machine(self, examples, int(os.environ.get("DSCHED_MACHINE_STEPS", "50")))

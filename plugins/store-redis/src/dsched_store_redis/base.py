@@ -1,0 +1,88 @@
+"""What every group of steps stands on: a link, the scripts, and the keys' prefix."""
+
+from collections import OrderedDict
+from typing import Any
+
+import attrs
+
+from dsched.contracts.codec import write_spec
+from dsched.contracts.outcomes import FencedError
+from dsched.contracts.steps import StoreTime
+from dsched.contracts.store import StoreSettings
+from dsched.model import TaskSpec
+from dsched_store_redis.bells import Bells
+from dsched_store_redis.link import Link
+from dsched_store_redis.scripts import Scripts
+from dsched_store_redis.wire import decode
+
+_MAX_SPECS = 1024
+
+
+class SpecTexts:
+    """Texts of snapshots by identity: callers submit one value many times."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[int, tuple[TaskSpec, str]] = OrderedDict()
+
+    def of(self, spec: TaskSpec) -> str:
+        """The canonical text of a snapshot."""
+        kept = self._kept.get(id(spec))
+        if kept is not None:
+            return kept[1]
+        text = write_spec(spec)
+        # The value is kept with its text, so that no other can take over its identity.
+        self._kept[id(spec)] = (spec, text)
+        if len(self._kept) > _MAX_SPECS:
+            self._kept.popitem(last=False)
+        return text
+
+
+@attrs.define(kw_only=True)
+class Footing:
+    """What one handle holds. ``strict``: steps that must not be lost wait for a replica."""
+
+    link: Link
+    scripts: Scripts
+    prefix: str
+    settings: StoreSettings
+    bells: Bells
+    strict: bool = False
+    specs: SpecTexts = attrs.field(factory=SpecTexts)
+    calls: int = 0
+
+
+class OnRedis:
+    """A handle's steps."""
+
+    def __init__(self, footing: Footing) -> None:
+        self._footing = footing
+        self._meta = f"{footing.prefix}meta".encode()
+        self._ttl = b"%d" % footing.settings.result_ttl_ms
+
+    async def _step(self, name: str, *args: bytes | str | int, durable: bool = False) -> list[Any]:
+        """Run one step; raise `FencedError` where it says so. Returns its answer.
+
+        ``durable`` marks what the profile *strict* promises not to lose.
+        """
+        footing = self._footing
+        footing.calls += 1
+        sent = [b"%d" % footing.calls]
+        for arg in args:
+            sent.append(arg if isinstance(arg, bytes) else str(arg).encode())
+        answer = await footing.link.run(
+            footing.scripts[name], self._meta, sent, replicas=durable and footing.strict
+        )
+        if answer[0] == b"FENCED" and name not in {"renew", "resign"}:
+            held = decode(answer[1])
+            given = decode(sent[1])
+            raise FencedError(
+                f"the leader lock is not held as {given!r}; "
+                + (f"it is held as {held!r}" if held else "nobody holds it")
+            )
+        return answer
+
+
+def store_time(row: bytes) -> StoreTime:
+    """The reading of the clock in an answer."""
+    wall, now, gen = row.split()
+    return StoreTime(wall_ms=int(wall), now_ms=int(now), clock_gen=int(gen))

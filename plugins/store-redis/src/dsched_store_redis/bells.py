@@ -1,0 +1,126 @@
+"""Doorbells: one connection a bell, blocking only to be woken; the client does the timing."""
+
+import asyncio
+
+from dsched.contracts.outcomes import StoreError, StoreUnavailableError
+from dsched_store_redis.connections import Line
+from dsched_store_redis.errors import Verdict, code_of, judge, to_raise
+from dsched_store_redis.link import Link
+
+# Redis rounds short blocking timeouts up to its tick: it blocks long, and waiting ends here.
+_BLOCK_S = 5
+
+
+class Bells:
+    """The bells that one handle waits for."""
+
+    def __init__(self, link: Link, prefix: str) -> None:
+        self._link = link
+        self._prefix = prefix
+        self._bells: dict[str, _Bell] = {}
+
+    async def wait(self, who: str, timeout_s: float) -> bool:
+        """Wait for a ring, at most ``timeout_s``; whether it rang."""
+        bell = self._bells.get(who)
+        if bell is None:
+            bell = self._bells[who] = _Bell(self._link, f"{self._prefix}bell:{who}".encode())
+        return await bell.wait(timeout_s)
+
+    async def close(self) -> None:
+        """Stop listening."""
+        for bell in self._bells.values():
+            await bell.close()
+        self._bells.clear()
+
+
+class _Bell:
+    """One bell. A wait that ends unblocks its own command, so that it takes no later ring."""
+
+    def __init__(self, link: Link, key: bytes) -> None:
+        self._link = link
+        self._key = key
+        self._line: Line | None = None
+        self._client_id = b""
+        self._listening: asyncio.Task[bool] | None = None
+
+    async def wait(self, timeout_s: float) -> bool:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + timeout_s
+        while True:
+            listening = self._listening
+            if listening is None:
+                listening = asyncio.create_task(self._listen(), name=f"bell {self._key.decode()}")
+                self._listening = listening
+            try:
+                await asyncio.wait({listening}, timeout=max(0.0, until - loop.time()))
+                if not listening.done():
+                    await self._unblock(listening)
+            except asyncio.CancelledError:
+                await self._abandon(listening)
+                raise
+            if self._listening is listening:
+                self._listening = None
+            if listening.result():
+                return True
+            if loop.time() >= until:
+                return False
+
+    async def _unblock(self, listening: asyncio.Task[bool]) -> None:
+        """Make the server answer the command now: with a ring that came meanwhile, or with none."""
+        if self._client_id:
+            await self._link.command(b"CLIENT", b"UNBLOCK", self._client_id)
+        await asyncio.wait({listening}, timeout=self._link.timeout_s)
+        if not listening.done():
+            await self._abandon(listening)
+            raise StoreUnavailableError("a bell's connection is dead", maybe_applied=False)
+
+    async def _abandon(self, listening: asyncio.Task[bool]) -> None:
+        """Close the connection with the command on it."""
+        listening.cancel()
+        if self._listening is listening:
+            self._listening = None
+        await asyncio.gather(listening, return_exceptions=True)
+
+    async def _listen(self) -> bool:
+        """Block once on the server; whether the bell rang."""
+        try:
+            if self._line is None or not self._line.usable:
+                self._client_id = b""
+                self._line = await self._dial()
+                client_id = await self._line.command(
+                    b"CLIENT", b"ID", timeout_s=self._link.timeout_s
+                )
+                self._client_id = b"%d" % client_id
+            reply = await self._line.command(
+                b"BLPOP", self._key, b"%d" % _BLOCK_S, timeout_s=_BLOCK_S + self._link.timeout_s
+            )
+        except StoreError:
+            raise
+        except Exception as error:
+            return await self._complain(error)
+        return reply is not None
+
+    async def _dial(self) -> Line:
+        try:
+            return await self._link.dial()
+        except Exception as error:
+            cause = getattr(error, "error", error)
+            raise cause from error
+
+    async def _complain(self, error: Exception) -> bool:
+        line, self._line = self._line, None
+        where = "?" if line is None else f"{line.address[0]}:{line.address[1]}"
+        if line is not None:
+            await line.close_now()
+        verdict = judge(error, sent=True)
+        if verdict is Verdict.RELOCATE:
+            self._link.complain(str(error) if code_of(error) == "MOVED" else "")
+            return False
+        raise to_raise(error, verdict, where) from error
+
+    async def close(self) -> None:
+        if self._listening is not None:
+            await self._abandon(self._listening)
+        if self._line is not None:
+            await self._line.close_now()
+            self._line = None

@@ -1,0 +1,171 @@
+"""Configs."""
+
+import os
+from collections.abc import Sequence
+from datetime import timedelta
+
+import attrs
+
+from dsched.contracts.checks import check_batch, check_limit
+from dsched.contracts.codec import write_config, write_spec
+from dsched.contracts.outcomes import Outcome
+from dsched.contracts.steps import (
+    ConfigPage,
+    ConfigVersion,
+    PutAnswer,
+    PutConfig,
+    Rearm,
+    StoredConfig,
+)
+from dsched.contracts.store import Configs
+from dsched.model import Overlap, SkippedRange, TaskConfig, TaskSpec
+from dsched.model.json import dumps
+from dsched_store_redis.base import OnRedis
+from dsched_store_redis.rows import read_configs, read_stored_config
+from dsched_store_redis.wire import decode, ids, is_id, lines, number, outcome, text
+
+# Two revisions of equal length with no digit in common: where two texts differ, there it stands.
+_REVISIONS = (1111111111111, 2222222222222)
+_DEFAULT_PRIORITY = 5
+
+
+class RedisConfigs(OnRedis, Configs):
+    """Configs."""
+
+    async def put(self, items: Sequence[PutConfig], *, by: str) -> tuple[PutAnswer, ...]:
+        """Create or change configs."""
+        check_batch([item.config.id for item in items])
+        if not items:
+            return ()
+        split = [split_spec(item.config.spec) for item in items]
+        answer = await self._step(
+            "put",
+            by,
+            lines(_put_row(item) for item in items),
+            lines(write_config(item.config) for item in items),
+            lines(head for head, _ in split),
+            lines(tail for _, tail in split),
+            durable=True,
+        )
+        return tuple(
+            PutAnswer(outcome=outcome(word), stored=read_stored_config(row))
+            for word, row in answer[1]
+        )
+
+    async def get_configs(self, config_ids: Sequence[str]) -> tuple[StoredConfig | None, ...]:
+        """Configs by id."""
+        check_batch(config_ids)
+        answer = await self._step("get_configs", ids(config_ids))
+        return tuple(read_stored_config(row) for row in answer[1])
+
+    async def list_configs(self, cursor: str | None, limit: int) -> ConfigPage:
+        """Configs by ascending id."""
+        check_limit(limit)
+        answer = await self._step("list_configs", cursor or "", limit)
+        return ConfigPage(configs=read_configs(answer[1]), cursor=decode(answer[2]) or None)
+
+    async def delete(self, config_id: str, rearm: Rearm, *, by: str) -> Outcome:
+        """Remove a config."""
+        if not is_id(config_id):
+            return Outcome.UNKNOWN
+        return outcome((await self._rearm("delete", config_id, rearm, by))[0])
+
+    async def pause(self, config_id: str, rearm: Rearm, *, by: str, why: str) -> Outcome:
+        """Pause a config."""
+        if not is_id(config_id):
+            return Outcome.UNKNOWN
+        return outcome((await self._rearm("pause", config_id, rearm, by, text(why), text(by)))[0])
+
+    async def resume(self, config_id: str, rearm: Rearm, *, by: str) -> Outcome:
+        """Resume a config."""
+        if not is_id(config_id):
+            return Outcome.UNKNOWN
+        return outcome((await self._rearm("resume", config_id, rearm, by))[0])
+
+    async def _rearm(
+        self, step: str, config_id: str, rearm: Rearm, by: str, *more: str
+    ) -> list[bytes]:
+        return await self._step(
+            step,
+            by,
+            config_id,
+            _version(rearm.read),
+            rearm.upto_ms,
+            _latest(rearm),
+            number(rearm.next_due_ms),
+            skipped_item(config_id, rearm.skipped),
+            *more,
+            durable=True,
+        )
+
+
+def split_spec(spec: TaskSpec) -> tuple[str, str]:
+    """The snapshot's text before and after its revision, which only the store knows."""
+    first, second = (write_spec(attrs.evolve(spec, revision=value)) for value in _REVISIONS)
+    head = os.path.commonprefix([first, second])
+    return head, first[len(head) + len(str(_REVISIONS[0])) :]
+
+
+def skipped_item(config_id: str, skipped: SkippedRange | None) -> str:
+    """The item of a ``skipped`` event, or nothing."""
+    if skipped is None:
+        return ""
+    return dumps(
+        {
+            "config": config_id,
+            "first": skipped.first_ms,
+            "last": skipped.last_ms,
+            "count": skipped.count,
+            "reason": skipped.reason.value,
+        }
+    )
+
+
+def route(item: TaskConfig | TaskSpec) -> str:
+    """What dispatch needs beyond priority and time, or nothing."""
+    if not item.required_labels and item.affinity_key is None:
+        return ""
+    return dumps({"required": dict(item.required_labels), "affinity": item.affinity_key})
+
+
+def _version(read: ConfigVersion) -> str:
+    due, last = number(read.due_ms), number(read.last_fired_ms)
+    return f"{read.revision}\t{due}\t{last}\t{'1' if read.paused else '0'}"
+
+
+def _latest(rearm: Rearm) -> int:
+    return rearm.upto_ms if rearm.skipped is None else max(rearm.upto_ms, rearm.skipped.last_ms)
+
+
+def _put_row(item: PutConfig) -> str:
+    config, rearm = item.config, item.rearm
+    fields = []
+    if config.overlap is not Overlap.SKIP:
+        fields.append(f"overlap\t{config.overlap.value}")
+    if config.start_deadline is not None:
+        fields.append(f"deadline\t{span_ms(config.start_deadline)}")
+    if config.priority != _DEFAULT_PRIORITY:
+        fields.append(f"priority\t{config.priority}")
+    if config.fixed_delay is not None:
+        fields.append(f"delay\t{span_ms(config.fixed_delay)}")
+    if config.enabled:
+        fields.append("enabled\t1")
+    if route(config):
+        fields.append(f"route\t{route(config)}")
+    return "\t".join(
+        (
+            config.id,
+            _version(rearm.read),
+            str(rearm.upto_ms),
+            str(_latest(rearm)),
+            number(rearm.next_due_ms),
+            str(config.created_ms),
+            skipped_item(config.id, rearm.skipped),
+            "\t".join(fields),
+        )
+    )
+
+
+def span_ms(span: timedelta) -> int:
+    """Whole milliseconds of a timedelta."""
+    return round(span.total_seconds() * 1000)

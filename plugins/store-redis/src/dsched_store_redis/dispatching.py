@@ -1,0 +1,92 @@
+"""Dispatch and recall: ready tasks to workers' queues, and back."""
+
+import json
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from dsched.contracts.checks import check_batch, check_limit
+from dsched.contracts.outcomes import Outcome
+from dsched.contracts.steps import Choice, Deferral, Dispatched, ReadyPage, ReadyTask
+from dsched.contracts.store import Dispatching
+from dsched_store_redis.base import OnRedis, store_time
+from dsched_store_redis.rows import read_workers
+from dsched_store_redis.wire import decode, ids, is_id, lines, outcomes, text
+
+
+class RedisDispatching(OnRedis, Dispatching):
+    """Dispatching."""
+
+    async def ready(self, fence: str, skip: int, limit: int) -> ReadyPage:
+        """A page of ready tasks, and all workers."""
+        check_limit(limit)
+        answer = await self._step("ready", fence, skip, limit)
+        return _page(answer[1])
+
+    async def dispatch(
+        self,
+        fence: str,
+        choices: Sequence[Choice],
+        deferrals: Sequence[Deferral],
+        *,
+        skip: int,
+        limit: int,
+    ) -> Dispatched:
+        """Queue and defer tasks."""
+        check_batch([c.task_id for c in choices] + [d.task_id for d in deferrals])
+        check_limit(limit)
+        chosen = (
+            f"{_known(item.task_id)}\t{_known(item.worker_id)}\t{text(item.why)}"
+            for item in choices
+        )
+        deferred = (
+            f"{_known(item.task_id)}\t{item.delay_ms}\t{text(item.reason)}" for item in deferrals
+        )
+        answer = await self._step(
+            "dispatch", fence, lines(chosen), lines(deferred), skip, limit, self._ttl
+        )
+        return Dispatched(
+            choices=outcomes(answer[1]), deferrals=outcomes(answer[2]), page=_page(answer[3])
+        )
+
+    async def recall(
+        self, fence: str, task_ids: Sequence[str], min_age_ms: int
+    ) -> tuple[Outcome, ...]:
+        """Put old queue entries back to ready."""
+        check_batch(task_ids)
+        return outcomes((await self._step("recall", fence, ids(task_ids), min_age_ms))[1])
+
+
+def _known(value: str) -> str:
+    return value if is_id(value) else "?"
+
+
+def _page(row: list[Any]) -> ReadyPage:
+    time_row, listed, routed, more, workers = row
+    time = store_time(time_row)
+    route_of = {routed[i]: routed[i + 1] for i in range(0, len(routed), 2)}
+    tasks = []
+    for line in listed.split(b"\n") if listed else ():
+        key, priority, scheduled = line.split(b"\t")
+        required, affinity = read_route(route_of.get(key, b""))
+        tasks.append(
+            ReadyTask(
+                id=key.decode(),
+                priority=int(priority),
+                scheduled_ms=int(scheduled),
+                required_labels=required,
+                affinity_key=affinity,
+            )
+        )
+    return ReadyPage(
+        time=time, tasks=tuple(tasks), workers=read_workers(workers, time.now_ms), more=more == 1
+    )
+
+
+@lru_cache(maxsize=4096)
+def read_route(value: bytes) -> tuple[dict[str, str], str | None]:
+    """Required labels and affinity key of a task, of most: none."""
+    if not value:
+        return {}, None
+    found = json.loads(decode(value))
+    return found["required"], found["affinity"]

@@ -1,0 +1,105 @@
+"""Where the primary is: a fixed address, what sentinels say, or where a cluster redirects to."""
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from dsched.contracts.outcomes import StoreUnavailableError
+from dsched_store_redis.options import SentinelOptions, host_and_port
+
+Address = tuple[str, int]
+# Ask one sentinel for the primary of its master: an address, or None if it knows none.
+AskSentinel = Callable[[Address], Awaitable[Address | None]]
+
+_MAX_KNOWN = 1000
+
+
+class Endpoints(Protocol):
+    """Finds the server that takes the steps."""
+
+    async def locate(self) -> Address:
+        """The address to connect to now."""
+        ...
+
+    def moved(self, target: Address | None) -> None:
+        """What was located is not the primary; ``target`` is the one that it named instead."""
+        ...
+
+
+class FixedEndpoint:
+    """One address, for ever."""
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+
+    async def locate(self) -> Address:
+        """The address."""
+        return self._address
+
+    def moved(self, target: Address | None) -> None:
+        """Another address than the one configured is not followed."""
+
+
+class ClusterEndpoints:
+    """One prefix is one slot, so one node: the last one named, else the known ones in turn."""
+
+    def __init__(self, nodes: tuple[str, ...]) -> None:
+        self._known = [host_and_port(node) for node in nodes]
+        self._current = self._known[0]
+
+    async def locate(self) -> Address:
+        """The node last named."""
+        return self._current
+
+    def moved(self, target: Address | None) -> None:
+        """Go where the node said, or try the next one."""
+        if target is None:
+            at = self._known.index(self._current) if self._current in self._known else -1
+            self._current = self._known[(at + 1) % len(self._known)]
+            return
+        self._current = (target[0] or self._current[0], target[1])
+        if self._current not in self._known and len(self._known) < _MAX_KNOWN:
+            self._known.append(self._current)
+
+
+class SentinelEndpoints:
+    """What the first sentinel that answers says; asked anew after every complaint."""
+
+    def __init__(self, options: SentinelOptions, ask: AskSentinel) -> None:
+        self._nodes = [host_and_port(node) for node in options.nodes]
+        self._master = options.master
+        self._ask = ask
+        self._current: Address | None = None
+
+    async def locate(self) -> Address:
+        """The primary, as known or as a sentinel says."""
+        if self._current is None:
+            self._current = await self._ask_all()
+        return self._current
+
+    def moved(self, target: Address | None) -> None:
+        """Ask again next time."""
+        self._current = None
+
+    async def _ask_all(self) -> Address:
+        for at, node in enumerate(list(self._nodes)):
+            found = await self._ask(node)
+            if found is not None:
+                # The one that answered is asked first next time.
+                self._nodes.insert(0, self._nodes.pop(at))
+                return found
+        names = ", ".join(f"{host}:{port}" for host, port in self._nodes)
+        raise StoreUnavailableError(
+            f"no sentinel of {names} names a primary of {self._master!r}: check that they run, "
+            "and redis.sentinel.master",
+            maybe_applied=False,
+        )
+
+
+def redirection(text: str) -> Address | None:
+    """The address in a ``MOVED slot host:port`` or ``ASK slot host:port`` reply."""
+    words = text.split()
+    for word in reversed(words):
+        host, colon, port = word.rpartition(":")
+        if colon and port.isdigit():
+            return host, int(port)
+    return None

@@ -1,0 +1,116 @@
+"""The one place that says what an error of the server or the network means for a step."""
+
+import re
+from enum import Enum
+
+from dsched.contracts.outcomes import StoreError, StoreRefusedError, StoreUnavailableError
+
+
+class Verdict(Enum):
+    """What a failed exchange means. All but ``LOST`` are certain: the step has not run."""
+
+    RELOAD = "the server does not know the script: send its text"
+    RESEND = "not now: send it again in a moment"
+    RELOCATE = "not here: find the primary and send it there"
+    UNREACHABLE = "no connection was made"
+    FULL = "the server takes no writes"
+    REFUSED = "it must not or cannot work like this: waiting does not help"
+    LOST = "it was sent and not answered: it may have run"
+
+
+# The first word of an error reply.
+_BY_CODE = {
+    "NOSCRIPT": Verdict.RELOAD,
+    "LOADING": Verdict.RESEND,
+    "TRYAGAIN": Verdict.RESEND,
+    "CLUSTERDOWN": Verdict.RESEND,
+    "MASTERDOWN": Verdict.RELOCATE,
+    "BUSY": Verdict.RESEND,
+    "NOREPLICAS": Verdict.RESEND,
+    "READONLY": Verdict.RELOCATE,
+    "MOVED": Verdict.RELOCATE,
+    "ASK": Verdict.RELOCATE,
+    "UNBLOCKED": Verdict.RELOCATE,
+    "OOM": Verdict.FULL,
+    "MISCONF": Verdict.FULL,
+    "NOAUTH": Verdict.REFUSED,
+    "WRONGPASS": Verdict.REFUSED,
+    "NOPERM": Verdict.REFUSED,
+    "WRONGTYPE": Verdict.REFUSED,
+    "CROSSSLOT": Verdict.REFUSED,
+    "DSCHEDFORMAT": Verdict.REFUSED,
+}
+
+# redis-py turns some replies into classes of its own and drops the first word.
+_BY_CLASS = {
+    "NoScriptError": "NOSCRIPT",
+    "BusyLoadingError": "LOADING",
+    "TryAgainError": "TRYAGAIN",
+    "ClusterDownError": "CLUSTERDOWN",
+    "MasterDownError": "MASTERDOWN",
+    "ReadOnlyError": "READONLY",
+    "MovedError": "MOVED",
+    "AskError": "ASK",
+    "OutOfMemoryError": "OOM",
+    "AuthenticationError": "WRONGPASS",
+    "AuthenticationWrongNumberOfArgsError": "WRONGPASS",
+    "AuthorizationError": "NOPERM",
+    "NoPermissionError": "NOPERM",
+    "ClusterCrossSlotError": "CROSSSLOT",
+}
+
+# Before 7.0 an error inside a script is wrapped into text.
+_WRAPPED = re.compile(r"Error running script .*?: ?-?([A-Z]{2,})\b")
+
+_ADVICE = {
+    "OOM": "it has reached maxmemory: give it more, or remove what is not needed",
+    "MISCONF": "it cannot save to its disk: make room there, then it takes writes again",
+    "NOAUTH": "it wants a password: set redis.password",
+    "WRONGPASS": "the user name or password is wrong: correct redis.username and redis.password",
+    "NOPERM": "its user lacks a permission: grant what the example ACL file of this plugin lists",
+    "WRONGTYPE": "a key under redis.key_prefix has another type than dsched's: use another prefix",
+    "CROSSSLOT": "the keys lie in several slots: give redis.key_prefix a hash tag, as in {prod}:",
+    "DSCHEDFORMAT": "the store was emptied, or taken over by another version of dsched, while "
+    "this one ran: start the pods anew",
+}
+
+
+def code_of(error: BaseException) -> str:
+    """The first word of the server's reply, whatever redis-py made of it; "" if it is none."""
+    for cls in type(error).__mro__:
+        if cls.__name__ in _BY_CLASS:
+            return _BY_CLASS[cls.__name__]
+    text = str(error)
+    wrapped = _WRAPPED.search(text)
+    if wrapped:
+        return wrapped.group(1)
+    first = text.partition(" ")[0]
+    if "max number of clients reached" in text:
+        return "TRYAGAIN"
+    return first if first.isupper() and first.isalpha() else ""
+
+
+def is_reply(error: BaseException) -> bool:
+    """Whether the server answered with an error, so that the connection is still in step."""
+    return any(cls.__name__ == "ResponseError" for cls in type(error).__mro__)
+
+
+def judge(error: BaseException, *, sent: bool) -> Verdict:
+    """What a failed exchange means; ``sent``: whether any byte of the step had left."""
+    verdict = _BY_CODE.get(code_of(error))
+    if verdict is not None:
+        return verdict
+    if is_reply(error):
+        return Verdict.REFUSED
+    return Verdict.LOST if sent else Verdict.UNREACHABLE
+
+
+def to_raise(error: BaseException, verdict: Verdict, where: str) -> StoreError:
+    """The exception for the caller, naming the server, the reason and what to do."""
+    code = code_of(error)
+    text = f"Redis at {where}: {str(error) or type(error).__name__}"
+    if code in _ADVICE:
+        text = f"{text}; {_ADVICE[code]}"
+    if verdict is Verdict.REFUSED:
+        return StoreRefusedError(text)
+    return StoreUnavailableError(text, maybe_applied=verdict is Verdict.LOST)

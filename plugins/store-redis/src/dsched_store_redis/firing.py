@@ -1,0 +1,76 @@
+"""Firing: due configs become tasks."""
+
+from collections.abc import Sequence
+
+from dsched.contracts.checks import check_batch, check_fires, check_limit
+from dsched.contracts.outcomes import Outcome, RunOutcome
+from dsched.contracts.steps import MAX_BATCH, DuePage, Fire, FireAnswer, Promoted, Replan
+from dsched.contracts.store import Firing
+from dsched_store_redis.base import OnRedis, store_time
+from dsched_store_redis.configs import skipped_item
+from dsched_store_redis.rows import read_configs
+from dsched_store_redis.wire import decode, is_id, lines, number, optional, outcomes
+
+
+class RedisFiring(OnRedis, Firing):
+    """Firing."""
+
+    async def due(self, fence: str, limit: int) -> DuePage:
+        """Configs whose instant has come."""
+        check_limit(limit)
+        answer = await self._step("due", fence, limit)
+        return DuePage(
+            time=store_time(answer[1]),
+            configs=read_configs(answer[2]),
+            next_due_ms=optional(answer[3]),
+        )
+
+    async def fire(self, fence: str, fires: Sequence[Fire]) -> tuple[FireAnswer, ...]:
+        """Fire configs."""
+        check_fires(fires)
+        answer = await self._step(
+            "fire", fence, lines(map(_fire_row, fires)), self._ttl, MAX_BATCH, durable=True
+        )
+        return tuple(map(_fire_answer, answer[1]))
+
+    async def replan(self, fence: str, items: Sequence[Replan]) -> tuple[Outcome, ...]:
+        """Move dues after the clock went back."""
+        check_batch([item.config_id for item in items])
+        rows = (
+            f"{_known(item.config_id)}\t{item.revision}\t{number(item.due_ms)}"
+            f"\t{number(item.next_due_ms)}\t{number(item.last_fired_ms)}"
+            for item in items
+        )
+        return outcomes((await self._step("replan", fence, lines(rows)))[1])
+
+    async def promote(self, fence: str, limit: int) -> Promoted:
+        """Delayed tasks whose instant has come become ready."""
+        check_limit(limit)
+        answer = await self._step("promote", fence, limit)
+        return Promoted(count=answer[1], next_in_ms=optional(answer[2]))
+
+
+def _known(config_id: str) -> str:
+    return config_id if is_id(config_id) else "?"
+
+
+def _fire_row(fire: Fire) -> str:
+    instants = [run.scheduled_ms for run in fire.runs]
+    if fire.skipped is not None:
+        instants.append(fire.skipped.last_ms)
+    return "\t".join(
+        (
+            _known(fire.config_id),
+            str(fire.revision),
+            str(fire.due_ms),
+            number(fire.next_due_ms),
+            number(max(instants, default=None)),
+            skipped_item(fire.config_id, fire.skipped),
+            " ".join(f"{run.scheduled_ms}:{run.not_before_ms}" for run in fire.runs),
+        )
+    )
+
+
+def _fire_answer(line: bytes) -> FireAnswer:
+    word, *runs = decode(line).split()
+    return FireAnswer(outcome=Outcome(word), runs=tuple(RunOutcome(run) for run in runs))

@@ -1,0 +1,172 @@
+"""Calls to the primary: a bounded pool, and resending of what certainly has not run."""
+
+import asyncio
+import random
+
+from dsched.contracts.outcomes import StoreError, StoreUnavailableError
+from dsched_store_redis.connections import Dialler, Line, Reply, close_all, pack
+from dsched_store_redis.endpoints import Endpoints, redirection
+from dsched_store_redis.errors import Verdict, code_of, is_reply, judge, to_raise
+from dsched_store_redis.scripts import Script
+
+# How often and how long a step that certainly has not run is sent again within one call.
+_TRIES = 8
+_PAUSE_S = 0.05
+_MAX_PAUSE_S = 0.5
+# An idle connection is asked for a sign of life before it carries a step.
+_IDLE_S = 15.0
+
+_PING = pack(b"PING")
+_ASKING = pack(b"ASKING")
+
+
+class Link:
+    """A pool of at most ``size`` connections to the primary. Callers wait for a free one."""
+
+    def __init__(self, dialler: Dialler, endpoints: Endpoints, size: int) -> None:
+        self._dialler = dialler
+        self._endpoints = endpoints
+        self._free = asyncio.Semaphore(size)
+        self._idle: list[Line] = []
+        self.timeout_s = dialler.timeout_s
+
+    async def command(self, *args: bytes) -> Reply:
+        """A command that changes nothing, or nothing that a second time would change."""
+        return (await self._call(pack(*args), 1))[0]
+
+    async def run(
+        self, script: Script, meta_key: bytes, args: list[bytes], *, replicas: bool = False
+    ) -> list[Reply]:
+        """Run a step; with ``replicas`` wait until a replica has it too.
+
+        ``args[0]`` is a nonce that the script hands back: an answer to anything else closes the
+        connection. Returns what follows the nonce.
+        """
+        known = pack(b"EVALSHA", script.sha, b"1", meta_key, *args)
+        text = pack(b"EVAL", script.text, b"1", meta_key, *args)
+        wait = pack(b"WAIT", b"1", b"%d" % int(self.timeout_s * 500)) if replicas else b""
+        count = 2 if replicas else 1
+        replies = await self._call(known + wait, count, text=text + wait, nonce=args[0])
+        if replicas and (not isinstance(replies[1], int) or replies[1] < 1):
+            raise StoreUnavailableError(
+                "no replica has acknowledged the step in time (durability strict): check that "
+                "one is connected; the step is on the primary and may be repeated",
+                maybe_applied=True,
+            )
+        answer: list[Reply] = replies[0]
+        return answer[1:]
+
+    async def _call(
+        self, data: bytes, replies: int, *, text: bytes = b"", nonce: bytes = b""
+    ) -> list[Reply]:
+        """Exchange, and once more for as long as it certainly has not run and the budget lasts."""
+        tries = 0
+        asking = False
+        while True:
+            tries += 1
+            try:
+                return await self._exchange(data, replies, asking=asking, nonce=nonce)
+            except _Failed as failed:
+                verdict, asking = failed.verdict, False
+                if verdict is Verdict.RELOAD and text:
+                    data = text
+                elif verdict is Verdict.RELOCATE:
+                    asking = await self._relocate(failed)
+                if tries >= _TRIES or verdict not in _AGAIN:
+                    if verdict is Verdict.UNREACHABLE:
+                        self._endpoints.moved(None)
+                    raise failed.error from failed.__cause__
+            if verdict is not Verdict.RELOAD and not asking:
+                await asyncio.sleep(min(_MAX_PAUSE_S, _PAUSE_S * 2**tries) * random.random())
+
+    async def _relocate(self, failed: "_Failed") -> bool:
+        """Take note of another primary. Whether only this one step is to be asked for there."""
+        target = redirection(str(failed.__cause__)) if failed.code in {"MOVED", "ASK"} else None
+        self._endpoints.moved(target)
+        await self._drop_idle()
+        return failed.code == "ASK"
+
+    async def _exchange(
+        self, data: bytes, replies: int, *, asking: bool, nonce: bytes
+    ) -> list[Reply]:
+        async with self._free:
+            line = await self._take()
+            where = f"{line.address[0]}:{line.address[1]}"
+            lead = _ASKING if asking else b""
+            try:
+                found = await line.exchange(lead + data, replies + bool(asking), self.timeout_s)
+            except Exception as error:
+                raise _failed(error, where, sent=line.sent) from error
+            found = found[1:] if asking else found
+            first = found[0]
+            if nonce and isinstance(first, list) and (not first or first[0] != nonce):
+                await line.close_now()
+                raise _failed(ConnectionError("an answer to another call"), where, sent=True)
+            if isinstance(first, Exception) and code_of(first) in {"READONLY", "UNBLOCKED"}:
+                await line.close_now()
+            else:
+                self._idle.append(line)
+            if isinstance(first, Exception):
+                raise _failed(first, where, sent=True) from first
+            return found
+
+    async def _take(self) -> Line:
+        """An open connection: an idle one that gives signs of life, else a new one."""
+        while self._idle:
+            line = self._idle.pop()
+            if await self._alive(line):
+                return line
+        return await self.dial()
+
+    async def _alive(self, line: Line) -> bool:
+        if not line.usable:
+            await line.close_now()
+            return False
+        if asyncio.get_running_loop().time() - line.used_at < _IDLE_S:
+            return True
+        try:
+            await line.exchange(_PING, 1, self.timeout_s)
+        except Exception as error:  # noqa: BLE001 - a dead connection is replaced, no step was on it
+            del error
+            return False
+        return True
+
+    async def dial(self) -> Line:
+        """A new connection to the primary, outside the pool; the caller closes it."""
+        address = await self._endpoints.locate()
+        try:
+            return await self._dialler.dial(address)
+        except Exception as error:
+            raise _failed(error, f"{address[0]}:{address[1]}", sent=False) from error
+
+    def complain(self, target_text: str = "") -> None:
+        """Say that what was dialled is not the primary any more."""
+        self._endpoints.moved(redirection(target_text))
+
+    async def _drop_idle(self) -> None:
+        idle, self._idle = self._idle, []
+        for line in idle:
+            await line.close_now()
+
+    async def close(self) -> None:
+        """Close every idle connection. No call may be under way."""
+        idle, self._idle = self._idle, []
+        await close_all(idle)
+
+
+_AGAIN = frozenset({Verdict.RELOAD, Verdict.RESEND, Verdict.RELOCATE})
+
+
+class _Failed(Exception):  # noqa: N818 - private: it carries a verdict to the one who resends
+    def __init__(self, verdict: Verdict, code: str, error: StoreError) -> None:
+        super().__init__(str(error))
+        self.verdict = verdict
+        self.code = code
+        self.error = error
+
+
+def _failed(error: Exception, where: str, *, sent: bool) -> _Failed:
+    if isinstance(error, StoreError):
+        return _Failed(Verdict.UNREACHABLE, "", error)
+    verdict = judge(error, sent=sent and not is_reply(error))
+    return _Failed(verdict, code_of(error), to_raise(error, verdict, where))

@@ -1,0 +1,109 @@
+"""What a user may set in the `redis` section, and the checks that need no server."""
+
+from datetime import timedelta
+from enum import StrEnum
+
+import attrs
+
+
+class Durability(StrEnum):
+    """How much loss of acknowledged writes is accepted when a server or a network dies."""
+
+    DEV = "dev"
+    STANDALONE = "standalone"
+    HA = "ha"
+    STRICT = "strict"
+
+
+@attrs.frozen(kw_only=True)
+class SentinelOptions:
+    """Sentinels that name the primary; ``nodes`` as ``host:port``; ``password`` is theirs."""
+
+    master: str
+    nodes: tuple[str, ...]
+    username: str = ""
+    password: str = attrs.field(default="", repr=False)
+
+
+@attrs.frozen(kw_only=True)
+class ClusterOptions:
+    """Some nodes of a cluster, as ``host:port``; the others are learned from redirections."""
+
+    nodes: tuple[str, ...]
+
+
+@attrs.frozen(kw_only=True)
+class TlsOptions:
+    """TLS to the servers (not to sentinels unless enabled, then to them too)."""
+
+    enabled: bool = False
+    ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
+    check_hostname: bool = True
+
+
+@attrs.frozen(kw_only=True)
+class RedisOptions:
+    """The `redis` section. ``url`` (redis:// or rediss://) replaces addr, db and credentials.
+
+    ``timeout`` bounds every call but the waiting for a bell, and the connecting; ``pool_size`` is
+    the number of connections a handle opens for steps, besides one a bell.
+    """
+
+    addr: str = "localhost:6379"
+    username: str = ""
+    password: str = attrs.field(default="", repr=False)
+    db: int = 0
+    url: str = attrs.field(default="", repr=False)
+    pool_size: int = 10
+    key_prefix: str = ""
+    durability: Durability = Durability.STANDALONE
+    timeout: timedelta = timedelta(seconds=5)
+    sentinel: SentinelOptions | None = None
+    cluster: ClusterOptions | None = None
+    tls: TlsOptions = attrs.field(factory=TlsOptions)
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse what cannot be meant."""
+        if not 1 <= self.pool_size <= 1000:
+            raise ValueError(f"pool_size must be 1 to 1000, got {self.pool_size}")
+        if not 0 <= self.db <= 65535:
+            raise ValueError(f"db must be 0 to 65535, got {self.db}")
+        if not timedelta(milliseconds=100) <= self.timeout <= timedelta(minutes=1):
+            raise ValueError(f"timeout must be 100ms to 1m, got {self.timeout}")
+        if any(char.isspace() or not char.isprintable() for char in self.key_prefix):
+            raise ValueError("key_prefix must not hold spaces or control characters")
+        if len(self.key_prefix) > 128:
+            raise ValueError("key_prefix must have at most 128 characters")
+        if sum((bool(self.url), self.sentinel is not None, self.cluster is not None)) > 1:
+            raise ValueError("give only one of url, sentinel and cluster")
+        if self.cluster is not None and self.db:
+            raise ValueError(f"db must be 0 on a cluster, got {self.db}: a cluster has no others")
+        for name, nodes in (
+            ("sentinel", self.sentinel.nodes if self.sentinel else None),
+            ("cluster", self.cluster.nodes if self.cluster else None),
+        ):
+            if nodes is not None and not nodes:
+                raise ValueError(f"{name}.nodes: name at least one host:port")
+        for node in (self.addr, *(self.sentinel.nodes if self.sentinel else ())):
+            host_and_port(node)
+        for node in self.cluster.nodes if self.cluster else ():
+            host_and_port(node)
+
+
+def host_and_port(addr: str) -> tuple[str, int]:
+    """``host:port``, ``host`` or ``[v6]:port`` taken apart; the port is 6379 where none is given."""
+    host, colon, port = addr.rpartition(":")
+    if not colon or (addr.endswith("]") and addr.startswith("[")):
+        host, port = addr, "6379"
+    if not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise ValueError(f"{addr!r} is not host:port")
+    return host.strip("[]"), int(port)
+
+
+def hash_tag(prefix: str) -> str:
+    """What Redis Cluster hashes of a key with this prefix, or "" if that is the whole key."""
+    _, brace, rest = prefix.partition("{")
+    tag, closing, _ = rest.partition("}")
+    return tag if brace and closing else ""

@@ -1,0 +1,126 @@
+"""Reading, from indexes only."""
+
+import re
+from collections.abc import Sequence
+
+from dsched.contracts.checks import check_batch, check_limit
+from dsched.contracts.codec import read_decision
+from dsched.contracts.steps import (
+    MAX_EVENT_PAGE,
+    Counts,
+    DecisionPage,
+    EventPage,
+    TaskPage,
+    TaskQuery,
+)
+from dsched.contracts.store import Reading
+from dsched.model import Home, Task, TaskStatus
+from dsched_store_redis.base import OnRedis, store_time
+from dsched_store_redis.rows import read_event, read_task, read_tasks
+from dsched_store_redis.wire import decode, ids, optional
+
+_CURSOR = re.compile(r"\d{1,20}-\d{1,20}")
+_START = "0-0"
+
+
+class RedisReading(OnRedis, Reading):
+    """Reading."""
+
+    async def get(self, task_ids: Sequence[str], *, full: bool = False) -> tuple[Task | None, ...]:
+        """Tasks by id."""
+        check_batch(task_ids)
+        answer = await self._step("get", ids(task_ids), int(full), self._ttl)
+        return tuple(map(read_task, answer[1]))
+
+    async def list_tasks(self, query: TaskQuery, cursor: str | None, limit: int) -> TaskPage:
+        """Tasks by one index, a page at a time; the cursor is a position."""
+        check_limit(limit)
+        kind, key = index_of(query)
+        start = position(cursor)
+        answer = await self._step("list_tasks", kind, key, start, limit, self._ttl)
+        more = str(start + limit) if answer[2] == 1 else None
+        return TaskPage(tasks=read_tasks(answer[1]), cursor=more)
+
+    async def events(self, after: str | None, limit: int) -> EventPage:
+        """Log entries after a cursor."""
+        check_limit(limit, MAX_EVENT_PAGE)
+        if after is not None and not _CURSOR.fullmatch(after):
+            raise ValueError(f"{after!r} is not a cursor of this store")
+        answer = await self._step("events", after or "", limit)
+        events = tuple(map(read_event, answer[1]))
+        cursor = events[-1].cursor if events else after or _START
+        return EventPage(events=events, cursor=cursor, after=after or "")
+
+    async def decisions(self, config_id: str, cursor: str | None, limit: int) -> DecisionPage:
+        """A config's decisions, newest instant first."""
+        check_limit(limit)
+        start = position(cursor)
+        answer = await self._step("decisions", config_id, start, limit)
+        return DecisionPage(
+            decisions=tuple(read_decision(decode(record)) for record in answer[1]),
+            cursor=str(start + limit) if answer[2] == 1 else None,
+        )
+
+    async def counts(self) -> Counts:
+        """How many there are of what."""
+        answer = await self._step("counts")
+        ready, delayed, lease, queued, held, success, failed, cancelled, configs = answer[2]
+        retrying = answer[3]
+        return Counts(
+            by_status={
+                TaskStatus.PENDING: ready + delayed + queued + held - retrying,
+                TaskStatus.RUNNING: lease,
+                TaskStatus.RETRYING: retrying,
+                TaskStatus.SUCCESS: success,
+                TaskStatus.FAILED: failed,
+                TaskStatus.CANCELLED: cancelled,
+            },
+            by_home={
+                Home.DELAYED: delayed,
+                Home.READY: ready,
+                Home.QUEUE: queued,
+                Home.HELD: held,
+                Home.LEASE: lease,
+            },
+            oldest_ready_ms=optional(answer[4]),
+            configs=configs,
+            time=store_time(answer[1]),
+        )
+
+
+_HOMES = {
+    Home.READY: "task:ready",
+    Home.DELAYED: "task:delayed",
+    Home.LEASE: "task:lease",
+    Home.HELD: "task:held",
+}
+
+
+def index_of(query: TaskQuery) -> tuple[str, str]:
+    """The kind and key of the one index that serves a query, or ValueError."""
+    given = [query.home, query.config_id, query.status, query.live_of]
+    if sum(value is not None for value in given) == 1:
+        match query:
+            case TaskQuery(home=Home.QUEUE, worker_id=str(worker)):
+                return "list", f"task:queue:{worker}"
+            case TaskQuery(home=Home() as home, worker_id=None) if home is not Home.QUEUE:
+                return "range", _HOMES[home]
+            case TaskQuery(config_id=str(config), worker_id=None):
+                return "newest", f"finished:config:{config}"
+            case TaskQuery(status=TaskStatus() as status, worker_id=None) if status.terminal:
+                return "newest", f"finished:status:{status.value}"
+            case TaskQuery(live_of=str(config), worker_id=None):
+                return "range", f"task:live:{config}"
+    raise ValueError(
+        f"no index serves {query}: give home (and worker_id for queue), or config_id, "
+        "or a terminal status, or live_of"
+    )
+
+
+def position(cursor: str | None) -> int:
+    """A position from a cursor."""
+    if cursor is None:
+        return 0
+    if not cursor.isdigit():
+        raise ValueError(f"{cursor!r} is not a cursor of this store")
+    return int(cursor)

@@ -1,0 +1,134 @@
+"""Workers, configs, tasks and log entries as the scripts answer with them."""
+
+import json
+from functools import lru_cache
+from typing import Any
+
+from dsched.contracts.codec import read_config, read_result, read_spec
+from dsched.contracts.steps import Event, EventKind, Pause, StoredConfig
+from dsched.model import Home, Task, TaskStatus, Worker
+from dsched_store_redis.wire import decode, load_json, ms_of, optional, pairs, untext
+
+
+@lru_cache(maxsize=4096)
+def _worker_head(text: bytes) -> tuple[str, int, int, int, dict[str, str], str]:
+    incarnation, capacity, backlog, timeout, head = decode(text).split("\n", 4)
+    facts = json.loads(head[:-1] + "}")
+    labels, address = facts["labels"], facts["address"]
+    return incarnation, int(capacity), int(backlog), int(timeout), labels, address
+
+
+def read_workers(row: list[list[bytes]], now_ms: int) -> tuple[Worker, ...]:
+    """All workers by ascending id."""
+    details, beats, loads, draining, stalled = row
+    beat_of = {beats[i]: int(float(beats[i + 1])) for i in range(0, len(beats), 2)}
+    load_of = {loads[i]: int(loads[i + 1]) for i in range(0, len(loads), 2)}
+    drains, stalls = set(draining), set(stalled)
+    found = []
+    for at in range(0, len(details), 2):
+        key = details[at]
+        incarnation, capacity, backlog, timeout, labels, address = _worker_head(details[at + 1])
+        beat = beat_of.get(key, 0)
+        found.append(
+            Worker(
+                id=key.decode(),
+                incarnation=incarnation,
+                capacity=capacity,
+                backlog=backlog,
+                heartbeat_timeout_ms=timeout,
+                labels=labels,
+                address=address,
+                draining=key in drains,
+                last_heartbeat_ms=beat,
+                running=load_of.get(b"r:" + key, 0),
+                queued=load_of.get(b"q:" + key, 0),
+                stalled=key in stalls,
+                gone=now_ms - beat > timeout,
+            )
+        )
+    return tuple(sorted(found, key=lambda worker: worker.id))
+
+
+def read_stored_config(row: list[Any] | None) -> StoredConfig | None:
+    """A config with what the store knows of it."""
+    if row is None:
+        return None
+    _, flat, due, content = row
+    fields = pairs(flat)
+    config = read_config(
+        decode(content),
+        revision=int(fields["revision"]),
+        created_ms=int(fields["created"]),
+        updated_ms=int(fields["updated"]),
+    )
+    paused = None
+    if "paused" in fields:
+        paused = Pause(
+            who=load_json(fields["who"]),
+            why=load_json(fields["why"]),
+            since_ms=int(fields["paused"]),
+            gap_from_ms=int(fields["gap"]),
+        )
+    last = fields.get("last_fired")
+    return StoredConfig(
+        config=config,
+        due_ms=optional(due),
+        last_fired_ms=None if last is None else int(last),
+        paused=paused,
+    )
+
+
+def read_configs(rows: list[Any]) -> tuple[StoredConfig, ...]:
+    """Configs that are there."""
+    found = (read_stored_config(row) for row in rows)
+    return tuple(config for config in found if config is not None)
+
+
+def read_task(row: list[Any] | None) -> Task | None:
+    """A task from its row; with spec and result where they were asked for."""
+    if row is None:
+        return None
+    key, home, flat, noted, body, joined = row
+    fields, notes = pairs(flat), pairs(noted)
+    result, spec = read_result(decode(joined)) if joined else (None, None)
+    if body:
+        spec = read_spec(decode(body))
+    start, end = fields.get("start_time"), fields.get("end_time")
+    return Task(
+        id=key.decode(),
+        status=TaskStatus(fields["status"]),
+        home=Home(home.decode()) if home else None,
+        worker_id=fields.get("worker_id"),
+        scheduled_ms=ms_of(fields["scheduled_time"]),
+        start_ms=None if start is None else ms_of(start),
+        end_ms=None if end is None else ms_of(end),
+        attempt=int(fields.get("attempt", "0")),
+        retry_count=int(fields.get("retry_count", "0")),
+        crash_count=int(fields.get("crash_count", "0")),
+        priority=int(fields.get("priority", "5")),
+        reason=untext(fields.get("reason") or notes.get("reason", "")),
+        error=load_json(notes.get("error", '""')),
+        cancel_requested="cancel_requested" in fields,
+        progress=load_json(notes.get("progress", "")),
+        result=result,
+        spec=spec,
+    )
+
+
+def read_tasks(rows: list[Any]) -> tuple[Task, ...]:
+    """Tasks that are there."""
+    return tuple(task for task in map(read_task, rows) if task is not None)
+
+
+def token_in(row: list[Any]) -> str:
+    """The token of a running task's row."""
+    fields = pairs(row[2])
+    return f"{fields['worker_id']}.{fields['claim']}"
+
+
+def read_event(line: bytes) -> Event:
+    """An entry of the log."""
+    cursor, kind, at_ms, items, by = decode(line).split("\t", 4)
+    return Event(
+        cursor=cursor, kind=EventKind(kind), at_ms=int(at_ms), by=by, items=tuple(json.loads(items))
+    )

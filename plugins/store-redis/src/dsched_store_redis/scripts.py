@@ -1,0 +1,79 @@
+"""The steps as Lua scripts: read from the package, assembled, known by their SHA-1."""
+
+import hashlib
+import re
+from importlib import resources
+
+import attrs
+
+from dsched.contracts.codec import STORE_FORMAT
+
+_FOLDER = resources.files("dsched_store_redis").joinpath("scripts")
+_PARTS = ("workers", "tasks", "cancel", "requeue", "rows", "page", "configs", "log")
+_USES = re.compile(r"^-- use: (.*)$", re.MULTILINE)
+# Steps that add to what the store holds: a full server refuses them and takes all others, so that
+# what runs can end and drain.
+_ADMITTING = frozenset({"submit", "put", "fire"})
+
+
+@attrs.frozen
+class Script:
+    """One step."""
+
+    name: str
+    text: bytes
+    sha: bytes
+
+
+def script_names() -> tuple[str, ...]:
+    """The names of all steps: those of the files that do not start with an underscore."""
+    names = (item.name for item in _FOLDER.iterdir())
+    return tuple(
+        sorted(n.removesuffix(".lua") for n in names if n.endswith(".lua") and n[0] != "_")
+    )
+
+
+@attrs.frozen
+class Scripts:
+    """All steps, for servers that know script flags (7.0 and later) or not.
+
+    ``time_source`` is the Lua that defines ``wall_clock`` and ``px``. Only tests give another one
+    than the server's clock.
+    """
+
+    by_name: dict[str, Script]
+
+    @classmethod
+    def assemble(cls, *, flags: bool, time_source: str | None = None) -> "Scripts":
+        """Read and join the files."""
+        clock = time_source or _read("_clock")
+        return cls({name: _assemble(name, clock, flags=flags) for name in script_names()})
+
+    def __getitem__(self, name: str) -> Script:
+        """The script of a step."""
+        return self.by_name[name]
+
+
+def _assemble(name: str, clock: str, *, flags: bool) -> Script:
+    body = _read(name)
+    shebang = ""
+    if flags:
+        shebang = "#!lua\n" if name in _ADMITTING else "#!lua flags=allow-oom\n"
+    wanted = _USES.search(body)
+    used = wanted.group(1).split() if wanted else []
+    parts = [_read(f"_{part}") for part in _PARTS if part in used]
+    # The first step of all runs before there is a format for the prelude to compare.
+    head = [] if name == "init" else [clock, _read("_prelude")]
+    text = shebang + "\n".join([*head, *parts, body])
+    data = _strip(text).replace("@FORMAT@", str(STORE_FORMAT)).encode()
+    return Script(name, data, hashlib.sha1(data, usedforsecurity=False).hexdigest().encode())
+
+
+def _strip(text: str) -> str:
+    """Without comment lines: what is sent to a server need not explain itself."""
+    lines = [line for line in text.splitlines() if not line.lstrip().startswith("--")]
+    return "\n".join(line for line in lines if line.strip()) + "\n"
+
+
+def _read(name: str) -> str:
+    return _FOLDER.joinpath(f"{name}.lua").read_text(encoding="utf-8")

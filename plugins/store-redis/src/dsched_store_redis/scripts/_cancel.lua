@@ -1,0 +1,56 @@
+-- Cancelling, shared by cancel, fire (superseded), dispatch and claim (expired).
+local function leave_home(row)
+  local id = row.id
+  if row.status == 'retrying' then
+    add_retrying(-1)
+  end
+  if call('ZREM', READY, id) == 1 or call('ZREM', DELAYED, id) == 1 then
+    return
+  end
+  if call('ZREM', QUEUED, id) == 1 then
+    call('LREM', QUEUE .. row.worker_id, 1, id)
+    add_load('q:', row.worker_id, -1)
+    return
+  end
+  local config_id = fire_config(id)
+  if config_id and call('HGET', HELD_BY, config_id) == id then
+    call('HDEL', HELD_BY, config_id)
+    call('ZREM', HELD, id)
+  end
+end
+
+local function probe_cancel(row)
+  probe_end(row.id)
+  call('HLEN', NOTE .. row.id)
+  if row.worker_id then
+    call('LLEN', QUEUE .. row.worker_id)
+  end
+end
+
+local function end_cancelled(row, by, reason, ttl)
+  local set, drop = {}, {}
+  set_reason(row, set, drop, plain(reason))
+  finish(row, 'cancelled', set, drop, ttl)
+  note('cancelled', by, '{"task":"' .. row.id .. '","status":"cancelled","reason":' .. reason .. '}')
+end
+
+-- Whether it ended at once; else the running attempt is asked to stop.
+local function cancel_row(row, by, reason, ttl)
+  if row.status ~= 'running' then
+    leave_home(row)
+    end_cancelled(row, by, reason, ttl)
+    return true
+  end
+  if not row.cancel_requested then
+    local text = plain(reason)
+    if #text <= SHORT then
+      call('HSET', DETAIL .. row.id, 'cancel_requested', '1', 'cancel_reason', text)
+    else
+      call('HSET', NOTE .. row.id, 'cancel_reason', text)
+      call('HSET', DETAIL .. row.id, 'cancel_requested', '1', 'note', '1')
+    end
+    note('cancel_requested', by, '{"task":"' .. row.id .. '","reason":' .. reason .. '}')
+  end
+  ring(row.worker_id)
+  return false
+end

@@ -1,0 +1,53 @@
+-- Configs: config:detail:{id} small hash, config:body:{id} the content, config:due the dues.
+local INDEX, CONTENT, SPEC = P .. 'config:index', P .. 'config:body:', P .. 'config:spec:'
+
+local function probe_configs()
+  probe('ZCARD', 'config:index', 'config:due')
+  probe('HLEN', 'config:delay')
+end
+
+local function config_of(id)
+  local flat = call('HGETALL', CONFIG .. id)
+  if #flat == 0 then
+    return nil
+  end
+  local row = { id = id, due = call('ZSCORE', DUE, id) }
+  for i = 1, #flat, 2 do
+    row[flat[i]] = flat[i + 1]
+  end
+  return row
+end
+
+local function config_row(id)
+  local flat = call('HGETALL', CONFIG .. id)
+  if #flat == 0 then
+    return false
+  end
+  return { id, flat, call('ZSCORE', DUE, id) or '', call('GET', CONTENT .. id) }
+end
+
+-- What is stored, in the form in which callers say what they read.
+local function version_of(row)
+  if not row then
+    return '0\t\t\t0'
+  end
+  return row.revision .. '\t' .. (row.due and int(tonumber(row.due)) or '') .. '\t'
+    .. (row.last_fired or '') .. '\t' .. (row.paused and '1' or '0')
+end
+
+local function set_due(id, due)
+  if due == '' then
+    call('ZREM', DUE, id)
+  else
+    call('ZADD', DUE, due, id)
+    ring('leader')
+  end
+end
+
+-- A fixed-delay config with a live task has no due, nor has a paused one.
+local function rearm(id, delay, paused, next_due)
+  if paused or (delay and call('ZCARD', LIVE .. id) > 0) then
+    next_due = ''
+  end
+  set_due(id, next_due)
+end

@@ -1,0 +1,190 @@
+-- What every step starts with: keys, one reading of the clock, the log, the bells.
+-- A script reads and checks first, calls begin() once, and only then writes.
+local call = redis.call
+local META = KEYS[1]
+local P = string.sub(META, 1, -5)
+local LEADER = P .. 'schedule:leader'
+local EVENTS = P .. 'events'
+
+local function int(number)
+  return string.format('%.0f', number)
+end
+
+local function push(list, ...)
+  for i = 1, select('#', ...) do
+    list[#list + 1] = (select(i, ...))
+  end
+end
+
+local stored = call('HMGET', META, 'offset', 'mark', 'gen', 'format', 'until')
+if stored[4] ~= '@FORMAT@' then
+  return redis.error_reply('DSCHEDFORMAT ' .. (stored[4] or 'none'))
+end
+call('XLEN', EVENTS)
+
+-- Store time (design.md 5.10): the wall made monotone by an offset and the highest time given.
+local wall = wall_clock()
+local offset, gen = tonumber(stored[1] or '0'), tonumber(stored[3] or '0')
+local mark = tonumber(stored[2] or '0')
+local lock_until = tonumber(stored[5] or '')
+local now = wall + offset
+local behind = mark - now
+if behind > 1000 then
+  offset = offset + behind
+  gen = gen + 1
+end
+if behind > 0 then
+  now = mark
+end
+
+-- The log: items gathered by kind, one entry a kind, in the contract's order.
+local FIRST = { 'clock_back', 'skipped', 'fired', 'cancelled', 'cancel_requested', 'recalled' }
+local kinds, notes = {}, {}
+
+local function note(kind, by, item)
+  local gathered = notes[kind]
+  if not gathered then
+    gathered = { by }
+    notes[kind] = gathered
+    kinds[#kinds + 1] = kind
+  end
+  gathered[#gathered + 1] = item
+end
+
+local bells = {}
+local function ring(who)
+  bells[who] = true
+end
+
+-- The first write of a step: a server out of memory refuses it before anything has changed.
+local function begin()
+  if behind > 1000 then
+    call('HSET', META, 'mark', int(now), 'offset', int(offset), 'gen', int(gen))
+    note('clock_back', 'store', '{"back":' .. int(behind) .. ',"gen":' .. int(gen) .. '}')
+  else
+    call('HSET', META, 'mark', int(now))
+  end
+end
+
+local function write_entry(kind)
+  local gathered = notes[kind]
+  if gathered then
+    local items = '[' .. table.concat(gathered, ',', 2) .. ']'
+    call('XADD', EVENTS, '*', 'k', kind, 't', int(wall), 'b', gathered[1], 'i', items)
+    notes[kind] = nil
+  end
+end
+
+local closing = {}
+
+-- The end of every step: entries, bells, and the answer with the caller's nonce.
+-- A bell is a list of one entry that lives a minute: it carries nothing but the ring.
+local function done(...)
+  for _, act in ipairs(closing) do
+    act()
+  end
+  for _, kind in ipairs(FIRST) do
+    write_entry(kind)
+  end
+  for _, kind in ipairs(kinds) do
+    write_entry(kind)
+  end
+  for who in pairs(bells) do
+    local key = P .. 'bell:' .. who
+    call('DEL', key)
+    call('RPUSH', key, '1')
+    call('PEXPIRE', key, 60000)
+  end
+  return { ARGV[1], ... }
+end
+
+local function time_row()
+  return int(wall) .. ' ' .. int(now) .. ' ' .. int(gen)
+end
+
+-- The fence of the current term; a lock past its time in the store's clock is none.
+local function holder()
+  local fence = call('GET', LEADER)
+  if fence and lock_until and lock_until <= now then
+    return false
+  end
+  return fence
+end
+
+local function fenced(fence)
+  local held = holder()
+  if held == fence then
+    return nil
+  end
+  begin()
+  return done('FENCED', held or '')
+end
+
+local function probe(command, ...)
+  for i = 1, select('#', ...) do
+    call(command, P .. select(i, ...))
+  end
+end
+
+-- RFC 3339 in UTC with milliseconds, and back; dates of the years 1 to 9999.
+local last_ms, last_text
+local function rfc(ms)
+  if ms == last_ms then
+    return last_text
+  end
+  local seconds = math.floor(ms / 1000)
+  local days = math.floor(seconds / 86400)
+  local rest = seconds - days * 86400
+  local z = days + 719468
+  local era = math.floor(z / 146097)
+  local doe = z - era * 146097
+  local yoe = math.floor(
+    (doe - math.floor(doe / 1460) + math.floor(doe / 36524) - math.floor(doe / 146096)) / 365)
+  local doy = doe - (365 * yoe + math.floor(yoe / 4) - math.floor(yoe / 100))
+  local shifted = math.floor((5 * doy + 2) / 153)
+  local day = doy - math.floor((153 * shifted + 2) / 5) + 1
+  local month = shifted < 10 and shifted + 3 or shifted - 9
+  local year = yoe + era * 400 + (month <= 2 and 1 or 0)
+  last_ms = ms
+  last_text = string.format('%04d-%02d-%02dT%02d:%02d:%02d.%03dZ', year, month, day,
+    math.floor(rest / 3600), math.floor(rest / 60) % 60, rest % 60, ms - seconds * 1000)
+  return last_text
+end
+
+local parsed = {}
+local function ms_of(text)
+  local known = parsed[text]
+  if known then
+    return known
+  end
+  local y, m, d, hour, minute, second, ms =
+    string.match(text, '^(%d+)-(%d+)-(%d+)T(%d+):(%d+):(%d+)%.(%d+)Z$')
+  y, m, d = tonumber(y), tonumber(m), tonumber(d)
+  if m <= 2 then
+    y = y - 1
+  end
+  local era = math.floor(y / 400)
+  local yoe = y - era * 400
+  local doy = math.floor((153 * (m > 2 and m - 3 or m + 9) + 2) / 5) + d - 1
+  local doe = yoe * 365 + math.floor(yoe / 4) - math.floor(yoe / 100) + doy
+  local days = era * 146097 + doe - 719468
+  known = (days * 86400 + tonumber(hour) * 3600 + tonumber(minute) * 60 + tonumber(second)) * 1000
+    + tonumber(ms)
+  parsed[text] = known
+  return known
+end
+
+-- Texts arrive as JSON strings. Kept: without quotes where nothing is escaped, else as they are.
+local function plain(json)
+  if string.find(json, '\\', 1, true) then
+    return json
+  end
+  return string.sub(json, 2, -2)
+end
+
+local function quoted(text)
+  if string.byte(text) == 34 then
+    return text
+  end
+  return '"' .. text .. '"'
+end

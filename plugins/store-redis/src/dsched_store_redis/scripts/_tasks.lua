@@ -1,0 +1,196 @@
+-- Tasks: where they wait, and the one way in which they end.
+local READY, DELAYED, LEASE = P .. 'task:ready', P .. 'task:delayed', P .. 'task:lease'
+local QUEUED, QUEUE = P .. 'task:queued', P .. 'task:queue:'
+local HELD, HELD_BY, LIVE = P .. 'task:held', P .. 'config:held', P .. 'task:live:'
+local DETAIL, BODY, RESULT = P .. 'task:detail:', P .. 'task:body:', P .. 'task:result:'
+local NOTE, ENDED = P .. 'task:note:', P .. 'task:ended'
+local DEADLINE, ROUTE = P .. 'task:deadline', P .. 'task:route'
+local CONFIG, DUE, FIXED = P .. 'config:detail:', P .. 'config:due', P .. 'config:delay'
+local TERMINAL = { success = true, failed = true, cancelled = true }
+local SHORT = 60
+
+local function probe_tasks()
+  probe('ZCARD', 'task:ready', 'task:delayed', 'task:lease', 'task:queued', 'task:held',
+    'config:due')
+  probe('HLEN', 'task:deadline', 'task:route', 'config:held', 'config:delay', 'worker:load')
+  probe('LLEN', 'task:ended')
+end
+
+local deadlines, routes
+local function some_deadlines()
+  if deadlines == nil then
+    deadlines = call('HLEN', DEADLINE) > 0
+  end
+  return deadlines
+end
+local function some_routes()
+  if routes == nil then
+    routes = call('HLEN', ROUTE) > 0
+  end
+  return routes
+end
+
+-- The row of a task, or nil. The hash holds a fixed set of short fields, defaults left out.
+local function detail(id)
+  local flat = call('HGETALL', DETAIL .. id)
+  if #flat == 0 then
+    return nil
+  end
+  local row = { id = id }
+  for i = 1, #flat, 2 do
+    row[flat[i]] = flat[i + 1]
+  end
+  if row.note then
+    call('HLEN', NOTE .. id)
+  end
+  return row
+end
+
+local function token_of(row)
+  return row.claim and ((row.accepted_by or row.worker_id or '') .. '.' .. row.claim)
+end
+
+local function fire_config(id)
+  local config_id, digits = string.match(id, '^([^@]*)@%-?(%d+)$')
+  return config_id and #digits <= 15 and config_id or nil
+end
+
+local function ready_score(row)
+  return int((9 - tonumber(row.priority or '5')) * 1e13 + ms_of(row.scheduled_time))
+end
+
+local function make_ready(row)
+  call('ZADD', READY, ready_score(row), row.id)
+  ring('leader')
+end
+
+-- What finish() may write besides the task's own hash.
+local function probe_end(id)
+  local config_id = fire_config(id)
+  if config_id then
+    call('ZCARD', LIVE .. config_id)
+    call('HLEN', CONFIG .. config_id)
+    local held = call('HGET', HELD_BY, config_id)
+    if held then
+      call('HLEN', DETAIL .. held)
+    end
+  end
+end
+
+local function probe_note(id, ...)
+  for i = 1, select('#', ...) do
+    if #(select(i, ...)) > 2 then
+      call('HLEN', NOTE .. id)
+      return
+    end
+  end
+end
+
+-- Changes of one row: fields to set, fields to drop.
+local function set_reason(row, set, drop, text)
+  if row.note then
+    call('HDEL', NOTE .. row.id, 'reason')
+  end
+  if text ~= '' and #text <= SHORT then
+    push(set, 'reason', text)
+    return
+  end
+  if text ~= '' then
+    call('HSET', NOTE .. row.id, 'reason', text)
+    push(set, 'note', '1')
+    row.note = '1'
+  end
+  if row.reason then
+    push(drop, 'reason')
+  end
+end
+
+local function set_error(row, set, json)
+  if json ~= '""' then
+    call('HSET', NOTE .. row.id, 'error', json)
+    push(set, 'note', '1')
+    row.note = '1'
+  elseif row.note then
+    call('HDEL', NOTE .. row.id, 'error')
+  end
+end
+
+local function cancel_reason(row)
+  return row.cancel_reason or call('HGET', NOTE .. row.id, 'cancel_reason') or ''
+end
+
+local function write_row(row, set, drop)
+  local key = DETAIL .. row.id
+  if #set > 0 then
+    call('HSET', key, unpack(set))
+  end
+  if #drop > 0 then
+    call('HDEL', key, unpack(drop))
+  end
+end
+
+-- How many are retrying: the only status that no index counts.
+local function add_retrying(count)
+  call('HINCRBY', META, 'retrying', count)
+end
+
+local ended, bodies = {}, {}
+closing[#closing + 1] = function()
+  for first = 1, #ended, 100 do
+    local last = math.min(first + 99, #ended)
+    call('RPUSH', ENDED, unpack(ended, first, last))
+    call('UNLINK', unpack(bodies, first, last))
+  end
+end
+
+local function rearm_fixed_delay(config_id)
+  local delay = call('HGET', FIXED, config_id)
+  if delay and call('HEXISTS', CONFIG .. config_id, 'paused') == 0 then
+    call('ZADD', DUE, int(wall + tonumber(delay)), config_id)
+    ring('leader')
+  end
+end
+
+local function leave_live(id)
+  local config_id = fire_config(id)
+  if not config_id then
+    return
+  end
+  call('ZREM', LIVE .. config_id, id)
+  local live = call('ZCARD', LIVE .. config_id)
+  if live == 0 then
+    rearm_fixed_delay(config_id)
+  elseif live == 1 then
+    local held = call('HGET', HELD_BY, config_id)
+    if held then
+      call('HDEL', HELD_BY, config_id)
+      call('ZREM', HELD, held)
+      make_ready(detail(held))
+    end
+  end
+end
+
+-- End a task whose home has been freed: row, result joined with the snapshot, live tasks.
+-- `set` and `drop` carry what else changes of the row; `result` is JSON or nil.
+local function finish(row, status, set, drop, ttl, result, body)
+  local id = row.id
+  local key = DETAIL .. id
+  push(set, 'status', status, 'end_time', rfc(wall))
+  write_row(row, set, drop)
+  body = body or call('GET', BODY .. id)
+  call('SET', RESULT .. id,
+    '{"result":' .. (result or 'null') .. ',"spec":' .. (body or 'null') .. '}', 'PX', px(tonumber(ttl)))
+  call('PEXPIRE', key, px(tonumber(ttl)))
+  if row.note then
+    call('PEXPIRE', NOTE .. id, px(tonumber(ttl)))
+  end
+  push(ended, int(wall) .. ' ' .. id)
+  push(bodies, BODY .. id)
+  if some_deadlines() then
+    call('HDEL', DEADLINE, id)
+  end
+  if some_routes() then
+    call('HDEL', ROUTE, id)
+  end
+  leave_live(id)
+end

@@ -1,0 +1,89 @@
+-- Workers: worker:detail holds "incarnation\ncapacity\nbacklog\ntimeout\n" and a JSON head.
+local WORKERS, BEATS = P .. 'worker:detail', P .. 'worker:index'
+local DRAINING, STALLED = P .. 'worker:draining', P .. 'worker:stalled'
+local LOAD = P .. 'worker:load'
+local LANES, LEASES, POOL = P .. 'worker:lanes:', P .. 'worker:leases:', P .. 'worker:pool:'
+
+local function probe_workers()
+  probe('HLEN', 'worker:detail', 'worker:load')
+  probe('ZCARD', 'worker:index')
+  probe('SCARD', 'worker:draining', 'worker:stalled')
+end
+
+local function load_of(kind, worker_id)
+  return tonumber(call('HGET', LOAD, kind .. worker_id) or '0')
+end
+
+local function add_load(kind, worker_id, count)
+  if count ~= 0 and call('HINCRBY', LOAD, kind .. worker_id, count) <= 0 then
+    call('HDEL', LOAD, kind .. worker_id)
+  end
+end
+
+-- Bytewise: Lua's own < on strings follows the server's locale.
+local function less(a, b)
+  for i = 1, math.min(#a, #b) do
+    local left, right = string.byte(a, i), string.byte(b, i)
+    if left ~= right then
+      return left < right
+    end
+  end
+  return #a < #b
+end
+
+local function worker_of(worker_id)
+  local text = call('HGET', WORKERS, worker_id)
+  if not text then
+    return nil
+  end
+  local incarnation, capacity, backlog, timeout, head =
+    string.match(text, '^([^\n]*)\n(%d+)\n(%d+)\n(%d+)\n(.*)$')
+  local beat = tonumber(call('ZSCORE', BEATS, worker_id) or '0')
+  return {
+    id = worker_id,
+    incarnation = incarnation,
+    capacity = tonumber(capacity),
+    limit = tonumber(capacity) + tonumber(backlog),
+    timeout = tonumber(timeout),
+    head = head,
+    gone = now - beat > tonumber(timeout),
+  }
+end
+
+local function may_replace(worker, incarnation)
+  return less(worker.incarnation, incarnation) or worker.gone
+end
+
+local function check_incarnation(worker, incarnation)
+  if not worker then
+    return 'NO_WORKER'
+  end
+  if worker.incarnation == incarnation then
+    return 'OK'
+  end
+  return may_replace(worker, incarnation) and 'NO_WORKER' or 'SUPERSEDED'
+end
+
+-- The copy for readers: nothing decides on it, and it vanishes with the heartbeat timeout.
+local function publish(worker)
+  local running = load_of('r:', worker.id)
+  local status = 'idle'
+  if call('SISMEMBER', DRAINING, worker.id) == 1 then
+    status = 'draining'
+  elseif running >= worker.capacity then
+    status = 'busy'
+  end
+  call('SET', POOL .. worker.id, worker.head .. '"status":"' .. status .. '","last_heartbeat":"'
+    .. rfc(wall) .. '","running_tasks":' .. int(running) .. '}', 'PX', px(worker.timeout))
+end
+
+-- At most 1,000 workers are registered, so these reads are bounded.
+local function all_workers()
+  return {
+    call('HGETALL', WORKERS),
+    call('ZRANGE', BEATS, 0, -1, 'WITHSCORES'),
+    call('HGETALL', LOAD),
+    call('SMEMBERS', DRAINING),
+    call('SMEMBERS', STALLED),
+  }
+end

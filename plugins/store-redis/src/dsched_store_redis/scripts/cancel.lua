@@ -1,0 +1,29 @@
+-- use: workers tasks cancel
+-- ARGV: by, reason (JSON), "id id id", result ttl
+local by, reason, ttl = ARGV[2], ARGV[3], ARGV[5]
+probe_tasks()
+local rows = {}
+for id in string.gmatch(ARGV[4], '[^ ]+') do
+  local row = detail(id)
+  if row and not TERMINAL[row.status] then
+    probe_cancel(row)
+  end
+  push(rows, row or false)
+end
+begin()
+local outcomes = {}
+for _, row in ipairs(rows) do
+  -- An earlier item may have released this one from being held: its home is looked up anew.
+  if not row then
+    push(outcomes, 'UNKNOWN:')
+  elseif row.status == 'cancelled' then
+    push(outcomes, 'ALREADY:cancelled')
+  elseif TERMINAL[row.status] then
+    push(outcomes, 'TOO_LATE:' .. row.status)
+  elseif cancel_row(row, by, reason, ttl) then
+    push(outcomes, 'OK:cancelled')
+  else
+    push(outcomes, 'REQUESTED:running')
+  end
+end
+return done('OK', table.concat(outcomes, ' '))

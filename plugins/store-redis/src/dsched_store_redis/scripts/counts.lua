@@ -1,0 +1,20 @@
+-- use: tasks
+local oldest
+for rank = 0, 9 do
+  local low, high = rank * 1e13 - 1e12, (rank + 1) * 1e13 - 1e12
+  local found = call('ZRANGEBYSCORE', READY, int(low), '(' .. int(high), 'WITHSCORES',
+    'LIMIT', 0, 1)
+  if found[2] then
+    local scheduled = tonumber(found[2]) - rank * 1e13
+    oldest = oldest and math.min(oldest, scheduled) or scheduled
+  end
+end
+local retrying = tonumber(call('HGET', META, 'retrying') or '0')
+local sizes = {}
+for i, name in ipairs({ 'task:ready', 'task:delayed', 'task:lease', 'task:queued', 'task:held',
+  'finished:status:success', 'finished:status:failed', 'finished:status:cancelled',
+  'config:index' }) do
+  sizes[i] = call('ZCARD', P .. name)
+end
+begin()
+return done('OK', time_row(), sizes, retrying, oldest and int(oldest) or '')

@@ -1,0 +1,26 @@
+-- use: tasks configs
+-- ARGV: by, config, read, upto, latest, next_due, skipped item
+local by, id = ARGV[2], ARGV[3]
+probe_configs()
+local row = config_of(id)
+local outcome = 'OK'
+if not row then
+  outcome = 'UNKNOWN'
+elseif version_of(row) ~= ARGV[4] then
+  outcome = 'MOVED'
+elseif tonumber(ARGV[6]) > wall then
+  outcome = 'EARLY'
+end
+begin()
+if outcome ~= 'OK' then
+  return done(outcome)
+end
+if ARGV[8] ~= '' then
+  note('skipped', by, ARGV[8])
+end
+call('ZREM', DUE, id)
+call('ZREM', INDEX, id)
+call('HDEL', FIXED, id)
+call('DEL', CONFIG .. id, CONTENT .. id, SPEC .. id)
+note('config', by, '{"config":"' .. id .. '","act":"deleted","revision":' .. row.revision .. '}')
+return done('OK')

@@ -1,0 +1,128 @@
+-- use: workers tasks cancel page
+-- ARGV: fence, choices "id, worker, why", deferrals "id, delay, reason", skip, limit, result ttl
+local fence, ttl = ARGV[2], ARGV[7]
+local refused = fenced(fence)
+if refused then
+  return refused
+end
+probe_workers()
+probe_tasks()
+local items, ids = {}, {}
+local function add(text, kind)
+  for id, target, why in string.gmatch(text, '([^\t]*)\t([^\t]*)\t([^\n]*)\n') do
+    push(items, { id = id, kind = kind, target = target, why = why })
+    push(ids, id)
+  end
+end
+add(ARGV[3], 'choice')
+local choices = #items
+add(ARGV[4], 'deferral')
+
+local known = {}
+local function target_of(worker_id)
+  local worker = known[worker_id]
+  if worker == nil then
+    worker = worker_of(worker_id) or false
+    known[worker_id] = worker
+    if worker then
+      call('LLEN', QUEUE .. worker_id)
+      worker.draining = call('SISMEMBER', DRAINING, worker_id) == 1
+      worker.stalled = call('SISMEMBER', STALLED, worker_id) == 1
+      worker.load = load_of('r:', worker_id) + load_of('q:', worker_id)
+      worker.added = {}
+    end
+  end
+  return worker
+end
+
+local function refusal(worker)
+  if not worker then
+    return 'NO_WORKER'
+  elseif worker.gone then
+    return 'GONE'
+  elseif worker.draining then
+    return 'DRAINING'
+  elseif worker.stalled then
+    return 'STALLED'
+  end
+  return worker.load >= worker.limit and 'FULL' or nil
+end
+
+-- Every check, in order; what a choice adds to a worker counts for the next one.
+local scores = #ids > 0 and call('ZMSCORE', READY, unpack(ids)) or {}
+local latest = #ids > 0 and some_deadlines() and call('HMGET', DEADLINE, unpack(ids)) or {}
+for i, item in ipairs(items) do
+  if not scores[i] then
+    item.outcome = 'STALE'
+  elseif latest[i] and wall > tonumber(latest[i]) then
+    item.outcome = 'EXPIRED'
+    item.row = detail(item.id)
+    probe_cancel(item.row)
+  elseif item.kind == 'choice' then
+    local worker = target_of(item.target)
+    item.outcome = refusal(worker) or 'OK'
+    if item.outcome == 'OK' then
+      worker.load = worker.load + 1
+      push(worker.added, item.id)
+    end
+  else
+    item.outcome = 'OK'
+    probe_note(item.id, item.why)
+  end
+  if item.outcome == 'OK' then
+    local found = call('HMGET', DETAIL .. item.id, 'reason', 'note')
+    item.row = { id = item.id, reason = found[1], note = found[2] }
+  end
+end
+
+begin()
+local leaving, queued, delayed = {}, {}, {}
+for _, item in ipairs(items) do
+  local row = item.row
+  if item.outcome == 'EXPIRED' then
+    call('ZREM', READY, item.id)
+    end_cancelled(row, fence, '"expired"', ttl)
+  elseif item.outcome == 'OK' and item.kind == 'choice' then
+    push(leaving, item.id)
+    push(queued, int(now), item.id)
+    if row.reason or row.note then
+      local drop = {}
+      set_reason(row, {}, drop, '')
+      write_row(row, {}, drop)
+    end
+    call('HSET', DETAIL .. item.id, 'worker_id', item.target)
+    note('dispatched', fence, '{"task":"' .. item.id .. '","worker":"' .. item.target .. '"'
+      .. (item.why ~= '""' and ',"why":' .. item.why or '') .. '}')
+  elseif item.outcome == 'OK' then
+    push(leaving, item.id)
+    push(delayed, int(now + tonumber(item.target)), item.id)
+    local set, drop = {}, {}
+    set_reason(row, set, drop, plain(item.why))
+    write_row(row, set, drop)
+    note('deferred', fence, '{"task":"' .. item.id .. '","delay":' .. item.target
+      .. ',"reason":' .. item.why .. '}')
+    ring('leader')
+  end
+end
+if #leaving > 0 then
+  call('ZREM', READY, unpack(leaving))
+end
+if #queued > 0 then
+  call('ZADD', QUEUED, unpack(queued))
+end
+if #delayed > 0 then
+  call('ZADD', DELAYED, unpack(delayed))
+end
+for worker_id, worker in pairs(known) do
+  if worker and #worker.added > 0 then
+    call('RPUSH', QUEUE .. worker_id, unpack(worker.added))
+    add_load('q:', worker_id, #worker.added)
+    ring(worker_id)
+  end
+end
+local outcomes = {}
+for i, item in ipairs(items) do
+  outcomes[i] = item.outcome
+end
+return done('OK', table.concat(outcomes, ' ', 1, choices),
+  table.concat(outcomes, ' ', choices + 1), ready_page(tonumber(ARGV[5]), tonumber(ARGV[6])))

@@ -1,0 +1,27 @@
+-- use: workers tasks requeue
+-- ARGV: worker, incarnation, 1 if any incarnation is meant
+local id = ARGV[2]
+probe_workers()
+probe_tasks()
+local worker = worker_of(id)
+local outcome = worker and 'OK' or 'NO_WORKER'
+if worker and ARGV[4] == '0' then
+  outcome = check_incarnation(worker, ARGV[3])
+end
+local rows = outcome == 'OK' and queue_rows(id) or {}
+local draining = call('SISMEMBER', DRAINING, id) == 1
+if outcome == 'OK' and draining and #rows == 0 then
+  outcome = 'ALREADY'
+end
+begin()
+if outcome ~= 'OK' then
+  return done(outcome)
+end
+if not draining then
+  call('SADD', DRAINING, id)
+  note('worker', id, '{"worker":"' .. id .. '","act":"draining"}')
+  ring(id)
+end
+requeue_all(rows, id, id)
+publish(worker)
+return done('OK')

@@ -1,0 +1,136 @@
+-- use: workers tasks configs cancel
+-- ARGV: fence, rows "id, revision, due, next_due, latest, skipped item, runs", result ttl, batch
+-- runs: "scheduled:not_before scheduled:not_before"
+local fence, ttl, most = ARGV[2], ARGV[4], tonumber(ARGV[5])
+local refused = fenced(fence)
+if refused then
+  return refused
+end
+probe_tasks()
+probe_configs()
+
+-- Live tasks that cancel_previous would end: the held one first, else ending a live one frees it.
+local function live_rows(id)
+  local held = call('HGET', HELD_BY, id)
+  local rows = {}
+  if held then
+    push(rows, detail(held))
+  end
+  for _, task_id in ipairs(call('ZRANGE', LIVE .. id, 0, most - 1)) do
+    if task_id ~= held and #rows < most then
+      push(rows, detail(task_id))
+    end
+  end
+  return rows
+end
+
+local fires = {}
+for id, revision, due, next_due, latest, skipped, runs in string.gmatch(ARGV[3],
+  '([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\n]*)\n') do
+  local config = config_of(id)
+  local one = { id = id, config = config, next_due = next_due, skipped = skipped, runs = {},
+    outcome = 'OK' }
+  if not config or config.paused or config.revision ~= revision then
+    one.outcome = 'REVISED'
+  elseif (config.due and int(tonumber(config.due)) or '') ~= due then
+    one.outcome = 'MOVED'
+  elseif latest ~= '' and tonumber(latest) > wall then
+    one.outcome = 'EARLY'
+  else
+    call('ZCARD', LIVE .. id)
+    one.spec = call('GET', SPEC .. id)
+    if config.overlap == 'cancel_previous' then
+      for _, row in ipairs(live_rows(id)) do
+        probe_cancel(row)
+      end
+    end
+    for scheduled, not_before in string.gmatch(runs, '(%-?%d+):(%-?%d+)') do
+      local task_id = id .. '@' .. scheduled
+      push(one.runs, { id = task_id, ms = scheduled, not_before = tonumber(not_before),
+        known = call('HEXISTS', DETAIL .. task_id, 'status') == 1 })
+    end
+  end
+  push(fires, one)
+end
+begin()
+
+local function overlap(one)
+  local policy = one.config.overlap or 'skip'
+  if policy == 'allow' or call('ZCARD', LIVE .. one.id) == 0 then
+    return 'fired'
+  elseif policy == 'skip' then
+    return 'skipped'
+  elseif policy == 'queue_one' then
+    return call('HEXISTS', HELD_BY, one.id) == 1 and 'skipped' or 'held'
+  end
+  for _, row in ipairs(live_rows(one.id)) do
+    cancel_row(row, fence, '"superseded"', ttl)
+  end
+  return call('ZCARD', LIVE .. one.id) > 0 and 'held' or 'fired'
+end
+
+local function create(one, run, outcome)
+  local config, id, scheduled = one.config, run.id, tonumber(run.ms)
+  local set = { 'status', 'pending', 'scheduled_time', rfc(scheduled) }
+  if config.priority then
+    push(set, 'priority', config.priority)
+  end
+  call('HSET', DETAIL .. id, unpack(set))
+  call('SET', BODY .. id, one.spec)
+  call('ZADD', LIVE .. one.id, run.ms, id)
+  if config.deadline then
+    call('HSET', DEADLINE, id, int(scheduled + tonumber(config.deadline)))
+    deadlines = true
+  end
+  if config.route then
+    call('HSET', ROUTE, id, config.route)
+    routes = true
+  end
+  if outcome == 'held' then
+    call('HSET', HELD_BY, one.id, id)
+    call('ZADD', HELD, '0', id)
+  elseif run.not_before > wall then
+    call('ZADD', DELAYED, int(now + run.not_before - wall), id)
+    ring('leader')
+  else
+    local score = (9 - tonumber(config.priority or '5')) * 1e13 + scheduled
+    call('ZADD', READY, int(score), id)
+    ring('leader')
+  end
+  note('fired', fence, '{"config":"' .. one.id .. '","ms":' .. run.ms .. ',"task":"' .. id
+    .. '","late":' .. int(wall - scheduled) .. (outcome == 'held' and ',"held":true' or '') .. '}')
+end
+
+local function fire(one)
+  if one.skipped ~= '' then
+    note('skipped', fence, one.skipped)
+  end
+  local outcomes, last = {}, nil
+  for i, run in ipairs(one.runs) do
+    local outcome = run.known and 'dup' or overlap(one)
+    if outcome == 'skipped' then
+      note('skipped', fence, '{"config":"' .. one.id .. '","first":' .. run.ms .. ',"last":'
+        .. run.ms .. ',"count":1,"reason":"overlap"}')
+    elseif outcome ~= 'dup' then
+      create(one, run, outcome)
+    end
+    outcomes[i] = outcome
+    last = run.ms
+  end
+  local next_due = one.next_due
+  if last then
+    call('HSET', CONFIG .. one.id, 'last_fired', last)
+    if one.config.delay then
+      local live = call('ZCARD', LIVE .. one.id) > 0
+      next_due = live and '' or int(wall + tonumber(one.config.delay))
+    end
+  end
+  set_due(one.id, next_due)
+  return table.concat(outcomes, ' ')
+end
+
+local answers = {}
+for i, one in ipairs(fires) do
+  answers[i] = one.outcome .. ' ' .. (one.outcome == 'OK' and fire(one) or '')
+end
+return done('OK', answers)

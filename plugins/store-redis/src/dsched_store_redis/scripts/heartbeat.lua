@@ -1,0 +1,31 @@
+-- use: workers tasks
+-- ARGV: worker, incarnation, default lease, "id\ttoken\n"...
+local id, held = ARGV[2], ARGV[5]
+probe_workers()
+probe('ZCARD', 'task:lease')
+local worker = worker_of(id)
+local outcome = check_incarnation(worker, ARGV[3])
+local renew, lost, cancel = {}, {}, {}
+local until_ms = int(now + (worker and worker.timeout or tonumber(ARGV[4])))
+for task_id, token in string.gmatch(held, '([^\t]*)\t([^\n]*)\n') do
+  local row = outcome ~= 'SUPERSEDED' and detail(task_id)
+  if row and row.status == 'running' and token_of(row) == token then
+    push(renew, until_ms, task_id)
+    if row.cancel_requested then
+      push(cancel, task_id)
+    end
+  else
+    push(lost, task_id)
+  end
+end
+begin()
+if #renew > 0 then
+  call('ZADD', LEASE, 'XX', unpack(renew))
+end
+local draining = 0
+if outcome == 'OK' then
+  call('ZADD', BEATS, int(now), id)
+  publish(worker)
+  draining = call('SISMEMBER', DRAINING, id)
+end
+return done(outcome, table.concat(lost, ' '), table.concat(cancel, ' '), draining)

@@ -1,0 +1,2 @@
+begin()
+return done('OK', time_row())

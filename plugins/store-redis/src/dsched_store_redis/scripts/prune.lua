@@ -1,0 +1,95 @@
+-- use: workers tasks
+-- ARGV: fence, limit, result ttl, most log entries, ms after which a gone worker is forgotten
+local fence, limit, ttl = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local refused = fenced(fence)
+if refused then
+  return refused
+end
+probe_workers()
+probe_tasks()
+probe('ZCARD', 'decision:index', 'finished:status:success', 'finished:status:failed',
+  'finished:status:cancelled')
+local oldest = wall - ttl
+
+local old_tasks = {}
+for _, line in ipairs(call('LRANGE', ENDED, 0, limit - 1)) do
+  local end_ms, id = string.match(line, '^(%-?%d+) (.*)$')
+  if tonumber(end_ms) > oldest then
+    break
+  end
+  push(old_tasks, id)
+end
+local old_decisions = call('ZRANGEBYSCORE', P .. 'decision:index', '-inf', int(oldest),
+  'LIMIT', 0, limit)
+local surplus = math.max(0, math.min(call('XLEN', EVENTS) - tonumber(ARGV[5]), limit))
+local first = surplus > 0 and call('XRANGE', EVENTS, '-', '+', 'COUNT', surplus) or {}
+local cursor = call('HGET', META, 'cursor') or '0-0'
+local forgotten = {}
+for _, id in ipairs(call('ZRANGEBYSCORE', BEATS, '-inf', int(now - tonumber(ARGV[6])))) do
+  local worker = worker_of(id)
+  local beat = tonumber(call('ZSCORE', BEATS, id))
+  if worker and now - beat >= worker.timeout + tonumber(ARGV[6])
+    and load_of('q:', id) == 0 and load_of('r:', id) == 0 then
+    push(forgotten, id)
+  end
+end
+table.sort(forgotten, less)
+
+begin()
+local function forget_finished(id)
+  for status in pairs(TERMINAL) do
+    call('ZREM', P .. 'finished:status:' .. status, id)
+  end
+  local config_id = string.match(id, '^([^@]*)@')
+  if config_id then
+    call('ZREM', P .. 'finished:config:' .. config_id, id)
+  end
+end
+for _, id in ipairs(old_tasks) do
+  call('UNLINK', DETAIL .. id, RESULT .. id, NOTE .. id)
+  forget_finished(id)
+end
+if #old_tasks > 0 then
+  call('LTRIM', ENDED, #old_tasks, -1)
+end
+for _, member in ipairs(old_decisions) do
+  local config_id, first_ms, key = string.match(member, '^([^\t]*)\t([^\t]*)\t(.*)$')
+  local kept = P .. 'decision:' .. config_id
+  for _, record in ipairs(call('ZRANGEBYSCORE', kept, first_ms, first_ms)) do
+    if string.sub(record, 1, #key + 1) == key .. '\t' then
+      call('ZREM', kept, record)
+    end
+  end
+  call('ZREM', P .. 'decision:index', member)
+end
+
+local function later(a, b)
+  local a_ms, a_seq = string.match(a, '^(%d+)%-(%d+)$')
+  local b_ms, b_seq = string.match(b, '^(%d+)%-(%d+)$')
+  a_ms, b_ms = tonumber(a_ms), tonumber(b_ms)
+  return a_ms > b_ms or (a_ms == b_ms and tonumber(a_seq) > tonumber(b_seq))
+end
+local unread = 0
+for _, entry in ipairs(first) do
+  if later(entry[1], cursor) then
+    unread = unread + 1
+  end
+end
+if surplus > 0 then
+  call('XTRIM', EVENTS, 'MAXLEN', call('XLEN', EVENTS) - surplus)
+end
+if unread > 0 then
+  note('gap', fence, '{"dropped":' .. unread .. '}')
+end
+local count = math.min(#forgotten, limit)
+for i = 1, count do
+  local id = forgotten[i]
+  call('HDEL', WORKERS, id)
+  call('ZREM', BEATS, id)
+  call('SREM', DRAINING, id)
+  call('SREM', STALLED, id)
+  call('DEL', LANES .. id, POOL .. id, P .. 'bell:' .. id)
+  note('worker', fence, '{"worker":"' .. id .. '","act":"forgotten"}')
+end
+local more = #old_tasks == limit or #old_decisions == limit or surplus == limit or count == limit
+return done('OK', #old_tasks + #old_decisions + surplus + count, more and 1 or 0)

@@ -1,0 +1,80 @@
+-- use: tasks configs
+-- ARGV: by, rows, contents, snapshots up to the revision, snapshots from it on
+-- row: id, read (4), upto, latest, next_due, created, skipped item, fields "name value name value"
+local by = ARGV[2]
+probe_tasks()
+probe_configs()
+local function lines(text)
+  return string.gmatch(text, '([^\n]*)\n')
+end
+local contents, heads, tails = lines(ARGV[4]), lines(ARGV[5]), lines(ARGV[6])
+local items = {}
+for line in lines(ARGV[3]) do
+  local id, read, upto, latest, next_due, created, skipped, fields = string.match(line,
+    '^([^\t]*)\t([^\t]*\t[^\t]*\t[^\t]*\t[^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t(.*)$')
+  local item = { id = id, upto = upto, next_due = next_due, skipped = skipped, fields = fields,
+    content = contents(), head = heads(), tail = tails(), old = config_of(id) }
+  local old = item.old
+  item.created = tonumber(created)
+  if item.created == 0 then
+    item.created = wall
+  end
+  call('ZCARD', LIVE .. id)
+  if old and call('GET', CONTENT .. id) == item.content then
+    item.outcome = 'DUP'
+  elseif version_of(old) ~= read then
+    item.outcome = 'MOVED'
+  elseif tonumber(latest) > wall or (not old and item.created > wall) then
+    item.outcome = 'EARLY'
+  else
+    item.outcome = 'OK'
+  end
+  push(items, item)
+end
+begin()
+local function store(item)
+  local id, old = item.id, item.old
+  local last = tonumber(call('HGET', META, 'revision') or '0')
+  local revision = int(math.max(last + 1, now))
+  call('HSET', META, 'revision', revision)
+  local key = CONFIG .. id
+  call('HDEL', key, 'overlap', 'deadline', 'priority', 'delay', 'route')
+  local set = { 'revision', revision, 'updated', int(wall),
+    'created', old and old.created or int(item.created) }
+  local delay, enabled
+  for name, value in string.gmatch(item.fields, '([^\t]+)\t([^\t]*)') do
+    if name == 'enabled' then
+      enabled = true
+    else
+      push(set, name, value)
+    end
+    if name == 'delay' then
+      delay = value
+    end
+  end
+  if old and old.paused then
+    push(set, 'gap', item.upto)
+  end
+  call('HSET', key, unpack(set))
+  call('SET', CONTENT .. id, item.content)
+  call('SET', SPEC .. id, item.head .. revision .. item.tail)
+  call('ZADD', INDEX, '0', id)
+  if delay and enabled then
+    call('HSET', FIXED, id, delay)
+  else
+    call('HDEL', FIXED, id)
+  end
+  if item.skipped ~= '' then
+    note('skipped', by, item.skipped)
+  end
+  rearm(id, delay, old and old.paused, item.next_due)
+  note('config', by, '{"config":"' .. id .. '","act":"put","revision":' .. revision .. '}')
+end
+local answers = {}
+for i, item in ipairs(items) do
+  if item.outcome == 'OK' then
+    store(item)
+  end
+  answers[i] = { item.outcome, config_row(item.id) }
+end
+return done('OK', answers)

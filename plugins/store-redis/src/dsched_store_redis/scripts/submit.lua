@@ -1,0 +1,69 @@
+-- use: tasks
+-- ARGV: by, rows "id, priority, delay, start deadline, route", snapshots
+local by = ARGV[2]
+probe_tasks()
+local snapshots = string.gmatch(ARGV[4], '([^\n]*)\n')
+local items, outcomes = {}, {}
+local function judge(id, body)
+  local status = call('HGET', DETAIL .. id, 'status')
+  if not status then
+    return 'OK'
+  end
+  local stored_body = call('GET', BODY .. id)
+  if stored_body then
+    return stored_body == body and 'DUP' or 'CONFLICT'
+  end
+  local tail = ',"spec":' .. body .. '}'
+  local kept = call('GET', RESULT .. id) or ''
+  return string.sub(kept, -#tail) == tail and 'DUP' or 'CONFLICT'
+end
+for id, priority, delay, deadline, route in
+  string.gmatch(ARGV[3], '([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\n]*)\n') do
+  local body = snapshots()
+  local outcome = judge(id, body)
+  push(outcomes, outcome)
+  if outcome == 'OK' then
+    push(items, { id, priority, tonumber(delay), deadline, route, body })
+  end
+end
+begin()
+local ready, delayed, latest, routed = {}, {}, {}, {}
+for _, item in ipairs(items) do
+  local id, priority, delay, deadline, route, body = unpack(item)
+  local scheduled = wall + delay
+  if priority == '5' then
+    call('HSET', DETAIL .. id, 'status', 'pending', 'scheduled_time', rfc(scheduled))
+  else
+    call('HSET', DETAIL .. id, 'status', 'pending', 'scheduled_time', rfc(scheduled),
+      'priority', priority)
+  end
+  call('SET', BODY .. id, body)
+  if delay > 0 then
+    push(delayed, int(now + delay), id)
+  else
+    push(ready, int((9 - tonumber(priority)) * 1e13 + scheduled), id)
+  end
+  if deadline ~= '' then
+    push(latest, id, int(scheduled + tonumber(deadline)))
+  end
+  if route ~= '' then
+    push(routed, id, route)
+  end
+  note('submitted', by, '{"task":"' .. id .. '"}')
+end
+if #items > 0 then
+  ring('leader')
+end
+if #ready > 0 then
+  call('ZADD', READY, unpack(ready))
+end
+if #delayed > 0 then
+  call('ZADD', DELAYED, unpack(delayed))
+end
+if #latest > 0 then
+  call('HSET', DEADLINE, unpack(latest))
+end
+if #routed > 0 then
+  call('HSET', ROUTE, unpack(routed))
+end
+return done('OK', table.concat(outcomes, ' '))

@@ -1,0 +1,4 @@
+-- use: workers
+probe_workers()
+begin()
+return done('OK', int(now), all_workers())

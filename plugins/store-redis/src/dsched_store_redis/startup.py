@@ -1,0 +1,145 @@
+"""What is checked of a server before a step is run on it."""
+
+import ipaddress
+import logging
+
+from dsched.contracts.codec import STORE_FORMAT
+from dsched.contracts.outcomes import StoreRefusedError
+from dsched_store_redis.connections import Dialler
+from dsched_store_redis.errors import code_of
+from dsched_store_redis.link import Link
+from dsched_store_redis.options import Durability, RedisOptions, hash_tag
+
+log = logging.getLogger("dsched.store.redis")
+
+_LEAST = (6, 2)
+_FLAGS_FROM = (7, 0)
+_MAX_LAG_S = 2
+
+
+async def check_server(link: Link, options: RedisOptions) -> bool:
+    """Refuse a server that would lose or evict what dsched keeps; whether it knows script flags."""
+    info = parse_info(await link.command(b"INFO"))
+    version = _version(info)
+    if version < _LEAST:
+        raise StoreRefusedError(
+            f"the server is Redis {info.get('redis_version')}; dsched needs 6.2 or newer, or Valkey"
+        )
+    _check_prefix(info, options)
+    if info.get("role", "master") != "master":
+        raise StoreRefusedError(
+            "the server is a replica: dsched works on a primary only; correct redis.addr, or let "
+            "redis.sentinel find it"
+        )
+    if options.durability is not Durability.DEV:
+        _check_eviction(info)
+        _check_persistence(info)
+    if options.durability in {Durability.HA, Durability.STRICT}:
+        await _check_replicas(link, info)
+    return version >= _FLAGS_FROM
+
+
+def parse_info(reply: bytes) -> dict[str, str]:
+    """The fields of an INFO answer."""
+    rows = (line.partition(":") for line in reply.decode(errors="replace").splitlines())
+    return {name: value.strip() for name, colon, value in rows if colon}
+
+
+def _version(info: dict[str, str]) -> tuple[int, int]:
+    major, minor, *_ = [*info.get("redis_version", "0.0").split("."), "0"]
+    return int(major), int(minor)
+
+
+def _check_prefix(info: dict[str, str], options: RedisOptions) -> None:
+    clustered = info.get("cluster_enabled") == "1" or options.cluster is not None
+    if not clustered or hash_tag(options.key_prefix):
+        return
+    wanted = options.key_prefix.replace("{", "").replace("}", "").strip(":") or "dsched"
+    raise StoreRefusedError(
+        f"redis.key_prefix {options.key_prefix!r} has no hash tag, and on a cluster all keys of "
+        f"one dsched must lie in one slot: write key_prefix: '{{{wanted}}}:'"
+    )
+
+
+def _check_eviction(info: dict[str, str]) -> None:
+    policy = info.get("maxmemory_policy", "noeviction")
+    if policy != "noeviction":
+        raise StoreRefusedError(
+            f"the server evicts keys when its memory is full (maxmemory-policy {policy}), the "
+            "leader lock first: set maxmemory-policy noeviction on the server, or, to try things "
+            "out, redis.durability: dev"
+        )
+
+
+def _check_persistence(info: dict[str, str]) -> None:
+    if info.get("aof_enabled") != "1":
+        log.warning(
+            "Redis keeps no append-only file: what it acknowledged since its last snapshot is lost "
+            "when it stops; set appendonly yes on the server"
+        )
+
+
+async def _check_replicas(link: Link, info: dict[str, str]) -> None:
+    """``min-replicas-to-write`` bounds what a cut-off primary can acknowledge and then lose."""
+    settings = {}
+    for name in (b"min-replicas-to-write", b"min-replicas-max-lag"):
+        try:
+            reply = await link.command(b"CONFIG", b"GET", name)
+        except StoreRefusedError as error:
+            if code_of(error.__cause__ or error) != "NOPERM":
+                raise
+            reply = []
+        settings[name.decode()] = int(reply[1]) if len(reply) > 1 else None
+    replicas, lag_s = settings["min-replicas-to-write"], settings["min-replicas-max-lag"]
+    if replicas is None:
+        # Where CONFIG is hidden INFO still shows whether any limit is set.
+        replicas = 1 if "min_slaves_good_slaves" in info else 0
+        log.warning("Redis hides its configuration: min-replicas-max-lag could not be checked")
+    if replicas < 1 or (lag_s is not None and not 0 < lag_s <= _MAX_LAG_S):
+        raise StoreRefusedError(
+            f"the server has min-replicas-to-write {replicas} and min-replicas-max-lag {lag_s}: a "
+            "primary that is cut off would go on acknowledging what is lost at the failover; set "
+            f"min-replicas-to-write 1 and min-replicas-max-lag {_MAX_LAG_S}, or choose "
+            "redis.durability: standalone"
+        )
+
+
+async def check_format(found: bytes) -> None:
+    """Refuse a store of another format."""
+    if found != str(STORE_FORMAT).encode():
+        raise StoreRefusedError(
+            f"the store has format {found.decode(errors='replace')}; this dsched knows "
+            f"{STORE_FORMAT}: run the version that wrote it, or choose another redis.key_prefix"
+        )
+
+
+def warn_of_exposure(options: RedisOptions, dialler: Dialler) -> None:
+    """Say loudly that a store beyond this machine is open or unencrypted (S16)."""
+    hosts = [dialler.address[0]]
+    if options.sentinel is not None or options.cluster is not None:
+        nodes = (options.sentinel or options.cluster).nodes  # type: ignore[union-attr]
+        hosts = [node.rpartition(":")[0] for node in nodes]
+    if all(map(_loopback, hosts)):
+        return
+    if not dialler.credentials.password:
+        log.warning(
+            "Redis at %s is used without a password: whoever reaches it can run any task; set "
+            "redis.username and redis.password (the README has an ACL user)",
+            ", ".join(hosts),
+        )
+    if not dialler.encrypted:
+        log.warning(
+            "Redis at %s is used without TLS: passwords and payloads cross the network in the "
+            "clear; set redis.tls.enabled or use rediss://",
+            ", ".join(hosts),
+        )
+
+
+def _loopback(host: str) -> bool:
+    host = host.strip("[]")
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

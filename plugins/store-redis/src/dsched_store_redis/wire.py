@@ -1,0 +1,98 @@
+"""How arguments and answers of the scripts are written: rows of tab-separated short fields.
+
+Texts of users travel as JSON strings, so no tab or newline occurs inside a field.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Any
+
+from dsched.contracts.outcomes import Outcome
+
+# Ids go into rows and into the log as they are: nothing else may be in them.
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:@-]{0,299}")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MS = timedelta(milliseconds=1)
+_OUTCOMES = {outcome.value.encode(): outcome for outcome in Outcome}
+
+NO_TEXT = '""'
+
+
+def is_id(value: str) -> bool:
+    """Whether this can be the id of anything stored."""
+    return _ID.fullmatch(value) is not None
+
+
+def safe_id(value: str, what: str) -> str:
+    """The id, or ValueError: what is stored under it must be addressable and quotable."""
+    if not is_id(value):
+        raise ValueError(f"{what} {value[:60]!r} is not an id")
+    return value
+
+
+def ids(values: Sequence[str]) -> bytes:
+    """Ids of a batch, in order; what cannot be an id becomes one that nothing has."""
+    return " ".join(value if is_id(value) else "?" for value in values).encode()
+
+
+def text(value: str) -> str:
+    """A text as a JSON string."""
+    return json.dumps(value) if value else NO_TEXT
+
+
+def untext(value: str) -> str:
+    """A text as kept: a JSON string where something is escaped, else as it is."""
+    if value.startswith('"'):
+        return str(json.loads(value))
+    return value
+
+
+def number(value: int | None) -> str:
+    """A number, or nothing."""
+    return "" if value is None else str(value)
+
+
+def optional(value: bytes) -> int | None:
+    """A number from an answer, or None."""
+    return int(float(value)) if value else None
+
+
+def lines(values: Iterable[str]) -> bytes:
+    """Rows, each ended by a newline. Lone surrogates of JSON texts pass."""
+    joined = "".join(f"{value}\n" for value in values)
+    return joined.encode("utf-8", "surrogatepass")
+
+
+def decode(value: bytes) -> str:
+    """Text of an answer."""
+    return value.decode("utf-8", "surrogatepass")
+
+
+def outcomes(value: bytes) -> tuple[Outcome, ...]:
+    """One outcome an item."""
+    return tuple(_OUTCOMES[word] for word in value.split())
+
+
+def outcome(value: bytes) -> Outcome:
+    """One outcome."""
+    return _OUTCOMES[value]
+
+
+def pairs(flat: Sequence[bytes]) -> dict[str, str]:
+    """A hash as read."""
+    it = iter(flat)
+    return {decode(name): decode(next(it)) for name in it}
+
+
+@lru_cache(maxsize=8192)
+def ms_of(rfc3339: str) -> int:
+    """Milliseconds of ``2026-01-31T09:00:00.000Z``."""
+    return int((datetime.fromisoformat(rfc3339) - _EPOCH) // _MS)
+
+
+def load_json(value: str) -> Any:
+    """A JSON value, None where there is none."""
+    return json.loads(value) if value else None

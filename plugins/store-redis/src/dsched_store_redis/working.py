@@ -1,0 +1,155 @@
+"""What clients and workers do to tasks."""
+
+from collections.abc import Sequence
+
+from dsched.contracts.checks import check_batch, check_limit
+from dsched.contracts.codec import read_spec, write_result
+from dsched.contracts.outcomes import Outcome
+from dsched.contracts.steps import (
+    CancelAnswer,
+    Claimed,
+    Completion,
+    Progress,
+    Release,
+    Submission,
+    claim_token,
+)
+from dsched.contracts.store import Working
+from dsched.model import Home, Task, TaskStatus
+from dsched.model.json import dumps
+from dsched_store_redis.base import OnRedis
+from dsched_store_redis.configs import route, span_ms
+from dsched_store_redis.wire import (
+    decode,
+    ids,
+    is_id,
+    lines,
+    load_json,
+    ms_of,
+    outcome,
+    outcomes,
+    safe_id,
+    text,
+)
+
+
+class RedisWorking(OnRedis, Working):
+    """Working."""
+
+    async def submit(self, items: Sequence[Submission], *, by: str) -> tuple[Outcome, ...]:
+        """Create tasks."""
+        check_batch([item.task_id for item in items])
+        if not items:
+            return ()
+        texts = self._footing.specs
+        answer = await self._step(
+            "submit",
+            by,
+            lines(map(_submit_row, items)),
+            lines(texts.of(item.spec) for item in items),
+            durable=True,
+        )
+        return outcomes(answer[1])
+
+    async def claim(
+        self, worker_id: str, incarnation: str, lane: int, number: int, limit: int
+    ) -> Claimed:
+        """Start attempts."""
+        check_limit(limit)
+        answer = await self._step("claim", worker_id, incarnation, lane, number, limit, self._ttl)
+        verdict = outcome(answer[0])
+        if verdict not in {Outcome.OK, Outcome.EMPTY}:
+            return Claimed(outcome=verdict)
+        tasks: tuple[Task, ...] = ()
+        if verdict is Outcome.OK:
+            rows = zip(decode(answer[2]).split("\n"), decode(answer[3]).split("\n"), strict=True)
+            tasks = tuple(_claimed(row, body, worker_id) for row, body in rows)
+        token = claim_token(worker_id, incarnation, lane, number)
+        return Claimed(outcome=verdict, tasks=tasks, token=token, epoch=int(answer[1]))
+
+    async def complete(self, items: Sequence[Completion], *, by: str) -> tuple[Outcome, ...]:
+        """Record how attempts ended."""
+        check_batch([item.task_id for item in items])
+        if not items:
+            return ()
+        answer = await self._step(
+            "complete",
+            by,
+            lines(map(_complete_row, items)),
+            lines(write_result(item.result) for item in items),
+            self._ttl,
+            durable=True,
+        )
+        return outcomes(answer[1])
+
+    async def release(self, items: Sequence[Release], *, by: str) -> tuple[Outcome, ...]:
+        """Give attempts back."""
+        check_batch([item.task_id for item in items])
+        rows = (
+            f"{_known(item.task_id)}\t{item.token}\t{int(item.fail)}\t{text(item.reason)}"
+            for item in items
+        )
+        return outcomes((await self._step("release", by, lines(rows), self._ttl))[1])
+
+    async def cancel(
+        self, task_ids: Sequence[str], *, by: str, reason: str
+    ) -> tuple[CancelAnswer, ...]:
+        """Cancel tasks."""
+        check_batch(task_ids)
+        answer = await self._step(
+            "cancel", by, text(reason), ids(task_ids), self._ttl, durable=True
+        )
+        found = (word.partition(":") for word in decode(answer[1]).split())
+        return tuple(
+            CancelAnswer(outcome=Outcome(word), status=TaskStatus(status) if status else None)
+            for word, _, status in found
+        )
+
+    async def progress(self, items: Sequence[Progress]) -> tuple[Outcome, ...]:
+        """Set the progress of running attempts."""
+        check_batch([item.task_id for item in items])
+        rows = (f"{_known(item.task_id)}\t{item.token}\t{dumps(item.value)}" for item in items)
+        return outcomes((await self._step("progress", lines(rows)))[1])
+
+
+def _known(value: str) -> str:
+    return value if is_id(value) else "?"
+
+
+def _submit_row(item: Submission) -> str:
+    spec = item.spec
+    deadline = "" if spec.start_deadline is None else str(span_ms(spec.start_deadline))
+    return (
+        f"{safe_id(item.task_id, 'task id')}\t{spec.priority}\t{item.delay_ms}"
+        f"\t{deadline}\t{route(spec)}"
+    )
+
+
+def _complete_row(item: Completion) -> str:
+    delay = "" if item.retry_delay_ms is None else str(item.retry_delay_ms)
+    return (
+        f"{_known(item.task_id)}\t{item.token}\t{int(item.success)}\t{delay}"
+        f"\t{text(item.reason)}\t{text(item.result.code)}\t{text(item.error)}"
+    )
+
+
+def _claimed(row: str, body: str, worker_id: str) -> Task:
+    key, scheduled, start, attempt, retries, crashes, priority, cancel, error, progress = row.split(
+        "\t"
+    )
+    return Task(
+        id=key,
+        status=TaskStatus.RUNNING,
+        home=Home.LEASE,
+        worker_id=worker_id,
+        scheduled_ms=ms_of(scheduled),
+        start_ms=ms_of(start),
+        attempt=int(attempt),
+        retry_count=int(retries),
+        crash_count=int(crashes),
+        priority=int(priority),
+        error=load_json(error) or "",
+        cancel_requested=cancel == "1",
+        progress=load_json(progress),
+        spec=read_spec(body),
+    )

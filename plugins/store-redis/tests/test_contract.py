@@ -1,0 +1,83 @@
+"""The store contract on real servers: standalone, and a cluster of three masters."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from dsched.contracts.store import Store, StoreSettings
+from dsched_store_redis.options import ClusterOptions, Durability, RedisOptions
+from dsched_store_redis.store import open_store
+from dsched_testkit.servers import RedisServer
+from dsched_testkit.suites.store import StoreContract, WallClock
+
+# The wall clock of the suite, in place of the server's own; keys live a day longer than they say,
+# since the server goes on counting real time while the suite's clock stands still.
+VIRTUAL_CLOCK = """
+local function wall_clock()
+  return tonumber(redis.call('GET', string.sub(KEYS[1], 1, -5) .. 'test:clock'))
+end
+local function px(ms)
+  return ms + 86400000
+end
+"""
+
+
+class RedisContract(StoreContract):
+    """The contract on some server."""
+
+    def options(self, clock: WallClock) -> RedisOptions:
+        """How this clock's store is reached."""
+        raise NotImplementedError
+
+    @asynccontextmanager
+    async def open_store(self, clock: WallClock, settings: StoreSettings) -> AsyncIterator[Store]:
+        """Open one handle on the clock's store."""
+        async with open_store(self.options(clock), settings, time_source=VIRTUAL_CLOCK) as store:
+            await store._footing.link.command(
+                b"SET", f"{self.options(clock).key_prefix}test:clock".encode(), b"%d" % clock.ms
+            )
+            clock.shared["link"] = store._footing.link
+            yield store
+
+    async def set_wall(self, clock: WallClock) -> None:
+        """Make the scripts read this clock."""
+        link = clock.shared.get("link")
+        if link is not None:
+            key = f"{self.options(clock).key_prefix}test:clock".encode()
+            await link.command(b"SET", key, b"%d" % clock.ms)
+
+
+class TestRedisStandalone(RedisContract):
+    """One server."""
+
+    server: RedisServer
+
+    @pytest.fixture(autouse=True, scope="class")
+    @classmethod
+    def _server(cls, shared_server: RedisServer) -> None:
+        cls.server = shared_server
+
+    def options(self, clock: WallClock) -> RedisOptions:
+        return RedisOptions(
+            addr=self.server.addr, key_prefix=f"{clock.name}:", durability=Durability.DEV
+        )
+
+
+@pytest.mark.slow
+class TestRedisCluster(RedisContract):
+    """A cluster; each store lies in the slot of its own hash tag."""
+
+    nodes: list[RedisServer]
+
+    @pytest.fixture(autouse=True, scope="class")
+    @classmethod
+    def _nodes(cls, shared_cluster: list[RedisServer]) -> None:
+        cls.nodes = shared_cluster
+
+    def options(self, clock: WallClock) -> RedisOptions:
+        return RedisOptions(
+            cluster=ClusterOptions(nodes=tuple(node.addr for node in self.nodes)),
+            key_prefix=f"{{{clock.name}}}:",
+            durability=Durability.DEV,
+        )
