@@ -33,7 +33,7 @@ OLD_DECISIONS = (
 DELETE_DECISION = (
     "DELETE FROM decision WHERE config_id = ? AND first_ms = ? AND verdict = ? AND reason = ?"
 )
-SURPLUS = "SELECT cursor FROM event ORDER BY cursor LIMIT ?"
+SURPLUS = "SELECT cursor FROM event WHERE cursor > 0 ORDER BY cursor LIMIT ?"
 FORGOTTEN = (
     f"SELECT {WORKER} FROM worker LEFT JOIN load ON load.worker_id = worker.id "  # noqa: S608
     "WHERE load.worker_id IS NULL AND ? - last_beat_ms >= heartbeat_timeout_ms + ? "
