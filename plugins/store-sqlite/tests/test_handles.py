@@ -16,6 +16,7 @@ from dsched.contracts.steps import Submission
 from dsched.contracts.store import ELECTION_BELL
 from dsched.model import TaskSpec
 from dsched_store_sqlite import connection
+from dsched_store_sqlite.bells import Bells, Listener
 
 
 def _submission(task_id, size=0):
@@ -85,6 +86,34 @@ async def test_closing_wakes_those_who_wait_for_a_bell(opened):
         await waiting
 
 
+async def test_a_listener_that_cannot_hear_says_so_to_those_who_wait(caplog):
+    attempts = []
+
+    def connect():
+        attempts.append(None)
+        raise sqlite3.OperationalError("disk I/O error")
+
+    bells = Bells()
+    listener = Listener(bells, connect, origin="me")
+    listener.start_after(0)
+    try:
+        for _ in range(2):
+            with pytest.raises(StoreUnavailableError, match="disk I/O error"):
+                await bells.wait("w1", 10.0)
+    finally:
+        bells.close()
+        listener.join(10)
+    assert len(attempts) >= 2
+    assert len(caplog.records) == 1, "said once, not at every look"
+
+
+async def test_a_ring_that_nobody_here_waits_for_is_kept_within_a_bound():
+    bells = Bells()
+    bells.ring(f"w{number}" for number in range(5000))
+    assert await bells.wait("w4999", 0.01) is True
+    assert await bells.wait("w0", 0.01) is False
+
+
 async def test_a_handle_in_another_thread_and_loop_shares_file_and_bells(opened):
     listening = threading.Event()
     heard = []
@@ -123,9 +152,6 @@ async def test_steps_that_wait_together_are_committed_together(opened):
 
 
 async def test_a_step_that_fails_leaves_nothing_behind_and_disturbs_no_other(opened):
-    def break_down(step):
-        step.create("half", TaskSpec(executor="local"), home="ready", scheduled_ms=0)
-
     def write_and_break_down(step):
         step.db.execute("DELETE FROM task")
         step.meta.in_ready += 17
