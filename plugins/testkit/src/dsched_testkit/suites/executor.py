@@ -150,7 +150,7 @@ class ExecutorContract:
     async def test_it_serves_many_attempts_at_once(self) -> None:
         """A hanging one holds no other up."""
         async with self.open_executor() as executor:
-            hanging = asyncio.ensure_future(executor.execute(*an_attempt(self.hangs())))
+            hanging = asyncio.create_task(executor.execute(*an_attempt(self.hangs())))
             async with asyncio.timeout(WAIT_S):
                 results = await asyncio.gather(
                     *(executor.execute(*an_attempt(self.succeeds())) for _ in range(5))
@@ -163,7 +163,7 @@ class ExecutorContract:
         """When ``execute`` has raised, the work goes on no more."""
         context, task = an_attempt(self.hangs())
         async with self.open_executor() as executor:
-            attempt = asyncio.ensure_future(executor.execute(context, task))
+            attempt = asyncio.create_task(executor.execute(context, task))
             await self._until_running(task, attempt)
             await self._stop(attempt)
             assert attempt.cancelled()
@@ -173,7 +173,7 @@ class ExecutorContract:
         """The loop goes on turning while an attempt hangs."""
         async with self.open_executor() as executor:
             context, task = an_attempt(self.hangs())
-            attempt = asyncio.ensure_future(executor.execute(context, task))
+            attempt = asyncio.create_task(executor.execute(context, task))
             await self._until_running(task, attempt)
             async with asyncio.timeout(WAIT_S):
                 for _ in range(100):
