@@ -56,9 +56,7 @@ async def start_grpc() -> tuple[grpc.aio.Server, int]:
     health = HealthServicer()
     await health.set("shop", health_pb2.HealthCheckResponse.SERVING)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
-    reflection.enable_server_reflection(
-        ["grpc.health.v1.Health", reflection.SERVICE_NAME], server
-    )
+    reflection.enable_server_reflection(["grpc.health.v1.Health", reflection.SERVICE_NAME], server)
     try:
         port = server.add_insecure_port(f"127.0.0.1:{GRPC_PORT}")
     except RuntimeError:
