@@ -5,11 +5,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from dsched_executor_spool.plugin import SpoolOptions, check_payload, open_spool
 
 from dsched.contracts import TaskFailed
 from dsched.loading import load_catalogue
 from dsched.model import Task, TaskSpec, TaskStatus
-from dsched_executor_spool.plugin import SpoolOptions, check_payload, open_spool
 
 CONTEXT = SimpleNamespace(idempotency_key="note@1000", logger=logging.getLogger("note"))
 
