@@ -66,17 +66,15 @@ class OnRedis:
         """
         footing = self._footing
         footing.calls += 1
-        sent = [b"%d" % footing.calls]
-        for arg in args:
-            sent.append(arg if isinstance(arg, bytes) else str(arg).encode())
+        given = (arg if isinstance(arg, bytes) else str(arg).encode() for arg in args)
+        sent = [b"%d" % footing.calls, *given]
         answer = await footing.link.run(
             footing.scripts[name], self._meta, sent, replicas=durable and footing.strict
         )
         if answer[0] == b"FENCED" and name not in {"renew", "resign"}:
             held = decode(answer[1])
-            given = decode(sent[1])
             raise FencedError(
-                f"the leader lock is not held as {given!r}; "
+                f"the leader lock is not held as {decode(sent[1])!r}; "
                 + (f"it is held as {held!r}" if held else "nobody holds it")
             )
         return answer

@@ -2,10 +2,10 @@
 
 import asyncio
 
-from dsched.contracts.outcomes import StoreError, StoreUnavailableError
-from dsched_store_redis.connections import Line
+from dsched.contracts.outcomes import StoreUnavailableError
+from dsched_store_redis.connections import FAULTS, Line
 from dsched_store_redis.errors import Verdict, code_of, judge, to_raise
-from dsched_store_redis.link import Link
+from dsched_store_redis.link import Failed, Link
 
 # Redis rounds short blocking timeouts up to its tick: it blocks long, and waiting ends here.
 _BLOCK_S = 5
@@ -94,18 +94,15 @@ class _Bell:
             reply = await self._line.command(
                 b"BLPOP", self._key, b"%d" % _BLOCK_S, timeout_s=_BLOCK_S + self._link.timeout_s
             )
-        except StoreError:
-            raise
-        except Exception as error:
+        except FAULTS as error:
             return await self._complain(error)
         return reply is not None
 
     async def _dial(self) -> Line:
         try:
             return await self._link.dial()
-        except Exception as error:
-            cause = getattr(error, "error", error)
-            raise cause from error
+        except Failed as failed:
+            raise failed.error from failed
 
     async def _complain(self, error: Exception) -> bool:
         line, self._line = self._line, None

@@ -1,6 +1,5 @@
 """Configs."""
 
-import os
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -102,8 +101,10 @@ class RedisConfigs(OnRedis, Configs):
 def split_spec(spec: TaskSpec) -> tuple[str, str]:
     """The snapshot's text before and after its revision, which only the store knows."""
     first, second = (write_spec(attrs.evolve(spec, revision=value)) for value in _REVISIONS)
-    head = os.path.commonprefix([first, second])
-    return head, first[len(head) + len(str(_REVISIONS[0])) :]
+    start = next(
+        at for at, pair in enumerate(zip(first, second, strict=True)) if len(set(pair)) > 1
+    )
+    return first[:start], first[start + len(str(_REVISIONS[0])) :]
 
 
 def skipped_item(config_id: str, skipped: SkippedRange | None) -> str:

@@ -8,9 +8,8 @@ from typing import Any
 
 import attrs
 from redis.asyncio.connection import Connection, SSLConnection, parse_url
-from redis.exceptions import ResponseError
+from redis.exceptions import RedisError, ResponseError
 
-from dsched.contracts.outcomes import StoreUnavailableError
 from dsched_store_redis.endpoints import Address
 from dsched_store_redis.errors import is_reply
 from dsched_store_redis.options import RedisOptions, host_and_port
@@ -20,6 +19,9 @@ _KEEPALIVE = {
     for name, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
     if hasattr(socket, name)
 }
+
+# What a server or a network can do to an exchange; anything else is a defect of this package.
+FAULTS = (RedisError, OSError, EOFError)
 
 Reply = Any  # bytes, int, None, a list of these, or a ResponseError
 
@@ -68,13 +70,11 @@ class Line:
     async def exchange(self, data: bytes, replies: int, timeout_s: float) -> list[Reply]:
         """Send packed commands and read as many replies; an error reply is a value among them."""
         self.sent = False
-        found: list[Reply] = []
         try:
             async with asyncio.timeout(timeout_s):
                 self.sent = True
                 await self._connection.send_packed_command(data, check_health=False)
-                for _ in range(replies):
-                    found.append(await self._read())
+                found = [await self._read() for _ in range(replies)]
         except BaseException:
             await self.close_now()
             raise
@@ -152,10 +152,11 @@ class Dialler:
             "socket_keepalive_options": _KEEPALIVE,
             "client_name": f"dsched-{os.getpid()}",
         }
-        plain = self._tls is None
-        connection: Any = (
-            Connection(**settings) if plain else SSLConnection(**settings, **self._tls)
-        )
+        connection: Any
+        if self._tls is None:
+            connection = Connection(**settings)
+        else:
+            connection = SSLConnection(**settings, **self._tls)
         try:
             async with asyncio.timeout(self.timeout_s):
                 await connection.connect()
@@ -170,15 +171,13 @@ class Dialler:
         """Where one sentinel sees the primary; None if it does not answer or knows none."""
         try:
             line = await self.dial(address, credentials)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the next sentinel is asked
-            del error
+        except FAULTS:
             return None
         try:
             reply = await line.command(
                 b"SENTINEL", b"GET-MASTER-ADDR-BY-NAME", master.encode(), timeout_s=self.timeout_s
             )
-        except Exception as error:  # noqa: BLE001 - as above
-            del error
+        except FAULTS:
             return None
         finally:
             await line.close_now()
@@ -189,15 +188,13 @@ def _tls(options: RedisOptions) -> dict[str, Any] | None:
     tls = options.tls
     if not tls.enabled:
         return None
-    settings: dict[str, Any] = {"ssl_check_hostname": tls.check_hostname}
-    for name, value in (
-        ("ssl_ca_certs", tls.ca_file),
-        ("ssl_certfile", tls.cert_file),
-        ("ssl_keyfile", tls.key_file),
-    ):
-        if value:
-            settings[name] = value
-    return settings
+    files = {
+        "ssl_ca_certs": tls.ca_file,
+        "ssl_certfile": tls.cert_file,
+        "ssl_keyfile": tls.key_file,
+    }
+    given = {name: value for name, value in files.items() if value}
+    return {"ssl_check_hostname": tls.check_hostname, **given}
 
 
 async def close_all(lines: Sequence[Line]) -> None:
@@ -205,5 +202,5 @@ async def close_all(lines: Sequence[Line]) -> None:
     for line in lines:
         try:
             await line.close()
-        except (OSError, StoreUnavailableError, Exception):  # noqa: BLE001 - it is gone either way
+        except FAULTS:
             await line.close_now()

@@ -16,6 +16,11 @@ _MAX_KNOWN = 1000
 class Endpoints(Protocol):
     """Finds the server that takes the steps."""
 
+    @property
+    def alternatives(self) -> int:
+        """How many other addresses there are to try at once when one cannot be reached."""
+        ...
+
     async def locate(self) -> Address:
         """The address to connect to now."""
         ...
@@ -27,6 +32,8 @@ class Endpoints(Protocol):
 
 class FixedEndpoint:
     """One address, for ever."""
+
+    alternatives = 0
 
     def __init__(self, address: Address) -> None:
         self._address = address
@@ -46,6 +53,11 @@ class ClusterEndpoints:
         self._known = [host_and_port(node) for node in nodes]
         self._current = self._known[0]
 
+    @property
+    def alternatives(self) -> int:
+        """The other nodes known."""
+        return len(self._known) - 1
+
     async def locate(self) -> Address:
         """The node last named."""
         return self._current
@@ -64,6 +76,8 @@ class ClusterEndpoints:
 class SentinelEndpoints:
     """What the first sentinel that answers says; asked anew after every complaint."""
 
+    alternatives = 0
+
     def __init__(self, options: SentinelOptions, ask: AskSentinel) -> None:
         self._nodes = [host_and_port(node) for node in options.nodes]
         self._master = options.master
@@ -76,7 +90,7 @@ class SentinelEndpoints:
             self._current = await self._ask_all()
         return self._current
 
-    def moved(self, target: Address | None) -> None:
+    def moved(self, target: Address | None) -> None:  # noqa: ARG002 - sentinels know better
         """Ask again next time."""
         self._current = None
 

@@ -4,7 +4,7 @@ import asyncio
 import random
 
 from dsched.contracts.outcomes import StoreError, StoreUnavailableError
-from dsched_store_redis.connections import Dialler, Line, Reply, close_all, pack
+from dsched_store_redis.connections import FAULTS, Dialler, Line, Reply, close_all, pack
 from dsched_store_redis.endpoints import Endpoints, redirection
 from dsched_store_redis.errors import Verdict, code_of, is_reply, judge, to_raise
 from dsched_store_redis.scripts import Script
@@ -66,20 +66,22 @@ class Link:
             tries += 1
             try:
                 return await self._exchange(data, replies, asking=asking, nonce=nonce)
-            except _Failed as failed:
+            except Failed as failed:
                 verdict, asking = failed.verdict, False
                 if verdict is Verdict.RELOAD and text:
                     data = text
                 elif verdict is Verdict.RELOCATE:
                     asking = await self._relocate(failed)
-                if tries >= _TRIES or verdict not in _AGAIN:
-                    if verdict is Verdict.UNREACHABLE:
-                        self._endpoints.moved(None)
+                elif verdict in {Verdict.UNREACHABLE, Verdict.LOST}:
+                    # It may be gone for good: next time whoever knows is asked where to go.
+                    self._endpoints.moved(None)
+                elsewhere = verdict is Verdict.UNREACHABLE and tries <= self._endpoints.alternatives
+                if tries >= _TRIES or not (verdict in _AGAIN or elsewhere):
                     raise failed.error from failed.__cause__
             if verdict is not Verdict.RELOAD and not asking:
                 await asyncio.sleep(min(_MAX_PAUSE_S, _PAUSE_S * 2**tries) * random.random())
 
-    async def _relocate(self, failed: "_Failed") -> bool:
+    async def _relocate(self, failed: "Failed") -> bool:
         """Take note of another primary. Whether only this one step is to be asked for there."""
         target = redirection(str(failed.__cause__)) if failed.code in {"MOVED", "ASK"} else None
         self._endpoints.moved(target)
@@ -95,7 +97,7 @@ class Link:
             lead = _ASKING if asking else b""
             try:
                 found = await line.exchange(lead + data, replies + bool(asking), self.timeout_s)
-            except Exception as error:
+            except FAULTS as error:
                 raise _failed(error, where, sent=line.sent) from error
             found = found[1:] if asking else found
             first = found[0]
@@ -126,17 +128,19 @@ class Link:
             return True
         try:
             await line.exchange(_PING, 1, self.timeout_s)
-        except Exception as error:  # noqa: BLE001 - a dead connection is replaced, no step was on it
-            del error
-            return False
+        except FAULTS:
+            return False  # it carried no step
         return True
 
     async def dial(self) -> Line:
         """A new connection to the primary, outside the pool; the caller closes it."""
-        address = await self._endpoints.locate()
+        try:
+            address = await self._endpoints.locate()
+        except StoreError as error:
+            raise Failed(Verdict.UNREACHABLE, "", error) from error
         try:
             return await self._dialler.dial(address)
-        except Exception as error:
+        except FAULTS as error:
             raise _failed(error, f"{address[0]}:{address[1]}", sent=False) from error
 
     def complain(self, target_text: str = "") -> None:
@@ -157,7 +161,9 @@ class Link:
 _AGAIN = frozenset({Verdict.RELOAD, Verdict.RESEND, Verdict.RELOCATE})
 
 
-class _Failed(Exception):  # noqa: N818 - private: it carries a verdict to the one who resends
+class Failed(Exception):  # noqa: N818 - it carries a verdict to the one who resends
+    """An exchange that failed: what it means, and what to raise if that is the end of it."""
+
     def __init__(self, verdict: Verdict, code: str, error: StoreError) -> None:
         super().__init__(str(error))
         self.verdict = verdict
@@ -165,8 +171,6 @@ class _Failed(Exception):  # noqa: N818 - private: it carries a verdict to the o
         self.error = error
 
 
-def _failed(error: Exception, where: str, *, sent: bool) -> _Failed:
-    if isinstance(error, StoreError):
-        return _Failed(Verdict.UNREACHABLE, "", error)
+def _failed(error: Exception, where: str, *, sent: bool) -> Failed:
     verdict = judge(error, sent=sent and not is_reply(error))
-    return _Failed(verdict, code_of(error), to_raise(error, verdict, where))
+    return Failed(verdict, code_of(error), to_raise(error, verdict, where))

@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Self
 
 SLOTS = 16384
 _START_S = 20.0
@@ -134,7 +135,7 @@ class RedisServer:
             raise RuntimeError("the server does not run")
         return self._process.pid
 
-    def __enter__(self) -> "RedisServer":
+    def __enter__(self) -> Self:
         """Start."""
         self.start()
         return self
@@ -147,7 +148,7 @@ class RedisServer:
     def start(self) -> None:
         """Start the process and wait until it answers."""
         with open(self.folder / "server.log", "ab") as log:
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: S603 - a server that this module found
                 [redis_server(), *self._arguments()],
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -64,8 +64,24 @@ local function make_ready(row)
   ring('leader')
 end
 
--- What finish() may write besides the task's own hash.
+-- Snapshots of tasks. One that somebody removed is replaced by one that fails by its executor's
+-- name, so that a damaged task ends in the open and stops no other.
+local LOST = '{"executor":"snapshot lost","v":1}'
+local function snapshots_of(ids)
+  local keys = {}
+  for i, id in ipairs(ids) do
+    keys[i] = BODY .. id
+  end
+  local found = #keys > 0 and call('MGET', unpack(keys)) or {}
+  for i, key in ipairs(keys) do
+    found[i] = found[i] or call('GET', key) or LOST
+  end
+  return found
+end
+
+-- What finish() may read and write besides the task's own hash.
 local function probe_end(id)
+  call('STRLEN', BODY .. id)
   local config_id = fire_config(id)
   if config_id then
     call('ZCARD', LIVE .. config_id)

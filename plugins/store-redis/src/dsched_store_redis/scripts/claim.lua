@@ -27,35 +27,36 @@ local epoch = call('GET', P .. 'schedule:epoch') or '0'
 local until_ms = int(now + worker.timeout)
 local rows, expired = {}, {}
 
-local function answer()
-  local lines, ids = {}, {}
+local function answer(snapshots)
+  local lines = {}
   for i, row in ipairs(rows) do
     local notes = row.note and call('HMGET', NOTE .. row.id, 'error', 'progress') or {}
     lines[i] = table.concat({ row.id, row.scheduled_time, row.start_time, row.attempt,
       row.retry_count or '0', row.crash_count or '0', row.priority or '5',
       row.cancel_requested or '', notes[1] or '', notes[2] or '' }, '\t')
-    ids[i] = BODY .. row.id
   end
   if #rows == 0 then
     return done('EMPTY', epoch, '', '')
   end
-  return done('OK', epoch, table.concat(lines, '\n'), table.concat(call('MGET', unpack(ids)), '\n'))
+  return done('OK', epoch, table.concat(lines, '\n'), table.concat(snapshots, '\n'))
 end
 
 if number == last then
-  local renewed = {}
+  local renewed, renewed_ids = {}, {}
   for task_id in string.gmatch(last_ids, '[^ ]+') do
     local row = detail(task_id)
     if row and row.status == 'running' and row.worker_id == id and row.claim == claim then
       push(rows, row)
       push(renewed, until_ms, task_id)
+      push(renewed_ids, task_id)
     end
   end
+  local snapshots = snapshots_of(renewed_ids)
   begin()
   if #renewed > 0 then
     call('ZADD', LEASE, 'XX', unpack(renewed))
   end
-  return answer()
+  return answer(snapshots)
 end
 
 local seen, gone_ids = 0, {}
@@ -69,7 +70,7 @@ if call('SISMEMBER', DRAINING, id) == 0 then
     gone_ids = call('LRANGE', QUEUE .. id, 0, 99)
   end
 end
-local taken = {}
+local taken, ids = {}, {}
 for _, task_id in ipairs(gone_ids) do
   if #rows == limit then
     break
@@ -82,8 +83,10 @@ for _, task_id in ipairs(gone_ids) do
     push(expired, row)
   elseif row then
     push(rows, row)
+    push(ids, task_id)
   end
 end
+local snapshots = snapshots_of(ids)
 
 begin()
 call('SREM', STALLED, id)
@@ -95,9 +98,9 @@ end
 for _, row in ipairs(expired) do
   end_cancelled(row, id, '"expired"', ttl)
 end
-local leases, ids = {}, {}
+local leases = {}
 local token = id .. '.' .. claim
-for i, row in ipairs(rows) do
+for _, row in ipairs(rows) do
   local attempt = int(tonumber(row.attempt or '0') + 1)
   row.attempt, row.start_time = attempt, rfc(wall)
   call('HSET', DETAIL .. row.id, 'status', 'running', 'start_time', row.start_time,
@@ -112,7 +115,6 @@ for i, row in ipairs(rows) do
     call('HDEL', DEADLINE, row.id)
   end
   push(leases, until_ms, row.id)
-  ids[i] = row.id
   note('claimed', token, '{"task":"' .. row.id .. '","attempt":' .. attempt .. '}')
 end
 if #rows > 0 then
@@ -121,4 +123,4 @@ if #rows > 0 then
   add_load('r:', id, #rows)
 end
 call('HSET', LANES .. id, lane, ARGV[5] .. '\n' .. table.concat(ids, ' '))
-return answer()
+return answer(snapshots)

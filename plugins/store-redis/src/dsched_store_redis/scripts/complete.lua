@@ -26,13 +26,13 @@ for id, token, success, delay, reason, code, err in string.gmatch(ARGV[3],
     probe_note(id, reason, err)
     item.retry = item.delay and not item.success and not row.cancel_requested
     if not item.retry then
-      push(ending, BODY .. id)
+      push(ending, id)
       item.at = #ending
     end
   end
   push(items, item)
 end
-local bodies_of = #ending > 0 and call('MGET', unpack(ending)) or {}
+local bodies_of = snapshots_of(ending)
 
 begin()
 local freed, released = {}, {}

@@ -17,5 +17,6 @@ for i = 1, #found, 2 do
   push(queued, id, call('HGET', DETAIL .. id, 'worker_id') or '',
     int(now - tonumber(found[i + 1])), call('HGET', ROUTE, id) or '')
 end
+local workers = all_workers()
 begin()
-return done('OK', time_row(), leases, queued, all_workers())
+return done('OK', time_row(), leases, queued, workers)

@@ -7,7 +7,7 @@ same in every run unless ``DSCHED_MACHINE_RANDOM`` is set.
 
 import os
 
-from hypothesis import HealthCheck, Verbosity, settings
+from hypothesis import HealthCheck, Phase, Verbosity, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from dsched_testkit.suites.machine.rules import Machine
@@ -17,12 +17,19 @@ from dsched_testkit.suites.store.harness import StoreHarness
 __all__ = ["DivergedError", "StoreMachine", "run_machine"]
 
 
-def run_machine(harness: StoreHarness, max_examples: int, steps: int) -> None:
-    """Run the machine against a store; raises `DivergedError` at the first different answer."""
+def run_machine(
+    harness: StoreHarness, max_examples: int, steps: int, *, shrink: bool = True
+) -> None:
+    """Run the machine against a store; raises `DivergedError` at the first different answer.
+
+    With ``shrink`` the steps that the error lists are as few as could be found in a minute or so.
+    """
+    phases = [Phase.generate, Phase.shrink] if shrink else [Phase.generate]
     chosen = settings(
         max_examples=max_examples,
         stateful_step_count=steps,
         derandomize="DSCHED_MACHINE_RANDOM" not in os.environ,
+        phases=phases,
         database=None,
         deadline=None,
         suppress_health_check=list(HealthCheck),

@@ -6,7 +6,7 @@ from typing import Any
 from dsched.model import Home, TaskStatus
 from dsched_testkit.memory import State
 
-_HOMES = {
+_HOMES: dict[TaskStatus, set[Home | None]] = {
     TaskStatus.PENDING: {Home.DELAYED, Home.READY, Home.QUEUE, Home.HELD},
     TaskStatus.RUNNING: {Home.LEASE},
     TaskStatus.RETRYING: {Home.DELAYED},

@@ -10,12 +10,16 @@ import attrs
 from dsched.contracts.outcomes import Outcome, StoreError
 from dsched.contracts.steps import (
     Claimed,
+    ConfigPage,
+    DuePage,
     Event,
     EventKind,
     HeartbeatAnswer,
     Overdue,
     Projection,
     Pruned,
+    PutAnswer,
+    StoredConfig,
     TaskPage,
 )
 from dsched.contracts.store import Store, StoreSettings
@@ -57,10 +61,20 @@ def comparable(answer: Any) -> Any:
             )
         case Pruned():
             return answer.count
+        case PutAnswer(stored=StoredConfig() as stored):
+            return answer, _exactly(stored)
+        case DuePage() | ConfigPage():
+            return answer, [_exactly(stored) for stored in answer.configs]
         case TaskPage():
             tasks = tuple(sorted(answer.tasks, key=lambda task: task.id))
             return tasks, answer.cursor is None
     return answer
+
+
+def _exactly(stored: StoredConfig) -> tuple[int, int, int]:
+    """What the equality of configs leaves out."""
+    config = stored.config
+    return config.revision, config.created_ms, config.updated_ms
 
 
 def _entries(events: Sequence[Event]) -> list[Any]:
@@ -102,7 +116,8 @@ class Twin:
             await self._closing.wait()
 
     async def _opened(self, ready: "asyncio.Future[Store]") -> Store:
-        await asyncio.wait([self._holder, ready], return_when=asyncio.FIRST_COMPLETED)
+        waited: list[asyncio.Future[Any]] = [self._holder, ready]
+        await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
         if not ready.done():
             await self._holder  # raises what hindered the opening
         return await ready

@@ -1,0 +1,146 @@
+"""What a task costs: calls, commands and memory, as numbers that do not depend on the machine."""
+
+from typing import Any
+
+import pytest
+
+from dsched.contracts.steps import Choice, Completion, Registration, Submission
+from dsched.model import TaskResult, TaskSpec
+from dsched_store_redis.store import RedisStore
+from dsched_testkit.servers import RedisServer
+
+TASKS = 1000
+BATCH = 100
+SPEC = TaskSpec(executor="local", payload={"data": "x" * 89})
+
+
+def _info(server: RedisServer, section: str) -> dict[str, str]:
+    rows = (line.partition(":") for line in str(server.command("INFO", section)).splitlines())
+    return {name: value for name, colon, value in rows if colon}
+
+
+def _memory(server: RedisServer, pattern_keys: list[str]) -> int:
+    return sum(int(server.command("MEMORY", "USAGE", key, "SAMPLES", "0")) for key in pattern_keys)
+
+
+def _commands(server: RedisServer) -> int:
+    """How many commands scripts have run (those of the script calls themselves left out)."""
+    total = 0
+    for name, row in _info(server, "commandstats").items():
+        command = name.removeprefix("cmdstat_")
+        if command not in {"evalsha", "eval", "info", "config", "config|resetstat", "memory|usage"}:
+            total += int(row.partition("calls=")[2].partition(",")[0])
+    return total
+
+
+async def _submit(store: RedisStore) -> None:
+    for first in range(0, TASKS, BATCH):
+        items = [
+            Submission(task_id=f"task-{n:06d}", spec=SPEC) for n in range(first, first + BATCH)
+        ]
+        await store.submit(items, by="me")
+
+
+async def _drain(store: RedisStore, fence: str) -> None:
+    page = await store.ready(fence, 0, BATCH)
+    number = 0
+    while page.tasks:
+        chosen = [Choice(task_id=task.id, worker_id="w1") for task in page.tasks]
+        page = (await store.dispatch(fence, chosen, [], skip=0, limit=BATCH)).page
+        claimed = await store.claim("w1", "1-a", 0, number, BATCH)
+        number += 1
+        done = [
+            Completion(
+                task_id=task.id,
+                token=claimed.token,
+                success=True,
+                result=TaskResult(data={"data": "y" * 70}),
+            )
+            for task in claimed.tasks
+        ]
+        await store.complete(done, by="w1")
+
+
+@pytest.fixture
+def server() -> Any:
+    """A server of this test alone: its statistics are compared."""
+    with RedisServer() as alone:
+        yield alone
+
+
+async def test_a_lifecycle_stays_within_its_budget_of_calls_commands_and_memory(
+    server: RedisServer, opener: Any
+) -> None:
+    async with opener(server, key_prefix="") as store:
+        fence = (await store.acquire("pod", "token", 600_000)).fence
+        await store.register(
+            Registration(
+                worker_id="w1",
+                incarnation="1-a",
+                capacity=BATCH,
+                backlog=BATCH,
+                heartbeat_timeout_ms=60_000,
+            )
+        )
+        server.command("CONFIG", "RESETSTAT")
+        before, calls = int(_info(server, "memory")["used_memory"]), store._footing.calls
+        await _submit(store)
+        waiting = int(_info(server, "memory")["used_memory"]) - before
+        await _drain(store, fence)
+        # Four calls a batch, and the first page.
+        assert store._footing.calls - calls <= 4 * TASKS / BATCH + 1
+        assert _commands(server) / TASKS < 15
+        assert waiting / TASKS < 900
+        assert _kept(server) / TASKS < 900
+
+
+def _kept(server: RedisServer) -> int:
+    """Memory of what remains of ended tasks, the log left out (it has a bound of its own)."""
+    keys = [f"task:{kind}:task-{n:06d}" for kind in ("detail", "result") for n in range(TASKS)]
+    assert server.command("EXISTS", "task:body:task-000001") == 0
+    return _memory(server, [*keys, "task:ended"])
+
+
+async def test_small_hashes_stay_small(server: RedisServer, opener: Any) -> None:
+    """One long value would turn a row into a table of four times the size."""
+    async with opener(server, key_prefix="") as store:
+        fence = (await store.acquire("pod", "token", 600_000)).fence
+        worker_id = "pod-7f9c-" + "5" * 40
+        await store.register(
+            Registration(
+                worker_id=worker_id,
+                incarnation="1795511449784-a1b2c3",
+                capacity=10,
+                backlog=0,
+                heartbeat_timeout_ms=60_000,
+            )
+        )
+        await store.submit([Submission(task_id="a", spec=SPEC)], by="me")
+        await store.dispatch(fence, [Choice(task_id="a", worker_id=worker_id)], [], skip=0, limit=1)
+        claimed = await store.claim(worker_id, "1795511449784-a1b2c3", 7, 10**9, 1)
+        failed = Completion(
+            task_id="a",
+            token=claimed.token,
+            success=False,
+            result=TaskResult(message="m" * 500),
+            error="traceback\n" * 100,
+            reason="not retryable, since " + "r" * 100,
+        )
+        await store.complete([failed], by=worker_id)
+        assert server.command("OBJECT", "ENCODING", "task:detail:a") in {"listpack", "ziplist"}
+        (task,) = await store.get(["a"])
+        assert task is not None
+        assert task.error == failed.error
+        assert task.reason == failed.reason
+
+
+async def test_everything_that_ended_expires(server: RedisServer, opener: Any) -> None:
+    async with opener(server, key_prefix="") as store:
+        fence = (await store.acquire("pod", "token", 600_000)).fence
+        await store.submit([Submission(task_id="a", spec=SPEC)], by="me")
+        assert server.command("PTTL", "task:detail:a") == -1
+        await store.cancel(["a"], by="me", reason="r" * 100)
+        for key in ("task:detail:a", "task:result:a", "task:note:a"):
+            assert int(server.command("PTTL", key)) > 0, key
+        assert int(server.command("PTTL", "schedule:leader")) > 0
+        assert fence == server.command("GET", "schedule:leader")

@@ -1,0 +1,87 @@
+"""One classifier decides what an error means for a step: a table of what servers really say."""
+
+import pytest
+from redis._parsers.base import BaseParser
+
+from dsched.contracts.outcomes import StoreRefusedError, StoreUnavailableError
+from dsched_store_redis.errors import Verdict, code_of, judge, to_raise
+
+REPLIES = [
+    ("NOSCRIPT No matching script. Please use EVAL.", Verdict.RELOAD),
+    ("LOADING Redis is loading the dataset in memory", Verdict.RESEND),
+    ("TRYAGAIN Multiple keys request during rehashing of slot", Verdict.RESEND),
+    ("CLUSTERDOWN The cluster is down", Verdict.RESEND),
+    ("BUSY Redis is busy running a script.", Verdict.RESEND),
+    ("NOREPLICAS Not enough good replicas to write.", Verdict.RESEND),
+    ("ERR max number of clients reached", Verdict.RESEND),
+    ("MASTERDOWN Link with MASTER is down", Verdict.RELOCATE),
+    ("READONLY You can't write against a read only replica.", Verdict.RELOCATE),
+    ("MOVED 3999 127.0.0.1:6381", Verdict.RELOCATE),
+    ("ASK 3999 127.0.0.1:6381", Verdict.RELOCATE),
+    ("UNBLOCKED force unblock from blocking operation", Verdict.RELOCATE),
+    ("OOM command not allowed when used memory > 'maxmemory'.", Verdict.FULL),
+    ("MISCONF Redis is configured to save RDB snapshots, but cannot persist", Verdict.FULL),
+    ("NOAUTH Authentication required.", Verdict.REFUSED),
+    ("WRONGPASS invalid username-password pair or user is disabled.", Verdict.REFUSED),
+    ("NOPERM this user has no permissions to run the 'evalsha' command", Verdict.REFUSED),
+    ("WRONGTYPE Operation against a key holding the wrong kind of value", Verdict.REFUSED),
+    ("CROSSSLOT Keys in request don't hash to the same slot", Verdict.REFUSED),
+    ("DSCHEDFORMAT none", Verdict.REFUSED),
+    ("ERR unknown command 'EVALSHA'", Verdict.REFUSED),
+    # Before 7.0 an error inside a script comes wrapped.
+    (
+        "ERR Error running script (call to f_ab12): @user_script:40: @user_script: 40: -OOM command not allowed when used memory > 'maxmemory'.",
+        Verdict.FULL,
+    ),
+    (
+        "ERR Error running script (call to f_ab12): @user_script:40: WRONGTYPE Operation against",
+        Verdict.REFUSED,
+    ),
+    (
+        "ERR Error running script (call to f_ab12): @user_script:40: @user_script: 40: -READONLY You can't write against a read only replica.",
+        Verdict.RELOCATE,
+    ),
+    # From 7.0 on it keeps its own word, with the place behind.
+    (
+        "OOM command not allowed when used memory > 'maxmemory'. script: ab, on @user_script:1.",
+        Verdict.FULL,
+    ),
+]
+
+
+@pytest.mark.parametrize(("reply", "verdict"), REPLIES, ids=[r[:28] for r, _ in REPLIES])
+def test_each_error_reply_has_its_verdict_whatever_the_client_makes_of_it(
+    reply: str, verdict: Verdict
+) -> None:
+    error = BaseParser.parse_error(reply)
+    # redis-py drops the first word of some; the verdict must not depend on that.
+    assert judge(error, sent=False) is verdict
+    assert judge(error, sent=True) is verdict
+
+
+@pytest.mark.parametrize(
+    "error", [ConnectionResetError("reset"), TimeoutError(), EOFError("end"), BrokenPipeError()]
+)
+def test_a_broken_exchange_is_ambiguous_only_if_something_was_sent(error: Exception) -> None:
+    assert judge(error, sent=True) is Verdict.LOST
+    assert judge(error, sent=False) is Verdict.UNREACHABLE
+
+
+@pytest.mark.parametrize(("verdict", "maybe"), [(v, v is Verdict.LOST) for v in Verdict])
+def test_what_is_raised_says_whether_the_step_may_have_run(verdict: Verdict, maybe: bool) -> None:
+    raised = to_raise(ConnectionError("gone"), verdict, "host:1")
+    assert "host:1" in str(raised)
+    assert isinstance(raised, StoreRefusedError) is (verdict is Verdict.REFUSED)
+    if isinstance(raised, StoreUnavailableError):
+        assert raised.maybe_applied is maybe
+
+
+def test_a_refusal_says_what_to_do() -> None:
+    error = BaseParser.parse_error("NOPERM this user has no permissions")
+    assert "grant what" in str(to_raise(error, judge(error, sent=True), "host:1"))
+    error = BaseParser.parse_error("OOM command not allowed")
+    assert "maxmemory" in str(to_raise(error, judge(error, sent=True), "host:1"))
+
+
+def test_a_text_without_a_code_has_none() -> None:
+    assert code_of(ValueError("no such thing")) == ""

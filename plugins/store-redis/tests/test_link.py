@@ -1,0 +1,329 @@
+"""The client under faults: restarts, flushed scripts, dead sockets, cancelled calls, few lines."""
+
+import asyncio
+import random
+import signal
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from dsched.contracts.outcomes import Outcome, StoreUnavailableError
+from dsched.contracts.steps import Submission
+from dsched.model import TaskSpec
+from dsched_store_redis.options import SentinelOptions
+from dsched_store_redis.store import RedisStore
+from dsched_testkit.servers import RedisServer, sentinel_set
+
+SPEC = TaskSpec(executor="local")
+
+
+def _one(number: int) -> list[Submission]:
+    return [Submission(task_id=f"t{number}", spec=SPEC)]
+
+
+async def _answers(store: RedisStore, within_s: float) -> None:
+    """Wait until the store answers again."""
+    async with asyncio.timeout(within_s):
+        while True:
+            try:
+                await store.now()
+            except StoreUnavailableError:
+                await asyncio.sleep(0.05)
+            else:
+                return
+
+
+async def test_no_step_fails_while_scripts_are_flushed_all_the_time(
+    shared_server: RedisServer, opener: Any
+) -> None:
+    """F57."""
+    async with opener(shared_server) as store:
+        flushes = 0
+
+        async def flush() -> None:
+            nonlocal flushes
+            while True:
+                await store._footing.link.command(b"SCRIPT", b"FLUSH")
+                flushes += 1
+                await asyncio.sleep(0.001)
+
+        flushing = asyncio.create_task(flush())
+        for number in range(300):
+            assert await store.submit(_one(number), by="me") == (Outcome.OK,)
+        flushing.cancel()
+        await asyncio.gather(flushing, return_exceptions=True)
+        assert flushes > 10
+
+
+async def test_a_restart_is_survived_with_everything_acknowledged(opener: Any) -> None:
+    with RedisServer("--appendonly", "yes", "--appendfsync", "always") as server:
+        async with opener(server) as store:
+            acknowledged = []
+            for number in range(30):
+                if number % 10 == 5:
+                    await asyncio.to_thread(server.kill)
+                    with pytest.raises(StoreUnavailableError):
+                        await store.submit(_one(number), by="me")
+                    await asyncio.to_thread(server.start)
+                    await _answers(store, 10)
+                outcome = await store.submit(_one(number), by="me")
+                assert outcome in {(Outcome.OK,), (Outcome.DUP,)}
+                acknowledged.append(f"t{number}")
+            assert None not in await store.get(acknowledged)
+
+
+async def test_a_bell_survives_a_restart(opener: Any) -> None:
+    with RedisServer() as server:
+        async with opener(server) as store:
+            waiting = asyncio.create_task(store.bell("leader", 20))
+            await _blocked(server)
+            await asyncio.to_thread(server.kill)
+            with pytest.raises(StoreUnavailableError):
+                await waiting
+            with pytest.raises(StoreUnavailableError):
+                await store.bell("leader", 1)
+            await asyncio.to_thread(server.start)
+    with RedisServer() as server:
+        async with opener(server) as store:
+            waiting = asyncio.create_task(store.bell("leader", 20))
+            await _blocked(server)
+            await store.submit(_one(1), by="me")
+            assert await waiting
+
+
+async def _blocked(server: RedisServer) -> None:
+    async with asyncio.timeout(5):
+        while "blocked_clients:1" not in str(server.command("INFO", "clients")):
+            await asyncio.sleep(0.01)
+
+
+async def test_a_wait_that_ends_takes_no_later_ring(
+    shared_server: RedisServer, opener: Any
+) -> None:
+    async with opener(shared_server) as store:
+        assert not await store.bell("leader", 0.05)
+        await store.submit(_one(1), by="me")
+        key = f"{store._footing.prefix}bell:leader"
+        assert shared_server.command("LLEN", key) == 1
+        assert await store.bell("leader", 0.05)
+        assert not await store.bell("leader", 0.05)
+
+
+async def test_a_cancelled_wait_takes_no_later_ring(
+    shared_server: RedisServer, opener: Any
+) -> None:
+    async with opener(shared_server) as store:
+        waiting = asyncio.create_task(store.bell("leader", 30))
+        await _blocked(shared_server)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        assert waiting.cancelled()
+        async with asyncio.timeout(5):
+            while "blocked_clients:0" not in str(shared_server.command("INFO", "clients")):
+                await asyncio.sleep(0.01)
+        await store.submit(_one(1), by="me")
+        assert await store.bell("leader", 5)
+
+
+async def test_bells_are_capped_at_one_entry_and_do_not_live_for_ever(
+    shared_server: RedisServer, opener: Any
+) -> None:
+    async with opener(shared_server) as store:
+        for number in range(5):
+            await store.submit(_one(number), by="me")
+        key = f"{store._footing.prefix}bell:leader"
+        assert shared_server.command("LLEN", key) == 1
+        assert 0 < int(shared_server.command("PTTL", key)) <= 60_000
+
+
+async def test_a_half_open_socket_is_given_up_and_replaced(
+    shared_server: RedisServer, opener: Any, proxied: Any
+) -> None:
+    """F33: nothing arrives any more, and no end of stream either."""
+    async with (
+        proxied(shared_server) as proxy,
+        opener(
+            shared_server, addr=proxy.addr, timeout=timedelta(milliseconds=300), pool_size=1
+        ) as store,
+    ):
+        assert await store.submit(_one(1), by="me") == (Outcome.OK,)
+        proxy.passing.clear()
+        with pytest.raises(StoreUnavailableError) as raised:
+            await store.submit(_one(2), by="me")
+        assert raised.value.maybe_applied
+        proxy.passing.set()
+        assert await store.submit(_one(2), by="me") in {(Outcome.OK,), (Outcome.DUP,)}
+
+
+async def test_an_idle_dead_connection_carries_no_step(
+    shared_server: RedisServer, opener: Any, proxied: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dsched_store_redis.link._IDLE_S", 0.0)
+    async with (
+        proxied(shared_server) as proxy,
+        opener(
+            shared_server, addr=proxy.addr, timeout=timedelta(milliseconds=300), pool_size=1
+        ) as store,
+    ):
+        await store.now()
+        proxy.passing.clear()
+        freed = asyncio.get_running_loop().call_later(0.2, proxy.passing.set)
+        # The sign of life is asked for first; it comes late, or on a new connection.
+        assert await store.submit(_one(1), by="me") == (Outcome.OK,)
+        freed.cancel()
+
+
+async def test_cancelled_calls_never_mix_up_answers(
+    shared_server: RedisServer, opener: Any, proxied: Any
+) -> None:
+    """F13: each answer is to the question asked, however many calls were broken off."""
+    chance = random.Random(13)
+    async with (
+        proxied(shared_server) as proxy,
+        opener(shared_server, addr=proxy.addr, pool_size=3) as store,
+    ):
+        for number in range(20):
+            await store.submit(_one(number), by="me")
+        proxy.delay_s = 0.002
+        cancelled = 0
+        for _ in range(300):
+            asked = chance.randrange(20)
+            call = asyncio.create_task(store.get([f"t{asked}"]))
+            await asyncio.wait({call}, timeout=chance.random() * 0.008)
+            if call.cancel():
+                cancelled += 1
+                await asyncio.gather(call, return_exceptions=True)
+                continue
+            (task,) = call.result()
+            assert task is not None
+            assert task.id == f"t{asked}"
+        assert 20 < cancelled < 290
+
+
+async def test_an_answer_to_another_call_is_noticed(
+    shared_server: RedisServer, opener: Any
+) -> None:
+    async with opener(shared_server, pool_size=1) as store:
+        await store.now()
+        link = store._footing.link
+        script = store._footing.scripts["now"]
+        (line,) = link._idle
+        # Somebody sent a command on this connection and never read the answer.
+        meta = f"{store._footing.prefix}meta".encode()
+        await line._connection.send_command("EVALSHA", script.sha, 1, meta, "other")
+        await asyncio.sleep(0.05)
+        with pytest.raises(StoreUnavailableError, match="another call"):
+            await store.now()
+        await store.now()
+
+
+async def test_many_calls_wait_for_one_connection_and_open_no_other(
+    shared_server: RedisServer, opener: Any, proxied: Any
+) -> None:
+    """F63."""
+    async with (
+        proxied(shared_server) as proxy,
+        opener(shared_server, addr=proxy.addr, pool_size=1) as store,
+    ):
+        answers = await asyncio.gather(
+            *(store.submit(_one(number), by="me") for number in range(100))
+        )
+        assert set(answers) == {(Outcome.OK,)}
+        assert proxy.connections == 1
+
+
+async def test_a_busy_or_loading_server_is_asked_again_and_the_step_runs_once(
+    opener: Any,
+) -> None:
+    with RedisServer() as server:
+        async with opener(server) as store:
+            server.command("CONFIG", "SET", "busy-reply-threshold", "1") if False else None
+            server.command("CONFIG", "SET", "lua-time-limit", "1")
+            link = store._footing.link
+            spin = (
+                b"local t = redis.call('TIME') local e = t[1] * 1000000 + t[2] + 300000 "
+                b"repeat t = redis.call('TIME') until t[1] * 1000000 + t[2] > e return 1"
+            )
+            spinning = asyncio.create_task(link.command(b"EVAL", spin, b"0"))
+            await asyncio.sleep(0.05)
+            assert await store.submit(_one(1), by="me") == (Outcome.OK,)
+            assert await spinning == 1
+
+
+@pytest.mark.slow
+async def test_a_stopped_server_is_unavailable_within_the_timeout(opener: Any) -> None:
+    with RedisServer() as server:
+        async with opener(server, timeout=timedelta(milliseconds=500)) as store:
+            await store.now()
+            server.send_signal(signal.SIGSTOP)
+            try:
+                loop = asyncio.get_running_loop()
+                started = loop.time()
+                with pytest.raises(StoreUnavailableError):
+                    await store.now()
+                assert loop.time() - started < 2
+            finally:
+                server.send_signal(signal.SIGCONT)
+            await _answers(store, 5)
+
+
+async def test_a_full_server_takes_nothing_new_and_lets_what_runs_end(
+    opener: Any, populated: Any
+) -> None:
+    """F51. Servers before 7.0 know no flags: there a completion is refused, cleanly."""
+    from dsched.contracts.steps import Completion
+    from dsched.model import TaskResult
+
+    with RedisServer() as server:
+        async with opener(server) as store:
+            state = await populated(store)
+            server.command("CONFIG", "SET", "maxmemory", "1")
+            with pytest.raises(StoreUnavailableError, match="maxmemory") as raised:
+                await store.submit(_one(1), by="me")
+            assert not raised.value.maybe_applied
+            done = Completion(task_id="run", token=state.token, success=True, result=TaskResult())
+            if store._footing.scripts["now"].text.startswith(b"#!"):
+                assert await store.complete([done], by="w1") == (Outcome.OK,)
+                assert await store.renew(state.fence, 5000) is Outcome.OK
+            else:
+                with pytest.raises(StoreUnavailableError, match="maxmemory"):
+                    await store.complete([done], by="w1")
+            server.command("CONFIG", "SET", "maxmemory", "0")
+            answer = await store.complete([done], by="w1")
+            assert answer in {(Outcome.OK,), (Outcome.ALREADY,)}
+            assert await store.get(["t1"]) == (None,)
+
+
+@pytest.mark.slow
+async def test_a_sentinel_failover_is_followed(opener: Any) -> None:
+    """F61: the primary dies; within seconds steps run on the promoted replica."""
+    with sentinel_set(1) as servers:
+        sentinel = SentinelOptions(master=servers.master, nodes=servers.nodes)
+        async with opener(servers.primary, sentinel=sentinel) as store:
+            assert await store.submit(_one(1), by="me") == (Outcome.OK,)
+            async with asyncio.timeout(5):
+                while servers.replica.command("EXISTS", f"{store._footing.prefix}meta") != 1:
+                    await asyncio.sleep(0.02)
+            waiting = asyncio.create_task(store.bell("leader", 0.1))
+            await waiting
+            await asyncio.to_thread(servers.primary.kill)
+            await _answers(store, 30)
+            assert "role:master" in str(servers.replica.command("INFO", "replication"))
+            (task,) = await store.get(["t1"])
+            assert task is not None
+            assert await store.submit(_one(2), by="me") == (Outcome.OK,)
+            assert await store.bell("leader", 5)
+
+
+async def test_a_primary_that_became_a_replica_is_left_at_once(opener: Any) -> None:
+    """F65: READONLY means not executed, and not here."""
+    with RedisServer() as other, RedisServer() as server:
+        async with opener(server) as store:
+            await store.now()
+            server.command("REPLICAOF", "127.0.0.1", str(other.port))
+            with pytest.raises(StoreUnavailableError) as raised:
+                await store.submit(_one(1), by="me")
+            assert not raised.value.maybe_applied
+            server.command("REPLICAOF", "NO", "ONE")
+            await store._footing.link.command(b"PING")

@@ -1,0 +1,248 @@
+"""The scripts themselves: their text, their keys, and that none half-applies a step (F12)."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from redis.crc import key_slot
+
+from dsched.contracts.outcomes import FencedError, StoreRefusedError
+from dsched.contracts.steps import (
+    Choice,
+    Completion,
+    ConfigVersion,
+    Deferral,
+    Finished,
+    Fire,
+    Held,
+    Progress,
+    Projection,
+    PutConfig,
+    Reap,
+    Rearm,
+    Release,
+    Replan,
+    Run,
+    Submission,
+    TaskQuery,
+)
+from dsched.model import Decision, Home, TaskConfig, TaskResult, TaskSpec, TaskStatus, Verdict
+from dsched_store_redis.scripts import Scripts, script_names
+from dsched_store_redis.store import RedisStore
+from dsched_testkit.servers import RedisServer
+
+SPEC = TaskSpec(executor="local", payload={"call": "other"})
+Step = Callable[[RedisStore, Any], Awaitable[Any]]
+
+
+def _completion(state: Any, **fields: Any) -> Completion:
+    defaults = {"task_id": "run", "token": state.token, "success": True, "result": TaskResult()}
+    return Completion(**(defaults | fields))
+
+
+def _fire(state: Any) -> Fire:
+    return Fire(
+        config_id="going",
+        revision=state.going.config.revision,
+        due_ms=state.going.due_ms,
+        runs=(Run(scheduled_ms=state.now_ms - 1000, not_before_ms=0),),
+    )
+
+
+def _config(config_id: str) -> PutConfig:
+    config = TaskConfig(id=config_id, executor="local", every=timedelta(minutes=2))
+    return PutConfig(config=config, rearm=Rearm(read=ConfigVersion(), upto_ms=0, next_due_ms=5))
+
+
+def _projection(after: str) -> Projection:
+    decision = Decision(config_id="held", verdict=Verdict.FIRED, first_ms=5, last_ms=5)
+    finished = Finished(task_id="held@5", status=TaskStatus.FAILED, end_ms=7)
+    return Projection(after=after, upto="9-9", decisions=(decision,), finished=(finished,))
+
+
+STEPS: dict[str, Step] = {
+    "now": lambda s, _: s.now(),
+    "acquire": lambda s, _: s.acquire("pod", "other", 5000),
+    "renew": lambda s, x: s.renew(x.fence, 5000),
+    "resign": lambda s, x: s.resign(x.fence),
+    "leader": lambda s, _: s.leader(),
+    "register": lambda s, x: s.register(
+        x.worker.__class__(
+            worker_id="w1", incarnation="2-b", capacity=1, backlog=1, heartbeat_timeout_ms=1000
+        )
+    ),
+    "heartbeat": lambda s, x: s.heartbeat("w1", "1-a", [Held("run", x.token)]),
+    "workers": lambda s, _: s.workers(),
+    "drain": lambda s, _: s.drain("w1", None),
+    "deregister": lambda s, _: s.deregister("w1", "1-a"),
+    "put": lambda s, _: s.put([_config("new"), _config("another")], by="me"),
+    "get_configs": lambda s, _: s.get_configs(["held", "going"]),
+    "list_configs": lambda s, _: s.list_configs(None, 10),
+    "delete": lambda s, x: s.delete("paused", Rearm(read=x.paused.version, upto_ms=1), by="me"),
+    "pause": lambda s, x: s.pause(
+        "going", Rearm(read=x.going.version, upto_ms=1), by="me", why="w"
+    ),
+    "resume": lambda s, x: s.resume("paused", Rearm(read=x.paused.version, upto_ms=1), by="me"),
+    "due": lambda s, x: s.due(x.fence, 10),
+    "fire": lambda s, x: s.fire(x.fence, [_fire(x)]),
+    "replan": lambda s, x: s.replan(
+        x.fence,
+        [
+            Replan(
+                config_id="going",
+                revision=x.going.config.revision,
+                due_ms=x.going.due_ms,
+                next_due_ms=9,
+                last_fired_ms=None,
+            )
+        ],
+    ),
+    "promote": lambda s, x: s.promote(x.fence, 10),
+    "ready": lambda s, x: s.ready(x.fence, 0, 10),
+    "dispatch": lambda s, x: s.dispatch(
+        x.fence,
+        [Choice(task_id="ready", worker_id="w1")],
+        [Deferral(task_id=f"held@{x.now_ms - 1000}", delay_ms=9, reason="x" * 90)],
+        skip=0,
+        limit=10,
+    ),
+    "recall": lambda s, x: s.recall(x.fence, ["queued"], 0),
+    "overdue": lambda s, x: s.overdue(x.fence, 10, 0),
+    "reap": lambda s, x: s.reap(
+        x.fence, [Reap(task_id="run", token=x.token, fail_reason="poison", error="e")]
+    ),
+    "prune": lambda s, x: s.prune(x.fence, 10),
+    "collect": lambda s, x: s.collect(x.fence, 10),
+    "project": lambda s, x: s.project(x.fence, _projection("0-0")),
+    "submit": lambda s, _: s.submit(
+        [Submission(task_id="new", spec=SPEC), Submission(task_id="ready", spec=SPEC)], by="me"
+    ),
+    "claim": lambda s, _: s.claim("w1", "1-a", 0, 2, 10),
+    "complete": lambda s, x: s.complete(
+        [_completion(x, success=False, error="e", reason="r" * 90)], by="w1"
+    ),
+    "release": lambda s, x: s.release(
+        [Release(task_id="run", token=x.token, reason="stop")], by="w1"
+    ),
+    "cancel": lambda s, x: s.cancel(
+        ["run", "ready", "queued", "slow", f"held@{x.now_ms - 1000}"], by="me", reason="r"
+    ),
+    "progress": lambda s, x: s.progress([Progress("run", x.token, {"done": 1})]),
+    "get": lambda s, _: s.get(["run", "done", "ready"], full=True),
+    "list_tasks": lambda s, _: s.list_tasks(_ready_query(), None, 10),
+    "events": lambda s, _: s.events(None, 10),
+    "decisions": lambda s, _: s.decisions("held", None, 10),
+    "counts": lambda s, _: s.counts(),
+}
+
+
+def _ready_query() -> Any:
+    return TaskQuery(home=Home.READY)
+
+
+# Keys that a step may create, beside those that are there.
+FRESH = (
+    "task:detail:new", "task:note:run", "task:note:ready", "decision:held", "decision:index",
+    "finished:config:held", "finished:status:failed", "worker:draining", "worker:stalled",
+    "config:detail:new", "config:held", "task:held", "config:delay", "task:live:going",
+    "bell:leader", "bell:w1", "task:ended", "task:deadline", "task:route",
+)  # fmt: skip
+
+
+def test_every_step_has_a_script_and_every_script_a_step() -> None:
+    assert set(script_names()) == set(STEPS) | {"init"}
+
+
+@pytest.mark.parametrize("flags", [True, False])
+def test_scripts_carry_flags_only_where_the_server_knows_them(flags: bool) -> None:
+    scripts = Scripts.assemble(flags=flags)
+    for name, script in scripts.by_name.items():
+        assert script.text.startswith(b"#!lua") is flags
+        if flags:
+            # A full server goes on ending and draining, and takes nothing new (F51).
+            admits = name in {"submit", "put", "fire"}
+            assert script.text.startswith(b"#!lua flags=allow-oom\n") is not admits
+
+
+def test_no_script_walks_the_key_space() -> None:
+    for script in Scripts.assemble(flags=True).by_name.values():
+        for banned in (b"'KEYS'", b"'SCAN'", b"'HSCAN'", b"'FLUSH", b"'CONFIG'", b"cjson"):
+            assert banned not in script.text
+
+
+async def _keys(store: RedisStore) -> list[bytes]:
+    prefix = store._footing.prefix.encode()
+    return sorted(await store._footing.link.command(b"KEYS", prefix + b"*"))
+
+
+async def _content(store: RedisStore) -> dict[bytes, tuple[bytes, int]]:
+    link = store._footing.link
+    return {
+        key: (await link.command(b"DUMP", key), int(await link.command(b"PTTL", key) >= 0))
+        for key in await _keys(store)
+    }
+
+
+async def _restore(store: RedisStore, content: dict[bytes, tuple[bytes, int]]) -> None:
+    link = store._footing.link
+    for key in await _keys(store):
+        await link.command(b"DEL", key)
+    for key, (dump, expires) in content.items():
+        await link.command(b"RESTORE", key, b"600000" if expires else b"0", dump)
+
+
+async def _spoil(store: RedisStore, key: bytes) -> None:
+    """Give a key a type that no step expects: a bitmap-free string, or a list for strings."""
+    link = store._footing.link
+    kind = await link.command(b"TYPE", key)
+    await link.command(b"DEL", key)
+    if kind == b"string":
+        await link.command(b"RPUSH", key, b"spoiled")
+    else:
+        await link.command(b"SET", key, b"spoiled")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(STEPS))
+async def test_a_step_that_meets_a_wrong_type_changes_nothing(
+    name: str, shared_server: RedisServer, opener: Any, populated: Any
+) -> None:
+    async with opener(shared_server) as store:
+        state = await populated(store)
+        whole = await _content(store)
+        prefix = store._footing.prefix.encode()
+        refused = 0
+        for key in sorted({*whole, *(prefix + fresh.encode() for fresh in FRESH)}):
+            await _restore(store, whole)
+            await _spoil(store, key)
+            before = await _content(store)
+            try:
+                await STEPS[name](store, state)
+            except StoreRefusedError:
+                refused += 1
+                assert await _content(store) == before, key
+        # At least the log and the clock are read by every step.
+        assert refused >= 2
+
+
+async def test_all_keys_of_a_prefix_with_a_hash_tag_lie_in_one_slot(
+    shared_server: RedisServer, opener: Any, populated: Any
+) -> None:
+    async with opener(shared_server, key_prefix="{slot}:") as store:
+        state = await populated(store)
+        # Whatever the last of these does: every step has been called once on what is there.
+        last = {"resign", "deregister", "delete"}
+        for name in [*(set(STEPS) - last), *last]:
+            await _ignoring_fences(STEPS[name](store, state))
+        keys = await _keys(store)
+        assert len(keys) > 20
+        assert len({key_slot(key) for key in keys}) == 1
+        assert len({key_slot(key.replace(b"{slot}", b"")) for key in keys}) > 1
+
+
+async def _ignoring_fences(step: Awaitable[Any]) -> None:
+    try:
+        await step
+    except FencedError:
+        return
