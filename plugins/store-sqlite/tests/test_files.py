@@ -6,6 +6,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -26,6 +27,7 @@ async def _open(file):
 async def _refusal(file):
     with pytest.raises(StoreRefusedError) as refused:
         await _open(file)
+    assert [one.name for one in threading.enumerate() if "sqlite" in one.name] == []
     return str(refused.value)
 
 
