@@ -14,7 +14,7 @@ from dsched.contracts.outcomes import (
     StoreUnavailableError,
 )
 from dsched.contracts.steps import Submission
-from dsched.contracts.store import ELECTION_BELL
+from dsched.contracts.store import ELECTION_BELL, LEADER_BELL
 from dsched.model import TaskSpec
 from dsched_store_sqlite import connection, writer
 from dsched_store_sqlite.bells import Bells, Listener
@@ -171,19 +171,27 @@ async def test_steps_that_wait_together_are_committed_together(opened):
 
 async def test_no_step_is_answered_before_it_is_committed(opened):
     async with opened() as store:
-        answered = []
+        submitting, answered = [], []
 
         def trace(statement):
-            if statement == "COMMIT":  # told just before it is carried out, in the writer's thread
+            if statement == "COMMIT" and submitting:  # about to be, in the writer's thread
                 time.sleep(0.05)  # long enough for the event loop to see an answer, if there is one
-                answered.append(submitting.done())
+                answered.append(submitting[0].done())
 
         await store._step(lambda step: step.db.set_trace_callback(trace))
-        submitting = asyncio.ensure_future(_submit(store, "a"))
-        assert await submitting == (Outcome.OK,)
-        assert False in answered
-        assert answered[-1] is False
+        await store.now()  # the step that began the trace is committed
+        submitting.append(asyncio.ensure_future(_submit(store, "a")))
+        await submitting[0]
+        await store.now()
         await store._step(lambda step: step.db.set_trace_callback(None))
+    assert answered[0] is False
+
+
+async def test_a_ring_of_this_process_is_not_heard_again_from_the_file(opened):
+    async with opened() as store:
+        await _submit(store, "a")
+        assert await store.bell(LEADER_BELL, 1.0) is True
+        assert await store.bell(LEADER_BELL, 0.25) is False  # five looks at the file
 
 
 @pytest.mark.parametrize(("synchronous", "level"), [("full", 2), ("normal", 1)])
