@@ -1,5 +1,6 @@
 """The file: where it may be, who may read it, and which files are refused."""
 
+import asyncio
 import contextlib
 import os
 import sqlite3
@@ -119,6 +120,20 @@ async def test_another_format_is_refused_naming_both(file):
     told = await _refusal(file)
     assert "4711" in told
     assert f"format {FORMAT}" in told
+
+
+async def test_an_empty_file_that_a_crash_at_its_creation_left_is_furnished(file):
+    file.touch(0o600)
+    await _open(file)
+    assert (await _open(file)).clock_gen == 0
+
+
+@pytest.mark.slow
+async def test_several_processes_may_create_the_same_file_at_once(child, file):
+    children = [child("idle", file, "normal", 0.1) for _ in range(4)]
+    for one in children:
+        assert await asyncio.to_thread(one.line) is not None
+        assert one.process.wait(timeout=10) == 0
 
 
 async def test_a_new_file_says_what_it_is(file):
