@@ -33,7 +33,7 @@ OLD_DECISIONS = (
 DELETE_DECISION = (
     "DELETE FROM decision WHERE config_id = ? AND first_ms = ? AND verdict = ? AND reason = ?"
 )
-SURPLUS = "SELECT cursor FROM event ORDER BY cursor LIMIT ?"
+SURPLUS = "SELECT cursor FROM event WHERE cursor > 0 ORDER BY cursor LIMIT ?"
 FORGOTTEN = (
     f"SELECT {WORKER} FROM worker LEFT JOIN load ON load.worker_id = worker.id "  # noqa: S608
     "WHERE load.worker_id IS NULL AND ? - last_beat_ms >= heartbeat_timeout_ms + ? "
@@ -92,10 +92,10 @@ class SqliteRecovering(OnSqlite, Recovering):
         return await self._step(run)
 
 
-def count_ended(step: Step, status: str, by: int) -> None:
+def count_ended(step: Step, status: TaskStatus, by: int) -> None:
     """Keep the count of index entries of a terminal status."""
     meta = step.meta
-    match TaskStatus(status):
+    match status:
         case TaskStatus.SUCCESS:
             meta.ended_success += by
         case TaskStatus.FAILED:
@@ -154,7 +154,7 @@ def _prune_tasks(step: Step, limit: int) -> int:
     for seq, task_id in old:
         known = db.execute("SELECT status FROM finished WHERE task_id = ?", (task_id,)).fetchone()
         if known is not None:
-            count_ended(step, known[0], -1)
+            count_ended(step, TaskStatus(known[0]), -1)
             db.execute("DELETE FROM finished WHERE task_id = ?", (task_id,))
         db.execute("DELETE FROM body WHERE seq = ?", (seq,))
         db.execute("DELETE FROM task WHERE seq = ?", (seq,))
