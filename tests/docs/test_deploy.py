@@ -51,7 +51,7 @@ def test_every_variable_is_a_setting(pod):
 def test_pods_have_more_time_to_stop_than_a_drain_takes():
     drain = read_settings(None, {}, {}, load_catalogue()).settings.worker.drain_timeout
     for pod in PODS.values():
-        assert parse_duration(pod["stop_grace_period"]) > drain + parse_duration("5s")
+        assert parse_duration(pod["stop_grace_period"]) > drain + parse_duration("10s")
 
 
 def test_every_command_is_in_exec_form():
