@@ -5,14 +5,17 @@ import importlib.util
 import re
 import shlex
 import sys
+import types
 from pathlib import Path
 
 import pytest
 import yaml
 from pages import ROOT, Block, blocks
 
+import dsched
 from dsched.config import TaskSettings, read_settings
 from dsched.config.task_file import read_tasks
+from dsched.contracts.functions import REGISTRY
 from dsched.launcher.arguments import parse
 from dsched.loading import Catalogue, load_catalogue
 
@@ -54,6 +57,31 @@ def test_every_yaml_block_is_a_task_file_or_a_configuration(
 @pytest.mark.parametrize("block", blocks("python"), ids=str)
 def test_every_python_block_compiles(block: Block) -> None:
     assert ast.parse(block.text).body
+
+
+def module_of(block: Block) -> types.ModuleType:
+    """A block as a module, given in code."""
+    module = types.ModuleType("docs_block")
+    exec(compile(block.text, str(block), "exec"), module.__dict__)
+    return module
+
+
+async def test_the_plugin_of_the_readme_runs_tasks() -> None:
+    (block,) = (one for one in blocks("python") if one.page == ROOT / "README.md")
+    hello = module_of(block)
+    async with dsched.pod({"store": "memory"}, plugins=[hello]) as pod:
+        task_id = await pod.client.submit(dsched.TaskSpec(executor="hello", payload="Ada"))
+        task = await pod.client.wait(task_id, timeout_s=20)
+    assert task.result
+    assert task.result.message == "Hello, Ada"
+
+
+def test_the_functions_of_the_usage_page_register(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(REGISTRY, "_functions", {})
+    (block,) = (one for one in blocks("python") if '@dsched.task("reports.send")' in one.text)
+    module_of(block)
+    assert REGISTRY.get("reports.send").context_parameter == "ctx"
+    assert REGISTRY.get("reports.render").isolation == "process"
 
 
 @pytest.mark.parametrize("block", blocks("toml", "text", "mermaid"), ids=str)
