@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 
 import attrs
 import pytest
-from pages import ROOT, blocks_of, tables, text_of
+from pages import ROOT, blocks_of, pages, tables, text_of
 
 from dsched.client import Client
-from dsched.config import format_duration
+from dsched.config import format_duration, read_settings
 from dsched.config.settings import Settings
 from dsched.contracts import hookspecs
 from dsched.engine.pod import SCHEDULER, WORKER
@@ -132,3 +132,30 @@ def test_every_role_and_distribution_is_named():
     plugins = [one for kind in kinds for one in getattr(load_catalogue(), kind).values()]
     index = text_of(ROOT / "docs/index.md")
     assert all(f"[{one.distribution}]" in index for one in plugins)
+
+
+def test_every_redis_key_that_the_deviations_name_is_one():
+    rows = tables(ROOT / "docs/deviations.md", "## Redis keys")
+    shape = r"`((?:schedule|task|worker|config):[a-z:]+|events)(?:\{\w+\})?`"
+    named = set(re.findall(shape, " ".join(cell for row in rows for cell in row)))
+    folder = ROOT / "plugins/store-redis/src/dsched_store_redis/scripts"
+    scripts = "".join(path.read_text(encoding="utf-8") for path in folder.glob("*.lua"))
+    assert len(named) >= 12
+    for key in named:
+        assert f"'{key}'" in scripts or f"'{key}:'" in scripts, key
+
+
+def test_every_variable_that_the_pages_set_is_a_setting():
+    texts = [text_of(page) for page in pages()]
+    found = [pair for text in texts for pair in re.findall(r"`(DSCHED_\w+)=(\w+)`", text)]
+    assert found
+    for name, value in found:
+        read_settings(None, {name: value}, {}, load_catalogue())  # raises if it is unknown
+
+
+def test_the_architecture_page_names_every_loop_of_the_leader_and_the_worker():
+    page = text_of(ROOT / "docs/architecture.md") + text_of(ROOT / "CONTRIBUTING.md")
+    loops = ("election", "firing", "dispatching", "recovery", "collecting", "claiming", "running")
+    for loop in (*loops, "reporting", "heartbeat"):
+        assert (ROOT / f"core/src/dsched/engine/{loop}.py").is_file()
+        assert loop in page
