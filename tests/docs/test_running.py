@@ -1,6 +1,7 @@
 """What the pages tell people to run is run: the quickstart, three pods, the programs, the commands."""
 
 import contextlib
+import json
 import os
 import re
 import shlex
@@ -217,3 +218,46 @@ def test_every_dsched_run_line_runs(workplace, line):
             check=False,
         )
     assert done.returncode == 0, done.stderr
+
+
+def test_every_json_line_about_a_task_carries_its_facts(workplace):
+    command = "dsched-run --config dsched.yaml --tasks tasks.yaml --app app --log-format json"
+    words = shlex.split(command)[1:]
+    with started([str(BIN / "dsched-run"), *words], workplace / "log", cwd=workplace) as run:
+        run.says(r"ended: ok")
+        run.process.terminate()
+        assert run.ends() == 0
+    lines = [json.loads(line) for line in run.said().splitlines()]
+    about = [line for line in lines if line["message"].startswith(("starts", "ended"))]
+    assert about
+    for line in about:
+        assert line["task_id"].startswith("greet-")
+        assert line["attempt"] == 1
+        assert line["worker_id"]
+
+
+def test_a_task_that_nobody_matches_says_so(workplace):
+    program = """
+import asyncio
+import dsched
+
+async def main():
+    async with dsched.pod("dsched.yaml") as pod:
+        spec = dsched.TaskSpec(executor="local", required_labels={"zone": "eu"})
+        task_id = await pod.client.submit(spec)
+        while not (task := await pod.client.get(task_id)).reason:
+            await asyncio.sleep(0.05)
+        print(task.status, task.reason)
+        await pod.client.cancel(task_id)
+
+asyncio.run(main())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=workplace,
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert done.stdout.strip() == "pending deferred: no worker has zone=eu", done.stderr
