@@ -232,3 +232,27 @@ async def test_control_characters_of_a_reason_phrase_do_not_reach_the_message(
         await run({"url": await serve_raw(handle)})
 
     assert failure.value.message.isprintable()
+
+
+@pytest.mark.parametrize(("method", "success"), [("GET", True), ("PUT", True), ("POST", False)])
+async def test_a_kept_connection_that_was_closed_costs_only_a_post_an_attempt(
+    serve_raw, run, open_executor, method, success
+) -> None:
+    async def one_answer_a_connection(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        await reader.read(1)  # the second request, or the end
+        writer.close()
+        await writer.wait_closed()
+
+    url, executor = await serve_raw(one_answer_a_connection), await open_executor()
+    await run({"url": url, "method": method}, executor=executor)
+
+    if success:
+        assert (await run({"url": url, "method": method}, executor=executor)).code == "200"
+    else:
+        with pytest.raises(TaskFailed) as failure:
+            await run({"url": url, "method": method}, executor=executor)
+        assert (failure.value.code, failure.value.retryable) == ("connect", True)

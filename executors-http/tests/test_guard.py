@@ -200,6 +200,21 @@ async def test_the_socket_itself_is_guarded_if_all_else_were_fooled(
     assert seen == []
 
 
+async def test_a_literal_is_refused_before_a_connection_is_even_looked_for(
+    serve_raw, run, open_executor, monkeypatch
+) -> None:
+    seen: list[str] = []
+    port = URL(await serve_raw(connections(seen))).port
+    executor = await open_executor({"allow": []})
+    monkeypatch.setattr(executor._session.connector, "_socket_factory", None)
+
+    with pytest.raises(TaskFailed, match="loopback") as failure:
+        await run({"url": f"http://127.0.0.1:{port}/"}, executor=executor)
+
+    assert failure.value.code == "refused"
+    assert seen == []
+
+
 async def test_a_name_that_is_allowed_may_lead_inwards(serve, run) -> None:
     async def answer(request: web.Request) -> web.Response:
         return web.Response(text=request.headers["Host"])

@@ -69,7 +69,7 @@ def spellings() -> set[str]:
 
 
 @pytest.mark.parametrize("status", [200, 401, 503, 302, 0])
-@pytest.mark.parametrize("form", ["json", "text", "urlencoded", "header", "reason"])
+@pytest.mark.parametrize("form", ["json", "text", "escaped", "urlencoded", "header", "reason"])
 async def test_no_secret_is_in_a_result_an_error_or_a_log(
     serve_raw, run, secret_options, caplog, status, form
 ) -> None:
@@ -77,6 +77,7 @@ async def test_no_secret_is_in_a_result_an_error_or_a_log(
     leaks = {
         "json": json.dumps({CANARY: [HEADER_CANARY, {"k": f"a{CANARY}b"}]}),
         "text": f"you sent {CANARY} and {HEADER_CANARY}",
+        "escaped": json.dumps(CANARY) + json.dumps(CANARY, ensure_ascii=False),
         "urlencoded": quote(f"{CANARY}&{HEADER_CANARY}", safe=""),
     }
     body = leaks.get(form, "").encode()

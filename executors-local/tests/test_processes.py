@@ -77,6 +77,15 @@ async def test_an_idle_child_ends_and_a_new_one_starts_on_demand(opened: Opener)
         assert (await run("app.pid")).data != pid
 
 
+async def test_a_child_taken_again_in_time_is_not_ended_for_idleness(
+    opened: Opener, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with opened(process_idle=SHORT) as run:
+        pid = (await run("app.pid")).data
+        assert (await run("app.nap", [4 * SHORT.total_seconds()])).data == pid
+    assert "Exception in callback" not in caplog.text
+
+
 async def test_an_idle_child_with_a_leftover_thread_is_killed(opened: Opener) -> None:
     async with opened(process_idle=SHORT, kill_grace=2 * SHORT) as run:
         assert (await run("app.leave_a_thread")).data == "left"
@@ -221,9 +230,11 @@ async def test_a_fork_that_returns_into_the_child_gives_no_second_answer(opened:
 
 async def test_memory_over_the_limit_fails_only_that_attempt(opened: Opener) -> None:
     async with opened(process_memory_bytes=512 * 1024**2) as run:
+        before = (await run("app.pid")).data
         failed = await failure(run("app.eat", [2 * 1024**3]))
         assert (failed.code, failed.retryable) == ("MemoryError", True)
         assert (await run("app.eat", [1024])).data == 1024
+        assert (await run("app.pid")).data != before, "memory may be short in the old one still"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

@@ -7,11 +7,12 @@ from pathlib import Path
 import attrs
 import pytest
 import yaml
+from dsched_local_test_kit import Context, Run, make_task
+
 from dsched.contracts import TaskFailed
 from dsched.contracts.functions import REGISTRY
 from dsched_executor_local.options import LocalOptions
 from dsched_executor_local.plugin import check_payload, open_local
-from dsched_local_test_kit import Context, Run, make_task
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 

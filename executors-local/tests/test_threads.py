@@ -12,11 +12,13 @@ import weakref
 from typing import Any
 
 import pytest
-from dsched_local_test_kit import Context, Opener, until
+from dsched_local_test_kit import Context, Opener, make_task, until
 
 from dsched.contracts import TaskFailed
 from dsched.contracts.functions import FunctionContext, Registry
 from dsched.model import TaskResult
+from dsched_executor_local.context import AttemptContext
+from dsched_executor_local.threads import ThreadPool
 
 
 def registry_of(*functions: Any) -> Registry:
@@ -223,20 +225,22 @@ async def test_context_variables_and_the_context_reach_the_thread(opened: Opener
     assert context.said == [(1, 2, "half")]
 
 
-async def test_an_idle_thread_holds_on_to_nothing(opened: Opener) -> None:
+async def test_an_idle_thread_holds_on_to_nothing() -> None:
     class Big:
-        pass
+        def __call__(self) -> None: ...
 
-    kept: list[weakref.ref[Any]] = []
+    pool = ThreadPool(1)
+    big = Big()
+    kept = weakref.ref(big)
+    await pool.run(big, AttemptContext(Context(), make_task(None), lambda: False))
+    del big
 
-    def work() -> None:
-        big = Big()
-        kept.append(weakref.ref(big))
-
-    async with opened(registry_of(work)) as run:
-        await run("work")
+    def is_gone() -> bool:
         gc.collect()
-        assert kept[0]() is None
+        return kept() is None
+
+    await until(is_gone, "the idle thread to let go", 2.0)
+    await pool.close()
 
 
 async def test_a_spinning_thread_leaves_the_loop_alive(opened: Opener) -> None:

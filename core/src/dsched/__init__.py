@@ -1,8 +1,44 @@
-"""dsched: the lightest highly available task scheduler that can explain every fire."""
+"""dsched: the lightest highly available task scheduler that can explain every fire.
+
+What programs import: `task` to register functions, `pod` to run one inside a program, `Client` to
+submit and read. Plugin authors import from `dsched.contracts` and `dsched.model`.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from dsched.contracts.executor import TaskFailed
 from dsched.contracts.functions import FunctionContext, Registry, task
+from dsched.model import RetryPolicy, TaskConfig, TaskResult, TaskSpec
+
+if TYPE_CHECKING:
+    from dsched.client import Client
+    from dsched.embedding import pod
 
 __version__ = "0.1.0"
 
-__all__ = ["FunctionContext", "Registry", "TaskFailed", "__version__", "task"]
+__all__ = [
+    "Client",
+    "FunctionContext",
+    "Registry",
+    "RetryPolicy",
+    "TaskConfig",
+    "TaskFailed",
+    "TaskResult",
+    "TaskSpec",
+    "__version__",
+    "pod",
+    "task",
+]
+
+# Loaded on first use: a module that only registers functions need not import the engine.
+_LAZY = {"Client": "dsched.client", "pod": "dsched.embedding"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import `pod` and `Client` when they are first asked for."""
+    if name not in _LAZY:
+        raise AttributeError(f"module 'dsched' has no attribute {name!r}")
+    value = getattr(import_module(_LAZY[name]), name)
+    globals()[name] = value
+    return value

@@ -188,6 +188,14 @@ BROKEN = {
         ),
         "provider 'a': its options must be an attrs class",
     ),
+    "options with a type that cannot be resolved": (
+        (
+            "@attrs.frozen\nclass Options:\n    size: 'Nowhere' = 1\n\n"
+            "@hookimpl\ndef dsched_stores():\n"
+            "    return [StoreProvider(name='a', open=opened, options=Options)]"
+        ),
+        "provider 'a': a type of its options cannot be resolved: name 'Nowhere' is not defined",
+    ),
     "an opener that cannot be called": (
         "@hookimpl\ndef dsched_stores():\n    return [StoreProvider(name='a', open=None)]",
         "provider 'a': its open cannot be called",

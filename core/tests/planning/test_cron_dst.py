@@ -68,6 +68,20 @@ def test_several_times_in_the_gap_and_one_after_it_are_one_fire():
     ]
 
 
+def test_the_instant_after_the_gap_is_found_from_either_side_to_the_millisecond():
+    instants = compile_trigger(CronTrigger(expression="30 2 * * *", timezone="Europe/Berlin"))
+    at_ms = _ms(datetime(2025, 3, 30, 1, tzinfo=UTC))
+    day_ms = 24 * 60 * MINUTE_MS
+
+    assert instants.next_after(at_ms - 1) == at_ms
+    assert instants.next_after(at_ms) == at_ms + day_ms - 30 * MINUTE_MS
+    assert instants.last_before(at_ms, not_before_ms=at_ms) == at_ms
+    assert instants.last_before(at_ms - 1, not_before_ms=0) == at_ms - day_ms + 30 * MINUTE_MS
+    assert instants.last_before(at_ms + day_ms // 2, not_before_ms=at_ms + 1) is None
+    assert instants.count_between(at_ms, at_ms) == 1
+    assert instants.count_between(at_ms - day_ms // 2, at_ms - 1) == 0
+
+
 @pytest.mark.parametrize(
     ("policy", "expected"),
     [

@@ -84,8 +84,6 @@ class HttpExecutor(Executor):
     async def execute(self, context: ExecutionContext, task: Task) -> TaskResult:
         """Make the request. Every failure is a `TaskFailed` whose code says what kind it is."""
         call = self._read(None if task.spec is None else task.spec.payload)
-        redactor = NOTHING_SECRET
-        shown = f"{call.method} {call.url.shown}"
         try:
             async with asyncio.timeout(context.remaining()):
                 values = await self._secrets.resolve(call.secrets) if call.secrets else {}
@@ -95,7 +93,9 @@ class HttpExecutor(Executor):
         except SecretError as error:
             raise TaskFailed(str(error), "secret", retryable=False) from None
         except TimeoutError:
-            raise TaskFailed(f"{shown} had not answered by the deadline", "timeout") from None
+            raise TaskFailed(
+                f"{call.method} {call.url.shown} had not answered by the deadline", "timeout"
+            ) from None
 
     def _read(self, payload: JsonValue) -> HttpCall:
         """The call a payload describes. The tasks of one config have equal ones: read them once."""
@@ -137,7 +137,7 @@ class HttpExecutor(Executor):
         tls = hop.tls if hop.url.scheme == "https" else None
         async with self._session.request(
             hop.method,
-            URL(hop.url.text, encoded=True),
+            _client_url(hop.url),
             headers=hop.headers,
             data=hop.body,
             allow_redirects=False,
@@ -184,6 +184,11 @@ class HttpExecutor(Executor):
         except UrlProblemError as error:
             raise _redirect_failure(hop, response.status, f"leads nowhere: it {error}") from None
         return _next_hop(call, hop, url, response.status)
+
+
+@lru_cache(maxsize=MAX_CACHED_CALLS)
+def _client_url(url: TargetUrl) -> URL:
+    return URL(url.text, encoded=True)
 
 
 def _first_hop(

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 import attrs
 
@@ -72,7 +72,8 @@ class Redactor:
     def __init__(self, values: Iterable[str] = ()) -> None:
         spellings: set[str] = set()
         for value in values:
-            spellings |= {value, quote(value, safe=""), json.dumps(value)[1:-1]}
+            spellings |= {value, quote(value, safe=""), quote_plus(value)}
+            spellings |= {json.dumps(value, ensure_ascii=ascii_)[1:-1] for ascii_ in (True, False)}
         # The longest first, so that no secret is left half when it contains another.
         ordered = sorted(spellings, key=len, reverse=True)
         self.longest = len(ordered[0]) if ordered else 0

@@ -1,6 +1,5 @@
 """The context that functions on the loop and in threads receive."""
 
-import threading
 from collections.abc import Callable
 from datetime import datetime
 
@@ -17,11 +16,6 @@ class AttemptContext:
         self._context = context
         self._task = task
         self._is_cancelled = is_cancelled
-        self._cancelled = threading.Event()
-
-    def cancel(self) -> None:
-        """Tell the function, which may run in another thread, that nobody waits for its result."""
-        self._cancelled.set()
 
     @property
     def task_id(self) -> str:
@@ -36,7 +30,7 @@ class AttemptContext:
     @property
     def cancelled(self) -> bool:
         """True once the attempt was cancelled or has timed out."""
-        return self._cancelled.is_set() or self._is_cancelled()
+        return self._is_cancelled()
 
     @property
     def attempt(self) -> int:

@@ -56,7 +56,7 @@ class ThreadPool:
         """Run ``call`` in a thread and say how it ended.
 
         Cancelled while the call still waits for a thread, it ends at once. Cancelled while the
-        call runs, it sets the context's flag and ends, with CancelledError, only when the
+        call runs, the context says so and this ends, with CancelledError, only when the
         thread has returned, however long that takes: a thread cannot be stopped from outside,
         and its slot must not be given away.
         """
@@ -68,7 +68,6 @@ class ThreadPool:
                 await asyncio.wait([waiter])
             except asyncio.CancelledError as error:
                 cancelled = cancelled or error
-                context.cancel()
                 if future.cancel():
                     raise
         ended = waiter.result()

@@ -40,6 +40,12 @@ def pid() -> int:
 
 
 @in_process
+def nap(seconds: float) -> int:
+    time.sleep(seconds)
+    return os.getpid()
+
+
+@in_process
 def facts(ctx: FunctionContext) -> Any:
     return {
         "task_id": ctx.task_id,
@@ -211,6 +217,7 @@ def fork_and_die(mark: str) -> None:
     if os.fork() == 0:
         Path(mark).write_text(f"{os.getpid()}")
         time.sleep(60)
+        os._exit(0)
     while not Path(mark).exists():
         time.sleep(0.01)
     os._exit(5)

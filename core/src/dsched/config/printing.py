@@ -55,11 +55,15 @@ def _was_set(place: Place, origins: Mapping[Place, Origin]) -> bool:
 
 def _plain(value: Any, field: Any = None) -> Any:
     """A value as YAML has it: durations as text, secrets blacked out."""
-    if field is not None and is_secret(field) and value not in ("", None):
-        return REDACTED
+    if field is not None and is_secret(field):
+        return _redacted(value)
     if attrs.has(type(value)):
         fields = attrs.fields(type(value))
-        return {one.name: _plain(getattr(value, one.name), one) for one in fields if one.init}
+        return {
+            one.alias or one.name: _plain(getattr(value, one.name), one)
+            for one in fields
+            if one.init
+        }
     if isinstance(value, timedelta):
         return format_duration(value)
     if isinstance(value, Enum):
@@ -70,12 +74,19 @@ def _plain(value: Any, field: Any = None) -> Any:
         return without_passwords(value)
     if isinstance(value, Mapping):
         return {
-            str(key): REDACTED if is_secret_name(str(key)) and item else _plain(item)
+            str(key): _redacted(item) if is_secret_name(str(key)) else _plain(item)
             for key, item in value.items()
         }
     if isinstance(value, list | tuple | set | frozenset):
         return [_plain(item) for item in value]
     return value if isinstance(value, bool | int | float | None) else str(value)
+
+
+def _redacted(value: Any) -> Any:
+    """That there is a secret, and under which names, but not what it is."""
+    if isinstance(value, Mapping):
+        return {str(key): _redacted(item) for key, item in value.items()}
+    return _plain(value) if value in ("", None) else REDACTED
 
 
 def _lines(tree: Mapping[str, Any], place: Place, origins: Mapping[Place, Origin]) -> Iterator[str]:

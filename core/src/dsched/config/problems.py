@@ -74,10 +74,16 @@ def tidy(reason: str) -> str:
     return printable(without_passwords(reason), MAX_REASON)
 
 
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that somebody who wrote ``name`` most likely meant, if any is close."""
+    close = difflib.get_close_matches(name[:MAX_SHOWN], sorted(known), n=1, cutoff=0.6)
+    return close[0] if close else None
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """``did you mean 'x'?``, or the list of what there is when nothing is close."""
     names = sorted(known)
-    close = difflib.get_close_matches(name[:MAX_SHOWN], names, n=1, cutoff=0.6)
-    if close:
-        return f"did you mean {close[0]!r}?"
+    meant = closest(name, names)
+    if meant is not None:
+        return f"did you mean {meant!r}?"
     return f"there is {', '.join(names)}" if names else "there is none"

@@ -13,7 +13,13 @@ from dsched.config.problems import ConfigError, Place, did_you_mean
 from dsched.config.settings import PluginSettings, PodSettings, Settings
 from dsched.config.shape import Shape
 from dsched.config.sources import ENVIRONMENT, Origin, Sources, gather
-from dsched.config.structuring import FlawedError, fields_of, structure
+from dsched.config.structuring import (
+    MAX_UNKNOWN_KEYS,
+    FlawedError,
+    fields_of,
+    structure,
+    unknown_keys,
+)
 from dsched.loading import Catalogue, Installed
 from dsched.model.ids import MAX_ID_LENGTH
 
@@ -75,6 +81,7 @@ def read_settings(
     """
     sources = gather(path, env, flags, _shape(catalogue))
     _check_sections(sources, catalogue)
+    _check_names(sources, catalogue)
     settings = _structure_core(sources)
     options = _Options(sources, catalogue)
     _check_choices(sources, catalogue)
@@ -128,15 +135,24 @@ def _structure_core(sources: Sources) -> Settings | None:
 
 
 def _check_sections(sources: Sources, catalogue: Catalogue) -> None:
-    """Top-level keys, and the names below ``executors`` and ``balancers``, must be known."""
+    """Top-level keys, and the keys in the sections of plugins, must be known."""
     known = sources.shape.branches
-    for key in sources.raw:
-        if key not in known:
-            sources.add_problem(
-                (key,),
-                "is neither a section of dsched nor of an installed plugin; "
-                f"{did_you_mean(str(key), known)}",
-            )
+    unknown = [key for key in sources.raw if key not in known]
+    for key in unknown[:MAX_UNKNOWN_KEYS]:
+        sources.add_problem(
+            (key,),
+            "is neither a section of dsched nor of an installed plugin; "
+            f"{did_you_mean(str(key), known)}",
+        )
+    for name, sharing in catalogue.sections.items():
+        section = sources.raw.get(name)
+        keys = {key for one in sharing for key in fields_of(one.provider.options)}
+        for flaw in unknown_keys(section, keys) if isinstance(section, dict) else ():
+            sources.add_problem((name, *flaw.place), flaw.reason)
+
+
+def _check_names(sources: Sources, catalogue: Catalogue) -> None:
+    """What stands below ``executors`` and ``balancers`` must be installed."""
     for kind, plugins in (("executors", catalogue.executors), ("balancers", catalogue.balancers)):
         section = sources.raw.get(kind)
         if section is None:
@@ -144,9 +160,9 @@ def _check_sections(sources: Sources, catalogue: Catalogue) -> None:
         if not isinstance(section, dict):
             sources.add_problem((kind,), "must be a mapping of names to their options")
             continue
-        for name in section:
-            if name not in plugins:
-                sources.add_problem((kind, name), _not_installed(kind[:-1], name, plugins))
+        unknown = [name for name in section if name not in plugins]
+        for name in unknown[:MAX_UNKNOWN_KEYS]:
+            sources.add_problem((kind, name), _not_installed(kind[:-1], name, plugins))
 
 
 def _not_installed(kind: str, name: object, plugins: Mapping[str, Any]) -> str:
@@ -195,11 +211,12 @@ class _Options:
         plugins: Mapping[str, Installed[Any]] = getattr(self._catalogue, kind)
         filled: dict[str, Any] = {}
         for name, one in plugins.items():
-            sharing = self._catalogue.sections[name]
-            others = {key for each in sharing for key in fields_of(each.provider.options)}
             needed = kind != "stores" or name == self._store or name in self._sources.raw
             raw = self._sources.raw.get(name)
-            self._fill(filled, name, one.provider.options, raw, (name,), needed, others)
+            if isinstance(raw, dict):  # what no plugin of the section knows is reported already
+                own = fields_of(one.provider.options)
+                raw = {key: value for key, value in raw.items() if key in own}
+            self._fill(filled, name, one.provider.options, raw, (name,), needed)
         return MappingProxyType(filled)
 
     def below(self, kind: str) -> Mapping[str, Any]:
@@ -211,7 +228,7 @@ class _Options:
         for name, one in plugins.items():
             needed = kind == "executors" or name == self._balancer or name in given
             place = (kind, name)
-            self._fill(filled, name, one.provider.options, given.get(name), place, needed, set())
+            self._fill(filled, name, one.provider.options, given.get(name), place, needed)
         return MappingProxyType(filled)
 
     def _fill(
@@ -222,12 +239,8 @@ class _Options:
         raw: Any,
         place: Place,
         needed: bool,
-        others: set[str],
     ) -> None:
-        """Structure one plugin's options; keys of ``others`` in a shared section are not its."""
-        if isinstance(raw, dict):
-            own = fields_of(options)
-            raw = {key: value for key, value in raw.items() if key in own or key not in others}
+        """Structure one plugin's options, reporting a flaw of a shared section once."""
         try:
             filled[name] = structure(options, {} if raw is None else raw)
         except FlawedError as error:
@@ -265,7 +278,10 @@ def _warnings(sources: Sources, path: str | None) -> tuple[str, ...]:
     """Plain secrets belong in files that only their owner can read."""
     if path is None or not sources.plain_secrets or os.name != "posix":
         return ()
-    mode = stat.S_IMODE(os.stat(path).st_mode)
+    try:
+        mode = stat.S_IMODE(os.stat(path).st_mode)
+    except FileNotFoundError:  # it was there a moment ago; nobody reads it now
+        return ()
     if not mode & 0o077:
         return ()
     keys: Sequence[str] = sources.plain_secrets

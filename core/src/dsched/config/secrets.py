@@ -7,9 +7,10 @@ REDACTED = "********"
 
 _SECRET_NAME = re.compile(
     r"(?:^|_)(?:password|passwd|passphrase|secret|token|credentials?|api_key|private_key|"
-    r"access_key|signing_key)(?:_|s?$)"
+    r"access_key|signing_key)s?$"
 )
-_URL_USER = re.compile(r"(?P<head>[A-Za-z][A-Za-z0-9+.-]*://)(?P<user>[^/\s@]*)@")
+# The scheme is bounded, or a long word without :// would cost the square of its length.
+_URL_USER = re.compile(r"(?P<head>[A-Za-z][A-Za-z0-9+.-]{0,31}://)(?P<user>[^/\s]*)@")
 
 
 def is_secret_name(name: str) -> bool:

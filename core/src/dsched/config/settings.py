@@ -39,16 +39,17 @@ class ScheduleSettings:
         """Refuse what would lose the leadership by itself."""
         _check_span("leader_lock_ttl", self.leader_lock_ttl, 100 * _MS, _DAY)
         _check_span("leader_renew_interval", self.leader_renew_interval, _MS, _DAY)
+        _check_span("scan_interval", self.scan_interval, 10 * _MS, _DAY)
+        _check_span("dispatch_timeout", self.dispatch_timeout, 100 * _MS, _DAY)
+        if not self.balancer:
+            raise InvalidConfigError("balancer", "name one, such as least-tasks")
+        # What depends on two fields comes last, so that it hides nothing about the others.
         _check_third(
             "leader_renew_interval",
             self.leader_renew_interval,
             "leader_lock_ttl",
             self.leader_lock_ttl,
         )
-        _check_span("scan_interval", self.scan_interval, 10 * _MS, _DAY)
-        _check_span("dispatch_timeout", self.dispatch_timeout, 100 * _MS, _DAY)
-        if not self.balancer:
-            raise InvalidConfigError("balancer", "name one, such as least-tasks")
 
 
 @attrs.frozen(kw_only=True)
@@ -70,12 +71,6 @@ class WorkerSettings:
             _check_id("id", self.id)
         _check_span("heartbeat_timeout", self.heartbeat_timeout, 100 * _MS, _DAY)
         _check_span("heartbeat_interval", self.heartbeat_interval, _MS, _DAY)
-        _check_third(
-            "heartbeat_interval",
-            self.heartbeat_interval,
-            "heartbeat_timeout",
-            self.heartbeat_timeout,
-        )
         _check_number("max_concurrent_tasks", self.max_concurrent_tasks, 1, MAX_CAPACITY)
         if self.backlog is not None:
             _check_number("backlog", self.backlog, 0, MAX_BACKLOG)
@@ -85,6 +80,12 @@ class WorkerSettings:
             raise InvalidConfigError(
                 "address", f"must be at most {MAX_NAME_LENGTH} printable characters"
             )
+        _check_third(
+            "heartbeat_interval",
+            self.heartbeat_interval,
+            "heartbeat_timeout",
+            self.heartbeat_timeout,
+        )
 
     @property
     def queue_bound(self) -> int:

@@ -6,7 +6,8 @@ from typing import Any
 
 import attrs
 
-from dsched.config.problems import Place, did_you_mean
+from dsched.config.problems import Place, closest
+from dsched.config.secrets import is_secret, is_secret_name
 from dsched.config.structuring import fields_of
 from dsched.config.yaml_reader import parse_value
 
@@ -26,14 +27,17 @@ class Shape:
 
 def near_variable(name: str, shape: Shape) -> str:
     """What the writer of an unknown variable may have meant."""
-    meant = did_you_mean(name, _variables(shape))
-    return meant if meant.startswith("did") else f"settings are named {PREFIX}SECTION__KEY"
+    # Without what all have in common, or everything would be close to everything.
+    meant = closest(name.removeprefix(PREFIX), _variables(shape))
+    if meant is None:
+        return f"settings are named {PREFIX}SECTION__KEY."
+    return f"did you mean {PREFIX + meant!r}?"
 
 
 def _variables(shape: Shape) -> list[str]:
     names = []
     for section, branch in shape.branches.items():
-        head = PREFIX + section.upper().replace("-", "_")
+        head = section.upper().replace("-", "_")
         names.append(head)
         names += [head + SEPARATOR + key.upper().replace("-", "_") for key in _keys_of(branch)]
     return names
@@ -94,6 +98,14 @@ def field_at(shape: Shape, place: Place) -> Any:
         if _is_class(one):
             return fields_of(one).get(str(place[-1]))
     return None
+
+
+def secret_at(shape: Shape, place: Place) -> bool:
+    """Whether a secret stands at a place, by the fields on the way there or by its own name."""
+    on_the_way = (field_at(shape, place[:length]) for length in range(1, len(place) + 1))
+    return is_secret_name(str(place[-1])) or any(
+        is_secret(field) for field in on_the_way if field is not None
+    )
 
 
 def read_text(text: str, kind: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from dsched.config.problems import Place, Problem, path_text
-from dsched.config.secrets import carries_password, is_secret, may_come_from_file
+from dsched.config.secrets import carries_password, may_come_from_file
 from dsched.config.shape import (
     PREFIX,
     SEPARATOR,
@@ -17,6 +17,7 @@ from dsched.config.shape import (
     near_variable,
     place_of,
     read_text,
+    secret_at,
     type_at,
 )
 from dsched.config.yaml_reader import Document, read_yaml
@@ -52,12 +53,12 @@ class Sources:
     plain_secrets: list[str] = attrs.field(factory=list)
 
     def origin_of(self, place: Place) -> Origin | None:
-        """Where the value at a place, or the nearest thing above it, was set."""
-        while place:
-            if place in self.origins:
-                return self.origins[place]
-            place = place[:-1]
-        return None
+        """Where the value at a place, the nearest above it, or the first below it, was set."""
+        for length in range(len(place), 0, -1):
+            if place[:length] in self.origins:
+                return self.origins[place[:length]]
+        below = (one for known, one in self.origins.items() if known[: len(place)] == place)
+        return next(below, None) if place else None
 
     def set(self, place: Place, value: Any, origin: Origin) -> None:
         """Set a value over what earlier sources said; mappings are merged key by key."""
@@ -108,7 +109,9 @@ def gather(
     for key, value in flags.items():
         if value is not None:
             flag = "--" + key.rpartition(".")[2].replace("_", "-")
-            sources.set(tuple(key.split(".")), value, Origin(COMMAND_LINE, flag, f"flag {flag}"))
+            place, origin = tuple(key.split(".")), Origin(COMMAND_LINE, flag, f"flag {flag}")
+            if not _add_from_file(sources, place, value, origin, "", siblings={}):
+                sources.set(place, value, origin)
     return sources
 
 
@@ -117,7 +120,9 @@ def _add_file(sources: Sources, document: Document) -> None:
     if document.data is None:
         return
     if not isinstance(document.data, dict):
-        sources.problems.append(document.problem((), "must be a mapping of sections; see --help"))
+        sources.problems.append(
+            document.problem((), "must be a mapping of sections (`store: sqlite`)")
+        )
         return
     base = os.path.dirname(document.file)
     _add_tree(sources, document, (), document.data, base)
@@ -138,8 +143,7 @@ def _add_tree(
             continue
         if _add_from_file(sources, here, value, origin, base, siblings=tree):
             continue
-        field = field_at(sources.shape, here)
-        secret = field is not None and is_secret(field)
+        secret = secret_at(sources.shape, here)
         if isinstance(value, str) and value and (secret or carries_password(value)):
             sources.plain_secrets.append(path_text(here))
         sources.set(here, value, origin)
@@ -150,7 +154,7 @@ def _add_variable(sources: Sources, name: str, text: str) -> None:
     origin = Origin(ENVIRONMENT, name, f"env {name}")
     place = place_of(sources.shape, name.removeprefix(PREFIX).split(SEPARATOR))
     if len(place) == 1 and place[0] not in sources.shape.branches:
-        reason = f"is not a known setting; {near_variable(name, sources.shape)}, or unset it"
+        reason = f"is not a known setting; {near_variable(name, sources.shape)} Else unset it"
         sources.problems.append(Problem(ENVIRONMENT, name, reason))
         return
     if _add_from_file(sources, place, text, origin, "", siblings={}):

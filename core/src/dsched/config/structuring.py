@@ -2,7 +2,7 @@
 
 import re
 import typing
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import date, datetime, timedelta
 from enum import Enum
@@ -15,9 +15,11 @@ from cattrs.strategies import configure_union_passthrough
 
 from dsched.config.durations import parse_duration
 from dsched.config.problems import Place, did_you_mean, path_text, shown, tidy
-from dsched.config.secrets import REDACTED, is_secret
+from dsched.config.secrets import is_secret
 
 C = TypeVar("C")
+
+MAX_UNKNOWN_KEYS = 20
 
 
 @attrs.frozen
@@ -63,7 +65,7 @@ def flaws_of(error: Exception) -> list[Flaw]:
 def fields_of(cls: type[Any]) -> Mapping[str, "attrs.Attribute[Any]"]:
     """The fields of an attrs class that can be given, types resolved, by name."""
     resolved = attrs.resolve_types(cls)
-    return {field.name: field for field in attrs.fields(resolved) if field.init}
+    return {field.alias or field.name: field for field in attrs.fields(resolved) if field.init}
 
 
 def _structure_class(raw: object, cls: type[Any], placeholders: Mapping[str, Any]) -> Any:
@@ -72,7 +74,7 @@ def _structure_class(raw: object, cls: type[Any], placeholders: Mapping[str, Any
     if not isinstance(raw, Mapping):
         raise FlawedError([Flaw((), f"must be a mapping of keys to values, got {_kind(raw)}")])
     fields = fields_of(cls)
-    flaws = [_unknown(key, fields) for key in raw if key not in fields]
+    flaws = unknown_keys(raw, fields)
     values: dict[str, Any] = dict(placeholders)
     for name, field in fields.items():
         if name not in raw:
@@ -82,22 +84,34 @@ def _structure_class(raw: object, cls: type[Any], placeholders: Mapping[str, Any
         try:
             values[name] = _CONVERTER.structure(raw[name], field.type or Any)
         except Exception as error:  # noqa: BLE001 - whatever a hook raises is about this value
-            flaws.extend(_discreet(flaw, field) for flaw in flaws_of(error))
+            flaws.extend(_discreet(flaw, field, raw[name]) for flaw in flaws_of(error))
     built = _build(cls, fields, values, placeholders, flaws)
     if flaws:
         raise FlawedError(flaws)
     return built
 
 
-def _unknown(key: object, fields: Mapping[str, Any]) -> Flaw:
-    name = key if isinstance(key, str) else str(key)
-    return Flaw((name,), f"is not a known key; {did_you_mean(name, fields)}")
+def unknown_keys(raw: Iterable[object], known: Collection[str]) -> list[Flaw]:
+    """A flaw for each key that is not known; of very many, the first and how many more."""
+    unknown = [key for key in raw if key not in known]
+    flaws = [
+        Flaw((str(key),), f"is not a known key; {did_you_mean(str(key), known)}")
+        for key in unknown[:MAX_UNKNOWN_KEYS]
+    ]
+    if len(unknown) > MAX_UNKNOWN_KEYS:
+        flaws.append(
+            Flaw((), f"has {len(unknown) - MAX_UNKNOWN_KEYS} more keys that are not known")
+        )
+    return flaws
 
 
-def _discreet(flaw: Flaw, field: Any) -> Flaw:
+def _discreet(flaw: Flaw, field: Any, raw: object = "") -> Flaw:
     """A flaw of a secret must not quote it."""
-    below = flaw.below((field.name,))
-    return attrs.evolve(below, reason=f"is not valid ({REDACTED})") if is_secret(field) else below
+    below = flaw.below((field.alias or field.name,))
+    if not is_secret(field):
+        return below
+    remedy = "must be text; put it in quotes" if not isinstance(raw, str | Mapping) else "is wrong"
+    return attrs.evolve(below, reason=f"{remedy} (its value is not shown)")
 
 
 def _build(
@@ -121,11 +135,21 @@ def _build(
             flaw = _named(error, fields)
             name = str(flaw.place[0]) if flaw.place else ""
             secret = name in fields and is_secret(fields[name])
+            if not secret and _quotes_secret(error, fields, values):
+                flaw = Flaw(flaw.place, "is refused (the reason quotes a secret)")
+            if name in mended:  # its default does not go with the rest either: said already
+                return None
             flaws.append(_discreet(Flaw((), ""), fields[name]) if secret else flaw)
-            if name in mended or not _mend(name, fields, values, placeholders):
+            if not _mend(name, fields, values, placeholders):
                 return None
             mended.add(name)
     return None
+
+
+def _quotes_secret(error: Exception, fields: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
+    """Whether a refusal that names no secret field quotes the value of one all the same."""
+    secrets = (values.get(name) for name, field in fields.items() if is_secret(field))
+    return any(isinstance(one, str) and one and one in str(error) for one in secrets)
 
 
 def _mend(
@@ -140,6 +164,7 @@ def _mend(
     return True
 
 
+_LENGTH_OF = re.compile(r"Length of '(?P<path>\w+)' (?P<rest>.+)", re.DOTALL)
 _LEADING_FIELD = re.compile(r"'?(?P<path>[A-Za-z_][A-Za-z0-9_.]*)'?:?\s+(?P<rest>.+)", re.DOTALL)
 
 
@@ -149,11 +174,11 @@ def _named(error: Exception, fields: Mapping[str, Any]) -> Flaw:
     if isinstance(field, str) and isinstance(reason, str):
         return Flaw(tuple(field.split(".")), reason)
     text = tidy(str(error.args[0])) if error.args else type(error).__name__
-    found = _LEADING_FIELD.match(text)
-    if found:
-        place = tuple(found["path"].split("."))
-        if place[0] in fields:
-            return Flaw(place, found["rest"])
+    for pattern, prefix in ((_LENGTH_OF, "length "), (_LEADING_FIELD, "")):
+        found = pattern.match(text)
+        place = tuple(found["path"].split(".")) if found else ()
+        if found and place[0] in fields:
+            return Flaw(place, prefix + found["rest"])
     return Flaw((), text)
 
 
@@ -208,12 +233,11 @@ def _instant(raw: object, _: Any) -> datetime:
 
 
 def _enum(raw: object, cls: type[Enum]) -> Enum:
-    names = [str(member.value) for member in cls]
-    if isinstance(raw, cls):
-        return raw
-    if isinstance(raw, str) and raw in names:
-        return cls(raw)
-    raise ValueError(f"must be one of {', '.join(names)}; got {_kind(raw)}")
+    for member in cls:
+        if raw is member or (type(raw) is not bool and raw == member.value):
+            return member
+    names = ", ".join(str(member.value) for member in cls)
+    raise ValueError(f"must be one of {names}; got {_kind(raw)}")
 
 
 def _literal(raw: object, cls: Any) -> object:
@@ -280,15 +304,29 @@ def _is_attrs_class(cls: Any) -> bool:
     return isinstance(cls, type) and attrs.has(cls)
 
 
+def _but_for_enums(hook: Callable[[object, Any], Any]) -> Callable[[object, Any], Any]:
+    """cattrs takes a hook for str also for every `StrEnum`, as a kind of str."""
+
+    def structure_scalar(raw: object, cls: Any) -> Any:
+        is_enum = isinstance(cls, type) and issubclass(cls, Enum)
+        return _enum(raw, cls) if is_enum else hook(raw, cls)
+
+    return structure_scalar
+
+
 def _make_converter() -> cattrs.Converter:
     converter = cattrs.Converter(detailed_validation=True)
     configure_union_passthrough(str | int | float | bool | None, converter)
-    converter.register_structure_hook(str, _exact("text", (str,), "; put it in quotes"))
-    converter.register_structure_hook(int, _exact("a whole number", (int,)))
-    converter.register_structure_hook(bool, _exact("true or false", (bool,)))
-    converter.register_structure_hook(float, _float)
-    converter.register_structure_hook(timedelta, _duration)
-    converter.register_structure_hook(datetime, _instant)
+    scalars: Mapping[type, Callable[[object, Any], Any]] = {
+        str: _exact("text", (str,), "; put it in quotes"),
+        int: _exact("a whole number", (int,)),
+        bool: _exact("true or false", (bool,)),
+        float: _float,
+        timedelta: _duration,
+        datetime: _instant,
+    }
+    for kind, hook in scalars.items():
+        converter.register_structure_hook(kind, _but_for_enums(hook))
     converter.register_structure_hook_func(_is_kind(Sequence, AbstractSet), _sequence)
     converter.register_structure_hook_func(_is_kind(Mapping), _mapping)
     converter.register_structure_hook_func(_is_kind(Enum), _enum)

@@ -6,9 +6,9 @@ from typing import Any
 
 import attrs
 
-from dsched.config.problems import ConfigError, Place, Problem, did_you_mean, path_text, tidy
+from dsched.config.problems import ConfigError, Place, Problem, path_text, tidy
 from dsched.config.settings import TaskSettings
-from dsched.config.structuring import Flaw, FlawedError, structure
+from dsched.config.structuring import Flaw, FlawedError, structure, unknown_keys
 from dsched.config.yaml_reader import Document, read_yaml
 from dsched.contracts import ExecutorProvider
 from dsched.loading import Catalogue, Installed, NotInstalledError
@@ -20,9 +20,21 @@ from dsched.planning import InvalidTriggerError, compile_trigger
 MAX_TASKS = 10_000
 MAX_PAYLOAD_PROBLEMS = 20
 
-RESERVED = frozenset(field.name for field in attrs.fields(Reserved))
-_STORE_SETS = frozenset({"revision", "created_ms", "updated_ms"})
-_KEYS = frozenset(field.name for field in attrs.fields(TaskConfig)) - _STORE_SETS - {"reserved"}
+_KEYS = frozenset(field.name for field in attrs.fields(TaskConfig)) - {
+    "reserved",
+    "revision",
+    "created_ms",
+    "updated_ms",
+}
+_REFUSED: Mapping[str, str] = {
+    **{
+        field.name: "is reserved for a later version of dsched; remove it"
+        for field in attrs.fields(Reserved)
+    },
+    **dict.fromkeys(
+        ("revision", "created_ms", "updated_ms"), "is set by the store, never by a file; remove it"
+    ),
+}
 
 # What stands in for something refused, so that the rest of the task is looked at as well.
 _STAND_IN = "stand-in"
@@ -92,10 +104,9 @@ def _task_list(document: Document, problems: list[Problem]) -> list[Any]:
         problems.append(document.problem((), reason))
     if not isinstance(data, dict):
         return []
-    for key in data:
-        if key != "tasks":
-            reason = f"is not a known key; {did_you_mean(str(key), ['tasks'])}"
-            problems.append(document.problem((key,), reason))
+    problems.extend(
+        document.problem(one.place, one.reason) for one in unknown_keys(data, ["tasks"])
+    )
     tasks = data.get("tasks", [])
     if not isinstance(tasks, list):
         problems.append(document.problem(("tasks",), "must be a list of tasks (`- id: ...`)"))
@@ -111,7 +122,7 @@ def _task(raw: object, defaults: TaskSettings, catalogue: Catalogue) -> TaskConf
     """One config; raises `FlawedError` with everything that is wrong with it."""
     if not isinstance(raw, Mapping):
         raise FlawedError([Flaw((), "must be a mapping with the keys of a task, such as id")])
-    flaws = [_unknown(key) for key in raw if key not in _KEYS]
+    flaws = _refused_keys(raw) + unknown_keys((key for key in raw if key not in _REFUSED), _KEYS)
     given = {key: value for key, value in raw.items() if key in _KEYS}
     provider = _choose_executor(given, flaws, catalogue)
     _check_payload(given, flaws, provider)
@@ -128,15 +139,8 @@ def _task(raw: object, defaults: TaskSettings, catalogue: Catalogue) -> TaskConf
     return config
 
 
-def _unknown(key: object) -> Flaw:
-    name = str(key)
-    if name in RESERVED:
-        reason = "is reserved for a later version of dsched; remove it"
-    elif name in _STORE_SETS:
-        reason = "is set by the store, never by a file; remove it"
-    else:
-        reason = f"is not a known key; {did_you_mean(name, _KEYS)}"
-    return Flaw((name,), reason)
+def _refused_keys(raw: Mapping[Any, Any]) -> list[Flaw]:
+    return [Flaw((str(key),), _REFUSED[key]) for key in raw if key in _REFUSED]
 
 
 def _choose_executor(
@@ -254,7 +258,7 @@ def _trigger_flaws(given: Mapping[str, Any], config: TaskConfig | None) -> list[
     zone = given.get("timezone", "UTC")
     expression = given.get("cron_expr")
     if not isinstance(zone, str):
-        return []
+        zone = "UTC"  # structuring says what is wrong with it
     start_ms = end_ms = None
     if config is not None and config.cron_expr is not None:
         trigger: Trigger = config.trigger

@@ -6,10 +6,14 @@ instants of schedules and published times are wall, everything that waits or age
 """
 
 from collections.abc import Mapping
-from enum import StrEnum
 
 import attrs
 
+from dsched.contracts.events import Event as Event
+from dsched.contracts.events import EventKind as EventKind
+from dsched.contracts.events import EventPage as EventPage
+from dsched.contracts.events import Finished as Finished
+from dsched.contracts.events import Projection as Projection
 from dsched.contracts.outcomes import Outcome, RunOutcome
 from dsched.model import (
     Decision,
@@ -339,83 +343,6 @@ class Pruned:
 
     count: int
     more: bool
-
-
-# --- collecting ---------------------------------------------------------------------------------
-
-
-class EventKind(StrEnum):
-    """The kinds of entry in the log. The comment gives the keys of each item.
-
-    Keys in parentheses are present only where they say something. Every item that ends a task
-    has ``status`` with the terminal status.
-    """
-
-    LEADER = "leader"  # act: acquired, resigned
-    WORKER = "worker"  # worker, act: registered, superseded, draining, deregistered, forgotten
-    CONFIG = "config"  # config, act: put, paused, resumed, deleted; revision, (why)
-    FIRED = "fired"  # config, ms, task, late, (held: true)
-    SKIPPED = "skipped"  # config, first, last, count, reason
-    SUBMITTED = "submitted"  # task
-    DISPATCHED = "dispatched"  # task, worker, (why)
-    DEFERRED = "deferred"  # task, delay, reason
-    RECALLED = "recalled"  # task, worker, (stalled: true)
-    CLAIMED = "claimed"  # task, attempt; `by` is the token
-    COMPLETED = "completed"  # task, status (success, failed, cancelled, retrying), attempt, code,
-    #                           run (ms since the claim), (reason), (delay)
-    RELEASED = "released"  # task, status (pending, failed, cancelled), reason
-    REAPED = "reaped"  # task, status (pending, retrying, failed, cancelled), crashes, worker,
-    #                     (reason), (delay)
-    CANCELLED = "cancelled"  # task, status, reason
-    CANCEL_REQUESTED = "cancel_requested"  # task, reason
-    CLOCK_BACK = "clock_back"  # back (ms), gen
-    GAP = "gap"  # dropped: entries trimmed before the collector had read them
-
-
-@attrs.frozen(kw_only=True)
-class Event:
-    """One entry of the log: what one step decided, for all the ids it decided about.
-
-    ``cursor`` orders entries within the store; ``by`` is the fence of a leader, the id of a
-    worker, the token of a claim, or a client's name.
-    """
-
-    cursor: str
-    kind: EventKind
-    at_ms: int
-    by: str
-    items: tuple[Mapping[str, JsonValue], ...]
-
-
-@attrs.frozen(kw_only=True)
-class EventPage:
-    """Entries after a cursor, oldest first; ``cursor`` is that of the last one, or as given.
-
-    ``after`` is the cursor that they come after: for `collect`, where the collector stands.
-    """
-
-    events: tuple[Event, ...]
-    cursor: str
-    after: str = ""
-
-
-@attrs.frozen(kw_only=True)
-class Finished:
-    """An index entry of a task that ended."""
-
-    task_id: str
-    status: TaskStatus
-    end_ms: int
-
-
-@attrs.frozen(kw_only=True)
-class Projection:
-    """What the collector made of the entries between two cursors."""
-
-    after: str
-    upto: str
-    decisions: tuple[Decision, ...] = ()
-    finished: tuple[Finished, ...] = ()
 
 
 # --- working ------------------------------------------------------------------------------------

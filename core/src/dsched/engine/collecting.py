@@ -18,6 +18,7 @@ from dsched.engine.term import Term
 from dsched.model import Decision, TaskStatus, Verdict
 
 MAX_PROJECTED = 10 * MAX_BATCH
+PAGES_A_TICK = 10
 
 
 class CollectStep:
@@ -29,8 +30,8 @@ class CollectStep:
         self._announcer = announcer
 
     async def collect(self) -> None:
-        """Collect until the end of the log; at most a page's entries a projection."""
-        while True:
+        """Collect until the end of the log, or for as many pages as a tick may take."""
+        for _ in range(PAGES_A_TICK):
             self._term.check()
             after, page = await self._read()
             for events in _portions(page):

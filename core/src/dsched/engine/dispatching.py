@@ -6,7 +6,7 @@ from dsched.contracts.store import Dispatching, Firing
 from dsched.engine.assignment import READ_PAST, Assigner
 from dsched.engine.term import Term
 
-PAGES_A_TICK = 100
+PAGES_A_TICK = 20
 
 
 class DispatchStep:
@@ -20,24 +20,28 @@ class DispatchStep:
 
     async def promote(self) -> float | None:
         """Make ready what is no longer delayed; seconds until the next one, None if there is none."""
-        while True:
+        for _ in range(PAGES_A_TICK):
             self._term.check()
             promoted = await self._firing.promote(self._term.fence, MAX_BATCH)
             if promoted.count < MAX_BATCH:
                 return None if promoted.next_in_ms is None else promoted.next_in_ms / 1000
+        return 0.0
 
-    async def dispatch(self) -> None:
-        """Dispatch until nothing more can be, or for as many pages as a tick may take."""
+    async def dispatch(self) -> bool:
+        """Dispatch until nothing more can be, or for as many pages as a tick may take.
+
+        Whether there may be more to do at once.
+        """
         page = await self._store.ready(self._term.fence, 0, MAX_BATCH)
         passed = 0
         for _ in range(PAGES_A_TICK):
             if not page.tasks:
-                return
+                return False
             self._term.check()
             plan = self._assigner.assign(page.tasks, page.workers, passed)
             passed += plan.passed
             if not (plan.choices or plan.deferrals) and not (page.more and _room(page)):
-                return
+                return False
             answer = await self._store.dispatch(
                 self._term.fence,
                 plan.choices,
@@ -48,6 +52,7 @@ class DispatchStep:
             # What was refused (a worker left, or filled up) is still ready, before the next page.
             passed += sum(outcome in _STAYS_READY for outcome in answer.choices)
             page = answer.page
+        return True
 
 
 _STAYS_READY = frozenset(

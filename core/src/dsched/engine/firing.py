@@ -15,6 +15,8 @@ from dsched.planning import plan_fire
 log = logging.getLogger("dsched.leader")
 
 SET_ASIDE_MS = 60_000
+PAGES_A_TICK = 20
+NO_PROGRESS_S = 0.5
 
 
 class FiringStep:
@@ -27,8 +29,11 @@ class FiringStep:
         self._announcer = announcer
 
     async def fire_due(self) -> float | None:
-        """Fire everything that is due; seconds until the next due instant, None if there is none."""
-        while True:
+        """Fire what is due; seconds until the next due instant, None if there is none.
+
+        After `PAGES_A_TICK` pages the answer is 0: there may be more, but others have their turn.
+        """
+        for _ in range(PAGES_A_TICK):
             self._term.check()
             page = await self._store.due(self._term.fence, MAX_BATCH)
             jumped = self._watch.read(page.time)
@@ -45,6 +50,9 @@ class FiringStep:
                 _say(fire, answer, page.time.wall_ms)
                 if answer.outcome not in (Outcome.OK, Outcome.MOVED, Outcome.REVISED):
                     log.warning("config %s was not fired: %s", fire.config_id, answer.outcome)
+            if all(answer.outcome is Outcome.EARLY for answer in answers):
+                return NO_PROGRESS_S
+        return 0.0
 
     def _plan(self, configs: tuple[StoredConfig, ...], now_ms: int, *, jumped: bool) -> list[Fire]:
         """One fire a config, as far as the bound of runs a call reaches; the rest stays due."""

@@ -181,8 +181,9 @@ class Heartbeat:
 class HeartbeatThread:
     """Runs a `Heartbeat` on an event loop in a thread of its own, with a store handle of its own."""
 
-    def __init__(self, heartbeat: Heartbeat, open_store: OpenStore) -> None:
+    def __init__(self, heartbeat: Heartbeat, open_store: OpenStore, runtime: Runtime) -> None:
         self._heartbeat = heartbeat
+        self._runtime = runtime
         self._open_store = open_store
         self._loop: asyncio.AbstractEventLoop | None = None
         self._main: asyncio.Task[None] | None = None
@@ -228,8 +229,13 @@ class HeartbeatThread:
         self._loop = asyncio.get_running_loop()
         self._main = asyncio.current_task()
         self._begun.set()
-        async with self._open_store() as store:
-            await self._heartbeat.run(store)
+        patience = Patience(self._runtime, "heartbeat")
+        while True:
+            try:
+                async with self._open_store() as store:
+                    await self._heartbeat.run(store)
+            except StoreUnavailableError as error:
+                await patience.wait(error)
 
     def _stop(self) -> None:
         self._begun.wait(timeout=5)

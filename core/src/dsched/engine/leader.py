@@ -28,7 +28,7 @@ GAUGES_EVERY_S = 5.0
 PRUNE_EVERY_S = 30.0
 HANG_S = 10.0
 RETRY_AFTER_S = 0.5
-PRUNE_ROUNDS = 100
+PRUNE_MORE_S = 0.01
 
 
 @attrs.frozen(kw_only=True)
@@ -82,7 +82,7 @@ class Leader:
             loop("collecting", collector.collect, COLLECT_EVERY_S)
             loop("replanning", replanning.replan, RECOVER_EVERY_S)
             loop("gauges", self._gauges, GAUGES_EVERY_S)
-            loop("pruning", lambda: self._prune(term), PRUNE_EVERY_S)
+            group.create_task(self._prune(term), name="pruning")
 
     def _every(self, seconds: float) -> Callable[[], Awaitable[None]]:
         async def pause() -> None:
@@ -101,9 +101,9 @@ class Leader:
             wake_in_s = RETRY_AFTER_S  # unless all of it succeeds
             due_s = await firing.fire_due()
             delayed_s = await dispatching.promote()
-            await dispatching.dispatch()
+            more = await dispatching.dispatch()
             waits = [self._times.scan_interval_s, *(s for s in (due_s, delayed_s) if s is not None)]
-            wake_in_s = min(waits)
+            wake_in_s = 0.0 if more else min(waits)
 
         async def pause() -> None:
             await self._wait_for_work(wake_in_s)
@@ -139,8 +139,14 @@ class Leader:
         )
 
     async def _prune(self, term: Term) -> None:
-        for _ in range(PRUNE_ROUNDS):
-            term.check()
-            pruned = await self._store.prune(term.fence, MAX_BATCH)
-            if not pruned.more:
-                return
+        """Remove what is past its time: at leisure, but without a rest while there is more."""
+        more = False
+
+        async def tick() -> None:
+            nonlocal more
+            more = (await self._store.prune(term.fence, MAX_BATCH)).more
+
+        async def pause() -> None:
+            await self._runtime.sleep(PRUNE_MORE_S if more else PRUNE_EVERY_S)
+
+        await supervise("pruning", term, tick, pause, hang_s=HANG_S)

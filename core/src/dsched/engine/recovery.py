@@ -8,6 +8,7 @@ from dsched.engine.term import Term
 from dsched.model import OnCrash, Worker, retry_delay_ms
 
 STEADY_EXTRA_S = 2.0
+PAGES_A_TICK = 20
 
 
 class RecoveryStep:
@@ -35,8 +36,8 @@ class RecoveryStep:
         self._uniform = uniform
 
     async def recover(self) -> None:
-        """One pass; a full page is followed by another."""
-        while True:
+        """One pass; a full page is followed by another, up to a bound."""
+        for _ in range(PAGES_A_TICK):
             self._term.check()
             found = await self._recovering.overdue(self._term.fence, MAX_BATCH, self._queue_age_ms)
             recall = [entry.task_id for entry in to_recall(found.queued, found.workers)]

@@ -66,7 +66,7 @@ class WorkerRole:
         self._draining = asyncio.Event()
         self._hurry = asyncio.Event()
         self._superseded = asyncio.Event()
-        self._room = asyncio.Event()
+        self._changed = asyncio.Event()
         self.attempts = Attempts()
         self.registered = asyncio.Event()
 
@@ -78,6 +78,7 @@ class WorkerRole:
         """Wait no longer for what still runs: stop it and give it back."""
         self._draining.set()
         self._hurry.set()
+        self._changed.set()
 
     async def run(self) -> None:
         """Work until drained or cancelled."""
@@ -122,7 +123,7 @@ class WorkerRole:
 
         def on_room() -> None:
             claimer.wake()
-            self._room.set()
+            self._changed.set()
 
         reporter = Reporter(
             self._store, self._runtime, registration.worker_id, self.attempts, on_room
@@ -169,7 +170,7 @@ class WorkerRole:
             tell,
         )
         if self._runtime.threads:
-            thread = HeartbeatThread(heartbeat, self._open_store)
+            thread = HeartbeatThread(heartbeat, self._open_store, self._runtime)
             return thread.run, thread.poke
 
         async def beat_here() -> None:
@@ -215,10 +216,10 @@ class WorkerRole:
         await self._hand_back_queue(registration)
         async with _bounded(self._plan.drain_timeout_s):
             await asyncio.wait({claiming})  # the claim in flight, which may bring more to run
-        await self._until_idle(deadline_s - self._runtime.monotonic(), self._hurry)
+        await self._until_idle(deadline_s - self._runtime.monotonic(), patient=False)
         for attempt in self.attempts.all():
             parts.runner.stop(attempt, StopReason.RELEASE)
-        await self._until_idle(STOP_TIMEOUT_S, asyncio.Event())
+        await self._until_idle(STOP_TIMEOUT_S, patient=True)
         left = len(self.attempts)
         if left:
             log.warning("%d attempts did not stop; their leases run out by themselves", left)
@@ -235,20 +236,12 @@ class WorkerRole:
             while outcome is Outcome.OK:
                 outcome = await self._store.drain(registration.worker_id, registration.incarnation)
 
-    async def _until_idle(self, timeout_s: float, hurry: asyncio.Event) -> None:
-        """Until no attempt holds a slot, the time is over, or somebody is in a hurry."""
+    async def _until_idle(self, timeout_s: float, *, patient: bool) -> None:
+        """Until no attempt holds a slot or the time is over; or, unless patient, `hurry`."""
         async with _bounded(max(0.0, timeout_s)):
-            while len(self.attempts) and not hurry.is_set():
-                self._room.clear()
-                waits = [
-                    asyncio.ensure_future(self._room.wait()),
-                    asyncio.ensure_future(hurry.wait()),
-                ]
-                try:
-                    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-                finally:
-                    for wait in waits:
-                        wait.cancel()
+            while len(self.attempts) and (patient or not self._hurry.is_set()):
+                self._changed.clear()
+                await self._changed.wait()
 
 
 @attrs.frozen(kw_only=True)

@@ -1,0 +1,1 @@
+"""The `dsched-run` command."""

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from typing import Self
 
 from dsched.assembly import all_roles, open_pod
 from dsched.client import Client
@@ -20,7 +21,9 @@ from dsched.config import (
 )
 from dsched.config.task_file import read_tasks
 from dsched.contracts.outcomes import StoreRefusedError, StoreUnavailableError
+from dsched.engine.calls import until_answered
 from dsched.engine.pod import Pod
+from dsched.engine.runtime import Runtime
 from dsched.launcher.arguments import Arguments, parse
 from dsched.launcher.check import check
 from dsched.launcher.logs import configure
@@ -98,9 +101,7 @@ def _roles(arguments: Arguments, catalogue: Catalogue) -> frozenset[str]:
     return arguments.roles
 
 
-def _tasks(
-    files: Sequence[str], loaded: LoadedSettings, catalogue: Catalogue
-) -> list[TaskConfig]:
+def _tasks(files: Sequence[str], loaded: LoadedSettings, catalogue: Catalogue) -> list[TaskConfig]:
     """The configs of all task files; one report for the problems of all of them."""
     tasks: dict[str, TaskConfig] = {}
     problems: list[Problem] = []
@@ -160,9 +161,7 @@ async def _run_pod(
     async with open_pod(loaded, catalogue, roles=roles, wait=arguments.wait) as pod:
         signals.follow(pod)
         async with asyncio.TaskGroup() as group:
-            putting = group.create_task(
-                _put(pod, tasks, loaded.settings.pod.name), name="tasks"
-            )
+            putting = group.create_task(_put(pod, tasks, loaded.settings.pod.name), name="tasks")
             timer = group.create_task(_stop_after(arguments, pod), name="timer")
             await pod.run()
             putting.cancel()
@@ -173,7 +172,11 @@ async def _put(pod: Pod, tasks: Sequence[TaskConfig], by: str) -> None:
     """Put the configs of the task files. Equal content changes nothing, so every pod may."""
     client = Client(pod.store, by=by)
     for task in tasks:
-        stored = await client.put_config(task)
+        stored = await until_answered(
+            Runtime(),
+            f"putting config {task.id}",
+            lambda: client.put_config(task),  # noqa: B023
+        )
         log.info("config %s is in place (revision %d)", task.id, stored.config.revision)
 
 
@@ -210,7 +213,7 @@ class _Signals:
         if self._count:
             pod.stop()
 
-    def __enter__(self) -> "_Signals":
+    def __enter__(self) -> Self:
         self._main = asyncio.current_task()
         self._each(lambda loop, number: loop.add_signal_handler(number, self._received, number))
         return self

@@ -133,6 +133,11 @@ def _check_provider(provider: Any, hook: str) -> None:
         raise BadPluginError(f"{where} {problem}")
     if not (isinstance(provider.options, type) and attrs.has(provider.options)):
         raise BadPluginError(f"{where}: its options must be an attrs class")
+    try:
+        attrs.resolve_types(provider.options)
+    except Exception as error:
+        reason = f"a type of its options cannot be resolved: {error}; import it at module level"
+        raise BadPluginError(f"{where}: {reason}") from error
     for ability in ("open", "build", "check_payload"):
         if hasattr(provider, ability) and not callable(getattr(provider, ability)):
             raise BadPluginError(f"{where}: its {ability} cannot be called")

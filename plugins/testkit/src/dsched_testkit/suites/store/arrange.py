@@ -207,6 +207,16 @@ class Arranging(StoreTests):
         assert stored is not None, f"no config {config_id}"
         return stored
 
+    async def unchanged(self, before: StoredConfig) -> None:
+        """Assert that a config is stored as it was, to the letter."""
+        after = await self.stored(before.config.id)
+        assert before == after
+        assert (before.config.revision, before.config.created_ms, before.config.updated_ms) == (
+            after.config.revision,
+            after.config.created_ms,
+            after.config.updated_ms,
+        )
+
     async def due_of(self, config_id: str = "c") -> int | None:
         """When a config is due."""
         return (await self.stored(config_id)).due_ms

@@ -44,7 +44,7 @@ class ConfigTests(Arranging):
             stored.last_fired_ms,
             stored.paused,
         )
-        assert stored == await self.stored()
+        await self.unchanged(stored)
 
     async def test_a_put_is_one_entry_in_the_log_for_all_that_changed(self) -> None:
         await self.config("same")
@@ -88,7 +88,7 @@ class ConfigTests(Arranging):
         stale = Rearm(read=ConfigVersion(revision=1), upto_ms=self.clock.ms + MINUTE_MS)
         (answer,) = await self.store.put([PutConfig(config=a_config(), rearm=stale)], by="b")
         assert (Outcome.DUP, before) == (answer.outcome, answer.stored)
-        assert before == await self.stored()
+        await self.unchanged(before)
         assert await self.news() == []
 
     async def test_a_repeated_put_is_dup(self) -> None:
@@ -141,7 +141,7 @@ class ConfigTests(Arranging):
             )
             (answer,) = await self.store.put([put], by=AUTHOR)
             assert (Outcome.MOVED, stored) == (answer.outcome, answer.stored)
-        assert stored == await self.stored()
+        await self.unchanged(stored)
 
     async def test_a_put_planned_from_a_config_that_is_gone_is_moved(self) -> None:
         rearm = Rearm(read=ConfigVersion(revision=5), upto_ms=self.clock.ms)
@@ -159,7 +159,7 @@ class ConfigTests(Arranging):
             put = PutConfig(config=a_config(name="new"), rearm=rearm)
             (answer,) = await self.store.put([put], by=AUTHOR)
             assert answer.outcome == Outcome.EARLY
-        assert stored == await self.stored()
+        await self.unchanged(stored)
 
     async def test_a_new_config_may_say_when_it_was_created_but_not_in_the_future(self) -> None:
         put = self._put(attrs.evolve(a_config("old"), created_ms=self.clock.ms - 5))
@@ -271,7 +271,7 @@ class DeletingTests(Arranging):
         early = attrs.evolve(self.rearm(stored), upto_ms=self.clock.ms + 1)
         assert await self.store.delete("c", moved, by=AUTHOR) == Outcome.MOVED
         assert await self.store.delete("c", early, by=AUTHOR) == Outcome.EARLY
-        assert stored == await self.stored()
+        await self.unchanged(stored)
 
     async def test_what_was_due_at_the_deletion_is_recorded(self) -> None:
         stored = await self.config()
@@ -327,7 +327,7 @@ class PausingTests(Arranging):
         await self.news()
         stale = Rearm(read=ConfigVersion(), upto_ms=self.clock.ms + MINUTE_MS)
         assert await self.store.pause("c", stale, by=OPERATOR, why="other") == Outcome.ALREADY
-        assert before == await self.stored()
+        await self.unchanged(before)
         await self.store.resume("c", self.rearm(before), by=OPERATOR)
         await self.news()
         assert await self.store.resume("c", stale, by=OPERATOR) == Outcome.ALREADY
@@ -344,7 +344,7 @@ class PausingTests(Arranging):
         moved = self.rearm(None)
         assert await self.store.pause("c", moved, by=OPERATOR, why="") == Outcome.MOVED
         assert await self.store.pause("c", early, by=OPERATOR, why="") == Outcome.EARLY
-        assert stored == await self.stored()
+        await self.unchanged(stored)
         await self.store.pause("c", self.rearm(stored), by=OPERATOR, why="")
         paused = await self.stored()
         early = attrs.evolve(self.rearm(paused), upto_ms=self.clock.ms + 1)

@@ -325,7 +325,7 @@ class ReplanTests(Arranging):
             Outcome.REVISED,
         )
         assert await self.store.replan(self.fence, [moved]) == (Outcome.MOVED,)
-        assert stored == await self.stored()
+        await self.unchanged(stored)
 
     async def test_a_repeated_replan_is_moved(self) -> None:
         await self.lead()

@@ -1,0 +1,115 @@
+"""The collector's fenced walk over the log."""
+
+from collections import defaultdict
+from typing import Any
+
+from dsched.contracts.checks import check_batch, check_limit
+from dsched.contracts.codec import write_decision
+from dsched.contracts.outcomes import Outcome
+from dsched.contracts.steps import (
+    MAX_BATCH,
+    MAX_EVENT_PAGE,
+    Event,
+    EventKind,
+    EventPage,
+    Finished,
+    Projection,
+)
+from dsched.contracts.store import Collecting
+from dsched.model import Decision, TaskStatus, config_of
+from dsched.model.json import loads
+from dsched_store_sqlite.base import OnSqlite
+from dsched_store_sqlite.recovering import count_ended
+from dsched_store_sqlite.step import Step
+
+EVENTS = (
+    "SELECT cursor, kind, at_ms, author, items FROM event WHERE cursor > ? ORDER BY cursor LIMIT ?"
+)
+
+
+class SqliteCollecting(OnSqlite, Collecting):
+    """Collecting."""
+
+    async def collect(self, fence: str, limit: int) -> EventPage:
+        """What the collector has not read."""
+        check_limit(limit, MAX_EVENT_PAGE)
+
+        def run(step: Step) -> EventPage:
+            step.check_fence(fence)
+            after = step.meta.collected
+            events = read_events(step, int(after), limit)
+            cursor = events[-1].cursor if events else after
+            return EventPage(events=events, cursor=cursor, after=after)
+
+        return await self._step(run)
+
+    async def project(self, fence: str, projection: Projection) -> Outcome:
+        """Add what the collector made of it, and move its cursor."""
+        check_batch([item.task_id for item in projection.finished], 10 * MAX_BATCH)
+        if len(projection.decisions) > 10 * MAX_BATCH:
+            raise ValueError(f"more than {10 * MAX_BATCH} decisions in one call")
+        decisions = [_decision_values(decision) for decision in projection.decisions]
+        finished: defaultdict[TaskStatus, list[tuple[Any, ...]]] = defaultdict(list)
+        for item in projection.finished:
+            finished[item.status].append(_finished_values(item))
+
+        def run(step: Step) -> Outcome:
+            step.check_fence(fence)
+            if projection.after != step.meta.collected:
+                return Outcome.MOVED
+            upto = cursor_text(cursor_number(projection.upto))
+            step.db.executemany(
+                "INSERT OR IGNORE INTO decision VALUES (?, ?, ?, ?, ?, ?)", decisions
+            )
+            for status, rows in finished.items():
+                added = step.db.executemany(
+                    "INSERT OR IGNORE INTO finished VALUES (?, ?, ?, ?)", rows
+                )
+                count_ended(step, status, added.rowcount)
+            step.meta.collected = upto
+            return Outcome.OK
+
+        return await self._step(run)
+
+
+def cursor_text(number: int) -> str:
+    """A place in the log as callers see it: text that sorts like the number."""
+    return f"{number:016d}"
+
+
+def cursor_number(cursor: str) -> int:
+    """The number of a cursor of this store; `ValueError` for anything else."""
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 18):
+        raise ValueError(f"{cursor!r} is not a cursor of this store")
+    return int(cursor)
+
+
+def read_events(step: Step, after: int, limit: int) -> tuple[Event, ...]:
+    """Entries of the log after a place."""
+    found = step.db.execute(EVENTS, (after, limit)).fetchall()
+    return tuple(_event(*columns) for columns in found)
+
+
+def _event(cursor: int, kind: str, at_ms: int, author: str, items: str) -> Event:
+    return Event(
+        cursor=cursor_text(cursor),
+        kind=EventKind(kind),
+        at_ms=at_ms,
+        by=author,
+        items=tuple(loads(items)),
+    )
+
+
+def _decision_values(decision: Decision) -> tuple[Any, ...]:
+    return (
+        decision.config_id,
+        decision.first_ms,
+        decision.verdict.value,
+        decision.reason,
+        decision.at_ms,
+        write_decision(decision),
+    )
+
+
+def _finished_values(item: Finished) -> tuple[Any, ...]:
+    return (item.task_id, item.end_ms, item.status.value, config_of(item.task_id))

@@ -1,0 +1,186 @@
+"""Configs: put, list, delete, pause, resume."""
+
+from collections.abc import Callable, Sequence
+
+import attrs
+
+from dsched.contracts.checks import check_batch, check_limit
+from dsched.contracts.codec import write_config
+from dsched.contracts.outcomes import Outcome
+from dsched.contracts.steps import (
+    ConfigPage,
+    ConfigVersion,
+    EventKind,
+    PutAnswer,
+    PutConfig,
+    Rearm,
+    StoredConfig,
+)
+from dsched.contracts.store import Configs
+from dsched.model import SkippedRange
+from dsched_store_sqlite.base import OnSqlite
+from dsched_store_sqlite.rows import CONFIG, ConfigRow
+from dsched_store_sqlite.step import Item, Step
+
+LIST_CONFIGS = f"SELECT {CONFIG} FROM config WHERE id > ? ORDER BY id LIMIT ?"  # noqa: S608
+
+
+class SqliteConfigs(OnSqlite, Configs):
+    """Configs."""
+
+    async def put(self, items: Sequence[PutConfig], *, by: str) -> tuple[PutAnswer, ...]:
+        """Create or change configs."""
+        check_batch([item.config.id for item in items])
+        texts = [write_config(item.config) for item in items]
+        return await self._step(
+            lambda step: tuple(
+                _put(step, item, text, by) for item, text in zip(items, texts, strict=True)
+            )
+        )
+
+    async def get_configs(self, config_ids: Sequence[str]) -> tuple[StoredConfig | None, ...]:
+        """Configs by id."""
+        check_batch(config_ids)
+
+        def run(step: Step) -> tuple[StoredConfig | None, ...]:
+            rows = [step.config(config_id) for config_id in config_ids]
+            return tuple(None if row is None else row.view() for row in rows)
+
+        return await self._step(run)
+
+    async def list_configs(self, cursor: str | None, limit: int) -> ConfigPage:
+        """Configs by ascending id."""
+        check_limit(limit)
+
+        def run(step: Step) -> ConfigPage:
+            found = step.db.execute(LIST_CONFIGS, (cursor or "", limit + 1)).fetchall()
+            rows = [ConfigRow(*columns) for columns in found[:limit]]
+            return ConfigPage(
+                configs=tuple(row.view() for row in rows),
+                cursor=rows[-1].id if len(found) > limit else None,
+            )
+
+        return await self._step(run)
+
+    async def delete(self, config_id: str, rearm: Rearm, *, by: str) -> Outcome:
+        """Remove a config."""
+
+        def change(step: Step, row: ConfigRow) -> None:
+            note_skipped(step, by, config_id, rearm.skipped)
+            step.drop_config(config_id)
+            _note(step, row, "deleted", by)
+
+        return await self._change(config_id, rearm, change)
+
+    async def pause(self, config_id: str, rearm: Rearm, *, by: str, why: str) -> Outcome:
+        """Pause a config."""
+
+        def change(step: Step, row: ConfigRow) -> None:
+            row.paused_who, row.paused_why = by, why
+            row.paused_since_ms, row.paused_gap_ms = step.wall_ms, rearm.upto_ms
+            _rearm(step, row, rearm, by)
+            _note(step, row, "paused", by, why)
+
+        return await self._change(config_id, rearm, change, already=lambda row: row.paused)
+
+    async def resume(self, config_id: str, rearm: Rearm, *, by: str) -> Outcome:
+        """Resume a config."""
+
+        def change(step: Step, row: ConfigRow) -> None:
+            row.paused_who = row.paused_why = None
+            row.paused_since_ms = row.paused_gap_ms = None
+            _rearm(step, row, rearm, by)
+            _note(step, row, "resumed", by)
+
+        return await self._change(config_id, rearm, change, already=lambda row: not row.paused)
+
+    async def _change(
+        self,
+        config_id: str,
+        rearm: Rearm,
+        change: Callable[[Step, ConfigRow], None],
+        *,
+        already: Callable[[ConfigRow], bool] = lambda _: False,
+    ) -> Outcome:
+        """The common checks in the contract's order, and then the change."""
+
+        def run(step: Step) -> Outcome:
+            row = step.config(config_id)
+            if row is None:
+                return Outcome.UNKNOWN
+            if already(row):
+                return Outcome.ALREADY
+            outcome = _check(step, row, rearm)
+            if outcome is Outcome.OK:
+                change(step, row)
+            return outcome
+
+        return await self._step(run)
+
+
+def note_skipped(step: Step, by: str, config_id: str, skipped: SkippedRange | None) -> None:
+    """Record a range of instants that will not be fired, if there is one."""
+    if skipped is None:
+        return
+    item: Item = {
+        "config": config_id,
+        "first": skipped.first_ms,
+        "last": skipped.last_ms,
+        "count": skipped.count,
+        "reason": skipped.reason.value,
+    }
+    step.note(EventKind.SKIPPED, by, item)
+
+
+def _put(step: Step, item: PutConfig, content: str, by: str) -> PutAnswer:
+    config_id = item.config.id
+    row = step.config(config_id)
+    if row is not None and row.content == content:
+        return PutAnswer(outcome=Outcome.DUP, stored=row.view())
+    outcome = _check(step, row, item.rearm)
+    created_ms = item.config.created_ms or step.wall_ms if row is None else row.created_ms
+    if outcome is Outcome.OK and row is None and created_ms > step.wall_ms:
+        outcome = Outcome.EARLY
+    if outcome is not Outcome.OK:
+        return PutAnswer(outcome=outcome, stored=None if row is None else row.view())
+    meta = step.meta
+    revision = meta.last_revision = max(meta.last_revision + 1, step.now_ms)
+    fresh = ConfigRow(config_id, content, revision, created_ms, step.wall_ms)
+    if row is not None:
+        fresh = attrs.evolve(
+            row, content=content, revision=revision, created_ms=created_ms, updated_ms=step.wall_ms
+        )
+    if fresh.paused:
+        fresh.paused_gap_ms = item.rearm.upto_ms
+    step.put_config(fresh)
+    _rearm(step, fresh, item.rearm, by)
+    _note(step, fresh, "put", by)
+    return PutAnswer(outcome=Outcome.OK, stored=fresh.view())
+
+
+def _check(step: Step, row: ConfigRow | None, rearm: Rearm) -> Outcome:
+    stored = ConfigVersion()
+    if row is not None:
+        stored = ConfigVersion(
+            revision=row.revision,
+            due_ms=row.due_ms,
+            last_fired_ms=row.last_fired_ms,
+            paused=row.paused,
+        )
+    if stored != rearm.read:
+        return Outcome.MOVED
+    latest = rearm.upto_ms if rearm.skipped is None else max(rearm.upto_ms, rearm.skipped.last_ms)
+    return Outcome.EARLY if latest > step.wall_ms else Outcome.OK
+
+
+def _rearm(step: Step, row: ConfigRow, rearm: Rearm, by: str) -> None:
+    note_skipped(step, by, row.id, rearm.skipped)
+    waits = row.delay_ms is not None and step.living(row.id).live > 0
+    step.set_due(row, None if waits or row.paused else rearm.next_due_ms)
+
+
+def _note(step: Step, row: ConfigRow, act: str, by: str, why: str = "") -> None:
+    event: Item = {"config": row.id, "act": act, "revision": row.revision}
+    if why:
+        event["why"] = why
+    step.note(EventKind.CONFIG, by, event)

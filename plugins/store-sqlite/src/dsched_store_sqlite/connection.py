@@ -1,0 +1,124 @@
+"""Connections: opened, checked and, for a new file, furnished."""
+
+import contextlib
+import random
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from dsched.contracts.outcomes import StoreRefusedError
+from dsched_store_sqlite.errors import is_busy
+from dsched_store_sqlite.schema import APPLICATION_ID, FORMAT, STATEMENTS
+
+T = TypeVar("T")
+
+BUSY_S = 5.0  # how long another process may hold the file before it counts as unavailable
+MIN_SQLITE = (3, 35, 0)
+_RETRY_MS = (0.2, 4.0)
+
+
+def check_sqlite_version(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> None:
+    """Refuse an SQLite library that is older than what the store was written for."""
+    if version < MIN_SQLITE:
+        found, least = (".".join(map(str, one)) for one in (version, MIN_SQLITE))
+        raise StoreRefusedError(
+            f"this Python is built with SQLite {found}; the store needs {least} or newer: "
+            "use a Python with a newer SQLite, or another store"
+        )
+
+
+def connect(file: Path, synchronous: str) -> sqlite3.Connection:
+    """A connection on a store's file, furnishing a new one.
+
+    Raises `sqlite3.Error`, or `StoreRefusedError` for a file that is not a store of this format.
+    Only for the calling thread.
+    """
+    # mode=rw: a file that was removed meanwhile must not come back empty.
+    uri = f"{file.as_uri()}?mode=rw"
+    db = sqlite3.connect(uri, uri=True, timeout=BUSY_S, isolation_level=None, cached_statements=256)
+    try:
+        patiently(lambda: _furnish(db, file))
+        db.execute(_SYNCHRONOUS[synchronous])
+        db.execute("PRAGMA temp_store = MEMORY")
+        db.execute("PRAGMA cache_size = -16000")
+        db.execute("PRAGMA journal_size_limit = 67108864")
+        # From here on `begin` waits by itself: SQLite's own waits grow to 100 ms and starve one.
+        db.execute("PRAGMA busy_timeout = 0")
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def begin(db: sqlite3.Connection) -> None:
+    """BEGIN IMMEDIATE, patiently: never a lock upgrade in the middle of a step (F76)."""
+    patiently(lambda: db.execute("BEGIN IMMEDIATE"))
+
+
+def rollback(db: sqlite3.Connection) -> None:
+    """Undo what is open, if anything is; a connection that cannot even do that is closed anyway."""
+    if db.in_transaction:
+        with contextlib.suppress(sqlite3.Error):  # the error that led here is the one to tell
+            db.execute("ROLLBACK")
+
+
+def patiently(act: Callable[[], T]) -> T:
+    """Do ``act``, again and again for `BUSY_S` while another connection is in the way."""
+    until = time.monotonic() + BUSY_S
+    while True:
+        try:
+            return act()
+        except sqlite3.OperationalError as error:
+            if not is_busy(error) or time.monotonic() >= until:
+                raise
+        # Uneven, so that several waiting processes do not keep meeting each other.
+        time.sleep(random.uniform(*_RETRY_MS) / 1000)
+
+
+_SYNCHRONOUS = {"full": "PRAGMA synchronous = FULL", "normal": "PRAGMA synchronous = NORMAL"}
+
+
+def _furnish(db: sqlite3.Connection, file: Path) -> None:
+    new = _check_format(db, file)
+    (mode,) = db.execute("PRAGMA journal_mode = WAL").fetchone()
+    if mode != "wal":
+        raise StoreRefusedError(
+            f"{file} cannot be put into WAL mode (it stays {mode!r}): its file system lacks shared "
+            "memory or locks; set sqlite.path to a local disk"
+        )
+    if not new:
+        return
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        if _check_format(db, file):  # else another process was quicker
+            for statement in STATEMENTS:
+                db.execute(statement)
+            db.execute(f"PRAGMA application_id = {APPLICATION_ID:d}")
+            db.execute(f"PRAGMA user_version = {FORMAT:d}")
+        db.execute("COMMIT")
+    except BaseException:
+        rollback(db)
+        raise
+
+
+def _check_format(db: sqlite3.Connection, file: Path) -> bool:
+    """Whether the file is still empty; refuse one that is not ours or of another format."""
+    (application,) = db.execute("PRAGMA application_id").fetchone()
+    (found,) = db.execute("PRAGMA user_version").fetchone()
+    (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if (application, found, tables) == (0, 0, 0):
+        return True
+    if application != APPLICATION_ID:
+        raise StoreRefusedError(
+            f"{file} is an SQLite database of another program (application id {application}, "
+            f"format {found}; a store of this dsched has {APPLICATION_ID}, format {FORMAT}): "
+            "set sqlite.path to another file"
+        )
+    if found != FORMAT:
+        raise StoreRefusedError(
+            f"{file} has store format {found}; this dsched knows format {FORMAT}: run the version "
+            "that wrote it, or set sqlite.path to another file"
+        )
+    return False

@@ -1,0 +1,180 @@
+"""Dispatch and recall: ready tasks to workers' queues, and back."""
+
+from collections.abc import Sequence
+
+from dsched.contracts.checks import check_batch, check_limit
+from dsched.contracts.outcomes import Outcome
+from dsched.contracts.steps import (
+    Choice,
+    Deferral,
+    Dispatched,
+    EventKind,
+    ReadyPage,
+    ReadyTask,
+)
+from dsched.contracts.store import Dispatching
+from dsched.model import Home, TaskStatus
+from dsched.model.json import loads
+from dsched_store_sqlite.base import OnSqlite
+from dsched_store_sqlite.rows import TaskRow
+from dsched_store_sqlite.step import Item, Step
+from dsched_store_sqlite.workers import worker_views
+
+READY = (
+    "SELECT id, rank, scheduled_ms, needs FROM task WHERE home = 'ready' "
+    "ORDER BY rank, scheduled_ms, id LIMIT ? OFFSET ?"
+)
+
+
+class SqliteDispatching(OnSqlite, Dispatching):
+    """Dispatching."""
+
+    async def ready(self, fence: str, skip: int, limit: int) -> ReadyPage:
+        """A page of ready tasks, and all workers."""
+        check_limit(limit)
+
+        def run(step: Step) -> ReadyPage:
+            step.check_fence(fence)
+            return _page(step, skip, limit)
+
+        return await self._step(run)
+
+    async def dispatch(
+        self,
+        fence: str,
+        choices: Sequence[Choice],
+        deferrals: Sequence[Deferral],
+        *,
+        skip: int,
+        limit: int,
+    ) -> Dispatched:
+        """Queue and defer tasks."""
+        task_ids = [c.task_id for c in choices] + [d.task_id for d in deferrals]
+        check_batch(task_ids)
+        check_limit(limit)
+
+        def run(step: Step) -> Dispatched:
+            step.check_fence(fence)
+            step.load(task_ids)
+            chosen = tuple(_choose(step, fence, choice) for choice in choices)
+            deferred = tuple(_defer(step, fence, item) for item in deferrals)
+            step.flush()
+            return Dispatched(choices=chosen, deferrals=deferred, page=_page(step, skip, limit))
+
+        return await self._step(run)
+
+    async def recall(
+        self, fence: str, task_ids: Sequence[str], min_age_ms: int
+    ) -> tuple[Outcome, ...]:
+        """Put old queue entries back to ready."""
+        check_batch(task_ids)
+
+        def run(step: Step) -> tuple[Outcome, ...]:
+            step.check_fence(fence)
+            tasks = step.load(task_ids)
+            return tuple(_recall(step, fence, task, min_age_ms) for task in tasks)
+
+        return await self._step(run)
+
+
+def read_needs(text: str | None) -> tuple[dict[str, str], str | None]:
+    """Required labels and affinity key, as `Step.create` wrote them."""
+    if text is None:
+        return {}, None
+    needs = loads(text)
+    return needs["labels"], needs["key"]
+
+
+def _ready(step: Step, task_id: str) -> TaskRow | None:
+    task = step.task(task_id)
+    return None if task is None or task.home is not Home.READY else task
+
+
+def _choose(step: Step, fence: str, choice: Choice) -> Outcome:
+    task = _ready(step, choice.task_id)
+    if task is None:
+        return Outcome.STALE
+    if step.expire(task, fence):
+        return Outcome.EXPIRED
+    refusal = _refusal(step, choice.worker_id)
+    if refusal is not None:
+        return refusal
+    task.worker_id, task.reason = choice.worker_id, ""
+    step.place(task, TaskStatus.PENDING, Home.QUEUE, step.now_ms)
+    item: Item = {"task": task.id, "worker": choice.worker_id}
+    if choice.why:
+        item["why"] = choice.why
+    step.note(EventKind.DISPATCHED, fence, item)
+    return Outcome.OK
+
+
+def _refusal(step: Step, worker_id: str) -> Outcome | None:
+    row = step.worker(worker_id)
+    if row is None:
+        return Outcome.NO_WORKER
+    if row.gone(step.now_ms):
+        return Outcome.GONE
+    if row.draining:
+        return Outcome.DRAINING
+    if row.stalled:
+        return Outcome.STALLED
+    load = step.load_of(worker_id)
+    full = load.running + load.queued >= row.capacity + row.backlog
+    return Outcome.FULL if full else None
+
+
+def _defer(step: Step, fence: str, item: Deferral) -> Outcome:
+    task = _ready(step, item.task_id)
+    if task is None:
+        return Outcome.STALE
+    if step.expire(task, fence):
+        return Outcome.EXPIRED
+    task.reason = item.reason
+    step.place(task, TaskStatus.PENDING, Home.DELAYED, step.now_ms + item.delay_ms)
+    event: Item = {"task": task.id, "delay": item.delay_ms, "reason": item.reason}
+    step.note(EventKind.DEFERRED, fence, event)
+    return Outcome.OK
+
+
+def _recall(step: Step, fence: str, task: TaskRow | None, min_age_ms: int) -> Outcome:
+    if task is None or task.home is not Home.QUEUE or step.now_ms - task.at_ms < min_age_ms:
+        return Outcome.STALE
+    item: Item = {"task": task.id, "worker": task.worker_id}
+    if _stalls(step, task.worker_id or ""):
+        item["stalled"] = True
+    step.note(EventKind.RECALLED, fence, item)
+    task.reason = "recalled"
+    step.place(task, TaskStatus.PENDING, Home.READY)
+    return Outcome.OK
+
+
+def _stalls(step: Step, worker_id: str) -> bool:
+    row = step.worker(worker_id)
+    if row is None or row.gone(step.now_ms):
+        return False
+    if step.load_of(worker_id).running >= row.capacity:
+        return False
+    row.stalled = 1
+    step.put_worker(row)
+    return True
+
+
+def _page(step: Step, skip: int, limit: int) -> ReadyPage:
+    found = step.db.execute(READY, (limit, skip)).fetchall()
+    return ReadyPage(
+        time=step.time,
+        tasks=tuple(_ready_task(*columns) for columns in found),
+        workers=worker_views(step),
+        more=step.meta.in_ready > skip + len(found),
+    )
+
+
+def _ready_task(task_id: str, rank: int, scheduled_ms: int, needs: str | None) -> ReadyTask:
+    labels, key = read_needs(needs)
+    return ReadyTask(
+        id=task_id,
+        priority=9 - rank,
+        scheduled_ms=scheduled_ms,
+        required_labels=labels,
+        affinity_key=key,
+    )

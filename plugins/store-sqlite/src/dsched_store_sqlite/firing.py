@@ -1,0 +1,203 @@
+"""Firing: due configs become tasks, and delayed tasks become ready."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+from dsched.contracts.checks import check_batch, check_fires, check_limit
+from dsched.contracts.codec import write_spec
+from dsched.contracts.outcomes import Outcome, RunOutcome
+from dsched.contracts.steps import (
+    MAX_BATCH,
+    DuePage,
+    EventKind,
+    Fire,
+    FireAnswer,
+    Promoted,
+    Replan,
+    Run,
+)
+from dsched.contracts.store import Firing
+from dsched.model import (
+    Home,
+    Overlap,
+    SkippedRange,
+    SkipReason,
+    TaskSpec,
+    TaskStatus,
+    fire_task_id,
+)
+from dsched_store_sqlite.base import OnSqlite
+from dsched_store_sqlite.configs import note_skipped
+from dsched_store_sqlite.rows import CONFIG, TASK, ConfigRow, config_of_content
+from dsched_store_sqlite.step import Item, Step
+
+DUE = (
+    f"SELECT {CONFIG} FROM config WHERE due_ms IS NOT NULL AND due_ms <= ? "  # noqa: S608
+    "ORDER BY due_ms, id LIMIT ?"
+)
+NEXT_DUE = "SELECT min(due_ms) FROM config WHERE due_ms IS NOT NULL AND due_ms > ?"
+DELAYED_DUE = (
+    f"SELECT {TASK} FROM task WHERE home = 'delayed' AND at_ms <= ? "  # noqa: S608
+    "ORDER BY at_ms, id LIMIT ?"
+)
+NEXT_DELAYED = "SELECT min(at_ms) FROM task WHERE home = 'delayed'"
+LIVE = (
+    f"SELECT {TASK} FROM task WHERE live_of IS NOT NULL AND live_of = ? "  # noqa: S608
+    "ORDER BY scheduled_ms LIMIT ?"
+)
+
+
+class SqliteFiring(OnSqlite, Firing):
+    """Firing."""
+
+    async def due(self, fence: str, limit: int) -> DuePage:
+        """Configs whose instant has come."""
+        check_limit(limit)
+
+        def run(step: Step) -> DuePage:
+            step.check_fence(fence)
+            found = step.db.execute(DUE, (step.wall_ms, limit)).fetchall()
+            (next_due_ms,) = step.db.execute(NEXT_DUE, (step.wall_ms,)).fetchone()
+            return DuePage(
+                time=step.time,
+                configs=tuple(ConfigRow(*columns).view() for columns in found),
+                next_due_ms=next_due_ms,
+            )
+
+        return await self._step(run)
+
+    async def fire(self, fence: str, fires: Sequence[Fire]) -> tuple[FireAnswer, ...]:
+        """Fire configs."""
+        check_fires(fires)
+
+        def run(step: Step) -> tuple[FireAnswer, ...]:
+            step.check_fence(fence)
+            step.load(
+                [
+                    fire_task_id(fire.config_id, run.scheduled_ms)
+                    for fire in fires
+                    for run in fire.runs
+                ]
+            )
+            return tuple(_fire(step, fence, fire) for fire in fires)
+
+        return await self._step(run)
+
+    async def replan(self, fence: str, items: Sequence[Replan]) -> tuple[Outcome, ...]:
+        """Move dues after the clock went back."""
+        check_batch([item.config_id for item in items])
+
+        def run(step: Step) -> tuple[Outcome, ...]:
+            step.check_fence(fence)
+            return tuple(_replan(step, item) for item in items)
+
+        return await self._step(run)
+
+    async def promote(self, fence: str, limit: int) -> Promoted:
+        """Delayed tasks whose instant has come become ready."""
+        check_limit(limit)
+
+        def run(step: Step) -> Promoted:
+            step.check_fence(fence)
+            found = step.db.execute(DELAYED_DUE, (step.now_ms, limit)).fetchall()
+            for columns in found:
+                step.place(step.adopt(columns), TaskStatus.PENDING, Home.READY)
+            step.flush()
+            (next_ms,) = step.db.execute(NEXT_DELAYED).fetchone()
+            next_in_ms = None if next_ms is None else max(0, next_ms - step.now_ms)
+            return Promoted(count=len(found), next_in_ms=next_in_ms)
+
+        return await self._step(run)
+
+
+def _current(step: Step, config_id: str, revision: int) -> ConfigRow | None:
+    row = step.config(config_id)
+    return None if row is None or row.paused or row.revision != revision else row
+
+
+def _fire(step: Step, fence: str, fire: Fire) -> FireAnswer:
+    row = _current(step, fire.config_id, fire.revision)
+    if row is None:
+        return FireAnswer(outcome=Outcome.REVISED)
+    if row.due_ms != fire.due_ms:
+        return FireAnswer(outcome=Outcome.MOVED)
+    instants = [run.scheduled_ms for run in fire.runs]
+    if fire.skipped is not None:
+        instants.append(fire.skipped.last_ms)
+    if any(instant > step.wall_ms for instant in instants):
+        return FireAnswer(outcome=Outcome.EARLY)
+    note_skipped(step, fence, row.id, fire.skipped)
+    runs = tuple(_run(step, fence, row, run) for run in fire.runs)
+    if fire.runs:
+        row.last_fired_ms = fire.runs[-1].scheduled_ms
+    step.set_due(row, _next_due(step, row, fire))
+    return FireAnswer(outcome=Outcome.OK, runs=runs)
+
+
+def _next_due(step: Step, row: ConfigRow, fire: Fire) -> int | None:
+    if row.delay_ms is None or not fire.runs:
+        return fire.next_due_ms
+    return None if step.living(row.id).live else step.wall_ms + row.delay_ms
+
+
+def _run(step: Step, fence: str, row: ConfigRow, run: Run) -> RunOutcome:
+    at_ms = run.scheduled_ms
+    task_id = fire_task_id(row.id, at_ms)
+    if step.task(task_id) is not None:
+        return RunOutcome.DUP
+    outcome = _overlap(step, fence, row)
+    if outcome is RunOutcome.SKIPPED:
+        skipped = SkippedRange(first_ms=at_ms, last_ms=at_ms, count=1, reason=SkipReason.OVERLAP)
+        note_skipped(step, fence, row.id, skipped)
+        return outcome
+    item: Item = {"config": row.id, "ms": at_ms, "task": task_id, "late": step.wall_ms - at_ms}
+    home, until_ms = Home.READY, 0
+    if outcome is RunOutcome.HELD:
+        item["held"] = True
+        home = Home.HELD
+    elif run.not_before_ms > step.wall_ms:
+        home, until_ms = Home.DELAYED, step.now_ms + run.not_before_ms - step.wall_ms
+    spec, spec_text = _snapshot(row.content, row.revision, row.created_ms, row.updated_ms)
+    step.create(task_id, spec, home, scheduled_ms=at_ms, at_ms=until_ms, spec_text=spec_text)
+    step.note(EventKind.FIRED, fence, item)
+    return outcome
+
+
+@lru_cache(maxsize=4096)
+def _snapshot(
+    content: str, revision: int, created_ms: int, updated_ms: int
+) -> tuple[TaskSpec, str]:
+    """What a config's tasks carry, and its text. Cached: the same at every fire of a revision."""
+    spec = config_of_content(content, revision, created_ms, updated_ms).spec
+    return spec, write_spec(spec)
+
+
+def _overlap(step: Step, fence: str, row: ConfigRow) -> RunOutcome:
+    living, policy = step.living(row.id), row.config.overlap
+    if not living.live or policy is Overlap.ALLOW:
+        return RunOutcome.FIRED
+    if policy is Overlap.SKIP:
+        return RunOutcome.SKIPPED
+    if policy is Overlap.QUEUE_ONE:
+        return RunOutcome.HELD if living.held is None else RunOutcome.SKIPPED
+    step.flush()
+    found = step.db.execute(LIVE, (row.id, MAX_BATCH)).fetchall()
+    older = [step.adopt(columns) for columns in found]
+    held = None if living.held is None else step.task(living.held)
+    if held is not None:
+        # First: ending a live task would otherwise release it.
+        older = [held, *(task for task in older if task is not held)][:MAX_BATCH]
+    for task in older:
+        step.cancel(task, fence, "superseded")
+    return RunOutcome.HELD if living.live else RunOutcome.FIRED
+
+
+def _replan(step: Step, item: Replan) -> Outcome:
+    row = _current(step, item.config_id, item.revision)
+    if row is None:
+        return Outcome.REVISED
+    if row.due_ms != item.due_ms:
+        return Outcome.MOVED
+    row.last_fired_ms = item.last_fired_ms
+    step.set_due(row, item.next_due_ms)
+    return Outcome.OK

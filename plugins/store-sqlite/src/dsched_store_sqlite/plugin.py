@@ -1,0 +1,22 @@
+"""The hooks of this plugin: a store under the name ``sqlite``."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from dsched.contracts import Store, StoreProvider, StoreSettings, hookimpl
+from dsched_store_sqlite.options import SqliteOptions
+
+
+@asynccontextmanager
+async def open_store(options: SqliteOptions, settings: StoreSettings) -> AsyncIterator[Store]:
+    """A handle on the file that the options name."""
+    from dsched_store_sqlite.store import open_sqlite
+
+    async with open_sqlite(options, settings) as store:
+        yield store
+
+
+@hookimpl
+def dsched_stores() -> list[StoreProvider]:
+    """The embedded store: one file, several processes of one host."""
+    return [StoreProvider(name="sqlite", open=open_store, options=SqliteOptions)]

@@ -1,0 +1,191 @@
+"""Reaping and pruning: what dead workers left behind, and what is past its time."""
+
+from collections.abc import Sequence
+
+from dsched.contracts.checks import check_batch, check_limit
+from dsched.contracts.outcomes import Outcome
+from dsched.contracts.steps import EventKind, Overdue, OverdueLease, Pruned, QueuedTask, Reap
+from dsched.contracts.store import Recovering
+from dsched.model import Home, TaskStatus
+from dsched_store_sqlite.base import OnSqlite
+from dsched_store_sqlite.dispatching import read_needs
+from dsched_store_sqlite.rows import TASK, TASK_WIDTH, WORKER, TaskRow, WorkerRow, read_task
+from dsched_store_sqlite.step import Item, Step
+from dsched_store_sqlite.workers import worker_views
+
+FORGET_MS = 3_600_000
+
+OVERDUE_LEASES = (
+    f"SELECT {TASK}, body.spec FROM task JOIN body ON body.seq = task.seq "  # noqa: S608
+    "WHERE home = 'lease' AND at_ms <= ? ORDER BY at_ms, id LIMIT ?"
+)
+OLD_QUEUED = (
+    "SELECT id, worker_id, at_ms, needs FROM task "
+    "WHERE home = 'queue' AND at_ms <= ? ORDER BY at_ms, id LIMIT ?"
+)
+ENDED = (
+    "SELECT seq, id FROM task WHERE end_ms IS NOT NULL AND end_ms <= ? ORDER BY end_ms, id LIMIT ?"
+)
+OLD_DECISIONS = (
+    "SELECT config_id, first_ms, verdict, reason FROM decision WHERE at_ms <= ? "
+    "ORDER BY at_ms, config_id, first_ms, verdict, reason LIMIT ?"
+)
+DELETE_DECISION = (
+    "DELETE FROM decision WHERE config_id = ? AND first_ms = ? AND verdict = ? AND reason = ?"
+)
+SURPLUS = "SELECT cursor FROM event WHERE cursor > 0 ORDER BY cursor LIMIT ?"
+FORGOTTEN = (
+    f"SELECT {WORKER} FROM worker LEFT JOIN load ON load.worker_id = worker.id "  # noqa: S608
+    "WHERE load.worker_id IS NULL AND ? - last_beat_ms >= heartbeat_timeout_ms + ? "
+    "ORDER BY worker.id LIMIT ?"
+)
+
+
+class SqliteRecovering(OnSqlite, Recovering):
+    """Recovering."""
+
+    async def overdue(self, fence: str, limit: int, min_queue_age_ms: int) -> Overdue:
+        """What is over or has waited too long."""
+        check_limit(limit)
+
+        def run(step: Step) -> Overdue:
+            step.check_fence(fence)
+            leases = step.db.execute(OVERDUE_LEASES, (step.now_ms, limit)).fetchall()
+            oldest_ms = step.now_ms - min_queue_age_ms
+            queued = step.db.execute(OLD_QUEUED, (oldest_ms, limit)).fetchall()
+            return Overdue(
+                time=step.time,
+                leases=tuple(_overdue_lease(columns) for columns in leases),
+                queued=tuple(_queued(step, *columns) for columns in queued),
+                workers=worker_views(step),
+            )
+
+        return await self._step(run)
+
+    async def reap(self, fence: str, items: Sequence[Reap]) -> tuple[Outcome, ...]:
+        """End attempts whose leases are over."""
+        check_batch([item.task_id for item in items])
+
+        def run(step: Step) -> tuple[Outcome, ...]:
+            step.check_fence(fence)
+            tasks = step.load([item.task_id for item in items])
+            return tuple(
+                _reap(step, fence, task, item) for task, item in zip(tasks, items, strict=True)
+            )
+
+        return await self._step(run)
+
+    async def prune(self, fence: str, limit: int) -> Pruned:
+        """Remove what is past its time."""
+        check_limit(limit)
+
+        def run(step: Step) -> Pruned:
+            step.check_fence(fence)
+            counts = [
+                _prune_tasks(step, limit),
+                _prune_decisions(step, limit),
+                _prune_log(step, fence, limit),
+                _prune_workers(step, fence, limit),
+            ]
+            return Pruned(count=sum(counts), more=limit in counts)
+
+        return await self._step(run)
+
+
+def count_ended(step: Step, status: TaskStatus, by: int) -> None:
+    """Keep the count of index entries of a terminal status."""
+    meta = step.meta
+    match status:
+        case TaskStatus.SUCCESS:
+            meta.ended_success += by
+        case TaskStatus.FAILED:
+            meta.ended_failed += by
+        case TaskStatus.CANCELLED:
+            meta.ended_cancelled += by
+
+
+def _overdue_lease(columns: Sequence[object]) -> OverdueLease:
+    row = read_task(columns[:TASK_WIDTH])
+    return OverdueLease(task=row.view(spec=str(columns[TASK_WIDTH])), token=row.token or "")
+
+
+def _queued(
+    step: Step, task_id: str, worker_id: str | None, at_ms: int, needs: str | None
+) -> QueuedTask:
+    return QueuedTask(
+        task_id=task_id,
+        worker_id=worker_id or "",
+        age_ms=step.now_ms - at_ms,
+        required_labels=read_needs(needs)[0],
+    )
+
+
+def _reap(step: Step, fence: str, task: TaskRow | None, item: Reap) -> Outcome:
+    if task is None or task.home is not Home.LEASE or task.token != item.token:
+        return Outcome.STALE
+    if task.at_ms > step.now_ms:
+        return Outcome.STALE
+    worker_id = task.worker_id
+    task.crash_count += 1
+    task.token = None
+    task.error = item.error or task.error
+    event: Item = {"task": task.id, "crashes": task.crash_count, "worker": worker_id}
+    if task.cancel_requested:
+        event["reason"] = task.reason = task.cancel_reason
+        step.finish(task, TaskStatus.CANCELLED)
+    elif item.fail_reason is not None:
+        event["reason"] = task.reason = item.fail_reason
+        step.finish(task, TaskStatus.FAILED)
+    elif item.delay_ms:
+        task.reason = "crashed"
+        event["delay"] = item.delay_ms
+        step.place(task, TaskStatus.RETRYING, Home.DELAYED, step.now_ms + item.delay_ms)
+    else:
+        task.reason = "crashed"
+        step.place(task, TaskStatus.PENDING, Home.READY)
+    event["status"] = task.status.value
+    step.note(EventKind.REAPED, fence, event)
+    return Outcome.OK
+
+
+def _prune_tasks(step: Step, limit: int) -> int:
+    db, oldest_ms = step.db, step.wall_ms - step.settings.result_ttl_ms
+    old = db.execute(ENDED, (oldest_ms, limit)).fetchall()
+    for seq, task_id in old:
+        known = db.execute("SELECT status FROM finished WHERE task_id = ?", (task_id,)).fetchone()
+        if known is not None:
+            count_ended(step, TaskStatus(known[0]), -1)
+            db.execute("DELETE FROM finished WHERE task_id = ?", (task_id,))
+        db.execute("DELETE FROM body WHERE seq = ?", (seq,))
+        db.execute("DELETE FROM task WHERE seq = ?", (seq,))
+    return len(old)
+
+
+def _prune_decisions(step: Step, limit: int) -> int:
+    oldest_ms = step.wall_ms - step.settings.result_ttl_ms
+    old = step.db.execute(OLD_DECISIONS, (oldest_ms, limit)).fetchall()
+    step.db.executemany(DELETE_DECISION, old)
+    return len(old)
+
+
+def _prune_log(step: Step, fence: str, limit: int) -> int:
+    meta = step.meta
+    surplus = max(0, min(meta.log_size - step.settings.max_events, limit))
+    if not surplus:
+        return 0
+    old = step.db.execute(SURPLUS, (surplus,)).fetchall()
+    step.db.executemany("DELETE FROM event WHERE cursor = ?", old)
+    meta.log_size -= len(old)
+    unread = sum(cursor > int(meta.collected) for (cursor,) in old)
+    if unread:
+        step.note(EventKind.GAP, fence, {"dropped": unread})
+    return surplus
+
+
+def _prune_workers(step: Step, fence: str, limit: int) -> int:
+    old = step.db.execute(FORGOTTEN, (step.now_ms, FORGET_MS, limit)).fetchall()
+    for columns in old:
+        worker_id = WorkerRow(*columns).id
+        step.drop_worker(worker_id)
+        step.note(EventKind.WORKER, fence, {"worker": worker_id, "act": "forgotten"})
+    return len(old)

@@ -1,0 +1,161 @@
+"""The tables and indexes, and what marks a file as a store of ours.
+
+Every page that a step reads is a range of one index: partial indexes hold only the tasks of one
+home, so a tick costs what is due and not what exists.
+"""
+
+from dsched.contracts.codec import STORE_FORMAT
+
+# "dSch": tells our files from other programs' (PRAGMA application_id).
+APPLICATION_ID = 0x64536368
+FORMAT = STORE_FORMAT
+
+# Durations and instants are in ms. `at_ms` is when a delay ends, when a task was queued, or when
+# its lease ends; `place` orders a worker's queue. `rank` is 9 - priority, so that it ascends.
+_TABLES = """
+CREATE TABLE meta (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    offset_ms INTEGER NOT NULL DEFAULT 0,
+    mark_ms INTEGER NOT NULL DEFAULT 0,
+    clock_gen INTEGER NOT NULL DEFAULT 0,
+    fence TEXT,
+    lock_until_ms INTEGER DEFAULT 0,
+    epoch INTEGER NOT NULL DEFAULT 0,
+    last_revision INTEGER NOT NULL DEFAULT 0,
+    last_cursor INTEGER NOT NULL DEFAULT 0,
+    collected TEXT NOT NULL DEFAULT '0000000000000000',
+    log_size INTEGER NOT NULL DEFAULT 0,
+    last_place INTEGER NOT NULL DEFAULT 0,
+    last_ring INTEGER NOT NULL DEFAULT 0,
+    configs INTEGER NOT NULL DEFAULT 0,
+    in_delayed INTEGER NOT NULL DEFAULT 0,
+    in_ready INTEGER NOT NULL DEFAULT 0,
+    in_queue INTEGER NOT NULL DEFAULT 0,
+    in_held INTEGER NOT NULL DEFAULT 0,
+    in_lease INTEGER NOT NULL DEFAULT 0,
+    retrying INTEGER NOT NULL DEFAULT 0,
+    ended_success INTEGER NOT NULL DEFAULT 0,
+    ended_failed INTEGER NOT NULL DEFAULT 0,
+    ended_cancelled INTEGER NOT NULL DEFAULT 0
+);
+INSERT INTO meta (one) VALUES (1);
+
+CREATE TABLE task (
+    seq INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    status TEXT NOT NULL,
+    home TEXT,
+    at_ms INTEGER NOT NULL DEFAULT 0,
+    place INTEGER NOT NULL DEFAULT 0,
+    worker_id TEXT,
+    token TEXT,
+    completed INTEGER NOT NULL DEFAULT 0,
+    scheduled_ms INTEGER NOT NULL,
+    start_ms INTEGER,
+    end_ms INTEGER,
+    attempt INTEGER NOT NULL DEFAULT 0,
+    retry_count INTEGER NOT NULL DEFAULT 0,
+    crash_count INTEGER NOT NULL DEFAULT 0,
+    rank INTEGER NOT NULL,
+    deadline_ms INTEGER,
+    needs TEXT,
+    reason TEXT NOT NULL DEFAULT '',
+    error TEXT NOT NULL DEFAULT '',
+    cancel_requested INTEGER NOT NULL DEFAULT 0,
+    cancel_reason TEXT NOT NULL DEFAULT '',
+    progress TEXT,
+    live_of TEXT
+);
+CREATE INDEX task_ready ON task (rank, scheduled_ms, id) WHERE home = 'ready';
+CREATE INDEX task_delayed ON task (at_ms, id) WHERE home = 'delayed';
+CREATE INDEX task_queue ON task (worker_id, place) WHERE home = 'queue';
+CREATE INDEX task_queue_age ON task (at_ms, id) WHERE home = 'queue';
+CREATE INDEX task_lease ON task (at_ms, id) WHERE home = 'lease';
+CREATE INDEX task_lease_id ON task (id, worker_id) WHERE home = 'lease';
+CREATE INDEX task_held ON task (id) WHERE home = 'held';
+CREATE INDEX task_live ON task (live_of, scheduled_ms, id) WHERE live_of IS NOT NULL;
+CREATE INDEX task_ended ON task (end_ms, id) WHERE end_ms IS NOT NULL;
+
+-- Apart from `task`, because each move of a task rewrites its row and these may be large.
+CREATE TABLE body (seq INTEGER PRIMARY KEY, spec TEXT NOT NULL, result TEXT);
+
+CREATE TABLE config (
+    id TEXT PRIMARY KEY,
+    content TEXT NOT NULL,
+    revision INTEGER NOT NULL,
+    created_ms INTEGER NOT NULL,
+    updated_ms INTEGER NOT NULL,
+    due_ms INTEGER,
+    last_fired_ms INTEGER,
+    paused_who TEXT,
+    paused_why TEXT,
+    paused_since_ms INTEGER,
+    paused_gap_ms INTEGER
+) WITHOUT ROWID;
+CREATE INDEX config_due ON config (due_ms, id) WHERE due_ms IS NOT NULL;
+
+-- The live tasks of a config, counted; it survives the config.
+CREATE TABLE living (config_id TEXT PRIMARY KEY, live INTEGER NOT NULL, held TEXT) WITHOUT ROWID;
+
+CREATE TABLE worker (
+    id TEXT PRIMARY KEY,
+    incarnation TEXT NOT NULL,
+    capacity INTEGER NOT NULL,
+    backlog INTEGER NOT NULL,
+    heartbeat_timeout_ms INTEGER NOT NULL,
+    labels TEXT NOT NULL,
+    address TEXT NOT NULL,
+    last_beat_ms INTEGER NOT NULL,
+    draining INTEGER NOT NULL DEFAULT 0,
+    stalled INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+
+-- What a worker has, counted; also of one that is not registered any more.
+CREATE TABLE load (
+    worker_id TEXT PRIMARY KEY, running INTEGER NOT NULL, queued INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE lane (
+    worker_id TEXT NOT NULL,
+    lane INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    ids TEXT NOT NULL,
+    PRIMARY KEY (worker_id, lane)
+) WITHOUT ROWID;
+
+CREATE TABLE event (
+    cursor INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL,
+    at_ms INTEGER NOT NULL,
+    author TEXT NOT NULL,
+    items TEXT NOT NULL
+);
+
+CREATE TABLE decision (
+    config_id TEXT NOT NULL,
+    first_ms INTEGER NOT NULL,
+    verdict TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    at_ms INTEGER NOT NULL,
+    record TEXT NOT NULL,
+    PRIMARY KEY (config_id, first_ms, verdict, reason)
+) WITHOUT ROWID;
+CREATE INDEX decision_age ON decision (at_ms);
+
+CREATE TABLE finished (
+    task_id TEXT PRIMARY KEY,
+    end_ms INTEGER NOT NULL,
+    status TEXT NOT NULL,
+    config_id TEXT
+) WITHOUT ROWID;
+CREATE INDEX finished_status ON finished (status, end_ms, task_id);
+CREATE INDEX finished_config ON finished (config_id, end_ms, task_id)
+    WHERE config_id IS NOT NULL;
+
+-- How another process learns whose bell was rung, and that it was not itself: `rung` only grows.
+CREATE TABLE bell (
+    who TEXT PRIMARY KEY, rung INTEGER NOT NULL, origin TEXT NOT NULL
+) WITHOUT ROWID;
+"""
+
+STATEMENTS = tuple(part.strip() for part in _TABLES.split(";\n") if part.strip())

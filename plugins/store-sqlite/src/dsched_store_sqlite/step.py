@@ -1,0 +1,236 @@
+"""One step under way: what it has read, changed and decided, written all at once at its end."""
+
+import sqlite3
+from datetime import timedelta
+
+from dsched.contracts.codec import write_spec
+from dsched.contracts.outcomes import FencedError
+from dsched.contracts.steps import EventKind, StoreTime
+from dsched.contracts.store import LEADER_BELL, StoreSettings
+from dsched.model import (
+    Home,
+    JsonValue,
+    TaskSpec,
+    TaskStatus,
+    check_transition,
+    config_of,
+)
+from dsched.model.ids import fire_instant_of
+from dsched.model.json import dumps
+from dsched_store_sqlite.records import Records
+from dsched_store_sqlite.rows import (
+    ConfigRow,
+    Meta,
+    TaskRow,
+    new_task,
+)
+
+Item = dict[str, JsonValue]
+
+_EVENT_ORDER = (
+    EventKind.CLOCK_BACK,
+    EventKind.SKIPPED,
+    EventKind.FIRED,
+    EventKind.CANCELLED,
+    EventKind.CANCEL_REQUESTED,
+    EventKind.RECALLED,
+)
+
+
+class Step(Records):
+    """One step: its time, its records, its events, and the acts that steps have in common."""
+
+    def __init__(
+        self, db: sqlite3.Connection, meta: Meta, time: StoreTime, settings: StoreSettings
+    ) -> None:
+        super().__init__(db, meta)
+        self.time = time
+        self.wall_ms = time.wall_ms
+        self.now_ms = time.now_ms
+        self.settings = settings
+        self._events: dict[EventKind, tuple[str, list[Item]]] = {}
+
+    # --- the lock, the log ---
+
+    def holder(self) -> str | None:
+        """The fence of the current term, or None."""
+        until_ms = self.meta.lock_until_ms
+        return None if until_ms is not None and until_ms <= self.now_ms else self.meta.fence
+
+    def check_fence(self, fence: str) -> None:
+        """Raise `FencedError` unless the lock is held with exactly this fence."""
+        holder = self.holder()
+        if holder is None or holder != fence:
+            raise FencedError(f"the leader lock is not held as {fence!r}; it is {holder!r}")
+
+    def note(self, kind: EventKind, by: str, item: Item) -> None:
+        """Add an item to this step's entry of that kind."""
+        self._events.setdefault(kind, (by, []))[1].append(item)
+
+    # --- changing configs and tasks ---
+
+    def set_due(self, row: ConfigRow, due_ms: int | None) -> None:
+        """Give a config its due instant, or none."""
+        row.due_ms = due_ms
+        self.put_config(row)
+        if due_ms is not None:
+            self.rings.add(LEADER_BELL)
+
+    def create(
+        self,
+        task_id: str,
+        spec: TaskSpec,
+        home: Home,
+        *,
+        scheduled_ms: int,
+        at_ms: int = 0,
+        spec_text: str | None = None,
+    ) -> None:
+        """Add a new pending task; ``spec_text`` is the text of ``spec`` if it is known."""
+        check_transition(task_id, None, (TaskStatus.PENDING, home))
+        deadline = spec.start_deadline
+        row = new_task(
+            task_id,
+            scheduled_ms=scheduled_ms,
+            rank=9 - spec.priority,
+            deadline_ms=None if deadline is None else deadline // timedelta(milliseconds=1),
+            needs=_needs(spec),
+        )
+        row.home, row.at_ms = home, at_ms
+        if fire_instant_of(task_id) is not None:
+            row.live_of = config_of(task_id) or ""
+            self.living(row.live_of).live += 1
+            self._changed_living.add(row.live_of)
+        self._tasks[task_id] = self._created[task_id] = row
+        self._specs.append(write_spec(spec) if spec_text is None else spec_text)
+        self._enter(row)
+
+    def place(self, row: TaskRow, status: TaskStatus, home: Home | None, at_ms: int = 0) -> None:
+        """Move a task to its new status and home, by the transition table."""
+        if row.status is not status or row.home is not home:  # a renewed lease is no transition
+            check_transition(row.id, (row.status, row.home), (status, home))
+        self._leave(row)
+        row.status, row.home, row.at_ms = status, home, at_ms
+        self._enter(row)
+        self.changed(row)
+
+    def _leave(self, row: TaskRow) -> None:
+        meta = self.meta
+        match row.home:
+            case Home.READY:
+                meta.in_ready -= 1
+            case Home.QUEUE:
+                meta.in_queue -= 1
+                self._add_load(row.worker_id or "", 0, -1)
+            case Home.LEASE:
+                meta.in_lease -= 1
+                self._add_load(row.worker_id or "", -1, 0)
+                if meta.in_ready:
+                    self.rings.add(LEADER_BELL)
+            case Home.DELAYED:
+                meta.in_delayed -= 1
+                meta.retrying -= row.status is TaskStatus.RETRYING
+            case Home.HELD:
+                meta.in_held -= 1
+                self._hold(row, None)
+
+    def _enter(self, row: TaskRow) -> None:
+        meta = self.meta
+        match row.home:
+            case Home.READY:
+                row.worker_id = None
+                meta.in_ready += 1
+                self.rings.add(LEADER_BELL)
+            case Home.QUEUE:
+                meta.in_queue += 1
+                meta.last_place += 1
+                row.place = meta.last_place
+                self._add_load(row.worker_id or "", 0, 1)
+                self.rings.add(row.worker_id or "")
+            case Home.LEASE:
+                meta.in_lease += 1
+                self._add_load(row.worker_id or "", 1, 0)
+            case Home.DELAYED:
+                row.worker_id = None
+                meta.in_delayed += 1
+                meta.retrying += row.status is TaskStatus.RETRYING
+                self.rings.add(LEADER_BELL)
+            case Home.HELD:
+                meta.in_held += 1
+                self._hold(row, row.id)
+
+    def _add_load(self, worker_id: str, running: int, queued: int) -> None:
+        load = self.load_of(worker_id)
+        load.running += running
+        load.queued += queued
+        self._changed_loads.add(worker_id)
+
+    def _hold(self, row: TaskRow, held: str | None) -> None:
+        config_id = config_of(row.id) or ""
+        self.living(config_id).held = held
+        self._changed_living.add(config_id)
+
+    def finish(self, row: TaskRow, status: TaskStatus) -> None:
+        """End a task: the one way in which tasks end, whatever the step."""
+        self.place(row, status, None)
+        row.end_ms = self.wall_ms
+        config_id, row.live_of = row.live_of, None
+        if self._moved.pop(row.id, None) is not None:
+            self._ended[row.id] = row
+        if config_id is None:
+            return
+        living = self.living(config_id)
+        living.live -= 1
+        self._changed_living.add(config_id)
+        if living.held is not None and living.live == 1:
+            held = self.task(living.held)
+            if held is None:
+                raise RuntimeError(f"config {config_id}: held task {living.held} does not exist")
+            self.place(held, TaskStatus.PENDING, Home.READY)
+        if not living.live:
+            self._rearm_fixed_delay(config_id)
+
+    def _rearm_fixed_delay(self, config_id: str) -> None:
+        row = self.config(config_id)
+        if row is None or row.paused or row.delay_ms is None or not row.config.enabled:
+            return
+        self.set_due(row, self.wall_ms + row.delay_ms)
+
+    def cancel(self, row: TaskRow, by: str, reason: str) -> bool:
+        """Cancel a task that has not ended; whether it ended at once."""
+        if row.home is not Home.LEASE:
+            row.reason = reason
+            self.finish(row, TaskStatus.CANCELLED)
+            item: Item = {"task": row.id, "status": "cancelled", "reason": reason}
+            self.note(EventKind.CANCELLED, by, item)
+            return True
+        if not row.cancel_requested:
+            row.cancel_requested, row.cancel_reason = 1, reason
+            self.changed(row)
+            self.note(EventKind.CANCEL_REQUESTED, by, {"task": row.id, "reason": reason})
+        self.rings.add(row.worker_id or "")
+        return False
+
+    def expire(self, row: TaskRow, by: str) -> bool:
+        """End a task whose start deadline has passed; whether it had."""
+        return row.expired(self.wall_ms) and self.cancel(row, by, "expired")
+
+    def write_events(self) -> None:
+        """Append this step's entries to the log in the contract's order."""
+        rest = [kind for kind in self._events if kind not in _EVENT_ORDER]
+        for kind in (*_EVENT_ORDER, *rest):
+            if kind in self._events:
+                by, items = self._events[kind]
+                self.meta.last_cursor += 1
+                self.meta.log_size += 1
+                self.db.execute(
+                    "INSERT INTO event VALUES (?, ?, ?, ?, ?)",
+                    (self.meta.last_cursor, kind.value, self.wall_ms, by, dumps(items)),
+                )
+
+
+def _needs(spec: TaskSpec) -> str | None:
+    """What dispatch must know beyond the row: required labels and affinity key, if any."""
+    if not spec.required_labels and spec.affinity_key is None:
+        return None
+    return dumps({"labels": dict(spec.required_labels), "key": spec.affinity_key})

@@ -1,0 +1,89 @@
+"""Invariants of the reference's content (test-plan.md): I4, I6, I8, I13, and counts that match."""
+
+from collections import Counter
+from typing import Any
+
+from dsched.model import Home, TaskStatus
+from dsched_testkit.memory import State
+
+_HOMES: dict[TaskStatus, set[Home | None]] = {
+    TaskStatus.PENDING: {Home.DELAYED, Home.READY, Home.QUEUE, Home.HELD},
+    TaskStatus.RUNNING: {Home.LEASE},
+    TaskStatus.RETRYING: {Home.DELAYED},
+    TaskStatus.SUCCESS: {None},
+    TaskStatus.FAILED: {None},
+    TaskStatus.CANCELLED: {None},
+}
+
+
+class Audit:
+    """Looks at a `State` after each step, and remembers what must not change any more."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._ended: dict[str, Any] = {}
+        self._mark_ms = 0
+
+    def problems(self) -> list[str]:
+        """Every violation, in words."""
+        return [*self._one_home(), *self._terminal_once(), *self._time(), *self._live()]
+
+    def _placed(self) -> dict[Home, list[str]]:
+        state = self._state
+        return {
+            Home.DELAYED: list(state.delayed),
+            Home.READY: list(state.ready),
+            Home.QUEUE: [key for queue in state.queues.values() for key in queue],
+            Home.HELD: list(state.held.values()),
+            Home.LEASE: list(state.leases),
+        }
+
+    def _one_home(self) -> list[str]:
+        """I8: status and home agree, and a task is in the one place it says. I4 follows."""
+        found = []
+        placed = self._placed()
+        times = Counter(key for keys in placed.values() for key in keys)
+        for row in self._state.tasks.values():
+            if row.home not in _HOMES[row.status]:
+                found.append(f"I8: {row.id} is {row.status} and lives in {row.home}")
+            if times.pop(row.id, 0) != (0 if row.home is None else 1):
+                found.append(f"I8: {row.id} is in several places, or in none")
+            elif row.home is not None and row.id not in placed[row.home]:
+                found.append(f"I8: {row.id} is not where it says, in {row.home}")
+        found += [f"I8: {key} is somewhere and not a task" for key in times]
+        running = sorted(key for keys in self._state.running.values() for key in keys)
+        if running != sorted(placed[Home.LEASE]):
+            found.append("I4: the tasks running by worker are not those with a lease")
+        return found
+
+    def _terminal_once(self) -> list[str]:
+        """I6: nothing after the end changes status, attempt, token or result."""
+        found = []
+        ended = {
+            row.id: (row.status, row.attempt, row.token, row.result, row.end_ms)
+            for row in self._state.tasks.values()
+            if row.status.terminal
+        }
+        for task_id, before in self._ended.items():
+            row = self._state.tasks.get(task_id)
+            if row is not None and ended.get(task_id, before) != before:
+                found.append(f"I6: {task_id} changed after its end")
+            if row is not None and task_id not in ended and row.attempt >= before[1] > 0:
+                found.append(f"I6: {task_id} lives again after its end")
+        self._ended = ended
+        return found
+
+    def _time(self) -> list[str]:
+        """I13: store time never goes back."""
+        before, self._mark_ms = self._mark_ms, self._state.mark_ms
+        return [] if before <= self._mark_ms else ["I13: store time went back"]
+
+    def _live(self) -> list[str]:
+        """The live tasks of a config are exactly its fires' tasks that have not ended."""
+        expected: dict[str, set[str]] = {}
+        for row in self._state.tasks.values():
+            config_id, _, suffix = row.id.partition("@")
+            if suffix.isdigit() and not row.status.terminal:
+                expected.setdefault(config_id, set()).add(row.id)
+        found = {key: set(ids) for key, ids in self._state.live.items() if ids}
+        return [] if expected == found else [f"live tasks are {found}, not {expected}"]

@@ -1,0 +1,93 @@
+"""What the machine has seen: current and stale fences, tokens, incarnations, versions, ids."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from dsched.contracts.steps import ConfigVersion, Fire, Rearm, Run
+from dsched.model import Overlap, SkippedRange, SkipReason, TaskConfig, TaskSpec
+
+T = TypeVar("T")
+
+WORKERS = ("w0", "w1")
+INCARNATIONS = ("01-a", "02-b", "03-c")
+TASKS = (*(f"t{index}" for index in range(8)), "c0@manual-x")
+CONFIGS = ("c0", "c1", "c2", "c3", "c4", "c5")
+PERIOD_MS = 20_000
+DAY_MS = 24 * 3600 * 1000
+
+_OVERLAPS = {
+    "c0": Overlap.SKIP,
+    "c1": Overlap.QUEUE_ONE,
+    "c2": Overlap.CANCEL_PREVIOUS,
+    "c3": Overlap.ALLOW,
+    "c4": Overlap.QUEUE_ONE,
+    "c5": Overlap.SKIP,
+}
+
+
+def pick(pool: Sequence[T], index: int) -> T:
+    """An entry of a pool, the newest for 0, 1, 2; older ones for larger numbers."""
+    return pool[-1 - max(0, index - 2) % len(pool)]
+
+
+def config_of_kind(config_id: str, variant: int) -> TaskConfig:
+    """A config; `c4` and `c5` are fixed-delay ones, the others run at a fixed rate."""
+    trigger: dict[str, Any] = (
+        {"fixed_delay": timedelta(seconds=20)}
+        if config_id in ("c4", "c5")
+        else {"every": timedelta(milliseconds=PERIOD_MS)}
+    )
+    return TaskConfig(
+        id=config_id,
+        name=f"variant {variant}",
+        executor="local",
+        payload={"variant": variant},
+        overlap=_OVERLAPS[config_id],
+        enabled=variant != 3,
+        start_deadline=timedelta(seconds=30) if variant == 2 else None,
+        priority=5 + variant,
+        **trigger,
+    )
+
+
+def spec_of_kind(variant: int) -> TaskSpec:
+    """A snapshot of a submission."""
+    return TaskSpec(
+        executor="local",
+        payload={"n": variant},
+        priority=3 + variant,
+        start_deadline=timedelta(seconds=25) if variant == 2 else None,
+    )
+
+
+def a_rearm(
+    version: ConfigVersion, wall_ms: int, *, early: bool, skips: bool, due_in_ms: int | None
+) -> Rearm:
+    """A rearm planned from ``version``, sometimes accounting for the future, or skipping."""
+    skipped = None
+    if skips:
+        skipped = SkippedRange(
+            first_ms=wall_ms - 5000, last_ms=wall_ms, count=2, reason=SkipReason.EDITED
+        )
+    return Rearm(
+        read=version,
+        upto_ms=wall_ms + (1 if early else 0),
+        skipped=skipped,
+        next_due_ms=None if due_in_ms is None else wall_ms + due_in_ms,
+    )
+
+
+def a_fire(config_id: str, version: ConfigVersion, wall_ms: int, runs: int) -> Fire:
+    """A fire of a due config: up to ``runs`` instants that have come, a period apart."""
+    due_ms = version.due_ms if version.due_ms is not None else wall_ms
+    instants = [due_ms + index * PERIOD_MS for index in range(runs)]
+    instants = [instant for instant in instants if instant <= wall_ms] or [due_ms]
+    jitter_ms = 3000 if config_id == "c0" else 0
+    return Fire(
+        config_id=config_id,
+        revision=version.revision,
+        due_ms=due_ms,
+        runs=tuple(Run(scheduled_ms=at, not_before_ms=at + jitter_ms) for at in instants),
+        next_due_ms=instants[-1] + PERIOD_MS,
+    )

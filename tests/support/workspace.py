@@ -1,0 +1,46 @@
+"""What the architecture tests look at: the workspace's own sources."""
+
+import ast
+import subprocess
+import tomllib
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+MEMBERS = (
+    "core",
+    "executors-local",
+    "executors-http",
+    "executors-grpc",
+    "plugins/balancers",
+    "plugins/store-sqlite",
+    "plugins/store-redis",
+    "plugins/metrics-prometheus",
+    "plugins/testkit",
+)
+
+
+@cache
+def metadata(member: str) -> dict:
+    """The member's pyproject.toml."""
+    return tomllib.loads((ROOT / member / "pyproject.toml").read_text())
+
+
+@cache
+def sources() -> dict[Path, ast.Module]:
+    """Every source file of every distribution, parsed."""
+    files = [path for member in MEMBERS for path in sorted((ROOT / member / "src").rglob("*.py"))]
+    return {path.relative_to(ROOT): ast.parse(path.read_text()) for path in files}
+
+
+@cache
+def tracked() -> tuple[Path, ...]:
+    """Every file git knows or would take."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    return tuple(path for name in listed.splitlines() if (path := ROOT / name).is_file())
