@@ -28,7 +28,7 @@ async def fill_three_workers(cluster: Cluster) -> list[str]:
 
     async def full() -> bool:
         workers = await cluster.client.workers()
-        return [(2, 3)] * 3 == [(worker.running, worker.queued) for worker in workers]
+        return [(worker.running, worker.queued) for worker in workers] == [(2, 3)] * 3
 
     await cluster.until_store(full, "two tasks run on each worker, three wait in each queue")
     await cluster.until(lambda: len(cluster.ledger.calls) == 6, "six tasks call the ledger")
@@ -58,7 +58,7 @@ async def test_what_ran_and_waited_on_a_killed_worker_runs_elsewhere_within_its_
         before = await cluster.get_all(ids)
         lost = [i for i in ids if cluster.pod_of(str(before[i].worker_id)) is dead]
         ran = [i for i in lost if before[i].status is TaskStatus.RUNNING]
-        assert (5, 2) == (len(lost), len(ran))
+        assert (len(lost), len(ran)) == (5, 2)
 
         killed_s = time.time()
         dead.kill()
@@ -92,7 +92,7 @@ async def test_the_late_result_of_a_worker_that_stood_still_is_refused(open_clus
         late = Completion(
             task_id="slow", token=claimed.by, success=True, result=TaskResult(code="late")
         )
-        assert (Outcome.STALE,) == await cluster.store.complete([late], by="test")
+        assert await cluster.store.complete([late], by="test") == (Outcome.STALE,)
         cluster.ledger.open("slow")
         task = (await cluster.all_succeed(["slow"]))["slow"]
         still.resume()
@@ -105,14 +105,14 @@ async def test_the_late_result_of_a_worker_that_stood_still_is_refused(open_clus
         )
         await cluster.workers_ready(3)
 
-        assert (2, 1) == (task.attempt, task.crash_count)
+        assert (task.attempt, task.crash_count) == (2, 1)
         assert task == (await cluster.get_all(["slow"]))["slow"]
-        assert {"attempt": 2} == task.result.data["body"]
+        assert task.result.data["body"] == {"attempt": 2}
         (completed,) = await events_of(cluster, "slow", EventKind.COMPLETED)
         assert task.worker_id == completed.by != before.worker_id
         await cluster.submit([f"after-{at}" for at in range(6)])
         after = await cluster.all_succeed([f"after-{at}" for at in range(6)])
-        assert 3 == len({task.worker_id for task in after.values()}), "it takes work again"
+        assert len({task.worker_id for task in after.values()}) == 3, "it takes work again"
         assert {0} == set((await cluster.stop_all()).values())
 
 
@@ -127,7 +127,7 @@ async def test_a_worker_that_beats_and_never_claims_keeps_no_task(open_cluster):
             backlog=100,
             heartbeat_timeout_ms=3000,
         )
-        assert Outcome.OK == await cluster.store.register(wedged)
+        assert await cluster.store.register(wedged) == Outcome.OK
 
         async def beat() -> None:
             while True:
@@ -164,7 +164,7 @@ async def test_a_worker_restarted_with_its_id_takes_its_tasks_over_at_once(open_
         await cluster.until(lambda: len(cluster.ledger.calls) == 2, "both run")
 
         second = cluster.start("second", "--role", "worker", **named)
-        assert 1 == await first.ended(10)
+        assert await first.ended(10) == 1
         assert first.said("another process registered as worker fixed") or first.said(
             "a newer process took over the worker id fixed"
         )
@@ -189,7 +189,7 @@ async def test_sigterm_during_long_tasks_gives_them_back_without_counting_a_cras
         ran = [i for i in had if before[i].status is TaskStatus.RUNNING]
 
         leaving.terminate()
-        assert 0 == await leaving.ended(10)
+        assert await leaving.ended(10) == 0
         left_s = time.time()
         given_back = await cluster.get_all(had)
         assert {TaskStatus.PENDING} == {task.status for task in given_back.values()}
@@ -241,7 +241,7 @@ async def test_a_task_that_kills_its_worker_costs_four_workers_at_most_and_other
             nonlocal deaths
             for name in ("one", "two"):
                 if cluster.pods[name].code is not None:
-                    assert -9 == cluster.pods[name].code
+                    assert cluster.pods[name].code == -9
                     deaths += 1
                     cluster.start(name, *argv)
             (task,) = (await cluster.get_all(["poison"])).values()
@@ -249,6 +249,6 @@ async def test_a_task_that_kills_its_worker_costs_four_workers_at_most_and_other
 
         await cluster.until_store(ended_with_workers_restarted, "the poison task ends", 60)
         task = (await cluster.get_all(["poison"]))["poison"]
-        assert (TaskStatus.FAILED, "poison", 4) == (task.status, task.reason, task.crash_count)
-        assert 4 == deaths
+        assert (task.status, task.reason, task.crash_count) == (TaskStatus.FAILED, "poison", 4)
+        assert deaths == 4
         await cluster.all_succeed(others)
