@@ -3,7 +3,7 @@
 import logging
 
 from dsched.contracts.observer import InvariantViolated
-from dsched.contracts.outcomes import Outcome
+from dsched.contracts.outcomes import Outcome, RunOutcome
 from dsched.contracts.steps import MAX_BATCH, Fire, FireAnswer, Run, StoredConfig
 from dsched.contracts.store import Firing
 from dsched.engine.announcer import Announcer
@@ -101,7 +101,8 @@ def _say(fire: Fire, answer: FireAnswer, now_ms: int) -> None:
     for run, outcome in zip(fire.runs, answer.runs, strict=False):
         instant = from_ms(run.scheduled_ms).isoformat(timespec="milliseconds")
         late_ms = now_ms - run.scheduled_ms
-        log.info("%s %s for %s, %d ms late", fire.config_id, outcome, instant, late_ms)
+        why = "; an earlier run is live" if outcome in (RunOutcome.HELD, RunOutcome.SKIPPED) else ""
+        log.info("%s %s for %s, %d ms late%s", fire.config_id, outcome, instant, late_ms, why)
     if fire.skipped is not None and answer.outcome is Outcome.OK:
         skipped = fire.skipped
         log.info("%s skipped %d instants: %s", fire.config_id, skipped.count, skipped.reason)
