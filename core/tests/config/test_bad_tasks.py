@@ -115,6 +115,10 @@ BAD_TASKS: dict[str, tuple[str, list[tuple[str, str]]]] = {
         'id: a, executor: local, cron_expr: "0 0 * * *", timezone: Mars/Olympus',
         [("timezone", "")],
     ),
+    "an unknown zone beside a bad cron": (
+        'id: a, executor: local, cron_expr: "0 0 30 2 *", timezone: Mars/Olympus',
+        [("cron_expr", "no date ever matches"), ("timezone", "")],
+    ),
     "an unknown zone of a period": (
         f"id: a, {LINES}, timezone: Mars/Olympus",
         [("timezone", "")],

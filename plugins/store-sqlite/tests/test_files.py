@@ -1,10 +1,13 @@
 """The file: where it may be, who may read it, and which files are refused."""
 
+import asyncio
+import contextlib
 import os
 import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -25,6 +28,7 @@ async def _open(file):
 async def _refusal(file):
     with pytest.raises(StoreRefusedError) as refused:
         await _open(file)
+    assert [one.name for one in threading.enumerate() if "sqlite" in one.name] == []
     return str(refused.value)
 
 
@@ -38,6 +42,39 @@ async def test_the_file_and_its_companions_are_for_their_owner_only(opened, file
         os.umask(before)
 
     assert dict.fromkeys(["store.db", "store.db-shm", "store.db-wal"], 0o600) == modes
+
+
+async def test_a_file_that_other_users_may_read_is_used_with_a_warning(file, caplog):
+    await _open(file)
+    assert caplog.records == []
+    file.chmod(0o644)
+    await _open(file)
+    assert "mode 644" in caplog.text
+    assert "chmod 600" in caplog.text
+    assert stat.S_IMODE(file.stat().st_mode) == 0o644  # the operator may have meant it
+
+
+async def test_a_copy_made_with_vacuum_into_while_the_store_is_open_is_a_store(opened, tmp_path):
+    copy = tmp_path / "copy.db"
+    async with opened() as store:
+        fence = (await store.acquire("pod", "token", 60_000)).fence
+        db = sqlite3.connect(tmp_path / "store.db")
+        db.execute("VACUUM INTO ?", (str(copy),))
+        db.close()
+    async with open_sqlite(SqliteOptions(path=str(copy)), StoreSettings()) as store:
+        assert fence == await store.leader()
+
+
+async def test_a_copy_made_with_the_backup_api_is_a_store(opened, tmp_path):
+    async with opened() as store:
+        fence = (await store.acquire("pod", "token", 60_000)).fence
+        with (
+            contextlib.closing(sqlite3.connect(tmp_path / "store.db")) as db,
+            contextlib.closing(sqlite3.connect(tmp_path / "copy.db")) as copy,
+        ):
+            db.backup(copy)
+    async with open_sqlite(SqliteOptions(path=str(tmp_path / "copy.db")), StoreSettings()) as store:
+        assert fence == await store.leader()
 
 
 async def test_the_path_is_relative_to_the_working_directory(tmp_path, monkeypatch):
@@ -83,6 +120,20 @@ async def test_another_format_is_refused_naming_both(file):
     told = await _refusal(file)
     assert "4711" in told
     assert f"format {FORMAT}" in told
+
+
+async def test_an_empty_file_that_a_crash_at_its_creation_left_is_furnished(file):
+    file.touch(0o600)
+    await _open(file)
+    assert (await _open(file)).clock_gen == 0
+
+
+@pytest.mark.slow
+async def test_several_processes_may_create_the_same_file_at_once(child, file):
+    children = [child("idle", file, "normal", 0.1) for _ in range(4)]
+    for one in children:
+        assert await asyncio.to_thread(one.line) is not None
+        assert one.process.wait(timeout=10) == 0
 
 
 async def test_a_new_file_says_what_it_is(file):

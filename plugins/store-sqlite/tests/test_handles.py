@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 import threading
+import time
 
 import pytest
 
@@ -13,9 +14,10 @@ from dsched.contracts.outcomes import (
     StoreUnavailableError,
 )
 from dsched.contracts.steps import Submission
-from dsched.contracts.store import ELECTION_BELL
+from dsched.contracts.store import ELECTION_BELL, LEADER_BELL
 from dsched.model import TaskSpec
-from dsched_store_sqlite import connection
+from dsched_store_sqlite import connection, writer
+from dsched_store_sqlite.bells import Bells, Listener
 
 
 def _submission(task_id, size=0):
@@ -85,6 +87,34 @@ async def test_closing_wakes_those_who_wait_for_a_bell(opened):
         await waiting
 
 
+async def test_a_listener_that_cannot_hear_says_so_to_those_who_wait(caplog):
+    attempts = []
+
+    def connect():
+        attempts.append(None)
+        raise sqlite3.OperationalError("disk I/O error")
+
+    bells = Bells()
+    listener = Listener(bells, connect, origin="me")
+    listener.start_after(0)
+    try:
+        for _ in range(2):
+            with pytest.raises(StoreUnavailableError, match="disk I/O error"):
+                await bells.wait("w1", 10.0)
+    finally:
+        bells.close()
+        listener.join(10)
+    assert len(attempts) >= 2
+    assert len(caplog.records) == 1, "said once, not at every look"
+
+
+async def test_a_ring_that_nobody_here_waits_for_is_kept_within_a_bound():
+    bells = Bells()
+    bells.ring(f"w{number}" for number in range(5000))
+    assert await bells.wait("w4999", 0.01) is True
+    assert await bells.wait("w0", 0.01) is False
+
+
 async def test_a_handle_in_another_thread_and_loop_shares_file_and_bells(opened):
     listening = threading.Event()
     heard = []
@@ -106,6 +136,23 @@ async def test_a_handle_in_another_thread_and_loop_shares_file_and_bells(opened)
     assert heard == [(True, None)]
 
 
+async def test_handles_may_come_and_go_in_many_threads_at_once(opened):
+    async def come_and_go(name):
+        for number in range(15):
+            async with opened() as store:
+                assert await _submit(store, f"{name}-{number}") == (Outcome.OK,)
+
+    names = [f"t{number}" for number in range(4)]
+    # At any moment one may be the last to leave and another the first to come.
+    await asyncio.gather(
+        *(asyncio.to_thread(lambda name=name: asyncio.run(come_and_go(name))) for name in names)
+    )
+    assert _threads() == []
+    async with opened() as store:
+        found = await store.get([f"{name}-{number}" for name in names for number in range(15)])
+    assert None not in found
+
+
 async def test_steps_that_wait_together_are_committed_together(opened):
     async with opened() as store:
         seen = []
@@ -122,10 +169,83 @@ async def test_steps_that_wait_together_are_committed_together(opened):
     assert seen.count("COMMIT") == 2
 
 
-async def test_a_step_that_fails_leaves_nothing_behind_and_disturbs_no_other(opened):
-    def break_down(step):
-        step.create("half", TaskSpec(executor="local"), home="ready", scheduled_ms=0)
+async def test_no_step_is_answered_before_it_is_committed(opened):
+    async with opened() as store:
+        submitting, answered = [], []
 
+        def trace(statement):
+            if statement == "COMMIT" and submitting:  # about to be, in the writer's thread
+                time.sleep(0.05)  # long enough for the event loop to see an answer, if there is one
+                answered.append(submitting[0].done())
+
+        await store._step(lambda step: step.db.set_trace_callback(trace))
+        await store.now()  # the step that began the trace is committed
+        submitting.append(asyncio.ensure_future(_submit(store, "a")))
+        await submitting[0]
+        await store.now()
+        await store._step(lambda step: step.db.set_trace_callback(None))
+    assert answered[0] is False
+
+
+async def test_a_ring_of_this_process_is_not_heard_again_from_the_file(opened):
+    async with opened() as store:
+        await _submit(store, "a")
+        assert await store.bell(LEADER_BELL, 1.0) is True
+        assert await store.bell(LEADER_BELL, 0.25) is False  # five looks at the file
+
+
+@pytest.mark.parametrize(("synchronous", "level"), [("full", 2), ("normal", 1)])
+async def test_the_writer_has_the_durability_that_was_asked_for(opened, synchronous, level):
+    async with opened(synchronous) as store:
+        pragmas = ("PRAGMA synchronous", "PRAGMA journal_mode")
+        found = [
+            await store._step(lambda step, text=text: step.db.execute(text).fetchone())
+            for text in pragmas
+        ]
+    assert found == [(level,), ("wal",)]
+
+
+class FailingCommit:
+    """A connection whose next COMMIT fails, having been carried out or not."""
+
+    def __init__(self, db, carried_out):
+        self._db = db
+        self._carried_out = carried_out
+        self.armed = False
+
+    def __getattr__(self, name):
+        return getattr(self._db, name)
+
+    def execute(self, statement, *arguments):
+        if statement == "COMMIT" and self.armed:
+            self.armed = False
+            if self._carried_out:
+                self._db.execute(statement)
+            raise sqlite3.OperationalError("disk I/O error")
+        return self._db.execute(statement, *arguments)
+
+
+@pytest.mark.parametrize(("carried_out", "then"), [(False, Outcome.OK), (True, Outcome.DUP)])
+async def test_a_failed_commit_may_have_been_applied_and_the_step_can_be_repeated(
+    opened, monkeypatch, carried_out, then
+):
+    connections = []
+
+    def connect(*arguments):
+        connections.append(FailingCommit(connection.connect(*arguments), carried_out))
+        return connections[-1]
+
+    monkeypatch.setattr(writer, "connect", connect)
+    async with opened() as store:
+        connections[0].armed = True
+        with pytest.raises(StoreUnavailableError, match="disk I/O error") as refused:
+            await _submit(store, "a")
+        assert refused.value.maybe_applied is True
+        assert await _submit(store, "a") == (then,)
+        assert len(connections) == 2, "a new connection after an error of the disk"
+
+
+async def test_a_step_that_fails_leaves_nothing_behind_and_disturbs_no_other(opened):
     def write_and_break_down(step):
         step.db.execute("DELETE FROM task")
         step.meta.in_ready += 17

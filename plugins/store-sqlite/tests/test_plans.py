@@ -50,8 +50,12 @@ def _plan(db, statement):
 
 
 def _scans(db, statement):
-    """The parts of a plan that visit a whole table, or sort what they found."""
-    return [part for part in _plan(db, statement) if "SCAN" in part or "TEMP B-TREE" in part]
+    """The parts of a plan that visit a whole table, or sort what they found.
+
+    What an inner statement found is walked over, and is as short as its own LIMIT.
+    """
+    plan = [part for part in _plan(db, statement) if not part.startswith("SCAN (subquery")]
+    return [part for part in plan if "SCAN" in part or "TEMP B-TREE" in part]
 
 
 @pytest.mark.parametrize("name", sorted(HOT))

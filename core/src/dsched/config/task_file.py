@@ -267,10 +267,16 @@ def _trigger_flaws(given: Mapping[str, Any], config: TaskConfig | None) -> list[
     else:
         text = expression if isinstance(expression, str) else _ANY_CRON
         trigger = CronTrigger(expression=text, timezone=zone, seed=str(given.get("id", "")))
-    try:
-        compile_trigger(trigger, start_ms=start_ms, end_ms=end_ms)
-        if config is not None and config.cron_expr is None:
-            compile_trigger(config.trigger, start_ms=start_ms, end_ms=end_ms)
-    except InvalidTriggerError as error:
-        return [Flaw((error.field,), tidy(error.reason))]
-    return []
+    triggers = [trigger]
+    if config is not None and config.cron_expr is None:
+        triggers.append(config.trigger)
+    else:
+        # An expression that cannot be read must not hide a zone that does not exist.
+        triggers.append(CronTrigger(expression=_ANY_CRON, timezone=zone))
+    found: dict[str, Flaw] = {}
+    for one in triggers:
+        try:
+            compile_trigger(one, start_ms=start_ms, end_ms=end_ms)
+        except InvalidTriggerError as error:
+            found.setdefault(error.field, Flaw((error.field,), tidy(error.reason)))
+    return list(found.values())
