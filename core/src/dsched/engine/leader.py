@@ -12,7 +12,6 @@ from dsched.contracts.steps import MAX_BATCH
 from dsched.contracts.store import LEADER_BELL, Store
 from dsched.engine.announcer import Announcer
 from dsched.engine.assignment import Assigner
-from dsched.engine.calls import BELL_SLACK_S, answered_within
 from dsched.engine.clock_watch import ClockWatch
 from dsched.engine.collecting import CollectStep
 from dsched.engine.dispatching import DispatchStep
@@ -30,6 +29,7 @@ PRUNE_EVERY_S = 30.0
 HANG_S = 10.0
 RETRY_AFTER_S = 0.5
 MORE_S = 0.01
+OVERSLEPT_S = 0.05
 
 
 @attrs.frozen(kw_only=True)
@@ -114,13 +114,16 @@ class Leader:
     async def _wait_for_work(self, term: Term, seconds: float) -> None:
         """Sleep, but no longer than until the bell rings. The bell is a hint, the sleep is exact.
 
-        Redis rounds short blocking timeouts up to its own tick, so the client does the timing.
+        Redis rounds short blocking timeouts up to its own tick, so the client does the timing. A
+        store that keeps it too is not cut off; one that never comes back is, in time for the fire.
         """
         if seconds <= 0:
             return
         try:
-            async with answered_within(seconds + BELL_SLACK_S):
+            async with asyncio.timeout(seconds + OVERSLEPT_S):
                 await self._store.bell(LEADER_BELL, seconds)
+        except TimeoutError:
+            return
         except StoreUnavailableError:
             term.disturbed()
             await self._runtime.sleep(min(seconds, RECOVER_EVERY_S))
@@ -152,7 +155,7 @@ class Leader:
         async def pause() -> None:
             await self._runtime.sleep(MORE_S if more else RECOVER_EVERY_S)
 
-        await supervise("replanning", term, tick, pause, hang_s=HANG_S)
+        await supervise("replanning", term, tick, pause, hang_s=HANG_S, asks=False)
 
     async def _prune(self, term: Term) -> None:
         """Remove what is past its time: at leisure, but without a rest while there is more."""
