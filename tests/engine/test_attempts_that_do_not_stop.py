@@ -16,7 +16,7 @@ async def test_an_async_function_is_stopped_at_its_timeout_and_tried_again(clust
     task = await cluster.client.wait("t", timeout_s=60)
     assert (task.status, task.result.code, task.retry_count) == (TaskStatus.FAILED, "timeout", 1)
     assert cluster.executor.starts("t") == 2
-    assert [3000, 3000] == [item["run"] for item in cluster.items("completed", task="t")]
+    assert [item["run"] for item in cluster.items("completed", task="t")] == [3000, 3000]
 
 
 async def test_a_function_that_swallows_its_cancellation_is_reported_after_the_grace(cluster):
@@ -29,7 +29,7 @@ async def test_a_function_that_swallows_its_cancellation_is_reported_after_the_g
     task = await cluster.client.wait("t", timeout_s=30)
     assert (task.status, task.result.code) == (TaskStatus.FAILED, "timeout")
     assert 6000 <= cluster.items("completed", task="t")[0]["run"] <= 7100  # timeout + 5 s grace
-    assert ["t"] == [notice.task_id for notice in told if isinstance(notice, ThreadOutlived)]
+    assert [notice.task_id for notice in told if isinstance(notice, ThreadOutlived)] == ["t"]
     assert len(cluster.pods["a"].worker.attempts) == 1, "its slot stays taken"
     release.set()
     await cluster.until(lambda: not len(cluster.pods["a"].worker.attempts), "the slot is free")

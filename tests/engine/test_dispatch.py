@@ -84,7 +84,7 @@ async def test_a_wedged_worker_loses_its_queue_and_is_marked_stalled(cluster):
     await cluster.until(lambda: "wedged-w" in cluster.state.workers, "the registration")
     await cluster.client.submit(spec("ok"), task_id="t")
     await cluster.until(lambda: cluster.state.workers["wedged-w"].stalled, "the mark")
-    assert [True] == [item.get("stalled") for item in cluster.items("recalled", task="t")]
+    assert [item.get("stalled") for item in cluster.items("recalled", task="t")] == [True]
     for _ in range(50):
         await asyncio.sleep(0.1)
         assert cluster.state.queues["wedged-w"] == [], "a stalled worker gets nothing"
@@ -173,7 +173,7 @@ async def test_a_balancer_that_raises_or_answers_nonsense_is_replaced_by_the_lea
         task = await cluster.client.wait(f"t{number}", timeout_s=20)
         assert task.status == TaskStatus.SUCCESS
     assert Broken.answers >= 9
-    assert 1 == len(cluster.items("leader", act="acquired"))
+    assert len(cluster.items("leader", act="acquired")) == 1
 
 
 async def test_a_balancer_that_declines_leaves_the_task_ready(cluster):
@@ -200,7 +200,7 @@ async def test_a_lost_dispatch_reply_dispatches_once(cluster):
     cluster.start("a", line=line)
     await cluster.client.submit(spec("ok"), task_id="t")
     assert (await cluster.client.wait("t", timeout_s=20)).attempt == 1
-    assert 1 == len(cluster.items("dispatched", task="t"))
+    assert len(cluster.items("dispatched", task="t")) == 1
 
 
 async def test_priority_goes_before_time_and_time_before_id(cluster):

@@ -35,7 +35,7 @@ async def test_one_of_three_pods_leads_and_stays(cluster):
     for _ in range(100):
         await asyncio.sleep(1)
         assert cluster.leader() == leader
-    assert 1 == len(cluster.items("leader", act="acquired"))
+    assert len(cluster.items("leader", act="acquired")) == 1
 
 
 async def test_every_step_of_a_leader_carries_its_fence(cluster):
@@ -156,7 +156,7 @@ async def test_a_lost_acquire_reply_still_leads_with_the_same_fence(cluster):
     fence = cluster.state.fence
     await cluster.lead_by("a")
     assert (cluster.state.fence, cluster.pods["a"].election.term.fence) == (fence, fence)
-    assert 1 == len(cluster.items("leader", act="acquired"))
+    assert len(cluster.items("leader", act="acquired")) == 1
 
 
 async def test_a_follower_leads_at_once_after_an_outage_longer_than_the_ttl(cluster):
@@ -172,7 +172,7 @@ async def test_a_follower_leads_at_once_after_an_outage_longer_than_the_ttl(clus
     await cluster.lead_by("a")
     await asyncio.sleep(10)
     assert cluster.now_s() - healed_s < 16
-    assert [True] == [notice.leading for notice in told if isinstance(notice, TermChanged)]
+    assert [notice.leading for notice in told if isinstance(notice, TermChanged)] == [True]
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ async def test_a_bell_that_never_returns_keeps_no_leader_from_firing(cluster):
     await asyncio.sleep(60)
     assert len(cluster.fired("tick")) >= 59
     assert max(item["late"] for item in cluster.items("fired")) <= 50
-    assert 1 == len(cluster.items("leader", act="acquired"))
+    assert len(cluster.items("leader", act="acquired")) == 1
 
 
 async def test_a_bell_that_never_returns_keeps_no_follower_from_taking_over(cluster):

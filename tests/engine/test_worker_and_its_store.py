@@ -38,7 +38,7 @@ async def test_a_worker_that_cannot_beat_stops_its_work_before_its_leases_end(cl
     await cluster.until(lambda: stopped, "the stop", 60)
     assert stopped[0] - cut_s < cluster.heartbeat.timeout_s
     assert cluster.row("t").crash_count == 0
-    assert ["released"] == [item["reason"] for item in cluster.items("released", task="t")]
+    assert [item["reason"] for item in cluster.items("released", task="t")] == ["released"]
 
 
 @pytest.mark.parametrize("rule", [unreachable, never], ids=["unreachable", "silent"])
@@ -79,7 +79,7 @@ async def test_lost_complete_replies_end_a_task_once(cluster):
     task = await cluster.client.wait("t", timeout_s=30)
     assert task.status == TaskStatus.SUCCESS
     await cluster.until(lambda: not len(cluster.pods["a"].worker.attempts), "the slot is free")
-    assert 1 == len(cluster.items("completed", task="t"))
+    assert len(cluster.items("completed", task="t")) == 1
     assert cluster.executor.starts("t") == 1
 
 
