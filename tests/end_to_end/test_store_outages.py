@@ -1,6 +1,7 @@
 """Redis dies, stands still, drops its clients or is not there yet: F02, F33, F34, and start-up."""
 
 import asyncio
+import contextlib
 import json
 import signal
 import time
@@ -125,10 +126,8 @@ async def stood_still(server: RedisServer, noticed: Callable[[], bool]) -> None:
 
 async def shut_down(server: RedisServer, noticed: Callable[[], bool]) -> None:
     """SHUTDOWN NOSAVE: the append-only file alone has to hold everything."""
-    try:
+    with contextlib.suppress(OSError, RuntimeError):  # it closes the connection, and no answer
         server.command("SHUTDOWN", "NOSAVE")
-    except (OSError, RuntimeError):
-        pass  # it closes the connection rather than answer
     await until(noticed, "the load notices that the server is gone")
     server.kill()
     server.start()
