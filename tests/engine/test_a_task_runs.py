@@ -6,6 +6,8 @@ from itertools import pairwise
 from dsched.contracts.steps import TaskQuery
 from dsched.model import TaskConfig, TaskSpec, TaskStatus
 
+REAL_TIME = True  # the main path with the heartbeat's thread, as pods run it
+
 
 async def test_a_submitted_task_runs_and_keeps_its_result(cluster):
     cluster.start("a")

@@ -185,7 +185,7 @@ class Proxy:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._pass(reader, back))
                 group.create_task(self._pass(there, writer))
-        except* OSError:
+        except* (OSError, asyncio.CancelledError):
             pass
         finally:
             self._tasks.discard(task)

@@ -9,7 +9,8 @@ from dsched.contracts.store import Store, StoreSettings
 from dsched_store_redis.options import ClusterOptions, Durability, RedisOptions
 from dsched_store_redis.store import open_store
 from dsched_testkit.servers import RedisServer
-from dsched_testkit.suites.store import StoreContract, WallClock
+from dsched_testkit.suites.machine import StoreMachine
+from dsched_testkit.suites.store import StoreContract, StoreHarness, WallClock
 
 # The wall clock of the suite, in place of the server's own; keys live a day longer than they say,
 # since the server goes on counting real time while the suite's clock stands still.
@@ -23,8 +24,8 @@ end
 """
 
 
-class RedisContract(StoreContract):
-    """The contract on some server."""
+class OnServer(StoreHarness):
+    """Opens stores on some server, under the suite's clock."""
 
     def options(self, clock: WallClock) -> RedisOptions:
         """How this clock's store is reached."""
@@ -48,7 +49,7 @@ class RedisContract(StoreContract):
             await link.command(b"SET", key, b"%d" % clock.ms)
 
 
-class TestRedisStandalone(RedisContract):
+class OnOneServer(OnServer):
     """One server."""
 
     server: RedisServer
@@ -64,8 +65,7 @@ class TestRedisStandalone(RedisContract):
         )
 
 
-@pytest.mark.slow
-class TestRedisCluster(RedisContract):
+class OnCluster(OnServer):
     """A cluster; each store lies in the slot of its own hash tag."""
 
     nodes: list[RedisServer]
@@ -81,3 +81,22 @@ class TestRedisCluster(RedisContract):
             key_prefix=f"{{{clock.name}}}:",
             durability=Durability.DEV,
         )
+
+
+class TestRedisStandalone(OnOneServer, StoreContract):
+    """The named tests on one server."""
+
+
+@pytest.mark.slow
+class TestRedisStandaloneMachine(OnOneServer, StoreMachine):
+    """Every answer compared with the reference, on one server."""
+
+
+@pytest.mark.slow
+class TestRedisCluster(OnCluster, StoreContract):
+    """The named tests on a cluster."""
+
+
+@pytest.mark.slow
+class TestRedisClusterMachine(OnCluster, StoreMachine):
+    """Every answer compared with the reference, on a cluster."""

@@ -13,7 +13,7 @@ from dsched.contracts.steps import Submission
 from dsched.model import TaskSpec
 from dsched_store_redis.options import SentinelOptions
 from dsched_store_redis.store import RedisStore
-from dsched_testkit.servers import RedisServer, sentinel_set
+from dsched_testkit.servers import RedisServer, free_port, sentinel_set
 
 SPEC = TaskSpec(executor="local")
 
@@ -185,12 +185,14 @@ async def test_cancelled_calls_never_mix_up_answers(
     ):
         for number in range(20):
             await store.submit(_one(number), by="me")
-        proxy.delay_s = 0.002
+        proxy.delay_s = 0.001
         cancelled = 0
-        for _ in range(300):
+        for _ in range(150):
             asked = chance.randrange(20)
             call = asyncio.create_task(store.get([f"t{asked}"]))
-            await asyncio.wait({call}, timeout=chance.random() * 0.008)
+            await asyncio.wait(
+                {call}, timeout=5 if chance.random() < 0.6 else chance.random() / 300
+            )
             if call.cancel():
                 cancelled += 1
                 await asyncio.gather(call, return_exceptions=True)
@@ -198,7 +200,7 @@ async def test_cancelled_calls_never_mix_up_answers(
             (task,) = call.result()
             assert task is not None
             assert task.id == f"t{asked}"
-        assert 20 < cancelled < 290
+        assert 20 < cancelled < 100
 
 
 async def test_an_answer_to_another_call_is_noticed(
@@ -238,7 +240,6 @@ async def test_a_busy_or_loading_server_is_asked_again_and_the_step_runs_once(
 ) -> None:
     with RedisServer() as server:
         async with opener(server) as store:
-            server.command("CONFIG", "SET", "busy-reply-threshold", "1") if False else None
             server.command("CONFIG", "SET", "lua-time-limit", "1")
             link = store._footing.link
             spin = (
@@ -318,10 +319,10 @@ async def test_a_sentinel_failover_is_followed(opener: Any) -> None:
 
 async def test_a_primary_that_became_a_replica_is_left_at_once(opener: Any) -> None:
     """F65: READONLY means not executed, and not here."""
-    with RedisServer() as other, RedisServer() as server:
+    with RedisServer() as server:
         async with opener(server) as store:
             await store.now()
-            server.command("REPLICAOF", "127.0.0.1", str(other.port))
+            server.command("REPLICAOF", "127.0.0.1", str(free_port()))
             with pytest.raises(StoreUnavailableError) as raised:
                 await store.submit(_one(1), by="me")
             assert not raised.value.maybe_applied

@@ -176,20 +176,36 @@ async def _keys(store: RedisStore) -> list[bytes]:
     return sorted(await store._footing.link.command(b"KEYS", prefix + b"*"))
 
 
-async def _content(store: RedisStore) -> dict[bytes, tuple[bytes, int]]:
-    link = store._footing.link
-    return {
-        key: (await link.command(b"DUMP", key), int(await link.command(b"PTTL", key) >= 0))
-        for key in await _keys(store)
-    }
+# Everything under a prefix, as (key, dump, whether it expires); and back.
+CONTENT = b"""
+local found = {}
+for _, key in ipairs(redis.call('KEYS', ARGV[1] .. '*')) do
+  found[#found + 1] = key
+  found[#found + 1] = redis.call('DUMP', key)
+  found[#found + 1] = redis.call('PTTL', key) >= 0 and '600000' or '0'
+end
+return found
+"""
+RESTORE = b"""
+for _, key in ipairs(redis.call('KEYS', ARGV[1] .. '*')) do
+  redis.call('DEL', key)
+end
+for i = 2, #ARGV, 3 do
+  redis.call('RESTORE', ARGV[i], ARGV[i + 2], ARGV[i + 1])
+end
+"""
 
 
-async def _restore(store: RedisStore, content: dict[bytes, tuple[bytes, int]]) -> None:
-    link = store._footing.link
-    for key in await _keys(store):
-        await link.command(b"DEL", key)
-    for key, (dump, expires) in content.items():
-        await link.command(b"RESTORE", key, b"600000" if expires else b"0", dump)
+async def _content(store: RedisStore) -> dict[bytes, tuple[bytes, bytes]]:
+    prefix = store._footing.prefix.encode()
+    flat = await store._footing.link.command(b"EVAL", CONTENT, b"0", prefix)
+    return {flat[at]: (flat[at + 1], flat[at + 2]) for at in range(0, len(flat), 3)}
+
+
+async def _restore(store: RedisStore, content: dict[bytes, tuple[bytes, bytes]]) -> None:
+    prefix = store._footing.prefix.encode()
+    flat = [part for key, (dump, ttl) in content.items() for part in (key, dump, ttl)]
+    await store._footing.link.command(b"EVAL", RESTORE, b"0", prefix, *flat)
 
 
 async def _spoil(store: RedisStore, key: bytes) -> None:
@@ -203,7 +219,6 @@ async def _spoil(store: RedisStore, key: bytes) -> None:
         await link.command(b"SET", key, b"spoiled")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(STEPS))
 async def test_a_step_that_meets_a_wrong_type_changes_nothing(
     name: str, shared_server: RedisServer, opener: Any, populated: Any

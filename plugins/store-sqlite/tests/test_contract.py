@@ -6,14 +6,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
+
 from dsched.contracts.store import Store, StoreSettings
 from dsched_store_sqlite.options import SqliteOptions
 from dsched_store_sqlite.store import open_sqlite
-from dsched_testkit.suites.store import StoreContract, WallClock
+from dsched_testkit.suites.machine import StoreMachine
+from dsched_testkit.suites.store import StoreContract, StoreHarness, WallClock
 
 
-class TestSqliteStore(StoreContract):
-    """Every named test of the contract, each on a file of its own."""
+class OnAFile(StoreHarness):
+    """Each clock has a file of its own."""
 
     @asynccontextmanager
     async def open_store(self, clock: WallClock, settings: StoreSettings) -> AsyncIterator[Store]:
@@ -25,3 +28,13 @@ class TestSqliteStore(StoreContract):
         options = SqliteOptions(path=str(folder / "store.db"), synchronous="normal")
         async with open_sqlite(options, settings, wall=clock) as store:
             yield store
+
+
+class TestSqliteStore(OnAFile, StoreContract):
+    """Every named test of the contract."""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+class TestSqliteMachine(OnAFile, StoreMachine):
+    """However it is driven, it answers as the reference does."""

@@ -22,8 +22,8 @@ class StopReason(Enum):
 class Attempt:
     """One attempt under way on this worker.
 
-    ``listed``: the store thinks it is ours and heartbeats must renew it. ``deadline_s``
-    (monotonic): when the heartbeat itself reports the timeout.
+    ``listed``: the store thinks it is ours and heartbeats must renew it. ``ended``: its end waits
+    to be reported. ``deadline_s`` (monotonic): when the heartbeat itself reports the timeout.
     """
 
     task: Task
@@ -34,11 +34,17 @@ class Attempt:
     started_s: float
     deadline_s: float
     listed: bool = True
+    ended: bool = False
     begun: bool = False
     stop: StopReason | None = None
     runner: asyncio.Task[None] | None = None
     progress: JsonValue = None
     progress_changed: bool = False
+
+    @property
+    def runs_on(self) -> bool:
+        """Whether it is ours and has not ended, so that its timeout still matters."""
+        return self.listed and not self.ended
 
     def facts(self) -> dict[str, object]:
         """What every log line about this attempt carries."""
@@ -50,50 +56,63 @@ class Attempt:
 
 
 class Attempts:
-    """All attempts of one worker by task id; every method is safe from any thread."""
+    """All attempts of one worker; every method is safe from any thread.
+
+    A task may have several here: one that outlived its timeout or its lease keeps its slot until it
+    has stopped, and the next attempt may come to the same worker. Only the newest is listed.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._by_id: dict[str, Attempt] = {}
+        self._by_key: dict[tuple[str, str], Attempt] = {}
+        # Beats have had no answer for too long: nothing may be claimed. Set by the heartbeat.
+        self.cut_off = False
 
     def __len__(self) -> int:
-        return len(self._by_id)
+        return len(self._by_key)
 
     def add(self, attempt: Attempt) -> None:
-        """Take an attempt in; it holds a slot until `remove`."""
+        """Take an attempt in; it holds a slot until `remove`. Older ones of its task are unlisted."""
         with self._lock:
-            self._by_id[attempt.task.id] = attempt
+            for older in self._by_key.values():
+                if older.task.id == attempt.task.id:
+                    older.listed = False
+            self._by_key[attempt.task.id, attempt.token] = attempt
 
     def remove(self, attempt: Attempt) -> None:
         """Free the slot of an attempt."""
         with self._lock:
-            if self._by_id.get(attempt.task.id) is attempt:
-                del self._by_id[attempt.task.id]
+            self._by_key.pop((attempt.task.id, attempt.token), None)
 
-    def get(self, task_id: str) -> Attempt | None:
-        """The attempt at this task, if this worker holds one."""
+    def get(self, task_id: str, token: str) -> Attempt | None:
+        """The attempt at this task with this token, if this worker holds it."""
         with self._lock:
-            return self._by_id.get(task_id)
+            return self._by_key.get((task_id, token))
+
+    def of(self, task_id: str) -> list[Attempt]:
+        """Every attempt at this task that holds a slot here."""
+        with self._lock:
+            return [a for a in self._by_key.values() if a.task.id == task_id]
 
     def all(self) -> list[Attempt]:
         """Every attempt that holds a slot."""
         with self._lock:
-            return list(self._by_id.values())
+            return list(self._by_key.values())
 
     def held(self) -> list[Held]:
         """What a heartbeat lists."""
         with self._lock:
-            return [Held(a.task.id, a.token) for a in self._by_id.values() if a.listed]
+            return [Held(a.task.id, a.token) for a in self._by_key.values() if a.listed]
 
     def past_deadline(self, now_s: float) -> list[Attempt]:
         """Listed attempts whose timeout and grace are over although they have not ended."""
         with self._lock:
-            return [a for a in self._by_id.values() if a.listed and a.deadline_s <= now_s]
+            return [a for a in self._by_key.values() if a.runs_on and a.deadline_s <= now_s]
 
     def next_deadline_s(self) -> float | None:
-        """The earliest deadline of the listed attempts."""
+        """The earliest deadline of what has not ended."""
         with self._lock:
-            return min((a.deadline_s for a in self._by_id.values() if a.listed), default=None)
+            return min((a.deadline_s for a in self._by_key.values() if a.runs_on), default=None)
 
     def unlist(self, attempt: Attempt) -> None:
         """The store has had its last word on this attempt: heartbeats list it no more."""

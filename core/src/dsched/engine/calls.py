@@ -1,7 +1,9 @@
 """Calls to the store: timed, and repeated unchanged until there is an answer."""
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from dsched.contracts.outcomes import StoreUnavailableError
@@ -13,21 +15,24 @@ T = TypeVar("T")
 
 FIRST_WAIT_S = 0.1
 LONGEST_WAIT_S = 5.0
+CALL_TIMEOUT_S = 30.0
+BELL_SLACK_S = 1.0  # a bell keeps its own time; one that does not is left after this long
 
 
 class Patience:
     """Growing, jittered waits between attempts, with one log line when trouble starts and ends."""
 
-    def __init__(self, runtime: Runtime, what: str) -> None:
+    def __init__(self, runtime: Runtime, what: str, *, longest_s: float = LONGEST_WAIT_S) -> None:
         self._runtime = runtime
         self._what = what
+        self._longest_s = longest_s
         self._failures = 0
 
     async def wait(self, error: StoreUnavailableError) -> None:
         """Wait before the next attempt; says so the first time."""
         if not self._failures:
             log.warning("%s: the store does not answer (%s); trying on", self._what, error)
-        ceiling = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** min(self._failures, 10))
+        ceiling = min(self._longest_s, FIRST_WAIT_S * 2 ** min(self._failures, 10))
         self._failures += 1
         await self._runtime.sleep(self._runtime.jittered(ceiling))
 
@@ -38,12 +43,31 @@ class Patience:
         self._failures = 0
 
 
+@asynccontextmanager
+async def answered_within(seconds: float) -> AsyncIterator[None]:
+    """A call that takes longer counts as not answered, though it may have happened.
+
+    Stores have timeouts of their own; this one holds even where a store's does not.
+    """
+    limit = asyncio.timeout(seconds)
+    try:
+        async with limit:
+            yield
+    except TimeoutError as error:
+        if not limit.expired():
+            raise
+        raise StoreUnavailableError(
+            f"no answer within {seconds:g} s", maybe_applied=True
+        ) from error
+
+
 async def until_answered(runtime: Runtime, what: str, call: Callable[[], Awaitable[T]]) -> T:
     """Repeat one unchanged call until the store answers. Only for steps that may be repeated."""
     patience = Patience(runtime, what)
     while True:
         try:
-            answer = await call()
+            async with answered_within(CALL_TIMEOUT_S):
+                answer = await call()
         except StoreUnavailableError as error:
             await patience.wait(error)
         else:

@@ -8,7 +8,7 @@ from dsched.contracts.outcomes import Outcome, StoreUnavailableError
 from dsched.contracts.steps import MAX_BATCH, Claimed, Registration
 from dsched.contracts.store import Store
 from dsched.engine.attempts import Attempts
-from dsched.engine.calls import until_answered
+from dsched.engine.calls import BELL_SLACK_S, answered_within, until_answered
 from dsched.engine.runtime import Runtime
 
 log = logging.getLogger("dsched.worker")
@@ -64,7 +64,7 @@ class Claimer:
             self._look.clear()
             free = self._registration.capacity - len(self._attempts)
             limit = min(free, MAX_BATCH)
-            if limit > 0:
+            if limit > 0 and not self._attempts.cut_off:
                 claimed = await self._claim(limit)
                 if len(claimed) == limit:
                     continue  # there may be more
@@ -79,26 +79,28 @@ class Claimer:
             return
 
     async def listen(self) -> None:
-        """Follow the worker's bell: it rings for queue entries, cancels and drains."""
+        """Follow the worker's bell: it rings for queue entries, cancels and drains.
+
+        A ring may mean a cancel, which only a beat tells; but not one beat for every batch, and
+        the wait for the next beat must not keep the next ring waiting.
+        """
+        poke_due = False
         while True:
+            until_poke_s = self._poked_s + POKE_EVERY_S - self._runtime.monotonic()
+            if poke_due and until_poke_s <= 0:
+                poke_due = False
+                self._poked_s = self._runtime.monotonic()
+                self._poke_heartbeat()
+            timeout_s = until_poke_s if poke_due else 5 * LOOK_EVERY_S
             try:
-                rang = await self._store.bell(self._registration.worker_id, 5 * LOOK_EVERY_S)
+                async with answered_within(timeout_s + BELL_SLACK_S):
+                    rang = await self._store.bell(self._registration.worker_id, timeout_s)
             except StoreUnavailableError:
                 await self._runtime.sleep(LOOK_EVERY_S)
                 continue
             if rang:
                 self.wake()
-                await self._poke_for_cancels()
-
-    async def _poke_for_cancels(self) -> None:
-        """A ring may mean a cancel, which only a beat tells; but not one beat for every batch."""
-        if not len(self._attempts):
-            return
-        wait_s = self._poked_s + POKE_EVERY_S - self._runtime.monotonic()
-        if wait_s > 0:
-            await self._runtime.sleep(wait_s)
-        self._poked_s = self._runtime.monotonic()
-        self._poke_heartbeat()
+                poke_due = poke_due or len(self._attempts) > 0
 
     async def _claim(self, limit: int) -> tuple[str, ...]:
         """One claim; the ids of what was started."""

@@ -7,11 +7,12 @@ from typing import Any
 from dsched.engine.attempts import Attempt
 from dsched.engine.runtime import Runtime
 from dsched.model import JsonValue, from_ms
-from dsched.model.json import dumps
+from dsched.model.json import check_json
 
 log = logging.getLogger("dsched.task")
 
 MAX_NOTE_CHARS = 500
+MAX_PROGRESS_BYTES = 4096
 
 
 class TaskLog(logging.LoggerAdapter[logging.Logger]):
@@ -53,5 +54,6 @@ class AttemptContext:
             value["total"] = total
         if note:
             value["note"] = str(note)[:MAX_NOTE_CHARS]
-        dumps(value)  # refuse NaN and the like here, where the caller can see it
+        # Refuse NaN and the like here, where the caller can see it.
+        check_json(value, "progress", MAX_PROGRESS_BYTES)
         self._attempt.progress, self._attempt.progress_changed = value, True

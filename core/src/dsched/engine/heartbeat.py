@@ -9,16 +9,17 @@ import logging
 import threading
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 
 import attrs
 
 from dsched.contracts.observer import HeartbeatSent, ThreadOutlived
 from dsched.contracts.outcomes import Outcome, StoreUnavailableError
-from dsched.contracts.steps import MAX_BATCH, HeartbeatAnswer, Registration
+from dsched.contracts.steps import MAX_BATCH, HeartbeatAnswer, Held, Registration
 from dsched.contracts.store import Store
 from dsched.engine.announcer import Announcer
 from dsched.engine.attempts import Attempts
-from dsched.engine.calls import Patience
+from dsched.engine.calls import LONGEST_WAIT_S, Patience, answered_within
 from dsched.engine.judging import judge_error, timed_out
 from dsched.engine.runtime import Runtime
 
@@ -42,8 +43,8 @@ class HeartbeatTimes:
 class Verdicts:
     """What the heartbeat tells the worker. Each is called in the worker's own loop."""
 
-    lost: Callable[[str], None]
-    cancel: Callable[[str], None]
+    lost: Callable[[Held], None]
+    cancel: Callable[[Held], None]
     fence_off: Callable[[], None]
     superseded: Callable[[], None]
 
@@ -70,31 +71,69 @@ class Heartbeat:
         self._tell = tell
         self._poked = asyncio.Event()
         self._answered_s = runtime.monotonic()
-        self._fenced_off = False
+        self._leaving = False
 
     def poke(self) -> None:
         """Beat at once. Call it in the heartbeat's own loop."""
         self._poked.set()
 
-    async def run(self, store: Store) -> None:
-        """Beat until cancelled."""
-        patience = Patience(self._runtime, "heartbeat")
+    def leave(self) -> None:
+        """The worker drains: beat on, but register no more. May be called from any thread."""
+        self._leaving = True
+
+    async def run(self, open_store: OpenStore) -> None:
+        """Beat until cancelled, on a store handle of its own."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._watch_silence(), name="silence")
+            group.create_task(self._keep_beating(open_store), name="beating")
+
+    async def _keep_beating(self, open_store: OpenStore) -> None:
+        longest_s = min(LONGEST_WAIT_S, self._times.interval_s)
+        patience = Patience(self._runtime, "heartbeat", longest_s=longest_s)
+        while True:
+            try:
+                async with open_store() as store:
+                    await self._beat_on(store, patience)
+            except StoreUnavailableError as error:
+                await patience.wait(error)
+
+    async def _beat_on(self, store: Store, patience: Patience) -> None:
         planned_s = self._runtime.monotonic() + self._times.interval_s
         while True:
             await self._wait_until(planned_s)
             now_s = self._runtime.monotonic()
             try:
-                await self._report_timeouts(store)
+                async with answered_within(self._times.interval_s):
+                    await self._report_timeouts(store)
                 if now_s >= planned_s or self._poked.is_set():
                     late_s = max(0.0, now_s - planned_s)
                     self._poked.clear()
-                    await self._beat(store, late_s)
+                    async with answered_within(self._times.interval_s):
+                        await self._beat(store, late_s)
                     planned_s = now_s + self._times.interval_s
                     patience.answered()
             except StoreUnavailableError as error:
-                planned_s = now_s + RETRY_EVERY_S
-                self._fence_off_if_due()
+                planned_s = now_s + min(RETRY_EVERY_S, self._times.interval_s)
                 await patience.wait(error)
+
+    async def _watch_silence(self) -> None:
+        """Stop our own attempts before their leases end, when beats get no answer.
+
+        Apart from the beats themselves, because one may hang. While the silence lasts nothing is
+        claimed, and what a claim in flight still brought is stopped too.
+        """
+        limit_s = self._times.timeout_s * (1 - FENCE_SHARE)
+        while True:
+            silent_s = self._runtime.monotonic() - self._answered_s
+            if silent_s < limit_s:
+                self._attempts.cut_off = False
+                await self._runtime.sleep(limit_s - silent_s)
+                continue
+            if not self._attempts.cut_off:
+                log.error("no beat was answered for %.0f s; stopping what runs here", silent_s)
+            self._attempts.cut_off = True
+            self._tell(self._verdicts.fence_off)
+            await self._runtime.sleep(min(RETRY_EVERY_S, self._times.interval_s))
 
     async def _wait_until(self, planned_s: float) -> None:
         """Wait for the next beat, the next timeout to report, or a poke."""
@@ -121,11 +160,11 @@ class Heartbeat:
                 self._registration.incarnation,
                 held[start : start + MAX_BATCH],
             )
-            if answer.outcome is Outcome.NO_WORKER:
+            if answer.outcome is Outcome.NO_WORKER and not self._leaving:
                 await self._register(store)
-            self._pass_on(answer)
+            self._pass_on(answer, held)
         self._answered_s = started_s
-        self._fenced_off = False
+        self._attempts.cut_off = False
         self._announcer.tell(
             HeartbeatSent(
                 worker_id=self._registration.worker_id,
@@ -140,12 +179,13 @@ class Heartbeat:
         if await store.register(self._registration) is Outcome.SUPERSEDED:
             self._tell(self._verdicts.superseded)
 
-    def _pass_on(self, answer: HeartbeatAnswer) -> None:
+    def _pass_on(self, answer: HeartbeatAnswer, held: list[Held]) -> None:
         verdicts = self._verdicts
+        by_id = {item.task_id: item for item in held}
         for task_id in answer.lost:
-            self._tell(lambda task_id=task_id: verdicts.lost(task_id))  # type: ignore[misc]
+            self._tell(partial(verdicts.lost, by_id[task_id]))
         for task_id in answer.cancel:
-            self._tell(lambda task_id=task_id: verdicts.cancel(task_id))  # type: ignore[misc]
+            self._tell(partial(verdicts.cancel, by_id[task_id]))
         if answer.outcome is Outcome.SUPERSEDED:
             self._tell(verdicts.superseded)
 
@@ -169,21 +209,12 @@ class Heartbeat:
                 ThreadOutlived(task_id=attempt.task.id, worker_id=self._registration.worker_id)
             )
 
-    def _fence_off_if_due(self) -> None:
-        """Stop our own attempts before their leases end, when beats get no answer."""
-        silent_s = self._runtime.monotonic() - self._answered_s
-        if not self._fenced_off and silent_s >= self._times.timeout_s * (1 - FENCE_SHARE):
-            self._fenced_off = True
-            log.error("no beat was answered for %.0f s; stopping what runs here", silent_s)
-            self._tell(self._verdicts.fence_off)
-
 
 class HeartbeatThread:
     """Runs a `Heartbeat` on an event loop in a thread of its own, with a store handle of its own."""
 
-    def __init__(self, heartbeat: Heartbeat, open_store: OpenStore, runtime: Runtime) -> None:
+    def __init__(self, heartbeat: Heartbeat, open_store: OpenStore) -> None:
         self._heartbeat = heartbeat
-        self._runtime = runtime
         self._open_store = open_store
         self._loop: asyncio.AbstractEventLoop | None = None
         self._main: asyncio.Task[None] | None = None
@@ -229,13 +260,7 @@ class HeartbeatThread:
         self._loop = asyncio.get_running_loop()
         self._main = asyncio.current_task()
         self._begun.set()
-        patience = Patience(self._runtime, "heartbeat")
-        while True:
-            try:
-                async with self._open_store() as store:
-                    await self._heartbeat.run(store)
-            except StoreUnavailableError as error:
-                await patience.wait(error)
+        await self._heartbeat.run(self._open_store)
 
     def _stop(self) -> None:
         self._begun.wait(timeout=5)

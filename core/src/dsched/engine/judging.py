@@ -1,5 +1,6 @@
 """How an ended attempt is reported: a pure function of how it ended and of its snapshot."""
 
+import math
 import traceback
 
 from dsched.contracts.executor import TaskFailed
@@ -52,7 +53,9 @@ def cancelled() -> TaskFailed:
 def _delay_ms(policy: RetryPolicy, retry: int, retry_after_s: float | None, uniform: float) -> int:
     """The policy's delay, or what the target asked for if that is longer, within `max_delay`."""
     delay_ms = retry_delay_ms(policy, retry, uniform)
-    if retry_after_s is None or not retry_after_s > 0:
+    if not isinstance(retry_after_s, int | float) or math.isnan(retry_after_s):
+        return delay_ms  # nothing asked for, or nothing that can be meant
+    if retry_after_s <= 0:
         return delay_ms
     asked_ms = round(min(retry_after_s, policy.max_delay.total_seconds()) * 1000)
     return max(delay_ms, asked_ms)
@@ -63,8 +66,18 @@ def _unexpected(error: BaseException) -> TaskFailed:
     return TaskFailed(text, type(error).__name__)
 
 
+def _text(value: object) -> str:
+    """What user code gave for a text, as one that every store can write."""
+    try:
+        text = value if isinstance(value, str) else str(value)
+    except Exception:  # noqa: BLE001 - user code may raise anything, here too
+        text = f"a {type(value).__name__} that cannot be shown"
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def _failed(task: Task, token: str, failure: TaskFailed, delay_ms: int | None) -> Completion:
-    summary = failure.message.strip().rsplit("\n", 1)[-1]
+    message = _text(failure.message)
+    summary = message.strip().rsplit("\n", 1)[-1]
     try:
         check_json(failure.data, "data", MAX_RESULT_BYTES)
         data = failure.data
@@ -76,7 +89,7 @@ def _failed(task: Task, token: str, failure: TaskFailed, delay_ms: int | None) -
         token=token,
         success=False,
         result=result,
-        error=_tail(failure.message, MAX_ERROR_CHARS),
+        error=_tail(message, MAX_ERROR_CHARS),
         reason=_reason(failure, delay_ms),
         retry_delay_ms=delay_ms,
     )
@@ -91,11 +104,9 @@ def _reason(failure: TaskFailed, delay_ms: int | None) -> str:
 
 
 def _bounded(result: TaskResult) -> TaskResult:
-    if len(result.code) <= MAX_CODE_CHARS and len(result.message) <= MAX_MESSAGE_CHARS:
-        return result
     return TaskResult(
-        code=result.code[:MAX_CODE_CHARS],
-        message=result.message[:MAX_MESSAGE_CHARS],
+        code=_text(result.code)[:MAX_CODE_CHARS],
+        message=_text(result.message)[:MAX_MESSAGE_CHARS],
         data=result.data,
     )
 

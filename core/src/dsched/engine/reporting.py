@@ -40,6 +40,7 @@ class Reporter:
 
     def report(self, attempt: Attempt, end: Completion | Release) -> None:
         """Queue the end of an attempt for the next batch."""
+        attempt.ended = True
         self._ended.append((attempt, end))
         self._idle.clear()
         self._filled.set()
@@ -57,12 +58,21 @@ class Reporter:
         """Report until cancelled."""
         while True:
             await self._filled.wait()
-            batch = [self._ended.popleft() for _ in range(min(MAX_BATCH, len(self._ended)))]
+            batch = self._next_batch()
             if not self._ended:
                 self._filled.clear()
             await self._report(batch)
             if not self._ended:
                 self._idle.set()
+
+    def _next_batch(self) -> list[tuple[Attempt, Completion | Release]]:
+        """The oldest ends, each task once: a call to the store may name an id only once."""
+        batch: list[tuple[Attempt, Completion | Release]] = []
+        ids: set[str] = set()
+        while self._ended and len(batch) < MAX_BATCH and self._ended[0][0].task.id not in ids:
+            batch.append(self._ended.popleft())
+            ids.add(batch[-1][0].task.id)
+        return batch
 
     async def _report(self, batch: list[tuple[Attempt, Completion | Release]]) -> None:
         completions = [(a, end) for a, end in batch if isinstance(end, Completion)]
@@ -104,3 +114,5 @@ class Reporter:
                     await self._store.progress(items[start : start + MAX_BATCH])
                 except StoreUnavailableError:
                     log.info("progress was not stored: the store does not answer")
+                    for attempt in changed[start : start + MAX_BATCH]:
+                        attempt.progress_changed = True

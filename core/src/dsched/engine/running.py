@@ -40,8 +40,10 @@ class Runner:
     def start(self, claimed: Claimed, started_s: float) -> None:
         """Start every attempt of a claim whose call began at ``started_s`` (monotonic)."""
         for task in claimed.tasks:
-            if self._attempts.get(task.id) is not None:
+            if self._attempts.get(task.id, claimed.token) is not None:
                 continue  # a repeated claim answered with what is running already
+            for older in self._attempts.of(task.id):
+                self.stop(older, StopReason.LOST)  # superseded, but it has not stopped yet
             spec = task.spec or TaskSpec(executor="unknown")
             attempt = Attempt(
                 task=task,
@@ -70,9 +72,12 @@ class Runner:
         log.info("starts", extra=attempt.facts())
         try:
             result = await self._execute(attempt)
-        except asyncio.CancelledError:
-            self._stopped(attempt)
-        except Exception as error:  # noqa: BLE001 - user code may raise anything; it is reported
+        except asyncio.CancelledError as error:
+            if attempt.stop is None and not _being_cancelled():
+                self._failed(attempt, error)  # its own doing: handing it back would never end
+            else:
+                self._stopped(attempt)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - user code may raise anything
             self._failed(attempt, error)
         else:
             completion = judge_result(attempt.task, attempt.token, result)
@@ -123,6 +128,11 @@ class Runner:
             extra=attempt.facts(),
         )
         self._reporter.report(attempt, completion)
+
+
+def _being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def released(attempt: Attempt) -> Release:

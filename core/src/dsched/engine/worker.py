@@ -9,7 +9,7 @@ import attrs
 
 from dsched.contracts.executor import Executor
 from dsched.contracts.outcomes import Outcome, StoreUnavailableError
-from dsched.contracts.steps import Registration
+from dsched.contracts.steps import Held, Registration
 from dsched.contracts.store import Store
 from dsched.engine.announcer import Announcer
 from dsched.engine.attempts import Attempts, StopReason
@@ -82,8 +82,10 @@ class WorkerRole:
 
     async def run(self) -> None:
         """Work until drained or cancelled."""
-        registration = await self._register()
         try:
+            registration = await self._unless_leaving(self._register())
+            if registration is None:
+                return
             async with asyncio.TaskGroup() as group:
                 parts = self._assemble(registration, group)
                 loops = {
@@ -95,6 +97,19 @@ class WorkerRole:
                     task.cancel()
         except* SupersededError as errors:
             raise errors.exceptions[0] from None
+
+    async def _unless_leaving(
+        self, registering: Coroutine[None, None, Registration]
+    ) -> Registration | None:
+        """Register; or None if told to leave while the store does not answer."""
+        async with asyncio.TaskGroup() as group:
+            register = group.create_task(registering, name="registering")
+            draining = group.create_task(self._draining.wait(), name="draining")
+            await asyncio.wait({register, draining}, return_when=asyncio.FIRST_COMPLETED)
+            if not register.done():
+                register.cancel()
+            draining.cancel()
+        return None if register.cancelled() else register.result()
 
     async def _register(self) -> Registration:
         """Introduce this process to the store, with an incarnation ordered by store time."""
@@ -136,24 +151,22 @@ class WorkerRole:
             reporter,
             group,
         )
-        beat, poke = self._heartbeat(registration, runner)
+        beat = self._heartbeat(registration, runner)
         claimer = Claimer(
-            self._store, registration, self._runtime, self.attempts, runner.start, poke
+            self._store, registration, self._runtime, self.attempts, runner.start, beat.poke
         )
         loops: dict[str, Callable[[], Coroutine[None, None, None]]] = {
-            "heartbeat": beat,
+            "heartbeat": beat.run,
             "claiming": claimer.run,
             "bell": claimer.listen,
             "reporting": reporter.run,
             "progress": reporter.report_progress,
             "superseded": self._raise_when_superseded,
         }
-        return _Parts(reporter=reporter, runner=runner, claimer=claimer, loops=loops)
+        return _Parts(reporter=reporter, runner=runner, claimer=claimer, beat=beat, loops=loops)
 
-    def _heartbeat(
-        self, registration: Registration, runner: Runner
-    ) -> tuple[Callable[[], Coroutine[None, None, None]], Callable[[], None]]:
-        """The heartbeat's coroutine and its poke: in a thread of its own, or here in simulation."""
+    def _heartbeat(self, registration: Registration, runner: Runner) -> "_Beat":
+        """The heartbeat: in a thread of its own, or here in simulation."""
         loop = asyncio.get_running_loop()
 
         def tell(verdict: Callable[[], None]) -> None:
@@ -170,19 +183,20 @@ class WorkerRole:
             tell,
         )
         if self._runtime.threads:
-            thread = HeartbeatThread(heartbeat, self._open_store, self._runtime)
-            return thread.run, thread.poke
-
-        async def beat_here() -> None:
-            async with self._open_store() as store:
-                await heartbeat.run(store)
-
-        return beat_here, heartbeat.poke
+            thread = HeartbeatThread(heartbeat, self._open_store)
+            return _Beat(run=thread.run, poke=thread.poke, leave=heartbeat.leave)
+        return _Beat(
+            run=lambda: heartbeat.run(self._open_store),
+            poke=heartbeat.poke,
+            leave=heartbeat.leave,
+        )
 
     def _verdicts(self, runner: Runner) -> Verdicts:
-        def stop(task_id: str, reason: StopReason) -> None:
-            attempt = self.attempts.get(task_id)
+        def stop(held: Held, reason: StopReason) -> None:
+            attempt = self.attempts.get(held.task_id, held.token)
             if attempt is not None:
+                if reason is StopReason.LOST:
+                    self.attempts.unlist(attempt)
                 runner.stop(attempt, reason)
 
         def fence_off() -> None:
@@ -195,8 +209,8 @@ class WorkerRole:
             self._superseded.set()
 
         return Verdicts(
-            lost=lambda task_id: stop(task_id, StopReason.LOST),
-            cancel=lambda task_id: stop(task_id, StopReason.CANCEL),
+            lost=lambda held: stop(held, StopReason.LOST),
+            cancel=lambda held: stop(held, StopReason.CANCEL),
             fence_off=fence_off,
             superseded=superseded,
         )
@@ -213,9 +227,9 @@ class WorkerRole:
         running = len(self.attempts)
         log.info("worker %s drains: %d running", registration.worker_id, running)
         parts.claimer.stop()
+        parts.beat.leave()
         await self._hand_back_queue(registration)
-        async with _bounded(self._plan.drain_timeout_s):
-            await asyncio.wait({claiming})  # the claim in flight, which may bring more to run
+        await self._settle(claiming, deadline_s)
         await self._until_idle(deadline_s - self._runtime.monotonic(), patient=False)
         for attempt in self.attempts.all():
             parts.runner.stop(attempt, StopReason.RELEASE)
@@ -228,6 +242,19 @@ class WorkerRole:
             await parts.reporter.settled()
             await self._store.deregister(registration.worker_id, registration.incarnation)
             log.info("worker %s has left", registration.worker_id)
+
+    async def _settle(self, claiming: asyncio.Task[None], deadline_s: float) -> None:
+        """Wait for the claim in flight, which may bring more to run; not in a hurry."""
+        async with asyncio.TaskGroup() as group:
+            hurrying = group.create_task(self._hurry.wait(), name="hurry")
+            await asyncio.wait(
+                {claiming, hurrying},
+                timeout=max(0.0, deadline_s - self._runtime.monotonic()),
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            hurrying.cancel()
+        # In a hurry too, a store that answers at once may do so.
+        await asyncio.wait({claiming}, timeout=DRAIN_STEP_TIMEOUT_S)
 
     async def _hand_back_queue(self, registration: Registration) -> None:
         """Set the draining flag and empty the queue, in steps; a silent store is not waited for."""
@@ -245,12 +272,22 @@ class WorkerRole:
 
 
 @attrs.frozen(kw_only=True)
+class _Beat:
+    """The heartbeat as the worker sees it, wherever it runs."""
+
+    run: Callable[[], Coroutine[None, None, None]]
+    poke: Callable[[], None]
+    leave: Callable[[], None]
+
+
+@attrs.frozen(kw_only=True)
 class _Parts:
     """The worker's loops, and those of its parts that a drain speaks to."""
 
     reporter: Reporter
     runner: Runner
     claimer: Claimer
+    beat: "_Beat"
     loops: dict[str, Callable[[], Coroutine[None, None, None]]]
 
 

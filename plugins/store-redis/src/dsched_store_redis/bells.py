@@ -84,25 +84,29 @@ class _Bell:
     async def _listen(self) -> bool:
         """Block once on the server; whether the bell rang."""
         try:
-            if self._line is None or not self._line.usable:
-                self._client_id = b""
-                self._line = await self._dial()
-                client_id = await self._line.command(
-                    b"CLIENT", b"ID", timeout_s=self._link.timeout_s
-                )
-                self._client_id = b"%d" % client_id
-            reply = await self._line.command(
+            line = await self._open()
+            reply = await line.command(
                 b"BLPOP", self._key, b"%d" % _BLOCK_S, timeout_s=_BLOCK_S + self._link.timeout_s
             )
         except FAULTS as error:
             return await self._complain(error)
         return reply is not None
 
-    async def _dial(self) -> Line:
+    async def _open(self) -> Line:
+        """The bell's connection, a new one if need be."""
+        line = self._line
+        if line is not None:
+            if line.usable:
+                return line
+            await line.close_now()
+        self._client_id, self._line = b"", None
         try:
-            return await self._link.dial()
+            self._line = line = await self._link.dial()
         except Failed as failed:
             raise failed.error from failed
+        client_id = await line.command(b"CLIENT", b"ID", timeout_s=self._link.timeout_s)
+        self._client_id = b"%d" % client_id
+        return line
 
     async def _complain(self, error: Exception) -> bool:
         line, self._line = self._line, None

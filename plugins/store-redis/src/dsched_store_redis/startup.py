@@ -34,6 +34,12 @@ async def check_server(link: Link, options: RedisOptions) -> bool:
     if options.durability is not Durability.DEV:
         _check_eviction(info)
         _check_persistence(info)
+    if options.durability is Durability.HA and version < _FLAGS_FROM:
+        raise StoreRefusedError(
+            "redis.durability ha needs Redis 7.0 or newer, or Valkey: older servers do not apply "
+            "min-replicas-to-write to scripts, so a primary that is cut off would go on "
+            "acknowledging; use a newer server, or strict"
+        )
     if options.durability in {Durability.HA, Durability.STRICT}:
         await _check_replicas(link, info)
     return version >= _FLAGS_FROM

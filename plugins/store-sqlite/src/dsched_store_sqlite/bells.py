@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 
 from dsched.contracts.outcomes import StoreUnavailableError
+from dsched_store_sqlite.connection import patiently
 
 log = logging.getLogger("dsched.store.sqlite")
 
@@ -122,6 +123,7 @@ class Listener:
         self._heard: int | None = None
         self._db: sqlite3.Connection | None = None
         self._version: int | None = None
+        self._deaf = False
         self._thread = threading.Thread(target=self._run, name="dsched-sqlite-bells", daemon=True)
         self._thread.start()
 
@@ -139,15 +141,22 @@ class Listener:
             while self._bells.pause(0):
                 if not self._bells.wait_for_waiters(timeout_s=60):
                     continue
-                try:
-                    self._listen()
-                except Exception as error:  # noqa: BLE001 - told to all who wait
-                    log.warning("other processes cannot be heard now: %s", error)
-                    self._hang_up()
-                    self._bells.fail(f"the bells of the store cannot be heard: {error}")
+                self._try_to_listen()
                 self._bells.pause(POLL_S)
         finally:
             self._hang_up()
+
+    def _try_to_listen(self) -> None:
+        try:
+            patiently(self._listen)
+        except Exception as error:  # noqa: BLE001 - told to all who wait
+            if not self._deaf:
+                log.warning("other processes cannot be heard now: %s", error)
+            self._deaf = True
+            self._hang_up()
+            self._bells.fail(f"the bells of the store cannot be heard: {error}")
+        else:
+            self._deaf = False
 
     def _listen(self) -> None:
         if self._heard is None:

@@ -1,5 +1,6 @@
 """The collector's fenced walk over the log."""
 
+from collections import defaultdict
 from typing import Any
 
 from dsched.contracts.checks import check_batch, check_limit
@@ -15,7 +16,7 @@ from dsched.contracts.steps import (
     Projection,
 )
 from dsched.contracts.store import Collecting
-from dsched.model import Decision, config_of
+from dsched.model import Decision, TaskStatus, config_of
 from dsched.model.json import loads
 from dsched_store_sqlite.base import OnSqlite
 from dsched_store_sqlite.recovering import count_ended
@@ -48,7 +49,9 @@ class SqliteCollecting(OnSqlite, Collecting):
         if len(projection.decisions) > 10 * MAX_BATCH:
             raise ValueError(f"more than {10 * MAX_BATCH} decisions in one call")
         decisions = [_decision_values(decision) for decision in projection.decisions]
-        finished = [_finished_values(item) for item in projection.finished]
+        finished: defaultdict[TaskStatus, list[tuple[Any, ...]]] = defaultdict(list)
+        for item in projection.finished:
+            finished[item.status].append(_finished_values(item))
 
         def run(step: Step) -> Outcome:
             step.check_fence(fence)
@@ -58,12 +61,11 @@ class SqliteCollecting(OnSqlite, Collecting):
             step.db.executemany(
                 "INSERT OR IGNORE INTO decision VALUES (?, ?, ?, ?, ?, ?)", decisions
             )
-            for values in finished:
-                added = step.db.execute(
-                    "INSERT OR IGNORE INTO finished VALUES (?, ?, ?, ?)", values
+            for status, rows in finished.items():
+                added = step.db.executemany(
+                    "INSERT OR IGNORE INTO finished VALUES (?, ?, ?, ?)", rows
                 )
-                if added.rowcount:
-                    count_ended(step, values[2], 1)
+                count_ended(step, status, added.rowcount)
             step.meta.collected = upto
             return Outcome.OK
 

@@ -64,9 +64,9 @@ def rollback(db: sqlite3.Connection) -> None:
             db.execute("ROLLBACK")
 
 
-def patiently(act: Callable[[], T], patience_s: float = BUSY_S) -> T:
-    """Do ``act``, again and again while another connection is in the way."""
-    until = time.monotonic() + patience_s
+def patiently(act: Callable[[], T]) -> T:
+    """Do ``act``, again and again for `BUSY_S` while another connection is in the way."""
+    until = time.monotonic() + BUSY_S
     while True:
         try:
             return act()

@@ -1,9 +1,13 @@
 """The file itself: may a database live there, and creating it for its owner's eyes only."""
 
+import logging
 import os
+import stat
 from pathlib import Path
 
 from dsched.contracts.outcomes import StoreRefusedError
+
+log = logging.getLogger("dsched.store.sqlite")
 
 # SQLite's locks and its shared-memory index are not dependable on these. A file system that is
 # not named here and cannot do it (9p, for example) is refused when WAL mode cannot be switched on.
@@ -70,6 +74,13 @@ def prepare_file(path: str, mounts: Path = MOUNTS) -> Path:
         raise StoreRefusedError(
             f"this process may not read and write {file} and its folder (SQLite keeps two more "
             "files beside it): fix the permissions, or set sqlite.path"
+        )
+    mode = stat.S_IMODE(file.stat().st_mode)
+    if mode & 0o077:
+        log.warning(
+            "%s can be opened by other users (mode %o), and payloads may hold secrets: chmod 600",
+            file,
+            mode,
         )
     return file
 

@@ -7,6 +7,7 @@ from dsched.contracts.outcomes import Outcome
 from dsched.contracts.steps import EventKind, Overdue, OverdueLease, Pruned, QueuedTask, Reap
 from dsched.contracts.store import Recovering
 from dsched.model import Home, TaskStatus
+from dsched.model.status import TERMINAL
 from dsched_store_sqlite.base import OnSqlite
 from dsched_store_sqlite.dispatching import read_needs
 from dsched_store_sqlite.rows import TASK, TASK_WIDTH, WORKER, TaskRow, WorkerRow, read_task
@@ -26,6 +27,12 @@ OLD_QUEUED = (
 ENDED = (
     "SELECT seq, id FROM task WHERE end_ms IS NOT NULL AND end_ms <= ? ORDER BY end_ms, id LIMIT ?"
 )
+# The oldest index entries of a status; those whose tasks are there go with them, later.
+LATE_ENTRIES = (
+    "SELECT task_id FROM "
+    "(SELECT task_id FROM finished WHERE status = ? AND end_ms <= ? ORDER BY end_ms LIMIT ?) "
+    "WHERE NOT EXISTS (SELECT 1 FROM task WHERE task.id = task_id)"
+)
 OLD_DECISIONS = (
     "SELECT config_id, first_ms, verdict, reason FROM decision WHERE at_ms <= ? "
     "ORDER BY at_ms, config_id, first_ms, verdict, reason LIMIT ?"
@@ -33,7 +40,7 @@ OLD_DECISIONS = (
 DELETE_DECISION = (
     "DELETE FROM decision WHERE config_id = ? AND first_ms = ? AND verdict = ? AND reason = ?"
 )
-SURPLUS = "SELECT cursor FROM event ORDER BY cursor LIMIT ?"
+SURPLUS = "SELECT cursor FROM event WHERE cursor > 0 ORDER BY cursor LIMIT ?"
 FORGOTTEN = (
     f"SELECT {WORKER} FROM worker LEFT JOIN load ON load.worker_id = worker.id "  # noqa: S608
     "WHERE load.worker_id IS NULL AND ? - last_beat_ms >= heartbeat_timeout_ms + ? "
@@ -92,10 +99,10 @@ class SqliteRecovering(OnSqlite, Recovering):
         return await self._step(run)
 
 
-def count_ended(step: Step, status: str, by: int) -> None:
+def count_ended(step: Step, status: TaskStatus, by: int) -> None:
     """Keep the count of index entries of a terminal status."""
     meta = step.meta
-    match TaskStatus(status):
+    match status:
         case TaskStatus.SUCCESS:
             meta.ended_success += by
         case TaskStatus.FAILED:
@@ -154,11 +161,20 @@ def _prune_tasks(step: Step, limit: int) -> int:
     for seq, task_id in old:
         known = db.execute("SELECT status FROM finished WHERE task_id = ?", (task_id,)).fetchone()
         if known is not None:
-            count_ended(step, known[0], -1)
+            count_ended(step, TaskStatus(known[0]), -1)
             db.execute("DELETE FROM finished WHERE task_id = ?", (task_id,))
         db.execute("DELETE FROM body WHERE seq = ?", (seq,))
         db.execute("DELETE FROM task WHERE seq = ?", (seq,))
+    _prune_late_entries(step, oldest_ms, limit)
     return len(old)
+
+
+def _prune_late_entries(step: Step, oldest_ms: int, limit: int) -> None:
+    """Index entries that a late collector made when their tasks had been removed already."""
+    for status in TERMINAL:
+        late = step.db.execute(LATE_ENTRIES, (status.value, oldest_ms, limit)).fetchall()
+        step.db.executemany("DELETE FROM finished WHERE task_id = ?", late)
+        count_ended(step, status, -len(late))
 
 
 def _prune_decisions(step: Step, limit: int) -> int:

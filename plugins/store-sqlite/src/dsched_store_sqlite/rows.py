@@ -91,6 +91,38 @@ MOVE_TASK = f"UPDATE task SET {', '.join(f'{name} = ?' for name in _MOVING)} WHE
 END_TASK = f"UPDATE task SET {', '.join(f'{name} = ?' for name in _ENDING)} WHERE seq = ?"  # noqa: S608
 
 
+def new_task(
+    task_id: str, *, scheduled_ms: int, rank: int, deadline_ms: int | None, needs: str | None
+) -> TaskRow:
+    """A pending task that has no home yet."""
+    return TaskRow(
+        seq=0,
+        id=task_id,
+        status=TaskStatus.PENDING,
+        home=None,
+        at_ms=0,
+        place=0,
+        worker_id=None,
+        token=None,
+        completed=0,
+        scheduled_ms=scheduled_ms,
+        start_ms=None,
+        end_ms=None,
+        attempt=0,
+        retry_count=0,
+        crash_count=0,
+        rank=rank,
+        deadline_ms=deadline_ms,
+        needs=needs,
+        reason="",
+        error="",
+        cancel_requested=0,
+        cancel_reason="",
+        progress=None,
+        live_of=None,
+    )
+
+
 def read_task(columns: Sequence[Any]) -> TaskRow:
     """A task from the columns of `TASK`."""
     seq, task_id, status, home, *rest = columns

@@ -1,12 +1,7 @@
 """One step under way: what it has read, changed and decided, written all at once at its end."""
 
 import sqlite3
-from collections.abc import Sequence
 from datetime import timedelta
-from operator import attrgetter
-from typing import Any
-
-import attrs
 
 from dsched.contracts.codec import write_spec
 from dsched.contracts.outcomes import FencedError
@@ -22,34 +17,15 @@ from dsched.model import (
 )
 from dsched.model.ids import fire_instant_of
 from dsched.model.json import dumps
+from dsched_store_sqlite.records import Records
 from dsched_store_sqlite.rows import (
-    CONFIG,
-    END_TASK,
-    INSERT_TASK,
-    MOVE_TASK,
-    PUT_CONFIG,
-    PUT_WORKER,
-    TASK,
-    WORKER,
     ConfigRow,
-    Living,
-    Load,
     Meta,
     TaskRow,
-    WorkerRow,
-    ending_values,
-    moving_values,
-    new_values,
-    read_task,
+    new_task,
 )
 
 Item = dict[str, JsonValue]
-
-_CHUNK = 20  # ids looked up by one statement
-_GET_TASKS = f"SELECT {TASK} FROM task WHERE id IN ({', '.join('?' * _CHUNK)})"  # noqa: S608
-_GET_TASK = f"SELECT {TASK} FROM task WHERE id = ?"  # noqa: S608
-_GET_CONFIG = f"SELECT {CONFIG} FROM config WHERE id = ?"  # noqa: S608
-_GET_WORKER = f"SELECT {WORKER} FROM worker WHERE id = ?"  # noqa: S608
 
 _EVENT_ORDER = (
     EventKind.CLOCK_BACK,
@@ -61,37 +37,17 @@ _EVENT_ORDER = (
 )
 
 
-class Step:
-    """The rows of one step. `flush` writes what changed; nothing is written before.
-
-    Rows are read once and then live here: two acts of a step on one task see each other's
-    changes. A statement that searches an index after a change needs a `flush` first.
-    """
+class Step(Records):
+    """One step: its time, its records, its events, and the acts that steps have in common."""
 
     def __init__(
         self, db: sqlite3.Connection, meta: Meta, time: StoreTime, settings: StoreSettings
     ) -> None:
-        self.db = db
-        self.meta = meta
+        super().__init__(db, meta)
         self.time = time
         self.wall_ms = time.wall_ms
         self.now_ms = time.now_ms
         self.settings = settings
-        self.rings: set[str] = set()
-        self._tasks: dict[str, TaskRow | None] = {}
-        self._created: dict[str, TaskRow] = {}
-        self._moved: dict[str, TaskRow] = {}
-        self._ended: dict[str, TaskRow] = {}
-        self._bodies: list[tuple[int, str]] = []
-        self._results: list[tuple[str, int]] = []
-        self._workers: dict[str, WorkerRow | None] = {}
-        self._configs: dict[str, ConfigRow | None] = {}
-        self._living: dict[str, Living] = {}
-        self._loads: dict[str, Load] = {}
-        self._changed_workers: set[str] = set()
-        self._changed_configs: set[str] = set()
-        self._changed_living: set[str] = set()
-        self._changed_loads: set[str] = set()
         self._events: dict[EventKind, tuple[str, list[Item]]] = {}
 
     # --- the lock, the log ---
@@ -111,119 +67,14 @@ class Step:
         """Add an item to this step's entry of that kind."""
         self._events.setdefault(kind, (by, []))[1].append(item)
 
-    # --- reading rows ---
-
-    def load(self, task_ids: Sequence[str]) -> list[TaskRow | None]:
-        """Read these tasks in few statements; None where there is none."""
-        missing = [key for key in task_ids if key not in self._tasks]
-        for start in range(0, len(missing), _CHUNK):
-            chunk = missing[start : start + _CHUNK]
-            self._tasks.update(dict.fromkeys(chunk))
-            if len(chunk) < _CHUNK:
-                for key in chunk:
-                    for columns in self.db.execute(_GET_TASK, (key,)):
-                        self._tasks[key] = read_task(columns)
-            else:
-                for columns in self.db.execute(_GET_TASKS, chunk):
-                    self._tasks[columns[1]] = read_task(columns)
-        return [self._tasks[key] for key in task_ids]
-
-    def task(self, task_id: str) -> TaskRow | None:
-        """One task."""
-        if task_id in self._tasks:
-            return self._tasks[task_id]
-        return self.load((task_id,))[0]
-
-    def adopt(self, columns: Sequence[Any]) -> TaskRow:
-        """The task of these columns of `TASK`: as this step knows it, if it does."""
-        known = self._tasks.get(columns[1])
-        if known is None:
-            known = self._tasks[columns[1]] = read_task(columns)
-        return known
-
-    def worker(self, worker_id: str) -> WorkerRow | None:
-        """One worker."""
-        if worker_id not in self._workers:
-            found = self.db.execute(_GET_WORKER, (worker_id,)).fetchone()
-            self._workers[worker_id] = None if found is None else WorkerRow(*found)
-        return self._workers[worker_id]
-
-    def config(self, config_id: str) -> ConfigRow | None:
-        """One config."""
-        if config_id not in self._configs:
-            found = self.db.execute(_GET_CONFIG, (config_id,)).fetchone()
-            self._configs[config_id] = None if found is None else ConfigRow(*found)
-        return self._configs[config_id]
-
-    def living(self, config_id: str) -> Living:
-        """The count of live tasks of a config, known or not."""
-        if config_id not in self._living:
-            found = self.db.execute(
-                "SELECT live, held FROM living WHERE config_id = ?", (config_id,)
-            ).fetchone()
-            self._living[config_id] = Living() if found is None else Living(*found)
-        return self._living[config_id]
-
-    def load_of(self, worker_id: str) -> Load:
-        """What a worker has, registered or not."""
-        if worker_id not in self._loads:
-            found = self.db.execute(
-                "SELECT running, queued FROM load WHERE worker_id = ?", (worker_id,)
-            ).fetchone()
-            self._loads[worker_id] = Load() if found is None else Load(*found)
-        return self._loads[worker_id]
-
-    # --- changing rows ---
-
-    def changed(self, row: TaskRow) -> None:
-        """Say that fields of a task other than its home were changed."""
-        if row.id not in self._created and row.id not in self._ended:
-            self._moved[row.id] = row
-
-    def put_worker(self, row: WorkerRow) -> None:
-        """Add a worker, or say that it was changed."""
-        self._workers[row.id] = row
-        self._changed_workers.add(row.id)
-
-    def drop_worker(self, worker_id: str) -> None:
-        """Remove a worker with its lanes and its bell."""
-        self._workers[worker_id] = None
-        self._changed_workers.discard(worker_id)
-        self.rings.discard(worker_id)
-        self.db.execute("DELETE FROM worker WHERE id = ?", (worker_id,))
-        self.db.execute("DELETE FROM bell WHERE who = ?", (worker_id,))
-        self.clear_lanes(worker_id)
-
-    def clear_lanes(self, worker_id: str) -> None:
-        """Forget the last claims of a worker."""
-        self.db.execute("DELETE FROM lane WHERE worker_id = ?", (worker_id,))
-
-    def put_config(self, row: ConfigRow) -> None:
-        """Add a config, or say that it was changed."""
-        if self._configs.get(row.id) is None:
-            self.meta.configs += 1
-        self._configs[row.id] = row
-        self._changed_configs.add(row.id)
-
-    def drop_config(self, config_id: str) -> None:
-        """Remove a config."""
-        self._configs[config_id] = None
-        self._changed_configs.discard(config_id)
-        self.meta.configs -= 1
-        self.db.execute("DELETE FROM config WHERE id = ?", (config_id,))
+    # --- changing configs and tasks ---
 
     def set_due(self, row: ConfigRow, due_ms: int | None) -> None:
         """Give a config its due instant, or none."""
         row.due_ms = due_ms
-        self._changed_configs.add(row.id)
+        self.put_config(row)
         if due_ms is not None:
             self.rings.add(LEADER_BELL)
-
-    def keep_result(self, row: TaskRow, text: str) -> None:
-        """Keep the result of a task that ends."""
-        self._results.append((text, row.seq))
-
-    # --- moving tasks ---
 
     def create(
         self,
@@ -238,7 +89,7 @@ class Step:
         """Add a new pending task; ``spec_text`` is the text of ``spec`` if it is known."""
         check_transition(task_id, None, (TaskStatus.PENDING, home))
         deadline = spec.start_deadline
-        row = _blank_task(
+        row = new_task(
             task_id,
             scheduled_ms=scheduled_ms,
             rank=9 - spec.priority,
@@ -251,7 +102,7 @@ class Step:
             self.living(row.live_of).live += 1
             self._changed_living.add(row.live_of)
         self._tasks[task_id] = self._created[task_id] = row
-        self._bodies.append((0, write_spec(spec) if spec_text is None else spec_text))
+        self._specs.append(write_spec(spec) if spec_text is None else spec_text)
         self._enter(row)
 
     def place(self, row: TaskRow, status: TaskStatus, home: Home | None, at_ms: int = 0) -> None:
@@ -364,62 +215,6 @@ class Step:
         """End a task whose start deadline has passed; whether it had."""
         return row.expired(self.wall_ms) and self.cancel(row, by, "expired")
 
-    # --- writing ---
-
-    def flush(self) -> None:
-        """Write the rows that changed, so that statements find them."""
-        self._flush_tasks()
-        db = self.db
-        if self._changed_workers:
-            rows = [self._workers[key] for key in self._changed_workers]
-            db.executemany(PUT_WORKER, [_values(row) for row in rows if row])
-            self._changed_workers.clear()
-        if self._changed_configs:
-            configs = [self._configs[key] for key in self._changed_configs]
-            db.executemany(PUT_CONFIG, [_values(row) for row in configs if row])
-            self._changed_configs.clear()
-        for key in self._changed_living:
-            living = self._living[key]
-            if living.live:
-                values = (key, living.live, living.held)
-                db.execute("INSERT OR REPLACE INTO living VALUES (?, ?, ?)", values)
-            else:
-                db.execute("DELETE FROM living WHERE config_id = ?", (key,))
-        self._changed_living.clear()
-        for key in self._changed_loads:
-            load = self._loads[key]
-            if load.running or load.queued:
-                values = (key, load.running, load.queued)
-                db.execute("INSERT OR REPLACE INTO load VALUES (?, ?, ?)", values)
-            else:
-                db.execute("DELETE FROM load WHERE worker_id = ?", (key,))
-        self._changed_loads.clear()
-
-    def _flush_tasks(self) -> None:
-        db = self.db
-        if self._created:
-            (last,) = db.execute("SELECT coalesce(max(seq), 0) FROM task").fetchone()
-            for seq, row in enumerate(self._created.values(), last + 1):
-                row.seq = seq
-            rows = self._created.values()
-            db.executemany(INSERT_TASK, [new_values(row) for row in rows])
-            bodies = zip(rows, self._bodies, strict=True)
-            db.executemany(
-                "INSERT INTO body (seq, spec) VALUES (?, ?)",
-                [(row.seq, spec) for row, (_, spec) in bodies],
-            )
-            self._created.clear()
-            self._bodies.clear()
-        if self._moved:
-            db.executemany(MOVE_TASK, [moving_values(row) for row in self._moved.values()])
-            self._moved.clear()
-        if self._ended:
-            db.executemany(END_TASK, [ending_values(row) for row in self._ended.values()])
-            self._ended.clear()
-        if self._results:
-            db.executemany("UPDATE body SET result = ? WHERE seq = ?", self._results)
-            self._results.clear()
-
     def write_events(self) -> None:
         """Append this step's entries to the log in the contract's order."""
         rest = [kind for kind in self._events if kind not in _EVENT_ORDER]
@@ -432,47 +227,6 @@ class Step:
                     "INSERT INTO event VALUES (?, ?, ?, ?, ?)",
                     (self.meta.last_cursor, kind.value, self.wall_ms, by, dumps(items)),
                 )
-
-
-def _values(row: Any) -> tuple[Any, ...]:
-    return _GETTERS[type(row)](row)
-
-
-_GETTERS: dict[type, Any] = {
-    kind: attrgetter(*(field.name for field in attrs.fields(kind)))
-    for kind in (WorkerRow, ConfigRow)
-}
-
-
-def _blank_task(
-    task_id: str, *, scheduled_ms: int, rank: int, deadline_ms: int | None, needs: str | None
-) -> TaskRow:
-    return TaskRow(
-        seq=0,
-        id=task_id,
-        status=TaskStatus.PENDING,
-        home=None,
-        at_ms=0,
-        place=0,
-        worker_id=None,
-        token=None,
-        completed=0,
-        scheduled_ms=scheduled_ms,
-        start_ms=None,
-        end_ms=None,
-        attempt=0,
-        retry_count=0,
-        crash_count=0,
-        rank=rank,
-        deadline_ms=deadline_ms,
-        needs=needs,
-        reason="",
-        error="",
-        cancel_requested=0,
-        cancel_reason="",
-        progress=None,
-        live_of=None,
-    )
 
 
 def _needs(spec: TaskSpec) -> str | None:

@@ -32,9 +32,8 @@ QUEUE = (
     "ORDER BY place LIMIT ?"
 )
 LEASES_OF = (
-    f"SELECT {TASK} FROM task WHERE home = 'lease' AND id IN "  # noqa: S608
-    "(SELECT id FROM task INDEXED BY task_lease_id WHERE home = 'lease' AND worker_id = ?) "
-    "ORDER BY id"
+    f"SELECT {TASK} FROM task INDEXED BY task_lease_id "  # noqa: S608
+    "WHERE home = 'lease' AND worker_id = ? ORDER BY id"
 )
 
 

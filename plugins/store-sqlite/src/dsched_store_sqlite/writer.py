@@ -143,9 +143,9 @@ class Writer:
             self._fail(done or jobs, self._translated(error, maybe_applied=committing))
             return jobs[len(done) :] if done else []
         self._mark_ms = transaction.meta.mark_ms
-        _answer(done)
-        if transaction.rings:
+        if transaction.rings:  # before the answers: who has one may count on the ring
             self._ring(sorted(transaction.rings))
+        _answer(done)
         return jobs[len(done) :]
 
     def _begin(self) -> sqlite3.Connection:

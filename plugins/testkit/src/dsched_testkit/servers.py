@@ -137,7 +137,11 @@ class RedisServer:
 
     def __enter__(self) -> Self:
         """Start."""
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -284,7 +288,7 @@ def sentinel_set(sentinels: int = 3, *args: str) -> Iterator[SentinelSet]:
     with contextlib.ExitStack() as stack:
         primary = stack.enter_context(RedisServer(*args))
         replica = stack.enter_context(
-            RedisServer("--replicaof", f"127.0.0.1 {primary.port}", *args)
+            RedisServer("--replicaof", "127.0.0.1", str(primary.port), *args)
         )
         wait_until(
             lambda: "master_link_status:up" in str(replica.command("INFO", "replication")),

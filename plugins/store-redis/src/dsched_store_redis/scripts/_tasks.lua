@@ -51,6 +51,9 @@ local function token_of(row)
 end
 
 local function fire_config(id)
+  if not string.find(id, '@', 1, true) then
+    return nil
+  end
   local config_id, digits = string.match(id, '^([^@]*)@%-?(%d+)$')
   return config_id and #digits <= 15 and config_id or nil
 end
@@ -79,9 +82,12 @@ local function snapshots_of(ids)
   return found
 end
 
--- What finish() may read and write besides the task's own hash.
-local function probe_end(id)
-  call('STRLEN', BODY .. id)
+-- What finish() may read and write besides the task's own hash; the snapshot too unless it has
+-- been read already.
+local function probe_end(id, read)
+  if not read then
+    call('STRLEN', BODY .. id)
+  end
   local config_id = fire_config(id)
   if config_id then
     call('ZCARD', LIVE .. config_id)
@@ -186,6 +192,12 @@ local function leave_live(id)
   end
 end
 
+local kept_ms
+local function keep_for(ttl)
+  kept_ms = kept_ms or int(px(tonumber(ttl)))
+  return kept_ms
+end
+
 -- End a task whose home has been freed: row, result joined with the snapshot, live tasks.
 -- `set` and `drop` carry what else changes of the row; `result` is JSON or nil.
 local function finish(row, status, set, drop, ttl, result, body)
@@ -195,12 +207,12 @@ local function finish(row, status, set, drop, ttl, result, body)
   write_row(row, set, drop)
   body = body or call('GET', BODY .. id)
   call('SET', RESULT .. id,
-    '{"result":' .. (result or 'null') .. ',"spec":' .. (body or 'null') .. '}', 'PX', px(tonumber(ttl)))
-  call('PEXPIRE', key, px(tonumber(ttl)))
+    '{"result":' .. (result or 'null') .. ',"spec":' .. (body or 'null') .. '}', 'PX', keep_for(ttl))
+  call('PEXPIRE', key, keep_for(ttl))
   if row.note then
-    call('PEXPIRE', NOTE .. id, px(tonumber(ttl)))
+    call('PEXPIRE', NOTE .. id, keep_for(ttl))
   end
-  push(ended, int(wall) .. ' ' .. id)
+  push(ended, wall_text .. ' ' .. id)
   push(bodies, BODY .. id)
   if some_deadlines() then
     call('HDEL', DEADLINE, id)

@@ -3,7 +3,7 @@
 local by, ttl = ARGV[2], ARGV[5]
 probe_tasks()
 local results = string.gmatch(ARGV[4], '([^\n]*)\n')
-local items, ending = {}, {}
+local items, ending, probed = {}, {}, {}
 
 local function judge(row, token)
   if not row or token_of(row) ~= token then
@@ -21,8 +21,11 @@ for id, token, success, delay, reason, code, err in string.gmatch(ARGV[3],
   local item = { row = row, success = success == '1', delay = tonumber(delay), reason = reason,
     code = code, error = err, result = results(), outcome = judge(row, token) }
   if item.outcome == 'OK' then
-    call('SCARD', LEASES .. row.worker_id)
-    probe_end(id)
+    if not probed[row.worker_id] then
+      probed[row.worker_id] = true
+      call('SCARD', LEASES .. row.worker_id)
+    end
+    probe_end(id, true)
     probe_note(id, reason, err)
     item.retry = item.delay and not item.success and not row.cancel_requested
     if not item.retry then

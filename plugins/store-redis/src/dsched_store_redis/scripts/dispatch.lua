@@ -84,7 +84,7 @@ for _, item in ipairs(items) do
     end_cancelled(row, fence, '"expired"', ttl)
   elseif item.outcome == 'OK' and item.kind == 'choice' then
     push(leaving, item.id)
-    push(queued, int(now), item.id)
+    push(queued, now_text, item.id)
     if row.reason or row.note then
       local drop = {}
       set_reason(row, {}, drop, '')

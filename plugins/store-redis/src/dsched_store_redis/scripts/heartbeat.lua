@@ -24,7 +24,7 @@ if #renew > 0 then
 end
 local draining = 0
 if outcome == 'OK' then
-  call('ZADD', BEATS, int(now), id)
+  call('ZADD', BEATS, now_text, id)
   publish(worker)
   draining = call('SISMEMBER', DRAINING, id)
 end

@@ -6,7 +6,7 @@ if refused then
 end
 local limit = ARGV[3]
 local leases = {}
-for i, id in ipairs(call('ZRANGEBYSCORE', LEASE, '-inf', int(now), 'LIMIT', 0, limit)) do
+for i, id in ipairs(call('ZRANGEBYSCORE', LEASE, '-inf', now_text, 'LIMIT', 0, limit)) do
   leases[i] = task_row(id, 0, false, true)
 end
 local found = call('ZRANGEBYSCORE', QUEUED, '-inf', int(now - tonumber(ARGV[4])), 'WITHSCORES',

@@ -17,7 +17,7 @@ begin()
 if outcome ~= 'OK' then
   return done(outcome)
 end
-call('HSET', CONFIG .. id, 'paused', int(wall), 'gap', ARGV[5], 'who', ARGV[10], 'why', why)
+call('HSET', CONFIG .. id, 'paused', wall_text, 'gap', ARGV[5], 'who', ARGV[10], 'why', why)
 if ARGV[8] ~= '' then
   note('skipped', by, ARGV[8])
 end

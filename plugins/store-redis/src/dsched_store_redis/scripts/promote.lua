@@ -5,7 +5,7 @@ if refused then
   return refused
 end
 probe_tasks()
-local ids = call('ZRANGEBYSCORE', DELAYED, '-inf', int(now), 'LIMIT', 0, ARGV[3])
+local ids = call('ZRANGEBYSCORE', DELAYED, '-inf', now_text, 'LIMIT', 0, ARGV[3])
 local rows, scores = {}, {}
 for i, id in ipairs(ids) do
   local row = detail(id)

@@ -19,6 +19,16 @@ for _, line in ipairs(call('LRANGE', ENDED, 0, limit - 1)) do
   end
   push(old_tasks, id)
 end
+-- Index entries that the collector made when their task was gone already.
+local late = {}
+for status in pairs(TERMINAL) do
+  local key = P .. 'finished:status:' .. status
+  for _, id in ipairs(call('ZRANGEBYSCORE', key, '-inf', int(oldest), 'LIMIT', 0, limit)) do
+    if call('HLEN', DETAIL .. id) == 0 then
+      push(late, id)
+    end
+  end
+end
 local old_decisions = call('ZRANGEBYSCORE', P .. 'decision:index', '-inf', int(oldest),
   'LIMIT', 0, limit)
 local surplus = math.max(0, math.min(call('XLEN', EVENTS) - tonumber(ARGV[5]), limit))
@@ -47,6 +57,9 @@ local function forget_finished(id)
 end
 for _, id in ipairs(old_tasks) do
   call('UNLINK', DETAIL .. id, RESULT .. id, NOTE .. id)
+  forget_finished(id)
+end
+for _, id in ipairs(late) do
   forget_finished(id)
 end
 if #old_tasks > 0 then

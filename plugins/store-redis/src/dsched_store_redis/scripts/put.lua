@@ -39,7 +39,7 @@ local function store(item)
   call('HSET', META, 'revision', revision)
   local key = CONFIG .. id
   call('HDEL', key, 'overlap', 'deadline', 'priority', 'delay', 'route')
-  local set = { 'revision', revision, 'updated', int(wall),
+  local set = { 'revision', revision, 'updated', wall_text,
     'created', old and old.created or int(item.created) }
   local delay, enabled
   for name, value in string.gmatch(item.fields, '([^\t]+)\t([^\t]*)') do

@@ -27,7 +27,7 @@ if old and not same then
   for first = 1, #running, 100 do
     local over = {}
     for i = first, math.min(first + 99, #running) do
-      push(over, int(now), running[i])
+      push(over, now_text, running[i])
     end
     call('ZADD', LEASE, 'XX', unpack(over))
   end
@@ -40,7 +40,7 @@ if not same then
 end
 call('HSET', WORKERS, id,
   incarnation .. '\n' .. ARGV[4] .. '\n' .. ARGV[5] .. '\n' .. timeout .. '\n' .. head)
-call('ZADD', BEATS, int(now), id)
+call('ZADD', BEATS, now_text, id)
 publish(worker_of(id))
 note('worker', id, '{"worker":"' .. id .. '","act":"registered"}')
 return done('OK')

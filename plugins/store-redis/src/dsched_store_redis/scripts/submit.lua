@@ -28,6 +28,7 @@ for id, priority, delay, deadline, route in
 end
 begin()
 local ready, delayed, latest, routed = {}, {}, {}, {}
+local usual = int(4e13 + wall)
 for _, item in ipairs(items) do
   local id, priority, delay, deadline, route, body = unpack(item)
   local scheduled = wall + delay
@@ -41,7 +42,7 @@ for _, item in ipairs(items) do
   if delay > 0 then
     push(delayed, int(now + delay), id)
   else
-    push(ready, int((9 - tonumber(priority)) * 1e13 + scheduled), id)
+    push(ready, priority == '5' and usual or int((9 - tonumber(priority)) * 1e13 + wall), id)
   end
   if deadline ~= '' then
     push(latest, id, int(scheduled + tonumber(deadline)))

@@ -15,6 +15,7 @@ from dsched.contracts.steps import (
 from dsched.contracts.store import Reading
 from dsched.model import Home, Task, TaskStatus, config_of
 from dsched_testkit.memory.base import OnState
+from dsched_testkit.memory.state import TaskRow
 
 
 class MemoryReading(OnState, Reading):
@@ -26,7 +27,7 @@ class MemoryReading(OnState, Reading):
         with self._state.step() as step:
             oldest_ms = step.wall_ms - self._state.settings.result_ttl_ms
             found = [self._state.tasks.get(task_id) for task_id in task_ids]
-            rows = [row and (None if row.ended_by(oldest_ms) else row) for row in found]
+            rows = [row if row is not None and _kept(row, oldest_ms) else None for row in found]
             return tuple(None if row is None else row.view(full=full) for row in rows)
 
     async def list_tasks(self, query: TaskQuery, cursor: str | None, limit: int) -> TaskPage:
@@ -120,6 +121,10 @@ class MemoryReading(OnState, Reading):
                 configs=len(state.configs),
                 time=step.time,
             )
+
+
+def _kept(task: TaskRow, oldest_ms: int) -> bool:
+    return task.end_ms is None or task.end_ms > oldest_ms
 
 
 def _position(cursor: str | None) -> int:

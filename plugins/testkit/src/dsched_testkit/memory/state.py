@@ -113,10 +113,6 @@ class TaskRow:
         """Its place among the ready: priority descending, then by time."""
         return (-self.spec.priority, self.scheduled_ms)
 
-    def ended_by(self, wall_ms: int) -> bool:
-        """Whether it had ended at that instant."""
-        return self.end_ms is not None and self.end_ms <= wall_ms
-
     def expired(self, wall_ms: int) -> bool:
         """Whether it was never claimed and its start deadline has passed."""
         deadline = self.spec.start_deadline
@@ -228,8 +224,7 @@ class State:
             step = Step(self, self._read_clock())
             try:
                 yield step
-            finally:
-                # Also of a step that is refused whole: its reading of the clock has happened.
+            finally:  # a step that is refused whole has read the clock, too
                 step.write_events()
 
     def _read_clock(self) -> tuple[StoreTime, Item | None]:

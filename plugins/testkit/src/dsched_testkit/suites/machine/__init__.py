@@ -45,5 +45,5 @@ class StoreMachine(StoreHarness):
 
     def test_the_store_answers_as_the_reference_does(self) -> None:
         """Every answer, every log entry and every task, after every step."""
-        examples = int(os.environ.get("DSCHED_MACHINE_EXAMPLES", "80"))
+        examples = int(os.environ.get("DSCHED_MACHINE_EXAMPLES", "50"))
         run_machine(self, examples, int(os.environ.get("DSCHED_MACHINE_STEPS", "50")))

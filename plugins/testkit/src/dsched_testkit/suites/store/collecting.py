@@ -192,6 +192,20 @@ class ProjectedTests(Arranging):
         assert await self._ended_ids(config_id="c") == []
         assert (await self.store.counts()).by_status[TaskStatus.SUCCESS] == 0
 
+    async def test_an_index_entry_made_after_its_task_was_removed_goes_with_the_next_prune(
+        self,
+    ) -> None:
+        await self.fresh(result_ttl_ms=HOUR_MS)
+        await self.lead()
+        await self.worker()
+        await self.ended("c@manual-1")
+        await self.clock.advance(HOUR_MS + 1)
+        await self.store.prune(self.fence, 100)
+        await self.collected()
+        await self.store.prune(self.fence, 100)
+        assert await self._ended_ids(config_id="c") == []
+        assert (await self.store.counts()).by_status[TaskStatus.SUCCESS] == 0
+
     async def test_counts_say_how_many_there_are_of_what(self) -> None:
         await self.lead()
         await self.worker()

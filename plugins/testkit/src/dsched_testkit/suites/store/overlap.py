@@ -1,7 +1,7 @@
 """Named tests: what a fire does while an earlier task of its config lives, and held tasks."""
 
 from dsched.contracts.outcomes import Outcome, RunOutcome
-from dsched.contracts.steps import MAX_BATCH, EventKind, Reap, Release, Run
+from dsched.contracts.steps import MAX_BATCH, EventKind, FireAnswer, Reap, Release, Run
 from dsched.contracts.store import LEADER_BELL
 from dsched.model import Overlap
 from dsched_testkit.suites.store.arrange import (
@@ -277,6 +277,28 @@ class HeldTests(Arranging):
         await self.finish(first, token)
         assert [held] == await self.ready_ids()
 
+    async def test_a_held_task_counts_as_live_when_the_policy_has_become_skip(self) -> None:
+        _, _, held = await self._held()
+        assert (await self._fire_edited(Overlap.SKIP)).runs == (RunOutcome.SKIPPED,)
+        assert await self.state(held) == HELD
+
+    async def test_a_held_task_stays_held_when_the_policy_has_become_allow(self) -> None:
+        first, token, held = await self._held()
+        assert (await self._fire_edited(Overlap.ALLOW)).runs == (RunOutcome.FIRED,)
+        beside = f"c@{self.clock.ms}"
+        await self.finish(first, token)
+        assert (await self.state(held), await self.ready_ids()) == (HELD, [beside])
+
+    async def test_a_held_task_is_superseded_when_the_policy_has_become_cancel_previous(
+        self,
+    ) -> None:
+        first, token, held = await self._held()
+        assert (await self._fire_edited(Overlap.CANCEL_PREVIOUS)).runs == (RunOutcome.HELD,)
+        newest = f"c@{self.clock.ms}"
+        assert (await self.state(held), await self.state(newest)) == (CANCELLED, HELD)
+        await self.finish(first, token)
+        await self._assert_released(newest)
+
     async def test_a_held_task_is_released_although_its_config_is_gone(self) -> None:
         first, token, held = await self._held()
         await self.store.delete("c", self.rearm(await self.stored()), by=OPERATOR)
@@ -293,6 +315,12 @@ class HeldTests(Arranging):
         held = await self.fired()
         assert await self.state(held) == HELD
         return first, token, held
+
+    async def _fire_edited(self, overlap: Overlap) -> FireAnswer:
+        """A second later, with another policy, the next instant fires."""
+        await self.clock.advance(1000)
+        await self.put(a_config(overlap=overlap), next_due_ms=self.clock.ms)
+        return await self.fire()
 
     async def _assert_released(self, held: str) -> None:
         assert await self.state(held) == READY

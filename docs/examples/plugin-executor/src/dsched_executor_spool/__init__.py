@@ -1,0 +1,1 @@
+"""Puts a text as a file into a folder, from which something else picks it up."""

@@ -1,0 +1,96 @@
+"""No step scans: what a statement costs depends on what it answers with, not on what exists."""
+
+import ast
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+import dsched_store_sqlite
+from dsched_store_sqlite import (
+    collecting,
+    configs,
+    dispatching,
+    firing,
+    reading,
+    records,
+    recovering,
+    rows,
+    workers,
+    working,
+)
+from dsched_store_sqlite.schema import STATEMENTS
+
+# Bounded by MAX_WORKERS, and read whole on purpose.
+OF_ALL_WORKERS = {"workers.WORKER_VIEWS", "recovering.FORGOTTEN"}
+
+HOT = {
+    f"{module.__name__.rpartition('.')[2]}.{name}": text
+    for module in (
+        *(collecting, configs, dispatching, firing, reading, records, recovering, rows),
+        *(workers, working),
+    )
+    for name, text in vars(module).items()
+    if isinstance(text, str) and text.startswith(("SELECT", "UPDATE", "DELETE"))
+} | {f"reading.LISTINGS[{key}]": one.statement for key, one in reading.LISTINGS.items()}
+
+
+@pytest.fixture(scope="module")
+def db():
+    db = sqlite3.connect(":memory:")
+    for statement in STATEMENTS:
+        db.execute(statement)
+    yield db
+    db.close()
+
+
+def _plan(db, statement):
+    parameters = [None] * statement.count("?")
+    return [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)]
+
+
+def _scans(db, statement):
+    """The parts of a plan that visit a whole table, or sort what they found.
+
+    What an inner statement found is walked over, and is as short as its own LIMIT.
+    """
+    plan = [part for part in _plan(db, statement) if not part.startswith("SCAN (subquery")]
+    return [part for part in plan if "SCAN" in part or "TEMP B-TREE" in part]
+
+
+@pytest.mark.parametrize("name", sorted(HOT))
+def test_the_statement_is_served_by_an_index(db, name):
+    scans = _scans(db, HOT[name])
+    if name in OF_ALL_WORKERS:
+        scans = [part for part in scans if part != "SCAN worker"]
+    if name == "dispatching.READY":
+        # The ready index holds the ready tasks only, in their order, and the page is its start.
+        scans = [part for part in scans if "USING INDEX task_ready" not in part]
+    if name == "workers.LEASES_OF":
+        # Only when a worker's id is taken over: a walk over the index of what runs.
+        scans = [part for part in scans if "USING INDEX task_lease_id" not in part]
+    assert scans == []
+
+
+def test_the_check_itself_notices_a_scan_and_a_sort(db):
+    assert _scans(db, "SELECT * FROM task WHERE error = ?") == ["SCAN task"]
+    assert len(_scans(db, "SELECT * FROM task ORDER BY error")) == 2
+
+
+def test_statements_are_constants_and_values_are_parameters_only():
+    """S30: nothing that is handed to execute is put together from values."""
+    found = []
+    for path in Path(dsched_store_sqlite.__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+                continue
+            if node.func.attr in {"execute", "executemany", "executescript"}:
+                statement = node.args[0]
+                simple = isinstance(statement, ast.Constant | ast.Name | ast.Attribute)
+                if not simple and not isinstance(statement, ast.Subscript):
+                    found.append((path.name, ast.unparse(statement)))
+    # The two marks of a new file cannot be parameters; they are formatted as whole numbers.
+    assert sorted(text for _, text in found) == [
+        "f'PRAGMA application_id = {APPLICATION_ID:d}'",
+        "f'PRAGMA user_version = {FORMAT:d}'",
+    ]

@@ -1,0 +1,94 @@
+"""An event loop whose clock jumps to the next timer: hours of a cluster take milliseconds."""
+
+import asyncio
+import random
+import selectors
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from dsched.engine.runtime import Runtime
+
+T = TypeVar("T")
+
+# A loop that never lets time pass is a busy loop: real engines rest long before this many rounds.
+MAX_ROUNDS_AT_ONE_INSTANT = 200_000
+
+
+class SleepsForeverError(RuntimeError):
+    """Nothing is ready and no timer is set: what runs here waits for something that cannot come."""
+
+
+class BusyLoopError(RuntimeError):
+    """Very many rounds of the loop went by at one virtual instant: something spins."""
+
+
+class _JumpingSelector(selectors.DefaultSelector):
+    """Answers at once; the time that a real selector would have waited is added to the clock."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now_s = 0.0
+        self._rounds = 0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        ready = super().select(0)
+        if ready:
+            return ready
+        if timeout is None:
+            raise SleepsForeverError("every task waits, and no timer will wake any of them")
+        if timeout > 0:
+            self.now_s += timeout
+            self._rounds = 0
+        self._rounds += 1
+        if self._rounds > MAX_ROUNDS_AT_ONE_INSTANT:
+            raise BusyLoopError(f"{self._rounds} rounds of the loop at {self.now_s:.6f} s")
+        return []
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """A loop in virtual time, from 0 s on. For one thread: other threads are not waited for."""
+
+    def __init__(self) -> None:
+        self._jumping = _JumpingSelector()
+        super().__init__(self._jumping)
+        # Sums of floats must not leave a timer a hair in the future, to be waited for again.
+        self._clock_resolution = 1e-6
+
+    def time(self) -> float:
+        """Virtual seconds since the loop was made."""
+        return self._jumping.now_s
+
+
+def run_virtual(main: Coroutine[Any, Any, T]) -> T:
+    """Run ``main`` to its end in virtual time; as `asyncio.run` otherwise."""
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        return runner.run(main)
+
+
+def virtual_runtime(loop: asyncio.AbstractEventLoop, seed: int) -> Runtime:
+    """The engine's outside world in virtual time: equal seeds give equal runs."""
+    chance = random.Random(seed)
+    return Runtime(
+        monotonic=loop.time,
+        sleep=asyncio.sleep,
+        uniform=chance.random,
+        token=lambda: f"{chance.getrandbits(64):016x}",
+        threads=False,
+    )
+
+
+class VirtualWall:
+    """A wall clock in ms that follows a loop's time, and that a test may set forward or back."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, start_ms: int = 1_800_000_000_000) -> None:
+        self._time: Callable[[], float] = loop.time
+        self.start_ms = start_ms
+        self.offset_ms = 0
+
+    def __call__(self) -> int:
+        """Milliseconds since the epoch."""
+        return self.start_ms + self.offset_ms + round(self._time() * 1000)
+
+    def step(self, ms: int) -> None:
+        """Set the clock forward, or back if negative, as an operator or a time server would."""
+        self.offset_ms += ms

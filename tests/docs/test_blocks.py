@@ -1,0 +1,133 @@
+"""Every block of the pages is read by what would read it: YAML, Python and shell."""
+
+import ast
+import importlib.util
+import re
+import shlex
+import sys
+import types
+from pathlib import Path
+
+import pytest
+import yaml
+from pages import ROOT, Block, blocks
+
+import dsched
+from dsched.config import TaskSettings, read_settings
+from dsched.config.task_file import read_tasks
+from dsched.contracts.functions import REGISTRY
+from dsched.launcher.arguments import parse
+from dsched.loading import Catalogue, load_catalogue
+
+EXAMPLE = ROOT / "docs/examples/plugin-executor/src"
+MAKE = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
+# Programs that are not ours, and what they are started with is tested elsewhere or theirs to know.
+OTHERS = {"redis-server", "pip", "python", "cd"}
+
+
+@pytest.fixture(scope="module")
+def catalogue() -> Catalogue:
+    """Everything installed, and the example of a plugin."""
+    spec = importlib.util.spec_from_file_location(
+        "docs_example_spool", EXAMPLE / "dsched_executor_spool/plugin.py"
+    )
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return load_catalogue(extra_plugins=(module,))
+
+
+@pytest.mark.parametrize("block", blocks("yaml"), ids=str)
+def test_every_yaml_block_is_a_task_file_or_a_configuration(
+    block: Block, catalogue: Catalogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(REGISTRY, "_functions", {})  # names are judged once there are any
+    file = tmp_path / "block.yaml"
+    file.write_text(block.text)
+    if "tasks" in yaml.safe_load(block.text):
+        assert read_tasks(str(file), defaults=TaskSettings(), catalogue=catalogue)
+        return
+    for name in re.findall(r"password_file: ([\w-]+)", block.text):
+        (tmp_path / name).write_text("chosen by the test")
+    loaded = read_settings(str(file), {}, {}, catalogue)
+    assert loaded.warnings == ()
+
+
+@pytest.mark.parametrize("block", blocks("python"), ids=str)
+def test_every_python_block_compiles(block: Block) -> None:
+    assert ast.parse(block.text).body
+
+
+def module_of(block: Block) -> types.ModuleType:
+    """A block as a module, given in code."""
+    module = types.ModuleType("docs_block")
+    exec(compile(block.text, str(block), "exec"), module.__dict__)
+    return module
+
+
+async def test_the_plugin_of_the_readme_runs_tasks() -> None:
+    (block,) = (one for one in blocks("python") if one.page == ROOT / "README.md")
+    hello = module_of(block)
+    async with dsched.pod({"store": "memory"}, plugins=[hello]) as pod:
+        task_id = await pod.client.submit(dsched.TaskSpec(executor="hello", payload="Ada"))
+        task = await pod.client.wait(task_id, timeout_s=20)
+    assert task.result
+    assert task.result.message == "Hello, Ada"
+
+
+def test_the_functions_of_the_usage_page_register(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(REGISTRY, "_functions", {})
+    (block,) = (one for one in blocks("python") if '@dsched.task("reports.send")' in one.text)
+    module_of(block)
+    assert REGISTRY.get("reports.send").context_parameter == "ctx"
+    assert REGISTRY.get("reports.render").isolation == "process"
+
+
+@pytest.mark.parametrize("block", blocks("toml", "text", "mermaid"), ids=str)
+def test_every_other_block_has_a_test_of_its_own(block: Block) -> None:
+    house = block.language == "text" and block.page.name == "architecture.md"
+    picture = block.language == "mermaid" and block.page.name.startswith(("README", "archi"))
+    acl = block.language == "text" and "user dsched" in block.text
+    assert block.file or house or picture or acl
+
+
+def test_no_block_is_of_an_unknown_language() -> None:
+    known = {"yaml", "python", "toml", "text", "mermaid", "sh"}
+    assert {block.language for block in blocks()} == known
+
+
+@pytest.mark.parametrize("block", blocks("sh"), ids=str)
+def test_every_command_exists_and_takes_its_arguments(block: Block) -> None:
+    lines = [line for line in block.text.splitlines() if line.strip()]
+    assert lines
+    for line in lines:
+        words = shlex.split(line, comments=True)
+        while "=" in words[0]:
+            words.pop(0)
+        program = Path(words[0]).name
+        if program == "make":
+            targets = [word for word in words[1:] if "=" not in word]
+            assert set(targets) <= MAKE, line
+        elif program == "dsched-run":
+            if "--help" not in words:
+                parse(words[1:])  # exits when it does not know an argument
+        else:
+            assert program in OTHERS, line
+        for word in words[1:]:
+            if word.startswith(("./", "tests/", "docs/")):
+                assert (ROOT / word).exists(), line
+
+
+def test_the_pictures_of_the_house_are_the_house() -> None:
+    house, layers = (block.text for block in blocks("text") if block.page.name == "architecture.md")
+    for line in house.splitlines():
+        for folder in re.findall(r"([a-z-]+)/", line):
+            inside = ROOT / "plugins" / folder if line.startswith(" ") else ROOT / folder
+            assert inside.is_dir(), folder
+    settings = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    (listed,) = re.findall(r'type = "layers"\nlayers = \[(.*?)\]', settings, re.DOTALL)
+    assert [one.replace("dsched.", "") for one in re.findall(r'"(.*?)"', listed)] == (
+        layers.splitlines()
+    )

@@ -1,0 +1,362 @@
+"""Pods on the reference store, in one process, and the lines between them, which tests break."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import attrs
+import pytest
+
+from dsched.client import Client
+from dsched.contracts import (
+    ExecutionContext,
+    Executor,
+    LoadBalancer,
+    Observer,
+    Service,
+    Store,
+    StoreUnavailableError,
+)
+from dsched.engine.election import ElectionTimes
+from dsched.engine.heartbeat import HeartbeatTimes
+from dsched.engine.leader import LeaderTimes
+from dsched.engine.pod import Pod, PodPlan
+from dsched.engine.runtime import Runtime
+from dsched.engine.worker import WorkerPlan
+from dsched.model import RetryPolicy, Task, TaskConfig, TaskResult, TaskSpec
+from dsched_balancers.least_tasks import LeastTasks
+from dsched_testkit.memory import MemoryStore, State, new_state
+from dsched_testkit.virtual_time import VirtualLoop, VirtualWall, virtual_runtime
+
+Body = Callable[[ExecutionContext, Task], Awaitable[object]]
+Proceed = Callable[[], Awaitable[Any]]
+Rule = Callable[[str, str, Proceed], Awaitable[Any]]
+
+BOTH = frozenset({"scheduler", "worker"})
+SCHEDULER = frozenset({"scheduler"})
+WORKER = frozenset({"worker"})
+
+NO_RETRY = RetryPolicy(max_retries=0)
+
+
+class Functions(Executor):
+    """Runs the coroutine function named by the payload: the tests' own executor."""
+
+    def __init__(self, bodies: Mapping[str, Body]) -> None:
+        self.bodies = dict(bodies)
+        self.started: list[tuple[str, int, str]] = []
+
+    async def execute(self, context: ExecutionContext, task: Task) -> TaskResult:
+        assert task.spec is not None
+        self.started.append((task.id, context.attempt, context.worker_id))
+        data = await self.bodies[task.spec.payload](context, task)
+        return data if isinstance(data, TaskResult) else TaskResult(data=data)
+
+    def starts(self, task_id: str) -> int:
+        """How many attempts at this task have begun."""
+        return sum(started == task_id for started, _, _ in self.started)
+
+
+async def _ok(context: ExecutionContext, task: Task) -> object:
+    return {"ran": task.id}
+
+
+async def _sleep_60(context: ExecutionContext, task: Task) -> object:
+    await asyncio.sleep(60)
+    return "slept"
+
+
+async def _sleep_1(context: ExecutionContext, task: Task) -> object:
+    await asyncio.sleep(1)
+    return "slept"
+
+
+async def _fail(context: ExecutionContext, task: Task) -> object:
+    raise RuntimeError("no luck")
+
+
+BODIES: dict[str, Body] = {"ok": _ok, "sleep 60": _sleep_60, "sleep 1": _sleep_1, "fail": _fail}
+
+
+@attrs.define
+class Line:
+    """What lies between one pod and the store. ``rule`` (handle, step, proceed) may break it."""
+
+    rule: Rule | None = None
+
+    def cut(self) -> None:
+        """From now on nothing gets through: the process is dead to the store."""
+        self.rule = unreachable
+
+    def heal(self) -> None:
+        """All is well again."""
+        self.rule = None
+
+    def over(self, inner: Store, handle: str) -> Store:
+        """``inner`` as seen through this line, by the part of the pod named ``handle``."""
+        linked: Store = _LINKED(inner, self, handle)
+        return linked
+
+
+async def unreachable(handle: str, step: str, proceed: Proceed) -> Any:
+    """The rule of a store that cannot be reached."""
+    await asyncio.sleep(0)
+    raise StoreUnavailableError("the line is cut", maybe_applied=False)
+
+
+async def never(handle: str, step: str, proceed: Proceed) -> Any:
+    """The rule of a store that takes a call and never answers it."""
+    return await asyncio.get_running_loop().create_future()
+
+
+def only(rule: Rule, *, handles: set[str] | None = None, steps: set[str] | None = None) -> Rule:
+    """``rule`` for these handles and steps alone; the rest gets through."""
+
+    async def chosen(handle: str, step: str, proceed: Proceed) -> Any:
+        if (handles is None or handle in handles) and (steps is None or step in steps):
+            return await rule(handle, step, proceed)
+        return await proceed()
+
+    return chosen
+
+
+def first(times: int, rule: Rule) -> Rule:
+    """``rule`` for the first calls that reach it; the later ones get through."""
+    left = times
+
+    async def limited(handle: str, step: str, proceed: Proceed) -> Any:
+        nonlocal left
+        if left <= 0:
+            return await proceed()
+        left -= 1
+        return await rule(handle, step, proceed)
+
+    return limited
+
+
+async def lost_reply(handle: str, step: str, proceed: Proceed) -> Any:
+    """The step happens, and its answer is lost."""
+    await proceed()
+    raise StoreUnavailableError("the reply was lost", maybe_applied=True)
+
+
+def _linked(step: str) -> Callable[..., Awaitable[Any]]:
+    async def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        async def proceed() -> Any:
+            return await getattr(self.inner, step)(*args, **kwargs)
+
+        rule = self.line.rule
+        return await (proceed() if rule is None else rule(self.handle, step, proceed))
+
+    return call
+
+
+def _init(self: Any, inner: Store, line: Line, handle: str) -> None:
+    self.inner, self.line, self.handle = inner, line, handle
+
+
+_LINKED: Any = type(
+    "LinkedStore",
+    (Store,),
+    {"__init__": _init, **{step: _linked(step) for step in Store.__abstractmethods__}},
+)
+
+
+@attrs.define
+class Cluster:
+    """A store's content and the pods started on it. Settings are short, so tests are too."""
+
+    group: asyncio.TaskGroup
+    state: State
+    wall: Callable[[], int]
+    executor: Functions = attrs.field(factory=lambda: Functions(BODIES))
+    observers: dict[str, Observer] = attrs.field(factory=dict)
+    services: dict[str, Service] = attrs.field(factory=dict)
+    balancer: LoadBalancer = attrs.field(factory=LeastTasks)
+    pods: dict[str, Pod] = attrs.field(factory=dict)
+    lines: dict[str, Line] = attrs.field(factory=dict)
+    running: dict[str, asyncio.Task[None]] = attrs.field(factory=dict)
+    failures: dict[str, BaseException] = attrs.field(factory=dict)
+    heartbeat: HeartbeatTimes = attrs.field(
+        factory=lambda: HeartbeatTimes(interval_s=0.3, timeout_s=1.0)
+    )
+    election: ElectionTimes = attrs.field(
+        factory=lambda: ElectionTimes(ttl_s=1.5, renew_every_s=0.4)
+    )
+    dispatch_timeout_s: float = 2.0  # above the second after which a worker looks by itself
+    drain_timeout_s: float = 3.0
+
+    def use_defaults(self) -> None:
+        """The settings of a pod that nobody configured."""
+        self.heartbeat, self.election = HeartbeatTimes(), ElectionTimes()
+        self.dispatch_timeout_s, self.drain_timeout_s = 15.0, 25.0
+
+    @property
+    def client(self) -> Client:
+        return Client(MemoryStore(self.state))
+
+    @property
+    def store(self) -> MemoryStore:
+        """A handle of the test's own."""
+        return MemoryStore(self.state)
+
+    def start(
+        self,
+        name: str,
+        roles: frozenset[str] = BOTH,
+        *,
+        worker_id: str | None = None,
+        capacity: int = 4,
+        labels: Mapping[str, str] | None = None,
+        runtime: Runtime | None = None,
+        line: Line | None = None,
+    ) -> Pod:
+        line = line or Line()
+
+        def handle(name: str) -> Store:
+            return line.over(MemoryStore(self.state), name)
+
+        @asynccontextmanager
+        async def opened() -> AsyncIterator[Store]:
+            yield handle("heartbeat")
+
+        plan = PodPlan(
+            name=name,
+            roles=roles,
+            election=self.election,
+            leader=LeaderTimes(
+                scan_interval_s=1.0,
+                dispatch_timeout_s=self.dispatch_timeout_s,
+                heartbeat_interval_s=self.heartbeat.interval_s,
+            ),
+            worker=WorkerPlan(
+                worker_id=worker_id or f"{name}-w",
+                capacity=capacity,
+                backlog=capacity,
+                labels=labels or {},
+                heartbeat=self.heartbeat,
+                drain_timeout_s=self.drain_timeout_s,
+            ),
+            balancer=("test", self.balancer),
+            executors={"fn": self.executor},
+            observers=self.observers,
+            services=self.services,
+        )
+        pod = Pod(
+            plan,
+            store=handle("main"),
+            election_store=handle("election"),
+            open_store=opened,
+            runtime=runtime or self._runtime(name),
+        )
+        self.pods[name], self.lines[name] = pod, line
+        self.running[name] = self.group.create_task(self._run(name, pod), name=f"pod {name}")
+        return pod
+
+    async def _run(self, name: str, pod: Pod) -> None:
+        """A pod that fails for good ends; the test looks at `failures`, and the rest goes on."""
+        try:
+            await pod.run()
+        except Exception as error:
+            self.failures[name] = error
+
+    def _runtime(self, name: str) -> Runtime:
+        loop = asyncio.get_running_loop()
+        if not isinstance(loop, VirtualLoop):
+            return Runtime()
+        return virtual_runtime(loop, sum(name.encode()) * 1000 + len(self.lines))
+
+    async def stop(self, name: str) -> None:
+        """Drain one pod in a hurry and wait until it has left."""
+        self.pods.pop(name).hurry()
+        await self.running.pop(name)
+
+    async def leave(self, name: str) -> None:
+        """Drain one pod with all the time it has, as SIGTERM does, and wait until it has left."""
+        self.pods.pop(name).stop()
+        await self.running.pop(name)
+
+    async def kill(self, name: str) -> None:
+        """End a pod at once, as ``kill -9`` does: none of its farewells reaches the store."""
+        self.lines[name].cut()
+        self.pods.pop(name)
+        task = self.running.pop(name)
+        task.cancel()
+        await asyncio.wait({task})
+
+    def leader(self) -> str | None:
+        """The name of the pod that thinks it leads, if there is one."""
+        leading = [name for name, pod in self.pods.items() if pod.status().leading]
+        assert len(leading) <= 1, f"several pods lead: {leading}"
+        return leading[0] if leading else None
+
+    async def lead_by(self, name: str) -> None:
+        """Start nothing; wait until this pod leads."""
+        await self.until(lambda: self.pods[name].status().leading, f"{name} leads")
+
+    async def until(self, condition: Callable[[], bool], what: str, timeout_s: float = 20) -> None:
+        """Wait for a condition; fails by name."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                while not condition():
+                    await asyncio.sleep(0.01)
+        except TimeoutError:
+            pytest.fail(f"waited {timeout_s:g} s in vain: {what}")
+
+    def now_s(self) -> float:
+        """The loop's clock."""
+        return asyncio.get_running_loop().time()
+
+    def row(self, task_id: str) -> Any:
+        """A task as the store keeps it."""
+        return self.state.tasks[task_id]
+
+    def events(self, *kinds: str) -> list[Any]:
+        """The log's entries of these kinds."""
+        return [event for event in self.state.log if event.kind in kinds]
+
+    def items(self, kind: str, **wanted: object) -> list[Mapping[str, Any]]:
+        """The items of one kind of entry that have these values."""
+        return [
+            item
+            for event in self.events(kind)
+            for item in event.items
+            if all(item.get(key) == value for key, value in wanted.items())
+        ]
+
+    def fired(self, config_id: str) -> list[int]:
+        """The instants that were fired, in the log's order."""
+        return [item["ms"] for item in self.items("fired", config=config_id)]
+
+
+@asynccontextmanager
+async def open_cluster() -> AsyncIterator[Cluster]:
+    """A cluster in the loop's own time; all pods that are left are stopped at the end."""
+    loop = asyncio.get_running_loop()
+    wall = VirtualWall(loop) if isinstance(loop, VirtualLoop) else None
+    state = new_state() if wall is None else new_state(wall=wall)
+    async with asyncio.TaskGroup() as group:
+        cluster = Cluster(group, state, wall or state.wall)
+        yield cluster
+        for name in list(cluster.pods):
+            cluster.lines[name].heal()
+            await cluster.stop(name)
+
+
+def spec(name: str = "ok", **changes: object) -> TaskSpec:
+    """A snapshot that runs the test function of that name."""
+    return TaskSpec(executor="fn", payload=name, **changes)  # type: ignore[arg-type]
+
+
+def config(id: str = "tick", name: str = "ok", **changes: Any) -> TaskConfig:
+    """A config that runs a test function, every second unless told otherwise."""
+    if not changes.keys() & {"cron_expr", "every", "fixed_delay", "at"}:
+        changes["every"] = timedelta(seconds=1)
+    return TaskConfig(id=id, executor="fn", payload=name, **changes)
+
+
+def seconds(number: float) -> timedelta:
+    """A duration."""
+    return timedelta(seconds=number)
