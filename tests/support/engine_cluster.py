@@ -350,11 +350,11 @@ def spec(name: str = "ok", **changes: object) -> TaskSpec:
     return TaskSpec(executor="fn", payload=name, **changes)  # type: ignore[arg-type]
 
 
-def config(id: str = "tick", name: str = "ok", **changes: Any) -> TaskConfig:
+def config(config_id: str = "tick", name: str = "ok", **changes: Any) -> TaskConfig:
     """A config that runs a test function, every second unless told otherwise."""
     if not changes.keys() & {"cron_expr", "every", "fixed_delay", "at"}:
         changes["every"] = timedelta(seconds=1)
-    return TaskConfig(id=id, executor="fn", payload=name, **changes)
+    return TaskConfig(id=config_id, executor="fn", payload=name, **changes)
 
 
 def seconds(number: float) -> timedelta:
