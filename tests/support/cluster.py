@@ -140,6 +140,17 @@ class Cluster:
         """The whole event log."""
         return [event async for event in self.client.events()]
 
+    async def history(self, task_ids: Sequence[str]) -> str:
+        """What the log says of these tasks, for the message of a failure."""
+        rows = []
+        for event in await self.events():
+            rows += [
+                f"{event.at_ms} {event.kind} by {event.by}: {dict(item)}"
+                for item in event.items
+                if item.get("task") in task_ids
+            ]
+        return "\n".join(rows)
+
     async def leader_events(self) -> list[Event]:
         return [event for event in await self.events() if event.kind is EventKind.LEADER]
 
