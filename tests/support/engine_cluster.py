@@ -25,7 +25,16 @@ from dsched.engine.leader import LeaderTimes
 from dsched.engine.pod import Pod, PodPlan
 from dsched.engine.runtime import Runtime
 from dsched.engine.worker import WorkerPlan
-from dsched.model import RetryPolicy, Task, TaskConfig, TaskResult, TaskSpec
+from dsched.model import (
+    Misfire,
+    OnCrash,
+    Overlap,
+    RetryPolicy,
+    Task,
+    TaskConfig,
+    TaskResult,
+    TaskSpec,
+)
 from dsched_balancers.least_tasks import LeastTasks
 from dsched_testkit.memory import MemoryStore, State, new_state
 from dsched_testkit.virtual_time import VirtualLoop, VirtualWall, virtual_runtime
@@ -354,6 +363,9 @@ def config(config_id: str = "tick", name: str = "ok", **changes: Any) -> TaskCon
     """A config that runs a test function, every second unless told otherwise."""
     if not changes.keys() & {"cron_expr", "every", "fixed_delay", "at"}:
         changes["every"] = timedelta(seconds=1)
+    for field, kind in (("overlap", Overlap), ("misfire", Misfire), ("on_crash", OnCrash)):
+        if field in changes:
+            changes[field] = kind(changes[field])
     return TaskConfig(id=config_id, executor="fn", payload=name, **changes)
 
 

@@ -58,11 +58,13 @@ async def pod(
         client = Client(opened.store, by=loaded.settings.pod.name)
         for task in tasks:
             await client.put_config(_typed(task, catalogue))
-        group.create_task(opened.run(), name="dsched pod")
+        running = group.create_task(opened.run(), name="dsched pod")
         try:
             yield EmbeddedPod(client=client, pod=opened)
         finally:
             opened.stop()
+            # Drain however the block ends: an error or a cancellation would cut the pod off.
+            await asyncio.wait({running})
 
 
 @asynccontextmanager

@@ -42,7 +42,7 @@ class LeaderTimes:
 
 
 class Leader:
-    """Runs a term's loops. Nothing in it survives the term, so a new term starts clean."""
+    """Runs a term's loops. Only its reading of the clocks survives a term; the rest starts clean."""
 
     def __init__(
         self,
@@ -57,10 +57,11 @@ class Leader:
         self._announcer = announcer
         self._times = times
         self._balancer = balancer
+        self._watch = ClockWatch(runtime)
 
     async def lead(self, term: Term) -> None:
         """Run all loops until the term is over; ends by an exception only."""
-        watch = ClockWatch(self._runtime)
+        watch = self._watch
         collector = CollectStep(self._store, term, self._announcer)
         recovery = RecoveryStep(
             self._store,

@@ -60,7 +60,14 @@ class JsonLines(logging.Formatter):
         fields |= {name: getattr(record, name) for name in FACTS if hasattr(record, name)}
         if record.exc_info:
             fields["exception"] = self.formatException(record.exc_info)
-        return json.dumps(fields, ensure_ascii=False, default=str)
+        return _only_printable(json.dumps(fields, ensure_ascii=False, default=str))
+
+
+def _only_printable(line: str) -> str:
+    """JSON escapes newlines and ESC by itself; the rest (C1 controls, surrogates) here."""
+    if line.isprintable():
+        return line
+    return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in line)
 
 
 def escaped(text: str) -> str:
