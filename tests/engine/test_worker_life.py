@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 from engine_cluster import NO_RETRY, SCHEDULER, WORKER, seconds, spec
@@ -198,7 +199,7 @@ async def test_retries_come_never_earlier_than_asked(cluster, seed):
         "retries exhausted",
     )
     starts = [event.at_ms for event in cluster.events("claimed")]
-    waits = [after - before for before, after in zip(starts, starts[1:], strict=False)]
+    waits = [after - before for before, after in pairwise(starts)]
     asked = [2000, 4000, 8000, 16000, 20000]
     assert all(a <= w <= 1.25 * a + 50 for a, w in zip(asked, waits, strict=True)), waits
 
