@@ -7,6 +7,7 @@ from engine_cluster import Line, config, first, lost_reply, only, spec
 from dsched.contracts import LogEntry, ObserverTrouble, TermChanged
 from dsched.engine import announcer
 from dsched.model import TaskStatus
+import itertools
 
 
 class _Notes:
@@ -117,7 +118,7 @@ async def test_a_service_that_fails_is_restarted_with_growing_delays(cluster):
     cluster.start("a")
     await cluster.client.put_config(config(overlap="allow"))
     await asyncio.sleep(60)
-    gaps = [after - before for before, after in zip(begun, begun[1:], strict=False)]
+    gaps = [after - before for before, after in itertools.pairwise(begun)]
     assert [round(gap) for gap in gaps] == [1, 2, 4, 8]
     assert len(cluster.fired("tick")) >= 58
 

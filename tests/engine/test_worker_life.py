@@ -10,6 +10,7 @@ from dsched.contracts import TaskFailed
 from dsched.contracts.outcomes import Outcome
 from dsched.model import OnCrash, RetryPolicy, TaskStatus, from_ms
 from dsched_testkit.checker import History
+import itertools
 
 
 async def test_a_worker_never_runs_more_than_its_capacity(cluster):
@@ -198,7 +199,7 @@ async def test_retries_come_never_earlier_than_asked(cluster, seed):
         "retries exhausted",
     )
     starts = [event.at_ms for event in cluster.events("claimed")]
-    waits = [after - before for before, after in zip(starts, starts[1:], strict=False)]
+    waits = [after - before for before, after in itertools.pairwise(starts)]
     asked = [2000, 4000, 8000, 16000, 20000]
     assert all(a <= w <= 1.25 * a + 50 for a, w in zip(asked, waits, strict=True)), waits
 
