@@ -1,13 +1,13 @@
 """Observers and services of any quality leave the engine alone."""
 
 import asyncio
+import itertools
 
 from engine_cluster import Line, config, first, lost_reply, only, spec
 
 from dsched.contracts import LogEntry, ObserverTrouble, TermChanged
 from dsched.engine import announcer
 from dsched.model import TaskStatus
-import itertools
 
 
 class _Notes:

@@ -1,6 +1,7 @@
 """A worker's ordinary life: slots, cancels, crashes, retries, releases, drain."""
 
 import asyncio
+import itertools
 from datetime import timedelta
 
 import pytest
@@ -10,7 +11,6 @@ from dsched.contracts import TaskFailed
 from dsched.contracts.outcomes import Outcome
 from dsched.model import OnCrash, RetryPolicy, TaskStatus, from_ms
 from dsched_testkit.checker import History
-import itertools
 
 
 async def test_a_worker_never_runs_more_than_its_capacity(cluster):

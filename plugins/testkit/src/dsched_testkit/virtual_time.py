@@ -61,7 +61,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Virtual seconds since the loop was made, in whole microseconds."""
         return self._jumping.now_s
 
-    def call_at(  # type: ignore[override] - the arguments are passed on as they come
+    def call_at(  # type: ignore[override]
         self,
         when: float,
         callback: Callable[..., object],
@@ -77,6 +77,17 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         if when > self._jumping.now_s:
             ticks = max(ticks, now_ticks + 1)
         return super().call_at(ticks * TICK_S, callback, *args, context=context)
+
+    def call_later(  # type: ignore[override]
+        self,
+        delay: float,
+        callback: Callable[..., object],
+        *args: Any,
+        context: contextvars.Context | None = None,
+    ) -> asyncio.TimerHandle:
+        """As any loop; a delay too small to add to the clock still takes a tick."""
+        delay = max(delay, TICK_S) if delay > 0 else delay
+        return self.call_at(self.time() + delay, callback, *args, context=context)
 
 
 def run_virtual(main: Coroutine[Any, Any, T]) -> T:
