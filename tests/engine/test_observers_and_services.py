@@ -1,7 +1,7 @@
 """Observers and services of any quality leave the engine alone."""
 
 import asyncio
-from itertools import pairwise
+import itertools
 
 from engine_cluster import Line, config, first, lost_reply, only, spec
 
@@ -118,7 +118,7 @@ async def test_a_service_that_fails_is_restarted_with_growing_delays(cluster):
     cluster.start("a")
     await cluster.client.put_config(config(overlap="allow"))
     await asyncio.sleep(60)
-    gaps = [after - before for before, after in pairwise(begun)]
+    gaps = [after - before for before, after in itertools.pairwise(begun)]
     assert [round(gap) for gap in gaps] == [1, 2, 4, 8]
     assert len(cluster.fired("tick")) >= 58
 

@@ -1,8 +1,8 @@
 """A worker's ordinary life: slots, cancels, crashes, retries, releases, drain."""
 
 import asyncio
+import itertools
 from datetime import timedelta
-from itertools import pairwise
 
 import pytest
 from engine_cluster import NO_RETRY, SCHEDULER, WORKER, seconds, spec
@@ -199,7 +199,7 @@ async def test_retries_come_never_earlier_than_asked(cluster, seed):
         "retries exhausted",
     )
     starts = [event.at_ms for event in cluster.events("claimed")]
-    waits = [after - before for before, after in pairwise(starts)]
+    waits = [after - before for before, after in itertools.pairwise(starts)]
     asked = [2000, 4000, 8000, 16000, 20000]
     assert all(a <= w <= 1.25 * a + 50 for a, w in zip(asked, waits, strict=True)), waits
 

@@ -89,4 +89,4 @@ def test_statements_are_constants_and_values_are_parameters_only():
                 simple = isinstance(statement, ast.Constant | ast.Name | ast.Attribute)
                 if not simple and not isinstance(statement, ast.Subscript):
                     found.append((path.name, ast.unparse(statement)))
-    assert [] == found
+    assert found == []

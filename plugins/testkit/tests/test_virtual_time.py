@@ -90,3 +90,17 @@ def test_the_wall_follows_the_loop_and_can_be_set():
         assert wall() == 1_500
 
     run_virtual(main())
+
+
+def test_waiting_out_a_hair_of_a_second_moves_the_clock():
+    async def main():
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(151.97349)
+        until_s = loop.time() + 1e-12
+        while loop.time() < until_s:
+            await asyncio.sleep(until_s - loop.time())
+        before_s = loop.time()
+        await asyncio.sleep(1e-18)  # nothing, when added to the clock as a float
+        assert before_s < loop.time() < 151.9736
+
+    run_virtual(main())

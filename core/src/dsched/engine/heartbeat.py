@@ -124,13 +124,14 @@ class Heartbeat:
         """
         limit_s = self._times.timeout_s * (1 - FENCE_SHARE)
         while True:
-            silent_s = self._runtime.monotonic() - self._answered_s
-            if silent_s < limit_s:
+            # As an instant: the rest of a span may be too small to add to the clock at all.
+            rest_s = self._answered_s + limit_s - self._runtime.monotonic()
+            if rest_s > 0:
                 self._attempts.cut_off = False
-                await self._runtime.sleep(limit_s - silent_s)
+                await self._runtime.sleep(rest_s)
                 continue
             if not self._attempts.cut_off:
-                log.error("no beat was answered for %.0f s; stopping what runs here", silent_s)
+                log.error("no beat was answered for %.1f s; stopping what runs here", limit_s)
             self._attempts.cut_off = True
             self._tell(self._verdicts.fence_off)
             await self._runtime.sleep(min(RETRY_EVERY_S, self._times.interval_s))

@@ -1,6 +1,8 @@
 """An event loop whose clock jumps to the next timer: hours of a cluster take milliseconds."""
 
 import asyncio
+import contextvars
+import math
 import random
 import selectors
 from collections.abc import Callable, Coroutine
@@ -12,6 +14,8 @@ T = TypeVar("T")
 
 # A loop that never lets time pass is a busy loop: real engines rest long before this many rounds.
 MAX_ROUNDS_AT_ONE_INSTANT = 200_000
+
+TICK_S = 1e-6
 
 
 class SleepsForeverError(RuntimeError):
@@ -37,7 +41,7 @@ class _JumpingSelector(selectors.DefaultSelector):
         if timeout is None:
             raise SleepsForeverError("every task waits, and no timer will wake any of them")
         if timeout > 0:
-            self.now_s += timeout
+            self.now_s = round(self.now_s + max(timeout, TICK_S), 6)
             self._rounds = 0
         self._rounds += 1
         if self._rounds > MAX_ROUNDS_AT_ONE_INSTANT:
@@ -51,12 +55,39 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self._jumping = _JumpingSelector()
         super().__init__(self._jumping)
-        # Sums of floats must not leave a timer a hair in the future, to be waited for again.
-        self._clock_resolution = 1e-6
+        self._clock_resolution = TICK_S / 1000
 
     def time(self) -> float:
-        """Virtual seconds since the loop was made."""
+        """Virtual seconds since the loop was made, in whole microseconds."""
         return self._jumping.now_s
+
+    def call_at(  # type: ignore[override]
+        self,
+        when: float,
+        callback: Callable[..., object],
+        *args: Any,
+        context: contextvars.Context | None = None,
+    ) -> asyncio.TimerHandle:
+        """As any loop, on the grid of whole microseconds: whoever waits sees the clock move.
+
+        Else "wait until the rest of 1e-12 s is over" would be run at once, for ever.
+        """
+        ticks = math.ceil(round(when / TICK_S, 3))
+        now_ticks = round(self._jumping.now_s / TICK_S)
+        if when > self._jumping.now_s:
+            ticks = max(ticks, now_ticks + 1)
+        return super().call_at(ticks * TICK_S, callback, *args, context=context)
+
+    def call_later(  # type: ignore[override]
+        self,
+        delay: float,
+        callback: Callable[..., object],
+        *args: Any,
+        context: contextvars.Context | None = None,
+    ) -> asyncio.TimerHandle:
+        """As any loop; a delay too small to add to the clock still takes a tick."""
+        delay = max(delay, TICK_S) if delay > 0 else delay
+        return self.call_at(self.time() + delay, callback, *args, context=context)
 
 
 def run_virtual(main: Coroutine[Any, Any, T]) -> T:

@@ -1,0 +1,166 @@
+"""The Python client: what is asked, answered, repeated and refused."""
+
+import asyncio
+
+import pytest
+from engine_cluster import Line, config, first, lost_reply, only, seconds, spec
+
+from dsched.client import Client, ConflictError, NotFoundError, TaskEndedBadlyError
+from dsched.contracts import StoreUnavailableError
+from dsched.contracts.outcomes import Outcome
+from dsched.contracts.steps import TaskQuery
+from dsched.model import Home, InvalidIdError, RetryPolicy, TaskStatus
+
+
+async def test_the_result_of_a_task_is_its_data(cluster):
+    cluster.start("a")
+    task_id = await cluster.client.submit(spec("ok"))
+    assert await cluster.client.result(task_id, timeout_s=20) == {"ran": task_id}
+
+
+async def test_a_task_that_failed_is_an_exception_that_tells_how(cluster):
+    cluster.start("a")
+    await cluster.client.submit(spec("fail", retry=RetryPolicy(max_retries=0)), task_id="t")
+    with pytest.raises(TaskEndedBadlyError, match="no luck") as caught:
+        await cluster.client.result("t", timeout_s=20)
+    assert (caught.value.code, caught.value.task.id) == ("failed", "t")
+
+
+async def test_waiting_too_long_is_a_timeout_and_changes_nothing(cluster):
+    await cluster.client.submit(spec("ok"), task_id="t")
+    with pytest.raises(TimeoutError):
+        await cluster.client.wait("t", timeout_s=3)
+    assert cluster.row("t").status == TaskStatus.PENDING
+
+
+async def test_the_same_id_and_spec_is_the_same_task_and_another_spec_a_conflict(cluster):
+    client = cluster.client
+    assert await client.submit(spec("ok"), task_id="t") == "t"
+    assert await client.submit(spec("ok"), task_id="t") == "t"
+    assert len(cluster.items("submitted", task="t")) == 1
+    with pytest.raises(ConflictError):
+        await client.submit(spec("fail"), task_id="t")
+
+
+@pytest.mark.parametrize("task_id", ["a@b", "", "a b", "x" * 129, "a{b}", "a\n"])
+async def test_a_bad_id_is_refused_before_anything_is_stored(cluster, task_id):
+    with pytest.raises(InvalidIdError):
+        await cluster.client.submit(spec("ok"), task_id=task_id)
+    assert cluster.state.tasks == {}
+
+
+async def test_what_does_not_exist_is_said_so(cluster):
+    client = cluster.client
+    for call in (
+        client.get("no"),
+        client.wait("no", timeout_s=1),
+        client.cancel("no"),
+        client.get_config("no"),
+        client.trigger("no"),
+        client.pause_config("no"),
+        client.resume_config("no"),
+        client.delete_config("no"),
+        client.drain_worker("no"),
+    ):
+        with pytest.raises(NotFoundError):
+            await call
+
+
+async def test_a_trigger_repeated_with_its_key_is_one_task_even_after_an_edit(cluster):
+    client = cluster.client
+    await client.put_config(config(every=seconds(3600)))
+    one = await client.trigger("tick", key="k")
+    await client.put_config(config(every=seconds(3600), timeout=seconds(7)))
+    assert await client.trigger("tick", key="k") == one == "tick@manual-k"
+    assert await client.trigger("tick") not in (one, await client.trigger("tick"))
+
+
+async def test_a_paused_or_disabled_config_can_be_triggered(cluster):
+    cluster.start("a")
+    await cluster.client.put_config(config(enabled=False))
+    task_id = await cluster.client.trigger("tick")
+    assert (await cluster.client.wait(task_id, timeout_s=20)).status == TaskStatus.SUCCESS
+    assert cluster.fired("tick") == []
+
+
+async def test_putting_equal_content_changes_nothing(cluster):
+    one = await cluster.client.put_config(config())
+    await asyncio.sleep(0.3)
+    two = await cluster.client.put_config(config())
+    assert one == two
+    assert len(cluster.items("config", act="put")) == 1
+
+
+async def test_a_delete_whose_reply_is_lost_has_deleted(cluster):
+    await cluster.client.put_config(config())
+    line = Line()
+    line.rule = only(first(1, lost_reply), steps={"delete"})
+    await Client(line.over(cluster.store, "main")).delete_config("tick")
+    assert cluster.state.configs == {}
+
+
+async def test_deleting_with_its_tasks_cancels_those_that_live(cluster):
+    cluster.start("a")
+    await cluster.client.put_config(config(name="sleep 60"))
+    await cluster.until(lambda: cluster.executor.started, "a run")
+    task_id = cluster.executor.started[0][0]
+    await cluster.client.delete_config("tick", cancel_tasks=True)
+    assert (await cluster.client.wait(task_id, timeout_s=10)).status == TaskStatus.CANCELLED
+
+
+async def test_deleting_alone_lets_a_live_task_finish(cluster):
+    cluster.start("a")
+    await cluster.client.put_config(config(name="sleep 1"))
+    await cluster.until(lambda: cluster.executor.started, "a run")
+    await cluster.client.delete_config("tick")
+    task_id = cluster.executor.started[0][0]
+    assert (await cluster.client.wait(task_id, timeout_s=10)).status == TaskStatus.SUCCESS
+
+
+async def test_a_store_that_stays_silent_is_reported_after_some_seconds(cluster):
+    line = Line()
+    line.cut()
+    began_s = cluster.now_s()
+    with pytest.raises(StoreUnavailableError):
+        await Client(line.over(cluster.store, "main")).counts()
+    assert 5 < cluster.now_s() - began_s < 15
+
+
+async def test_pages_of_tasks_and_configs_lead_to_all_of_them(cluster):
+    client = cluster.client
+    for number in range(7):
+        await client.submit(spec("ok"), task_id=f"t{number}")
+        await client.put_config(config(f"c{number}", every=seconds(3600)))
+    tasks, cursor = [], None
+    while True:
+        page = await client.list(TaskQuery(home=Home.READY), cursor=cursor, limit=3)
+        tasks += [task.id for task in page.tasks]
+        cursor = page.cursor
+        if cursor is None:
+            break
+    assert tasks == [f"t{number}" for number in range(7)]
+    page = await client.list_configs(limit=3)
+    assert [stored.config.id for stored in page.configs] == ["c0", "c1", "c2"]
+    rest = await client.list_configs(cursor=page.cursor)
+    assert [stored.config.id for stored in rest.configs] == ["c3", "c4", "c5", "c6"]
+
+
+async def test_events_can_be_read_to_the_end_and_followed(cluster):
+    client = cluster.client
+    await client.submit(spec("ok"), task_id="t0")
+    seen = [event async for event in client.events()]
+    assert [event.kind for event in seen] == ["submitted"]
+    followed = client.events(after=seen[-1].cursor, follow=True)
+    await client.submit(spec("ok"), task_id="t1")
+    event = await anext(followed)
+    assert event.items[0]["task"] == "t1"
+    await followed.aclose()
+
+
+async def test_many_tasks_are_submitted_in_one_step(cluster):
+    from dsched.contracts.steps import Submission
+
+    items = [Submission(task_id=f"t{number}", spec=spec("ok")) for number in range(100)]
+    assert set(await cluster.client.submit_many(items)) == {Outcome.OK}
+    assert set(await cluster.client.submit_many(items)) == {Outcome.DUP}
+    assert len(cluster.events("submitted")) == 1
