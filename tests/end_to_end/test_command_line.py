@@ -230,7 +230,7 @@ def test_check_says_what_it_found_and_changes_nothing(tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     for part in ("config: ", "executor: http (dsched-executor-http", "tasks: 1 ok: good"):
         assert part in done.stdout
-    assert "store: sqlite: ok, 0 configs" in done.stdout
+    assert "store: sqlite: dsched.db does not exist yet; a start creates it" in done.stdout
     again = run(tmp_path, "--check")
     assert "store: sqlite: ok, 0 configs" in again.stdout
 

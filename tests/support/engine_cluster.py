@@ -25,7 +25,16 @@ from dsched.engine.leader import LeaderTimes
 from dsched.engine.pod import Pod, PodPlan
 from dsched.engine.runtime import Runtime
 from dsched.engine.worker import WorkerPlan
-from dsched.model import RetryPolicy, Task, TaskConfig, TaskResult, TaskSpec
+from dsched.model import (
+    Misfire,
+    OnCrash,
+    Overlap,
+    RetryPolicy,
+    Task,
+    TaskConfig,
+    TaskResult,
+    TaskSpec,
+)
 from dsched_balancers.least_tasks import LeastTasks
 from dsched_testkit.memory import MemoryStore, State, new_state
 from dsched_testkit.virtual_time import VirtualLoop, VirtualWall, virtual_runtime
@@ -350,11 +359,14 @@ def spec(name: str = "ok", **changes: object) -> TaskSpec:
     return TaskSpec(executor="fn", payload=name, **changes)  # type: ignore[arg-type]
 
 
-def config(id: str = "tick", name: str = "ok", **changes: Any) -> TaskConfig:
+def config(config_id: str = "tick", name: str = "ok", **changes: Any) -> TaskConfig:
     """A config that runs a test function, every second unless told otherwise."""
     if not changes.keys() & {"cron_expr", "every", "fixed_delay", "at"}:
         changes["every"] = timedelta(seconds=1)
-    return TaskConfig(id=id, executor="fn", payload=name, **changes)
+    for field, kind in (("overlap", Overlap), ("misfire", Misfire), ("on_crash", OnCrash)):
+        if field in changes:
+            changes[field] = kind(changes[field])
+    return TaskConfig(id=config_id, executor="fn", payload=name, **changes)
 
 
 def seconds(number: float) -> timedelta:

@@ -1,7 +1,7 @@
 """dsched: the lightest highly available task scheduler that can explain every fire.
 
-What programs import: `task` to register functions, `pod` to run one inside a program, `Client` to
-submit and read. Plugin authors import from `dsched.contracts` and `dsched.model`.
+What programs import: `task` to register functions, `pod` to run one inside a program, `connect`
+to submit and read. Plugin authors import from `dsched.contracts` and `dsched.model`.
 """
 
 from importlib import import_module
@@ -13,7 +13,7 @@ from dsched.model import RetryPolicy, TaskConfig, TaskResult, TaskSpec
 
 if TYPE_CHECKING:
     from dsched.client import Client
-    from dsched.embedding import pod
+    from dsched.embedding import connect, pod
 
 __version__ = "0.1.0"
 
@@ -27,16 +27,21 @@ __all__ = [
     "TaskResult",
     "TaskSpec",
     "__version__",
+    "connect",
     "pod",
     "task",
 ]
 
 # Loaded on first use: a module that only registers functions need not import the engine.
-_LAZY = {"Client": "dsched.client", "pod": "dsched.embedding"}
+_LAZY = {
+    "Client": "dsched.client",
+    "connect": "dsched.embedding",
+    "pod": "dsched.embedding",
+}
 
 
 def __getattr__(name: str) -> Any:
-    """Import `pod` and `Client` when they are first asked for."""
+    """Import what the engine and the client need when they are first asked for."""
     if name not in _LAZY:
         raise AttributeError(f"module 'dsched' has no attribute {name!r}")
     value = getattr(import_module(_LAZY[name]), name)

@@ -91,7 +91,10 @@ class Client:
         Another spec under a taken id raises `ConflictError`. Without ``task_id`` a new one is made.
         """
         task_id = check_id(secrets.token_hex(12) if task_id is None else task_id, "task id")
-        return await self._submit(task_id, spec, delay_s)
+        outcome = await self._submit(task_id, spec, delay_s)
+        if outcome is Outcome.CONFLICT:
+            raise ConflictError(outcome, f"task id {task_id} is taken by a task with another spec")
+        return task_id
 
     async def submit_many(self, submissions: Sequence[Submission]) -> tuple[Outcome, ...]:
         """Create up to `MAX_BATCH` tasks in one step; one outcome each, as `Working.submit`."""
@@ -106,14 +109,15 @@ class Client:
         """
         stored = await self.get_config(config_id)
         unique = secrets.token_hex(8) if key is None else check_id(key, "key")
-        return await self._submit(manual_task_id(config_id, unique), stored.config.spec, 0.0)
+        task_id = manual_task_id(config_id, unique)
+        # A conflict can only be this key's task, made before the config was edited.
+        await self._submit(task_id, stored.config.spec, 0.0)
+        return task_id
 
-    async def _submit(self, task_id: str, spec: TaskSpec, delay_s: float) -> str:
+    async def _submit(self, task_id: str, spec: TaskSpec, delay_s: float) -> Outcome:
         item = Submission(task_id=task_id, spec=spec, delay_ms=max(0, round(delay_s * 1000)))
         (outcome,) = await self._answered(lambda: self._store.submit([item], by=self._by))
-        if outcome is Outcome.CONFLICT:
-            raise ConflictError(outcome, f"task id {task_id} is taken by a task with another spec")
-        return task_id
+        return outcome
 
     async def get(self, task_id: str) -> Task:
         """The task with its spec, and its result if it has ended; `NotFoundError`."""
@@ -264,6 +268,8 @@ class Client:
             if outcome in (Outcome.OK, Outcome.ALREADY):
                 return
             if outcome is Outcome.UNKNOWN:
+                if reason is SkipReason.DELETED:
+                    return  # it was there a moment ago: gone by this call, or by another
                 raise NotFoundError(outcome, f"there is no config {config_id}")
         raise _moved(config_id)
 

@@ -1,20 +1,22 @@
-"""A pod inside any asyncio program: ``async with dsched.pod(config) as pod: ...``."""
+"""dsched inside any asyncio program: a whole pod with `pod`, or only a client with `connect`."""
 
 import asyncio
 import os
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import attrs
 
-from dsched.assembly import all_roles, open_pod
+from dsched.assembly import all_roles, open_pod, store_opener
 from dsched.client import Client
-from dsched.config import read_plugin_settings, read_settings
+from dsched.config import LoadedSettings, read_plugin_settings, read_settings
 from dsched.contracts.service import PodStatus
 from dsched.engine.pod import Pod
-from dsched.loading import load_catalogue
+from dsched.loading import Catalogue, load_catalogue
 from dsched.model import TaskConfig
+
+ConfigSource: TypeAlias = str | os.PathLike[str] | Mapping[str, Any] | None
 
 
 @attrs.frozen(kw_only=True)
@@ -31,7 +33,7 @@ class EmbeddedPod:
 
 @asynccontextmanager
 async def pod(
-    config: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+    config: ConfigSource = None,
     *,
     tasks: Iterable[TaskConfig] = (),
     roles: Iterable[str] | None = None,
@@ -45,13 +47,7 @@ async def pod(
     of the program may do this: they elect one leader among them. A failure of the pod for good
     cancels the block and is raised.
     """
-    path = os.fspath(config) if isinstance(config, str | os.PathLike) else None
-    given = dict(_dotted(config)) if isinstance(config, Mapping) else {}
-    allowed = read_plugin_settings(path, os.environ, given)
-    catalogue = load_catalogue(
-        enabled=allowed.enabled, disabled=allowed.disabled, extra_plugins=tuple(plugins)
-    )
-    loaded = read_settings(path, os.environ, given, catalogue)
+    loaded, catalogue = _load(config, plugins)
     chosen = frozenset({"scheduler", "worker"} if roles is None else roles)
     unknown = chosen - all_roles(catalogue)
     if unknown:
@@ -61,12 +57,47 @@ async def pod(
     async with open_pod(loaded, catalogue, roles=chosen) as opened, asyncio.TaskGroup() as group:
         client = Client(opened.store, by=loaded.settings.pod.name)
         for task in tasks:
-            await client.put_config(task)
-        group.create_task(opened.run(), name="dsched pod")
+            await client.put_config(_typed(task, catalogue))
+        running = group.create_task(opened.run(), name="dsched pod")
         try:
             yield EmbeddedPod(client=client, pod=opened)
         finally:
             opened.stop()
+            # Drain however the block ends: an error or a cancellation would cut the pod off.
+            await asyncio.wait({running})
+
+
+@asynccontextmanager
+async def connect(
+    config: ConfigSource = None, *, plugins: Iterable[object] = (), by: str = "client"
+) -> AsyncIterator[Client]:
+    """A client on the configured store, for programs that only submit and read.
+
+    ``by`` names the program in the event log. Raises `StoreUnavailableError` if the store does not
+    answer, `StoreRefusedError` if it must not be used.
+    """
+    loaded, catalogue = _load(config, plugins)
+    async with store_opener(loaded, catalogue)() as store:
+        yield Client(store, by=by)
+
+
+def _load(config: ConfigSource, plugins: Iterable[object]) -> tuple[LoadedSettings, Catalogue]:
+    """The installed plugins and the settings, from a file's path or a mapping of its shape."""
+    path = os.fspath(config) if isinstance(config, str | os.PathLike) else None
+    given = dict(_dotted(config)) if isinstance(config, Mapping) else {}
+    allowed = read_plugin_settings(path, os.environ, given)
+    catalogue = load_catalogue(
+        enabled=allowed.enabled, disabled=allowed.disabled, extra_plugins=tuple(plugins)
+    )
+    return read_settings(path, os.environ, given, catalogue), catalogue
+
+
+def _typed(task: TaskConfig, catalogue: Catalogue) -> TaskConfig:
+    """With the `type` that a task file would give it, so that both ways give equal configs."""
+    executor = catalogue.executors.get(task.executor)
+    if task.type or executor is None:
+        return task
+    return attrs.evolve(task, type=executor.provider.protocol)
 
 
 def _dotted(tree: Mapping[str, Any], above: str = "") -> Iterable[tuple[str, Any]]:

@@ -161,7 +161,6 @@ class Proxy:
     def __init__(self, server: RedisServer) -> None:
         self._server = server
         self._tasks: set[asyncio.Task[None]] = set()
-        self._writers: set[asyncio.StreamWriter] = set()
         self.passing = asyncio.Event()
         self.passing.set()
         self.delay_s = 0.0
@@ -179,19 +178,20 @@ class Proxy:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
-        there, back = await asyncio.open_connection("127.0.0.1", self._server.port)
-        self._writers |= {writer, back}
+        ends = [writer]
         try:
+            there, back = await asyncio.open_connection("127.0.0.1", self._server.port)
+            ends.append(back)
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._pass(reader, back))
                 group.create_task(self._pass(there, writer))
         except* (OSError, asyncio.CancelledError):
             pass
         finally:
-            self._tasks.discard(task)
-            self._writers -= {writer, back}
-            for end in (writer, back):
+            for end in ends:
                 end.close()
+            await asyncio.gather(*(end.wait_closed() for end in ends), return_exceptions=True)
+            self._tasks.discard(task)
 
     async def _pass(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
         while data := await source.read(65536):
@@ -205,6 +205,7 @@ class Proxy:
     async def close(self) -> None:
         """Cut everything."""
         self.passing.set()
+        await asyncio.sleep(0.01)  # whoever has just been accepted is served, and cut
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -8,7 +8,7 @@ README = (Path(__file__).parents[1] / "README.md").read_text()
 
 
 def test_the_example_of_the_readme_runs(monkeypatch):
-    monkeypatch.setenv("DSCHED_MACHINE_EXAMPLES", "2")
+    monkeypatch.setenv("STORE_MACHINE_EXAMPLES", "2")
     (example,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
     names: dict[str, type] = {}
     exec(example, names)

@@ -54,12 +54,15 @@ class StoreProvider:
     """A store; options are read from the top-level section named like it.
 
     ``open`` gives one handle. A pod opens several (general use, leader renewal, heartbeat), in
-    different threads and event loops; all of them speak to the same store.
+    different threads and event loops; all of them speak to the same store. ``absent`` says in a
+    sentence that there is no store yet and opening would create it, or answers None; so that a
+    check can leave everything as it is.
     """
 
     name: str
     open: Callable[[Options, StoreSettings], AbstractAsyncContextManager[Store]]
     options: type[Options] = NoOptions
+    absent: Callable[[Options], str | None] = lambda _options: None
     api: int = PLUGIN_API
 
 

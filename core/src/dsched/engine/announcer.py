@@ -38,17 +38,23 @@ class _Lane:
         while True:
             await self._filled.wait()
             self._filled.clear()
-            self.flush()
+            while self._queue:
+                self._deliver()
+                # A slow observer must not keep the loop for its whole queue.
+                await asyncio.sleep(0)
 
     def flush(self) -> None:
-        while self._queue:
-            notice = self._queue.popleft()
-            try:
-                self._observer.notify(notice)
-            except Exception:
-                if self.errors % LOG_EVERY == 0:
-                    log.exception("observer %s failed on %s", self.name, type(notice).__name__)
-                self.errors += 1
+        for _ in range(len(self._queue)):
+            self._deliver()
+
+    def _deliver(self) -> None:
+        notice = self._queue.popleft()
+        try:
+            self._observer.notify(notice)
+        except Exception:
+            if self.errors % LOG_EVERY == 0:
+                log.exception("observer %s failed on %s", self.name, type(notice).__name__)
+            self.errors += 1
 
     def trouble(self) -> ObserverTrouble | None:
         """What went wrong since the last call, if anything did."""

@@ -76,19 +76,23 @@ class Assigner:
         turn, self._turn = self._turn, self._turn + 1
         try:
             chosen = self._balancer.choose(task, eligible, turn)
+            chosen_id = None if chosen is None else chosen.id
         except Exception:
             log.exception(
                 "balancer %s failed on task %s; using the least loaded", self._name, task.id
             )
             return min(eligible, key=lambda w: (w.load / w.limit, w.id))
-        if chosen is not None and all(chosen.id != w.id for w in eligible):
-            log.error(
-                "balancer %s chose %s, which is not eligible; using the least loaded",
-                self._name,
-                chosen.id,
-            )
-            return min(eligible, key=lambda w: (w.load / w.limit, w.id))
-        return chosen
+        if chosen_id is None:
+            return None
+        for worker in eligible:
+            if worker.id == chosen_id:
+                return worker  # ours, with the store's counts
+        log.error(
+            "balancer %s chose %s, which is not eligible; using the least loaded",
+            self._name,
+            chosen_id,
+        )
+        return min(eligible, key=lambda w: (w.load / w.limit, w.id))
 
 
 def _no_match(task: ReadyTask, present: Mapping[str, Worker]) -> Deferral:

@@ -4,10 +4,15 @@ from dsched.contracts.steps import StoreTime
 from dsched.engine.runtime import Runtime
 
 JUMP_S = 5.0
+# Clocks drift apart by some 0.05 %: an older reading proves no jump of 5 s.
+FRESH_S = 600.0
 
 
 class ClockWatch:
-    """Compares each reading of the store's clock with the time that really passed here."""
+    """Compares each reading of the store's clock with the time that really passed here.
+
+    It outlives a term: a jump longer than the lock's time to live ends the term that would see it.
+    """
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
@@ -22,4 +27,4 @@ class ClockWatch:
         if last is None:
             return False
         passed_s, stepped_s = here_s - last[0], (time.wall_ms - last[1]) / 1000
-        return stepped_s - passed_s > JUMP_S
+        return passed_s < FRESH_S and stepped_s - passed_s > JUMP_S

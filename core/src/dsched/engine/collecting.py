@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from dsched.contracts.observer import LogEntry
+from dsched.contracts.outcomes import Outcome
 from dsched.contracts.steps import (
     MAX_BATCH,
     MAX_EVENT_PAGE,
@@ -22,12 +23,13 @@ PAGES_A_TICK = 10
 
 
 class CollectStep:
-    """Reads what is new in the log, projects it in one fenced step, then tells the observers."""
+    """Reads what is new in the log, projects it in one fenced step, and tells the observers."""
 
     def __init__(self, store: Collecting, term: Term, announcer: Announcer) -> None:
         self._store = store
         self._term = term
         self._announcer = announcer
+        self._told: str | None = None
 
     async def collect(self) -> None:
         """Collect until the end of the log, or for as many pages as a tick may take."""
@@ -36,12 +38,21 @@ class CollectStep:
             after, page = await self._read()
             for events in _portions(page):
                 projection = project(after, events)
-                await self._store.project(self._term.fence, projection)
-                for event in events:
-                    self._announcer.tell(LogEntry(event=event))
+                self._tell(events)
+                outcome = await self._store.project(self._term.fence, projection)
+                if outcome is Outcome.MOVED:
+                    return  # a repeat after a lost reply: read again from where the cursor is
                 after = projection.upto
             if len(page) < MAX_EVENT_PAGE:
                 return
+
+    def _tell(self, events: list[Event]) -> None:
+        """Tell each entry once in this term, and before the cursor moves: else a crash, or a lost
+        reply, would keep entries from every observer."""
+        told = [index for index, event in enumerate(events) if event.cursor == self._told]
+        for event in events[told[0] + 1 if told else 0 :]:
+            self._announcer.tell(LogEntry(event=event))
+        self._told = events[-1].cursor
 
     async def _read(self) -> tuple[str, tuple[Event, ...]]:
         page = await self._store.collect(self._term.fence, MAX_EVENT_PAGE)

@@ -42,12 +42,14 @@ class DispatchStep:
             passed += plan.passed
             if not (plan.choices or plan.deferrals) and not (page.more and _room(page)):
                 return False
+            # Where tasks are passed over, the ones with a worker lie deeper: read whole pages.
+            room = MAX_BATCH if plan.passed else _room(page) - len(plan.choices)
             answer = await self._store.dispatch(
                 self._term.fence,
                 plan.choices,
                 plan.deferrals,
                 skip=min(passed, READ_PAST),
-                limit=max(1, min(MAX_BATCH, _room(page) - len(plan.choices))),
+                limit=max(1, min(MAX_BATCH, room)),
             )
             # What was refused (a worker left, or filled up) is still ready, before the next page.
             passed += sum(outcome in _STAYS_READY for outcome in answer.choices)

@@ -10,7 +10,7 @@ from dsched.contracts.observer import TermChanged
 from dsched.contracts.outcomes import FencedError, Outcome, StoreUnavailableError
 from dsched.contracts.store import ELECTION_BELL, Store
 from dsched.engine.announcer import Announcer
-from dsched.engine.calls import Patience
+from dsched.engine.calls import BELL_SLACK_S, Patience, answered_within
 from dsched.engine.runtime import Runtime
 from dsched.engine.term import Term, TermOverError, first_error
 
@@ -57,10 +57,9 @@ class Election:
         """Follow and lead by turns until `stop`."""
         patience = Patience(self._runtime, "election")
         while not self._stopping.is_set():
-            token, started_s = self._runtime.token(), self._runtime.monotonic()
-            fence = await self._acquire(token, patience)
-            if fence is not None:
-                await self._hold(Term(fence, self._times.ttl_s, started_s, self._runtime))
+            term = await self._acquire(self._runtime.token(), patience)
+            if term is not None:
+                await self._hold(term)
             elif not self._stopping.is_set():
                 await self._wait_for_a_chance(patience)
 
@@ -68,23 +67,33 @@ class Election:
         """Give the lock up if it is held, and try no more. `run` then returns."""
         self._stopping.set()
 
-    async def _acquire(self, token: str, patience: Patience) -> str | None:
+    async def _acquire(self, token: str, patience: Patience) -> Term | None:
         """One try with one token, repeated until answered: a lost reply may have been a yes."""
+        ttl_s, ttl_ms = self._times.ttl_s, round(self._times.ttl_s * 1000)
+        repeated = False
         while not self._stopping.is_set():
+            started_s = self._runtime.monotonic()
             try:
-                answer = await self._store.acquire(
-                    self._pod, token, round(self._times.ttl_s * 1000)
-                )
+                async with answered_within(ttl_s):
+                    answer = await self._store.acquire(self._pod, token, ttl_ms)
+                    if answer.outcome is not Outcome.OK:
+                        patience.answered()
+                        return None
+                    # The lock may be an earlier try's, and its time has run since: renew it.
+                    lost = repeated and await self._store.renew(answer.fence, ttl_ms) != Outcome.OK
             except StoreUnavailableError as error:
+                repeated = True
                 await patience.wait(error)
             else:
                 patience.answered()
-                return answer.fence if answer.outcome is Outcome.OK else None
+                return None if lost else Term(answer.fence, ttl_s, started_s, self._runtime)
         return None
 
     async def _wait_for_a_chance(self, patience: Patience) -> None:
+        wait_s = self._runtime.jittered(TRY_EVERY_S)
         try:
-            await self._store.bell(ELECTION_BELL, self._runtime.jittered(TRY_EVERY_S))
+            async with answered_within(wait_s + BELL_SLACK_S):
+                await self._store.bell(ELECTION_BELL, wait_s)
         except StoreUnavailableError as error:
             await patience.wait(error)
 
@@ -102,8 +111,15 @@ class Election:
         finally:
             self._end(term, reason)
             await self._resign(term)
-        if not self._stopping.is_set():
-            await self._runtime.sleep(self._runtime.jittered(REST_AFTER_FAILURE_S))
+        await self._rest()
+
+    async def _rest(self) -> None:
+        """Let others try first after a term that ended badly, unless told to stop."""
+        try:
+            async with asyncio.timeout(self._runtime.jittered(REST_AFTER_FAILURE_S)):
+                await self._stopping.wait()
+        except TimeoutError:
+            return
 
     def _begin(self, term: Term) -> None:
         self.term = term

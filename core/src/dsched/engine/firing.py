@@ -3,13 +3,13 @@
 import logging
 
 from dsched.contracts.observer import InvariantViolated
-from dsched.contracts.outcomes import Outcome
+from dsched.contracts.outcomes import Outcome, RunOutcome
 from dsched.contracts.steps import MAX_BATCH, Fire, FireAnswer, Run, StoredConfig
 from dsched.contracts.store import Firing
 from dsched.engine.announcer import Announcer
 from dsched.engine.clock_watch import ClockWatch
 from dsched.engine.term import Term
-from dsched.model import from_ms
+from dsched.model import SkippedRange, SkipReason, from_ms
 from dsched.planning import plan_fire
 
 log = logging.getLogger("dsched.leader")
@@ -27,6 +27,7 @@ class FiringStep:
         self._term = term
         self._watch = watch
         self._announcer = announcer
+        self._jumped_to_ms: int | None = None
 
     async def fire_due(self) -> float | None:
         """Fire what is due; seconds until the next due instant, None if there is none.
@@ -36,15 +37,15 @@ class FiringStep:
         for _ in range(PAGES_A_TICK):
             self._term.check()
             page = await self._store.due(self._term.fence, MAX_BATCH)
-            jumped = self._watch.read(page.time)
-            if jumped:
+            if self._watch.read(page.time):
+                self._jumped_to_ms = page.time.wall_ms
                 log.warning("the store's clock jumped forward; catching up with one run a config")
                 self._term.disturbed()
             if not page.configs:
                 if page.next_due_ms is None:
                     return None
                 return max(0, page.next_due_ms - page.time.wall_ms) / 1000
-            fires = self._plan(page.configs, page.time.wall_ms, jumped=jumped)
+            fires = self._plan(page.configs, page.time.wall_ms)
             answers = await self._store.fire(self._term.fence, fires)
             for fire, answer in zip(fires, answers, strict=True):
                 _say(fire, answer, page.time.wall_ms)
@@ -54,21 +55,23 @@ class FiringStep:
                 return NO_PROGRESS_S
         return 0.0
 
-    def _plan(self, configs: tuple[StoredConfig, ...], now_ms: int, *, jumped: bool) -> list[Fire]:
+    def _plan(self, configs: tuple[StoredConfig, ...], now_ms: int) -> list[Fire]:
         """One fire a config, as far as the bound of runs a call reaches; the rest stays due."""
         fires: list[Fire] = []
         room = MAX_BATCH
         for stored in configs:
             if room == 0:
                 break
-            fire = self._plan_one(stored, now_ms, room, jumped=jumped)
+            fire = self._plan_one(stored, now_ms, room)
             room -= len(fire.runs)
             fires.append(fire)
         return fires
 
-    def _plan_one(self, stored: StoredConfig, now_ms: int, room: int, *, jumped: bool) -> Fire:
+    def _plan_one(self, stored: StoredConfig, now_ms: int, room: int) -> Fire:
         config, due_ms = stored.config, stored.due_ms
         assert due_ms is not None  # noqa: S101 - `due` answers with due configs only
+        # Everything that the jump made due gets one run, on whichever page it comes.
+        jumped = self._jumped_to_ms is not None and due_ms <= self._jumped_to_ms
         try:
             plan = plan_fire(
                 config, due_ms=due_ms, now_ms=now_ms, max_runs=room, one_catch_up=jumped
@@ -81,6 +84,10 @@ class FiringStep:
                 config_id=config.id,
                 revision=config.revision,
                 due_ms=due_ms,
+                # The one owed instant that is known; no instant goes without an account.
+                skipped=SkippedRange(
+                    first_ms=due_ms, last_ms=due_ms, count=1, reason=SkipReason.MISFIRE
+                ),
                 next_due_ms=now_ms + SET_ASIDE_MS,
             )
         return Fire(
@@ -101,7 +108,8 @@ def _say(fire: Fire, answer: FireAnswer, now_ms: int) -> None:
     for run, outcome in zip(fire.runs, answer.runs, strict=False):
         instant = from_ms(run.scheduled_ms).isoformat(timespec="milliseconds")
         late_ms = now_ms - run.scheduled_ms
-        log.info("%s %s for %s, %d ms late", fire.config_id, outcome, instant, late_ms)
+        why = "; an earlier run is live" if outcome in (RunOutcome.HELD, RunOutcome.SKIPPED) else ""
+        log.info("%s %s for %s, %d ms late%s", fire.config_id, outcome, instant, late_ms, why)
     if fire.skipped is not None and answer.outcome is Outcome.OK:
         skipped = fire.skipped
         log.info("%s skipped %d instants: %s", fire.config_id, skipped.count, skipped.reason)

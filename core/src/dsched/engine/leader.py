@@ -28,7 +28,8 @@ GAUGES_EVERY_S = 5.0
 PRUNE_EVERY_S = 30.0
 HANG_S = 10.0
 RETRY_AFTER_S = 0.5
-PRUNE_MORE_S = 0.01
+MORE_S = 0.01
+OVERSLEPT_S = 0.05
 
 
 @attrs.frozen(kw_only=True)
@@ -41,7 +42,7 @@ class LeaderTimes:
 
 
 class Leader:
-    """Runs a term's loops. Nothing in it survives the term, so a new term starts clean."""
+    """Runs a term's loops. Only its reading of the clocks survives a term; the rest starts clean."""
 
     def __init__(
         self,
@@ -56,10 +57,11 @@ class Leader:
         self._announcer = announcer
         self._times = times
         self._balancer = balancer
+        self._watch = ClockWatch(runtime)
 
     async def lead(self, term: Term) -> None:
         """Run all loops until the term is over; ends by an exception only."""
-        watch = ClockWatch(self._runtime)
+        watch = self._watch
         collector = CollectStep(self._store, term, self._announcer)
         recovery = RecoveryStep(
             self._store,
@@ -78,9 +80,9 @@ class Leader:
                 )
 
             group.create_task(self._schedule(term, watch), name="scheduling")
+            group.create_task(self._replan(term, replanning), name="replanning")
             loop("recovery", recovery.recover, RECOVER_EVERY_S)
             loop("collecting", collector.collect, COLLECT_EVERY_S)
-            loop("replanning", replanning.replan, RECOVER_EVERY_S)
             loop("gauges", self._gauges, GAUGES_EVERY_S)
             group.create_task(self._prune(term), name="pruning")
 
@@ -106,20 +108,25 @@ class Leader:
             wake_in_s = 0.0 if more else min(waits)
 
         async def pause() -> None:
-            await self._wait_for_work(wake_in_s)
+            await self._wait_for_work(term, wake_in_s)
 
         await supervise("scheduling", term, tick, pause, hang_s=HANG_S)
 
-    async def _wait_for_work(self, seconds: float) -> None:
+    async def _wait_for_work(self, term: Term, seconds: float) -> None:
         """Sleep, but no longer than until the bell rings. The bell is a hint, the sleep is exact.
 
-        Redis rounds short blocking timeouts up to its own tick, so the client does the timing.
+        Redis rounds short blocking timeouts up to its own tick, so the client does the timing. A
+        store that keeps it too is not cut off; one that never comes back is, in time for the fire.
         """
         if seconds <= 0:
             return
         try:
-            await self._store.bell(LEADER_BELL, seconds)
+            async with asyncio.timeout(seconds + OVERSLEPT_S):
+                await self._store.bell(LEADER_BELL, seconds)
+        except TimeoutError:
+            return
         except StoreUnavailableError:
+            term.disturbed()
             await self._runtime.sleep(min(seconds, RECOVER_EVERY_S))
 
     async def _gauges(self) -> None:
@@ -138,6 +145,19 @@ class Leader:
             )
         )
 
+    async def _replan(self, term: Term, step: ReplanStep) -> None:
+        """After a step back of the clock: page after page, without a rest while there is more."""
+        more = False
+
+        async def tick() -> None:
+            nonlocal more
+            more = await step.replan()
+
+        async def pause() -> None:
+            await self._runtime.sleep(MORE_S if more else RECOVER_EVERY_S)
+
+        await supervise("replanning", term, tick, pause, hang_s=HANG_S, asks=False)
+
     async def _prune(self, term: Term) -> None:
         """Remove what is past its time: at leisure, but without a rest while there is more."""
         more = False
@@ -147,6 +167,6 @@ class Leader:
             more = (await self._store.prune(term.fence, MAX_BATCH)).more
 
         async def pause() -> None:
-            await self._runtime.sleep(PRUNE_MORE_S if more else PRUNE_EVERY_S)
+            await self._runtime.sleep(MORE_S if more else PRUNE_EVERY_S)
 
         await supervise("pruning", term, tick, pause, hang_s=HANG_S)

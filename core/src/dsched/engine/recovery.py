@@ -40,7 +40,10 @@ class RecoveryStep:
         for _ in range(PAGES_A_TICK):
             self._term.check()
             found = await self._recovering.overdue(self._term.fence, MAX_BATCH, self._queue_age_ms)
-            recall = [entry.task_id for entry in to_recall(found.queued, found.workers)]
+            entries = to_recall(found.queued, found.workers)
+            if not entries and len(found.queued) == MAX_BATCH:
+                entries = list(found.queued)  # else a full page that stays hides what is behind it
+            recall = [entry.task_id for entry in entries]
             if recall:
                 await self._dispatching.recall(self._term.fence, recall, self._queue_age_ms)
             may_reap = self._term.steady_s() >= self._steady_s

@@ -1,5 +1,6 @@
 """After the store's clock went back: dues that lie too far ahead are planned anew."""
 
+import logging
 from datetime import timedelta
 
 from dsched.contracts.steps import MAX_BATCH, Replan, StoredConfig
@@ -7,6 +8,10 @@ from dsched.contracts.store import Configs, Firing, Timing
 from dsched.engine.clock_watch import ClockWatch
 from dsched.engine.term import Term
 from dsched.planning import next_due
+
+log = logging.getLogger("dsched.leader")
+
+PAGES_A_TICK = 20
 
 
 class ReplanStep:
@@ -21,25 +26,44 @@ class ReplanStep:
         self._term = term
         self._watch = watch
         self._done_for = 0
+        self._walking_for = 0
+        self._cursor: str | None = None
 
-    async def replan(self) -> None:
-        """If the clock went back since the last pass: due := min(due, next after the wall)."""
+    async def replan(self) -> bool:
+        """If the clock went back since the last walk: due := min(due, next after the wall).
+
+        At most `PAGES_A_TICK` pages; whether there is more to do at once.
+        """
         clock_gen = self._watch.clock_gen
         if clock_gen is None or clock_gen == self._done_for:
-            return
-        self._term.disturbed()
-        cursor: str | None = None
-        while True:
+            return False
+        if clock_gen != self._walking_for:
+            self._walking_for, self._cursor = clock_gen, None
+            self._term.disturbed()
+        for _ in range(PAGES_A_TICK):
             self._term.check()
-            page = await self._configs.list_configs(cursor, MAX_BATCH)
-            wall_ms = (await self._timing.now()).wall_ms
-            items = [item for stored in page.configs if (item := replanned(stored, wall_ms))]
-            if items:
-                await self._firing.replan(self._term.fence, items)
-            cursor = page.cursor
-            if cursor is None:
-                break
-        self._done_for = clock_gen
+            await self._replan_page()
+            if self._cursor is None:
+                self._done_for = clock_gen
+                return False
+        return True
+
+    async def _replan_page(self) -> None:
+        page = await self._configs.list_configs(self._cursor, MAX_BATCH)
+        wall_ms = (await self._timing.now()).wall_ms
+        items = [item for stored in page.configs if (item := _planned(stored, wall_ms))]
+        if items:
+            await self._firing.replan(self._term.fence, items)
+        self._cursor = page.cursor
+
+
+def _planned(stored: StoredConfig, wall_ms: int) -> Replan | None:
+    try:
+        return replanned(stored, wall_ms)
+    except Exception:
+        # One config that cannot be planned must not keep the others from firing.
+        log.exception("config %s cannot be planned; its due instant stays", stored.config.id)
+        return None
 
 
 def replanned(stored: StoredConfig, wall_ms: int) -> Replan | None:

@@ -19,12 +19,14 @@ async def supervise(
     pause: Callable[[], Awaitable[None]],
     *,
     hang_s: float,
+    asks: bool = True,
 ) -> None:
     """Run ``tick`` and ``pause`` by turns until the term is over.
 
     A tick longer than ``hang_s`` seconds, a third failed tick in a row, or ``hang_s`` seconds
     without an answer from the store raise `TermOverError`: another pod may do better. Fencing ends
-    the term at once.
+    the term at once. A tick that may end without a call to the store (not ``asks``) proves nothing
+    about it.
     """
     misses = 0
     while True:
@@ -47,5 +49,6 @@ async def supervise(
                 raise TermOverError(f"the {name} loop failed {misses} times: {error}") from error
         else:
             misses = 0
-            term.answered()
+            if asks:
+                term.answered()
         await pause()

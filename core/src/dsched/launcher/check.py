@@ -15,13 +15,21 @@ async def check(
     lines = [f"config: {loaded.file or 'defaults'}: ok"]
     lines += [f"warning: {warning}" for warning in (*catalogue.warnings, *loaded.warnings)]
     lines += _plugins(catalogue)
-    async with store_opener(loaded, catalogue)() as store:
-        await store.now()
-        counts = await store.counts()
-    lines.append(f"store: {loaded.settings.store}: ok, {counts.configs} configs")
+    lines.append(f"store: {loaded.settings.store}: {await _store(loaded, catalogue)}")
     ids = [task.id for task in tasks]
     lines.append(f"tasks: {len(ids)} ok" + (f": {', '.join(ids[:10])}" if ids else ""))
     return lines
+
+
+async def _store(loaded: LoadedSettings, catalogue: Catalogue) -> str:
+    """How the store is, without creating one."""
+    name = loaded.settings.store
+    absent = catalogue.stores[name].provider.absent(loaded.stores[name])
+    if absent is not None:
+        return absent
+    async with store_opener(loaded, catalogue)() as store:
+        counts = await store.counts()
+    return f"ok, {counts.configs} configs"
 
 
 def _plugins(catalogue: Catalogue) -> list[str]:

@@ -3,10 +3,13 @@
 import json
 import logging
 import sys
+from collections import OrderedDict
 from datetime import UTC, datetime
 from typing import Any
 
 FACTS = ("task_id", "attempt", "worker_id")
+REPEAT_S = 10.0
+REMEMBERED = 100
 _SHORT = {"task_id": "task", "attempt": "attempt", "worker_id": "worker"}
 
 
@@ -14,6 +17,7 @@ def configure(style: str, level: str) -> None:
     """Send everything that is logged to stderr, in this style, from this level on."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if style == "json" else PlainWords())
+    handler.addFilter(OnceInAWhile())
     root = logging.getLogger()
     for old in list(root.handlers):
         root.removeHandler(old)
@@ -22,6 +26,31 @@ def configure(style: str, level: str) -> None:
     # Chatty libraries speak when something is wrong.
     for name in ("aiohttp", "asyncio", "grpc", "redis"):
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+class OnceInAWhile(logging.Filter):
+    """Drops a warning that was shown word for word within the last ten seconds.
+
+    A pod opens several handles on one store, and each finds the same things to warn of.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._shown: OrderedDict[tuple[str, str], float] = OrderedDict()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether to show it."""
+        if record.levelno != logging.WARNING or hasattr(record, "task_id"):
+            return True
+        key = (record.name, record.getMessage())
+        last = self._shown.get(key)
+        if last is not None and record.created - last < REPEAT_S:
+            return False
+        self._shown[key] = record.created
+        self._shown.move_to_end(key)
+        if len(self._shown) > REMEMBERED:
+            self._shown.popitem(last=False)
+        return True
 
 
 class PlainWords(logging.Formatter):
@@ -60,7 +89,14 @@ class JsonLines(logging.Formatter):
         fields |= {name: getattr(record, name) for name in FACTS if hasattr(record, name)}
         if record.exc_info:
             fields["exception"] = self.formatException(record.exc_info)
-        return json.dumps(fields, ensure_ascii=False, default=str)
+        return _only_printable(json.dumps(fields, ensure_ascii=False, default=str))
+
+
+def _only_printable(line: str) -> str:
+    """JSON escapes newlines and ESC by itself; the rest (C1 controls, surrogates) here."""
+    if line.isprintable():
+        return line
+    return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in line)
 
 
 def escaped(text: str) -> str:

@@ -3,7 +3,7 @@
 import asyncio
 
 from dsched.contracts.outcomes import StoreUnavailableError
-from dsched_store_redis.connections import FAULTS, Line
+from dsched_store_redis.connections import FAULTS, Line, close_all
 from dsched_store_redis.errors import Verdict, code_of, judge, to_raise
 from dsched_store_redis.link import Failed, Link
 
@@ -123,5 +123,5 @@ class _Bell:
         if self._listening is not None:
             await self._abandon(self._listening)
         if self._line is not None:
-            await self._line.close_now()
+            await close_all([self._line])
             self._line = None

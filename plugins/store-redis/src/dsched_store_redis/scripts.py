@@ -10,6 +10,8 @@ from dsched.contracts.codec import STORE_FORMAT
 
 _FOLDER = resources.files("dsched_store_redis").joinpath("scripts")
 _PARTS = ("workers", "tasks", "cancel", "requeue", "rows", "page", "configs", "log")
+_FUNCTION = re.compile(r"^local function (\w+)\(.*?^end\n", re.MULTILINE | re.DOTALL)
+_WORD = re.compile(r"\w+")
 _USES = re.compile(r"^-- use: (.*)$", re.MULTILINE)
 # Steps that add to what the store holds: a full server refuses them and takes all others, so that
 # what runs can end and drain.
@@ -64,9 +66,24 @@ def _assemble(name: str, clock: str, *, flags: bool) -> Script:
     parts = [_read(f"_{part}") for part in _PARTS if part in used]
     # The first step of all runs before there is a format for the prelude to compare.
     head = [] if name == "init" else [clock, _read("_prelude")]
-    text = shebang + "\n".join([*head, *parts, body])
-    data = _strip(text).replace("@FORMAT@", str(STORE_FORMAT)).encode()
+    text = _only_needed(_strip("\n".join([*head, *parts, body])))
+    data = (shebang + text).replace("@FORMAT@", str(STORE_FORMAT)).encode()
     return Script(name, data, hashlib.sha1(data, usedforsecurity=False).hexdigest().encode())
+
+
+def _only_needed(text: str) -> str:
+    """Without the functions that nothing in this script calls: each costs time in every run.
+
+    A function is what stands between ``local function`` and ``end`` at the start of a line.
+    """
+    found = {match.group(1): match.group(0) for match in _FUNCTION.finditer(text)}
+    wanted = set(_WORD.findall(_FUNCTION.sub("", text))) & found.keys()
+    todo = list(wanted)
+    while todo:
+        called = set(_WORD.findall(found[todo.pop()])) & found.keys()
+        todo.extend(called - wanted)
+        wanted |= called
+    return _FUNCTION.sub(lambda match: match.group(0) if match.group(1) in wanted else "", text)
 
 
 def _strip(text: str) -> str:

@@ -10,7 +10,13 @@ from typing import TypeVar
 
 from dsched.contracts.outcomes import StoreRefusedError
 from dsched_store_sqlite.errors import is_busy
-from dsched_store_sqlite.schema import APPLICATION_ID, FORMAT, STATEMENTS
+from dsched_store_sqlite.schema import (
+    APPLICATION_ID,
+    FORMAT,
+    SET_APPLICATION_ID,
+    SET_FORMAT,
+    STATEMENTS,
+)
 
 T = TypeVar("T")
 
@@ -95,8 +101,8 @@ def _furnish(db: sqlite3.Connection, file: Path) -> None:
         if _check_format(db, file):  # else another process was quicker
             for statement in STATEMENTS:
                 db.execute(statement)
-            db.execute(f"PRAGMA application_id = {APPLICATION_ID:d}")
-            db.execute(f"PRAGMA user_version = {FORMAT:d}")
+            db.execute(SET_APPLICATION_ID)
+            db.execute(SET_FORMAT)
         db.execute("COMMIT")
     except BaseException:
         rollback(db)

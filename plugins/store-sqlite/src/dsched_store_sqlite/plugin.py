@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from dsched.contracts import Store, StoreProvider, StoreSettings, hookimpl
 from dsched_store_sqlite.options import SqliteOptions
@@ -16,7 +17,13 @@ async def open_store(options: SqliteOptions, settings: StoreSettings) -> AsyncIt
         yield store
 
 
+def absent(options: SqliteOptions) -> str | None:
+    """That the file is not there yet, if it is not."""
+    path = Path(options.path)
+    return None if path.exists() else f"{path} does not exist yet; a start creates it"
+
+
 @hookimpl
 def dsched_stores() -> list[StoreProvider]:
     """The embedded store: one file, several processes of one host."""
-    return [StoreProvider(name="sqlite", open=open_store, options=SqliteOptions)]
+    return [StoreProvider(name="sqlite", open=open_store, options=SqliteOptions, absent=absent)]

