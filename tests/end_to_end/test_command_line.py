@@ -231,8 +231,10 @@ def test_check_says_what_it_found_and_changes_nothing(tmp_path):
     for part in ("config: ", "executor: http (dsched-executor-http", "tasks: 1 ok: good"):
         assert part in done.stdout
     assert "store: sqlite: dsched.db does not exist yet; a start creates it" in done.stdout
-    again = run(tmp_path, "--check")
-    assert "store: sqlite: ok, 0 configs" in again.stdout
+    assert {path.name for path in tmp_path.iterdir()} == {"tasks.yaml"}
+    assert run(tmp_path, "--tasks", tasks, "--for", "2s").returncode == 0
+    found = run(tmp_path, "--check")
+    assert "store: sqlite: ok, 1 configs" in found.stdout
 
 
 def test_print_config_says_where_each_value_is_from_and_no_secret(tmp_path):

@@ -204,7 +204,7 @@ async def test_each_kill_just_before_an_instant_leaves_that_instant_fired_once(o
         await cluster.until(lambda: cluster.ledger.calls, "the first fire")
         from_ms = (await cluster.store.now()).wall_ms
         fence = await cluster.leader()
-        for _ in range(4):
+        for _ in range(3):
             dead = cluster.pod_of(fence)
             await cluster.until(
                 lambda: 800 < time.time() * 1000 % 1000 < 980, "it is just before an instant"

@@ -226,7 +226,7 @@ async def test_a_pod_waits_for_a_redis_that_is_down_says_so_and_starts_when_it_c
 async def test_sigterm_ends_a_pod_in_order_even_while_redis_is_gone(
     open_redis_cluster: Callable[..., Any], server: RedisServer
 ):
-    async with open_redis_cluster(worker={"drain_timeout": "3s"}) as cluster:
+    async with open_redis_cluster(worker={"drain_timeout": "1s"}) as cluster:
         await cluster.start_three()
         await cluster.submit(["held"], "/gate/held")
         await cluster.until(lambda: cluster.ledger.of("held"), "the task runs")
