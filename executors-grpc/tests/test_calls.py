@@ -77,7 +77,8 @@ async def test_attempts_of_a_task_share_a_trace_and_have_spans_of_their_own(
 async def test_the_attempts_time_is_the_deadline_of_the_call(target, open_grpc, run, make_context):
     await run(await open_grpc(), payload_for(target), context=make_context(timeout_s=8.0))
 
-    assert 5.0 < target.seen[0]["remaining"] <= 8.0
+    # gRPC rounds a timeout up on the wire, and the server measures it with a clock of its own.
+    assert 5.0 < target.seen[0]["remaining"] <= 8.1
 
 
 async def test_a_target_that_takes_too_long_is_given_up_at_the_deadline(

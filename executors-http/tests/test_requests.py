@@ -201,7 +201,7 @@ async def test_a_bad_payload_that_got_this_far_fails_for_good(run) -> None:
         await run({"metod": "GET"})
 
     assert (failure.value.code, failure.value.retryable) == ("payload", False)
-    assert "did you mean method" in failure.value.message
+    assert "did you mean 'method'" in failure.value.message
 
 
 async def test_a_cancel_really_closes_the_request(serve_raw, run) -> None:

@@ -20,9 +20,6 @@ def secret_options(monkeypatch, tmp_path):
     monkeypatch.setenv("T_OTHER", "other")
     monkeypatch.setenv("DSCHED_REDIS__PASSWORD", "the store's own")
     (tmp_path / "api-key.txt").write_text(CANARY + "\n")
-    (tmp_path / "empty").write_text("\n")
-    (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
-    (tmp_path / "large").write_bytes(b"x" * 70_000)
     return {"secret_env": ["T_*"], "secret_dir": str(tmp_path)}
 
 
@@ -130,18 +127,12 @@ async def test_a_cut_body_does_not_end_in_half_a_secret(serve, run, secret_optio
     [
         ("secret://env/T_MISSING", "no such environment variable"),
         ("secret://env/DSCHED_REDIS__PASSWORD", r"executors\.http\.secret_env"),
-        ("secret://env/PATH", r"executors\.http\.secret_env"),
-        ("secret://env/T_EMPTY", "is empty"),
-        ("secret://file/missing", "No such file"),
-        ("secret://file/empty", "is empty"),
-        ("secret://file/binary", "not UTF-8"),
-        ("secret://file/large", "larger than"),
+        ("secret://file/missing", r"no file 'missing' under executors\.http\.secret_dir"),
     ],
 )
 async def test_a_reference_that_leads_nowhere_sends_nothing(
-    serve, run, secret_options, monkeypatch, reference, reason
+    serve, run, secret_options, reference, reason
 ) -> None:
-    monkeypatch.setenv("T_EMPTY", "")
     calls = []
 
     async def note(request: web.Request) -> web.Response:

@@ -111,7 +111,7 @@ async def test_a_changed_file_is_read_again(serve, run, open_executor, authority
 @pytest.mark.parametrize(
     ("tls", "reason"),
     [
-        ({"ca_file": "missing.pem"}, "No such file"),
+        ({"ca_file": "missing.pem"}, "no file 'missing.pem'"),
         ({"ca_file": "broken.pem"}, "PEM"),
         ({"cert_file": "ca.pem"}, "PEM"),
     ],

@@ -185,7 +185,11 @@ async def test_a_list_that_contains_itself_is_refused_not_followed(opened: Opene
         (None, "payload", "must be a mapping"),
         ({}, "payload", "'function' is required"),
         ({"function": 3}, "payload", "'function' is required"),
-        ({"function": "work", "arg": 1}, "payload", "unknown key 'arg'"),
+        (
+            {"function": "work", "arg": 1},
+            "payload",
+            "arg: is not a known key; did you mean 'args'?",
+        ),
         ({"function": "work", "args": {"b": 1}}, "payload", "missing argument 'a'"),
         ({"function": "wrok"}, "unknown_function", "did you mean 'work'?"),
         ({"function": "os.system", "args": "true"}, "unknown_function", "registered are 'work'"),

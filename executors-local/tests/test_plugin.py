@@ -83,7 +83,7 @@ def test_a_payload_is_judged_by_its_form_always_and_by_its_function_where_any_is
     empty, registry = Registry(), Registry()
     registry.task("work")(lambda a, b=1: None)
     assert payload_problems({"function": "wrok"}, empty) == []
-    assert "unknown key 'arg'" in payload_problems({"function": "f", "arg": 1}, empty)[0]
+    assert "arg: is not a known key" in payload_problems({"function": "f", "arg": 1}, empty)[0]
     assert len(payload_problems({"arg": 1}, registry)) == 2
     assert payload_problems({"function": "work", "args": {"a": 1}}, registry) == []
     assert "did you mean 'work'?" in payload_problems({"function": "wrok"}, registry)[0]

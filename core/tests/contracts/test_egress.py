@@ -249,3 +249,25 @@ async def test_a_name_without_addresses_is_an_os_error() -> None:
 
     with pytest.raises(socket.gaierror):
         await resolve_checked(EgressPolicy([], KEY), "none.example", 80, lookup=lookup)
+
+
+@pytest.mark.parametrize(
+    ("ip", "host", "listed"),
+    [
+        ("8.8.8.8", "api.example.com", True),
+        ("8.8.8.8", "API.example.com.", True),
+        ("8.8.8.8", "a.svc.local", True),
+        ("8.8.8.8", "svc.local", False),
+        ("8.8.8.8", "example.com", False),
+        ("10.1.2.3", "anything", True),
+        ("10.1.2.3", "10.1.2.3", True),
+        ("fd00::1%eth0", "[fd00::1]", True),
+        ("::ffff:10.1.2.3", "anything", False),
+        ("127.0.0.1", "localhost", False),
+        ("nonsense", "api.example.com", False),
+    ],
+)
+def test_a_target_is_listed_only_if_the_operator_named_it_public_or_not(ip, host, listed):
+    policy = EgressPolicy(["api.example.com", "*.svc.local", "10.0.0.0/8", "fd00::/8"], KEY)
+
+    assert policy.lists(ip, host) is listed

@@ -12,8 +12,6 @@ from dsched.contracts.egress import (
     EgressPolicy,
     EgressRefusedError,
     ResolvedAddress,
-    literal_address,
-    normal_host,
     resolve_checked,
 )
 from dsched_executor_grpc.files import read_pem
@@ -100,7 +98,7 @@ def _check_plaintext(
             code="tls_required",
             retryable=False,
         )
-    if not all(_is_listed(policy, call.host, address.ip) for address in addresses):
+    if not all(policy.lists(address.ip, call.host) for address in addresses):
         raise TaskFailed(
             f"refused to call {call.authority} with `plaintext: true`: only targets that "
             f"{policy.key} lists may be called without TLS; add {call.host!r} to it, or use TLS",
@@ -118,29 +116,6 @@ def _unmapped(ip: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
         return address.ipv4_mapped
     return address
-
-
-def _is_listed(policy: EgressPolicy, host: str, ip: str) -> bool:
-    """Whether the operator named this target. The policy itself lets public ones pass unnamed."""
-    name = normal_host(host)
-    address = ipaddress.ip_address(ip.partition("%")[0])
-    for entry in policy.allow:
-        network = _network(entry)
-        if network is not None:
-            if address.version == network.version and address in network:
-                return True
-        elif literal_address(name) is None:
-            wanted = normal_host(entry)
-            if name == wanted or (wanted.startswith("*.") and name.endswith(wanted[1:])):
-                return True
-    return False
-
-
-def _network(entry: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
-    try:
-        return ipaddress.ip_network(entry)
-    except ValueError:
-        return None
 
 
 def grpc_address(addresses: Sequence[ResolvedAddress], port: int) -> str:

@@ -15,10 +15,18 @@ import grpc
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 
 from dsched.contracts import ExecutionContext, Executor, TaskFacts, TaskFailed
+from dsched.contracts.secrets import (
+    NOTHING_SECRET,
+    Redactor,
+    SecretError,
+    Secrets,
+    fill,
+    fill_json,
+)
 from dsched.model import Task, TaskResult
 from dsched_executor_grpc.channels import Channels
 from dsched_executor_grpc.endpoint import Endpoint, find_endpoint
-from dsched_executor_grpc.files import MAX_SET_BYTES, read_bounded
+from dsched_executor_grpc.files import read_set, unusable
 from dsched_executor_grpc.options import GrpcOptions
 from dsched_executor_grpc.payload import GrpcCall, parse_payload
 from dsched_executor_grpc.reflection import Metadata, reflect
@@ -31,7 +39,6 @@ from dsched_executor_grpc.schema import (
     find_method,
     parse_set,
 )
-from dsched_executor_grpc.secrets import Secrets
 from dsched_executor_grpc.status import failure_of
 
 MAX_SCHEMAS = 256
@@ -112,6 +119,7 @@ class GrpcExecutor(Executor):
     def __init__(self, options: GrpcOptions) -> None:
         self._options = options
         self._policy = options.policy
+        self._secrets = options.secrets
         self._channels = Channels(
             max_channels=options.max_channels, max_message_bytes=options.max_message_bytes
         )
@@ -126,14 +134,13 @@ class GrpcExecutor(Executor):
         if task.spec is None:
             raise TaskFailed("the task has no payload", code="invalid_payload", retryable=False)
         call = parse_payload(task.spec.payload)
-        secrets = Secrets(env=self._options.secret_env, directory=self._options.secret_dir)
         remaining = context.remaining()
         try:
             if remaining <= 0:
                 raise TimeoutError
             async with asyncio.timeout(remaining):
                 endpoint = await find_endpoint(call, self._policy, self._options.tls_dir)
-                call, metadata = await _fill(call, secrets)
+                call, metadata, redactor = await _fill(call, self._secrets)
         except TimeoutError as error:
             raise TaskFailed(
                 f"the attempt's time was over before {call.authority} could be called",
@@ -149,15 +156,15 @@ class GrpcExecutor(Executor):
                 facts=_facts(context, task),
             )
             try:
-                return await self._run(attempt, secrets)
+                return await self._run(attempt, redactor)
             except TaskFailed as failure:
                 if failure.code == "deadline_exceeded":
                     # Perhaps the connection is dead and nobody has noticed: connect anew.
                     self._channels.forget(endpoint, channel)
                 # Not from its cause, whose text may hold a secret that the server has repeated.
-                raise _masked(failure, secrets) from None
+                raise _masked(failure, redactor) from None
 
-    async def _run(self, attempt: _Attempt, secrets: Secrets) -> TaskResult:
+    async def _run(self, attempt: _Attempt, redactor: Redactor) -> TaskResult:
         key, load = self._source(attempt)
         method, request = await self._schemas.method(attempt.call, key, load)
         most = self._options.max_message_bytes
@@ -177,8 +184,8 @@ class GrpcExecutor(Executor):
         data, remark = await decode(method, response)
         return TaskResult(
             code="OK",
-            message=secrets.mask(remark)[:MAX_MESSAGE_LENGTH],
-            data=secrets.mask_json(data),
+            message=redactor.text(remark)[:MAX_MESSAGE_LENGTH],
+            data=redactor.json(data),
         )
 
     def _source(self, attempt: _Attempt) -> tuple[object, Load]:
@@ -195,10 +202,7 @@ class GrpcExecutor(Executor):
         )
 
     def _read_set(self, name: str) -> list[FileDescriptorProto]:
-        content = read_bounded(
-            self._options.descriptor_dir, name, option="descriptor_dir", most=MAX_SET_BYTES
-        )
-        return parse_set(content, name)
+        return parse_set(read_set(self._options.descriptor_dir, name), name)
 
 
 async def _invoke(attempt: _Attempt, request: bytes) -> bytes:
@@ -219,25 +223,22 @@ async def _invoke(attempt: _Attempt, request: bytes) -> bytes:
     return response
 
 
-async def _fill(call: GrpcCall, secrets: Secrets) -> tuple[GrpcCall, Metadata]:
-    """`_filled`, in a thread only where files may have to be read."""
-    if call.refers_to_secrets:
-        return await asyncio.to_thread(_filled, call, secrets)
-    return _filled(call, secrets)
-
-
-def _filled(call: GrpcCall, secrets: Secrets) -> tuple[GrpcCall, Metadata]:
-    """The call and its metadata with their secrets in place; blocks."""
+async def _fill(call: GrpcCall, secrets: Secrets) -> tuple[GrpcCall, Metadata, Redactor]:
+    """The call and its metadata with their secrets in place, and what takes them out again."""
+    try:
+        values = await secrets.resolve(call.secrets)
+    except SecretError as error:
+        raise unusable(str(error), passing=error.passing) from None
     pairs: list[tuple[str, str | bytes]] = []
     for key, text in call.metadata:
-        value = secrets.fill(text)
         try:
-            pairs.append((key, _metadata_value(key, value)))
+            pairs.append((key, _metadata_value(key, fill(text, values))))
         except ValueError as error:
-            raise TaskFailed(
-                f"metadata.{key}: its secret {error}", code="invalid_payload", retryable=False
-            ) from None
-    return attrs.evolve(call, request=secrets.fill_json(call.request)), pairs
+            raise unusable(f"metadata.{key}: its secret {error}") from None
+    if not values:
+        return call, pairs, NOTHING_SECRET
+    filled = attrs.evolve(call, request=fill_json(call.request, values))
+    return filled, pairs, Redactor(values.values())
 
 
 def _metadata_value(key: str, value: str) -> str | bytes:
@@ -253,22 +254,15 @@ def _metadata_value(key: str, value: str) -> str | bytes:
 
 def _facts(context: ExecutionContext, task: Task) -> Metadata:
     """What every target is told, in the lower case that metadata needs, and the trace."""
-    headers = TaskFacts.of(context, task).as_headers()
-    facts = [(name.lower(), value) for name, value in headers.items()]
-    return [*facts, ("traceparent", traceparent(task.id, context.attempt))]
+    facts = TaskFacts.of(context, task)
+    headers = [(name.lower(), value) for name, value in facts.as_headers().items()]
+    return [*headers, ("traceparent", facts.traceparent)]
 
 
-def traceparent(task_id: str, attempt: int) -> str:
-    """A W3C trace context: one trace for a task, one span for each of its attempts."""
-    trace = blake2b(task_id.encode(), digest_size=16).hexdigest()
-    span = blake2b(f"{attempt} {task_id}".encode(), digest_size=8).hexdigest()
-    return f"00-{trace}-{span}-01"
-
-
-def _masked(failure: TaskFailed, secrets: Secrets) -> TaskFailed:
+def _masked(failure: TaskFailed, redactor: Redactor) -> TaskFailed:
     """The failure without secrets. Cut only after that, or half a secret would go unnoticed."""
     return TaskFailed(
-        secrets.mask(failure.message)[:MAX_MESSAGE_LENGTH],
+        redactor.text(failure.message)[:MAX_MESSAGE_LENGTH],
         code=failure.code,
         retryable=failure.retryable,
         retry_after=failure.retry_after,

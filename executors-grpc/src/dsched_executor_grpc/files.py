@@ -1,52 +1,39 @@
 """Reads the files that a task may name, from the directories that the operator has set."""
 
-from pathlib import Path
-
 from dsched.contracts import TaskFailed
+from dsched.contracts.files import FileError, read_file
+from dsched_executor_grpc.options import SECTION
 
 MAX_SET_BYTES = 4 * 1024 * 1024
 MAX_TLS_BYTES = 1024 * 1024
 
 
-def read_bounded(directory: str, name: str, *, option: str, most: int) -> bytes:
-    """The bytes of ``name`` under ``directory``; blocks, so call it in a thread.
-
-    Links are followed only while they stay inside. Raises a `TaskFailed` that names the option to
-    set or the file that is missing; only a passing trouble of the disk is worth a retry.
-    """
-    key = f"executors.grpc.{option}"
-    if not directory:
-        raise _unusable(
-            f"the payload names the file {name!r}, but this worker has no directory for it; "
-            f"set {key}"
-        )
-    root = Path(directory).resolve()
-    path = (root / name).resolve()
-    if not path.is_relative_to(root):
-        raise _unusable(f"{name!r} lies outside of {key}; put the file there")
-    if not path.is_file():
-        raise _unusable(f"there is no file {name!r} under {key} on this worker")
-    try:
-        with path.open("rb") as file:
-            content = file.read(most + 1)
-    except OSError as error:
-        raise TaskFailed(
-            f"{name!r} under {key} cannot be read: {error.strerror}", code="unreadable_file"
-        ) from error
-    if len(content) > most:
-        raise _unusable(f"{name!r} under {key} is larger than {most} bytes")
-    return content
+def read_set(directory: str, name: str) -> bytes:
+    """The content of a descriptor set; blocks. Raises a `TaskFailed` like `read_pem`."""
+    return _read(directory, name, option="descriptor_dir", most=MAX_SET_BYTES)
 
 
 def read_pem(directory: str, name: str) -> bytes:
-    """The content of a PEM file, or nothing when ``name`` is empty; blocks."""
+    """The content of a PEM file, or nothing when ``name`` is empty; blocks.
+
+    Raises a `TaskFailed` that names the option to set or the file that cannot be used.
+    """
     if not name:
         return b""
-    content = read_bounded(directory, name, option="tls_dir", most=MAX_TLS_BYTES)
+    content = _read(directory, name, option="tls_dir", most=MAX_TLS_BYTES)
     if b"-----BEGIN " not in content:
-        raise _unusable(f"{name!r} under executors.grpc.tls_dir is not a PEM file")
+        raise unusable(f"{name!r} under {SECTION}.tls_dir is not a PEM file")
     return content
 
 
-def _unusable(message: str) -> TaskFailed:
-    return TaskFailed(message, code="invalid_payload", retryable=False)
+def _read(directory: str, name: str, *, option: str, most: int) -> bytes:
+    try:
+        return read_file(directory, name, option=f"{SECTION}.{option}", max_bytes=most)
+    except FileError as error:
+        raise unusable(str(error), passing=error.passing) from None
+
+
+def unusable(message: str, *, passing: bool = False) -> TaskFailed:
+    """The failure of a payload that leads nowhere: final, but for passing trouble with a disk."""
+    code = "unreadable_file" if passing else "invalid_payload"
+    return TaskFailed(message, code=code, retryable=passing)

@@ -1,17 +1,15 @@
 """What the operator sets under ``executors.grpc``."""
 
-import re
-
 import attrs
 
 from dsched.contracts.egress import EgressPolicy
+from dsched.contracts.secrets import Secrets, check_env_patterns
 
-ALLOW_KEY = "executors.grpc.allow"
+SECTION = "executors.grpc"
+ALLOW_KEY = f"{SECTION}.allow"
 MEBIBYTE = 1024 * 1024
 # Answers of server reflection are bounded like any other and must fit.
 MIN_MESSAGE_BYTES = 64 * 1024
-
-_ENV_PATTERN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\*?")
 
 
 @attrs.frozen(kw_only=True)
@@ -39,17 +37,17 @@ class GrpcOptions:
         EgressPolicy(self.allow, ALLOW_KEY)
         _check_range("max_message_bytes", self.max_message_bytes, MIN_MESSAGE_BYTES, 64 * MEBIBYTE)
         _check_range("max_channels", self.max_channels, 1, 4096)
-        for pattern in self.secret_env:
-            if not _ENV_PATTERN.fullmatch(pattern):
-                raise ValueError(
-                    f"secret_env: {pattern!r} is not the name of an environment variable; write "
-                    "NAME or PREFIX_*"
-                )
+        check_env_patterns(self.secret_env)
 
     @property
     def policy(self) -> EgressPolicy:
         """The egress policy of these options."""
         return EgressPolicy(self.allow, ALLOW_KEY)
+
+    @property
+    def secrets(self) -> Secrets:
+        """The secrets that payloads may refer to."""
+        return Secrets(section=SECTION, env_patterns=self.secret_env, directory=self.secret_dir)
 
 
 def _check_range(key: str, value: int, least: int, most: int) -> None:

@@ -4,14 +4,19 @@ import base64
 import binascii
 import ipaddress
 import re
-from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
+from collections.abc import Mapping
 
 import attrs
 
 from dsched.contracts import TaskFailed
+from dsched.contracts.secrets import (
+    mentions_secret,
+    reference_problem,
+    references,
+    texts_of,
+)
+from dsched.contracts.wording import unknown_keys
 from dsched.model import JsonValue
-from dsched_executor_grpc.secrets import MARK, reference_problem, texts_of
 
 INLINE_PREFIX = "base64:"
 MAX_METADATA_ENTRIES = 64
@@ -71,10 +76,11 @@ class GrpcCall:
         return f"/{self.service}/{self.method}"
 
     @property
-    def refers_to_secrets(self) -> bool:
-        """Whether anything of it must be filled in first."""
+    def secrets(self) -> list[str]:
+        """The references that must be filled in first, each once."""
         values = (text for _, text in self.metadata)
-        return any(MARK in text for text in (*values, *texts_of(self.request)))
+        texts = (*values, *texts_of(self.request))
+        return list(dict.fromkeys(found for text in texts for found in references(text)))
 
 
 def check_payload(payload: JsonValue) -> list[str]:
@@ -99,18 +105,15 @@ def _read(payload: JsonValue) -> tuple[GrpcCall | None, list[str]]:
     if not isinstance(payload, Mapping):
         kind = type(payload).__name__
         return None, [f"payload: must be a mapping with `target` and `method`, got {kind}"]
-    problems += _unknown_keys(payload, _KEYS, "")
+    problems += unknown_keys(payload, _KEYS)
     host, port = _target(payload.get("target"), problems)
     service, method = _method(payload.get("method"), problems)
     plaintext = _flag(payload, "plaintext", "", problems)
     tls = _tls(payload, problems)
     if plaintext and tls.enabled:
         problems.append("plaintext: contradicts `tls`; keep one of them")
-    if any(reference_problem(text) for text in texts_of(payload.get("request"))):
-        problems.append(
-            "request: has a secret reference that is neither secret://env/NAME nor "
-            "secret://file/NAME"
-        )
+    found = map(reference_problem, texts_of(payload.get("request")))
+    problems += [f"request: {problem}" for problem in found if problem is not None][:1]
     set_file, inline_set = _descriptor_set(payload.get("descriptor_set"), problems)
     call = GrpcCall(
         host=host,
@@ -125,16 +128,6 @@ def _read(payload: JsonValue) -> tuple[GrpcCall | None, list[str]]:
         plaintext=bool(plaintext),
     )
     return call, problems
-
-
-def _unknown_keys(found: Mapping[str, JsonValue], known: Iterable[str], where: str) -> list[str]:
-    problems = []
-    for key in found:
-        if key not in known:
-            close = get_close_matches(str(key), list(known), n=1)
-            hint = f"did you mean `{where}{close[0]}`?" if close else f"known: {', '.join(known)}"
-            problems.append(f"{where}{key}: is not a key of this payload; {hint}")
-    return problems
 
 
 def _target(value: JsonValue, problems: list[str]) -> tuple[str, int]:
@@ -187,7 +180,7 @@ def _tls(payload: Mapping[str, JsonValue], problems: list[str]) -> TlsSettings:
     if not isinstance(value, Mapping):
         problems.append(f"tls: must be a mapping with keys of: {', '.join(_TLS_KEYS)}")
         return TlsSettings()
-    problems += _unknown_keys(value, _TLS_KEYS, "tls.")
+    problems += unknown_keys(value, _TLS_KEYS, "tls.")
     enabled = _flag(value, "enabled", "tls.", problems)
     names = {key: _file_name(value.get(key), f"tls.{key}", problems) for key in _TLS_KEYS[1:4]}
     if bool(names["cert_file"]) != bool(names["key_file"]):
@@ -254,8 +247,8 @@ def _metadata_problem(key: str, text: JsonValue) -> str:
         return "is set by dsched or by gRPC itself; choose another name"
     if not isinstance(text, str) or not _METADATA_VALUE.fullmatch(text):
         return "must be printable ASCII text; binary values go base64 under a name ending in -bin"
-    if MARK in text:
-        return reference_problem(text)
+    if mentions_secret(text):
+        return reference_problem(text) or ""
     if key.endswith("-bin"):
         try:
             base64.b64decode(text, validate=True)

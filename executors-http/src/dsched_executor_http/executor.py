@@ -18,10 +18,17 @@ from dsched.contracts.egress import (
     literal_address,
     system_lookup,
 )
+from dsched.contracts.secrets import (
+    NOTHING_SECRET,
+    Redactor,
+    SecretError,
+    fill,
+    mentions_secret,
+)
 from dsched.model import JsonValue, Task, TaskResult
 from dsched_executor_http.failures import as_task_failed
 from dsched_executor_http.guard import CheckedResolver, CheckedSockets, calling_host
-from dsched_executor_http.headers import HARMLESS, traceparent, value_problem
+from dsched_executor_http.headers import HARMLESS, value_problem
 from dsched_executor_http.options import HttpOptions
 from dsched_executor_http.payload import HttpCall, InvalidPayloadError, Tls, read_payload
 from dsched_executor_http.response import (
@@ -31,7 +38,6 @@ from dsched_executor_http.response import (
     result_data,
     status_failure,
 )
-from dsched_executor_http.secrets import NOTHING_SECRET, Redactor, SecretError, Secrets, fill
 from dsched_executor_http.tls import TlsContexts
 from dsched_executor_http.url import TargetUrl, UrlProblemError, redirect_target
 
@@ -75,7 +81,7 @@ class HttpExecutor(Executor):
         self._policy: EgressPolicy = options.policy
         self._session = session
         self._now = now
-        self._secrets = Secrets(options.secret_env, options.secret_dir)
+        self._secrets = options.secrets
         self._tls = TlsContexts(options.tls_dir)
         self._calls: dict[str, HttpCall] = {}
         # What is written into a URL does not change: judge it once. A refusal is not kept.
@@ -91,7 +97,7 @@ class HttpExecutor(Executor):
                 hop = _first_hop(call, values, context, task)
                 return await self._follow(call, hop, redactor)
         except SecretError as error:
-            raise TaskFailed(str(error), "secret", retryable=False) from None
+            raise TaskFailed(str(error), "secret", retryable=error.passing) from None
         except TimeoutError:
             raise TaskFailed(
                 f"{call.method} {call.url.shown} had not answered by the deadline", "timeout"
@@ -200,14 +206,11 @@ def _first_hop(
         problem = value_problem(headers[name])
         if problem is not None:
             raise SecretError(f"headers.{name}: with its secret filled in it {problem}")
+    facts = TaskFacts.of(context, task)
     return _Hop(
         call.method,
         call.url,
-        {
-            **headers,
-            **TaskFacts.of(context, task).as_headers(),
-            "traceparent": traceparent(task.id, context.attempt),
-        },
+        {**headers, **facts.as_headers(), "traceparent": facts.traceparent},
         call.body_with(values),
         call.tls,
     )
@@ -226,7 +229,7 @@ def _next_hop(call: HttpCall, hop: _Hop, url: TargetUrl, status: int) -> _Hop:
                 hop, status, "leads to another origin, which the body's secrets must not reach"
             )
         users = {name.lower() for name in call.headers} - HARMLESS
-        secret = {name.lower() for name, value in call.headers.items() if "secret://" in value}
+        secret = {name.lower() for name, value in call.headers.items() if mentions_secret(value)}
         headers = {
             name: value for name, value in headers.items() if name.lower() not in users | secret
         }

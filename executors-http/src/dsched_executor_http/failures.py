@@ -8,7 +8,7 @@ from aiohttp.http_exceptions import LineTooLong
 
 from dsched.contracts import TaskFailed
 from dsched.contracts.egress import EgressRefusedError
-from dsched_executor_http.secrets import Redactor
+from dsched.contracts.secrets import Redactor
 
 
 def as_task_failed(error: Exception, shown: str, redactor: Redactor) -> TaskFailed:

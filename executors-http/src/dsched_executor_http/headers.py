@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Mapping
-from hashlib import blake2b
 from typing import Any
+
+from dsched.contracts.wording import printable
 
 MAX_HEADERS = 64
 MAX_VALUE_LENGTH = 8000
@@ -22,11 +23,6 @@ _OF_DSCHED = frozenset({"idempotency-key", "traceparent"})
 
 # What may follow a redirect to another origin: nothing that could be a credential.
 HARMLESS = frozenset({"accept", "accept-encoding", "accept-language", "content-type", "user-agent"})
-
-
-def shown_key(key: object) -> str:
-    """A key from a payload as a message may show it: short, and without control characters."""
-    return ascii(str(key))[1:-1][:60]
 
 
 def name_problem(name: object) -> str | None:
@@ -61,7 +57,7 @@ def header_problems(headers: Any) -> list[str]:
         problems.append(f"headers: at most {MAX_HEADERS}")
     seen: set[str] = set()
     for name, value in headers.items():
-        key = f"headers.{shown_key(name)}"
+        key = f"headers.{printable(str(name))}"
         found = (name_problem(name), value_problem(value))
         problems.extend(f"{key}: {problem}" for problem in found if problem is not None)
         lower = str(name).lower()
@@ -69,10 +65,3 @@ def header_problems(headers: Any) -> list[str]:
             problems.append(f"{key}: is given twice; names differ only in case")
         seen.add(lower)
     return problems
-
-
-def traceparent(task_id: str, attempt: int) -> str:
-    """A W3C trace context: one trace for all attempts of a task, one span for each."""
-    trace = blake2b(task_id.encode(), digest_size=16).hexdigest()
-    span = blake2b(f"{attempt} {task_id}".encode(), digest_size=8).hexdigest()
-    return f"00-{trace}-{span}-01"

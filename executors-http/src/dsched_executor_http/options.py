@@ -1,19 +1,18 @@
 """`HttpOptions`: what the operator sets under ``executors.http``."""
 
-import re
 from collections.abc import Sequence
 from datetime import timedelta
 
 import attrs
 
 from dsched.contracts.egress import EgressPolicy
+from dsched.contracts.secrets import Secrets, check_env_patterns
 
-ALLOW_KEY = "executors.http.allow"
+SECTION = "executors.http"
+ALLOW_KEY = f"{SECTION}.allow"
 
 MAX_RESPONSE_BYTES = 64 * 1024 * 1024
 MAX_RESULT_BYTES = 768 * 1024  # below the store's bound for a whole result, with room around it
-
-_ENV_PATTERN = re.compile(r"\A[A-Za-z_][A-Za-z0-9_]*\*?\Z")
 
 
 @attrs.frozen(kw_only=True)
@@ -47,17 +46,17 @@ class HttpOptions:
         _check_range("max_connections", [self.max_connections], 1, 10_000)
         if not timedelta(milliseconds=10) <= self.connect_timeout <= timedelta(minutes=10):
             raise ValueError(f"connect_timeout must be 10ms to 10m, got {self.connect_timeout}")
-        for pattern in self.secret_env:
-            if not _ENV_PATTERN.match(pattern):
-                raise ValueError(
-                    f"secret_env: {pattern!r} is not the name of an environment variable; "
-                    "write NAME or PREFIX_*"
-                )
+        check_env_patterns(self.secret_env)
 
     @property
     def policy(self) -> EgressPolicy:
         """The egress policy of these options."""
         return EgressPolicy(self.allow, ALLOW_KEY)
+
+    @property
+    def secrets(self) -> Secrets:
+        """The secrets that payloads may refer to."""
+        return Secrets(section=SECTION, env_patterns=self.secret_env, directory=self.secret_dir)
 
 
 def _check_range(key: str, values: Sequence[int], least: int, most: int) -> None:

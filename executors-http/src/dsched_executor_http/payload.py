@@ -1,23 +1,24 @@
 """Reading a payload: what to call, checked as a whole, with every problem named at once."""
 
-import difflib
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote_plus
 
 import attrs
 
-from dsched.model import JsonValue
-from dsched.model.json import dumps
-from dsched_executor_http.headers import header_problems, shown_key
-from dsched_executor_http.secrets import (
-    FILE_NAME,
+from dsched.contracts.secrets import (
     fill,
     fill_json,
+    mentions_secret,
     reference_problem,
     references,
     texts_of,
 )
+from dsched.contracts.wording import printable, unknown_keys
+from dsched.model import JsonValue
+from dsched.model.json import dumps
+from dsched_executor_http.headers import header_problems
 from dsched_executor_http.url import TargetUrl, UrlProblemError, parse_url
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -32,6 +33,7 @@ _DEFAULT_HEADERS = {
     "Accept-Encoding": "gzip, deflate",  # what `read_body` can decompress within bounds
 }
 _TLS_KEYS = ("verify", "ca_file", "cert_file", "key_file", "server_name")
+_FILE_NAME = re.compile(r"\A[A-Za-z0-9_-](?:[A-Za-z0-9_.-]{0,126}[A-Za-z0-9_-])?\Z")
 
 # Half-open ranges of statuses that count as a success.
 Statuses = tuple[range, ...]
@@ -104,7 +106,7 @@ def read_payload(payload: JsonValue) -> HttpCall:
         raise InvalidPayloadError(
             ["payload: must map keys to values, such as {url: https://example.com/run}"]
         )
-    problems = _unknown(payload, KEYS, "")
+    problems = unknown_keys(payload, KEYS)
     if payload.get("json") is not None and payload.get("body") is not None:
         problems.append("body: give json or body, not both")
 
@@ -164,17 +166,6 @@ def _call(call: HttpCall, text: str | None, payload: Mapping[str, Any]) -> HttpC
     return attrs.evolve(call, body=call.body_with({}), template=None)
 
 
-def _unknown(given: Mapping[str, Any], known: tuple[str, ...], prefix: str) -> list[str]:
-    problems = []
-    for key in given:
-        if key in known:
-            continue
-        close = difflib.get_close_matches(str(key), known, n=1)
-        hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}"
-        problems.append(f"{prefix}{shown_key(key)}: unknown key; {hint}")
-    return problems
-
-
 def _read_url(url: Any, query: str, problems: list[str]) -> TargetUrl | None:
     if not isinstance(url, str) or not url:
         problems.append("url: is required, such as https://example.com/run")
@@ -217,7 +208,9 @@ def _read_query(query: Any, problems: list[str]) -> str:
     for name, value in query.items():
         for item in value if isinstance(value, list | tuple) else [value]:
             if not isinstance(item, str | int | float | bool):
-                problems.append(f"query.{shown_key(name)}: must be text, a number or true/false")
+                problems.append(
+                    f"query.{printable(str(name))}: must be text, a number or true/false"
+                )
                 continue
             text = str(item).lower() if isinstance(item, bool) else str(item)
             pairs.append((str(name), text))
@@ -279,12 +272,12 @@ def _read_tls(tls: Any, problems: list[str]) -> Tls | None:
     if not isinstance(tls, Mapping):
         problems.append("tls: must map keys to values")
         return None
-    found = _unknown(tls, _TLS_KEYS, "tls.")
+    found = unknown_keys(tls, _TLS_KEYS, "tls.")
     if not isinstance(tls.get("verify", True), bool):
         found.append("tls.verify: must be true or false")
     for key in ("ca_file", "cert_file", "key_file"):
         name = tls.get(key)
-        if name is not None and not (isinstance(name, str) and FILE_NAME.match(name)):
+        if name is not None and not (isinstance(name, str) and _FILE_NAME.match(name)):
             found.append(f"tls.{key}: must be the name of a file in executors.http.tls_dir")
     if tls.get("key_file") is not None and tls.get("cert_file") is None:
         found.append("tls.key_file: needs tls.cert_file beside it")
@@ -308,7 +301,7 @@ def _check_references(payload: Mapping[str, Any], problems: list[str]) -> None:
     problems.extend(
         f"{key}: cannot hold a secret reference; put it into a header or body"
         for key in ("url", "query")
-        if any("secret://" in text for text in texts_of(payload.get(key)))
+        if any(mentions_secret(text) for text in texts_of(payload.get(key)))
     )
     for key in ("headers", "json", "body"):
         for text in texts_of(payload.get(key)):

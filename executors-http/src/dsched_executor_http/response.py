@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import attrs
 
 from dsched.contracts import TaskFailed
+from dsched.contracts.secrets import Redactor
 from dsched.model import JsonValue, NotJsonError
 from dsched.model.json import MAX_JSON_DEPTH, check_json, dumps
-from dsched_executor_http.secrets import Redactor
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse

@@ -5,6 +5,7 @@ import ssl
 from pathlib import Path
 
 from dsched.contracts import TaskFailed
+from dsched.contracts.files import FileError, find_file
 from dsched_executor_http.payload import Tls
 
 MAX_CONTEXTS = 64
@@ -32,17 +33,12 @@ class TlsContexts:
 
     def _find_or_load(self, tls: Tls) -> tuple[_Key, ssl.SSLContext]:
         names = [name for name in (tls.ca_file, tls.cert_file, tls.key_file) if name is not None]
-        if names and not self._directory:
-            raise TaskFailed(
-                f"tls names the file {names[0]!r}: set executors.http.tls_dir to the directory "
-                "of TLS files",
-                "tls",
-                retryable=False,
-            )
         try:
             changed = tuple(self._path(name).stat().st_mtime_ns for name in names)
             key = (tls, changed)
             return key, self._contexts.get(key) or self._load(tls)
+        except FileError as error:
+            raise TaskFailed(str(error), "tls", retryable=error.passing) from None
         except (OSError, ssl.SSLError) as error:
             reason = error.strerror
             if isinstance(error, ssl.SSLError):
@@ -55,7 +51,7 @@ class TlsContexts:
             ) from None
 
     def _path(self, name: str) -> Path:
-        return Path(self._directory) / name
+        return find_file(self._directory, name, option="executors.http.tls_dir")
 
     def _load(self, tls: Tls) -> ssl.SSLContext:
         ca_file = None if tls.ca_file is None else str(self._path(tls.ca_file))

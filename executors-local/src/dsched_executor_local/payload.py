@@ -6,6 +6,7 @@ import attrs
 
 from dsched.contracts.executor import TaskFailed
 from dsched.contracts.functions import Function, Registry
+from dsched.contracts.wording import unknown_keys
 from dsched.model import JsonValue
 
 KEYS = ("function", "args")
@@ -23,11 +24,7 @@ def shape_problems(payload: JsonValue) -> list[str]:
     """What is wrong with the payload's form, whatever is registered."""
     if not isinstance(payload, Mapping):
         return [f"the payload must be a mapping with 'function', not {type(payload).__name__}"]
-    problems = [
-        f"unknown key {str(key)[:64]!r}; the local executor knows {' and '.join(map(repr, KEYS))}"
-        for key in payload
-        if key not in KEYS
-    ]
+    problems = unknown_keys(payload, KEYS)
     name = payload.get("function")
     if not isinstance(name, str) or not name:
         problems.append("'function' is required: the name given to @dsched.task")

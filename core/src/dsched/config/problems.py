@@ -1,18 +1,17 @@
 """What is wrong with a file, a variable or a flag: all of it at once, each with place and reason."""
 
-import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import attrs
 
 from dsched.config.secrets import without_passwords
+from dsched.contracts.wording import printable
 
 # Where a value stands in a document: keys and list positions, from the top.
 Place: TypeAlias = tuple[str | int, ...]
 
 MAX_PROBLEMS = 100
-MAX_SHOWN = 60
 MAX_REASON = 400
 
 
@@ -57,12 +56,6 @@ def path_text(place: Place) -> str:
     return text
 
 
-def printable(text: str, length: int = MAX_SHOWN) -> str:
-    """Text from outside, safe for a terminal and of bounded length."""
-    short = text if len(text) <= length else text[:length] + "..."
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in short)
-
-
 def shown(value: object) -> str:
     """A value as a message quotes it: short, printable, without the password of a URL."""
     text = without_passwords(value if isinstance(value, str) else str(value))
@@ -72,18 +65,3 @@ def shown(value: object) -> str:
 def tidy(reason: str) -> str:
     """A reason that somebody else wrote, made fit to be printed."""
     return printable(without_passwords(reason), MAX_REASON)
-
-
-def closest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that somebody who wrote ``name`` most likely meant, if any is close."""
-    close = difflib.get_close_matches(name[:MAX_SHOWN], sorted(known), n=1, cutoff=0.6)
-    return close[0] if close else None
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """``did you mean 'x'?``, or the list of what there is when nothing is close."""
-    names = sorted(known)
-    meant = closest(name, names)
-    if meant is not None:
-        return f"did you mean {meant!r}?"
-    return f"there is {', '.join(names)}" if names else "there is none"

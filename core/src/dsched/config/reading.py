@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from dsched.config.problems import ConfigError, Place, did_you_mean
+from dsched.config.problems import ConfigError, Place
 from dsched.config.settings import PluginSettings, PodSettings, Settings
 from dsched.config.shape import Shape
 from dsched.config.sources import ENVIRONMENT, Origin, Sources, gather
@@ -20,6 +20,7 @@ from dsched.config.structuring import (
     structure,
     unknown_keys,
 )
+from dsched.contracts.wording import did_you_mean
 from dsched.loading import Catalogue, Installed
 from dsched.model.ids import MAX_ID_LENGTH
 

@@ -14,8 +14,9 @@ from cattrs.errors import BaseValidationError
 from cattrs.strategies import configure_union_passthrough
 
 from dsched.config.durations import parse_duration
-from dsched.config.problems import Place, did_you_mean, path_text, shown, tidy
+from dsched.config.problems import Place, path_text, shown, tidy
 from dsched.config.secrets import is_secret
+from dsched.contracts.wording import did_you_mean
 
 C = TypeVar("C")
 

@@ -221,10 +221,22 @@ class EgressPolicy:
         except ValueError:
             raise self._refusal(ip, name, "no IP address in canonical form") from None
         reason = refusal_reason(address)
-        if reason is None or self._allowed.has_address(address) or self._allowed.has_name(name):
+        if reason is None or self.lists(ip, host):
             return
         article = "an" if reason[0] in "aeiouI" else "a"
         raise self._refusal(str(address), name, f"{article} {reason} address")
+
+    def lists(self, ip: str, host: str) -> bool:
+        """Whether ``allow`` names ``ip``, or ``host`` which resolved to it, public or not.
+
+        For rules that a target must be vouched for to be spared (such as plain text to a public
+        address); whether it may be called at all is for `check_address` to say.
+        """
+        try:
+            address = ip_address(ip.partition("%")[0])
+        except ValueError:
+            return False
+        return self._allowed.has_address(address) or self._allowed.has_name(normal_host(host))
 
     def _refusal(self, ip: str, name: str, reason: str) -> EgressRefusedError:
         entry = ip if literal_address(name) is not None or not name else name

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from datetime import datetime
+from hashlib import blake2b
 from logging import Logger, LoggerAdapter
 from typing import Any, Protocol, TypeAlias
 
@@ -132,3 +133,10 @@ class TaskFacts:
         if self.config_id is not None:
             headers["X-Dsched-Config-Id"] = self.config_id
         return headers
+
+    @property
+    def traceparent(self) -> str:
+        """A W3C trace context: one trace for all attempts of a task, one span for each."""
+        trace = blake2b(self.task_id.encode(), digest_size=16).hexdigest()
+        span = blake2b(f"{self.attempt} {self.task_id}".encode(), digest_size=8).hexdigest()
+        return f"00-{trace}-{span}-01"
