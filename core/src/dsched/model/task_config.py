@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 
@@ -63,6 +63,38 @@ class InvalidConfigError(ValueError):
         self.reason = reason
 
 
+E = TypeVar("E", bound=StrEnum)
+
+
+def _one_of(cls: type[E], field: str, value: str) -> E:
+    """The enum of a text, so that code may say ``overlap="allow"`` as a task file does."""
+    try:
+        return cls(value)
+    except ValueError:
+        choices = ", ".join(cls)
+        raise InvalidConfigError(field, f"must be one of {choices}; got {value!r}") from None
+
+
+def _dst_gap(value: DstGap | str) -> DstGap:
+    return _one_of(DstGap, "dst_gap", value)
+
+
+def _dst_overlap(value: DstOverlap | str) -> DstOverlap:
+    return _one_of(DstOverlap, "dst_overlap", value)
+
+
+def _misfire(value: Misfire | str) -> Misfire:
+    return _one_of(Misfire, "misfire", value)
+
+
+def _overlap(value: Overlap | str) -> Overlap:
+    return _one_of(Overlap, "overlap", value)
+
+
+def _on_crash(value: OnCrash | str) -> OnCrash:
+    return _one_of(OnCrash, "on_crash", value)
+
+
 def _frozen_labels(value: Mapping[str, str]) -> Mapping[str, str]:
     return MappingProxyType(dict(value))
 
@@ -90,7 +122,7 @@ class TaskSpec:
     name: str = ""
     timeout: timedelta = timedelta(minutes=5)
     retry: RetryPolicy = attrs.field(factory=RetryPolicy)
-    on_crash: OnCrash = OnCrash.RETRY
+    on_crash: OnCrash = attrs.field(default=OnCrash.RETRY, converter=_on_crash)
     max_crashes: int = 3
     start_deadline: timedelta | None = None
     priority: int = DEFAULT_PRIORITY
@@ -125,19 +157,19 @@ class TaskConfig:
     fixed_delay: timedelta | None = None
     at: datetime | None = None
     timezone: str = "UTC"
-    dst_gap: DstGap = DstGap.NEXT
-    dst_overlap: DstOverlap = DstOverlap.FIRST
+    dst_gap: DstGap = attrs.field(default=DstGap.NEXT, converter=_dst_gap)
+    dst_overlap: DstOverlap = attrs.field(default=DstOverlap.FIRST, converter=_dst_overlap)
     start_at: datetime | None = None
     end_at: datetime | None = None
     jitter: timedelta = timedelta(0)
-    misfire: Misfire = Misfire.FIRE_ONCE
+    misfire: Misfire = attrs.field(default=Misfire.FIRE_ONCE, converter=_misfire)
     misfire_grace: timedelta = timedelta(seconds=60)
     misfire_cap: int = MAX_CATCH_UP
-    overlap: Overlap = Overlap.SKIP
+    overlap: Overlap = attrs.field(default=Overlap.SKIP, converter=_overlap)
     start_deadline: timedelta | None = None
     timeout: timedelta = timedelta(minutes=5)
     retry: RetryPolicy = attrs.field(factory=RetryPolicy)
-    on_crash: OnCrash = OnCrash.RETRY
+    on_crash: OnCrash = attrs.field(default=OnCrash.RETRY, converter=_on_crash)
     max_crashes: int = 3
     priority: int = DEFAULT_PRIORITY
     labels: Mapping[str, str] = attrs.field(factory=dict, converter=_frozen_labels)
