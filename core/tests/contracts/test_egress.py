@@ -10,6 +10,8 @@ from dsched.contracts.egress import (
     EgressPolicy,
     EgressRefusedError,
     InvalidAllowEntryError,
+    is_host_name,
+    is_numeric_host,
     refusal_reason,
     resolve_checked,
 )
@@ -271,3 +273,26 @@ def test_a_target_is_listed_only_if_the_operator_named_it_public_or_not(ip, host
     policy = EgressPolicy(["api.example.com", "*.svc.local", "10.0.0.0/8", "fd00::/8"], KEY)
 
     assert policy.lists(ip, host) is listed
+
+
+@pytest.mark.parametrize("host", ["a", "a.b.", "A-1._b", "a" * 63, ".".join(["a" * 49] * 5)])
+def test_what_has_the_form_of_a_name_is_one(host):
+    assert is_host_name(host)
+
+
+@pytest.mark.parametrize(
+    "host", ["", ".", "a..", "a..b", "-a", "a-", "a" * 64, "a b", "a\n", ".".join(["a" * 63] * 4)]
+)
+def test_what_has_not_the_form_of_a_name_is_none(host):
+    assert not is_host_name(host)
+
+
+@pytest.mark.parametrize(
+    ("host", "numeric"),
+    [
+        *((host, True) for host in ("2130706433", "0x7f.1", "0177.0.0.1", "127.1.", "0X", "a.0x1")),
+        *((host, False) for host in ("a", "1a", "1.a", "0xg", "a1.")),
+    ],
+)
+def test_a_last_label_that_is_a_number_makes_a_host_numeric(host, numeric):
+    assert is_numeric_host(host) is numeric

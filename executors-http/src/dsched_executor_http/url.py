@@ -6,6 +6,8 @@ from urllib.parse import quote, urljoin
 
 import attrs
 
+from dsched.contracts.egress import is_host_name, is_numeric_host, normal_host
+
 MAX_URL_LENGTH = 8000  # what common servers accept as a request line
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -14,9 +16,6 @@ _URL = re.compile(
     r"(?P<authority>[^/?#]*)(?P<path>/[^?#]*)?(?:\?(?P<query>[^#]*))?(?:#.*)?\Z"
 )
 _AUTHORITY = re.compile(r"\A(?P<host>\[[^\[\]]*\]|[^:\[\]]*)(?P<colon>:(?P<port>.*))?\Z")
-_LABEL = r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)"
-_NAME = re.compile(rf"\A(?:{_LABEL}\.)*{_LABEL}\.?\Z")
-_NUMERIC = re.compile(r"\A(?:[0-9]+|0[xX][0-9A-Fa-f]*)\Z")
 _UNSAFE = re.compile(r"[\x00-\x20\x7f\\]")
 # Everything that may stand in a path or query as it is; what is encoded already stays so.
 _KEPT = "/%:@!$&'()*+,;=?~-._[]"
@@ -110,14 +109,11 @@ def _read_host(host: str) -> str:
         if address.scope_id is not None:
             raise UrlProblemError("has an IPv6 zone, which only means something on one machine")
         return str(address)
-    if len(host) > 254 or not _NAME.match(host):
+    if not is_host_name(host):
         raise UrlProblemError("has a host that is no valid name")
-    name = host.rstrip(".").lower()
-    # As browsers have it: a last label that is a number makes the whole host an IPv4 address.
-    # Resolvers read 2130706433, 0x7f.1 and 0177.0.0.1 as 127.0.0.1, so only one form is taken.
-    if _NUMERIC.match(name.rpartition(".")[2]):
+    if is_numeric_host(host):
         try:
-            return str(IPv4Address(name))
+            return str(IPv4Address(normal_host(host)))
         except AddressValueError:
             raise UrlProblemError(
                 "has a host that looks like a number but is no IPv4 address in its usual form; "

@@ -116,6 +116,21 @@ def normal_host(host: str) -> str:
     return host.strip("[]").rstrip(".").lower()
 
 
+def is_host_name(host: str) -> bool:
+    """Whether a host has the form of a name (RFC 1123, and ``_``), with or without a dot at its end."""
+    name = host.removesuffix(".")
+    return len(name) <= 253 and _HOST_NAME.match(name) is not None
+
+
+def is_numeric_host(host: str) -> bool:
+    """Whether a host's last label is a number, which makes all of it an IPv4 address.
+
+    Resolvers read ``2130706433``, ``0x7f.1`` and ``0177.0.0.1`` as 127.0.0.1, so whatever is
+    numeric and no `literal_address` has a spelling that parsers disagree on: refuse it.
+    """
+    return _NUMERIC_LABEL.match(normal_host(host).rpartition(".")[2]) is not None
+
+
 def literal_address(host: str) -> Address | None:
     """The address that a host *is*, if it is one in its canonical form; else None."""
     try:
@@ -159,12 +174,12 @@ def _entry_problem(entry: object, key: str) -> str | None:
     name = normal_host(entry.removeprefix("*."))
     if "*" in name:
         return f"{key}: {entry!r}: a wildcard stands only at the start, as in *.svc.local"
-    if len(name) > 253 or not _HOST_NAME.match(name):
+    if not is_host_name(name):
         return (
             f"{key}: {entry!r} is not a host name, an address or a network; write it without "
             'scheme, port or path, such as "api.internal", "*.svc.local" or "10.1.0.0/16"'
         )
-    if _NUMERIC_LABEL.match(name.rpartition(".")[2]):
+    if is_numeric_host(name):
         return f"{key}: {entry!r} is not an address; write four decimal numbers, as in 10.1.2.3"
     return None
 
