@@ -1,6 +1,7 @@
 """What the architecture tests look at: the workspace's own sources."""
 
 import ast
+import shutil
 import subprocess
 import tomllib
 from functools import cache
@@ -19,6 +20,13 @@ MEMBERS = (
     "plugins/testkit",
 )
 
+# What set-up and test runs leave behind.
+MADE = {".venv", ".git", "__pycache__", ".hypothesis", ".mypy_cache", ".ruff_cache", ".dsched"} | {
+    ".pytest_cache",
+    ".import_linter_cache",
+    "node_modules",
+}
+
 
 @cache
 def metadata(member: str) -> dict:
@@ -35,12 +43,13 @@ def sources() -> dict[Path, ast.Module]:
 
 @cache
 def tracked() -> tuple[Path, ...]:
-    """Every file git knows or would take."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    return tuple(path for name in listed.splitlines() if (path := ROOT / name).is_file())
+    """Every file git knows or would take; of an unpacked archive, every file that was in it."""
+    listing = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    if (ROOT / ".git").exists() and shutil.which("git"):
+        done = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True)
+        return tuple(path for name in done.stdout.splitlines() if (path := ROOT / name).is_file())
+    return tuple(
+        path
+        for path in ROOT.rglob("*")
+        if path.is_file() and not MADE.intersection(path.relative_to(ROOT).parts)
+    )
