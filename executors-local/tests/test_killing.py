@@ -160,7 +160,9 @@ async def test_a_child_past_its_deadline_kills_itself_when_the_loop_is_blocked(
 
 
 WORKER = """
-import asyncio, sys
+import asyncio, signal, sys
+# As a terminal starts it: a test run in the background has SIGINT ignored, and hands that down.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path.insert(0, {folder!r})
 import dsched_local_test_app
 from dsched.contracts.functions import REGISTRY
@@ -203,7 +205,10 @@ async def test_ctrl_c_in_the_terminal_does_not_reach_the_children(tmp_path: Path
         assert os.getpgid(pid) != os.getpgid(process.pid)
         assert os.getsid(pid) == pid
         os.killpg(process.pid, signal.SIGINT)  # what the terminal does
-        process.wait(20)
+        try:
+            process.wait(20)
+        finally:
+            process.kill()
         assert not is_alive(pid)
     # SIGINT would have raised KeyboardInterrupt; the worker's own SIGTERM let it tidy up.
     assert (tmp_path / "mark.tidy").exists()
