@@ -199,7 +199,7 @@ async def test_a_list_that_contains_itself_is_refused_not_followed(opened: Opene
     ],
     ids=lambda value: str(value)[:40],
 )
-async def test_a_payload_that_names_no_callable_work_fails_for_good(
+async def test_a_payload_that_names_no_callable_work_runs_nothing_and_says_why(
     opened: Opener, payload: Any, code: str, text: str
 ) -> None:
     registry = Registry()
@@ -207,6 +207,7 @@ async def test_a_payload_that_names_no_callable_work_fails_for_good(
     async with opened(registry) as run:
         with pytest.raises(TaskFailed) as caught:
             await run.executor.execute(Context(), make_task(payload))
-    assert (caught.value.code, caught.value.retryable) == (code, False)
+    # Another worker may have the function; a wrong payload is wrong everywhere.
+    assert (caught.value.code, caught.value.retryable) == (code, code == "unknown_function")
     assert text in caught.value.message
-    assert len(caught.value.message) < 500
+    assert len(caught.value.message) < 600

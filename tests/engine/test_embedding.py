@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 import pytest
 from engine_cluster import Functions, spec
@@ -9,7 +10,7 @@ from engine_cluster import Functions, spec
 import dsched
 from dsched.config import ConfigError
 from dsched.contracts import ExecutorProvider, StoreProvider, hookimpl
-from dsched.model import TaskStatus
+from dsched.model import InvalidConfigError, TaskStatus
 from dsched_testkit.memory import MemoryStore, new_state
 
 REAL_TIME = True  # the heartbeat has its own thread here
@@ -108,3 +109,42 @@ async def test_unknown_roles_and_keys_are_refused():
     with pytest.raises(ConfigError):
         async with dsched.pod({**_config(), "schedule": {"nope": 1}}, plugins=[_Plugin()]):
             pass
+
+
+async def test_an_exception_of_the_block_is_raised_as_it_is():
+    with pytest.raises(LookupError, match="the block's own"):
+        async with dsched.pod(_config(), plugins=[_Plugin()]):
+            raise LookupError("the block's own")
+
+
+@pytest.mark.parametrize(
+    ("executor", "message"),
+    [("lokal", r"job\.executor: 'lokal' is not installed; there is .*local")],
+)
+async def test_a_task_that_no_worker_could_run_is_refused_and_none_is_put(executor, message):
+    plugin = _Plugin()
+    bad = dsched.TaskConfig(id="job", executor=executor, every=timedelta(seconds=5))
+    good = dsched.TaskConfig(id="good", executor="fn", every=timedelta(hours=1), payload="ok")
+    with pytest.raises(InvalidConfigError, match=message):
+        async with dsched.pod(_config(), plugins=[plugin], tasks=[good, bad]):
+            pytest.fail("it started")
+    async with dsched.pod(_config(), plugins=[plugin]) as pod:
+        assert (await pod.client.list_configs()).configs == ()
+
+
+async def test_a_task_given_in_code_equals_the_one_of_a_task_file():
+    plugin = _Plugin()
+    task = dsched.TaskConfig(id="job", executor="fn", every=timedelta(hours=1), payload="ok")
+    async with dsched.pod(_config(), plugins=[plugin], tasks=[task]) as pod:
+        stored = await pod.client.get_config("job")
+    assert stored.config.type == "fn"
+
+
+async def test_a_client_alone_submits_and_says_where_a_task_is_that_it_waits_for_in_vain():
+    plugin = _Plugin()
+    async with dsched.connect(_config(), plugins=[plugin]) as client:
+        task_id = await client.submit(spec("ok"), task_id="waits")
+        with pytest.raises(TimeoutError, match=r"task waits is pending after 0\.1 s"):
+            await client.result(task_id, timeout_s=0.1)
+    async with dsched.pod(_config(), plugins=[plugin]) as pod:
+        assert await pod.client.result(task_id, timeout_s=10) == "ran"

@@ -40,6 +40,11 @@ _LAZY = {
 }
 
 
+def __dir__() -> list[str]:
+    """Also what is loaded on first use."""
+    return sorted({*globals(), *__all__})
+
+
 def __getattr__(name: str) -> Any:
     """Import what the engine and the client need when they are first asked for."""
     if name not in _LAZY:

@@ -128,16 +128,33 @@ class Client:
 
     async def wait(self, task_id: str, *, timeout_s: float | None = None) -> Task:
         """Wait until the task has ended, and answer with it; `TimeoutError`, `NotFoundError`."""
-        async with asyncio.timeout(timeout_s):
-            poll_s = FIRST_POLL_S
-            while True:
-                (task,) = await self._answered(lambda: self._store.get([task_id]))
-                if task is None:
-                    raise NotFoundError("UNKNOWN", f"there is no task {task_id} (any more)")
-                if task.status.terminal:
-                    return await self.get(task_id)
-                await asyncio.sleep(poll_s)
-                poll_s = min(LONGEST_POLL_S, poll_s * 1.5)
+        limit = asyncio.timeout(timeout_s)
+        try:
+            async with limit:
+                return await self._ended(task_id)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise TimeoutError(await self._still(task_id, timeout_s)) from None
+
+    async def _still(self, task_id: str, timeout_s: float | None) -> str:
+        """Where a task is that was waited for in vain."""
+        (task,) = await self._store.get([task_id])
+        if task is None:
+            return f"there is no task {task_id} after {timeout_s:g} s"
+        why = "; ".join(text for text in (task.reason, task.error.strip()[-300:]) if text)
+        return f"task {task_id} is {task.status} after {timeout_s:g} s" + (why and f": {why}")
+
+    async def _ended(self, task_id: str) -> Task:
+        poll_s = FIRST_POLL_S
+        while True:
+            (task,) = await self._answered(lambda: self._store.get([task_id]))
+            if task is None:
+                raise NotFoundError("UNKNOWN", f"there is no task {task_id} (any more)")
+            if task.status.terminal:
+                return await self.get(task_id)
+            await asyncio.sleep(poll_s)
+            poll_s = min(LONGEST_POLL_S, poll_s * 1.5)
 
     async def result(self, task_id: str, *, timeout_s: float | None = None) -> object:
         """Wait for the task and answer with its result's data; `TaskEndedBadlyError` if it failed."""

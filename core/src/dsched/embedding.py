@@ -14,7 +14,8 @@ from dsched.config import LoadedSettings, read_plugin_settings, read_settings
 from dsched.contracts.service import PodStatus
 from dsched.engine.pod import Pod
 from dsched.loading import Catalogue, load_catalogue
-from dsched.model import TaskConfig
+from dsched.model import InvalidConfigError, TaskConfig
+from dsched.planning import compile_trigger
 
 ConfigSource: TypeAlias = str | os.PathLike[str] | Mapping[str, Any] | None
 
@@ -44,8 +45,10 @@ async def pod(
     ``config`` is the path of a configuration file or a mapping of the same shape. ``tasks`` are put
     into the store at the start. ``roles`` default to scheduler and worker: services with ports are
     the host program's choice. ``plugins`` are plugin objects given in code. Any number of replicas
-    of the program may do this: they elect one leader among them. A failure of the pod for good
-    cancels the block and is raised.
+    of the program may do this: they elect one leader among them. An exception of the block is
+    raised as it is, after the drain. A failure of the pod for good cancels the block and is raised
+    in an `ExceptionGroup`. A task with an executor that is not installed, or a payload that its
+    executor refuses, is an `InvalidConfigError`, and then none is put.
     """
     loaded, catalogue = _load(config, plugins)
     chosen = frozenset({"scheduler", "worker"} if roles is None else roles)
@@ -54,17 +57,23 @@ async def pod(
         raise ValueError(
             f"unknown roles {sorted(unknown)}; there are {sorted(all_roles(catalogue))}"
         )
+    configs = [_checked(task, catalogue) for task in tasks]
+    failure: Exception | None = None
     async with open_pod(loaded, catalogue, roles=chosen) as opened, asyncio.TaskGroup() as group:
         client = Client(opened.store, by=loaded.settings.pod.name)
-        for task in tasks:
-            await client.put_config(_typed(task, catalogue))
+        for config_of_task in configs:
+            await client.put_config(config_of_task)
         running = group.create_task(opened.run(), name="dsched pod")
         try:
             yield EmbeddedPod(client=client, pod=opened)
+        except Exception as error:  # noqa: BLE001 - the block's own; raised below, outside the group
+            failure = error
         finally:
             opened.stop()
             # Drain however the block ends: an error or a cancellation would cut the pod off.
             await asyncio.wait({running})
+    if failure is not None:
+        raise failure
 
 
 @asynccontextmanager
@@ -92,12 +101,20 @@ def _load(config: ConfigSource, plugins: Iterable[object]) -> tuple[LoadedSettin
     return read_settings(path, os.environ, given, catalogue), catalogue
 
 
-def _typed(task: TaskConfig, catalogue: Catalogue) -> TaskConfig:
-    """With the `type` that a task file would give it, so that both ways give equal configs."""
+def _checked(task: TaskConfig, catalogue: Catalogue) -> TaskConfig:
+    """Judged as a task file would be, and with the `type` that it would give, so that both ways
+    give equal configs."""
     executor = catalogue.executors.get(task.executor)
-    if task.type or executor is None:
-        return task
-    return attrs.evolve(task, type=executor.provider.protocol)
+    if executor is None:
+        known = ", ".join(catalogue.executors)
+        raise InvalidConfigError(
+            f"{task.id}.executor", f"{task.executor!r} is not installed; there is {known}"
+        )
+    problems = executor.provider.check_payload(task.payload)
+    if problems:
+        raise InvalidConfigError(f"{task.id}.payload", "; ".join(problems))
+    compile_trigger(task.trigger)
+    return task if task.type else attrs.evolve(task, type=executor.provider.protocol)
 
 
 def _dotted(tree: Mapping[str, Any], above: str = "") -> Iterable[tuple[str, Any]]:

@@ -48,7 +48,7 @@ def payload_problems(payload: JsonValue, registry: Registry) -> list[str]:
 
 
 def read_call(payload: JsonValue, registry: Registry) -> tuple[Function, Call]:
-    """The function a payload asks for; a failure that no retry can mend is `TaskFailed`.
+    """The function a payload asks for; else `TaskFailed`.
 
     A name is only looked up: never imported, never evaluated.
     """
@@ -58,5 +58,10 @@ def read_call(payload: JsonValue, registry: Registry) -> tuple[Function, Call]:
     call = Call(payload["function"], payload.get("args"))
     function = registry.get(call.function)
     if function is None:
-        raise TaskFailed(registry.unknown(call.function), code="unknown_function", retryable=False)
+        # Another worker may have it: one started with other modules, or of a newer deployment.
+        raise TaskFailed(
+            f"{registry.unknown(call.function)}; start this worker with the --app module that "
+            "registers it, or route the task with required_labels",
+            code="unknown_function",
+        )
     return function, call

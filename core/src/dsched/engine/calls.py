@@ -15,6 +15,7 @@ T = TypeVar("T")
 
 FIRST_WAIT_S = 0.1
 LONGEST_WAIT_S = 5.0
+REMIND_EVERY_S = 60.0
 CALL_TIMEOUT_S = 30.0
 BELL_SLACK_S = 1.0  # a bell keeps its own time; one that does not is left after this long
 
@@ -27,10 +28,12 @@ class Patience:
         self._what = what
         self._longest_s = longest_s
         self._failures = 0
+        self._said_s = 0.0
 
     async def wait(self, error: StoreUnavailableError) -> None:
         """Wait before the next attempt; says so the first time."""
-        if not self._failures:
+        if not self._failures or self._runtime.monotonic() - self._said_s >= REMIND_EVERY_S:
+            self._said_s = self._runtime.monotonic()
             log.warning("%s: the store does not answer (%s); trying on", self._what, error)
         ceiling = min(self._longest_s, FIRST_WAIT_S * 2 ** min(self._failures, 10))
         self._failures += 1
@@ -41,6 +44,7 @@ class Patience:
         if self._failures:
             log.info("%s: the store answers again after %d attempts", self._what, self._failures)
         self._failures = 0
+        self._said_s = 0.0
 
 
 @asynccontextmanager

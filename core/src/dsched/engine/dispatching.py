@@ -1,12 +1,20 @@
 """The dispatch loop's step: ready tasks to the queues of workers, page by page."""
 
+import logging
+from collections import Counter
+from collections.abc import Sequence
+
 from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import MAX_BATCH, ReadyPage
+from dsched.contracts.steps import MAX_BATCH, Deferral, ReadyPage
 from dsched.contracts.store import Dispatching, Firing
 from dsched.engine.assignment import READ_PAST, Assigner
 from dsched.engine.term import Term
 
+log = logging.getLogger("dsched.leader")
+
 PAGES_A_TICK = 20
+SAY_EVERY = 30  # a deferred task comes back every 2 s
+MAX_REASONS = 1000
 
 
 class DispatchStep:
@@ -17,6 +25,7 @@ class DispatchStep:
         self._store = store
         self._term = term
         self._assigner = assigner
+        self._said: Counter[str] = Counter()
 
     async def promote(self) -> float | None:
         """Make ready what is no longer delayed; seconds until the next one, None if there is none."""
@@ -51,10 +60,18 @@ class DispatchStep:
                 skip=min(passed, READ_PAST),
                 limit=max(1, min(MAX_BATCH, room)),
             )
+            self._say_deferred(plan.deferrals)
             # What was refused (a worker left, or filled up) is still ready, before the next page.
             passed += sum(outcome in _STAYS_READY for outcome in answer.choices)
             page = answer.page
         return True
+
+    def _say_deferred(self, deferrals: Sequence[Deferral]) -> None:
+        """Why tasks wait, when a reason is new and now and then after: the log is no place for all."""
+        for reason in {deferral.reason for deferral in deferrals}:
+            if self._said[reason] % SAY_EVERY == 0 and len(self._said) <= MAX_REASONS:
+                log.warning("tasks wait, %s", reason)
+            self._said[reason] += 1
 
 
 _STAYS_READY = frozenset(

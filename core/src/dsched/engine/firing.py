@@ -104,12 +104,34 @@ class FiringStep:
 
 
 def _say(fire: Fire, answer: FireAnswer, now_ms: int) -> None:
-    """Each fire in plain words, as it happens."""
+    """Each fire in plain words, as it happens; what is skipped in one line."""
+    dropped = []
     for run, outcome in zip(fire.runs, answer.runs, strict=False):
-        instant = from_ms(run.scheduled_ms).isoformat(timespec="milliseconds")
+        if outcome is RunOutcome.SKIPPED:
+            dropped.append(run.scheduled_ms)
+            continue
+        why = "; it waits for an earlier run" if outcome is RunOutcome.HELD else ""
         late_ms = now_ms - run.scheduled_ms
-        why = "; an earlier run is live" if outcome in (RunOutcome.HELD, RunOutcome.SKIPPED) else ""
+        instant = _instant(run.scheduled_ms)
         log.info("%s %s for %s, %d ms late%s", fire.config_id, outcome, instant, late_ms, why)
+    if dropped:
+        _say_skipped(
+            fire.config_id, dropped[0], dropped[-1], len(dropped), "an earlier run is live"
+        )
     if fire.skipped is not None and answer.outcome is Outcome.OK:
         skipped = fire.skipped
-        log.info("%s skipped %d instants: %s", fire.config_id, skipped.count, skipped.reason)
+        _say_skipped(
+            fire.config_id, skipped.first_ms, skipped.last_ms, skipped.count, skipped.reason
+        )
+
+
+def _say_skipped(config_id: str, first_ms: int, last_ms: int, count: int, why: str) -> None:
+    if count == 1:
+        log.info("%s skipped for %s: %s", config_id, _instant(first_ms), why)
+    else:
+        first, last = _instant(first_ms), _instant(last_ms)
+        log.info("%s skipped %d times, %s to %s: %s", config_id, count, first, last, why)
+
+
+def _instant(ms: int) -> str:
+    return from_ms(ms).isoformat(timespec="milliseconds")

@@ -2,6 +2,7 @@
 
 import math
 import traceback
+from types import TracebackType
 
 from dsched.contracts.executor import TaskFailed
 from dsched.contracts.steps import Completion
@@ -11,6 +12,9 @@ from dsched.model.json import MAX_RESULT_BYTES, check_json
 MAX_ERROR_CHARS = 8_000
 MAX_MESSAGE_CHARS = 2_000
 MAX_CODE_CHARS = 60
+MAX_LOGGED_CHARS = 300
+
+_OURS = ("dsched.", "dsched_", "asyncio.", "concurrent.")
 
 
 def judge_result(task: Task, token: str, result: object) -> Completion:
@@ -61,8 +65,27 @@ def _delay_ms(policy: RetryPolicy, retry: int, retry_after_s: float | None, unif
     return max(delay_ms, asked_ms)
 
 
+def in_words(result: TaskResult) -> str:
+    """A result for the log: its code, and the beginning of its message unless that repeats it."""
+    message = result.message.strip()[:MAX_LOGGED_CHARS]
+    if not message or message.startswith(f"{result.code}:"):
+        return message or result.code
+    return f"{result.code}: {message}"
+
+
+def users_part(error: BaseException) -> TracebackType | None:
+    """The traceback from the first frame that is not dsched's own on; all of it if none is."""
+    trace = error.__traceback__
+    while trace is not None:
+        module = trace.tb_frame.f_globals.get("__name__", "")
+        if not module.startswith(_OURS):
+            return trace
+        trace = trace.tb_next
+    return error.__traceback__
+
+
 def _unexpected(error: BaseException) -> TaskFailed:
-    text = "".join(traceback.format_exception(error))
+    text = "".join(traceback.format_exception(type(error), error, users_part(error)))
     return TaskFailed(text, type(error).__name__)
 
 

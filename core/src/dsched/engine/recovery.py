@@ -1,11 +1,16 @@
 """The recovery loop's step: recalls what waits at the wrong worker, reaps what died."""
 
+import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
+from dsched.contracts.outcomes import Outcome
 from dsched.contracts.steps import MAX_BATCH, OverdueLease, QueuedTask, Reap
 from dsched.contracts.store import Dispatching, Recovering
 from dsched.engine.term import Term
 from dsched.model import OnCrash, Worker, retry_delay_ms
+
+log = logging.getLogger("dsched.leader")
 
 STEADY_EXTRA_S = 2.0
 PAGES_A_TICK = 20
@@ -45,13 +50,30 @@ class RecoveryStep:
                 entries = list(found.queued)  # else a full page that stays hides what is behind it
             recall = [entry.task_id for entry in entries]
             if recall:
-                await self._dispatching.recall(self._term.fence, recall, self._queue_age_ms)
+                outcomes = await self._dispatching.recall(
+                    self._term.fence, recall, self._queue_age_ms
+                )
+                _say_recalled(entries, outcomes)
             may_reap = self._term.steady_s() >= self._steady_s
             if may_reap and found.leases:
                 reaps = [verdict(lease, self._uniform()) for lease in found.leases]
-                await self._recovering.reap(self._term.fence, reaps)
+                _say_reaped(found.leases, await self._recovering.reap(self._term.fence, reaps))
             if not may_reap or len(found.leases) < MAX_BATCH:
                 return
+
+
+def _say_recalled(entries: Iterable[QueuedTask], outcomes: Iterable[Outcome]) -> None:
+    done = zip(entries, outcomes, strict=True)
+    counts = Counter(entry.worker_id for entry, outcome in done if outcome is Outcome.OK)
+    for worker_id, count in counts.items():
+        log.info("took %d waiting tasks back from the queue of %s", count, worker_id)
+
+
+def _say_reaped(leases: Iterable[OverdueLease], outcomes: Iterable[Outcome]) -> None:
+    done = zip(leases, outcomes, strict=True)
+    counts = Counter(lease.task.worker_id for lease, outcome in done if outcome is Outcome.OK)
+    for worker_id, count in counts.items():
+        log.warning("worker %s fell silent: took over the %d tasks it ran", worker_id, count)
 
 
 def to_recall(queued: Iterable[QueuedTask], workers: Sequence[Worker]) -> list[QueuedTask]:

@@ -1,14 +1,22 @@
 """Runs attempts: one asyncio task each, from claim to report."""
 
 import asyncio
+import inspect
 import logging
 from collections.abc import Mapping
 
 from dsched.contracts.executor import Executor, TaskFailed
-from dsched.contracts.steps import Claimed, Release
+from dsched.contracts.steps import Claimed, Completion, Release
 from dsched.engine.attempts import Attempt, Attempts, StopReason
 from dsched.engine.context import AttemptContext
-from dsched.engine.judging import cancelled, judge_error, judge_result, timed_out
+from dsched.engine.judging import (
+    cancelled,
+    in_words,
+    judge_error,
+    judge_result,
+    timed_out,
+    users_part,
+)
 from dsched.engine.reporting import Reporter
 from dsched.engine.runtime import Runtime
 from dsched.model import OnCrash, TaskSpec
@@ -81,7 +89,7 @@ class Runner:
             self._failed(attempt, error)
         else:
             completion = judge_result(attempt.task, attempt.token, result)
-            log.info("ended: %s", completion.result.code, extra=attempt.facts())
+            log.info("ended: %s", in_words(completion.result), extra=attempt.facts())
             self._reporter.report(attempt, completion)
 
     async def _execute(self, attempt: Attempt) -> object:
@@ -96,7 +104,15 @@ class Runner:
         context = AttemptContext(attempt, self._runtime)
         try:
             async with asyncio.timeout(context.remaining()) as limit:
-                return await executor.execute(context, attempt.task)
+                running = executor.execute(context, attempt.task)
+                if not inspect.isawaitable(running):
+                    raise TaskFailed(
+                        f"execute of {type(executor).__name__} is a plain function; "
+                        "define it with async def",
+                        "bad_executor",
+                        retryable=False,
+                    )
+                return await running
         except TimeoutError:
             if limit.expired():
                 raise timed_out(attempt.spec) from None
@@ -118,16 +134,30 @@ class Runner:
         completion = judge_error(
             attempt.task, attempt.spec, attempt.token, error, self._runtime.uniform()
         )
-        again = completion.retry_delay_ms
-        then = "no retry" if again is None else f"again in {again / 1000:g} s"
-        log.info(
-            "failed: %s: %s (%s)",
-            completion.result.code,
-            completion.result.message,
+        level, then = _what_now(completion, attempt)
+        trace = None if isinstance(error, TaskFailed) or level < logging.ERROR else error
+        log.log(
+            level,
+            "failed: %s (%s)",
+            in_words(completion.result),
             then,
             extra=attempt.facts(),
+            exc_info=trace and (type(trace), trace, users_part(trace)),
         )
         self._reporter.report(attempt, completion)
+
+
+def _what_now(completion: Completion, attempt: Attempt) -> tuple[int, str]:
+    """How loudly to say that an attempt failed, and what happens next."""
+    retries = attempt.task.retry_count
+    if completion.retry_delay_ms is not None:
+        seconds, most = completion.retry_delay_ms / 1000, attempt.spec.retry.max_retries
+        return logging.WARNING, f"again in {seconds:g} s, retry {retries + 1} of {most}"
+    if completion.reason == "cancelled":
+        return logging.INFO, "its cancellation was asked for"
+    if completion.reason == "not retryable":
+        return logging.ERROR, "a retry would not help"
+    return logging.ERROR, f"given up after {retries} retries"
 
 
 def _being_cancelled() -> bool:

@@ -131,11 +131,14 @@ async def _serve(
     signals = _Signals(loaded.settings.worker.drain_timeout.total_seconds())
     name = loaded.settings.pod.name
     log.info("pod %s starts: %s on %s", name, ", ".join(sorted(roles)), loaded.settings.store)
+    if arguments.run_for is not None:
+        signals.stop_after(arguments.run_for.total_seconds())
     with signals:
         try:
             await _run_pod(arguments, loaded, catalogue, roles, tasks, signals)
         except* (StoreRefusedError, StoreUnavailableError) as errors:
-            return_code = _refuse(BAD_STORE, f"the store: {_first(errors)}")
+            stopped = signals.stopped
+            return_code = OK if stopped else _refuse(BAD_STORE, f"the store: {_first(errors)}")
         except* asyncio.CancelledError:
             if not signals.stopped:
                 raise
@@ -162,10 +165,8 @@ async def _run_pod(
         signals.follow(pod)
         async with asyncio.TaskGroup() as group:
             putting = group.create_task(_put(pod, tasks, loaded.settings.pod.name), name="tasks")
-            timer = group.create_task(_stop_after(arguments, pod), name="timer")
             await pod.run()
             putting.cancel()
-            timer.cancel()
 
 
 async def _put(pod: Pod, tasks: Sequence[TaskConfig], by: str) -> None:
@@ -180,13 +181,6 @@ async def _put(pod: Pod, tasks: Sequence[TaskConfig], by: str) -> None:
         log.info("config %s is in place (revision %d)", task.id, stored.config.revision)
 
 
-async def _stop_after(arguments: Arguments, pod: Pod) -> None:
-    if arguments.run_for is not None:
-        await asyncio.sleep(arguments.run_for.total_seconds())
-        log.info("the time given with --for is over")
-        pod.stop()
-
-
 def _first(errors: BaseException) -> BaseException:
     while isinstance(errors, BaseExceptionGroup):
         errors = errors.exceptions[0]
@@ -198,20 +192,43 @@ class _Signals:
 
     def __init__(self, drain_s: float) -> None:
         self._drain_s = drain_s
-        self._count = 0
+        self._stopping = False
+        self._hurried = False
+        self._run_for_s = 0.0
+        self._timer: asyncio.TimerHandle | None = None
         self._pod: Pod | None = None
         self._main: asyncio.Task[object] | None = None
 
     @property
     def stopped(self) -> bool:
-        """Whether a signal has come."""
-        return self._count > 0
+        """Whether it was told to stop."""
+        return self._stopping
+
+    def stop_after(self, seconds: float) -> None:
+        """Stop by itself after this time from the start's completion; or from now if the start is
+        not complete by then."""
+        self._run_for_s = seconds
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._time_is_over)
+
+    def _time_is_over(self) -> None:
+        log.info("the time given with --for is over (a signal ends the wait for running tasks)")
+        self._stop()
+
+    def _stop(self) -> None:
+        self._stopping = True
+        if self._pod is not None:
+            self._pod.stop()
+        elif self._main is not None:
+            self._main.cancel()
 
     def follow(self, pod: Pod) -> None:
         """From now on signals are for this pod; before, they just end the start-up."""
         self._pod = pod
-        if self._count:
+        if self._stopping:
             pod.stop()
+        elif self._timer is not None:
+            self._timer.cancel()
+            self.stop_after(self._run_for_s)
 
     def __enter__(self) -> Self:
         self._main = asyncio.current_task()
@@ -228,23 +245,22 @@ class _Signals:
             act(loop, number)
 
     def _received(self, number: signal.Signals) -> None:
-        self._count += 1
         if self._pod is None:
             log.info("%s: stopping before the start is complete", number.name)
-            if self._main is not None:
-                self._main.cancel()
-        elif self._count == 1:
+            self._stop()
+        elif not self._stopping:
             log.info(
                 "%s: no new tasks; waiting up to %g s for running ones (again to stop them now)",
                 number.name,
                 self._drain_s,
             )
-            self._pod.stop()
-        elif self._count == 2:
+            self._stop()
+        elif not self._hurried:
+            self._hurried = True
             log.info("%s again: stopping what runs, to be run elsewhere", number.name)
             self._pod.hurry()
         else:
-            log.error("%s a third time: leaving at once", number.name)
+            log.error("%s once more: leaving at once", number.name)
             os._exit(FAILED)
 
 

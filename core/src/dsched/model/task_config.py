@@ -288,6 +288,10 @@ def _check_labels(field: str, labels: Mapping[str, str]) -> None:
 
 
 def _check_span(field: str, span: timedelta, least: timedelta) -> None:
+    if not isinstance(span, timedelta):
+        raise InvalidConfigError(
+            field, f"must be a timedelta, such as timedelta(seconds=5); got {span!r}"
+        )
     if not least <= span <= MAX_DURATION:
         raise InvalidConfigError(field, f"must be {least} to {MAX_DURATION.days} days, got {span}")
 
@@ -313,6 +317,10 @@ def _check_trigger(config: TaskConfig) -> None:
         raise InvalidConfigError("misfire_cap", f"must be 1 to {MAX_CATCH_UP}")
     for field in ("at", "start_at", "end_at"):
         instant = getattr(config, field)
+        if instant is not None and not isinstance(instant, datetime):
+            raise InvalidConfigError(
+                field, f"must be a datetime with a UTC offset; got {instant!r}"
+            )
         if instant is not None and instant.tzinfo is None:
             raise InvalidConfigError(field, "needs a UTC offset, such as 2026-01-31T09:00:00Z")
     if config.start_at and config.end_at and config.end_at <= config.start_at:
