@@ -73,11 +73,16 @@ class Runner:
         try:
             result = await self._execute(attempt)
         except asyncio.CancelledError as error:
-            if attempt.stop is None and not _being_cancelled():
-                self._failed(attempt, error)  # its own doing: handing it back would never end
-            else:
+            if attempt.told_to_stop:
                 self._stopped(attempt)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - user code may raise anything
+            else:
+                # Its own doing: handing it back would never end. (Or all of the worker is torn
+                # down, and nothing is reported any more.)
+                self._failed(attempt, error)
+        except KeyboardInterrupt:
+            raise  # the operator's, not the attempt's: a second Ctrl-C in a program that embeds us
+        except BaseException as error:  # noqa: BLE001 - user code may raise anything
+            # Not only `Exception`: a panic in a Rust extension, for one, is none.
             self._failed(attempt, error)
         else:
             completion = judge_result(attempt.task, attempt.token, result)
@@ -103,7 +108,7 @@ class Runner:
             raise
 
     def _stopped(self, attempt: Attempt) -> None:
-        """The executor has really stopped after `stop` (or the loop is being torn down)."""
+        """The executor has really stopped after `stop`."""
         match attempt.stop:
             case StopReason.CANCEL:
                 self._failed(attempt, cancelled())
@@ -128,11 +133,6 @@ class Runner:
             extra=attempt.facts(),
         )
         self._reporter.report(attempt, completion)
-
-
-def _being_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 def released(attempt: Attempt) -> Release:
