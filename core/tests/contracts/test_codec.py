@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+import attrs
 import pytest
 
 from dsched.contracts.codec import (
@@ -16,7 +17,7 @@ from dsched.contracts.codec import (
     write_result,
     write_spec,
 )
-from dsched.model import Decision, Overlap, RetryPolicy, TaskConfig, TaskResult, Verdict
+from dsched.model import Decision, Overlap, RetryPolicy, TaskConfig, TaskResult, TaskSpec, Verdict
 
 CONFIG = TaskConfig(
     id="report",
@@ -66,3 +67,18 @@ def test_a_decision_reads_back():
 def test_a_record_of_an_unknown_version_is_refused_with_both_versions():
     with pytest.raises(UnknownRecordError, match=r"version 99.*knows 1"):
         read_spec('{"executor":"local","v":99}')
+
+
+MISTAKES = (None, "", "x", 5, 1.5, -1, True, float("nan"), [], {}, {"a": 1}, b"x", timedelta.max)
+
+
+@pytest.mark.parametrize("field", [attribute.name for attribute in attrs.fields(TaskSpec)])
+def test_a_spec_is_refused_when_made_or_can_be_read_again(field):
+    # One that no pod can read would end every pod that claims it, and every leader that reaps it.
+    fields: dict[str, object] = {"executor": "local"}
+    for mistake in MISTAKES:
+        try:
+            text = write_spec(TaskSpec(**{**fields, field: mistake}))
+        except (TypeError, ValueError, AttributeError):
+            continue
+        read_spec(text)
