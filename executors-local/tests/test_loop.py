@@ -117,6 +117,31 @@ async def test_sys_exit_in_an_async_function_ends_the_attempt_not_the_loop(
             await run("leave")
 
 
+async def test_what_an_async_function_raises_after_its_cancellation_is_no_outcome(
+    opened: Opener,
+) -> None:
+    class Panic(BaseException):
+        pass
+
+    registry = Registry()
+    started = asyncio.Event()
+
+    @registry.task
+    async def panic() -> None:
+        started.set()
+        try:
+            await asyncio.sleep(60)
+        finally:
+            raise Panic
+
+    async with opened(registry) as run:
+        running = asyncio.ensure_future(run("panic"))
+        await started.wait()
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+
+
 async def test_other_exceptions_propagate_with_their_traceback(opened: Opener) -> None:
     registry = Registry()
 

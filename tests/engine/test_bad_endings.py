@@ -14,6 +14,10 @@ class _Unprintable:
         raise RuntimeError("no text for you")
 
 
+class _Panic(BaseException):
+    """As pyo3's PanicException: it comes out of extensions, and is no `Exception`."""
+
+
 def _returns(value):
     async def body(context, task):
         return value
@@ -26,6 +30,11 @@ def _raises(make):
         raise make()
 
     return body
+
+
+async def _cancels_its_asyncio_task(context, task):
+    asyncio.current_task().cancel()
+    await asyncio.sleep(3600)
 
 
 ENDINGS = {
@@ -56,7 +65,14 @@ ENDINGS = {
         TaskStatus.FAILED,
     ),
     "it leaves the interpreter": (_raises(lambda: SystemExit(3)), TaskStatus.FAILED),
+    "it panics": (_raises(lambda: _Panic("index out of bounds")), TaskStatus.FAILED),
+    "it panics in a group": (
+        _raises(lambda: BaseExceptionGroup("two of them", [_Panic("a"), ValueError("b")])),
+        TaskStatus.FAILED,
+    ),
+    "it says its coroutine is closed": (_raises(GeneratorExit), TaskStatus.FAILED),
     "it cancels itself": (_raises(asyncio.CancelledError), TaskStatus.FAILED),
+    "it cancels its asyncio task": (_cancels_its_asyncio_task, TaskStatus.FAILED),
 }
 
 

@@ -137,7 +137,7 @@ async def test_a_task_given_in_code_equals_the_one_of_a_task_file():
     task = dsched.TaskConfig(id="job", executor="fn", every=timedelta(hours=1), payload="ok")
     async with dsched.pod(_config(), plugins=[plugin], tasks=[task]) as pod:
         stored = await pod.client.get_config("job")
-    assert stored.config.type == "fn"
+    assert stored.config.type == "local"
 
 
 async def test_a_client_alone_submits_and_says_where_a_task_is_that_it_waits_for_in_vain():

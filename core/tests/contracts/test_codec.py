@@ -2,21 +2,25 @@
 
 from datetime import UTC, datetime, timedelta
 
+import attrs
 import pytest
 
 from dsched.contracts.codec import (
+    UNREADABLE,
     UnknownRecordError,
     join_result,
     read_config,
     read_decision,
     read_result,
     read_spec,
+    readable_config,
+    readable_spec,
     write_config,
     write_decision,
     write_result,
     write_spec,
 )
-from dsched.model import Decision, Overlap, RetryPolicy, TaskConfig, TaskResult, Verdict
+from dsched.model import Decision, Overlap, RetryPolicy, TaskConfig, TaskResult, TaskSpec, Verdict
 
 CONFIG = TaskConfig(
     id="report",
@@ -66,3 +70,34 @@ def test_a_decision_reads_back():
 def test_a_record_of_an_unknown_version_is_refused_with_both_versions():
     with pytest.raises(UnknownRecordError, match=r"version 99.*knows 1"):
         read_spec('{"executor":"local","v":99}')
+
+
+MISTAKES = (None, "", "x", 5, 1.5, -1, True, float("nan"), [], {}, {"a": 1}, b"x", timedelta.max)
+
+
+@pytest.mark.parametrize("field", [attribute.name for attribute in attrs.fields(TaskSpec)])
+def test_a_spec_is_refused_when_made_or_can_be_read_again(field):
+    # One that no pod can read would end every pod that claims it, and every leader that reaps it.
+    fields: dict[str, object] = {"executor": "local"}
+    for mistake in MISTAKES:
+        try:
+            text = write_spec(TaskSpec(**{**fields, field: mistake}))
+        except (TypeError, ValueError, AttributeError):
+            continue
+        read_spec(text)
+
+
+def test_a_snapshot_that_cannot_be_read_becomes_one_that_fails_and_says_why():
+    for text in ('{"executor":"http","v":99}', "{}", "no json", '{"executor":"","v":1}'):
+        spec = readable_spec(text)
+        assert spec.executor == UNREADABLE
+        assert spec.retry.max_retries == 0
+        assert "cannot be read" in spec.payload["reason"]
+    assert readable_spec(write_spec(CONFIG.spec)) == CONFIG.spec
+
+
+def test_a_config_that_cannot_be_read_keeps_its_id_and_revision():
+    broken = readable_config("report", '{"v":99}', revision=3, created_ms=1, updated_ms=2)
+    assert (broken.id, broken.revision, broken.executor) == ("report", 3, UNREADABLE)
+    sound = readable_config("report", write_config(CONFIG), revision=3, created_ms=1, updated_ms=2)
+    assert sound == CONFIG

@@ -78,7 +78,9 @@ async def _on_the_loop(
             raise
         # The function's own affair: something it awaited was cancelled, not the attempt.
         raise failure_of(error) from error
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         if attempt.cancelled:
             attempt.logger.warning("the function raised after it was cancelled", exc_info=error)
             raise asyncio.CancelledError from error

@@ -12,13 +12,23 @@ import attrs
 from cattrs import Converter
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn
 
-from dsched.model import Decision, JsonValue, TaskConfig, TaskResult, TaskSpec
+from dsched.model import (
+    Decision,
+    JsonValue,
+    OnCrash,
+    RetryPolicy,
+    TaskConfig,
+    TaskResult,
+    TaskSpec,
+)
 from dsched.model.json import dumps, loads
 
 # The format of a store as a whole: stored at its creation, compared at every start.
 STORE_FORMAT = 1
 # The version in each record.
 RECORD_VERSION = 1
+# The executor of a record that cannot be read; no plugin can have this name.
+UNREADABLE = "(unreadable)"
 
 T = TypeVar("T")
 
@@ -86,6 +96,42 @@ def write_spec(spec: TaskSpec) -> str:
 def read_spec(text: str) -> TaskSpec:
     """A snapshot. Cached: the tasks of one config share one text, and the value is immutable."""
     return _read(text, TaskSpec)
+
+
+def readable_spec(text: str) -> TaskSpec:
+    """`read_spec` for a step that must not fail: a text it cannot read becomes a snapshot that
+    says why, with the executor `UNREADABLE`, whose task fails openly and disturbs no other.
+    """
+    try:
+        return read_spec(text)
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with one record
+        payload = _unreadable("snapshot", error)
+        never = RetryPolicy(max_retries=0)
+        return TaskSpec(executor=UNREADABLE, payload=payload, retry=never, on_crash=OnCrash.FAIL)
+
+
+def readable_config(
+    config_id: str, text: str, *, revision: int, created_ms: int, updated_ms: int
+) -> TaskConfig:
+    """`read_config` for a step that must not fail: a text it cannot read becomes a config that
+    says why, with the executor `UNREADABLE`. It is not planned; a put or a delete mends it.
+    """
+    try:
+        return read_config(text, revision=revision, created_ms=created_ms, updated_ms=updated_ms)
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with one record
+        return TaskConfig(
+            id=config_id,
+            executor=UNREADABLE,
+            payload=_unreadable("config", error),
+            cron_expr="@yearly",
+            revision=revision,
+            created_ms=created_ms,
+            updated_ms=updated_ms,
+        )
+
+
+def _unreadable(what: str, error: Exception) -> JsonValue:
+    return {"reason": f"the stored {what} cannot be read: {type(error).__name__}: {error}"[:1000]}
 
 
 @lru_cache(maxsize=4096)

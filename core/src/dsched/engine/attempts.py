@@ -46,6 +46,11 @@ class Attempt:
         """Whether it is ours and has not ended, so that its timeout still matters."""
         return self.listed and not self.ended
 
+    @property
+    def told_to_stop(self) -> bool:
+        """Whether the worker stops it, rather than that it ends by itself."""
+        return self.stop is not None
+
     def facts(self) -> dict[str, object]:
         """What every log line about this attempt carries."""
         return {

@@ -2,6 +2,7 @@
 
 import logging
 
+from dsched.contracts.codec import UNREADABLE
 from dsched.contracts.observer import InvariantViolated
 from dsched.contracts.outcomes import Outcome, RunOutcome
 from dsched.contracts.steps import MAX_BATCH, Fire, FireAnswer, Run, StoredConfig
@@ -17,6 +18,10 @@ log = logging.getLogger("dsched.leader")
 SET_ASIDE_MS = 60_000
 PAGES_A_TICK = 20
 NO_PROGRESS_S = 0.5
+
+
+class UnreadableConfigError(Exception):
+    """A stored config that this dsched cannot read."""
 
 
 class FiringStep:
@@ -73,6 +78,8 @@ class FiringStep:
         # Everything that the jump made due gets one run, on whichever page it comes.
         jumped = self._jumped_to_ms is not None and due_ms <= self._jumped_to_ms
         try:
+            if config.executor == UNREADABLE:
+                raise UnreadableConfigError(config.payload["reason"])
             plan = plan_fire(
                 config, due_ms=due_ms, now_ms=now_ms, max_runs=room, one_catch_up=jumped
             )

@@ -5,6 +5,7 @@ import inspect
 import logging
 from collections.abc import Mapping
 
+from dsched.contracts.codec import UNREADABLE
 from dsched.contracts.executor import Executor, TaskFailed
 from dsched.contracts.steps import Claimed, Completion, Release
 from dsched.engine.attempts import Attempt, Attempts, StopReason
@@ -81,11 +82,16 @@ class Runner:
         try:
             result = await self._execute(attempt)
         except asyncio.CancelledError as error:
-            if attempt.stop is None and not _being_cancelled():
-                self._failed(attempt, error)  # its own doing: handing it back would never end
-            else:
+            if attempt.told_to_stop:
                 self._stopped(attempt)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - user code may raise anything
+            else:
+                # Its own doing: handing it back would never end. (Or all of the worker is torn
+                # down, and nothing is reported any more.)
+                self._failed(attempt, error)
+        except KeyboardInterrupt:
+            raise  # the operator's, not the attempt's: a second Ctrl-C in a program that embeds us
+        except BaseException as error:  # noqa: BLE001 - user code may raise anything
+            # Not only `Exception`: a panic in a Rust extension, for one, is none.
             self._failed(attempt, error)
         else:
             completion = judge_result(attempt.task, attempt.token, result)
@@ -93,6 +99,8 @@ class Runner:
             self._reporter.report(attempt, completion)
 
     async def _execute(self, attempt: Attempt) -> object:
+        if attempt.spec.executor == UNREADABLE:
+            raise TaskFailed(attempt.spec.payload["reason"], "unreadable", retryable=False)
         executor = self._executors.get(attempt.spec.executor)
         if executor is None:
             known = ", ".join(sorted(self._executors)) or "none"
@@ -119,7 +127,7 @@ class Runner:
             raise
 
     def _stopped(self, attempt: Attempt) -> None:
-        """The executor has really stopped after `stop` (or the loop is being torn down)."""
+        """The executor has really stopped after `stop`."""
         match attempt.stop:
             case StopReason.CANCEL:
                 self._failed(attempt, cancelled())
@@ -158,11 +166,6 @@ def _what_now(completion: Completion, attempt: Attempt) -> tuple[int, str]:
     if completion.reason == "not retryable":
         return logging.ERROR, "a retry would not help"
     return logging.ERROR, f"given up after {retries} retries"
-
-
-def _being_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 def released(attempt: Attempt) -> Release:

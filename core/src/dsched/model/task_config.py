@@ -253,6 +253,8 @@ def _check_common(item: Any) -> None:
         raise InvalidConfigError("name", f"at most {MAX_NAME_LENGTH} characters")
     if any(ord(char) < 32 or ord(char) == 127 for char in item.name):
         raise InvalidConfigError("name", "control characters are not allowed")
+    if not isinstance(item.revision, int):
+        raise InvalidConfigError("revision", "is a whole number that the store gives; leave it out")
     if not 0 <= item.priority <= 9:
         raise InvalidConfigError("priority", f"must be 0 to 9, got {item.priority}")
     if not 0 <= item.max_crashes <= 1000:

@@ -4,7 +4,7 @@ import json
 from functools import lru_cache
 from typing import Any
 
-from dsched.contracts.codec import read_config, read_result, read_spec
+from dsched.contracts.codec import read_result, readable_config, readable_spec
 from dsched.contracts.steps import Event, EventKind, Pause, StoredConfig
 from dsched.model import Home, Task, TaskStatus, Worker
 from dsched_store_redis.wire import decode, load_json, ms_of, optional, pairs, untext
@@ -53,9 +53,10 @@ def read_stored_config(row: list[Any] | None) -> StoredConfig | None:
     """A config with what the store knows of it."""
     if row is None:
         return None
-    _, flat, due, content = row
+    key, flat, due, content = row
     fields = pairs(flat)
-    config = read_config(
+    config = readable_config(
+        key.decode(),
         decode(content),
         revision=int(fields["revision"]),
         created_ms=int(fields["created"]),
@@ -92,7 +93,7 @@ def read_task(row: list[Any] | None) -> Task | None:
     fields, notes = pairs(flat), pairs(noted)
     result, spec = read_result(decode(joined)) if joined else (None, None)
     if body:
-        spec = read_spec(decode(body))
+        spec = readable_spec(decode(body))
     start, end = fields.get("start_time"), fields.get("end_time")
     return Task(
         id=key.decode(),

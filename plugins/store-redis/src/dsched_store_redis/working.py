@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from dsched.contracts.checks import check_batch, check_limit
-from dsched.contracts.codec import read_spec, write_result
+from dsched.contracts.codec import readable_spec, write_result
 from dsched.contracts.outcomes import Outcome
 from dsched.contracts.steps import (
     CancelAnswer,
@@ -151,5 +151,5 @@ def _claimed(row: str, body: str, worker_id: str) -> Task:
         error=load_json(error) or "",
         cancel_requested=cancel == "1",
         progress=load_json(progress),
-        spec=read_spec(body),
+        spec=readable_spec(body),
     )

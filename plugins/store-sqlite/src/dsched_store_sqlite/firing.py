@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from dsched.contracts.checks import check_batch, check_fires, check_limit
-from dsched.contracts.codec import write_spec
+from dsched.contracts.codec import read_config, write_spec
 from dsched.contracts.outcomes import Outcome, RunOutcome
 from dsched.contracts.steps import (
     MAX_BATCH,
@@ -28,7 +28,7 @@ from dsched.model import (
 )
 from dsched_store_sqlite.base import OnSqlite
 from dsched_store_sqlite.configs import note_skipped
-from dsched_store_sqlite.rows import CONFIG, TASK, ConfigRow, config_of_content
+from dsched_store_sqlite.rows import CONFIG, TASK, ConfigRow
 from dsched_store_sqlite.step import Item, Step
 
 DUE = (
@@ -168,7 +168,8 @@ def _snapshot(
     content: str, revision: int, created_ms: int, updated_ms: int
 ) -> tuple[TaskSpec, str]:
     """What a config's tasks carry, and its text. Cached: the same at every fire of a revision."""
-    spec = config_of_content(content, revision, created_ms, updated_ms).spec
+    config = read_config(content, revision=revision, created_ms=created_ms, updated_ms=updated_ms)
+    spec = config.spec
     return spec, write_spec(spec)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from dsched.contracts.codec import read_config, read_result, read_spec
+from dsched.contracts.codec import read_result, readable_config, readable_spec
 from dsched.contracts.steps import Pause, StoredConfig
 from dsched.model import Home, JsonValue, Task, TaskConfig, TaskStatus, Worker
 from dsched.model.json import loads
@@ -71,7 +71,7 @@ class TaskRow:
             progress=None if self.progress is None else loads(self.progress),
             # The codec reads results as they are kept beside a snapshot.
             result=None if result is None else read_result(f'{{"result":{result},"spec":null}}')[0],
-            spec=None if spec is None else read_spec(spec),
+            spec=None if spec is None else readable_spec(spec),
         )
 
 
@@ -183,7 +183,9 @@ class ConfigRow:
     @property
     def config(self) -> TaskConfig:
         """The config itself."""
-        return config_of_content(self.content, self.revision, self.created_ms, self.updated_ms)
+        return config_of_content(
+            self.id, self.content, self.revision, self.created_ms, self.updated_ms
+        )
 
     @property
     def delay_ms(self) -> int | None:
@@ -215,9 +217,13 @@ PUT_CONFIG = (
 
 
 @lru_cache(maxsize=4096)
-def config_of_content(content: str, revision: int, created_ms: int, updated_ms: int) -> TaskConfig:
+def config_of_content(
+    config_id: str, content: str, revision: int, created_ms: int, updated_ms: int
+) -> TaskConfig:
     """A config from its columns. Cached: due configs are read and fired over and over."""
-    return read_config(content, revision=revision, created_ms=created_ms, updated_ms=updated_ms)
+    return readable_config(
+        config_id, content, revision=revision, created_ms=created_ms, updated_ms=updated_ms
+    )
 
 
 @attrs.define
