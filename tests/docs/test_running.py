@@ -159,7 +159,7 @@ def test_three_pods_on_redis_elect_a_leader_survive_its_death_and_all_run_tasks(
 
 @pytest.fixture
 def workplace(tmp_path: Path) -> Path:
-    """A folder in which the pages' programs and commands find what they name."""
+    """A folder in which the pages' commands and commands find what they name."""
     (tmp_path / "dsched.yaml").write_text(CONFIG)
     (tmp_path / "tasks.yaml").write_text((THREE_PODS / "tasks.yaml").read_text())
     (tmp_path / "app.py").write_text((THREE_PODS / "app.py").read_text())
@@ -172,13 +172,14 @@ def programs() -> list[str]:
     return [text for text in found if "asyncio.run(main())" in text]
 
 
-def test_the_programs_of_the_usage_page_do_what_they_say(workplace):
+def test_the_programs_of_the_usage_page_do_what_they_say(tmp_path):
+    """In an empty folder: they need no file that the page does not show."""
     embedding, client = programs()
     answers = []
     for text in (embedding, client):
         done = subprocess.run(
             [sys.executable, "-c", text],
-            cwd=workplace,
+            cwd=tmp_path,
             capture_output=True,
             text=True,
             timeout=50,
@@ -187,8 +188,14 @@ def test_the_programs_of_the_usage_page_do_what_they_say(workplace):
         assert done.returncode == 0, done.stderr
         answers.append(done.stdout.split())
     assert answers[0] == ["42"]
-    assert answers[1][:2] == ["order-4711", "pending"]
-    assert "OK" in answers[1][2]
+    left = "import asyncio, dsched\nasync def main():\n async with dsched.connect() as client:\n"
+    left += "  print((await client.list_configs()).configs)\nasyncio.run(main())"
+    shown = subprocess.check_output([sys.executable, "-c", left], cwd=tmp_path, timeout=50)
+    assert shown.split() == [b"()"]
+    assert answers[1][:4] == ["order-4711", "pending", "['order-4711']", "OK"]
+    assert answers[1][4:6] == ["['order-4711']", "None"]  # cancelled
+    assert answers[1][6].startswith("['double@manual-")
+    assert answers[1][8:] == ["[]", "None"] * 2
 
 
 def commands() -> list[str]:
