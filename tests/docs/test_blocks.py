@@ -1,6 +1,7 @@
 """Every block of the pages is read by what would read it: YAML, Python and shell."""
 
 import ast
+import asyncio
 import importlib.util
 import re
 import shlex
@@ -69,12 +70,36 @@ def module_of(block: Block) -> types.ModuleType:
 
 async def test_the_plugin_of_the_readme_runs_tasks() -> None:
     (block,) = (one for one in blocks("python") if one.page == ROOT / "README.md")
+    assert block.text.startswith("from contextlib")
     hello = module_of(block)
     async with dsched.pod({"store": "memory"}, plugins=[hello]) as pod:
         task_id = await pod.client.submit(dsched.TaskSpec(executor="hello", payload="Ada"))
         task = await pod.client.wait(task_id, timeout_s=20)
     assert task.result
     assert task.result.message == "Hello, Ada"
+
+
+async def test_the_alerting_observer_tells_of_a_failed_task_and_of_no_other(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    (block,) = (one for one in blocks("python") if "class Alert(Observer)" in one.text)
+    alert = module_of(block)
+    never = dsched.RetryPolicy(max_retries=0)
+    settings = {"store": "memory", "alert": {"prefix": "watched"}}
+    async with dsched.pod(settings, plugins=[alert]) as pod:
+        # Nobody registered this function, so that each of them fails.
+        spec = dsched.TaskSpec(executor="local", payload={"function": "nobody.has"}, retry=never)
+        for task_id in ("other", "watched"):
+            await pod.client.submit(spec, task_id=task_id)
+            await pod.client.wait(task_id, timeout_s=20)
+        async with asyncio.timeout(20):
+            while "alert" not in {record.name for record in caplog.records}:
+                await asyncio.sleep(0.01)
+    told = [record for record in caplog.records if record.name == "alert"]
+    assert {record.levelname for record in told} == {"CRITICAL"}
+    assert {record.getMessage().partition(" failed: ")[0] for record in told} == {
+        "completed: task watched"
+    }
 
 
 def test_the_functions_of_the_usage_page_register(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,7 +115,8 @@ def test_every_other_block_has_a_test_of_its_own(block: Block) -> None:
     house = block.language == "text" and block.page.name == "architecture.md"
     picture = block.language == "mermaid" and block.page.name.startswith(("README", "archi"))
     acl = block.language == "text" and "user dsched" in block.text
-    assert block.file or house or picture or acl
+    readme = block.language == "toml" and block.page.name.startswith("README")
+    assert block.file or house or picture or acl or readme
 
 
 def test_no_block_is_of_an_unknown_language() -> None:

@@ -1,5 +1,6 @@
 """What is looked up is complete: every field, every setting, every transition, every exit code."""
 
+import inspect
 import re
 from datetime import UTC, datetime
 
@@ -7,6 +8,7 @@ import attrs
 import pytest
 from pages import ROOT, blocks_of, pages, tables, text_of
 
+import dsched
 from dsched.client import Client
 from dsched.config import format_duration, read_settings
 from dsched.config.settings import Settings
@@ -113,10 +115,23 @@ def test_every_exit_code_is_in_the_table():
     assert {row[0] for row in tables(USAGE, "## Exit codes")} == codes | {str(run.BAD_STORE)}
 
 
-def test_every_act_of_the_client_is_named():
-    acts = {name for name in vars(Client) if not name.startswith("_")}
-    listing = text_of(USAGE).partition("The client: ")[2].partition(".")[0]
-    assert set(re.findall(r"`(\w+)`", listing)) == acts
+def called(name):
+    """How a method of the client is called: its arguments and their defaults, without types."""
+    signature = inspect.signature(getattr(Client, name))
+    arguments = [one.replace(annotation=one.empty) for one in signature.parameters.values()][1:]
+    plain = signature.replace(parameters=arguments, return_annotation=signature.empty)
+    return f"`{name}{plain}`"
+
+
+def test_every_call_of_the_client_is_in_the_table_with_its_arguments():
+    calls = [called(name) for name in vars(Client) if not name.startswith("_")]
+    assert sorted(row[0] for row in tables(USAGE, "### The client")) == sorted(calls)
+
+
+def test_connect_is_shown_with_its_arguments():
+    arguments = list(inspect.signature(dsched.connect).parameters.values())
+    shown = ", ".join(f"{one.name}={one.default!r}".replace("'", '"') for one in arguments[1:])
+    assert f"`dsched.connect(config, {shown})`" in text_of(USAGE)
 
 
 def test_every_hook_is_in_the_table():

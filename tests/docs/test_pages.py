@@ -1,11 +1,13 @@
 """The pages hold together: links resolve, files exist, blocks equal the files they show."""
 
 import re
+from itertools import pairwise
 
 import pytest
 from pages import ROOT, anchors, blocks, blocks_of, headings, pages, prose_of, text_of
 
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+COMMENT = re.compile(r" +# .*$", re.MULTILINE)
 INLINE = re.compile(r"`([^`\n]+)`")
 TOPS = {path.name for path in ROOT.iterdir() if not path.name.startswith(".")}
 IDS = [str(page.relative_to(ROOT)) for page in pages()]
@@ -59,7 +61,11 @@ def test_the_chinese_readme_says_the_same():
     english, chinese = ROOT / "README.md", ROOT / "README.zh-CN.md"
     assert len(headings(english)) == len(headings(chinese))
     kept = [
-        [(block.language, block.text) for block in blocks_of(page) if block.language != "mermaid"]
+        [
+            (block.language, COMMENT.sub("", block.text))
+            for block in blocks_of(page)
+            if block.language != "mermaid"
+        ]
         for page in (english, chinese)
     ]
     assert kept[0] == kept[1]
@@ -69,6 +75,18 @@ def test_the_chinese_readme_says_the_same():
         for page in (english, chinese)
     ]
     assert sorted(targets[0]) == sorted(targets[1])
+
+
+def test_no_chinese_paragraph_is_broken_and_every_bold_word_ends():
+    """A line break would show as a space, and bold that ends on a bracket before a word does not."""
+    lines = prose_of(ROOT / "README.zh-CN.md").splitlines()
+    for before, after in pairwise(lines):
+        apart = not before or not after or (before.startswith("|") and after.startswith("|"))
+        assert apart, f"one paragraph, two lines: {after}"
+    for line in lines:
+        assert not re.search(r"[（）、，。]\*\*\w", line), line
+        for comment in COMMENT.findall(line):
+            assert not comment.isascii(), comment
 
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "README.zh-CN.md"], ids=str)

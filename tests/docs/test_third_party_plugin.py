@@ -8,7 +8,7 @@ from pathlib import Path
 
 import attrs
 import pytest
-from pages import ROOT
+from pages import ROOT, blocks_of
 
 EXAMPLE = ROOT / "docs/examples/plugin-executor"
 TASKS = "tasks: [{id: note, fixed_delay: 1h, executor: spool, payload: {text: one more hour}}]\n"
@@ -44,18 +44,24 @@ def ran(*command: str, cwd: Path, env: dict[str, str] | None = None) -> str:
     return done.stdout
 
 
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
-    """The wheel, built from a copy and installed into a folder of its own. Nothing is fetched."""
-    base = tmp_path_factory.mktemp("plugin")
-    source = base / "source"
-    shutil.copytree(EXAMPLE, source, ignore=shutil.ignore_patterns("__pycache__"))
+def install(source: Path, base: Path) -> Path:
+    """Build the wheel and install it into a folder of its own: which one. Nothing is fetched."""
     build = (sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(base))
     ran(*build, cwd=source)
     (wheel,) = base.glob("*.whl")
     site = base / "site"
     pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet")
     ran(*pip, "--no-deps", "--no-index", "--target", str(site), str(wheel), cwd=base)
+    return site
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """The example, installed from a copy."""
+    base = tmp_path_factory.mktemp("plugin")
+    source = base / "source"
+    shutil.copytree(EXAMPLE, source, ignore=shutil.ignore_patterns("__pycache__"))
+    site = install(source, base)
     folder = base / "work"
     folder.mkdir()
     (folder / "tasks.yaml").write_text(TASKS)
@@ -85,6 +91,21 @@ def test_its_own_tests_pass(installed: Installed) -> None:
         sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly",
         "-o", "asyncio_mode=auto", str(EXAMPLE / "tests"),
     )  # fmt: skip
+
+
+def test_the_two_files_of_the_readme_are_a_plugin(tmp_path: Path) -> None:
+    shown = {block.language: block.text for block in blocks_of(ROOT / "README.md")}
+    source = tmp_path / "hello"
+    source.mkdir()
+    (source / "hello.py").write_text(shown["python"])
+    (source / "pyproject.toml").write_text(shown["toml"])
+    here = Installed(install(source, tmp_path), tmp_path)
+    task = "{id: greet, fixed_delay: 1h, executor: hello, payload: Ada}"
+    (tmp_path / "tasks.yaml").write_text(f"tasks: [{task}]\n")
+    found = here.run(dsched_run(), "--tasks", "tasks.yaml", "--check")
+    assert "executor: hello (hello 1.0)" in found
+    said = here.run(dsched_run(), "--tasks", "tasks.yaml", "--for", "3s")
+    assert "(task=greet@" in said.partition("ended: ok")[2]
 
 
 def test_it_imports_nothing_but_the_public_modules() -> None:
