@@ -99,7 +99,9 @@ def random_payload(chance: random.Random, faults: frozenset[str]) -> dict[str, J
         return {"do": "quick", "s": chance.choice((0, 0.1))}
     if what == "work":
         return {"do": "work", "s": round(chance.uniform(0.2, 8), 3)}
-    odd: list[str] = [name for name in ("hang", "raise", "ignore_cancel", "late_answer") if name in faults]
+    odd: list[str] = [
+        name for name in ("hang", "raise", "ignore_cancel", "late_answer") if name in faults
+    ]
     if "raise" in faults:
         odd += ["fail", "refuse"]
     if not odd:

@@ -1,0 +1,126 @@
+"""What the checker says about a whole run, the paths it took, and the entries that explain it."""
+
+from collections import Counter
+from itertools import pairwise
+
+from dsched.contracts.steps import EventKind
+from dsched_testkit.checker import History
+from dsched_testkit.memory import State
+from dsched_testkit.simulation.bodies import Ledger
+from dsched_testkit.simulation.instants import owed
+from dsched_testkit.simulation.recording import Act, Books
+
+EXCERPT_LINES = 25
+
+
+def violations(
+    history: History,
+    state: State,
+    books: Books,
+    ledger: Ledger,
+    *,
+    clock_back: bool,
+    clock_moved: bool,
+) -> tuple[list[str], int]:
+    """Every violation, and how many configs' instants were accounted for one by one."""
+    found = history.problems()
+    found += history.cancels_win()
+    found += history.at_most_once()
+    found += history.retry_delays()
+    found += history.results_kept(books.results)
+    found += history.ran({(one.task_id, one.attempt) for one in ledger.began})
+    found += history.clock_events()
+    found += history.fires_are_of_the_config(
+        [
+            (act.position, act.config_id, act.act, act.config is not None and act.config.enabled)
+            for act in books.acts
+        ]
+    )
+    lives = _lives(books)
+    for config_id in lives:
+        policy = books.overlap_of(config_id)
+        if policy is not None:
+            found += history.overlaps(config_id, policy)
+        if config_id.startswith("delay"):
+            found += history.one_at_a_time(config_id)
+    exact = 0
+    for config_id, acts in lives.items():
+        if config_id.startswith("delay"):
+            continue
+        plain = sum(act.act == "put" for act in acts) == 1 and len(acts) == 2
+        if config_id.startswith("at"):
+            instants = _single(acts)
+        elif not clock_back or plain:
+            instants = owed_by(acts)
+        else:
+            continue
+        exact += 1
+        account = history.covered if clock_back else history.unaccounted
+        found += account(config_id, instants)
+    return found, exact
+
+
+def owed_by(acts: list[Act]) -> list[int]:
+    """What a config owed over all its revisions: each from its act to the next."""
+    instants: list[int] = []
+    for act, following in pairwise(acts):
+        if act.config is not None:
+            instants += owed(act.config, act.boundary_ms, following.boundary_ms)
+    return instants
+
+
+def _single(acts: list[Act]) -> list[int]:
+    """The instant of an `at`, whenever it was put: one in the past goes by the misfire policy."""
+    config = acts[0].config
+    return [] if config is None else owed(config, 0, acts[-1].boundary_ms)
+
+
+def _lives(books: Books) -> dict[str, list[Act]]:
+    lives: dict[str, list[Act]] = {}
+    for act in books.acts:
+        lives.setdefault(act.config_id, []).append(act)
+    return lives
+
+
+def recovery_paths(state: State) -> Counter[str]:
+    """The ways out of trouble that the log shows, by name."""
+    seen: Counter[str] = Counter()
+    for event in state.log:
+        for item in event.items:
+            name = event.kind.value
+            if event.kind is EventKind.FIRED:
+                name += " held" if item.get("held") else ""
+            elif event.kind in (EventKind.LEADER, EventKind.WORKER, EventKind.CONFIG):
+                name += f" {item['act']}"
+            elif event.kind is EventKind.RECALLED:
+                name += " stalled" if item.get("stalled") else ""
+            elif event.kind is EventKind.COMPLETED:
+                reason = item.get("reason", "")
+                name += f" {item['status']}" + (f" {reason}" if reason in _REASONS else "")
+            elif event.kind in (EventKind.RELEASED, EventKind.REAPED):
+                name += f" {item['status']}"
+                name += " poison" if item.get("reason") == "poison" else ""
+            elif event.kind in (EventKind.SKIPPED, EventKind.CANCELLED):
+                reason = item["reason"]
+                name += f" {reason}" if event.kind is EventKind.SKIPPED or reason in _ENDS else ""
+            seen[name] += 1
+    return seen
+
+
+_REASONS = {"timeout", "retries exhausted", "not retryable"}
+_ENDS = {"superseded", "expired"}
+
+
+def excerpt(state: State, found: list[str]) -> list[str]:
+    """The last entries of the log about what the first violation names."""
+    if not found:
+        return []
+    words = {word.strip("':,;()") for word in found[0].split()}
+    known = words & {*state.tasks, *state.workers, *(i.partition("@")[0] for i in words)}
+    lines = [
+        f"{event.cursor.lstrip('0')} {event.at_ms} {event.kind} by {event.by}: {dict(item)}"
+        for event in state.log
+        for item in event.items
+        if known & {str(value) for value in item.values()}
+    ]
+    return lines[-EXCERPT_LINES:]
