@@ -4,7 +4,8 @@
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 
 from dsched.contracts.steps import Event, EventKind, fence_epoch
 from dsched.model import JsonValue, OnCrash, Overlap, TaskResult, TaskStatus
@@ -149,19 +150,22 @@ class History:
 
     # --- what a whole run, with books kept beside the store, can be held to ---
 
-    def covered(self, config_id: str, instants: Iterable[int]) -> list[str]:
-        """I2 where the clock went back: fired at most once (I1), accounted for at least once."""
-        fired = Counter(item["ms"] for item in self._items(EventKind.FIRED, config_id))
+    def covered(
+        self, config_id: str, instants: Iterable[int], possible: Iterable[int]
+    ) -> list[str]:
+        """I2 where the clock went back: each of ``instants`` is accounted for at least once.
+
+        Only ``possible`` instants fire. That each fires at most once is I1.
+        """
+        fired = {item["ms"] for item in self._items(EventKind.FIRED, config_id)}
         ranges = [(i["first"], i["last"]) for i in self._items(EventKind.SKIPPED, config_id)]
-        owed = set(instants)
         found = [
             f"I2: {config_id}@{ms} was neither fired nor skipped"
-            for ms in sorted(owed)
+            for ms in sorted(instants)
             if ms not in fired and not any(first <= ms <= last for first, last in ranges)
         ]
-        return found + [
-            f"I2: {config_id}@{ms} was fired, not owed" for ms in fired if ms not in owed
-        ]
+        stray = sorted(fired - set(possible))
+        return found + [f"I2: {config_id}@{ms} was fired, not possible" for ms in stray]
 
     def cancels_win(self) -> list[str]:
         """I11: a task whose cancel was requested ends `cancelled`, and is not claimed again."""
@@ -216,7 +220,7 @@ class History:
                 found.append(f"I12: {task_id} has the result {row.result}, accepted was {result}")
         return found
 
-    def ran(self, began: Set[tuple[str, int]]) -> list[str]:
+    def ran(self, began: AbstractSet[tuple[str, int]]) -> list[str]:
         """Every success is of an attempt that an executor really began, and carries its result."""
         found: list[str] = []
         for event, item in self._task_items():

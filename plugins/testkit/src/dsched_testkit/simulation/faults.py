@@ -61,7 +61,7 @@ class Wire:
     paused_until_s: float = 0.0
     cut_until_s: float = 0.0
 
-    async def __call__(self, handle: str, step: str, proceed: Proceed) -> Any:
+    async def __call__(self, handle: str, step: str, proceed: Proceed) -> Any:  # noqa: ARG002
         """One call of the process: there, and back."""
         await self.resumed()
         sky = self.sky
@@ -70,7 +70,7 @@ class Wire:
             raise StoreUnavailableError("the store is out of reach", maybe_applied=False)
         sky.calls += 1
         try:
-            answer = await (proceed() if step == "bell" else self._through(step, proceed))
+            answer = await (proceed() if step == "bell" else self._through(proceed))
         except FencedError:
             sky.outcomes["FENCED"] += 1
             raise
@@ -82,10 +82,10 @@ class Wire:
 
     async def resumed(self) -> None:
         """A stopped process does nothing; it goes on where it was."""
-        while self.sky.now_s() < self.paused_until_s and not self.dead:
+        while self.sky.now_s() < self.paused_until_s and not self.dead:  # noqa: ASYNC110
             await asyncio.sleep(self.paused_until_s - self.sky.now_s())
 
-    async def _through(self, step: str, proceed: Proceed) -> Any:
+    async def _through(self, proceed: Proceed) -> Any:
         chance, fault = self.chance, self._fault()
         await asyncio.sleep(chance.uniform(0.0002, 0.005))
         match fault:

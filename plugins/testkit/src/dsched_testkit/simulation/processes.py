@@ -117,7 +117,7 @@ class Processes:
         """A pod that ends on its own is looked into; it must have a reason."""
         try:
             await pod.run()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is the finding
             if all(isinstance(one, SupersededError) for one in _leaves(error)):
                 self.ends["superseded"] += 1
             else:

@@ -1,6 +1,7 @@
 """A store that keeps its own books beside its content, for the checker to compare."""
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import attrs
 
@@ -31,6 +32,9 @@ class Act:
     config: TaskConfig | None = None
 
 
+Lives: TypeAlias = dict[str, list[Act]]
+
+
 @attrs.define(kw_only=True)
 class Books:
     """What was accepted, kept apart from the store's own content."""
@@ -39,6 +43,13 @@ class Books:
     leases: dict[tuple[str, str], int] = attrs.field(factory=dict)
     results: dict[str, TaskResult] = attrs.field(factory=dict)
     problems: list[str] = attrs.field(factory=list)
+
+    def lives(self) -> Lives:
+        """The acts on each config, in their order."""
+        lives: Lives = {}
+        for act in self.acts:
+            lives.setdefault(act.config_id, []).append(act)
+        return lives
 
     def overlap_of(self, config_id: str) -> Overlap | None:
         """The overlap policy of a config, None if it changed in its life."""

@@ -15,6 +15,7 @@ from dsched_testkit.simulation.processes import Process, Processes
 from dsched_testkit.virtual_time import VirtualWall
 
 NAMES = ("a", "b", "c")
+MOST_CLOCK_STEPS = 3  # each way: more would only carry the wall away
 ODD_WORK = ("hang", "raise", "ignore_cancel", "late_answer")
 
 
@@ -43,6 +44,8 @@ class Trouble:
 
     def _world(self, kind: str) -> None:
         chance = self.chance
+        if kind != "outage" and self.sky.counts[kind] >= MOST_CLOCK_STEPS:
+            return
         self.sky.counts[kind] += 1
         match kind:
             case "outage":

@@ -8,19 +8,13 @@ from dsched_testkit.checker import History
 from dsched_testkit.memory import State
 from dsched_testkit.simulation.bodies import Ledger
 from dsched_testkit.simulation.instants import owed
-from dsched_testkit.simulation.recording import Act, Books
+from dsched_testkit.simulation.recording import Act, Books, Lives
 
 EXCERPT_LINES = 25
 
 
 def violations(
-    history: History,
-    state: State,
-    books: Books,
-    ledger: Ledger,
-    *,
-    clock_back: bool,
-    clock_moved: bool,
+    history: History, state: State, books: Books, ledger: Ledger, *, clock_back: bool
 ) -> tuple[list[str], int]:
     """Every violation, and how many configs' instants were accounted for one by one."""
     found = history.problems()
@@ -31,33 +25,46 @@ def violations(
     found += history.ran({(one.task_id, one.attempt) for one in ledger.began})
     found += history.clock_events()
     found += history.fires_are_of_the_config(
-        [
-            (act.position, act.config_id, act.act, act.config is not None and act.config.enabled)
-            for act in books.acts
-        ]
+        (act.position, act.config_id, act.act, act.config is not None and act.config.enabled)
+        for act in books.acts
     )
-    lives = _lives(books)
+    lives = books.lives()
     for config_id in lives:
         policy = books.overlap_of(config_id)
         if policy is not None:
             found += history.overlaps(config_id, policy)
         if config_id.startswith("delay"):
             found += history.one_at_a_time(config_id)
-    exact = 0
+    accounts = _backwards(history, state, lives) if clock_back else _exactly(history, lives)
+    return found + [line for account in accounts for line in account], len(accounts)
+
+
+def _exactly(history: History, lives: Lives) -> list[list[str]]:
+    """Every instant of every revision, exactly once. An `at` is owed whenever it was put."""
+    accounts = []
     for config_id, acts in lives.items():
-        if config_id.startswith("delay"):
-            continue
-        plain = sum(act.act == "put" for act in acts) == 1 and len(acts) == 2
         if config_id.startswith("at"):
-            instants = _single(acts)
-        elif not clock_back or plain:
-            instants = owed_by(acts)
-        else:
-            continue
-        exact += 1
-        account = history.covered if clock_back else history.unaccounted
-        found += account(config_id, instants)
-    return found, exact
+            first = acts[0].config
+            instants = owed(first, 0, acts[-1].boundary_ms) if first else []
+            accounts.append(history.unaccounted(config_id, instants))
+        elif not config_id.startswith("delay"):
+            accounts.append(history.unaccounted(config_id, owed_by(acts)))
+    return accounts
+
+
+def _backwards(history: History, state: State, lives: Lives) -> list[list[str]]:
+    """Where the wall clock was set back, instants may come again, and edits are not followed."""
+    walls = [event.at_ms for event in state.log]
+    accounts = []
+    for config_id, acts in lives.items():
+        first = acts[0].config
+        kept = [act.act for act in acts] == ["put", "deleted"]
+        if kept and first is not None and not config_id.startswith("delay"):
+            after_ms = 0 if config_id.startswith("at") else acts[0].boundary_ms
+            instants = owed(first, after_ms, acts[-1].boundary_ms)
+            possible = owed(first, min(walls) - 1, max(walls)) + instants
+            accounts.append(history.covered(config_id, instants, possible))
+    return accounts
 
 
 def owed_by(acts: list[Act]) -> list[int]:
@@ -67,19 +74,6 @@ def owed_by(acts: list[Act]) -> list[int]:
         if act.config is not None:
             instants += owed(act.config, act.boundary_ms, following.boundary_ms)
     return instants
-
-
-def _single(acts: list[Act]) -> list[int]:
-    """The instant of an `at`, whenever it was put: one in the past goes by the misfire policy."""
-    config = acts[0].config
-    return [] if config is None else owed(config, 0, acts[-1].boundary_ms)
-
-
-def _lives(books: Books) -> dict[str, list[Act]]:
-    lives: dict[str, list[Act]] = {}
-    for act in books.acts:
-        lives.setdefault(act.config_id, []).append(act)
-    return lives
 
 
 def recovery_paths(state: State) -> Counter[str]:
