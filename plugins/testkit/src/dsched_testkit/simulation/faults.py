@@ -153,7 +153,7 @@ def words(answer: Any) -> list[str]:
     if isinstance(answer, RunOutcome):
         return [f"run {answer.value}"]
     if isinstance(answer, tuple):
-        return [word for item in answer if not isinstance(item, str) for word in words(item)]
+        return [word for item in answer for word in words(item)]
     found: list[str] = []
     for field in ("outcome", "runs", "choices", "deferrals"):
         found += words(getattr(answer, field, ()))
