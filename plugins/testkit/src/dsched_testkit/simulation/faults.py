@@ -69,16 +69,26 @@ class Wire:
             await asyncio.sleep(self.chance.uniform(0, 0.5))
             raise StoreUnavailableError("the store is out of reach", maybe_applied=False)
         sky.calls += 1
-        try:
-            answer = await (proceed() if step == "bell" else self._through(proceed))
-        except FencedError:
-            sky.outcomes["FENCED"] += 1
-            raise
+        delivered = self._counted(proceed)
+        answer = await (delivered() if step == "bell" else self._through(delivered))
         await self.resumed()
         if self.dead:
             raise StoreUnavailableError("the process is dead", maybe_applied=True)
-        sky.outcomes.update(words(answer))
         return answer
+
+    def _counted(self, proceed: Proceed) -> Proceed:
+        """The call as it reaches the store, its answer counted even where it gets lost."""
+
+        async def deliver() -> Any:
+            try:
+                answer = await proceed()
+            except FencedError:
+                self.sky.outcomes["FENCED"] += 1
+                raise
+            self.sky.outcomes.update(words(answer))
+            return answer
+
+        return deliver
 
     async def resumed(self) -> None:
         """A stopped process does nothing; it goes on where it was."""

@@ -10,7 +10,24 @@ from dsched_testkit.simulation.run import Ran
 REQUIRED_FROM = 200  # with fewer seeds a rare path may be missed by chance
 
 # Outcome words of the store, and ways out of trouble by their entries in the log.
-REQUIRED = frozenset()
+REQUIRED = frozenset(
+    {
+        *("ALREADY", "CONFLICT", "DUP", "EXPIRED", "FENCED", "MOVED", "NO_WORKER", "REQUESTED"),
+        *("STALE", "SUPERSEDED", "TAKEN", "TOO_LATE", "UNKNOWN"),
+        *("run dup", "run fired", "run held", "run skipped"),
+        *("clock_back", "deferred", "cancel_requested", "cancelled expired"),
+        *("cancelled superseded", "fired held", "leader acquired", "leader resigned"),
+        *("completed success", "completed cancelled", "completed failed timeout"),
+        *("completed failed retries exhausted", "completed failed not retryable"),
+        *("completed retrying", "completed retrying timeout"),
+        *("reaped pending", "reaped retrying", "reaped cancelled", "reaped failed"),
+        *("reaped failed poison", "released pending", "released failed"),
+        *("recalled", "recalled stalled", "worker superseded", "worker draining"),
+        *("worker deregistered", "pod killed", "pod left", "pod superseded"),
+        *("skipped misfire", "skipped overlap", "skipped edited", "skipped paused"),
+        *("skipped deleted", "skipped disabled"),
+    }
+)
 
 
 @attrs.define
@@ -46,9 +63,9 @@ class Totals:
     def lines(self) -> list[str]:
         """The report."""
         report = [
-            f"seeds {self.seeds}  virtual hours {self.virtual_s / 3600:.1f}  "
-            f"store calls {self.calls}  tasks {self.tasks}  fires {self.fires}  "
-            f"configs accounted for instant by instant {self.accounted_configs}",
+            f"seeds {self.seeds}  virtual hours {self.virtual_s / 3600:.1f}",
+            f"store calls {self.calls}  tasks {self.tasks}  fires {self.fires}",
+            f"configs accounted for instant by instant: {self.accounted_configs}",
             f"faults {sum(self.faults.values())}: {_counts(self.faults)}",
             f"seen: {_counts(self.seen)}",
             f"seeds with violations: {len(self.failed)}",

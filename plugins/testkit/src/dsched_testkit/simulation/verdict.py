@@ -1,5 +1,6 @@
 """What the checker says about a whole run, the paths it took, and the entries that explain it."""
 
+import re
 from collections import Counter
 from itertools import pairwise
 
@@ -106,15 +107,22 @@ _ENDS = {"superseded", "expired"}
 
 
 def excerpt(state: State, found: list[str]) -> list[str]:
-    """The last entries of the log about what the first violation names."""
+    """The last entries of the log about what the first violation names: a task, a config, a fence.
+
+    For an instant, those of its config up to what came after it.
+    """
     if not found:
         return []
-    words = {word.strip("':,;()") for word in found[0].split()}
-    known = words & {*state.tasks, *state.workers, *(i.partition("@")[0] for i in words)}
-    lines = [
-        f"{event.cursor.lstrip('0')} {event.at_ms} {event.kind} by {event.by}: {dict(item)}"
-        for event in state.log
-        for item in event.items
-        if known & {str(value) for value in item.values()}
-    ]
+    names = set(_NAME.findall(found[0]))
+    configs = {name.partition("@")[0] for name in names if "@" in name}
+    lines = []
+    for event in state.log:
+        for item in event.items:
+            values = {str(value) for value in item.values()}
+            if names & (values | {event.by, event.cursor}) or item.get("config") in configs:
+                said = f"by {event.by}: {dict(item)}"
+                lines.append(f"{event.cursor.lstrip('0')} {event.at_ms} {event.kind} {said}")
     return lines[-EXCERPT_LINES:]
+
+
+_NAME = re.compile(r"[A-Za-z0-9][\w.:@-]*[A-Za-z0-9]")
