@@ -10,6 +10,8 @@ import pytest
 from simulate import main, run_seed
 
 from dsched.contracts.outcomes import RunOutcome
+from dsched.engine import firing as engine_firing
+from dsched.engine import judging, recovery
 from dsched_testkit.memory import firing
 from dsched_testkit.memory.firing import MemoryFiring
 from dsched_testkit.memory.state import Step
@@ -106,15 +108,39 @@ def _skips_untold(monkeypatch):
     monkeypatch.setattr(firing, "_note_skipped", lambda *args: None)
 
 
+def _misfires_untold(monkeypatch):
+    good = engine_firing.plan_fire
+    monkeypatch.setattr(
+        engine_firing,
+        "plan_fire",
+        lambda *args, **how: attrs.evolve(good(*args, **how), skipped=None),
+    )
+
+
+def _crashes_never_final(monkeypatch):
+    good = recovery.verdict
+    monkeypatch.setattr(
+        recovery, "verdict", lambda *args: attrs.evolve(good(*args), fail_reason=None)
+    )
+
+
+def _retries_too_soon(monkeypatch):
+    good = judging.retry_delay_ms
+    monkeypatch.setattr(judging, "retry_delay_ms", lambda *args: good(*args) // 2)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("sabotage", "invariant"),
     [
-        (_any_token, "I"),
+        (_any_token, "I5"),
         (_any_fence, "I3"),
         (_any_overlap, "I18"),
         (_cancels_forgotten, "I11"),
         (_skips_untold, "I2"),
+        (_misfires_untold, "I2"),
+        (_crashes_never_final, "I19"),
+        (_retries_too_soon, "I10"),
     ],
 )
 def test_a_protocol_without_one_of_its_rules_is_found_within_20_seeds(
