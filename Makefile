@@ -8,9 +8,10 @@ DISTRIBUTIONS := core executors-local executors-http executors-grpc \
 	plugins/metrics-prometheus plugins/testkit
 SOURCES := $(addsuffix /src,$(DISTRIBUTIONS))
 ARGS ?=
+SEEDS ?= 500
 
 .DEFAULT_GOAL := help
-.PHONY: help dev run test test-fast check format lock clean
+.PHONY: help dev run test test-fast simulate check format lock clean
 
 help: ## List the targets.
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +36,9 @@ test: dev ## Run all tests, the fast ones first; starts its own Redis.
 
 test-fast: dev ## Run only the fast tests.
 	$(BIN)/python -m pytest -m "not slow" -n 2 $(ARGS)
+
+simulate: dev ## Simulate clusters with faults in virtual time: make simulate SEEDS=500 ARGS="--first 1000"
+	$(BIN)/python tests/simulation/simulate.py --seeds $(SEEDS) $(ARGS)
 
 check: dev ## Format, lint, types, layers, sizes.
 	$(BIN)/ruff format --check .

@@ -17,7 +17,6 @@ from dsched.contracts import (
     Observer,
     Service,
     Store,
-    StoreUnavailableError,
 )
 from dsched.engine.election import ElectionTimes
 from dsched.engine.heartbeat import HeartbeatTimes
@@ -37,11 +36,15 @@ from dsched.model import (
 )
 from dsched_balancers.least_tasks import LeastTasks
 from dsched_testkit.memory import MemoryStore, State, new_state
+from dsched_testkit.simulation.lines import Line as Line
+from dsched_testkit.simulation.lines import first as first
+from dsched_testkit.simulation.lines import lost_reply as lost_reply
+from dsched_testkit.simulation.lines import never as never
+from dsched_testkit.simulation.lines import only as only
+from dsched_testkit.simulation.lines import unreachable as unreachable
 from dsched_testkit.virtual_time import VirtualLoop, VirtualWall, virtual_runtime
 
 Body = Callable[[ExecutionContext, Task], Awaitable[object]]
-Proceed = Callable[[], Awaitable[Any]]
-Rule = Callable[[str, str, Proceed], Awaitable[Any]]
 
 BOTH = frozenset({"scheduler", "worker"})
 SCHEDULER = frozenset({"scheduler"})
@@ -87,90 +90,6 @@ async def _fail(context: ExecutionContext, task: Task) -> object:
 
 
 BODIES: dict[str, Body] = {"ok": _ok, "sleep 60": _sleep_60, "sleep 1": _sleep_1, "fail": _fail}
-
-
-@attrs.define
-class Line:
-    """What lies between one pod and the store. ``rule`` (handle, step, proceed) may break it."""
-
-    rule: Rule | None = None
-
-    def cut(self) -> None:
-        """From now on nothing gets through: the process is dead to the store."""
-        self.rule = unreachable
-
-    def heal(self) -> None:
-        """All is well again."""
-        self.rule = None
-
-    def over(self, inner: Store, handle: str) -> Store:
-        """``inner`` as seen through this line, by the part of the pod named ``handle``."""
-        linked: Store = _LINKED(inner, self, handle)
-        return linked
-
-
-async def unreachable(handle: str, step: str, proceed: Proceed) -> Any:
-    """The rule of a store that cannot be reached."""
-    await asyncio.sleep(0)
-    raise StoreUnavailableError("the line is cut", maybe_applied=False)
-
-
-async def never(handle: str, step: str, proceed: Proceed) -> Any:
-    """The rule of a store that takes a call and never answers it."""
-    return await asyncio.get_running_loop().create_future()
-
-
-def only(rule: Rule, *, handles: set[str] | None = None, steps: set[str] | None = None) -> Rule:
-    """``rule`` for these handles and steps alone; the rest gets through."""
-
-    async def chosen(handle: str, step: str, proceed: Proceed) -> Any:
-        if (handles is None or handle in handles) and (steps is None or step in steps):
-            return await rule(handle, step, proceed)
-        return await proceed()
-
-    return chosen
-
-
-def first(times: int, rule: Rule) -> Rule:
-    """``rule`` for the first calls that reach it; the later ones get through."""
-    left = times
-
-    async def limited(handle: str, step: str, proceed: Proceed) -> Any:
-        nonlocal left
-        if left <= 0:
-            return await proceed()
-        left -= 1
-        return await rule(handle, step, proceed)
-
-    return limited
-
-
-async def lost_reply(handle: str, step: str, proceed: Proceed) -> Any:
-    """The step happens, and its answer is lost."""
-    await proceed()
-    raise StoreUnavailableError("the reply was lost", maybe_applied=True)
-
-
-def _linked(step: str) -> Callable[..., Awaitable[Any]]:
-    async def call(self: Any, *args: Any, **kwargs: Any) -> Any:
-        async def proceed() -> Any:
-            return await getattr(self.inner, step)(*args, **kwargs)
-
-        rule = self.line.rule
-        return await (proceed() if rule is None else rule(self.handle, step, proceed))
-
-    return call
-
-
-def _init(self: Any, inner: Store, line: Line, handle: str) -> None:
-    self.inner, self.line, self.handle = inner, line, handle
-
-
-_LINKED: Any = type(
-    "LinkedStore",
-    (Store,),
-    {"__init__": _init, **{step: _linked(step) for step in Store.__abstractmethods__}},
-)
 
 
 @attrs.define

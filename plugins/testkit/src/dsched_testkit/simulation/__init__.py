@@ -1,0 +1,1 @@
+"""Whole clusters of the production code in virtual time, with faults, by seed."""

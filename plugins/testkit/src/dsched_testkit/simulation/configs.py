@@ -1,0 +1,85 @@
+"""Random configs: every kind of trigger, every policy."""
+
+import random
+from datetime import timedelta
+from typing import Any
+
+import attrs
+
+from dsched.model import Misfire, OnCrash, Overlap, RetryPolicy, TaskConfig, TaskSpec, from_ms
+from dsched_testkit.simulation.bodies import random_payload
+
+OVERLAPS = tuple(Overlap)
+LABEL = {"disk": "fast"}
+
+
+def random_configs(chance: random.Random, faults: frozenset[str], now_ms: int) -> list[TaskConfig]:
+    """Ten configs: four `every`, three crons, two fixed delays, one `at`."""
+    configs = []
+    for number in range(10):
+        kind = ("every", "cron", "every", "delay", "at", "every", "cron", "every", "cron", "delay")
+        config_id = f"{kind[number]}{number}"
+        trigger = random_trigger(chance, config_id, now_ms)
+        policies = random_policies(chance, faults, OVERLAPS[number % 4])
+        configs.append(TaskConfig(id=config_id, executor="fn", **trigger, **policies))
+    return configs
+
+
+def random_trigger(chance: random.Random, config_id: str, now_ms: int) -> dict[str, Any]:
+    """A trigger of the kind that the id begins with."""
+    if config_id.startswith("every"):
+        found: dict[str, Any] = {"every": timedelta(milliseconds=chance.randint(2000, 25_000))}
+        if chance.random() < 0.2:
+            found["start_at"] = from_ms(now_ms + chance.randint(-60_000, 60_000))
+            found["end_at"] = from_ms(now_ms + chance.randint(100_000, 250_000))
+        return found
+    if config_id.startswith("cron"):
+        some = ",".join(str(n) for n in sorted(chance.sample(range(60), 5)))
+        cron = chance.choice((f"*/{chance.choice((4, 7, 15))} * * * * *", f"{some} * * * * *"))
+        return {"cron_expr": chance.choice((cron, f"{chance.randrange(60)} */2 * * * *"))}
+    if config_id.startswith("delay"):
+        return {"fixed_delay": timedelta(milliseconds=chance.randint(1500, 10_000))}
+    return {"at": from_ms(now_ms + chance.randint(-90_000, 150_000))}
+
+
+def random_policies(
+    chance: random.Random, faults: frozenset[str], overlap: Overlap
+) -> dict[str, Any]:
+    """Everything about a config but its id and its trigger."""
+    return {
+        "overlap": overlap,
+        "misfire": chance.choice(tuple(Misfire)),
+        "misfire_grace": timedelta(seconds=chance.choice((0, 3, 60))),
+        "jitter": timedelta(seconds=chance.choice((0, 0, 2))),
+        "timeout": timedelta(seconds=chance.choice((5, 20))),
+        "retry": random_retry(chance),
+        "on_crash": chance.choice(tuple(OnCrash)),
+        "max_crashes": chance.choice((0, 1, 3)),
+        "start_deadline": chance.choice((None, None, timedelta(seconds=15))),
+        "priority": chance.randint(0, 9),
+        "required_labels": LABEL if chance.random() < 0.1 else {},
+        "payload": random_payload(chance, faults),
+    }
+
+
+def random_retry(chance: random.Random) -> RetryPolicy:
+    """Few retries, and soon: a run lasts minutes."""
+    return RetryPolicy(
+        max_retries=chance.choice((0, 0, 1, 2)),
+        retry_delay=timedelta(seconds=chance.choice((0.5, 2))),
+        backoff_rate=2.0,
+        max_delay=timedelta(seconds=3),
+    )
+
+
+def random_spec(chance: random.Random, faults: frozenset[str]) -> TaskSpec:
+    """What a client submits."""
+    policies = random_policies(chance, faults, Overlap.ALLOW)
+    kept = {name: value for name, value in policies.items() if name in _SPEC_FIELDS}
+    if "kill" in faults and chance.random() < 0.05:
+        kept["payload"] = {"do": "kill", "s": 1}
+        kept["max_crashes"] = min(kept["max_crashes"], 1)
+    return TaskSpec(executor="fn", **kept)
+
+
+_SPEC_FIELDS = {field.name for field in attrs.fields(TaskSpec)}

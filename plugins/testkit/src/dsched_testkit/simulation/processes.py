@@ -1,0 +1,163 @@
+"""The pods of a simulated cluster: started, stopped, killed and started again by name."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import attrs
+
+from dsched.contracts.balancer import LoadBalancer
+from dsched.contracts.store import Store
+from dsched.engine.claiming import SupersededError
+from dsched.engine.election import ElectionTimes
+from dsched.engine.heartbeat import HeartbeatTimes
+from dsched.engine.leader import LeaderTimes
+from dsched.engine.pod import Pod, PodPlan
+from dsched.engine.runtime import Runtime
+from dsched.engine.worker import WorkerPlan
+from dsched_testkit.memory import State
+from dsched_testkit.simulation.bodies import Bodies, Ledger
+from dsched_testkit.simulation.configs import LABEL
+from dsched_testkit.simulation.faults import Sky, Wire
+from dsched_testkit.simulation.lines import Line
+from dsched_testkit.simulation.recording import Books, RecordedStore
+from dsched_testkit.virtual_time import virtual_runtime
+
+CAPACITY = 4
+BOTH = frozenset({"scheduler", "worker"})
+
+
+@attrs.define(kw_only=True, eq=False)
+class Process:
+    """One operating system's process, from its start to its end."""
+
+    name: str
+    worker_id: str
+    wire: Wire
+    pod: Pod
+    task: asyncio.Task[None]
+    leaving: bool = False
+
+
+@attrs.define(kw_only=True, eq=False)
+class Processes:
+    """Starts pods of the production code on the recorded store, each behind a wire of its own."""
+
+    group: asyncio.TaskGroup
+    state: State
+    books: Books
+    ledger: Ledger
+    sky: Sky
+    chance: random.Random
+    balancer: tuple[str, LoadBalancer]
+    alive: list[Process] = attrs.field(factory=list)
+    ends: Counter[str] = attrs.field(factory=Counter)
+    problems: list[str] = attrs.field(factory=list)
+    started: int = 0
+
+    def start(self, name: str, worker_id: str | None = None) -> Process:
+        """Start a pod; its worker has a new id unless one is given."""
+        self.started += 1
+        number = self.started
+        wire = Wire(sky=self.sky, chance=random.Random(self.chance.getrandbits(64)))
+        worker_id = worker_id or f"{name}-{number}"
+        bodies = Bodies(wire=wire, ledger=self.ledger, kill=lambda: self._killed_by_a_task(number))
+        pod = self._pod(name, worker_id, wire, bodies)
+        task = self.group.create_task(self._run(number, pod), name=f"pod {name} {number}")
+        process = Process(name=name, worker_id=worker_id, wire=wire, pod=pod, task=task)
+        self.alive.append(process)
+        return process
+
+    def _pod(self, name: str, worker_id: str, wire: Wire, bodies: Bodies) -> Pod:
+        line = Line(wire)
+        inner = RecordedStore(self.state, self.books)
+
+        @asynccontextmanager
+        async def opened() -> AsyncIterator[Store]:
+            yield line.over(inner, "heartbeat")
+
+        plan = PodPlan(
+            name=name,
+            roles=BOTH,
+            election=ElectionTimes(),
+            leader=LeaderTimes(),
+            worker=WorkerPlan(
+                worker_id=worker_id,
+                capacity=CAPACITY,
+                backlog=CAPACITY,
+                labels=LABEL if name == "a" else {},
+                heartbeat=HeartbeatTimes(),
+                drain_timeout_s=10.0,
+            ),
+            balancer=self.balancer,
+            executors={"fn": bodies},
+            observers={},
+            services={},
+        )
+        return Pod(
+            plan,
+            store=line.over(inner, "main"),
+            election_store=line.over(inner, "election"),
+            open_store=opened,
+            runtime=self._runtime(wire),
+        )
+
+    def _runtime(self, wire: Wire) -> Runtime:
+        runtime = virtual_runtime(asyncio.get_running_loop(), self.chance.getrandbits(64))
+
+        async def sleep(seconds: float) -> None:
+            await asyncio.sleep(seconds)
+            await wire.resumed()
+
+        return attrs.evolve(runtime, sleep=sleep)
+
+    async def _run(self, number: int, pod: Pod) -> None:
+        """A pod that ends on its own is looked into; it must have a reason."""
+        try:
+            await pod.run()
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is the finding
+            if all(isinstance(one, SupersededError) for one in _leaves(error)):
+                self.ends["superseded"] += 1
+            else:
+                self.problems.append(f"pod {number} failed: {_leaves(error)!r}")
+        else:
+            self.ends["left"] += 1
+        finally:
+            self.alive = [one for one in self.alive if one.pod is not pod]
+
+    def kill(self, process: Process) -> None:
+        """End a process at once, as ``kill -9`` does: none of its farewells reaches the store."""
+        process.wire.dead = True
+        process.task.cancel()
+        self.alive.remove(process)
+        self.ends["killed"] += 1
+
+    def leave(self, process: Process) -> None:
+        """SIGTERM."""
+        process.leaving = True
+        process.pod.stop()
+
+    def state_store(self) -> RecordedStore:
+        """A handle without a wire."""
+        return RecordedStore(self.state, self.books)
+
+    def leader(self) -> Process | None:
+        """The process that thinks it leads; of several, the first."""
+        return next((one for one in self.alive if one.pod.status().leading), None)
+
+    def _killed_by_a_task(self, number: int) -> None:
+        """A task that takes its whole process down."""
+        name = f" {number}"
+        victim = next((one for one in self.alive if one.task.get_name().endswith(name)), None)
+        if victim is not None and not self.sky.fair:
+            self.sky.counts["kill"] += 1
+            self.kill(victim)
+
+
+def _leaves(error: BaseException) -> list[BaseException]:
+    """The exceptions at the bottom of nested groups."""
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for one in error.exceptions for leaf in _leaves(one)]
+    return [error]

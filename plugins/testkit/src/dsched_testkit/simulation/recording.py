@@ -1,0 +1,164 @@
+"""A store that keeps its own books beside its content, for the checker to compare."""
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import attrs
+
+from dsched.contracts.outcomes import Outcome
+from dsched.contracts.steps import (
+    Claimed,
+    Completion,
+    HeartbeatAnswer,
+    Held,
+    PutAnswer,
+    PutConfig,
+    Reap,
+    Rearm,
+    Registration,
+)
+from dsched.model import Overlap, TaskConfig, TaskResult
+from dsched_testkit.memory import MemoryStore, State
+
+
+@attrs.frozen(kw_only=True)
+class Act:
+    """A change of a config that the store accepted. ``boundary_ms``: accounted for up to it."""
+
+    config_id: str
+    act: str
+    position: int
+    boundary_ms: int
+    config: TaskConfig | None = None
+
+
+Lives: TypeAlias = dict[str, list[Act]]
+
+
+@attrs.define(kw_only=True)
+class Books:
+    """What was accepted, kept apart from the store's own content."""
+
+    acts: list[Act] = attrs.field(factory=list)
+    leases: dict[tuple[str, str], int] = attrs.field(factory=dict)
+    results: dict[str, TaskResult] = attrs.field(factory=dict)
+    problems: list[str] = attrs.field(factory=list)
+
+    def lives(self) -> Lives:
+        """The acts on each config, in their order."""
+        lives: Lives = {}
+        for act in self.acts:
+            lives.setdefault(act.config_id, []).append(act)
+        return lives
+
+    def overlap_of(self, config_id: str) -> Overlap | None:
+        """The overlap policy of a config, None if it changed in its life."""
+        kinds = {a.config.overlap for a in self.acts if a.config_id == config_id and a.config}
+        return kinds.pop() if len(kinds) == 1 else None
+
+
+class RecordedStore(MemoryStore):
+    """The reference store. What it accepts is written down, on each handle in the same books."""
+
+    def __init__(self, state: State, books: Books) -> None:
+        super().__init__(state)
+        self._books = books
+
+    async def put(self, items: Sequence[PutConfig], *, by: str) -> tuple[PutAnswer, ...]:
+        """As the store."""
+        answers = await super().put(items, by=by)
+        for item, answer in zip(items, answers, strict=True):
+            if answer.outcome is Outcome.OK and answer.stored is not None:
+                config = answer.stored.config
+                self._book_act(config.id, "put", item.rearm, config)
+        return answers
+
+    async def delete(self, config_id: str, rearm: Rearm, *, by: str) -> Outcome:
+        """As the store."""
+        outcome = await super().delete(config_id, rearm, by=by)
+        return self._book_change(config_id, "deleted", rearm, outcome)
+
+    async def pause(self, config_id: str, rearm: Rearm, *, by: str, why: str) -> Outcome:
+        """As the store."""
+        outcome = await super().pause(config_id, rearm, by=by, why=why)
+        return self._book_change(config_id, "paused", rearm, outcome)
+
+    async def resume(self, config_id: str, rearm: Rearm, *, by: str) -> Outcome:
+        """As the store."""
+        outcome = await super().resume(config_id, rearm, by=by)
+        return self._book_change(config_id, "resumed", rearm, outcome)
+
+    async def register(self, worker: Registration) -> Outcome:
+        """As the store; a takeover makes the leases of the predecessor over."""
+        before = self._state.workers.get(worker.worker_id)
+        outcome = await super().register(worker)
+        if outcome is Outcome.OK and before and before.incarnation != worker.incarnation:
+            prefix = f"{worker.worker_id}.{before.incarnation}."
+            for key in self._books.leases:
+                if key[1].startswith(prefix):
+                    self._books.leases[key] = 0
+        return outcome
+
+    async def claim(
+        self, worker_id: str, incarnation: str, lane: int, number: int, limit: int
+    ) -> Claimed:
+        """As the store; each task gets a lease."""
+        claimed = await super().claim(worker_id, incarnation, lane, number, limit)
+        self._book_leases(worker_id, [(task.id, claimed.token) for task in claimed.tasks])
+        return claimed
+
+    async def heartbeat(
+        self, worker_id: str, incarnation: str, held: Sequence[Held]
+    ) -> HeartbeatAnswer:
+        """As the store; what is not lost has its lease renewed."""
+        answer = await super().heartbeat(worker_id, incarnation, held)
+        kept = [(h.task_id, h.token) for h in held if h.task_id not in answer.lost]
+        self._book_leases(worker_id, kept)
+        return answer
+
+    async def complete(self, items: Sequence[Completion], *, by: str) -> tuple[Outcome, ...]:
+        """As the store; what ends a task is remembered with its result."""
+        outcomes = await super().complete(items, by=by)
+        for item, outcome in zip(items, outcomes, strict=True):
+            row = self._state.tasks.get(item.task_id)
+            if outcome is Outcome.OK and row is not None and row.status.terminal:
+                self._books.results[item.task_id] = item.result
+        return outcomes
+
+    async def reap(self, fence: str, items: Sequence[Reap]) -> tuple[Outcome, ...]:
+        """As the store; I17: nobody takes an attempt away whose lease is not over."""
+        outcomes = await super().reap(fence, items)
+        now_ms = self._state.mark_ms
+        for item, outcome in zip(items, outcomes, strict=True):
+            until_ms = self._books.leases.get((item.task_id, item.token))
+            if outcome is Outcome.OK and (until_ms is None or until_ms > now_ms):
+                self._books.problems.append(
+                    f"I17: {item.task_id} was reaped at {now_ms}, its lease ends at {until_ms}"
+                )
+        return outcomes
+
+    def _book_leases(self, worker_id: str, attempts: Sequence[tuple[str, str]]) -> None:
+        row = self._state.workers.get(worker_id)
+        timeout_ms = 30_000 if row is None else row.heartbeat_timeout_ms
+        for key in attempts:
+            self._books.leases[key] = self._state.mark_ms + timeout_ms
+
+    def _book_change(self, config_id: str, act: str, rearm: Rearm, outcome: Outcome) -> Outcome:
+        if outcome is Outcome.OK:
+            row = self._state.configs.get(config_id)
+            self._book_act(config_id, act, rearm, None if row is None else row.config)
+        return outcome
+
+    def _book_act(self, config_id: str, act: str, rearm: Rearm, config: TaskConfig | None) -> None:
+        # The caller's reading of the clock may be older than a fire it read.
+        boundary_ms = max(rearm.upto_ms, rearm.read.last_fired_ms or 0)
+        position = self._state.last_cursor
+        self._books.acts.append(
+            Act(
+                config_id=config_id,
+                act=act,
+                position=position,
+                boundary_ms=boundary_ms,
+                config=config,
+            )
+        )

@@ -1,0 +1,242 @@
+"""One seeded run: a cluster lives through minutes of trouble, heals, and is checked."""
+
+import asyncio
+import hashlib
+import json
+import random
+from collections import Counter
+from collections.abc import Callable
+
+import attrs
+
+from dsched.client import Client
+from dsched.contracts.balancer import LoadBalancer
+from dsched_testkit.checker import History
+from dsched_testkit.memory import State, new_state
+from dsched_testkit.simulation.bodies import Ledger
+from dsched_testkit.simulation.configs import random_configs
+from dsched_testkit.simulation.faults import Sky, Wire, choose_faults
+from dsched_testkit.simulation.lines import Line
+from dsched_testkit.simulation.order import number_tasks
+from dsched_testkit.simulation.processes import Processes
+from dsched_testkit.simulation.recording import Books, RecordedStore
+from dsched_testkit.simulation.trouble import NAMES, ODD_WORK, Trouble, Users
+from dsched_testkit.simulation.verdict import excerpt, recovery_paths, violations
+from dsched_testkit.suites.machine.audit import Audit
+from dsched_testkit.virtual_time import VirtualWall, run_virtual
+
+TROUBLE_S = 300.0
+QUIET_WITHIN_S = 240.0
+LOOK_EVERY_S = 15.0
+BACKGROUND = frozenset({"packet", "operator", "restart", "trouble", "users"})
+MAX_LOG = 500_000  # the checker reads the log from its beginning
+
+
+@attrs.frozen(kw_only=True)
+class Ran:
+    """What one seed gave. ``digest`` is over the log and the ledger: equal runs, equal digests."""
+
+    seed: int
+    digest: str
+    virtual_s: float
+    tasks: int
+    calls: int
+    fires: int
+    accounted_configs: int
+    faults: dict[str, int]
+    seen: dict[str, int]
+    violations: list[str]
+    excerpt: list[str]
+
+
+def simulate(
+    seed: int,
+    balancer: tuple[str, LoadBalancer],
+    *,
+    faults: frozenset[str] | None = None,
+    trouble_s: float = TROUBLE_S,
+) -> Ran:
+    """Run one seed in virtual time; with ``faults`` only those of its faults that are in there."""
+    return run_virtual(_main(seed, balancer, faults, trouble_s))
+
+
+async def _main(
+    seed: int,
+    balancer: tuple[str, LoadBalancer],
+    only: frozenset[str] | None,
+    trouble_s: float,
+) -> Ran:
+    loop = asyncio.get_running_loop()
+    number_tasks(loop)
+    return await loop.create_task(_story(seed, balancer, only, trouble_s), name="story")
+
+
+async def _story(
+    seed: int,
+    balancer: tuple[str, LoadBalancer],
+    only: frozenset[str] | None,
+    trouble_s: float,
+) -> Ran:
+    chance = random.Random(seed)
+    loop = asyncio.get_running_loop()
+    wall = VirtualWall(loop, 1_800_000_000_000 + chance.randrange(86_400_000))
+    state = new_state(wall)
+    async with asyncio.TaskGroup() as group:
+        run = _Run(
+            seed=seed,
+            chance=chance,
+            wall=wall,
+            state=state,
+            sky=Sky(faults=choose_faults(chance, only), now_s=loop.time, network=group),
+            group=group,
+            balancer=balancer,
+            now_s=loop.time,
+        )
+        await run.trouble(trouble_s)
+        quiet = await run.heal_and_quiesce()
+        await run.end()
+    return run.result(quiet=quiet)
+
+
+@attrs.define(kw_only=True)
+class _Run:
+    """The parts of a run under way."""
+
+    seed: int
+    chance: random.Random
+    wall: VirtualWall
+    state: State
+    sky: Sky
+    group: asyncio.TaskGroup
+    balancer: tuple[str, LoadBalancer]
+    now_s: Callable[[], float]
+    books: Books = attrs.field(factory=Books)
+    found: list[str] = attrs.field(factory=list)
+    users: Users = attrs.field(init=False)
+    processes: Processes = attrs.field(init=False)
+    ledger: Ledger = attrs.field(init=False)
+    audit: Audit = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Wire the parts together; nothing runs yet."""
+        self.state.settings = attrs.evolve(self.state.settings, max_events=MAX_LOG)
+        self.ledger = Ledger(now_s=self.now_s)
+        self.audit = Audit(self.state)
+        wire = Wire(sky=self.sky, chance=self._dice(), late=False)
+        line = Line(wire).over(RecordedStore(self.state, self.books), "client")
+        self.processes = Processes(
+            group=self.group,
+            state=self.state,
+            books=self.books,
+            ledger=self.ledger,
+            sky=self.sky,
+            chance=self._dice(),
+            balancer=self.balancer,
+        )
+        configs = random_configs(self._dice(), self.sky.faults, self.wall())
+        self.users = Users(
+            client=Client(line),
+            sky=self.sky,
+            chance=self._dice(),
+            wall=self.wall,
+            task_ids=lambda: list(self.state.tasks),
+            configs={config.id: config for config in configs},
+        )
+
+    def _dice(self) -> random.Random:
+        return random.Random(self.chance.getrandbits(64))
+
+    async def trouble(self, seconds: float) -> None:
+        """The cluster starts, and things go wrong."""
+        for name in NAMES:
+            self.processes.start(name)
+        trouble = Trouble(
+            processes=self.processes,
+            sky=self.sky,
+            wall=self.wall,
+            chance=self._dice(),
+            group=self.group,
+        )
+        await self.users.put_all()
+        self.group.create_task(trouble.run(), name="trouble")
+        users = self.group.create_task(self.users.run(), name="users")
+        until_s = self.now_s() + seconds
+        while self.now_s() < until_s:
+            await asyncio.sleep(LOOK_EVERY_S)
+            self.found += self.audit.problems()
+        self.sky.fair = True
+        await asyncio.wait({users}, timeout=QUIET_WITHIN_S)
+
+    async def heal_and_quiesce(self) -> bool:
+        """No more faults; what is missing is started; whether all is quiet in time."""
+        for one in list(self.processes.alive):
+            one.wire.paused_until_s = one.wire.cut_until_s = 0.0
+        await asyncio.sleep(LOOK_EVERY_S)
+        present = {one.name for one in self.processes.alive if not one.leaving}
+        for name in NAMES:
+            if name not in present:
+                self.processes.start(name)
+        await asyncio.sleep(LOOK_EVERY_S)
+        for config_id in sorted(self.state.configs):
+            await self.users.client.delete_config(config_id)
+        until_s = self.now_s() + QUIET_WITHIN_S
+        while self.now_s() < until_s:
+            if all(row.status.terminal for row in self.state.tasks.values()):
+                break
+            await asyncio.sleep(1)
+        quiet = self.now_s() < until_s
+        await asyncio.sleep(60)  # packets that are still on their way must not matter
+        return quiet
+
+    async def end(self) -> None:
+        """Stop whatever still runs: pods, packets, operators."""
+        for process in list(self.processes.alive):
+            self.processes.kill(process)
+        for task in asyncio.all_tasks():
+            if task.get_name() in BACKGROUND:
+                task.cancel()
+
+    def result(self, *, quiet: bool) -> Ran:
+        """Check everything, and sum up."""
+        found = [
+            *self.found,
+            *self.processes.problems,
+            *self.books.problems,
+            *self.audit.problems(),
+        ]
+        if not quiet:
+            found.append(f"I7: not quiet within {QUIET_WITHIN_S:g} s after healing")
+        history = History(self.state)
+        back = self.sky.counts["clock_back"] > 0
+        checks, accounted = violations(
+            history, self.state, self.books, self.ledger, clock_back=back
+        )
+        found += checks
+        found += history.lost([*self.users.acknowledged, *self.state.tasks])
+        found = list(dict.fromkeys(found))
+        seen = Counter(self.sky.outcomes)
+        seen.update(recovery_paths(self.state))
+        seen.update({f"pod {word}": n for word, n in self.processes.ends.items()})
+        return Ran(
+            seed=self.seed,
+            digest=self._digest(),
+            virtual_s=self.now_s(),
+            tasks=len(self.state.tasks),
+            calls=self.sky.calls,
+            fires=sum(len(e.items) for e in self.state.log if e.kind == "fired"),
+            accounted_configs=accounted,
+            faults=dict(self.sky.counts)
+            | {name: 1 for name in ODD_WORK if name in self.sky.faults},
+            seen=dict(seen),
+            violations=found,
+            excerpt=excerpt(self.state, found),
+        )
+
+    def _digest(self) -> str:
+        digest = hashlib.sha256()
+        for event in self.state.log:
+            line = [event.cursor, event.kind, event.at_ms, event.by, [dict(i) for i in event.items]]
+            digest.update(json.dumps(line, sort_keys=True).encode())
+        for one in self.ledger.began:
+            digest.update(repr(one).encode())
+        return digest.hexdigest()[:32]

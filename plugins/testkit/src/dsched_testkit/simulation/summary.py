@@ -1,0 +1,86 @@
+"""Sums over many seeds, and what they must have seen for the faults to count as biting."""
+
+from collections import Counter
+
+import attrs
+
+from dsched_testkit.simulation.faults import MENU
+from dsched_testkit.simulation.run import Ran
+
+REQUIRED_FROM = 200  # with fewer seeds a rare path may be missed by chance
+
+# Outcome words of the store, and ways out of trouble by their entries in the log.
+REQUIRED = frozenset(
+    {
+        *("ALREADY", "CONFLICT", "DUP", "EXPIRED", "FENCED", "MOVED", "NO_WORKER", "REQUESTED"),
+        *("STALE", "SUPERSEDED", "TAKEN", "TOO_LATE", "UNKNOWN"),
+        *("run dup", "run fired", "run held", "run skipped"),
+        *("clock_back", "deferred", "cancel_requested", "cancelled expired"),
+        *("cancelled superseded", "fired held", "leader acquired", "leader resigned"),
+        *("completed success", "completed cancelled", "completed failed timeout"),
+        *("completed failed retries exhausted", "completed failed not retryable"),
+        *("completed retrying", "completed retrying timeout"),
+        *("reaped pending", "reaped retrying", "reaped cancelled", "reaped failed"),
+        *("reaped failed poison", "released pending", "released failed"),
+        *("recalled", "recalled stalled", "worker superseded", "worker draining"),
+        *("worker deregistered", "pod killed", "pod left", "pod superseded"),
+        *("skipped misfire", "skipped overlap", "skipped edited", "skipped paused"),
+        *("skipped deleted", "skipped disabled"),
+    }
+)
+
+
+@attrs.define
+class Totals:
+    """What the seeds so far gave."""
+
+    seeds: int = 0
+    virtual_s: float = 0.0
+    tasks: int = 0
+    fires: int = 0
+    calls: int = 0
+    accounted_configs: int = 0
+    faults: Counter[str] = attrs.field(factory=Counter)
+    seen: Counter[str] = attrs.field(factory=Counter)
+    failed: list[Ran] = attrs.field(factory=list)
+
+    def add(self, ran: Ran) -> None:
+        """Add one seed."""
+        self.seeds += 1
+        for name in ("virtual_s", "tasks", "fires", "calls", "accounted_configs"):
+            setattr(self, name, getattr(self, name) + getattr(ran, name))
+        self.faults.update(ran.faults)
+        self.seen.update(ran.seen)
+        if ran.violations:
+            self.failed.append(ran)
+
+    def missing(self) -> list[str]:
+        """What should have been seen and was not; nothing is asked of few seeds."""
+        if self.seeds < REQUIRED_FROM:
+            return []
+        return sorted((REQUIRED - set(self.seen)) | (set(MENU) - set(self.faults)))
+
+    def lines(self) -> list[str]:
+        """The report."""
+        report = [
+            f"seeds {self.seeds}  virtual hours {self.virtual_s / 3600:.1f}",
+            f"store calls {self.calls}  tasks {self.tasks}  fires {self.fires}",
+            f"configs accounted for instant by instant: {self.accounted_configs}",
+            f"faults {sum(self.faults.values())}: {_counts(self.faults)}",
+            f"seen: {_counts(self.seen)}",
+            f"seeds with violations: {len(self.failed)}",
+        ]
+        for ran in self.failed:
+            report += [f"seed {ran.seed}: {len(ran.violations)} violations"]
+            report += [f"  {line}" for line in ran.violations[:5]]
+        if self.failed:
+            first = self.failed[0]
+            report += [f"the log of seed {first.seed} about the first of them:"]
+            report += [f"  {line}" for line in first.excerpt]
+        if missing := self.missing():
+            report.append(f"never seen, although {self.seeds} seeds ran: {', '.join(missing)}")
+        return report
+
+
+def _counts(counts: Counter[str]) -> str:
+    return ", ".join(f"{name} {n}" for name, n in sorted(counts.items()))
