@@ -11,7 +11,7 @@ MAX_FUNCTION_LINES = 50  # about one screen
 MAX_FILE_LINES = 400
 # Longer today, for a reason: a ratchet that may only go down.
 LONGER_FILES = {
-    "core/src/dsched/contracts/steps.py": 464,  # the values of one contract, in its order
+    "core/src/dsched/contracts/steps.py": 413,  # the values of one contract, in its order
     "core/src/dsched/contracts/store.py": 455,  # the contract itself, mostly prose
 }
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)

@@ -15,9 +15,12 @@ from dsched.contracts.events import EventPage as EventPage
 from dsched.contracts.events import Finished as Finished
 from dsched.contracts.events import Projection as Projection
 from dsched.contracts.outcomes import Outcome, RunOutcome
+from dsched.contracts.queries import Counts as Counts
+from dsched.contracts.queries import DecisionPage as DecisionPage
+from dsched.contracts.queries import StoreTime as StoreTime
+from dsched.contracts.queries import TaskPage as TaskPage
+from dsched.contracts.queries import TaskQuery as TaskQuery
 from dsched.model import (
-    Decision,
-    Home,
     JsonValue,
     SkippedRange,
     Task,
@@ -31,15 +34,6 @@ from dsched.model import (
 MAX_BATCH = 100  # items in one call of any step; more is a ValueError
 MAX_WORKERS = 1000  # registered workers of one store
 MAX_EVENT_PAGE = 1000
-
-
-@attrs.frozen(kw_only=True)
-class StoreTime:
-    """One reading of the store's clock. `clock_gen` counts the times it was seen stepping back."""
-
-    wall_ms: int
-    now_ms: int
-    clock_gen: int
 
 
 # --- leadership ---------------------------------------------------------------------------------
@@ -417,48 +411,3 @@ class Progress:
     task_id: str
     token: str
     value: JsonValue
-
-
-# --- reading ------------------------------------------------------------------------------------
-
-
-@attrs.frozen(kw_only=True)
-class TaskQuery:
-    """Exactly one of the four: what the indexes serve.
-
-    ``home`` (with ``worker_id`` for `Home.QUEUE`): by the order of that home. ``config_id`` or
-    ``status`` (terminal): ended tasks, newest end first. ``live_of``: the live tasks of a config.
-    """
-
-    home: Home | None = None
-    worker_id: str | None = None
-    config_id: str | None = None
-    status: TaskStatus | None = None
-    live_of: str | None = None
-
-
-@attrs.frozen(kw_only=True)
-class TaskPage:
-    """Tasks without spec and result; ``cursor`` continues, None at the end."""
-
-    tasks: tuple[Task, ...]
-    cursor: str | None
-
-
-@attrs.frozen(kw_only=True)
-class DecisionPage:
-    """Decisions of one config, newest instant first; ``cursor`` continues, None at the end."""
-
-    decisions: tuple[Decision, ...]
-    cursor: str | None
-
-
-@attrs.frozen(kw_only=True)
-class Counts:
-    """How many tasks there are. Ended ones count as long as the finished index keeps them."""
-
-    by_status: Mapping[TaskStatus, int]
-    by_home: Mapping[Home, int]
-    oldest_ready_ms: int | None
-    configs: int
-    time: StoreTime
