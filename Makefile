@@ -10,7 +10,7 @@ SOURCES := $(addsuffix /src,$(DISTRIBUTIONS))
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help dev run test test-fast check format lock clean
+.PHONY: help dev run test test-fast bench check format lock clean
 
 help: ## List the targets.
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ test: dev ## Run all tests, the fast ones first; starts its own Redis.
 
 test-fast: dev ## Run only the fast tests.
 	$(BIN)/python -m pytest -m "not slow" -n 2 $(ARGS)
+
+bench: dev ## Measure dsched beside its peers; writes docs/performance.md: make bench ARGS=--quick
+	$(BIN)/python tests/benchmarks/run.py $(ARGS)
 
 check: dev ## Format, lint, types, layers, sizes.
 	$(BIN)/ruff format --check .
