@@ -103,9 +103,7 @@ def asked(chosen: Sequence[System], results: Results) -> list[str]:
     return lines
 
 
-def page(
-    results: Results, chosen: Sequence[System], plan: Mapping[str, int], command: str
-) -> str:
+def page(results: Results, chosen: Sequence[System], plan: Mapping[str, int], command: str) -> str:
     """The whole page."""
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     intro = [

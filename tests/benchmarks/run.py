@@ -1,6 +1,6 @@
 """`make bench`: dsched beside its peers on this machine, in alternating rounds, as a table.
 
-    run.py [--quick] [--rounds N] [--tasks N] [--only NAME,...] [--measure NAME,...] [--out FILE]
+run.py [--quick] [--rounds N] [--tasks N] [--only NAME,...] [--measure NAME,...] [--out FILE]
 """
 
 import argparse
@@ -93,7 +93,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--tasks", type=int, help="no-op tasks of a throughput run")
     parser.add_argument("--only", help="systems, comma-separated", default="")
     parser.add_argument("--measure", help=f"of {', '.join(MEASURES)}", default="")
-    parser.add_argument("--out", type=Path, help="write the page here; a whole run writes docs/performance.md anyway")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="write the page here; a whole run writes docs/performance.md anyway",
+    )
     return parser.parse_args()
 
 

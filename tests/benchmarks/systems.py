@@ -142,7 +142,7 @@ def _set_up_node() -> None:
     PEER_NODE.mkdir(parents=True, exist_ok=True)
     (PEER_NODE / ".npmrc").write_text("omit-lockfile-registry-resolved=true\n")
     (PEER_NODE / "package.json").write_text('{"private": true}\n')
-    _quietly(["npm", "install", "--no-audit", "--no-fund", "bullmq"], cwd=PEER_NODE)
+    _quietly(["npm", "install", "--no-audit", "--no-fund", "bullmq", "ioredis"], cwd=PEER_NODE)
 
 
 def _quietly(argv: list[str], cwd: Path | None = None) -> None:
@@ -219,7 +219,9 @@ def stage(system: System, folder: Path) -> Iterator[Stage]:
 
 
 def _settings(system: System, folder: Path, server: RedisServer | None) -> str:
-    store = f"redis: {{addr: '{server.addr}'}}" if server else f"sqlite: {{path: {folder}/dsched.db}}"
+    store = (
+        f"redis: {{addr: '{server.addr}'}}" if server else f"sqlite: {{path: {folder}/dsched.db}}"
+    )
     return (
         f"store: {system.store}\n{store}\n"
         f"worker: {{max_concurrent_tasks: {system.concurrency}}}\n"

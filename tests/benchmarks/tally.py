@@ -4,7 +4,6 @@ Each process writes to files of its own in the folder ``BENCH_TALLY``: a count w
 the last instant in shared memory, and one double per measured delay.
 """
 
-import itertools
 import mmap
 import os
 import struct
@@ -20,30 +19,24 @@ class Tally:
 
     def __init__(self) -> None:
         self._pid = 0
-        self._opening = threading.Lock()
+        self._lock = threading.Lock()
 
     def _open(self) -> None:
-        with self._opening:
-            if self._pid == os.getpid():
-                return
-            folder, pid = os.environ["BENCH_TALLY"], os.getpid()
-            with open(f"{folder}/{pid}.count", "w+b") as file:
-                file.write(bytes(_ROW.size))
-                file.flush()
-                self._row = mmap.mmap(file.fileno(), _ROW.size)
-            self._delays = os.open(f"{folder}/{pid}.delays", os.O_CREAT | os.O_WRONLY)
-            # Threads of one process count too: `next` is one step of the interpreter.
-            self._numbers, self._highest, self._first_s = itertools.count(1), 0, time.time()
-            self._pid = pid
+        folder, pid = os.environ["BENCH_TALLY"], os.getpid()
+        with open(f"{folder}/{pid}.count", "w+b") as file:
+            file.write(bytes(_ROW.size))
+            file.flush()
+            self._row = mmap.mmap(file.fileno(), _ROW.size)
+        self._delays = os.open(f"{folder}/{pid}.delays", os.O_CREAT | os.O_WRONLY)
+        self._count, self._first_s, self._pid = 0, time.time(), pid
 
     def ran(self) -> None:
         """A task has run."""
-        if self._pid != os.getpid():
-            self._open()
-        number = next(self._numbers)
-        if number > self._highest:
-            self._highest = number
-            _ROW.pack_into(self._row, 0, number, self._first_s, time.time())
+        with self._lock:
+            if self._pid != os.getpid():
+                self._open()
+            self._count += 1
+            _ROW.pack_into(self._row, 0, self._count, self._first_s, time.time())
 
     def late(self, due_s: float) -> None:
         """A task has started that should have started at ``due_s`` (wall clock)."""

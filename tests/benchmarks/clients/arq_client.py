@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from arq import create_pool, run_worker
 from arq.connections import RedisSettings
 from arq.logs import default_log_config
-from clients import CONCURRENCY, HOST, PORT
 from tally import TALLY
+
+from clients import CONCURRENCY, HOST, PORT
 
 SETTINGS = RedisSettings(host=HOST, port=PORT)
 _open = {}

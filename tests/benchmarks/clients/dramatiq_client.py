@@ -5,11 +5,12 @@ import time
 from contextlib import asynccontextmanager
 
 import dramatiq
-from clients import URL
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.results import Results
 from dramatiq.results.backends import RedisBackend
 from tally import TALLY
+
+from clients import URL
 
 BROKER = RedisBroker(url=URL)
 BROKER.add_middleware(Results(backend=RedisBackend(url=URL)))

@@ -4,9 +4,10 @@ import logging
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
-from clients import HOST, PORT
 from huey import RedisHuey
 from tally import TALLY
+
+from clients import HOST, PORT
 
 HUEY = RedisHuey("bench", host=HOST, port=PORT, results=True, store_none=True, utc=True)
 

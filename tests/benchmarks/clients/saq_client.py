@@ -4,9 +4,10 @@ import asyncio
 import logging
 from contextlib import asynccontextmanager
 
-from clients import CONCURRENCY, URL
 from saq import Queue, Worker
 from tally import TALLY
+
+from clients import CONCURRENCY, URL
 
 QUEUE = Queue.from_url(URL)
 
