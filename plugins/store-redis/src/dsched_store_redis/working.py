@@ -32,7 +32,6 @@ from dsched_store_redis.wire import (
     text,
 )
 
-
 _NO_RESULT = TaskResult()
 _NO_RESULT_TEXT = write_result(_NO_RESULT)
 
