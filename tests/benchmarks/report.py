@@ -14,8 +14,8 @@ import dsched
 from dsched_testkit.servers import redis_server
 
 BASE = "dsched"
-# More is better here, and a ratio above 1 is in dsched's favour; elsewhere less is.
-RATES = ("a second,", "submitted a second")
+# Of these more is better, of all others less.
+RATES = ("tasks a second", "submitted a second")
 
 
 @attrs.define
@@ -54,7 +54,7 @@ def ratio(name: str, ours: Sequence[float], theirs: Sequence[float]) -> str:
     mine, other = statistics.median(ours), statistics.median(theirs)
     if mine <= 0 or other <= 0 or name.endswith("earliest"):
         return ""
-    better = mine / other if name.startswith(("tasks a second", "submitted")) else other / mine
+    better = mine / other if name.startswith(RATES) else other / mine
     return number(better)
 
 
@@ -83,10 +83,14 @@ def machine() -> list[str]:
     )
     load = os.getloadavg()[0]
     return [
-        f"- {processors()} processors ({model}), {platform.system()} {platform.release()}, "
-        f"load average at the end {load:.1f}",
-        f"- Python {platform.python_version()}; {server.stdout.split(' sha=')[0].strip()}, "
-        "on loopback, without persistence",
+        (
+            f"- {processors()} processors ({model}), {platform.system()} {platform.release()}, "
+            f"load average at the end {load:.1f}"
+        ),
+        (
+            f"- Python {platform.python_version()}; {server.stdout.split(' sha=')[0].strip()}, "
+            "on loopback, without persistence"
+        ),
     ]
 
 
@@ -113,11 +117,15 @@ def page(results: Results, chosen: Sequence[System], plan: Mapping[str, int], co
         "",
         f"- `{command}`, {today}",
         *machine(),
-        f"- rounds: {plan['rounds']}; the systems take turns within each round and the order turns "
-        "round with each. Compare the ratios: absolute figures of a shared machine mean little",
-        f"- throughput: {plan['tasks']:,} no-op tasks for the fastest systems, fewer for the slower "
-        "ones, all enqueued before any worker starts; counted from the moment when every worker "
-        "process has run its first task",
+        (
+            f"- rounds: {plan['rounds']}; the systems take turns within each round and the order turns "
+            "round with each. Compare the ratios: absolute figures of a shared machine mean little"
+        ),
+        (
+            f"- throughput: {plan['tasks']:,} no-op tasks for the fastest systems, fewer for the slower "
+            "ones, all enqueued before any worker starts; counted from the moment when every worker "
+            "process has run its first task"
+        ),
         f"- latency: {plan['pings']} single tasks; lateness: 100 a second for {plan['seconds']} s",
         "",
         "## Who was asked to do what",

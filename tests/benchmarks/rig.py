@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -58,7 +59,9 @@ def answer(argv: Sequence[str], env: Mapping[str, str], timeout_s: float = 300) 
         argv, env=dict(env), cwd=HERE, capture_output=True, text=True, timeout=timeout_s
     )
     if done.returncode:
-        raise BenchError(f"{argv[1:]} ended with {done.returncode}: {done.stderr[-1500:]}")
+        print(done.stderr[-1500:], file=sys.stderr)
+        last = (done.stderr.strip() or "no word").splitlines()[-1]
+        raise BenchError(f"the client ended with {done.returncode}: {last}")
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -141,5 +144,6 @@ def until_ran(folder: str, count: int, timeout_s: float, log: Path) -> None:
     while (ran := tally.read(folder)[0]) < count:
         if time.monotonic() > end_s:
             tail = log.read_text(errors="replace")[-1500:] if log.exists() else ""
-            raise BenchError(f"{ran} of {count} tasks ran within {timeout_s:g} s; log: {tail}")
+            print(tail, file=sys.stderr)
+            raise BenchError(f"{ran} of {count} tasks ran within {timeout_s:g} s")
         time.sleep(LOOK_S)

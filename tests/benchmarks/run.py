@@ -83,7 +83,17 @@ def figures(
                         yield system.name, MEASURES[measure](stage, plan), ""
                 except Exception as error:  # one figure less must not lose all others
                     traceback.print_exc()
-                    yield system.name, {}, f"{measure}: {str(error).splitlines()[0]}"[:200]
+                    yield system.name, {}, f"{measure}: {_shown(error)}"
+
+
+def _shown(error: Exception) -> str:
+    """One line without paths of this machine: it goes onto the page."""
+    line = (str(error) or type(error).__name__).splitlines()[0]
+    return (
+        line[:200]
+        if isinstance(error, rig.BenchError) and "/" not in line
+        else type(error).__name__
+    )
 
 
 def arguments() -> argparse.Namespace:

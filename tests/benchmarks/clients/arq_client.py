@@ -25,7 +25,7 @@ async def stamp(ctx, due_s: float) -> None:
 
 
 class WorkerSettings:
-    functions = [noop, stamp]
+    functions = (noop, stamp)
     redis_settings = SETTINGS
     max_jobs = CONCURRENCY
 
