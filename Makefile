@@ -11,7 +11,7 @@ ARGS ?=
 SEEDS ?= 500
 
 .DEFAULT_GOAL := help
-.PHONY: help dev run test test-fast simulate check format lock clean
+.PHONY: help dev run test test-fast simulate bench check format lock clean
 
 help: ## List the targets.
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,12 +20,13 @@ dev: $(VENV)/.ready ## Set up .venv with every distribution, editable.
 
 # One stamp file: set-up runs again only when what it depends on has changed.
 $(VENV)/.ready: requirements-dev.txt pyproject.toml $(addsuffix /pyproject.toml,$(DISTRIBUTIONS))
-	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "dsched needs Python 3.11 or newer; found %s. Set PYTHON=/path/to/python3.11" % sys.version.split()[0])'
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements-dev.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps \
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "dsched needs Python 3.11 or newer; found %s. Set PYTHON=/path/to/python3.11" % sys.version.split()[0])'
+	@echo 'setting up $(VENV) ...'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements-dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps \
 		$(addprefix -e ./,$(DISTRIBUTIONS))
-	touch $@
+	@touch $@
 
 run: dev ## Run a pod on the embedded store with the example tasks: make run ARGS="--for 20s"
 	$(BIN)/python docs/examples/quickstart/run.py $(ARGS)
@@ -39,6 +40,9 @@ test-fast: dev ## Run only the fast tests.
 
 simulate: dev ## Simulate clusters with faults in virtual time: make simulate SEEDS=500 ARGS="--first 1000"
 	$(BIN)/python tests/simulation/simulate.py --seeds $(SEEDS) $(ARGS)
+
+bench: dev ## Measure dsched beside its peers; writes docs/performance.md: make bench ARGS=--quick
+	$(BIN)/python tests/benchmarks/run.py $(ARGS)
 
 check: dev ## Format, lint, types, layers, sizes.
 	$(BIN)/ruff format --check .

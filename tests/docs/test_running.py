@@ -80,7 +80,9 @@ def test_the_quickstart_runs_every_task_and_ends_by_itself(tmp_path):
         assert re.search(rf"{config} fired for ", said), config
         assert re.search(rf"ended: \w+.* \(task={config}@", said), config
     assert re.search(r"ended: ok.* \(task=local-process@", said)
-    assert re.search(r"failed: 503: .* \(again in [\d.]+ s, retry 1 of \d+\) \(task=http-flaky@", said)
+    assert re.search(
+        r"failed: 503: .* \(again in [\d.]+ s, retry 1 of \d+\) \(task=http-flaky@", said
+    )
     assert re.search(r"ended: 200.* \(task=http-flaky@\d+ attempt=2 ", said)
     assert "Traceback" not in said
 

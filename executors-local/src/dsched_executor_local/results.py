@@ -18,6 +18,8 @@ def result_of(value: Any, name: str) -> TaskResult:
 
     The data is a copy made of plain JSON types, so that it is the same from every isolation.
     """
+    if value is None or value is True or value is False:
+        return TaskResult(data=value)  # nothing to copy, nothing that could not be kept
     result = value if isinstance(value, TaskResult) else TaskResult(data=value)
     whole = {"code": result.code, "message": result.message, "data": result.data}
     try:

@@ -70,6 +70,8 @@ class Attempts:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._by_key: dict[tuple[str, str], Attempt] = {}
+        # The same by task, lest each start walks over all that run.
+        self._by_task: dict[str, list[Attempt]] = {}
         # Beats have had no answer for too long: nothing may be claimed. Set by the heartbeat.
         self.cut_off = False
 
@@ -79,15 +81,22 @@ class Attempts:
     def add(self, attempt: Attempt) -> None:
         """Take an attempt in; it holds a slot until `remove`. Older ones of its task are unlisted."""
         with self._lock:
-            for older in self._by_key.values():
-                if older.task.id == attempt.task.id:
-                    older.listed = False
+            same = self._by_task.setdefault(attempt.task.id, [])
+            for older in same:
+                older.listed = False
+            same.append(attempt)
             self._by_key[attempt.task.id, attempt.token] = attempt
 
     def remove(self, attempt: Attempt) -> None:
         """Free the slot of an attempt."""
         with self._lock:
-            self._by_key.pop((attempt.task.id, attempt.token), None)
+            task_id, token = attempt.task.id, attempt.token
+            self._by_key.pop((task_id, token), None)
+            left = [a for a in self._by_task.get(task_id, ()) if a.token != token]
+            if left:
+                self._by_task[task_id] = left
+            else:
+                self._by_task.pop(task_id, None)
 
     def get(self, task_id: str, token: str) -> Attempt | None:
         """The attempt at this task with this token, if this worker holds it."""
@@ -97,7 +106,7 @@ class Attempts:
     def of(self, task_id: str) -> list[Attempt]:
         """Every attempt at this task that holds a slot here."""
         with self._lock:
-            return [a for a in self._by_key.values() if a.task.id == task_id]
+            return list(self._by_task.get(task_id, ()))
 
     def all(self) -> list[Attempt]:
         """Every attempt that holds a slot."""

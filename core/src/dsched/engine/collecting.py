@@ -20,6 +20,7 @@ from dsched.model import Decision, TaskStatus, Verdict
 
 MAX_PROJECTED = 10 * MAX_BATCH
 PAGES_A_TICK = 10
+_STATUS = {status.value: status for status in TaskStatus}
 
 
 class CollectStep:
@@ -125,9 +126,9 @@ def _skipped(event: Event) -> Iterator[Decision]:
 
 def _ended(event: Event) -> Iterator[Finished]:
     for item in event.items:
-        status = item.get("status")
-        if status is not None and TaskStatus(status).terminal:
-            yield Finished(task_id=item["task"], status=TaskStatus(status), end_ms=event.at_ms)
+        word = item.get("status")
+        if word is not None and (status := _STATUS[word]).terminal:
+            yield Finished(task_id=item["task"], status=status, end_ms=event.at_ms)
 
 
 def _epoch(by: str) -> int:

@@ -1,7 +1,8 @@
 """What an executor is told about its attempt."""
 
 import logging
-from datetime import datetime, timedelta
+from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from dsched.engine.attempts import Attempt
@@ -34,7 +35,11 @@ class AttemptContext:
         self.worker_id = attempt.worker_id
         self.epoch = attempt.epoch
         self.idempotency_key = attempt.task.id
-        self.logger = TaskLog(log, attempt.facts())
+
+    @cached_property
+    def logger(self) -> TaskLog:
+        """Made when it is asked for: most attempts log nothing of their own."""
+        return TaskLog(log, self._attempt.facts())
 
     @property
     def deadline(self) -> datetime:
@@ -44,8 +49,8 @@ class AttemptContext:
 
     def remaining(self) -> float:
         """Seconds until the timeout, on the monotonic clock."""
-        spent = timedelta(seconds=self._runtime.monotonic() - self._attempt.started_s)
-        return max(0.0, (self._attempt.spec.timeout - spent).total_seconds())
+        spent_s = self._runtime.monotonic() - self._attempt.started_s
+        return max(0.0, self._attempt.spec.timeout.total_seconds() - spent_s)
 
     def progress(self, done: float, total: float | None = None, note: str = "") -> None:
         """Remember how far it is; the worker reports the latest every second."""

@@ -24,7 +24,8 @@ def judge_result(task: Task, token: str, result: object) -> Completion:
             raise NotJsonError(
                 f"the executor returned a {type(result).__name__}; it must return a TaskResult"
             )
-        check_json(result.data, "result", MAX_RESULT_BYTES)
+        if result.data is not None:
+            check_json(result.data, "result", MAX_RESULT_BYTES)
     except NotJsonError as error:
         return _failed(task, token, TaskFailed(str(error), "bad_result", retryable=False), None)
     return Completion(
@@ -95,6 +96,8 @@ def _text(value: object) -> str:
         text = value if isinstance(value, str) else str(value)
     except Exception:  # noqa: BLE001 - user code may raise anything, here too
         text = f"a {type(value).__name__} that cannot be shown"
+    if type(text) is str and text.isascii():
+        return text
     return text.encode("utf-8", "backslashreplace").decode()
 
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from json.encoder import encode_basestring_ascii
 from typing import Any
 
 from dsched.contracts.outcomes import Outcome
@@ -40,7 +41,7 @@ def ids(values: Sequence[str]) -> bytes:
 
 def text(value: str) -> str:
     """A text as a JSON string."""
-    return json.dumps(value) if value else NO_TEXT
+    return encode_basestring_ascii(value) if value else NO_TEXT
 
 
 def untext(value: str) -> str:

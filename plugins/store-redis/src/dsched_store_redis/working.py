@@ -15,7 +15,7 @@ from dsched.contracts.steps import (
     claim_token,
 )
 from dsched.contracts.store import Working
-from dsched.model import Home, Task, TaskStatus
+from dsched.model import Home, Task, TaskResult, TaskStatus
 from dsched.model.json import dumps
 from dsched_store_redis.base import OnRedis
 from dsched_store_redis.configs import route, span_ms
@@ -31,6 +31,9 @@ from dsched_store_redis.wire import (
     safe_id,
     text,
 )
+
+_NO_RESULT = TaskResult()
+_NO_RESULT_TEXT = write_result(_NO_RESULT)
 
 
 class RedisWorking(OnRedis, Working):
@@ -76,7 +79,7 @@ class RedisWorking(OnRedis, Working):
             "complete",
             by,
             lines(map(_complete_row, items)),
-            lines(write_result(item.result) for item in items),
+            lines(_result_text(item.result) for item in items),
             self._ttl,
             durable=True,
         )
@@ -131,6 +134,11 @@ def _complete_row(item: Completion) -> str:
         f"{_known(item.task_id)}\t{item.token}\t{int(item.success)}\t{delay}"
         f"\t{text(item.reason)}\t{text(item.result.code)}\t{text(item.error)}"
     )
+
+
+def _result_text(result: TaskResult) -> str:
+    # Functions that return nothing are many, and their result is always the same.
+    return _NO_RESULT_TEXT if result == _NO_RESULT else write_result(result)
 
 
 def _claimed(row: str, body: str, worker_id: str) -> Task:

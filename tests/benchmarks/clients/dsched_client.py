@@ -1,0 +1,68 @@
+"""dsched through its public client; its workers are real `dsched-run` processes."""
+
+import os
+import secrets
+import time
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+import dsched
+from dsched.contracts.outcomes import Outcome
+from dsched.contracts.steps import Submission
+
+NOOP = dsched.TaskSpec(executor="local", payload={"function": "noop"})
+_open: dict[str, dsched.Client] = {}
+
+
+@asynccontextmanager
+async def opened():
+    async with dsched.connect(os.environ["BENCH_CONFIG"]) as client:
+        _open["client"] = client
+        yield
+
+
+async def _submit(items: list[Submission]) -> None:
+    outcomes = await _open["client"].submit_many(items)
+    if set(outcomes) != {Outcome.OK}:
+        raise RuntimeError(f"submit answered {set(outcomes)}")
+
+
+async def noops(count: int) -> None:
+    await _submit([Submission(task_id=secrets.token_hex(12), spec=NOOP) for _ in range(count)])
+
+
+async def ping(sent_s: float) -> None:
+    await _submit([Submission(task_id=secrets.token_hex(12), spec=_stamp(sent_s))])
+
+
+async def due(instants: list[float]) -> None:
+    now_s = time.time()
+    await _submit(
+        [
+            Submission(
+                task_id=secrets.token_hex(12),
+                spec=_stamp(at_s),
+                delay_ms=max(0, round((at_s - now_s) * 1000)),
+            )
+            for at_s in instants
+        ]
+    )
+
+
+async def periodic(count: int) -> None:
+    """Configs that fire once a second each, evenly spread over the second."""
+    start = datetime.now(UTC) + timedelta(seconds=3)
+    for number in range(count):
+        config = dsched.TaskConfig(
+            id=f"fire-{number}",
+            name="bench",
+            executor="local",
+            payload={"function": "fire"},
+            every=timedelta(seconds=1),
+            start_at=start + timedelta(seconds=number / count),
+        )
+        await _open["client"].put_config(config)
+
+
+def _stamp(at_s: float) -> dsched.TaskSpec:
+    return dsched.TaskSpec(executor="local", payload={"function": "stamp", "args": {"due_s": at_s}})
