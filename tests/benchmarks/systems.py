@@ -86,7 +86,13 @@ OTHERS = [
         asked="acknowledged after the run, result kept; 100 jobs at once a worker; it logs nothing",
     ),
     System(name="arq", share=0.25, asked="acknowledged after the run, result kept; 100 jobs at once"),
-    System(name="saq", share=0.25, asked="acknowledged after the run, result kept; 100 jobs at once"),
+    System(
+        name="saq",
+        # With 100 its connection pool runs dry now and then, and a task or two are never run.
+        concurrency=50,
+        share=0.25,
+        asked="acknowledged after the run, result kept; 50 jobs at once",
+    ),
     System(
         name="huey", concurrency=8, asked="taken before the run: no acknowledgement; result kept; 8 threads"
     ),
