@@ -5,7 +5,8 @@ import logging
 import multiprocessing
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from dsched_balancers.consistent_hash import ConsistentHash
 from dsched_balancers.least_tasks import LeastTasks
@@ -24,9 +25,20 @@ TWICE = 5  # how many seeds are run a second time, to compare
 
 def run_seed(seed: int, faults: frozenset[str] | None = None) -> Ran:
     """One seed, with the balancer that is its turn."""
-    logging.disable(logging.CRITICAL)  # what is logged under faults is no finding
     name, balancer = BALANCERS[seed % len(BALANCERS)]
-    return simulate(seed, (name, balancer()), faults=faults)
+    with _silence():
+        return simulate(seed, (name, balancer()), faults=faults)
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """What is logged under faults is no finding; afterwards the log speaks again."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def _job(job: tuple[int, frozenset[str] | None]) -> Ran:

@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+import time
 from collections import OrderedDict
 from datetime import UTC, datetime
 from typing import Any
@@ -54,17 +55,29 @@ class OnceInAWhile(logging.Filter):
 
 
 class PlainWords(logging.Formatter):
-    """``10:30:00.123 info  worker: ended: 200 (task=a@1 attempt=1 worker=w)``."""
+    """``10:30:00.123 info  worker: ended: 200 (task=a@1 attempt=1 worker=w)``, in local time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._second = -1.0
+        self._clock = ""
+
+    def _time(self, created: float) -> str:
+        """The clock with milliseconds; its text is made once a second, as records are many."""
+        second, fraction = divmod(created, 1)
+        if second != self._second:
+            self._second = second
+            self._clock = time.strftime("%H:%M:%S", time.localtime(second))
+        return f"{self._clock}.{int(fraction * 1000):03d}"
 
     def format(self, record: logging.LogRecord) -> str:
         """One line a record; a traceback follows on lines of its own, indented."""
-        moment = _moment(record).astimezone()
         facts = " ".join(
             f"{_SHORT[name]}={getattr(record, name)}" for name in FACTS if hasattr(record, name)
         )
         area = record.name.removeprefix("dsched.")
         text = escaped(record.getMessage())
-        line = f"{moment:%H:%M:%S}.{moment.microsecond // 1000:03d} "
+        line = f"{self._time(record.created)} "
         line += f"{record.levelname.lower():7} {area}: {text}"
         if facts:
             line += f" ({escaped(facts)})"
