@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from workspace import sources
 
-MAX_FUNCTION_LINES = 50  # about one screen
+MAX_FUNCTION_LINES = 40  # one screen
 MAX_FILE_LINES = 400
 # Longer today, for a reason: a ratchet that may only go down.
 LONGER_FILES = {

@@ -51,12 +51,7 @@ async def pod(
     executor refuses, is an `InvalidConfigError`, and then none is put.
     """
     loaded, catalogue = _load(config, plugins)
-    chosen = frozenset({"scheduler", "worker"} if roles is None else roles)
-    unknown = chosen - all_roles(catalogue)
-    if unknown:
-        raise ValueError(
-            f"unknown roles {sorted(unknown)}; there are {sorted(all_roles(catalogue))}"
-        )
+    chosen = _known_roles(roles, catalogue)
     configs = [_checked(task, catalogue) for task in tasks]
     failure: Exception | None = None
     async with open_pod(loaded, catalogue, roles=chosen) as opened, asyncio.TaskGroup() as group:
@@ -99,6 +94,14 @@ def _load(config: ConfigSource, plugins: Iterable[object]) -> tuple[LoadedSettin
         enabled=allowed.enabled, disabled=allowed.disabled, extra_plugins=tuple(plugins)
     )
     return read_settings(path, os.environ, given, catalogue), catalogue
+
+
+def _known_roles(roles: Iterable[str] | None, catalogue: Catalogue) -> frozenset[str]:
+    chosen = frozenset({"scheduler", "worker"} if roles is None else roles)
+    known = all_roles(catalogue)
+    if unknown := chosen - known:
+        raise ValueError(f"unknown roles {sorted(unknown)}; there are {sorted(known)}")
+    return chosen
 
 
 def _checked(task: TaskConfig, catalogue: Catalogue) -> TaskConfig:

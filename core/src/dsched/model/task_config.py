@@ -255,10 +255,8 @@ def _check_common(item: Any) -> None:
         raise InvalidConfigError("name", "control characters are not allowed")
     if not isinstance(item.revision, int):
         raise InvalidConfigError("revision", "is a whole number that the store gives; leave it out")
-    if not 0 <= item.priority <= 9:
-        raise InvalidConfigError("priority", f"must be 0 to 9, got {item.priority}")
-    if not 0 <= item.max_crashes <= 1000:
-        raise InvalidConfigError("max_crashes", f"must be 0 to 1000, got {item.max_crashes}")
+    _check_whole("priority", item.priority, 0, 9)
+    _check_whole("max_crashes", item.max_crashes, 0, 1000)
     _check_span("timeout", item.timeout, timedelta(milliseconds=1))
     if item.start_deadline is not None:
         _check_span("start_deadline", item.start_deadline, timedelta(milliseconds=1))
@@ -272,6 +270,12 @@ def _check_common(item: Any) -> None:
             raise InvalidConfigError(
                 attribute.name, "is reserved for a later version; remove it from the config"
             )
+
+
+def _check_whole(field: str, number: int, least: int, most: int) -> None:
+    whole = isinstance(number, int) and not isinstance(number, bool)
+    if not whole or not least <= number <= most:
+        raise InvalidConfigError(field, f"must be {least} to {most}, got {number!r}")
 
 
 def _check_text(field: str, text: str) -> None:
@@ -315,8 +319,9 @@ def _check_trigger(config: TaskConfig) -> None:
         _check_span("fixed_delay", config.fixed_delay, MIN_PERIOD)
     _check_span("jitter", config.jitter, timedelta(0))
     _check_span("misfire_grace", config.misfire_grace, timedelta(0))
-    if not 1 <= config.misfire_cap <= MAX_CATCH_UP:
-        raise InvalidConfigError("misfire_cap", f"must be 1 to {MAX_CATCH_UP}")
+    _check_whole("misfire_cap", config.misfire_cap, 1, MAX_CATCH_UP)
+    if not isinstance(config.enabled, bool):
+        raise InvalidConfigError("enabled", f"must be true or false, got {config.enabled!r}")
     for field in ("at", "start_at", "end_at"):
         instant = getattr(config, field)
         if instant is not None and not isinstance(instant, datetime):
