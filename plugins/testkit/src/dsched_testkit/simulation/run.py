@@ -28,6 +28,8 @@ from dsched_testkit.virtual_time import VirtualWall, run_virtual
 TROUBLE_S = 300.0
 # The backlog of an overloaded seed (212: 20 s of timeout every 3 s, tried three times) takes long.
 QUIET_WITHIN_S = 900.0
+# A backlog may take its time, a standstill may not: so long without any end is a violation.
+STANDSTILL_S = 120.0
 LOOK_EVERY_S = 15.0
 BACKGROUND = frozenset({"packet", "operator", "restart", "trouble", "users"})
 MAX_LOG = 500_000  # the checker reads the log from its beginning
@@ -180,14 +182,22 @@ class _Run:
         await asyncio.sleep(LOOK_EVERY_S)
         for config_id in sorted(self.state.configs):
             await self.users.client.delete_config(config_id)
-        until_s = self.now_s() + QUIET_WITHIN_S
-        while self.now_s() < until_s:
-            if all(row.status.terminal for row in self.state.tasks.values()):
-                break
-            await asyncio.sleep(1)
-        quiet = self.now_s() < until_s
+        quiet = await self._quiet()
         await asyncio.sleep(60)  # packets that are still on their way must not matter
         return quiet
+
+    async def _quiet(self) -> bool:
+        """Wait until every task has ended: not too long in all, and never long without an end."""
+        until_s, moved_s, waiting = self.now_s() + QUIET_WITHIN_S, self.now_s(), -1
+        while min(until_s, moved_s + STANDSTILL_S) > self.now_s():
+            before = waiting
+            waiting = sum(not row.status.terminal for row in self.state.tasks.values())
+            if not waiting:
+                return True
+            if waiting != before:
+                moved_s = self.now_s()
+            await asyncio.sleep(1)
+        return False
 
     async def end(self) -> None:
         """Stop whatever still runs: pods, packets, operators."""
@@ -206,7 +216,10 @@ class _Run:
             *self.audit.problems(),
         ]
         if not quiet:
-            found.append(f"I7: not quiet within {QUIET_WITHIN_S:g} s after healing")
+            found.append(
+                f"I7: not quiet within {QUIET_WITHIN_S:g} s after healing, "
+                f"or no task ended for {STANDSTILL_S:g} s"
+            )
         history = History(self.state)
         back = self.sky.counts["clock_back"] > 0
         checks, accounted = violations(
