@@ -23,7 +23,7 @@ $(VENV)/.ready: requirements-dev.txt pyproject.toml $(addsuffix /pyproject.toml,
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "dsched needs Python 3.11 or newer; found %s. Set PYTHON=/path/to/python3.11" % sys.version.split()[0])'
 	@echo 'setting up $(VENV) ...'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements-dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary :all: -r requirements-dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps \
 		$(addprefix -e ./,$(DISTRIBUTIONS))
 	@touch $@
