@@ -17,6 +17,10 @@ MEMBERS = (
     "plugins/store-sqlite",
     "plugins/store-redis",
     "plugins/metrics-prometheus",
+    "plugins/api-http",
+    "plugins/cli",
+    "plugins/client-http",
+    "plugins/alerts",
     "plugins/testkit",
 )
 

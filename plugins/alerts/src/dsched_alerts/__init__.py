@@ -1,0 +1,1 @@
+"""An observer that posts signed webhooks for what needs attention."""

@@ -1,0 +1,1 @@
+"""The dsched command: operate a dsched cluster from a terminal."""

@@ -1,0 +1,1 @@
+"""Typed sync and async Python clients of the HTTP API."""
