@@ -23,7 +23,8 @@ class Attempt:
     """One attempt under way on this worker.
 
     ``listed``: the store thinks it is ours and heartbeats must renew it. ``ended``: its end waits
-    to be reported. ``deadline_s`` (monotonic): when the heartbeat itself reports the timeout.
+    to be reported. Monotonic: ``timeout_s``, when its timeout is over; ``deadline_s``, when the
+    heartbeat itself reports the timeout. ``timed_out``: it was stopped for its timeout.
     """
 
     task: Task
@@ -32,10 +33,12 @@ class Attempt:
     token: str
     epoch: int
     started_s: float
+    timeout_s: float
     deadline_s: float
     listed: bool = True
     ended: bool = False
     begun: bool = False
+    timed_out: bool = False
     stop: StopReason | None = None
     runner: asyncio.Task[None] | None = None
     progress: JsonValue = None

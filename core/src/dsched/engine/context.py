@@ -49,8 +49,7 @@ class AttemptContext:
 
     def remaining(self) -> float:
         """Seconds until the timeout, on the monotonic clock."""
-        spent_s = self._runtime.monotonic() - self._attempt.started_s
-        return max(0.0, self._attempt.spec.timeout.total_seconds() - spent_s)
+        return max(0.0, self._attempt.timeout_s - self._runtime.monotonic())
 
     def progress(self, done: float, total: float | None = None, note: str = "") -> None:
         """Remember how far it is; the worker reports the latest every second."""

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 
 import attrs
 
@@ -88,15 +88,20 @@ class WorkerRole:
                 return
             async with asyncio.TaskGroup() as group:
                 parts = self._assemble(registration, group)
-                loops = {
-                    name: group.create_task(loop(), name=name) for name, loop in parts.loops.items()
-                }
-                await self._draining.wait()
-                await self._drain(registration, parts, loops["claiming"])
-                for task in loops.values():
-                    task.cancel()
+                with closing(parts.runner):
+                    await self._work(registration, parts, group)
         except* SupersededError as errors:
             raise errors.exceptions[0] from None
+
+    async def _work(
+        self, registration: Registration, parts: "_Parts", group: asyncio.TaskGroup
+    ) -> None:
+        """Run the loops until told to leave, then leave."""
+        loops = {name: group.create_task(loop(), name=name) for name, loop in parts.loops.items()}
+        await self._draining.wait()
+        await self._drain(registration, parts, loops["claiming"])
+        for task in loops.values():
+            task.cancel()
 
     async def _unless_leaving(
         self, registering: Coroutine[None, None, Registration]
