@@ -84,6 +84,7 @@ STEPS: dict[str, Step] = {
         "going", Rearm(read=x.going.version, upto_ms=1), by="me", why="w"
     ),
     "resume": lambda s, x: s.resume("paused", Rearm(read=x.paused.version, upto_ms=1), by="me"),
+    "look": lambda s, x: s.look(x.fence, 10),
     "due": lambda s, x: s.due(x.fence, 10),
     "fire": lambda s, x: s.fire(x.fence, [_fire(x)]),
     "replan": lambda s, x: s.replan(

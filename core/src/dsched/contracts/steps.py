@@ -259,6 +259,15 @@ class ReadyPage:
 
 
 @attrs.frozen(kw_only=True)
+class Look:
+    """What a leader's tick needs, of one reading of the clock: as promote, due and ready answer."""
+
+    promoted: Promoted
+    due: DuePage
+    ready: ReadyPage
+
+
+@attrs.frozen(kw_only=True)
 class Choice:
     """A ready task goes to the queue of this worker; ``why`` in a few words, for the record."""
 

@@ -63,6 +63,7 @@ from dsched.contracts.steps import (
     FireAnswer,
     HeartbeatAnswer,
     Held,
+    Look,
     Overdue,
     Progress,
     Projection,
@@ -289,6 +290,12 @@ class Dispatching(ABC):
     @abstractmethod
     async def ready(self, fence: str, skip: int, limit: int) -> ReadyPage:
         """The ready tasks from position ``skip`` on, at most ``limit``, and all workers."""
+
+    @abstractmethod
+    async def look(self, fence: str, limit: int) -> Look:
+        """`Firing.promote`, `Firing.due` and `ready` from position 0, each with ``limit``, in this
+        order and in one step: what a tick of the leader needs when little is to be done. It need
+        ring no bell: the leader that looks sees what it has made ready."""
 
     @abstractmethod
     async def dispatch(

@@ -5,7 +5,7 @@ import logging
 from dsched.contracts.codec import UNREADABLE
 from dsched.contracts.observer import InvariantViolated
 from dsched.contracts.outcomes import Outcome, RunOutcome
-from dsched.contracts.steps import MAX_BATCH, Fire, FireAnswer, Run, StoredConfig
+from dsched.contracts.steps import MAX_BATCH, DuePage, Fire, FireAnswer, Run, StoredConfig
 from dsched.contracts.store import Firing
 from dsched.engine.announcer import Announcer
 from dsched.engine.clock_watch import ClockWatch
@@ -34,14 +34,15 @@ class FiringStep:
         self._announcer = announcer
         self._jumped_to_ms: int | None = None
 
-    async def fire_due(self) -> float | None:
-        """Fire what is due; seconds until the next due instant, None if there is none.
+    async def fire_due(self, page: DuePage) -> float | None:
+        """Fire what is due, ``page`` first; seconds until the next due instant, None if there is none.
 
         After `PAGES_A_TICK` pages the answer is 0: there may be more, but others have their turn.
         """
-        for _ in range(PAGES_A_TICK):
+        for number in range(PAGES_A_TICK):
             self._term.check()
-            page = await self._store.due(self._term.fence, MAX_BATCH)
+            if number:
+                page = await self._store.due(self._term.fence, MAX_BATCH)
             if self._watch.read(page.time):
                 self._jumped_to_ms = page.time.wall_ms
                 log.warning("the store's clock jumped forward; catching up with one run a config")

@@ -101,9 +101,12 @@ class Leader:
         async def tick() -> None:
             nonlocal wake_in_s
             wake_in_s = RETRY_AFTER_S  # unless all of it succeeds
-            due_s = await firing.fire_due()
-            delayed_s = await dispatching.promote()
-            more = await dispatching.dispatch()
+            look = await self._store.look(term.fence, MAX_BATCH)
+            due_s = await firing.fire_due(look.due)
+            delayed_s = await dispatching.promote(look.promoted)
+            # What has been fired or promoted since is on no page that was read before.
+            moved = bool(look.due.configs) or look.promoted.count == MAX_BATCH
+            more = await dispatching.dispatch(None if moved else look.ready)
             waits = [self._times.scan_interval_s, *(s for s in (due_s, delayed_s) if s is not None)]
             wake_in_s = 0.0 if more else min(waits)
 

@@ -56,13 +56,7 @@ class SqliteFiring(OnSqlite, Firing):
 
         def run(step: Step) -> DuePage:
             step.check_fence(fence)
-            found = step.db.execute(DUE, (step.wall_ms, limit)).fetchall()
-            (next_due_ms,) = step.db.execute(NEXT_DUE, (step.wall_ms,)).fetchone()
-            return DuePage(
-                time=step.time,
-                configs=tuple(ConfigRow(*columns).view() for columns in found),
-                next_due_ms=next_due_ms,
-            )
+            return due_page(step, limit)
 
         return await self._step(run)
 
@@ -99,15 +93,31 @@ class SqliteFiring(OnSqlite, Firing):
 
         def run(step: Step) -> Promoted:
             step.check_fence(fence)
-            found = step.db.execute(DELAYED_DUE, (step.now_ms, limit)).fetchall()
-            for columns in found:
-                step.place(step.adopt(columns), TaskStatus.PENDING, Home.READY)
-            step.flush()
-            (next_ms,) = step.db.execute(NEXT_DELAYED).fetchone()
-            next_in_ms = None if next_ms is None else max(0, next_ms - step.now_ms)
-            return Promoted(count=len(found), next_in_ms=next_in_ms)
+            return promote_due(step, limit)
 
         return await self._step(run)
+
+
+def due_page(step: Step, limit: int) -> DuePage:
+    """The configs whose instant has come, and the next instant after now."""
+    found = step.db.execute(DUE, (step.wall_ms, limit)).fetchall()
+    (next_due_ms,) = step.db.execute(NEXT_DUE, (step.wall_ms,)).fetchone()
+    return DuePage(
+        time=step.time,
+        configs=tuple(ConfigRow(*columns).view() for columns in found),
+        next_due_ms=next_due_ms,
+    )
+
+
+def promote_due(step: Step, limit: int) -> Promoted:
+    """Make the delayed tasks ready whose instant has come."""
+    found = step.db.execute(DELAYED_DUE, (step.now_ms, limit)).fetchall()
+    for columns in found:
+        step.place(step.adopt(columns), TaskStatus.PENDING, Home.READY)
+    step.flush()
+    (next_ms,) = step.db.execute(NEXT_DELAYED).fetchone()
+    next_in_ms = None if next_ms is None else max(0, next_ms - step.now_ms)
+    return Promoted(count=len(found), next_in_ms=next_in_ms)
 
 
 def _current(step: Step, config_id: str, revision: int) -> ConfigRow | None:

@@ -18,7 +18,7 @@ from dsched.contracts.steps import (
 from dsched.contracts.store import Firing
 from dsched.model import Home, Overlap, SkipReason, TaskStatus, fire_task_id
 from dsched_testkit.memory.base import OnState
-from dsched_testkit.memory.state import ConfigRow, Item, Step, TaskRow
+from dsched_testkit.memory.state import ConfigRow, Item, State, Step, TaskRow
 
 
 class MemoryFiring(OnState, Firing):
@@ -29,12 +29,7 @@ class MemoryFiring(OnState, Firing):
         check_limit(limit)
         with self._state.step() as step:
             step.check_fence(fence)
-            ids = self._state.due.upto(step.wall_ms, limit)
-            return DuePage(
-                time=step.time,
-                configs=tuple(self._state.configs[key].view() for key in ids),
-                next_due_ms=self._state.due.first_after(step.wall_ms),
-            )
+            return due_page(self._state, step, limit)
 
     async def fire(self, fence: str, fires: Sequence[Fire]) -> tuple[FireAnswer, ...]:
         """Fire configs."""
@@ -145,14 +140,28 @@ class MemoryFiring(OnState, Firing):
         check_limit(limit)
         with self._state.step() as step:
             step.check_fence(fence)
-            ids = self._state.delayed.upto(step.now_ms, limit)
-            for task_id in ids:
-                step.place(self._state.tasks[task_id], TaskStatus.PENDING, Home.READY)
-            remaining = self._state.delayed.page(0, 1)
-            if not remaining:
-                return Promoted(count=len(ids), next_in_ms=None)
-            next_ms = self._state.delayed.key_of(remaining[0])
-            return Promoted(count=len(ids), next_in_ms=max(0, next_ms - step.now_ms))
+            return promote_due(self._state, step, limit)
+
+
+def due_page(state: State, step: Step, limit: int) -> DuePage:
+    """The configs whose instant has come, and the next instant after now."""
+    return DuePage(
+        time=step.time,
+        configs=tuple(state.configs[key].view() for key in state.due.upto(step.wall_ms, limit)),
+        next_due_ms=state.due.first_after(step.wall_ms),
+    )
+
+
+def promote_due(state: State, step: Step, limit: int) -> Promoted:
+    """Make the delayed tasks ready whose instant has come."""
+    ids = state.delayed.upto(step.now_ms, limit)
+    for task_id in ids:
+        step.place(state.tasks[task_id], TaskStatus.PENDING, Home.READY)
+    remaining = state.delayed.page(0, 1)
+    if not remaining:
+        return Promoted(count=len(ids), next_in_ms=None)
+    next_ms = state.delayed.key_of(remaining[0])
+    return Promoted(count=len(ids), next_in_ms=max(0, next_ms - step.now_ms))
 
 
 def _note_skipped(

@@ -215,6 +215,10 @@ class LeaderRules(Pools):
     def promote(self, index: int, limit: int) -> None:
         self.step("promote", self.fence(index), limit)
 
+    @often(3, index=age, limit=st.sampled_from([1, 10]))
+    def look(self, index: int, limit: int) -> None:
+        self.step("look", self.fence(index), limit)
+
     @often(5, index=age, worker_id=workers, defers=rarely, stale=rarely, count=st.integers(1, 4))
     def dispatch(self, index: int, worker_id: str, defers: bool, stale: bool, count: int) -> None:
         fence = self.fence(index)

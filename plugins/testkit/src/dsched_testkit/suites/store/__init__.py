@@ -16,7 +16,12 @@ from dsched_testkit.suites.store.clock import ClockTests
 from dsched_testkit.suites.store.collecting import CollectTests, ProjectedTests
 from dsched_testkit.suites.store.completing import CompleteTests
 from dsched_testkit.suites.store.configs import ConfigTests, DeletingTests, PausingTests
-from dsched_testkit.suites.store.dispatching import DispatchTests, ReadyTests, RecallTests
+from dsched_testkit.suites.store.dispatching import (
+    DispatchTests,
+    LookTests,
+    ReadyTests,
+    RecallTests,
+)
 from dsched_testkit.suites.store.draining import DrainTests
 from dsched_testkit.suites.store.firing import FiringTests, PromoteTests, ReplanTests
 from dsched_testkit.suites.store.fixed_delay import FixedDelayEndTests, FixedDelayTests
@@ -37,6 +42,7 @@ class LeadingContract(
     OverlapTests,
     HeldTests,
     ReadyTests,
+    LookTests,
     DispatchTests,
     RecallTests,
     OverdueTests,
