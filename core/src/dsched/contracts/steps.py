@@ -20,6 +20,11 @@ from dsched.contracts.queries import DecisionPage as DecisionPage
 from dsched.contracts.queries import StoreTime as StoreTime
 from dsched.contracts.queries import TaskPage as TaskPage
 from dsched.contracts.queries import TaskQuery as TaskQuery
+from dsched.contracts.recovering import Overdue as Overdue
+from dsched.contracts.recovering import OverdueLease as OverdueLease
+from dsched.contracts.recovering import Pruned as Pruned
+from dsched.contracts.recovering import QueuedTask as QueuedTask
+from dsched.contracts.recovering import Reap as Reap
 from dsched.model import (
     JsonValue,
     SkippedRange,
@@ -292,60 +297,6 @@ class Dispatched:
     choices: tuple[Outcome, ...]
     deferrals: tuple[Outcome, ...]
     page: ReadyPage
-
-
-# --- recovering ---------------------------------------------------------------------------------
-
-
-@attrs.frozen(kw_only=True)
-class OverdueLease:
-    """An attempt whose lease is over; ``task`` carries its spec."""
-
-    task: Task
-    token: str
-
-
-@attrs.frozen(kw_only=True)
-class QueuedTask:
-    """A task that has waited in a worker's queue for ``age_ms``."""
-
-    task_id: str
-    worker_id: str
-    age_ms: int
-    required_labels: Mapping[str, str] = attrs.field(factory=dict)
-
-
-@attrs.frozen(kw_only=True)
-class Overdue:
-    """Leases that are over, queue entries that are old, and all workers, in one reading."""
-
-    time: StoreTime
-    leases: tuple[OverdueLease, ...]
-    queued: tuple[QueuedTask, ...]
-    workers: tuple[Worker, ...]
-
-
-@attrs.frozen(kw_only=True)
-class Reap:
-    """What becomes of an attempt whose lease is over; compared with its token.
-
-    ``fail_reason`` (``poison``, ``crashed``) ends the task ``failed``. Else it runs again: at once
-    (``delay_ms`` 0: pending, ready) or later (retrying, delayed). A requested cancel wins.
-    """
-
-    task_id: str
-    token: str
-    delay_ms: int = 0
-    fail_reason: str | None = None
-    error: str = ""
-
-
-@attrs.frozen(kw_only=True)
-class Pruned:
-    """How many things past their time were removed, and whether there are more."""
-
-    count: int
-    more: bool
 
 
 # --- working ------------------------------------------------------------------------------------

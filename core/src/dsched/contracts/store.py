@@ -45,9 +45,12 @@ from collections.abc import Sequence
 
 import attrs
 
+from dsched.contracts.leading import ELECTION_BELL as ELECTION_BELL
+from dsched.contracts.leading import LEADER_BELL as LEADER_BELL
+from dsched.contracts.leading import Leadership as Leadership
+from dsched.contracts.leading import Timing as Timing
 from dsched.contracts.outcomes import Outcome
 from dsched.contracts.steps import (
-    Acquired,
     CancelAnswer,
     Choice,
     Claimed,
@@ -78,15 +81,11 @@ from dsched.contracts.steps import (
     Release,
     Replan,
     StoredConfig,
-    StoreTime,
     Submission,
     TaskPage,
     TaskQuery,
 )
 from dsched.model import Task, Worker
-
-LEADER_BELL = "leader"
-ELECTION_BELL = "election"
 
 
 @attrs.frozen(kw_only=True)
@@ -100,49 +99,6 @@ class StoreSettings:
 
     result_ttl_ms: int = 7 * 24 * 3600 * 1000
     max_events: int = 100_000
-
-
-class Timing(ABC):
-    """Time and waking."""
-
-    @abstractmethod
-    async def now(self) -> StoreTime:
-        """Read the clock, as any step does."""
-
-    @abstractmethod
-    async def bell(self, who: str, timeout_s: float) -> bool:
-        """Wait until the bell of ``who`` rings or the timeout passes; whether it rang.
-
-        ``who`` is `LEADER_BELL`, `ELECTION_BELL` or a worker id. A ring while nobody waits is
-        remembered once. A bell is only a hint: it may be lost, doubled or taken by somebody else.
-        Safe to cancel. Raises `StoreUnavailableError` rather than pretend to wait.
-        """
-
-
-class Leadership(ABC):
-    """The leader lock: one term, one fence."""
-
-    @abstractmethod
-    async def acquire(self, pod: str, token: str, ttl_ms: int) -> Acquired:
-        """Take the lock if it is free or expired: ``OK`` and the fence ``epoch:token:pod``.
-
-        ``epoch = max(stored epoch + 1, store time)``, kept without a time limit. If the lock is
-        held with this very token (a repeat), ``OK`` with the same fence, unchanged. Else
-        ``TAKEN`` with the holder's fence; a lock whose time limit is missing or longer than
-        ``ttl_ms`` + 1 s is given ``ttl_ms``. Writes a ``leader`` event (by = fence).
-        """
-
-    @abstractmethod
-    async def renew(self, fence: str, ttl_ms: int) -> Outcome:
-        """Give the lock ``ttl_ms`` more if it is held with this fence: ``OK``, else ``FENCED``."""
-
-    @abstractmethod
-    async def resign(self, fence: str) -> Outcome:
-        """Drop the lock if it is held with this fence and ring ``election``; else ``FENCED``."""
-
-    @abstractmethod
-    async def leader(self) -> str | None:
-        """The fence of the current term, or None."""
 
 
 class Workers(ABC):

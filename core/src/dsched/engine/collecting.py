@@ -32,20 +32,26 @@ class CollectStep:
         self._announcer = announcer
         self._told: str | None = None
 
-    async def collect(self) -> None:
-        """Collect until the end of the log, or for as many pages as a tick may take."""
+    async def collect(self) -> bool:
+        """Collect until the end of the log, or for as many pages as a tick may take.
+
+        Whether there was anything new.
+        """
+        news = False
         for _ in range(PAGES_A_TICK):
             self._term.check()
             after, page = await self._read()
+            news = news or bool(page)
             for events in _portions(page):
                 projection = project(after, events)
                 self._tell(events)
                 outcome = await self._store.project(self._term.fence, projection)
                 if outcome is Outcome.MOVED:
-                    return  # a repeat after a lost reply: read again from where the cursor is
+                    return True  # a repeat after a lost reply: read again from where the cursor is
                 after = projection.upto
             if len(page) < MAX_EVENT_PAGE:
-                return
+                break
+        return news
 
     def _tell(self, events: list[Event]) -> None:
         """Tell each entry once in this term, and before the cursor moves: else a crash, or a lost
