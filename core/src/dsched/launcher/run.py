@@ -21,12 +21,12 @@ from dsched.config import (
 )
 from dsched.config.task_file import read_tasks
 from dsched.contracts.outcomes import StoreRefusedError, StoreUnavailableError
-from dsched.engine.calls import until_answered
 from dsched.engine.pod import Pod
 from dsched.engine.runtime import Runtime
 from dsched.launcher.arguments import Arguments, parse
 from dsched.launcher.check import check
 from dsched.launcher.logs import configure
+from dsched.launcher.putting import put_all
 from dsched.loading import Catalogue, PluginError, load_catalogue
 from dsched.model import TaskConfig
 
@@ -164,21 +164,12 @@ async def _run_pod(
     async with open_pod(loaded, catalogue, roles=roles, wait=arguments.wait) as pod:
         signals.follow(pod)
         async with asyncio.TaskGroup() as group:
-            putting = group.create_task(_put(pod, tasks, loaded.settings.pod.name), name="tasks")
+            client = Client(pod.store, by=loaded.settings.pod.name)
+            putting = group.create_task(
+                put_all(client, tasks, adopt=arguments.adopt, runtime=Runtime()), name="tasks"
+            )
             await pod.run()
             putting.cancel()
-
-
-async def _put(pod: Pod, tasks: Sequence[TaskConfig], by: str) -> None:
-    """Put the configs of the task files. Equal content changes nothing, so every pod may."""
-    client = Client(pod.store, by=by)
-    for task in tasks:
-        stored = await until_answered(
-            Runtime(),
-            f"putting config {task.id}",
-            lambda: client.put_config(task),  # noqa: B023
-        )
-        log.info("config %s is in place (revision %d)", task.id, stored.config.revision)
 
 
 def _first(errors: BaseException) -> BaseException:

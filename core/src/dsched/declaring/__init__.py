@@ -1,0 +1,14 @@
+"""Declared configs: what their origin wants is compared with what is stored, then made so."""
+
+from dsched.declaring.acting import Declared, declare, present
+from dsched.declaring.plan import Conflict, DeclarationPlan, Present, plan_declaration
+
+__all__ = [
+    "Conflict",
+    "DeclarationPlan",
+    "Declared",
+    "Present",
+    "declare",
+    "plan_declaration",
+    "present",
+]
