@@ -2,13 +2,12 @@
 
 import asyncio
 
-import attrs
 import pytest
 from engine_cluster import config, seconds
 
 from dsched.client import Client, ConflictError
 from dsched.contracts.codec import read_config, write_config
-from dsched.declaring import declare
+from dsched.declaring import Source, declare
 from dsched.engine.runtime import Runtime
 from dsched.launcher.putting import put_all
 from dsched.model import ORPHAN, Verdict
@@ -118,9 +117,8 @@ async def test_the_launcher_puts_files_by_their_origin_and_leaves_what_others_de
     before_origins = await client.put_config(config("old"))
     assert before_origins.config.origin == "api"
     tasks = [
-        config("old", origin=FILE),
-        config("theirs", origin=FILE),
-        config("mine", origin="file:more"),
+        Source(origin=FILE, configs=(config("old"), config("theirs")), orphans=False),
+        Source(origin="file:more", configs=(config("mine"),), orphans=False),
     ]
     await put_all(client, tasks, adopt=False, runtime=Runtime())
     stored = {one.config.id: one.config.origin for one in (await client.list_configs()).configs}
@@ -132,7 +130,7 @@ async def test_the_launcher_puts_files_by_their_origin_and_leaves_what_others_de
 
 async def test_files_only_put_and_never_orphan(cluster):
     await declare(cluster.client, [config("a"), config("b")], origin=FILE)
-    tasks = [attrs.evolve(config("a"), origin=FILE)]
+    tasks = [Source(origin=FILE, configs=(config("a"),), orphans=False)]
     await put_all(cluster.client, tasks, adopt=False, runtime=Runtime())
     assert (await cluster.client.get_config("b")).paused is None
 

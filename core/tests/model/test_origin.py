@@ -6,7 +6,6 @@ import pytest
 
 from dsched.model import (
     InvalidConfigError,
-    InvalidIdError,
     TaskConfig,
     code_origin,
     file_origin,
@@ -46,10 +45,12 @@ def test_the_origin_of_a_file_is_its_name_without_ending(path, origin):
     assert is_origin(origin)
 
 
-def test_the_name_of_an_app_must_be_one_that_an_id_could_have():
-    assert code_origin("shop.jobs") == "code:shop.jobs"
-    with pytest.raises(InvalidIdError, match="the name of an app"):
-        code_origin("my shop")
+@pytest.mark.parametrize(
+    ("app", "origin"), [("shop.jobs", "code:shop.jobs"), ("_app", "code:xapp"), ("", "code:x")]
+)
+def test_the_origin_of_an_app_is_its_name(app, origin):
+    assert code_origin(app) == origin
+    assert is_origin(origin)
 
 
 def test_the_content_of_two_origins_differs():

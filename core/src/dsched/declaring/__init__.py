@@ -1,6 +1,6 @@
 """Declared configs: what their origin wants is compared with what is stored, then made so."""
 
-from dsched.declaring.acting import Declared, declare, present
+from dsched.declaring.acting import Declared, Source, declare, present, report
 from dsched.declaring.plan import Conflict, DeclarationPlan, Present, plan_declaration
 
 __all__ = [
@@ -8,7 +8,9 @@ __all__ = [
     "DeclarationPlan",
     "Declared",
     "Present",
+    "Source",
     "declare",
     "plan_declaration",
     "present",
+    "report",
 ]

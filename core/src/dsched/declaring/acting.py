@@ -1,5 +1,6 @@
 """Carries out a plan of declared configs through a client."""
 
+import logging
 from collections.abc import Mapping, Sequence
 
 import attrs
@@ -8,6 +9,8 @@ from dsched.client import Client, ConflictError, NotFoundError
 from dsched.contracts.steps import StoredConfig
 from dsched.declaring.plan import Conflict, DeclarationPlan, Present, plan_declaration
 from dsched.model import API_ORIGIN, ORPHAN, TaskConfig
+
+log = logging.getLogger("dsched.configs")
 
 PAGE = 100
 
@@ -22,6 +25,16 @@ class Declared:
     plan: DeclarationPlan
     stored: tuple[StoredConfig, ...]
     conflicts: tuple[Conflict, ...]
+
+
+@attrs.frozen(kw_only=True)
+class Source:
+    """What one origin declares, each config of this origin. ``orphans``: what it no longer does is
+    paused."""
+
+    origin: str
+    configs: tuple[TaskConfig, ...]
+    orphans: bool
 
 
 async def declare(
@@ -57,6 +70,24 @@ async def declare(
         stored=tuple(stored[one] for one in configs if one in stored),
         conflicts=(*plan.conflicts, *lost),
     )
+
+
+def report(declared: Declared) -> None:
+    """Log what became of each config."""
+    for stored in declared.stored:
+        log.info("config %s is in place (revision %d)", stored.config.id, stored.config.revision)
+    for conflict in declared.conflicts:
+        log.error(
+            "config %s is not put: it is declared by %s, not by %s; remove it from one of them, or "
+            "take it over with --adopt",
+            conflict.id,
+            conflict.origin,
+            declared.plan.origin,
+        )
+    for config_id in declared.plan.orphan:
+        log.warning(
+            "config %s is paused: %s no longer declares it", config_id, declared.plan.origin
+        )
 
 
 def present(stored: StoredConfig) -> Present:

@@ -3,7 +3,7 @@
 import re
 from pathlib import PurePath
 
-from dsched.model.ids import MAX_ID_LENGTH, check_id
+from dsched.model.ids import MAX_ID_LENGTH
 
 API_ORIGIN = "api"
 """The origin of what somebody put by a call, and of what was stored before there were origins."""
@@ -24,10 +24,14 @@ def file_origin(path: str) -> str:
 
     Characters that an id cannot have become ``_``.
     """
-    stem = re.sub(r"[^A-Za-z0-9_.:-]", "_", PurePath(path).stem)[:MAX_ID_LENGTH]
-    return f"file:{stem if stem[:1].isalnum() else 'x' + stem[1:]}"
+    return f"file:{_cleaned(PurePath(path).stem)}"
 
 
 def code_origin(app: str) -> str:
-    """The origin of what the code of ``app`` declares; `InvalidIdError` if it cannot be a name."""
-    return f"code:{check_id(app, 'the name of an app')}"
+    """The origin of what the code of ``app``, a module or a name, declares; cleaned like a file's."""
+    return f"code:{_cleaned(app)}"
+
+
+def _cleaned(name: str) -> str:
+    clean = re.sub(r"[^A-Za-z0-9_.:-]", "_", name)[:MAX_ID_LENGTH]
+    return clean if clean[:1].isalnum() else "x" + clean[1:]
