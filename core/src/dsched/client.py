@@ -61,6 +61,10 @@ class ConflictError(ClientError):
     """The id is taken by something else, or somebody else changed it at the same time."""
 
 
+class PreconditionError(ClientError):
+    """The config is not the revision that the change was meant for; nothing was changed."""
+
+
 class TaskEndedBadlyError(ClientError):
     """The task ended ``failed`` or ``cancelled``; ``task`` tells how."""
 
@@ -120,9 +124,27 @@ class Client:
         (outcome,) = await self._answered(lambda: self._store.submit([item], by=self._by))
         return outcome
 
-    async def get(self, task_id: str) -> Task:
-        """The task with its spec, and its result if it has ended; `NotFoundError`."""
-        (task,) = await self._answered(lambda: self._store.get([task_id], full=True))
+    async def retry(self, task_id: str, *, key: str | None = None) -> str:
+        """Run an ended task once more, as a new task with the same snapshot; the new task's id.
+
+        A config's task becomes a manual one of that config. The same ``key`` again gives the same
+        new task. `NotFoundError`; `ConflictError` with the code ``not_ended`` while it lives.
+        """
+        task = await self.get(task_id)
+        if not task.status.terminal:
+            raise ConflictError(
+                "not_ended", f"task {task_id} is {task.status}; only an ended task is run once more"
+            )
+        if task.spec is None:
+            raise NotFoundError("UNKNOWN", f"what task {task_id} ran is not kept any more")
+        unique = secrets.token_hex(12) if key is None else check_id(key, "key")
+        new_id = unique if task.config_id is None else manual_task_id(task.config_id, unique)
+        await self._submit(new_id, task.spec, 0.0)
+        return new_id
+
+    async def get(self, task_id: str, *, full: bool = True) -> Task:
+        """The task, ``full``: with its spec, and its result if it has ended; `NotFoundError`."""
+        (task,) = await self._answered(lambda: self._store.get([task_id], full=full))
         if task is None:
             raise NotFoundError("UNKNOWN", f"there is no task {task_id} (any more)")
         return task
@@ -218,15 +240,24 @@ class Client:
 
     # --- configs ---
 
-    async def put_config(self, config: TaskConfig, *, adopt: bool = False) -> StoredConfig:
+    async def put_config(
+        self,
+        config: TaskConfig,
+        *,
+        adopt: bool = False,
+        expected_revision: int | None = None,
+    ) -> StoredConfig:
         """Create or change a config; equal content changes nothing. What is stored afterwards.
 
         One that another origin declares raises `ConflictError` with the code ``origin_conflict``,
-        unless it is to be ``adopt``ed: then it is of ``config.origin`` from now on.
+        unless it is to be ``adopt``ed: then it is of ``config.origin`` from now on. With
+        ``expected_revision`` (0: there must be none) only if that is what is stored, else
+        `PreconditionError`.
         """
         for _ in range(MOVED_TRIES):
             now_ms = (await self._answered(self._store.now)).wall_ms
             (old,) = await self._answered(lambda: self._store.get_configs([config.id]))
+            _check_revision(config.id, old, expected_revision)
             if not adopt:
                 _check_origin(old, config.origin)
             item = _planned_put(config, old, now_ms)
@@ -389,6 +420,17 @@ def _check_origin(stored: StoredConfig | None, origin: str) -> None:
             f"config {stored.config.id} is declared by {stored.config.origin}, not by {origin}; "
             "change it there, or take it over: adopt=True of put_config, ?adopt=true of the HTTP "
             "API, --adopt of dsched-run and dsched apply",
+        )
+
+
+def _check_revision(config_id: str, stored: StoredConfig | None, expected: int | None) -> None:
+    found = 0 if stored is None else stored.config.revision
+    if expected is not None and expected != found:
+        there = f"is at revision {found}" if found else "does not exist"
+        meant = f"revision {expected}" if expected else "a new one"
+        raise PreconditionError(
+            "precondition_failed",
+            f"config {config_id} {there}, the change was meant for {meant}; read it again",
         )
 
 

@@ -22,6 +22,7 @@ from dsched_testkit.suites.store.dispatching import (
     ReadyTests,
     RecallTests,
 )
+from dsched_testkit.suites.store.documents import DocumentTests
 from dsched_testkit.suites.store.draining import DrainTests
 from dsched_testkit.suites.store.firing import FiringTests, PromoteTests, ReplanTests
 from dsched_testkit.suites.store.fixed_delay import FixedDelayEndTests, FixedDelayTests
@@ -77,6 +78,7 @@ class ClientContract(
     ReadTests,
     EventTests,
     HandleTests,
+    DocumentTests,
     ClockTests,
 ):
     """What clients, and everybody, need of a store."""
