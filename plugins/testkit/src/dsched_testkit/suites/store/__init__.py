@@ -26,6 +26,7 @@ from dsched_testkit.suites.store.overlap import HeldTests, OverlapTests
 from dsched_testkit.suites.store.reading import EventTests, HandleTests, ReadTests
 from dsched_testkit.suites.store.recovering import OverdueTests, PruneTests, ReapTests
 from dsched_testkit.suites.store.releasing import ProgressTests, ReleaseTests
+from dsched_testkit.suites.store.tasklogs import AppendLinesTests, LogCapTests, ReadLinesTests
 from dsched_testkit.suites.store.workers import HeartbeatTests, WorkerTests
 
 
@@ -56,6 +57,8 @@ class WorkingContract(
     CompleteTests,
     ReleaseTests,
     ProgressTests,
+    AppendLinesTests,
+    LogCapTests,
 ):
     """What the workers need of a store."""
 
@@ -69,6 +72,7 @@ class ClientContract(
     SubmitTests,
     CancelTests,
     ReadTests,
+    ReadLinesTests,
     EventTests,
     HandleTests,
     ClockTests,
