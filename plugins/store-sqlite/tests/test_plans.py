@@ -16,6 +16,7 @@ from dsched_store_sqlite import (
     records,
     recovering,
     rows,
+    tasklogs,
     workers,
     working,
 )
@@ -28,7 +29,7 @@ HOT = {
     f"{module.__name__.rpartition('.')[2]}.{name}": text
     for module in (
         *(collecting, configs, dispatching, firing, reading, records, recovering, rows),
-        *(workers, working),
+        *(tasklogs, workers, working),
     )
     for name, text in vars(module).items()
     if isinstance(text, str) and text.startswith(("SELECT", "UPDATE", "DELETE"))

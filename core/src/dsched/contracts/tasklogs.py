@@ -113,8 +113,9 @@ class TaskLogs(ABC):
     ) -> LinePage | None:
         """Lines after a cursor (None: from the first), at most ``limit`` (<= `MAX_LINE_PAGE`).
 
-        With ``attempt`` only that attempt's, and the marks of what was dropped. None for a task
-        that is unknown or past the result TTL. Raises ValueError for a foreign cursor.
+        A cursor is the ``n`` of the last line read, as text. With ``attempt`` only that attempt's
+        lines, and the marks of what was dropped. None for a task that is unknown or past the
+        result TTL. Raises ValueError for what is no cursor.
         """
 
 
