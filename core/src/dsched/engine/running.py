@@ -18,6 +18,7 @@ from dsched.engine.judging import (
     timed_out,
     users_part,
 )
+from dsched.engine.line_reporting import LineReporter
 from dsched.engine.reporting import Reporter
 from dsched.engine.runtime import Runtime
 from dsched.model import OnCrash, TaskSpec
@@ -38,6 +39,7 @@ class Runner:
         attempts: Attempts,
         reporter: Reporter,
         group: asyncio.TaskGroup,
+        lines: LineReporter | None = None,
     ) -> None:
         self._worker_id = worker_id
         self._executors = executors
@@ -45,6 +47,7 @@ class Runner:
         self._attempts = attempts
         self._reporter = reporter
         self._group = group
+        self._lines = lines
 
     def start(self, claimed: Claimed, started_s: float) -> None:
         """Start every attempt of a claim whose call began at ``started_s`` (monotonic)."""
@@ -109,7 +112,7 @@ class Runner:
                 "install its plugin, or route the task with required_labels",
                 "no_executor",
             )
-        context = AttemptContext(attempt, self._runtime)
+        context = AttemptContext(attempt, self._runtime, self._lines)
         try:
             async with asyncio.timeout(context.remaining()) as limit:
                 running = executor.execute(context, attempt.task)

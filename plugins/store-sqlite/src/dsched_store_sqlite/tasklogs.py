@@ -66,9 +66,7 @@ class SqliteTaskLogs(OnSqlite, TaskLogs):
 
         def run(step: Step) -> tuple[Outcome, ...]:
             tasks = step.load([item.task_id for item in items])
-            return tuple(
-                _append(step, task, item) for task, item in zip(tasks, items, strict=True)
-            )
+            return tuple(_append(step, task, item) for task, item in zip(tasks, items, strict=True))
 
         return await self._step(run)
 

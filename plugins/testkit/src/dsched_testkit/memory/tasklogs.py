@@ -74,4 +74,3 @@ class MemoryTaskLogs(OnState, TaskLogs):
         oldest_ms = step.wall_ms - self._state.settings.result_ttl_ms
         gone = task is not None and task.end_ms is not None and task.end_ms <= oldest_ms
         return None if gone else task
-

@@ -120,9 +120,7 @@ class WorkerRules(LeaderRules):
             for number in range(first, first + lines)
         )
         held = self.held(index, count)
-        items = [
-            LineBatch(task_id=item.task_id, token=item.token, lines=written) for item in held
-        ]
+        items = [LineBatch(task_id=item.task_id, token=item.token, lines=written) for item in held]
         self.step("append_lines", items)
         for item in held:
             self.step("task_lines", item.task_id, None, 100, attempt=attempt)

@@ -40,7 +40,9 @@ class _Logging(Arranging):
     async def _append(
         self, task_id: str, token: str, first: int, *texts: str, age_ms: int = 0
     ) -> Outcome:
-        batch = LineBatch(task_id=task_id, token=token, lines=new_lines(first, *texts, age_ms=age_ms))
+        batch = LineBatch(
+            task_id=task_id, token=token, lines=new_lines(first, *texts, age_ms=age_ms)
+        )
         (outcome,) = await self.store.append_lines([batch])
         return outcome
 
@@ -249,7 +251,17 @@ class LogCapTests(_Logging):
         large = "é" * (MAX_LINE_BYTES // 2)
         for number in range(1, 21):
             await self._append("a", token, number, large)
-        assert [line.n for line in (await self._read("a")).lines] == [1, 2, 3, 4, 16, 17, 18, 19, 20]
+        assert [line.n for line in (await self._read("a")).lines] == [
+            1,
+            2,
+            3,
+            4,
+            16,
+            17,
+            18,
+            19,
+            20,
+        ]
         # A small one finds room in the head no more, once that is closed.
         await self._append("a", token, 21, "small")
         numbers = [line.n for line in (await self._read("a")).lines]
@@ -275,7 +287,13 @@ class LogCapTests(_Logging):
         second = await self._again("a", first)
         await self._append("a", second, 1, "6", "7")
         lines = (await self._read("a")).lines
-        assert [(line.n, line.attempt) for line in lines] == [(1, 1), (2, 1), (5, 0), (6, 2), (7, 2)]
+        assert [(line.n, line.attempt) for line in lines] == [
+            (1, 1),
+            (2, 1),
+            (5, 0),
+            (6, 2),
+            (7, 2),
+        ]
 
     async def test_a_flood_in_one_call_keeps_how_it_began_and_how_it_ended(self) -> None:
         await self.lead()
