@@ -27,6 +27,7 @@ from dsched.contracts.steps import (
     Submission,
     TaskQuery,
 )
+from dsched.contracts.tasklogs import LineBatch, NewLine
 from dsched.model import Decision, Home, TaskConfig, TaskResult, TaskSpec, TaskStatus, Verdict
 from dsched_store_redis.scripts import Scripts, script_names
 from dsched_store_redis.store import RedisStore
@@ -53,6 +54,11 @@ def _fire(state: Any) -> Fire:
 def _config(config_id: str) -> PutConfig:
     config = TaskConfig(id=config_id, executor="local", every=timedelta(minutes=2))
     return PutConfig(config=config, rearm=Rearm(read=ConfigVersion(), upto_ms=0, next_due_ms=5))
+
+
+def _lines(task_id: str, token: str) -> LineBatch:
+    found = tuple(NewLine(number=n, age_ms=n, text=f"line {n}") for n in range(1, 601))
+    return LineBatch(task_id=task_id, token=token, lines=found)
 
 
 def _projection(after: str) -> Projection:
@@ -130,6 +136,10 @@ STEPS: dict[str, Step] = {
         ["run", "ready", "queued", "slow", f"held@{x.now_ms - 1000}"], by="me", reason="r"
     ),
     "progress": lambda s, x: s.progress([Progress("run", x.token, {"done": 1})]),
+    "append_lines": lambda s, x: s.append_lines(
+        [_lines("run", x.token), _lines("done", x.token), _lines("gone", x.token)]
+    ),
+    "task_lines": lambda s, _: s.task_lines("done", None, 10),
     "get": lambda s, _: s.get(["run", "done", "ready"], full=True),
     "list_tasks": lambda s, _: s.list_tasks(_ready_query(), None, 10),
     "events": lambda s, _: s.events(None, 10),
@@ -153,6 +163,7 @@ FRESH = (
     "config:detail:new", "config:held", "task:held", "config:delay", "task:live:going",
     "bell:leader", "bell:w1", "task:ended", "task:deadline", "task:route",
     "document:kind:new", "documents:kind", "document:expiry",
+    "task:lines:run", "task:lastlines:run", "task:linecount:run",
 )  # fmt: skip
 
 
@@ -167,7 +178,7 @@ def test_scripts_carry_flags_only_where_the_server_knows_them(flags: bool) -> No
         assert script.text.startswith(b"#!lua") is flags
         if flags:
             # A full server goes on ending and draining, and takes nothing new (F51).
-            admits = name in {"submit", "put", "fire", "put_document"}
+            admits = name in {"submit", "put", "fire", "put_document", "append_lines"}
             assert script.text.startswith(b"#!lua flags=allow-oom\n") is not admits
 
 

@@ -43,8 +43,6 @@ that comes back (recall, release, retry) takes its old place by that order.
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-import attrs
-
 from dsched.contracts.documents import Documents
 from dsched.contracts.leading import ELECTION_BELL as ELECTION_BELL
 from dsched.contracts.leading import LEADER_BELL as LEADER_BELL
@@ -86,20 +84,9 @@ from dsched.contracts.steps import (
     TaskPage,
     TaskQuery,
 )
+from dsched.contracts.store_settings import StoreSettings as StoreSettings
+from dsched.contracts.tasklogs import TaskLogs
 from dsched.model import Task, Worker
-
-
-@attrs.frozen(kw_only=True)
-class StoreSettings:
-    """What every store is told by the core, whatever its own options.
-
-    Ended tasks, their results and decisions are kept for ``result_ttl_ms`` from the end. The log
-    keeps at most ``max_events`` entries; those the collector has not read are kept as long as
-    they are fewer than that.
-    """
-
-    result_ttl_ms: int = 7 * 24 * 3600 * 1000
-    max_events: int = 100_000
 
 
 class Workers(ABC):
@@ -301,7 +288,7 @@ class Recovering(ABC):
     @abstractmethod
     async def prune(self, fence: str, limit: int) -> Pruned:
         """Remove, at most ``limit`` of each kind: ended tasks and results ``result_ttl_ms`` after
-        their end, with their index entries; decisions as old by ``at_ms``; log entries beyond
+        their end, with their lines and index entries; decisions as old by ``at_ms``; log entries beyond
         ``max_events`` (those the collector has not read: replaced by one ``gap`` event); workers
         gone for an hour or more without queue or leases (event ``worker`` ``forgotten``)."""
 
@@ -413,6 +400,7 @@ class Store(
     Recovering,
     Collecting,
     Working,
+    TaskLogs,
     Reading,
     Documents,
 ):

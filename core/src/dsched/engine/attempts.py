@@ -7,6 +7,7 @@ from enum import Enum
 import attrs
 
 from dsched.contracts.steps import Held
+from dsched.engine.lines import LineBuffer
 from dsched.model import JsonValue, Task, TaskSpec
 
 
@@ -43,6 +44,7 @@ class Attempt:
     runner: asyncio.Task[None] | None = None
     progress: JsonValue = None
     progress_changed: bool = False
+    lines: LineBuffer | None = None
 
     @property
     def runs_on(self) -> bool:

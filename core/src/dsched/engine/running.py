@@ -18,6 +18,7 @@ from dsched.engine.judging import (
     timed_out,
     users_part,
 )
+from dsched.engine.line_reporting import LineReporter
 from dsched.engine.rationing import Ration
 from dsched.engine.reporting import Reporter
 from dsched.engine.runtime import Runtime
@@ -40,6 +41,7 @@ class Runner:
         attempts: Attempts,
         reporter: Reporter,
         group: asyncio.TaskGroup,
+        lines: LineReporter | None = None,
     ) -> None:
         self._worker_id = worker_id
         self._executors = executors
@@ -49,6 +51,7 @@ class Runner:
         self._group = group
         self._timeouts = Timeouts(runtime, attempts.all, self._expire)
         self._ration = Ration(log, "attempts that start and end", runtime)
+        self._lines = lines
 
     def start(self, claimed: Claimed, started_s: float) -> None:
         """Start every attempt of a claim whose call began at ``started_s`` (monotonic)."""
@@ -129,7 +132,8 @@ class Runner:
                 "install its plugin, or route the task with required_labels",
                 "no_executor",
             )
-        running = executor.execute(AttemptContext(attempt, self._runtime), attempt.task)
+        context = AttemptContext(attempt, self._runtime, self._lines)
+        running = executor.execute(context, attempt.task)
         if not inspect.isawaitable(running):
             raise TaskFailed(
                 f"execute of {type(executor).__name__} is a plain function; "

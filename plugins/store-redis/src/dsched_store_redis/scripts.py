@@ -12,6 +12,7 @@ _FOLDER = resources.files("dsched_store_redis").joinpath("scripts")
 _PARTS = (
     "workers",
     "tasks",
+    "lines",
     "cancel",
     "requeue",
     "rows",
@@ -27,7 +28,7 @@ _WORD = re.compile(r"\w+")
 _USES = re.compile(r"^-- use: (.*)$", re.MULTILINE)
 # Steps that add to what the store holds: a full server refuses them and takes all others, so that
 # what runs can end and drain.
-_ADMITTING = frozenset({"submit", "put", "fire", "put_document"})
+_ADMITTING = frozenset({"submit", "put", "fire", "put_document", "append_lines"})
 
 
 @attrs.frozen

@@ -28,6 +28,7 @@ from dsched_store_redis.reading import RedisReading
 from dsched_store_redis.recovering import RedisCollecting, RedisRecovering
 from dsched_store_redis.scripts import Scripts
 from dsched_store_redis.startup import check_format, check_server, warn_of_exposure
+from dsched_store_redis.tasklogs import RedisTaskLogs
 from dsched_store_redis.workers import RedisWorkers
 from dsched_store_redis.working import RedisWorking
 
@@ -44,6 +45,7 @@ class RedisStore(
     RedisRecovering,
     RedisCollecting,
     RedisWorking,
+    RedisTaskLogs,
     RedisReading,
     RedisDocuments,
     Store,

@@ -12,6 +12,7 @@ from dsched_store_sqlite.base import OnSqlite
 from dsched_store_sqlite.dispatching import read_needs
 from dsched_store_sqlite.rows import TASK, TASK_WIDTH, WORKER, TaskRow, WorkerRow, read_task
 from dsched_store_sqlite.step import Item, Step
+from dsched_store_sqlite.tasklogs import forget_lines
 from dsched_store_sqlite.workers import worker_views
 
 FORGET_MS = 3_600_000
@@ -164,6 +165,7 @@ def _prune_tasks(step: Step, limit: int) -> int:
             count_ended(step, TaskStatus(known[0]), -1)
             db.execute("DELETE FROM finished WHERE task_id = ?", (task_id,))
         db.execute("DELETE FROM body WHERE seq = ?", (seq,))
+        forget_lines(step, seq)
         db.execute("DELETE FROM task WHERE seq = ?", (seq,))
     _prune_late_entries(step, oldest_ms, limit)
     return len(old)

@@ -82,6 +82,29 @@ CREATE INDEX task_ended ON task (end_ms, id) WHERE end_ms IS NOT NULL;
 -- Apart from `task`, because each move of a task rewrites its row and these may be large.
 CREATE TABLE body (seq INTEGER PRIMARY KEY, spec TEXT NOT NULL, result TEXT);
 
+-- Lines of tasks, and what is known of each task's log; apart, as few tasks have many.
+CREATE TABLE line (
+    task INTEGER NOT NULL,
+    n INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    at_ms INTEGER NOT NULL,
+    level TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    text TEXT NOT NULL,
+    PRIMARY KEY (task, n)
+) WITHOUT ROWID;
+CREATE TABLE linecount (
+    task INTEGER PRIMARY KEY,
+    attempt INTEGER NOT NULL,
+    last INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    head_lines INTEGER NOT NULL,
+    head_bytes INTEGER NOT NULL,
+    closed INTEGER NOT NULL,
+    tail INTEGER NOT NULL,
+    tail_bytes INTEGER NOT NULL
+);
+
 CREATE TABLE config (
     id TEXT PRIMARY KEY,
     content TEXT NOT NULL,

@@ -16,6 +16,7 @@ from dsched_store_sqlite.leadership import SqliteLeadership, SqliteTiming
 from dsched_store_sqlite.options import SqliteOptions
 from dsched_store_sqlite.reading import SqliteReading
 from dsched_store_sqlite.recovering import SqliteRecovering
+from dsched_store_sqlite.tasklogs import SqliteTaskLogs
 from dsched_store_sqlite.workers import SqliteWorkers
 from dsched_store_sqlite.working import SqliteWorking
 
@@ -30,6 +31,7 @@ class SqliteStore(
     SqliteRecovering,
     SqliteCollecting,
     SqliteWorking,
+    SqliteTaskLogs,
     SqliteReading,
     SqliteDocuments,
     Store,

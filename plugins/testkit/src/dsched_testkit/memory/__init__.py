@@ -12,6 +12,7 @@ from dsched_testkit.memory.leadership import MemoryLeadership, MemoryTiming
 from dsched_testkit.memory.reading import MemoryReading
 from dsched_testkit.memory.recovering import MemoryCollecting, MemoryRecovering
 from dsched_testkit.memory.state import State
+from dsched_testkit.memory.tasklogs import MemoryTaskLogs
 from dsched_testkit.memory.workers import MemoryWorkers
 from dsched_testkit.memory.working import MemoryWorking
 
@@ -28,6 +29,7 @@ class MemoryStore(
     MemoryRecovering,
     MemoryCollecting,
     MemoryWorking,
+    MemoryTaskLogs,
     MemoryReading,
     MemoryDocuments,
     Store,

@@ -108,6 +108,7 @@ class MemoryRecovering(OnState, Recovering):
         for task_id in old:
             del state.tasks[task_id]
             state.finished.pop(task_id, None)
+            state.logs.pop(task_id, None)
         # The collector may have been late: its entry came when the task was gone already.
         late = [key for key, (end_ms, _) in state.finished.items() if end_ms <= oldest_ms]
         for task_id in [key for key in late if key not in state.tasks][:limit]:

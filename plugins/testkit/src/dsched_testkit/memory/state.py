@@ -25,6 +25,7 @@ from dsched.model import (
     check_transition,
 )
 from dsched_testkit.memory.bells import Bells
+from dsched_testkit.memory.lines import LogRow
 from dsched_testkit.memory.sorted_ids import SortedIds
 
 Item = dict[str, JsonValue]
@@ -164,6 +165,7 @@ class State:
         self.decisions: defaultdict[str, dict[tuple[int, str, str], Decision]] = defaultdict(dict)
         self.finished: dict[str, tuple[int, TaskStatus]] = {}
         self.documents: dict[tuple[str, str], Any] = {}
+        self.logs: dict[str, LogRow] = {}
 
     # --- the clock and the lock ---
 

@@ -23,6 +23,7 @@ from dsched.contracts.steps import (
     Replan,
 )
 from dsched.contracts.store import StoreSettings
+from dsched.contracts.tasklogs import LogCaps
 from dsched_testkit.suites.machine.pools import (
     CONFIGS,
     DAY_MS,
@@ -34,7 +35,8 @@ from dsched_testkit.suites.machine.pools import (
 from dsched_testkit.suites.machine.twin import Twin
 from dsched_testkit.suites.store.harness import StoreHarness
 
-SETTINGS = StoreSettings(result_ttl_ms=DAY_MS, max_events=40)
+# Caps so small that both halves of a task's log are reached.
+SETTINGS = StoreSettings(result_ttl_ms=DAY_MS, max_events=40, log_caps=LogCaps(lines=8, bytes=140))
 
 age = st.integers(0, 6)  # 0 to 2: the newest of a pool; more: ever older ones
 rarely = st.integers(0, 9).map(lambda number: number == 9)

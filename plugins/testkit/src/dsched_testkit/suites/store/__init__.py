@@ -32,6 +32,7 @@ from dsched_testkit.suites.store.overlap import HeldTests, OverlapTests
 from dsched_testkit.suites.store.reading import EventTests, HandleTests, ReadTests
 from dsched_testkit.suites.store.recovering import OverdueTests, PruneTests, ReapTests
 from dsched_testkit.suites.store.releasing import ProgressTests, ReleaseTests
+from dsched_testkit.suites.store.tasklogs import AppendLinesTests, LogCapTests, ReadLinesTests
 from dsched_testkit.suites.store.workers import HeartbeatTests, WorkerTests
 
 
@@ -63,6 +64,8 @@ class WorkingContract(
     CompleteTests,
     ReleaseTests,
     ProgressTests,
+    AppendLinesTests,
+    LogCapTests,
 ):
     """What the workers need of a store."""
 
@@ -76,6 +79,7 @@ class ClientContract(
     SubmitTests,
     CancelTests,
     ReadTests,
+    ReadLinesTests,
     EventTests,
     HandleTests,
     DocumentTests,

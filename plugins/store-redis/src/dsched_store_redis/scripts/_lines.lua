@@ -1,0 +1,28 @@
+-- Lines of tasks: two lists, how the log began and the newest, and a hash of counts.
+local COUNT_FIELDS = { 'attempt', 'last', 'count', 'head_lines', 'head_bytes', 'closed', 'tail',
+  'tail_bytes' }
+
+local function counts_of(id)
+  local found = call('HMGET', LINECOUNT .. id, unpack(COUNT_FIELDS))
+  local counts = {}
+  for i, field in ipairs(COUNT_FIELDS) do
+    counts[field] = tonumber(found[i] or '0')
+  end
+  counts.attempt = found[1] or ''
+  counts.tail = math.max(1, counts.tail)
+  return counts
+end
+
+local function keep_counts(id, counts)
+  local flat = {}
+  for _, field in ipairs(COUNT_FIELDS) do
+    local value = counts[field]
+    push(flat, field, field == 'attempt' and value or int(value))
+  end
+  call('HSET', LINECOUNT .. id, unpack(flat))
+end
+
+-- The size in a kept line "attempt, at, size, level, text".
+local function size_of(line)
+  return tonumber(string.match(line, '^[^\t]*\t[^\t]*\t([^\t]*)\t'))
+end
