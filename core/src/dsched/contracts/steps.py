@@ -20,6 +20,7 @@ from dsched.contracts.queries import DecisionPage as DecisionPage
 from dsched.contracts.queries import StoreTime as StoreTime
 from dsched.contracts.queries import TaskPage as TaskPage
 from dsched.contracts.queries import TaskQuery as TaskQuery
+from dsched.contracts.statistics import Rollup as Rollup
 from dsched.model import (
     JsonValue,
     SkippedRange,

@@ -1,7 +1,14 @@
 """The words of dsched as values: immutable, validated, free of any I/O."""
 
-from dsched.model.decision import Decision, SkippedRange, SkipReason, Verdict
-from dsched.model.ids import InvalidIdError, check_id, config_of, fire_task_id, manual_task_id
+from dsched.model.decision import Decision, Fate, MissReason, SkippedRange, SkipReason, Verdict
+from dsched.model.ids import (
+    InvalidIdError,
+    check_id,
+    config_of,
+    fire_instant_of,
+    fire_task_id,
+    manual_task_id,
+)
 from dsched.model.json import JsonValue, NotJsonError
 from dsched.model.retry import RetryPolicy, retry_delay_ms
 from dsched.model.status import Home, IllegalTransitionError, TaskStatus, check_transition
@@ -35,6 +42,7 @@ __all__ = [
     "DstGap",
     "DstOverlap",
     "EveryTrigger",
+    "Fate",
     "FixedDelayTrigger",
     "Home",
     "IllegalTransitionError",
@@ -42,6 +50,7 @@ __all__ = [
     "InvalidIdError",
     "JsonValue",
     "Misfire",
+    "MissReason",
     "NotJsonError",
     "OnCrash",
     "Overlap",
@@ -61,6 +70,7 @@ __all__ = [
     "check_id",
     "check_transition",
     "config_of",
+    "fire_instant_of",
     "fire_task_id",
     "from_ms",
     "manual_task_id",

@@ -18,6 +18,7 @@ from dsched_testkit.suites.store.completing import CompleteTests
 from dsched_testkit.suites.store.configs import ConfigTests, DeletingTests, PausingTests
 from dsched_testkit.suites.store.dispatching import DispatchTests, ReadyTests, RecallTests
 from dsched_testkit.suites.store.draining import DrainTests
+from dsched_testkit.suites.store.facts import FateTests, StatsTests
 from dsched_testkit.suites.store.firing import FiringTests, PromoteTests, ReplanTests
 from dsched_testkit.suites.store.fixed_delay import FixedDelayEndTests, FixedDelayTests
 from dsched_testkit.suites.store.harness import StoreHarness, WallClock
@@ -44,6 +45,8 @@ class LeadingContract(
     PruneTests,
     CollectTests,
     ProjectedTests,
+    FateTests,
+    StatsTests,
 ):
     """What the leader needs of a store."""
 
