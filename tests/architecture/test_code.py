@@ -15,7 +15,12 @@ LONGER_FILES = {
 }
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
-PURE = ("core/src/dsched/model/", "core/src/dsched/planning/", "plugins/balancers/src/")
+PURE = (
+    "core/src/dsched/model/",
+    "core/src/dsched/planning/",
+    "core/src/dsched/explaining/",
+    "plugins/balancers/src/",
+)
 WORLD = ("core/src/dsched/engine/runtime.py",)
 TIMELESS = (*PURE, "core/src/dsched/engine/")
 CLOCKS_AND_CHANCE = {

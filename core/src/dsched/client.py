@@ -3,10 +3,12 @@
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from datetime import datetime
 from typing import TypeVar
 
 import attrs
 
+from dsched import asking
 from dsched.contracts.outcomes import Outcome, StoreUnavailableError
 from dsched.contracts.steps import (
     CancelAnswer,
@@ -23,6 +25,7 @@ from dsched.contracts.steps import (
     TaskQuery,
 )
 from dsched.contracts.store import Store
+from dsched.explaining import Explanation
 from dsched.model import (
     ORPHAN,
     SkipReason,
@@ -221,6 +224,39 @@ class Client:
     ) -> DecisionPage:
         """What happened to a config's fires, newest first."""
         return await self._answered(lambda: self._store.decisions(config_id, cursor, limit))
+
+    async def why_config(self, config_id: str, at: datetime | None = None) -> Explanation:
+        """Why a config fired, or did not, at an instant: the latest recorded or overdue if None.
+
+        Answers for any instant, due or not; what is not kept any more is ``unknown``.
+        `NotFoundError` if there is neither such a config nor a record of it.
+        """
+        explanation = await asking.why_config(self._store, self._answered, config_id, at)
+        if explanation is None:
+            raise NotFoundError("UNKNOWN", f"there is no config {config_id}, and no record of it")
+        return explanation
+
+    async def why_task(self, task_id: str) -> Explanation:
+        """Why a task waits, runs, failed or was cancelled, and where; `NotFoundError`."""
+        explanation = await asking.why_task(self._store, self._answered, task_id)
+        if explanation is None:
+            raise NotFoundError("UNKNOWN", f"there is no task {task_id} (any more)")
+        return explanation
+
+    async def stats(
+        self,
+        config_id: str | None,
+        start: datetime,
+        end: datetime,
+        *,
+        bucket: asking.BucketSize = "hour",
+    ) -> asking.Statistics:
+        """What a config (None: everything) did between two instants, by hour or by day (UTC).
+
+        Hours without anything are left out; `ValueError` beyond a year.
+        """
+        span = (start, end)
+        return await asking.statistics(self._store, self._answered, config_id, span, bucket)
 
     async def counts(self) -> Counts:
         """How many tasks there are, by status and by home."""

@@ -23,12 +23,13 @@ from dsched.contracts.steps import (
     Rearm,
     Release,
     Replan,
+    Rollup,
     Run,
     Submission,
     TaskQuery,
 )
 from dsched.contracts.tasklogs import LineBatch, NewLine
-from dsched.model import Decision, Home, TaskConfig, TaskResult, TaskSpec, TaskStatus, Verdict
+from dsched.model import Decision, Fate, Home, TaskConfig, TaskResult, TaskSpec, TaskStatus, Verdict
 from dsched_store_redis.scripts import Scripts, script_names
 from dsched_store_redis.store import RedisStore
 from dsched_testkit.servers import RedisServer
@@ -64,7 +65,20 @@ def _lines(task_id: str, token: str) -> LineBatch:
 def _projection(after: str) -> Projection:
     decision = Decision(config_id="held", verdict=Verdict.FIRED, first_ms=5, last_ms=5)
     finished = Finished(task_id="held@5", status=TaskStatus.FAILED, end_ms=7)
-    return Projection(after=after, upto="9-9", decisions=(decision,), finished=(finished,))
+    miss = Decision(
+        config_id="held", verdict=Verdict.MISSED, first_ms=4, last_ms=4, reason="leaderless"
+    )
+    skip = Decision(config_id="held", verdict=Verdict.SKIPPED, first_ms=3, last_ms=4)
+    fate = Fate(config_id="held", first_ms=5, worker_id="w", ended="failed")
+    rollup = Rollup(config_id="held", hour_ms=0, adds={"runs": 1}, tops={"w": 5})
+    return Projection(
+        after=after,
+        upto="9-9",
+        decisions=(miss, skip, decision),
+        finished=(finished,),
+        fates=(fate,),
+        rollups=(rollup,),
+    )
 
 
 STEPS: dict[str, Step] = {
@@ -144,6 +158,7 @@ STEPS: dict[str, Step] = {
     "list_tasks": lambda s, _: s.list_tasks(_ready_query(), None, 10),
     "events": lambda s, _: s.events(None, 10),
     "decisions": lambda s, _: s.decisions("held", None, 10),
+    "stats": lambda s, _: s.stats(None, 0, 7_200_000),
     "counts": lambda s, _: s.counts(),
     "get_document": lambda s, _: s.get_document("kind", "kept"),
     "put_document": lambda s, _: s.put_document("kind", "new", {"a": 1}, read=0, ttl_ms=60_000),

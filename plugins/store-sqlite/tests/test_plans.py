@@ -12,6 +12,7 @@ from dsched_store_sqlite import (
     configs,
     dispatching,
     documents,
+    facts,
     firing,
     reading,
     records,
@@ -29,7 +30,7 @@ OF_ALL_WORKERS = {"workers.WORKER_VIEWS", "recovering.FORGOTTEN"}
 HOT = {
     f"{module.__name__.rpartition('.')[2]}.{name}": text
     for module in (
-        *(collecting, configs, dispatching, documents, firing, reading, records, recovering),
+        *(collecting, configs, dispatching, documents, facts, firing, reading, records, recovering),
         *(rows, tasklogs, workers, working),
     )
     for name, text in vars(module).items()
@@ -68,6 +69,9 @@ def test_the_statement_is_served_by_an_index(db, name):
     if name == "dispatching.READY":
         # The ready index holds the ready tasks only, in their order, and the page is its start.
         scans = [part for part in scans if "USING INDEX task_ready" not in part]
+    if name == "facts.ANY_MISSED":
+        # The first entry of an index that holds the misses only, and is empty as a rule.
+        scans = [part for part in scans if "USING COVERING INDEX decision_missed" not in part]
     if name == "workers.LEASES_OF":
         # Only when a worker's id is taken over: a walk over the index of what runs.
         scans = [part for part in scans if "USING INDEX task_lease_id" not in part]

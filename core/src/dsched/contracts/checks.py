@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from dsched.contracts.steps import MAX_BATCH, Fire
+from dsched.contracts.statistics import HOUR_MS, MAX_STATS_HOURS
+from dsched.contracts.steps import MAX_BATCH, Fire, Projection
 
 
 def check_batch(ids: Sequence[str], bound: int = MAX_BATCH) -> None:
@@ -37,3 +38,25 @@ def check_fires(fires: Sequence[Fire]) -> None:
 
 def _ascends(instants: Iterable[int]) -> bool:
     return all(before < after for before, after in pairwise(instants))
+
+
+def check_projection(projection: Projection) -> None:
+    """Refuse a projection that is too large, or names what must be unique twice."""
+    check_batch([item.task_id for item in projection.finished], 10 * MAX_BATCH)
+    check_batch([f"{item.config_id}@{item.first_ms}" for item in projection.fates], 10 * MAX_BATCH)
+    keys = [f"{item.config_id}@{item.hour_ms}" for item in projection.rollups]
+    check_batch(keys, 20 * MAX_BATCH)
+    if len(projection.decisions) > 10 * MAX_BATCH:
+        raise ValueError(f"more than {10 * MAX_BATCH} decisions in one call")
+
+
+def hours_between(from_ms: int, to_ms: int) -> tuple[int, int]:
+    """The first hour that overlaps ``[from_ms, to_ms)``, and where the last one ends, in ms.
+
+    Refuses more hours than one call may ask for.
+    """
+    first_ms = from_ms - from_ms % HOUR_MS
+    end_ms = max(first_ms, to_ms + -to_ms % HOUR_MS)
+    if end_ms - first_ms > MAX_STATS_HOURS * HOUR_MS:
+        raise ValueError(f"at most {MAX_STATS_HOURS} hours of statistics in one call")
+    return first_ms, end_ms

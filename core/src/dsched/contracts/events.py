@@ -5,7 +5,8 @@ from enum import StrEnum
 
 import attrs
 
-from dsched.model import Decision, JsonValue, TaskStatus
+from dsched.contracts.statistics import Rollup
+from dsched.model import Decision, Fate, JsonValue, TaskStatus
 
 
 class EventKind(StrEnum):
@@ -20,6 +21,8 @@ class EventKind(StrEnum):
     CONFIG = "config"  # config, act: put, paused, resumed, deleted; revision, (why)
     FIRED = "fired"  # config, ms, task, late, (held: true)
     SKIPPED = "skipped"  # config, first, last, count, reason
+    MISSED = "missed"  # config, ms, late (ms), term (of the leader, 0: nobody leads)
+    LEADERLESS = "leaderless"  # epoch (of the last term), idle (ms since its lock ran out)
     SUBMITTED = "submitted"  # task
     DISPATCHED = "dispatched"  # task, worker, (why)
     DEFERRED = "deferred"  # task, delay, reason
@@ -80,3 +83,5 @@ class Projection:
     upto: str
     decisions: tuple[Decision, ...] = ()
     finished: tuple[Finished, ...] = ()
+    fates: tuple[Fate, ...] = ()
+    rollups: tuple[Rollup, ...] = ()

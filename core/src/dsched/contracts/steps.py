@@ -25,6 +25,7 @@ from dsched.contracts.recovering import OverdueLease as OverdueLease
 from dsched.contracts.recovering import Pruned as Pruned
 from dsched.contracts.recovering import QueuedTask as QueuedTask
 from dsched.contracts.recovering import Reap as Reap
+from dsched.contracts.statistics import Rollup as Rollup
 from dsched.model import (
     JsonValue,
     SkippedRange,

@@ -79,6 +79,7 @@ from dsched.contracts.steps import (
     Registration,
     Release,
     Replan,
+    Rollup,
     StoredConfig,
     Submission,
     TaskPage,
@@ -305,11 +306,19 @@ class Collecting(ABC):
 
     @abstractmethod
     async def project(self, fence: str, projection: Projection) -> Outcome:
-        """Add decisions and index entries, and move the cursor from ``after`` to ``upto``.
+        """Add what the collector made of a part of the log, and move its cursor to ``upto``.
 
-        ``MOVED``, changing nothing, if the cursor is not ``after`` (a repeat, for example). Adding
-        an entry that is there already changes nothing. At most 10 x `MAX_BATCH` of each. Writes
-        no event.
+        ``MOVED``, changing nothing, if the cursor is not ``after`` (a repeat, for example). At
+        most 10 x `MAX_BATCH` of each, 20 x of rollups. Writes no event. In this order:
+
+        Decisions, in theirs: one whose config, ``first_ms``, verdict and reason are there already
+        changes nothing; nor does a *missed* one of an instant that was fired. One that fires or
+        skips takes the place of the *missed* ones in its range (at most 10 x `MAX_BATCH`), and its
+        ``missed_at_ms`` becomes the ``at_ms`` of the latest of them. Fates change the *fired*
+        decision (without reason) of their instant, if it is kept; index entries that are there stay as they are;
+        rollups are added to what is kept of their config and hour. Then, for each config with a new
+        decision, those beyond the latest ``max_decisions`` (by ``first_ms``, verdict, reason) go, the
+        earliest first, at most 10 x `MAX_BATCH`.
         """
 
 
@@ -384,6 +393,14 @@ class Reading(ABC):
     @abstractmethod
     async def decisions(self, config_id: str, cursor: str | None, limit: int) -> DecisionPage:
         """A page of a config's decisions, newest first_ms first."""
+
+    @abstractmethod
+    async def stats(self, config_id: str | None, from_ms: int, to_ms: int) -> tuple[Rollup, ...]:
+        """What a config (None: everything) did in each hour that overlaps ``[from_ms, to_ms)``.
+
+        By ascending hour; hours without anything are left out, and so are those that began
+        ``stats_ttl_ms`` ago or before. At most `MAX_STATS_HOURS` hours, else `ValueError`.
+        """
 
     @abstractmethod
     async def counts(self) -> Counts:

@@ -19,6 +19,7 @@ _PARTS = (
     "page",
     "configs",
     "log",
+    "facts",
     "promote",
     "due",
     "documents",

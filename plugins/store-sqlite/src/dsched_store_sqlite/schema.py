@@ -164,9 +164,25 @@ CREATE TABLE decision (
     reason TEXT NOT NULL,
     at_ms INTEGER NOT NULL,
     record TEXT NOT NULL,
+    worker_id TEXT,
+    worker_why TEXT,
+    ended TEXT,
+    missed_at_ms INTEGER,
     PRIMARY KEY (config_id, first_ms, verdict, reason)
 ) WITHOUT ROWID;
 CREATE INDEX decision_age ON decision (at_ms);
+CREATE INDEX decision_missed ON decision (config_id, first_ms) WHERE verdict = 'missed';
+CREATE TABLE decided (config_id TEXT PRIMARY KEY, kept INTEGER NOT NULL) WITHOUT ROWID;
+
+-- Statistics: one row a config (empty: everything) and hour, with its totals as JSON.
+CREATE TABLE stat (
+    config_id TEXT NOT NULL,
+    hour_ms INTEGER NOT NULL,
+    adds TEXT NOT NULL,
+    tops TEXT NOT NULL,
+    PRIMARY KEY (config_id, hour_ms)
+) WITHOUT ROWID;
+CREATE INDEX stat_age ON stat (hour_ms);
 
 CREATE TABLE finished (
     task_id TEXT PRIMARY KEY,

@@ -1,4 +1,4 @@
--- use: workers tasks
+-- use: workers tasks facts
 -- ARGV: fence, limit, result ttl, most log entries, ms after which a gone worker is forgotten
 local fence, limit, ttl = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local refused = fenced(fence)
@@ -29,7 +29,7 @@ for status in pairs(TERMINAL) do
     end
   end
 end
-local old_decisions = call('ZRANGEBYSCORE', P .. 'decision:index', '-inf', int(oldest),
+local old_decisions = call('ZRANGEBYSCORE', DECISIONS, '-inf', int(oldest),
   'LIMIT', 0, limit)
 local surplus = math.max(0, math.min(call('XLEN', EVENTS) - tonumber(ARGV[5]), limit))
 local first = surplus > 0 and call('XRANGE', EVENTS, '-', '+', 'COUNT', surplus) or {}
@@ -67,13 +67,12 @@ if #old_tasks > 0 then
 end
 for _, member in ipairs(old_decisions) do
   local config_id, first_ms, key = string.match(member, '^([^\t]*)\t([^\t]*)\t(.*)$')
-  local kept = P .. 'decision:' .. config_id
-  for _, record in ipairs(call('ZRANGEBYSCORE', kept, first_ms, first_ms)) do
-    if string.sub(record, 1, #key + 1) == key .. '\t' then
-      call('ZREM', kept, record)
+  for _, record in ipairs(call('ZRANGEBYSCORE', DECISION .. config_id, first_ms, first_ms)) do
+    if decision_key(record) == key then
+      forget_decision(config_id, first_ms, record)
     end
   end
-  call('ZREM', P .. 'decision:index', member)
+  call('ZREM', DECISIONS, member)
 end
 
 local function later(a, b)

@@ -4,13 +4,14 @@ import time
 from collections.abc import Callable
 
 from dsched.contracts.store import Store, StoreSettings
+from dsched_testkit.memory.collecting import MemoryCollecting
 from dsched_testkit.memory.configs import MemoryConfigs
 from dsched_testkit.memory.dispatching import MemoryDispatching
 from dsched_testkit.memory.documents import MemoryDocuments
 from dsched_testkit.memory.firing import MemoryFiring
 from dsched_testkit.memory.leadership import MemoryLeadership, MemoryTiming
 from dsched_testkit.memory.reading import MemoryReading
-from dsched_testkit.memory.recovering import MemoryCollecting, MemoryRecovering
+from dsched_testkit.memory.recovering import MemoryRecovering
 from dsched_testkit.memory.state import State
 from dsched_testkit.memory.tasklogs import MemoryTaskLogs
 from dsched_testkit.memory.workers import MemoryWorkers

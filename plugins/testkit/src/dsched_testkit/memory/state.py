@@ -29,6 +29,8 @@ from dsched_testkit.memory.lines import LogRow
 from dsched_testkit.memory.sorted_ids import SortedIds
 
 Item = dict[str, JsonValue]
+DecisionKey = tuple[int, str, str]  # first_ms, verdict, reason
+Totals = tuple[dict[str, int], dict[str, int]]  # what is added up; the largest of its kind
 
 BACKWARDS_MS = 1000  # how far behind the mark the wall may be seen before it counts as a step back
 
@@ -162,7 +164,8 @@ class State:
         self.log: list[Event] = []
         self.last_cursor = 0
         self.collected = _cursor(0)
-        self.decisions: defaultdict[str, dict[tuple[int, str, str], Decision]] = defaultdict(dict)
+        self.decisions: defaultdict[str, dict[DecisionKey, Decision]] = defaultdict(dict)
+        self.stats: defaultdict[tuple[str, int], Totals] = defaultdict(lambda: ({}, {}))
         self.finished: dict[str, tuple[int, TaskStatus]] = {}
         self.documents: dict[tuple[str, str], Any] = {}
         self.logs: dict[str, LogRow] = {}

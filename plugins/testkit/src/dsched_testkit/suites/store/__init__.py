@@ -24,6 +24,7 @@ from dsched_testkit.suites.store.dispatching import (
 )
 from dsched_testkit.suites.store.documents import DocumentTests
 from dsched_testkit.suites.store.draining import DrainTests
+from dsched_testkit.suites.store.facts import FateTests, StatsTests
 from dsched_testkit.suites.store.firing import FiringTests, PromoteTests, ReplanTests
 from dsched_testkit.suites.store.fixed_delay import FixedDelayEndTests, FixedDelayTests
 from dsched_testkit.suites.store.harness import StoreHarness, WallClock
@@ -52,6 +53,8 @@ class LeadingContract(
     PruneTests,
     CollectTests,
     ProjectedTests,
+    FateTests,
+    StatsTests,
 ):
     """What the leader needs of a store."""
 
