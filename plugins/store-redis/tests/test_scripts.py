@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from redis.crc import key_slot
 
+from dsched.contracts.operating import PodRecord
 from dsched.contracts.outcomes import FencedError, StoreRefusedError
 from dsched.contracts.steps import (
     Choice,
@@ -134,6 +135,17 @@ STEPS: dict[str, Step] = {
     "events": lambda s, _: s.events(None, 10),
     "decisions": lambda s, _: s.decisions("held", None, 10),
     "counts": lambda s, _: s.counts(),
+    "skip": lambda s, x: s.skip(
+        "going", x.going.config.revision, [x.now_ms + 9**9], by="m", why=""
+    ),
+    "undrain": lambda s, _: s.undrain("w1"),
+    "step_down": lambda s, x: s.step_down(x.fence, by="me", why="w", rest_ms=5),
+    "terms": lambda s, _: s.terms(None, 10),
+    "present": lambda s, _: s.present(
+        PodRecord(id="p", name="n", roles=("worker",), version="1", started_ms=5), 9000
+    ),
+    "absent": lambda s, _: s.absent("p"),
+    "pods": lambda s, _: s.pods(),
 }
 
 
@@ -147,6 +159,7 @@ FRESH = (
     "finished:config:held", "finished:status:failed", "worker:draining", "worker:stalled",
     "config:detail:new", "config:held", "task:held", "config:delay", "task:live:going",
     "bell:leader", "bell:w1", "task:ended", "task:deadline", "task:route",
+    "schedule:terms", "pod:index", "pod:detail",
 )  # fmt: skip
 
 

@@ -45,6 +45,7 @@ from collections.abc import Sequence
 
 import attrs
 
+from dsched.contracts.operating import Operating
 from dsched.contracts.outcomes import Outcome
 from dsched.contracts.steps import (
     Acquired,
@@ -125,6 +126,8 @@ class Leadership(ABC):
     async def acquire(self, pod: str, token: str, ttl_ms: int) -> Acquired:
         """Take the lock if it is free or expired: ``OK`` and the fence ``epoch:token:pod``.
 
+        A free lock, and the pod rests (`Operating.step_down`): ``RESTING`` with the fence "".
+
         ``epoch = max(stored epoch + 1, store time)``, kept without a time limit. If the lock is
         held with this very token (a repeat), ``OK`` with the same fence, unchanged. Else
         ``TAKEN`` with the holder's fence; a lock whose time limit is missing or longer than
@@ -188,7 +191,7 @@ class Workers(ABC):
 
         ``OK`` if something changed, ``ALREADY`` if it was draining with an empty queue,
         ``NO_WORKER``, ``SUPERSEDED``. With ``incarnation`` None any incarnation is meant (an
-        operator). Repeat until ``ALREADY``. Event ``worker`` ``draining`` when the flag was set,
+        operator, who may `Operating.undrain` it); a worker that drains itself leaves. Repeat until ``ALREADY``. Event ``worker`` ``draining`` when the flag was set,
         ``recalled`` for the tasks put back.
         """
 
@@ -258,11 +261,13 @@ class Firing(ABC):
 
         Per config: ``REVISED`` unless it exists, is not paused and has this revision; ``MOVED``
         unless the stored due is ``due_ms``; ``EARLY`` if a run or ``skipped.last_ms`` is later
-        than the wall. Then ``skipped`` is recorded, each run handled in order, due :=
-        ``next_due_ms``, last_fired := the last run if there is one. For a fixed-delay config
-        with runs: due := none while a live task exists, else wall + delay.
+        than the wall, or a ``left_out``. Then ``skipped`` and each of ``left_out`` are recorded,
+        each run handled in order, due := ``next_due_ms``, last_fired := the last run if there is
+        one; skips before the new due are forgotten. For a fixed-delay config with runs: due :=
+        none while a live task exists, else wall + delay.
 
-        A run whose task exists (in any state): ``dup``, nothing changes. Else by the overlap
+        A run whose task exists (in any state): ``dup``, nothing changes. One that an operator
+        asked to skip: ``skipped``, recorded with that reason. Else by the overlap
         policy, L being the live tasks at that moment, runs of this very call included:
         *allow*: create. *skip*: create if L is empty, else ``skipped`` (reason ``overlap``).
         *queue_one*: create if L is empty; else hold it if none is held; else skip it.
@@ -451,5 +456,6 @@ class Store(
     Collecting,
     Working,
     Reading,
+    Operating,
 ):
     """All groups of steps; a store implements them all. One handle belongs to one event loop."""

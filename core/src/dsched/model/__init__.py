@@ -1,7 +1,15 @@
 """The words of dsched as values: immutable, validated, free of any I/O."""
 
 from dsched.model.decision import Decision, SkippedRange, SkipReason, Verdict
-from dsched.model.ids import InvalidIdError, check_id, config_of, fire_task_id, manual_task_id
+from dsched.model.ids import (
+    InvalidIdError,
+    backfill_instant_of,
+    backfill_task_id,
+    check_id,
+    config_of,
+    fire_task_id,
+    manual_task_id,
+)
 from dsched.model.json import JsonValue, NotJsonError
 from dsched.model.retry import RetryPolicy, retry_delay_ms
 from dsched.model.status import Home, IllegalTransitionError, TaskStatus, check_transition
@@ -58,6 +66,8 @@ __all__ = [
     "Verdict",
     "Worker",
     "WorkerStatus",
+    "backfill_instant_of",
+    "backfill_task_id",
     "check_id",
     "check_transition",
     "config_of",

@@ -9,7 +9,18 @@ import attrs
 from dsched.contracts.codec import STORE_FORMAT
 
 _FOLDER = resources.files("dsched_store_redis").joinpath("scripts")
-_PARTS = ("workers", "tasks", "cancel", "requeue", "rows", "page", "configs", "log")
+_PARTS = (
+    "workers",
+    "tasks",
+    "cancel",
+    "requeue",
+    "rows",
+    "page",
+    "configs",
+    "log",
+    "terms",
+    "pods",
+)
 _FUNCTION = re.compile(r"^local function (\w+)\(.*?^end\n", re.MULTILINE | re.DOTALL)
 _WORD = re.compile(r"\w+")
 _USES = re.compile(r"^-- use: (.*)$", re.MULTILINE)

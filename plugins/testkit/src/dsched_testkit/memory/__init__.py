@@ -8,6 +8,7 @@ from dsched_testkit.memory.configs import MemoryConfigs
 from dsched_testkit.memory.dispatching import MemoryDispatching
 from dsched_testkit.memory.firing import MemoryFiring
 from dsched_testkit.memory.leadership import MemoryLeadership, MemoryTiming
+from dsched_testkit.memory.operating import MemoryOperating
 from dsched_testkit.memory.reading import MemoryReading
 from dsched_testkit.memory.recovering import MemoryCollecting, MemoryRecovering
 from dsched_testkit.memory.state import State
@@ -28,6 +29,7 @@ class MemoryStore(
     MemoryCollecting,
     MemoryWorking,
     MemoryReading,
+    MemoryOperating,
     Store,
 ):
     """A handle on a `State`. Several handles, also in several threads, share one state."""
