@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from redis.crc import key_slot
 
+from dsched.contracts.operating import PodRecord
 from dsched.contracts.outcomes import FencedError, StoreRefusedError
 from dsched.contracts.steps import (
     Choice,
@@ -164,6 +165,17 @@ STEPS: dict[str, Step] = {
     "put_document": lambda s, _: s.put_document("kind", "new", {"a": 1}, read=0, ttl_ms=60_000),
     "drop_document": lambda s, x: s.drop_document("kind", "kept", read=x.document.version),
     "list_documents": lambda s, _: s.list_documents("kind", None, 10),
+    "skip": lambda s, x: s.skip(
+        "going", x.going.config.revision, [x.now_ms + 9**9], by="m", why=""
+    ),
+    "undrain": lambda s, _: s.undrain("w1"),
+    "step_down": lambda s, x: s.step_down(x.fence, by="me", why="w", rest_ms=5),
+    "terms": lambda s, _: s.terms(None, 10),
+    "present": lambda s, _: s.present(
+        PodRecord(id="p", name="n", roles=("worker",), version="1", started_ms=5), 9000
+    ),
+    "absent": lambda s, _: s.absent("p"),
+    "pods": lambda s, _: s.pods(),
 }
 
 
@@ -179,6 +191,7 @@ FRESH = (
     "bell:leader", "bell:w1", "task:ended", "task:deadline", "task:route",
     "document:kind:new", "documents:kind", "document:expiry",
     "task:lines:run", "task:lastlines:run", "task:linecount:run",
+    "schedule:terms", "pod:index", "pod:detail",
 )  # fmt: skip
 
 

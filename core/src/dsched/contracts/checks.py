@@ -26,14 +26,26 @@ def check_fires(fires: Sequence[Fire]) -> None:
     check_batch([fire.config_id for fire in fires])
     if sum(len(fire.runs) for fire in fires) > MAX_BATCH:
         raise ValueError(f"more than {MAX_BATCH} runs in one call")
+    if sum(len(fire.left_out) for fire in fires) > 2 * MAX_BATCH:
+        raise ValueError(f"more than {2 * MAX_BATCH} instants left out in one call")
     for fire in fires:
         instants = [run.scheduled_ms for run in fire.runs]
         if not _ascends(instants):
             raise ValueError(f"{fire.config_id}: runs must ascend")
+        left_out = [skip.at_ms for skip in fire.left_out]
+        if not _ascends(left_out):
+            raise ValueError(f"{fire.config_id}: left_out must ascend")
+        instants += left_out
         if fire.skipped is not None:
             instants.append(fire.skipped.last_ms)
         if instants and fire.next_due_ms is not None and fire.next_due_ms <= max(instants):
             raise ValueError(f"{fire.config_id}: next_due_ms must be later than every instant")
+
+
+def check_instants(instants: Sequence[int]) -> None:
+    """Refuse none, too many, or instants that do not ascend."""
+    if not 1 <= len(instants) <= MAX_BATCH or not _ascends(instants):
+        raise ValueError(f"give 1 to {MAX_BATCH} instants in ascending order")
 
 
 def _ascends(instants: Iterable[int]) -> bool:

@@ -36,6 +36,8 @@ class Leadership(ABC):
     async def acquire(self, pod: str, token: str, ttl_ms: int) -> Acquired:
         """Take the lock if it is free or expired: ``OK`` and the fence ``epoch:token:pod``.
 
+        A free lock, and the pod rests (`Operating.step_down`): ``RESTING`` with the fence "".
+
         ``epoch = max(stored epoch + 1, store time)``, kept without a time limit. If the lock is
         held with this very token (a repeat), ``OK`` with the same fence, unchanged. Else
         ``TAKEN`` with the holder's fence; a lock whose time limit is missing or longer than

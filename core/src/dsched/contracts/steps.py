@@ -110,6 +110,15 @@ class Pause:
 
 
 @attrs.frozen(kw_only=True)
+class Skip:
+    """An instant (wall) that an operator asked not to be fired, who, and why."""
+
+    at_ms: int
+    who: str
+    why: str
+
+
+@attrs.frozen(kw_only=True)
 class ConfigVersion:
     """What a caller read of a config, for the store to compare. The default: no such config."""
 
@@ -121,12 +130,16 @@ class ConfigVersion:
 
 @attrs.frozen(kw_only=True)
 class StoredConfig:
-    """A config with what the store knows of it. `due_ms` is None while nothing is due."""
+    """A config with what the store knows of it. `due_ms` is None while nothing is due.
+
+    ``skips`` ascend. After an edit they may name instants that the trigger has no more.
+    """
 
     config: TaskConfig
     due_ms: int | None = None
     last_fired_ms: int | None = None
     paused: Pause | None = None
+    skips: tuple[Skip, ...] = ()
 
     @property
     def version(self) -> ConfigVersion:
@@ -202,7 +215,7 @@ class Fire:
     """What the planner decided for one due config.
 
     ``due_ms`` is the score the leader read; ``runs`` ascend; ``next_due_ms`` is later than all
-    of them, or None.
+    of them, or None. ``left_out`` are the owed instants that an operator asked not to fire.
     """
 
     config_id: str
@@ -210,6 +223,7 @@ class Fire:
     due_ms: int
     runs: tuple[Run, ...] = ()
     skipped: SkippedRange | None = None
+    left_out: tuple[Skip, ...] = ()
     next_due_ms: int | None = None
 
 
@@ -305,11 +319,15 @@ class Dispatched:
 
 @attrs.frozen(kw_only=True)
 class Submission:
-    """A task to create. It may not start before ``delay_ms`` from now (store time)."""
+    """A task to create. It may not start before ``delay_ms`` from now (store time).
+
+    ``why`` is for the event log only.
+    """
 
     task_id: str
     spec: TaskSpec
     delay_ms: int = 0
+    why: str = ""
 
 
 @attrs.frozen(kw_only=True)

@@ -48,6 +48,7 @@ from dsched.contracts.leading import ELECTION_BELL as ELECTION_BELL
 from dsched.contracts.leading import LEADER_BELL as LEADER_BELL
 from dsched.contracts.leading import Leadership as Leadership
 from dsched.contracts.leading import Timing as Timing
+from dsched.contracts.operating import Operating
 from dsched.contracts.outcomes import Outcome
 from dsched.contracts.steps import (
     CancelAnswer,
@@ -134,7 +135,7 @@ class Workers(ABC):
 
         ``OK`` if something changed, ``ALREADY`` if it was draining with an empty queue,
         ``NO_WORKER``, ``SUPERSEDED``. With ``incarnation`` None any incarnation is meant (an
-        operator). Repeat until ``ALREADY``. Event ``worker`` ``draining`` when the flag was set,
+        operator, who may `Operating.undrain` it); a worker that drains itself leaves. Repeat until ``ALREADY``. Event ``worker`` ``draining`` when the flag was set,
         ``recalled`` for the tasks put back.
         """
 
@@ -204,11 +205,13 @@ class Firing(ABC):
 
         Per config: ``REVISED`` unless it exists, is not paused and has this revision; ``MOVED``
         unless the stored due is ``due_ms``; ``EARLY`` if a run or ``skipped.last_ms`` is later
-        than the wall. Then ``skipped`` is recorded, each run handled in order, due :=
-        ``next_due_ms``, last_fired := the last run if there is one. For a fixed-delay config
-        with runs: due := none while a live task exists, else wall + delay.
+        than the wall, or a ``left_out``. Then ``skipped`` and each of ``left_out`` are recorded,
+        each run handled in order, due := ``next_due_ms``, last_fired := the last run if there is
+        one; skips before the new due are forgotten. For a fixed-delay config with runs: due :=
+        none while a live task exists, else wall + delay.
 
-        A run whose task exists (in any state): ``dup``, nothing changes. Else by the overlap
+        A run whose task exists (in any state): ``dup``, nothing changes. One that an operator
+        asked to skip: ``skipped``, recorded with that reason. Else by the overlap
         policy, L being the live tasks at that moment, runs of this very call included:
         *allow*: create. *skip*: create if L is empty, else ``skipped`` (reason ``overlap``).
         *queue_one*: create if L is empty; else hold it if none is held; else skip it.
@@ -420,5 +423,6 @@ class Store(
     TaskLogs,
     Reading,
     Documents,
+    Operating,
 ):
     """All groups of steps; a store implements them all. One handle belongs to one event loop."""

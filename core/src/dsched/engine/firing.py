@@ -66,10 +66,10 @@ class FiringStep:
         fires: list[Fire] = []
         room = MAX_BATCH
         for stored in configs:
-            if room == 0:
+            if room <= 0:
                 break
             fire = self._plan_one(stored, now_ms, room)
-            room -= len(fire.runs)
+            room -= len(fire.runs) + len(fire.left_out)
             fires.append(fire)
         return fires
 
@@ -82,7 +82,12 @@ class FiringStep:
             if config.executor == UNREADABLE:
                 raise UnreadableConfigError(config.payload["reason"])
             plan = plan_fire(
-                config, due_ms=due_ms, now_ms=now_ms, max_runs=room, one_catch_up=jumped
+                config,
+                due_ms=due_ms,
+                now_ms=now_ms,
+                max_runs=room,
+                one_catch_up=jumped,
+                skips=[skip.at_ms for skip in stored.skips],
             )
         except Exception as error:
             # One config that cannot be planned must not keep the others from firing.
@@ -107,6 +112,7 @@ class FiringStep:
                 for run in plan.runs
             ),
             skipped=plan.skipped,
+            left_out=tuple(skip for skip in stored.skips if skip.at_ms in plan.left_out),
             next_due_ms=plan.next_due_ms,
         )
 
@@ -126,6 +132,9 @@ def _say(fire: Fire, answer: FireAnswer, now_ms: int) -> None:
         _say_skipped(
             fire.config_id, dropped[0], dropped[-1], len(dropped), "an earlier run is live"
         )
+    for skip in fire.left_out if answer.outcome is Outcome.OK else ():
+        why = f"{skip.who} asked for it: {skip.why}"
+        _say_skipped(fire.config_id, skip.at_ms, skip.at_ms, 1, why)
     if fire.skipped is not None and answer.outcome is Outcome.OK:
         skipped = fire.skipped
         _say_skipped(

@@ -91,6 +91,7 @@ def _skipped(event: Event, item: Item) -> Decision:
         last_ms=item["last"],
         count=item["count"],
         reason=item["reason"],
+        detail=f"{item['who']}: {item['why']}" if "who" in item else "",
         late_ms=max(0, event.at_ms - item["last"]),
         at_ms=event.at_ms,
         term=_epoch(event.by),

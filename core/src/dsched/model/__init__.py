@@ -3,6 +3,8 @@
 from dsched.model.decision import Decision, Fate, MissReason, SkippedRange, SkipReason, Verdict
 from dsched.model.ids import (
     InvalidIdError,
+    backfill_instant_of,
+    backfill_task_id,
     check_id,
     config_of,
     fire_instant_of,
@@ -70,6 +72,8 @@ __all__ = [
     "Verdict",
     "Worker",
     "WorkerStatus",
+    "backfill_instant_of",
+    "backfill_task_id",
     "check_id",
     "check_transition",
     "code_origin",

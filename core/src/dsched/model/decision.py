@@ -22,6 +22,7 @@ class SkipReason(StrEnum):
     PAUSED = "paused"  # due while, or when, the config was paused
     DELETED = "deleted"  # due when the config was deleted
     DISABLED = "disabled"  # due when its author switched the config off
+    OPERATOR = "operator"  # an operator asked for it beforehand
 
 
 class MissReason(StrEnum):

@@ -1,6 +1,6 @@
 """The nominal instants of a trigger: next, last and how many, for any kind of trigger."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import attrs
@@ -95,3 +95,36 @@ class SingleInstant:
         """See `Instants`."""
         if self.at_ms is not None and self.count_between(first_ms, last_ms):
             yield self.at_ms
+
+
+@attrs.frozen
+class Without:
+    """The instants of ``base`` without a few of them, ``left_out`` (ascending, all of ``base``)."""
+
+    base: Instants
+    left_out: Sequence[int]
+
+    def next_after(self, ms: int) -> int | None:
+        """See `Instants`."""
+        found = self.base.next_after(ms)
+        while found is not None and found in self.left_out:
+            found = self.base.next_after(found)
+        return found
+
+    def last_before(self, ms: int, *, not_before_ms: int) -> int | None:
+        """See `Instants`."""
+        found = self.base.last_before(ms, not_before_ms=not_before_ms)
+        while found is not None and found in self.left_out:
+            found = self.base.last_before(found - 1, not_before_ms=not_before_ms)
+        return found
+
+    def count_between(self, first_ms: int, last_ms: int) -> int:
+        """See `Instants`."""
+        without = sum(first_ms <= at_ms <= last_ms for at_ms in self.left_out)
+        return self.base.count_between(first_ms, last_ms) - without
+
+    def all_between(self, first_ms: int, last_ms: int) -> Iterator[int]:
+        """See `Instants`."""
+        for at_ms in self.base.all_between(first_ms, last_ms):
+            if at_ms not in self.left_out:
+                yield at_ms

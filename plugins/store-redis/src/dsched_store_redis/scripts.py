@@ -23,6 +23,8 @@ _PARTS = (
     "promote",
     "due",
     "documents",
+    "terms",
+    "pods",
 )
 _FUNCTION = re.compile(r"^local function (\w+)\(.*?^end\n", re.MULTILINE | re.DOTALL)
 _WORD = re.compile(r"\w+")

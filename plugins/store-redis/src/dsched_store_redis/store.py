@@ -24,6 +24,7 @@ from dsched_store_redis.endpoints import (
 from dsched_store_redis.firing import RedisFiring
 from dsched_store_redis.leadership import RedisLeadership, RedisTiming
 from dsched_store_redis.link import Link
+from dsched_store_redis.operating import RedisOperating
 from dsched_store_redis.options import Durability, RedisOptions, SentinelOptions
 from dsched_store_redis.reading import RedisReading
 from dsched_store_redis.recovering import RedisRecovering
@@ -49,6 +50,7 @@ class RedisStore(
     RedisTaskLogs,
     RedisReading,
     RedisDocuments,
+    RedisOperating,
     Store,
 ):
     """A handle on the store of one server and prefix."""

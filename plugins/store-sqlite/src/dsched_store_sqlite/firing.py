@@ -27,7 +27,7 @@ from dsched.model import (
     fire_task_id,
 )
 from dsched_store_sqlite.base import OnSqlite
-from dsched_store_sqlite.configs import note_skipped
+from dsched_store_sqlite.configs import note_left_out, note_skipped
 from dsched_store_sqlite.rows import CONFIG, TASK, ConfigRow
 from dsched_store_sqlite.step import Item, Step
 
@@ -134,12 +134,16 @@ def _fire(step: Step, fence: str, fire: Fire) -> FireAnswer:
     instants = [run.scheduled_ms for run in fire.runs]
     if fire.skipped is not None:
         instants.append(fire.skipped.last_ms)
+    instants += [skip.at_ms for skip in fire.left_out]
     if any(instant > step.wall_ms for instant in instants):
         return FireAnswer(outcome=Outcome.EARLY)
     note_skipped(step, fence, row.id, fire.skipped)
+    for skip in fire.left_out:
+        note_left_out(step, fence, row.id, skip)
     runs = tuple(_run(step, fence, row, run) for run in fire.runs)
     if fire.runs:
         row.last_fired_ms = fire.runs[-1].scheduled_ms
+    row.forget_skips(fire.next_due_ms)
     step.set_due(row, _next_due(step, row, fire))
     return FireAnswer(outcome=Outcome.OK, runs=runs)
 
@@ -155,6 +159,10 @@ def _run(step: Step, fence: str, row: ConfigRow, run: Run) -> RunOutcome:
     task_id = fire_task_id(row.id, at_ms)
     if step.task(task_id) is not None:
         return RunOutcome.DUP
+    for skip in row.skipped:
+        if skip.at_ms == at_ms:
+            note_left_out(step, fence, row.id, skip)
+            return RunOutcome.SKIPPED
     outcome = _overlap(step, fence, row)
     if outcome is RunOutcome.SKIPPED:
         skipped = SkippedRange(first_ms=at_ms, last_ms=at_ms, count=1, reason=SkipReason.OVERLAP)

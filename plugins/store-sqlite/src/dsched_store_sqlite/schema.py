@@ -24,6 +24,8 @@ CREATE TABLE meta (
     fence TEXT,
     lock_until_ms INTEGER DEFAULT 0,
     epoch INTEGER NOT NULL DEFAULT 0,
+    rest_pod TEXT,
+    rest_until_ms INTEGER NOT NULL DEFAULT 0,
     last_revision INTEGER NOT NULL DEFAULT 0,
     last_cursor INTEGER NOT NULL DEFAULT 0,
     collected TEXT NOT NULL DEFAULT '0000000000000000',
@@ -116,13 +118,15 @@ CREATE TABLE config (
     paused_who TEXT,
     paused_why TEXT,
     paused_since_ms INTEGER,
-    paused_gap_ms INTEGER
+    paused_gap_ms INTEGER,
+    skips TEXT
 ) WITHOUT ROWID;
 CREATE INDEX config_due ON config (due_ms, id) WHERE due_ms IS NOT NULL;
 
 -- The live tasks of a config, counted; it survives the config.
 CREATE TABLE living (config_id TEXT PRIMARY KEY, live INTEGER NOT NULL, held TEXT) WITHOUT ROWID;
 
+-- `draining`: 1 if an operator asked for it, 2 if the worker leaves by itself.
 CREATE TABLE worker (
     id TEXT PRIMARY KEY,
     incarnation TEXT NOT NULL,
@@ -135,6 +139,23 @@ CREATE TABLE worker (
     draining INTEGER NOT NULL DEFAULT 0,
     stalled INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
+
+-- Terms of leadership; the oldest make room.
+CREATE TABLE term (
+    epoch INTEGER PRIMARY KEY,
+    pod TEXT NOT NULL,
+    began_ms INTEGER NOT NULL,
+    ended_ms INTEGER,
+    how TEXT NOT NULL DEFAULT '',
+    who TEXT NOT NULL DEFAULT '',
+    why TEXT NOT NULL DEFAULT ''
+);
+
+-- Pods that say they run, each until an instant of store time.
+CREATE TABLE pod (
+    id TEXT PRIMARY KEY, until_ms INTEGER NOT NULL, seen_ms INTEGER NOT NULL, record TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX pod_until ON pod (until_ms);
 
 -- What a worker has, counted; also of one that is not registered any more.
 CREATE TABLE load (

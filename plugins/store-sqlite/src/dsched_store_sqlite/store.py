@@ -13,6 +13,7 @@ from dsched_store_sqlite.documents import SqliteDocuments
 from dsched_store_sqlite.firing import SqliteFiring
 from dsched_store_sqlite.hub import join_hub, leave_hub
 from dsched_store_sqlite.leadership import SqliteLeadership, SqliteTiming
+from dsched_store_sqlite.operating import SqliteOperating
 from dsched_store_sqlite.options import SqliteOptions
 from dsched_store_sqlite.reading import SqliteReading
 from dsched_store_sqlite.recovering import SqliteRecovering
@@ -34,6 +35,7 @@ class SqliteStore(
     SqliteTaskLogs,
     SqliteReading,
     SqliteDocuments,
+    SqliteOperating,
     Store,
 ):
     """A handle. Several, also in several threads and processes, may be open on one file."""

@@ -98,7 +98,7 @@ for i = 1, count do
   local id = forgotten[i]
   call('HDEL', WORKERS, id)
   call('ZREM', BEATS, id)
-  call('SREM', DRAINING, id)
+  call('SREM', DRAINING, id, '!' .. id)
   call('SREM', STALLED, id)
   call('DEL', LANES .. id, POOL .. id, P .. 'bell:' .. id)
   note('worker', fence, '{"worker":"' .. id .. '","act":"forgotten"}')

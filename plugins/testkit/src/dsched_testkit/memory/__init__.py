@@ -10,6 +10,7 @@ from dsched_testkit.memory.dispatching import MemoryDispatching
 from dsched_testkit.memory.documents import MemoryDocuments
 from dsched_testkit.memory.firing import MemoryFiring
 from dsched_testkit.memory.leadership import MemoryLeadership, MemoryTiming
+from dsched_testkit.memory.operating import MemoryOperating
 from dsched_testkit.memory.reading import MemoryReading
 from dsched_testkit.memory.recovering import MemoryRecovering
 from dsched_testkit.memory.state import State
@@ -33,6 +34,7 @@ class MemoryStore(
     MemoryTaskLogs,
     MemoryReading,
     MemoryDocuments,
+    MemoryOperating,
     Store,
 ):
     """A handle on a `State`. Several handles, also in several threads, share one state."""

@@ -14,6 +14,7 @@ from dsched.contracts.steps import (
     Promoted,
     Replan,
     Run,
+    Skip,
 )
 from dsched.contracts.store import Firing
 from dsched.model import Home, Overlap, SkipReason, TaskStatus, fire_task_id
@@ -47,6 +48,7 @@ class MemoryFiring(OnState, Firing):
         instants = [run.scheduled_ms for run in fire.runs]
         if fire.skipped is not None:
             instants.append(fire.skipped.last_ms)
+        instants += [skip.at_ms for skip in fire.left_out]
         if any(instant > step.wall_ms for instant in instants):
             return FireAnswer(outcome=Outcome.EARLY)
         if fire.skipped is not None:
@@ -60,9 +62,12 @@ class MemoryFiring(OnState, Firing):
                 skipped.count,
                 skipped.reason,
             )
+        for skip in fire.left_out:
+            _note_left_out(step, fence, fire.config_id, skip)
         runs = tuple(self._run(step, fence, row, run) for run in fire.runs)
         if fire.runs:
             row.last_fired_ms = fire.runs[-1].scheduled_ms
+        row.forget_skips(fire.next_due_ms)
         step.set_due(row, self._next_due(step, row, fire))
         return FireAnswer(outcome=Outcome.OK, runs=runs)
 
@@ -79,6 +84,10 @@ class MemoryFiring(OnState, Firing):
         task_id = fire_task_id(config.id, run.scheduled_ms)
         if task_id in self._state.tasks:
             return RunOutcome.DUP
+        for skip in row.skips:
+            if skip.at_ms == run.scheduled_ms:
+                _note_left_out(step, fence, config.id, skip)
+                return RunOutcome.SKIPPED
         outcome = self._overlap(step, fence, row)
         if outcome is RunOutcome.SKIPPED:
             at = run.scheduled_ms
@@ -178,3 +187,17 @@ def _note_skipped(
             "reason": reason.value,
         },
     )
+
+
+def _note_left_out(step: Step, by: str, config_id: str, skip: Skip) -> None:
+    """Record that an operator asked not to fire an instant."""
+    item: Item = {
+        "config": config_id,
+        "first": skip.at_ms,
+        "last": skip.at_ms,
+        "count": 1,
+        "reason": SkipReason.OPERATOR.value,
+        "who": skip.who,
+        "why": skip.why,
+    }
+    step.note(EventKind.SKIPPED, by, item)

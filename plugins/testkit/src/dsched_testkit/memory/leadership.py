@@ -34,9 +34,13 @@ class MemoryLeadership(OnState, Leadership):
                 if until is None or until > step.now_ms + ttl_ms + 1000:
                     state.lock_until_ms = step.now_ms + ttl_ms
                 return Acquired(outcome=Outcome.TAKEN, fence=holder)
+            if state.rest_pod == pod and step.now_ms < state.rest_until_ms:
+                return Acquired(outcome=Outcome.RESTING, fence="")
+            state.rest_pod = None
             state.epoch = max(state.epoch + 1, step.now_ms)
             state.fence = f"{state.epoch}:{token}:{pod}"
             state.lock_until_ms = step.now_ms + ttl_ms
+            step.begin_term(state.epoch, pod)
             step.note(EventKind.LEADER, state.fence, {"act": "acquired"})
             return Acquired(outcome=Outcome.OK, fence=state.fence)
 
@@ -54,6 +58,7 @@ class MemoryLeadership(OnState, Leadership):
             if step.holder() != fence:
                 return Outcome.FENCED
             self._state.fence = None
+            step.end_term("resigned")
             step.note(EventKind.LEADER, fence, {"act": "resigned"})
             self._state.bells.ring(ELECTION_BELL)
             return Outcome.OK

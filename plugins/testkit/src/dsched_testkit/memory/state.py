@@ -9,8 +9,9 @@ from typing import Any
 
 import attrs
 
+from dsched.contracts.operating import MAX_TERMS, PodRecord, Term
 from dsched.contracts.outcomes import FencedError
-from dsched.contracts.steps import Event, EventKind, Pause, StoredConfig, StoreTime
+from dsched.contracts.steps import Event, EventKind, Pause, Skip, StoredConfig, StoreTime
 from dsched.contracts.store import LEADER_BELL, StoreSettings
 from dsched.model import (
     Decision,
@@ -97,7 +98,10 @@ class TaskRow:
 
 @attrs.define(kw_only=True)
 class WorkerRow:
-    """A worker as kept; ``lanes`` maps a lane to (number, ids) of its last claim."""
+    """A worker as kept; ``lanes`` maps a lane to (number, ids) of its last claim.
+
+    ``leaving``: it drains of its own accord, so no operator can undo it.
+    """
 
     id: str
     incarnation: str
@@ -108,6 +112,7 @@ class WorkerRow:
     address: str
     last_beat_ms: int
     draining: bool = False
+    leaving: bool = False
     stalled: bool = False
     lanes: dict[int, tuple[int, tuple[str, ...]]] = attrs.field(factory=dict)
 
@@ -124,6 +129,7 @@ class ConfigRow:
     due_ms: int | None = None
     last_fired_ms: int | None = None
     paused: Pause | None = None
+    skips: tuple[Skip, ...] = ()
 
     def view(self) -> StoredConfig:
         """The config as readers see it."""
@@ -132,7 +138,15 @@ class ConfigRow:
             due_ms=self.due_ms,
             last_fired_ms=self.last_fired_ms,
             paused=self.paused,
+            skips=self.skips,
         )
+
+    def forget_skips(self, before_ms: int | None) -> None:
+        """Forget what has been decided about: all skips before an instant, or all."""
+        if self.skips:
+            self.skips = tuple(
+                skip for skip in self.skips if before_ms is not None and skip.at_ms >= before_ms
+            )
 
 
 class State:
@@ -149,6 +163,10 @@ class State:
         self.fence: str | None = None
         self.lock_until_ms: int | None = 0
         self.epoch = 0
+        self.terms: list[Term] = []
+        self.rest_pod: str | None = None
+        self.rest_until_ms = 0
+        self.pods: dict[str, tuple[PodRecord, int]] = {}
         self.last_revision = 0
         self.tasks: dict[str, TaskRow] = {}
         self.configs: dict[str, ConfigRow] = {}
@@ -253,6 +271,18 @@ class Step:
         if state.lock_until_ms is not None and state.lock_until_ms <= self.now_ms:
             state.fence = None
         return state.fence
+
+    def begin_term(self, epoch: int, pod: str) -> None:
+        """Remember a new term; one before it that nobody ended has expired."""
+        self.end_term("expired")
+        self.state.terms.append(Term(epoch=epoch, pod=pod, began_ms=self.wall_ms))
+        del self.state.terms[:-MAX_TERMS]
+
+    def end_term(self, how: str, who: str = "", why: str = "") -> None:
+        """Remember how the last term ended, unless that is known."""
+        terms = self.state.terms
+        if terms and terms[-1].ended_ms is None:
+            terms[-1] = attrs.evolve(terms[-1], ended_ms=self.wall_ms, how=how, who=who, why=why)
 
     # --- moving tasks ---
 

@@ -29,10 +29,18 @@ from dsched_testkit.suites.store.firing import FiringTests, PromoteTests, Replan
 from dsched_testkit.suites.store.fixed_delay import FixedDelayEndTests, FixedDelayTests
 from dsched_testkit.suites.store.harness import StoreHarness, WallClock
 from dsched_testkit.suites.store.leadership import LeadershipTests
+from dsched_testkit.suites.store.operating import (
+    PodTests,
+    ReasonedSubmitTests,
+    StepDownTests,
+    TermTests,
+    UndrainTests,
+)
 from dsched_testkit.suites.store.overlap import HeldTests, OverlapTests
 from dsched_testkit.suites.store.reading import EventTests, HandleTests, ReadTests
 from dsched_testkit.suites.store.recovering import OverdueTests, PruneTests, ReapTests
 from dsched_testkit.suites.store.releasing import ProgressTests, ReleaseTests
+from dsched_testkit.suites.store.skipping import SkippedFireTests, SkipTests
 from dsched_testkit.suites.store.tasklogs import AppendLinesTests, LogCapTests, ReadLinesTests
 from dsched_testkit.suites.store.workers import HeartbeatTests, WorkerTests
 
@@ -91,13 +99,26 @@ class ClientContract(
     """What clients, and everybody, need of a store."""
 
 
-class StoreContract(LeadingContract, WorkingContract, ClientContract):
+class OperatorContract(
+    SkippedFireTests,
+    SkipTests,
+    UndrainTests,
+    TermTests,
+    StepDownTests,
+    PodTests,
+    ReasonedSubmitTests,
+):
+    """What operators need of a store."""
+
+
+class StoreContract(LeadingContract, WorkingContract, ClientContract, OperatorContract):
     """Everything a store must do."""
 
 
 __all__ = [
     "ClientContract",
     "LeadingContract",
+    "OperatorContract",
     "StoreContract",
     "StoreHarness",
     "WallClock",
