@@ -8,7 +8,10 @@ import attrs
 
 from dsched.contracts.executor import ExecutionContext, Executor, TaskFailed
 from dsched.model import JsonValue, Task, TaskResult
+from dsched.model.json import MAX_RESULT_BYTES
 from dsched_testkit.simulation.faults import Wire
+
+TOO_MUCH = "x" * (MAX_RESULT_BYTES + 1)
 
 
 @attrs.frozen(kw_only=True)
@@ -54,6 +57,8 @@ class Bodies(Executor):
         payload = task.spec.payload if task.spec else {}
         what, seconds = payload["do"], payload["s"]
         await self._do(what, seconds, tries)
+        if what == "huge_result":
+            return TaskResult(data=TOO_MUCH)
         if what != "quick":
             context.progress(1, 2)
         await self.wire.resumed()
@@ -100,7 +105,9 @@ def random_payload(chance: random.Random, faults: frozenset[str]) -> dict[str, J
     if what == "work":
         return {"do": "work", "s": round(chance.uniform(0.2, 8), 3)}
     odd: list[str] = [
-        name for name in ("hang", "raise", "ignore_cancel", "late_answer") if name in faults
+        name
+        for name in ("hang", "raise", "ignore_cancel", "late_answer", "huge_result")
+        if name in faults
     ]
     if "raise" in faults:
         odd += ["fail", "refuse"]

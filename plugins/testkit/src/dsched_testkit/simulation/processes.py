@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import attrs
 
 from dsched.contracts.balancer import LoadBalancer
+from dsched.contracts.outcomes import StoreRefusedError
 from dsched.contracts.store import Store
 from dsched.engine.claiming import SupersededError
 from dsched.engine.election import ElectionTimes
@@ -105,10 +106,14 @@ class Processes:
         )
 
     def _runtime(self, wire: Wire) -> Runtime:
-        runtime = virtual_runtime(asyncio.get_running_loop(), self.chance.getrandbits(64))
+        drift_ppm = self.chance.uniform(-500, 500) if "drift" in self.sky.faults else 0.0
+        runtime = virtual_runtime(
+            asyncio.get_running_loop(), self.chance.getrandbits(64), drift_ppm=drift_ppm
+        )
+        rest = runtime.sleep
 
         async def sleep(seconds: float) -> None:
-            await asyncio.sleep(seconds)
+            await rest(seconds)
             await wire.resumed()
 
         return attrs.evolve(runtime, sleep=sleep)
@@ -118,10 +123,13 @@ class Processes:
         try:
             await pod.run()
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the finding
-            if all(isinstance(one, SupersededError) for one in _leaves(error)):
+            leaves = _leaves(error)
+            if all(isinstance(one, SupersededError) for one in leaves):
                 self.ends["superseded"] += 1
+            elif self.sky.generation and any(isinstance(o, StoreRefusedError) for o in leaves):
+                self.ends["refused after a wipe"] += 1
             else:
-                self.problems.append(f"pod {number} failed: {_leaves(error)!r}")
+                self.problems.append(f"pod {number} failed: {leaves!r}")
         else:
             self.ends["left"] += 1
         finally:

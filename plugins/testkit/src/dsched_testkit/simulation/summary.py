@@ -1,5 +1,6 @@
 """Sums over many seeds, and what they must have seen for the faults to count as biting."""
 
+import math
 from collections import Counter
 
 import attrs
@@ -39,6 +40,8 @@ class Totals:
     tasks: int = 0
     fires: int = 0
     calls: int = 0
+    longest_rest_s: float = 0.0
+    least_slack_s: float = math.inf
     accounted_configs: int = 0
     faults: Counter[str] = attrs.field(factory=Counter)
     seen: Counter[str] = attrs.field(factory=Counter)
@@ -49,6 +52,8 @@ class Totals:
         self.seeds += 1
         for name in ("virtual_s", "tasks", "fires", "calls", "accounted_configs"):
             setattr(self, name, getattr(self, name) + getattr(ran, name))
+        self.longest_rest_s = max(self.longest_rest_s, ran.rested_s)
+        self.least_slack_s = min(self.least_slack_s, ran.slack_s)
         self.faults.update(ran.faults)
         self.seen.update(ran.seen)
         if ran.violations:
@@ -66,6 +71,8 @@ class Totals:
             f"seeds {self.seeds}  virtual hours {self.virtual_s / 3600:.1f}",
             f"store calls {self.calls}  tasks {self.tasks}  fires {self.fires}",
             f"configs accounted for instant by instant: {self.accounted_configs}",
+            f"at rest after at most {self.longest_rest_s:.0f} s, "
+            f"at least {self.least_slack_s:.0f} s before the bound",
             f"faults {sum(self.faults.values())}: {_counts(self.faults)}",
             f"seen: {_counts(self.seen)}",
             f"seeds with violations: {len(self.failed)}",

@@ -2,9 +2,10 @@
 
 import re
 from collections import Counter
+from collections.abc import Iterable
 from itertools import pairwise
 
-from dsched.contracts.steps import EventKind
+from dsched.contracts.steps import Event, EventKind
 from dsched_testkit.checker import History
 from dsched_testkit.memory import State
 from dsched_testkit.simulation.bodies import Ledger
@@ -77,10 +78,10 @@ def owed_by(acts: list[Act]) -> list[int]:
     return instants
 
 
-def recovery_paths(state: State) -> Counter[str]:
+def recovery_paths(log: Iterable[Event]) -> Counter[str]:
     """The ways out of trouble that the log shows, by name."""
     seen: Counter[str] = Counter()
-    for event in state.log:
+    for event in log:
         for item in event.items:
             name = event.kind.value
             if event.kind is EventKind.FIRED:
