@@ -16,12 +16,12 @@ TOO_MUCH = "x" * (MAX_RESULT_BYTES + 1)
 
 @attrs.frozen(kw_only=True)
 class Execution:
-    """One attempt that really began: the ledger's line."""
+    """One attempt that really began, or returned, and when (virtual s): the ledger's line."""
 
     task_id: str
     attempt: int
     worker_id: str
-    began_s: float
+    at_s: float
 
 
 @attrs.define(kw_only=True)
@@ -30,6 +30,7 @@ class Ledger:
 
     now_s: Callable[[], float]
     began: list[Execution] = attrs.field(factory=list)
+    ended: list[tuple[Execution, JsonValue]] = attrs.field(factory=list)
     tries: dict[str, int] = attrs.field(factory=dict)
 
 
@@ -45,14 +46,13 @@ class Bodies(Executor):
         """Do what the payload says."""
         await self.wire.resumed()
         ledger = self.ledger
-        ledger.began.append(
-            Execution(
-                task_id=task.id,
-                attempt=context.attempt,
-                worker_id=context.worker_id,
-                began_s=ledger.now_s(),
-            )
+        began = Execution(
+            task_id=task.id,
+            attempt=context.attempt,
+            worker_id=context.worker_id,
+            at_s=ledger.now_s(),
         )
+        ledger.began.append(began)
         tries = ledger.tries[task.id] = ledger.tries.get(task.id, 0) + 1
         payload = task.spec.payload if task.spec else {}
         what, seconds = payload["do"], payload["s"]
@@ -62,7 +62,9 @@ class Bodies(Executor):
         if what != "quick":
             context.progress(1, 2)
         await self.wire.resumed()
-        return TaskResult(data={"task": task.id, "attempt": context.attempt})
+        data: JsonValue = {"task": task.id, "attempt": context.attempt}
+        ledger.ended.append((attrs.evolve(began, at_s=ledger.now_s()), data))
+        return TaskResult(data=data)
 
     async def _do(self, what: str, seconds: float, tries: int) -> None:
         match what:

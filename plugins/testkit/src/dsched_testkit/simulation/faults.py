@@ -36,6 +36,10 @@ SHARE = 0.03
 ANSWER_WITHIN_S = 10.0
 WIPE_SHARE = 0.15  # a wipe ends all that was going on: rarely, or nothing else is seen
 
+# Steps that compare what their caller read with what is stored now.
+RACING = frozenset({"dispatch", "fire", "put", "pause", "resume", "delete"})
+RACING_SHARE = 0.06
+
 # A server at its memory limit refuses what brings more; a replica refuses what writes.
 GROWING = frozenset({"submit", "put", "fire"})
 READS = frozenset(
@@ -118,7 +122,7 @@ class Wire:
             raise StoreUnavailableError("the store is out of reach", maybe_applied=False)
         sky.calls += 1
         delivered = self._counted(proceed, step)
-        answer = await (delivered() if step == "bell" else self._through(delivered))
+        answer = await (delivered() if step == "bell" else self._through(delivered, step))
         await self.resumed()
         if self.dead:
             raise StoreUnavailableError("the process is dead", maybe_applied=True)
@@ -156,9 +160,11 @@ class Wire:
         while self.sky.now_s() < self.paused_until_s and not self.dead:  # noqa: ASYNC110
             await asyncio.sleep(self.paused_until_s - self.sky.now_s())
 
-    async def _through(self, proceed: Proceed) -> Any:
+    async def _through(self, proceed: Proceed, step: str) -> Any:
         chance, fault = self.chance, self._fault()
         await asyncio.sleep(chance.uniform(0.0002, 0.005))
+        if step in RACING and self._slow():
+            await asyncio.sleep(chance.uniform(0, 3))
         match fault:
             case "lost_request":
                 await asyncio.sleep(chance.uniform(0, 2))
@@ -188,6 +194,13 @@ class Wire:
             return None
         self.sky.counts[CALL_FAULTS[number]] += 1
         return CALL_FAULTS[number]
+
+    def _slow(self) -> bool:
+        """What was decided from an older reading is what a delay may make wrong."""
+        if self.sky.fair or "delay" not in self.sky.faults or self.chance.random() > RACING_SHARE:
+            return False
+        self.sky.counts["delay"] += 1
+        return True
 
     async def _long_delay(self, proceed: Proceed) -> Any:
         """The caller gives up after a while; the request arrives all the same."""

@@ -26,7 +26,7 @@ from dsched_testkit.simulation.lines import Line
 from dsched_testkit.simulation.recording import Books, RecordedStore
 from dsched_testkit.virtual_time import virtual_runtime
 
-CAPACITY = 4
+CAPACITIES = (2, 4, 4)  # a pod that comes again may be a smaller one
 BOTH = frozenset({"scheduler", "worker"})
 
 
@@ -57,6 +57,7 @@ class Processes:
     ends: Counter[str] = attrs.field(factory=Counter)
     problems: list[str] = attrs.field(factory=list)
     started: int = 0
+    worker_ids: dict[str, None] = attrs.field(factory=dict)
 
     def start(self, name: str, worker_id: str | None = None) -> Process:
         """Start a pod; its worker has a new id unless one is given."""
@@ -64,6 +65,7 @@ class Processes:
         number = self.started
         wire = Wire(sky=self.sky, chance=random.Random(self.chance.getrandbits(64)))
         worker_id = worker_id or f"{name}-{number}"
+        self.worker_ids[worker_id] = None
         bodies = Bodies(wire=wire, ledger=self.ledger, kill=lambda: self._killed_by_a_task(number))
         pod = self._pod(name, worker_id, wire, bodies)
         task = self.group.create_task(self._run(number, pod), name=f"pod {name} {number}")
@@ -74,6 +76,7 @@ class Processes:
     def _pod(self, name: str, worker_id: str, wire: Wire, bodies: Bodies) -> Pod:
         line = Line(wire)
         inner = RecordedStore(self.state, self.books)
+        capacity = self.chance.choice(CAPACITIES)
 
         @asynccontextmanager
         async def opened() -> AsyncIterator[Store]:
@@ -86,8 +89,8 @@ class Processes:
             leader=LeaderTimes(),
             worker=WorkerPlan(
                 worker_id=worker_id,
-                capacity=CAPACITY,
-                backlog=CAPACITY,
+                capacity=capacity,
+                backlog=capacity,
                 labels=LABEL if name == "a" else {},
                 heartbeat=HeartbeatTimes(),
                 drain_timeout_s=10.0,

@@ -5,13 +5,15 @@ import hashlib
 import json
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import attrs
 
 from dsched.client import Client
 from dsched.contracts.balancer import LoadBalancer
-from dsched_testkit.checker import History
+from dsched_testkit.checker import check, excerpt
+from dsched_testkit.evidence import Line as EvidenceLine
+from dsched_testkit.evidence import gathered
 from dsched_testkit.memory import State, new_state
 from dsched_testkit.simulation.bodies import Ledger
 from dsched_testkit.simulation.configs import random_configs
@@ -20,12 +22,13 @@ from dsched_testkit.simulation.lines import Line
 from dsched_testkit.simulation.liveness import rest_within_s
 from dsched_testkit.simulation.night import START_MS, random_night
 from dsched_testkit.simulation.order import number_tasks
-from dsched_testkit.simulation.processes import CAPACITY, Processes
+from dsched_testkit.simulation.paths import night_paths, recovery_paths
+from dsched_testkit.simulation.processes import CAPACITIES, Processes
 from dsched_testkit.simulation.recording import Books, RecordedStore
 from dsched_testkit.simulation.store_trouble import StoreTrouble
+from dsched_testkit.simulation.testimony import Testimony
 from dsched_testkit.simulation.trouble import NAMES, ODD_WORK, Trouble
 from dsched_testkit.simulation.users import Users
-from dsched_testkit.simulation.verdict import excerpt, recovery_paths, violations
 from dsched_testkit.suites.machine.audit import Audit
 from dsched_testkit.virtual_time import VirtualLoop, VirtualWall, run_virtual
 
@@ -41,7 +44,11 @@ MAX_LOG = 500_000  # the checker reads the log from its beginning
 
 @attrs.frozen(kw_only=True)
 class Ran:
-    """What one seed gave. ``digest`` is over the log and the ledger: equal runs, equal digests."""
+    """What one seed gave. ``digest`` is over the log and the ledger: equal runs, equal digests.
+
+    ``rested_s`` after the faults all was at rest, ``slack_s`` before the bound. ``evidence`` is
+    what the checker was given, where it was asked to be kept.
+    """
 
     seed: int
     digest: str
@@ -56,6 +63,7 @@ class Ran:
     seen: dict[str, int]
     violations: list[str]
     excerpt: list[str]
+    evidence: list[EvidenceLine]
 
 
 def simulate(
@@ -64,9 +72,10 @@ def simulate(
     *,
     faults: frozenset[str] | None = None,
     trouble_s: float = TROUBLE_S,
+    keep: bool = False,
 ) -> Ran:
     """Run one seed in virtual time; with ``faults`` only those of its faults that are in there."""
-    return run_virtual(_main(seed, balancer, faults, trouble_s))
+    return run_virtual(_main(seed, balancer, faults, trouble_s, keep))
 
 
 async def _main(
@@ -74,10 +83,11 @@ async def _main(
     balancer: tuple[str, LoadBalancer],
     only: frozenset[str] | None,
     trouble_s: float,
+    keep: bool,
 ) -> Ran:
     loop = asyncio.get_running_loop()
     number_tasks(loop)
-    return await loop.create_task(_story(seed, balancer, only, trouble_s), name="story")
+    return await loop.create_task(_story(seed, balancer, only, trouble_s, keep), name="story")
 
 
 async def _story(
@@ -85,6 +95,7 @@ async def _story(
     balancer: tuple[str, LoadBalancer],
     only: frozenset[str] | None,
     trouble_s: float,
+    keep: bool,
 ) -> Ran:
     chance = random.Random(seed)
     loop = asyncio.get_running_loop()
@@ -105,6 +116,7 @@ async def _story(
             wall=wall,
             state=state,
             zone=zone,
+            keep=keep,
             sky=Sky(faults=faults, now_s=loop.time, network=group),
             group=group,
             balancer=balancer,
@@ -124,6 +136,7 @@ class _Run:
     chance: random.Random
     wall: VirtualWall
     zone: str
+    keep: bool
     state: State
     sky: Sky
     group: asyncio.TaskGroup
@@ -140,12 +153,19 @@ class _Run:
     audit: Audit = attrs.field(init=False)
     store_trouble: StoreTrouble = attrs.field(init=False)
     client_wire: Wire = attrs.field(init=False)
+    testimony: Testimony = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         """Wire the parts together; nothing runs yet."""
         self.state.settings = attrs.evolve(self.state.settings, max_events=MAX_LOG)
         self.ledger = Ledger(now_s=self.now_s)
         self.audit = Audit(self.state)
+        self.testimony = Testimony(
+            source=f"simulation, seed {self.seed}",
+            state=self.state,
+            books=self.books,
+            ledger=self.ledger,
+        )
         self.client_wire = Wire(sky=self.sky, chance=self._dice(), late=False)
         line = Line(self.client_wire).over(RecordedStore(self.state, self.books), "client")
         self.processes = Processes(
@@ -181,7 +201,7 @@ class _Run:
 
     def _dying(self, position: int) -> None:
         """What came after ``position`` is about to be lost: up to here it was a history, too."""
-        self.found += History(self.state).problems()
+        self.testimony.bury(position)
         lost = [event for event in self.state.log if int(event.cursor) > position]
         self.seen.update(recovery_paths(lost))
         self.audit = Audit(self.state)
@@ -229,9 +249,12 @@ class _Run:
         await asyncio.sleep(LOOK_EVERY_S)
         for config_id in sorted(self.state.configs):
             await self.users.client.delete_config(config_id)
+        self._testify_to_the_faults()
         healed_s = self.now_s()
         self.allowed_s = rest_within_s(
-            self.state.tasks.values(), slots=len(NAMES) * CAPACITY, labelled_slots=CAPACITY
+            self.state.tasks.values(),
+            slots=len(NAMES) * min(CAPACITIES),
+            labelled_slots=min(CAPACITIES),
         )
         quiet = await self._quiet()
         self.rested_s = self.now_s() - healed_s
@@ -261,25 +284,9 @@ class _Run:
 
     def result(self, *, quiet: bool) -> Ran:
         """Check everything, and sum up."""
-        found = [
-            *self.found,
-            *self.processes.problems,
-            *self.books.problems,
-            *self.audit.problems(),
-        ]
-        if not quiet:
-            found.append(
-                f"I7: not quiet within {self.allowed_s:.0f} s after healing, "
-                f"or no task ended for {STANDSTILL_S:g} s"
-            )
-        history = History(self.state)
-        back = self.sky.counts["clock_back"] > 0 or self.store_trouble.clock_went_back
-        checks, accounted = violations(
-            history, self.state, self.books, self.ledger, clock_back=back
-        )
-        found += checks
-        found += self._lost(history)
-        found = list(dict.fromkeys(found))
+        lines = list(self._evidence(quiet=quiet))
+        report = check(gathered(lines))
+        found = [*self.found, *self.processes.problems, *self.audit.problems(), *report.violations]
         return Ran(
             seed=self.seed,
             digest=self._digest(),
@@ -287,34 +294,55 @@ class _Run:
             tasks=len(self.state.tasks),
             calls=self.sky.calls,
             fires=sum(len(e.items) for e in self.state.log if e.kind == "fired"),
-            accounted_configs=accounted,
+            accounted_configs=report.counts["configs accounted for"],
             slack_s=self.allowed_s - self.rested_s,
             rested_s=self.rested_s,
             faults=dict(self.sky.counts)
             | {name: 1 for name in (*ODD_WORK, *MODES) if name in self.sky.faults},
             seen=dict(self._all_seen()),
             violations=found,
-            excerpt=excerpt(self.state, found),
+            excerpt=excerpt(self.state.log, found[0]) if found else [],
+            evidence=lines if self.keep else [],
         )
 
-    def _lost(self, history: History) -> list[str]:
-        """I7 and I20: what was acknowledged is there and has ended, or the store lost it."""
-        trouble = self.store_trouble
-        owed = [
-            task_id
-            for task_id, at_s in self.users.acknowledged.items()
-            if task_id in self.state.tasks
-            or not any(loss.covers(at_s) for loss in trouble.losses)
+    def _testify_to_the_faults(self) -> None:
+        """The trouble is over now; whoever is dead now has been killed by it."""
+        now_ms, trouble = self.wall(), self.store_trouble
+        faults: list[EvidenceLine] = [
+            {"line": "fault", "kind": "trouble", "at_ms": 0, "upto_ms": now_ms}
         ]
-        return history.lost(
-            task_id for task_id in [*owed, *self.state.tasks] if task_id not in trouble.evicted
-        )
+        if self.sky.counts["clock_back"] or trouble.clock_went_back:
+            faults.append({"line": "fault", "kind": "clock_back", "at_ms": 0, "upto_ms": now_ms})
+        faults += [
+            {"line": "fault", "kind": "evict", "at_ms": 0, "upto_ms": now_ms, "task": task_id}
+            for task_id in sorted(trouble.evicted)
+        ]
+        alive = {process.worker_id for process in self.processes.alive}
+        faults += [
+            {"line": "fault", "kind": "kill", "at_ms": now_ms + 1, "worker": worker_id}
+            for worker_id in self.processes.worker_ids
+            if worker_id not in alive
+        ]
+        self.testimony.faults = faults
+
+    def _evidence(self, *, quiet: bool) -> Iterator[EvidenceLine]:
+        waiting = sum(not row.status.terminal for row in self.state.tasks.values())
+        self.testimony.losses = self.store_trouble.losses
+        self.testimony.said = self.users.said
+        self.testimony.rest = {
+            "waiting": waiting,
+            "after_s": self.rested_s,
+            "bound_s": self.allowed_s,
+            "why": "" if quiet else f"or no task ended for {STANDSTILL_S:g} s",
+        }
+        return self.testimony.lines()
 
     def _all_seen(self) -> Counter[str]:
         seen = Counter(self.sky.outcomes)
         seen.update(self.seen)
         seen.update(self.store_trouble.evictions)
         seen.update(recovery_paths(self.state.log))
+        seen.update(night_paths(self.state.log, self.zone))
         seen.update({f"pod {word}": n for word, n in self.processes.ends.items()})
         return seen
 

@@ -18,7 +18,6 @@ RESTART_LOSES_S = 1.0
 FAILOVER_LOSES_S = 2.0
 MOST_FAILOVERS = 4
 EVICTS_AFTER_MS = 60_000  # what nobody has asked for in that time
-SLACK_S = 0.05  # an acknowledgement is on its way that long after the write
 
 
 @attrs.frozen(kw_only=True)
@@ -28,10 +27,6 @@ class Loss:
     from_s: float
     upto_s: float
     kind: str
-
-    def covers(self, acknowledged_s: float) -> bool:
-        """Whether something acknowledged then may be gone."""
-        return self.from_s <= acknowledged_s <= self.upto_s + SLACK_S
 
 
 @attrs.define(kw_only=True)

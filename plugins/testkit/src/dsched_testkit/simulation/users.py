@@ -9,6 +9,7 @@ import attrs
 from dsched.client import Client, ClientError
 from dsched.contracts.outcomes import StoreRefusedError, StoreUnavailableError
 from dsched.model import Overlap, TaskConfig
+from dsched_testkit.evidence import Line
 from dsched_testkit.simulation.configs import random_policies, random_spec, random_trigger
 from dsched_testkit.simulation.faults import Sky
 
@@ -24,8 +25,8 @@ class Users:
     zone: str
     task_ids: Callable[[], list[str]]
     configs: dict[str, TaskConfig]
-    acknowledged: dict[str, float] = attrs.field(factory=dict)
-    refused: int = 0
+    said: list[Line] = attrs.field(factory=list)
+    operations: int = 0
 
     async def put_all(self) -> None:
         """Create the configs."""
@@ -48,20 +49,30 @@ class Users:
 
     async def tried(self, act: Callable[..., object], *args: object, **how: object) -> bool:
         """Whether the act was answered. A client may give up, or find that others were faster."""
+        self.operations += 1
+        op, call = f"op{self.operations}", getattr(act, "__name__", "call")
+        task = how.get("task_id") or (args[0] if call == "cancel" else None)
+        self._say("invoke", op, call=call, task=task)
         try:
             await act(*args, **how)  # type: ignore[misc]
-        except (StoreUnavailableError, StoreRefusedError, ClientError):
-            self.refused += 1
-            return False
-        return True
+        except (StoreUnavailableError, StoreRefusedError):
+            self._say("info", op)
+        except ClientError:
+            self._say("fail", op)
+        else:
+            self._say("ok", op)
+            return True
+        return False
+
+    def _say(self, line: str, op: str, **more: object) -> None:
+        """The history of this client."""
+        self.said.append({"line": line, "op": op, "at_s": self.sky.now_s(), **more})
 
     async def _submit(self, number: int) -> None:
         chance, task_id = self.chance, f"job{number}"
         delay_s = chance.choice((0, 0, 0, chance.uniform(0, 20)))
         spec = random_spec(chance, self.sky.faults)
         done = await self.tried(self.client.submit, spec, task_id=task_id, delay_s=delay_s)
-        if done:
-            self.acknowledged[task_id] = self.sky.now_s()
         if done and chance.random() < 0.05:
             await self.tried(self.client.submit, spec, task_id=task_id, delay_s=delay_s)
             await self.tried(
