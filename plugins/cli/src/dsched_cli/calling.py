@@ -149,8 +149,7 @@ class Api:
         while left is None or left > 0:
             limit = PAGE_LIMIT if left is None else min(left, PAGE_LIMIT)
             page = self.get(path, **query, cursor=cursor, limit=limit)
-            for item in page["items"]:
-                yield item
+            yield from page["items"]
             left = None if left is None else left - len(page["items"])
             cursor = page.get("cursor")
             if not cursor:

@@ -1,5 +1,6 @@
 """A trigger in words: which seconds, minutes, hours, days and months, and what DST does to it."""
 
+import itertools
 from collections.abc import Sequence
 
 from dsched.model import AtTrigger, CronTrigger, EveryTrigger, FixedDelayTrigger, Trigger, from_ms
@@ -7,7 +8,7 @@ from dsched.planning import compile_trigger, zone_rules_version
 from dsched.planning.cron import CronInstants
 from dsched.planning.cron_fields import CronExpression
 
-_MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+_MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 
 
 def explain(trigger: Trigger) -> list[str]:
@@ -70,7 +71,7 @@ def _clock_changes(trigger: CronTrigger, *, fixed: bool) -> list[str]:
 def _values(values: Sequence[int], size: int) -> str:
     if len(values) == size:
         return "each"
-    steps = {after - before for before, after in zip(values, values[1:], strict=False)}
+    steps = {after - before for before, after in itertools.pairwise(values)}
     if len(values) > 3 and len(steps) == 1 and (step := steps.pop()) > 0:
         return f"{values[0]} to {values[-1]}" + (f" in steps of {step}" if step > 1 else "")
     return ", ".join(map(str, values))

@@ -11,10 +11,20 @@ from dsched.model import TaskConfig, Trigger, to_ms
 from dsched.planning import InvalidTriggerError, config_instants
 from dsched_cli.errors import CliError, ExitCode
 
-_KEYS = (
-    "cron_expr every fixed_delay at timezone dst_gap dst_overlap start_at end_at jitter overlap "
-    "timeout"
-).split()
+_KEYS = [
+    "cron_expr",
+    "every",
+    "fixed_delay",
+    "at",
+    "timezone",
+    "dst_gap",
+    "dst_overlap",
+    "start_at",
+    "end_at",
+    "jitter",
+    "overlap",
+    "timeout",
+]
 
 
 def config_of(record: Mapping[str, Any]) -> TaskConfig:

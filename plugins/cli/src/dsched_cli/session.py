@@ -92,11 +92,11 @@ class Session:
         self, path: str, columns: Sequence[Column], *, limit: int | None, **query: object
     ) -> None:
         """Write a list of the API and say when there was more than asked for."""
-        query = {name: value for name, value in query.items() if value is not None}
+        asked: dict[str, Any] = {name: value for name, value in query.items() if value is not None}
         if limit is None:
-            self.output.records(self.api.items(path, **query), columns)
+            self.output.records(self.api.items(path, **asked), columns)
             return
-        found = list(self.api.items(path, most=limit + 1, **query))
+        found = list(self.api.items(path, most=limit + 1, **asked))
         self.output.records(found[:limit], columns)
         if len(found) > limit:
             say(f"only the first {limit} are shown; use --limit N, or --all")

@@ -83,9 +83,9 @@ def simulate(
     for config in configs:
         timeout_ms = config.timeout // timedelta(milliseconds=1)
         takes_ms = min(run_ms.get(config.id, default_run_ms), timeout_ms)
-        config = _created(config, start_ms)
-        play = _Play(config, max(takes_ms, 1))
-        runs = play.runs(_fires(config, start_ms, end_ms, play.takes_ms))
+        known = _created(config, start_ms)
+        play = _Play(known, max(takes_ms, 1))
+        runs = play.runs(_fires(known, start_ms, end_ms, play.takes_ms))
         tally.add(config.id, runs)
         loads.append(play.load())
         if tally.total > MAX_FIRES:

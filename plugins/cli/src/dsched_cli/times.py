@@ -116,7 +116,7 @@ def _local_zone() -> tzinfo:
     name = os.environ.get("TZ", "").removeprefix(":")
     if not name:
         target = os.path.realpath("/etc/localtime")
-        _, found, name = target.partition("zoneinfo/")
+        _, _, name = target.partition("zoneinfo/")
     try:
         if name:
             return ZoneInfo(name)

@@ -38,11 +38,15 @@ NOUNS = {
 class Tree(click.Group):
     """The root: commands live in modules of their own and are imported when asked for."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's
         """Every command's name."""
         return [*NOUNS, *SHORT_CUTS]
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(
+        self,
+        ctx: click.Context,  # noqa: ARG002 - click's
+        cmd_name: str,
+    ) -> click.Command | None:
         """Import one."""
         place = NOUNS.get(cmd_name) or SHORT_CUTS.get(cmd_name)
         if place is None:

@@ -180,8 +180,8 @@ def _histogram(output: Output, load: "Load") -> None:
     for hour, mean in means.items():
         top = max(by_hour[hour], default=0)
         bar = table.bar(mean, most, _BAR_CELLS)
-        number = f"{mean:.1f}".removesuffix(".0")
-        write(f"{hour:02}:00  {bar + ' ' if bar else ''}{number} ({top})")
+        shown = f"{mean:.1f}".removesuffix(".0")
+        write(f"{hour:02}:00  {bar + ' ' if bar else ''}{shown} ({top})")
 
 
 def _record(load: "Load") -> dict[str, Any]:

@@ -68,7 +68,9 @@ def upcoming(
         if explained:
             trigger, zone = _from_api(session, what)
             _explain(session, trigger)
-        items, more = _ask(session, what, count, rfc3339(after), end and rfc3339(end))
+        items, more = _ask(
+            session, what, count, rfc3339(after), None if end is None else rfc3339(end)
+        )
     else:
         if explained:
             _explain(session, trigger)
@@ -145,7 +147,7 @@ def _plan(
         found = plan(trigger, timezone=zone, after_ms=after_ms, until_ms=until_ms, limit=count)
     except InvalidTriggerError as error:
         raise _invalid(error) from error
-    items = [
+    items: list[Mapping[str, Any]] = [
         {"time": rfc3339(from_ms(one.at_ms)), "local": one.local, "note": one.note}
         for one in found.items
     ]
