@@ -24,6 +24,7 @@ from dsched.contracts.steps import (
 )
 from dsched.contracts.store import Store
 from dsched.model import (
+    ORPHAN,
     SkipReason,
     Task,
     TaskConfig,
@@ -217,11 +218,17 @@ class Client:
 
     # --- configs ---
 
-    async def put_config(self, config: TaskConfig) -> StoredConfig:
-        """Create or change a config; equal content changes nothing. What is stored afterwards."""
+    async def put_config(self, config: TaskConfig, *, adopt: bool = False) -> StoredConfig:
+        """Create or change a config; equal content changes nothing. What is stored afterwards.
+
+        One that another origin declares raises `ConflictError` with the code ``origin_conflict``,
+        unless it is to be ``adopt``ed: then it is of ``config.origin`` from now on.
+        """
         for _ in range(MOVED_TRIES):
             now_ms = (await self._answered(self._store.now)).wall_ms
             (old,) = await self._answered(lambda: self._store.get_configs([config.id]))
+            if not adopt:
+                _check_origin(old, config.origin)
             item = _planned_put(config, old, now_ms)
             (answer,) = await self._answered(lambda: self._store.put([item], by=self._by))  # noqa: B023
             if answer.stored is not None and answer.outcome in (Outcome.OK, Outcome.DUP):
@@ -235,17 +242,27 @@ class Client:
             raise NotFoundError("UNKNOWN", f"there is no config {config_id}")
         return stored
 
-    async def list_configs(self, *, cursor: str | None = None, limit: int = 100) -> ConfigPage:
-        """A page of configs by ascending id."""
-        return await self._answered(lambda: self._store.list_configs(cursor, limit))
+    async def list_configs(
+        self, *, cursor: str | None = None, limit: int = 100, origin: str | None = None
+    ) -> ConfigPage:
+        """A page of configs by ascending id; of those, the ones of ``origin`` if one is given."""
+        page = await self._answered(lambda: self._store.list_configs(cursor, limit))
+        kept = (one for one in page.configs if origin in (None, one.config.origin))
+        return attrs.evolve(page, configs=tuple(kept))
 
-    async def delete_config(self, config_id: str, *, cancel_tasks: bool = False) -> None:
-        """Remove a config. Its live tasks finish, unless they are to be cancelled too."""
+    async def delete_config(
+        self, config_id: str, *, cancel_tasks: bool = False, origin: str | None = None
+    ) -> None:
+        """Remove a config. Its live tasks finish, unless they are to be cancelled too.
+
+        With ``origin``: only if it is of this one (``origin_conflict``).
+        """
         await self._change(
             config_id,
             SkipReason.DELETED,
             lambda rearm: self._store.delete(config_id, rearm, by=self._by),
             rearmed=False,
+            origin=origin,
         )
         if cancel_tasks:
             await self._cancel_live(config_id)
@@ -257,6 +274,20 @@ class Client:
             SkipReason.PAUSED,
             lambda rearm: self._store.pause(config_id, rearm, by=self._by, why=why),
             rearmed=False,
+        )
+
+    async def orphan_config(self, config_id: str, *, origin: str) -> None:
+        """Pause a config that its ``origin`` no longer declares, in the name of `ORPHAN`.
+
+        Changes nothing if it is paused already; ``origin_conflict`` if it is of another origin.
+        """
+        why = f"{origin} no longer declares it, says {self._by}"
+        await self._change(
+            config_id,
+            SkipReason.PAUSED,
+            lambda rearm: self._store.pause(config_id, rearm, by=ORPHAN, why=why),
+            rearmed=False,
+            origin=origin,
         )
 
     async def resume_config(self, config_id: str) -> None:
@@ -275,11 +306,14 @@ class Client:
         step: Callable[[Rearm], Awaitable[Outcome]],
         *,
         rearmed: bool,
+        origin: str | None = None,
     ) -> None:
         """Read, plan, compare-and-change; again while somebody else was faster."""
         for _ in range(MOVED_TRIES):
             now_ms = (await self._answered(self._store.now)).wall_ms
             stored = await self.get_config(config_id)
+            if origin is not None:
+                _check_origin(stored, origin)
             rearm = planned_rearm(stored, now_ms, reason, stored.config if rearmed else None)
             outcome = await self._answered(lambda: step(rearm))  # noqa: B023
             if outcome in (Outcome.OK, Outcome.ALREADY):
@@ -346,6 +380,16 @@ def _planned_put(config: TaskConfig, old: StoredConfig | None, now_ms: int) -> P
     config = attrs.evolve(config, created_ms=old.config.created_ms)
     reason = SkipReason.EDITED if config.enabled else SkipReason.DISABLED
     return PutConfig(config=config, rearm=planned_rearm(old, now_ms, reason, config))
+
+
+def _check_origin(stored: StoredConfig | None, origin: str) -> None:
+    if stored is not None and stored.config.origin != origin:
+        raise ConflictError(
+            "origin_conflict",
+            f"config {stored.config.id} is declared by {stored.config.origin}, not by {origin}; "
+            "change it there, or take it over: adopt=True of put_config, ?adopt=true of the HTTP "
+            "API, --adopt of dsched-run and dsched apply",
+        )
 
 
 def _moved(config_id: str) -> ConflictError:

@@ -124,14 +124,20 @@ class TaskSettings:
 
 @attrs.frozen(kw_only=True)
 class PodSettings:
-    """This process. ``name`` is filled in from ``$POD_NAME`` or the host name when not given."""
+    """This process. ``name`` is filled in from ``$POD_NAME`` or the host name when not given.
+
+    ``app`` names the program whose code declares schedules; empty: the module that does.
+    """
 
     name: str = ""
+    app: str = ""
 
     def __attrs_post_init__(self) -> None:
         """The fence of a leader ends in the name, so it must be an id."""
         if self.name:
             _check_id("name", self.name)
+        if self.app:
+            _check_id("app", self.app)
 
 
 @attrs.frozen(kw_only=True)

@@ -12,7 +12,7 @@ from dsched.config.structuring import Flaw, FlawedError, structure, unknown_keys
 from dsched.config.yaml_reader import Document, read_yaml
 from dsched.contracts import ExecutorProvider
 from dsched.loading import Catalogue, Installed, NotInstalledError
-from dsched.model import CronTrigger, NotJsonError, TaskConfig, Trigger, to_ms
+from dsched.model import CronTrigger, NotJsonError, TaskConfig, Trigger, file_origin, to_ms
 from dsched.model.json import MAX_JSON_DEPTH, check_json
 from dsched.model.task_config import Reserved
 from dsched.planning import InvalidTriggerError, compile_trigger
@@ -21,6 +21,7 @@ MAX_TASKS = 10_000
 MAX_PAYLOAD_PROBLEMS = 20
 
 _KEYS = frozenset(field.name for field in attrs.fields(TaskConfig)) - {
+    "origin",
     "reserved",
     "revision",
     "created_ms",
@@ -31,6 +32,7 @@ _REFUSED: Mapping[str, str] = {
         field.name: "is reserved for a later version of dsched; remove it"
         for field in attrs.fields(Reserved)
     },
+    "origin": "is where a task is declared, which a file cannot choose; remove it",
     **dict.fromkeys(
         ("revision", "created_ms", "updated_ms"), "is set by the store, never by a file; remove it"
     ),
@@ -50,7 +52,8 @@ _ANY_CRON = "0 0 * * *"
 def read_tasks(path: str, *, defaults: TaskSettings, catalogue: Catalogue) -> list[TaskConfig]:
     """The configs of a task file, in its order.
 
-    ``defaults`` fill timeout and retry where the file says nothing. Raises `ConfigError` with every
+    ``defaults`` fill timeout and retry where the file says nothing; the origin is `file_origin` of
+    ``path``. Raises `ConfigError` with every
     problem of the file; then nothing of it may be used.
     """
     document = read_yaml(path)
@@ -72,7 +75,8 @@ def read_tasks(path: str, *, defaults: TaskSettings, catalogue: Catalogue) -> li
                 problems.append(document.problem((*place, "id"), reason))
     if problems:
         raise ConfigError(sorted(problems, key=lambda one: one.line or 0))
-    return configs
+    origin = file_origin(path)
+    return [attrs.evolve(config, origin=origin) for config in configs]
 
 
 def task_from_mapping(
@@ -83,7 +87,8 @@ def task_from_mapping(
     source: str = "task",
     path: str = "",
 ) -> TaskConfig:
-    """One config from a mapping with the keys of a task file, such as an API's request body.
+    """One config from a mapping with the keys of a task file, such as an API's request body; its
+    origin is ``api``.
 
     Raises `ConfigError`; its problems have ``source`` for a file and ``path`` before each key.
     """

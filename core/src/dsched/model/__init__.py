@@ -3,6 +3,7 @@
 from dsched.model.decision import Decision, SkippedRange, SkipReason, Verdict
 from dsched.model.ids import InvalidIdError, check_id, config_of, fire_task_id, manual_task_id
 from dsched.model.json import JsonValue, NotJsonError
+from dsched.model.origin import API_ORIGIN, ORPHAN, code_origin, file_origin, is_origin
 from dsched.model.retry import RetryPolicy, retry_delay_ms
 from dsched.model.status import Home, IllegalTransitionError, TaskStatus, check_transition
 from dsched.model.task import Task, TaskResult
@@ -29,6 +30,8 @@ from dsched.model.trigger import (
 from dsched.model.worker import Worker, WorkerStatus
 
 __all__ = [
+    "API_ORIGIN",
+    "ORPHAN",
     "AtTrigger",
     "CronTrigger",
     "Decision",
@@ -60,9 +63,12 @@ __all__ = [
     "WorkerStatus",
     "check_id",
     "check_transition",
+    "code_origin",
     "config_of",
+    "file_origin",
     "fire_task_id",
     "from_ms",
+    "is_origin",
     "manual_task_id",
     "retry_delay_ms",
     "to_ms",
