@@ -3,6 +3,7 @@
 import http.client
 import json
 import socket
+import time
 from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self
@@ -18,6 +19,8 @@ MAX_ANSWER_BYTES = 64 * 1024 * 1024
 MAX_EVENT_BYTES = 1024 * 1024
 PAGE_LIMIT = 500
 CALL_TIMEOUT_S = 30.0
+MAX_PATIENCE = 20
+MAX_PAUSE_S = 5
 
 _EXITS: Mapping[str, ExitCode] = {
     "unauthenticated": ExitCode.NOT_ALLOWED,
@@ -128,8 +131,14 @@ class Api:
             content = json.dumps(body, allow_nan=False).encode()
             given.setdefault("content-type", "application/json")
         target = self._prefix + path + _query_text(query)
-        response = self._send(method, target, content, given, timeout_s)
-        raw = response.read(MAX_ANSWER_BYTES + 1)
+        for _ in range(MAX_PATIENCE):
+            response = self._send(method, target, content, given, timeout_s)
+            raw = response.read(MAX_ANSWER_BYTES + 1)
+            # Too fast is answered before anything is done, so anything may be repeated.
+            pause_s = _retry_after_s(response) if response.status == 429 else None
+            if pause_s is None:
+                break
+            time.sleep(pause_s)
         if len(raw) > MAX_ANSWER_BYTES:
             raise self._strange(f"answered with more than {MAX_ANSWER_BYTES} bytes")
         return self._answer(method, path, response, raw)
@@ -246,6 +255,12 @@ class Api:
             todo="check --url, DSCHED_URL and any proxy in between",
             code=ExitCode.UNREACHABLE,
         )
+
+
+def _retry_after_s(response: http.client.HTTPResponse) -> float | None:
+    """How long to wait, if that is not long."""
+    text = response.getheader("retry-after") or ""
+    return max(float(text), 0.05) if text.isdigit() and int(text) <= MAX_PAUSE_S else None
 
 
 def _query_text(query: Mapping[str, object] | None) -> str:

@@ -3,7 +3,6 @@
 import sys
 import time
 from collections.abc import Callable, Mapping
-from datetime import timedelta
 from typing import Any
 
 import click
@@ -13,7 +12,7 @@ from dsched_cli.errors import CliError, ExitCode
 from dsched_cli.finding import task_path
 from dsched_cli.output import say
 from dsched_cli.session import Session
-from dsched_cli.times import parse_span, show_span_ms
+from dsched_cli.times import parse_span
 
 _STEP_S = 30.0
 _MAX_FAILURES = 10

@@ -68,8 +68,10 @@ def _lines(session: Session, found: Mapping[str, Any]) -> list[str]:
     cluster = found["cluster"]
     leader = (cluster.get("leader") or {}).get("pod", "none")
     lines = [
-        f"{show_time(cluster.get('store_time'), session.zone)}  leader {clean(leader)}"
-        f"  {cluster.get('configs')} configs"
+        (
+            f"{show_time(cluster.get('store_time'), session.zone)}  leader {clean(leader)}"
+            f"  {cluster.get('configs')} configs"
+        )
     ]
     lines += [f"! {problem}" for problem in found["problems"]]
     homes = (cluster.get("counts") or {}).get("by_home") or {}
