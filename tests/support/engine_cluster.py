@@ -115,6 +115,7 @@ class Cluster:
     )
     dispatch_timeout_s: float = 2.0  # above the second after which a worker looks by itself
     drain_timeout_s: float = 3.0
+    missed_after_s: float = 60.0
 
     def use_defaults(self) -> None:
         """The settings of a pod that nobody configured."""
@@ -171,6 +172,7 @@ class Cluster:
             executors={"fn": self.executor},
             observers=self.observers,
             services=self.services,
+            missed_after_s=self.missed_after_s,
         )
         pod = Pod(
             plan,

@@ -17,6 +17,7 @@ from dsched_store_sqlite import (
     records,
     recovering,
     rows,
+    watching,
     workers,
     working,
 )
@@ -29,7 +30,7 @@ HOT = {
     f"{module.__name__.rpartition('.')[2]}.{name}": text
     for module in (
         *(collecting, configs, dispatching, facts, firing, reading, records, recovering, rows),
-        *(workers, working),
+        *(watching, workers, working),
     )
     for name, text in vars(module).items()
     if isinstance(text, str) and text.startswith(("SELECT", "UPDATE", "DELETE"))

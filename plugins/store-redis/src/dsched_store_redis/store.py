@@ -28,6 +28,7 @@ from dsched_store_redis.reading import RedisReading
 from dsched_store_redis.recovering import RedisRecovering
 from dsched_store_redis.scripts import Scripts
 from dsched_store_redis.startup import check_format, check_server, warn_of_exposure
+from dsched_store_redis.watching import RedisWatching
 from dsched_store_redis.workers import RedisWorkers
 from dsched_store_redis.working import RedisWorking
 
@@ -43,6 +44,7 @@ class RedisStore(
     RedisDispatching,
     RedisRecovering,
     RedisCollecting,
+    RedisWatching,
     RedisWorking,
     RedisReading,
     Store,

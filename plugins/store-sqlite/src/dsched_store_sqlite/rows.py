@@ -296,6 +296,7 @@ class Meta:
     fence: str | None
     lock_until_ms: int | None
     epoch: int
+    leaderless: int
     last_revision: int
     last_cursor: int
     collected: str

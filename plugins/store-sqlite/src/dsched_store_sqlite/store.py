@@ -15,6 +15,7 @@ from dsched_store_sqlite.leadership import SqliteLeadership, SqliteTiming
 from dsched_store_sqlite.options import SqliteOptions
 from dsched_store_sqlite.reading import SqliteReading
 from dsched_store_sqlite.recovering import SqliteRecovering
+from dsched_store_sqlite.watching import SqliteWatching
 from dsched_store_sqlite.workers import SqliteWorkers
 from dsched_store_sqlite.working import SqliteWorking
 
@@ -28,6 +29,7 @@ class SqliteStore(
     SqliteDispatching,
     SqliteRecovering,
     SqliteCollecting,
+    SqliteWatching,
     SqliteWorking,
     SqliteReading,
     Store,

@@ -5,7 +5,7 @@ if refused then
 end
 begin()
 call('DEL', LEADER)
-call('HDEL', META, 'until')
+call('HSET', META, 'until', now_text)
 note('leader', ARGV[2], '{"act":"resigned"}')
 ring('election')
 return done('OK')

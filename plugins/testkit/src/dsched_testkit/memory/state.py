@@ -147,6 +147,8 @@ class State:
         self.fence: str | None = None
         self.lock_until_ms: int | None = 0
         self.epoch = 0
+        self.leaderless = 0  # the epoch of the last term after which this was reported
+        self.missed: dict[str, int] = {}
         self.last_revision = 0
         self.tasks: dict[str, TaskRow] = {}
         self.configs: dict[str, ConfigRow] = {}

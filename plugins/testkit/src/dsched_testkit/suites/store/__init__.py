@@ -27,6 +27,7 @@ from dsched_testkit.suites.store.overlap import HeldTests, OverlapTests
 from dsched_testkit.suites.store.reading import EventTests, HandleTests, ReadTests
 from dsched_testkit.suites.store.recovering import OverdueTests, PruneTests, ReapTests
 from dsched_testkit.suites.store.releasing import ProgressTests, ReleaseTests
+from dsched_testkit.suites.store.watching import LeaderlessTests, MissedTests
 from dsched_testkit.suites.store.workers import HeartbeatTests, WorkerTests
 
 
@@ -47,6 +48,8 @@ class LeadingContract(
     ProjectedTests,
     FateTests,
     StatsTests,
+    MissedTests,
+    LeaderlessTests,
 ):
     """What the leader needs of a store."""
 
