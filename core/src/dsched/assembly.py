@@ -119,6 +119,7 @@ async def _plan(
         ),
         worker=_worker_plan(loaded, runtime),
         balancer=_balancer(loaded, catalogue),
+        missed_after_s=settings.schedule.missed_after.total_seconds(),
         executors=executors,
         observers=await _open_all(stack, catalogue.observers, loaded.observers),
         services=await _open_all(stack, services, loaded.services),

@@ -159,6 +159,8 @@ STEPS: dict[str, Step] = {
     "list_tasks": lambda s, _: s.list_tasks(_ready_query(), None, 10),
     "events": lambda s, _: s.events(None, 10),
     "decisions": lambda s, _: s.decisions("held", None, 10),
+    "raise_missed": lambda s, _: s.raise_missed(0, 0, 10, by="pod2"),
+    "raise_leaderless": lambda s, _: s.raise_leaderless(0, by="pod2"),
     "stats": lambda s, _: s.stats(None, 0, 7_200_000),
     "counts": lambda s, _: s.counts(),
     "get_document": lambda s, _: s.get_document("kind", "kept"),

@@ -34,6 +34,7 @@ class ScheduleSettings:
     scan_interval: timedelta = timedelta(seconds=5)
     balancer: str = "least-tasks"
     dispatch_timeout: timedelta = timedelta(seconds=15)
+    missed_after: timedelta = timedelta(seconds=60)
 
     def __attrs_post_init__(self) -> None:
         """Refuse what would lose the leadership by itself."""
@@ -41,6 +42,7 @@ class ScheduleSettings:
         _check_span("leader_renew_interval", self.leader_renew_interval, _MS, _DAY)
         _check_span("scan_interval", self.scan_interval, 10 * _MS, _DAY)
         _check_span("dispatch_timeout", self.dispatch_timeout, 100 * _MS, _DAY)
+        _check_span("missed_after", self.missed_after, timedelta(seconds=1), _DAY)
         if not self.balancer:
             raise InvalidConfigError("balancer", "name one, such as least-tasks")
         # What depends on two fields comes last, so that it hides nothing about the others.

@@ -17,6 +17,7 @@ from dsched.engine.heartbeat import OpenStore
 from dsched.engine.leader import Leader, LeaderTimes
 from dsched.engine.observed import ObservedStore
 from dsched.engine.runtime import Runtime
+from dsched.engine.watchdog import Watchdog, WatchTimes
 from dsched.engine.worker import WorkerPlan, WorkerRole
 
 log = logging.getLogger("dsched.pod")
@@ -42,6 +43,7 @@ class PodPlan:
     observers: Mapping[str, Observer]
     services: Mapping[str, Service]
     intake: Intake | None = None
+    missed_after_s: float = 60.0
 
 
 class Pod:
@@ -67,10 +69,20 @@ class Pod:
         self._stopping = asyncio.Event()
         self.worker: WorkerRole | None = None
         self.election: Election | None = None
+        self._watchdog: Watchdog | None = None
         if SCHEDULER in plan.roles:
             leader = Leader(self._store, runtime, self._announcer, plan.leader, plan.balancer)
             self.election = Election(
                 plan.name, election_store, runtime, self._announcer, plan.election, leader.lead
+            )
+            self._watchdog = Watchdog(
+                plan.name,
+                self._store,
+                self._store,
+                runtime,
+                self._announcer,
+                WatchTimes(missed_after_s=plan.missed_after_s, lock_ttl_s=plan.election.ttl_s),
+                leads=lambda: self.status().leading or self._stopping.is_set(),
             )
         if WORKER in plan.roles:
             self.worker = WorkerRole(
@@ -126,6 +138,8 @@ class Pod:
                 group.create_task(self._serve(name, service), name=f"service {name}")
                 for name, service in self._plan.services.items()
             ]
+            if self._watchdog is not None:
+                background.append(group.create_task(self._watchdog.run(), name="watchdog"))
             await self._run_roles()
             for task in background:
                 task.cancel()

@@ -49,7 +49,7 @@ class SqliteOperating(OnSqlite, Operating):
             if step.holder() != fence:
                 return Outcome.FENCED
             meta = step.meta
-            meta.fence = None
+            meta.fence, meta.lock_until_ms = None, step.now_ms
             meta.rest_pod = fence.split(":", 2)[2]
             meta.rest_until_ms = step.now_ms + rest_ms
             step.end_term("stepped_down", by, why)

@@ -14,6 +14,7 @@ from dsched_store_sqlite.facts import prune_stats, remove_decisions
 from dsched_store_sqlite.rows import TASK, TASK_WIDTH, WORKER, TaskRow, WorkerRow, read_task
 from dsched_store_sqlite.step import Item, Step
 from dsched_store_sqlite.tasklogs import forget_lines
+from dsched_store_sqlite.watching import prune_marks
 from dsched_store_sqlite.workers import worker_views
 
 FORGET_MS = 3_600_000
@@ -94,6 +95,7 @@ class SqliteRecovering(OnSqlite, Recovering):
                 _prune_workers(step, fence, limit),
             ]
             prune_stats(step, limit)
+            prune_marks(step, limit)
             return Pruned(count=sum(counts), more=limit in counts)
 
         return await self._step(run)

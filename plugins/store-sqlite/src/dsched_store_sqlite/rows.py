@@ -319,6 +319,7 @@ class Meta:
     epoch: int
     rest_pod: str | None
     rest_until_ms: int
+    leaderless: int
     last_revision: int
     last_cursor: int
     collected: str

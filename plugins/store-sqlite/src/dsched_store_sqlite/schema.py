@@ -26,6 +26,7 @@ CREATE TABLE meta (
     epoch INTEGER NOT NULL DEFAULT 0,
     rest_pod TEXT,
     rest_until_ms INTEGER NOT NULL DEFAULT 0,
+    leaderless INTEGER NOT NULL DEFAULT 0,
     last_revision INTEGER NOT NULL DEFAULT 0,
     last_cursor INTEGER NOT NULL DEFAULT 0,
     collected TEXT NOT NULL DEFAULT '0000000000000000',
@@ -204,6 +205,10 @@ CREATE TABLE stat (
     PRIMARY KEY (config_id, hour_ms)
 ) WITHOUT ROWID;
 CREATE INDEX stat_age ON stat (hour_ms);
+
+-- For which due of a config it was reported that nobody fired it.
+CREATE TABLE missed (config_id TEXT PRIMARY KEY, due_ms INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX missed_age ON missed (due_ms);
 
 CREATE TABLE finished (
     task_id TEXT PRIMARY KEY,

@@ -31,6 +31,8 @@ for status in pairs(TERMINAL) do
 end
 local old_decisions = call('ZRANGEBYSCORE', DECISIONS, '-inf', int(oldest),
   'LIMIT', 0, limit)
+local MISSED = P .. 'config:missed'
+local old_marks = call('ZRANGEBYSCORE', MISSED, '-inf', int(oldest), 'LIMIT', 0, limit)
 local surplus = math.max(0, math.min(call('XLEN', EVENTS) - tonumber(ARGV[5]), limit))
 local first = surplus > 0 and call('XRANGE', EVENTS, '-', '+', 'COUNT', surplus) or {}
 local cursor = call('HGET', META, 'cursor') or '0-0'
@@ -73,6 +75,10 @@ for _, member in ipairs(old_decisions) do
     end
   end
   call('ZREM', DECISIONS, member)
+end
+
+for _, id in ipairs(old_marks) do
+  call('ZREM', MISSED, id)
 end
 
 local function later(a, b)

@@ -7,8 +7,7 @@ end
 call('LLEN', TERMS)
 begin()
 call('DEL', LEADER)
-call('HDEL', META, 'until')
-call('HSET', META, 'rest_pod', string.match(ARGV[2], '^[^:]*:[^:]*:(.*)$'),
+call('HSET', META, 'until', now_text, 'rest_pod', string.match(ARGV[2], '^[^:]*:[^:]*:(.*)$'),
   'rest_until', int(now + tonumber(ARGV[5])))
 end_term('stepped_down', ARGV[3], ARGV[4])
 note('leader', ARGV[2],

@@ -57,7 +57,7 @@ class MemoryLeadership(OnState, Leadership):
         with self._state.step() as step:
             if step.holder() != fence:
                 return Outcome.FENCED
-            self._state.fence = None
+            self._state.fence, self._state.lock_until_ms = None, step.now_ms
             step.end_term("resigned")
             step.note(EventKind.LEADER, fence, {"act": "resigned"})
             self._state.bells.ring(ELECTION_BELL)

@@ -79,7 +79,7 @@ class MemoryOperating(OnState, Operating):
             state = self._state
             if step.holder() != fence:
                 return Outcome.FENCED
-            state.fence = None
+            state.fence, state.lock_until_ms = None, step.now_ms
             state.rest_pod = fence.split(":", 2)[2]
             state.rest_until_ms = step.now_ms + rest_ms
             step.end_term("stepped_down", by, why)

@@ -94,6 +94,7 @@ class MemoryRecovering(OnState, Recovering):
                 self._prune_workers(step, fence, limit),
             ]
             self._prune_stats(step, limit)
+            self._prune_missed(step, limit)
             return Pruned(count=sum(counts), more=limit in counts)
 
     def _prune_tasks(self, step: Step, limit: int) -> int:
@@ -137,6 +138,13 @@ class MemoryRecovering(OnState, Recovering):
         stats, oldest_ms = self._state.stats, step.wall_ms - self._state.settings.stats_ttl_ms
         for key in sorted(key for key in stats if key[1] <= oldest_ms)[:limit]:
             del stats[key]
+
+    def _prune_missed(self, step: Step, limit: int) -> None:
+        missed = self._state.missed
+        oldest_ms = step.wall_ms - self._state.settings.result_ttl_ms
+        old = sorted((due_ms, key) for key, due_ms in missed.items() if due_ms <= oldest_ms)
+        for _, config_id in old[:limit]:
+            del missed[config_id]
 
     def _prune_workers(self, step: Step, fence: str, limit: int) -> int:
         state = self._state

@@ -167,6 +167,8 @@ class State:
         self.rest_pod: str | None = None
         self.rest_until_ms = 0
         self.pods: dict[str, tuple[PodRecord, int]] = {}
+        self.leaderless = 0  # the epoch of the last term after which this was reported
+        self.missed: dict[str, int] = {}
         self.last_revision = 0
         self.tasks: dict[str, TaskRow] = {}
         self.configs: dict[str, ConfigRow] = {}

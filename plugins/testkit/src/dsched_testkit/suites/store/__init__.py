@@ -42,6 +42,7 @@ from dsched_testkit.suites.store.recovering import OverdueTests, PruneTests, Rea
 from dsched_testkit.suites.store.releasing import ProgressTests, ReleaseTests
 from dsched_testkit.suites.store.skipping import SkippedFireTests, SkipTests
 from dsched_testkit.suites.store.tasklogs import AppendLinesTests, LogCapTests, ReadLinesTests
+from dsched_testkit.suites.store.watching import LeaderlessTests, MissedTests
 from dsched_testkit.suites.store.workers import HeartbeatTests, WorkerTests
 
 
@@ -63,6 +64,8 @@ class LeadingContract(
     ProjectedTests,
     FateTests,
     StatsTests,
+    MissedTests,
+    LeaderlessTests,
 ):
     """What the leader needs of a store."""
 
