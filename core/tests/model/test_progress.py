@@ -94,10 +94,7 @@ def test_the_rate_lies_between_the_slowest_and_the_fastest_stretch(steps):
     for later_s, done in steps:
         amounts_so_far += done
         rising.append((later_s, amounts_so_far))
-    rates = [
-        (after - before) / later_s
-        for (_, before), (later_s, after) in pairwise(rising)
-    ]
+    rates = [(after - before) / later_s for (_, before), (later_s, after) in pairwise(rising)]
     rate = walk(rising, start_s=0.0).rate_per_s
     assert min(rates) * (1 - 1e-3) - 1e-3 <= rate <= max(rates) * (1 + 1e-3) + 1e-3
 

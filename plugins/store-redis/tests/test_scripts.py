@@ -157,7 +157,7 @@ FRESH = (
     "finished:config:held", "finished:status:failed", "worker:draining", "worker:stalled",
     "config:detail:new", "config:held", "task:held", "config:delay", "task:live:going",
     "bell:leader", "bell:w1", "task:ended", "task:deadline", "task:route", "task:lines:run",
-    "task:lastlines:run", "task:linecount:run",
+    "task:linecount:run",
 )  # fmt: skip
 
 
