@@ -117,6 +117,7 @@ class Cluster:
     dispatch_timeout_s: float = 2.0  # above the second after which a worker looks by itself
     drain_timeout_s: float = 3.0
     missed_after_s: float = 60.0
+    task_logs: bool = True
 
     def use_defaults(self) -> None:
         """The settings of a pod that nobody configured."""
@@ -169,6 +170,7 @@ class Cluster:
                 labels=labels or {},
                 heartbeat=self.heartbeat,
                 drain_timeout_s=self.drain_timeout_s,
+                task_logs=self.task_logs,
             ),
             balancer=("test", self.balancer),
             executors={"fn": self.executor},

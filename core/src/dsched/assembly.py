@@ -64,7 +64,10 @@ def store_opener(
     settings = loaded.settings
     provider: StoreProvider = catalogue.stores[settings.store].provider
     options = loaded.stores[settings.store]
-    told = StoreSettings(result_ttl_ms=round(settings.task.result_ttl.total_seconds() * 1000))
+    told = StoreSettings(
+        result_ttl_ms=round(settings.task.result_ttl.total_seconds() * 1000),
+        log_caps=settings.task.logs.caps,
+    )
     return lambda: provider.open(options, told)
 
 
@@ -140,6 +143,7 @@ def _worker_plan(loaded: LoadedSettings, runtime: Runtime) -> WorkerPlan:
             timeout_s=settings.heartbeat_timeout.total_seconds(),
         ),
         drain_timeout_s=settings.drain_timeout.total_seconds(),
+        task_logs=loaded.settings.task.logs.enabled,
     )
 
 

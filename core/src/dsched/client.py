@@ -25,6 +25,7 @@ from dsched.contracts.steps import (
     TaskQuery,
 )
 from dsched.contracts.store import Store
+from dsched.contracts.tasklogs import LinePage, TaskLine
 from dsched.explaining import Explanation
 from dsched.model import (
     ORPHAN,
@@ -46,6 +47,7 @@ FIRST_RETRY_S = 0.1
 FIRST_POLL_S = 0.01
 LONGEST_POLL_S = 0.5
 MOVED_TRIES = 20
+FOLLOW_PAGE = 500
 
 
 class ClientError(Exception):
@@ -197,6 +199,42 @@ class Client:
         if answer.outcome is Outcome.UNKNOWN:
             raise NotFoundError(answer.outcome, f"there is no task {task_id} (any more)")
         return answer
+
+    async def task_lines(
+        self,
+        task_id: str,
+        *,
+        after: str | None = None,
+        limit: int = 100,
+        attempt: int | None = None,
+    ) -> LinePage:
+        """A page of a task's lines, from the first one or after a cursor; `NotFoundError`."""
+        page = await self._answered(
+            lambda: self._store.task_lines(task_id, after, limit, attempt=attempt)
+        )
+        if page is None:
+            raise NotFoundError("UNKNOWN", f"there is no task {task_id} (any more)")
+        return page
+
+    async def follow_lines(
+        self,
+        task_id: str,
+        *,
+        after: str | None = None,
+        attempt: int | None = None,
+        poll_s: float = 0.5,
+    ) -> AsyncIterator[TaskLine]:
+        """Every line of a task as it comes, from the first one or after a cursor, until the task
+        has ended and all is read; `NotFoundError`."""
+        while True:
+            page = await self.task_lines(task_id, after=after, limit=FOLLOW_PAGE, attempt=attempt)
+            for line in page.lines:
+                yield line
+            if page.complete:
+                return
+            if len(page.lines) < FOLLOW_PAGE:
+                await asyncio.sleep(poll_s)
+            after = page.cursor
 
     async def list(
         self, query: TaskQuery, *, cursor: str | None = None, limit: int = 100

@@ -192,7 +192,7 @@ FRESH = (
     "config:detail:new", "config:held", "task:held", "config:delay", "task:live:going",
     "bell:leader", "bell:w1", "task:ended", "task:deadline", "task:route",
     "document:kind:new", "documents:kind", "document:expiry",
-    "task:lines:run", "task:lastlines:run", "task:linecount:run",
+    "task:lines:run", "task:linecount:run",
     "schedule:terms", "pod:index", "pod:detail",
 )  # fmt: skip
 

@@ -105,6 +105,7 @@ CREATE TABLE linecount (
     head_bytes INTEGER NOT NULL,
     closed INTEGER NOT NULL,
     tail INTEGER NOT NULL,
+    tail_lines INTEGER NOT NULL,
     tail_bytes INTEGER NOT NULL
 );
 

@@ -3,8 +3,7 @@ local READY, DELAYED, LEASE = P .. 'task:ready', P .. 'task:delayed', P .. 'task
 local QUEUED, QUEUE = P .. 'task:queued', P .. 'task:queue:'
 local HELD, HELD_BY, LIVE = P .. 'task:held', P .. 'config:held', P .. 'task:live:'
 local DETAIL, BODY, RESULT = P .. 'task:detail:', P .. 'task:body:', P .. 'task:result:'
-local HEAD, TAIL = P .. 'task:lines:', P .. 'task:lastlines:'
-local LINECOUNT = P .. 'task:linecount:'
+local LINES, LINECOUNT = P .. 'task:lines:', P .. 'task:linecount:'
 local NOTE, ENDED = P .. 'task:note:', P .. 'task:ended'
 local DEADLINE, ROUTE = P .. 'task:deadline', P .. 'task:route'
 local CONFIG, DUE, FIXED = P .. 'config:detail:', P .. 'config:due', P .. 'config:delay'
@@ -201,9 +200,8 @@ local function keep_for(ttl)
 end
 
 local function expire_lines(id, ms)
-  for _, key in ipairs({ HEAD, TAIL, LINECOUNT }) do
-    call('PEXPIRE', key .. id, ms)
-  end
+  call('PEXPIRE', LINES .. id, ms)
+  call('PEXPIRE', LINECOUNT .. id, ms)
 end
 
 -- End a task whose home has been freed: row, result joined with the snapshot, live tasks.

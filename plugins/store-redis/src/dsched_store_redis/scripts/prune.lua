@@ -58,7 +58,7 @@ local function forget_finished(id)
   end
 end
 for _, id in ipairs(old_tasks) do
-  call('UNLINK', DETAIL .. id, RESULT .. id, NOTE .. id, HEAD .. id, TAIL .. id, LINECOUNT .. id)
+  call('UNLINK', DETAIL .. id, RESULT .. id, NOTE .. id, LINES .. id, LINECOUNT .. id)
   forget_finished(id)
 end
 for _, id in ipairs(late) do

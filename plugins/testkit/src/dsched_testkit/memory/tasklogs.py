@@ -38,8 +38,8 @@ class MemoryTaskLogs(OnState, TaskLogs):
             log.attempt, log.last = task.attempt, 0
         for line in item.lines:
             if line.number > log.last:
+                log.count += line.number - log.last
                 log.last = line.number
-                log.count += 1
                 kept = TaskLine(
                     n=log.count,
                     at_ms=step.wall_ms - line.age_ms,

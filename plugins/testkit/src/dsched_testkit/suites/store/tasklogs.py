@@ -74,7 +74,7 @@ class AppendLinesTests(_Logging):
         lines = (
             NewLine(number=1, age_ms=1500, text="begun"),
             NewLine(number=2, age_ms=0, text=ODD, level=LineLevel.ERROR),
-            NewLine(number=9, age_ms=0, text="", level=LineLevel.STDOUT),
+            NewLine(number=3, age_ms=0, text="", level=LineLevel.STDOUT),
         )
         batch = LineBatch(task_id="a", token=token, lines=lines)
         assert await self.store.append_lines([batch]) == (Outcome.OK,)
@@ -86,6 +86,27 @@ class AppendLinesTests(_Logging):
             TaskLine(n=3, at_ms=now_ms, attempt=1, text="", level=LineLevel.STDOUT),
         )
         assert await self.news() == []
+
+    async def test_lines_that_never_came_are_counted_and_marked(self) -> None:
+        await self.lead()
+        await self.worker()
+        token = await self.running("a")
+        await self._append("a", token, 3, "three")
+        await self._append("a", token, 10, "ten", "eleven")
+        lines = (await self._read("a")).lines
+        found = [(line.n, line.attempt, line.level) for line in lines]
+        info, dropped = LineLevel.INFO, LineLevel.DROPPED
+        assert found == [
+            (2, 0, dropped),
+            (3, 1, info),
+            (9, 0, dropped),
+            (10, 1, info),
+            (11, 1, info),
+        ]
+        assert [line.text.split()[0] for line in lines] == ["2", "three", "6", "ten", "eleven"]
+        second = await self._again("a", token)
+        await self._append("a", second, 2, "two of the next")
+        assert [line.n for line in (await self._read("a", "11")).lines] == [12, 13]
 
     async def test_every_level_comes_back_as_it_was(self) -> None:
         await self.lead()
