@@ -3,11 +3,19 @@
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import TypeVar
 
 import attrs
 
-from dsched.contracts.outcomes import Outcome, StoreUnavailableError
+from dsched.asking import (
+    ClientError,
+    ConflictError,
+    NotFoundError,
+    NotScheduledError,
+    RefusedError,
+    TaskEndedBadlyError,
+)
+from dsched.backfilling import Backfill
+from dsched.contracts.outcomes import Outcome
 from dsched.contracts.steps import (
     CancelAnswer,
     ConfigPage,
@@ -22,7 +30,6 @@ from dsched.contracts.steps import (
     TaskPage,
     TaskQuery,
 )
-from dsched.contracts.store import Store
 from dsched.model import (
     SkipReason,
     Task,
@@ -33,53 +40,34 @@ from dsched.model import (
     check_id,
     manual_task_id,
 )
+from dsched.operating import Operating, Skipped
 from dsched.planning import next_due, plan_rearm
 
-T = TypeVar("T")
-
-TRIES = 8
-FIRST_RETRY_S = 0.1
 FIRST_POLL_S = 0.01
 LONGEST_POLL_S = 0.5
 MOVED_TRIES = 20
 
 
-class ClientError(Exception):
-    """Base of what the client raises about what was asked; ``code`` is the outcome's word."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-
-
-class NotFoundError(ClientError):
-    """There is no such task or config (any more)."""
-
-
-class ConflictError(ClientError):
-    """The id is taken by something else, or somebody else changed it at the same time."""
+__all__ = [
+    "Backfill",
+    "Client",
+    "ClientError",
+    "ConflictError",
+    "NotFoundError",
+    "NotScheduledError",
+    "RefusedError",
+    "Skipped",
+    "TaskEndedBadlyError",
+    "planned_rearm",
+]
 
 
-class TaskEndedBadlyError(ClientError):
-    """The task ended ``failed`` or ``cancelled``; ``task`` tells how."""
-
-    def __init__(self, task: Task) -> None:
-        super().__init__(
-            task.status, f"task {task.id} ended {task.status}: {task.error or task.reason}"
-        )
-        self.task = task
-
-
-class Client:
+class Client(Operating):
     """Everything a program may ask of a dsched store. ``by`` names it in the event log.
 
     Calls that got no answer are repeated for some seconds, then `StoreUnavailableError` is raised;
     each call may be repeated by its caller too, with the same ids.
     """
-
-    def __init__(self, store: Store, *, by: str = "client") -> None:
-        self._store = store
-        self._by = by
 
     # --- tasks ---
 
@@ -228,13 +216,6 @@ class Client:
                 return answer.stored
         raise _moved(config.id)
 
-    async def get_config(self, config_id: str) -> StoredConfig:
-        """A config with what the store knows of it; `NotFoundError`."""
-        (stored,) = await self._answered(lambda: self._store.get_configs([config_id]))
-        if stored is None:
-            raise NotFoundError("UNKNOWN", f"there is no config {config_id}")
-        return stored
-
     async def list_configs(self, *, cursor: str | None = None, limit: int = 100) -> ConfigPage:
         """A page of configs by ascending id."""
         return await self._answered(lambda: self._store.list_configs(cursor, limit))
@@ -302,17 +283,6 @@ class Client:
             cursor = page.cursor
             if cursor is None:
                 return
-
-    async def _answered(self, call: Callable[[], Awaitable[T]]) -> T:
-        """Repeat an unanswered call a few times; every step may be repeated unchanged."""
-        wait_s = FIRST_RETRY_S
-        for _ in range(TRIES - 1):
-            try:
-                return await call()
-            except StoreUnavailableError:
-                await asyncio.sleep(wait_s)
-                wait_s = min(2.0, wait_s * 2)
-        return await call()
 
 
 def planned_rearm(

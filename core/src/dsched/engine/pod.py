@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import attrs
 
+from dsched import __version__
 from dsched.contracts.balancer import LoadBalancer
 from dsched.contracts.executor import Executor
 from dsched.contracts.observer import Observer
@@ -16,6 +17,7 @@ from dsched.engine.election import Election, ElectionTimes
 from dsched.engine.heartbeat import OpenStore
 from dsched.engine.leader import Leader, LeaderTimes
 from dsched.engine.observed import ObservedStore
+from dsched.engine.presence import Presence
 from dsched.engine.runtime import Runtime
 from dsched.engine.worker import WorkerPlan, WorkerRole
 
@@ -113,6 +115,8 @@ class Pod:
         """Run until `stop` or until a part fails for good."""
         async with asyncio.TaskGroup() as group:
             background = [group.create_task(self._announcer.run(), name="observers")]
+            presence = Presence(self._store, self._store, self._runtime, self.status, __version__)
+            background.append(group.create_task(presence.run(), name="presence"))
             background += [
                 group.create_task(self._serve(name, service), name=f"service {name}")
                 for name, service in self._plan.services.items()
@@ -120,6 +124,7 @@ class Pod:
             await self._run_roles()
             for task in background:
                 task.cancel()
+            await presence.leave()
 
     async def _run_roles(self) -> None:
         async with asyncio.TaskGroup() as group:
