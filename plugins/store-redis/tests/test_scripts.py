@@ -170,7 +170,7 @@ STEPS: dict[str, Step] = {
     "skip": lambda s, x: s.skip(
         "going", x.going.config.revision, [x.now_ms + 9**9], by="m", why=""
     ),
-    "undrain": lambda s, _: s.undrain("w1"),
+    "undrain": lambda s, _: s.undrain("w1", by="me"),
     "step_down": lambda s, x: s.step_down(x.fence, by="me", why="w", rest_ms=5),
     "terms": lambda s, _: s.terms(None, 10),
     "present": lambda s, _: s.present(

@@ -16,6 +16,7 @@ from dsched.engine.election import Election, ElectionTimes
 from dsched.engine.heartbeat import OpenStore
 from dsched.engine.leader import Leader, LeaderTimes
 from dsched.engine.observed import ObservedStore
+from dsched.engine.presence import Presence
 from dsched.engine.runtime import Runtime
 from dsched.engine.watchdog import Watchdog, WatchTimes
 from dsched.engine.worker import WorkerPlan, WorkerRole
@@ -35,6 +36,7 @@ class PodPlan:
 
     name: str
     roles: frozenset[str]
+    version: str = ""
     election: ElectionTimes
     leader: LeaderTimes
     worker: WorkerPlan
@@ -134,6 +136,10 @@ class Pod:
         """Run until `stop` or until a part fails for good."""
         async with asyncio.TaskGroup() as group:
             background = [group.create_task(self._announcer.run(), name="observers")]
+            presence = Presence(
+                self._store, self._store, self._runtime, self.status, self._plan.version
+            )
+            background.append(group.create_task(presence.run(), name="presence"))
             background += [
                 group.create_task(self._serve(name, service), name=f"service {name}")
                 for name, service in self._plan.services.items()
@@ -143,6 +149,7 @@ class Pod:
             await self._run_roles()
             for task in background:
                 task.cancel()
+            await presence.leave()
 
     async def _run_roles(self) -> None:
         async with asyncio.TaskGroup() as group:

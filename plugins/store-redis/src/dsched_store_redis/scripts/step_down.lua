@@ -13,4 +13,5 @@ end_term('stepped_down', ARGV[3], ARGV[4])
 note('leader', ARGV[2],
   '{"act":"stepped_down","who":' .. ARGV[3] .. ',"why":' .. ARGV[4] .. '}')
 ring('election')
+ring('leader')
 return done('OK')
