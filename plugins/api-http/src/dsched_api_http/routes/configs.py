@@ -3,9 +3,18 @@
 from collections.abc import Mapping
 from typing import Any
 
+import attrs
+
 from dsched.client import NotFoundError, PreconditionError
 from dsched.contracts.steps import StoredConfig
-from dsched.model import InvalidIdError, JsonValue, TaskConfig, check_id
+from dsched.model import (
+    API_ORIGIN,
+    InvalidIdError,
+    JsonValue,
+    TaskConfig,
+    check_id,
+    is_origin,
+)
 from dsched_api_http.audit import fingerprint
 from dsched_api_http.call import Answer, Call, Entry, Patch, Route, listing
 from dsched_api_http.etags import etag, expected_revision
@@ -62,7 +71,10 @@ async def get_config(call: Call) -> Answer:
 
 async def put_config(call: Call) -> Answer:
     """Create or replace a config; equal content changes nothing."""
+    if not is_origin(call.query.origin):
+        raise invalid("origin", "must be api, code:NAME or file:NAME")
     config = call.intake.config(call.path["id"], call.body)
+    config = attrs.evolve(config, origin=call.query.origin)
     return await _put(call, lambda _: config)
 
 
@@ -73,7 +85,8 @@ async def patch_config(call: Call) -> Answer:
         if stored is None:
             raise NotFoundError("UNKNOWN", f"there is no config {call.path['id']}")
         entry = merged(call.intake.entry(stored.config), call.body)
-        return call.intake.config(stored.config.id, entry)
+        config = call.intake.config(stored.config.id, entry)
+        return attrs.evolve(config, origin=API_ORIGIN)
 
     _config_id(call)
     return await _put(call, patched)
@@ -111,7 +124,8 @@ async def _put_once(call: Call, old: StoredConfig | None, config: TaskConfig) ->
     stored = StoredConfig(config=config) if dry and old is None else old
     if not dry:
         revision = 0 if old is None else old.config.revision
-        stored = await call.client.put_config(config, expected_revision=revision)
+        adopt = getattr(call.query, "adopt", False)
+        stored = await call.client.put_config(config, expected_revision=revision, adopt=adopt)
     if stored is None:
         raise RuntimeError("a put without an answer")
     if old is None:
