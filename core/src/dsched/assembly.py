@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from typing import Any
 
 from dsched.config import LoadedSettings
+from dsched.config.intake import CatalogueIntake
 from dsched.contracts.balancer import LoadBalancer
 from dsched.contracts.outcomes import StoreUnavailableError
 from dsched.contracts.providers import StoreProvider
@@ -121,6 +122,7 @@ async def _plan(
         executors=executors,
         observers=await _open_all(stack, catalogue.observers, loaded.observers),
         services=await _open_all(stack, services, loaded.services),
+        intake=CatalogueIntake(defaults=settings.task, catalogue=catalogue),
     )
 
 

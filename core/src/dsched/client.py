@@ -7,15 +7,15 @@ from typing import TypeVar
 
 import attrs
 
+from dsched.changing import planned_put as planned_put
+from dsched.changing import planned_rearm as planned_rearm
 from dsched.contracts.outcomes import Outcome, StoreUnavailableError
 from dsched.contracts.steps import (
     CancelAnswer,
     ConfigPage,
-    ConfigVersion,
     Counts,
     DecisionPage,
     Event,
-    PutConfig,
     Rearm,
     StoredConfig,
     Submission,
@@ -34,7 +34,6 @@ from dsched.model import (
     check_id,
     manual_task_id,
 )
-from dsched.planning import next_due, plan_rearm
 
 T = TypeVar("T")
 
@@ -59,6 +58,10 @@ class NotFoundError(ClientError):
 
 class ConflictError(ClientError):
     """The id is taken by something else, or somebody else changed it at the same time."""
+
+
+class PreconditionError(ClientError):
+    """The config is not the revision that the change was meant for; nothing was changed."""
 
 
 class TaskEndedBadlyError(ClientError):
@@ -120,9 +123,27 @@ class Client:
         (outcome,) = await self._answered(lambda: self._store.submit([item], by=self._by))
         return outcome
 
-    async def get(self, task_id: str) -> Task:
-        """The task with its spec, and its result if it has ended; `NotFoundError`."""
-        (task,) = await self._answered(lambda: self._store.get([task_id], full=True))
+    async def retry(self, task_id: str, *, key: str | None = None) -> str:
+        """Run an ended task once more, as a new task with the same snapshot; the new task's id.
+
+        A config's task becomes a manual one of that config. The same ``key`` again gives the same
+        new task. `NotFoundError`; `ConflictError` with the code ``not_ended`` while it lives.
+        """
+        task = await self.get(task_id)
+        if not task.status.terminal:
+            raise ConflictError(
+                "not_ended", f"task {task_id} is {task.status}; only an ended task is run once more"
+            )
+        if task.spec is None:
+            raise NotFoundError("UNKNOWN", f"what task {task_id} ran is not kept any more")
+        unique = secrets.token_hex(12) if key is None else check_id(key, "key")
+        new_id = unique if task.config_id is None else manual_task_id(task.config_id, unique)
+        await self._submit(new_id, task.spec, 0.0)
+        return new_id
+
+    async def get(self, task_id: str, *, full: bool = True) -> Task:
+        """The task, ``full``: with its spec, and its result if it has ended; `NotFoundError`."""
+        (task,) = await self._answered(lambda: self._store.get([task_id], full=full))
         if task is None:
             raise NotFoundError("UNKNOWN", f"there is no task {task_id} (any more)")
         return task
@@ -218,18 +239,23 @@ class Client:
 
     # --- configs ---
 
-    async def put_config(self, config: TaskConfig, *, adopt: bool = False) -> StoredConfig:
+    async def put_config(
+        self, config: TaskConfig, *, adopt: bool = False, expected_revision: int | None = None
+    ) -> StoredConfig:
         """Create or change a config; equal content changes nothing. What is stored afterwards.
 
         One that another origin declares raises `ConflictError` with the code ``origin_conflict``,
-        unless it is to be ``adopt``ed: then it is of ``config.origin`` from now on.
+        unless it is to be ``adopt``ed: then it is of ``config.origin`` from now on. With
+        ``expected_revision`` (0: there must be none) only if that is what is stored, else
+        `PreconditionError`.
         """
         for _ in range(MOVED_TRIES):
             now_ms = (await self._answered(self._store.now)).wall_ms
             (old,) = await self._answered(lambda: self._store.get_configs([config.id]))
+            _check_revision(config.id, old, expected_revision)
             if not adopt:
-                _check_origin(old, config.origin)
-            item = _planned_put(config, old, now_ms)
+                check_origin(old, config.origin)
+            item = planned_put(config, old, now_ms)
             (answer,) = await self._answered(lambda: self._store.put([item], by=self._by))  # noqa: B023
             if answer.stored is not None and answer.outcome in (Outcome.OK, Outcome.DUP):
                 return answer.stored
@@ -253,10 +279,8 @@ class Client:
     async def delete_config(
         self, config_id: str, *, cancel_tasks: bool = False, origin: str | None = None
     ) -> None:
-        """Remove a config. Its live tasks finish, unless they are to be cancelled too.
-
-        With ``origin``: only if it is of this one (``origin_conflict``).
-        """
+        """Remove a config, with ``origin`` only one of this. Its live tasks finish, unless they are
+        to be cancelled too."""
         await self._change(
             config_id,
             SkipReason.DELETED,
@@ -277,10 +301,7 @@ class Client:
         )
 
     async def orphan_config(self, config_id: str, *, origin: str) -> None:
-        """Pause a config that its ``origin`` no longer declares, in the name of `ORPHAN`.
-
-        Changes nothing if it is paused already; ``origin_conflict`` if it is of another origin.
-        """
+        """Pause as `ORPHAN` what its ``origin`` no longer declares; ``origin_conflict``."""
         why = f"{origin} no longer declares it, says {self._by}"
         await self._change(
             config_id,
@@ -313,7 +334,7 @@ class Client:
             now_ms = (await self._answered(self._store.now)).wall_ms
             stored = await self.get_config(config_id)
             if origin is not None:
-                _check_origin(stored, origin)
+                check_origin(stored, origin)
             rearm = planned_rearm(stored, now_ms, reason, stored.config if rearmed else None)
             outcome = await self._answered(lambda: step(rearm))  # noqa: B023
             if outcome in (Outcome.OK, Outcome.ALREADY):
@@ -349,46 +370,25 @@ class Client:
         return await call()
 
 
-def planned_rearm(
-    stored: StoredConfig, now_ms: int, reason: SkipReason, successor: TaskConfig | None
-) -> Rearm:
-    """What a change of this config owes, and when ``successor`` (None: nothing) is due next."""
-    skipped = plan_rearm(
-        stored.config,
-        due_ms=stored.due_ms,
-        paused_gap_from_ms=None if stored.paused is None else stored.paused.gap_from_ms,
-        now_ms=now_ms,
-        last_fired_ms=stored.last_fired_ms,
-        reason=reason,
-        successor=successor,
-    )
-    due_ms = None
-    if successor is not None:
-        due_ms = next_due(successor, now_ms=now_ms, last_fired_ms=stored.last_fired_ms)
-    return Rearm(read=stored.version, upto_ms=now_ms, skipped=skipped, next_due_ms=due_ms)
-
-
-def _planned_put(config: TaskConfig, old: StoredConfig | None, now_ms: int) -> PutConfig:
-    if old is None:
-        config = attrs.evolve(config, created_ms=now_ms)
-        rearm = Rearm(
-            read=ConfigVersion(),
-            upto_ms=now_ms,
-            next_due_ms=next_due(config, now_ms=now_ms),
-        )
-        return PutConfig(config=config, rearm=rearm)
-    config = attrs.evolve(config, created_ms=old.config.created_ms)
-    reason = SkipReason.EDITED if config.enabled else SkipReason.DISABLED
-    return PutConfig(config=config, rearm=planned_rearm(old, now_ms, reason, config))
-
-
-def _check_origin(stored: StoredConfig | None, origin: str) -> None:
+def check_origin(stored: StoredConfig | None, origin: str) -> None:
+    """Raise `ConflictError` (``origin_conflict``) if another origin declares what is stored."""
     if stored is not None and stored.config.origin != origin:
         raise ConflictError(
             "origin_conflict",
             f"config {stored.config.id} is declared by {stored.config.origin}, not by {origin}; "
             "change it there, or take it over: adopt=True of put_config, ?adopt=true of the HTTP "
             "API, --adopt of dsched-run and dsched apply",
+        )
+
+
+def _check_revision(config_id: str, stored: StoredConfig | None, expected: int | None) -> None:
+    found = 0 if stored is None else stored.config.revision
+    if expected is not None and expected != found:
+        there = f"is at revision {found}" if found else "does not exist"
+        meant = f"revision {expected}" if expected else "a new one"
+        raise PreconditionError(
+            "precondition_failed",
+            f"config {config_id} {there}, the change was meant for {meant}; read it again",
         )
 
 

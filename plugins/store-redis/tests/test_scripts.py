@@ -134,6 +134,10 @@ STEPS: dict[str, Step] = {
     "events": lambda s, _: s.events(None, 10),
     "decisions": lambda s, _: s.decisions("held", None, 10),
     "counts": lambda s, _: s.counts(),
+    "get_document": lambda s, _: s.get_document("kind", "kept"),
+    "put_document": lambda s, _: s.put_document("kind", "new", {"a": 1}, read=0, ttl_ms=60_000),
+    "drop_document": lambda s, x: s.drop_document("kind", "kept", read=x.document.version),
+    "list_documents": lambda s, _: s.list_documents("kind", None, 10),
 }
 
 
@@ -147,6 +151,7 @@ FRESH = (
     "finished:config:held", "finished:status:failed", "worker:draining", "worker:stalled",
     "config:detail:new", "config:held", "task:held", "config:delay", "task:live:going",
     "bell:leader", "bell:w1", "task:ended", "task:deadline", "task:route",
+    "document:kind:new", "documents:kind", "document:expiry",
 )  # fmt: skip
 
 
@@ -161,7 +166,7 @@ def test_scripts_carry_flags_only_where_the_server_knows_them(flags: bool) -> No
         assert script.text.startswith(b"#!lua") is flags
         if flags:
             # A full server goes on ending and draining, and takes nothing new (F51).
-            admits = name in {"submit", "put", "fire"}
+            admits = name in {"submit", "put", "fire", "put_document"}
             assert script.text.startswith(b"#!lua flags=allow-oom\n") is not admits
 
 

@@ -11,6 +11,7 @@ from dsched_store_sqlite import (
     collecting,
     configs,
     dispatching,
+    documents,
     firing,
     reading,
     records,
@@ -27,8 +28,8 @@ OF_ALL_WORKERS = {"workers.WORKER_VIEWS", "recovering.FORGOTTEN"}
 HOT = {
     f"{module.__name__.rpartition('.')[2]}.{name}": text
     for module in (
-        *(collecting, configs, dispatching, firing, reading, records, recovering, rows),
-        *(workers, working),
+        *(collecting, configs, dispatching, documents, firing, reading, records, recovering),
+        *(rows, workers, working),
     )
     for name, text in vars(module).items()
     if isinstance(text, str) and text.startswith(("SELECT", "UPDATE", "DELETE"))

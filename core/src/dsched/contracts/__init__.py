@@ -39,7 +39,14 @@ from dsched.contracts.providers import (
     ServiceProvider,
     StoreProvider,
 )
-from dsched.contracts.service import PodStatus, PodView, Service
+from dsched.contracts.service import (
+    EntryError,
+    Intake,
+    PluginFacts,
+    PodStatus,
+    PodView,
+    Service,
+)
 from dsched.contracts.steps import Event, EventKind, ReadyTask
 from dsched.contracts.store import Store, StoreSettings
 
@@ -47,6 +54,7 @@ __all__ = [
     "PLUGIN_API",
     "BalancerProvider",
     "ClusterGauges",
+    "EntryError",
     "Event",
     "EventKind",
     "ExecutionContext",
@@ -54,6 +62,7 @@ __all__ = [
     "ExecutorProvider",
     "FencedError",
     "HeartbeatSent",
+    "Intake",
     "InvariantViolated",
     "LoadBalancer",
     "LogEntry",
@@ -64,6 +73,7 @@ __all__ = [
     "ObserverTrouble",
     "Outcome",
     "PayloadCheck",
+    "PluginFacts",
     "PodStatus",
     "PodView",
     "ReadyTask",

@@ -45,6 +45,7 @@ from collections.abc import Sequence
 
 import attrs
 
+from dsched.contracts.documents import Documents
 from dsched.contracts.outcomes import Outcome
 from dsched.contracts.steps import (
     Acquired,
@@ -420,8 +421,7 @@ class Reading(ABC):
 
     @abstractmethod
     async def get(self, task_ids: Sequence[str], *, full: bool = False) -> tuple[Task | None, ...]:
-        """The tasks of these ids, None where unknown or past the result TTL. ``full`` adds spec,
-        and for ended ones the result."""
+        """The tasks, None where unknown or past the result TTL. ``full`` adds spec and result."""
 
     @abstractmethod
     async def list_tasks(self, query: TaskQuery, cursor: str | None, limit: int) -> TaskPage:
@@ -451,5 +451,6 @@ class Store(
     Collecting,
     Working,
     Reading,
+    Documents,
 ):
     """All groups of steps; a store implements them all. One handle belongs to one event loop."""

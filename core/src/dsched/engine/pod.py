@@ -9,7 +9,7 @@ import attrs
 from dsched.contracts.balancer import LoadBalancer
 from dsched.contracts.executor import Executor
 from dsched.contracts.observer import Observer
-from dsched.contracts.service import PodStatus, Service
+from dsched.contracts.service import Intake, PodStatus, Service
 from dsched.contracts.store import Store
 from dsched.engine.announcer import Announcer
 from dsched.engine.election import Election, ElectionTimes
@@ -29,7 +29,8 @@ SERVICE_RESTART_MAX_S = 60.0
 
 @attrs.frozen(kw_only=True)
 class PodPlan:
-    """What a pod is to be, as configured. ``services`` are those of its roles."""
+    """What a pod is to be, as configured. ``services`` are those of its roles, for whom
+    ``intake`` is."""
 
     name: str
     roles: frozenset[str]
@@ -40,6 +41,7 @@ class PodPlan:
     executors: Mapping[str, Executor]
     observers: Mapping[str, Observer]
     services: Mapping[str, Service]
+    intake: Intake | None = None
 
 
 class Pod:
@@ -79,6 +81,13 @@ class Pod:
     def store(self) -> Store:
         """The general store handle."""
         return self._store
+
+    @property
+    def intake(self) -> Intake:
+        """The judge of what services take in."""
+        if self._plan.intake is None:
+            raise RuntimeError("this pod was put together without one")
+        return self._plan.intake
 
     def status(self) -> PodStatus:
         """How the pod is, without asking the store."""

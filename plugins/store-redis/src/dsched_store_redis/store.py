@@ -12,6 +12,7 @@ from dsched_store_redis.bells import Bells
 from dsched_store_redis.configs import RedisConfigs
 from dsched_store_redis.connections import Credentials, Dialler
 from dsched_store_redis.dispatching import RedisDispatching
+from dsched_store_redis.documents import RedisDocuments
 from dsched_store_redis.endpoints import (
     Address,
     ClusterEndpoints,
@@ -44,6 +45,7 @@ class RedisStore(
     RedisCollecting,
     RedisWorking,
     RedisReading,
+    RedisDocuments,
     Store,
 ):
     """A handle on the store of one server and prefix."""

@@ -155,6 +155,16 @@ CREATE INDEX finished_status ON finished (status, end_ms, task_id);
 CREATE INDEX finished_config ON finished (config_id, end_ms, task_id)
     WHERE config_id IS NOT NULL;
 
+CREATE TABLE document (
+    kind TEXT NOT NULL,
+    id TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    expires_ms INTEGER,
+    text TEXT NOT NULL,
+    PRIMARY KEY (kind, id)
+) WITHOUT ROWID;
+CREATE INDEX document_expiry ON document (expires_ms) WHERE expires_ms IS NOT NULL;
+
 -- How another process learns whose bell was rung, and that it was not itself: `rung` only grows.
 CREATE TABLE bell (
     who TEXT PRIMARY KEY, rung INTEGER NOT NULL, origin TEXT NOT NULL

@@ -9,6 +9,7 @@ from dsched_store_sqlite.collecting import SqliteCollecting
 from dsched_store_sqlite.configs import SqliteConfigs
 from dsched_store_sqlite.connection import check_sqlite_version
 from dsched_store_sqlite.dispatching import SqliteDispatching
+from dsched_store_sqlite.documents import SqliteDocuments
 from dsched_store_sqlite.firing import SqliteFiring
 from dsched_store_sqlite.hub import join_hub, leave_hub
 from dsched_store_sqlite.leadership import SqliteLeadership, SqliteTiming
@@ -30,6 +31,7 @@ class SqliteStore(
     SqliteCollecting,
     SqliteWorking,
     SqliteReading,
+    SqliteDocuments,
     Store,
 ):
     """A handle. Several, also in several threads and processes, may be open on one file."""

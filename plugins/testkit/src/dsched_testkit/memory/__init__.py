@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dsched.contracts.store import Store, StoreSettings
 from dsched_testkit.memory.configs import MemoryConfigs
 from dsched_testkit.memory.dispatching import MemoryDispatching
+from dsched_testkit.memory.documents import MemoryDocuments
 from dsched_testkit.memory.firing import MemoryFiring
 from dsched_testkit.memory.leadership import MemoryLeadership, MemoryTiming
 from dsched_testkit.memory.reading import MemoryReading
@@ -28,6 +29,7 @@ class MemoryStore(
     MemoryCollecting,
     MemoryWorking,
     MemoryReading,
+    MemoryDocuments,
     Store,
 ):
     """A handle on a `State`. Several handles, also in several threads, share one state."""

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 import attrs
 
@@ -162,6 +163,7 @@ class State:
         self.collected = _cursor(0)
         self.decisions: defaultdict[str, dict[tuple[int, str, str], Decision]] = defaultdict(dict)
         self.finished: dict[str, tuple[int, TaskStatus]] = {}
+        self.documents: dict[tuple[str, str], Any] = {}
 
     # --- the clock and the lock ---
 

@@ -108,6 +108,22 @@ class WorkerRules(LeaderRules):
 class ClientRules(WorkerRules):
     """What clients, operators and the clock do."""
 
+    @often(1, name=st.integers(0, 2), act=st.integers(0, 5), value=st.integers(0, 2), old=age)
+    def document(self, name: int, act: int, value: int, old: int) -> None:
+        """Read one, and then change, drop or list, from what was read or from something older."""
+        key = f"d{name}"
+        found = self.step("get_document", "kind", key)
+        read = 0 if found is None else found.version
+        read = read - 1 if old > 4 else read  # the versions of the contract are numbers
+        if act < 3:
+            ttl_ms = (None, 500, 20_000)[act]
+            self.step("put_document", "kind", key, {"v": value}, read=read, ttl_ms=ttl_ms)
+        elif act == 3:
+            self.step("drop_document", "kind", key, read=read)
+        else:
+            after = (None, "d0", "d1")[value]
+            self.step("list_documents", "kind", after, 2, descending=act == 5)
+
     @often(
         3,
         task_ids=st.lists(st.sampled_from(TASKS), min_size=1, max_size=3),

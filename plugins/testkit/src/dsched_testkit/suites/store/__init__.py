@@ -17,6 +17,7 @@ from dsched_testkit.suites.store.collecting import CollectTests, ProjectedTests
 from dsched_testkit.suites.store.completing import CompleteTests
 from dsched_testkit.suites.store.configs import ConfigTests, DeletingTests, PausingTests
 from dsched_testkit.suites.store.dispatching import DispatchTests, ReadyTests, RecallTests
+from dsched_testkit.suites.store.documents import DocumentTests
 from dsched_testkit.suites.store.draining import DrainTests
 from dsched_testkit.suites.store.firing import FiringTests, PromoteTests, ReplanTests
 from dsched_testkit.suites.store.fixed_delay import FixedDelayEndTests, FixedDelayTests
@@ -71,6 +72,7 @@ class ClientContract(
     ReadTests,
     EventTests,
     HandleTests,
+    DocumentTests,
     ClockTests,
 ):
     """What clients, and everybody, need of a store."""

@@ -1,0 +1,82 @@
+"""Coming instants: of a config, and of a trigger that is no config yet."""
+
+from datetime import datetime
+
+import attrs
+
+from dsched.client import NotFoundError
+from dsched.model import InvalidConfigError, InvalidIdError, TaskConfig, check_id, to_ms
+from dsched.planning import InvalidTriggerError, compile_trigger
+from dsched_api_http.call import Answer, Call, Route
+from dsched_api_http.instants import MAX_INSTANTS, upcoming
+from dsched_api_http.models import Upcoming
+from dsched_api_http.problems import FieldError, invalid, of_errors
+from dsched_api_http.requests import Preview, UpcomingQuery
+from dsched_api_http.scopes import Scope
+
+_NO_TRIGGER = frozenset({"from_", "limit"})
+
+
+async def get_upcoming(call: Call) -> Answer:
+    """When a config is due next, paused or not."""
+    try:
+        check_id(call.path["id"])
+    except InvalidIdError:
+        raise NotFoundError("UNKNOWN", f"there is no config {call.path['id'][:60]}") from None
+    config = (await call.client.get_config(call.path["id"])).config
+    query: UpcomingQuery = call.query
+    if query.to is not None and query.from_ is None:
+        raise invalid("to", "goes together with from")
+    after_ms = await _after(call, query.from_)
+    if query.to is None:
+        return Answer(body=upcoming(config, after_ms=after_ms, limit=query.limit))
+    last_ms = to_ms(query.to)
+    return Answer(body=upcoming(config, after_ms=after_ms, to_ms=last_ms, limit=MAX_INSTANTS))
+
+
+async def preview(call: Call) -> Answer:
+    """When a trigger would be due."""
+    asked: Preview = call.body
+    after_ms = await _after(call, asked.from_)
+    fields = attrs.asdict(asked, recurse=False)
+    given = {name: value for name, value in fields.items() if name not in _NO_TRIGGER}
+    try:
+        config = TaskConfig(executor="preview", created_ms=after_ms, **given)
+        compile_trigger(config.trigger)
+    except (InvalidConfigError, InvalidTriggerError) as error:
+        raise of_errors([FieldError(error.field, error.reason)]) from error
+    except InvalidIdError as error:
+        raise invalid("id", str(error)) from error
+    return Answer(body=upcoming(config, after_ms=after_ms, limit=asked.limit))
+
+
+async def _after(call: Call, start: datetime | None) -> int:
+    """The instant before the first that is wanted: ``from`` itself is wanted."""
+    if start is not None:
+        return to_ms(start) - 1
+    return (await call.store.now()).wall_ms
+
+
+ROUTES = (
+    Route(
+        method="GET",
+        path="/configs/{id}/upcoming",
+        name="config.upcoming",
+        scope=Scope.READ,
+        handle=get_upcoming,
+        summary="When a config is due next",
+        query=UpcomingQuery,
+        answer=Upcoming,
+        problems=("not_found",),
+    ),
+    Route(
+        method="POST",
+        path="/preview",
+        name="preview",
+        scope=Scope.READ,
+        handle=preview,
+        summary="When a trigger would be due",
+        body=Preview,
+        answer=Upcoming,
+    ),
+)

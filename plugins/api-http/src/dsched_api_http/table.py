@@ -1,0 +1,26 @@
+"""The one table of routes: the router, the OpenAPI document and the scopes come from it."""
+
+from dsched_api_http.call import Route
+from dsched_api_http.routes import (
+    audit,
+    cluster,
+    configs,
+    events,
+    meta,
+    tasks,
+    tokens,
+    upcoming,
+    workers,
+)
+
+ROUTES: tuple[Route, ...] = (
+    *configs.ROUTES,
+    *upcoming.ROUTES,
+    *tasks.ROUTES,
+    *workers.ROUTES,
+    *cluster.ROUTES,
+    *events.ROUTES,
+    *audit.ROUTES,
+    *tokens.ROUTES,
+    *meta.ROUTES,
+)
