@@ -43,11 +43,11 @@ that comes back (recall, release, retry) takes its old place by that order.
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-import attrs
-
 from dsched.contracts.facts import Collecting as Collecting
 from dsched.contracts.facts import Watching as Watching
 from dsched.contracts.outcomes import Outcome
+from dsched.contracts.retention import Kept as Kept
+from dsched.contracts.retention import StoreSettings as StoreSettings
 from dsched.contracts.steps import (
     Acquired,
     CancelAnswer,
@@ -88,22 +88,6 @@ from dsched.model import Task, Worker
 
 LEADER_BELL = "leader"
 ELECTION_BELL = "election"
-
-
-@attrs.frozen(kw_only=True)
-class StoreSettings:
-    """What every store is told by the core, whatever its own options.
-
-    Ended tasks, their results and decisions are kept for ``result_ttl_ms`` from the end, decisions
-    no more than the latest ``max_decisions`` of each config. Statistics are kept for
-    ``stats_ttl_ms``. The log keeps at most ``max_events`` entries; those the collector has not read are kept as long as
-    they are fewer than that.
-    """
-
-    result_ttl_ms: int = 7 * 24 * 3600 * 1000
-    max_events: int = 100_000
-    max_decisions: int = 1000
-    stats_ttl_ms: int = 30 * 24 * 3600 * 1000
 
 
 class Timing(ABC):
@@ -341,13 +325,16 @@ class Recovering(ABC):
 
     @abstractmethod
     async def prune(self, fence: str, limit: int) -> Pruned:
-        """Remove, at most ``limit`` of each kind: ended tasks and results ``result_ttl_ms`` after
-        their end, with their index entries; decisions as old by ``at_ms``; log entries beyond
-        ``max_events`` (those the collector has not read: replaced by one ``gap`` event); workers
-        gone for an hour or more without queue or leases (event ``worker`` ``forgotten``).
+        """Remove what is past its time, at most ``limit`` of each kind.
 
-        Statistics past their time go too, and the marks of misses that were due ``result_ttl_ms``
-        ago; neither is counted in the answer."""
+        Ended tasks and results with their index entries, each outcome a kind of its own: those that
+        ended `StoreSettings.kept_ms` ago or before, and those beyond the newest ``kept_count``, the
+        oldest end first. Decisions as old as ``result_ttl_ms`` by ``at_ms``. Log entries beyond
+        ``max_events`` (those the collector has not read: replaced by one ``gap`` event). Workers
+        gone for an hour or more without queue or leases (event ``worker`` ``forgotten``). Not
+        counted in the answer: statistics past their time, and the marks of misses that were due
+        ``result_ttl_ms`` ago.
+        """
 
 
 class Working(ABC):
