@@ -42,6 +42,7 @@ from dsched.contracts.providers import (
 from dsched.contracts.service import PodStatus, PodView, Service
 from dsched.contracts.steps import Event, EventKind, ReadyTask
 from dsched.contracts.store import Store, StoreSettings
+from dsched.contracts.tasklogs import LineLevel, LinePage, LogCaps, TaskLine, as_line
 
 __all__ = [
     "PLUGIN_API",
@@ -55,7 +56,10 @@ __all__ = [
     "FencedError",
     "HeartbeatSent",
     "InvariantViolated",
+    "LineLevel",
+    "LinePage",
     "LoadBalancer",
+    "LogCaps",
     "LogEntry",
     "NoOptions",
     "Notice",
@@ -79,8 +83,10 @@ __all__ = [
     "StoreUnavailableError",
     "TaskFacts",
     "TaskFailed",
+    "TaskLine",
     "TermChanged",
     "ThreadOutlived",
     "accept_any_payload",
+    "as_line",
     "hookimpl",
 ]
