@@ -25,6 +25,7 @@ def violations(
     found += history.results_kept(books.results)
     found += history.ran({(one.task_id, one.attempt) for one in ledger.began})
     found += history.clock_events()
+    found += _lines_kept_once(state)
     found += history.fires_are_of_the_config(
         (act.position, act.config_id, act.act, act.config is not None and act.config.enabled)
         for act in books.acts
@@ -38,6 +39,22 @@ def violations(
             found += history.one_at_a_time(config_id)
     accounts = _backwards(history, state, lives) if clock_back else _exactly(history, lives)
     return found + [line for account in accounts for line in account], len(accounts)
+
+
+def _lines_kept_once(state: State) -> list[str]:
+    """The lines of each attempt, as its body writes them: each once, in order, none of nobody's."""
+    found = []
+    for task_id, log in state.logs.items():
+        spoken: dict[int, list[str]] = {}
+        for line in (*log.head, *log.tail):
+            spoken.setdefault(line.attempt, []).append(line.text)
+        for attempt, texts in spoken.items():
+            if texts not in (["begins"], ["begins", "ends"]):
+                found.append(f"lines of {task_id}, attempt {attempt}: {texts}")
+        attempts = [line.attempt for line in (*log.head, *log.tail)]
+        if attempts != sorted(attempts):
+            found.append(f"lines of {task_id}: attempts {attempts} are out of order")
+    return found
 
 
 def _exactly(history: History, lives: Lives) -> list[list[str]]:
