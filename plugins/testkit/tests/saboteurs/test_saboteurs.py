@@ -14,6 +14,7 @@ from dsched.contracts.steps import EventKind
 from dsched.contracts.store import Store, StoreSettings
 from dsched.model import Home, IllegalTransitionError, TaskStatus
 from dsched_testkit.memory import MemoryStore, State
+from dsched_testkit.memory.lines import LogRow
 from dsched_testkit.memory.state import Step
 from dsched_testkit.suites.machine import DivergedError, run_machine
 from dsched_testkit.suites.store import StoreContract, WallClock
@@ -65,6 +66,40 @@ class NoTokenCheckInReap(Broken):
     def _reap(self, step, fence, item):
         task = self._state.tasks.get(item.task_id)
         return super()._reap(step, fence, attrs.evolve(item, token=task.token) if task else item)
+
+
+class NoTokenCheckInLines(Broken):
+    caught_by = "test_the_last_lines_of_a_failed_attempt_may_come_until_the_next_claim"
+
+    def _append(self, step, item):
+        task = self._state.tasks.get(item.task_id)
+        return super()._append(step, attrs.evolve(item, token=task.token or "") if task else item)
+
+
+class LinesOnlyWhileRunning(Broken):
+    caught_by = "test_the_last_lines_may_come_after_the_completion"
+
+    def _append(self, step, item):
+        task = self._state.tasks.get(item.task_id)
+        running = task is not None and task.home is Home.LEASE
+        return super()._append(step, item) if running else Outcome.STALE
+
+
+class LinesTwice(Broken):
+    caught_by = "test_a_repeat_adds_nothing"
+
+    def _append(self, step, item):
+        if item.task_id in self._state.logs:
+            self._state.logs[item.task_id].last = 0
+        return super()._append(step, item)
+
+
+class OnlyTheNewestLines(Broken):
+    caught_by = "test_the_first_half_and_the_newest_lines_are_kept"
+
+    def _append(self, step, item):
+        self._state.logs.setdefault(item.task_id, LogRow(closed=True))
+        return super()._append(step, item)
 
 
 class NoFenceCheck(Broken):
