@@ -15,6 +15,7 @@ from dsched.contracts.steps import (
 )
 from dsched.contracts.store import Collecting
 from dsched.engine.announcer import Announcer
+from dsched.engine.assertions import AttemptWatch
 from dsched.engine.term import Term
 from dsched.model import Decision, TaskStatus, Verdict
 
@@ -26,10 +27,13 @@ _STATUS = {status.value: status for status in TaskStatus}
 class CollectStep:
     """Reads what is new in the log, projects it in one fenced step, and tells the observers."""
 
-    def __init__(self, store: Collecting, term: Term, announcer: Announcer) -> None:
+    def __init__(
+        self, store: Collecting, term: Term, announcer: Announcer, watch: AttemptWatch
+    ) -> None:
         self._store = store
         self._term = term
         self._announcer = announcer
+        self._watch = watch
         self._told: str | None = None
 
     async def collect(self) -> None:
@@ -51,7 +55,9 @@ class CollectStep:
         """Tell each entry once in this term, and before the cursor moves: else a crash, or a lost
         reply, would keep entries from every observer."""
         told = [index for index, event in enumerate(events) if event.cursor == self._told]
-        for event in events[told[0] + 1 if told else 0 :]:
+        new = events[told[0] + 1 if told else 0 :]
+        self._watch.entries(new)
+        for event in new:
             self._announcer.tell(LogEntry(event=event))
         self._told = events[-1].cursor
 

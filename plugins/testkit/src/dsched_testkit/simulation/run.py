@@ -287,6 +287,8 @@ class _Run:
         lines = list(self._evidence(quiet=quiet))
         report = check(gathered(lines))
         found = [*self.found, *self.processes.problems, *self.audit.problems(), *report.violations]
+        if not self.store_trouble.losses:  # a claim that the store lost is made a second time
+            found += self.processes.assertions.found
         return Ran(
             seed=self.seed,
             digest=self._digest(),
