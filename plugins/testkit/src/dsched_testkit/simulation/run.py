@@ -29,7 +29,7 @@ from dsched_testkit.simulation.store_trouble import StoreTrouble
 from dsched_testkit.simulation.testimony import Testimony
 from dsched_testkit.simulation.trouble import NAMES, ODD_WORK, Trouble
 from dsched_testkit.simulation.users import Users
-from dsched_testkit.suites.machine.audit import Audit
+from dsched_testkit.memory.audit import Audit
 from dsched_testkit.virtual_time import VirtualLoop, VirtualWall, run_virtual
 
 TROUBLE_S = 300.0
