@@ -134,7 +134,7 @@ def called(name):
 
 
 def test_every_call_of_the_client_is_in_the_table_with_its_arguments():
-    calls = [called(name) for name in vars(Client) if not name.startswith("_")]
+    calls = [called(name) for name in dir(Client) if not name.startswith("_")]
     assert sorted(row[0] for row in tables(USAGE, "### The client")) == sorted(calls)
 
 
