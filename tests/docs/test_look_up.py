@@ -45,8 +45,8 @@ def shown(value):
 
 def test_every_field_of_a_task_is_in_the_table_with_its_default():
     table = documented(USAGE, "## The task file")
-    set_by_store = {"revision", "created_ms", "updated_ms", "reserved"}
-    assert set(table) == {field.name for field in attrs.fields(TaskConfig)} - set_by_store
+    not_in_a_file = {"origin", "revision", "created_ms", "updated_ms", "reserved"}
+    assert set(table) == {field.name for field in attrs.fields(TaskConfig)} - not_in_a_file
     plain = TaskConfig(id="a", executor="x", at=datetime(2026, 1, 1, tzinfo=UTC))
     special = {"id", "executor", "type", "timeout", "retry", "affinity_key", "at"}
     for name in set(table) - special:
