@@ -10,7 +10,7 @@ from dsched.client.asking import (
     TaskEndedBadlyError,
 )
 from dsched.client.backfilling import Backfill
-from dsched.client.configs import Configs, planned_rearm
+from dsched.client.configs import Configs, check_origin, planned_rearm
 from dsched.client.gathering import BucketSize, Statistics
 from dsched.client.operating import Operating, Skipped
 from dsched.client.reading import Reading
@@ -29,6 +29,7 @@ __all__ = [
     "Skipped",
     "Statistics",
     "TaskEndedBadlyError",
+    "check_origin",
     "planned_rearm",
 ]
 

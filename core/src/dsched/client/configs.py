@@ -43,7 +43,7 @@ class Configs(Asking):
             (old,) = await self._answered(lambda: self._store.get_configs([config.id]))
             _check_revision(config.id, old, expected_revision)
             if not adopt:
-                _check_origin(old, config.origin)
+                check_origin(old, config.origin)
             item = _planned_put(config, old, now_ms)
             (answer,) = await self._answered(lambda: self._store.put([item], by=self._by))  # noqa: B023
             if answer.stored is not None and answer.outcome in (Outcome.OK, Outcome.DUP):
@@ -121,7 +121,7 @@ class Configs(Asking):
             now_ms = (await self._answered(self._store.now)).wall_ms
             stored = await self.get_config(config_id)
             if origin is not None:
-                _check_origin(stored, origin)
+                check_origin(stored, origin)
             rearm = planned_rearm(stored, now_ms, reason, stored.config if rearmed else None)
             outcome = await self._answered(lambda: step(rearm))  # noqa: B023
             if outcome in (Outcome.OK, Outcome.ALREADY):
@@ -181,7 +181,8 @@ def _planned_put(config: TaskConfig, old: StoredConfig | None, now_ms: int) -> P
     return PutConfig(config=config, rearm=planned_rearm(old, now_ms, reason, config))
 
 
-def _check_origin(stored: StoredConfig | None, origin: str) -> None:
+def check_origin(stored: StoredConfig | None, origin: str) -> None:
+    """Raise `ConflictError` ``origin_conflict`` if another origin declares what is stored."""
     if stored is not None and stored.config.origin != origin:
         raise ConflictError(
             "origin_conflict",

@@ -6,7 +6,7 @@ from typing import Any
 
 import attrs
 
-from dsched.model import JsonValue, check_id
+from dsched.model import API_ORIGIN, JsonValue, check_id, is_origin
 from dsched.model.trigger import DstGap, DstOverlap
 from dsched_api_http.scopes import Scope
 
@@ -26,6 +26,11 @@ def _reason(_: object, field: Any, value: str) -> None:
 def _note(_: object, field: Any, value: str) -> None:
     if len(value) > MAX_REASON or not value.replace("\n", " ").isprintable():
         raise ValueError(f"{field.name} must be at most {MAX_REASON} printable characters")
+
+
+def _origin(_: object, field: Any, value: str) -> None:
+    if not is_origin(value):
+        raise ValueError(f"{field.name} must be api, code:NAME or file:NAME")
 
 
 def _limit(most: int) -> Any:
@@ -60,18 +65,19 @@ class Page:
 
 @attrs.frozen(kw_only=True)
 class PutQuery:
-    """Whose config it is, and whether it is really changed."""
+    """Who declares the config, whether it may be taken over, and whether it is really changed."""
 
-    origin: str = "api"
+    origin: str = attrs.field(default=API_ORIGIN, validator=_origin)
     adopt: bool = False
     dry_run: bool = False
 
 
 @attrs.frozen(kw_only=True)
 class DeleteQuery:
-    """Whether live tasks are cancelled too, and why."""
+    """Whether live tasks are cancelled too, whose it must be, and why."""
 
     cancel: bool = False
+    origin: str | None = attrs.field(default=None, validator=attrs.validators.optional(_origin))
     reason: str = attrs.field(default="", validator=_note, metadata={"maxLength": MAX_REASON})
 
 
@@ -80,6 +86,13 @@ class Reason:
     """Why, in a few words."""
 
     reason: str = attrs.field(validator=_reason, metadata=_WHY)
+
+
+@attrs.frozen(kw_only=True)
+class Pause(Reason):
+    """Why; ``orphan_of``: because this origin no longer declares it."""
+
+    orphan_of: str | None = attrs.field(default=None, validator=attrs.validators.optional(_origin))
 
 
 @attrs.frozen(kw_only=True)
