@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from dsched.client import Client, ClientError, NotFoundError, PreconditionError
+from dsched.client import Client, ClientError, NotFoundError, PreconditionError, RefusedError
 from dsched.contracts import EntryError, StoreRefusedError, StoreUnavailableError
 from dsched.contracts.wording import printable
 from dsched.model.json import dumps
@@ -29,6 +29,8 @@ _log = logging.getLogger(__name__)
 REQUEST_S = 75.0  # longer than the longest wait that may be asked for
 # Asks the routes that are open to all; whatever has a scope is asked by somebody.
 NOBODY = Principal(id="nobody", name="nobody", scope=Scope.READ)
+
+_REFUSED = {"TOO_LATE": "too_late", "FULL": "quota_exceeded"}
 
 _Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -88,7 +90,7 @@ def _unexpected(error: Exception) -> Problem:
 
 def _endpoint(api: Api, route: Route) -> _Handle:
     async def answer(request: web.Request) -> web.StreamResponse:
-        if route.stream:
+        if route.endless:
             return await _handle(api, route, request)
         async with asyncio.timeout(REQUEST_S):
             return await _handle(api, route, request)
@@ -174,7 +176,11 @@ def _as_problem(error: Problem | ClientError | EntryError) -> Problem:
     if isinstance(error, EntryError):
         return of_entry(error)
     if isinstance(error, NotFoundError):
+        if error.code == "LEADERLESS":
+            return Problem("leaderless", str(error), headers={"Retry-After": "5"})
         return Problem("not_found", str(error))
+    if isinstance(error, RefusedError):
+        return Problem(_REFUSED.get(error.code, "invalid"), str(error))
     if isinstance(error, PreconditionError):
         return Problem("precondition_failed", str(error))
     known = {"MOVED": "moved", "origin_conflict": "origin_conflict", "not_ended": "not_ended"}
