@@ -139,6 +139,8 @@ def test_no_request_breaks_the_api_or_its_document(
             )  # another may have deleted it
         if route.name == "task.wait":
             case.query = {**(case.query or {}), "timeout": "1ms"}
+        if route.name == "task.logs" and case.query:
+            case.query.pop("follow", None)  # of a task that waits it would not end
         response = case.call(base_url=url, session=http, timeout=20)
         case.validate_response(response, checks=CHECKS)
         assert response.headers["x-content-type-options"] == ["nosniff"]

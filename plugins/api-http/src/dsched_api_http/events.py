@@ -22,9 +22,11 @@ HEARTBEAT_S = 15.0
 _CURSOR = re.compile(r"[0-9]{1,20}(-[0-9]{1,20})?")
 
 TOPICS: Mapping[str, frozenset[EventKind]] = {
-    "leader": frozenset({EventKind.LEADER, EventKind.CLOCK_BACK, EventKind.GAP}),
+    "leader": frozenset(
+        {EventKind.LEADER, EventKind.LEADERLESS, EventKind.CLOCK_BACK, EventKind.GAP}
+    ),
     "worker": frozenset({EventKind.WORKER}),
-    "config": frozenset({EventKind.CONFIG, EventKind.FIRED, EventKind.SKIPPED}),
+    "config": frozenset({EventKind.CONFIG, EventKind.FIRED, EventKind.SKIPPED, EventKind.MISSED}),
     "task": frozenset(
         {
             EventKind.FIRED,
