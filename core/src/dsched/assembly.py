@@ -3,6 +3,7 @@
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from importlib.metadata import version
 from typing import Any
 
 from dsched.config import LoadedSettings
@@ -64,7 +65,10 @@ def store_opener(
     settings = loaded.settings
     provider: StoreProvider = catalogue.stores[settings.store].provider
     options = loaded.stores[settings.store]
-    told = StoreSettings(result_ttl_ms=round(settings.task.result_ttl.total_seconds() * 1000))
+    told = StoreSettings(
+        result_ttl_ms=round(settings.task.result_ttl.total_seconds() * 1000),
+        log_caps=settings.task.logs.caps,
+    )
     return lambda: provider.open(options, told)
 
 
@@ -119,7 +123,9 @@ async def _plan(
         ),
         worker=_worker_plan(loaded, runtime),
         balancer=_balancer(loaded, catalogue),
+        missed_after_s=settings.schedule.missed_after.total_seconds(),
         executors=executors,
+        version=version("dsched"),
         observers=await _open_all(stack, catalogue.observers, loaded.observers),
         services=await _open_all(stack, services, loaded.services),
         intake=CatalogueIntake(defaults=settings.task, catalogue=catalogue),
@@ -139,6 +145,7 @@ def _worker_plan(loaded: LoadedSettings, runtime: Runtime) -> WorkerPlan:
             timeout_s=settings.heartbeat_timeout.total_seconds(),
         ),
         drain_timeout_s=settings.drain_timeout.total_seconds(),
+        task_logs=loaded.settings.task.logs.enabled,
     )
 
 

@@ -1,7 +1,16 @@
 """The words of dsched as values: immutable, validated, free of any I/O."""
 
-from dsched.model.decision import Decision, SkippedRange, SkipReason, Verdict
-from dsched.model.ids import InvalidIdError, check_id, config_of, fire_task_id, manual_task_id
+from dsched.model.decision import Decision, Fate, MissReason, SkippedRange, SkipReason, Verdict
+from dsched.model.ids import (
+    InvalidIdError,
+    backfill_instant_of,
+    backfill_task_id,
+    check_id,
+    config_of,
+    fire_instant_of,
+    fire_task_id,
+    manual_task_id,
+)
 from dsched.model.json import JsonValue, NotJsonError
 from dsched.model.origin import API_ORIGIN, ORPHAN, code_origin, file_origin, is_origin
 from dsched.model.retry import RetryPolicy, retry_delay_ms
@@ -38,6 +47,7 @@ __all__ = [
     "DstGap",
     "DstOverlap",
     "EveryTrigger",
+    "Fate",
     "FixedDelayTrigger",
     "Home",
     "IllegalTransitionError",
@@ -45,6 +55,7 @@ __all__ = [
     "InvalidIdError",
     "JsonValue",
     "Misfire",
+    "MissReason",
     "NotJsonError",
     "OnCrash",
     "Overlap",
@@ -61,11 +72,14 @@ __all__ = [
     "Verdict",
     "Worker",
     "WorkerStatus",
+    "backfill_instant_of",
+    "backfill_task_id",
     "check_id",
     "check_transition",
     "code_origin",
     "config_of",
     "file_origin",
+    "fire_instant_of",
     "fire_task_id",
     "from_ms",
     "is_origin",

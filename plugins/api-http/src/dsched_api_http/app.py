@@ -8,7 +8,14 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from dsched.client import Client, ClientError, NotFoundError, PreconditionError
+from dsched.client import (
+    Client,
+    ClientError,
+    NotFoundError,
+    NotScheduledError,
+    PreconditionError,
+    RefusedError,
+)
 from dsched.contracts import EntryError, StoreRefusedError, StoreUnavailableError
 from dsched.contracts.wording import printable
 from dsched.model.json import dumps
@@ -18,7 +25,7 @@ from dsched_api_http.call import Answer, Api, Call, Entry, Patch, Route, unavail
 from dsched_api_http.idempotency import HEADER, Claim
 from dsched_api_http.listener import SECURITY_HEADERS
 from dsched_api_http.openapi import address_of
-from dsched_api_http.problems import Problem, of_entry
+from dsched_api_http.problems import Problem, invalid, of_entry
 from dsched_api_http.scopes import Scope
 from dsched_api_http.table import ROUTES
 from dsched_api_http.tokens import Principal
@@ -175,6 +182,12 @@ def _as_problem(error: Problem | ClientError | EntryError) -> Problem:
         return of_entry(error)
     if isinstance(error, NotFoundError):
         return Problem("not_found", str(error))
+    if isinstance(error, NotScheduledError):
+        return invalid("at", str(error))
+    if isinstance(error, RefusedError):
+        if error.code == "TOO_LATE":
+            return Problem("too_late", str(error))
+        return invalid("", str(error))
     if isinstance(error, PreconditionError):
         return Problem("precondition_failed", str(error))
     known = {"MOVED": "moved", "origin_conflict": "origin_conflict", "not_ended": "not_ended"}

@@ -189,6 +189,8 @@ class DecisionView:
     task_id: str | None
     worker_id: str | None
     worker_why: str | None
+    ended: str
+    missed_at: str | None = attrs.field(metadata=TIME)
 
 
 def decision_of(decision: Decision) -> DecisionView:
@@ -205,8 +207,10 @@ def decision_of(decision: Decision) -> DecisionView:
         at=time_text(decision.at_ms),
         term=decision.term,
         task_id=decision.task_id,
-        worker_id=getattr(decision, "worker_id", None),
-        worker_why=getattr(decision, "worker_why", None),
+        worker_id=decision.worker_id,
+        worker_why=decision.worker_why,
+        ended=decision.ended,
+        missed_at=optional_time(decision.missed_at_ms),
     )
 
 

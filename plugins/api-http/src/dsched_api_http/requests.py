@@ -41,7 +41,8 @@ def _limit(most: int) -> Any:
     return check
 
 
-def _some(most: int, default: int) -> Any:
+def some(most: int, default: int) -> Any:
+    """A field for a number from 1 to ``most``."""
     return attrs.field(
         default=default, validator=_limit(most), metadata={"minimum": 1, "maximum": most}
     )
@@ -60,7 +61,7 @@ class Page:
     """Where a list goes on, and how much of it."""
 
     cursor: str | None = None
-    limit: int = _some(MAX_LIMIT, 50)
+    limit: int = some(MAX_LIMIT, 50)
 
 
 @attrs.frozen(kw_only=True)
@@ -114,7 +115,7 @@ class Trigger:
 class UpcomingQuery:
     """The next ``limit`` instants, or those of a span of time."""
 
-    limit: int = _some(MAX_UPCOMING, 10)
+    limit: int = some(MAX_UPCOMING, 10)
     from_: datetime | None = None
     to: datetime | None = None
 
@@ -134,7 +135,7 @@ class Preview:
     end_at: datetime | None = None
     id: str = "preview"
     from_: datetime | None = None
-    limit: int = _some(MAX_UPCOMING, 10)
+    limit: int = some(MAX_UPCOMING, 10)
 
 
 @attrs.frozen(kw_only=True)

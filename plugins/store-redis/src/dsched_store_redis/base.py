@@ -71,7 +71,7 @@ class OnRedis:
         answer = await footing.link.run(
             footing.scripts[name], self._meta, sent, replicas=durable and footing.strict
         )
-        if answer[0] == b"FENCED" and name not in {"renew", "resign"}:
+        if answer[0] == b"FENCED" and name not in {"renew", "resign", "step_down"}:
             held = decode(answer[1])
             raise FencedError(
                 f"the leader lock is not held as {decode(sent[1])!r}; "

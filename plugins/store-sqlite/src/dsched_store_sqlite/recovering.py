@@ -10,8 +10,11 @@ from dsched.model import Home, TaskStatus
 from dsched.model.status import TERMINAL
 from dsched_store_sqlite.base import OnSqlite
 from dsched_store_sqlite.dispatching import read_needs
+from dsched_store_sqlite.facts import prune_stats, remove_decisions
 from dsched_store_sqlite.rows import TASK, TASK_WIDTH, WORKER, TaskRow, WorkerRow, read_task
 from dsched_store_sqlite.step import Item, Step
+from dsched_store_sqlite.tasklogs import forget_lines
+from dsched_store_sqlite.watching import prune_marks
 from dsched_store_sqlite.workers import worker_views
 
 FORGET_MS = 3_600_000
@@ -36,9 +39,6 @@ LATE_ENTRIES = (
 OLD_DECISIONS = (
     "SELECT config_id, first_ms, verdict, reason FROM decision WHERE at_ms <= ? "
     "ORDER BY at_ms, config_id, first_ms, verdict, reason LIMIT ?"
-)
-DELETE_DECISION = (
-    "DELETE FROM decision WHERE config_id = ? AND first_ms = ? AND verdict = ? AND reason = ?"
 )
 SURPLUS = "SELECT cursor FROM event WHERE cursor > 0 ORDER BY cursor LIMIT ?"
 FORGOTTEN = (
@@ -94,6 +94,8 @@ class SqliteRecovering(OnSqlite, Recovering):
                 _prune_log(step, fence, limit),
                 _prune_workers(step, fence, limit),
             ]
+            prune_stats(step, limit)
+            prune_marks(step, limit)
             return Pruned(count=sum(counts), more=limit in counts)
 
         return await self._step(run)
@@ -164,6 +166,7 @@ def _prune_tasks(step: Step, limit: int) -> int:
             count_ended(step, TaskStatus(known[0]), -1)
             db.execute("DELETE FROM finished WHERE task_id = ?", (task_id,))
         db.execute("DELETE FROM body WHERE seq = ?", (seq,))
+        forget_lines(step, seq)
         db.execute("DELETE FROM task WHERE seq = ?", (seq,))
     _prune_late_entries(step, oldest_ms, limit)
     return len(old)
@@ -180,7 +183,7 @@ def _prune_late_entries(step: Step, oldest_ms: int, limit: int) -> None:
 def _prune_decisions(step: Step, limit: int) -> int:
     oldest_ms = step.wall_ms - step.settings.result_ttl_ms
     old = step.db.execute(OLD_DECISIONS, (oldest_ms, limit)).fetchall()
-    step.db.executemany(DELETE_DECISION, old)
+    remove_decisions(step, old)
     return len(old)
 
 

@@ -3,6 +3,7 @@ local READY, DELAYED, LEASE = P .. 'task:ready', P .. 'task:delayed', P .. 'task
 local QUEUED, QUEUE = P .. 'task:queued', P .. 'task:queue:'
 local HELD, HELD_BY, LIVE = P .. 'task:held', P .. 'config:held', P .. 'task:live:'
 local DETAIL, BODY, RESULT = P .. 'task:detail:', P .. 'task:body:', P .. 'task:result:'
+local LINES, LINECOUNT = P .. 'task:lines:', P .. 'task:linecount:'
 local NOTE, ENDED = P .. 'task:note:', P .. 'task:ended'
 local DEADLINE, ROUTE = P .. 'task:deadline', P .. 'task:route'
 local CONFIG, DUE, FIXED = P .. 'config:detail:', P .. 'config:due', P .. 'config:delay'
@@ -198,6 +199,11 @@ local function keep_for(ttl)
   return kept_ms
 end
 
+local function expire_lines(id, ms)
+  call('PEXPIRE', LINES .. id, ms)
+  call('PEXPIRE', LINECOUNT .. id, ms)
+end
+
 -- End a task whose home has been freed: row, result joined with the snapshot, live tasks.
 -- `set` and `drop` carry what else changes of the row; `result` is JSON or nil.
 local function finish(row, status, set, drop, ttl, result, body)
@@ -211,6 +217,9 @@ local function finish(row, status, set, drop, ttl, result, body)
   call('PEXPIRE', key, keep_for(ttl))
   if row.note then
     call('PEXPIRE', NOTE .. id, keep_for(ttl))
+  end
+  if row.lines then
+    expire_lines(id, keep_for(ttl))
   end
   push(ended, wall_text .. ' ' .. id)
   push(bodies, BODY .. id)

@@ -1,4 +1,4 @@
--- use: workers tasks
+-- use: workers tasks facts
 -- ARGV: fence, limit, result ttl, most log entries, ms after which a gone worker is forgotten
 local fence, limit, ttl = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local refused = fenced(fence)
@@ -29,8 +29,10 @@ for status in pairs(TERMINAL) do
     end
   end
 end
-local old_decisions = call('ZRANGEBYSCORE', P .. 'decision:index', '-inf', int(oldest),
+local old_decisions = call('ZRANGEBYSCORE', DECISIONS, '-inf', int(oldest),
   'LIMIT', 0, limit)
+local MISSED = P .. 'config:missed'
+local old_marks = call('ZRANGEBYSCORE', MISSED, '-inf', int(oldest), 'LIMIT', 0, limit)
 local surplus = math.max(0, math.min(call('XLEN', EVENTS) - tonumber(ARGV[5]), limit))
 local first = surplus > 0 and call('XRANGE', EVENTS, '-', '+', 'COUNT', surplus) or {}
 local cursor = call('HGET', META, 'cursor') or '0-0'
@@ -56,7 +58,7 @@ local function forget_finished(id)
   end
 end
 for _, id in ipairs(old_tasks) do
-  call('UNLINK', DETAIL .. id, RESULT .. id, NOTE .. id)
+  call('UNLINK', DETAIL .. id, RESULT .. id, NOTE .. id, LINES .. id, LINECOUNT .. id)
   forget_finished(id)
 end
 for _, id in ipairs(late) do
@@ -67,13 +69,16 @@ if #old_tasks > 0 then
 end
 for _, member in ipairs(old_decisions) do
   local config_id, first_ms, key = string.match(member, '^([^\t]*)\t([^\t]*)\t(.*)$')
-  local kept = P .. 'decision:' .. config_id
-  for _, record in ipairs(call('ZRANGEBYSCORE', kept, first_ms, first_ms)) do
-    if string.sub(record, 1, #key + 1) == key .. '\t' then
-      call('ZREM', kept, record)
+  for _, record in ipairs(call('ZRANGEBYSCORE', DECISION .. config_id, first_ms, first_ms)) do
+    if decision_key(record) == key then
+      forget_decision(config_id, first_ms, record)
     end
   end
-  call('ZREM', P .. 'decision:index', member)
+  call('ZREM', DECISIONS, member)
+end
+
+for _, id in ipairs(old_marks) do
+  call('ZREM', MISSED, id)
 end
 
 local function later(a, b)
@@ -99,7 +104,7 @@ for i = 1, count do
   local id = forgotten[i]
   call('HDEL', WORKERS, id)
   call('ZREM', BEATS, id)
-  call('SREM', DRAINING, id)
+  call('SREM', DRAINING, id, '!' .. id)
   call('SREM', STALLED, id)
   call('DEL', LANES .. id, POOL .. id, P .. 'bell:' .. id)
   note('worker', fence, '{"worker":"' .. id .. '","act":"forgotten"}')

@@ -127,6 +127,7 @@ class MemoryConfigs(OnState, Configs):
 
     def _rearm(self, step: Step, row: ConfigRow, rearm: Rearm, by: str) -> None:
         _note_skipped(step, row.config.id, rearm, by)
+        row.forget_skips(rearm.upto_ms + 1)
         waits = row.config.fixed_delay is not None and self._state.live.get(row.config.id)
         step.set_due(row, None if waits or row.paused is not None else rearm.next_due_ms)
 

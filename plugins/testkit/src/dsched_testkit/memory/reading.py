@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from dsched.contracts.checks import check_batch, check_limit
+from dsched.contracts.checks import check_batch, check_limit, hours_between
+from dsched.contracts.statistics import EVERYTHING, Rollup
 from dsched.contracts.steps import (
     MAX_EVENT_PAGE,
     Counts,
@@ -90,7 +91,8 @@ class MemoryReading(OnState, Reading):
     async def decisions(self, config_id: str, cursor: str | None, limit: int) -> DecisionPage:
         """A config's decisions, newest instant first."""
         check_limit(limit)
-        with self._state.step():
+        with self._state.step() as step:
+            settings = self._state.settings
             kept = self._state.decisions.get(config_id, {})
             keys = sorted(kept, reverse=True)
             start = _position(cursor)
@@ -98,7 +100,28 @@ class MemoryReading(OnState, Reading):
             return DecisionPage(
                 decisions=tuple(kept[key] for key in page),
                 cursor=str(start + limit) if len(keys) > start + limit else None,
+                kept_from_ms=max(
+                    step.wall_ms - settings.result_ttl_ms,
+                    keys[-1][0] if len(keys) >= settings.max_decisions else -(2**62),
+                ),
             )
+
+    async def stats(self, config_id: str | None, from_ms: int, to_ms: int) -> tuple[Rollup, ...]:
+        """What a config, or everything, did in each hour."""
+        owner = EVERYTHING if config_id is None else config_id
+        first_ms, end_ms = hours_between(from_ms, to_ms)
+        with self._state.step() as step:
+            oldest_ms = step.wall_ms - self._state.settings.stats_ttl_ms
+            hours = sorted(
+                hour_ms
+                for config, hour_ms in self._state.stats
+                if config == owner and max(first_ms, oldest_ms + 1) <= hour_ms < end_ms
+            )
+            return tuple(self._rollup(owner, hour_ms) for hour_ms in hours)
+
+    def _rollup(self, owner: str, hour_ms: int) -> Rollup:
+        adds, tops = self._state.stats[owner, hour_ms]
+        return Rollup(config_id=owner, hour_ms=hour_ms, adds=dict(adds), tops=dict(tops))
 
     async def counts(self) -> Counts:
         """How many there are of what."""

@@ -9,8 +9,9 @@ from typing import Any
 
 import attrs
 
+from dsched.contracts.operating import PodRecord, Term
 from dsched.contracts.outcomes import FencedError
-from dsched.contracts.steps import Event, EventKind, Pause, StoredConfig, StoreTime
+from dsched.contracts.steps import Event, EventKind, Pause, Skip, StoredConfig, StoreTime
 from dsched.contracts.store import LEADER_BELL, StoreSettings
 from dsched.model import (
     Decision,
@@ -25,9 +26,12 @@ from dsched.model import (
     check_transition,
 )
 from dsched_testkit.memory.bells import Bells
+from dsched_testkit.memory.lines import LogRow
 from dsched_testkit.memory.sorted_ids import SortedIds
 
 Item = dict[str, JsonValue]
+DecisionKey = tuple[int, str, str]  # first_ms, verdict, reason
+Totals = tuple[dict[str, int], dict[str, int]]  # what is added up; the largest of its kind
 
 BACKWARDS_MS = 1000  # how far behind the mark the wall may be seen before it counts as a step back
 
@@ -94,7 +98,10 @@ class TaskRow:
 
 @attrs.define(kw_only=True)
 class WorkerRow:
-    """A worker as kept; ``lanes`` maps a lane to (number, ids) of its last claim."""
+    """A worker as kept; ``lanes`` maps a lane to (number, ids) of its last claim.
+
+    ``leaving``: it drains of its own accord, so no operator can undo it.
+    """
 
     id: str
     incarnation: str
@@ -105,6 +112,7 @@ class WorkerRow:
     address: str
     last_beat_ms: int
     draining: bool = False
+    leaving: bool = False
     stalled: bool = False
     lanes: dict[int, tuple[int, tuple[str, ...]]] = attrs.field(factory=dict)
 
@@ -121,6 +129,7 @@ class ConfigRow:
     due_ms: int | None = None
     last_fired_ms: int | None = None
     paused: Pause | None = None
+    skips: tuple[Skip, ...] = ()
 
     def view(self) -> StoredConfig:
         """The config as readers see it."""
@@ -129,7 +138,15 @@ class ConfigRow:
             due_ms=self.due_ms,
             last_fired_ms=self.last_fired_ms,
             paused=self.paused,
+            skips=self.skips,
         )
+
+    def forget_skips(self, before_ms: int | None) -> None:
+        """Forget what has been decided about: all skips before an instant, or all."""
+        if self.skips:
+            self.skips = tuple(
+                skip for skip in self.skips if before_ms is not None and skip.at_ms >= before_ms
+            )
 
 
 class State:
@@ -146,6 +163,12 @@ class State:
         self.fence: str | None = None
         self.lock_until_ms: int | None = 0
         self.epoch = 0
+        self.terms: list[Term] = []
+        self.rest_pod: str | None = None
+        self.rest_until_ms = 0
+        self.pods: dict[str, tuple[PodRecord, int]] = {}
+        self.leaderless = 0  # the epoch of the last term after which this was reported
+        self.missed: dict[str, int] = {}
         self.last_revision = 0
         self.tasks: dict[str, TaskRow] = {}
         self.configs: dict[str, ConfigRow] = {}
@@ -161,9 +184,11 @@ class State:
         self.log: list[Event] = []
         self.last_cursor = 0
         self.collected = _cursor(0)
-        self.decisions: defaultdict[str, dict[tuple[int, str, str], Decision]] = defaultdict(dict)
+        self.decisions: defaultdict[str, dict[DecisionKey, Decision]] = defaultdict(dict)
+        self.stats: defaultdict[tuple[str, int], Totals] = defaultdict(lambda: ({}, {}))
         self.finished: dict[str, tuple[int, TaskStatus]] = {}
         self.documents: dict[tuple[str, str], Any] = {}
+        self.logs: dict[str, LogRow] = {}
 
     # --- the clock and the lock ---
 

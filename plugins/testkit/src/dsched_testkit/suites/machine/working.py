@@ -14,6 +14,7 @@ from dsched.contracts.steps import (
     Submission,
     TaskQuery,
 )
+from dsched.contracts.tasklogs import LineBatch, NewLine
 from dsched.model import Home, TaskResult, TaskStatus
 from dsched_testkit.suites.machine.leading import (
     LeaderRules,
@@ -103,6 +104,27 @@ class WorkerRules(LeaderRules):
     def progress(self, index: int, value: Any) -> None:
         items = [Progress(item.task_id, item.token, value) for item in self.held(index)]
         self.step("progress", items)
+
+    @often(
+        2,
+        index=age,
+        count=st.integers(1, 2),
+        first=st.integers(1, 6),
+        lines=st.integers(1, 6),
+        attempt=st.sampled_from([None, None, 1, 2]),
+    )
+    def log(self, index: int, count: int, first: int, lines: int, attempt: int | None) -> None:
+        """Lines of attempts, repeats and gaps among them; then a reader comes."""
+        written = tuple(
+            NewLine(number=number, age_ms=number, text="é" * number)
+            for number in range(first, first + lines)
+        )
+        held = self.held(index, count)
+        items = [LineBatch(task_id=item.task_id, token=item.token, lines=written) for item in held]
+        self.step("append_lines", items)
+        for item in held:
+            self.step("task_lines", item.task_id, None, 100, attempt=attempt)
+            self.step("task_lines", item.task_id, str(first), 2)
 
 
 class ClientRules(WorkerRules):
