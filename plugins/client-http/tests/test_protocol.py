@@ -263,4 +263,4 @@ def test_a_stream_is_taken_up_at_its_cursor():
     assert asked.target == "/api/v1/events?topics=task%2Cleader"
     assert asked.headers["Last-Event-ID"] == "5-1"
     with pytest.raises(ValueError, match="offset"):
-        calls.why("c", at=datetime(2026, 1, 1))  # noqa: DTZ001
+        calls.why_config("c", at=datetime(2026, 1, 1))  # noqa: DTZ001
