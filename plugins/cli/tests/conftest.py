@@ -20,7 +20,7 @@ TOKEN = "admin-token-of-the-tests-0123456789"
 START_TIMEOUT_S = 40.0
 STOP_TIMEOUT_S = 20.0
 CALL_TIMEOUT_S = 50.0
-APP = '''
+APP = """
 import dsched
 
 @dsched.task("hello")
@@ -36,7 +36,7 @@ def boom():
 async def hang():
     import asyncio
     await asyncio.sleep(3600)
-'''
+"""
 
 
 @attrs.frozen(kw_only=True)
@@ -155,8 +155,10 @@ def serve(folder: Path, *roles: str) -> Iterator[Served]:
 
 def _address(pod: "subprocess.Popen[bytes]", log: Path) -> str:
     found = until(
-        lambda: re.search(r"API: (http://[0-9.]+:[0-9]+)/", log.read_text())
-        or (pod.poll() is not None and pytest.fail(log.read_text())),
+        lambda: (
+            re.search(r"API: (http://[0-9.]+:[0-9]+)/", log.read_text())
+            or (pod.poll() is not None and pytest.fail(log.read_text()))
+        ),
         START_TIMEOUT_S,
     )
     return str(found[1])
