@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import campaigns
+
 from dsched_balancers.consistent_hash import ConsistentHash
 from dsched_balancers.least_tasks import LeastTasks
 from dsched_balancers.round_robin import RoundRobin

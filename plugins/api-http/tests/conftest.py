@@ -42,6 +42,8 @@ class Echo(Executor):
         if isinstance(payload, dict):
             if "fail" in payload:
                 raise TaskFailed(str(payload["fail"]), retryable=False)
+            for line in payload.get("say", ()):
+                context.logger.info(line)
             if payload.get("wait"):
                 await self.gate.wait()
         return TaskResult(data=payload)
@@ -177,6 +179,12 @@ async def serving(
             plugin.executor.gate.set()
             pod.stop()
             await asyncio.wait({running})
+
+
+@pytest.fixture(name="eventually")
+def eventually_of_tests() -> Callable[..., Awaitable[Any]]:
+    """Waits for a condition: see `eventually`."""
+    return eventually
 
 
 @pytest.fixture

@@ -159,6 +159,8 @@ STEPS: dict[str, Step] = {
     "list_tasks": lambda s, _: s.list_tasks(_ready_query(), None, 10),
     "events": lambda s, _: s.events(None, 10),
     "decisions": lambda s, _: s.decisions("held", None, 10),
+    "raise_missed": lambda s, _: s.raise_missed(0, 0, 10, by="pod2"),
+    "raise_leaderless": lambda s, _: s.raise_leaderless(0, by="pod2"),
     "stats": lambda s, _: s.stats(None, 0, 7_200_000),
     "counts": lambda s, _: s.counts(),
     "get_document": lambda s, _: s.get_document("kind", "kept"),
@@ -168,7 +170,7 @@ STEPS: dict[str, Step] = {
     "skip": lambda s, x: s.skip(
         "going", x.going.config.revision, [x.now_ms + 9**9], by="m", why=""
     ),
-    "undrain": lambda s, _: s.undrain("w1"),
+    "undrain": lambda s, _: s.undrain("w1", by="me"),
     "step_down": lambda s, x: s.step_down(x.fence, by="me", why="w", rest_ms=5),
     "terms": lambda s, _: s.terms(None, 10),
     "present": lambda s, _: s.present(
@@ -190,7 +192,7 @@ FRESH = (
     "config:detail:new", "config:held", "task:held", "config:delay", "task:live:going",
     "bell:leader", "bell:w1", "task:ended", "task:deadline", "task:route",
     "document:kind:new", "documents:kind", "document:expiry",
-    "task:lines:run", "task:lastlines:run", "task:linecount:run",
+    "task:lines:run", "task:linecount:run",
     "schedule:terms", "pod:index", "pod:detail",
 )  # fmt: skip
 

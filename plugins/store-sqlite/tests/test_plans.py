@@ -19,6 +19,7 @@ from dsched_store_sqlite import (
     recovering,
     rows,
     tasklogs,
+    watching,
     workers,
     working,
 )
@@ -31,7 +32,7 @@ HOT = {
     f"{module.__name__.rpartition('.')[2]}.{name}": text
     for module in (
         *(collecting, configs, dispatching, documents, facts, firing, reading, records, recovering),
-        *(rows, tasklogs, workers, working),
+        *(rows, tasklogs, watching, workers, working),
     )
     for name, text in vars(module).items()
     if isinstance(text, str) and text.startswith(("SELECT", "UPDATE", "DELETE"))

@@ -341,9 +341,7 @@ BAD = {
         "I18",
         also(
             changed({"cursor": "11"}, cursor="13-1", at_ms=fire_of(3) + 5),
-            lambda lines: lines.insert(
-                at(lines, cursor="13"), lines.pop(at(lines, cursor="13-1"))
-            ),
+            lambda lines: lines.insert(at(lines, cursor="13"), lines.pop(at(lines, cursor="13-1"))),
         ),
     ),
     # I19: at most once

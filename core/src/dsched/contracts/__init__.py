@@ -13,8 +13,10 @@ from dsched.contracts.hookspecs import hookimpl
 from dsched.contracts.observer import (
     ClusterGauges,
     HeartbeatSent,
+    InstantsMissed,
     InvariantViolated,
     LogEntry,
+    NobodyLeads,
     Notice,
     Observer,
     ObserverTrouble,
@@ -49,6 +51,7 @@ from dsched.contracts.service import (
 )
 from dsched.contracts.steps import Event, EventKind, ReadyTask
 from dsched.contracts.store import Store, StoreSettings
+from dsched.contracts.tasklogs import LineLevel, LinePage, LogCaps, TaskLine, as_line
 
 __all__ = [
     "PLUGIN_API",
@@ -62,11 +65,16 @@ __all__ = [
     "ExecutorProvider",
     "FencedError",
     "HeartbeatSent",
+    "InstantsMissed",
     "Intake",
     "InvariantViolated",
+    "LineLevel",
+    "LinePage",
     "LoadBalancer",
+    "LogCaps",
     "LogEntry",
     "NoOptions",
+    "NobodyLeads",
     "Notice",
     "Observer",
     "ObserverProvider",
@@ -89,8 +97,10 @@ __all__ = [
     "StoreUnavailableError",
     "TaskFacts",
     "TaskFailed",
+    "TaskLine",
     "TermChanged",
     "ThreadOutlived",
     "accept_any_payload",
+    "as_line",
     "hookimpl",
 ]

@@ -21,6 +21,12 @@ def check_limit(limit: int, bound: int = MAX_BATCH) -> None:
         raise ValueError(f"limit must be 1 to {bound}, got {limit}")
 
 
+def check_skip(skip: int) -> None:
+    """Refuse a position before the start."""
+    if skip < 0:
+        raise ValueError(f"skip must be 0 or more, got {skip}")
+
+
 def check_fires(fires: Sequence[Fire]) -> None:
     """Refuse fires with too many runs, runs out of order, or a next due not later than all."""
     check_batch([fire.config_id for fire in fires])

@@ -13,6 +13,15 @@ MAX_TERMS = 1000  # terms of leadership that are remembered
 
 
 @attrs.frozen(kw_only=True)
+class Skip:
+    """An instant (wall) that an operator asked not to be fired, who, and why."""
+
+    at_ms: int
+    who: str
+    why: str
+
+
+@attrs.frozen(kw_only=True)
 class Term:
     """One term of leadership; published times are wall.
 
@@ -77,7 +86,7 @@ class Operating(ABC):
         """
 
     @abstractmethod
-    async def undrain(self, worker_id: str) -> Outcome:
+    async def undrain(self, worker_id: str, *, by: str) -> Outcome:
         """Undo an operator's drain: ``OK``; ``ALREADY`` (it does not drain); ``NO_WORKER``;
         ``DRAINING`` if the worker itself drains, because it leaves. Rings the leader's bell while
         tasks are ready. Event ``worker`` ``undrained``."""
@@ -87,7 +96,8 @@ class Operating(ABC):
         """Take the lock from the term with this fence: ``OK``, or ``FENCED`` (also a repeat).
 
         Until another pod leads, but for at most ``rest_ms``, `acquire` answers the pod that led
-        ``RESTING``. Rings ``election``. Event ``leader`` ``stepped_down`` (by = the fence).
+        ``RESTING``. Rings ``election``, and the
+        leader's bell, so that it finds out at once. Event ``leader`` ``stepped_down`` (by = the fence).
         """
 
     @abstractmethod

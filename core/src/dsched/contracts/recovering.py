@@ -1,4 +1,4 @@
-"""The values of the steps that recover what dead workers left behind. Units: see `steps`."""
+"""The values of the steps that recover what dead workers left behind, and of the watchdog. Units: see `steps`."""
 
 from collections.abc import Mapping
 
@@ -57,3 +57,24 @@ class Pruned:
 
     count: int
     more: bool
+
+
+@attrs.frozen
+class MissedInstant:
+    """A config that was due at ``due_ms`` (wall) and has not been fired."""
+
+    config_id: str
+    due_ms: int
+
+
+@attrs.frozen(kw_only=True)
+class Watched:
+    """What a pod that does not lead sees: ``looked`` configs are overdue, ``missed`` are new.
+
+    ``fence`` is that of the current leader, None if nobody leads.
+    """
+
+    time: StoreTime
+    fence: str | None
+    looked: int
+    missed: tuple[MissedInstant, ...] = ()

@@ -14,17 +14,20 @@ from dsched.contracts.events import EventKind as EventKind
 from dsched.contracts.events import EventPage as EventPage
 from dsched.contracts.events import Finished as Finished
 from dsched.contracts.events import Projection as Projection
+from dsched.contracts.operating import Skip as Skip
 from dsched.contracts.outcomes import Outcome, RunOutcome
 from dsched.contracts.queries import Counts as Counts
 from dsched.contracts.queries import DecisionPage as DecisionPage
 from dsched.contracts.queries import StoreTime as StoreTime
 from dsched.contracts.queries import TaskPage as TaskPage
 from dsched.contracts.queries import TaskQuery as TaskQuery
+from dsched.contracts.recovering import MissedInstant as MissedInstant
 from dsched.contracts.recovering import Overdue as Overdue
 from dsched.contracts.recovering import OverdueLease as OverdueLease
 from dsched.contracts.recovering import Pruned as Pruned
 from dsched.contracts.recovering import QueuedTask as QueuedTask
 from dsched.contracts.recovering import Reap as Reap
+from dsched.contracts.recovering import Watched as Watched
 from dsched.contracts.statistics import Rollup as Rollup
 from dsched.model import (
     JsonValue,
@@ -56,6 +59,11 @@ class Acquired:
 def fence_epoch(fence: str) -> int:
     """The epoch of a fence ``epoch:token:pod``."""
     return int(fence.partition(":")[0])
+
+
+def fence_pod(fence: str) -> str:
+    """The pod of a fence ``epoch:token:pod``."""
+    return fence.split(":", 2)[2]
 
 
 # --- workers ------------------------------------------------------------------------------------
@@ -107,15 +115,6 @@ class Pause:
     why: str
     since_ms: int
     gap_from_ms: int
-
-
-@attrs.frozen(kw_only=True)
-class Skip:
-    """An instant (wall) that an operator asked not to be fired, who, and why."""
-
-    at_ms: int
-    who: str
-    why: str
 
 
 @attrs.frozen(kw_only=True)

@@ -44,12 +44,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from dsched.contracts.documents import Documents
+from dsched.contracts.facts import Collecting as Collecting
+from dsched.contracts.facts import Watching as Watching
 from dsched.contracts.leading import ELECTION_BELL as ELECTION_BELL
 from dsched.contracts.leading import LEADER_BELL as LEADER_BELL
 from dsched.contracts.leading import Leadership as Leadership
 from dsched.contracts.leading import Timing as Timing
 from dsched.contracts.operating import Operating
 from dsched.contracts.outcomes import Outcome
+from dsched.contracts.retention import Kept as Kept
+from dsched.contracts.retention import StoreSettings as StoreSettings
 from dsched.contracts.steps import (
     CancelAnswer,
     Choice,
@@ -69,7 +73,6 @@ from dsched.contracts.steps import (
     Look,
     Overdue,
     Progress,
-    Projection,
     Promoted,
     Pruned,
     PutAnswer,
@@ -86,7 +89,6 @@ from dsched.contracts.steps import (
     TaskPage,
     TaskQuery,
 )
-from dsched.contracts.store_settings import StoreSettings as StoreSettings
 from dsched.contracts.tasklogs import TaskLogs
 from dsched.model import Task, Worker
 
@@ -291,37 +293,15 @@ class Recovering(ABC):
 
     @abstractmethod
     async def prune(self, fence: str, limit: int) -> Pruned:
-        """Remove, at most ``limit`` of each kind: ended tasks and results ``result_ttl_ms`` after
-        their end, with their lines and index entries; decisions as old by ``at_ms``; log entries beyond
-        ``max_events`` (those the collector has not read: replaced by one ``gap`` event); workers
-        gone for an hour or more without queue or leases (event ``worker`` ``forgotten``)."""
+        """Remove what is past its time, at most ``limit`` of each kind.
 
-
-class Collecting(ABC):
-    """The collector's fenced walk over the log."""
-
-    @abstractmethod
-    async def collect(self, fence: str, limit: int) -> EventPage:
-        """The entries after the collector's cursor, at most ``limit`` (<= `MAX_EVENT_PAGE`).
-
-        The answer's ``after`` is that cursor, as `project` wants it.
-        """
-
-    @abstractmethod
-    async def project(self, fence: str, projection: Projection) -> Outcome:
-        """Add what the collector made of a part of the log, and move its cursor to ``upto``.
-
-        ``MOVED``, changing nothing, if the cursor is not ``after`` (a repeat, for example). At
-        most 10 x `MAX_BATCH` of each, 20 x of rollups. Writes no event. In this order:
-
-        Decisions, in theirs: one whose config, ``first_ms``, verdict and reason are there already
-        changes nothing; nor does a *missed* one of an instant that was fired. One that fires or
-        skips takes the place of the *missed* ones in its range (at most 10 x `MAX_BATCH`), and its
-        ``missed_at_ms`` becomes the ``at_ms`` of the latest of them. Fates change the *fired*
-        decision (without reason) of their instant, if it is kept; index entries that are there stay as they are;
-        rollups are added to what is kept of their config and hour. Then, for each config with a new
-        decision, those beyond the latest ``max_decisions`` (by ``first_ms``, verdict, reason) go, the
-        earliest first, at most 10 x `MAX_BATCH`.
+        Ended tasks and results with their lines and index entries, each outcome a kind of its own: those that
+        ended `StoreSettings.kept_ms` ago or before, and those beyond the newest ``kept_count``, the
+        oldest end first. Decisions as old as ``result_ttl_ms`` by ``at_ms``. Log entries beyond
+        ``max_events`` (those the collector has not read: replaced by one ``gap`` event). Workers
+        gone for an hour or more without queue or leases (event ``worker`` ``forgotten``). Not
+        counted in the answer: statistics past their time, and the marks of misses that were due
+        ``result_ttl_ms`` ago.
         """
 
 
@@ -419,6 +399,7 @@ class Store(
     Dispatching,
     Recovering,
     Collecting,
+    Watching,
     Working,
     TaskLogs,
     Reading,

@@ -46,7 +46,8 @@ class LogCaps:
 
 @attrs.frozen(kw_only=True)
 class NewLine:
-    """A line of an attempt. ``number`` counts the lines of this attempt from 1, gaps allowed.
+    """A line of an attempt. ``number`` counts the lines of this attempt from 1; where it jumps,
+    the worker has dropped some.
 
     ``age_ms`` is how long ago it was written: clients know no store time. ``text`` is as
     `line_text` makes it: printable, at most `MAX_LINE_BYTES`.
@@ -69,10 +70,11 @@ class LineBatch:
 
 @attrs.frozen(kw_only=True)
 class TaskLine:
-    """A line as read. ``n`` counts the lines of the *task* from 1; ``at_ms`` is wall.
+    """A line as read. ``n`` counts the lines of the *task* from 1, dropped ones included; ``at_ms``
+    is wall.
 
-    A line of level ``dropped`` that a reader finds between two others, with attempt 0, was never
-    written: it stands for the lines that the caps have cost this reader, up to its ``n``.
+    A line of level ``dropped`` and of attempt 0 was never written: it stands for those that this
+    reader cannot have, up to its ``n``.
     """
 
     n: int
@@ -104,7 +106,7 @@ class TaskLogs(ABC):
         The latest token is that of the last claim, unless it was forgotten (release, reap). The
         attempt need not run any more: its last lines may come after its completion, until the
         next claim. Lines whose number is not higher than the highest of this attempt so far
-        are ignored, so a repeat adds nothing. At most `MAX_LINES_A_CALL` lines. Writes no event.
+        are ignored, so a repeat adds nothing; where numbers jump, so does ``n``. At most `MAX_LINES_A_CALL` lines. Writes no event.
         """
 
     @abstractmethod
@@ -182,7 +184,7 @@ def _gap(following: TaskLine, count: int) -> TaskLine:
         n=following.n - 1,
         at_ms=following.at_ms,
         attempt=0,
-        text=f"{count:,} {noun} not kept here: the task has more than its log may hold",
+        text=f"{count:,} {noun} not kept: more, or faster, than the log of a task can take",
         level=LineLevel.DROPPED,
     )
 

@@ -16,7 +16,7 @@ from dsched.engine.term import Term, TermOverError, first_error
 
 log = logging.getLogger("dsched.election")
 
-TRY_EVERY_S = 1.0
+TRY_EVERY_S = 1.3  # at most: with its jitter every second on average
 LISTEN_S = 30.0
 RESIGN_TIMEOUT_S = 2.0
 REST_AFTER_FAILURE_S = 3.0

@@ -10,7 +10,7 @@ from dsched.contracts.store import Firing
 from dsched.engine.announcer import Announcer
 from dsched.engine.clock_watch import ClockWatch
 from dsched.engine.term import Term
-from dsched.model import SkippedRange, SkipReason, from_ms
+from dsched.model import SkippedRange, SkipReason, TaskConfig, from_ms
 from dsched.planning import plan_fire
 
 log = logging.getLogger("dsched.leader")
@@ -93,16 +93,7 @@ class FiringStep:
             # One config that cannot be planned must not keep the others from firing.
             log.exception("config %s cannot be planned; it is set aside for a minute", config.id)
             self._announcer.tell(InvariantViolated(name="unplannable", detail=f"{error}"))
-            return Fire(
-                config_id=config.id,
-                revision=config.revision,
-                due_ms=due_ms,
-                # The one owed instant that is known; no instant goes without an account.
-                skipped=SkippedRange(
-                    first_ms=due_ms, last_ms=due_ms, count=1, reason=SkipReason.MISFIRE
-                ),
-                next_due_ms=now_ms + SET_ASIDE_MS,
-            )
+            return _set_aside(config, due_ms, now_ms)
         return Fire(
             config_id=config.id,
             revision=config.revision,
@@ -115,6 +106,17 @@ class FiringStep:
             left_out=tuple(skip for skip in stored.skips if skip.at_ms in plan.left_out),
             next_due_ms=plan.next_due_ms,
         )
+
+
+def _set_aside(config: TaskConfig, due_ms: int, now_ms: int) -> Fire:
+    """Not this minute; the one owed instant that is known is accounted for."""
+    return Fire(
+        config_id=config.id,
+        revision=config.revision,
+        due_ms=due_ms,
+        skipped=SkippedRange(first_ms=due_ms, last_ms=due_ms, count=1, reason=SkipReason.MISFIRE),
+        next_due_ms=now_ms + SET_ASIDE_MS,
+    )
 
 
 def _say(fire: Fire, answer: FireAnswer, now_ms: int) -> None:

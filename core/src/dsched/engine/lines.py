@@ -29,6 +29,7 @@ LINE_OVERHEAD_BYTES = 100
 FULL_AT_LINES = 100
 MAX_TRACE_ROWS = 200
 LOWEST_LEVEL = logging.INFO
+CUT_OFF = "the last lines were dropped: the worker holds too many that wait for the store"
 
 
 class Room:
@@ -67,8 +68,8 @@ class LineBuffer:
     """Takes lines at any rate, without blocking, and hands them out in portions.
 
     A portion stays until it is `acknowledged`: a lost reply repeats it, with what has come since
-    behind it. The store knows a line by its number. What comes faster than it can be stored costs the middle, and a
-    line says how many were dropped there. ``notice`` is called, from whatever thread adds, when
+    behind it. The store knows a line by its number. What comes faster than it can be stored costs
+    the middle; the numbers tell how many. ``notice`` is called, from whatever thread adds, when
     there is a first line to send, and once more when there are many.
     """
 
@@ -91,7 +92,7 @@ class LineBuffer:
         self._first: list[_Line] = []
         self._newest: deque[_Line] = deque()
         self._first_bytes = self._newest_bytes = 0
-        self._dropped = self._dropped_upto = 0
+        self._dropped_upto = 0
         self._since_portion = 0
         self._closed = False
 
@@ -99,7 +100,7 @@ class LineBuffer:
     def waiting(self) -> bool:
         """Whether there is anything to send."""
         with self._lock:
-            return bool(self._portion or self._first or self._newest or self._dropped)
+            return bool(self._portion or self._first or self._newest or self._dropped_upto)
 
     def add(self, level: LineLevel, text: str) -> None:
         """Add a line; ``text`` is as `line_text` makes it."""
@@ -116,11 +117,11 @@ class LineBuffer:
 
     def _keep(self, line: _Line) -> None:
         if not self._room.take(line.size):
-            self._dropped, self._dropped_upto = self._dropped + 1, line.number
+            self._dropped_upto = line.number
             return
         in_first = len(self._first) < MAX_LINES // 2
         in_first = in_first and self._first_bytes + line.size <= MAX_BYTES // 2
-        if in_first and not self._newest and not self._dropped:
+        if in_first and not self._newest and not self._dropped_upto:
             self._first.append(line)
             self._first_bytes += line.size
             return
@@ -130,7 +131,7 @@ class LineBuffer:
             oldest = self._newest.popleft()
             self._newest_bytes -= oldest.size
             self._room.give(oldest.size)
-            self._dropped, self._dropped_upto = self._dropped + 1, oldest.number
+            self._dropped_upto = oldest.number
 
     def portion(self) -> tuple[NewLine, ...]:
         """What to send now; it comes again until it is acknowledged."""
@@ -151,18 +152,13 @@ class LineBuffer:
 
     def _rest(self) -> list[_Line]:
         lines = [*self._first, *self._newest]
-        if self._dropped:
-            lines.append(self._mark())
-            lines.sort(key=lambda line: line.number)
+        if self._dropped_upto and self._dropped_upto == self._number:
+            # Nothing has come after it whose number would tell.
+            lines.append(_Line(self._number, self._clock(), LineLevel.DROPPED, CUT_OFF))
         self._first, self._newest = [], deque()
         self._first_bytes = self._newest_bytes = 0
-        self._dropped = self._since_portion = 0
+        self._dropped_upto = self._since_portion = 0
         return lines
-
-    def _mark(self) -> _Line:
-        noun = "line was" if self._dropped == 1 else "lines were"
-        text = f"{self._dropped:,} {noun} dropped here: faster than they could be stored"
-        return _Line(self._dropped_upto, self._clock(), LineLevel.DROPPED, text)
 
     def acknowledged(self) -> None:
         """The store has the portion."""
@@ -176,7 +172,7 @@ class LineBuffer:
             self._closed = True
             self._room.give(_taken([*self._portion, *self._first, *self._newest]))
             self._portion, self._first, self._newest = [], [], deque()
-            self._dropped = 0
+            self._dropped_upto = 0
 
 
 def _taken(lines: list[_Line]) -> int:

@@ -16,7 +16,9 @@ from dsched.engine.election import Election, ElectionTimes
 from dsched.engine.heartbeat import OpenStore
 from dsched.engine.leader import Leader, LeaderTimes
 from dsched.engine.observed import ObservedStore
+from dsched.engine.presence import Presence
 from dsched.engine.runtime import Runtime
+from dsched.engine.watchdog import Watchdog, WatchTimes
 from dsched.engine.worker import WorkerPlan, WorkerRole
 
 log = logging.getLogger("dsched.pod")
@@ -34,6 +36,7 @@ class PodPlan:
 
     name: str
     roles: frozenset[str]
+    version: str = ""
     election: ElectionTimes
     leader: LeaderTimes
     worker: WorkerPlan
@@ -42,6 +45,7 @@ class PodPlan:
     observers: Mapping[str, Observer]
     services: Mapping[str, Service]
     intake: Intake | None = None
+    missed_after_s: float = 60.0
 
 
 class Pod:
@@ -67,10 +71,20 @@ class Pod:
         self._stopping = asyncio.Event()
         self.worker: WorkerRole | None = None
         self.election: Election | None = None
+        self._watchdog: Watchdog | None = None
         if SCHEDULER in plan.roles:
             leader = Leader(self._store, runtime, self._announcer, plan.leader, plan.balancer)
             self.election = Election(
                 plan.name, election_store, runtime, self._announcer, plan.election, leader.lead
+            )
+            self._watchdog = Watchdog(
+                plan.name,
+                self._store,
+                self._store,
+                runtime,
+                self._announcer,
+                WatchTimes(missed_after_s=plan.missed_after_s, lock_ttl_s=plan.election.ttl_s),
+                leads=lambda: self.status().leading or self._stopping.is_set(),
             )
         if WORKER in plan.roles:
             self.worker = WorkerRole(
@@ -122,13 +136,20 @@ class Pod:
         """Run until `stop` or until a part fails for good."""
         async with asyncio.TaskGroup() as group:
             background = [group.create_task(self._announcer.run(), name="observers")]
+            presence = Presence(
+                self._store, self._store, self._runtime, self.status, self._plan.version
+            )
+            background.append(group.create_task(presence.run(), name="presence"))
             background += [
                 group.create_task(self._serve(name, service), name=f"service {name}")
                 for name, service in self._plan.services.items()
             ]
+            if self._watchdog is not None:
+                background.append(group.create_task(self._watchdog.run(), name="watchdog"))
             await self._run_roles()
             for task in background:
                 task.cancel()
+            await presence.leave()
 
     async def _run_roles(self) -> None:
         async with asyncio.TaskGroup() as group:

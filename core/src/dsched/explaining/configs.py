@@ -198,6 +198,10 @@ def _to_come(facts: ConfigFacts, stored: StoredConfig) -> Explanation:
         return _not_due(
             facts, f"{config.id} has nothing due at {text}.", _bounds(config, facts.at_ms)
         )
+    asked = next((one for one in stored.skips if one.at_ms == facts.at_ms), None)
+    if asked is not None:
+        summary = f"{config.id} will not fire at {text}: an operator asked to skip it."
+        return _answer(facts, Answer.SKIPPED, summary, f"{asked.who}: {asked.why}")
     summary = f"{config.id} will be due at {text}, in {span(facts.at_ms - facts.now_ms)}."
     paused = stored.paused
     hindrance = "" if paused is None else f"It is paused by {paused.who}: it fires when resumed."

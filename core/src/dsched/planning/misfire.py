@@ -59,9 +59,7 @@ def plan_fire(
 
     ``one_catch_up`` is for a wall clock that jumped forward: whatever is owed, only the latest
     instant may run. The work is bounded by ``max_runs + misfire_cap``, however long the outage.
-    ``skips`` are instants that an operator asked not to fire: the policies decide as if the
-    trigger did not have them. A fixed delay has no instants ahead, so none of it can be skipped.
-    A disabled config plans nothing; one that is not due yet keeps its due.
+    The policies decide as if the trigger did not have the instants in ``skips``. A disabled config plans nothing; one that is not due yet keeps its due.
     """
     if max_runs < 1:
         raise ValueError(f"max_runs must be at least 1, got {max_runs}")
@@ -71,6 +69,20 @@ def plan_fire(
         return FirePlan(next_due_ms=due_ms)
     if config.fixed_delay is not None:
         return _plan_fixed_delay(config, config.fixed_delay, due_ms, now_ms)
+    return _plan_instants(
+        config, due_ms, now_ms, max_runs=max_runs, one_catch_up=one_catch_up, skips=skips
+    )
+
+
+def _plan_instants(
+    config: TaskConfig,
+    due_ms: int,
+    now_ms: int,
+    *,
+    max_runs: int,
+    one_catch_up: bool,
+    skips: Sequence[int],
+) -> FirePlan:
     every = config_instants(config)
     left_out = _real(every, skips, due_ms, now_ms)
     instants = Without(every, left_out) if left_out else every

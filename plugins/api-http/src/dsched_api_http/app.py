@@ -8,15 +8,24 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from dsched.client import Client, ClientError, NotFoundError, PreconditionError
+from dsched.client import (
+    Client,
+    ClientError,
+    NotFoundError,
+    NotScheduledError,
+    PreconditionError,
+    RefusedError,
+)
 from dsched.contracts import EntryError, StoreRefusedError, StoreUnavailableError
+from dsched.contracts.wording import printable
 from dsched.model.json import dumps
 from dsched_api_http.audit import Act
 from dsched_api_http.bodies import MAX_BODY_BYTES, read_json, read_query, structured
 from dsched_api_http.call import Answer, Api, Call, Entry, Patch, Route, unavailable
 from dsched_api_http.idempotency import HEADER, Claim
+from dsched_api_http.listener import SECURITY_HEADERS
 from dsched_api_http.openapi import address_of
-from dsched_api_http.problems import Problem, of_entry
+from dsched_api_http.problems import Problem, invalid, of_entry
 from dsched_api_http.scopes import Scope
 from dsched_api_http.table import ROUTES
 from dsched_api_http.tokens import Principal
@@ -25,14 +34,6 @@ from dsched_api_http.wire import encode
 _log = logging.getLogger(__name__)
 
 REQUEST_S = 75.0  # longer than the longest wait that may be asked for
-_SECURITY_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-    "Server": "dsched",
-}
-
 # Asks the routes that are open to all; whatever has a scope is asked by somebody.
 NOBODY = Principal(id="nobody", name="nobody", scope=Scope.READ)
 
@@ -49,7 +50,7 @@ def make_app(api: Api) -> web.Application:
 
 
 async def _add_headers(_: web.Request, response: web.StreamResponse) -> None:
-    for name, value in _SECURITY_HEADERS.items():
+    for name, value in SECURITY_HEADERS.items():
         response.headers[name] = value
 
 
@@ -105,7 +106,7 @@ def _endpoint(api: Api, route: Route) -> _Handle:
 async def _handle(api: Api, route: Route, request: web.Request) -> web.StreamResponse:
     principal = None
     if route.scope is not None:
-        principal = await api.gate.admit(request, route.scope)
+        principal = await _admitted(api, route, request, route.scope)
     call = await _read(api, route, request, principal)
     problem: Problem | None = None
     answer: Answer | web.StreamResponse | None = None
@@ -121,6 +122,20 @@ async def _handle(api: Api, route: Route, request: web.Request) -> web.StreamRes
     if problem is not None:
         raise problem
     return answer if isinstance(answer, web.StreamResponse) else _response(route, call, answer)
+
+
+async def _admitted(api: Api, route: Route, request: web.Request, scope: Scope) -> Principal:
+    """Who asks; somebody known who asks for more than it may is in the audit."""
+    principal = await api.gate.recognise(request)
+    if not principal.scope.covers(scope):
+        if route.audited:
+            act = Act(object=printable(request.match_info.get("id", "")))
+            await api.audit.record(principal.name, route.name, act, "forbidden")
+        raise Problem(
+            "forbidden",
+            f"this needs the scope {scope.value}; the token has {principal.scope.value}",
+        )
+    return principal
 
 
 async def _read(api: Api, route: Route, request: web.Request, principal: Principal | None) -> Call:
@@ -140,7 +155,10 @@ async def _read(api: Api, route: Route, request: web.Request, principal: Princip
         query=query,
         body=body,
         claim=claim,
-        act=Act(object=request.match_info.get("id", ""), reason=getattr(body, "reason", "")),
+        act=Act(
+            object=printable(request.match_info.get("id", ""), 300),
+            reason=getattr(body, "reason", ""),
+        ),
         client=Client(api.pod.store, by=who.name),
     )
 
@@ -164,6 +182,12 @@ def _as_problem(error: Problem | ClientError | EntryError) -> Problem:
         return of_entry(error)
     if isinstance(error, NotFoundError):
         return Problem("not_found", str(error))
+    if isinstance(error, NotScheduledError):
+        return invalid("at", str(error))
+    if isinstance(error, RefusedError):
+        if error.code == "TOO_LATE":
+            return Problem("too_late", str(error))
+        return invalid("", str(error))
     if isinstance(error, PreconditionError):
         return Problem("precondition_failed", str(error))
     known = {"MOVED": "moved", "origin_conflict": "origin_conflict", "not_ended": "not_ended"}

@@ -1,6 +1,7 @@
 """Reads queries and bodies into attrs classes: bounded, strict, all that is wrong at once."""
 
 import json
+import math
 import re
 import typing
 from collections.abc import Mapping
@@ -49,7 +50,12 @@ def parse_json(body: bytes) -> Any:
     if deeper_than(body, MAX_DEPTH):
         raise invalid("", f"the body is nested deeper than {MAX_DEPTH} levels")
     try:
-        value = json.loads(body.decode(), object_pairs_hook=_object, parse_constant=_no_constant)
+        value = json.loads(
+            body.decode(),
+            object_pairs_hook=_object,
+            parse_constant=_no_constant,
+            parse_float=_float,
+        )
         json.dumps(value, ensure_ascii=False).encode()  # lone surrogates are no text
     except UnicodeError as error:
         raise invalid("", "the body is not UTF-8 text") from error
@@ -82,6 +88,13 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is no number of JSON")
+
+
+def _float(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"{printable(text)} is too large a number")
+    return number
 
 
 def structured(cls: type[T], raw: object) -> T:

@@ -40,6 +40,7 @@ class Api:
     hub: EventHub
     readiness: Readiness
     stopping: asyncio.Event
+    followers: set[object] = attrs.field(factory=set)
 
 
 @attrs.frozen(kw_only=True)

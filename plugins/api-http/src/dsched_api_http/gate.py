@@ -50,17 +50,12 @@ class Gate:
                 hint="list the origins that may in api.origins",
             )
 
-    async def admit(self, request: web.Request, needed: Scope) -> Principal:
-        """Who asks, if they may; raises `Problem` 401, 403 or 429."""
+    async def recognise(self, request: web.Request) -> Principal:
+        """Who asks; raises `Problem` 401 or 429."""
         principal = ANYBODY if self._options.auth == "none" else await self._known(request)
         wait_s = self._rates.wait_s(principal.id, time.monotonic())
         if wait_s:
             raise _too_many("this token asks more often than it may", wait_s)
-        if not principal.scope.covers(needed):
-            raise Problem(
-                "forbidden",
-                f"this needs the scope {needed.value}; the token has {principal.scope.value}",
-            )
         return principal
 
     async def _known(self, request: web.Request) -> Principal:

@@ -7,7 +7,7 @@ import attrs
 
 from dsched.contracts import Intake
 from dsched.contracts.steps import StoredConfig, fence_epoch
-from dsched.model import Decision, JsonValue, Task, TaskResult, Worker
+from dsched.model import ORPHAN, Decision, JsonValue, Task, TaskResult, Worker
 from dsched_api_http.wire import optional_time, time_text
 
 TIME: Mapping[str, Any] = {"format": "date-time"}
@@ -53,7 +53,7 @@ def config_of(stored: StoredConfig, intake: Intake, *, show_payload: bool) -> Co
     return Config(
         id=config.id,
         name=config.name,
-        origin="api",
+        origin=config.origin,
         revision=config.revision,
         due=optional_time(stored.due_ms),
         last_fired=optional_time(stored.last_fired_ms),
@@ -61,7 +61,7 @@ def config_of(stored: StoredConfig, intake: Intake, *, show_payload: bool) -> Co
         enabled=config.enabled,
         created=time_text(config.created_ms),
         updated=time_text(config.updated_ms),
-        orphaned=False,
+        orphaned=pause is not None and pause.who == ORPHAN,
         spec=spec,
         payload_hidden=hidden,
     )
@@ -189,6 +189,8 @@ class DecisionView:
     task_id: str | None
     worker_id: str | None
     worker_why: str | None
+    ended: str
+    missed_at: str | None = attrs.field(metadata=TIME)
 
 
 def decision_of(decision: Decision) -> DecisionView:
@@ -205,8 +207,10 @@ def decision_of(decision: Decision) -> DecisionView:
         at=time_text(decision.at_ms),
         term=decision.term,
         task_id=decision.task_id,
-        worker_id=getattr(decision, "worker_id", None),
-        worker_why=getattr(decision, "worker_why", None),
+        worker_id=decision.worker_id,
+        worker_why=decision.worker_why,
+        ended=decision.ended,
+        missed_at=optional_time(decision.missed_at_ms),
     )
 
 

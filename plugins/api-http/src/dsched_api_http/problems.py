@@ -24,7 +24,7 @@ CODES: Mapping[str, tuple[int, str]] = {
     "conflict": (409, "This collides with what is stored"),
     "moved": (409, "Somebody else changed it at the same time"),
     "origin_conflict": (409, "It is declared elsewhere"),
-    "too_late": (409, "The task has ended"),
+    "too_late": (409, "It is too late for that"),
     "not_ended": (409, "The task has not ended"),
     "idempotency_mismatch": (409, "The Idempotency-Key was used for something else"),
     "quota_exceeded": (409, "There are as many as there may be"),

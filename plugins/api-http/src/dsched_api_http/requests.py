@@ -6,7 +6,7 @@ from typing import Any
 
 import attrs
 
-from dsched.model import JsonValue, check_id
+from dsched.model import API_ORIGIN, JsonValue, check_id, is_origin
 from dsched.model.trigger import DstGap, DstOverlap
 from dsched_api_http.scopes import Scope
 
@@ -28,6 +28,11 @@ def _note(_: object, field: Any, value: str) -> None:
         raise ValueError(f"{field.name} must be at most {MAX_REASON} printable characters")
 
 
+def _origin(_: object, field: Any, value: str) -> None:
+    if not is_origin(value):
+        raise ValueError(f"{field.name} must be api, code:NAME or file:NAME")
+
+
 def _limit(most: int) -> Any:
     def check(_: object, field: Any, value: int) -> None:
         if not 1 <= value <= most:
@@ -36,7 +41,8 @@ def _limit(most: int) -> Any:
     return check
 
 
-def _some(most: int, default: int) -> Any:
+def some(most: int, default: int) -> Any:
+    """A field for a number from 1 to ``most``."""
     return attrs.field(
         default=default, validator=_limit(most), metadata={"minimum": 1, "maximum": most}
     )
@@ -55,23 +61,24 @@ class Page:
     """Where a list goes on, and how much of it."""
 
     cursor: str | None = None
-    limit: int = _some(MAX_LIMIT, 50)
+    limit: int = some(MAX_LIMIT, 50)
 
 
 @attrs.frozen(kw_only=True)
 class PutQuery:
-    """Whose config it is, and whether it is really changed."""
+    """Who declares the config, whether it may be taken over, and whether it is really changed."""
 
-    origin: str = "api"
+    origin: str = attrs.field(default=API_ORIGIN, validator=_origin)
     adopt: bool = False
     dry_run: bool = False
 
 
 @attrs.frozen(kw_only=True)
 class DeleteQuery:
-    """Whether live tasks are cancelled too, and why."""
+    """Whether live tasks are cancelled too, whose it must be, and why."""
 
     cancel: bool = False
+    origin: str | None = attrs.field(default=None, validator=attrs.validators.optional(_origin))
     reason: str = attrs.field(default="", validator=_note, metadata={"maxLength": MAX_REASON})
 
 
@@ -80,6 +87,13 @@ class Reason:
     """Why, in a few words."""
 
     reason: str = attrs.field(validator=_reason, metadata=_WHY)
+
+
+@attrs.frozen(kw_only=True)
+class Pause(Reason):
+    """Why; ``orphan_of``: because this origin no longer declares it."""
+
+    orphan_of: str | None = attrs.field(default=None, validator=attrs.validators.optional(_origin))
 
 
 @attrs.frozen(kw_only=True)
@@ -101,7 +115,7 @@ class Trigger:
 class UpcomingQuery:
     """The next ``limit`` instants, or those of a span of time."""
 
-    limit: int = _some(MAX_UPCOMING, 10)
+    limit: int = some(MAX_UPCOMING, 10)
     from_: datetime | None = None
     to: datetime | None = None
 
@@ -121,7 +135,7 @@ class Preview:
     end_at: datetime | None = None
     id: str = "preview"
     from_: datetime | None = None
-    limit: int = _some(MAX_UPCOMING, 10)
+    limit: int = some(MAX_UPCOMING, 10)
 
 
 @attrs.frozen(kw_only=True)

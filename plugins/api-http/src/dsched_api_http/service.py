@@ -14,6 +14,7 @@ from dsched_api_http.call import Api
 from dsched_api_http.events import EventHub
 from dsched_api_http.gate import Gate
 from dsched_api_http.idempotency import Idempotency
+from dsched_api_http.listener import Listener
 from dsched_api_http.options import DEFAULT_PORT, ApiOptions
 from dsched_api_http.readiness import Readiness
 from dsched_api_http.tokens import Tokens
@@ -38,7 +39,7 @@ class ApiService:
     async def run(self, pod: PodView) -> None:
         """Serve until cancelled. With the default port taken: stay idle, after a warning."""
         api = self._api(pod)
-        runner = web.AppRunner(
+        runner = Listener(
             make_app(api), access_log=None, shutdown_timeout=_SHUTDOWN_S, handle_signals=False
         )
         await runner.setup()

@@ -43,9 +43,9 @@ class RedisOperating(OnRedis, Operating):
         )
         return outcome(answer[0])
 
-    async def undrain(self, worker_id: str) -> Outcome:
+    async def undrain(self, worker_id: str, *, by: str) -> Outcome:
         """Undo an operator's drain."""
-        return outcome((await self._step("undrain", worker_id))[0])
+        return outcome((await self._step("undrain", worker_id, by))[0])
 
     async def step_down(self, fence: str, *, by: str, why: str, rest_ms: int) -> Outcome:
         """Take the lock from a term."""

@@ -31,6 +31,7 @@ from dsched_store_redis.recovering import RedisRecovering
 from dsched_store_redis.scripts import Scripts
 from dsched_store_redis.startup import check_format, check_server, warn_of_exposure
 from dsched_store_redis.tasklogs import RedisTaskLogs
+from dsched_store_redis.watching import RedisWatching
 from dsched_store_redis.workers import RedisWorkers
 from dsched_store_redis.working import RedisWorking
 
@@ -46,6 +47,7 @@ class RedisStore(
     RedisDispatching,
     RedisRecovering,
     RedisCollecting,
+    RedisWatching,
     RedisWorking,
     RedisTaskLogs,
     RedisReading,

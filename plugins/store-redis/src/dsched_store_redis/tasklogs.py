@@ -1,6 +1,6 @@
 """Lines of tasks."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from dsched.contracts.checks import check_batch, check_limit
 from dsched.contracts.outcomes import Outcome
@@ -53,13 +53,9 @@ class RedisTaskLogs(OnRedis, TaskLogs):
         answer = await self._step("task_lines", known, number, most, self._ttl)
         if answer[0] == b"UNKNOWN":
             return None
-        _, ended, first, head, tail_first, tail = answer
+        _, ended, found = answer
         return line_page(
-            [*_read(first, head), *_read(tail_first, tail)],
-            after=number,
-            limit=limit,
-            attempt=attempt,
-            ended=ended == 1,
+            map(_read, found), after=number, limit=limit, attempt=attempt, ended=ended == 1
         )
 
 
@@ -73,13 +69,12 @@ def _line_row(line: NewLine) -> str:
     return f"{line.number}\t{line.age_ms}\t{size}\t{line.level.value}\t{text(line.text)}"
 
 
-def _read(first: int, rows: Sequence[bytes]) -> Iterator[TaskLine]:
-    for n, row in enumerate(rows, first):
-        attempt, at_ms, _, level, kept = decode(row).split("\t")
-        yield TaskLine(
-            n=n,
-            at_ms=int(at_ms),
-            attempt=int(attempt),
-            level=LineLevel(level),
-            text=untext(kept),
-        )
+def _read(row: bytes) -> TaskLine:
+    n, attempt, at_ms, _, level, kept = decode(row).split("\t")
+    return TaskLine(
+        n=int(n),
+        at_ms=int(at_ms),
+        attempt=int(attempt),
+        level=LineLevel(level),
+        text=untext(kept),
+    )

@@ -63,7 +63,7 @@ class SqliteLeadership(OnSqlite, Leadership):
         def run(step: Step) -> Outcome:
             if step.holder() != fence:
                 return Outcome.FENCED
-            step.meta.fence = None
+            step.meta.fence, step.meta.lock_until_ms = None, step.now_ms
             step.end_term("resigned")
             step.note(EventKind.LEADER, fence, {"act": "resigned"})
             step.rings.add(ELECTION_BELL)

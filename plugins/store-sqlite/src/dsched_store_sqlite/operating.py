@@ -14,7 +14,7 @@ from dsched.contracts.operating import (
     TermPage,
 )
 from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import EventKind, Skip
+from dsched.contracts.steps import EventKind, Skip, fence_pod
 from dsched.contracts.store import ELECTION_BELL, LEADER_BELL
 from dsched.model.json import dumps, loads
 from dsched_store_sqlite.base import OnSqlite
@@ -38,9 +38,9 @@ class SqliteOperating(OnSqlite, Operating):
         check_instants(instants)
         return await self._step(lambda step: _skip(step, config_id, revision, instants, by, why))
 
-    async def undrain(self, worker_id: str) -> Outcome:
+    async def undrain(self, worker_id: str, *, by: str) -> Outcome:
         """Undo an operator's drain."""
-        return await self._step(lambda step: _undrain(step, worker_id))
+        return await self._step(lambda step: _undrain(step, worker_id, by))
 
     async def step_down(self, fence: str, *, by: str, why: str, rest_ms: int) -> Outcome:
         """Take the lock from a term."""
@@ -49,12 +49,12 @@ class SqliteOperating(OnSqlite, Operating):
             if step.holder() != fence:
                 return Outcome.FENCED
             meta = step.meta
-            meta.fence = None
-            meta.rest_pod = fence.split(":", 2)[2]
+            meta.fence, meta.lock_until_ms = None, step.now_ms
+            meta.rest_pod = fence_pod(fence)
             meta.rest_until_ms = step.now_ms + rest_ms
             step.end_term("stepped_down", by, why)
             step.note(EventKind.LEADER, fence, {"act": "stepped_down", "who": by, "why": why})
-            step.rings.add(ELECTION_BELL)
+            step.rings |= {ELECTION_BELL, LEADER_BELL}
             return Outcome.OK
 
         return await self._step(run)
@@ -141,7 +141,7 @@ def _skip(
     return Outcome.OK
 
 
-def _undrain(step: Step, worker_id: str) -> Outcome:
+def _undrain(step: Step, worker_id: str, by: str) -> Outcome:
     row = step.worker(worker_id)
     if row is None:
         return Outcome.NO_WORKER
@@ -151,7 +151,7 @@ def _undrain(step: Step, worker_id: str) -> Outcome:
         return Outcome.DRAINING
     row.draining = 0
     step.put_worker(row)
-    step.note(EventKind.WORKER, worker_id, {"worker": worker_id, "act": "undrained"})
+    step.note(EventKind.WORKER, by, {"worker": worker_id, "act": "undrained"})
     if step.meta.in_ready:
         step.rings.add(LEADER_BELL)
     return Outcome.OK

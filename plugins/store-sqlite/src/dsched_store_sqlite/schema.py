@@ -26,6 +26,7 @@ CREATE TABLE meta (
     epoch INTEGER NOT NULL DEFAULT 0,
     rest_pod TEXT,
     rest_until_ms INTEGER NOT NULL DEFAULT 0,
+    leaderless INTEGER NOT NULL DEFAULT 0,
     last_revision INTEGER NOT NULL DEFAULT 0,
     last_cursor INTEGER NOT NULL DEFAULT 0,
     collected TEXT NOT NULL DEFAULT '0000000000000000',
@@ -41,7 +42,10 @@ CREATE TABLE meta (
     retrying INTEGER NOT NULL DEFAULT 0,
     ended_success INTEGER NOT NULL DEFAULT 0,
     ended_failed INTEGER NOT NULL DEFAULT 0,
-    ended_cancelled INTEGER NOT NULL DEFAULT 0
+    ended_cancelled INTEGER NOT NULL DEFAULT 0,
+    kept_success INTEGER NOT NULL DEFAULT 0,
+    kept_failed INTEGER NOT NULL DEFAULT 0,
+    kept_cancelled INTEGER NOT NULL DEFAULT 0
 );
 INSERT INTO meta (one) VALUES (1);
 
@@ -79,7 +83,7 @@ CREATE INDEX task_lease ON task (at_ms, id) WHERE home = 'lease';
 CREATE INDEX task_lease_id ON task (id, worker_id) WHERE home = 'lease';
 CREATE INDEX task_held ON task (id) WHERE home = 'held';
 CREATE INDEX task_live ON task (live_of, scheduled_ms, id) WHERE live_of IS NOT NULL;
-CREATE INDEX task_ended ON task (end_ms, id) WHERE end_ms IS NOT NULL;
+CREATE INDEX task_ended ON task (status, end_ms, id) WHERE end_ms IS NOT NULL;
 
 -- Apart from `task`, because each move of a task rewrites its row and these may be large.
 CREATE TABLE body (seq INTEGER PRIMARY KEY, spec TEXT NOT NULL, result TEXT);
@@ -104,6 +108,7 @@ CREATE TABLE linecount (
     head_bytes INTEGER NOT NULL,
     closed INTEGER NOT NULL,
     tail INTEGER NOT NULL,
+    tail_lines INTEGER NOT NULL,
     tail_bytes INTEGER NOT NULL
 );
 
@@ -204,6 +209,10 @@ CREATE TABLE stat (
     PRIMARY KEY (config_id, hour_ms)
 ) WITHOUT ROWID;
 CREATE INDEX stat_age ON stat (hour_ms);
+
+-- For which due of a config it was reported that nobody fired it.
+CREATE TABLE missed (config_id TEXT PRIMARY KEY, due_ms INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX missed_age ON missed (due_ms);
 
 CREATE TABLE finished (
     task_id TEXT PRIMARY KEY,

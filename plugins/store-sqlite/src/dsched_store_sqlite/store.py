@@ -18,6 +18,7 @@ from dsched_store_sqlite.options import SqliteOptions
 from dsched_store_sqlite.reading import SqliteReading
 from dsched_store_sqlite.recovering import SqliteRecovering
 from dsched_store_sqlite.tasklogs import SqliteTaskLogs
+from dsched_store_sqlite.watching import SqliteWatching
 from dsched_store_sqlite.workers import SqliteWorkers
 from dsched_store_sqlite.working import SqliteWorking
 
@@ -31,6 +32,7 @@ class SqliteStore(
     SqliteDispatching,
     SqliteRecovering,
     SqliteCollecting,
+    SqliteWatching,
     SqliteWorking,
     SqliteTaskLogs,
     SqliteReading,

@@ -31,7 +31,7 @@ OLDEST = "SELECT n, size FROM line WHERE task = ? AND n >= ? ORDER BY n"
 PUT_LINE = "INSERT INTO line VALUES (?, ?, ?, ?, ?, ?, ?)"
 DROP_LINES = "DELETE FROM line WHERE task = ? AND n >= ? AND n < ?"
 READ_COUNTS = "SELECT * FROM linecount WHERE task = ?"
-PUT_COUNTS = "INSERT OR REPLACE INTO linecount VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+PUT_COUNTS = "INSERT OR REPLACE INTO linecount VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _ALL = -1  # SQLite: no limit
 
 
@@ -50,6 +50,7 @@ class LogCounts:
     head_bytes: int = 0
     closed: int = 0
     tail: int = 1
+    tail_lines: int = 0
     tail_bytes: int = 0
 
 
@@ -105,7 +106,9 @@ def _line(n: int, at_ms: int, attempt: int, text: str, level: str) -> TaskLine:
 
 
 def _past(step: Step, task: TaskRow) -> bool:
-    return task.end_ms is not None and task.end_ms <= step.wall_ms - step.settings.result_ttl_ms
+    return task.end_ms is not None and task.end_ms <= step.wall_ms - step.settings.kept_ms(
+        task.status
+    )
 
 
 def _append(step: Step, task: TaskRow | None, item: LineBatch) -> Outcome:
@@ -118,8 +121,8 @@ def _append(step: Step, task: TaskRow | None, item: LineBatch) -> Outcome:
     rows = []
     for line in item.lines:
         if line.number > counts.last:
+            counts.count += line.number - counts.last
             counts.last = line.number
-            counts.count += 1
             size = line_size(line.text)
             _count(counts, size, step.settings.log_caps)
             at_ms = step.wall_ms - line.age_ms
@@ -142,6 +145,7 @@ def _count(counts: LogCounts, size: int, caps: LogCaps) -> None:
         counts.tail = counts.count + 1
         return
     counts.closed = 1
+    counts.tail_lines += 1
     counts.tail_bytes += size
 
 
@@ -150,9 +154,10 @@ def _trim(step: Step, counts: LogCounts, caps: LogCaps) -> None:
     first = counts.tail
     oldest = step.db.execute(OLDEST, (counts.task, first))
     for n, size in oldest:
-        if counts.count - counts.tail < caps.lines // 2 and counts.tail_bytes <= caps.bytes // 2:
+        if counts.tail_lines <= caps.lines // 2 and counts.tail_bytes <= caps.bytes // 2:
             break
         counts.tail = n + 1
+        counts.tail_lines -= 1
         counts.tail_bytes -= size
     oldest.close()
     if counts.tail > first:

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from dsched.client import NotFoundError, PreconditionError
+import attrs
+
+from dsched.client import NotFoundError, PreconditionError, check_origin
 from dsched.contracts.steps import StoredConfig
 from dsched.model import InvalidIdError, JsonValue, TaskConfig, check_id
 from dsched_api_http.audit import fingerprint
@@ -15,8 +17,8 @@ from dsched_api_http.requests import (
     DeleteQuery,
     OptionalReason,
     Page,
+    Pause,
     PutQuery,
-    Reason,
     Trigger,
 )
 from dsched_api_http.scopes import Scope
@@ -63,11 +65,12 @@ async def get_config(call: Call) -> Answer:
 async def put_config(call: Call) -> Answer:
     """Create or replace a config; equal content changes nothing."""
     config = call.intake.config(call.path["id"], call.body)
+    config = attrs.evolve(config, origin=call.query.origin)
     return await _put(call, lambda _: config)
 
 
 async def patch_config(call: Call) -> Answer:
-    """Change some fields of a config."""
+    """Change some fields of a config that calls declare; that of a file or of code is theirs."""
 
     def patched(stored: StoredConfig | None) -> TaskConfig:
         if stored is None:
@@ -105,15 +108,16 @@ async def _optional(call: Call) -> StoredConfig | None:
 
 
 async def _put_once(call: Call, old: StoredConfig | None, config: TaskConfig) -> Answer:
-    dry = getattr(call.query, "dry_run", False)
+    dry, adopt = getattr(call.query, "dry_run", False), getattr(call.query, "adopt", False)
     if old is None:
         await _check_quota(call)
-    stored = StoredConfig(config=config) if dry and old is None else old
-    if not dry:
+    if dry:
+        if not adopt:
+            check_origin(old, config.origin)
+        stored = _as_it_would_be(old, config)
+    else:
         revision = 0 if old is None else old.config.revision
-        stored = await call.client.put_config(config, expected_revision=revision)
-    if stored is None:
-        raise RuntimeError("a put without an answer")
+        stored = await call.client.put_config(config, adopt=adopt, expected_revision=revision)
     if old is None:
         outcome, status = "created", 201
     else:
@@ -121,6 +125,14 @@ async def _put_once(call: Call, old: StoredConfig | None, config: TaskConfig) ->
     return _answer(
         call, stored, status=200 if dry else status, headers={"X-Dsched-Outcome": outcome}
     )
+
+
+def _as_it_would_be(old: StoredConfig | None, config: TaskConfig) -> StoredConfig:
+    """What a put would leave, but for the revision and the due that only the store gives."""
+    if old is None:
+        return StoredConfig(config=config)
+    kept = {name: getattr(old.config, name) for name in ("revision", "created_ms", "updated_ms")}
+    return attrs.evolve(old, config=attrs.evolve(config, **kept))
 
 
 async def _check_quota(call: Call) -> None:
@@ -153,13 +165,18 @@ async def delete_config(call: Call) -> Answer:
     call.act.before = fingerprint(call.intake.entry(stored.config))
     call.act.reason = call.query.reason
     expected_revision(call.request).check(stored.config.id, stored)
-    await call.client.delete_config(stored.config.id, cancel_tasks=call.query.cancel)
+    await call.client.delete_config(
+        stored.config.id, cancel_tasks=call.query.cancel, origin=call.query.origin
+    )
     return Answer()
 
 
 async def pause_config(call: Call) -> Answer:
-    """Let nothing fire until it is resumed."""
-    await call.client.pause_config(_config_id(call), why=call.body.reason)
+    """Let nothing fire until it is resumed; as orphaned, if its origin no longer declares it."""
+    if call.body.orphan_of is None:
+        await call.client.pause_config(_config_id(call), why=call.body.reason)
+    else:
+        await call.client.orphan_config(_config_id(call), origin=call.body.orphan_of)
     return _answer(call, await _stored(call))
 
 
@@ -261,7 +278,7 @@ ROUTES = (
         scope=Scope.OPERATE,
         handle=pause_config,
         summary="Pause a config",
-        body=Reason,
+        body=Pause,
         answer=Config,
         problems=_CHANGES,
         audited=True,

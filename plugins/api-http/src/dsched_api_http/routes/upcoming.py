@@ -6,13 +6,15 @@ import attrs
 
 from dsched.client import NotFoundError
 from dsched.model import InvalidConfigError, InvalidIdError, TaskConfig, check_id, to_ms
-from dsched.planning import InvalidTriggerError, compile_trigger
+from dsched.planning import InvalidTriggerError, compile_trigger, config_upcoming
+from dsched.planning import Upcoming as Planned
+from dsched.planning.upcoming import MAX_UPCOMING
 from dsched_api_http.call import Answer, Call, Route
-from dsched_api_http.instants import MAX_INSTANTS, upcoming
-from dsched_api_http.models import Upcoming
+from dsched_api_http.models import Instant, Upcoming
 from dsched_api_http.problems import FieldError, invalid, of_errors
 from dsched_api_http.requests import Preview, UpcomingQuery
 from dsched_api_http.scopes import Scope
+from dsched_api_http.wire import time_text
 
 _NO_TRIGGER = frozenset({"from_", "limit"})
 
@@ -28,10 +30,10 @@ async def get_upcoming(call: Call) -> Answer:
     if query.to is not None and query.from_ is None:
         raise invalid("to", "goes together with from")
     after_ms = await _after(call, query.from_)
-    if query.to is None:
-        return Answer(body=upcoming(config, after_ms=after_ms, limit=query.limit))
-    last_ms = to_ms(query.to)
-    return Answer(body=upcoming(config, after_ms=after_ms, to_ms=last_ms, limit=MAX_INSTANTS))
+    last_ms = None if query.to is None else to_ms(query.to)
+    limit = query.limit if query.to is None else MAX_UPCOMING
+    found = config_upcoming(config, after_ms=after_ms, until_ms=last_ms, limit=limit)
+    return Answer(body=_shown(found))
 
 
 async def preview(call: Call) -> Answer:
@@ -47,7 +49,20 @@ async def preview(call: Call) -> Answer:
         raise of_errors([FieldError(error.field, error.reason)]) from error
     except InvalidIdError as error:
         raise invalid("id", str(error)) from error
-    return Answer(body=upcoming(config, after_ms=after_ms, limit=asked.limit))
+    return Answer(body=_shown(config_upcoming(config, after_ms=after_ms, limit=asked.limit)))
+
+
+def _local(text: str) -> str:
+    """With milliseconds, as every time that the API tells."""
+    return datetime.fromisoformat(text).isoformat(timespec="milliseconds")
+
+
+def _shown(planned: Planned) -> Upcoming:
+    items = tuple(
+        Instant(time=time_text(one.at_ms), local=_local(one.local), note=one.note)
+        for one in planned.items
+    )
+    return Upcoming(items=items, truncated=planned.truncated)
 
 
 async def _after(call: Call, start: datetime | None) -> int:

@@ -1,6 +1,6 @@
--- Lines of tasks: two lists, how the log began and the newest, and a hash of counts.
+-- Lines of tasks: a sorted set by number, and a hash of counts. `tail` is where the newest begin.
 local COUNT_FIELDS = { 'attempt', 'last', 'count', 'head_lines', 'head_bytes', 'closed', 'tail',
-  'tail_bytes' }
+  'tail_lines', 'tail_bytes' }
 
 local function counts_of(id)
   local found = call('HMGET', LINECOUNT .. id, unpack(COUNT_FIELDS))
@@ -9,7 +9,6 @@ local function counts_of(id)
     counts[field] = tonumber(found[i] or '0')
   end
   counts.attempt = found[1] or ''
-  counts.tail = math.max(1, counts.tail)
   return counts
 end
 
@@ -20,9 +19,4 @@ local function keep_counts(id, counts)
     push(flat, field, field == 'attempt' and value or int(value))
   end
   call('HSET', LINECOUNT .. id, unpack(flat))
-end
-
--- The size in a kept line "attempt, at, size, level, text".
-local function size_of(line)
-  return tonumber(string.match(line, '^[^\t]*\t[^\t]*\t([^\t]*)\t'))
 end

@@ -1,14 +1,14 @@
 -- use: tasks lines
 -- ARGV: rows "id, token, count", lines "number, age, size, level, text (JSON)", most lines and most
--- bytes of each half, result ttl
+-- bytes of each half, ttl by outcome
 local half_lines, half_bytes = tonumber(ARGV[4]), tonumber(ARGV[5])
-local ttl = tonumber(ARGV[6])
+local ttl = ARGV[6]
 local lines = string.gmatch(ARGV[3], '([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\n]*)\n')
 local items = {}
 for id, token, count in string.gmatch(ARGV[2], '([^\t]*)\t([^\t]*)\t([^\n]*)\n') do
   local row = detail(id)
   local ok = row and token_of(row) == token
-    and not (row.end_time and ms_of(row.end_time) + ttl <= wall)
+    and not (row.end_time and ms_of(row.end_time) + keep_ms(ttl, row.status) <= wall)
   local item = { id = id, row = row, outcome = ok and 'OK' or 'STALE', lines = {} }
   for i = 1, tonumber(count) do
     local number, age, size, rest = lines()
@@ -16,83 +16,68 @@ for id, token, count in string.gmatch(ARGV[2], '([^\t]*)\t([^\t]*)\t([^\n]*)\n')
   end
   if ok then
     item.counts = counts_of(id)
-    call('LLEN', HEAD .. id)
-    item.kept = call('LLEN', TAIL .. id)
+    call('ZCARD', LINES .. id)
   end
   push(items, item)
 end
 
 begin()
 
--- How many of the oldest must go so that the tail is within its half again; the new ones are not
--- pushed yet. Sizes of the old ones are read fifty at a time.
-local function surplus(item, counts, fresh)
-  local old, drop, sizes = item.kept, 0, {}
-  local total, bytes = old + #fresh, tonumber(counts.tail_bytes)
-  while total - drop > half_lines or bytes > half_bytes do
-    if drop >= old then
-      bytes = bytes - fresh[drop - old + 1].size
-    else
-      local at = drop % 50
-      if at == 0 then
-        sizes = call('LRANGE', TAIL .. item.id, drop, drop + 49)
-      end
-      bytes = bytes - size_of(sizes[at + 1])
-    end
-    drop = drop + 1
-  end
-  counts.tail_bytes = bytes
-  return drop
-end
-
-local function keep(item)
-  local counts, head, fresh = item.counts, {}, {}
+local function newest_of(item)
+  local counts, found = item.counts, {}
   if counts.attempt ~= item.row.attempt then
     counts.attempt, counts.last = item.row.attempt, 0
   end
   for _, line in ipairs(item.lines) do
     if line.number > counts.last then
-      counts.last, counts.count = line.number, counts.count + 1
-      local text = counts.attempt .. '\t' .. int(wall - tonumber(line.age)) .. '\t'
-        .. int(line.size) .. '\t' .. line.rest
-      if counts.closed == 0 and counts.head_lines < half_lines
-        and counts.head_bytes + line.size <= half_bytes then
+      counts.count = counts.count + line.number - counts.last
+      counts.last = line.number
+      local fits = counts.head_lines < half_lines and counts.head_bytes + line.size <= half_bytes
+      if counts.closed == 0 and fits then
         counts.head_lines, counts.head_bytes = counts.head_lines + 1, counts.head_bytes + line.size
         counts.tail = counts.count + 1
-        push(head, text)
       else
-        counts.closed, counts.tail_bytes = 1, counts.tail_bytes + line.size
-        push(fresh, { size = line.size, text = text })
+        counts.closed = 1
+        counts.tail_lines, counts.tail_bytes = counts.tail_lines + 1, counts.tail_bytes + line.size
       end
+      local n = int(counts.count)
+      push(found, n, table.concat({ n, counts.attempt, int(wall - tonumber(line.age)),
+        int(line.size), line.rest }, '\t'))
     end
   end
-  return head, fresh
+  return found
+end
+
+-- Remove the oldest lines of a tail that has outgrown its half, fifty at a time.
+local function trim(id, counts)
+  while counts.tail_lines > half_lines or counts.tail_bytes > half_bytes do
+    local old = {}
+    for _, line in ipairs(call('ZRANGEBYSCORE', LINES .. id, counts.tail, '+inf', 'LIMIT', 0, 50)) do
+      if counts.tail_lines <= half_lines and counts.tail_bytes <= half_bytes then
+        break
+      end
+      local n, size = string.match(line, '^(%d+)\t[^\t]*\t[^\t]*\t(%d+)\t')
+      counts.tail = tonumber(n) + 1
+      counts.tail_lines, counts.tail_bytes = counts.tail_lines - 1, counts.tail_bytes - tonumber(size)
+      push(old, line)
+    end
+    if #old == 0 then
+      return
+    end
+    call('ZREM', LINES .. id, unpack(old))
+  end
 end
 
 local function write(item)
   local id, counts = item.id, item.counts
-  local before = counts.count
-  local head, fresh = keep(item)
-  if counts.count == before then
+  local found = newest_of(item)
+  if #found == 0 then
     return
   end
-  if #head > 0 then
-    call('RPUSH', HEAD .. id, unpack(head))
+  for first = 1, #found, 1000 do
+    call('ZADD', LINES .. id, unpack(found, first, math.min(first + 999, #found)))
   end
-  if #fresh > 0 then
-    local drop = surplus(item, counts, fresh)
-    if drop > 0 and item.kept > 0 then
-      call('LTRIM', TAIL .. id, math.min(drop, item.kept), -1)
-    end
-    local texts = {}
-    for i = math.max(0, drop - item.kept) + 1, #fresh do
-      texts[#texts + 1] = fresh[i].text
-    end
-    if #texts > 0 then
-      call('RPUSH', TAIL .. id, unpack(texts))
-    end
-    counts.tail = counts.tail + drop
-  end
+  trim(id, counts)
   keep_counts(id, counts)
   if not item.row.lines then
     call('HSET', DETAIL .. id, 'lines', '1')

@@ -7,7 +7,7 @@ end
 call('LLEN', TERMS)
 begin()
 call('DEL', LEADER)
-call('HDEL', META, 'until')
+call('HSET', META, 'until', now_text)
 end_term('resigned', '""', '""')
 note('leader', ARGV[2], '{"act":"resigned"}')
 ring('election')

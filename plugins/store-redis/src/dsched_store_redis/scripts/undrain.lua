@@ -1,5 +1,5 @@
 -- use: workers tasks
--- ARGV: worker
+-- ARGV: worker, by
 local id = ARGV[2]
 probe_workers()
 probe_tasks()
@@ -18,7 +18,7 @@ if outcome ~= 'OK' then
 end
 call('SREM', DRAINING, id)
 publish(worker)
-note('worker', id, '{"worker":"' .. id .. '","act":"undrained"}')
+note('worker', ARGV[3], '{"worker":"' .. id .. '","act":"undrained"}')
 if call('ZCARD', READY) > 0 then
   ring('leader')
 end

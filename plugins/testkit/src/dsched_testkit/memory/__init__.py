@@ -15,6 +15,7 @@ from dsched_testkit.memory.reading import MemoryReading
 from dsched_testkit.memory.recovering import MemoryRecovering
 from dsched_testkit.memory.state import State
 from dsched_testkit.memory.tasklogs import MemoryTaskLogs
+from dsched_testkit.memory.watching import MemoryWatching
 from dsched_testkit.memory.workers import MemoryWorkers
 from dsched_testkit.memory.working import MemoryWorking
 
@@ -30,6 +31,7 @@ class MemoryStore(
     MemoryDispatching,
     MemoryRecovering,
     MemoryCollecting,
+    MemoryWatching,
     MemoryWorking,
     MemoryTaskLogs,
     MemoryReading,

@@ -4,6 +4,7 @@ from dsched.contracts.outcomes import Outcome
 from dsched.contracts.steps import Acquired, EventKind, StoreTime
 from dsched.contracts.store import ELECTION_BELL, Leadership, Timing
 from dsched_testkit.memory.base import OnState
+from dsched_testkit.memory.terms import begin_term, end_term
 
 
 class MemoryTiming(OnState, Timing):
@@ -40,7 +41,7 @@ class MemoryLeadership(OnState, Leadership):
             state.epoch = max(state.epoch + 1, step.now_ms)
             state.fence = f"{state.epoch}:{token}:{pod}"
             state.lock_until_ms = step.now_ms + ttl_ms
-            step.begin_term(state.epoch, pod)
+            begin_term(step, state.epoch, pod)
             step.note(EventKind.LEADER, state.fence, {"act": "acquired"})
             return Acquired(outcome=Outcome.OK, fence=state.fence)
 
@@ -57,8 +58,8 @@ class MemoryLeadership(OnState, Leadership):
         with self._state.step() as step:
             if step.holder() != fence:
                 return Outcome.FENCED
-            self._state.fence = None
-            step.end_term("resigned")
+            self._state.fence, self._state.lock_until_ms = None, step.now_ms
+            end_term(step, "resigned")
             step.note(EventKind.LEADER, fence, {"act": "resigned"})
             self._state.bells.ring(ELECTION_BELL)
             return Outcome.OK

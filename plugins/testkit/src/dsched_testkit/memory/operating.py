@@ -13,9 +13,10 @@ from dsched.contracts.operating import (
     TermPage,
 )
 from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import EventKind, Skip
+from dsched.contracts.steps import EventKind, Skip, fence_pod
 from dsched.contracts.store import ELECTION_BELL, LEADER_BELL
 from dsched_testkit.memory.base import OnState
+from dsched_testkit.memory.terms import end_term
 
 
 class MemoryOperating(OnState, Operating):
@@ -57,7 +58,7 @@ class MemoryOperating(OnState, Operating):
             )
             return Outcome.OK
 
-    async def undrain(self, worker_id: str) -> Outcome:
+    async def undrain(self, worker_id: str, *, by: str) -> Outcome:
         """Undo an operator's drain."""
         with self._state.step() as step:
             row = self._state.workers.get(worker_id)
@@ -68,7 +69,7 @@ class MemoryOperating(OnState, Operating):
             if row.leaving:
                 return Outcome.DRAINING
             row.draining = False
-            step.note(EventKind.WORKER, worker_id, {"worker": worker_id, "act": "undrained"})
+            step.note(EventKind.WORKER, by, {"worker": worker_id, "act": "undrained"})
             if len(self._state.ready):
                 self._state.bells.ring(LEADER_BELL)
             return Outcome.OK
@@ -79,12 +80,13 @@ class MemoryOperating(OnState, Operating):
             state = self._state
             if step.holder() != fence:
                 return Outcome.FENCED
-            state.fence = None
-            state.rest_pod = fence.split(":", 2)[2]
+            state.fence, state.lock_until_ms = None, step.now_ms
+            state.rest_pod = fence_pod(fence)
             state.rest_until_ms = step.now_ms + rest_ms
-            step.end_term("stepped_down", by, why)
+            end_term(step, "stepped_down", by, why)
             step.note(EventKind.LEADER, fence, {"act": "stepped_down", "who": by, "why": why})
             state.bells.ring(ELECTION_BELL)
+            state.bells.ring(LEADER_BELL)
             return Outcome.OK
 
     async def terms(self, cursor: str | None, limit: int) -> TermPage:

@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from dsched.contracts.operating import MAX_TERMS, PodRecord, Term
+from dsched.contracts.operating import PodRecord, Term
 from dsched.contracts.outcomes import FencedError
 from dsched.contracts.steps import Event, EventKind, Pause, Skip, StoredConfig, StoreTime
 from dsched.contracts.store import LEADER_BELL, StoreSettings
@@ -167,6 +167,8 @@ class State:
         self.rest_pod: str | None = None
         self.rest_until_ms = 0
         self.pods: dict[str, tuple[PodRecord, int]] = {}
+        self.leaderless = 0  # the epoch of the last term after which this was reported
+        self.missed: dict[str, int] = {}
         self.last_revision = 0
         self.tasks: dict[str, TaskRow] = {}
         self.configs: dict[str, ConfigRow] = {}
@@ -271,18 +273,6 @@ class Step:
         if state.lock_until_ms is not None and state.lock_until_ms <= self.now_ms:
             state.fence = None
         return state.fence
-
-    def begin_term(self, epoch: int, pod: str) -> None:
-        """Remember a new term; one before it that nobody ended has expired."""
-        self.end_term("expired")
-        self.state.terms.append(Term(epoch=epoch, pod=pod, began_ms=self.wall_ms))
-        del self.state.terms[:-MAX_TERMS]
-
-    def end_term(self, how: str, who: str = "", why: str = "") -> None:
-        """Remember how the last term ended, unless that is known."""
-        terms = self.state.terms
-        if terms and terms[-1].ended_ms is None:
-            terms[-1] = attrs.evolve(terms[-1], ended_ms=self.wall_ms, how=how, who=who, why=why)
 
     # --- moving tasks ---
 

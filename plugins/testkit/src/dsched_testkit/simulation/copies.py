@@ -58,8 +58,6 @@ def _copied(value: Any) -> Any:
 def _changes(cls: type) -> bool:
     """Whether objects of ``cls`` are changed in place: ours are, unless they are frozen."""
     ours = cls.__module__.startswith("dsched_testkit")
-    return (
-        ours
-        and cls.__setattr__ is object.__setattr__
-        or (ours and getattr(cls.__setattr__, "__name__", "") != "_frozen_setattrs")
+    return (ours and cls.__setattr__ is object.__setattr__) or (
+        ours and getattr(cls.__setattr__, "__name__", "") != "_frozen_setattrs"
     )

@@ -29,6 +29,7 @@ from dsched_testkit.simulation.store_trouble import StoreTrouble
 from dsched_testkit.simulation.testimony import Testimony
 from dsched_testkit.simulation.trouble import NAMES, ODD_WORK, Trouble
 from dsched_testkit.simulation.users import Users
+from dsched_testkit.simulation.written import LOSES_LINES, lines_kept_once
 from dsched_testkit.suites.machine.audit import Audit
 from dsched_testkit.virtual_time import VirtualLoop, VirtualWall, run_virtual
 
@@ -287,6 +288,8 @@ class _Run:
         lines = list(self._evidence(quiet=quiet))
         report = check(gathered(lines))
         found = [*self.found, *self.processes.problems, *self.audit.problems(), *report.violations]
+        if not LOSES_LINES & self.sky.faults:
+            found += lines_kept_once(self.state)
         return Ran(
             seed=self.seed,
             digest=self._digest(),

@@ -3,12 +3,13 @@
 import asyncio
 import random
 from collections.abc import Callable
+from datetime import timedelta
 
 import attrs
 
 from dsched.client import Client, ClientError
 from dsched.contracts.outcomes import StoreRefusedError, StoreUnavailableError
-from dsched.model import Overlap, TaskConfig
+from dsched.model import Overlap, TaskConfig, from_ms
 from dsched_testkit.evidence import Line
 from dsched_testkit.simulation.configs import random_policies, random_spec, random_trigger
 from dsched_testkit.simulation.faults import Sky
@@ -89,7 +90,10 @@ class Users:
         chance = self.chance
         config_id = chance.choice([key for key in sorted(self.configs) if "at" not in key[:2]])
         self.sky.counts["edit"] += 1
-        acts = ("edit", "edit", "pause", "resume", "resume", "delete", "trigger", "disable")
+        acts = (
+            *("edit", "edit", "pause", "resume", "resume", "delete", "trigger", "disable"),
+            *("skip", "skip", "skip", "backfill", "step_down"),
+        )
         match chance.choice(acts):
             case "edit":
                 await self._edit(config_id)
@@ -105,6 +109,34 @@ class Users:
                 await self.tried(self.client.delete_config, config_id, cancel_tasks=cancel)
             case "trigger":
                 await self.tried(self.client.trigger, config_id, key=f"k{number}")
+            case "skip":
+                await self._skip(config_id)
+            case "backfill":
+                await self._backfill(config_id)
+            case "step_down":
+                await self.tried(self.client.step_down, why="simulation")
+
+    async def _skip(self, config_id: str) -> None:
+        """Instants of the next while, some of which may have come when the store hears of it."""
+        now, chance = from_ms(self.wall()), self.chance
+        first = now + timedelta(seconds=chance.uniform(-1, 30))
+        last = first + timedelta(seconds=chance.choice((1, 5, 40)))
+        await self.tried(self.client.skip_config, config_id, from_=first, to=last, why="simulation")
+
+    async def _backfill(self, config_id: str) -> None:
+        """A few of the past instants, whether or not they fired."""
+        last = from_ms(self.wall())
+        first = last - timedelta(seconds=self.chance.uniform(1, 90))
+        again = self.chance.random() < 0.5
+        await self.tried(
+            self.client.backfill_config,
+            config_id,
+            from_=first,
+            to=last,
+            limit=5,
+            again=again,
+            why="simulation",
+        )
 
     async def _edit(self, config_id: str) -> None:
         """Another trigger of the same kind, other policies; now and then another overlap."""

@@ -269,6 +269,14 @@ class LeaderRules(Pools):
             error="lease ran out" if how else "",
         )
 
+    @often(1, late_ms=st.sampled_from([0, 0, 1000, 60_000]), skip=st.sampled_from([0, 0, 1]))
+    def raise_missed(self, late_ms: int, skip: int) -> None:
+        self.step("raise_missed", late_ms, skip, 3, by="watch")
+
+    @often(1, idle_ms=st.sampled_from([0, 60_000]))
+    def raise_leaderless(self, idle_ms: int) -> None:
+        self.step("raise_leaderless", idle_ms, by="watch")
+
     @often(1, index=age)
     def prune(self, index: int) -> None:
         self.step("prune", self.fence(index), 100)

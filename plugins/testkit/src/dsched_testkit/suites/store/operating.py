@@ -29,7 +29,7 @@ class UndrainTests(Arranging):
         await self.lead()
         await self.worker()
         assert await self.store.drain("w1", None) == Outcome.OK
-        assert await self.store.undrain("w1") == Outcome.OK
+        assert await self.store.undrain("w1", by=OPERATOR) == Outcome.OK
         assert not (await self.worker_now()).draining
         await self.queued("t")
         assert [task.id for task in (await self.claim()).tasks] == ["t"]
@@ -38,35 +38,35 @@ class UndrainTests(Arranging):
         await self.worker()
         await self.store.drain("w1", None)
         await self.news()
-        assert await self.store.undrain("w1") == Outcome.OK
+        assert await self.store.undrain("w1", by=OPERATOR) == Outcome.OK
         event = await self.the_news()
-        assert event.kind == EventKind.WORKER
+        assert (event.kind, event.by) == (EventKind.WORKER, OPERATOR)
         assert [dict(item) for item in event.items] == [{"worker": "w1", "act": "undrained"}]
-        assert await self.store.undrain("w1") == Outcome.ALREADY
+        assert await self.store.undrain("w1", by=OPERATOR) == Outcome.ALREADY
         assert await self.news() == []
 
     async def test_a_worker_that_leaves_by_itself_is_not_called_back(self) -> None:
         await self.worker()
         assert await self.store.drain("w1", "0100-a") == Outcome.OK
-        assert await self.store.undrain("w1") == Outcome.DRAINING
+        assert await self.store.undrain("w1", by=OPERATOR) == Outcome.DRAINING
         assert (await self.worker_now()).draining
 
     async def test_a_drained_worker_that_then_leaves_is_not_called_back(self) -> None:
         await self.worker()
         await self.store.drain("w1", None)
         assert await self.store.drain("w1", "0100-a") == Outcome.ALREADY
-        assert await self.store.undrain("w1") == Outcome.DRAINING
+        assert await self.store.undrain("w1", by=OPERATOR) == Outcome.DRAINING
 
     async def test_a_successor_of_a_leaving_worker_starts_afresh(self) -> None:
         await self.worker()
         await self.store.drain("w1", "0100-a")
         await self.worker("w1", incarnation="0200-b")
-        assert await self.store.undrain("w1") == Outcome.ALREADY
+        assert await self.store.undrain("w1", by=OPERATOR) == Outcome.ALREADY
         await self.store.drain("w1", None)
-        assert await self.store.undrain("w1") == Outcome.OK
+        assert await self.store.undrain("w1", by=OPERATOR) == Outcome.OK
 
     async def test_an_unknown_worker_cannot_be_called_back(self) -> None:
-        assert await self.store.undrain("w1") == Outcome.NO_WORKER
+        assert await self.store.undrain("w1", by=OPERATOR) == Outcome.NO_WORKER
 
     async def test_the_leader_hears_of_new_room_while_tasks_are_ready(self) -> None:
         await self.lead()
@@ -75,7 +75,7 @@ class UndrainTests(Arranging):
         await self.submit()
         assert await self.state() == READY
         await self.hush(LEADER_BELL)
-        await self.store.undrain("w1")
+        await self.store.undrain("w1", by=OPERATOR)
         assert await self.store.bell(LEADER_BELL, BELL_S)
 
 
@@ -120,9 +120,11 @@ class StepDownTests(Arranging):
         assert second == await self.store.leader()
         assert await self.news() == []
 
-    async def test_stepping_down_is_an_entry_and_rings_for_an_election(self) -> None:
+    async def test_stepping_down_is_an_entry_and_rings_for_an_election_and_for_the_leader(
+        self,
+    ) -> None:
         fence = await self.lead()
-        await self.hush(ELECTION_BELL)
+        await self.hush(ELECTION_BELL, LEADER_BELL)
         await self.news()
         await self.step_down(fence)
         event = await self.the_news()
@@ -131,6 +133,7 @@ class StepDownTests(Arranging):
             {"act": "stepped_down", "who": OPERATOR, "why": WHY}
         ]
         assert await self.store.bell(ELECTION_BELL, BELL_S)
+        assert await self.store.bell(LEADER_BELL, BELL_S)
 
     async def test_a_pods_name_may_hold_a_colon(self) -> None:
         fence = await self.lead("host:8080", TTL_MS)
