@@ -66,7 +66,7 @@ def run_pod(folder, *arguments):
         timeout=40,
     )
     assert done.returncode == 0, done.stderr
-    return done.stderr
+    return done.stdout + done.stderr
 
 
 async def test_pods_put_the_schedules_of_their_app_and_orphan_those_that_vanished(folder):
@@ -90,6 +90,19 @@ async def test_pods_put_the_schedules_of_their_app_and_orphan_those_that_vanishe
     run_pod(folder, "--app", "shop_app", "--for", "500ms")
     async with dsched.connect("dsched.yaml") as client:
         assert (await client.get_config("nightly")).paused is None
+
+
+async def test_a_check_lists_what_another_origin_declares_already(folder):
+    async with dsched.connect("dsched.yaml") as client:
+        spec = dsched.TaskConfig(id="beat", executor="local", cron_expr="@daily")
+        await client.put_config(spec)
+    shown = run_pod(folder, "--app", "shop_app", "--check")
+    assert "warning: config beat is declared by api, not by code:shop_app" in shown
+    assert "nightly is declared" not in shown
+    assert "config beat is not put" in run_pod(folder, "--app", "shop_app", "--for", "300ms")
+    run_pod(folder, "--app", "shop_app", "--for", "300ms", "--adopt")
+    async with dsched.connect("dsched.yaml") as client:
+        assert (await client.get_config("beat")).config.origin == "code:shop_app"
 
 
 def test_a_pod_without_the_app_orphans_nothing(folder):

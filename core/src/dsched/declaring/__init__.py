@@ -1,6 +1,6 @@
 """Declared configs: what their origin wants is compared with what is stored, then made so."""
 
-from dsched.declaring.acting import Declared, Source, declare, present, report
+from dsched.declaring.acting import Declared, Source, conflicts, declare, present, report
 from dsched.declaring.plan import Conflict, DeclarationPlan, Present, plan_declaration
 
 __all__ = [
@@ -9,6 +9,7 @@ __all__ = [
     "Declared",
     "Present",
     "Source",
+    "conflicts",
     "declare",
     "plan_declaration",
     "present",

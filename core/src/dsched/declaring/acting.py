@@ -72,6 +72,14 @@ async def declare(
     )
 
 
+async def conflicts(client: Client, source: Source) -> tuple[Conflict, ...]:
+    """What of a source another origin declares already; changes nothing."""
+    wanted = {one.id: _content(one) for one in source.configs}
+    held = await _held(client, list(wanted), source.origin, everything=False)
+    found = [present(one) for one in held.values()]
+    return plan_declaration(found, wanted, origin=source.origin, orphan=False).conflicts
+
+
 def report(declared: Declared) -> None:
     """Log what became of each config."""
     for stored in declared.stored:

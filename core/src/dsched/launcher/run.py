@@ -69,8 +69,7 @@ def _run(arguments: Arguments) -> int:
     roles = _roles(arguments, catalogue)
     sources = _sources(arguments, loaded, catalogue)
     if arguments.check:
-        tasks = [task for source in sources for task in source.configs]
-        for line in asyncio.run(check(loaded, catalogue, tasks)):
+        for line in asyncio.run(check(loaded, catalogue, sources)):
             print(line)  # noqa: T201 - this is the command's output
         return OK
     configure(loaded.settings.log.format, loaded.settings.log.level)

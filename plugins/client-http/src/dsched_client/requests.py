@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 BASE = "/api/v1"
 _TOKEN = re.compile(r"[\x21-\x7e]{1,512}")
-_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_KEY = re.compile(r"[\x21-\x7e]{1,200}")
 
 
 @attrs.frozen(kw_only=True)
@@ -119,7 +119,7 @@ def request(
     found = dict(headers or {})
     if key is not None:
         if not _KEY.fullmatch(key):
-            raise ValueError("key must be 1 to 255 printable ASCII characters without spaces")
+            raise ValueError("key must be 1 to 200 printable ASCII characters without spaces")
         found["Idempotency-Key"] = key
     data = None
     if body is not None:
