@@ -56,8 +56,13 @@ def test_a_wait_that_is_over_exits_with_124_and_leaves_the_run_alone(pod: "Serve
     assert cancelled.data["id"] == task_id
     ended = pod.run("task", "wait", task_id, "--exit-status", "--timeout", "40s", "-o", "json")
     assert (ended.code, ended.data["status"]) == (1, "cancelled")
-    again = pod.run("task", "cancel", task_id, "--reason", "test")
-    assert again.code == 5
+
+
+def test_a_run_that_has_ended_cannot_be_cancelled(pod: "Served"):
+    pod.put("too-late")
+    task_id = pod.ok("trigger", "too-late", "--wait", "-o", "json").data["id"]
+    done = pod.run("task", "cancel", task_id, "--reason", "test")
+    assert done.code == 5
 
 
 def test_an_ended_task_is_run_once_more(pod: "Served"):

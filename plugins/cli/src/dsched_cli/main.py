@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from importlib import metadata
 
 import click
+from click.utils import PacifyFlushWrapper
 
 from dsched_cli.cleaning import clean
 from dsched_cli.errors import CliError, ExitCode
@@ -66,6 +67,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _forget_stdout()
         return ExitCode.OK
+    except SystemExit as error:
+        # So click ends when the reader has gone, and after a completion.
+        gone = isinstance(sys.stdout, PacifyFlushWrapper)
+        return ExitCode.OK if gone or not isinstance(error.code, int) else error.code
     return answer if isinstance(answer, int) else ExitCode.OK
 
 
