@@ -37,6 +37,7 @@ START = datetime.fromisoformat("2027-01-15T08:00:00+00:00")
 KEPT_MS = 100 * 365 * 86_400_000  # nothing is pruned during a test
 MAX_LOG = 1_000_000
 STEP_S = 1.0
+BREATH_MS = 200
 BOOT_MS = 60_000  # the pods are up and know each other when the test's time begins
 LEAVES_WITHIN_S = 5.0
 
@@ -87,6 +88,7 @@ class VirtualCluster:
         self._registry = registry
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="dsched cluster")
         self._loop = self._thread.submit(VirtualLoop).result()
+        self._now_ms = to_ms(start)
         self._wall = VirtualWall(self._loop, to_ms(start) - BOOT_MS)
         self._state = new_state(
             self._wall, StoreSettings(result_ttl_ms=KEPT_MS, max_events=MAX_LOG)
@@ -113,8 +115,11 @@ class VirtualCluster:
 
     @property
     def now(self) -> datetime:
-        """What the store's clock shows, in UTC."""
-        return from_ms(self._wall())
+        """The instant that the test has advanced to, in UTC.
+
+        The cluster is a breath further, so that what is due at this very instant has been done.
+        """
+        return from_ms(self._now_ms)
 
     @property
     def leader(self) -> str | None:
@@ -127,7 +132,7 @@ class VirtualCluster:
         return tuple(self._pods.alive)
 
     def advance(self, span: Span) -> Done[datetime]:
-        """Let time pass: ``"6h"``, seconds, or a timedelta. What the clock shows then."""
+        """Let time pass: ``"6h"``, seconds, or a timedelta; `now` after it."""
         return Done(self._run(self._advance(_seconds(span))))
 
     def outage(self, span: Span) -> None:
@@ -293,7 +298,8 @@ class VirtualCluster:
             await client.put_config(config)
 
     async def _advance(self, seconds: float) -> datetime:
-        end_ms = self._wall() + round(seconds * 1000)
+        self._now_ms += round(seconds * 1000)
+        end_ms = self._now_ms + BREATH_MS
         while (rest_ms := end_ms - self._wall()) > 0:
             if not self._idling.leap(end_ms):
                 await asyncio.sleep(min(STEP_S, rest_ms / 1000))
