@@ -8,6 +8,7 @@ import pytest
 from redis.crc import key_slot
 
 from dsched.contracts.outcomes import FencedError, StoreRefusedError
+from dsched.contracts.statistics import Rollup
 from dsched.contracts.steps import (
     Choice,
     Completion,
@@ -23,7 +24,6 @@ from dsched.contracts.steps import (
     Rearm,
     Release,
     Replan,
-    Rollup,
     Run,
     Submission,
     TaskQuery,

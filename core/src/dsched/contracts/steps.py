@@ -20,7 +20,6 @@ from dsched.contracts.queries import DecisionPage as DecisionPage
 from dsched.contracts.queries import StoreTime as StoreTime
 from dsched.contracts.queries import TaskPage as TaskPage
 from dsched.contracts.queries import TaskQuery as TaskQuery
-from dsched.contracts.statistics import Rollup as Rollup
 from dsched.model import (
     JsonValue,
     SkippedRange,
@@ -338,27 +337,6 @@ class Pruned:
 
     count: int
     more: bool
-
-
-@attrs.frozen
-class MissedInstant:
-    """A config that was due at ``due_ms`` (wall) and has not been fired."""
-
-    config_id: str
-    due_ms: int
-
-
-@attrs.frozen(kw_only=True)
-class Watched:
-    """What a pod that does not lead sees: ``looked`` configs are overdue, ``missed`` are new.
-
-    ``fence`` is that of the current leader, None if nobody leads.
-    """
-
-    time: StoreTime
-    fence: str | None
-    looked: int
-    missed: tuple[MissedInstant, ...] = ()
 
 
 # --- working ------------------------------------------------------------------------------------

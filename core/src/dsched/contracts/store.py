@@ -48,6 +48,7 @@ from dsched.contracts.facts import Watching as Watching
 from dsched.contracts.outcomes import Outcome
 from dsched.contracts.retention import Kept as Kept
 from dsched.contracts.retention import StoreSettings as StoreSettings
+from dsched.contracts.statistics import Rollup
 from dsched.contracts.steps import (
     Acquired,
     CancelAnswer,
@@ -77,7 +78,6 @@ from dsched.contracts.steps import (
     Registration,
     Release,
     Replan,
-    Rollup,
     StoredConfig,
     StoreTime,
     Submission,
