@@ -8,6 +8,7 @@ from dsched.contracts.steps import EventKind
 from dsched_testkit.checker import History
 from dsched_testkit.memory import State
 from dsched_testkit.simulation.bodies import Ledger
+from dsched_testkit.simulation.facts import facts_problems
 from dsched_testkit.simulation.instants import owed
 from dsched_testkit.simulation.recording import Act, Books, Lives
 
@@ -25,6 +26,7 @@ def violations(
     found += history.results_kept(books.results)
     found += history.ran({(one.task_id, one.attempt) for one in ledger.began})
     found += history.clock_events()
+    found += facts_problems(state)
     found += history.fires_are_of_the_config(
         (act.position, act.config_id, act.act, act.config is not None and act.config.enabled)
         for act in books.acts
