@@ -30,6 +30,8 @@ REQUEST_S = 75.0  # longer than the longest wait that may be asked for
 # Asks the routes that are open to all; whatever has a scope is asked by somebody.
 NOBODY = Principal(id="nobody", name="nobody", scope=Scope.READ)
 
+# Said before a handler has changed anything.
+_NOTHING_DONE = frozenset({"invalid", "not_found"})
 _REFUSED = {"TOO_LATE": "too_late", "FULL": "quota_exceeded"}
 
 _Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -111,6 +113,8 @@ async def _handle(api: Api, route: Route, request: web.Request) -> web.StreamRes
         problem = _as_problem(error)
     except StoreUnavailableError:
         problem = unavailable("the store does not answer; what was asked may have happened or not")
+    if problem is not None and problem.code in _NOTHING_DONE:
+        await api.idempotency.release(call.claim)
     if route.audited and (problem is None or problem.code != "invalid"):
         outcome = "ok" if problem is None else problem.code
         await api.audit.record(call.principal.name, route.name, call.act, outcome)

@@ -104,7 +104,9 @@ class EventHub:
         self._at_end.clear()
         self._wanted.set()
         try:
-            await self._at_end.wait()  # whatever was before now is in the ring, or older
+            # Whatever was before now is in the ring then, or older.
+            while not await _happened(self._at_end):
+                yield None
             position, sent = self._count, set[str]()
             if after is not None:
                 async for event in self._missed(after):
@@ -165,6 +167,15 @@ class EventHub:
         except TimeoutError:
             return False
         return True
+
+
+async def _happened(event: asyncio.Event) -> bool:
+    try:
+        async with asyncio.timeout(HEARTBEAT_S):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True
 
 
 def _order(cursor: str) -> tuple[int, ...]:
