@@ -51,7 +51,7 @@ def test_an_expression_that_cannot_be_meant_is_a_usage_error_of_three_lines(
 def test_until_ends_the_list(dsched: "Callable[..., Done]"):
     span = ("--from", "2026-01-01T00:00:00Z", "--until", "2026-01-01T03:00:00Z")
     done = dsched("next", "0 * * * *", *span, "-o", "name")
-    assert [line[11:16] for line in done.out.split()] == ["01:00", "02:00", "03:00"]
+    assert [line[11:16] for line in done.out.split()] == ["00:00", "01:00", "02:00", "03:00"]
 
 
 def test_a_config_of_a_file_is_answered_without_a_server(

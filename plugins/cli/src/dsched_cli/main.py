@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from importlib import metadata
 
 import click
-from click.utils import PacifyFlushWrapper
 
 from dsched_cli.cleaning import clean
 from dsched_cli.errors import CliError, ExitCode
@@ -47,6 +46,7 @@ def root(**_: object) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the answer is the exit code."""
+    stdout = sys.stdout
     try:
         answer = root.main(
             args=None if argv is None else list(argv), prog_name="dsched", standalone_mode=False
@@ -68,8 +68,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         _forget_stdout()
         return ExitCode.OK
     except SystemExit as error:
-        # So click ends when the reader has gone, and after a completion.
-        gone = isinstance(sys.stdout, PacifyFlushWrapper)
+        # So click ends after a completion, and when the reader has gone: then it wraps stdout.
+        gone = sys.stdout is not stdout
         return ExitCode.OK if gone or not isinstance(error.code, int) else error.code
     return answer if isinstance(answer, int) else ExitCode.OK
 
