@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import campaigns
+
 from dsched_balancers.consistent_hash import ConsistentHash
 from dsched_balancers.least_tasks import LeastTasks
 from dsched_balancers.round_robin import RoundRobin

@@ -23,7 +23,6 @@ from dsched_testkit import checker
 from dsched_testkit.memory import firing
 from dsched_testkit.memory.configs import MemoryConfigs
 from dsched_testkit.memory.firing import MemoryFiring
-from dsched_testkit.memory.recovering import MemoryRecovering
 from dsched_testkit.memory.state import Step
 from dsched_testkit.memory.working import MemoryWorking
 from dsched_testkit.simulation.faults import MENU

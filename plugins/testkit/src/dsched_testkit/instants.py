@@ -13,8 +13,10 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = timedelta(seconds=1)
 _NAMES = {
     name: number + 1
-    for number, name in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split())
-} | {name: number for number, name in enumerate("sun mon tue wed thu fri sat".split())}
+    for number, name in enumerate(
+        ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+    )
+} | {name: number for number, name in enumerate(["sun", "mon", "tue", "wed", "thu", "fri", "sat"])}
 _FIRST = (0, 0, 0, 1, 1, 0)
 _LAST = (59, 59, 23, 31, 12, 7)
 
