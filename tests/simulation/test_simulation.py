@@ -124,6 +124,20 @@ def _misfires_untold(monkeypatch):
     )
 
 
+def _skips_of_operators_ignored(monkeypatch):
+    planned, run = engine_firing.plan_fire, MemoryFiring._run
+
+    def plan(*args, skips, **how):
+        return planned(*args, **how)
+
+    def fired(self, step, fence, row, one):
+        row.skips = ()
+        return run(self, step, fence, row, one)
+
+    monkeypatch.setattr(engine_firing, "plan_fire", plan)
+    monkeypatch.setattr(MemoryFiring, "_run", fired)
+
+
 def _crashes_never_final(monkeypatch):
     good = recovery.verdict
     monkeypatch.setattr(
@@ -146,6 +160,7 @@ def _retries_too_soon(monkeypatch):
         (_cancels_forgotten, "I11"),
         (_skips_untold, "I2"),
         (_misfires_untold, "I2"),
+        (_skips_of_operators_ignored, "I2"),
         (_crashes_never_final, "I19"),
         (_retries_too_soon, "I10"),
     ],

@@ -29,6 +29,8 @@ def violations(
         (act.position, act.config_id, act.act, act.config is not None and act.config.enabled)
         for act in books.acts
     )
+    if not clock_back:
+        found += history.skips_hold(books.skips)
     lives = books.lives()
     for config_id in lives:
         policy = books.overlap_of(config_id)
