@@ -306,8 +306,8 @@ BAD = {
     ),
     # I12: the accepted result is kept
     "I12 another result": ("I12", changed({"line": "task", "task": F1}, result="other")),
-    "I12 the older attempt's result": (
-        "I12",
+    "I5 the result of the attempt before": (
+        "I5",
         changed({"line": "task", "task": "job1"}, result="first"),
     ),
     # I13: time

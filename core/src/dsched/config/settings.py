@@ -16,6 +16,7 @@ MAX_CAPACITY = 10_000
 MAX_BACKLOG = 100_000
 MAX_LOG_LINES = 100_000
 MAX_LOG_BYTES = 64 * 1024 * 1024
+MAX_KEPT = 100_000_000
 
 LogFormat: TypeAlias = Literal["console", "json"]
 LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
@@ -119,7 +120,11 @@ class TaskLogSettings:
 
 @attrs.frozen(kw_only=True)
 class TaskSettings:
-    """What holds for a task that does not say it itself, and how long results are kept."""
+    """What holds for a task that does not say it itself, and how long what is kept.
+
+    ``keep_success`` and its like: how long after its end a task of that outcome is kept, instead of
+    ``result_ttl``; ``keep_success_count``: how many of them at most.
+    """
 
     default_timeout: timedelta = timedelta(minutes=5)
     max_retry: int = 3
@@ -127,6 +132,13 @@ class TaskSettings:
     backoff_rate: float = 2.0
     result_ttl: timedelta = timedelta(days=7)
     logs: TaskLogSettings = attrs.field(factory=TaskLogSettings)
+    keep_success: timedelta | None = None
+    keep_success_count: int | None = None
+    keep_failed: timedelta | None = None
+    keep_failed_count: int | None = None
+    keep_cancelled: timedelta | None = None
+    keep_cancelled_count: int | None = None
+    stats_ttl: timedelta = timedelta(days=30)
 
     def __attrs_post_init__(self) -> None:
         """Refuse what `TaskConfig` and `RetryPolicy` would refuse later, task by task."""
@@ -136,6 +148,16 @@ class TaskSettings:
         if not 1.0 <= self.backoff_rate <= 100.0:
             raise InvalidConfigError("backoff_rate", f"must be 1 to 100, got {self.backoff_rate}")
         _check_span("result_ttl", self.result_ttl, timedelta(seconds=1), MAX_DURATION)
+        for outcome in ("success", "failed", "cancelled"):
+            self._check_kept(f"keep_{outcome}")
+        _check_span("stats_ttl", self.stats_ttl, timedelta(hours=1), timedelta(days=366))
+
+    def _check_kept(self, key: str) -> None:
+        age, count = getattr(self, key), getattr(self, f"{key}_count")
+        if age is not None:
+            _check_span(key, age, timedelta(seconds=1), MAX_DURATION)
+        if count is not None:
+            _check_number(f"{key}_count", count, 1, MAX_KEPT)
 
     @property
     def retry(self) -> RetryPolicy:

@@ -51,6 +51,7 @@ from dsched.contracts.service import (
 )
 from dsched.contracts.steps import Event, EventKind, ReadyTask
 from dsched.contracts.store import Store, StoreSettings
+from dsched.contracts.tasklogs import LineLevel, LinePage, LogCaps, TaskLine, as_line
 
 __all__ = [
     "PLUGIN_API",
@@ -67,7 +68,10 @@ __all__ = [
     "InstantsMissed",
     "Intake",
     "InvariantViolated",
+    "LineLevel",
+    "LinePage",
     "LoadBalancer",
+    "LogCaps",
     "LogEntry",
     "NoOptions",
     "NobodyLeads",
@@ -93,8 +97,10 @@ __all__ = [
     "StoreUnavailableError",
     "TaskFacts",
     "TaskFailed",
+    "TaskLine",
     "TermChanged",
     "ThreadOutlived",
     "accept_any_payload",
+    "as_line",
     "hookimpl",
 ]

@@ -91,7 +91,10 @@ class NobodyLeads:
 
 @attrs.frozen(kw_only=True)
 class InvariantViolated:
-    """A cheap production assertion failed: a defect of dsched, never of its user."""
+    """A cheap production assertion failed: a defect of dsched or of a store, never of its user.
+
+    ``name`` is that of the invariant (``I4``, ``I5``, ``I8``, ``I13``), or a word.
+    """
 
     name: str
     detail: str

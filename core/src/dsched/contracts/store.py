@@ -52,6 +52,8 @@ from dsched.contracts.leading import Leadership as Leadership
 from dsched.contracts.leading import Timing as Timing
 from dsched.contracts.operating import Operating
 from dsched.contracts.outcomes import Outcome
+from dsched.contracts.retention import Kept as Kept
+from dsched.contracts.retention import StoreSettings as StoreSettings
 from dsched.contracts.steps import (
     CancelAnswer,
     Choice,
@@ -87,7 +89,6 @@ from dsched.contracts.steps import (
     TaskPage,
     TaskQuery,
 )
-from dsched.contracts.store_settings import StoreSettings as StoreSettings
 from dsched.contracts.tasklogs import TaskLogs
 from dsched.model import Task, Worker
 
@@ -292,13 +293,16 @@ class Recovering(ABC):
 
     @abstractmethod
     async def prune(self, fence: str, limit: int) -> Pruned:
-        """Remove, at most ``limit`` of each kind: ended tasks and results ``result_ttl_ms`` after
-        their end, with their lines and index entries; decisions as old by ``at_ms``; log entries beyond
-        ``max_events`` (those the collector has not read: replaced by one ``gap`` event); workers
-        gone for an hour or more without queue or leases (event ``worker`` ``forgotten``).
+        """Remove what is past its time, at most ``limit`` of each kind.
 
-        Statistics past their time go too, and the marks of misses that were due ``result_ttl_ms``
-        ago; neither is counted in the answer."""
+        Ended tasks and results with their lines and index entries, each outcome a kind of its own: those that
+        ended `StoreSettings.kept_ms` ago or before, and those beyond the newest ``kept_count``, the
+        oldest end first. Decisions as old as ``result_ttl_ms`` by ``at_ms``. Log entries beyond
+        ``max_events`` (those the collector has not read: replaced by one ``gap`` event). Workers
+        gone for an hour or more without queue or leases (event ``worker`` ``forgotten``). Not
+        counted in the answer: statistics past their time, and the marks of misses that were due
+        ``result_ttl_ms`` ago.
+        """
 
 
 class Working(ABC):

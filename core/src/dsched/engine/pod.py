@@ -12,6 +12,7 @@ from dsched.contracts.observer import Observer
 from dsched.contracts.service import Intake, PodStatus, Service
 from dsched.contracts.store import Store
 from dsched.engine.announcer import Announcer
+from dsched.engine.assertions import Assertions
 from dsched.engine.election import Election, ElectionTimes
 from dsched.engine.heartbeat import OpenStore
 from dsched.engine.leader import Leader, LeaderTimes
@@ -67,13 +68,16 @@ class Pod:
         self._plan = plan
         self._runtime = runtime
         self._announcer = Announcer(plan.observers)
-        self._store = ObservedStore(store, runtime, self._announcer)
+        assertions = Assertions(self._announcer)
+        self._store = ObservedStore(store, runtime, self._announcer, assertions)
         self._stopping = asyncio.Event()
         self.worker: WorkerRole | None = None
         self.election: Election | None = None
         self._watchdog: Watchdog | None = None
         if SCHEDULER in plan.roles:
-            leader = Leader(self._store, runtime, self._announcer, plan.leader, plan.balancer)
+            leader = Leader(
+                self._store, runtime, self._announcer, assertions, plan.leader, plan.balancer
+            )
             self.election = Election(
                 plan.name, election_store, runtime, self._announcer, plan.election, leader.lead
             )

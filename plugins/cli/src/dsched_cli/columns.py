@@ -85,7 +85,7 @@ TASK = (
     Column("CRASHES", "crash_count", kind="number", wide=True),
     Column("PRIORITY", "priority", kind="number", wide=True),
     Column("PROGRESS", _progress, wide=True),
-    Column("ERROR", "error", wide=True),
+    Column("ERROR", "error", kind="block", wide=True),
 )
 WORKER = (
     Column("ID", "id"),

@@ -63,7 +63,10 @@ def _only(given: str, what: str, ids: list[str], error: ApiError) -> str:
             todo="add letters until only one is meant",
             code=ExitCode.NOT_FOUND,
         )
-    if given in ids:  # it is there, so something else was not found: its own words say what
+    if given in ids:  # it is there, so something else was not found
+        error.todo = error.todo or (
+            "the server may be older than this command: `dsched doctor` compares them"
+        )
         raise error
     close = difflib.get_close_matches(given[:128], ids, n=1, cutoff=0.6)
     meant = f"did you mean {clean(close[0])!r}? " if close else ""

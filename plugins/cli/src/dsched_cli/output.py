@@ -45,7 +45,7 @@ class Column:
     """One column: its title, where the value comes from, and how it reads.
 
     ``source`` is a key, a dotted path, or a function of the record. ``kind``: ``text``, ``time``
-    (RFC 3339), ``ms``, ``number``, ``state``. ``wide`` columns need ``-o wide``.
+    (RFC 3339), ``ms``, ``number``, ``state``, ``block`` (several lines). ``wide`` columns need ``-o wide``.
     """
 
     title: str
@@ -126,7 +126,7 @@ class Output:
             return "yes" if value else "no"
         if isinstance(value, dict | list):
             return clean(_short(value))
-        return clean(value)
+        return last_line(value) if column.kind == "block" else clean(value)
 
     def _table(self, records: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> None:
         shown = [one for one in columns if self.format == "wide" or not one.wide]
@@ -149,14 +149,23 @@ class Output:
             _line(table.join(coloured))
 
     def _fields(self, record: Mapping[str, Any], columns: Sequence[Column]) -> None:
-        wanted = [one for one in columns if one.kind != "list"]
-        width = max((table.width_of(one.title) for one in wanted), default=0)
-        for column in wanted:
+        width = max((table.width_of(one.title) for one in columns), default=0)
+        for column in columns:
             text = self.show(column, record)
             if text == "-" and column.wide and self.format != "wide":
                 continue
-            cell = self.state(text) if column.kind == "state" else text
-            _line(f"{column.title.lower() + ':':<{width + 2}}{cell}")
+            label = f"{column.title.lower() + ':':<{width + 2}}"
+            if column.kind == "block" and text != "-":
+                self._block(label, str(column.value(record)))
+                continue
+            _line(label + (self.state(text) if column.kind == "state" else text))
+
+    def _block(self, label: str, text: str) -> None:
+        """A text of several lines, such as a traceback, each cleaned and indented."""
+        lines = [clean(line) for line in text.strip().splitlines()]
+        _line(label + lines[0])
+        for line in lines[1:]:
+            _line(" " * len(label) + line)
 
     def _csv(self, records: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> None:
         import csv
@@ -177,6 +186,12 @@ def output_for(format_: str, zone: tzinfo) -> Output:
         colour=terminal and not dumb and not os.environ.get("NO_COLOR"),
         width=shutil.get_terminal_size().columns if terminal else None,
     )
+
+
+def last_line(value: object) -> str:
+    """What a text of several lines comes to: of a traceback, the error itself."""
+    lines = [line for line in str(value).splitlines() if line.strip()]
+    return clean(lines[-1].strip()) if lines else "-"
 
 
 def say(text: str) -> None:
@@ -211,9 +226,21 @@ def _dumps(value: Any, *, indent: int | None = None) -> str:
 def _yaml(value: Any) -> str:
     import yaml  # 25 ms that no other format need pay
 
-    return yaml.safe_dump(
-        value, sort_keys=False, allow_unicode=True, default_flow_style=False, width=100
+    class Dumper(yaml.SafeDumper):
+        """Writes what is shared twice: an alias helps no reader."""
+
+        def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - PyYAML's
+            return True
+
+    text: str = yaml.dump(
+        value,
+        Dumper=Dumper,
+        sort_keys=False,
+        allow_unicode=True,
+        default_flow_style=False,
+        width=100,
     )
+    return text
 
 
 def _short(value: Any) -> str:

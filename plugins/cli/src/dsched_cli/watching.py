@@ -10,7 +10,7 @@ import click
 from dsched_cli.cleaning import clean
 from dsched_cli.errors import CliError, ExitCode
 from dsched_cli.finding import task_path
-from dsched_cli.output import say
+from dsched_cli.output import last_line, say
 from dsched_cli.session import Session
 from dsched_cli.times import parse_span
 
@@ -81,7 +81,7 @@ def exit_code_of(task: Mapping[str, Any], *, exit_status: bool) -> int:
     """0, or with ``--exit-status`` 1 for a run that did not succeed, which is said."""
     if not exit_status or task.get("status") == "success":
         return ExitCode.OK
-    words = [clean(task.get(key)) for key in ("reason", "error") if task.get(key)]
+    words = [last_line(task.get(key)) for key in ("reason", "error") if task.get(key)]
     say(f"{clean(task.get('id'))} ended {clean(task.get('status'))}: {'; '.join(words) or '-'}")
     return ExitCode.FAILED
 

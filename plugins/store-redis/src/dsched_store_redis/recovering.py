@@ -12,7 +12,7 @@ from dsched.contracts.steps import (
     Reap,
 )
 from dsched.contracts.store import Recovering
-from dsched_store_redis.base import OnRedis, store_time
+from dsched_store_redis.base import ENDS, OnRedis, store_time
 from dsched_store_redis.dispatching import read_route
 from dsched_store_redis.rows import read_task, read_workers, token_in
 from dsched_store_redis.wire import decode, is_id, lines, outcomes, text
@@ -72,5 +72,15 @@ class RedisRecovering(OnRedis, Recovering):
         """Remove what is past its time."""
         check_limit(limit)
         settings = self._footing.settings
-        answer = await self._step("prune", fence, limit, self._ttl, settings.max_events, FORGET_MS)
+        counts = (settings.kept_count(status) for status in ENDS)
+        answer = await self._step(
+            "prune",
+            fence,
+            limit,
+            self._ttl,
+            " ".join("-" if count is None else str(count) for count in counts),
+            settings.result_ttl_ms,
+            settings.max_events,
+            FORGET_MS,
+        )
         return Pruned(count=answer[1], more=answer[2] == 1)

@@ -176,7 +176,7 @@ class SqliteReading(OnSqlite, Reading):
 def _read(step: Step, row: TaskRow | None, *, full: bool) -> Task | None:
     if row is None:
         return None
-    if row.end_ms is not None and row.end_ms <= step.wall_ms - step.settings.result_ttl_ms:
+    if row.end_ms is not None and row.end_ms <= step.wall_ms - step.settings.kept_ms(row.status):
         return None  # past its time, whether `prune` came by or not
     if not full:
         return row.view()

@@ -28,7 +28,8 @@ OLD_QUEUED = (
     "WHERE home = 'queue' AND at_ms <= ? ORDER BY at_ms, id LIMIT ?"
 )
 ENDED = (
-    "SELECT seq, id FROM task WHERE end_ms IS NOT NULL AND end_ms <= ? ORDER BY end_ms, id LIMIT ?"
+    "SELECT seq, id, end_ms FROM task WHERE status = ? AND end_ms IS NOT NULL "
+    "ORDER BY end_ms, id LIMIT ?"
 )
 # The oldest index entries of a status; those whose tasks are there go with them, later.
 LATE_ENTRIES = (
@@ -89,7 +90,7 @@ class SqliteRecovering(OnSqlite, Recovering):
         def run(step: Step) -> Pruned:
             step.check_fence(fence)
             counts = [
-                _prune_tasks(step, limit),
+                *(_prune_tasks(step, status, limit) for status in TERMINAL),
                 _prune_decisions(step, limit),
                 _prune_log(step, fence, limit),
                 _prune_workers(step, fence, limit),
@@ -157,27 +158,30 @@ def _reap(step: Step, fence: str, task: TaskRow | None, item: Reap) -> Outcome:
     return Outcome.OK
 
 
-def _prune_tasks(step: Step, limit: int) -> int:
-    db, oldest_ms = step.db, step.wall_ms - step.settings.result_ttl_ms
-    old = db.execute(ENDED, (oldest_ms, limit)).fetchall()
-    for seq, task_id in old:
-        known = db.execute("SELECT status FROM finished WHERE task_id = ?", (task_id,)).fetchone()
+def _prune_tasks(step: Step, status: TaskStatus, limit: int) -> int:
+    db, settings = step.db, step.settings
+    oldest_ms, most = step.wall_ms - settings.kept_ms(status), settings.kept_count(status)
+    surplus = 0 if most is None else step.meta.count_kept(status, 0) - most
+    ended = db.execute(ENDED, (status.value, limit)).fetchall()
+    old = [row for at, row in enumerate(ended) if at < surplus or row[2] <= oldest_ms]
+    for seq, task_id, _ in old:
+        known = db.execute("SELECT 1 FROM finished WHERE task_id = ?", (task_id,)).fetchone()
         if known is not None:
-            count_ended(step, TaskStatus(known[0]), -1)
+            count_ended(step, status, -1)
             db.execute("DELETE FROM finished WHERE task_id = ?", (task_id,))
         db.execute("DELETE FROM body WHERE seq = ?", (seq,))
         forget_lines(step, seq)
         db.execute("DELETE FROM task WHERE seq = ?", (seq,))
-    _prune_late_entries(step, oldest_ms, limit)
+    step.meta.count_kept(status, -len(old))
+    _prune_late_entries(step, status, oldest_ms, limit)
     return len(old)
 
 
-def _prune_late_entries(step: Step, oldest_ms: int, limit: int) -> None:
+def _prune_late_entries(step: Step, status: TaskStatus, oldest_ms: int, limit: int) -> None:
     """Index entries that a late collector made when their tasks had been removed already."""
-    for status in TERMINAL:
-        late = step.db.execute(LATE_ENTRIES, (status.value, oldest_ms, limit)).fetchall()
-        step.db.executemany("DELETE FROM finished WHERE task_id = ?", late)
-        count_ended(step, status, -len(late))
+    late = step.db.execute(LATE_ENTRIES, (status.value, oldest_ms, limit)).fetchall()
+    step.db.executemany("DELETE FROM finished WHERE task_id = ?", late)
+    count_ended(step, status, -len(late))
 
 
 def _prune_decisions(step: Step, limit: int) -> int:

@@ -336,6 +336,22 @@ class Meta:
     ended_success: int
     ended_failed: int
     ended_cancelled: int
+    kept_success: int
+    kept_failed: int
+    kept_cancelled: int
+
+    def count_kept(self, status: TaskStatus, by: int) -> int:
+        """Keep the number of ended tasks of an outcome; how many there are now."""
+        match status:
+            case TaskStatus.SUCCESS:
+                self.kept_success += by
+                return self.kept_success
+            case TaskStatus.FAILED:
+                self.kept_failed += by
+                return self.kept_failed
+            case _:
+                self.kept_cancelled += by
+                return self.kept_cancelled
 
     def values(self) -> tuple[Any, ...]:
         """The columns in order."""

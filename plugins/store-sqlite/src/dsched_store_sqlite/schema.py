@@ -42,7 +42,10 @@ CREATE TABLE meta (
     retrying INTEGER NOT NULL DEFAULT 0,
     ended_success INTEGER NOT NULL DEFAULT 0,
     ended_failed INTEGER NOT NULL DEFAULT 0,
-    ended_cancelled INTEGER NOT NULL DEFAULT 0
+    ended_cancelled INTEGER NOT NULL DEFAULT 0,
+    kept_success INTEGER NOT NULL DEFAULT 0,
+    kept_failed INTEGER NOT NULL DEFAULT 0,
+    kept_cancelled INTEGER NOT NULL DEFAULT 0
 );
 INSERT INTO meta (one) VALUES (1);
 
@@ -80,7 +83,7 @@ CREATE INDEX task_lease ON task (at_ms, id) WHERE home = 'lease';
 CREATE INDEX task_lease_id ON task (id, worker_id) WHERE home = 'lease';
 CREATE INDEX task_held ON task (id) WHERE home = 'held';
 CREATE INDEX task_live ON task (live_of, scheduled_ms, id) WHERE live_of IS NOT NULL;
-CREATE INDEX task_ended ON task (end_ms, id) WHERE end_ms IS NOT NULL;
+CREATE INDEX task_ended ON task (status, end_ms, id) WHERE end_ms IS NOT NULL;
 
 -- Apart from `task`, because each move of a task rewrites its row and these may be large.
 CREATE TABLE body (seq INTEGER PRIMARY KEY, spec TEXT NOT NULL, result TEXT);

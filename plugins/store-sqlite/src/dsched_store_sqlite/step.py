@@ -195,6 +195,7 @@ class Step(Records):
         """End a task: the one way in which tasks end, whatever the step."""
         self.place(row, status, None)
         row.end_ms = self.wall_ms
+        self.meta.count_kept(status, 1)
         config_id, row.live_of = row.live_of, None
         if self._moved.pop(row.id, None) is not None:
             self._ended[row.id] = row

@@ -106,7 +106,9 @@ def _line(n: int, at_ms: int, attempt: int, text: str, level: str) -> TaskLine:
 
 
 def _past(step: Step, task: TaskRow) -> bool:
-    return task.end_ms is not None and task.end_ms <= step.wall_ms - step.settings.result_ttl_ms
+    return task.end_ms is not None and task.end_ms <= step.wall_ms - step.settings.kept_ms(
+        task.status
+    )
 
 
 def _append(step: Step, task: TaskRow | None, item: LineBatch) -> Outcome:

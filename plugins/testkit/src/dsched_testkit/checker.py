@@ -15,7 +15,7 @@ from dsched.contracts.events import Event, EventKind
 from dsched_testkit.checks import attempts, ends, fires, terms
 from dsched_testkit.evidence import Chapter, Evidence, EvidenceError, read
 from dsched_testkit.memory import State
-from dsched_testkit.suites.machine.audit import Audit
+from dsched_testkit.memory.audit import Audit
 
 EXCERPT_LINES = 25
 SHOWN_VIOLATIONS = 20

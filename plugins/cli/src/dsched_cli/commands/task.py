@@ -43,7 +43,7 @@ def task() -> None:
 @task.command(name="list")
 @asks_api
 @click.option(
-    "--config", "of_config", metavar="ID", help="Ended runs of a config.", shell_complete=config_ids
+    "--of", "of_config", metavar="CONFIG", help="Ended runs of a config.", shell_complete=config_ids
 )
 @click.option("--live-of", metavar="ID", help="A config's runs that wait or run.")
 @click.option(
@@ -67,8 +67,9 @@ def list_(
     query = {"config": of_config, "live_of": live_of, "status": status, "home": home}
     given = {name: value for name, value in query.items() if value is not None}
     if len(given) > 1:
+        names = {"config": "--of", "live_of": "--live-of", "status": "--status", "home": "--home"}
         raise UsageError(
-            f"{' and '.join('--' + name.replace('_', '-') for name in given)} cannot be combined",
+            f"{' and '.join(names[name] for name in given)} cannot be combined",
             why="each list is served from one index, and nothing loads all",
             todo="keep one of them",
         )

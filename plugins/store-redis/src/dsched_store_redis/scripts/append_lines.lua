@@ -1,14 +1,14 @@
 -- use: tasks lines
 -- ARGV: rows "id, token, count", lines "number, age, size, level, text (JSON)", most lines and most
--- bytes of each half, result ttl
+-- bytes of each half, ttl by outcome
 local half_lines, half_bytes = tonumber(ARGV[4]), tonumber(ARGV[5])
-local ttl = tonumber(ARGV[6])
+local ttl = ARGV[6]
 local lines = string.gmatch(ARGV[3], '([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\n]*)\n')
 local items = {}
 for id, token, count in string.gmatch(ARGV[2], '([^\t]*)\t([^\t]*)\t([^\n]*)\n') do
   local row = detail(id)
   local ok = row and token_of(row) == token
-    and not (row.end_time and ms_of(row.end_time) + ttl <= wall)
+    and not (row.end_time and ms_of(row.end_time) + keep_ms(ttl, row.status) <= wall)
   local item = { id = id, row = row, outcome = ok and 'OK' or 'STALE', lines = {} }
   for i = 1, tonumber(count) do
     local number, age, size, rest = lines()

@@ -1,8 +1,8 @@
 -- use: tasks
--- ARGV: id, number of the last line read, how many more, result ttl
-local id, ttl = ARGV[2], tonumber(ARGV[5])
+-- ARGV: id, number of the last line read, how many more, ttl by outcome
+local id, ttl = ARGV[2], ARGV[5]
 local row = detail(id)
-if not row or (row.end_time and ms_of(row.end_time) + ttl <= wall) then
+if not row or (row.end_time and ms_of(row.end_time) + keep_ms(ttl, row.status) <= wall) then
   begin()
   return done('UNKNOWN')
 end

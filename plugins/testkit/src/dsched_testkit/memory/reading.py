@@ -13,7 +13,7 @@ from dsched.contracts.steps import (
     TaskPage,
     TaskQuery,
 )
-from dsched.contracts.store import Reading
+from dsched.contracts.store import Reading, StoreSettings
 from dsched.model import Home, Task, TaskStatus, config_of
 from dsched_testkit.memory.base import OnState
 from dsched_testkit.memory.state import TaskRow
@@ -26,9 +26,9 @@ class MemoryReading(OnState, Reading):
         """Tasks by id."""
         check_batch(task_ids)
         with self._state.step() as step:
-            oldest_ms = step.wall_ms - self._state.settings.result_ttl_ms
+            settings = self._state.settings
             found = [self._state.tasks.get(task_id) for task_id in task_ids]
-            rows = [row if row is not None and _kept(row, oldest_ms) else None for row in found]
+            rows = [row if row and _kept(row, settings, step.wall_ms) else None for row in found]
             return tuple(None if row is None else row.view(full=full) for row in rows)
 
     async def list_tasks(self, query: TaskQuery, cursor: str | None, limit: int) -> TaskPage:
@@ -146,8 +146,8 @@ class MemoryReading(OnState, Reading):
             )
 
 
-def _kept(task: TaskRow, oldest_ms: int) -> bool:
-    return task.end_ms is None or task.end_ms > oldest_ms
+def _kept(task: TaskRow, settings: StoreSettings, wall_ms: int) -> bool:
+    return task.end_ms is None or task.end_ms > wall_ms - settings.kept_ms(task.status)
 
 
 def _position(cursor: str | None) -> int:

@@ -18,6 +18,7 @@ from dsched_testkit.memory.base import OnState
 from dsched_testkit.memory.state import Item, Step, TaskRow
 
 FORGET_MS = 3_600_000
+ENDS = (TaskStatus.SUCCESS, TaskStatus.FAILED, TaskStatus.CANCELLED)
 
 
 class MemoryRecovering(OnState, Recovering):
@@ -88,7 +89,7 @@ class MemoryRecovering(OnState, Recovering):
         with self._state.step() as step:
             step.check_fence(fence)
             counts = [
-                self._prune_tasks(step, limit),
+                *(self._prune_tasks(step, status, limit) for status in ENDS),
                 self._prune_decisions(step, limit),
                 self._prune_log(step, fence, limit),
                 self._prune_workers(step, fence, limit),
@@ -97,18 +98,28 @@ class MemoryRecovering(OnState, Recovering):
             self._prune_missed(step, limit)
             return Pruned(count=sum(counts), more=limit in counts)
 
-    def _prune_tasks(self, step: Step, limit: int) -> int:
-        state, oldest_ms = self._state, step.wall_ms - self._state.settings.result_ttl_ms
+    def _prune_tasks(self, step: Step, status: TaskStatus, limit: int) -> int:
+        state, settings = self._state, self._state.settings
+        oldest_ms = step.wall_ms - settings.kept_ms(status)
         ended = sorted(
-            (task.end_ms, task.id) for task in state.tasks.values() if task.end_ms is not None
+            (task.end_ms, task.id)
+            for task in state.tasks.values()
+            if task.end_ms is not None and task.status is status
         )
-        old = [task_id for end_ms, task_id in ended if end_ms <= oldest_ms][:limit]
+        past = sum(end_ms <= oldest_ms for end_ms, _ in ended)
+        most = settings.kept_count(status)
+        surplus = 0 if most is None else len(ended) - most
+        old = [task_id for _, task_id in ended[: max(0, min(limit, max(past, surplus)))]]
         for task_id in old:
             del state.tasks[task_id]
             state.finished.pop(task_id, None)
             state.logs.pop(task_id, None)
         # The collector may have been late: its entry came when the task was gone already.
-        late = [key for key, (end_ms, _) in state.finished.items() if end_ms <= oldest_ms]
+        late = [
+            key
+            for key, (end_ms, found) in state.finished.items()
+            if found is status and end_ms <= oldest_ms
+        ]
         for task_id in [key for key in late if key not in state.tasks][:limit]:
             del state.finished[task_id]
         return len(old)

@@ -71,6 +71,7 @@ class MemoryTaskLogs(OnState, TaskLogs):
 
     def _kept(self, step: Step, task_id: str) -> TaskRow | None:
         task = self._state.tasks.get(task_id)
-        oldest_ms = step.wall_ms - self._state.settings.result_ttl_ms
-        gone = task is not None and task.end_ms is not None and task.end_ms <= oldest_ms
-        return None if gone else task
+        if task is None or task.end_ms is None:
+            return task
+        kept_ms = self._state.settings.kept_ms(task.status)
+        return None if task.end_ms <= step.wall_ms - kept_ms else task

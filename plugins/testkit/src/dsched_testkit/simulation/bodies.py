@@ -56,11 +56,14 @@ class Bodies(Executor):
         tries = ledger.tries[task.id] = ledger.tries.get(task.id, 0) + 1
         payload = task.spec.payload if task.spec else {}
         what, seconds = payload["do"], payload["s"]
+        if what != "quick":
+            context.logger.info("begins")
         await self._do(what, seconds, tries)
         if what == "huge_result":
             return TaskResult(data=TOO_MUCH)
         if what != "quick":
             context.progress(1, 2)
+            context.logger.info("ends")
         await self.wire.resumed()
         data: JsonValue = {"task": task.id, "attempt": context.attempt}
         ledger.ended.append((attrs.evolve(began, at_s=ledger.now_s()), data))

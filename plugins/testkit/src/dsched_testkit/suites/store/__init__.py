@@ -38,10 +38,12 @@ from dsched_testkit.suites.store.operating import (
 )
 from dsched_testkit.suites.store.overlap import HeldTests, OverlapTests
 from dsched_testkit.suites.store.reading import EventTests, HandleTests, ReadTests
+from dsched_testkit.suites.store.reading_lines import ReadLinesTests
 from dsched_testkit.suites.store.recovering import OverdueTests, PruneTests, ReapTests
 from dsched_testkit.suites.store.releasing import ProgressTests, ReleaseTests
+from dsched_testkit.suites.store.retention import RetentionTests
 from dsched_testkit.suites.store.skipping import SkippedFireTests, SkipTests
-from dsched_testkit.suites.store.tasklogs import AppendLinesTests, LogCapTests, ReadLinesTests
+from dsched_testkit.suites.store.tasklogs import AppendLinesTests, LogCapTests
 from dsched_testkit.suites.store.watching import LeaderlessTests, MissedTests
 from dsched_testkit.suites.store.workers import HeartbeatTests, WorkerTests
 
@@ -60,6 +62,7 @@ class LeadingContract(
     OverdueTests,
     ReapTests,
     PruneTests,
+    RetentionTests,
     CollectTests,
     ProjectedTests,
     FateTests,
