@@ -23,7 +23,7 @@ from dsched.model.task_config import Reserved
 USAGE, CONFIGURATION = ROOT / "docs/usage.md", ROOT / "docs/configuration.md"
 SETTINGS = {field.name: field.default for field in attrs.fields(Settings)}
 SECTIONS = ("schedule", "worker", "task", "pod", "plugins", "log")
-BY_PLUGIN = {"redis": "stores", "sqlite": "stores", "metrics": "services"}
+BY_PLUGIN = {"redis": "stores", "sqlite": "stores", "metrics": "services", "api": "services"}
 
 
 def documented(page, heading):

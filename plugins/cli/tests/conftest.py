@@ -24,8 +24,8 @@ APP = """
 import dsched
 
 @dsched.task("hello")
-def hello(name: str = "you"):
-    print("hello", name)
+def hello(ctx, name: str = "you"):
+    ctx.logger.info("hello %s", name)
     return {"hello": name}
 
 @dsched.task("boom")

@@ -56,8 +56,13 @@ def test_a_wait_that_is_over_exits_with_124_and_leaves_the_run_alone(pod: "Serve
     assert cancelled.data["id"] == task_id
     ended = pod.run("task", "wait", task_id, "--exit-status", "--timeout", "40s", "-o", "json")
     assert (ended.code, ended.data["status"]) == (1, "cancelled")
-    again = pod.run("task", "cancel", task_id, "--reason", "test")
-    assert again.code == 5
+
+
+def test_a_run_that_has_ended_cannot_be_cancelled(pod: "Served"):
+    pod.put("too-late")
+    task_id = pod.ok("trigger", "too-late", "--wait", "-o", "json").data["id"]
+    done = pod.run("task", "cancel", task_id, "--reason", "test")
+    assert done.code == 5
 
 
 def test_an_ended_task_is_run_once_more(pod: "Served"):
@@ -195,8 +200,9 @@ def test_an_instant_is_skipped_before_it_is_due(pod: "Served"):
     pod.put("skipped", cron_expr="0 5 * * *", every=None)
     due = pod.call("GET", "/configs/skipped")["due"]
     done = pod.ok("config", "skip", "skipped", "--at", due, "--reason", "test", "-o", "json")
-    assert done.data["skipped"] == 1
-    assert pod.call("GET", "/configs/skipped")["due"] > due
+    assert done.data == {"skipped": 1, "first": due, "last": due}
+    again = pod.run("config", "skip", "skipped", "--from", due, "--reason", "half a span")
+    assert again.code == 2
 
 
 def test_it_must_be_clear_what_to_skip(pod: "Served"):
@@ -210,8 +216,25 @@ def test_a_backfill_shows_its_instants_before_it_runs_them(pod: "Served"):
     span = ("--from", "2026-01-01T00:30:00Z", "--to", "2026-01-01T02:30:00Z", "--reason", "test")
     plan = pod.ok("config", "backfill", "filled", *span, "--dry-run", "-o", "json").data
     assert plan["count"] == 2
+    assert pod.run("config", "backfill", "filled", *span).code == 2
     done = pod.ok("config", "backfill", "filled", *span, "--yes", "-o", "json").data
     assert len(done["tasks"]) == 2
+    again = pod.ok("config", "backfill", "filled", *span, "--yes", "-o", "json").data
+    assert (again["tasks"], len(again["known"])) == ([], 2)
+
+
+def test_a_backfill_of_runs_that_may_not_overlap_stops_or_waits(pod: "Served"):
+    pod.needs("/backfill")
+    pod.put("careful", cron_expr="0 * * * *", every=None, payload={"function": "hang"})
+    span = ("--from", "2026-01-01T00:30:00Z", "--to", "2026-01-01T03:30:00Z", "--reason", "test")
+    args = ("config", "backfill", "careful", *span, "--yes", "-o", "json")
+    one = pod.run(*args)
+    assert one.code == 8
+    assert "use --wait" in one.err
+    (first,) = one.data["tasks"]
+    waited = pod.run(*args, "--wait", "--timeout", "200ms")
+    assert (waited.code, first in waited.err) == (124, True)
+    pod.ok("task", "cancel", first, "--reason", "test")
 
 
 def test_terms_and_pods_are_listed(pod: "Served", eventually: Any):

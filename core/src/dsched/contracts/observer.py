@@ -4,7 +4,10 @@ from typing import Protocol, TypeAlias
 
 import attrs
 
-from dsched.contracts.steps import Event, MissedInstant
+from dsched.contracts.steps import (
+    Event,
+)
+from dsched.contracts.watched import MissedInstant
 from dsched.model import Worker
 
 

@@ -156,20 +156,25 @@ LOG_LINE = (
     Column("LEVEL", "level", kind="state"),
     Column("LINE", "line"),
 )
-# What a pod of the list is called, and a term, is the server's; shown as it comes.
 TERM = (
     Column("EPOCH", "epoch"),
     Column("POD", "pod"),
-    Column("FROM", "from", kind="time"),
-    Column("TO", "to", kind="time"),
-    Column("ENDED BY", "ended_by"),
+    Column("BEGAN", "began", kind="time"),
+    Column("ENDED", "ended", kind="time"),
+    Column("HOW", "how"),
+    Column("WHO", "who", wide=True),
+    Column("WHY", "why", wide=True),
 )
 POD = (
     Column("NAME", "name"),
-    Column("ROLES", "roles"),
+    Column("ROLES", lambda record: ",".join(map(str, record.get("roles") or []))),
     Column("VERSION", "version"),
-    Column("LEADER", "leader"),
-    Column("LAST SEEN", "last_seen", kind="time"),
+    Column("LEADING", "leading"),
+    Column("READY", "ready"),
+    Column("DRAINING", "draining", wide=True),
+    Column("STARTED", "started", kind="time"),
+    Column("SEEN", "seen", kind="time", wide=True),
+    Column("ID", "id", wide=True),
 )
 SKIP = (
     Column("SKIPPED", "skipped", kind="number"),

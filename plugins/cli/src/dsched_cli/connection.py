@@ -1,10 +1,12 @@
 """Where the server is and which token opens it: flags, then environment, then a profile."""
 
 import os
+import re
 import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import attrs
 
@@ -13,6 +15,7 @@ from dsched_cli.errors import UsageError
 
 DEFAULT_URL = "http://127.0.0.1:8700"
 MAX_FILE_BYTES = 64 * 1024
+_LOOPBACK = re.compile(r"127(\.[0-9]{1,3}){3}")
 _KEYS = frozenset({"url", "token", "token_file", "ca_file", "tz"})
 
 
@@ -66,8 +69,8 @@ def plain_text_token(target: Target) -> bool:
     """Whether the token would cross a network that others can read."""
     if not target.token or not target.url.startswith("http://"):
         return False
-    host = target.url.removeprefix("http://").split("/")[0].rpartition("@")[2]
-    return not host.startswith(("127.", "localhost", "[::1]"))
+    host = urlsplit(target.url).hostname or ""
+    return not (host in ("localhost", "::1") or _LOOPBACK.fullmatch(host))
 
 
 def _profile(path: Path, name: str) -> Target:

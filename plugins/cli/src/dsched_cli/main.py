@@ -46,6 +46,7 @@ def root(**_: object) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the answer is the exit code."""
+    stdout = sys.stdout
     try:
         answer = root.main(
             args=None if argv is None else list(argv), prog_name="dsched", standalone_mode=False
@@ -66,6 +67,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _forget_stdout()
         return ExitCode.OK
+    except SystemExit as error:
+        # So click ends after a completion, and when the reader has gone: then it wraps stdout.
+        gone = sys.stdout is not stdout
+        return ExitCode.OK if gone or not isinstance(error.code, int) else error.code
     return answer if isinstance(answer, int) else ExitCode.OK
 
 

@@ -201,13 +201,10 @@ def list_options(function: Callable[..., R]) -> Callable[..., R]:
 
 def reason_option(required: bool) -> Callable[[Callable[..., R]], Callable[..., R]]:
     """Add ``--reason``."""
-    return click.option(
-        "--reason",
-        metavar="TEXT",
-        required=required,
-        default=None if required else "",
-        help="Why; shown wherever the effect is visible.",
-    )
+    text = "Why; shown wherever the effect is visible."
+    if required:  # click takes any default, None too, as an answer
+        return click.option("--reason", metavar="TEXT", required=True, help=text)
+    return click.option("--reason", metavar="TEXT", default="", help=text)
 
 
 yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask.")

@@ -7,6 +7,7 @@ import click
 
 from dsched_cli import columns
 from dsched_cli.cleaning import clean
+from dsched_cli.commands.backfill import backfill
 from dsched_cli.completing import config_ids
 from dsched_cli.errors import UsageError
 from dsched_cli.finding import call_config, config_path
@@ -166,53 +167,7 @@ def skip(
     session.output.record(answer, columns.SKIP, key="first")
 
 
-@config.command()
-@asks_api
-@ID
-@click.option("--from", "first", required=True, metavar="TIME", help="The first instant.")
-@click.option("--to", "last", required=True, metavar="TIME", help="The last instant.")
-@click.option("--limit", type=click.IntRange(1, 1000), help="Run at most so many.")
-@reason_option(required=True)
-@yes_option
-@click.option("--dry-run", is_flag=True, help="Only list the instants.")
-def backfill(
-    session: Session,
-    config_id: str,
-    first: str,
-    last: str,
-    limit: int | None,
-    reason: str,
-    yes: bool,
-    dry_run: bool,
-) -> None:
-    """Run the instants of a span in the past that did not run."""
-    body: dict[str, Any] = {
-        "from": _instant(session, first),
-        "to": _instant(session, last),
-        "reason": reason,
-    }
-    if limit is not None:
-        body["limit"] = limit
-    path = call_config(
-        session,
-        config_id,
-        lambda one: config_path(str(session.api.get(config_path(one))["id"]), "backfill"),
-    )
-    plan = session.api.post(path, {**body, "dry_run": True})
-    say(f"{plan['count']} instants: {_span_of(plan['instants'])}")
-    answer = plan
-    if not dry_run and plan["count"]:
-        confirm(f"Run {plan['count']} instants of {clean(config_id)}?", yes=yes)
-        answer = session.api.post(path, body)
-        if not answer.get("done", True):
-            say("there are more: repeat the command to go on")
-    session.output.record(answer, columns.BACKFILL, key="count")
-
-
-def _span_of(instants: list[Any]) -> str:
-    if not instants:
-        return "none"
-    return clean(instants[0]) + (f" to {clean(instants[-1])}" if len(instants) > 1 else "")
+config.add_command(backfill)
 
 
 def _instant(session: Session, text: str) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from dsched_cli import columns
+from dsched_cli.calling import PAGE_LIMIT
 from dsched_cli.cleaning import clean
 from dsched_cli.errors import UsageError
 from dsched_cli.finding import call_task, task_path
@@ -19,7 +20,9 @@ from dsched_cli.times import show_time
 @click.argument("task_id", metavar="TASK")
 @click.option("--attempt", type=click.IntRange(1), help="Only of this attempt.")
 @click.option("-f", "--follow", is_flag=True, help="Go on as lines come, until the run has ended.")
-@click.option("--limit", type=click.IntRange(1, 100_000), default=1000, help="At most so many.")
+@click.option(
+    "--limit", type=click.IntRange(1, 100_000), default=1000, help="At most so many lines."
+)
 def logs(session: Session, task_id: str, attempt: int | None, follow: bool, limit: int) -> None:
     """Show what a task's run has logged."""
     found = call_task(session, task_id, lambda one: session.api.get(task_path(one)))
@@ -27,7 +30,7 @@ def logs(session: Session, task_id: str, attempt: int | None, follow: bool, limi
     if follow:
         _follow(session, path, attempt)
         return
-    records = list(session.api.items(path, most=limit, attempt=attempt))
+    records = _lines(session, path, attempt, limit)
     if session.output.format in ("table", "wide"):
         for record in records:
             _draw(session, record)
@@ -35,6 +38,20 @@ def logs(session: Session, task_id: str, attempt: int | None, follow: bool, limi
         session.output.records(records, columns.LOG_LINE, key="line")
     if len(records) == limit:
         say(f"only the first {limit} lines are shown; use --limit N")
+
+
+def _lines(session: Session, path: str, attempt: int | None, most: int) -> list[Any]:
+    """The lines so far, at most so many; their cursor goes on for ever, so no items end it."""
+    records: list[Any] = []
+    after: str | None = None
+    while len(records) < most:
+        limit = min(most - len(records), PAGE_LIMIT)
+        page = session.api.get(path, attempt=attempt, after=after, limit=limit)
+        records += page["items"]
+        after = page.get("cursor")
+        if len(page["items"]) < limit or not after:
+            break
+    return records
 
 
 def _follow(session: Session, path: str, attempt: int | None) -> None:

@@ -29,7 +29,7 @@ COLUMNS = (
 @click.option(
     "-n", "count", type=click.IntRange(1, 1000), default=10, show_default=True, help="How many."
 )
-@click.option("--from", "start", metavar="TIME", help="After this instant.  [default: now]")
+@click.option("--from", "start", metavar="TIME", help="From this instant on.  [default: now]")
 @click.option("--until", metavar="TIME", help="Not after this instant.")
 @click.option(
     "-f",
@@ -74,16 +74,20 @@ def upcoming(
     else:
         if explained:
             _explain(session, trigger)
-        found = _plan(trigger, zone, count, ms_of(after), None if end is None else ms_of(end))
-        items, more = found
-    # The API's fields stay as they are; the column is for people.
-    now_ms = ms_of(now)
+        after_ms = ms_of(after) - (start is not None)  # an instant that is named is wanted
+        items, more = _plan(trigger, zone, count, after_ms, None if end is None else ms_of(end))
+    _show(session, items, more=more and count >= 1000)
+
+
+def _show(session: Session, items: list[dict[str, Any]], *, more: bool) -> None:
+    """The API's fields stay as they are; the column of how long it takes is for people."""
+    now_ms = ms_of(session.now)
     if session.output.format in ("table", "wide", "csv"):
         items = [{**item, "in_ms": _ms(item["time"]) - now_ms} for item in items]
     session.output.records(items, COLUMNS, key="time")
     if not items:
         say("nothing is to come within these bounds")
-    elif more and count >= 1000:
+    elif more:
         say("there are more; ask again with --from")
 
 
@@ -125,15 +129,16 @@ def _from_api(session: Session, config_id: str) -> "tuple[Trigger, str]":
 def _ask(
     session: Session, config_id: str, count: int, after: str, until: str | None
 ) -> tuple[list[Mapping[str, Any]], bool]:
-    query: dict[str, Any] = {"from": after, "limit": count}
-    if until is not None:
-        query["to"] = until
+    query: dict[str, Any] = {"from": after}
+    # The server answers with all of a span, or with so many.
+    query |= {"limit": count} if until is None else {"to": until}
     answer = call_config(
         session,
         config_id,
         lambda found: session.api.get(path_of("configs", found, "upcoming"), **query),
     )
-    return answer["items"], bool(answer.get("truncated"))
+    items = answer["items"]
+    return items[:count], bool(answer.get("truncated")) or len(items) > count
 
 
 def _plan(

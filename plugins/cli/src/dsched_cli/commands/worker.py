@@ -52,3 +52,16 @@ def drain(session: Session, worker_id: str, reason: str) -> None:
         lambda one: session.api.post(path_of("workers", one, "drain"), {"reason": reason}),
     )
     session.output.record(found, columns.WORKER)
+
+
+@worker.command()
+@asks_api
+@ID
+@reason_option(required=False)
+def resume(session: Session, worker_id: str, reason: str) -> None:
+    """Undo a drain that somebody asked for."""
+    body = {"reason": reason} if reason else {}
+    found = call_worker(
+        session, worker_id, lambda one: session.api.post(path_of("workers", one, "resume"), body)
+    )
+    session.output.record(found, columns.WORKER)
