@@ -79,7 +79,7 @@ def upcoming(
     _show(session, items, more=more and count >= 1000)
 
 
-def _show(session: Session, items: list[dict[str, Any]], *, more: bool) -> None:
+def _show(session: Session, items: list[Mapping[str, Any]], *, more: bool) -> None:
     """The API's fields stay as they are; the column of how long it takes is for people."""
     now_ms = ms_of(session.now)
     if session.output.format in ("table", "wide", "csv"):

@@ -1,5 +1,8 @@
 """Rows of the reference store: a task, a worker and a config, as kept."""
 
+from collections.abc import Mapping
+from datetime import timedelta
+
 import attrs
 
 from dsched.contracts.steps import Pause, Skip, StoredConfig
@@ -49,7 +52,7 @@ class TaskRow:
         deadline = self.spec.start_deadline
         if deadline is None or self.attempt:
             return False
-        return wall_ms > self.scheduled_ms + _ms(deadline)
+        return wall_ms > self.scheduled_ms + milliseconds(deadline)
 
     def view(self, *, full: bool = False, with_spec: bool = False) -> Task:
         """The task as readers see it."""
@@ -125,3 +128,8 @@ class ConfigRow:
             self.skips = tuple(
                 skip for skip in self.skips if before_ms is not None and skip.at_ms >= before_ms
             )
+
+
+def milliseconds(span: timedelta) -> int:
+    """Whole milliseconds."""
+    return span // timedelta(milliseconds=1)

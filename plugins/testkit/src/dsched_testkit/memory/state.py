@@ -4,7 +4,6 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
 from typing import Any
 
 from dsched.contracts.operating import PodRecord, Term
@@ -24,6 +23,7 @@ from dsched_testkit.memory.lines import LogRow
 from dsched_testkit.memory.rows import ConfigRow as ConfigRow
 from dsched_testkit.memory.rows import TaskRow as TaskRow
 from dsched_testkit.memory.rows import WorkerRow as WorkerRow
+from dsched_testkit.memory.rows import milliseconds
 from dsched_testkit.memory.sorted_ids import SortedIds
 
 Item = dict[str, JsonValue]
@@ -234,7 +234,7 @@ class Step:
         if row is None or row.config.fixed_delay is None:
             return
         if row.config.enabled and row.paused is None:
-            self.set_due(row, self.wall_ms + _ms(row.config.fixed_delay))
+            self.set_due(row, self.wall_ms + milliseconds(row.config.fixed_delay))
 
     def cancel(self, row: TaskRow, by: str, reason: str) -> bool:
         """Cancel a task that has not ended; whether it ended at once."""
@@ -298,7 +298,3 @@ class Step:
 
 def _config_of(row: TaskRow) -> str:
     return row.id.partition("@")[0]
-
-
-def _ms(span: timedelta) -> int:
-    return span // timedelta(milliseconds=1)
