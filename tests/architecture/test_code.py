@@ -11,8 +11,8 @@ MAX_FUNCTION_LINES = 40  # one screen
 MAX_FILE_LINES = 400
 # Longer today, for a reason: a ratchet that may only go down.
 LONGER_FILES = {
-    "core/src/dsched/contracts/steps.py": 445,  # the values of one contract, in its order
-    "core/src/dsched/contracts/store.py": 465,  # the contract itself, mostly prose
+    "core/src/dsched/contracts/steps.py": 434,  # the values of one contract, in its order
+    "core/src/dsched/contracts/store.py": 461,  # the contract itself, mostly prose
 }
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 

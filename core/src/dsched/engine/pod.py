@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 import attrs
 
-from dsched import __version__
 from dsched.contracts.balancer import LoadBalancer
 from dsched.contracts.executor import Executor
 from dsched.contracts.observer import Observer
@@ -115,7 +114,7 @@ class Pod:
         """Run until `stop` or until a part fails for good."""
         async with asyncio.TaskGroup() as group:
             background = [group.create_task(self._announcer.run(), name="observers")]
-            presence = Presence(self._store, self._store, self._runtime, self.status, __version__)
+            presence = Presence(self._store, self._store, self._runtime, self.status)
             background.append(group.create_task(presence.run(), name="presence"))
             background += [
                 group.create_task(self._serve(name, service), name=f"service {name}")

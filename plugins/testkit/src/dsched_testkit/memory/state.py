@@ -10,14 +10,13 @@ import attrs
 
 from dsched.contracts.operating import PodRecord, Term
 from dsched.contracts.outcomes import FencedError
-from dsched.contracts.steps import Event, EventKind, Pause, Skip, StoredConfig, StoreTime
+from dsched.contracts.steps import Event, EventKind, StoreTime
 from dsched.contracts.store import LEADER_BELL, StoreSettings
 from dsched.model import (
     Decision,
     Home,
     JsonValue,
     Task,
-    TaskConfig,
     TaskResult,
     TaskSpec,
     TaskStatus,
@@ -25,6 +24,7 @@ from dsched.model import (
     check_transition,
 )
 from dsched_testkit.memory.bells import Bells
+from dsched_testkit.memory.config_row import ConfigRow as ConfigRow
 from dsched_testkit.memory.sorted_ids import SortedIds
 
 Item = dict[str, JsonValue]
@@ -115,34 +115,6 @@ class WorkerRow:
     def gone(self, now_ms: int) -> bool:
         """Whether it has not been heard of for its timeout."""
         return now_ms - self.last_beat_ms > self.heartbeat_timeout_ms
-
-
-@attrs.define(kw_only=True)
-class ConfigRow:
-    """A config as kept."""
-
-    config: TaskConfig
-    due_ms: int | None = None
-    last_fired_ms: int | None = None
-    paused: Pause | None = None
-    skips: tuple[Skip, ...] = ()
-
-    def view(self) -> StoredConfig:
-        """The config as readers see it."""
-        return StoredConfig(
-            config=self.config,
-            due_ms=self.due_ms,
-            last_fired_ms=self.last_fired_ms,
-            paused=self.paused,
-            skips=self.skips,
-        )
-
-    def forget_skips(self, before_ms: int | None) -> None:
-        """Forget what has been decided about: all skips before an instant, or all."""
-        if self.skips:
-            self.skips = tuple(
-                skip for skip in self.skips if before_ms is not None and skip.at_ms >= before_ms
-            )
 
 
 class State:
