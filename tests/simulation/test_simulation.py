@@ -168,6 +168,20 @@ def _misfires_untold(monkeypatch):
     )
 
 
+def _skips_of_operators_ignored(monkeypatch):
+    planned, run = engine_firing.plan_fire, MemoryFiring._run
+
+    def plan(*args, skips, **how):
+        return planned(*args, **how)
+
+    def fired(self, step, fence, row, one):
+        row.skips = ()
+        return run(self, step, fence, row, one)
+
+    monkeypatch.setattr(engine_firing, "plan_fire", plan)
+    monkeypatch.setattr(MemoryFiring, "_run", fired)
+
+
 def _crashes_never_final(monkeypatch):
     good = recovery.verdict
     monkeypatch.setattr(
@@ -191,7 +205,7 @@ def _one_dispatch_in_seven_seconds(monkeypatch):
     """No standstill of two minutes, and much too slow all the same."""
     good = DispatchStep.dispatch
 
-    async def bad(self):
+    async def bad(self, page=None):
         await asyncio.sleep(7)
         return await good(self)
 
@@ -296,6 +310,7 @@ NO_FAULT_BUT_A_NIGHT = frozenset({"dst"})
         (_results_of_others, "I12", EVERYTHING),
         (_hours_that_come_twice_fire_twice, "I2", EVERYTHING),
         (_gaps_forgotten, "I2", NO_FAULT_BUT_A_NIGHT),
+        (_skips_of_operators_ignored, "I2", EVERYTHING),
     ],
 )
 def test_a_protocol_without_one_of_its_rules_is_found_within_20_seeds(

@@ -208,7 +208,7 @@ EVICTED = [
 END = "23-1"  # cursors as a Redis stream has them also sort
 
 
-def added(cursor, kind, by, *items, at_ms=fire_of(3) + 40_000):
+def added(cursor, kind, by, *items, at_ms=T0 + 70_000):
     return after(E23, event(cursor, kind, at_ms, by, *items))
 
 

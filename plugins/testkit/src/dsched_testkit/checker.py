@@ -187,15 +187,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     """0: every invariant held, 1: one was violated, 2: the files are no evidence."""
     paths = [Path(text) for text in (sys.argv[1:] if argv is None else argv)]
     if not paths:
-        print("usage: python -m dsched_testkit.checker FILE...", file=sys.stderr)
+        sys.stderr.write("usage: python -m dsched_testkit.checker FILE...\n")
         return 2
     try:
         evidence = read(paths)
     except (EvidenceError, OSError) as error:
-        print(error, file=sys.stderr)
+        sys.stderr.write(f"{error}\n")
         return 2
     report = check(evidence)
-    print("\n".join(described(evidence, report)))
+    sys.stdout.writelines(f"{line}\n" for line in described(evidence, report))
     return int(bool(report.violations))
 
 

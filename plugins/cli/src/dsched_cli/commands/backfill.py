@@ -75,7 +75,8 @@ def backfill(
         session.output.record(plan, columns.BACKFILL, key="count")
         return ExitCode.OK
     confirm(f"Run {_owed(plan)} instants of {clean(found['id'])}?", yes=yes)
-    done = _run(session, path, body, timeout if waits else None)
+    careful = found["spec"].get("overlap", "skip") != "allow"
+    done = _run(session, path, body, timeout if waits else None, careful=careful)
     session.output.record(done, columns.BACKFILL, key="count")
     return ExitCode.OK if done["done"] else ExitCode.PARTLY
 
@@ -100,12 +101,16 @@ def _count(session: Session, path: str, body: Mapping[str, Any]) -> dict[str, An
 
 
 def _run(
-    session: Session, path: str, body: Mapping[str, Any], timeout: str | None
+    session: Session, path: str, body: Mapping[str, Any], timeout: str | None, *, careful: bool
 ) -> dict[str, Any]:
+    """Make the tasks. ``careful``: runs may not overlap, so each must end before the next."""
     total = _nothing()
     for answer in _pages(session, path, body, MAX_PAGES):
         _add(total, answer)
         blocker = answer.get("waits_for")
+        if careful and answer["tasks"]:
+            # The next page begins after this one's instant and would not see that it still runs.
+            blocker = answer["tasks"][-1]
         if not answer["done"]:
             say(f"{total['count']} tasks so far")
         if blocker and not answer["done"]:

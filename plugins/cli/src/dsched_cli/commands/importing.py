@@ -25,7 +25,7 @@ def import_() -> None:
 
 
 @import_.command()
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
+@click.argument("file")
 @click.option("--tz", metavar="ZONE", help="Zone of the crontab.  [default: this machine's]")
 @click.option("--system", is_flag=True, help="It has a user column, as /etc/crontab has.")
 def crontab(file: str, tz: str | None, system: bool) -> int:
@@ -63,11 +63,15 @@ def apscheduler(scheduler: str) -> int:
 def _read(file: str) -> str:
     import sys
 
-    if file == "-":
-        content = sys.stdin.buffer.read(_MAX_BYTES + 1)
-    else:
-        with Path(file).open("rb") as stream:
-            content = stream.read(_MAX_BYTES + 1)
+    try:
+        if file == "-":
+            content = sys.stdin.buffer.read(_MAX_BYTES + 1)
+        else:
+            with Path(file).open("rb") as stream:
+                content = stream.read(_MAX_BYTES + 1)
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise UsageError(f"{clean(file)} cannot be read", why=why) from error
     if len(content) > _MAX_BYTES:
         raise UsageError(f"{clean(file)} has more than {_MAX_BYTES} bytes")
     try:

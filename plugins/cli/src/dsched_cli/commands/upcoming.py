@@ -76,14 +76,18 @@ def upcoming(
             _explain(session, trigger)
         after_ms = ms_of(after) - (start is not None)  # an instant that is named is wanted
         items, more = _plan(trigger, zone, count, after_ms, None if end is None else ms_of(end))
-    # The API's fields stay as they are; the column is for people.
-    now_ms = ms_of(now)
+    _show(session, items, more=more and count >= 1000)
+
+
+def _show(session: Session, items: list[Mapping[str, Any]], *, more: bool) -> None:
+    """The API's fields stay as they are; the column of how long it takes is for people."""
+    now_ms = ms_of(session.now)
     if session.output.format in ("table", "wide", "csv"):
         items = [{**item, "in_ms": _ms(item["time"]) - now_ms} for item in items]
     session.output.records(items, COLUMNS, key="time")
     if not items:
         say("nothing is to come within these bounds")
-    elif more and count >= 1000:
+    elif more:
         say("there are more; ask again with --from")
 
 

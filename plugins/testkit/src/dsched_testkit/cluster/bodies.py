@@ -42,10 +42,12 @@ class Functions(Executor):
         """Call the function that the payload names."""
         await self.gate()
         payload = task.spec.payload if task.spec else None
-        name = payload.get("function") if isinstance(payload, Mapping) else None
-        function = self.registry.get(str(name))
+        if not isinstance(payload, Mapping):
+            raise TaskFailed("the payload must be a mapping", "payload", retryable=False)
+        name = str(payload.get("function"))
+        function = self.registry.get(name)
         if function is None:
-            raise TaskFailed(self.registry.unknown(str(name)), "unknown_function")
+            raise TaskFailed(self.registry.unknown(name), "unknown_function")
         asked = FunctionsContext(context, task)
         positional, named = function.arguments(payload.get("args"), asked)
         value = function.call(*positional, **named)

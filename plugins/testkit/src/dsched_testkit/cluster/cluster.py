@@ -4,18 +4,15 @@ import asyncio
 import logging
 import os
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
-
-import attrs
 
 from dsched.client import Client
 from dsched.config import LoadedSettings, read_settings
-from dsched.config.durations import parse_duration
 from dsched.config.task_file import read_tasks
 from dsched.contracts.events import EventKind
 from dsched.contracts.executor import Executor
@@ -27,11 +24,11 @@ from dsched_testkit.checker import History
 from dsched_testkit.cluster.bodies import Functions, Recorded, StandIn
 from dsched_testkit.cluster.idling import Idling, QuietLeaps
 from dsched_testkit.cluster.pods import Pods, Process
+from dsched_testkit.cluster.values import Done, Skipped, Span, instant_of, seconds_of
 from dsched_testkit.memory import MemoryStore, new_state
 from dsched_testkit.virtual_time import VirtualLoop, VirtualWall
 
 T = TypeVar("T")
-Span = str | float | timedelta
 
 START = datetime.fromisoformat("2027-01-15T08:00:00+00:00")
 KEPT_MS = 100 * 365 * 86_400_000  # nothing is pruned during a test
@@ -40,28 +37,6 @@ STEP_S = 1.0
 BREATH_MS = 200
 BOOT_MS = 60_000  # the pods are up and know each other when the test's time begins
 LEAVES_WITHIN_S = 5.0
-
-
-class Done(Generic[T]):
-    """Something that has been done: its ``value``, also for a test that writes ``await``."""
-
-    def __init__(self, value: T) -> None:
-        self.value = value
-
-    def __await__(self) -> Generator[Any, None, T]:
-        """At once."""
-        return self.value
-        yield  # makes this a generator
-
-
-@attrs.frozen(kw_only=True)
-class Skipped:
-    """Instants that were not fired: the first, the last, how many, and why."""
-
-    first: datetime
-    last: datetime
-    count: int
-    reason: str
 
 
 class VirtualCluster:
@@ -133,11 +108,11 @@ class VirtualCluster:
 
     def advance(self, span: Span) -> Done[datetime]:
         """Let time pass: ``"6h"``, seconds, or a timedelta; `now` after it."""
-        return Done(self._run(self._advance(_seconds(span))))
+        return Done(self._run(self._advance(seconds_of(span))))
 
     def outage(self, span: Span) -> None:
         """From now on, for so long, no pod reaches the store."""
-        self._pods.down_until_s = self._loop.time() + _seconds(span)
+        self._pods.down_until_s = self._loop.time() + seconds_of(span)
 
     def kill_leader(self) -> str:
         """``kill -9`` for the pod that leads; its name. Advance first if there is none yet."""
@@ -159,7 +134,7 @@ class VirtualCluster:
     def pause_worker(self, span: Span = "60s", name: str | None = None) -> str:
         """Stop a pod for so long, as a suspended machine is; one that does not lead, or ``name``."""
         chosen = self._known(name or self._follower())
-        chosen.paused_until_s = self._loop.time() + _seconds(span)
+        chosen.paused_until_s = self._loop.time() + seconds_of(span)
         return chosen.name
 
     def start(self, name: str) -> None:
@@ -239,7 +214,7 @@ class VirtualCluster:
 
     def assert_fired(self, config_id: str, *instants: str | datetime) -> None:
         """Exactly these instants were fired, written as ``2027-03-28T03:00+02:00``."""
-        wanted = [_instant(one) for one in instants]
+        wanted = [instant_of(one) for one in instants]
         found = self.fires(config_id)
         if [one.timestamp() for one in found] != [one.timestamp() for one in wanted]:
             lines = [f"  fired   {one.isoformat()}" for one in found]
@@ -384,21 +359,8 @@ def open_cluster(
         loaded=loaded,
         catalogue=catalogue,
         pods=pods,
-        start=_instant(start),
+        start=instant_of(start),
         stand_ins=stand_ins or {},
         registry=registry,
         seed=seed,
     )
-
-
-def _seconds(span: Span) -> float:
-    if isinstance(span, (int, float)):
-        return float(span)
-    return (span if isinstance(span, timedelta) else parse_duration(span)).total_seconds()
-
-
-def _instant(value: str | datetime) -> datetime:
-    found = datetime.fromisoformat(value) if isinstance(value, str) else value
-    if found.tzinfo is None:
-        raise ValueError(f"{value} has no zone; write it as 2027-03-28T03:00+02:00")
-    return found

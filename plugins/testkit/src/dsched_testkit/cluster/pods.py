@@ -46,7 +46,7 @@ class Process:
 
     async def gate(self) -> None:
         """A stopped process does nothing; it goes on where it was."""
-        while self.paused and not self.dead:
+        while self.paused and not self.dead:  # noqa: ASYNC110
             await asyncio.sleep(self.paused_until_s - self.now_s())
 
     async def rule(self, handle: str, step: str, proceed: Proceed) -> Any:  # noqa: ARG002

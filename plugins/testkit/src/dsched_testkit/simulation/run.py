@@ -16,6 +16,7 @@ from dsched_testkit.evidence import Line as EvidenceLine
 from dsched_testkit.evidence import gathered
 from dsched_testkit.memory import State, new_state
 from dsched_testkit.memory.audit import Audit
+from dsched_testkit.simulation.asked_skips import skips_hold
 from dsched_testkit.simulation.bodies import Ledger
 from dsched_testkit.simulation.configs import random_configs
 from dsched_testkit.simulation.facts import facts_problems
@@ -291,6 +292,8 @@ class _Run:
         found = [*self.found, *self.processes.problems, *self.audit.problems(), *report.violations]
         if not LOSES_LINES & self.sky.faults:
             found += lines_kept_once(self.state) + facts_problems(self.state)
+            if not (self.sky.counts["clock_back"] or self.store_trouble.clock_went_back):
+                found += skips_hold(self.state.log, self.books.skips)
         if not self.store_trouble.losses:  # a claim that the store lost is made a second time
             found += self.processes.assertions.found
         return Ran(
