@@ -7,7 +7,8 @@ import sys
 import pytest
 from workspace import MEMBERS, ROOT, metadata, tracked
 
-LIBRARIES = {"plugins/client-http"}  # what programs import, and no pod loads
+# What programs import or people run, and no pod loads.
+LIBRARIES = {"plugins/client-http", "plugins/cli"}
 SELF = "tests/architecture/test_house.py"
 INDEX_HOSTS = re.compile(
     r"pyp[i]\.org|pythonhoste[d]\.org|registry\.npm[j]s|deb\.debia[n]", re.IGNORECASE
