@@ -7,7 +7,7 @@ import sys
 import pytest
 from workspace import MEMBERS, ROOT, metadata, tracked
 
-# What programs import or people run, and no pod loads.
+# What programs import or people type, and no pod loads.
 LIBRARIES = {"plugins/client-http", "plugins/cli"}
 SELF = "tests/architecture/test_house.py"
 INDEX_HOSTS = re.compile(

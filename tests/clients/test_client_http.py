@@ -160,6 +160,58 @@ async def test_a_config_lives_through_all_its_calls(cluster, connected):
             await client.get_config("nightly")
 
 
+async def test_operators_skip_backfill_and_ask_why(cluster, connected):
+    now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    async with connected(cluster.url) as client:
+        await client.put_config(
+            {"id": "hourly", "executor": "echo", "payload": 1, "cron_expr": "0 * * * *"}
+        )
+        skipped = await client.skip_config("hourly", at=now + timedelta(hours=1), why="a holiday")
+        assert (skipped.skipped, skipped.first) == (1, now + timedelta(hours=1))
+        span = {
+            "from_": now - timedelta(hours=3),
+            "to": now - timedelta(hours=2),
+            "why": "an outage",
+        }
+        dry = await client.backfill_config("hourly", **span, dry_run=True)
+        assert len(dry.instants) == 2
+        done = await client.backfill_config("hourly", **span)
+        assert (await client.wait(done.tasks[0], timeout_s=20)).status is TaskStatus.SUCCESS
+        why = await client.why_task(done.tasks[0])
+        assert (why.task.id, why.verdict) == (done.tasks[0], "success")
+        skipped_why = await client.why_config("hourly", now + timedelta(hours=1))
+        assert "a holiday" in " ".join([skipped_why.summary, *skipped_why.because])
+        async with asyncio.timeout(20):
+            while (await client.stats("hourly", bucket="day")).total.runs < 1:
+                await asyncio.sleep(0.1)
+
+
+async def test_the_lines_of_a_task_are_read_and_followed(cluster, monkeypatch):
+    monkeypatch.setattr(REGISTRY, "_functions", {})
+
+    @REGISTRY.task("talk")
+    async def talk(ctx):
+        for n in range(3):
+            ctx.logger.warning("line %d", n)
+            await asyncio.sleep(0.3)
+
+    spec = TaskSpec(executor="local", payload={"function": "talk"})
+    async with AsyncClient(cluster.url, token=ADMIN) as client:
+        handle = await client.submit(spec)
+        async with asyncio.timeout(20):
+            followed = [line async for line in client.follow_lines(handle.id)]
+        page = await client.task_lines(handle.id)
+    assert [(line.level, line.line) for line in followed] == [
+        ("warning", "line 0"),
+        ("warning", "line 1"),
+        ("warning", "line 2"),
+    ]
+    assert (page.complete, list(page.items)) == (True, followed)
+    with Client(cluster.url, token=ADMIN) as blocking:
+        again = await asyncio.to_thread(lambda: list(blocking.follow_lines(handle.id)))
+    assert again == followed
+
+
 async def test_what_is_wrong_with_an_entry_is_said_by_field(cluster, connected):
     async with connected(cluster.url) as client:
         with pytest.raises(dsched_client.InvalidError) as caught:
@@ -187,8 +239,13 @@ async def test_the_cluster_and_its_workers_are_seen(cluster, connected):
                 await asyncio.sleep(0.05)
         (worker,) = await client.workers()
         assert worker.capacity > 0
-        drained = await client.drain_worker(worker.id, reason="a test")
-        assert drained.draining
+        assert (await client.drain_worker(worker.id, reason="a test")).draining
+        assert not (await client.resume_worker(worker.id)).draining
+        (pod,) = await client.pods()
+        assert (pod.name, "worker" in pod.roles) == ("pod-a", True)
+        (term,) = await client.terms()
+        assert (term.pod, term.ended) == ("pod-a", None)
+        assert await client.step_down(why="a test") == "pod-a"
         listed = await client.list(live_of="none")
         assert (listed.items, listed.cursor) == ((), None)
 
@@ -231,9 +288,7 @@ def test_every_call_goes_to_a_route_that_the_api_has():
 
     routes = {(one.method, re.sub(r"\{\w+\}", "{}", one.path)) for one in ROUTES}
     asked = set(requests_of_every_call())
-    later = {("GET", "/configs/{}/why"), ("GET", "/tasks/{}/why"), ("GET", "/tasks/{}/logs")}
-    later |= {("POST", "/configs/{}/skip"), ("POST", "/configs/{}/backfill")}
-    assert asked - routes <= later
+    assert asked <= routes
 
 
 def requests_of_every_call():
@@ -252,7 +307,7 @@ def requests_of_every_call():
         calls.cancel("x", reason="r"),
         calls.retry("x", reason="", key="k"),
         calls.list_tasks(**index, **page),
-        calls.logs("x", attempt=None, after=None, limit=5),
+        calls.task_lines("x", attempt=None, after=None, limit=5),
         calls.why_task("x"),
         calls.put_config({"id": "x"}, adopt=False, origin=None, revision=None, dry_run=False),
         calls.patch_config("x", {}, revision=None),
@@ -261,11 +316,18 @@ def requests_of_every_call():
         calls.delete_config("x", cancel_tasks=False, reason=""),
         calls.pause_config("x", why="w"),
         calls.resume_config("x", why=""),
-        calls.skip("x", start=now, end=None, why="w"),
-        calls.backfill("x", start=now, end=now, why="w", dry_run=True, limit=None),
+        calls.skip_config("x", at=now, from_=None, to=None, why="w"),
+        calls.backfill_config(
+            "x", from_=now, to=now, why="w", dry_run=True, limit=None, again=False, key=""
+        ),
         calls.upcoming("x", start=None, end=None, limit=None),
         calls.decisions("x", **page),
-        calls.why("x", at=None),
+        calls.why_config("x", at=None),
+        calls.stats(None, start=None, end=None, bucket="hour"),
+        calls.terms(**page),
+        calls.pods(**page),
+        calls.step_down(reason="r"),
+        calls.resume_worker("x", reason=""),
         calls.cluster(),
         calls.workers(**page),
         calls.drain_worker("x", reason="r"),

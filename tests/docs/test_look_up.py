@@ -23,7 +23,7 @@ from dsched.model.task_config import Reserved
 USAGE, CONFIGURATION = ROOT / "docs/usage.md", ROOT / "docs/configuration.md"
 SETTINGS = {field.name: field.default for field in attrs.fields(Settings)}
 SECTIONS = ("schedule", "worker", "task", "pod", "plugins", "log")
-BY_PLUGIN = {"redis": "stores", "sqlite": "stores", "metrics": "services"}
+BY_PLUGIN = {"redis": "stores", "sqlite": "stores", "metrics": "services", "api": "services"}
 
 
 def documented(page, heading):
@@ -134,7 +134,7 @@ def called(name):
 
 
 def test_every_call_of_the_client_is_in_the_table_with_its_arguments():
-    calls = [called(name) for name in vars(Client) if not name.startswith("_")]
+    calls = [called(name) for name in dir(Client) if not name.startswith("_")]
     assert sorted(row[0] for row in tables(USAGE, "### The client")) == sorted(calls)
 
 

@@ -164,9 +164,9 @@ asyncio.run(main())
 
 def test_the_programs_of_the_usage_page_do_what_they_say(tmp_path):
     """In an empty folder: they need no file that the page does not show."""
-    embedding, client = programs()
+    why, embedding, client = programs()
     answers = []
-    for text in (embedding, client, WHAT_IS_LEFT):
+    for text in (embedding, client, WHAT_IS_LEFT, why):
         done = subprocess.run(
             [sys.executable, "-c", text],
             cwd=tmp_path,
@@ -184,6 +184,8 @@ def test_the_programs_of_the_usage_page_do_what_they_say(tmp_path):
     configs, ordered, doubled = answers[2]
     assert (configs, ordered) == ("()", "order-4711")
     assert doubled.startswith("double@manual-")
+    assert [word for word in answers[3] if word in ("pending", "not_due")] == ["pending", "not_due"]
+    assert answers[3][-3:] == ["0", "0", "None"]
 
 
 def commands() -> list[str]:

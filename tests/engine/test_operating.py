@@ -138,6 +138,19 @@ async def test_a_skip_in_the_gap_of_a_pause_is_a_part_of_the_gap(cluster):
     assert History(cluster.state).unaccounted("tick", owed + late) == []
 
 
+async def test_an_at_that_is_to_be_skipped_does_not_run_after_a_pause_either(cluster):
+    cluster.start("a")
+    at = from_ms(cluster.wall() + 10_000)
+    await cluster.client.put_config(config("once", at=at))
+    await cluster.client.skip_config("once", at=at, why="maintenance")
+    await cluster.client.pause_config("once", why="more maintenance")
+    await asyncio.sleep(20)
+    await cluster.client.resume_config("once")
+    await cluster.until(lambda: _skipped(cluster, "once"), "it is recorded")
+    assert cluster.fired("once") == []
+    assert (await cluster.client.get_config("once")).due_ms is None
+
+
 async def test_an_instant_that_is_not_scheduled_is_refused_with_its_neighbours(cluster):
     await cluster.client.put_config(config(cron_expr="30 2 * * *"))
     at = datetime(2032, 5, 4, 2, 31, tzinfo=UTC)

@@ -8,7 +8,10 @@ import pytest
 from engine_cluster import SCHEDULER, Line, config, only, unreachable
 
 from dsched.contracts import InstantsMissed, NobodyLeads
-from dsched.contracts.steps import MissedInstant, fence_epoch
+from dsched.contracts.steps import (
+    fence_epoch,
+)
+from dsched.contracts.watched import MissedInstant
 from dsched.explaining import Answer
 from dsched.model import MissReason, Verdict, from_ms
 

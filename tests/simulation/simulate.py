@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import campaigns
 
@@ -29,11 +30,11 @@ RESULTS = ROOT / "docs" / "results" / "simulation.json"
 TWICE = 5  # how many seeds are run a second time, to compare
 
 
-def run_seed(seed: int, faults: frozenset[str] | None = None, *, keep: bool = False) -> Ran:
-    """One seed, with the balancer that is its turn; ``keep`` its evidence."""
+def run_seed(seed: int, faults: frozenset[str] | None = None, **how: Any) -> Ran:
+    """One seed, with the balancer that is its turn; ``how`` as `simulate`."""
     name, balancer = BALANCERS[seed % len(BALANCERS)]
     with _silence():
-        return simulate(seed, (name, balancer()), faults=faults, keep=keep)
+        return simulate(seed, (name, balancer()), faults=faults, **how)
 
 
 @contextmanager

@@ -150,11 +150,12 @@ BAD = {
         ],
     ),
     "a retention out of bounds": (
-        "task: {keep_failed: 10ms, keep_success_count: 0, stats_ttl: 1m}\nschedule: {missed_after: 100ms}",
+        "{task: {keep_failed: 1ms, keep_success_count: 0, stats_ttl: 1m}, "  # noqa: ISC004
+        "schedule: {missed_after: 100ms}}",
         [
             ("schedule.missed_after", "must be 1s to 1d, got 100ms"),
             ("task.keep_success_count", "must be 1 to 100000000, got 0"),
-            ("task.keep_failed", "must be 1s to 3650d, got 10ms"),
+            ("task.keep_failed", "must be 1s to 3650d, got 1ms"),
             ("task.stats_ttl", "must be 1h to 366d, got 1m"),
         ],
     ),

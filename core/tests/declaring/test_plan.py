@@ -1,6 +1,6 @@
 """The plan of an origin's configs, as a function of what is stored and what is wanted."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dsched.declaring import Conflict, Present, plan_declaration
@@ -65,6 +65,7 @@ PRESENT = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(
     st.lists(PRESENT, unique_by=lambda one: one.id),
     st.dictionaries(IDS, st.integers(0, 1)),

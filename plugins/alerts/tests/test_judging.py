@@ -6,6 +6,8 @@ import pytest
 from alert_hook import SECRET, entry, failed
 
 from dsched.contracts import ClusterGauges, StoreCalled
+from dsched.contracts.observer import InstantsMissed, InvariantViolated, NobodyLeads
+from dsched.contracts.recovering import MissedInstant
 from dsched.model import Worker
 from dsched_alerts.alert import Kind
 from dsched_alerts.judging import MAX_KEYS, Judge
@@ -40,6 +42,11 @@ def worker(name="w1", *, gone=False, heard_ms=970_000):
     )
 
 
+def overdue(epoch, due_ms=1000):
+    missed = (MissedInstant("job", due_ms),)
+    return InstantsMissed(pod="p", epoch=epoch, missed=missed, now_ms=due_ms + 30_000)
+
+
 @pytest.mark.parametrize(
     ("notice", "kind", "summary"),
     [
@@ -69,25 +76,22 @@ def worker(name="w1", *, gone=False, heard_ms=970_000):
             "late",
             "job fired 61.0 s late",
         ),
-        (
-            entry("missed", config="job", ms=1, late=30_000, term=0),
-            "missed",
-            "job is overdue by 30.0 s: nobody leads",
-        ),
-        (
-            entry("missed", config="job", ms=1, late=30_000, term=7),
-            "missed",
-            "job is overdue by 30.0 s: its leader has not fired it",
-        ),
+        (overdue(0), "missed", "job is overdue by 30.0 s: nobody leads"),
+        (overdue(7), "missed", "job is overdue by 30.0 s: its leader has not fired it"),
         (
             entry("skipped", config="job", first=1, last=9, count=3, reason="misfire"),
             "missed",
             "job missed 3 runs for good: its misfire policy dropped what came too late",
         ),
         (
-            entry("leaderless", epoch=3, idle=12_300),
+            NobodyLeads(pod="p", idle_s=12.5),
             "leaderless",
-            "nobody led for 12.3 s: nothing fired in that time",
+            "nobody has led for 12.5 s, says pod p: nothing is fired or dispatched",
+        ),
+        (
+            InvariantViolated(name="I4", detail="two claims of t"),
+            "defect",
+            "invariant I4 is violated, a defect of dsched or of its store: two claims of t",
         ),
     ],
 )
@@ -106,12 +110,27 @@ def test_what_needs_attention_is_said_in_a_sentence(notice, kind, summary):
         entry("skipped", config="job", first=1, last=1, count=1, reason="paused"),
         entry("cancelled", task="t", status="cancelled", reason="asked"),
         entry("of a later version", task="t"),
+        entry("missed", config="job", ms=1, late=30_000, term=0),  # its pod has told already
         StoreCalled(step="claim", seconds=1, outcome="ok"),
         gauges(worker(), ready=5, age_s=10),
     ],
 )
 def test_what_is_as_it_should_be_is_nobodys_worry(notice):
     assert judge().judge(notice, 1000) == []
+
+
+def test_a_time_without_leader_is_told_while_it_lasts_and_when_it_is_over():
+    told = judge()
+    (firing,) = told.judge(NobodyLeads(pod="p", idle_s=30), 1000)
+    (over,) = told.judge(entry("leaderless", epoch=3, idle=30_000), 2000)
+    assert (firing.state, over.state, over.kind) == ("firing", "resolved", Kind.LEADERLESS)
+    assert "leads again" in over.summary
+
+
+def test_an_instant_that_two_pods_report_missed_has_one_id():
+    (one,) = judge().judge(overdue(0), 5)
+    (two,) = judge().judge(overdue(0), 9)
+    assert one.id == two.id == "missed:job:1000"
 
 
 def test_a_retried_attempt_is_told_only_to_those_who_ask_for_attempts():
@@ -149,7 +168,7 @@ def test_only_the_configs_asked_for_are_told_of_and_the_cluster_always():
     assert told.judge(failed("2", task="adhoc"), 0) == []
     assert len(told.judge(failed("3", task="shop.orders@1"), 0)) == 1
     assert len(told.judge(failed("4", task="nightly@manual-x"), 0)) == 1
-    assert kinds(told.judge(entry("leaderless", "5", epoch=1, idle=5), 0)) == ["leaderless"]
+    assert kinds(told.judge(NobodyLeads(pod="p", idle_s=5), 0)) == ["leaderless"]
 
 
 def test_a_silence_holds_back_and_what_still_stands_is_told_when_it_is_over():

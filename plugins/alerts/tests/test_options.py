@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from alert_hook import SECRET
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dsched.config import ConfigError, print_config, read_settings
@@ -94,6 +94,7 @@ def test_nothing_else_means_anything(text):
     assert render(text, FACT) == text
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(sorted(FACTS)), st.text()))
 def test_what_is_put_in_is_never_looked_into_again(values):
     facts = {**dict.fromkeys(FACTS, ""), **values}
@@ -153,6 +154,7 @@ def test_a_window_that_cannot_be_is_refused_with_its_line(line):
         read_silence(line)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200), st.integers(0, 2**33))
 def test_a_signature_holds_for_its_secret_body_and_time_only(body, now_s):
     header = sign(SECRET, body, now_s)

@@ -42,6 +42,8 @@ class Echo(Executor):
         if isinstance(payload, dict):
             if "fail" in payload:
                 raise TaskFailed(str(payload["fail"]), retryable=False)
+            for line in payload.get("log", ()):
+                context.logger.info("%s", line)
             for line in payload.get("say", ()):
                 context.logger.info(line)
             if payload.get("wait"):

@@ -41,6 +41,8 @@ IDS = ["c", "done", "waiting", "c@manual-1", "first"]
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    # The pod of this process draws random numbers while a strategy is at work.
+    pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]
 
@@ -139,8 +141,12 @@ def test_no_request_breaks_the_api_or_its_document(
             )  # another may have deleted it
         if route.name == "task.wait":
             case.query = {**(case.query or {}), "timeout": "1ms"}
+        if route.name == "task.logs" and case.query:
+            case.query.pop("follow", None)  # of a task that waits it would not end
         response = case.call(base_url=url, session=http, timeout=20)
-        case.validate_response(response, checks=CHECKS)
+        leaderless = response.status_code == 503 and response.json()["code"] == "leaderless"
+        checks = CHECKS[1:] if leaderless else CHECKS  # nobody leads right after a step-down
+        case.validate_response(response, checks=checks)
         assert response.headers["x-content-type-options"] == ["nosniff"]
         assert "Traceback" not in response.text
         asked.append(response.status_code)

@@ -1,123 +1,176 @@
-"""What operators ask for over HTTP: skip, backfill, call a worker back, change the leader."""
+"""What operators ask: skip, backfill, why, how much, the lines of tasks, who leads and who runs."""
 
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-HOURLY = {"executor": "echo", "cron_expr": "0 * * * *", "overlap": "allow"}
-WHY = {"reason": "maintenance"}
+ENTRY = {"executor": "echo", "payload": 1, "cron_expr": "0 * * * *"}
 
 
-async def test_instants_to_come_are_skipped_one_or_a_span_of_them(api: Any) -> None:
-    await api.ask("PUT", "/configs/c", HOURLY)
-    one = await api.ask("POST", "/configs/c/skip", {"at": "2099-01-01T05:00:00Z", **WHY})
-    assert one.body == {
-        "skipped": 1,
-        "first": "2099-01-01T05:00:00.000Z",
-        "last": "2099-01-01T05:00:00.000Z",
-    }
-    span = {"from": "2099-01-01T06:00:00Z", "to": "2099-01-01T08:30:00Z", **WHY}
-    answer = await api.ask("POST", "/configs/c/skip", span)
-    assert answer.body["skipped"] == 3
-    why = await api.ask("GET", "/configs/c/why?at=2099-01-01T05:00:00Z")
-    assert "maintenance" in why.text
+def hours(number: int) -> str:
+    """A full hour from now, as the API writes it."""
+    hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    return (hour + timedelta(hours=number)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
-@pytest.mark.parametrize(
-    ("body", "status"),
-    [
-        ({"at": "2099-01-01T05:00:00Z"}, 422),
-        ({"at": "2099-01-01T05:00:00Z", "reason": " "}, 422),
-        ({**WHY}, 422),
-        ({"from": "2099-01-01T05:00:00Z", **WHY}, 422),
-        ({"at": "2099-01-01T05:00:00Z", "from": "2099-01-01T05:00:00Z", **WHY}, 422),
-        ({"at": "2099-01-01T05:30:00Z", **WHY}, 422),
-        ({"at": "2020-01-01T05:00:00Z", **WHY}, 409),
-        ({"from": "2099-01-01T00:00:00Z", "to": "2099-02-01T00:00:00Z", **WHY}, 422),
-        ({"at": "2099-01-01T05:00:00Z", "why": "x", **WHY}, 422),
-    ],
-)
-async def test_a_skip_that_cannot_be_is_refused(api: Any, body: Any, status: int) -> None:
-    await api.ask("PUT", "/configs/c", HOURLY)
-    answer = await api.ask("POST", "/configs/c/skip", body)
-    assert answer.status == status, answer.text
-    if "05:30" in body.get("at", ""):
-        assert "2099-01-01T06:00:00.000Z" in answer.text  # the neighbours are named
+async def run_once(api: Any, task_id: str = "job-1", payload: Any = 1) -> dict[str, Any]:
+    """A task that has ended."""
+    spec = {"executor": "echo", "id": task_id, "payload": payload, "retry": {"max_retries": 0}}
+    await api.ask("POST", "/tasks", spec)
+    answer = await api.ask("GET", f"/tasks/{task_id}/wait?timeout=20s")
+    assert answer.body["end_time"]
+    task: dict[str, Any] = answer.body
+    return task
 
 
-async def test_past_instants_are_run_after_a_dry_run_has_told_them(api: Any) -> None:
-    await api.ask("PUT", "/configs/c", HOURLY)
-    span = {"from": "2026-01-01T00:00:00Z", "to": "2026-01-01T02:30:00Z", **WHY}
-    dry = await api.ask("POST", "/configs/c/backfill", {**span, "dry_run": True})
-    assert (dry.status, dry.body["count"], dry.body["done"]) == (200, 3, True)
-    assert (await api.client.counts()).by_home.get("ready", 0) == 0
-    done = await api.ask("POST", "/configs/c/backfill", span)
-    assert done.body["tasks"] == dry.body["tasks"]
-    again = await api.ask("POST", "/configs/c/backfill", span)
-    assert (again.body["count"], len(again.body["known"])) == (0, 3)
-    part = await api.ask("POST", "/configs/c/backfill", {**span, "limit": 2, "key": "again"})
-    assert (part.body["count"], part.body["done"]) == (2, False)
-    assert part.body["next_from"] == "2026-01-01T02:00:00.000Z"
+async def test_an_instant_is_skipped_and_shown_where_it_matters(api: Any) -> None:
+    await api.ask("PUT", "/configs/c", ENTRY)
+    skipped = await api.ask("POST", "/configs/c/skip", {"at": hours(2), "reason": "release"})
+    assert skipped.body == {"skipped": 1, "first": hours(2), "last": hours(2)}
+    span = {"from": hours(4), "to": hours(6), "reason": "move"}
+    assert (await api.ask("POST", "/configs/c/skip", span)).body["skipped"] == 3
+    shown = (await api.ask("GET", "/configs/c")).body["skips"]
+    assert [(one["at"], one["why"]) for one in shown] == [
+        (hours(2), "release"), (hours(4), "move"), (hours(5), "move"), (hours(6), "move"),
+    ]  # fmt: skip
+    assert {one["who"] for one in shown} == {"admin:configured"}
 
 
 @pytest.mark.parametrize(
-    "changes",
+    ("body", "status", "code"),
     [
-        {"reason": ""},
-        {"to": "2025-01-01T00:00:00Z"},
-        {"limit": 1001},
-        {"key": "a b"},
-        {"key": "k" * 41},
-        {"from": "2026-01-01"},
+        ({"reason": "x"}, 422, "invalid"),
+        ({"at": hours(2)}, 422, "invalid"),
+        ({"at": hours(2), "reason": " "}, 422, "invalid"),
+        ({"at": hours(2), "from": hours(1), "to": hours(3), "reason": "x"}, 422, "invalid"),
+        ({"from": hours(1), "reason": "x"}, 422, "invalid"),
+        ({"at": "2030-01-01T00:30:00Z", "reason": "x"}, 422, "invalid"),
+        ({"at": hours(-2), "reason": "x"}, 409, "too_late"),
+        ({"from": hours(1), "to": hours(500), "reason": "x"}, 409, "quota_exceeded"),
     ],
 )
-async def test_a_backfill_that_cannot_be_is_refused(api: Any, changes: Any) -> None:
-    await api.ask("PUT", "/configs/c", HOURLY)
-    span = {"from": "2026-01-01T00:00:00Z", "to": "2026-01-01T02:30:00Z", **WHY}
-    assert (await api.ask("POST", "/configs/c/backfill", span | changes)).status == 422
-
-
-async def test_verbs_about_nothing_are_not_found(api: Any) -> None:
-    skip = {"at": "2099-01-01T05:00:00Z", **WHY}
-    span = {"from": "2026-01-01T00:00:00Z", "to": "2026-01-01T02:30:00Z", **WHY}
-    assert (await api.ask("POST", "/configs/none/skip", skip)).status == 404
-    assert (await api.ask("POST", "/configs/none/backfill", span)).status == 404
-    assert (await api.ask("POST", "/workers/none/resume")).status == 404
-    assert (await api.ask("POST", "/cluster/step-down", WHY)).status == 404  # nobody leads
-
-
-async def test_a_drained_worker_is_called_back(cluster: Any, eventually: Any) -> None:
-    async def worker() -> Any:
-        return (await cluster.ask("GET", "/workers")).body["items"]
-
-    worker_id = (await eventually(worker))[0]["id"]
-    drained = await cluster.ask("POST", f"/workers/{worker_id}/drain", WHY)
-    assert drained.body["draining"] is True
-    back = await cluster.ask("POST", f"/workers/{worker_id}/resume", WHY)
-    assert (back.status, back.body["draining"]) == (200, False)
-
-
-async def test_a_leader_steps_down_and_the_term_is_in_the_list(
-    cluster: Any, eventually: Any
+async def test_what_cannot_be_skipped_is_refused(
+    api: Any, body: Any, status: int, code: str
 ) -> None:
-    async def leader() -> Any:
-        return (await cluster.ask("GET", "/cluster")).body["leader"]
+    await api.ask("PUT", "/configs/c", ENTRY)
+    refused = await api.ask("POST", "/configs/c/skip", body)
+    assert (refused.status, refused.body["code"]) == (status, code), refused.text
+    assert (await api.ask("GET", "/configs/c")).body["skips"] == []
 
-    before = await eventually(leader)
-    done = await cluster.ask("POST", "/cluster/step-down", WHY)
-    assert (done.status, done.body) == (202, {"pod": before["pod"]})
-    (term,) = (await cluster.ask("GET", "/cluster/terms")).body["items"][-1:]
-    assert (term["epoch"], term["how"], term["why"]) == (
-        before["epoch"],
+
+async def test_past_instants_are_run_after_all_and_a_dry_run_says_which(cluster: Any) -> None:
+    await cluster.ask("PUT", "/configs/c", {**ENTRY, "overlap": "allow"})
+    asked = {"from": hours(-3), "to": hours(-1), "reason": "was away"}
+    dry = await cluster.ask("POST", "/configs/c/backfill", {**asked, "dry_run": True})
+    assert dry.body["instants"] == [hours(-3), hours(-2), hours(-1)]
+    assert (dry.body["count"], dry.body["done"], len(dry.body["tasks"])) == (3, True, 3)
+    assert (await cluster.ask("GET", f"/tasks/{dry.body['tasks'][0]}")).status == 404
+    made = await cluster.ask("POST", "/configs/c/backfill", asked)
+    assert made.body["tasks"] == dry.body["tasks"]
+    ended = await cluster.ask("GET", f"/tasks/{made.body['tasks'][0]}/wait?timeout=20s")
+    assert ended.body["status"] == "success"
+    again = await cluster.ask("POST", "/configs/c/backfill", asked)
+    assert (again.body["tasks"], len(again.body["known"])) == ([], 3)
+    for bad in ({}, {**asked, "key": "k" * 41}, {**asked, "limit": 0}, {**asked, "reason": ""}):
+        assert (await cluster.ask("POST", "/configs/c/backfill", bad)).status == 422
+
+
+async def test_why_a_config_and_a_task_are_as_they_are(cluster: Any) -> None:
+    await cluster.ask("PUT", "/configs/c", ENTRY)
+    told = await cluster.ask("GET", f"/configs/c/why?at={hours(2)}")
+    assert (told.status, told.body["verdict"], told.body["subject"]) == (200, "pending", "c")
+    assert told.body["summary"]
+    assert told.body["neighbours"] == {"before": hours(1), "after": hours(3)}
+    await run_once(cluster, payload={"fail": "as told"})
+    told = await cluster.ask("GET", "/tasks/job-1/why")
+    assert (told.body["verdict"], told.body["task"]["id"]) == ("failed", "job-1")
+    assert any("as told" in one for one in (told.body["summary"], *told.body["because"]))
+    assert (await cluster.ask("GET", "/configs/none/why")).status == 404
+    assert (await cluster.ask("GET", "/tasks/none/why")).status == 404
+    assert (await cluster.ask("GET", "/configs/c/why?at=noon")).status == 422
+
+
+async def test_how_much_was_done_is_counted(cluster: Any) -> None:
+    await run_once(cluster)
+    async with asyncio.timeout(20):
+        while not (told := await cluster.ask("GET", "/stats")).body["total"]["success"]:
+            await asyncio.sleep(0.05)
+    (bucket,) = told.body["items"]
+    assert (bucket["runs"], bucket["success"], bucket["failed"]) == (1, 1, 0)
+    assert bucket["run_ms"]["count"] == 1
+    assert bucket["wait_ms"]["p50"] is None
+    empty = await cluster.ask("GET", "/stats?config=none&bucket=day")
+    assert empty.body["items"] == []
+    for query in (
+        "?bucket=week",
+        "?from=2027-01-02T00:00:00Z&to=2027-01-01T00:00:00Z",
+        "?from=2020-01-01T00:00:00Z&to=2027-01-01T00:00:00Z",
+        "?to=9999-12-31T23:59:59-14:00",
+        "?config=a%20b",
+    ):
+        assert (await cluster.ask("GET", f"/stats{query}")).status == 422, query
+
+
+async def test_the_lines_of_a_task_are_read_by_page_and_followed_to_their_end(
+    cluster: Any,
+) -> None:
+    lines = [f"line {number}" for number in range(5)]
+    await run_once(cluster, payload={"log": lines})
+    found, after = [], ""
+    async with asyncio.timeout(20):
+        while True:
+            page = (await cluster.ask("GET", f"/tasks/job-1/logs?limit=2{after}")).body
+            found += page["items"]
+            after = f"&after={page['cursor']}"
+            if page["complete"] and len(found) >= len(lines):
+                break
+            await asyncio.sleep(0.02)
+    assert [one["line"] for one in found] == lines
+    assert {(one["attempt"], one["level"]) for one in found} == {(1, "info")}
+    headers = {"Authorization": f"Bearer {cluster.token}", "Last-Event-ID": str(found[1]["n"])}
+    address = f"{cluster.url}/api/v1/tasks/job-1/logs?follow=true"
+    async with asyncio.timeout(20), cluster.http.get(address, headers=headers) as stream:
+        text = (await stream.content.read()).decode()
+    told = [json.loads(one[6:]) for one in text.splitlines() if one.startswith('data: {"')]
+    assert [one["line"] for one in told] == lines[2:]
+    assert text.endswith("event: end\ndata: {}\n\n")
+    assert (await cluster.ask("GET", "/tasks/job-1/logs?after=x")).status == 422
+    assert (await cluster.ask("GET", "/tasks/none/logs?follow=true")).status == 404
+
+
+async def test_who_runs_and_who_leads_is_told_and_may_be_changed(cluster: Any) -> None:
+    async with asyncio.timeout(20):
+        while not (told := await cluster.ask("GET", "/cluster/terms")).body["items"]:
+            await asyncio.sleep(0.02)
+        while not (pods := await cluster.ask("GET", "/cluster/pods")).body["items"]:
+            await asyncio.sleep(0.02)
+    assert [one["name"] for one in pods.body["items"]] == ["pod-a"]
+    assert told.body["items"][0]["pod"] == "pod-a"
+    assert (await cluster.ask("POST", "/cluster/step-down", {})).status == 422
+    done = await cluster.ask("POST", "/cluster/step-down", {"reason": "upgrade"})
+    assert (done.status, done.body) == (202, {"pod": "pod-a"})
+    (term, *_) = (await cluster.ask("GET", "/cluster/terms")).body["items"]
+    assert (term["how"], term["why"], term["who"]) == (
         "stepped_down",
-        "maintenance",
+        "upgrade",
+        "admin:configured",
     )
 
 
-async def test_every_pod_that_runs_is_listed(cluster: Any, eventually: Any) -> None:
-    async def pods() -> Any:
-        return (await cluster.ask("GET", "/cluster/pods")).body["items"]
+async def test_where_nobody_leads_nobody_steps_down(api: Any) -> None:
+    refused = await api.ask("POST", "/cluster/step-down", {"reason": "upgrade"})
+    assert (refused.status, refused.body["code"]) == (409, "leaderless")
 
-    (pod,) = await eventually(pods)
-    assert pod["name"] == "pod-a"
-    assert set(pod["roles"]) == {"api", "scheduler", "worker"}
+
+async def test_a_drained_worker_is_resumed(cluster: Any) -> None:
+    async with asyncio.timeout(20):
+        while not (listed := await cluster.ask("GET", "/workers")).body["items"]:
+            await asyncio.sleep(0.02)
+    path = f"/workers/{listed.body['items'][0]['id']}"
+    await cluster.ask("POST", f"{path}/drain", {"reason": "kernel"})
+    resumed = await cluster.ask("POST", f"{path}/resume", {"reason": "done"})
+    assert (resumed.status, resumed.body["draining"]) == (200, False)
+    assert (await cluster.ask("POST", "/workers/none/resume")).status == 404

@@ -69,6 +69,17 @@ async def test_a_key_of_another_principal_body_or_address_is_refused(api: Any) -
     assert len(api.pod.store.inner._state.tasks) == 1
 
 
+async def test_a_refused_request_leaves_its_key_to_the_mended_one(api: Any) -> None:
+    refused = await api.ask("POST", "/tasks", {"executor": "none"}, KEY)
+    assert refused.status == 422
+    assert (await api.ask("POST", "/configs/none/trigger", None, KEY)).status == 404
+    mended = await api.ask("POST", "/tasks", SPEC, KEY)
+    assert mended.status == 201
+    # A repeat that is refused now does not free what the first one took.
+    assert (await api.ask("POST", "/tasks", {"executor": "none"}, KEY)).status == 409
+    assert (await api.ask("POST", "/tasks", SPEC, KEY)).body["id"] == mended.body["id"]
+
+
 async def test_a_key_is_forgotten_after_a_day(api: Any) -> None:
     first = await api.ask("POST", "/tasks", SPEC, KEY)
     state = api.pod.store.inner._state

@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from dsched.contracts import EventKind
+from dsched_api_http.events import TOPICS
 from dsched_api_http.openapi import address_of
 from dsched_api_http.scopes import Scope
 from dsched_api_http.table import ROUTES
@@ -20,6 +22,9 @@ NEEDED = {
     "config.trigger": "submit",
     "config.decisions": "read",
     "config.upcoming": "read",
+    "config.skip": "operate",
+    "config.backfill": "operate",
+    "config.why": "read",
     "preview": "read",
     "task.list": "read",
     "task.submit": "submit",
@@ -27,22 +32,19 @@ NEEDED = {
     "task.get": "read",
     "task.result": "read",
     "task.wait": "read",
+    "task.why": "read",
+    "task.logs": "read",
     "task.cancel": "operate",
     "task.retry": "operate",
-    "task.logs": "read",
-    "task.why": "read",
-    "config.why": "read",
-    "config.skip": "operate",
-    "config.backfill": "operate",
-    "stats": "read",
-    "worker.resume": "operate",
-    "cluster.step_down": "admin",
-    "cluster.terms": "read",
-    "cluster.pods": "read",
     "worker.list": "read",
     "worker.get": "read",
     "worker.drain": "operate",
+    "worker.resume": "operate",
     "cluster.get": "read",
+    "cluster.pods": "read",
+    "cluster.terms": "read",
+    "cluster.step_down": "admin",
+    "stats": "read",
     "event.stream": "read",
     "audit.list": "operate",
     "token.list": "admin",
@@ -98,6 +100,10 @@ async def test_a_route_is_open_to_exactly_the_scopes_that_cover_it(api: Any, sco
         else:
             expected = status == 403
         assert expected, (route.name, path, scope, status)
+
+
+def test_every_kind_of_event_is_in_a_topic() -> None:
+    assert frozenset().union(*TOPICS.values()) == set(EventKind)
 
 
 async def test_the_openapi_document_lists_exactly_the_routes(api: Any) -> None:

@@ -4,9 +4,7 @@ from typing import Any
 
 import pytest
 
-MOVED = (
-    "moved by the gap of 1h: 02:30 does not exist on 2027-03-28 (clocks jump from 02:00 to 03:00)"
-)
+GAP = "moved by the gap of 1h: 02:30 does not exist on 2027-03-28 (clocks jump from 02:00 to 03:00)"
 
 
 async def preview(api: Any, **body: Any) -> list[tuple[str, str]]:
@@ -23,12 +21,12 @@ async def test_the_next_instants_of_a_config(api: Any) -> None:
         "items": [
             {
                 "time": "2027-01-01T01:00:00.000Z",
-                "local": "2027-01-01T02:00:00.000+01:00",
+                "local": "2027-01-01T02:00:00+01:00",
                 "note": "",
             },
             {
                 "time": "2027-01-02T01:00:00.000Z",
-                "local": "2027-01-02T02:00:00.000+01:00",
+                "local": "2027-01-02T02:00:00+01:00",
                 "note": "",
             },
         ],
@@ -48,9 +46,9 @@ async def test_an_instant_in_the_gap_says_that_it_was_moved(api: Any) -> None:
         limit=3,
     )
     assert found == [
-        ("2027-03-27T02:30:00.000+01:00", ""),
-        ("2027-03-28T03:00:00.000+02:00", MOVED),
-        ("2027-03-29T02:30:00.000+02:00", ""),
+        ("2027-03-27T02:30:00+01:00", ""),
+        ("2027-03-28T03:00:00+02:00", GAP),
+        ("2027-03-29T02:30:00+02:00", ""),
     ]
 
 
@@ -64,14 +62,14 @@ async def test_an_instant_that_occurs_twice_says_which_it_is(api: Any) -> None:
     first = await preview(api, **asked)
     assert first == [
         (
-            "2027-10-31T02:30:00.000+02:00",
+            "2027-10-31T02:30:00+02:00",
             "first of two 02:30: clocks go back; the second does not fire",
         ),
-        ("2027-11-01T02:30:00.000+01:00", ""),
+        ("2027-11-01T02:30:00+01:00", ""),
     ]
     both = await preview(api, **asked, dst_overlap="both")
     assert both[1] == (
-        "2027-10-31T02:30:00.000+01:00",
+        "2027-10-31T02:30:00+01:00",
         "second of two 02:30: clocks go back; both fire",
     )
 
@@ -80,8 +78,8 @@ async def test_other_triggers_are_previewed_too(api: Any) -> None:
     start = {"from": "2027-01-01T00:00:00Z"}
     every = await preview(api, every="1h", start_at="2027-01-01T00:30:00Z", **start, limit=2)
     assert [local for local, _ in every] == [
-        "2027-01-01T00:30:00.000+00:00",
-        "2027-01-01T01:30:00.000+00:00",
+        "2027-01-01T00:30:00+00:00",
+        "2027-01-01T01:30:00+00:00",
     ]
     assert len(await preview(api, at="2027-02-01T00:00:00Z", **start)) == 1
     assert await preview(api, at="2026-02-01T00:00:00Z", **start) == []

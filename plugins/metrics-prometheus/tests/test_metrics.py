@@ -20,7 +20,7 @@ from dsched.contracts import (
     TermChanged,
     ThreadOutlived,
 )
-from dsched.contracts.steps import MissedInstant
+from dsched.contracts.watched import MissedInstant
 from dsched.model import Worker
 from dsched_metrics_prometheus.metrics import Metrics
 from dsched_metrics_prometheus.options import MetricsOptions
@@ -186,7 +186,7 @@ FROM_NOTICES = [
     (
         InvariantViolated(name="I4", detail="..."),
         "dsched_invariant_violations_total",
-        {"name": "I4"},
+        {"invariant": "I4"},
         1,
     ),
     (
@@ -362,7 +362,7 @@ def test_labels_are_escaped(read: Read) -> None:
     evil = 'a"} 1\nforged{x="\\'
     metrics.notify(InvariantViolated(name=evil, detail=""))
     samples = read(metrics)
-    assert samples.value("dsched_invariant_violations_total", name=evil) == 1
+    assert samples.value("dsched_invariant_violations_total", invariant=evil) == 1
     assert "forged" not in samples.names()
 
 

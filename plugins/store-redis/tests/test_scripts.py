@@ -9,6 +9,7 @@ from redis.crc import key_slot
 
 from dsched.contracts.operating import PodRecord
 from dsched.contracts.outcomes import FencedError, StoreRefusedError
+from dsched.contracts.statistics import Rollup
 from dsched.contracts.steps import (
     Choice,
     Completion,
@@ -24,7 +25,6 @@ from dsched.contracts.steps import (
     Rearm,
     Release,
     Replan,
-    Rollup,
     Run,
     Submission,
     TaskQuery,

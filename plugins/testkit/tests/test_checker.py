@@ -208,7 +208,7 @@ EVICTED = [
 END = "23-1"  # cursors as a Redis stream has them also sort
 
 
-def added(cursor, kind, by, *items, at_ms=fire_of(3) + 40_000):
+def added(cursor, kind, by, *items, at_ms=T0 + 70_000):
     return after(E23, event(cursor, kind, at_ms, by, *items))
 
 
@@ -306,8 +306,8 @@ BAD = {
     ),
     # I12: the accepted result is kept
     "I12 another result": ("I12", changed({"line": "task", "task": F1}, result="other")),
-    "I12 the older attempt's result": (
-        "I12",
+    "I5 the result of the attempt before": (
+        "I5",
         changed({"line": "task", "task": "job1"}, result="first"),
     ),
     # I13: time

@@ -182,7 +182,7 @@ def _planned_put(config: TaskConfig, old: StoredConfig | None, now_ms: int) -> P
 
 
 def check_origin(stored: StoredConfig | None, origin: str) -> None:
-    """Raise `ConflictError` (``origin_conflict``) if what is stored is of another origin."""
+    """Raise `ConflictError` ``origin_conflict`` if another origin declares what is stored."""
     if stored is not None and stored.config.origin != origin:
         raise ConflictError(
             "origin_conflict",

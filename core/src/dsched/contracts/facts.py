@@ -3,7 +3,11 @@
 from abc import ABC, abstractmethod
 
 from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import EventPage, Projection, Watched
+from dsched.contracts.steps import (
+    EventPage,
+    Projection,
+)
+from dsched.contracts.watched import Watched
 
 
 class Collecting(ABC):

@@ -4,7 +4,10 @@ from typing import Protocol, TypeAlias
 
 import attrs
 
-from dsched.contracts.steps import Event, MissedInstant
+from dsched.contracts.steps import (
+    Event,
+)
+from dsched.contracts.watched import MissedInstant
 from dsched.model import Worker
 
 
@@ -91,7 +94,10 @@ class NobodyLeads:
 
 @attrs.frozen(kw_only=True)
 class InvariantViolated:
-    """A cheap production assertion failed: a defect of dsched, never of its user."""
+    """A cheap production assertion failed: a defect of dsched or of a store, never of its user.
+
+    ``name`` is that of the invariant (``I4``, ``I5``, ``I8``, ``I13``), or a word.
+    """
 
     name: str
     detail: str

@@ -81,8 +81,9 @@ class Operating(ABC):
 
         The due does not move. The step that moves it past such an instant decides about it: `fire`
         records those that the planner left out (reason ``operator``) and fires none of them;
-        `put`, `pause`, `resume` and `delete` have it in their own range. What lies before the new
-        due, or up to ``upto_ms``, is then forgotten here. An edit keeps the rest.
+        `put`, `pause`, `resume` and `delete` have it in their own range. Forgotten is then, by
+        `fire`, what lies before the new due (all, if there is none), and by `put` and `resume`
+        what lies before `Rearm.decided_before_ms`. An edit keeps the rest, a pause all.
         """
 
     @abstractmethod

@@ -164,6 +164,12 @@ class Rearm:
     skipped: SkippedRange | None = None
     next_due_ms: int | None = None
 
+    @property
+    def decided_before_ms(self) -> int:
+        """Instants before this one are accounted for; an `at` may stay owed although it has come."""
+        accounted_ms = self.upto_ms + 1
+        return accounted_ms if self.next_due_ms is None else min(accounted_ms, self.next_due_ms)
+
 
 @attrs.frozen(kw_only=True)
 class PutConfig:

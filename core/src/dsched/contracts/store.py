@@ -54,6 +54,7 @@ from dsched.contracts.operating import Operating
 from dsched.contracts.outcomes import Outcome
 from dsched.contracts.retention import Kept as Kept
 from dsched.contracts.retention import StoreSettings as StoreSettings
+from dsched.contracts.statistics import Rollup
 from dsched.contracts.steps import (
     CancelAnswer,
     Choice,
@@ -83,7 +84,6 @@ from dsched.contracts.steps import (
     Registration,
     Release,
     Replan,
-    Rollup,
     StoredConfig,
     Submission,
     TaskPage,

@@ -64,6 +64,7 @@ class Claimer:
 
     async def run(self) -> None:
         """Claim until `stop`."""
+        woken = True
         while not self._stopping:
             self._look.clear()
             free = self._registration.capacity - len(self._attempts)
@@ -72,13 +73,13 @@ class Claimer:
                 claimed = await self._claim(limit)
                 if len(claimed) == limit:
                     continue  # there may be more
-                if claimed:
-                    self._look_in_s = LOOK_EVERY_S
-            await self._wait()
+                # What no ring has announced tells that rings get lost: trust it when it rings again.
+                self._deaf = self._deaf or (bool(claimed) and not woken)
+            woken = await self._wait()
 
-    async def _wait(self) -> None:
+    async def _wait(self) -> bool:
         """Until woken. A worker with free slots looks by itself all the same: every second, and
-        less and less often while its bell works and there is nothing."""
+        less and less often while its bell works and there is nothing. Whether it was woken."""
         if self._deaf:
             self._look_in_s = LOOK_EVERY_S
         try:
@@ -86,8 +87,9 @@ class Claimer:
                 await self._look.wait()
         except TimeoutError:
             self._look_in_s = min(2 * self._look_in_s, LOOK_AT_LEAST_EVERY_S)
-        else:
-            self._look_in_s = LOOK_EVERY_S
+            return False
+        self._look_in_s = LOOK_EVERY_S
+        return True
 
     async def listen(self) -> None:
         """Follow the worker's bell: it rings for queue entries, cancels and drains.
@@ -110,8 +112,8 @@ class Claimer:
                 self._deaf = True
                 await self._runtime.sleep(LOOK_EVERY_S)
                 continue
-            self._deaf = False
             if rang:
+                self._deaf = False
                 self.wake()
                 poke_due = poke_due or len(self._attempts) > 0
 

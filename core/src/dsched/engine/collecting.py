@@ -7,6 +7,7 @@ from dsched.contracts.outcomes import Outcome
 from dsched.contracts.steps import MAX_BATCH, MAX_EVENT_PAGE, Event
 from dsched.contracts.store import Collecting
 from dsched.engine.announcer import Announcer
+from dsched.engine.assertions import AttemptWatch
 from dsched.engine.projecting import project
 from dsched.engine.term import Term
 
@@ -17,10 +18,13 @@ PAGES_A_TICK = 10
 class CollectStep:
     """Reads what is new in the log, projects it in one fenced step, and tells the observers."""
 
-    def __init__(self, store: Collecting, term: Term, announcer: Announcer) -> None:
+    def __init__(
+        self, store: Collecting, term: Term, announcer: Announcer, watch: AttemptWatch
+    ) -> None:
         self._store = store
         self._term = term
         self._announcer = announcer
+        self._watch = watch
         self._told: str | None = None
 
     async def collect(self) -> bool:
@@ -48,7 +52,9 @@ class CollectStep:
         """Tell each entry once in this term, and before the cursor moves: else a crash, or a lost
         reply, would keep entries from every observer."""
         told = [index for index, event in enumerate(events) if event.cursor == self._told]
-        for event in events[told[0] + 1 if told else 0 :]:
+        new = events[told[0] + 1 if told else 0 :]
+        self._watch.entries(new)
+        for event in new:
             self._announcer.tell(LogEntry(event=event))
         self._told = events[-1].cursor
 

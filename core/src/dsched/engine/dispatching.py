@@ -46,7 +46,7 @@ class DispatchStep:
         """
         if page is None:
             page = await self._store.ready(self._term.fence, 0, MAX_BATCH)
-        passed = 0
+        passed, moved = 0, False
         for _ in range(PAGES_A_TICK):
             if not page.tasks:
                 return False
@@ -67,8 +67,9 @@ class DispatchStep:
             self._say_deferred(plan.deferrals)
             # What was refused (a worker left, or filled up) is still ready, before the next page.
             passed += sum(outcome in _STAYS_READY for outcome in answer.choices)
+            moved = moved or not _MOVED.isdisjoint((*answer.choices, *answer.deferrals))
             page = answer.page
-        return True
+        return moved  # a ready task that no step can move must not keep the loop spinning
 
     def _say_deferred(self, deferrals: Sequence[Deferral]) -> None:
         """Why tasks wait, when a reason is new and now and then after: the log is no place for all."""
@@ -78,6 +79,7 @@ class DispatchStep:
             self._said[reason] += 1
 
 
+_MOVED = frozenset({Outcome.OK, Outcome.EXPIRED})
 _STAYS_READY = frozenset(
     {Outcome.NO_WORKER, Outcome.GONE, Outcome.DRAINING, Outcome.STALLED, Outcome.FULL}
 )

@@ -165,9 +165,12 @@ class Election:
         raise TermOverError("the pod stops")
 
     async def _renew(self, term: Term) -> None:
+        began_s = self._runtime.monotonic()
         while True:
-            wait_s = min(self._times.renew_every_s, max(0.0, term.remaining_s()))
-            await self._runtime.sleep(wait_s)
+            # From beginning to beginning: a slow answer must not put the next renewal off.
+            wait_s = began_s + self._times.renew_every_s - self._runtime.monotonic()
+            await self._runtime.sleep(max(0.0, min(wait_s, term.remaining_s())))
+            began_s = self._runtime.monotonic()
             await self._renew_once(term)
 
     async def _renew_once(self, term: Term) -> None:

@@ -11,6 +11,7 @@ from dsched.contracts.outcomes import StoreUnavailableError
 from dsched.contracts.steps import MAX_BATCH
 from dsched.contracts.store import LEADER_BELL, Store
 from dsched.engine.announcer import Announcer
+from dsched.engine.assertions import Assertions, AttemptWatch, HomeSample
 from dsched.engine.assignment import Assigner
 from dsched.engine.clock_watch import ClockWatch
 from dsched.engine.collecting import CollectStep
@@ -27,6 +28,7 @@ from dsched.model import Worker
 RECOVER_EVERY_S = 1.0
 GAUGES_EVERY_S = 5.0
 PRUNE_EVERY_S = 30.0
+SAMPLE_EVERY_S = 10.0
 HANG_S = 10.0
 RETRY_AFTER_S = 0.5
 MORE_S = 0.01
@@ -50,12 +52,14 @@ class Leader:
         store: Store,
         runtime: Runtime,
         announcer: Announcer,
+        assertions: Assertions,
         times: LeaderTimes,
         balancer: tuple[str, LoadBalancer],
     ) -> None:
         self._store = store
         self._runtime = runtime
         self._announcer = announcer
+        self._assertions = assertions
         self._times = times
         self._balancer = balancer
         self._watch = ClockWatch(runtime)
@@ -64,7 +68,8 @@ class Leader:
     async def lead(self, term: Term) -> None:
         """Run all loops until the term is over; ends by an exception only."""
         watch = self._watch
-        collector = CollectStep(self._store, term, self._announcer)
+        watched = AttemptWatch(self._assertions)
+        collector = CollectStep(self._store, term, self._announcer, watched)
         recovery = RecoveryStep(
             self._store,
             self._store,
@@ -89,6 +94,8 @@ class Leader:
             loop("recovery", stirring(recovery.recover, pace), pace.pause)
             loop("collecting", stirring(collector.collect, pace), pace.pause)
             loop("gauges", self._gauges, self._every(GAUGES_EVERY_S))
+            sample = HomeSample(self._store, self._assertions)
+            loop("sampling", sample.look, self._every(SAMPLE_EVERY_S))
             group.create_task(self._prune(term), name="pruning")
 
     def _every(self, seconds: float) -> Callable[[], Awaitable[None]]:

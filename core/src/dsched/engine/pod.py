@@ -12,6 +12,7 @@ from dsched.contracts.observer import Observer
 from dsched.contracts.service import Intake, PodStatus, Service
 from dsched.contracts.store import Store
 from dsched.engine.announcer import Announcer
+from dsched.engine.assertions import Assertions
 from dsched.engine.election import Election, ElectionTimes
 from dsched.engine.heartbeat import OpenStore
 from dsched.engine.leader import Leader, LeaderTimes
@@ -36,7 +37,6 @@ class PodPlan:
 
     name: str
     roles: frozenset[str]
-    version: str = ""
     election: ElectionTimes
     leader: LeaderTimes
     worker: WorkerPlan
@@ -67,13 +67,16 @@ class Pod:
         self._plan = plan
         self._runtime = runtime
         self._announcer = Announcer(plan.observers)
-        self._store = ObservedStore(store, runtime, self._announcer)
+        assertions = Assertions(self._announcer)
+        self._store = ObservedStore(store, runtime, self._announcer, assertions)
         self._stopping = asyncio.Event()
         self.worker: WorkerRole | None = None
         self.election: Election | None = None
         self._watchdog: Watchdog | None = None
         if SCHEDULER in plan.roles:
-            leader = Leader(self._store, runtime, self._announcer, plan.leader, plan.balancer)
+            leader = Leader(
+                self._store, runtime, self._announcer, assertions, plan.leader, plan.balancer
+            )
             self.election = Election(
                 plan.name, election_store, runtime, self._announcer, plan.election, leader.lead
             )
@@ -136,9 +139,7 @@ class Pod:
         """Run until `stop` or until a part fails for good."""
         async with asyncio.TaskGroup() as group:
             background = [group.create_task(self._announcer.run(), name="observers")]
-            presence = Presence(
-                self._store, self._store, self._runtime, self.status, self._plan.version
-            )
+            presence = Presence(self._store, self._store, self._runtime, self.status)
             background.append(group.create_task(presence.run(), name="presence"))
             background += [
                 group.create_task(self._serve(name, service), name=f"service {name}")

@@ -7,8 +7,12 @@ import attrs
 
 from dsched.contracts.observer import InstantsMissed, InvariantViolated, NobodyLeads
 from dsched.contracts.outcomes import Outcome, StoreUnavailableError
-from dsched.contracts.steps import MAX_BATCH, Watched, fence_epoch
+from dsched.contracts.steps import (
+    MAX_BATCH,
+    fence_epoch,
+)
 from dsched.contracts.store import Timing, Watching
+from dsched.contracts.watched import Watched
 from dsched.engine.announcer import Announcer
 from dsched.engine.calls import answered_within
 from dsched.engine.clock_watch import ClockWatch

@@ -14,11 +14,12 @@ class Kind(StrEnum):
 
     FAILED = "failed"  # a task ended failed: after its last retry
     ATTEMPT_FAILED = "attempt_failed"  # an attempt failed, and the task is tried again
-    MISSED = "missed"  # an instant is overdue, or was dropped by the misfire policy
+    MISSED = "missed"  # an instant is overdue and unfired, or was dropped by the misfire policy
     LATE = "late"  # an instant fired later than `late_after`
     LEADERLESS = "leaderless"  # nobody led for a while
     WORKER_LOST = "worker_lost"  # a worker is not heard of any more
     BACKLOG = "backlog"  # ready tasks wait too long, or are too many
+    DEFECT = "defect"  # dsched or a store broke a promise of its own
 
 
 FIRING, RESOLVED = "firing", "resolved"
@@ -28,7 +29,7 @@ FIRING, RESOLVED = "firing", "resolved"
 class Alert:
     """One alert. ``id`` is the same when the same thing is told again; ``key`` is what repeats are
     counted by; ``at_ms`` the wall clock of what happened. ``state``: most alerts are just
-    ``firing``; a lost worker and a backlog are ``resolved`` too."""
+    ``firing``; a lost worker, a backlog and a time without leader are ``resolved`` too."""
 
     id: str
     kind: Kind

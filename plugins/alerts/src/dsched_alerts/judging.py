@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from dsched.contracts import ClusterGauges, LogEntry, Notice
+from dsched.contracts import ClusterGauges, Notice
 from dsched.model import config_of
 from dsched_alerts.alert import RESOLVED, Alert, Kind
 from dsched_alerts.entries import alerts_of
@@ -45,16 +45,14 @@ class Judge:
 
     def judge(self, notice: Notice, now_ms: int) -> list[Alert]:
         """The alerts that this notice makes, at this wall time."""
-        if isinstance(notice, LogEntry):
-            return list(self._entry(notice, now_ms))
         if isinstance(notice, ClusterGauges):
             return list(self._gauges(notice, now_ms))
-        return []
+        return list(self._happened(notice, now_ms))
 
-    # --- entries of the log: each thing happens once ---
+    # --- what happened: each thing once ---
 
-    def _entry(self, notice: LogEntry, now_ms: int) -> Iterator[Alert]:
-        for alert in alerts_of(notice.event):
+    def _happened(self, notice: Notice, now_ms: int) -> Iterator[Alert]:
+        for alert in alerts_of(notice, now_ms):
             if alert.kind in self._kinds and self._concerns(alert) and self._enough(alert):
                 if silenced(self._silences, alert.kind, now_ms):
                     self.counts.silenced += 1
@@ -76,8 +74,6 @@ class Judge:
         match alert.kind:
             case Kind.LATE:
                 return (alert.value or 0) >= _ms(self._options.late_after)
-            case Kind.LEADERLESS:
-                return (alert.value or 0) >= _ms(self._options.leaderless_after)
             case Kind.FAILED:
                 return self._failed_often(alert)
         return True

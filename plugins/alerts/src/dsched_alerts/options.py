@@ -28,10 +28,9 @@ MAX_QUEUE = 100_000
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9-]{1,64}")
 _HEADER_VALUE = re.compile(r"[\x20-\x7e]{0,1024}")
-_DEFAULT_KINDS = ("failed", "missed", "leaderless", "worker_lost", "backlog")
+_DEFAULT_KINDS = ("failed", "missed", "leaderless", "worker_lost", "backlog", "defect")
 _SPANS = {
     "late_after": (timedelta(milliseconds=1), timedelta(days=30)),
-    "leaderless_after": (timedelta(0), timedelta(days=1)),
     "failed_within": (timedelta(seconds=1), timedelta(days=30)),
     "backlog_after": (timedelta(seconds=1), timedelta(days=30)),
     "repeat_after": (timedelta(0), timedelta(days=30)),
@@ -66,7 +65,6 @@ class AlertOptions:
     failed_count: int = 1
     failed_within: timedelta = timedelta(minutes=10)
     late_after: timedelta = timedelta(minutes=1)
-    leaderless_after: timedelta = timedelta(0)
     backlog_after: timedelta = timedelta(minutes=5)
     backlog_size: int = 0
     repeat_after: timedelta = timedelta(minutes=10)

@@ -8,14 +8,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from dsched.client import (
-    Client,
-    ClientError,
-    NotFoundError,
-    NotScheduledError,
-    PreconditionError,
-    RefusedError,
-)
+from dsched.client import Client, ClientError, NotFoundError, PreconditionError, RefusedError
 from dsched.contracts import EntryError, StoreRefusedError, StoreUnavailableError
 from dsched.contracts.wording import printable
 from dsched.model.json import dumps
@@ -25,7 +18,7 @@ from dsched_api_http.call import Answer, Api, Call, Entry, Patch, Route, unavail
 from dsched_api_http.idempotency import HEADER, Claim
 from dsched_api_http.listener import SECURITY_HEADERS
 from dsched_api_http.openapi import address_of
-from dsched_api_http.problems import Problem, invalid, of_entry
+from dsched_api_http.problems import Problem, of_entry
 from dsched_api_http.scopes import Scope
 from dsched_api_http.table import ROUTES
 from dsched_api_http.tokens import Principal
@@ -36,6 +29,10 @@ _log = logging.getLogger(__name__)
 REQUEST_S = 75.0  # longer than the longest wait that may be asked for
 # Asks the routes that are open to all; whatever has a scope is asked by somebody.
 NOBODY = Principal(id="nobody", name="nobody", scope=Scope.READ)
+
+# Said before a handler has changed anything.
+_NOTHING_DONE = frozenset({"invalid", "not_found"})
+_REFUSED = {"TOO_LATE": "too_late", "FULL": "quota_exceeded"}
 
 _Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -95,7 +92,7 @@ def _unexpected(error: Exception) -> Problem:
 
 def _endpoint(api: Api, route: Route) -> _Handle:
     async def answer(request: web.Request) -> web.StreamResponse:
-        if route.stream:
+        if route.endless:
             return await _handle(api, route, request)
         async with asyncio.timeout(REQUEST_S):
             return await _handle(api, route, request)
@@ -116,6 +113,8 @@ async def _handle(api: Api, route: Route, request: web.Request) -> web.StreamRes
         problem = _as_problem(error)
     except StoreUnavailableError:
         problem = unavailable("the store does not answer; what was asked may have happened or not")
+    if problem is not None and problem.code in _NOTHING_DONE:
+        await api.idempotency.release(call.claim)
     if route.audited and (problem is None or problem.code != "invalid"):
         outcome = "ok" if problem is None else problem.code
         await api.audit.record(call.principal.name, route.name, call.act, outcome)
@@ -181,13 +180,11 @@ def _as_problem(error: Problem | ClientError | EntryError) -> Problem:
     if isinstance(error, EntryError):
         return of_entry(error)
     if isinstance(error, NotFoundError):
+        if error.code == "LEADERLESS":
+            return Problem("leaderless", str(error), headers={"Retry-After": "5"})
         return Problem("not_found", str(error))
-    if isinstance(error, NotScheduledError):
-        return invalid("at", str(error))
     if isinstance(error, RefusedError):
-        if error.code == "TOO_LATE":
-            return Problem("too_late", str(error))
-        return invalid("", str(error))
+        return Problem(_REFUSED.get(error.code, "invalid"), str(error))
     if isinstance(error, PreconditionError):
         return Problem("precondition_failed", str(error))
     known = {"MOVED": "moved", "origin_conflict": "origin_conflict", "not_ended": "not_ended"}

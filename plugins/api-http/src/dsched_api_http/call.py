@@ -20,6 +20,7 @@ from dsched_api_http.problems import Problem
 from dsched_api_http.readiness import Readiness
 from dsched_api_http.requests import MAX_LIMIT, Nothing
 from dsched_api_http.scopes import Scope
+from dsched_api_http.streams import Streams
 from dsched_api_http.tokens import Principal, Tokens
 
 T = TypeVar("T")
@@ -39,8 +40,8 @@ class Api:
     idempotency: Idempotency
     hub: EventHub
     readiness: Readiness
+    streams: Streams
     stopping: asyncio.Event
-    followers: set[object] = attrs.field(factory=set)
 
 
 @attrs.frozen(kw_only=True)
@@ -110,7 +111,8 @@ class Route:
     """One line of the table: what is asked where, by whom, with what, and what is answered.
 
     ``scope`` None: open to all. ``listed``: the answer is a page of ``answer``. ``body`` is a class,
-    or `Entry` for the keys of a task file. ``also`` are further statuses with the same body.
+    or `Entry` for the keys of a task file. ``also`` are further statuses with the same body. ``stream``: the
+    answer is always one of events; ``endless``: it may be.
     """
 
     method: str
@@ -130,6 +132,7 @@ class Route:
     audited: bool = False
     idempotent: bool = False
     stream: bool = False
+    endless: bool = False
 
 
 class Entry:

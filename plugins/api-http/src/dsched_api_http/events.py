@@ -22,9 +22,11 @@ HEARTBEAT_S = 15.0
 _CURSOR = re.compile(r"[0-9]{1,20}(-[0-9]{1,20})?")
 
 TOPICS: Mapping[str, frozenset[EventKind]] = {
-    "leader": frozenset({EventKind.LEADER, EventKind.CLOCK_BACK, EventKind.GAP}),
+    "leader": frozenset(
+        {EventKind.LEADER, EventKind.LEADERLESS, EventKind.CLOCK_BACK, EventKind.GAP}
+    ),
     "worker": frozenset({EventKind.WORKER}),
-    "config": frozenset({EventKind.CONFIG, EventKind.FIRED, EventKind.SKIPPED}),
+    "config": frozenset({EventKind.CONFIG, EventKind.FIRED, EventKind.SKIPPED, EventKind.MISSED}),
     "task": frozenset(
         {
             EventKind.FIRED,
@@ -102,7 +104,9 @@ class EventHub:
         self._at_end.clear()
         self._wanted.set()
         try:
-            await self._at_end.wait()  # whatever was before now is in the ring, or older
+            # Whatever was before now is in the ring then, or older.
+            while not await _happened(self._at_end):
+                yield None
             position, sent = self._count, set[str]()
             if after is not None:
                 async for event in self._missed(after):
@@ -163,6 +167,15 @@ class EventHub:
         except TimeoutError:
             return False
         return True
+
+
+async def _happened(event: asyncio.Event) -> bool:
+    try:
+        async with asyncio.timeout(HEARTBEAT_S):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True
 
 
 def _order(cursor: str) -> tuple[int, ...]:

@@ -6,6 +6,7 @@ import secrets
 
 import attrs
 
+from dsched.contracts.documents import Document
 from dsched.contracts.outcomes import Outcome
 from dsched.contracts.store import Store
 from dsched_api_http.answered import answered
@@ -28,6 +29,7 @@ class Claim:
 
     unique: str
     replayed: bool = False
+    document: Document | None = None  # what this very request has put
 
 
 class Idempotency:
@@ -50,7 +52,7 @@ class Idempotency:
             lambda: self._store.put_document(KIND, key_id, value, read=0, ttl_ms=KEPT_MS)
         )
         if answer.outcome is not Outcome.MOVED:
-            return Claim(unique=str(value["unique"]))
+            return Claim(unique=str(value["unique"]), document=answer.stored)
         found = {} if answer.stored is None else answer.stored.value
         if found.get("principal") != principal_id or found.get("request") != digest:
             raise Problem(
@@ -59,3 +61,10 @@ class Idempotency:
                 hint="make a new key for each new request, and repeat it only with the same body",
             )
         return Claim(unique=str(found["unique"]), replayed=True)
+
+    async def release(self, claim: Claim) -> None:
+        """Give back the key of a request that was refused before it could do anything, so that
+        the mended one may have it."""
+        mine = claim.document
+        if mine is not None:
+            await answered(lambda: self._store.drop_document(KIND, mine.id, read=mine.version))

@@ -24,6 +24,15 @@ class Paused:
 
 
 @attrs.frozen(kw_only=True)
+class SkipView:
+    """An instant to come that will not be fired, who asked for that, and why."""
+
+    at: str = attrs.field(metadata=TIME)
+    who: str
+    why: str
+
+
+@attrs.frozen(kw_only=True)
 class Config:
     """A config with what the store knows of it. ``spec`` is what PUT takes."""
 
@@ -39,6 +48,7 @@ class Config:
     updated: str = attrs.field(metadata=TIME)
     orphaned: bool
     spec: Mapping[str, Any]
+    skips: tuple[SkipView, ...] = ()
     payload_hidden: bool = False
 
 
@@ -63,6 +73,9 @@ def config_of(stored: StoredConfig, intake: Intake, *, show_payload: bool) -> Co
         updated=time_text(config.updated_ms),
         orphaned=pause is not None and pause.who == ORPHAN,
         spec=spec,
+        skips=tuple(
+            SkipView(at=time_text(one.at_ms), who=one.who, why=one.why) for one in stored.skips
+        ),
         payload_hidden=hidden,
     )
 
@@ -189,8 +202,6 @@ class DecisionView:
     task_id: str | None
     worker_id: str | None
     worker_why: str | None
-    ended: str
-    missed_at: str | None = attrs.field(metadata=TIME)
 
 
 def decision_of(decision: Decision) -> DecisionView:
@@ -202,15 +213,13 @@ def decision_of(decision: Decision) -> DecisionView:
         last=time_text(decision.last_ms),
         count=decision.count,
         reason=decision.reason,
-        detail=decision.detail,
+        detail=decision.account,
         late_ms=decision.late_ms,
         at=time_text(decision.at_ms),
         term=decision.term,
         task_id=decision.task_id,
         worker_id=decision.worker_id,
         worker_why=decision.worker_why,
-        ended=decision.ended,
-        missed_at=optional_time(decision.missed_at_ms),
     )
 
 

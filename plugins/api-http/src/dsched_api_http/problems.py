@@ -24,7 +24,7 @@ CODES: Mapping[str, tuple[int, str]] = {
     "conflict": (409, "This collides with what is stored"),
     "moved": (409, "Somebody else changed it at the same time"),
     "origin_conflict": (409, "It is declared elsewhere"),
-    "too_late": (409, "It is too late for that"),
+    "too_late": (409, "It has happened already"),
     "not_ended": (409, "The task has not ended"),
     "idempotency_mismatch": (409, "The Idempotency-Key was used for something else"),
     "quota_exceeded": (409, "There are as many as there may be"),
@@ -34,6 +34,7 @@ CODES: Mapping[str, tuple[int, str]] = {
     "invalid": (422, "The request cannot be accepted"),
     "too_many_requests": (429, "Too many requests"),
     "internal": (500, "This is a defect of dsched"),
+    "leaderless": (409, "No pod leads at the moment"),
     "store_unavailable": (503, "The store does not answer"),
 }
 

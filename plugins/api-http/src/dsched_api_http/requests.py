@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 
@@ -41,8 +41,7 @@ def _limit(most: int) -> Any:
     return check
 
 
-def some(most: int, default: int) -> Any:
-    """A field for a number from 1 to ``most``."""
+def _some(most: int, default: int) -> Any:
     return attrs.field(
         default=default, validator=_limit(most), metadata={"minimum": 1, "maximum": most}
     )
@@ -61,7 +60,7 @@ class Page:
     """Where a list goes on, and how much of it."""
 
     cursor: str | None = None
-    limit: int = some(MAX_LIMIT, 50)
+    limit: int = _some(MAX_LIMIT, 50)
 
 
 @attrs.frozen(kw_only=True)
@@ -115,7 +114,7 @@ class Trigger:
 class UpcomingQuery:
     """The next ``limit`` instants, or those of a span of time."""
 
-    limit: int = some(MAX_UPCOMING, 10)
+    limit: int = _some(MAX_UPCOMING, 10)
     from_: datetime | None = None
     to: datetime | None = None
 
@@ -135,7 +134,7 @@ class Preview:
     end_at: datetime | None = None
     id: str = "preview"
     from_: datetime | None = None
-    limit: int = some(MAX_UPCOMING, 10)
+    limit: int = _some(MAX_UPCOMING, 10)
 
 
 @attrs.frozen(kw_only=True)
@@ -205,6 +204,73 @@ class SubmitBatch:
     def _check(self, _: object, value: tuple[Any, ...]) -> None:
         if len(value) > MAX_BATCH_ITEMS:
             raise ValueError(f"items must be at most {MAX_BATCH_ITEMS}, got {len(value)}")
+
+
+@attrs.frozen(kw_only=True)
+class WhyQuery:
+    """Which instant; the latest that is recorded or overdue, if none is named."""
+
+    at: datetime | None = None
+
+
+@attrs.frozen(kw_only=True)
+class StatsQuery:
+    """Which config (none: all), which span (none: the last day), by the hour or by the day."""
+
+    config: str | None = None
+    from_: datetime | None = None
+    to: datetime | None = None
+    bucket: Literal["hour", "day"] = "hour"
+
+
+@attrs.frozen(kw_only=True)
+class LogsQuery:
+    """Which lines: of one attempt, after a cursor; with ``follow`` as they come."""
+
+    attempt: int | None = attrs.field(
+        default=None, validator=attrs.validators.optional(_limit(1_000_000))
+    )
+    after: str | None = attrs.field(default=None)
+    limit: int = _some(MAX_LIMIT, 100)
+    follow: bool = False
+
+    @after.validator
+    def _check_after(self, _: object, value: str | None) -> None:
+        if value is not None and not (value.isascii() and value.isdigit() and len(value) <= 15):
+            raise ValueError("after must be the cursor of an answer")
+
+
+@attrs.frozen(kw_only=True)
+class SkipBody(Reason):
+    """One instant to come, or those of a range; not to be fired."""
+
+    at: datetime | None = None
+    from_: datetime | None = None
+    to: datetime | None = None
+
+    def __attrs_post_init__(self) -> None:
+        """One way of naming them, not two."""
+        one, span = self.at is not None, self.from_ is not None and self.to is not None
+        half = (self.from_ is None) != (self.to is None)
+        if one == span or half:
+            raise ValueError("name one instant (at), or a range (from and to)")
+
+
+@attrs.frozen(kw_only=True)
+class BackfillBody(Reason):
+    """Past instants to run after all; see `Client.backfill_config`."""
+
+    from_: datetime
+    to: datetime
+    dry_run: bool = False
+    limit: int = _some(1000, 1000)
+    again: bool = False
+    key: str = attrs.field(default="")
+
+    @key.validator
+    def _check_key(self, _: object, value: str) -> None:
+        if value and len(check_id(value, "key")) > 40:
+            raise ValueError("key must have at most 40 characters")
 
 
 @attrs.frozen(kw_only=True)

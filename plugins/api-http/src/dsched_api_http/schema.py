@@ -39,6 +39,8 @@ class Schemas:
         origin, arguments = typing.get_origin(kind), typing.get_args(kind)
         if kind is Any or kind is None or kind is dict:
             return {} if kind is not dict else {"type": "object"}
+        if origin is typing.Literal:
+            return {"type": "string", "enum": list(arguments)}
         if origin in (typing.Union, UnionType):
             return self._union(arguments)
         if isinstance(kind, type) and attrs.has(kind):

@@ -17,6 +17,7 @@ from dsched_api_http.idempotency import Idempotency
 from dsched_api_http.listener import Listener
 from dsched_api_http.options import DEFAULT_PORT, ApiOptions
 from dsched_api_http.readiness import Readiness
+from dsched_api_http.streams import Streams
 from dsched_api_http.tokens import Tokens
 
 _log = logging.getLogger(__name__)
@@ -66,6 +67,7 @@ class ApiService:
             idempotency=Idempotency(pod.store),
             hub=EventHub(pod.store),
             readiness=Readiness(pod.store),
+            streams=Streams(self._options.max_streams),
             stopping=asyncio.Event(),
         )
 

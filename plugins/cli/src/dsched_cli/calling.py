@@ -34,7 +34,7 @@ _EXITS: Mapping[str, ExitCode] = {
     "precondition_failed": ExitCode.CONFLICT,
     "too_many_requests": ExitCode.UNREACHABLE,
     "store_unavailable": ExitCode.UNREACHABLE,
-    "leaderless": ExitCode.UNREACHABLE,
+    "leaderless": ExitCode.CONFLICT,
 }
 _BY_STATUS: Mapping[int, ExitCode] = {
     401: ExitCode.NOT_ALLOWED,

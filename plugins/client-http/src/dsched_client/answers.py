@@ -44,7 +44,7 @@ _CONVERTER = _make_converter()
 
 def one(kind: type[T]) -> Callable[[Answer], T]:
     """How to read an answer that is one ``kind``."""
-    return lambda answer: _structure(body_of(answer), kind)
+    return lambda answer: structured(body_of(answer), kind)
 
 
 def page_of(kind: type[T]) -> Callable[[Answer], Page[T]]:
@@ -54,7 +54,7 @@ def page_of(kind: type[T]) -> Callable[[Answer], Page[T]]:
         body = body_of(answer)
         if not isinstance(body, dict) or not isinstance(body.get("items"), list):
             raise ProtocolError(f"the answer is no page of {kind.__name__}: it has no items")
-        items = tuple(_structure(item, kind) for item in body["items"])
+        items = tuple(structured(item, kind) for item in body["items"])
         return Page(items=items, cursor=body.get("cursor"))
 
     return read
@@ -126,7 +126,8 @@ def retry_after_s(answer: Answer) -> float | None:
     return float(text) if text.isdecimal() and len(text) < 10 else None
 
 
-def _structure(body: Any, kind: type[T]) -> T:
+def structured(body: Any, kind: type[T]) -> T:
+    """A value from JSON; `ProtocolError` if it cannot be one."""
     try:
         return _CONVERTER.structure(body, kind)
     except (BaseValidationError, KeyError, TypeError, ValueError, AttributeError) as error:

@@ -105,7 +105,7 @@ def list_tasks(
     return Call(request("GET", path_of("tasks"), query=query), page_of(values.Task))
 
 
-def logs(
+def task_lines(
     task_id: str, *, attempt: int | None, after: str | None, limit: int
 ) -> Call[values.LogPage]:
     """A page of what a task has logged."""
@@ -187,26 +187,36 @@ def resume_config(config_id: str, *, why: str) -> Call[values.Config]:
     return Call(request("POST", path, body={"reason": why} if why else {}), one(values.Config))
 
 
-def skip(
-    config_id: str, *, start: datetime, end: datetime | None, why: str
+def skip_config(
+    config_id: str,
+    *,
+    at: datetime | None,
+    from_: datetime | None,
+    to: datetime | None,
+    why: str,
 ) -> Call[values.Skipped]:
-    """Leave out the instant ``start``, or those from it to ``end``."""
-    when = {"at": instant(start)}
-    if end is not None:
-        when = {"from": instant(start), "to": instant(end)}
+    """Leave out the instant ``at``, or those from ``from_`` to ``to``."""
+    given = {"at": at, "from": from_, "to": to}
+    when = {name: instant(moment) for name, moment in given.items() if moment is not None}
     path = path_of("configs", config_id, "skip")
     return Call(request("POST", path, body={**when, "reason": why}), one(values.Skipped))
 
 
-def backfill(
-    config_id: str, *, start: datetime, end: datetime, why: str, dry_run: bool, limit: int | None
+def backfill_config(
+    config_id: str,
+    *,
+    from_: datetime,
+    to: datetime,
+    why: str,
+    dry_run: bool,
+    limit: int | None,
+    again: bool,
+    key: str,
 ) -> Call[values.Backfill]:
-    """Make tasks for instants of the past; the same instants again give the same tasks."""
-    body: dict[str, JsonValue] = {"from": instant(start), "to": instant(end), "reason": why}
-    if dry_run:
-        body["dry_run"] = True
-    if limit is not None:
-        body["limit"] = limit
+    """Make tasks for instants of the past; the same instants and key again give the same tasks."""
+    body: dict[str, JsonValue] = {"from": instant(from_), "to": instant(to), "reason": why}
+    more = {"dry_run": dry_run, "limit": limit, "again": again, "key": key}
+    body |= {name: value for name, value in more.items() if value}
     path = path_of("configs", config_id, "backfill")
     return Call(request("POST", path, body=body), one(values.Backfill))
 
@@ -231,7 +241,7 @@ def decisions(config_id: str, *, cursor: str | None, limit: int) -> Call[Page[va
     return Call(request("GET", path, query=query), page_of(values.Decision))
 
 
-def why(config_id: str, *, at: datetime | None) -> Call[values.Explanation]:
+def why_config(config_id: str, *, at: datetime | None) -> Call[values.Explanation]:
     """Why a config did what it did at an instant."""
     query = {"at": None if at is None else instant(at)}
     path = path_of("configs", config_id, "why")
@@ -250,6 +260,46 @@ def workers(*, cursor: str | None, limit: int) -> Call[Page[values.Worker]]:
     """A page of registered workers."""
     query = {"cursor": cursor, "limit": limit}
     return Call(request("GET", path_of("workers"), query=query), page_of(values.Worker))
+
+
+def resume_worker(worker_id: str, *, reason: str) -> Call[values.Worker]:
+    """Undo a drain."""
+    path = path_of("workers", worker_id, "resume")
+    return Call(
+        request("POST", path, body={"reason": reason} if reason else {}), one(values.Worker)
+    )
+
+
+def stats(
+    config_id: str | None, *, start: datetime | None, end: datetime | None, bucket: str
+) -> Call[values.Statistics]:
+    """What a config, or everything, did."""
+    query = {
+        "config": config_id,
+        "from": None if start is None else instant(start),
+        "to": None if end is None else instant(end),
+        "bucket": bucket,
+    }
+    return Call(request("GET", path_of("stats"), query=query), one(values.Statistics))
+
+
+def terms(*, cursor: str | None, limit: int) -> Call[Page[values.Term]]:
+    """A page of terms of leadership, newest first."""
+    query = {"cursor": cursor, "limit": limit}
+    return Call(request("GET", path_of("cluster", "terms"), query=query), page_of(values.Term))
+
+
+def pods(*, cursor: str | None, limit: int) -> Call[Page[values.Pod]]:
+    """A page of the pods that run."""
+    query = {"cursor": cursor, "limit": limit}
+    return Call(request("GET", path_of("cluster", "pods"), query=query), page_of(values.Pod))
+
+
+def step_down(*, reason: str) -> Call[values.SteppedDown]:
+    """Let another pod lead. Made once only: a repeat would unseat the next leader too."""
+    path = path_of("cluster", "step-down")
+    asked = request("POST", path, body={"reason": reason}, repeatable=False)
+    return Call(asked, one(values.SteppedDown))
 
 
 def drain_worker(worker_id: str, *, reason: str) -> Call[values.Worker]:

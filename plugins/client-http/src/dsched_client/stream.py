@@ -5,9 +5,10 @@ from collections.abc import Iterator, Sequence
 
 import attrs
 
+from dsched_client.answers import structured
 from dsched_client.errors import ProtocolError
 from dsched_client.requests import Request, path_of, request
-from dsched_client.values import Event
+from dsched_client.values import Event, LogLine
 
 MAX_EVENT_BYTES = 4 * 1024 * 1024
 SILENCE_S = 60.0  # the server's heartbeats come more often; a longer silence is a dead line
@@ -20,6 +21,21 @@ def events_request(topics: Sequence[str], cursor: str | None) -> Request:
         headers["Last-Event-ID"] = cursor
     query = {"topics": ",".join(topics) or None}
     return request("GET", path_of("events"), query=query, headers=headers, extra_s=SILENCE_S)
+
+
+def lines_request(task_id: str, attempt: int | None, cursor: str | None) -> Request:
+    """The request of a task's lines as they come, after ``cursor``."""
+    headers = {"Accept": "text/event-stream"}
+    if cursor is not None:
+        headers["Last-Event-ID"] = cursor
+    query = {"follow": True, "attempt": attempt}
+    path = path_of("tasks", task_id, "logs")
+    return request("GET", path, query=query, headers=headers, extra_s=SILENCE_S)
+
+
+def line_of(event: Event) -> LogLine | None:
+    """The line of an event of a task's log; None for one without a line."""
+    return None if event.kind != "line" else structured(event.data, LogLine)
 
 
 @attrs.define

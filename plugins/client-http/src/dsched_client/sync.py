@@ -1,45 +1,27 @@
 """The client that blocks; on the standard library alone."""
 
-import os
-import random
-import ssl
 import time
 from collections.abc import Iterator, Sequence
-from datetime import datetime
-from types import TracebackType
-from typing import Self, TypeVar
 
 import attrs
 
-from dsched.model import JsonValue, TaskConfig, TaskSpec, TaskStatus
+from dsched.model import JsonValue, TaskSpec, TaskStatus
 from dsched_client import calls
-from dsched_client.errors import TaskEndedBadlyError, UnavailableError, UnreachableError
-from dsched_client.options import new_key, options
-from dsched_client.requests import Call
-from dsched_client.retrying import LONGEST_DELAY_S, Trouble, delay_s
-from dsched_client.stream import EventReader, events_request
-from dsched_client.sync_transport import PIECE_BYTES, SyncTransport
+from dsched_client.errors import TaskEndedBadlyError
+from dsched_client.options import new_key
+from dsched_client.stream import events_request, line_of, lines_request
+from dsched_client.sync_operating import Operating
 from dsched_client.values import (
-    Backfill,
     BatchOutcome,
     CancelAnswer,
-    Cluster,
-    Config,
-    Counts,
-    Decision,
     Event,
     Explanation,
+    LogLine,
     LogPage,
     Page,
-    PutAnswer,
-    Skipped,
     Task,
-    Upcoming,
-    Worker,
 )
 from dsched_client.writing import Entry, Seconds, in_seconds
-
-T = TypeVar("T")
 
 
 @attrs.frozen
@@ -67,7 +49,7 @@ class TaskHandle:
         return self._client.cancel(self.id, reason=reason)
 
 
-class Client:
+class Client(Operating):
     """Everything a program may ask of a dsched API. May be shared by threads.
 
     ``token`` or ``token_file`` say who is asking. A call has ``timeout_s`` for an answer. Without
@@ -77,46 +59,6 @@ class Client:
 
     Refusals are `ApiError` by their kind, with the API's ``code``; no answer is `UnreachableError`.
     """
-
-    def __init__(
-        self,
-        url: str = "http://127.0.0.1:8700",
-        *,
-        token: str | None = None,
-        token_file: str | os.PathLike[str] | None = None,
-        timeout_s: float = 10.0,
-        retry_for_s: float = 10.0,
-        attempts: int = 6,
-        ssl_context: ssl.SSLContext | None = None,
-    ) -> None:
-        self._options = options(
-            url,
-            token=token,
-            token_file=token_file,
-            timeout_s=timeout_s,
-            retry_for_s=retry_for_s,
-            attempts=attempts,
-        )
-        self._transport = SyncTransport(self._options, ssl_context)
-
-    def __enter__(self) -> Self:
-        """Itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close its connections."""
-        self.close()
-
-    def close(self) -> None:
-        """Close the connections that are kept open; the next call opens them again."""
-        self._transport.close()
-
-    # --- tasks ---
 
     def submit(
         self,
@@ -202,179 +144,35 @@ class Client:
             )
         )
 
-    def logs(
+    def task_lines(
         self,
         task_id: str,
         *,
-        attempt: int | None = None,
         after: str | None = None,
-        limit: int = 200,
+        limit: int = 100,
+        attempt: int | None = None,
     ) -> LogPage:
-        """A page of what a task has logged."""
-        return self._send(calls.logs(task_id, attempt=attempt, after=after, limit=limit))
+        """A page of what a task has logged, of one attempt or of all."""
+        return self._send(calls.task_lines(task_id, attempt=attempt, after=after, limit=limit))
 
     def why_task(self, task_id: str) -> Explanation:
         """Why a task is where it is."""
         return self._send(calls.why_task(task_id))
+
+    def follow_lines(
+        self, task_id: str, *, after: str | None = None, attempt: int | None = None
+    ) -> Iterator[LogLine]:
+        """What a task logs, as it comes, until it has ended and all is told."""
+        for event in self._follow(lambda cursor: lines_request(task_id, attempt, cursor), after):
+            if event.kind == "end":
+                return
+            line = line_of(event)
+            if line is not None:
+                yield line
 
     def events(self, *, topics: Sequence[str] = (), after: str | None = None) -> Iterator[Event]:
         """What happens, for ever: ``topics`` of task, config, worker, leader; after that cursor.
 
         A stream that breaks is taken up where it was. Stop by leaving the loop.
         """
-        cursor, failures = after, 0
-        while True:
-            try:
-                with self._transport.stream(events_request(topics, cursor)) as response:
-                    reader = EventReader()
-                    while piece := response.read1(PIECE_BYTES):
-                        failures = 0
-                        for event in reader.feed(piece):
-                            cursor = event.cursor or cursor
-                            yield event
-            except (UnreachableError, UnavailableError):
-                failures += 1
-                if failures >= self._options.attempts:
-                    raise
-            time.sleep(min(LONGEST_DELAY_S, 0.1 * 2**failures) * (0.5 + random.random() / 2))
-
-    # --- configs ---
-
-    def put_config(
-        self,
-        config: TaskConfig | Entry,
-        *,
-        adopt: bool = False,
-        origin: str | None = None,
-        revision: int | None = None,
-        dry_run: bool = False,
-    ) -> PutAnswer:
-        """Create or change a config: a `TaskConfig`, or an entry of a task file with its ``id``.
-
-        ``adopt`` takes over what another origin declares, else `ConflictError` with the code
-        ``origin_conflict``. ``revision``: only if it is this one (0: only a new one), else
-        `PreconditionError`. ``dry_run``: say what would come of it.
-        """
-        return self._send(
-            calls.put_config(config, adopt=adopt, origin=origin, revision=revision, dry_run=dry_run)
-        )
-
-    def patch_config(
-        self, config_id: str, changes: Entry, *, revision: int | None = None
-    ) -> Config:
-        """Change some keys of a config, a JSON merge patch: null takes a key away."""
-        return self._send(calls.patch_config(config_id, changes, revision=revision))
-
-    def get_config(self, config_id: str) -> Config:
-        """A config with what the store knows of it."""
-        return self._send(calls.get_config(config_id))
-
-    def list_configs(self, *, cursor: str | None = None, limit: int = 50) -> Page[Config]:
-        """A page of configs by ascending id."""
-        return self._send(calls.list_configs(cursor=cursor, limit=limit))
-
-    def delete_config(
-        self, config_id: str, *, cancel_tasks: bool = False, reason: str = ""
-    ) -> None:
-        """Remove a config. Its live tasks finish, unless they are to be cancelled too."""
-        self._send(calls.delete_config(config_id, cancel_tasks=cancel_tasks, reason=reason))
-
-    def pause_config(self, config_id: str, *, why: str) -> Config:
-        """Pause a config: nothing fires until it is resumed. ``why`` is shown wherever it matters."""
-        return self._send(calls.pause_config(config_id, why=why))
-
-    def resume_config(self, config_id: str, *, why: str = "") -> Config:
-        """End a pause; the instants of its gap are recorded as skipped."""
-        return self._send(calls.resume_config(config_id, why=why))
-
-    def skip(
-        self, config_id: str, start: datetime, end: datetime | None = None, *, why: str
-    ) -> Skipped:
-        """Leave out one instant to come, or all from ``start`` to ``end``."""
-        return self._send(calls.skip(config_id, start=start, end=end, why=why))
-
-    def backfill(
-        self,
-        config_id: str,
-        start: datetime,
-        end: datetime,
-        *,
-        why: str,
-        dry_run: bool = False,
-        limit: int | None = None,
-    ) -> Backfill:
-        """Make tasks for instants of the past."""
-        return self._send(
-            calls.backfill(config_id, start=start, end=end, why=why, dry_run=dry_run, limit=limit)
-        )
-
-    def upcoming(
-        self,
-        config_id: str,
-        *,
-        start: datetime | None = None,
-        end: datetime | None = None,
-        limit: int | None = None,
-    ) -> Upcoming:
-        """The instants to come of a config."""
-        return self._send(calls.upcoming(config_id, start=start, end=end, limit=limit))
-
-    def decisions(
-        self, config_id: str, *, cursor: str | None = None, limit: int = 50
-    ) -> Page[Decision]:
-        """What happened to a config's fires, newest first."""
-        return self._send(calls.decisions(config_id, cursor=cursor, limit=limit))
-
-    def why(self, config_id: str, *, at: datetime | None = None) -> Explanation:
-        """Why a config did what it did at an instant, the latest one unless told."""
-        return self._send(calls.why(config_id, at=at))
-
-    # --- the cluster ---
-
-    def cluster(self) -> Cluster:
-        """The cluster at a glance: leader, counts, clock."""
-        return self._send(calls.cluster())
-
-    def counts(self) -> Counts:
-        """How many tasks there are, by status and by home."""
-        return self.cluster().counts
-
-    def workers(self, *, cursor: str | None = None, limit: int = 500) -> Page[Worker]:
-        """A page of registered workers."""
-        return self._send(calls.workers(cursor=cursor, limit=limit))
-
-    def drain_worker(self, worker_id: str, *, reason: str) -> Worker:
-        """Let a worker take no more tasks and hand back its queue."""
-        return self._send(calls.drain_worker(worker_id, reason=reason))
-
-    def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: Entry | None = None,
-        body: JsonValue = None,
-        key: str | None = None,
-    ) -> JsonValue:
-        """Any other call: ``request("GET", "cluster/terms")``; the JSON of its answer."""
-        return self._send(calls.any_call(method, path, query=query, body=body, key=key))
-
-    def _send(self, call: Call[T]) -> T:
-        until_s, attempt = time.monotonic() + self._options.retry_for_s, 0
-        while True:
-            attempt += 1
-            outcome = self._transport.attempt(call.request)
-            wait_s = delay_s(
-                outcome,
-                attempt=attempt,
-                attempts=self._options.attempts,
-                repeatable=call.request.repeatable,
-                left_s=until_s - time.monotonic(),
-                uniform=random.random(),
-            )
-            if wait_s is not None:
-                time.sleep(wait_s)
-            elif isinstance(outcome, Trouble):
-                raise UnreachableError(outcome.message, maybe_applied=outcome.sent)
-            else:
-                return call.read(outcome)
+        yield from self._follow(lambda cursor: events_request(topics, cursor), after)

@@ -148,6 +148,8 @@ class Decision:
     task_id: str | None = None
     worker_id: str | None = None
     worker_why: str | None = None
+    ended: str = ""
+    missed_at: datetime | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -200,12 +202,91 @@ class Skipped:
 
 @attrs.frozen(kw_only=True)
 class Backfill:
-    """The instants of a backfill, and the tasks made for them; not ``done``: ask again."""
+    """The instants of a backfill, and the tasks made for them. Not ``done``: go on at ``next_from``.
+
+    ``fired`` had made a task when they were due, ``known`` have one of this backfill already;
+    ``waits_for`` is the task that must end first.
+    """
 
     instants: tuple[datetime, ...] = ()
+    fired: tuple[datetime, ...] = ()
+    known: tuple[datetime, ...] = ()
     tasks: tuple[str, ...] = ()
     count: int = 0
     done: bool = True
+    next_from: datetime | None = None
+    waits_for: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Spread:
+    """A distribution in milliseconds; None without a sample."""
+
+    p50: int | None = None
+    p90: int | None = None
+    p99: int | None = None
+    max: int | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Bucket:
+    """What a config (None: everything) did in an hour, a day, or in all."""
+
+    config_id: str | None = None
+    start: datetime
+    runs: int = 0
+    success: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    retries: int = 0
+    fires: int = 0
+    skipped: int = 0
+    missed: int = 0
+    wait_ms: Spread = attrs.field(factory=Spread)
+    run_ms: Spread = attrs.field(factory=Spread)
+
+
+@attrs.frozen(kw_only=True)
+class Statistics:
+    """Buckets by ascending start, empty ones left out, and their sum."""
+
+    items: tuple[Bucket, ...]
+    total: Bucket
+
+
+@attrs.frozen(kw_only=True)
+class Term:
+    """A term of leadership; ``ended`` is None while it lasts."""
+
+    epoch: int
+    pod: str
+    began: datetime
+    ended: datetime | None = None
+    how: str = ""
+    who: str = ""
+    why: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class Pod:
+    """A pod that runs."""
+
+    id: str
+    name: str
+    roles: tuple[str, ...] = ()
+    version: str = ""
+    started: datetime | None = None
+    seen: datetime | None = None
+    ready: bool = False
+    leading: bool = False
+    draining: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class SteppedDown:
+    """The pod that led until now."""
+
+    pod: str
 
 
 @attrs.frozen(kw_only=True)

@@ -85,8 +85,8 @@ class PodMetrics:
         )
         self._violations = Counter(
             "dsched_invariant_violations",
-            "Production assertions that failed: defects of dsched.",
-            ["name"],
+            "Production assertions that failed: defects of dsched, or a store that lost writes.",
+            ["invariant"],
             registry=registry,
         )
         self._dropped = Counter(

@@ -9,13 +9,12 @@ import attrs
 from dsched.contracts.checks import check_limit, check_projection
 from dsched.contracts.codec import read_decision, write_decision
 from dsched.contracts.outcomes import Outcome
-from dsched.contracts.statistics import EVERYTHING
+from dsched.contracts.statistics import EVERYTHING, Rollup
 from dsched.contracts.steps import (
     MAX_BATCH,
     MAX_EVENT_PAGE,
     EventPage,
     Projection,
-    Rollup,
 )
 from dsched.contracts.store import Collecting
 from dsched.model import Decision, Fate

@@ -45,6 +45,8 @@ class RedisOperating(OnRedis, Operating):
 
     async def undrain(self, worker_id: str, *, by: str) -> Outcome:
         """Undo an operator's drain."""
+        if not is_id(worker_id):
+            return Outcome.NO_WORKER
         return outcome((await self._step("undrain", worker_id, by))[0])
 
     async def step_down(self, fence: str, *, by: str, why: str, rest_ms: int) -> Outcome:

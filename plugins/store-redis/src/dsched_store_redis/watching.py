@@ -2,8 +2,8 @@
 
 from dsched.contracts.checks import check_limit, check_skip
 from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import MissedInstant, Watched
 from dsched.contracts.store import Watching
+from dsched.contracts.watched import MissedInstant, Watched
 from dsched_store_redis.base import OnRedis, store_time
 from dsched_store_redis.wire import decode, outcome
 

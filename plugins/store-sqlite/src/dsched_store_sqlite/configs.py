@@ -79,7 +79,9 @@ class SqliteConfigs(OnSqlite, Configs):
         def change(step: Step, row: ConfigRow) -> None:
             row.paused_who, row.paused_why = by, why
             row.paused_since_ms, row.paused_gap_ms = step.wall_ms, rearm.upto_ms
+            skips = row.skips
             _rearm(step, row, rearm, by)
+            row.skips = skips  # the end of the pause accounts for them
             _note(step, row, "paused", by, why)
 
         return await self._change(config_id, rearm, change, already=lambda row: row.paused)
@@ -190,7 +192,7 @@ def _check(step: Step, row: ConfigRow | None, rearm: Rearm) -> Outcome:
 
 def _rearm(step: Step, row: ConfigRow, rearm: Rearm, by: str) -> None:
     note_skipped(step, by, row.id, rearm.skipped)
-    row.forget_skips(rearm.upto_ms + 1)
+    row.forget_skips(rearm.decided_before_ms)
     waits = row.delay_ms is not None and step.living(row.id).live > 0
     step.set_due(row, None if waits or row.paused else rearm.next_due_ms)
 

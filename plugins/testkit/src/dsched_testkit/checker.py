@@ -15,7 +15,7 @@ from dsched.contracts.events import Event, EventKind
 from dsched_testkit.checks import attempts, ends, fires, terms
 from dsched_testkit.evidence import Chapter, Evidence, EvidenceError, read
 from dsched_testkit.memory import State
-from dsched_testkit.suites.machine.audit import Audit
+from dsched_testkit.memory.audit import Audit
 
 EXCERPT_LINES = 25
 SHOWN_VIOLATIONS = 20
@@ -187,15 +187,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     """0: every invariant held, 1: one was violated, 2: the files are no evidence."""
     paths = [Path(text) for text in (sys.argv[1:] if argv is None else argv)]
     if not paths:
-        print("usage: python -m dsched_testkit.checker FILE...", file=sys.stderr)
+        sys.stderr.write("usage: python -m dsched_testkit.checker FILE...\n")
         return 2
     try:
         evidence = read(paths)
     except (EvidenceError, OSError) as error:
-        print(error, file=sys.stderr)
+        sys.stderr.write(f"{error}\n")
         return 2
     report = check(evidence)
-    print("\n".join(described(evidence, report)))
+    sys.stdout.writelines(f"{line}\n" for line in described(evidence, report))
     return int(bool(report.violations))
 
 

@@ -151,6 +151,41 @@ class NoRevisionCompare(Broken):
         return super()._fire(step, fence, attrs.evolve(fire, revision=revision))
 
 
+class SkipsForgottenByFire(Broken):
+    caught_by = "test_a_run_that_was_asked_to_be_skipped_meanwhile_makes_no_task"
+
+    def _run(self, step, fence, row, run):
+        row.skips = ()
+        return super()._run(step, fence, row, run)
+
+
+class SkipsEndWithAnEdit(Broken):
+    caught_by = "test_an_edit_keeps_the_skips_that_lie_ahead"
+
+    def _put(self, step, item, by):
+        answer = super()._put(step, item, by)
+        self._state.configs[item.config.id].skips = ()
+        stored = answer.stored and attrs.evolve(answer.stored, skips=())
+        return attrs.evolve(answer, stored=stored)
+
+
+class LeadsAgainAtOnce(Broken):
+    caught_by = "test_the_pod_that_led_rests_until_another_has_led"
+
+    async def step_down(self, fence, *, by, why, rest_ms):
+        return await super().step_down(fence, by=by, why=why, rest_ms=0)
+
+
+class CallsALeavingWorkerBack(Broken):
+    caught_by = "test_a_worker_that_leaves_by_itself_is_not_called_back"
+
+    async def undrain(self, worker_id, *, by):
+        row = self._state.workers.get(worker_id)
+        if row is not None:
+            row.leaving = False
+        return await super().undrain(worker_id, by=by)
+
+
 class DupFiresAgain(Broken):
     caught_by = "test_an_instant_whose_task_has_ended_is_not_fired_again"
 

@@ -12,7 +12,7 @@ from dsched_api_http.audit import fingerprint
 from dsched_api_http.call import Answer, Call, Entry, Patch, Route, listing
 from dsched_api_http.etags import etag, expected_revision
 from dsched_api_http.models import Config, DecisionView, TaskView, config_of, decision_of, task_of
-from dsched_api_http.problems import Problem, invalid, not_found
+from dsched_api_http.problems import Problem, invalid
 from dsched_api_http.requests import (
     DeleteQuery,
     OptionalReason,
@@ -21,21 +21,14 @@ from dsched_api_http.requests import (
     PutQuery,
     Trigger,
 )
+from dsched_api_http.routes.asking import named
 from dsched_api_http.scopes import Scope
 
 TRIES = 5  # of a change that somebody else was faster with
 
 
 async def _stored(call: Call) -> StoredConfig:
-    return await call.client.get_config(_config_id(call))
-
-
-def _config_id(call: Call) -> str:
-    """The id of the address; what cannot be one is not there."""
-    try:
-        return check_id(call.path["id"])
-    except InvalidIdError:
-        raise not_found("config", call.path["id"]) from None
+    return await call.client.get_config(named(call, "config"))
 
 
 def _shown(call: Call, stored: StoredConfig) -> Config:
@@ -78,7 +71,7 @@ async def patch_config(call: Call) -> Answer:
         entry = merged(call.intake.entry(stored.config), call.body)
         return call.intake.config(stored.config.id, entry)
 
-    _config_id(call)
+    named(call, "config")
     return await _put(call, patched)
 
 
@@ -174,15 +167,15 @@ async def delete_config(call: Call) -> Answer:
 async def pause_config(call: Call) -> Answer:
     """Let nothing fire until it is resumed; as orphaned, if its origin no longer declares it."""
     if call.body.orphan_of is None:
-        await call.client.pause_config(_config_id(call), why=call.body.reason)
+        await call.client.pause_config(named(call, "config"), why=call.body.reason)
     else:
-        await call.client.orphan_config(_config_id(call), origin=call.body.orphan_of)
+        await call.client.orphan_config(named(call, "config"), origin=call.body.orphan_of)
     return _answer(call, await _stored(call))
 
 
 async def resume_config(call: Call) -> Answer:
     """End a pause."""
-    await call.client.resume_config(_config_id(call))
+    await call.client.resume_config(named(call, "config"))
     return _answer(call, await _stored(call))
 
 
@@ -192,14 +185,14 @@ async def trigger_config(call: Call) -> Answer:
         key = check_id(call.body.key or call.claim.unique, "key")
     except InvalidIdError as error:
         raise invalid("key", str(error)) from error
-    task_id = await call.client.trigger(_config_id(call), key=key)
+    task_id = await call.client.trigger(named(call, "config"), key=key)
     call.act.after = task_id
     return Answer(body=task_of(await call.client.get(task_id, full=False)))
 
 
 async def list_decisions(call: Call) -> Answer:
     """What happened to its instants, newest first."""
-    stored_id = _config_id(call)
+    stored_id = named(call, "config")
 
     async def fetch(cursor: str | None, limit: int) -> tuple[list[DecisionView], str | None]:
         page = await call.client.decisions(stored_id, cursor=cursor, limit=limit)

@@ -11,7 +11,7 @@ from dsched_api_http.events import TOPICS, TooOldError, message_of, topics_of
 from dsched_api_http.problems import invalid
 from dsched_api_http.requests import EventsQuery
 from dsched_api_http.scopes import Scope
-from dsched_api_http.streaming import Send, stream, too_many_streams
+from dsched_api_http.streams import opened, send, until_stopped
 
 
 async def stream_events(call: Call) -> web.StreamResponse:
@@ -19,36 +19,37 @@ async def stream_events(call: Call) -> web.StreamResponse:
     kinds = topics_of(call.query.topics)
     if kinds is None:
         raise invalid("topics", f"must be some of {', '.join(TOPICS)}")
-    if call.api.hub.listeners >= call.api.options.max_streams:
-        raise too_many_streams()
-    return await stream(call, lambda send: _write(call, send, kinds))
+    with call.api.streams.one_more():
+        response = await opened(call.request)
+        await until_stopped(call.api.stopping, _write(call, response, kinds))
+    return response
 
 
-async def _write(call: Call, send: Send, kinds: frozenset[EventKind]) -> None:
+async def _write(call: Call, response: web.StreamResponse, kinds: frozenset[EventKind]) -> None:
     """Write until the client goes, or cannot be served any more."""
     after = call.request.headers.get("Last-Event-ID") or None
     try:
         while True:
             try:
                 async with aclosing(call.api.hub.follow(after)) as events:
-                    await _tell(send, events, kinds)
+                    await _tell(response, events, kinds)
             except TooOldError:
-                await send(b"event: reset\ndata: {}\n\n")
+                await send(response, b"event: reset\ndata: {}\n\n")
                 after = None
     except (OSError, TimeoutError, StoreError):
         return  # the client is gone or too slow, or the store is away: it comes again
 
 
 async def _tell(
-    send: Send,
+    response: web.StreamResponse,
     events: AsyncGenerator[Event | None, None],
     kinds: frozenset[EventKind],
 ) -> None:
     async for event in events:
         if event is None:
-            await send(b": still here\n\n")
+            await send(response, b": still here\n\n")
         elif event.kind in kinds:
-            await send(message_of(event))
+            await send(response, message_of(event))
 
 
 ROUTES = (
@@ -62,5 +63,6 @@ ROUTES = (
         query=EventsQuery,
         problems=("too_many_requests",),
         stream=True,
+        endless=True,
     ),
 )

@@ -1,6 +1,5 @@
 """Tasks: submit, list, get, result, wait, cancel, retry."""
 
-import asyncio
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -24,7 +23,7 @@ from dsched_api_http.models import (
     result_of,
     task_of,
 )
-from dsched_api_http.problems import Problem, invalid, not_found, of_entry
+from dsched_api_http.problems import Problem, invalid, of_entry
 from dsched_api_http.requests import (
     OptionalReason,
     Reason,
@@ -34,25 +33,11 @@ from dsched_api_http.requests import (
     TaskQueryFull,
     WaitQuery,
 )
+from dsched_api_http.routes.asking import named_task
 from dsched_api_http.scopes import Scope
+from dsched_api_http.streams import until_stopped
 
-MAX_TASK_ID = 300
 _APART = frozenset({"id", "delay"})
-
-
-def _task_id(call: Call) -> str:
-    """The id of the address; what cannot be one is not there."""
-    task_id = call.path["id"]
-    head, at, tail = task_id.partition("@")
-    try:
-        check_id(head)
-        if at:
-            check_id(tail.lstrip("-"))
-    except InvalidIdError:
-        raise not_found("task", task_id) from None
-    if len(task_id) > MAX_TASK_ID:
-        raise not_found("task", task_id)
-    return task_id
 
 
 def _submission(call: Call, wanted: Submit, unique: str) -> Submission:
@@ -174,14 +159,14 @@ def _checked(field: str, value: str) -> None:
 async def get_task(call: Call) -> Answer:
     """One task; in full with its spec and result."""
     full = call.query.full
-    task = await call.client.get(_task_id(call), full=full)
+    task = await call.client.get(named_task(call), full=full)
     intake = call.intake if full else None
     return Answer(body=task_of(task, intake, show_payload=call.sees_payloads))
 
 
 async def get_result(call: Call) -> Answer:
     """The result of an ended task."""
-    task = await call.client.get(_task_id(call))
+    task = await call.client.get(named_task(call))
     if task.result is None:
         raise Problem("not_found", f"task {task.id} is {task.status.value} and has no result")
     return Answer(body=result_of(task.result))
@@ -189,24 +174,22 @@ async def get_result(call: Call) -> Answer:
 
 async def wait_for_task(call: Call) -> Answer:
     """Wait until the task has ended or the time is over."""
-    task_id = _task_id(call)
+    task_id = named_task(call)
     await call.client.get(task_id, full=False)
-    stopping = asyncio.create_task(call.api.stopping.wait())
-    waiting = asyncio.create_task(
-        call.client.wait(task_id, timeout_s=call.query.timeout.total_seconds())
-    )
-    try:
-        await asyncio.wait({stopping, waiting}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for one in (stopping, waiting):
-            one.cancel()
-        await asyncio.gather(stopping, waiting, return_exceptions=True)
+
+    async def wait() -> None:
+        try:
+            await call.client.wait(task_id, timeout_s=call.query.timeout.total_seconds())
+        except TimeoutError:
+            return
+
+    await until_stopped(call.api.stopping, wait())
     return Answer(body=task_of(await call.client.get(task_id, full=False)))
 
 
 async def cancel_task(call: Call) -> Answer:
     """Cancel a task: at once where it waits, soon where it runs."""
-    task_id = _task_id(call)
+    task_id = named_task(call)
     answer = await call.client.cancel(task_id, reason=call.body.reason)
     if answer.outcome is Outcome.TOO_LATE:
         ended = "ended" if answer.status is None else f"ended {answer.status.value}"
@@ -217,7 +200,7 @@ async def cancel_task(call: Call) -> Answer:
 
 async def retry_task(call: Call) -> Answer:
     """Run an ended task once more, as a new task."""
-    new_id = await call.client.retry(_task_id(call), key=call.claim.unique)
+    new_id = await call.client.retry(named_task(call), key=call.claim.unique)
     call.act.after = new_id
     return Answer(body=task_of(await call.client.get(new_id, full=False)))
 

@@ -2,12 +2,12 @@
 
 import attrs
 
-from dsched.model import InvalidIdError, check_id
 from dsched_api_http.audit import fingerprint
 from dsched_api_http.call import Answer, Call, Route, listing
 from dsched_api_http.models import NewToken, TokenView
 from dsched_api_http.problems import not_found
 from dsched_api_http.requests import CreateToken, Page
+from dsched_api_http.routes.asking import named
 from dsched_api_http.scopes import Scope
 from dsched_api_http.wire import plain
 
@@ -32,11 +32,7 @@ async def create_token(call: Call) -> Answer:
 
 async def delete_token(call: Call) -> Answer:
     """Revoke a token; other pods forget it within seconds."""
-    token_id = call.path["id"]
-    try:
-        check_id(token_id)
-    except InvalidIdError:
-        raise not_found("token", token_id) from None
+    token_id = named(call, "token")
     revoked = await call.api.tokens.revoke(token_id)
     if revoked is None:
         raise not_found("token", token_id)

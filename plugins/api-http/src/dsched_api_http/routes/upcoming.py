@@ -4,15 +4,14 @@ from datetime import datetime
 
 import attrs
 
-from dsched.client import NotFoundError
-from dsched.model import InvalidConfigError, InvalidIdError, TaskConfig, check_id, to_ms
+from dsched.model import InvalidConfigError, InvalidIdError, TaskConfig, to_ms
 from dsched.planning import InvalidTriggerError, compile_trigger, config_upcoming
-from dsched.planning import Upcoming as Planned
 from dsched.planning.upcoming import MAX_UPCOMING
 from dsched_api_http.call import Answer, Call, Route
 from dsched_api_http.models import Instant, Upcoming
 from dsched_api_http.problems import FieldError, invalid, of_errors
 from dsched_api_http.requests import Preview, UpcomingQuery
+from dsched_api_http.routes.asking import named
 from dsched_api_http.scopes import Scope
 from dsched_api_http.wire import time_text
 
@@ -21,19 +20,22 @@ _NO_TRIGGER = frozenset({"from_", "limit"})
 
 async def get_upcoming(call: Call) -> Answer:
     """When a config is due next, paused or not."""
-    try:
-        check_id(call.path["id"])
-    except InvalidIdError:
-        raise NotFoundError("UNKNOWN", f"there is no config {call.path['id'][:60]}") from None
-    config = (await call.client.get_config(call.path["id"])).config
+    config = (await call.client.get_config(named(call, "config"))).config
     query: UpcomingQuery = call.query
     if query.to is not None and query.from_ is None:
         raise invalid("to", "goes together with from")
     after_ms = await _after(call, query.from_)
-    last_ms = None if query.to is None else to_ms(query.to)
-    limit = query.limit if query.to is None else MAX_UPCOMING
-    found = config_upcoming(config, after_ms=after_ms, until_ms=last_ms, limit=limit)
-    return Answer(body=_shown(found))
+    if query.to is None:
+        return _shown(config, after_ms, query.limit)
+    return _shown(config, after_ms, MAX_UPCOMING, to_ms(query.to))
+
+
+def _shown(config: TaskConfig, after_ms: int, limit: int, until_ms: int | None = None) -> Answer:
+    found = config_upcoming(config, after_ms=after_ms, limit=limit, until_ms=until_ms)
+    items = (
+        Instant(time=time_text(one.at_ms), local=one.local, note=one.note) for one in found.items
+    )
+    return Answer(body=Upcoming(items=tuple(items), truncated=found.truncated))
 
 
 async def preview(call: Call) -> Answer:
@@ -49,20 +51,7 @@ async def preview(call: Call) -> Answer:
         raise of_errors([FieldError(error.field, error.reason)]) from error
     except InvalidIdError as error:
         raise invalid("id", str(error)) from error
-    return Answer(body=_shown(config_upcoming(config, after_ms=after_ms, limit=asked.limit)))
-
-
-def _local(text: str) -> str:
-    """With milliseconds, as every time that the API tells."""
-    return datetime.fromisoformat(text).isoformat(timespec="milliseconds")
-
-
-def _shown(planned: Planned) -> Upcoming:
-    items = tuple(
-        Instant(time=time_text(one.at_ms), local=_local(one.local), note=one.note)
-        for one in planned.items
-    )
-    return Upcoming(items=items, truncated=planned.truncated)
+    return _shown(config, after_ms, asked.limit)
 
 
 async def _after(call: Call, start: datetime | None) -> int:

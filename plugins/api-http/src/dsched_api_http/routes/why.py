@@ -1,57 +1,56 @@
-"""Why: of a config at any instant, and of a task; and statistics."""
+"""Why something happened or did not, and how much of it: explanations and statistics."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
-from dsched.client import BucketSize
+from dsched.client.gathering import MAX_STATS_SPAN
 from dsched.model import InvalidIdError, check_id, from_ms
-from dsched_api_http.asked import MAX_SPAN, BucketSpan, StatsQuery, WhyQuery
 from dsched_api_http.call import Answer, Call, Route
-from dsched_api_http.problems import invalid, not_found
-from dsched_api_http.reasons import (
-    ExplanationView,
-    StatisticsView,
-    explanation_of,
-    statistics_of,
-)
+from dsched_api_http.facts import Statistics, Why, bucket_of, why_of
+from dsched_api_http.problems import invalid
+from dsched_api_http.requests import StatsQuery, WhyQuery
+from dsched_api_http.routes.asking import named, named_task
 from dsched_api_http.scopes import Scope
 
 DEFAULT_SPAN = timedelta(days=1)
 
 
 async def why_config(call: Call) -> Answer:
-    """Why it fired, or did not."""
-    try:
-        check_id(call.path["id"])
-    except InvalidIdError:
-        raise not_found("config", call.path["id"]) from None
-    return Answer(body=explanation_of(await call.client.why_config(call.path["id"], call.query.at)))
+    """Why a config fired, or did not, at an instant."""
+    return Answer(body=why_of(await call.client.why_config(named(call, "config"), call.query.at)))
 
 
 async def why_task(call: Call) -> Answer:
-    """Why it is where it is, or ended as it did."""
-    return Answer(body=explanation_of(await call.client.why_task(call.path["id"])))
+    """Why a task waits, runs, failed or was cancelled, and where."""
+    return Answer(body=why_of(await call.client.why_task(named_task(call))))
 
 
 async def get_stats(call: Call) -> Answer:
-    """What was done, by hour or by day."""
-    query: StatsQuery = call.query
-    if query.config is not None:
+    """How much was done in a span of time."""
+    asked: StatsQuery = call.query
+    if asked.config is not None:
         try:
-            check_id(query.config)
+            check_id(asked.config, "config")
         except InvalidIdError as error:
             raise invalid("config", str(error)) from error
-    end = query.to or from_ms((await call.store.now()).wall_ms)
+    start, end = await _span(call, asked)
+    found = await call.client.stats(asked.config, start, end, bucket=asked.bucket)
+    return Answer(
+        body=Statistics(items=tuple(map(bucket_of, found.items)), total=bucket_of(found.total))
+    )
+
+
+async def _span(call: Call, asked: StatsQuery) -> tuple[datetime, datetime]:
+    """From when to when; a day at a time unless it is said."""
+    end = asked.to or from_ms((await call.store.now()).wall_ms)
     try:
-        start = query.from_ or end - DEFAULT_SPAN
-    except OverflowError:
-        raise invalid("to", "is before anything that can be counted") from None
+        start, end = (asked.from_ or end - DEFAULT_SPAN).astimezone(UTC), end.astimezone(UTC)
+    except OverflowError as error:
+        raise invalid("to", "is beyond the years that a calendar has") from error
     if start > end:
-        raise invalid("from", "must be before to")
-    if end - start > MAX_SPAN:
-        raise invalid("from", f"a span has at most {MAX_SPAN.days} days")
-    bucket: BucketSize = "day" if query.bucket is BucketSpan.DAY else "hour"
-    found = await call.client.stats(query.config, start, end, bucket=bucket)
-    return Answer(body=statistics_of(found))
+        raise invalid("from", "must not be later than to")
+    if end - start > MAX_STATS_SPAN:
+        raise invalid("from", f"at most {MAX_STATS_SPAN.days} days are counted at once")
+    return start, end
 
 
 ROUTES = (
@@ -61,9 +60,9 @@ ROUTES = (
         name="config.why",
         scope=Scope.READ,
         handle=why_config,
-        summary="Why a config fired, or did not, at an instant",
+        summary="Why a config fired, or did not",
         query=WhyQuery,
-        answer=ExplanationView,
+        answer=Why,
         problems=("not_found",),
     ),
     Route(
@@ -73,7 +72,7 @@ ROUTES = (
         scope=Scope.READ,
         handle=why_task,
         summary="Why a task is where it is",
-        answer=ExplanationView,
+        answer=Why,
         problems=("not_found",),
     ),
     Route(
@@ -82,8 +81,8 @@ ROUTES = (
         name="stats",
         scope=Scope.READ,
         handle=get_stats,
-        summary="What was done, by hour or by day",
+        summary="How much was done",
         query=StatsQuery,
-        answer=StatisticsView,
+        answer=Statistics,
     ),
 )

@@ -1,10 +1,11 @@
 """Workers: list, get, drain."""
 
-from dsched.model import InvalidIdError, Worker, check_id
+from dsched.model import Worker
 from dsched_api_http.call import Answer, Call, Route, listing
 from dsched_api_http.models import WorkerView, worker_of
 from dsched_api_http.problems import not_found
 from dsched_api_http.requests import Page, Reason
+from dsched_api_http.routes.asking import named
 from dsched_api_http.scopes import Scope
 
 
@@ -21,11 +22,7 @@ async def list_workers(call: Call) -> Answer:
 
 
 async def _worker(call: Call) -> Worker:
-    worker_id = call.path["id"]
-    try:
-        check_id(worker_id)
-    except InvalidIdError:
-        raise not_found("worker", worker_id) from None
+    worker_id = named(call, "worker")
     for one in await call.client.workers():
         if one.id == worker_id:
             return one

@@ -56,6 +56,15 @@ local function forget_skips(id, skips, before)
   end
 end
 
+-- Up to where a rearm accounts for instants; an `at` may stay owed although it has come.
+local function decided_before(upto, next_due)
+  local accounted = tonumber(upto) + 1
+  if next_due ~= '' then
+    accounted = math.min(accounted, tonumber(next_due))
+  end
+  return int(accounted)
+end
+
 -- The event's item if an operator asked not to fire this instant.
 local function skip_item(id, skips, ms)
   for at, who, why in string.gmatch(skips or '', SKIP) do

@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 
 from dsched.contracts.events import Event, EventKind
 from dsched.model import TaskStatus
@@ -201,15 +202,18 @@ def side_by_side(evidence: Evidence) -> tuple[list[str], list[float]]:
 
     Also how long each overlap lasted, in seconds.
     """
-    ends = {(e["task"], e["attempt"], e.get("token")): e["at_s"] for e in evidence.ends}
+    ends: dict[tuple[str, int, str | None], float] = {
+        (line["task"], line["attempt"], line.get("token")): line["at_s"] for line in evidence.ends
+    }
     spans: defaultdict[str, list[tuple[float, float, int]]] = defaultdict(list)
     for line in evidence.starts:
-        upto_s = ends.get((line["task"], line["attempt"], line.get("token")), line["at_s"])
+        key = line["task"], line["attempt"], line.get("token")
+        upto_s = ends.get(key, float(line["at_s"]))
         spans[line["task"]].append((line["at_s"], upto_s, line["attempt"]))
     found, seconds = [], []
     for task_id, tries in spans.items():
         tries.sort()
-        for (_, upto_s, older), (from_s, _, newer) in zip(tries, tries[1:], strict=False):
+        for (_, upto_s, older), (from_s, _, newer) in pairwise(tries):
             if from_s < upto_s:
                 seconds.append(upto_s - from_s)
                 if not evidence.faults:

@@ -113,7 +113,7 @@ def results_kept(evidence: Evidence) -> list[str]:
     for line in evidence.ends:
         if "result" in line:
             gave.setdefault((line["task"], line["attempt"]), []).append(line["result"])
-    found = []
+    found: list[str] = []
     if not gave:
         return found
     for event, item in task_items(evidence.last.log):
@@ -126,9 +126,19 @@ def results_kept(evidence: Evidence) -> list[str]:
         if task is None or "result" not in task:
             continue  # evicted or past its time: I7 asks for it
         if task["result"] not in gave.get((task_id, attempt), []):
-            own = gave.get((task_id, attempt), "nothing")
-            found.append(f"I12: {task_id} has {task['result']}, attempt {attempt} gave {own}")
+            found.append(_other_result(task_id, attempt, task["result"], gave))
     return found
+
+
+def _other_result(
+    task_id: str, attempt: int, has: object, gave: dict[tuple[str, int], list[object]]
+) -> str:
+    """Whose result it is: an older attempt's was accepted with a token that was not current."""
+    for (owner, other), results in gave.items():
+        if owner == task_id and has in results:
+            return f"I5: {task_id} has the result of attempt {other}, {attempt} was accepted"
+    own = gave.get((task_id, attempt), "nothing")
+    return f"I12: {task_id} has {has}, attempt {attempt} gave {own}"
 
 
 def bounded(evidence: Evidence) -> list[str]:

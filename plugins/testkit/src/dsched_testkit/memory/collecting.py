@@ -6,7 +6,13 @@ import attrs
 
 from dsched.contracts.checks import check_limit, check_projection
 from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import MAX_BATCH, MAX_EVENT_PAGE, EventPage, Projection, Rollup
+from dsched.contracts.statistics import Rollup
+from dsched.contracts.steps import (
+    MAX_BATCH,
+    MAX_EVENT_PAGE,
+    EventPage,
+    Projection,
+)
 from dsched.contracts.store import Collecting
 from dsched.model import Decision, Fate, Verdict
 from dsched_testkit.memory.base import OnState

@@ -2,8 +2,12 @@
 
 from dsched.contracts.checks import check_limit, check_skip
 from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import EventKind, MissedInstant, Watched, fence_epoch
+from dsched.contracts.steps import (
+    EventKind,
+    fence_epoch,
+)
 from dsched.contracts.store import Watching
+from dsched.contracts.watched import MissedInstant, Watched
 from dsched_testkit.memory.base import OnState
 
 

@@ -2,7 +2,6 @@
 
 import copy
 from collections import OrderedDict, defaultdict
-from functools import cache
 from typing import Any
 
 from dsched_testkit.memory import State, new_state
@@ -54,10 +53,7 @@ def _copied(value: Any) -> Any:
     return twin
 
 
-@cache
 def _changes(cls: type) -> bool:
     """Whether objects of ``cls`` are changed in place: ours are, unless they are frozen."""
-    ours = cls.__module__.startswith("dsched_testkit")
-    return (ours and cls.__setattr__ is object.__setattr__) or (
-        ours and getattr(cls.__setattr__, "__name__", "") != "_frozen_setattrs"
-    )
+    frozen = getattr(cls.__setattr__, "__name__", "") == "_frozen_setattrs"
+    return cls.__module__.startswith("dsched_testkit") and not frozen

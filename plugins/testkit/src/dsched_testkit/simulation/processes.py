@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import attrs
 
 from dsched.contracts.balancer import LoadBalancer
+from dsched.contracts.observer import InvariantViolated, Notice
 from dsched.contracts.outcomes import StoreRefusedError
 from dsched.contracts.store import Store
 from dsched.engine.claiming import SupersededError
@@ -42,6 +43,18 @@ class Process:
     leaving: bool = False
 
 
+@attrs.define
+class BrokenAssertions:
+    """An observer: what the production's own assertions found."""
+
+    found: list[str] = attrs.field(factory=list)
+
+    def notify(self, notice: Notice) -> None:
+        """Keep what is broken."""
+        if isinstance(notice, InvariantViolated):
+            self.found.append(f"{notice.name}: {notice.detail} (seen at run time)")
+
+
 @attrs.define(kw_only=True, eq=False)
 class Processes:
     """Starts pods of the production code on the recorded store, each behind a wire of its own."""
@@ -57,6 +70,7 @@ class Processes:
     ends: Counter[str] = attrs.field(factory=Counter)
     problems: list[str] = attrs.field(factory=list)
     started: int = 0
+    assertions: BrokenAssertions = attrs.field(factory=BrokenAssertions)
     worker_ids: dict[str, None] = attrs.field(factory=dict)
 
     def start(self, name: str, worker_id: str | None = None) -> Process:
@@ -97,7 +111,7 @@ class Processes:
             ),
             balancer=self.balancer,
             executors={"fn": bodies},
-            observers={},
+            observers={"assertions": self.assertions},
             services={},
         )
         return Pod(

@@ -45,6 +45,7 @@ class Books:
     """What was accepted, kept apart from the store's own content."""
 
     acts: list[Act] = attrs.field(factory=list)
+    skips: list[tuple[int, str, int]] = attrs.field(factory=list)
     leases: dict[tuple[str, str], int] = attrs.field(factory=dict)
     taken: list[TakenAway] = attrs.field(factory=list)
 
@@ -79,6 +80,16 @@ class RecordedStore(MemoryStore):
         """As the store."""
         outcome = await super().resume(config_id, rearm, by=by)
         return self._book_change(config_id, "resumed", rearm, outcome)
+
+    async def skip(
+        self, config_id: str, revision: int, instants: Sequence[int], *, by: str, why: str
+    ) -> Outcome:
+        """As the store; what is to be skipped is remembered."""
+        outcome = await super().skip(config_id, revision, instants, by=by, why=why)
+        if outcome is Outcome.OK:
+            position = self._state.last_cursor
+            self._books.skips += [(position, config_id, at_ms) for at_ms in instants]
+        return outcome
 
     async def register(self, worker: Registration) -> Outcome:
         """As the store; a takeover makes the leases of the predecessor over."""

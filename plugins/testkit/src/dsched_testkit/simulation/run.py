@@ -15,8 +15,11 @@ from dsched_testkit.checker import check, excerpt
 from dsched_testkit.evidence import Line as EvidenceLine
 from dsched_testkit.evidence import gathered
 from dsched_testkit.memory import State, new_state
+from dsched_testkit.memory.audit import Audit
+from dsched_testkit.simulation.asked_skips import skips_hold
 from dsched_testkit.simulation.bodies import Ledger
 from dsched_testkit.simulation.configs import random_configs
+from dsched_testkit.simulation.facts import facts_problems
 from dsched_testkit.simulation.faults import MODES, Sky, Wire, choose_faults
 from dsched_testkit.simulation.lines import Line
 from dsched_testkit.simulation.liveness import rest_within_s
@@ -30,7 +33,6 @@ from dsched_testkit.simulation.testimony import Testimony
 from dsched_testkit.simulation.trouble import NAMES, ODD_WORK, Trouble
 from dsched_testkit.simulation.users import Users
 from dsched_testkit.simulation.written import LOSES_LINES, lines_kept_once
-from dsched_testkit.suites.machine.audit import Audit
 from dsched_testkit.virtual_time import VirtualLoop, VirtualWall, run_virtual
 
 TROUBLE_S = 300.0
@@ -289,7 +291,11 @@ class _Run:
         report = check(gathered(lines))
         found = [*self.found, *self.processes.problems, *self.audit.problems(), *report.violations]
         if not LOSES_LINES & self.sky.faults:
-            found += lines_kept_once(self.state)
+            found += lines_kept_once(self.state) + facts_problems(self.state)
+            if not (self.sky.counts["clock_back"] or self.store_trouble.clock_went_back):
+                found += skips_hold(self.state.log, self.books.skips)
+        if not self.store_trouble.losses:  # a claim that the store lost is made a second time
+            found += self.processes.assertions.found
         return Ran(
             seed=self.seed,
             digest=self._digest(),

@@ -82,8 +82,7 @@ class Totals:
             f"seeds {self.seeds}  virtual hours {self.virtual_s / 3600:.1f}",
             f"store calls {self.calls}  tasks {self.tasks}  fires {self.fires}",
             f"configs accounted for instant by instant: {self.accounted_configs}",
-            f"at rest after at most {self.longest_rest_s:.0f} s, "
-            f"at least {self.least_slack_s:.0f} s before the bound",
+            f"longest rest {self.longest_rest_s:.0f} s, least slack {self.least_slack_s:.0f} s",
             f"faults {sum(self.faults.values())}: {_counts(self.faults)}",
             f"seen: {_counts(self.seen)}",
             f"seeds with violations: {len(self.failed)}",

@@ -23,7 +23,11 @@ from dsched.contracts.observer import (
     TermChanged,
     ThreadOutlived,
 )
-from dsched.contracts.steps import Event, EventKind, MissedInstant
+from dsched.contracts.steps import (
+    Event,
+    EventKind,
+)
+from dsched.contracts.watched import MissedInstant
 from dsched.model import TaskStatus, Worker
 
 _ITEMS: dict[EventKind, dict[str, Any]] = {

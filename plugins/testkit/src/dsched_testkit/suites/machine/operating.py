@@ -44,10 +44,11 @@ class OperatorRules(ClientRules):
                 fire = attrs.evolve(fire, runs=() if come else fire.runs, left_out=come)
             self.step("fire", fence, [fire])
 
-    @often(1, worker_id=workers, drains=st.booleans())
-    def undrain(self, worker_id: str, drains: bool) -> None:
-        if drains:
-            self.step("drain", worker_id, None)
+    @often(1, worker_id=workers, who=st.sampled_from(["nobody", "operator", "itself"]))
+    def a_worker_is_called_back(self, worker_id: str, who: str) -> None:
+        if who != "nobody":
+            by_itself = who == "itself"
+            self.step("drain", worker_id, self.incarnation[worker_id] if by_itself else None)
         self.step("undrain", worker_id, by="op")
 
     @often(1, index=age, again=st.booleans())

@@ -25,7 +25,7 @@ from dsched.contracts.steps import (
 from dsched.contracts.store import Store, StoreSettings
 from dsched.engine.projecting import project
 from dsched_testkit.memory import MemoryStore, State, new_state
-from dsched_testkit.suites.machine.audit import Audit
+from dsched_testkit.memory.audit import Audit
 from dsched_testkit.suites.store.arrange import DAY_MS
 from dsched_testkit.suites.store.harness import StoreHarness, WallClock
 

@@ -187,6 +187,16 @@ class SkippedFireTests(SkipTests):
         assert await self.store.resume("c", self.rearm(paused), by=OPERATOR) == Outcome.OK
         assert stored.skips[1:] == (await self.stored()).skips
 
+    async def test_a_skip_of_what_stays_owed_over_a_pause_is_kept(self) -> None:
+        stored = await self.a_skipped_config(SECOND_MS)
+        await self.clock.advance(2 * SECOND_MS)
+        assert await self.store.pause("c", self.rearm(stored), by=OPERATOR, why="") == Outcome.OK
+        rearm = self.rearm(await self.stored(), next_due_ms=self.clock.ms - SECOND_MS)
+        assert await self.store.resume("c", rearm, by=OPERATOR) == Outcome.OK
+        assert stored.skips == (await self.stored()).skips != ()
+        edit = a_config(name="another")
+        assert stored.skips == (await self.put(edit, next_due_ms=rearm.next_due_ms)).skips
+
     async def test_a_deleted_configs_skips_do_not_come_back_with_its_id(self) -> None:
         stored = await self.a_skipped_config(MINUTE_MS)
         assert await self.store.delete("c", self.rearm(stored), by=OPERATOR) == Outcome.OK

@@ -3,7 +3,11 @@
 import pytest
 
 from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import EventKind, MissedInstant, fence_epoch
+from dsched.contracts.steps import (
+    EventKind,
+    fence_epoch,
+)
+from dsched.contracts.watched import MissedInstant
 from dsched_testkit.suites.store.arrange import HOUR_MS, MINUTE_MS, Arranging
 
 OTHER = "pod2"

@@ -1,27 +1,28 @@
-"""What the API answers about reasons, statistics, lines, terms and pods, made of the core's values."""
+"""What the API answers about the past and about those who work: reasons, statistics, lines, terms."""
 
 import attrs
 
-from dsched.client import Statistics
+from dsched.client import Backfill, Skipped
 from dsched.contracts.operating import PodRecord, Term
 from dsched.contracts.statistics import Bucket, Spread
 from dsched.contracts.tasklogs import TaskLine
 from dsched.explaining import Explanation
+from dsched.model import to_ms
 from dsched_api_http.models import TIME, DecisionView, TaskView, decision_of, task_of
 from dsched_api_http.wire import optional_time, time_text
 
 
 @attrs.frozen(kw_only=True)
 class Neighbours:
-    """The config's instants next to the one that was asked about."""
+    """The instants of a config next to the one asked about."""
 
     before: str | None = attrs.field(metadata=TIME)
     after: str | None = attrs.field(metadata=TIME)
 
 
 @attrs.frozen(kw_only=True)
-class ExplanationView:
-    """Why: one sentence, those it follows from, and the records behind it."""
+class Why:
+    """Why something happened, or did not: one sentence, those it follows from, and the records."""
 
     subject: str
     at: str = attrs.field(metadata=TIME)
@@ -33,10 +34,10 @@ class ExplanationView:
     neighbours: Neighbours
 
 
-def explanation_of(explanation: Explanation) -> ExplanationView:
+def why_of(explanation: Explanation) -> Why:
     """An explanation as answered."""
     decision, task = explanation.decision, explanation.task
-    return ExplanationView(
+    return Why(
         subject=explanation.subject,
         at=time_text(explanation.at_ms),
         verdict=explanation.verdict.value,
@@ -52,8 +53,9 @@ def explanation_of(explanation: Explanation) -> ExplanationView:
 
 @attrs.frozen(kw_only=True)
 class SpreadView:
-    """A distribution in milliseconds; all null without a sample."""
+    """A distribution in ms; null without a sample."""
 
+    count: int
     p50: int | None
     p90: int | None
     p99: int | None
@@ -62,7 +64,7 @@ class SpreadView:
 
 @attrs.frozen(kw_only=True)
 class BucketView:
-    """What a config (null: everything) did in an hour, in a day, or in all."""
+    """What a config, or all of them, did in a span of time."""
 
     config_id: str | None
     start: str = attrs.field(metadata=TIME)
@@ -79,21 +81,15 @@ class BucketView:
 
 
 @attrs.frozen(kw_only=True)
-class StatisticsView:
-    """Buckets by ascending start, empty ones left out, and their sum."""
+class Statistics:
+    """Buckets by ascending start, those without anything left out, and their sum."""
 
     items: tuple[BucketView, ...]
     total: BucketView
 
 
-def statistics_of(statistics: Statistics) -> StatisticsView:
-    """Statistics as answered."""
-    return StatisticsView(
-        items=tuple(map(_bucket_of, statistics.items)), total=_bucket_of(statistics.total)
-    )
-
-
-def _bucket_of(bucket: Bucket) -> BucketView:
+def bucket_of(bucket: Bucket) -> BucketView:
+    """A bucket as answered."""
     return BucketView(
         config_id=bucket.config_id,
         start=time_text(bucket.start_ms),
@@ -105,18 +101,24 @@ def _bucket_of(bucket: Bucket) -> BucketView:
         fires=bucket.fires,
         skipped=bucket.skipped,
         missed=bucket.missed,
-        wait_ms=_spread_of(bucket.wait),
-        run_ms=_spread_of(bucket.run),
+        wait_ms=_spread(bucket.wait),
+        run_ms=_spread(bucket.run),
     )
 
 
-def _spread_of(spread: Spread) -> SpreadView:
-    return SpreadView(p50=spread.p50_ms, p90=spread.p90_ms, p99=spread.p99_ms, max=spread.max_ms)
+def _spread(spread: Spread) -> SpreadView:
+    return SpreadView(
+        count=spread.count,
+        p50=spread.p50_ms,
+        p90=spread.p90_ms,
+        p99=spread.p99_ms,
+        max=spread.max_ms,
+    )
 
 
 @attrs.frozen(kw_only=True)
 class LineView:
-    """A line of a task's log; ``n`` counts over all attempts."""
+    """A line of a task's log; ``n`` counts over all attempts, those not kept included."""
 
     n: int
     at: str = attrs.field(metadata=TIME)
@@ -126,8 +128,8 @@ class LineView:
 
 
 @attrs.frozen(kw_only=True)
-class LinesView:
-    """Lines in their order; ``complete``: the task has ended, and there are no more."""
+class Lines:
+    """Lines in order. ``complete``: the task has ended, and there will be no more."""
 
     items: tuple[LineView, ...]
     cursor: str
@@ -146,8 +148,53 @@ def line_of(line: TaskLine) -> LineView:
 
 
 @attrs.frozen(kw_only=True)
+class SkippedView:
+    """How many instants will not be fired, the first and the last of them."""
+
+    skipped: int
+    first: str = attrs.field(metadata=TIME)
+    last: str = attrs.field(metadata=TIME)
+
+
+def skipped_of(skipped: Skipped) -> SkippedView:
+    """What a skip came to."""
+    return SkippedView(
+        skipped=skipped.count, first=time_text(skipped.first_ms), last=time_text(skipped.last_ms)
+    )
+
+
+@attrs.frozen(kw_only=True)
+class BackfillView:
+    """What a backfill came to. Unless ``done``, ask again, or from ``next_from`` on; ``waits_for``
+    is the task that must end first."""
+
+    instants: tuple[str, ...]
+    fired: tuple[str, ...]
+    known: tuple[str, ...]
+    tasks: tuple[str, ...]
+    count: int
+    done: bool
+    next_from: str | None = attrs.field(metadata=TIME)
+    waits_for: str | None
+
+
+def backfill_of(found: Backfill) -> BackfillView:
+    """A backfill as answered."""
+    return BackfillView(
+        instants=tuple(map(time_text, found.instants)),
+        fired=tuple(map(time_text, found.fired)),
+        known=tuple(map(time_text, found.known)),
+        tasks=tuple(found.tasks),
+        count=len(found.instants),
+        done=found.done,
+        next_from=None if found.next_from is None else time_text(to_ms(found.next_from)),
+        waits_for=found.waits_for,
+    )
+
+
+@attrs.frozen(kw_only=True)
 class TermView:
-    """A term of leadership; ``ended`` is null while it lasts."""
+    """A term of leadership; ``ended`` null: it lasts."""
 
     epoch: int
     pod: str
@@ -172,8 +219,8 @@ def term_of(term: Term) -> TermView:
 
 
 @attrs.frozen(kw_only=True)
-class PodRow:
-    """A pod that runs."""
+class PodInfo:
+    """A pod that runs, as it says of itself."""
 
     id: str
     name: str
@@ -186,9 +233,9 @@ class PodRow:
     draining: bool
 
 
-def pod_of(pod: PodRecord) -> PodRow:
+def pod_of(pod: PodRecord) -> PodInfo:
     """A pod as answered."""
-    return PodRow(
+    return PodInfo(
         id=pod.id,
         name=pod.name,
         roles=pod.roles,
@@ -199,33 +246,6 @@ def pod_of(pod: PodRecord) -> PodRow:
         leading=pod.leading,
         draining=pod.draining,
     )
-
-
-@attrs.frozen(kw_only=True)
-class SkippedView:
-    """The instants that will not be fired: how many, the first and the last."""
-
-    skipped: int
-    first: str = attrs.field(metadata=TIME)
-    last: str = attrs.field(metadata=TIME)
-
-
-@attrs.frozen(kw_only=True)
-class BackfillView:
-    """What a backfill came to. Unless ``done``, go on from ``next_from``.
-
-    ``instants`` were looked at; ``fired`` of them had made a task when they were due, ``known``
-    have one of this backfill already. ``waits_for`` is the task that must end first.
-    """
-
-    instants: tuple[str, ...]
-    fired: tuple[str, ...]
-    known: tuple[str, ...]
-    tasks: tuple[str, ...]
-    count: int
-    done: bool
-    next_from: str | None = attrs.field(metadata=TIME)
-    waits_for: str | None
 
 
 @attrs.frozen(kw_only=True)
