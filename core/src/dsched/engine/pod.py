@@ -37,7 +37,6 @@ class PodPlan:
 
     name: str
     roles: frozenset[str]
-    version: str = ""
     election: ElectionTimes
     leader: LeaderTimes
     worker: WorkerPlan
@@ -140,9 +139,7 @@ class Pod:
         """Run until `stop` or until a part fails for good."""
         async with asyncio.TaskGroup() as group:
             background = [group.create_task(self._announcer.run(), name="observers")]
-            presence = Presence(
-                self._store, self._store, self._runtime, self.status, self._plan.version
-            )
+            presence = Presence(self._store, self._store, self._runtime, self.status)
             background.append(group.create_task(presence.run(), name="presence"))
             background += [
                 group.create_task(self._serve(name, service), name=f"service {name}")
