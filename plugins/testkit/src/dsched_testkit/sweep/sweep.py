@@ -1,0 +1,156 @@
+"""The sweep: play a scenario as written, then once more for each call with something broken at it."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+
+import attrs
+
+from dsched.contracts.balancer import LoadBalancer
+from dsched_testkit.sweep.play import Played, Scenario, play
+from dsched_testkit.sweep.sites import Site, all_sites, missing
+from dsched_testkit.sweep.strand import Call, Kind, Point
+
+_NOT_ANSWERED = (Kind.LOST_REQUEST, Kind.LOST_REPLY, Kind.LATE_REQUEST)
+
+
+@attrs.frozen(kw_only=True)
+class Swept:
+    """What the sweep of one scenario gave: its calls, and each play that broke something."""
+
+    name: str
+    calls: int
+    sites: frozenset[Site]
+    points: tuple[Point, ...]
+    virtual_s: float
+    failed: tuple[tuple[Point | None, Played], ...]
+
+
+def points_of(calls: Iterable[Call]) -> list[Point]:
+    """The faults worth playing: those that are not one that is played already.
+
+    A process that dies leaves nothing but what the store holds. So it dies once in each situation
+    that one of its calls saw, rather than before and after each call. A call that changes nothing
+    can only lose its answer, and that once for each place and kind of answer; so does one that
+    only renews, on its way there, too.
+    """
+    points: list[Point] = []
+    seen: set[object] = set()
+
+    def add(call: Call, kind: Kind, key: object) -> None:
+        if (key, kind is Kind.CRASH_AFTER, call.name) not in seen:
+            seen.add((key, kind is Kind.CRASH_AFTER, call.name))
+            points.append(Point(name=call.name, number=call.number, kind=kind, site=call.site))
+
+    for call in calls:
+        add(call, Kind.CRASH_BEFORE, ("dead in", call.before))
+        if call.before != call.after:
+            # Not merged with the crash before the next call: time goes on until then.
+            happened: object = (call.site, call.before, call.after)
+        else:
+            happened = (call.site, call.answer)  # a renewal at most
+        if call.changed:
+            add(call, Kind.CRASH_AFTER, happened)
+            for kind in _NOT_ANSWERED:
+                add(call, kind, (kind, happened))
+        else:
+            add(call, Kind.LOST_REPLY, (Kind.LOST_REPLY, happened))
+    return points
+
+
+def every_point_of(calls: Iterable[Call]) -> list[Point]:
+    """Each kind of fault at each call, merged with none."""
+    return [
+        Point(name=call.name, number=call.number, kind=kind, site=call.site)
+        for call in calls
+        for kind in Kind
+        if call.changed or kind in (Kind.CRASH_BEFORE, Kind.LOST_REPLY)
+    ]
+
+
+def sampled(points: Sequence[Point], number: int) -> list[Point]:
+    """Some of the points, always the same, spread over all of them."""
+    if len(points) <= number:
+        return list(points)
+    return [points[i * len(points) // number] for i in range(number)]
+
+
+def sweep(
+    scenario: Scenario,
+    balancer: tuple[str, LoadBalancer],
+    choose: Callable[[list[Point]], list[Point]] = list,
+    *,
+    merged: bool = True,
+) -> Swept:
+    """Sweep one scenario over the points that ``choose`` keeps."""
+    written = play(scenario, balancer, record=True)
+    written = attrs.evolve(written, violations=[*written.violations, *_unshown(scenario, written)])
+    points = choose((points_of if merged else every_point_of)(written.calls))
+    failed: list[tuple[Point | None, Played]] = [(None, written)] if written.violations else []
+    virtual_s = written.virtual_s
+    for point in points:
+        played = play(scenario, balancer, point)
+        virtual_s += played.virtual_s
+        if played.violations:
+            failed.append((point, played))
+    return Swept(
+        name=scenario.name,
+        calls=len(written.calls),
+        sites=frozenset(call.site for call in written.calls),
+        points=tuple(points),
+        virtual_s=virtual_s,
+        failed=tuple(failed),
+    )
+
+
+def _unshown(scenario: Scenario, written: Played) -> list[str]:
+    return [
+        f"{scenario.name} never came to {word!r}" for word in sorted(scenario.shows - written.seen)
+    ]
+
+
+@attrs.define
+class Totals:
+    """What the scenarios so far gave."""
+
+    scenarios: int = 0
+    calls: int = 0
+    plays: int = 0
+    virtual_s: float = 0.0
+    kinds: Counter[str] = attrs.field(factory=Counter)
+    sites: set[Site] = attrs.field(factory=set)
+    failed: list[tuple[str, Point | None, Played]] = attrs.field(factory=list)
+
+    def add(self, swept: Swept) -> None:
+        """Add one scenario."""
+        self.scenarios += 1
+        self.calls += swept.calls
+        self.plays += 1 + len(swept.points)
+        self.virtual_s += swept.virtual_s
+        self.kinds.update(point.kind for point in swept.points)
+        self.sites |= swept.sites
+        self.failed += [(swept.name, point, played) for point, played in swept.failed]
+
+    def unhit(self) -> list[Site]:
+        """The places in the core that no scenario called from."""
+        return missing(self.sites)
+
+    def lines(self) -> list[str]:
+        """The report."""
+        kinds = ", ".join(f"{kind} {n}" for kind, n in sorted(self.kinds.items()))
+        report = [
+            f"scenarios {self.scenarios}  plays {self.plays}  virtual hours "
+            f"{self.virtual_s / 3600:.1f}",
+            f"calls of the plays as written: {self.calls}",
+            f"faults {sum(self.kinds.values())}: {kinds}",
+            f"places that call the store: {len(self.sites)} of {len(all_sites())} hit",
+            f"plays with violations: {len(self.failed)}",
+        ]
+        for name, point, played in self.failed[:10]:
+            report.append(f"{name}: {point or 'as written'}")
+            report += [f"  {line}" for line in played.violations[:5]]
+        if self.failed:
+            report.append("the log about the first of them:")
+            report += [f"  {line}" for line in self.failed[0][2].excerpt]
+        return report
+
+
