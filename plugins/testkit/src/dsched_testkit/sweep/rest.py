@@ -6,13 +6,14 @@ from dsched.client import Client
 from dsched.contracts.steps import EventKind
 from dsched.model import TaskSpec
 from dsched_testkit.sweep.stage import Stage
+from dsched_testkit.sweep.strand import PACKET
 
 QUIET_WITHIN_S = 60.0
 COLLECTED_WITHIN_S = 10.0
 PROBE_WITHIN_S = 20.0
-SETTLE_S = 3.0
+SETTLE_S = 0.5
 PROBE = "probe"
-_BACKGROUND = frozenset({"packet", "restart"})
+_BACKGROUND = frozenset({PACKET, "restart"})
 
 
 async def heal(stage: Stage) -> list[str]:
@@ -21,6 +22,7 @@ async def heal(stage: Stage) -> list[str]:
     for process in stage.pods.values():
         process.strand.paused_until_s, process.strand.rule = 0.0, None
     await asyncio.sleep(SETTLE_S)
+    await stage.until(lambda: not _on_its_way(), "every packet has arrived")
     for name in stage.plans:
         if name not in stage.pods:
             stage.start(name)
@@ -66,6 +68,10 @@ def projected(stage: Stage) -> list[str]:
         if row.status.terminal and state.finished.get(row.id, (0, None))[1] is not row.status:
             found.append(f"I12: {row.id} ended {row.status} and is not in the index of the ended")
     return found
+
+
+def _on_its_way() -> bool:
+    return any(task.get_name() == PACKET for task in asyncio.all_tasks())
 
 
 def _waiting(stage: Stage) -> list[str]:

@@ -13,9 +13,10 @@ from dsched_testkit.simulation.lines import Proceed, Rule
 from dsched_testkit.sweep.content import Content, content, situation
 from dsched_testkit.sweep.sites import Site, calling_site
 
+PACKET = "packet"
 HOP_S = 0.001
 LOST_AFTER_S = 0.02
-LATE_S = 2.5  # longer than any lock or lease lives in the scenarios
+LATE_S = 1.8  # longer than any lock or lease lives in the scenarios
 
 
 class Kind(StrEnum):
@@ -82,7 +83,6 @@ class Strand:
         number = self.count
         await asyncio.sleep(HOP_S)
         answer = await self._passed(number, site, self._ruled(handle, step, proceed))
-        await asyncio.sleep(HOP_S)
         await self.resumed()
         if self.dead:
             raise StoreUnavailableError("the process is dead", maybe_applied=True)
@@ -132,7 +132,7 @@ class Strand:
             case Kind.LOST_REPLY:
                 await proceed()
             case Kind.LATE_REQUEST:
-                self.group.create_task(_late(proceed), name="packet")
+                self.group.create_task(_late(proceed), name=PACKET)
             case Kind.LOST_REQUEST:
                 pass
         await asyncio.sleep(LOST_AFTER_S)

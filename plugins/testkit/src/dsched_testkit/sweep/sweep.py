@@ -44,12 +44,12 @@ def points_of(calls: Iterable[Call]) -> list[Point]:
     for call in calls:
         add(call, Kind.CRASH_BEFORE, ("dead in", call.before))
         if call.before != call.after:
-            # Not merged with the crash before the next call: time goes on until then.
             happened: object = (call.site, call.before, call.after)
         else:
             happened = (call.site, call.answer)  # a renewal at most
         if call.changed:
             add(call, Kind.CRASH_AFTER, happened)
+            seen.add((("dead in", call.after), False, call.name))
             for kind in _NOT_ANSWERED:
                 add(call, kind, (kind, happened))
         else:
