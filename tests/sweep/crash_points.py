@@ -43,16 +43,23 @@ def _job(job: tuple[str, int | None, bool]) -> Swept:
     return sweep_one(name, number, merged=merged)
 
 
+def _swept(jobs: Sequence[tuple[str, int | None, bool]], processes: int) -> Iterator[Swept]:
+    if processes == 0:
+        yield from map(_job, jobs)
+        return
+    with multiprocessing.get_context("spawn").Pool(processes) as pool:
+        yield from pool.imap_unordered(_job, jobs)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """The exit code: 1 on a violation, or where a place that calls the store was never hit."""
     options = _options(argv)
     began_s, totals = time.monotonic(), Totals()
     names = options.only or NAMES
     jobs = [(name, options.points, not options.all) for name in names]
-    with multiprocessing.get_context("spawn").Pool(options.processes) as pool:
-        for swept in pool.imap_unordered(_job, jobs):
-            totals.add(swept)
-            print(f"{swept.name}: {len(swept.points)} faults, {len(swept.failed)} bad", flush=True)
+    for swept in _swept(jobs, options.processes):
+        totals.add(swept)
+        print(f"{swept.name}: {len(swept.points)} faults, {len(swept.failed)} bad", flush=True)
     unhit = [] if options.only else totals.unhit()
     print("\n".join(totals.lines()))
     print("".join(f"never hit: {site}\n" for site in unhit), end="")
@@ -65,7 +72,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", choices=NAMES, metavar="NAME", help="these scenarios")
     parser.add_argument("--points", type=int, help="so many faults a scenario, not all")
     parser.add_argument("--all", action="store_true", help="each fault at each call, none merged")
-    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--processes", type=int, default=2, help="0: all in this one")
     return parser.parse_args(argv)
 
 
