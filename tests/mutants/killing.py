@@ -19,9 +19,10 @@ CONTRACTS = {
     "sqlite": ("plugins/store-sqlite/tests/test_contract.py", "TestSqliteStore"),
     "redis": ("plugins/store-redis/tests/test_contract.py", "TestRedisStandalone"),
 }
+# The plugins of everything installed for the tests would take longer to load than most tests take.
 PYTEST = (
-    *("-m", "pytest", "-x", "-q", "--no-header", "--tb=line", "-p", "no:randomly"),
-    *("-p", "no:cacheprovider", "-p", "no:xdist", "--timeout", "30"),
+    *("-m", "pytest", "-x", "-q", "--no-header", "--tb=line", "-p", "no:cacheprovider"),
+    *("-p", "pytest_asyncio.plugin", "-p", "pytest_timeout", "--timeout", "30"),
 )
 LIMIT_S = 60.0
 FAILED = 1  # the exit code of pytest, and of our own commands, for "found something"
@@ -49,11 +50,11 @@ def command_of(killer: str, family: str) -> list[str]:
     match kind:
         case "contract":
             path, name = CONTRACTS[family]
-            return [*PYTEST, f"{path}::{name}", "-k", rest]
+            return [*PYTEST, f"{path}::{name}", "-k", " ".join(shlex.split(rest))]
         case "test":
             return [*PYTEST, *shlex.split(rest)]
         case "sweep":
-            return ["tests/sweep/crash_points.py", "--processes", "0", *shlex.split(rest)]
+            return ["tests/sweep/crash_points.py", "--processes", "0", "-x", *shlex.split(rest)]
         case "simulate":
             return ["tests/simulation/simulate.py", "--processes", "1", "--seeds", rest]
     raise ValueError(f"unknown kind of killer: {killer!r}")
@@ -76,7 +77,11 @@ class Scratch:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source, target)
         sources = sorted(path for path in folder.glob("**/src") if path.is_dir())
-        self._environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, sources))}
+        self._environment = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(map(str, sources)),
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        }
 
     @contextmanager
     def infected(self, mutant: Mutant) -> Iterator[None]:

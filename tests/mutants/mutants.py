@@ -124,7 +124,9 @@ def record(results: Sequence[Killed]) -> None:
     found = {
         "commit": _git("rev-parse", "HEAD").strip(),
         "clean": not _git("status", "--porcelain"),
-        "families": {key: dict(zip(names, row, strict=True)) for key, row in counts(results).items()},
+        "families": {
+            key: dict(zip(names, row, strict=True)) for key, row in counts(results).items()
+        },
         "survivors": [
             {"id": r.mutant.id, "guard": r.mutant.guard, "why": r.mutant.equivalent or r.broken}
             for r in results
@@ -158,7 +160,9 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar="BASE",
         help="those in files that differ from this branch's fork of BASE (main)",
     )
-    parser.add_argument("--check", action="store_true", help="run the killers without mutants first")
+    parser.add_argument(
+        "--check", action="store_true", help="run the killers without mutants first"
+    )
     parser.add_argument("--record", action="store_true", help="--check, and write docs/results")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("-v", "--verbose", action="store_true", help="what the killers said")

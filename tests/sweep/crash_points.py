@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import TypeAlias
 
 from dsched_balancers.least_tasks import LeastTasks
 from dsched_testkit.sweep.scenarios_of_configs import SCENARIOS
@@ -16,15 +17,19 @@ from dsched_testkit.sweep.sweep import Swept, Totals, sampled, sweep
 BALANCER = ("least-tasks", LeastTasks())
 NAMES = tuple(scenario.name for scenario in SCENARIOS)
 
+Job: TypeAlias = tuple[str, int | None, bool, bool]
 
-def sweep_one(name: str, number: int | None = None, *, merged: bool = True) -> Swept:
+
+def sweep_one(
+    name: str, number: int | None = None, *, merged: bool = True, stop: bool = False
+) -> Swept:
     """One scenario by name, over ``number`` of its points or over all."""
 
     def chosen(points: list[Point]) -> list[Point]:
         return points if number is None else sampled(points, number)
 
     with _silence():
-        return sweep(SCENARIOS[NAMES.index(name)], BALANCER, chosen, merged=merged)
+        return sweep(SCENARIOS[NAMES.index(name)], BALANCER, chosen, merged=merged, stop=stop)
 
 
 @contextmanager
@@ -38,12 +43,12 @@ def _silence() -> Iterator[None]:
         logging.disable(before)
 
 
-def _job(job: tuple[str, int | None, bool]) -> Swept:
-    name, number, merged = job
-    return sweep_one(name, number, merged=merged)
+def _job(job: Job) -> Swept:
+    name, number, merged, stop = job
+    return sweep_one(name, number, merged=merged, stop=stop)
 
 
-def _swept(jobs: Sequence[tuple[str, int | None, bool]], processes: int) -> Iterator[Swept]:
+def _swept(jobs: Sequence[Job], processes: int) -> Iterator[Swept]:
     if processes == 0:
         yield from map(_job, jobs)
         return
@@ -56,10 +61,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _options(argv)
     began_s, totals = time.monotonic(), Totals()
     names = options.only or NAMES
-    jobs = [(name, options.points, not options.all) for name in names]
+    jobs = [(name, options.points, not options.all, options.stop) for name in names]
     for swept in _swept(jobs, options.processes):
         totals.add(swept)
         print(f"{swept.name}: {len(swept.points)} faults, {len(swept.failed)} bad", flush=True)
+        if options.stop and swept.failed:
+            break
     unhit = [] if options.only else totals.unhit()
     print("\n".join(totals.lines()))
     print("".join(f"never hit: {site}\n" for site in unhit), end="")
@@ -72,6 +79,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", choices=NAMES, metavar="NAME", help="these scenarios")
     parser.add_argument("--points", type=int, help="so many faults a scenario, not all")
     parser.add_argument("--all", action="store_true", help="each fault at each call, none merged")
+    parser.add_argument("-x", "--stop", action="store_true", help="at the first that is bad")
     parser.add_argument("--processes", type=int, default=2, help="0: all in this one")
     return parser.parse_args(argv)
 

@@ -268,8 +268,6 @@ TASKS = (
     Scenario(
         name="poison", play=poison, shows=frozenset({"reaped failed poison", "reaped cancelled"})
     ),
-    Scenario(
-        name="start-deadlines", play=start_deadlines, shows=frozenset({"cancelled expired"})
-    ),
+    Scenario(name="start-deadlines", play=start_deadlines, shows=frozenset({"cancelled expired"})),
     Scenario(name="deferrals", play=deferrals, shows=frozenset({"deferred"})),
 )

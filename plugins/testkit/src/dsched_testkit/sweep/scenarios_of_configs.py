@@ -267,9 +267,7 @@ def _shows(*words: str) -> frozenset[str]:
 
 CONFIGS = (
     Scenario(name="fires", play=fires, shows=_shows("fired", "completed success")),
-    Scenario(
-        name="overlap-skip", play=_overlap(Overlap.SKIP, 2), shows=_shows("skipped overlap")
-    ),
+    Scenario(name="overlap-skip", play=_overlap(Overlap.SKIP, 2), shows=_shows("skipped overlap")),
     Scenario(
         name="overlap-queue-one", play=_overlap(Overlap.QUEUE_ONE, 3), shows=_shows("fired held")
     ),

@@ -25,7 +25,7 @@ from dsched_testkit.simulation.bodies import Ledger
 from dsched_testkit.simulation.lines import Line
 from dsched_testkit.simulation.recording import Books, RecordedStore
 from dsched_testkit.sweep.bodies import Bodies
-from dsched_testkit.sweep.strand import Call, Point, Strand
+from dsched_testkit.sweep.strand import Call, Meter, Point, Strand
 from dsched_testkit.virtual_time import VirtualWall, virtual_runtime
 
 BOTH = frozenset({"scheduler", "worker"})
@@ -109,6 +109,7 @@ class Stage:
     counts: Counter[str] = attrs.field(factory=Counter)
     acknowledged: list[str] = attrs.field(factory=list)
     problems: list[str] = attrs.field(factory=list)
+    meter: Meter = attrs.field(factory=Meter)
     healing: bool = False
     over: bool = False
 
@@ -147,6 +148,7 @@ class Stage:
             crash=crash,
             calls=self.calls,
             now_s=self.now_s,
+            meter=self.meter,
         )
 
     def _pod(self, name: str, process: Process, role: Role) -> Pod:

@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from dsched.contracts.outcomes import StoreUnavailableError
+from dsched.contracts.outcomes import StoreError, StoreUnavailableError
 from dsched_testkit.memory import State
 from dsched_testkit.simulation.lines import Proceed, Rule
 from dsched_testkit.sweep.content import Content, content, situation
@@ -17,6 +17,27 @@ PACKET = "packet"
 HOP_S = 0.001
 LOST_AFTER_S = 0.02
 LATE_S = 1.8  # longer than any lock or lease lives in the scenarios
+AFTER_DEATH_S = 4.0  # when what a dead process held is in other hands
+
+
+MOST_CALLS = 10_000  # of one play, which makes some hundreds
+
+
+class RestlessError(RuntimeError):
+    """The processes of a play call the store on and on: they will not come to rest."""
+
+
+@attrs.define
+class Meter:
+    """Counts the calls of all strands of a play."""
+
+    calls: int = 0
+
+    def count(self) -> None:
+        """One more; `RestlessError` where no play that works gets to."""
+        self.calls += 1
+        if self.calls > MOST_CALLS:
+            raise RestlessError(f"more than {MOST_CALLS} calls in one play")
 
 
 class Kind(StrEnum):
@@ -26,7 +47,8 @@ class Kind(StrEnum):
     CRASH_AFTER = "crash after"
     LOST_REQUEST = "lost request"
     LOST_REPLY = "lost reply"
-    LATE_REQUEST = "late request"  # the caller gave up long ago, and then it arrives
+    LATE_REQUEST = "late request"  # the caller has repeated it long ago, and then it arrives
+    CRASH_LATE = "crash, late request"  # the caller is dead, and others have taken over
 
 
 @attrs.frozen(kw_only=True)
@@ -67,6 +89,7 @@ class Strand:
     crash: Callable[[], None]
     calls: list[Call] | None
     now_s: Callable[[], float]
+    meter: Meter
     rule: Rule | None = None  # what the scenario itself does to this line
     dead: bool = False
     paused_until_s: float = 0.0
@@ -79,6 +102,7 @@ class Strand:
         if self.dead:
             await asyncio.sleep(HOP_S)
             raise StoreUnavailableError("the process is dead", maybe_applied=False)
+        self.meter.count()
         self.count += 1
         number = self.count
         await asyncio.sleep(HOP_S)
@@ -132,19 +156,24 @@ class Strand:
             case Kind.LOST_REPLY:
                 await proceed()
             case Kind.LATE_REQUEST:
-                self.group.create_task(_late(proceed), name=PACKET)
+                self._send_later(proceed, LATE_S)
+            case Kind.CRASH_LATE:
+                self._send_later(proceed, AFTER_DEATH_S)
+                self.crash()
             case Kind.LOST_REQUEST:
                 pass
         await asyncio.sleep(LOST_AFTER_S)
         raise StoreUnavailableError(f"sweep: {kind}", maybe_applied=True)
 
+    def _send_later(self, proceed: Proceed, seconds: float) -> None:
+        async def send() -> None:
+            await asyncio.sleep(seconds)
+            try:
+                await proceed()
+            except StoreError:
+                return  # nobody waits for this answer: a refusal is as good as any
 
-async def _late(proceed: Proceed) -> None:
-    await asyncio.sleep(LATE_S)
-    try:
-        await proceed()
-    except Exception:  # noqa: BLE001 - nobody waits for this answer: a refusal is as good as any
-        return
+        self.group.create_task(send(), name=PACKET)
 
 
 def shape(answer: Any) -> str:

@@ -10,7 +10,7 @@ from dsched_testkit.sweep.play import Played, Scenario, play
 from dsched_testkit.sweep.sites import Site, all_sites, missing
 from dsched_testkit.sweep.strand import Call, Kind, Point
 
-_NOT_ANSWERED = (Kind.LOST_REQUEST, Kind.LOST_REPLY, Kind.LATE_REQUEST)
+_UNANSWERED = (Kind.LOST_REQUEST, Kind.LOST_REPLY, Kind.LATE_REQUEST, Kind.CRASH_LATE)
 
 
 @attrs.frozen(kw_only=True)
@@ -28,32 +28,27 @@ class Swept:
 def points_of(calls: Iterable[Call]) -> list[Point]:
     """The faults worth playing: those that are not one that is played already.
 
-    A process that dies leaves nothing but what the store holds. So it dies once in each situation
-    that one of its calls saw, rather than before and after each call. A call that changes nothing
-    can only lose its answer, and that once for each place and kind of answer; so does one that
-    only renews, on its way there, too.
+    A process that dies leaves nothing but what the store holds, and what it has sent. So it dies
+    once in each situation that one of its calls saw or made, rather than before and after each
+    call. A call that changes nothing can only lose its answer, and that once for each place and
+    kind of answer; so does one that only renews, on its way there, too.
     """
     points: list[Point] = []
     seen: set[object] = set()
 
-    def add(call: Call, kind: Kind, key: object) -> None:
-        if (key, kind is Kind.CRASH_AFTER, call.name) not in seen:
-            seen.add((key, kind is Kind.CRASH_AFTER, call.name))
+    def add(call: Call, kind: Kind, situation: object) -> None:
+        if (situation, call.name) not in seen:
+            seen.add((situation, call.name))
             points.append(Point(name=call.name, number=call.number, kind=kind, site=call.site))
 
     for call in calls:
         add(call, Kind.CRASH_BEFORE, ("dead in", call.before))
-        if call.before != call.after:
-            happened: object = (call.site, call.before, call.after)
-        else:
+        add(call, Kind.CRASH_AFTER, ("dead in", call.after))
+        happened: object = (call.site, call.before, call.after)
+        if call.before == call.after:
             happened = (call.site, call.answer)  # a renewal at most
-        if call.changed:
-            add(call, Kind.CRASH_AFTER, happened)
-            seen.add((("dead in", call.after), False, call.name))
-            for kind in _NOT_ANSWERED:
-                add(call, kind, (kind, happened))
-        else:
-            add(call, Kind.LOST_REPLY, (Kind.LOST_REPLY, happened))
+        for kind in _UNANSWERED if call.changed else (Kind.LOST_REPLY,):
+            add(call, kind, (kind, happened))
     return points
 
 
@@ -80,14 +75,17 @@ def sweep(
     choose: Callable[[list[Point]], list[Point]] = list,
     *,
     merged: bool = True,
+    stop: bool = False,
 ) -> Swept:
-    """Sweep one scenario over the points that ``choose`` keeps."""
+    """Sweep one scenario over the points that ``choose`` keeps; or ``stop`` at the first that fails."""
     written = play(scenario, balancer, record=True)
     written = attrs.evolve(written, violations=[*written.violations, *_unshown(scenario, written)])
     points = choose((points_of if merged else every_point_of)(written.calls))
     failed: list[tuple[Point | None, Played]] = [(None, written)] if written.violations else []
     virtual_s = written.virtual_s
     for point in points:
+        if stop and failed:
+            break
         played = play(scenario, balancer, point)
         virtual_s += played.virtual_s
         if played.violations:
@@ -152,5 +150,3 @@ class Totals:
             report.append("the log about the first of them:")
             report += [f"  {line}" for line in self.failed[0][2].excerpt]
         return report
-
-

@@ -1,0 +1,118 @@
+"""The crash-point sweep in its short form: every scenario, some of its points, always the same."""
+
+import textwrap
+
+import pytest
+from crash_points import BALANCER, NAMES, main, sweep_one
+
+from dsched.engine.recovery import RecoveryStep
+from dsched_testkit.memory.working import MemoryWorking
+from dsched_testkit.sweep.play import play
+from dsched_testkit.sweep.scenarios_of_configs import SCENARIOS
+from dsched_testkit.sweep.sites import Site, all_sites, missing, sites_in
+from dsched_testkit.sweep.strand import Kind
+from dsched_testkit.sweep.sweep import Totals, every_point_of, points_of, sampled
+
+POINTS = 8
+
+
+def _scenario(name):
+    return SCENARIOS[NAMES.index(name)]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_scenario_bears_a_fault_at_its_calls(name):
+    totals = Totals()
+    totals.add(sweep_one(name, POINTS))
+    assert not totals.failed, "\n".join(totals.lines())
+    assert totals.plays == POINTS + 1
+
+
+def test_the_scenarios_reach_all_places_that_call_the_store():
+    totals = Totals()
+    for name in NAMES:
+        totals.add(sweep_one(name, 0))
+    assert totals.unhit() == []
+    assert not totals.failed, "\n".join(totals.lines())
+    assert len(all_sites()) >= 57
+
+
+def test_points_are_spread_over_all_calls_and_kinds_and_are_fewer_than_all():
+    calls = play(_scenario("submits"), BALANCER, record=True).calls
+    merged, every = points_of(calls), every_point_of(calls)
+    assert {point.kind for point in merged} == set(Kind)
+    assert {point.site for point in merged} == {call.site for call in calls}
+    assert len(calls) < len(merged) + len(calls) <= len(every) + len(calls)
+    assert set(merged) <= {*every}
+    few = sampled(merged, 5)
+    assert few == sampled(merged, 5)
+    assert len(few) == 5
+
+
+def test_two_plays_as_written_make_the_same_calls():
+    first, second = (play(_scenario("takeover"), BALANCER, record=True) for _ in range(2))
+    assert [(c.name, c.number, c.site) for c in first.calls] == [
+        (c.name, c.number, c.site) for c in second.calls
+    ]
+
+
+def test_a_place_is_known_by_what_is_typed_as_a_store(tmp_path):
+    module = tmp_path / "newcomer.py"
+    module.write_text(
+        textwrap.dedent("""
+        class Newcomer:
+            def __init__(self, working: Working, other: dict[str, str]) -> None:
+                self._working = working
+                self._other = other
+
+            async def act(self) -> None:
+                await answered(lambda: self._working.submit([]))
+                self._other.get("no step of a store")
+
+                async def later(store: "Store") -> None:
+                    await store.now()
+        """)
+    )
+    found = set(sites_in(module))
+    assert found == {
+        Site("newcomer.py", "Newcomer.act", 8, "submit"),
+        Site("newcomer.py", "Newcomer.act.<locals>.later", 12, "now"),
+    }
+    assert missing(all_sites() - {min(all_sites())}) == [min(all_sites())]
+
+
+def test_the_command_says_what_it_swept_and_exits_with_0(capsys):
+    assert main(["--only", "retries", "--points", "3", "--processes", "0"]) == 0
+    said = capsys.readouterr().out
+    assert "retries: 3 faults, 0 bad" in said
+    assert "scenarios 1  plays 4" in said
+
+
+def _completed_by_anybody(monkeypatch):
+    good = MemoryWorking._complete
+
+    def bad(self, step, item, by):
+        row = self._state.tasks.get(item.task_id)
+        if row is not None and row.token is not None:
+            object.__setattr__(item, "token", row.token)
+        return good(self, step, item, by)
+
+    monkeypatch.setattr(MemoryWorking, "_complete", bad)
+
+
+def _never_reaped(monkeypatch):
+    async def nothing(self):
+        return None
+
+    monkeypatch.setattr(RecoveryStep, "recover", nothing)
+
+
+@pytest.mark.parametrize(
+    ("sabotage", "name", "invariant"),
+    [(_completed_by_anybody, "twins", "I"), (_never_reaped, "submits", "I7")],
+)
+def test_a_broken_protocol_is_found(monkeypatch, sabotage, name, invariant):
+    sabotage(monkeypatch)
+    failed = sweep_one(name, 60).failed
+    assert any(line.startswith(invariant) for _, played in failed for line in played.violations)
+    assert any(played.excerpt for _, played in failed)
