@@ -2,9 +2,9 @@
 
 import attrs
 import pytest
+from break_guards import counts, good_enough, report
 from catalogue import ROOT, CatalogueError, Edit, chosen, mutated, read_catalogue
 from killing import Killed, Scratch, command_of
-from mutants import counts, good_enough, report
 
 MUTANTS = read_catalogue()
 

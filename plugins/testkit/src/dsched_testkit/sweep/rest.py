@@ -64,10 +64,11 @@ def projected(stage: Stage) -> list[str]:
                 key = (item["first"], "skipped", item["reason"])
             if key is not None and key not in state.decisions[item["config"]]:
                 found.append(f"I2: no decision is kept of {event.kind} {dict(item)}")
-    for row in state.tasks.values():
-        if row.status.terminal and state.finished.get(row.id, (0, None))[1] is not row.status:
-            found.append(f"I12: {row.id} ended {row.status} and is not in the index of the ended")
-    return found
+    return found + [
+        f"I12: {row.id} ended {row.status} and is not in the index of the ended"
+        for row in state.tasks.values()
+        if row.status.terminal and state.finished.get(row.id, (0, None))[1] is not row.status
+    ]
 
 
 def _on_its_way() -> bool:

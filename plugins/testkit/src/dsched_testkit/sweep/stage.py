@@ -260,16 +260,18 @@ class Stage:
 
     async def user(self, script: Script) -> None:
         """Run a user's program; one that crashes is started again from its beginning."""
-        while True:
-            self.counts["starts of user"] += 1
-            life = f"user-{self.counts['starts of user']}"
-            process = Process(name=life, strand=self._strand(life, lambda: _end(process)))
-            user = User(Line(process.strand).over(self.store, "client"), self)
-            process.task = self.group.create_task(_played(script, user), name=f"program {life}")
-            await asyncio.wait({process.task})
-            if not process.strand.dead:
-                return
+        while not await self._program(script):
             await asyncio.sleep(RESTART_S)
+
+    async def _program(self, script: Script) -> bool:
+        """One life of a user's program; whether it came to its end."""
+        self.counts["starts of user"] += 1
+        life = f"user-{self.counts['starts of user']}"
+        process = Process(name=life, strand=self._strand(life, lambda: _end(process)))
+        user = User(Line(process.strand).over(self.store, "client"), self)
+        process.task = self.group.create_task(_played(script, user), name=f"program {life}")
+        await asyncio.wait({process.task})
+        return not process.strand.dead
 
     # --- waiting ---
 

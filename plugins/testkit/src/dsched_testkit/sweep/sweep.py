@@ -136,8 +136,8 @@ class Totals:
         """The report."""
         kinds = ", ".join(f"{kind} {n}" for kind, n in sorted(self.kinds.items()))
         report = [
-            f"scenarios {self.scenarios}  plays {self.plays}  virtual hours "
-            f"{self.virtual_s / 3600:.1f}",
+            f"scenarios {self.scenarios}  plays {self.plays}",
+            f"virtual hours {self.virtual_s / 3600:.1f}",
             f"calls of the plays as written: {self.calls}",
             f"faults {sum(self.kinds.values())}: {kinds}",
             f"places that call the store: {len(self.sites)} of {len(all_sites())} hit",
