@@ -294,12 +294,13 @@ class Stage:
         """Wait until a task runs, or has run."""
         await self.until(lambda: task_id in self.ledger.tries, f"{task_id} runs")
 
-    async def fired(self, config_id: str, times: int) -> None:
+    async def fired(self, config_id: str, times: int, within_s: float = WAIT_S) -> None:
         """Wait until a config has been fired so often."""
         prefix = f"{config_id}@"
         await self.until(
             lambda: sum(key.startswith(prefix) for key in self.state.tasks) >= times,
             f"{config_id} has fired {times} times",
+            within_s,
         )
 
     def is_ended(self, task_id: str) -> bool:
