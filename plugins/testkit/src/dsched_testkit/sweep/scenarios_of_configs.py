@@ -64,7 +64,7 @@ def _overlap(policy: Overlap, times: int) -> Any:
 async def misfires(stage: Stage) -> None:
     """Nobody leads for some seconds; what was missed is caught up, or skipped."""
     await stage.lead_by("a", NARROW)
-    late = {"misfire_grace": seconds(0.5), "overlap": Overlap.ALLOW}
+    late: dict[str, Any] = {"misfire_grace": seconds(0.5), "overlap": Overlap.ALLOW}
     await _put(
         stage,
         config("every1", misfire=Misfire.FIRE_ONCE, **late),

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
+from types import FrameType
 
 import attrs
 
@@ -92,15 +93,16 @@ def calling_site(step: str) -> Site | None:
 
     Call it before the call's first wait: after that its callers are not on the stack any more.
     """
-    frame = sys._getframe(1)  # noqa: SLF001 - the one way to ask who calls
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - the one way to ask who calls
     while frame is not None:
         file = frame.f_code.co_filename
         if file.startswith(str(CORE)):
             name = Path(file).relative_to(CORE).as_posix()
             here = _by_place().get((name, frame.f_code.co_qualname, step))
             if here:
-                return min(here, key=lambda site: abs(site.line - frame.f_lineno))
-        frame = frame.f_back  # type: ignore[assignment]
+                line = frame.f_lineno
+                return min(here, key=lambda site: abs(site.line - line))
+        frame = frame.f_back
     return None
 
 

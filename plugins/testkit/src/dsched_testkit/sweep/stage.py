@@ -260,7 +260,7 @@ class Stage:
 
     async def user(self, script: Script) -> None:
         """Run a user's program; one that crashes is started again from its beginning."""
-        while not await self._program(script):
+        while not await self._program(script):  # noqa: ASYNC110 - a supervisor waits like this
             await asyncio.sleep(RESTART_S)
 
     async def _program(self, script: Script) -> bool:
