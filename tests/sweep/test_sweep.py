@@ -88,19 +88,18 @@ def test_the_command_says_what_it_swept_and_exits_with_0(capsys):
     assert "scenarios 1  plays 4" in said
 
 
-def _completed_by_anybody(monkeypatch):
+def _completed_twice(monkeypatch):
     good = MemoryWorking._complete
 
     def bad(self, step, item, by):
-        row = self._state.tasks.get(item.task_id)
-        if row is not None and row.token is not None:
-            object.__setattr__(item, "token", row.token)
+        if item.task_id in self._state.tasks:
+            self._state.tasks[item.task_id].completed = False
         return good(self, step, item, by)
 
     monkeypatch.setattr(MemoryWorking, "_complete", bad)
 
 
-def _never_reaped(monkeypatch):
+def _never_recovered(monkeypatch):
     async def nothing(self):
         return None
 
@@ -109,10 +108,10 @@ def _never_reaped(monkeypatch):
 
 @pytest.mark.parametrize(
     ("sabotage", "name", "invariant"),
-    [(_completed_by_anybody, "twins", "I"), (_never_reaped, "submits", "I7")],
+    [(_completed_twice, "retries", "I4"), (_never_recovered, "worker-death", "I7")],
 )
 def test_a_broken_protocol_is_found(monkeypatch, sabotage, name, invariant):
     sabotage(monkeypatch)
-    failed = sweep_one(name, 60).failed
+    failed = sweep_one(name, 40, stop=True).failed
     assert any(line.startswith(invariant) for _, played in failed for line in played.violations)
     assert any(played.excerpt for _, played in failed)
