@@ -12,7 +12,7 @@ ARGS ?=
 SEEDS ?= 500
 
 .DEFAULT_GOAL := help
-.PHONY: help dev run test test-fast simulate sweep mutants bench check format lock clean
+.PHONY: help docs-pages dev run test test-fast simulate sweep mutants bench check format lock clean
 
 help: ## List the targets.
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ check: dev ## Format, lint, types, layers, sizes.
 	$(BIN)/mypy $(SOURCES)
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest tests/architecture -q -p no:cacheprovider
+
+docs-pages: dev ## Write the reference pages that are made of the code.
+	$(BIN)/python docs/make_pages.py
 
 format: dev ## Let ruff rewrite what it can.
 	$(BIN)/ruff format .

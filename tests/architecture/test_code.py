@@ -11,12 +11,16 @@ MAX_FUNCTION_LINES = 40  # one screen
 MAX_FILE_LINES = 400
 # Longer today, for a reason: a ratchet that may only go down.
 LONGER_FILES = {
-    "core/src/dsched/contracts/steps.py": 413,  # the values of one contract, in its order
-    "core/src/dsched/contracts/store.py": 455,  # the contract itself, mostly prose
+    "core/src/dsched/contracts/store.py": 430,  # the contract itself, mostly prose
 }
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
-PURE = ("core/src/dsched/model/", "core/src/dsched/planning/", "plugins/balancers/src/")
+PURE = (
+    "core/src/dsched/model/",
+    "core/src/dsched/planning/",
+    "core/src/dsched/explaining/",
+    "plugins/balancers/src/",
+)
 WORLD = ("core/src/dsched/engine/runtime.py",)
 TIMELESS = (*PURE, "core/src/dsched/engine/")
 CLOCKS_AND_CHANCE = {

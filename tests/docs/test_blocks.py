@@ -9,6 +9,7 @@ import sys
 import types
 from pathlib import Path
 
+import click
 import pytest
 import yaml
 from pages import ROOT, Block, blocks
@@ -19,11 +20,12 @@ from dsched.config.task_file import read_tasks
 from dsched.contracts.functions import REGISTRY
 from dsched.launcher.arguments import parse
 from dsched.loading import Catalogue, load_catalogue
+from dsched_cli.main import root
 
 EXAMPLE = ROOT / "docs/examples/plugin-executor/src"
 MAKE = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
 # Programs that are not ours, and what they are started with is tested elsewhere or theirs to know.
-OTHERS = {"redis-server", "pip", "python", "cd"}
+OTHERS = {"redis-server", "pip", "python", "cd", "curl"}
 
 
 @pytest.fixture(scope="module")
@@ -139,11 +141,22 @@ def test_every_command_exists_and_takes_its_arguments(block: Block) -> None:
         elif program == "dsched-run":
             if "--help" not in words:
                 parse(words[1:])  # exits when it does not know an argument
+        elif program == "dsched":
+            _parse_dsched(words[1:])
         else:
             assert program in OTHERS, line
         for word in words[1:]:
             if word.startswith(("./", "tests/", "docs/")):
                 assert (ROOT / word).exists(), line
+
+
+def _parse_dsched(words: list[str]) -> None:
+    """Raises `click.UsageError` for what the command does not know."""
+    ctx = root.make_context("dsched", list(words))
+    while isinstance(ctx.command, click.Group):
+        name, command, rest = ctx.command.resolve_command(ctx, [*ctx._protected_args, *ctx.args])
+        assert command is not None, words
+        ctx = command.make_context(name, rest, parent=ctx)
 
 
 def test_the_pictures_of_the_house_are_the_house() -> None:

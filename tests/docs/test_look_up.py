@@ -23,7 +23,7 @@ from dsched.model.task_config import Reserved
 USAGE, CONFIGURATION = ROOT / "docs/usage.md", ROOT / "docs/configuration.md"
 SETTINGS = {field.name: field.default for field in attrs.fields(Settings)}
 SECTIONS = ("schedule", "worker", "task", "pod", "plugins", "log")
-BY_PLUGIN = {"redis": "stores", "sqlite": "stores", "metrics": "services"}
+BY_PLUGIN = {"redis": "stores", "sqlite": "stores", "metrics": "services", "api": "services"}
 
 
 def documented(page, heading):
@@ -45,8 +45,8 @@ def shown(value):
 
 def test_every_field_of_a_task_is_in_the_table_with_its_default():
     table = documented(USAGE, "## The task file")
-    set_by_store = {"revision", "created_ms", "updated_ms", "reserved"}
-    assert set(table) == {field.name for field in attrs.fields(TaskConfig)} - set_by_store
+    not_in_a_file = {"origin", "revision", "created_ms", "updated_ms", "reserved"}
+    assert set(table) == {field.name for field in attrs.fields(TaskConfig)} - not_in_a_file
     plain = TaskConfig(id="a", executor="x", at=datetime(2026, 1, 1, tzinfo=UTC))
     special = {"id", "executor", "type", "timeout", "retry", "affinity_key", "at"}
     for name in set(table) - special:
@@ -59,11 +59,21 @@ def test_every_reserved_field_is_named():
         assert f"`{field.name}`" in text_of(USAGE)
 
 
+def fields_of(defaults, above=""):
+    """Every setting below a section with its default; a section of its own is walked into."""
+    for field in attrs.fields(type(defaults)):
+        value = getattr(defaults, field.name)
+        if attrs.has(type(value)):
+            yield from fields_of(value, f"{above}{field.name}.")
+        else:
+            yield f"{above}{field.name}", value
+
+
 @pytest.mark.parametrize("section", SECTIONS)
 def test_every_setting_is_in_the_table_with_its_default(section):
     table = documented(CONFIGURATION, f"## `{section}`")
     defaults = getattr(Settings(), section)
-    fields = {field.name: getattr(defaults, field.name) for field in attrs.fields(type(defaults))}
+    fields = dict(fields_of(defaults))
     if section == "pod":
         assert "`$POD_NAME`" in table["name"]
         fields.pop("name"), table.pop("name")
@@ -124,7 +134,7 @@ def called(name):
 
 
 def test_every_call_of_the_client_is_in_the_table_with_its_arguments():
-    calls = [called(name) for name in vars(Client) if not name.startswith("_")]
+    calls = [called(name) for name in dir(Client) if not name.startswith("_")]
     assert sorted(row[0] for row in tables(USAGE, "### The client")) == sorted(calls)
 
 

@@ -9,11 +9,10 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import attrs
 import pytest
+from docs_processes import Running, started
 from pages import ROOT, blocks_of
 
 from dsched_testkit.servers import RedisServer, wait_until
@@ -24,46 +23,6 @@ BIN = Path(sys.executable).parent
 QUICKSTART = ROOT / "docs/examples/quickstart"
 THREE_PODS = ROOT / "docs/examples/three-pods"
 CONFIG = "store: sqlite\nsqlite: {path: programs.db}\nmetrics: {port: 0}\n"
-
-
-@attrs.define
-class Running:
-    """A process that writes to a file, which tests wait for."""
-
-    process: subprocess.Popen[bytes]
-    log: Path
-
-    def said(self) -> str:
-        """Everything it printed so far."""
-        return self.log.read_text(errors="replace")
-
-    def says(self, text: str) -> None:
-        """Wait until it has printed something that matches."""
-        try:
-            wait_until(lambda: re.search(text, self.said()) is not None, text, timeout_s=30)
-        except RuntimeError:
-            pytest.fail(f"never said {text!r}:\n{self.said()}")
-
-    def ends(self) -> int:
-        """Its exit code."""
-        return self.process.wait(timeout=30)
-
-
-@contextlib.contextmanager
-def started(
-    command: Sequence[str], log: Path, *, cwd: Path = ROOT, **env: str
-) -> Iterator[Running]:
-    """Run a command; ended with the block, whatever happens."""
-    with open(log, "wb") as out:
-        process = subprocess.Popen(
-            command, cwd=cwd, env=os.environ | env, stdout=out, stderr=subprocess.STDOUT
-        )
-    try:
-        yield Running(process, log)
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.wait()
 
 
 def quickstart(tmp_path: Path, *arguments: str) -> contextlib.AbstractContextManager[Running]:
@@ -205,9 +164,9 @@ asyncio.run(main())
 
 def test_the_programs_of_the_usage_page_do_what_they_say(tmp_path):
     """In an empty folder: they need no file that the page does not show."""
-    embedding, client = programs()
+    why, embedding, client = programs()
     answers = []
-    for text in (embedding, client, WHAT_IS_LEFT):
+    for text in (embedding, client, WHAT_IS_LEFT, why):
         done = subprocess.run(
             [sys.executable, "-c", text],
             cwd=tmp_path,
@@ -225,6 +184,8 @@ def test_the_programs_of_the_usage_page_do_what_they_say(tmp_path):
     configs, ordered, doubled = answers[2]
     assert (configs, ordered) == ("()", "order-4711")
     assert doubled.startswith("double@manual-")
+    assert [word for word in answers[3] if word in ("pending", "not_due")] == ["pending", "not_due"]
+    assert answers[3][-3:] == ["0", "0", "None"]
 
 
 def commands() -> list[str]:

@@ -57,7 +57,7 @@ async def test_every_step_of_a_leader_carries_its_fence(cluster):
     await cluster.client.put_config(config(name="sleep 60", overlap="skip"))
     await asyncio.sleep(60)
     assert {fence} == {given for _, given in seen}
-    assert {"collect", "dispatch", "due", "fire", "overdue", "project", "promote", "prune"} <= {
+    assert {"collect", "dispatch", "due", "fire", "look", "overdue", "project", "prune"} <= {
         step for step, _ in seen
     }
 
@@ -68,6 +68,7 @@ async def test_a_step_with_an_old_fence_is_refused(cluster, step):
     await cluster.store.resign(old.fence)
     await cluster.store.acquire("new", "t2", 100_000)
     arguments = {
+        "look": (1,),
         "due": (1,),
         "fire": ([],),
         "replan": ([],),
@@ -175,9 +176,7 @@ async def test_a_follower_leads_at_once_after_an_outage_longer_than_the_ttl(clus
     assert [notice.leading for notice in told if isinstance(notice, TermChanged)] == [True]
 
 
-@pytest.mark.parametrize(
-    "step", ["due", "overdue", "collect", "prune", "ready", "counts", "promote"]
-)
+@pytest.mark.parametrize("step", ["look", "overdue", "collect", "prune", "counts"])
 async def test_a_leader_whose_call_never_returns_gives_the_leadership_up(cluster, step):
     line = Line()
     cluster.start("hung", SCHEDULER, line=line)

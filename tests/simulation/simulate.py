@@ -1,12 +1,17 @@
 """Simulates clusters by seed on all cores: ``python tests/simulation/simulate.py --seeds 500``."""
 
 import argparse
+import json
 import logging
 import multiprocessing
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import campaigns
 
 from dsched_balancers.consistent_hash import ConsistentHash
 from dsched_balancers.least_tasks import LeastTasks
@@ -20,14 +25,16 @@ BALANCERS = (
     ("round-robin", RoundRobin),
     ("consistent-hash", ConsistentHash),
 )
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "docs" / "results" / "simulation.json"
 TWICE = 5  # how many seeds are run a second time, to compare
 
 
-def run_seed(seed: int, faults: frozenset[str] | None = None) -> Ran:
-    """One seed, with the balancer that is its turn."""
+def run_seed(seed: int, faults: frozenset[str] | None = None, **how: Any) -> Ran:
+    """One seed, with the balancer that is its turn; ``how`` as `simulate`."""
     name, balancer = BALANCERS[seed % len(BALANCERS)]
     with _silence():
-        return simulate(seed, (name, balancer()), faults=faults)
+        return simulate(seed, (name, balancer()), faults=faults, **how)
 
 
 @contextmanager
@@ -48,9 +55,27 @@ def _job(job: tuple[int, frozenset[str] | None]) -> Ran:
 def main(argv: Sequence[str] | None = None) -> int:
     """The exit code: 1 on a violation, on unequal repeats, or where a path was never seen."""
     options = _options(argv)
-    began_s = time.monotonic()
-    totals, digests = Totals(), {}
     seeds = range(options.first, options.first + options.seeds)
+    if options.evidence is not None:
+        _write_evidence(options.evidence, run_seed(seeds[0], options.faults, keep=True))
+    try:
+        commit = _may_record(options, seeds) if options.record else ""
+    except campaigns.CampaignError as error:
+        print(error, file=sys.stderr)
+        return 2
+    began_s = time.monotonic()
+    totals, unequal = _run(options, seeds)
+    print(f"took {time.monotonic() - began_s:.0f} s with {options.processes} processes")
+    missing = options.faults is None and totals.missing()
+    if commit:
+        results = campaigns.add(options.results, totals, seeds, commit)
+        print(f"recorded: {results['totals']['seeds']} seeds in all, in {options.results}")
+    return int(bool(totals.failed or unequal or missing))
+
+
+def _run(options: argparse.Namespace, seeds: range) -> tuple[Totals, list[int]]:
+    """Run the seeds, some of them twice; what they gave, and which runs were not equal."""
+    totals, digests = Totals(), {}
     with multiprocessing.get_context("spawn").Pool(options.processes, maxtasksperchild=200) as pool:
         jobs = [(seed, options.faults) for seed in seeds]
         for ran in pool.imap_unordered(_job, jobs):
@@ -63,9 +88,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(f"run twice and equal: {len(repeats) - len(unequal)} of {len(repeats)} seeds")
     if unequal:
         print(f"NOT reproducible: seeds {unequal}")
-    print(f"took {time.monotonic() - began_s:.0f} s with {options.processes} processes")
-    asked_all = options.faults is None
-    return int(bool(totals.failed or unequal or (asked_all and totals.missing())))
+    return totals, unequal
+
+
+def _may_record(options: argparse.Namespace, seeds: range) -> str:
+    """The commit to record the seeds under; before they run, whether they may be recorded."""
+    if options.faults is not None:
+        raise campaigns.CampaignError(
+            "a run with chosen faults is not recorded: leave --faults out"
+        )
+    campaigns.check_free(campaigns.read(options.results), seeds)
+    return campaigns.commit_of(ROOT)
+
+
+def _write_evidence(path: Path, ran: Ran) -> None:
+    text = "".join(json.dumps(line) + "\n" for line in ran.evidence)
+    path.write_text(text, encoding="utf-8")
+    print(f"the evidence of seed {ran.seed} is in {path}: {len(ran.evidence)} lines")
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -74,6 +113,9 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--faults", type=_faults, help=f"only these of: {', '.join(MENU)}")
+    parser.add_argument("--record", action="store_true", help="add the range to the results")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="where --record adds it")
+    parser.add_argument("--evidence", type=Path, help="write the first seed's evidence there")
     return parser.parse_args(argv)
 
 

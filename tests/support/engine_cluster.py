@@ -113,13 +113,17 @@ class Cluster:
     election: ElectionTimes = attrs.field(
         factory=lambda: ElectionTimes(ttl_s=1.5, renew_every_s=0.4)
     )
+    scan_interval_s: float = 1.0
     dispatch_timeout_s: float = 2.0  # above the second after which a worker looks by itself
     drain_timeout_s: float = 3.0
+    missed_after_s: float = 60.0
+    task_logs: bool = True
 
     def use_defaults(self) -> None:
         """The settings of a pod that nobody configured."""
         self.heartbeat, self.election = HeartbeatTimes(), ElectionTimes()
         self.dispatch_timeout_s, self.drain_timeout_s = 15.0, 25.0
+        self.scan_interval_s = 5.0
 
     @property
     def client(self) -> Client:
@@ -153,9 +157,10 @@ class Cluster:
         plan = PodPlan(
             name=name,
             roles=roles,
+            version="0.1.0",
             election=self.election,
             leader=LeaderTimes(
-                scan_interval_s=1.0,
+                scan_interval_s=self.scan_interval_s,
                 dispatch_timeout_s=self.dispatch_timeout_s,
                 heartbeat_interval_s=self.heartbeat.interval_s,
             ),
@@ -166,11 +171,13 @@ class Cluster:
                 labels=labels or {},
                 heartbeat=self.heartbeat,
                 drain_timeout_s=self.drain_timeout_s,
+                task_logs=self.task_logs,
             ),
             balancer=("test", self.balancer),
             executors={"fn": self.executor},
             observers=self.observers,
             services=self.services,
+            missed_after_s=self.missed_after_s,
         )
         pod = Pod(
             plan,

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TypeAlias
 
 from dsched_balancers.least_tasks import LeastTasks
-from dsched_testkit.sweep.scenarios_of_configs import SCENARIOS
+from dsched_testkit.sweep.repertoire import SCENARIOS
 from dsched_testkit.sweep.strand import Point
 from dsched_testkit.sweep.sweep import Swept, Totals, sampled, sweep
 

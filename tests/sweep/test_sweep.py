@@ -8,7 +8,7 @@ from crash_points import BALANCER, NAMES, main, sweep_one
 from dsched.engine.recovery import RecoveryStep
 from dsched_testkit.memory.working import MemoryWorking
 from dsched_testkit.sweep.play import play
-from dsched_testkit.sweep.scenarios_of_configs import SCENARIOS
+from dsched_testkit.sweep.repertoire import SCENARIOS
 from dsched_testkit.sweep.sites import Site, all_sites, missing, sites_in
 from dsched_testkit.sweep.strand import Kind
 from dsched_testkit.sweep.sweep import Totals, every_point_of, points_of, sampled

@@ -1,6 +1,7 @@
 """dsched: the lightest highly available task scheduler that can explain every fire.
 
-What programs import: `task` to register functions, `pod` to run one inside a program, `connect`
+What programs import: `task` to register functions, `schedule` to run them by
+themselves, `pod` to run one inside a program, `connect`
 to submit and read. Plugin authors import from `dsched.contracts` and `dsched.model`.
 """
 
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dsched.contracts.executor import TaskFailed
 from dsched.contracts.functions import FunctionContext, Registry, task
+from dsched.contracts.schedules import schedule
 from dsched.model import RetryPolicy, TaskConfig, TaskResult, TaskSpec
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ __all__ = [
     "__version__",
     "connect",
     "pod",
+    "schedule",
     "task",
 ]
 

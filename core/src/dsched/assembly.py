@@ -3,13 +3,17 @@
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from importlib.metadata import version
 from typing import Any
 
 from dsched.config import LoadedSettings
+from dsched.config.intake import CatalogueIntake
+from dsched.config.settings import TaskSettings
 from dsched.contracts.balancer import LoadBalancer
 from dsched.contracts.outcomes import StoreUnavailableError
 from dsched.contracts.providers import StoreProvider
-from dsched.contracts.store import Store, StoreSettings
+from dsched.contracts.store import Kept, Store, StoreSettings
 from dsched.engine.calls import Patience
 from dsched.engine.election import ElectionTimes
 from dsched.engine.heartbeat import HeartbeatTimes
@@ -18,6 +22,7 @@ from dsched.engine.pod import SCHEDULER, WORKER, Pod, PodPlan
 from dsched.engine.runtime import Runtime
 from dsched.engine.worker import WorkerPlan
 from dsched.loading import Catalogue, Installed
+from dsched.model import TaskStatus
 
 log = logging.getLogger("dsched.pod")
 
@@ -63,8 +68,29 @@ def store_opener(
     settings = loaded.settings
     provider: StoreProvider = catalogue.stores[settings.store].provider
     options = loaded.stores[settings.store]
-    told = StoreSettings(result_ttl_ms=round(settings.task.result_ttl.total_seconds() * 1000))
+    told = _store_settings(settings.task)
     return lambda: provider.open(options, told)
+
+
+def _store_settings(task: TaskSettings) -> StoreSettings:
+    return StoreSettings(
+        result_ttl_ms=_ms(task.result_ttl),
+        stats_ttl_ms=_ms(task.stats_ttl),
+        log_caps=task.logs.caps,
+        retention={
+            TaskStatus.SUCCESS: _kept(task.keep_success, task.keep_success_count),
+            TaskStatus.FAILED: _kept(task.keep_failed, task.keep_failed_count),
+            TaskStatus.CANCELLED: _kept(task.keep_cancelled, task.keep_cancelled_count),
+        },
+    )
+
+
+def _kept(age: timedelta | None, count: int | None) -> Kept:
+    return Kept(age_ms=None if age is None else _ms(age), count=count)
+
+
+def _ms(span: timedelta) -> int:
+    return span // timedelta(milliseconds=1)
 
 
 async def _reachable(
@@ -118,9 +144,12 @@ async def _plan(
         ),
         worker=_worker_plan(loaded, runtime),
         balancer=_balancer(loaded, catalogue),
+        missed_after_s=settings.schedule.missed_after.total_seconds(),
         executors=executors,
+        version=version("dsched"),
         observers=await _open_all(stack, catalogue.observers, loaded.observers),
         services=await _open_all(stack, services, loaded.services),
+        intake=CatalogueIntake(defaults=settings.task, catalogue=catalogue),
     )
 
 
@@ -137,6 +166,7 @@ def _worker_plan(loaded: LoadedSettings, runtime: Runtime) -> WorkerPlan:
             timeout_s=settings.heartbeat_timeout.total_seconds(),
         ),
         drain_timeout_s=settings.drain_timeout.total_seconds(),
+        task_logs=loaded.settings.task.logs.enabled,
     )
 
 

@@ -11,7 +11,10 @@ import attrs
 from dsched.assembly import all_roles, open_pod, store_opener
 from dsched.client import Client
 from dsched.config import LoadedSettings, read_plugin_settings, read_settings
+from dsched.config.scheduled import code_sources
+from dsched.contracts.schedules import SCHEDULES
 from dsched.contracts.service import PodStatus
+from dsched.declaring import declare, report
 from dsched.engine.pod import Pod
 from dsched.loading import Catalogue, load_catalogue
 from dsched.model import InvalidConfigError, TaskConfig
@@ -43,7 +46,8 @@ async def pod(
     """Run a pod in this event loop until the block ends, then drain it.
 
     ``config`` is the path of a configuration file or a mapping of the same shape. ``tasks`` are put
-    into the store at the start. ``roles`` default to scheduler and worker: services with ports are
+    into the store at the start, and so is what `@dsched.schedule` declares in this process; of that,
+    what is no longer declared is paused. ``roles`` default to scheduler and worker: services with ports are
     the host program's choice. ``plugins`` are plugin objects given in code. Any number of replicas
     of the program may do this: they elect one leader among them. An exception of the block is
     raised as it is, after the drain. A failure of the pod for good cancels the block and is raised
@@ -53,11 +57,14 @@ async def pod(
     loaded, catalogue = _load(config, plugins)
     chosen = _known_roles(roles, catalogue)
     configs = [_checked(task, catalogue) for task in tasks]
+    sources = code_sources(SCHEDULES, apps=(), settings=loaded.settings, catalogue=catalogue)
     failure: Exception | None = None
     async with open_pod(loaded, catalogue, roles=chosen) as opened, asyncio.TaskGroup() as group:
         client = Client(opened.store, by=loaded.settings.pod.name)
         for config_of_task in configs:
             await client.put_config(config_of_task)
+        for source in sources:
+            report(await declare(client, source.configs, origin=source.origin))
         running = group.create_task(opened.run(), name="dsched pod")
         try:
             yield EmbeddedPod(client=client, pod=opened)

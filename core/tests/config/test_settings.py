@@ -149,6 +149,16 @@ BAD = {
             ("task.result_ttl", "1us is finer than a millisecond; use whole milliseconds"),
         ],
     ),
+    "a retention out of bounds": (
+        "{task: {keep_failed: 1ms, keep_success_count: 0, stats_ttl: 1m}, "  # noqa: ISC004
+        "schedule: {missed_after: 100ms}}",
+        [
+            ("schedule.missed_after", "must be 1s to 1d, got 100ms"),
+            ("task.keep_success_count", "must be 1 to 100000000, got 0"),
+            ("task.keep_failed", "must be 1s to 3650d, got 1ms"),
+            ("task.stats_ttl", "must be 1h to 366d, got 1m"),
+        ],
+    ),
     "a timeout of nothing": (
         "task: {default_timeout: 0s}",
         [("task.default_timeout", "must be 1ms to 3650d, got 0s")],

@@ -47,6 +47,7 @@ tasks:
             "json": {"day": "yesterday"},
         },
         timeout=2 * M,
+        origin="file:tasks",
         retry=RetryPolicy(max_retries=5, retry_delay=timedelta(seconds=10), backoff_rate=2.0),
     )
 

@@ -6,7 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dsched.model import InvalidIdError, check_id, config_of, fire_task_id, manual_task_id
+from dsched.model import (
+    InvalidIdError,
+    Task,
+    TaskStatus,
+    backfill_instant_of,
+    backfill_task_id,
+    check_id,
+    config_of,
+    fire_task_id,
+    from_ms,
+    manual_task_id,
+)
 from dsched.model.ids import fire_instant_of
 
 _VALID = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}", fullmatch=True)
@@ -70,3 +81,18 @@ def test_a_manual_task_id_tells_its_config_and_no_instant(config_id, unique):
 def test_a_submitted_task_belongs_to_no_config(task_id):
     assert config_of(task_id) is None
     assert fire_instant_of(task_id) is None
+
+
+@pytest.mark.parametrize("key", ["", "k", "v2.1:a-b"])
+def test_a_backfills_task_id_tells_its_config_and_instant_and_is_no_fire(key):
+    task_id = backfill_task_id("report", 1_700_000_000_000, key)
+    assert config_of(task_id) == "report"
+    assert backfill_instant_of(task_id) == 1_700_000_000_000
+    assert fire_instant_of(task_id) is None
+    task = Task(id=task_id, status=TaskStatus.PENDING, scheduled_ms=1_800_000_000_000)
+    assert task.scheduled_time == from_ms(1_700_000_000_000)
+
+
+@pytest.mark.parametrize("task_id", ["a@5", "a@manual-backfill-5", "backfill-5", "a@backfill-x"])
+def test_no_other_id_is_a_backfills(task_id):
+    assert backfill_instant_of(task_id) is None

@@ -282,3 +282,82 @@ def test_runs_and_skips_share_out_exactly_what_is_owed(
         }[config.misfire]
         assert fired == expected
     assert plans <= len(fired) // max_runs + 1
+
+
+def test_an_instant_to_be_skipped_is_left_out_and_its_neighbours_run():
+    config = _config(cron_expr="* * * * *", misfire=Misfire.FIRE_ALL)
+    skips = [NOON_MS + MINUTE_MS]
+
+    plan = _plan(config, NOON_MS, NOON_MS + 2 * MINUTE_MS, skips=skips)
+
+    assert _runs(plan) == [NOON_MS, NOON_MS + 2 * MINUTE_MS]
+    assert plan.left_out == (NOON_MS + MINUTE_MS,)
+    assert plan.next_due_ms == NOON_MS + 3 * MINUTE_MS
+
+
+def test_an_instant_to_be_skipped_is_waited_for():
+    plan = _plan(_config(), NOON_MS, NOON_MS, skips=[NOON_MS + HOUR_MS])
+
+    assert (plan.left_out, plan.next_due_ms) == ((), NOON_MS + HOUR_MS)
+
+
+def test_an_instant_to_be_skipped_that_comes_alone_runs_nothing():
+    plan = _plan(_config(), NOON_MS, NOON_MS + 5, skips=[NOON_MS])
+
+    assert plan == FirePlan(left_out=(NOON_MS,), next_due_ms=NOON_MS + HOUR_MS)
+
+
+def test_a_skip_of_what_is_no_instant_any_more_is_not_left_out():
+    plan = _plan(_config(), NOON_MS, NOON_MS + 5, skips=[NOON_MS + 1])
+
+    assert (_runs(plan), plan.left_out) == ([NOON_MS], ())
+
+
+def test_one_run_catches_up_and_it_is_none_that_was_to_be_skipped():
+    latest_ms = NOON_MS + 5 * HOUR_MS
+    plan = _plan(
+        _config(), NOON_MS, latest_ms + 5 * MINUTE_MS, skips=[latest_ms, NOON_MS + HOUR_MS]
+    )
+
+    assert _runs(plan) == [latest_ms - HOUR_MS]
+    assert plan.skipped == _misfired(NOON_MS, latest_ms - 2 * HOUR_MS, 3)
+    assert plan.left_out == (NOON_MS + HOUR_MS, latest_ms)
+
+
+@given(
+    policy=st.sampled_from(Misfire),
+    minutes=st.integers(0, 40),
+    grace=st.integers(0, 10),
+    cap=st.integers(1, 10),
+    max_runs=st.integers(1, 10),
+    skips=st.sets(st.integers(-2, 45), max_size=20),
+    jumped=st.booleans(),
+)
+@settings(max_examples=300, deadline=None)
+def test_runs_skips_and_what_is_left_out_share_out_exactly_what_is_owed(
+    policy, minutes, grace, cap, max_runs, skips, jumped
+):
+    """Page after page, as the leader does it, until nothing is owed."""
+    config = _config(
+        cron_expr="* * * * *",
+        misfire=policy,
+        misfire_grace=timedelta(minutes=grace),
+        misfire_cap=cap,
+    )
+    now_ms = NOON_MS + minutes * MINUTE_MS
+    asked = [NOON_MS + skip * MINUTE_MS for skip in skips]
+    due_ms, account = NOON_MS, []
+    while due_ms <= now_ms:
+        plan = _plan(config, due_ms, now_ms, max_runs=max_runs, skips=asked, one_catch_up=jumped)
+        left_out = set(plan.left_out)
+        assert left_out <= set(asked)
+        account += [*_runs(plan), *left_out]
+        if plan.skipped is not None:
+            first_ms, last_ms = plan.skipped.first_ms, plan.skipped.last_ms
+            inside = set(range(first_ms, last_ms + 1, MINUTE_MS)) - set(asked)
+            assert len(inside) == plan.skipped.count
+            account += inside
+        assert plan.next_due_ms is not None
+        assert plan.next_due_ms > due_ms
+        due_ms = plan.next_due_ms
+    assert sorted(account) == list(range(NOON_MS, now_ms + 1, MINUTE_MS))

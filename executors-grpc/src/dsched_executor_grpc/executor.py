@@ -23,7 +23,9 @@ from dsched.contracts.secrets import (
     fill,
     fill_json,
 )
-from dsched.model import Task, TaskResult
+from dsched.contracts.tasklogs import LineLevel, as_line
+from dsched.model import JsonValue, Task, TaskResult
+from dsched.model.json import dumps
 from dsched_executor_grpc.channels import Channels
 from dsched_executor_grpc.endpoint import Endpoint, find_endpoint
 from dsched_executor_grpc.files import read_set, unusable
@@ -43,6 +45,8 @@ from dsched_executor_grpc.status import failure_of
 
 MAX_SCHEMAS = 256
 MAX_MESSAGE_LENGTH = 2000
+EXCERPT_LENGTH = 2048
+MAX_SHOWN_MESSAGE_BYTES = 64 * 1024
 # A server that was deployed anew may have new fields; what no longer fits is asked for at once.
 SCHEMA_LIFETIME_S = 300.0
 
@@ -161,8 +165,10 @@ class GrpcExecutor(Executor):
                 if failure.code == "deadline_exceeded":
                     # Perhaps the connection is dead and nobody has noticed: connect anew.
                     self._channels.forget(endpoint, channel)
+                masked = _masked(failure, redactor)
+                _keep_line(context, masked.message)
                 # Not from its cause, whose text may hold a secret that the server has repeated.
-                raise _masked(failure, redactor) from None
+                raise masked from None
 
     async def _run(self, attempt: _Attempt, redactor: Redactor) -> TaskResult:
         key, load = self._source(attempt)
@@ -182,11 +188,9 @@ class GrpcExecutor(Executor):
                 self._schemas.forget(key)
             raise
         data, remark = await decode(method, response)
-        return TaskResult(
-            code="OK",
-            message=redactor.text(remark)[:MAX_MESSAGE_LENGTH],
-            data=redactor.json(data),
-        )
+        shown = redactor.json(data)
+        _keep_answer(attempt, shown, len(response))
+        return TaskResult(code="OK", message=redactor.text(remark)[:MAX_MESSAGE_LENGTH], data=shown)
 
     def _source(self, attempt: _Attempt) -> tuple[object, Load]:
         """Where the descriptors come from: what tells that place from others, and how to load."""
@@ -257,6 +261,18 @@ def _facts(context: ExecutionContext, task: Task) -> Metadata:
     facts = TaskFacts.of(context, task)
     headers = [(name.lower(), value) for name, value in facts.as_headers().items()]
     return [*headers, ("traceparent", facts.traceparent)]
+
+
+def _keep_answer(attempt: _Attempt, data: JsonValue, size: int) -> None:
+    """How the message begins, for the task's log. One that is large is not written out for it."""
+    what = f"{attempt.call.path[1:]} at {attempt.call.authority}: OK, {size:,} bytes"
+    _keep_line(attempt.context, what)
+    if data is not None and size <= MAX_SHOWN_MESSAGE_BYTES:
+        _keep_line(attempt.context, dumps(data)[:EXCERPT_LENGTH])
+
+
+def _keep_line(context: ExecutionContext, line: str) -> None:
+    context.logger.debug("%s", line, extra=as_line(LineLevel.RESPONSE))
 
 
 def _masked(failure: TaskFailed, redactor: Redactor) -> TaskFailed:

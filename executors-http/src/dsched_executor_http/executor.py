@@ -18,6 +18,7 @@ from dsched.contracts.egress import (
     literal_address,
     system_lookup,
 )
+from dsched.contracts.executor import TaskLogger
 from dsched.contracts.secrets import (
     NOTHING_SECRET,
     Redactor,
@@ -25,6 +26,7 @@ from dsched.contracts.secrets import (
     fill,
     mentions_secret,
 )
+from dsched.contracts.tasklogs import LineLevel, as_line
 from dsched.model import JsonValue, Task, TaskResult
 from dsched_executor_http.failures import as_task_failed
 from dsched_executor_http.guard import CheckedResolver, CheckedSockets, calling_host
@@ -33,6 +35,7 @@ from dsched_executor_http.options import HttpOptions
 from dsched_executor_http.payload import HttpCall, InvalidPayloadError, Tls, read_payload
 from dsched_executor_http.response import (
     Body,
+    answer_lines,
     read_body,
     reason_of,
     result_data,
@@ -95,7 +98,7 @@ class HttpExecutor(Executor):
                 values = await self._secrets.resolve(call.secrets) if call.secrets else {}
                 redactor = Redactor(values.values()) if values else NOTHING_SECRET
                 hop = _first_hop(call, values, context, task)
-                return await self._follow(call, hop, redactor)
+                return await self._follow(context.logger, call, hop, redactor)
         except SecretError as error:
             raise TaskFailed(str(error), "secret", retryable=error.passing) from None
         except TimeoutError:
@@ -122,11 +125,13 @@ class HttpExecutor(Executor):
             self._calls[key] = call
         return call
 
-    async def _follow(self, call: HttpCall, hop: _Hop, redactor: Redactor) -> TaskResult:
+    async def _follow(
+        self, log: TaskLogger, call: HttpCall, hop: _Hop, redactor: Redactor
+    ) -> TaskResult:
         """Make the request, and those that redirects lead to."""
         for redirects_left in range(MAX_REDIRECTS, -1, -1):
             try:
-                answer = await self._request(call, hop, redactor, redirects_left)
+                answer = await self._request(log, call, hop, redactor, redirects_left)
             except (aiohttp.ClientError, EgressRefusedError, OSError) as error:
                 raise as_task_failed(error, hop.shown, redactor) from None
             if isinstance(answer, TaskResult):
@@ -135,7 +140,12 @@ class HttpExecutor(Executor):
         raise AssertionError("the last hop follows no redirect")
 
     async def _request(
-        self, call: HttpCall, hop: _Hop, redactor: Redactor, redirects_left: int
+        self,
+        log: TaskLogger,
+        call: HttpCall,
+        hop: _Hop,
+        redactor: Redactor,
+        redirects_left: int,
     ) -> TaskResult | _Hop:
         """One request: the result, or the hop that a redirect asks for."""
         self._check(hop.url.host, hop.url.port)
@@ -156,6 +166,8 @@ class HttpExecutor(Executor):
             body = Body(b"")
             if hop.method != "HEAD":
                 body = await read_body(response, self._options.max_response_bytes)
+            for line in answer_lines(response, hop.shown, body, redactor):
+                log.debug("%s", line, extra=as_line(LineLevel.RESPONSE))
             data = result_data(response, body, self._options.max_result_bytes, redactor)
             if not expected:
                 raise status_failure(response, hop.shown, data, self._now(), redactor)

@@ -21,12 +21,15 @@ if TYPE_CHECKING:
     from aiohttp import ClientResponse
 
 RETRYABLE_STATUSES = frozenset({408, 425, 429})
+EXCERPT_BYTES = 2048  # of a body, in the task's log
 MAX_RETRY_AFTER_S = 366 * 86_400.0
 
 _KEPT_HEADERS = (
     *("Content-Type", "Content-Length", "Date", "ETag", "Last-Modified", "Location"),
     *("Retry-After", "X-Request-Id", "X-Correlation-Id"),
 )
+# What is text although its name does not begin with it.
+_TEXT_KINDS = ("json", "xml", "javascript", "yaml", "x-www-form-urlencoded")
 _MAX_HEADER_LENGTH = 500
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 # Named one by one: Python knows codecs that expand, compress or run for very long.
@@ -129,15 +132,41 @@ def _kept_body(
             pass  # not JSON after all, or too much of it for a result: keep it as text
         else:
             return value, False
-    charset = response.charset or "utf-8"
-    if not _CHARSET.match(charset):
-        charset = "utf-8"
-    text = redactor.text(body.content.decode(charset, "replace"))
+    text = redactor.text(body.content.decode(_charset(response), "replace"))
     if body.cut and redactor.longest:
         # The cut may have gone through a secret, whose first half nothing recognises any more.
         text = text[: -redactor.longest]
     excerpt = _excerpt(text, max_bytes)
     return excerpt, body.cut or len(excerpt) < len(text)
+
+
+def answer_lines(
+    response: "ClientResponse", shown: str, body: Body, redactor: Redactor
+) -> tuple[str, ...]:
+    """What the task's log keeps of a response: one line about it, and one with how its body begins
+    if that is text. Secrets are redacted before anything is cut."""
+    kind = response.content_type if body.content else "no body"
+    size = f", more than {len(body.content):,} bytes" if body.cut else ""
+    size = size or (f", {len(body.content):,} bytes" if body.content else "")
+    about = f"{shown} answered {response.status} {reason_of(response)} ({kind}{size})"
+    lines = [redactor.text(about)]
+    if body.content and body.decoded and _is_text(kind):
+        # Enough that, after the last possible half of a secret is dropped, all of it is left.
+        begin = body.content[: EXCERPT_BYTES + 4 * redactor.longest]
+        text = redactor.text(begin.decode(_charset(response), "replace"))
+        if redactor.longest and (body.cut or len(begin) < len(body.content)):
+            text = text[: -redactor.longest]
+        lines.append(text[:EXCERPT_BYTES])
+    return tuple(lines)
+
+
+def _is_text(kind: str) -> bool:
+    return kind.startswith("text/") or kind.endswith(_TEXT_KINDS)
+
+
+def _charset(response: "ClientResponse") -> str:
+    charset = response.charset or "utf-8"
+    return charset if _CHARSET.match(charset) else "utf-8"
 
 
 def _json_text(content: bytes) -> str:

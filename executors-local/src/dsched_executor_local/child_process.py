@@ -11,6 +11,8 @@ import sys
 import time
 from collections.abc import Callable
 
+from dsched.contracts.tasklogs import LineLevel
+from dsched_executor_local.child_output import ChildOutput, OnLine
 from dsched_executor_local.environment import child_environment
 from dsched_executor_local.frames import HEADER, FrameError, Message, body_size, pack, unpack
 from dsched_executor_local.options import LocalOptions
@@ -40,8 +42,10 @@ class ChildProcess:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         on_end: Callable[["ChildProcess"], None],
+        output: ChildOutput | None,
     ) -> None:
         self._process = process
+        self._output = output
         self._reader = reader
         self._writer = writer
         self._on_end = on_end
@@ -50,6 +54,7 @@ class ChildProcess:
         self._pidfd: int | None = None
         self.ended: asyncio.Future[None] = self._loop.create_future()
         self.tasks_run = 0
+        self.printed_to(None)
         self._watch()
 
     @classmethod
@@ -60,15 +65,19 @@ class ChildProcess:
         ours, theirs = socket.socketpair()
         with contextlib.ExitStack() as undo:
             undo.callback(ours.close)
+            output = None
+            if options.capture_output:
+                output = ChildOutput()
+                undo.callback(output.close)
             with theirs:
                 # On the loop's thread, which outlives the child: Linux ends a child whose
                 # starting thread has ended. It takes a few milliseconds.
-                process = _spawn(theirs.fileno(), options)
+                process = _spawn(theirs.fileno(), options, output)
             undo.callback(_kill_unwatched, process)
             ours.setblocking(False)
             reader, writer = await asyncio.open_connection(sock=ours)
             undo.pop_all()
-        return cls(process, reader, writer, on_end)
+        return cls(process, reader, writer, on_end, output)
 
     @property
     def pid(self) -> int:
@@ -89,6 +98,23 @@ class ChildProcess:
             name = f"signal {-status}"
         hint = ", perhaps by the kernel for want of memory" if -status == signal.SIGKILL else ""
         return f"was killed by {name}{hint}"
+
+    def printed_to(self, on_line: OnLine | None) -> None:
+        """Take what the child has printed by now; what it prints from now on goes to ``on_line``,
+        or to the worker's own log."""
+        if self._output is not None:
+            self._output.drain()
+            self._output.on_line = on_line or self._printed_aside
+
+    def _printed_aside(self, level: LineLevel, line: str) -> None:
+        # Before its first function that is why it cannot start; later, a thread left behind.
+        log.log(
+            logging.DEBUG if self.tasks_run else logging.INFO,
+            "child process %d, %s: %s",
+            self.pid,
+            level,
+            line,
+        )
 
     async def send(self, message: Message) -> None:
         """Send a message; raises `ChildEndedError` when nobody is there to read it."""
@@ -180,6 +206,9 @@ class ChildProcess:
             self._pidfd = None
         self._signal_group(signal.SIGKILL)
         self._process.wait()
+        if self._output is not None:
+            self._output.drain()
+            self._output.close()
         self.clear_idle_timer()
         self._loop.call_later(ORPHANED_SOCKET_S, self._writer.transport.abort)
         if not self.ended.done():
@@ -201,16 +230,24 @@ class ChildProcess:
         self._timer = self._loop.call_later(after_s, call, *args)
 
 
-def _spawn(connection: int, options: LocalOptions) -> "subprocess.Popen[bytes]":
+def _spawn(
+    connection: int, options: LocalOptions, output: ChildOutput | None
+) -> "subprocess.Popen[bytes]":
     """A fresh interpreter: the environment is clean before its first instruction."""
-    return subprocess.Popen(  # noqa: S603 - our own module, no shell, no outside input
+    out, err = (None, None) if output is None else output.write_ends
+    process = subprocess.Popen(  # noqa: S603 - our own module, no shell, no outside input
         [sys.executable, "-u", "-P", "-m", "dsched_executor_local.child", str(connection)],
         stdin=subprocess.DEVNULL,
+        stdout=out,
+        stderr=err,
         pass_fds=(connection,),
         close_fds=True,
         start_new_session=True,
         env=child_environment(os.environ, options.pass_env),
     )
+    if output is not None:
+        output.close_write_ends()
+    return process
 
 
 def _kill_unwatched(process: "subprocess.Popen[bytes]") -> None:

@@ -19,7 +19,9 @@ class LocalOptions:
     """How much may run at once, and under which limits child processes live.
 
     ``app`` names the modules whose import registers functions. Of the environment, children get
-    what does not look like a secret, and in any case the variables named in ``pass_env``.
+    what does not look like a secret, and in any case the variables named in ``pass_env``. With
+    ``capture_output`` what they print becomes lines of their tasks, else it goes where the worker's
+    own output goes.
     """
 
     app: tuple[str, ...] = attrs.field(default=(), converter=tuple)
@@ -35,3 +37,4 @@ class LocalOptions:
     process_start: timedelta = attrs.field(default=timedelta(seconds=30), validator=_positive)
     kill_grace: timedelta = attrs.field(default=timedelta(seconds=2), validator=_positive)
     pass_env: tuple[str, ...] = attrs.field(default=(), converter=tuple)
+    capture_output: bool = True

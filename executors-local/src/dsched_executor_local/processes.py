@@ -5,9 +5,11 @@ import logging
 import sys
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 
 from dsched.contracts.executor import TaskFailed
 from dsched.contracts.functions import Function
+from dsched.contracts.tasklogs import LineLevel, as_line
 from dsched.model import JsonValue, TaskResult
 from dsched_executor_local.child_process import ChildEndedError, ChildProcess
 from dsched_executor_local.context import AttemptContext
@@ -47,6 +49,7 @@ class ProcessPool:
         """Run a function in a child. Cancelled, it ends only when the child is really gone."""
         async with self._slots:
             child = await self._take()
+            child.printed_to(partial(_keep_line, context))
             sound = False
             try:
                 try:
@@ -62,7 +65,8 @@ class ProcessPool:
                 sound = failed.code not in ("crashed", "MemoryError")
                 raise
             finally:
-                await self._give_back(child, sound)
+                # A child that is killed here has its last words taken before it is gone.
+                await self._give_back(child, sound, after_task=True)
 
     async def close(self) -> None:
         """End every child, and return once all are gone."""
@@ -180,8 +184,12 @@ class ProcessPool:
             code="crashed",
         )
 
-    async def _give_back(self, child: ChildProcess, sound: bool) -> None:
+    async def _give_back(
+        self, child: ChildProcess, sound: bool, *, after_task: bool = False
+    ) -> None:
         self._busy.discard(child)
+        if after_task and sound:
+            child.printed_to(None)
         if not sound or child.ended.done():
             try:
                 await child.kill(self._grace_s)
@@ -205,6 +213,10 @@ class ProcessPool:
         if child in self._idle:
             self._idle.remove(child)
             log.warning("idle child %d %s; a new one starts on demand", child.pid, child.ending)
+
+
+def _keep_line(context: AttemptContext, level: LineLevel, line: str) -> None:
+    context.logger.info("%s", line, extra=as_line(level))
 
 
 def _outcome(answer: Message, function: Function) -> TaskResult:

@@ -232,3 +232,66 @@ def fork_and_return() -> int:
 def leave_a_thread() -> str:
     threading.Thread(target=time.sleep, args=(60,)).start()
     return "left"
+
+
+@in_process
+def prints(ctx: FunctionContext) -> str:
+    print("to stdout: é")
+    print("to stderr", file=sys.stderr)
+    ctx.logger.info("by the logger")
+    print("no end of line", end="")
+    return "printed"
+
+
+@in_process
+def prints_and_dies(mark: str) -> None:
+    print("last words", end="")
+    Path(mark).write_text(f"{os.getpid()}")
+    time.sleep(60)
+
+
+@in_process
+def crashes_in_c() -> None:
+    print("about to crash")
+    ctypes.string_at(0)
+
+
+@in_process
+def prints_bytes() -> None:
+    os.write(1, bytes(range(256)) + b"\xff\xfe\n\x1b[31mred\x00\r\n")
+
+
+@in_process
+def prints_a_megabyte() -> None:
+    os.write(2, b"small\n")
+    sys.stdout.write("x" * 2**20 + "\nafter\n")
+
+
+@in_process
+def floods(lines: int) -> None:
+    sys.stdout.write("".join(f"line {n}\n" for n in range(lines)))
+
+
+@in_process
+def prints_for_ever(mark: str) -> None:
+    Path(mark).write_text(f"{os.getpid()}")
+    data = b"y\n" * 32768
+    while True:
+        os.write(1, data)
+
+
+@in_process
+def leaves_a_printer(mark: str) -> None:
+    def late() -> None:
+        while not Path(mark).exists():
+            time.sleep(0.01)
+        print("from a thread left behind")
+        Path(f"{mark}.said").touch()
+
+    threading.Thread(target=late, daemon=True).start()
+
+
+@in_process
+def waits_for(mark: str) -> None:
+    while not Path(mark).exists():
+        time.sleep(0.01)

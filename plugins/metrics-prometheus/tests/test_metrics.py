@@ -11,13 +11,16 @@ from dsched.contracts import (
     ClusterGauges,
     EventKind,
     HeartbeatSent,
+    InstantsMissed,
     InvariantViolated,
     LogEntry,
+    NobodyLeads,
     ObserverTrouble,
     StoreCalled,
     TermChanged,
     ThreadOutlived,
 )
+from dsched.contracts.watched import MissedInstant
 from dsched.model import Worker
 from dsched_metrics_prometheus.metrics import Metrics
 from dsched_metrics_prometheus.options import MetricsOptions
@@ -183,9 +186,22 @@ FROM_NOTICES = [
     (
         InvariantViolated(name="I4", detail="..."),
         "dsched_invariant_violations_total",
-        {"name": "I4"},
+        {"invariant": "I4"},
         1,
     ),
+    (
+        InstantsMissed(pod="p", epoch=0, missed=(MissedInstant("c", 1),) * 3, now_ms=9),
+        "dsched_instants_missed_total",
+        {"reason": "leaderless"},
+        3,
+    ),
+    (
+        InstantsMissed(pod="p", epoch=7, missed=(MissedInstant("c", 1),), now_ms=9),
+        "dsched_instants_missed_total",
+        {"reason": "unfired"},
+        1,
+    ),
+    (NobodyLeads(pod="p", idle_s=70.0), "dsched_leaderless_total", {}, 1),
     (TROUBLE, "dsched_observer_notices_dropped_total", {"observer": "mail"}, 9),
     (TROUBLE, "dsched_observer_notices_failed_total", {"observer": "mail"}, 2),
 ]
@@ -346,7 +362,7 @@ def test_labels_are_escaped(read: Read) -> None:
     evil = 'a"} 1\nforged{x="\\'
     metrics.notify(InvariantViolated(name=evil, detail=""))
     samples = read(metrics)
-    assert samples.value("dsched_invariant_violations_total", name=evil) == 1
+    assert samples.value("dsched_invariant_violations_total", invariant=evil) == 1
     assert "forged" not in samples.names()
 
 

@@ -12,6 +12,7 @@ import attrs
 import pytest
 import trustme
 
+from dsched.contracts.documents import Document
 from dsched.contracts.outcomes import Outcome
 from dsched.contracts.steps import (
     Choice,
@@ -70,6 +71,7 @@ def opener() -> Opener:
 class Populated:
     """What a populated store holds, and what refers to it."""
 
+    document: Document
     fence: str
     worker: Registration
     token: str
@@ -139,7 +141,11 @@ async def populate(store: RedisStore) -> Populated:
         skip=0,
         limit=10,
     )
+    kept = await store.put_document("kind", "kept", {"a": "b"}, read=0)
+    await store.put_document("kind", "fleeting", {"a": "b"}, read=0, ttl_ms=60_000)
+    assert kept.stored is not None
     return Populated(
+        document=kept.stored,
         fence=fence,
         worker=worker,
         token=claimed.token,

@@ -55,6 +55,9 @@ async def test_everything_runs_under_the_shipped_user(
         await store.collect(state.fence, 100)
         await store.prune(state.fence, 10)
         await store.counts()
+        await store.put_document("kind", "more", 1, read=0, ttl_ms=1000)
+        await store.list_documents("kind", None, 10, descending=True)
+        await store.drop_document("kind", "kept", read=state.document.version)
         await store.drain("w1", None)
         await store.resign(state.fence)
 

@@ -94,7 +94,7 @@ async def test_a_lifecycle_stays_within_its_budget_of_calls_commands_and_memory(
         assert store._footing.calls - calls <= 4 * TASKS / BATCH + 2
         assert _commands(server) / TASKS < 15
         # The log is left out: it has a bound of its own.
-        kept = _memory(server, [*_keys("detail", "result"), "task:ended"])
+        kept = _memory(server, [*_keys("detail", "result"), "task:ended:success"])
         assert server.command("EXISTS", "task:body:task-000001") == 0
         print(f"{waiting / TASKS:.0f} bytes waiting, {kept / TASKS:.0f} kept at the end a task")
         assert waiting / TASKS < 600

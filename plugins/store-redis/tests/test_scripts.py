@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from redis.crc import key_slot
 
+from dsched.contracts.operating import PodRecord
 from dsched.contracts.outcomes import FencedError, StoreRefusedError
+from dsched.contracts.statistics import Rollup
 from dsched.contracts.steps import (
     Choice,
     Completion,
@@ -27,7 +29,8 @@ from dsched.contracts.steps import (
     Submission,
     TaskQuery,
 )
-from dsched.model import Decision, Home, TaskConfig, TaskResult, TaskSpec, TaskStatus, Verdict
+from dsched.contracts.tasklogs import LineBatch, NewLine
+from dsched.model import Decision, Fate, Home, TaskConfig, TaskResult, TaskSpec, TaskStatus, Verdict
 from dsched_store_redis.scripts import Scripts, script_names
 from dsched_store_redis.store import RedisStore
 from dsched_testkit.servers import RedisServer
@@ -55,10 +58,28 @@ def _config(config_id: str) -> PutConfig:
     return PutConfig(config=config, rearm=Rearm(read=ConfigVersion(), upto_ms=0, next_due_ms=5))
 
 
+def _lines(task_id: str, token: str) -> LineBatch:
+    found = tuple(NewLine(number=n, age_ms=n, text=f"line {n}") for n in range(1, 601))
+    return LineBatch(task_id=task_id, token=token, lines=found)
+
+
 def _projection(after: str) -> Projection:
     decision = Decision(config_id="held", verdict=Verdict.FIRED, first_ms=5, last_ms=5)
     finished = Finished(task_id="held@5", status=TaskStatus.FAILED, end_ms=7)
-    return Projection(after=after, upto="9-9", decisions=(decision,), finished=(finished,))
+    miss = Decision(
+        config_id="held", verdict=Verdict.MISSED, first_ms=4, last_ms=4, reason="leaderless"
+    )
+    skip = Decision(config_id="held", verdict=Verdict.SKIPPED, first_ms=3, last_ms=4)
+    fate = Fate(config_id="held", first_ms=5, worker_id="w", ended="failed")
+    rollup = Rollup(config_id="held", hour_ms=0, adds={"runs": 1}, tops={"w": 5})
+    return Projection(
+        after=after,
+        upto="9-9",
+        decisions=(miss, skip, decision),
+        finished=(finished,),
+        fates=(fate,),
+        rollups=(rollup,),
+    )
 
 
 STEPS: dict[str, Step] = {
@@ -84,6 +105,7 @@ STEPS: dict[str, Step] = {
         "going", Rearm(read=x.going.version, upto_ms=1), by="me", why="w"
     ),
     "resume": lambda s, x: s.resume("paused", Rearm(read=x.paused.version, upto_ms=1), by="me"),
+    "look": lambda s, x: s.look(x.fence, 10),
     "due": lambda s, x: s.due(x.fence, 10),
     "fire": lambda s, x: s.fire(x.fence, [_fire(x)]),
     "replan": lambda s, x: s.replan(
@@ -129,11 +151,33 @@ STEPS: dict[str, Step] = {
         ["run", "ready", "queued", "slow", f"held@{x.now_ms - 1000}"], by="me", reason="r"
     ),
     "progress": lambda s, x: s.progress([Progress("run", x.token, {"done": 1})]),
+    "append_lines": lambda s, x: s.append_lines(
+        [_lines("run", x.token), _lines("done", x.token), _lines("gone", x.token)]
+    ),
+    "task_lines": lambda s, _: s.task_lines("done", None, 10),
     "get": lambda s, _: s.get(["run", "done", "ready"], full=True),
     "list_tasks": lambda s, _: s.list_tasks(_ready_query(), None, 10),
     "events": lambda s, _: s.events(None, 10),
     "decisions": lambda s, _: s.decisions("held", None, 10),
+    "raise_missed": lambda s, _: s.raise_missed(0, 0, 10, by="pod2"),
+    "raise_leaderless": lambda s, _: s.raise_leaderless(0, by="pod2"),
+    "stats": lambda s, _: s.stats(None, 0, 7_200_000),
     "counts": lambda s, _: s.counts(),
+    "get_document": lambda s, _: s.get_document("kind", "kept"),
+    "put_document": lambda s, _: s.put_document("kind", "new", {"a": 1}, read=0, ttl_ms=60_000),
+    "drop_document": lambda s, x: s.drop_document("kind", "kept", read=x.document.version),
+    "list_documents": lambda s, _: s.list_documents("kind", None, 10),
+    "skip": lambda s, x: s.skip(
+        "going", x.going.config.revision, [x.now_ms + 9**9], by="m", why=""
+    ),
+    "undrain": lambda s, _: s.undrain("w1", by="me"),
+    "step_down": lambda s, x: s.step_down(x.fence, by="me", why="w", rest_ms=5),
+    "terms": lambda s, _: s.terms(None, 10),
+    "present": lambda s, _: s.present(
+        PodRecord(id="p", name="n", roles=("worker",), version="1", started_ms=5), 9000
+    ),
+    "absent": lambda s, _: s.absent("p"),
+    "pods": lambda s, _: s.pods(),
 }
 
 
@@ -147,6 +191,9 @@ FRESH = (
     "finished:config:held", "finished:status:failed", "worker:draining", "worker:stalled",
     "config:detail:new", "config:held", "task:held", "config:delay", "task:live:going",
     "bell:leader", "bell:w1", "task:ended", "task:deadline", "task:route",
+    "document:kind:new", "documents:kind", "document:expiry",
+    "task:lines:run", "task:linecount:run",
+    "schedule:terms", "pod:index", "pod:detail",
 )  # fmt: skip
 
 
@@ -161,7 +208,7 @@ def test_scripts_carry_flags_only_where_the_server_knows_them(flags: bool) -> No
         assert script.text.startswith(b"#!lua") is flags
         if flags:
             # A full server goes on ending and draining, and takes nothing new (F51).
-            admits = name in {"submit", "put", "fire"}
+            admits = name in {"submit", "put", "fire", "put_document", "append_lines"}
             assert script.text.startswith(b"#!lua flags=allow-oom\n") is not admits
 
 

@@ -8,6 +8,7 @@ import pytest
 import trustme
 from _pytest.logging import LogCaptureFixture
 
+from dsched.contracts.codec import STORE_FORMAT
 from dsched.contracts.outcomes import Outcome, StoreRefusedError, StoreUnavailableError
 from dsched_store_redis.connections import Dialler
 from dsched_store_redis.options import (
@@ -98,7 +99,7 @@ async def test_a_store_of_another_format_is_refused_with_both_numbers(
     shared_server: RedisServer, opener: Any
 ) -> None:
     shared_server.command("HSET", "alien:meta", "format", "77")
-    with pytest.raises(StoreRefusedError, match=r"format 77; this dsched knows 1\b"):
+    with pytest.raises(StoreRefusedError, match=rf"format 77; this dsched knows {STORE_FORMAT}\b"):
         async with opener(shared_server, key_prefix="alien:"):
             pass
     assert shared_server.command("HGET", "alien:meta", "format") == "77"

@@ -11,11 +11,15 @@ from dsched_store_sqlite import (
     collecting,
     configs,
     dispatching,
+    documents,
+    facts,
     firing,
     reading,
     records,
     recovering,
     rows,
+    tasklogs,
+    watching,
     workers,
     working,
 )
@@ -27,8 +31,8 @@ OF_ALL_WORKERS = {"workers.WORKER_VIEWS", "recovering.FORGOTTEN"}
 HOT = {
     f"{module.__name__.rpartition('.')[2]}.{name}": text
     for module in (
-        *(collecting, configs, dispatching, firing, reading, records, recovering, rows),
-        *(workers, working),
+        *(collecting, configs, dispatching, documents, facts, firing, reading, records, recovering),
+        *(rows, tasklogs, watching, workers, working),
     )
     for name, text in vars(module).items()
     if isinstance(text, str) and text.startswith(("SELECT", "UPDATE", "DELETE"))
@@ -66,6 +70,9 @@ def test_the_statement_is_served_by_an_index(db, name):
     if name == "dispatching.READY":
         # The ready index holds the ready tasks only, in their order, and the page is its start.
         scans = [part for part in scans if "USING INDEX task_ready" not in part]
+    if name == "facts.ANY_MISSED":
+        # The first entry of an index that holds the misses only, and is empty as a rule.
+        scans = [part for part in scans if "USING COVERING INDEX decision_missed" not in part]
     if name == "workers.LEASES_OF":
         # Only when a worker's id is taken over: a walk over the index of what runs.
         scans = [part for part in scans if "USING INDEX task_lease_id" not in part]

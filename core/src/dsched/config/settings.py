@@ -8,11 +8,15 @@ from typing import Any, Literal, TypeAlias
 import attrs
 
 from dsched.config.durations import format_duration
+from dsched.contracts.tasklogs import MAX_LINE_BYTES, LogCaps
 from dsched.model import InvalidConfigError, InvalidIdError, RetryPolicy, check_id
 from dsched.model.task_config import MAX_DURATION, MAX_LABEL_LENGTH, MAX_LABELS, MAX_NAME_LENGTH
 
 MAX_CAPACITY = 10_000
 MAX_BACKLOG = 100_000
+MAX_LOG_LINES = 100_000
+MAX_LOG_BYTES = 64 * 1024 * 1024
+MAX_KEPT = 100_000_000
 
 LogFormat: TypeAlias = Literal["console", "json"]
 LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
@@ -34,6 +38,7 @@ class ScheduleSettings:
     scan_interval: timedelta = timedelta(seconds=5)
     balancer: str = "least-tasks"
     dispatch_timeout: timedelta = timedelta(seconds=15)
+    missed_after: timedelta = timedelta(seconds=60)
 
     def __attrs_post_init__(self) -> None:
         """Refuse what would lose the leadership by itself."""
@@ -41,6 +46,7 @@ class ScheduleSettings:
         _check_span("leader_renew_interval", self.leader_renew_interval, _MS, _DAY)
         _check_span("scan_interval", self.scan_interval, 10 * _MS, _DAY)
         _check_span("dispatch_timeout", self.dispatch_timeout, 100 * _MS, _DAY)
+        _check_span("missed_after", self.missed_after, timedelta(seconds=1), _DAY)
         if not self.balancer:
             raise InvalidConfigError("balancer", "name one, such as least-tasks")
         # What depends on two fields comes last, so that it hides nothing about the others.
@@ -94,14 +100,45 @@ class WorkerSettings:
 
 
 @attrs.frozen(kw_only=True)
+class TaskLogSettings:
+    """How much of a task's log is kept: half of it for how it began, half for the newest lines."""
+
+    enabled: bool = True
+    lines: int = LogCaps().lines
+    bytes: int = LogCaps().bytes
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse halves that could not hold a line, and logs that no store should hold."""
+        _check_number("lines", self.lines, 2, MAX_LOG_LINES)
+        _check_number("bytes", self.bytes, 2 * MAX_LINE_BYTES, MAX_LOG_BYTES)
+
+    @property
+    def caps(self) -> LogCaps:
+        """The same, as stores are told."""
+        return LogCaps(lines=self.lines, bytes=self.bytes)
+
+
+@attrs.frozen(kw_only=True)
 class TaskSettings:
-    """What holds for a task that does not say it itself, and how long results are kept."""
+    """What holds for a task that does not say it itself, and how long what is kept.
+
+    ``keep_success`` and its like: how long after its end a task of that outcome is kept, instead of
+    ``result_ttl``; ``keep_success_count``: how many of them at most.
+    """
 
     default_timeout: timedelta = timedelta(minutes=5)
     max_retry: int = 3
     retry_delay: timedelta = timedelta(seconds=10)
     backoff_rate: float = 2.0
     result_ttl: timedelta = timedelta(days=7)
+    logs: TaskLogSettings = attrs.field(factory=TaskLogSettings)
+    keep_success: timedelta | None = None
+    keep_success_count: int | None = None
+    keep_failed: timedelta | None = None
+    keep_failed_count: int | None = None
+    keep_cancelled: timedelta | None = None
+    keep_cancelled_count: int | None = None
+    stats_ttl: timedelta = timedelta(days=30)
 
     def __attrs_post_init__(self) -> None:
         """Refuse what `TaskConfig` and `RetryPolicy` would refuse later, task by task."""
@@ -111,6 +148,16 @@ class TaskSettings:
         if not 1.0 <= self.backoff_rate <= 100.0:
             raise InvalidConfigError("backoff_rate", f"must be 1 to 100, got {self.backoff_rate}")
         _check_span("result_ttl", self.result_ttl, timedelta(seconds=1), MAX_DURATION)
+        for outcome in ("success", "failed", "cancelled"):
+            self._check_kept(f"keep_{outcome}")
+        _check_span("stats_ttl", self.stats_ttl, timedelta(hours=1), timedelta(days=366))
+
+    def _check_kept(self, key: str) -> None:
+        age, count = getattr(self, key), getattr(self, f"{key}_count")
+        if age is not None:
+            _check_span(key, age, timedelta(seconds=1), MAX_DURATION)
+        if count is not None:
+            _check_number(f"{key}_count", count, 1, MAX_KEPT)
 
     @property
     def retry(self) -> RetryPolicy:
@@ -124,14 +171,20 @@ class TaskSettings:
 
 @attrs.frozen(kw_only=True)
 class PodSettings:
-    """This process. ``name`` is filled in from ``$POD_NAME`` or the host name when not given."""
+    """This process. ``name`` is filled in from ``$POD_NAME`` or the host name when not given.
+
+    ``app`` names the program whose code declares schedules; empty: the module that does.
+    """
 
     name: str = ""
+    app: str = ""
 
     def __attrs_post_init__(self) -> None:
         """The fence of a leader ends in the name, so it must be an id."""
         if self.name:
             _check_id("name", self.name)
+        if self.app:
+            _check_id("app", self.app)
 
 
 @attrs.frozen(kw_only=True)

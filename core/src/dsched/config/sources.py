@@ -25,6 +25,18 @@ from dsched.config.yaml_reader import Document, read_yaml
 ENVIRONMENT, COMMAND_LINE = "environment", "command line"
 MAX_SECRET_BYTES = 64 * 1024
 
+# What the `dsched` command and the clients of the API are told; a shell that has them may well
+# start a pod too.
+CLIENT_VARIABLES = frozenset(
+    {
+        "DSCHED_URL",
+        "DSCHED_TOKEN",
+        "DSCHED_TOKEN_FILE",
+        "DSCHED_PROFILE",
+        "DSCHED_PROFILES",
+        "DSCHED_TZ",
+    }
+)
 # What Kubernetes sets in every container for a Service called dsched or dsched-something.
 _SERVICE_LINK = re.compile(
     r"DSCHED_(?:[A-Z0-9]+_)*(?:SERVICE_HOST|SERVICE_PORT(?:_.*)?|PORT(?:_.*)?)"
@@ -104,7 +116,8 @@ def gather(
     if path is not None:
         _add_file(sources, read_yaml(path))
     for name in sorted(env):
-        if name.startswith(PREFIX) and not _SERVICE_LINK.fullmatch(name):
+        ours = name.startswith(PREFIX) and name not in CLIENT_VARIABLES
+        if ours and not _SERVICE_LINK.fullmatch(name):
             _add_variable(sources, name, env[name])
     for key, value in flags.items():
         if value is not None:

@@ -12,8 +12,8 @@ from dsched.config.structuring import Flaw, FlawedError, structure, unknown_keys
 from dsched.config.yaml_reader import Document, read_yaml
 from dsched.contracts import ExecutorProvider
 from dsched.loading import Catalogue, Installed, NotInstalledError
-from dsched.model import CronTrigger, NotJsonError, TaskConfig, Trigger, to_ms
-from dsched.model.json import MAX_JSON_DEPTH, check_json
+from dsched.model import CronTrigger, NotJsonError, TaskConfig, Trigger, file_origin, to_ms
+from dsched.model.json import MAX_JSON_DEPTH, MAX_PAYLOAD_BYTES, check_json
 from dsched.model.task_config import Reserved
 from dsched.planning import InvalidTriggerError, compile_trigger
 
@@ -21,6 +21,7 @@ MAX_TASKS = 10_000
 MAX_PAYLOAD_PROBLEMS = 20
 
 _KEYS = frozenset(field.name for field in attrs.fields(TaskConfig)) - {
+    "origin",
     "reserved",
     "revision",
     "created_ms",
@@ -31,6 +32,7 @@ _REFUSED: Mapping[str, str] = {
         field.name: "is reserved for a later version of dsched; remove it"
         for field in attrs.fields(Reserved)
     },
+    "origin": "is where a task is declared, which a file cannot choose; remove it",
     **dict.fromkeys(
         ("revision", "created_ms", "updated_ms"), "is set by the store, never by a file; remove it"
     ),
@@ -50,7 +52,8 @@ _ANY_CRON = "0 0 * * *"
 def read_tasks(path: str, *, defaults: TaskSettings, catalogue: Catalogue) -> list[TaskConfig]:
     """The configs of a task file, in its order.
 
-    ``defaults`` fill timeout and retry where the file says nothing. Raises `ConfigError` with every
+    ``defaults`` fill timeout and retry where the file says nothing; the origin is `file_origin` of
+    ``path``. Raises `ConfigError` with every
     problem of the file; then nothing of it may be used.
     """
     document = read_yaml(path)
@@ -72,7 +75,63 @@ def read_tasks(path: str, *, defaults: TaskSettings, catalogue: Catalogue) -> li
                 problems.append(document.problem((*place, "id"), reason))
     if problems:
         raise ConfigError(sorted(problems, key=lambda one: one.line or 0))
-    return configs
+    origin = file_origin(path)
+    return [attrs.evolve(config, origin=origin) for config in configs]
+
+
+@attrs.frozen
+class RawEntry:
+    """A task of a file as it was written, judged by nobody yet; ``place`` is where it stands."""
+
+    id: str
+    content: Mapping[str, Any]
+    place: Place
+
+
+def read_entries(path: str) -> tuple[Document, list[RawEntry]]:
+    """The tasks of a file as written, in its order, for whoever sends them on to be judged.
+
+    ``content`` has everything but the id, as values of JSON: dates of the schedule as text. Raises
+    `ConfigError` for what no server could judge: no list of tasks, no id, the same id twice, a
+    payload that JSON cannot carry.
+    """
+    document = read_yaml(path)
+    problems = list(document.problems)
+    entries: list[RawEntry] = []
+    seen: set[str] = set()
+    for index, raw in enumerate(_task_list(document, problems)):
+        place: Place = ("tasks", index)
+        entry_id = raw.get("id") if isinstance(raw, dict) else None
+        if not isinstance(raw, dict) or not isinstance(entry_id, str):
+            problems.append(document.problem((*place, "id"), "is missing, or is no text"))
+            continue
+        if entry_id in seen:
+            reason = "is the id of another task too; ids are unique, rename one"
+            problems.append(document.problem((*place, "id"), reason))
+        seen.add(entry_id)
+        content = {str(key): _dateless(value) for key, value in raw.items() if key != "id"}
+        problems.extend(_json_problems(document, place, content))
+        entries.append(RawEntry(entry_id, content, place))
+    if problems:
+        raise ConfigError(sorted(problems, key=lambda one: one.line or 0))
+    return document, entries
+
+
+def _dateless(value: object) -> object:
+    """A date of YAML as the text it stands for; only at the top, where schedules have them."""
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def _json_problems(document: Document, place: Place, content: Mapping[str, Any]) -> list[Problem]:
+    reason = "is a date of YAML, which JSON cannot carry; put it in quotes to send text"
+    dates = [found for key, value in content.items() for found in _dates(value, (*place, key))]
+    if dates:
+        return [document.problem(one, reason) for one in dates[:MAX_PAYLOAD_PROBLEMS]]
+    try:
+        check_json(content, "task", max_bytes=2 * MAX_PAYLOAD_BYTES)
+    except NotJsonError as error:
+        return [document.problem(place, tidy(str(error)))]
+    return []
 
 
 def task_from_mapping(
@@ -83,7 +142,8 @@ def task_from_mapping(
     source: str = "task",
     path: str = "",
 ) -> TaskConfig:
-    """One config from a mapping with the keys of a task file, such as an API's request body.
+    """One config from a mapping with the keys of a task file, such as an API's request body; its
+    origin is ``api``.
 
     Raises `ConfigError`; its problems have ``source`` for a file and ``path`` before each key.
     """

@@ -13,8 +13,10 @@ from dsched.contracts.hookspecs import hookimpl
 from dsched.contracts.observer import (
     ClusterGauges,
     HeartbeatSent,
+    InstantsMissed,
     InvariantViolated,
     LogEntry,
+    NobodyLeads,
     Notice,
     Observer,
     ObserverTrouble,
@@ -39,14 +41,23 @@ from dsched.contracts.providers import (
     ServiceProvider,
     StoreProvider,
 )
-from dsched.contracts.service import PodStatus, PodView, Service
+from dsched.contracts.service import (
+    EntryError,
+    Intake,
+    PluginFacts,
+    PodStatus,
+    PodView,
+    Service,
+)
 from dsched.contracts.steps import Event, EventKind, ReadyTask
 from dsched.contracts.store import Store, StoreSettings
+from dsched.contracts.tasklogs import LineLevel, LinePage, LogCaps, TaskLine, as_line
 
 __all__ = [
     "PLUGIN_API",
     "BalancerProvider",
     "ClusterGauges",
+    "EntryError",
     "Event",
     "EventKind",
     "ExecutionContext",
@@ -54,16 +65,23 @@ __all__ = [
     "ExecutorProvider",
     "FencedError",
     "HeartbeatSent",
+    "InstantsMissed",
+    "Intake",
     "InvariantViolated",
+    "LineLevel",
+    "LinePage",
     "LoadBalancer",
+    "LogCaps",
     "LogEntry",
     "NoOptions",
+    "NobodyLeads",
     "Notice",
     "Observer",
     "ObserverProvider",
     "ObserverTrouble",
     "Outcome",
     "PayloadCheck",
+    "PluginFacts",
     "PodStatus",
     "PodView",
     "ReadyTask",
@@ -79,8 +97,10 @@ __all__ = [
     "StoreUnavailableError",
     "TaskFacts",
     "TaskFailed",
+    "TaskLine",
     "TermChanged",
     "ThreadOutlived",
     "accept_any_payload",
+    "as_line",
     "hookimpl",
 ]

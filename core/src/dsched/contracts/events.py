@@ -5,7 +5,8 @@ from enum import StrEnum
 
 import attrs
 
-from dsched.model import Decision, JsonValue, TaskStatus
+from dsched.contracts.statistics import Rollup
+from dsched.model import Decision, Fate, JsonValue, TaskStatus
 
 
 class EventKind(StrEnum):
@@ -15,12 +16,16 @@ class EventKind(StrEnum):
     has ``status`` with the terminal status.
     """
 
-    LEADER = "leader"  # act: acquired, resigned
-    WORKER = "worker"  # worker, act: registered, superseded, draining, deregistered, forgotten
-    CONFIG = "config"  # config, act: put, paused, resumed, deleted; revision, (why)
+    LEADER = "leader"  # act: acquired, resigned, stepped_down (who, why)
+    WORKER = "worker"  # worker, act: registered, superseded, draining, undrained, deregistered,
+    #                     forgotten; (who)
+    CONFIG = "config"  # config, act: put, paused, resumed, deleted, skip; revision, (why);
+    #                     skip: first, last, count
     FIRED = "fired"  # config, ms, task, late, (held: true)
-    SKIPPED = "skipped"  # config, first, last, count, reason
-    SUBMITTED = "submitted"  # task
+    SKIPPED = "skipped"  # config, first, last, count, reason; reason operator: who, why
+    MISSED = "missed"  # config, ms, late (ms), term (of the leader, 0: nobody leads)
+    LEADERLESS = "leaderless"  # epoch (of the last term), idle (ms since its lock ran out)
+    SUBMITTED = "submitted"  # task, (why)
     DISPATCHED = "dispatched"  # task, worker, (why)
     DEFERRED = "deferred"  # task, delay, reason
     RECALLED = "recalled"  # task, worker, (stalled: true)
@@ -80,3 +85,5 @@ class Projection:
     upto: str
     decisions: tuple[Decision, ...] = ()
     finished: tuple[Finished, ...] = ()
+    fates: tuple[Fate, ...] = ()
+    rollups: tuple[Rollup, ...] = ()

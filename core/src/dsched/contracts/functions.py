@@ -97,7 +97,7 @@ class Function:
             call=call,
             module=call.__module__,
             qualname=call.__qualname__,
-            place=_place(call),
+            place=place_of(call),
             full_signature=full,
             signature=full.replace(parameters=visible),
             context_parameter=context_parameter,
@@ -229,7 +229,7 @@ class Registry:
         chosen = _check_name(call.__name__ if name is None else name, call)
         function = Function.of(call, chosen, _check_isolation(call, isolation))
         other = self._functions.get(chosen)
-        if other is not None and not _same(other, function):
+        if other is not None and not is_same_function(other.call, call):
             raise DuplicateFunctionError(
                 f"two functions are registered as {chosen!r}: {other.qualname} at {other.place} "
                 f"and {function.qualname} at {function.place}; give one of them another name"
@@ -245,7 +245,7 @@ def _check_callable(call: Any) -> None:
         )
     if inspect.isgeneratorfunction(call) or inspect.isasyncgenfunction(call):
         raise FunctionError(
-            f"{call.__qualname__} at {_place(call)} is a generator, so calling it runs nothing; "
+            f"{call.__qualname__} at {place_of(call)} is a generator, so calling it runs nothing; "
             "return a value instead of yielding"
         )
 
@@ -255,7 +255,7 @@ def _check_name(name: Any, call: Callable[..., Any]) -> str:
         return check_id(name, "the function's name")
     except InvalidIdError as error:
         raise FunctionError(
-            f"{call.__qualname__} at {_place(call)}: {error}; name it with @task('name')"
+            f"{call.__qualname__} at {place_of(call)}: {error}; name it with @task('name')"
         ) from error
 
 
@@ -267,14 +267,14 @@ def _check_isolation(call: Callable[..., Any], isolation: str | None) -> Isolati
         chosen = Isolation(isolation)
     except ValueError as error:
         raise FunctionError(
-            f"isolation={isolation!r} of {call.__qualname__} at {_place(call)} is none of "
+            f"isolation={isolation!r} of {call.__qualname__} at {place_of(call)} is none of "
             f"{', '.join(repr(kind.value) for kind in Isolation)}"
         ) from error
     wrong = Isolation.THREAD if is_async else Isolation.ASYNC
     if chosen is wrong:
         kind, remedy = ("async", "async") if is_async else ("not async", "thread")
         raise FunctionError(
-            f"{call.__qualname__} at {_place(call)} is {kind}, so it cannot have "
+            f"{call.__qualname__} at {place_of(call)} is {kind}, so it cannot have "
             f"isolation={isolation!r}; use {remedy!r} or 'process'"
         )
     return chosen
@@ -299,18 +299,19 @@ def _is_context_type(annotation: Any) -> bool:
     return annotation in _CONTEXT_TYPES
 
 
-def _same(one: Function, other: Function) -> bool:
+def is_same_function(one: Callable[..., Any], other: Callable[..., Any]) -> bool:
     """Whether both are one function of one file, perhaps run as __main__ and imported besides."""
-    if one.qualname != other.qualname:
+    if one.__qualname__ != other.__qualname__:
         return False
-    return one.module == other.module or _file(one.call) == _file(other.call)
+    return one.__module__ == other.__module__ or _file(one) == _file(other)
 
 
 def _file(call: Callable[..., Any]) -> str:
     return _code(call)[0]
 
 
-def _place(call: Callable[..., Any]) -> str:
+def place_of(call: Callable[..., Any]) -> str:
+    """File and line of a function."""
     file, line = _code(call)
     return f"{file}:{line}"
 

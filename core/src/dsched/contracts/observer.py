@@ -4,7 +4,10 @@ from typing import Protocol, TypeAlias
 
 import attrs
 
-from dsched.contracts.steps import Event
+from dsched.contracts.steps import (
+    Event,
+)
+from dsched.contracts.watched import MissedInstant
 from dsched.model import Worker
 
 
@@ -67,8 +70,34 @@ class ThreadOutlived:
 
 
 @attrs.frozen(kw_only=True)
+class InstantsMissed:
+    """A pod that does not lead reported that these instants are overdue and nobody fired them.
+
+    ``epoch`` is the term that holds the lock and did not fire them, 0 if nobody leads; ``now_ms``
+    the wall. Given by the pod that reported, once for each instant (a lost reply may cost the
+    notice); the entry of the log comes by the next leader's collector.
+    """
+
+    pod: str
+    epoch: int
+    missed: tuple[MissedInstant, ...]
+    now_ms: int
+
+
+@attrs.frozen(kw_only=True)
+class NobodyLeads:
+    """A pod reported that nobody has led for ``idle_s`` or longer. Given once after each term."""
+
+    pod: str
+    idle_s: float
+
+
+@attrs.frozen(kw_only=True)
 class InvariantViolated:
-    """A cheap production assertion failed: a defect of dsched, never of its user."""
+    """A cheap production assertion failed: a defect of dsched or of a store, never of its user.
+
+    ``name`` is that of the invariant (``I4``, ``I5``, ``I8``, ``I13``), or a word.
+    """
 
     name: str
     detail: str
@@ -93,6 +122,8 @@ Notice: TypeAlias = (
     | HeartbeatSent
     | StoreCalled
     | ThreadOutlived
+    | InstantsMissed
+    | NobodyLeads
     | InvariantViolated
     | ObserverTrouble
 )

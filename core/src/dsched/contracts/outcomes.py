@@ -13,6 +13,7 @@ class Outcome(StrEnum):
     STALE = "STALE"  # the token, claim number or home is not the current one
     FENCED = "FENCED"  # the caller does not hold the leader lock with this fence
     TAKEN = "TAKEN"  # somebody else holds the leader lock
+    RESTING = "RESTING"  # asked to step down a moment ago: another pod is to lead first
     REVISED = "REVISED"  # the config is gone, paused or has another revision
     MOVED = "MOVED"  # something else was stored than the caller had read: read again
     EARLY = "EARLY"  # an instant lies in the future

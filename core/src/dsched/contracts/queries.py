@@ -49,10 +49,15 @@ class TaskPage:
 
 @attrs.frozen(kw_only=True)
 class DecisionPage:
-    """Decisions of one config, newest instant first; ``cursor`` continues, None at the end."""
+    """Decisions of one config, newest instant first; ``cursor`` continues, None at the end.
+
+    ``kept_from_ms``: decisions about earlier instants may be gone, by age (``result_ttl_ms`` before
+    the wall) or by number (the earliest kept, where ``max_decisions`` are).
+    """
 
     decisions: tuple[Decision, ...]
     cursor: str | None
+    kept_from_ms: int = 0
 
 
 @attrs.frozen(kw_only=True)

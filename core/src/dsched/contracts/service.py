@@ -1,10 +1,12 @@
 """The service contract: something that lives beside the pod, such as a metrics page or an API."""
 
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import attrs
 
 from dsched.contracts.store import Store
+from dsched.model import JsonValue, TaskConfig, TaskSpec
 
 
 @attrs.frozen(kw_only=True)
@@ -19,8 +21,50 @@ class PodStatus:
     detail: str
 
 
+class EntryError(ValueError):
+    """What was handed in cannot be a config or a task; ``flaws`` are (field, reason), all of them."""
+
+    def __init__(self, flaws: Sequence[tuple[str, str]]) -> None:
+        self.flaws = tuple(flaws)
+        super().__init__("; ".join(f"{field}: {reason}" for field, reason in self.flaws))
+
+
+@attrs.frozen(kw_only=True)
+class PluginFacts:
+    """An installed plugin: ``kind`` is executor, balancer, store, observer or service."""
+
+    kind: str
+    name: str
+    distribution: str
+    version: str
+
+
+class Intake(Protocol):
+    """Judges what comes from outside, exactly as a task file of this pod would be judged."""
+
+    def config(self, config_id: str, entry: Mapping[str, Any]) -> TaskConfig:
+        """The config of an entry with the keys of a task file, `id` left out; `EntryError`."""
+
+    def entry(self, config: TaskConfig) -> dict[str, JsonValue]:
+        """What `config` reads as an equal config: JSON, durations as text, defaults left out."""
+
+    def spec(self, entry: Mapping[str, Any]) -> TaskSpec:
+        """The snapshot of a task without a config: the entry's keys that need no trigger;
+        `EntryError`."""
+
+    def spec_entry(self, spec: TaskSpec) -> dict[str, JsonValue]:
+        """What `spec` reads as an equal snapshot."""
+
+    def plugins(self) -> tuple[PluginFacts, ...]:
+        """What is installed, by kind and name."""
+
+
 class PodView(Protocol):
     """The pod as a service sees it."""
+
+    @property
+    def intake(self) -> Intake:
+        """The judge of configs and tasks that a service takes in."""
 
     @property
     def store(self) -> Store:

@@ -14,12 +14,21 @@ from dsched.contracts.events import EventKind as EventKind
 from dsched.contracts.events import EventPage as EventPage
 from dsched.contracts.events import Finished as Finished
 from dsched.contracts.events import Projection as Projection
+from dsched.contracts.operating import Skip as Skip
 from dsched.contracts.outcomes import Outcome, RunOutcome
 from dsched.contracts.queries import Counts as Counts
 from dsched.contracts.queries import DecisionPage as DecisionPage
 from dsched.contracts.queries import StoreTime as StoreTime
 from dsched.contracts.queries import TaskPage as TaskPage
 from dsched.contracts.queries import TaskQuery as TaskQuery
+from dsched.contracts.recovering import MissedInstant as MissedInstant
+from dsched.contracts.recovering import Overdue as Overdue
+from dsched.contracts.recovering import OverdueLease as OverdueLease
+from dsched.contracts.recovering import Pruned as Pruned
+from dsched.contracts.recovering import QueuedTask as QueuedTask
+from dsched.contracts.recovering import Reap as Reap
+from dsched.contracts.recovering import Watched as Watched
+from dsched.contracts.statistics import Rollup as Rollup
 from dsched.model import (
     JsonValue,
     SkippedRange,
@@ -50,6 +59,11 @@ class Acquired:
 def fence_epoch(fence: str) -> int:
     """The epoch of a fence ``epoch:token:pod``."""
     return int(fence.partition(":")[0])
+
+
+def fence_pod(fence: str) -> str:
+    """The pod of a fence ``epoch:token:pod``."""
+    return fence.split(":", 2)[2]
 
 
 # --- workers ------------------------------------------------------------------------------------
@@ -115,12 +129,16 @@ class ConfigVersion:
 
 @attrs.frozen(kw_only=True)
 class StoredConfig:
-    """A config with what the store knows of it. `due_ms` is None while nothing is due."""
+    """A config with what the store knows of it. `due_ms` is None while nothing is due.
+
+    ``skips`` ascend. After an edit they may name instants that the trigger has no more.
+    """
 
     config: TaskConfig
     due_ms: int | None = None
     last_fired_ms: int | None = None
     paused: Pause | None = None
+    skips: tuple[Skip, ...] = ()
 
     @property
     def version(self) -> ConfigVersion:
@@ -145,6 +163,12 @@ class Rearm:
     upto_ms: int
     skipped: SkippedRange | None = None
     next_due_ms: int | None = None
+
+    @property
+    def decided_before_ms(self) -> int:
+        """Instants before this one are accounted for; an `at` may stay owed although it has come."""
+        accounted_ms = self.upto_ms + 1
+        return accounted_ms if self.next_due_ms is None else min(accounted_ms, self.next_due_ms)
 
 
 @attrs.frozen(kw_only=True)
@@ -196,7 +220,7 @@ class Fire:
     """What the planner decided for one due config.
 
     ``due_ms`` is the score the leader read; ``runs`` ascend; ``next_due_ms`` is later than all
-    of them, or None.
+    of them, or None. ``left_out`` are the owed instants that an operator asked not to fire.
     """
 
     config_id: str
@@ -204,6 +228,7 @@ class Fire:
     due_ms: int
     runs: tuple[Run, ...] = ()
     skipped: SkippedRange | None = None
+    left_out: tuple[Skip, ...] = ()
     next_due_ms: int | None = None
 
 
@@ -259,6 +284,15 @@ class ReadyPage:
 
 
 @attrs.frozen(kw_only=True)
+class Look:
+    """What a leader's tick needs, of one reading of the clock: as promote, due and ready answer."""
+
+    promoted: Promoted
+    due: DuePage
+    ready: ReadyPage
+
+
+@attrs.frozen(kw_only=True)
 class Choice:
     """A ready task goes to the queue of this worker; ``why`` in a few words, for the record."""
 
@@ -285,70 +319,20 @@ class Dispatched:
     page: ReadyPage
 
 
-# --- recovering ---------------------------------------------------------------------------------
-
-
-@attrs.frozen(kw_only=True)
-class OverdueLease:
-    """An attempt whose lease is over; ``task`` carries its spec."""
-
-    task: Task
-    token: str
-
-
-@attrs.frozen(kw_only=True)
-class QueuedTask:
-    """A task that has waited in a worker's queue for ``age_ms``."""
-
-    task_id: str
-    worker_id: str
-    age_ms: int
-    required_labels: Mapping[str, str] = attrs.field(factory=dict)
-
-
-@attrs.frozen(kw_only=True)
-class Overdue:
-    """Leases that are over, queue entries that are old, and all workers, in one reading."""
-
-    time: StoreTime
-    leases: tuple[OverdueLease, ...]
-    queued: tuple[QueuedTask, ...]
-    workers: tuple[Worker, ...]
-
-
-@attrs.frozen(kw_only=True)
-class Reap:
-    """What becomes of an attempt whose lease is over; compared with its token.
-
-    ``fail_reason`` (``poison``, ``crashed``) ends the task ``failed``. Else it runs again: at once
-    (``delay_ms`` 0: pending, ready) or later (retrying, delayed). A requested cancel wins.
-    """
-
-    task_id: str
-    token: str
-    delay_ms: int = 0
-    fail_reason: str | None = None
-    error: str = ""
-
-
-@attrs.frozen(kw_only=True)
-class Pruned:
-    """How many things past their time were removed, and whether there are more."""
-
-    count: int
-    more: bool
-
-
 # --- working ------------------------------------------------------------------------------------
 
 
 @attrs.frozen(kw_only=True)
 class Submission:
-    """A task to create. It may not start before ``delay_ms`` from now (store time)."""
+    """A task to create. It may not start before ``delay_ms`` from now (store time).
+
+    ``why`` is for the event log only.
+    """
 
     task_id: str
     spec: TaskSpec
     delay_ms: int = 0
+    why: str = ""
 
 
 @attrs.frozen(kw_only=True)

@@ -43,11 +43,19 @@ that comes back (recall, release, retry) takes its old place by that order.
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-import attrs
-
+from dsched.contracts.documents import Documents
+from dsched.contracts.facts import Collecting as Collecting
+from dsched.contracts.facts import Watching as Watching
+from dsched.contracts.leading import ELECTION_BELL as ELECTION_BELL
+from dsched.contracts.leading import LEADER_BELL as LEADER_BELL
+from dsched.contracts.leading import Leadership as Leadership
+from dsched.contracts.leading import Timing as Timing
+from dsched.contracts.operating import Operating
 from dsched.contracts.outcomes import Outcome
+from dsched.contracts.retention import Kept as Kept
+from dsched.contracts.retention import StoreSettings as StoreSettings
+from dsched.contracts.statistics import Rollup
 from dsched.contracts.steps import (
-    Acquired,
     CancelAnswer,
     Choice,
     Claimed,
@@ -63,9 +71,9 @@ from dsched.contracts.steps import (
     FireAnswer,
     HeartbeatAnswer,
     Held,
+    Look,
     Overdue,
     Progress,
-    Projection,
     Promoted,
     Pruned,
     PutAnswer,
@@ -77,71 +85,12 @@ from dsched.contracts.steps import (
     Release,
     Replan,
     StoredConfig,
-    StoreTime,
     Submission,
     TaskPage,
     TaskQuery,
 )
+from dsched.contracts.tasklogs import TaskLogs
 from dsched.model import Task, Worker
-
-LEADER_BELL = "leader"
-ELECTION_BELL = "election"
-
-
-@attrs.frozen(kw_only=True)
-class StoreSettings:
-    """What every store is told by the core, whatever its own options.
-
-    Ended tasks, their results and decisions are kept for ``result_ttl_ms`` from the end. The log
-    keeps at most ``max_events`` entries; those the collector has not read are kept as long as
-    they are fewer than that.
-    """
-
-    result_ttl_ms: int = 7 * 24 * 3600 * 1000
-    max_events: int = 100_000
-
-
-class Timing(ABC):
-    """Time and waking."""
-
-    @abstractmethod
-    async def now(self) -> StoreTime:
-        """Read the clock, as any step does."""
-
-    @abstractmethod
-    async def bell(self, who: str, timeout_s: float) -> bool:
-        """Wait until the bell of ``who`` rings or the timeout passes; whether it rang.
-
-        ``who`` is `LEADER_BELL`, `ELECTION_BELL` or a worker id. A ring while nobody waits is
-        remembered once. A bell is only a hint: it may be lost, doubled or taken by somebody else.
-        Safe to cancel. Raises `StoreUnavailableError` rather than pretend to wait.
-        """
-
-
-class Leadership(ABC):
-    """The leader lock: one term, one fence."""
-
-    @abstractmethod
-    async def acquire(self, pod: str, token: str, ttl_ms: int) -> Acquired:
-        """Take the lock if it is free or expired: ``OK`` and the fence ``epoch:token:pod``.
-
-        ``epoch = max(stored epoch + 1, store time)``, kept without a time limit. If the lock is
-        held with this very token (a repeat), ``OK`` with the same fence, unchanged. Else
-        ``TAKEN`` with the holder's fence; a lock whose time limit is missing or longer than
-        ``ttl_ms`` + 1 s is given ``ttl_ms``. Writes a ``leader`` event (by = fence).
-        """
-
-    @abstractmethod
-    async def renew(self, fence: str, ttl_ms: int) -> Outcome:
-        """Give the lock ``ttl_ms`` more if it is held with this fence: ``OK``, else ``FENCED``."""
-
-    @abstractmethod
-    async def resign(self, fence: str) -> Outcome:
-        """Drop the lock if it is held with this fence and ring ``election``; else ``FENCED``."""
-
-    @abstractmethod
-    async def leader(self) -> str | None:
-        """The fence of the current term, or None."""
 
 
 class Workers(ABC):
@@ -188,7 +137,7 @@ class Workers(ABC):
 
         ``OK`` if something changed, ``ALREADY`` if it was draining with an empty queue,
         ``NO_WORKER``, ``SUPERSEDED``. With ``incarnation`` None any incarnation is meant (an
-        operator). Repeat until ``ALREADY``. Event ``worker`` ``draining`` when the flag was set,
+        operator, who may `Operating.undrain` it); a worker that drains itself leaves. Repeat until ``ALREADY``. Event ``worker`` ``draining`` when the flag was set,
         ``recalled`` for the tasks put back.
         """
 
@@ -258,11 +207,13 @@ class Firing(ABC):
 
         Per config: ``REVISED`` unless it exists, is not paused and has this revision; ``MOVED``
         unless the stored due is ``due_ms``; ``EARLY`` if a run or ``skipped.last_ms`` is later
-        than the wall. Then ``skipped`` is recorded, each run handled in order, due :=
-        ``next_due_ms``, last_fired := the last run if there is one. For a fixed-delay config
-        with runs: due := none while a live task exists, else wall + delay.
+        than the wall, or a ``left_out``. Then ``skipped`` and each of ``left_out`` are recorded,
+        each run handled in order, due := ``next_due_ms``, last_fired := the last run if there is
+        one; skips before the new due are forgotten. For a fixed-delay config with runs: due :=
+        none while a live task exists, else wall + delay.
 
-        A run whose task exists (in any state): ``dup``, nothing changes. Else by the overlap
+        A run whose task exists (in any state): ``dup``, nothing changes. One that an operator
+        asked to skip: ``skipped``, recorded with that reason. Else by the overlap
         policy, L being the live tasks at that moment, runs of this very call included:
         *allow*: create. *skip*: create if L is empty, else ``skipped`` (reason ``overlap``).
         *queue_one*: create if L is empty; else hold it if none is held; else skip it.
@@ -289,6 +240,12 @@ class Dispatching(ABC):
     @abstractmethod
     async def ready(self, fence: str, skip: int, limit: int) -> ReadyPage:
         """The ready tasks from position ``skip`` on, at most ``limit``, and all workers."""
+
+    @abstractmethod
+    async def look(self, fence: str, limit: int) -> Look:
+        """`Firing.promote`, `Firing.due` and `ready` from position 0, each with ``limit``, in this
+        order and in one step: what a tick of the leader needs when little is to be done. It need
+        ring no bell: the leader that looks sees what it has made ready."""
 
     @abstractmethod
     async def dispatch(
@@ -336,29 +293,15 @@ class Recovering(ABC):
 
     @abstractmethod
     async def prune(self, fence: str, limit: int) -> Pruned:
-        """Remove, at most ``limit`` of each kind: ended tasks and results ``result_ttl_ms`` after
-        their end, with their index entries; decisions as old by ``at_ms``; log entries beyond
-        ``max_events`` (those the collector has not read: replaced by one ``gap`` event); workers
-        gone for an hour or more without queue or leases (event ``worker`` ``forgotten``)."""
+        """Remove what is past its time, at most ``limit`` of each kind.
 
-
-class Collecting(ABC):
-    """The collector's fenced walk over the log."""
-
-    @abstractmethod
-    async def collect(self, fence: str, limit: int) -> EventPage:
-        """The entries after the collector's cursor, at most ``limit`` (<= `MAX_EVENT_PAGE`).
-
-        The answer's ``after`` is that cursor, as `project` wants it.
-        """
-
-    @abstractmethod
-    async def project(self, fence: str, projection: Projection) -> Outcome:
-        """Add decisions and index entries, and move the cursor from ``after`` to ``upto``.
-
-        ``MOVED``, changing nothing, if the cursor is not ``after`` (a repeat, for example). Adding
-        an entry that is there already changes nothing. At most 10 x `MAX_BATCH` of each. Writes
-        no event.
+        Ended tasks and results with their lines and index entries, each outcome a kind of its own: those that
+        ended `StoreSettings.kept_ms` ago or before, and those beyond the newest ``kept_count``, the
+        oldest end first. Decisions as old as ``result_ttl_ms`` by ``at_ms``. Log entries beyond
+        ``max_events`` (those the collector has not read: replaced by one ``gap`` event). Workers
+        gone for an hour or more without queue or leases (event ``worker`` ``forgotten``). Not
+        counted in the answer: statistics past their time, and the marks of misses that were due
+        ``result_ttl_ms`` ago.
         """
 
 
@@ -420,8 +363,7 @@ class Reading(ABC):
 
     @abstractmethod
     async def get(self, task_ids: Sequence[str], *, full: bool = False) -> tuple[Task | None, ...]:
-        """The tasks of these ids, None where unknown or past the result TTL. ``full`` adds spec,
-        and for ended ones the result."""
+        """The tasks, None where unknown or past the result TTL. ``full`` adds spec and result."""
 
     @abstractmethod
     async def list_tasks(self, query: TaskQuery, cursor: str | None, limit: int) -> TaskPage:
@@ -434,6 +376,14 @@ class Reading(ABC):
     @abstractmethod
     async def decisions(self, config_id: str, cursor: str | None, limit: int) -> DecisionPage:
         """A page of a config's decisions, newest first_ms first."""
+
+    @abstractmethod
+    async def stats(self, config_id: str | None, from_ms: int, to_ms: int) -> tuple[Rollup, ...]:
+        """What a config (None: everything) did in each hour that overlaps ``[from_ms, to_ms)``.
+
+        By ascending hour; hours without anything are left out, and so are those that began
+        ``stats_ttl_ms`` ago or before. At most `MAX_STATS_HOURS` hours, else `ValueError`.
+        """
 
     @abstractmethod
     async def counts(self) -> Counts:
@@ -449,7 +399,11 @@ class Store(
     Dispatching,
     Recovering,
     Collecting,
+    Watching,
     Working,
+    TaskLogs,
     Reading,
+    Documents,
+    Operating,
 ):
     """All groups of steps; a store implements them all. One handle belongs to one event loop."""

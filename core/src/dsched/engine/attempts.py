@@ -7,6 +7,7 @@ from enum import Enum
 import attrs
 
 from dsched.contracts.steps import Held
+from dsched.engine.lines import LineBuffer
 from dsched.model import JsonValue, Task, TaskSpec
 
 
@@ -23,7 +24,8 @@ class Attempt:
     """One attempt under way on this worker.
 
     ``listed``: the store thinks it is ours and heartbeats must renew it. ``ended``: its end waits
-    to be reported. ``deadline_s`` (monotonic): when the heartbeat itself reports the timeout.
+    to be reported. Monotonic: ``timeout_s``, when its timeout is over; ``deadline_s``, when the
+    heartbeat itself reports the timeout. ``timed_out``: it was stopped for its timeout.
     """
 
     task: Task
@@ -32,14 +34,17 @@ class Attempt:
     token: str
     epoch: int
     started_s: float
+    timeout_s: float
     deadline_s: float
     listed: bool = True
     ended: bool = False
     begun: bool = False
+    timed_out: bool = False
     stop: StopReason | None = None
     runner: asyncio.Task[None] | None = None
     progress: JsonValue = None
     progress_changed: bool = False
+    lines: LineBuffer | None = None
 
     @property
     def runs_on(self) -> bool:

@@ -14,6 +14,8 @@ from dsched.engine.runtime import Runtime
 log = logging.getLogger("dsched.worker")
 
 LOOK_EVERY_S = 1.0
+LOOK_AT_LEAST_EVERY_S = 4.0  # with a bell that works, and nothing found
+LISTEN_S = 30.0
 POKE_EVERY_S = 0.5
 STALE_SHARE = 0.5
 
@@ -47,6 +49,8 @@ class Claimer:
         self._number = 0
         self._poked_s = float("-inf")
         self._look = asyncio.Event()
+        self._look_in_s = LOOK_EVERY_S
+        self._deaf = False
         self._stopping = False
 
     def wake(self) -> None:
@@ -60,6 +64,7 @@ class Claimer:
 
     async def run(self) -> None:
         """Claim until `stop`."""
+        woken = True
         while not self._stopping:
             self._look.clear()
             free = self._registration.capacity - len(self._attempts)
@@ -68,15 +73,23 @@ class Claimer:
                 claimed = await self._claim(limit)
                 if len(claimed) == limit:
                     continue  # there may be more
-            await self._wait()
+                # What no ring has announced tells that rings get lost: trust it when it rings again.
+                self._deaf = self._deaf or (bool(claimed) and not woken)
+            woken = await self._wait()
 
-    async def _wait(self) -> None:
-        """Until woken, but a worker with free slots looks every second all the same."""
+    async def _wait(self) -> bool:
+        """Until woken. A worker with free slots looks by itself all the same: every second, and
+        less and less often while its bell works and there is nothing. Whether it was woken."""
+        if self._deaf:
+            self._look_in_s = LOOK_EVERY_S
         try:
-            async with asyncio.timeout(LOOK_EVERY_S):
+            async with asyncio.timeout(self._look_in_s):
                 await self._look.wait()
         except TimeoutError:
-            return
+            self._look_in_s = min(2 * self._look_in_s, LOOK_AT_LEAST_EVERY_S)
+            return False
+        self._look_in_s = LOOK_EVERY_S
+        return True
 
     async def listen(self) -> None:
         """Follow the worker's bell: it rings for queue entries, cancels and drains.
@@ -91,14 +104,16 @@ class Claimer:
                 poke_due = False
                 self._poked_s = self._runtime.monotonic()
                 self._poke_heartbeat()
-            timeout_s = until_poke_s if poke_due else 5 * LOOK_EVERY_S
+            timeout_s = until_poke_s if poke_due else LISTEN_S
             try:
                 async with answered_within(timeout_s + BELL_SLACK_S):
                     rang = await self._store.bell(self._registration.worker_id, timeout_s)
             except StoreUnavailableError:
+                self._deaf = True
                 await self._runtime.sleep(LOOK_EVERY_S)
                 continue
             if rang:
+                self._deaf = False
                 self.wake()
                 poke_due = poke_due or len(self._attempts) > 0
 

@@ -1,14 +1,17 @@
 """What an executor is told about its attempt."""
 
 import logging
+import threading
 from datetime import datetime
 from functools import cached_property
-from typing import Any
 
 from dsched.engine.attempts import Attempt
+from dsched.engine.line_reporting import LineReporter
+from dsched.engine.lines import TaskLog
 from dsched.engine.runtime import Runtime
 from dsched.model import JsonValue, from_ms
 from dsched.model.json import check_json
+from dsched.model.progress import Pace, paced, rounded
 
 log = logging.getLogger("dsched.task")
 
@@ -16,21 +19,17 @@ MAX_NOTE_CHARS = 500
 MAX_PROGRESS_BYTES = 4096
 
 
-class TaskLog(logging.LoggerAdapter[logging.Logger]):
-    """A logger whose lines carry the task's id, attempt and worker."""
-
-    def process(self, msg: Any, kwargs: Any) -> tuple[Any, Any]:
-        """Add the facts to the record, beside what the caller adds."""
-        extra = {**(self.extra or {}), **(kwargs.get("extra") or {})}
-        return msg, {**kwargs, "extra": extra}
-
-
 class AttemptContext:
-    """The `ExecutionContext` of one attempt."""
+    """The `ExecutionContext` of one attempt. Without ``lines`` its task keeps no log."""
 
-    def __init__(self, attempt: Attempt, runtime: Runtime) -> None:
+    def __init__(
+        self, attempt: Attempt, runtime: Runtime, lines: LineReporter | None = None
+    ) -> None:
         self._attempt = attempt
         self._runtime = runtime
+        self._lines = lines
+        self._pace: Pace | None = None
+        self._pacing = threading.Lock()
         self.attempt = attempt.task.attempt
         self.worker_id = attempt.worker_id
         self.epoch = attempt.epoch
@@ -39,7 +38,8 @@ class AttemptContext:
     @cached_property
     def logger(self) -> TaskLog:
         """Made when it is asked for: most attempts log nothing of their own."""
-        return TaskLog(log, self._attempt.facts())
+        kept = None if self._lines is None else self._lines.open(self._attempt)
+        return TaskLog(log, self._attempt.facts(), kept)
 
     @property
     def deadline(self) -> datetime:
@@ -49,16 +49,31 @@ class AttemptContext:
 
     def remaining(self) -> float:
         """Seconds until the timeout, on the monotonic clock."""
-        spent_s = self._runtime.monotonic() - self._attempt.started_s
-        return max(0.0, self._attempt.spec.timeout.total_seconds() - spent_s)
+        return max(0.0, self._attempt.timeout_s - self._runtime.monotonic())
 
     def progress(self, done: float, total: float | None = None, note: str = "") -> None:
-        """Remember how far it is; the worker reports the latest every second."""
-        value: JsonValue = {"done": done}
+        """Remember how far it is, and how fast it goes; the worker reports the latest every second.
+
+        Kept are ``done``, ``total`` and ``note`` as given, and ``rate_per_s`` and ``eta_s`` (the
+        seconds left from this progress on) where they can be told.
+        """
+        value: dict[str, JsonValue] = {"done": done}
         if total is not None:
             value["total"] = total
         if note:
             value["note"] = str(note)[:MAX_NOTE_CHARS]
         # Refuse NaN and the like here, where the caller can see it.
         check_json(value, "progress", MAX_PROGRESS_BYTES)
-        self._attempt.progress, self._attempt.progress_changed = value, True
+        with self._pacing:
+            value |= self._estimate(done, total)
+            self._attempt.progress, self._attempt.progress_changed = value, True
+
+    def _estimate(self, done: float, total: float | None) -> dict[str, JsonValue]:
+        """Rate and rest, as far as they are known."""
+        try:
+            self._pace = paced(self._pace, float(done), self._runtime.monotonic())
+            rate, left_s = self._pace.rate_per_s, total and self._pace.eta_s(float(total))
+        except (OverflowError, TypeError, ValueError):  # beyond any float, or no number at all
+            return {}
+        known = {"rate_per_s": rate, "eta_s": left_s}
+        return {name: rounded(value) for name, value in known.items() if value is not None}

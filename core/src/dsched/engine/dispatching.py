@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import MAX_BATCH, Deferral, ReadyPage
+from dsched.contracts.steps import MAX_BATCH, Deferral, Promoted, ReadyPage
 from dsched.contracts.store import Dispatching, Firing
 from dsched.engine.assignment import READ_PAST, Assigner
 from dsched.engine.term import Term
@@ -27,22 +27,26 @@ class DispatchStep:
         self._assigner = assigner
         self._said: Counter[str] = Counter()
 
-    async def promote(self) -> float | None:
-        """Make ready what is no longer delayed; seconds until the next one, None if there is none."""
-        for _ in range(PAGES_A_TICK):
+    async def promote(self, promoted: Promoted) -> float | None:
+        """Make ready what is no longer delayed, after a first step that answered ``promoted``;
+        seconds until the next one, None if there is none."""
+        for number in range(PAGES_A_TICK):
             self._term.check()
-            promoted = await self._firing.promote(self._term.fence, MAX_BATCH)
+            if number:
+                promoted = await self._firing.promote(self._term.fence, MAX_BATCH)
             if promoted.count < MAX_BATCH:
                 return None if promoted.next_in_ms is None else promoted.next_in_ms / 1000
         return 0.0
 
-    async def dispatch(self) -> bool:
+    async def dispatch(self, page: ReadyPage | None = None) -> bool:
         """Dispatch until nothing more can be, or for as many pages as a tick may take.
 
-        Whether there may be more to do at once.
+        ``page`` is the first page where it has been read already. Whether there may be more to do
+        at once.
         """
-        page = await self._store.ready(self._term.fence, 0, MAX_BATCH)
-        passed = 0
+        if page is None:
+            page = await self._store.ready(self._term.fence, 0, MAX_BATCH)
+        passed, moved = 0, False
         for _ in range(PAGES_A_TICK):
             if not page.tasks:
                 return False
@@ -63,8 +67,9 @@ class DispatchStep:
             self._say_deferred(plan.deferrals)
             # What was refused (a worker left, or filled up) is still ready, before the next page.
             passed += sum(outcome in _STAYS_READY for outcome in answer.choices)
+            moved = moved or not _MOVED.isdisjoint((*answer.choices, *answer.deferrals))
             page = answer.page
-        return True
+        return moved  # a ready task that no step can move must not keep the loop spinning
 
     def _say_deferred(self, deferrals: Sequence[Deferral]) -> None:
         """Why tasks wait, when a reason is new and now and then after: the log is no place for all."""
@@ -74,6 +79,7 @@ class DispatchStep:
             self._said[reason] += 1
 
 
+_MOVED = frozenset({Outcome.OK, Outcome.EXPIRED})
 _STAYS_READY = frozenset(
     {Outcome.NO_WORKER, Outcome.GONE, Outcome.DRAINING, Outcome.STALLED, Outcome.FULL}
 )

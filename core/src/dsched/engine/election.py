@@ -16,7 +16,8 @@ from dsched.engine.term import Term, TermOverError, first_error
 
 log = logging.getLogger("dsched.election")
 
-TRY_EVERY_S = 1.0
+TRY_EVERY_S = 1.3  # at most: with its jitter every second on average
+LISTEN_S = 30.0
 RESIGN_TIMEOUT_S = 2.0
 REST_AFTER_FAILURE_S = 3.0
 
@@ -57,11 +58,9 @@ class Election:
         """Follow and lead by turns until `stop`."""
         patience = Patience(self._runtime, "election")
         while not self._stopping.is_set():
-            term = await self._acquire(self._runtime.token(), patience)
+            term = await self._follow(patience)
             if term is not None:
                 await self._hold(term)
-            elif not self._stopping.is_set():
-                await self._wait_for_a_chance(patience)
 
     def stop(self) -> None:
         """Give the lock up if it is held, and try no more. `run` then returns."""
@@ -89,13 +88,37 @@ class Election:
                 return None if lost else Term(answer.fence, ttl_s, started_s, self._runtime)
         return None
 
-    async def _wait_for_a_chance(self, patience: Patience) -> None:
-        wait_s = self._runtime.jittered(TRY_EVERY_S)
+    async def _follow(self, patience: Patience) -> Term | None:
+        """Try every second or so, and at once when the bell rings, until leading or stopping."""
+        chance = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            listening = group.create_task(self._listen(chance), name="election bell")
+            term = await self._acquire(self._runtime.token(), patience)
+            while term is None and not self._stopping.is_set():
+                await self._wait_for_a_chance(chance)
+                term = await self._acquire(self._runtime.token(), patience)
+            listening.cancel()
+        return term
+
+    async def _wait_for_a_chance(self, chance: asyncio.Event) -> None:
         try:
-            async with answered_within(wait_s + BELL_SLACK_S):
-                await self._store.bell(ELECTION_BELL, wait_s)
-        except StoreUnavailableError as error:
-            await patience.wait(error)
+            async with asyncio.timeout(self._runtime.jittered(TRY_EVERY_S)):
+                await chance.wait()
+        except TimeoutError:
+            return
+        chance.clear()
+
+    async def _listen(self, chance: asyncio.Event) -> None:
+        """One long wait for the bell: to wait anew for each try would cost two requests each."""
+        while True:
+            try:
+                async with answered_within(LISTEN_S + BELL_SLACK_S):
+                    rang = await self._store.bell(ELECTION_BELL, LISTEN_S)
+            except StoreUnavailableError:
+                await self._runtime.sleep(TRY_EVERY_S)
+                continue
+            if rang:
+                chance.set()
 
     async def _hold(self, term: Term) -> None:
         """Lead for one term: renew and run the loops until either must stop."""
@@ -142,9 +165,12 @@ class Election:
         raise TermOverError("the pod stops")
 
     async def _renew(self, term: Term) -> None:
+        began_s = self._runtime.monotonic()
         while True:
-            wait_s = min(self._times.renew_every_s, max(0.0, term.remaining_s()))
-            await self._runtime.sleep(wait_s)
+            # From beginning to beginning: a slow answer must not put the next renewal off.
+            wait_s = began_s + self._times.renew_every_s - self._runtime.monotonic()
+            await self._runtime.sleep(max(0.0, min(wait_s, term.remaining_s())))
+            began_s = self._runtime.monotonic()
             await self._renew_once(term)
 
     async def _renew_once(self, term: Term) -> None:

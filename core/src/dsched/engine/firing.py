@@ -5,12 +5,12 @@ import logging
 from dsched.contracts.codec import UNREADABLE
 from dsched.contracts.observer import InvariantViolated
 from dsched.contracts.outcomes import Outcome, RunOutcome
-from dsched.contracts.steps import MAX_BATCH, Fire, FireAnswer, Run, StoredConfig
+from dsched.contracts.steps import MAX_BATCH, DuePage, Fire, FireAnswer, Run, StoredConfig
 from dsched.contracts.store import Firing
 from dsched.engine.announcer import Announcer
 from dsched.engine.clock_watch import ClockWatch
 from dsched.engine.term import Term
-from dsched.model import SkippedRange, SkipReason, from_ms
+from dsched.model import SkippedRange, SkipReason, TaskConfig, from_ms
 from dsched.planning import plan_fire
 
 log = logging.getLogger("dsched.leader")
@@ -34,14 +34,15 @@ class FiringStep:
         self._announcer = announcer
         self._jumped_to_ms: int | None = None
 
-    async def fire_due(self) -> float | None:
-        """Fire what is due; seconds until the next due instant, None if there is none.
+    async def fire_due(self, page: DuePage) -> float | None:
+        """Fire what is due, ``page`` first; seconds until the next due instant, None if there is none.
 
         After `PAGES_A_TICK` pages the answer is 0: there may be more, but others have their turn.
         """
-        for _ in range(PAGES_A_TICK):
+        for number in range(PAGES_A_TICK):
             self._term.check()
-            page = await self._store.due(self._term.fence, MAX_BATCH)
+            if number:
+                page = await self._store.due(self._term.fence, MAX_BATCH)
             if self._watch.read(page.time):
                 self._jumped_to_ms = page.time.wall_ms
                 log.warning("the store's clock jumped forward; catching up with one run a config")
@@ -65,10 +66,10 @@ class FiringStep:
         fires: list[Fire] = []
         room = MAX_BATCH
         for stored in configs:
-            if room == 0:
+            if room <= 0:
                 break
             fire = self._plan_one(stored, now_ms, room)
-            room -= len(fire.runs)
+            room -= len(fire.runs) + len(fire.left_out)
             fires.append(fire)
         return fires
 
@@ -81,22 +82,18 @@ class FiringStep:
             if config.executor == UNREADABLE:
                 raise UnreadableConfigError(config.payload["reason"])
             plan = plan_fire(
-                config, due_ms=due_ms, now_ms=now_ms, max_runs=room, one_catch_up=jumped
+                config,
+                due_ms=due_ms,
+                now_ms=now_ms,
+                max_runs=room,
+                one_catch_up=jumped,
+                skips=[skip.at_ms for skip in stored.skips],
             )
         except Exception as error:
             # One config that cannot be planned must not keep the others from firing.
             log.exception("config %s cannot be planned; it is set aside for a minute", config.id)
             self._announcer.tell(InvariantViolated(name="unplannable", detail=f"{error}"))
-            return Fire(
-                config_id=config.id,
-                revision=config.revision,
-                due_ms=due_ms,
-                # The one owed instant that is known; no instant goes without an account.
-                skipped=SkippedRange(
-                    first_ms=due_ms, last_ms=due_ms, count=1, reason=SkipReason.MISFIRE
-                ),
-                next_due_ms=now_ms + SET_ASIDE_MS,
-            )
+            return _set_aside(config, due_ms, now_ms)
         return Fire(
             config_id=config.id,
             revision=config.revision,
@@ -106,8 +103,20 @@ class FiringStep:
                 for run in plan.runs
             ),
             skipped=plan.skipped,
+            left_out=tuple(skip for skip in stored.skips if skip.at_ms in plan.left_out),
             next_due_ms=plan.next_due_ms,
         )
+
+
+def _set_aside(config: TaskConfig, due_ms: int, now_ms: int) -> Fire:
+    """Not this minute; the one owed instant that is known is accounted for."""
+    return Fire(
+        config_id=config.id,
+        revision=config.revision,
+        due_ms=due_ms,
+        skipped=SkippedRange(first_ms=due_ms, last_ms=due_ms, count=1, reason=SkipReason.MISFIRE),
+        next_due_ms=now_ms + SET_ASIDE_MS,
+    )
 
 
 def _say(fire: Fire, answer: FireAnswer, now_ms: int) -> None:
@@ -125,6 +134,9 @@ def _say(fire: Fire, answer: FireAnswer, now_ms: int) -> None:
         _say_skipped(
             fire.config_id, dropped[0], dropped[-1], len(dropped), "an earlier run is live"
         )
+    for skip in fire.left_out if answer.outcome is Outcome.OK else ():
+        why = f"{skip.who} asked for it: {skip.why}"
+        _say_skipped(fire.config_id, skip.at_ms, skip.at_ms, 1, why)
     if fire.skipped is not None and answer.outcome is Outcome.OK:
         skipped = fire.skipped
         _say_skipped(

@@ -11,21 +11,24 @@ from dsched.contracts.outcomes import StoreUnavailableError
 from dsched.contracts.steps import MAX_BATCH
 from dsched.contracts.store import LEADER_BELL, Store
 from dsched.engine.announcer import Announcer
+from dsched.engine.assertions import Assertions, AttemptWatch, HomeSample
 from dsched.engine.assignment import Assigner
 from dsched.engine.clock_watch import ClockWatch
 from dsched.engine.collecting import CollectStep
 from dsched.engine.dispatching import DispatchStep
 from dsched.engine.firing import FiringStep
+from dsched.engine.pace import Pace
 from dsched.engine.recovery import RecoveryStep
 from dsched.engine.replanning import ReplanStep
 from dsched.engine.runtime import Runtime
 from dsched.engine.supervision import supervise
 from dsched.engine.term import Term
+from dsched.model import Worker
 
 RECOVER_EVERY_S = 1.0
-COLLECT_EVERY_S = 1.0
 GAUGES_EVERY_S = 5.0
 PRUNE_EVERY_S = 30.0
+SAMPLE_EVERY_S = 10.0
 HANG_S = 10.0
 RETRY_AFTER_S = 0.5
 MORE_S = 0.01
@@ -49,20 +52,24 @@ class Leader:
         store: Store,
         runtime: Runtime,
         announcer: Announcer,
+        assertions: Assertions,
         times: LeaderTimes,
         balancer: tuple[str, LoadBalancer],
     ) -> None:
         self._store = store
         self._runtime = runtime
         self._announcer = announcer
+        self._assertions = assertions
         self._times = times
         self._balancer = balancer
         self._watch = ClockWatch(runtime)
+        self._workers: tuple[Worker, ...] = ()
 
     async def lead(self, term: Term) -> None:
         """Run all loops until the term is over; ends by an exception only."""
         watch = self._watch
-        collector = CollectStep(self._store, term, self._announcer)
+        watched = AttemptWatch(self._assertions)
+        collector = CollectStep(self._store, term, self._announcer, watched)
         recovery = RecoveryStep(
             self._store,
             self._store,
@@ -74,16 +81,21 @@ class Leader:
         replanning = ReplanStep(self._store, self._store, self._store, term, watch)
         async with asyncio.TaskGroup() as group:
 
-            def loop(name: str, tick: Callable[[], Awaitable[None]], every_s: float) -> None:
-                group.create_task(
-                    supervise(name, term, tick, self._every(every_s), hang_s=HANG_S), name=name
-                )
+            def loop(
+                name: str,
+                tick: Callable[[], Awaitable[None]],
+                pause: Callable[[], Awaitable[None]],
+            ) -> None:
+                group.create_task(supervise(name, term, tick, pause, hang_s=HANG_S), name=name)
 
-            group.create_task(self._schedule(term, watch), name="scheduling")
+            pace = Pace(self._runtime)
+            group.create_task(self._schedule(term, watch, pace), name="scheduling")
             group.create_task(self._replan(term, replanning), name="replanning")
-            loop("recovery", recovery.recover, RECOVER_EVERY_S)
-            loop("collecting", collector.collect, COLLECT_EVERY_S)
-            loop("gauges", self._gauges, GAUGES_EVERY_S)
+            loop("recovery", stirring(recovery.recover, pace), pace.pause)
+            loop("collecting", stirring(collector.collect, pace), pace.pause)
+            loop("gauges", self._gauges, self._every(GAUGES_EVERY_S))
+            sample = HomeSample(self._store, self._assertions)
+            loop("sampling", sample.look, self._every(SAMPLE_EVERY_S))
             group.create_task(self._prune(term), name="pruning")
 
     def _every(self, seconds: float) -> Callable[[], Awaitable[None]]:
@@ -92,7 +104,7 @@ class Leader:
 
         return pause
 
-    async def _schedule(self, term: Term, watch: ClockWatch) -> None:
+    async def _schedule(self, term: Term, watch: ClockWatch, pace: Pace) -> None:
         """Fire, promote, dispatch; then sleep until the next instant or a ring of the bell."""
         firing = FiringStep(self._store, term, watch, self._announcer)
         dispatching = DispatchStep(self._store, self._store, term, Assigner(*self._balancer))
@@ -101,9 +113,15 @@ class Leader:
         async def tick() -> None:
             nonlocal wake_in_s
             wake_in_s = RETRY_AFTER_S  # unless all of it succeeds
-            due_s = await firing.fire_due()
-            delayed_s = await dispatching.promote()
-            more = await dispatching.dispatch()
+            look = await self._store.look(term.fence, MAX_BATCH)
+            self._workers = look.ready.workers
+            due_s = await firing.fire_due(look.due)
+            delayed_s = await dispatching.promote(look.promoted)
+            # What has been fired or promoted since is on no page that was read before.
+            if look.due.configs or look.promoted.count or look.ready.tasks:
+                pace.stir()
+            moved = bool(look.due.configs) or look.promoted.count == MAX_BATCH
+            more = await dispatching.dispatch(None if moved else look.ready)
             waits = [self._times.scan_interval_s, *(s for s in (due_s, delayed_s) if s is not None)]
             wake_in_s = 0.0 if more else min(waits)
 
@@ -132,7 +150,6 @@ class Leader:
     async def _gauges(self) -> None:
         """Tell the observers how the cluster is. Only the leader does, so sums are right."""
         counts = await self._store.counts()
-        workers = await self._store.workers()
         oldest_ms = counts.oldest_ready_ms
         age_s = 0.0 if oldest_ms is None else max(0, counts.time.wall_ms - oldest_ms) / 1000
         self._announcer.tell(
@@ -140,7 +157,7 @@ class Leader:
                 tasks_by_status={str(key): n for key, n in counts.by_status.items()},
                 waiting_by_home={str(key): n for key, n in counts.by_home.items()},
                 oldest_ready_age_s=age_s,
-                workers=workers,
+                workers=self._workers,
                 now_ms=counts.time.now_ms,
             )
         )
@@ -170,3 +187,13 @@ class Leader:
             await self._runtime.sleep(MORE_S if more else PRUNE_EVERY_S)
 
         await supervise("pruning", term, tick, pause, hang_s=HANG_S)
+
+
+def stirring(tick: Callable[[], Awaitable[bool]], pace: Pace) -> Callable[[], Awaitable[None]]:
+    """A tick that keeps the pace up when it found something."""
+
+    async def stir() -> None:
+        if await tick():
+            pace.stir()
+
+    return stir

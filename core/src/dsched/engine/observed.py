@@ -1,4 +1,4 @@
-"""A store whose every step is timed and told to the observers."""
+"""A store whose every step is timed, looked at, and told to the observers."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -7,25 +7,33 @@ from dsched.contracts.observer import StoreCalled
 from dsched.contracts.outcomes import FencedError, StoreUnavailableError
 from dsched.contracts.store import Store
 from dsched.engine.announcer import Announcer
+from dsched.engine.assertions import Assertions
 from dsched.engine.runtime import Runtime
 
 _UNTIMED = frozenset({"bell"})  # a wait, not work
+# Steps whose answers tell the time, or whose they are.
+_LOOKED_AT = frozenset({"now", "due", "ready", "overdue", "counts", "claim"})
 
 
 def ObservedStore(  # noqa: N802 - a constructor to its callers
-    store: Store, runtime: Runtime, announcer: Announcer
+    store: Store, runtime: Runtime, announcer: Announcer, assertions: Assertions
 ) -> Store:
     """``store`` with a timer around each step: same contract, same answers, same errors."""
-    observed: Store = _OBSERVED(store, runtime, announcer)
+    observed: Store = _OBSERVED(store, runtime, announcer, assertions)
     return observed
 
 
 def _observed(step: str) -> Callable[..., Awaitable[Any]]:
+    look = step in _LOOKED_AT
+
     async def call(self: Any, *args: Any, **kwargs: Any) -> Any:
         started_s = self.runtime.monotonic()
-        outcome = "ok"
+        outcome, known_ms = "ok", self.assertions.latest_ms
         try:
-            return await getattr(self.inner, step)(*args, **kwargs)
+            answer = await getattr(self.inner, step)(*args, **kwargs)
+            if look:
+                self.assertions.answered(step, known_ms, args, answer)
+            return answer
         except FencedError:
             outcome = "fenced"
             raise
@@ -48,8 +56,11 @@ def _plain(step: str) -> Callable[..., Awaitable[Any]]:
     return call
 
 
-def _init(self: Any, inner: Store, runtime: Runtime, announcer: Announcer) -> None:
+def _init(
+    self: Any, inner: Store, runtime: Runtime, announcer: Announcer, assertions: Assertions
+) -> None:
     self.inner, self.runtime, self.announcer = inner, runtime, announcer
+    self.assertions = assertions
 
 
 _OBSERVED: Any = type(
@@ -57,7 +68,7 @@ _OBSERVED: Any = type(
     (Store,),
     {
         "__init__": _init,
-        "__doc__": "A store with a timer around each step.",
+        "__doc__": "A store with a timer around each step, its answers looked at.",
         **{
             step: _plain(step) if step in _UNTIMED else _observed(step)
             for step in Store.__abstractmethods__

@@ -9,14 +9,17 @@ import attrs
 from dsched.contracts.balancer import LoadBalancer
 from dsched.contracts.executor import Executor
 from dsched.contracts.observer import Observer
-from dsched.contracts.service import PodStatus, Service
+from dsched.contracts.service import Intake, PodStatus, Service
 from dsched.contracts.store import Store
 from dsched.engine.announcer import Announcer
+from dsched.engine.assertions import Assertions
 from dsched.engine.election import Election, ElectionTimes
 from dsched.engine.heartbeat import OpenStore
 from dsched.engine.leader import Leader, LeaderTimes
 from dsched.engine.observed import ObservedStore
+from dsched.engine.presence import Presence
 from dsched.engine.runtime import Runtime
+from dsched.engine.watchdog import Watchdog, WatchTimes
 from dsched.engine.worker import WorkerPlan, WorkerRole
 
 log = logging.getLogger("dsched.pod")
@@ -29,10 +32,12 @@ SERVICE_RESTART_MAX_S = 60.0
 
 @attrs.frozen(kw_only=True)
 class PodPlan:
-    """What a pod is to be, as configured. ``services`` are those of its roles."""
+    """What a pod is to be, as configured. ``services`` are those of its roles, for whom
+    ``intake`` is."""
 
     name: str
     roles: frozenset[str]
+    version: str = ""
     election: ElectionTimes
     leader: LeaderTimes
     worker: WorkerPlan
@@ -40,6 +45,8 @@ class PodPlan:
     executors: Mapping[str, Executor]
     observers: Mapping[str, Observer]
     services: Mapping[str, Service]
+    intake: Intake | None = None
+    missed_after_s: float = 60.0
 
 
 class Pod:
@@ -61,14 +68,27 @@ class Pod:
         self._plan = plan
         self._runtime = runtime
         self._announcer = Announcer(plan.observers)
-        self._store = ObservedStore(store, runtime, self._announcer)
+        assertions = Assertions(self._announcer)
+        self._store = ObservedStore(store, runtime, self._announcer, assertions)
         self._stopping = asyncio.Event()
         self.worker: WorkerRole | None = None
         self.election: Election | None = None
+        self._watchdog: Watchdog | None = None
         if SCHEDULER in plan.roles:
-            leader = Leader(self._store, runtime, self._announcer, plan.leader, plan.balancer)
+            leader = Leader(
+                self._store, runtime, self._announcer, assertions, plan.leader, plan.balancer
+            )
             self.election = Election(
                 plan.name, election_store, runtime, self._announcer, plan.election, leader.lead
+            )
+            self._watchdog = Watchdog(
+                plan.name,
+                self._store,
+                self._store,
+                runtime,
+                self._announcer,
+                WatchTimes(missed_after_s=plan.missed_after_s, lock_ttl_s=plan.election.ttl_s),
+                leads=lambda: self.status().leading or self._stopping.is_set(),
             )
         if WORKER in plan.roles:
             self.worker = WorkerRole(
@@ -79,6 +99,13 @@ class Pod:
     def store(self) -> Store:
         """The general store handle."""
         return self._store
+
+    @property
+    def intake(self) -> Intake:
+        """The judge of what services take in."""
+        if self._plan.intake is None:
+            raise RuntimeError("this pod was put together without one")
+        return self._plan.intake
 
     def status(self) -> PodStatus:
         """How the pod is, without asking the store."""
@@ -113,13 +140,20 @@ class Pod:
         """Run until `stop` or until a part fails for good."""
         async with asyncio.TaskGroup() as group:
             background = [group.create_task(self._announcer.run(), name="observers")]
+            presence = Presence(
+                self._store, self._store, self._runtime, self.status, self._plan.version
+            )
+            background.append(group.create_task(presence.run(), name="presence"))
             background += [
                 group.create_task(self._serve(name, service), name=f"service {name}")
                 for name, service in self._plan.services.items()
             ]
+            if self._watchdog is not None:
+                background.append(group.create_task(self._watchdog.run(), name="watchdog"))
             await self._run_roles()
             for task in background:
                 task.cancel()
+            await presence.leave()
 
     async def _run_roles(self) -> None:
         async with asyncio.TaskGroup() as group:

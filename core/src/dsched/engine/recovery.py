@@ -40,11 +40,16 @@ class RecoveryStep:
         self._queue_age_ms = round(dispatch_timeout_s * 1000)
         self._uniform = uniform
 
-    async def recover(self) -> None:
-        """One pass; a full page is followed by another, up to a bound."""
+    async def recover(self) -> bool:
+        """One pass; a full page is followed by another, up to a bound.
+
+        Whether anything runs or waits at a worker, so that there may be something to recover.
+        """
+        busy = False
         for _ in range(PAGES_A_TICK):
             self._term.check()
             found = await self._recovering.overdue(self._term.fence, MAX_BATCH, self._queue_age_ms)
+            busy = busy or bool(found.leases) or any(worker.load for worker in found.workers)
             entries = to_recall(found.queued, found.workers)
             if not entries and len(found.queued) == MAX_BATCH:
                 entries = list(found.queued)  # else a full page that stays hides what is behind it
@@ -59,7 +64,8 @@ class RecoveryStep:
                 reaps = [verdict(lease, self._uniform()) for lease in found.leases]
                 _say_reaped(found.leases, await self._recovering.reap(self._term.fence, reaps))
             if not may_reap or len(found.leases) < MAX_BATCH:
-                return
+                break
+        return busy
 
 
 def _say_recalled(entries: Iterable[QueuedTask], outcomes: Iterable[Outcome]) -> None:

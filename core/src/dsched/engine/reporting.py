@@ -10,6 +10,7 @@ from dsched.contracts.steps import MAX_BATCH, Completion, Progress, Release
 from dsched.contracts.store import Working
 from dsched.engine.attempts import Attempt, Attempts
 from dsched.engine.calls import until_answered
+from dsched.engine.line_reporting import LineReporter
 from dsched.engine.runtime import Runtime
 
 log = logging.getLogger("dsched.worker")
@@ -27,12 +28,14 @@ class Reporter:
         worker_id: str,
         attempts: Attempts,
         on_room: Callable[[], None],
+        lines: LineReporter,
     ) -> None:
         self._store = store
         self._runtime = runtime
         self._worker_id = worker_id
         self._attempts = attempts
         self._on_room = on_room
+        self._lines = lines
         self._ended: deque[tuple[Attempt, Completion | Release]] = deque()
         self._filled = asyncio.Event()
         self._idle = asyncio.Event()
@@ -47,6 +50,8 @@ class Reporter:
 
     def drop(self, attempt: Attempt) -> None:
         """Free the slot of an attempt that must not be reported: it is another worker's now."""
+        if attempt.lines is not None:
+            attempt.lines.close()
         self._attempts.remove(attempt)
         self._on_room()
 
@@ -75,6 +80,7 @@ class Reporter:
         return batch
 
     async def _report(self, batch: list[tuple[Attempt, Completion | Release]]) -> None:
+        await self._lines.before_end(attempt for attempt, _ in batch)
         completions = [(a, end) for a, end in batch if isinstance(end, Completion)]
         releases = [(a, end) for a, end in batch if isinstance(end, Release)]
         outcomes: list[tuple[Attempt, Outcome]] = []

@@ -18,8 +18,11 @@ from dsched.engine.judging import (
     timed_out,
     users_part,
 )
+from dsched.engine.line_reporting import LineReporter
+from dsched.engine.rationing import Ration
 from dsched.engine.reporting import Reporter
 from dsched.engine.runtime import Runtime
+from dsched.engine.timeouts import Timeouts
 from dsched.model import OnCrash, TaskSpec
 
 log = logging.getLogger("dsched.worker")
@@ -38,6 +41,7 @@ class Runner:
         attempts: Attempts,
         reporter: Reporter,
         group: asyncio.TaskGroup,
+        lines: LineReporter | None = None,
     ) -> None:
         self._worker_id = worker_id
         self._executors = executors
@@ -45,6 +49,9 @@ class Runner:
         self._attempts = attempts
         self._reporter = reporter
         self._group = group
+        self._timeouts = Timeouts(runtime, attempts.all, self._expire)
+        self._ration = Ration(log, "attempts that start and end", runtime)
+        self._lines = lines
 
     def start(self, claimed: Claimed, started_s: float) -> None:
         """Start every attempt of a claim whose call began at ``started_s`` (monotonic)."""
@@ -54,6 +61,7 @@ class Runner:
             for older in self._attempts.of(task.id):
                 self.stop(older, StopReason.LOST)  # superseded, but it has not stopped yet
             spec = task.spec or TaskSpec(executor="unknown")
+            timeout_s = started_s + spec.timeout.total_seconds()
             attempt = Attempt(
                 task=task,
                 spec=spec,
@@ -61,7 +69,8 @@ class Runner:
                 token=claimed.token,
                 epoch=claimed.epoch,
                 started_s=started_s,
-                deadline_s=started_s + spec.timeout.total_seconds() + TIMEOUT_GRACE_S,
+                timeout_s=timeout_s,
+                deadline_s=timeout_s + TIMEOUT_GRACE_S,
             )
             self._attempts.add(attempt)
             attempt.runner = self._group.create_task(self._run(attempt), name=f"task {task.id}")
@@ -73,17 +82,30 @@ class Runner:
             if attempt.begun and attempt.runner is not None:
                 attempt.runner.cancel()
 
+    def close(self) -> None:
+        """Mind no timeouts any more: nothing runs, or all of the worker is torn down."""
+        self._timeouts.close()
+
+    def _expire(self, attempt: Attempt) -> None:
+        attempt.timed_out = True
+        if attempt.stop is None and attempt.runner is not None:
+            attempt.runner.cancel()
+
     async def _run(self, attempt: Attempt) -> None:
         attempt.begun = True
         if attempt.stop is not None:
             self._stopped(attempt)  # stopped before its first step: cancelling would skip this
             return
-        log.info("starts", extra=attempt.facts())
+        self._timeouts.watch(attempt)
+        if self._ration.allows():
+            log.info("starts", extra=attempt.facts())
         try:
             result = await self._execute(attempt)
         except asyncio.CancelledError as error:
             if attempt.told_to_stop:
                 self._stopped(attempt)
+            elif attempt.timed_out:
+                self._failed(attempt, timed_out(attempt.spec))
             else:
                 # Its own doing: handing it back would never end. (Or all of the worker is torn
                 # down, and nothing is reported any more.)
@@ -95,7 +117,8 @@ class Runner:
             self._failed(attempt, error)
         else:
             completion = judge_result(attempt.task, attempt.token, result)
-            log.info("ended: %s", in_words(completion.result), extra=attempt.facts())
+            if self._ration.allows():
+                log.info("ended: %s", in_words(completion.result), extra=attempt.facts())
             self._reporter.report(attempt, completion)
 
     async def _execute(self, attempt: Attempt) -> object:
@@ -109,22 +132,16 @@ class Runner:
                 "install its plugin, or route the task with required_labels",
                 "no_executor",
             )
-        context = AttemptContext(attempt, self._runtime)
-        try:
-            async with asyncio.timeout(context.remaining()) as limit:
-                running = executor.execute(context, attempt.task)
-                if not inspect.isawaitable(running):
-                    raise TaskFailed(
-                        f"execute of {type(executor).__name__} is a plain function; "
-                        "define it with async def",
-                        "bad_executor",
-                        retryable=False,
-                    )
-                return await running
-        except TimeoutError:
-            if limit.expired():
-                raise timed_out(attempt.spec) from None
-            raise
+        context = AttemptContext(attempt, self._runtime, self._lines)
+        running = executor.execute(context, attempt.task)
+        if not inspect.isawaitable(running):
+            raise TaskFailed(
+                f"execute of {type(executor).__name__} is a plain function; "
+                "define it with async def",
+                "bad_executor",
+                retryable=False,
+            )
+        return await running
 
     def _stopped(self, attempt: Attempt) -> None:
         """The executor has really stopped after `stop`."""

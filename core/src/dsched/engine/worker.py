@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 
 import attrs
 
@@ -22,6 +22,7 @@ from dsched.engine.heartbeat import (
     OpenStore,
     Verdicts,
 )
+from dsched.engine.line_reporting import LineReporter
 from dsched.engine.reporting import Reporter
 from dsched.engine.running import Runner
 from dsched.engine.runtime import Runtime
@@ -43,6 +44,7 @@ class WorkerPlan:
     address: str = ""
     heartbeat: HeartbeatTimes = attrs.field(factory=HeartbeatTimes)
     drain_timeout_s: float = 25.0
+    task_logs: bool = True
 
 
 class WorkerRole:
@@ -88,15 +90,20 @@ class WorkerRole:
                 return
             async with asyncio.TaskGroup() as group:
                 parts = self._assemble(registration, group)
-                loops = {
-                    name: group.create_task(loop(), name=name) for name, loop in parts.loops.items()
-                }
-                await self._draining.wait()
-                await self._drain(registration, parts, loops["claiming"])
-                for task in loops.values():
-                    task.cancel()
+                with closing(parts.runner):
+                    await self._work(registration, parts, group)
         except* SupersededError as errors:
             raise errors.exceptions[0] from None
+
+    async def _work(
+        self, registration: Registration, parts: "_Parts", group: asyncio.TaskGroup
+    ) -> None:
+        """Run the loops until told to leave, then leave."""
+        loops = {name: group.create_task(loop(), name=name) for name, loop in parts.loops.items()}
+        await self._draining.wait()
+        await self._drain(registration, parts, loops["claiming"])
+        for task in loops.values():
+            task.cancel()
 
     async def _unless_leaving(
         self, registering: Coroutine[None, None, Registration]
@@ -140,8 +147,9 @@ class WorkerRole:
             claimer.wake()
             self._changed.set()
 
+        lines = LineReporter(self._store, self._runtime)
         reporter = Reporter(
-            self._store, self._runtime, registration.worker_id, self.attempts, on_room
+            self._store, self._runtime, registration.worker_id, self.attempts, on_room, lines
         )
         runner = Runner(
             registration.worker_id,
@@ -150,6 +158,7 @@ class WorkerRole:
             self.attempts,
             reporter,
             group,
+            lines if self._plan.task_logs else None,
         )
         beat = self._heartbeat(registration, runner)
         claimer = Claimer(
@@ -161,9 +170,10 @@ class WorkerRole:
             "bell": claimer.listen,
             "reporting": reporter.run,
             "progress": reporter.report_progress,
+            "lines": lines.run,
             "superseded": self._raise_when_superseded,
         }
-        return _Parts(reporter=reporter, runner=runner, claimer=claimer, beat=beat, loops=loops)
+        return _Parts(reporter, runner, claimer, beat, lines, loops)
 
     def _heartbeat(self, registration: Registration, runner: Runner) -> "_Beat":
         """The heartbeat: in a thread of its own, or here in simulation."""
@@ -240,6 +250,7 @@ class WorkerRole:
             return
         async with _bounded(DRAIN_STEP_TIMEOUT_S):
             await parts.reporter.settled()
+            await parts.lines.settled()
             await self._store.deregister(registration.worker_id, registration.incarnation)
             log.info("worker %s has left", registration.worker_id)
 
@@ -280,7 +291,7 @@ class _Beat:
     leave: Callable[[], None]
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen
 class _Parts:
     """The worker's loops, and those of its parts that a drain speaks to."""
 
@@ -288,6 +299,7 @@ class _Parts:
     runner: Runner
     claimer: Claimer
     beat: "_Beat"
+    lines: LineReporter
     loops: dict[str, Callable[[], Coroutine[None, None, None]]]
 
 

@@ -22,6 +22,7 @@ class Arguments:
     check: bool
     print_config: bool
     wait: bool
+    adopt: bool
     flags: dict[str, object]
 
 
@@ -43,6 +44,7 @@ def parse(argv: Sequence[str] | None = None) -> Arguments:
         check=found.check,
         print_config=found.print_config,
         wait=not found.no_wait,
+        adopt=found.adopt,
         flags={key: value for key, value in flags.items() if value is not None},
     )
 
@@ -58,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--config", metavar="FILE", help="configuration, YAML")
     add("--tasks", metavar="FILE", action="append", default=[], help="task file to put; repeatable")
+    add("--adopt", action="store_true", help="take over configs that another origin declares")
     add(
         "--app",
         metavar="MODULE",

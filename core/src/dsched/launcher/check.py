@@ -1,35 +1,46 @@
 """``dsched-run --check``: says whether this pod would start, without starting it."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from dsched.assembly import store_opener
+from dsched.client import Client
 from dsched.config import LoadedSettings
+from dsched.declaring import Source, conflicts
 from dsched.loading import Catalogue
-from dsched.model import TaskConfig
 
 
 async def check(
-    loaded: LoadedSettings, catalogue: Catalogue, tasks: Iterable[TaskConfig]
+    loaded: LoadedSettings, catalogue: Catalogue, sources: Sequence[Source]
 ) -> list[str]:
     """What was found, a line each. Raises what a start would raise."""
     lines = [f"config: {loaded.file or 'defaults'}: ok"]
     lines += [f"warning: {warning}" for warning in (*catalogue.warnings, *loaded.warnings)]
     lines += _plugins(catalogue)
-    lines.append(f"store: {loaded.settings.store}: {await _store(loaded, catalogue)}")
-    ids = [task.id for task in tasks]
+    found, disputed = await _store(loaded, catalogue, sources)
+    lines.append(f"store: {loaded.settings.store}: {found}")
+    lines += disputed
+    ids = [task.id for source in sources for task in source.configs]
     lines.append(f"tasks: {len(ids)} ok" + (f": {', '.join(ids[:10])}" if ids else ""))
     return lines
 
 
-async def _store(loaded: LoadedSettings, catalogue: Catalogue) -> str:
-    """How the store is, without creating one."""
+async def _store(
+    loaded: LoadedSettings, catalogue: Catalogue, sources: Sequence[Source]
+) -> tuple[str, list[str]]:
+    """How the store is, without creating one, and what is declared elsewhere already."""
     name = loaded.settings.store
     absent = catalogue.stores[name].provider.absent(loaded.stores[name])
     if absent is not None:
-        return absent
+        return absent, []
     async with store_opener(loaded, catalogue)() as store:
         counts = await store.counts()
-    return f"ok, {counts.configs} configs"
+        disputed = [
+            f"warning: config {one.id} is declared by {one.origin}, not by {source.origin}: it is "
+            "not put without --adopt"
+            for source in sources
+            for one in await conflicts(Client(store), source)
+        ]
+    return f"ok, {counts.configs} configs", disputed
 
 
 def _plugins(catalogue: Catalogue) -> list[str]:

@@ -19,16 +19,19 @@ from dsched.config import (
     read_plugin_settings,
     read_settings,
 )
+from dsched.config.scheduled import code_sources
 from dsched.config.task_file import read_tasks
 from dsched.contracts.outcomes import StoreRefusedError, StoreUnavailableError
-from dsched.engine.calls import until_answered
+from dsched.contracts.schedules import SCHEDULES
+from dsched.declaring import Source
 from dsched.engine.pod import Pod
 from dsched.engine.runtime import Runtime
 from dsched.launcher.arguments import Arguments, parse
 from dsched.launcher.check import check
 from dsched.launcher.logs import configure
+from dsched.launcher.putting import put_all
 from dsched.loading import Catalogue, PluginError, load_catalogue
-from dsched.model import TaskConfig
+from dsched.model import file_origin
 
 log = logging.getLogger("dsched.run")
 
@@ -64,15 +67,15 @@ def _run(arguments: Arguments) -> int:
         print(print_config(loaded))  # noqa: T201 - this is the command's output
         return OK
     roles = _roles(arguments, catalogue)
-    tasks = _tasks(arguments.tasks, loaded, catalogue)
+    sources = _sources(arguments, loaded, catalogue)
     if arguments.check:
-        for line in asyncio.run(check(loaded, catalogue, tasks)):
+        for line in asyncio.run(check(loaded, catalogue, sources)):
             print(line)  # noqa: T201 - this is the command's output
         return OK
     configure(loaded.settings.log.format, loaded.settings.log.level)
     for warning in (*catalogue.warnings, *loaded.warnings):
         log.warning("%s", warning)
-    return asyncio.run(_serve(arguments, loaded, catalogue, roles, tasks))
+    return asyncio.run(_serve(arguments, loaded, catalogue, roles, sources))
 
 
 def _import_app(modules: Sequence[str]) -> None:
@@ -101,23 +104,32 @@ def _roles(arguments: Arguments, catalogue: Catalogue) -> frozenset[str]:
     return arguments.roles
 
 
-def _tasks(files: Sequence[str], loaded: LoadedSettings, catalogue: Catalogue) -> list[TaskConfig]:
-    """The configs of all task files; one report for the problems of all of them."""
-    tasks: dict[str, TaskConfig] = {}
+def _sources(arguments: Arguments, loaded: LoadedSettings, catalogue: Catalogue) -> list[Source]:
+    """What the task files and the code of the apps declare; one report for all their problems."""
     problems: list[Problem] = []
-    for file in files:
+    sources: list[Source] = []
+    try:
+        sources += code_sources(
+            SCHEDULES, apps=arguments.app, settings=loaded.settings, catalogue=catalogue
+        )
+    except ConfigError as error:
+        problems.extend(error.problems)
+    declared = {task.id: source.origin for source in sources for task in source.configs}
+    for file in arguments.tasks:
         try:
             found = read_tasks(file, defaults=loaded.settings.task, catalogue=catalogue)
         except ConfigError as error:
             problems.extend(error.problems)
             continue
         for task in found:
-            if task.id in tasks:
-                problems.append(Problem(file, task.id, "is the id of a task in another file too"))
-            tasks[task.id] = task
+            if task.id in declared:
+                reason = f"is the id of a task of {declared[task.id]} too"
+                problems.append(Problem(file, task.id, reason))
+            declared[task.id] = task.origin
+        sources.append(Source(origin=file_origin(file), configs=tuple(found), orphans=False))
     if problems:
         raise ConfigError(problems)
-    return list(tasks.values())
+    return sources
 
 
 async def _serve(
@@ -125,9 +137,9 @@ async def _serve(
     loaded: LoadedSettings,
     catalogue: Catalogue,
     roles: frozenset[str],
-    tasks: Sequence[TaskConfig],
+    sources: Sequence[Source],
 ) -> int:
-    """Open everything, put the tasks, and run until stopped."""
+    """Open everything, put what is declared, and run until stopped."""
     signals = _Signals(loaded.settings.worker.drain_timeout.total_seconds())
     name = loaded.settings.pod.name
     log.info("pod %s starts: %s on %s", name, ", ".join(sorted(roles)), loaded.settings.store)
@@ -135,7 +147,7 @@ async def _serve(
         signals.stop_after(arguments.run_for.total_seconds())
     with signals:
         try:
-            await _run_pod(arguments, loaded, catalogue, roles, tasks, signals)
+            await _run_pod(arguments, loaded, catalogue, roles, sources, signals)
         except* (StoreRefusedError, StoreUnavailableError) as errors:
             stopped = signals.stopped
             return_code = OK if stopped else _refuse(BAD_STORE, f"the store: {_first(errors)}")
@@ -158,27 +170,18 @@ async def _run_pod(
     loaded: LoadedSettings,
     catalogue: Catalogue,
     roles: frozenset[str],
-    tasks: Sequence[TaskConfig],
+    sources: Sequence[Source],
     signals: "_Signals",
 ) -> None:
     async with open_pod(loaded, catalogue, roles=roles, wait=arguments.wait) as pod:
         signals.follow(pod)
         async with asyncio.TaskGroup() as group:
-            putting = group.create_task(_put(pod, tasks, loaded.settings.pod.name), name="tasks")
+            client = Client(pod.store, by=loaded.settings.pod.name)
+            putting = group.create_task(
+                put_all(client, sources, adopt=arguments.adopt, runtime=Runtime()), name="tasks"
+            )
             await pod.run()
             putting.cancel()
-
-
-async def _put(pod: Pod, tasks: Sequence[TaskConfig], by: str) -> None:
-    """Put the configs of the task files. Equal content changes nothing, so every pod may."""
-    client = Client(pod.store, by=by)
-    for task in tasks:
-        stored = await until_answered(
-            Runtime(),
-            f"putting config {task.id}",
-            lambda: client.put_config(task),  # noqa: B023
-        )
-        log.info("config %s is in place (revision %d)", task.id, stored.config.revision)
 
 
 def _first(errors: BaseException) -> BaseException:

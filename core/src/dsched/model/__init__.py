@@ -1,8 +1,18 @@
 """The words of dsched as values: immutable, validated, free of any I/O."""
 
-from dsched.model.decision import Decision, SkippedRange, SkipReason, Verdict
-from dsched.model.ids import InvalidIdError, check_id, config_of, fire_task_id, manual_task_id
+from dsched.model.decision import Decision, Fate, MissReason, SkippedRange, SkipReason, Verdict
+from dsched.model.ids import (
+    InvalidIdError,
+    backfill_instant_of,
+    backfill_task_id,
+    check_id,
+    config_of,
+    fire_instant_of,
+    fire_task_id,
+    manual_task_id,
+)
 from dsched.model.json import JsonValue, NotJsonError
+from dsched.model.origin import API_ORIGIN, ORPHAN, code_origin, file_origin, is_origin
 from dsched.model.retry import RetryPolicy, retry_delay_ms
 from dsched.model.status import Home, IllegalTransitionError, TaskStatus, check_transition
 from dsched.model.task import Task, TaskResult
@@ -29,12 +39,15 @@ from dsched.model.trigger import (
 from dsched.model.worker import Worker, WorkerStatus
 
 __all__ = [
+    "API_ORIGIN",
+    "ORPHAN",
     "AtTrigger",
     "CronTrigger",
     "Decision",
     "DstGap",
     "DstOverlap",
     "EveryTrigger",
+    "Fate",
     "FixedDelayTrigger",
     "Home",
     "IllegalTransitionError",
@@ -42,6 +55,7 @@ __all__ = [
     "InvalidIdError",
     "JsonValue",
     "Misfire",
+    "MissReason",
     "NotJsonError",
     "OnCrash",
     "Overlap",
@@ -58,11 +72,17 @@ __all__ = [
     "Verdict",
     "Worker",
     "WorkerStatus",
+    "backfill_instant_of",
+    "backfill_task_id",
     "check_id",
     "check_transition",
+    "code_origin",
     "config_of",
+    "file_origin",
+    "fire_instant_of",
     "fire_task_id",
     "from_ms",
+    "is_origin",
     "manual_task_id",
     "retry_delay_ms",
     "to_ms",

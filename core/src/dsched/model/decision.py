@@ -10,6 +10,7 @@ class Verdict(StrEnum):
 
     FIRED = "fired"
     SKIPPED = "skipped"
+    MISSED = "missed"  # overdue and not decided about: nobody led, or the leader did not fire
 
 
 class SkipReason(StrEnum):
@@ -21,6 +22,14 @@ class SkipReason(StrEnum):
     PAUSED = "paused"  # due while, or when, the config was paused
     DELETED = "deleted"  # due when the config was deleted
     DISABLED = "disabled"  # due when its author switched the config off
+    OPERATOR = "operator"  # an operator asked for it beforehand
+
+
+class MissReason(StrEnum):
+    """Why an instant was overdue when somebody noticed."""
+
+    LEADERLESS = "leaderless"  # nobody held the leader lock
+    UNFIRED = "unfired"  # somebody did, and did not fire it
 
 
 @attrs.frozen(kw_only=True)
@@ -35,11 +44,14 @@ class SkippedRange:
 
 @attrs.frozen(kw_only=True)
 class Decision:
-    """One fire (``count`` 1, ``first_ms == last_ms``) or one skipped range of a config.
+    """One fire (``count`` 1, ``first_ms == last_ms``), skipped range or miss of a config.
 
     ``late_ms`` is how long after the nominal instant the decision was made; ``term`` the epoch of
     the leader that made it (0 when no leader did); ``detail`` adds to the verdict, such as
-    ``held: an earlier run is live``.
+    ``held: an earlier run is live``. What became of a fire's task since: ``worker_id`` and
+    ``worker_why`` are those of its last dispatch, ``ended`` how it ended (``success``,
+    ``cancelled: expired``), empty while it lives. ``missed_at_ms``: when the instant, or one of the
+    range, was reported missed before it was fired or skipped after all.
     """
 
     config_id: str
@@ -53,3 +65,24 @@ class Decision:
     at_ms: int = 0
     term: int = 0
     task_id: str | None = None
+    worker_id: str | None = None
+    worker_why: str | None = None
+    ended: str = ""
+    missed_at_ms: int | None = None
+
+    @property
+    def account(self) -> str:
+        """What there is to say beside verdict and reason, in one line for readers."""
+        missed = "" if self.missed_at_ms is None else "was reported missed"
+        return "; ".join(part for part in (self.detail, missed, self.ended) if part)
+
+
+@attrs.frozen(kw_only=True)
+class Fate:
+    """What became of the task of a fire after the fire: what is given replaces what was known."""
+
+    config_id: str
+    first_ms: int
+    worker_id: str | None = None
+    worker_why: str = ""
+    ended: str = ""

@@ -6,6 +6,7 @@ MAX_ID_LENGTH = 128
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
 _FIRE_SUFFIX = re.compile(r"-?[0-9]{1,15}")
+_BACKFILL_SUFFIX = re.compile(r"backfill-(-?[0-9]{1,15})(?:-[A-Za-z0-9_.:-]{1,40})?")
 
 
 class InvalidIdError(ValueError):
@@ -40,6 +41,11 @@ def manual_task_id(config_id: str, unique: str) -> str:
     return f"{config_id}@manual-{unique}"
 
 
+def backfill_task_id(config_id: str, scheduled_ms: int, key: str = "") -> str:
+    """The id of a task that makes up for a past instant; another ``key`` makes another task."""
+    return f"{config_id}@backfill-{scheduled_ms}" + (key and f"-{key}")
+
+
 def config_of(task_id: str) -> str | None:
     """The config a task id belongs to, or None for an ad-hoc submission."""
     config_id, at, _ = task_id.partition("@")
@@ -50,3 +56,10 @@ def fire_instant_of(task_id: str) -> int | None:
     """The nominal instant (ms) if the id is that of a fire's task, else None."""
     _, at, suffix = task_id.partition("@")
     return int(suffix) if at and _FIRE_SUFFIX.fullmatch(suffix) else None
+
+
+def backfill_instant_of(task_id: str) -> int | None:
+    """The nominal instant (ms) that a backfill's task makes up for, else None."""
+    _, at, suffix = task_id.partition("@")
+    found = _BACKFILL_SUFFIX.fullmatch(suffix) if at else None
+    return int(found.group(1)) if found else None

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import attrs
 
-from dsched.model.ids import config_of, fire_instant_of
+from dsched.model.ids import backfill_instant_of, config_of, fire_instant_of
 from dsched.model.json import JsonValue
 from dsched.model.status import Home, TaskStatus
 from dsched.model.task_config import TaskSpec, from_ms
@@ -60,9 +60,15 @@ class Task:
         return fire_instant_of(self.id)
 
     @property
+    def nominal_ms(self) -> int:
+        """The instant that the task is for: a backfill's lies before its ``scheduled_ms``."""
+        instant_ms = backfill_instant_of(self.id)
+        return self.scheduled_ms if instant_ms is None else instant_ms
+
+    @property
     def scheduled_time(self) -> datetime:
-        """`scheduled_ms` as an aware datetime in UTC."""
-        return from_ms(self.scheduled_ms)
+        """`nominal_ms` as an aware datetime in UTC: what executors tell the work."""
+        return from_ms(self.nominal_ms)
 
     @property
     def start_time(self) -> datetime | None:

@@ -10,6 +10,7 @@ import attrs
 
 from dsched.model.ids import check_id
 from dsched.model.json import JsonValue, check_json
+from dsched.model.origin import API_ORIGIN, is_origin
 from dsched.model.retry import RetryPolicy
 from dsched.model.trigger import (
     AtTrigger,
@@ -143,8 +144,9 @@ class TaskSpec:
 class TaskConfig:
     """What to run and when. Exactly one of ``cron_expr``, ``every``, ``fixed_delay``, ``at``.
 
-    ``revision``, ``created_ms`` and ``updated_ms`` (store time, ms) are the store's to fill in;
-    they are no part of the content that `put` compares.
+    ``origin`` is the place that declares it: ``api``, ``code:NAME`` or ``file:NAME``. ``revision``,
+    ``created_ms`` and ``updated_ms`` (store time, ms) are the store's to fill in; they are no part
+    of the content that `put` compares.
     """
 
     id: str
@@ -177,6 +179,7 @@ class TaskConfig:
     affinity_key: str | None = None
     owner: str = ""
     enabled: bool = True
+    origin: str = API_ORIGIN
     reserved: Reserved = attrs.field(factory=Reserved)
     revision: int = attrs.field(default=0, eq=False)
     created_ms: int = attrs.field(default=0, eq=False)
@@ -322,6 +325,10 @@ def _check_trigger(config: TaskConfig) -> None:
     _check_whole("misfire_cap", config.misfire_cap, 1, MAX_CATCH_UP)
     if not isinstance(config.enabled, bool):
         raise InvalidConfigError("enabled", f"must be true or false, got {config.enabled!r}")
+    if not is_origin(config.origin):
+        raise InvalidConfigError(
+            "origin", f"must be api, code:NAME or file:NAME; got {config.origin!r}"
+        )
     for field in ("at", "start_at", "end_at"):
         instant = getattr(config, field)
         if instant is not None and not isinstance(instant, datetime):

@@ -6,6 +6,7 @@ from dsched.planning.instants import Instants
 from dsched.planning.jitter import jitter_ms
 from dsched.planning.misfire import FirePlan, PlannedRun, plan_fire
 from dsched.planning.rearm import next_due, plan_rearm
+from dsched.planning.upcoming import Upcoming, UpcomingInstant, config_upcoming, upcoming
 from dsched.planning.zone_rules import zone_rules_version
 
 __all__ = [
@@ -13,11 +14,15 @@ __all__ = [
     "Instants",
     "InvalidTriggerError",
     "PlannedRun",
+    "Upcoming",
+    "UpcomingInstant",
     "compile_trigger",
     "config_instants",
+    "config_upcoming",
     "jitter_ms",
     "next_due",
     "plan_fire",
     "plan_rearm",
+    "upcoming",
     "zone_rules_version",
 ]

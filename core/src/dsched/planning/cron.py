@@ -5,6 +5,8 @@ seams a *fixed-time* cron (hour and minute given) follows the config's policies,
 job runs once a day; any other runs straight through, matching whatever the wall shows.
 """
 
+from collections.abc import Iterator
+
 import attrs
 
 from dsched.model import DstGap, DstOverlap
@@ -70,6 +72,24 @@ class CronInstants:
             return 0
         segments = self.zone.segments(first_s, last_s)
         return sum(self._count_in(segment, first_s, last_s) for segment in segments)
+
+    def all_between(self, first_ms: int, last_ms: int) -> Iterator[int]:
+        """Every instant in ``[first_ms, last_ms]``, ascending."""
+        first_s = self._bounded_first(-(-first_ms // 1000))
+        last_s = self._bounded_last(last_ms // 1000)
+        if first_s > last_s:
+            return
+        for segment in self.zone.segments(first_s, last_s):
+            start_s = segment.start_s + segment.offset_s
+            at_gap = first_s <= segment.start_s <= last_s and self._fires_after_gap(segment)
+            # Equal instants are one fire: the time after the gap may be due by itself.
+            if at_gap and self.pattern.next_from(start_s, start_s) is None:
+                yield segment.start_s * 1000
+            low_s, high_s = self._local_span(segment)
+            from_s = max(low_s, first_s + segment.offset_s)
+            to_s = min(high_s, last_s + 1 + segment.offset_s)
+            for local_s in self.pattern.all_between(from_s, to_s):
+                yield (local_s - segment.offset_s) * 1000
 
     def _first_in(self, segment: Segment, first_s: int) -> int | None:
         if segment.start_s >= first_s and self._fires_after_gap(segment):

@@ -1,5 +1,6 @@
 """The nominal instants of a trigger: next, last and how many, for any kind of trigger."""
 
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import attrs
@@ -22,6 +23,10 @@ class Instants(Protocol):
 
     def count_between(self, first_ms: int, last_ms: int) -> int:
         """How many instants lie in ``[first_ms, last_ms]``, exactly."""
+        ...
+
+    def all_between(self, first_ms: int, last_ms: int) -> Iterator[int]:
+        """Every instant in ``[first_ms, last_ms]``, ascending; as many as `count_between` says."""
         ...
 
 
@@ -49,6 +54,11 @@ class PeriodicInstants:
     def count_between(self, first_ms: int, last_ms: int) -> int:
         """See `Instants`."""
         return max(0, self._last_k(last_ms) - self._first_k(first_ms) + 1)
+
+    def all_between(self, first_ms: int, last_ms: int) -> Iterator[int]:
+        """See `Instants`."""
+        for k in range(self._first_k(first_ms), self._last_k(last_ms) + 1):
+            yield self.anchor_ms + k * self.period_ms
 
     def _first_k(self, ms: int) -> int:
         """The k of the first instant at or after ``ms``, bounds but the end considered."""
@@ -80,3 +90,41 @@ class SingleInstant:
     def count_between(self, first_ms: int, last_ms: int) -> int:
         """See `Instants`."""
         return int(self.at_ms is not None and first_ms <= self.at_ms <= last_ms)
+
+    def all_between(self, first_ms: int, last_ms: int) -> Iterator[int]:
+        """See `Instants`."""
+        if self.at_ms is not None and self.count_between(first_ms, last_ms):
+            yield self.at_ms
+
+
+@attrs.frozen
+class Without:
+    """The instants of ``base`` without a few of them, ``left_out`` (ascending, all of ``base``)."""
+
+    base: Instants
+    left_out: Sequence[int]
+
+    def next_after(self, ms: int) -> int | None:
+        """See `Instants`."""
+        found = self.base.next_after(ms)
+        while found is not None and found in self.left_out:
+            found = self.base.next_after(found)
+        return found
+
+    def last_before(self, ms: int, *, not_before_ms: int) -> int | None:
+        """See `Instants`."""
+        found = self.base.last_before(ms, not_before_ms=not_before_ms)
+        while found is not None and found in self.left_out:
+            found = self.base.last_before(found - 1, not_before_ms=not_before_ms)
+        return found
+
+    def count_between(self, first_ms: int, last_ms: int) -> int:
+        """See `Instants`."""
+        without = sum(first_ms <= at_ms <= last_ms for at_ms in self.left_out)
+        return self.base.count_between(first_ms, last_ms) - without
+
+    def all_between(self, first_ms: int, last_ms: int) -> Iterator[int]:
+        """See `Instants`."""
+        for at_ms in self.base.all_between(first_ms, last_ms):
+            if at_ms not in self.left_out:
+                yield at_ms

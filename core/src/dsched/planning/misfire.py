@@ -5,13 +5,14 @@ Only the policy decides where the cut lies, so there is never more than one skip
 always comes before the runs.
 """
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import attrs
 
 from dsched.model import Misfire, SkippedRange, SkipReason, TaskConfig, to_ms
 from dsched.planning.compile import config_instants
-from dsched.planning.instants import Instants
+from dsched.planning.instants import Instants, Without
 from dsched.planning.jitter import jitter_ms
 
 
@@ -28,11 +29,13 @@ class FirePlan:
     """Runs in ascending order, at most one range skipped before them, and the next due instant.
 
     ``next_due_ms`` is later than all of them, or None; at or before now when more is owed than
-    ``max_runs`` allowed.
+    ``max_runs`` allowed. ``left_out`` are the instants before it that an operator asked not to
+    fire: they are in no run, and do not count in ``skipped``.
     """
 
     runs: tuple[PlannedRun, ...] = ()
     skipped: SkippedRange | None = None
+    left_out: tuple[int, ...] = ()
     next_due_ms: int | None = None
 
 
@@ -43,6 +46,7 @@ def plan_fire(
     now_ms: int,
     max_runs: int,
     one_catch_up: bool = False,
+    skips: Sequence[int] = (),
 ) -> FirePlan:
     """Decide about every instant in ``[due_ms, now_ms]``, at most ``max_runs`` of them running.
 
@@ -55,7 +59,7 @@ def plan_fire(
 
     ``one_catch_up`` is for a wall clock that jumped forward: whatever is owed, only the latest
     instant may run. The work is bounded by ``max_runs + misfire_cap``, however long the outage.
-    A disabled config plans nothing; one that is not due yet keeps its due.
+    The policies decide as if the trigger did not have the instants in ``skips``. A disabled config plans nothing; one that is not due yet keeps its due.
     """
     if max_runs < 1:
         raise ValueError(f"max_runs must be at least 1, got {max_runs}")
@@ -65,13 +69,41 @@ def plan_fire(
         return FirePlan(next_due_ms=due_ms)
     if config.fixed_delay is not None:
         return _plan_fixed_delay(config, config.fixed_delay, due_ms, now_ms)
-    instants = config_instants(config)
+    return _plan_instants(
+        config, due_ms, now_ms, max_runs=max_runs, one_catch_up=one_catch_up, skips=skips
+    )
+
+
+def _plan_instants(
+    config: TaskConfig,
+    due_ms: int,
+    now_ms: int,
+    *,
+    max_runs: int,
+    one_catch_up: bool,
+    skips: Sequence[int],
+) -> FirePlan:
+    every = config_instants(config)
+    left_out = _real(every, skips, due_ms, now_ms)
+    instants = Without(every, left_out) if left_out else every
     cut_ms = _cut(config, instants, due_ms, now_ms, one_catch_up=one_catch_up)
     runs = _runs_from(config, instants, cut_ms, now_ms, max_runs)
+    # Also a skipped instant is waited for: it is decided about when it has come, not before.
+    next_ms = every.next_after(runs[-1].scheduled_ms if len(runs) == max_runs else now_ms)
     return FirePlan(
         runs=runs,
         skipped=skipped_range(instants, due_ms, cut_ms - 1, SkipReason.MISFIRE),
-        next_due_ms=instants.next_after(runs[-1].scheduled_ms if runs else now_ms),
+        left_out=tuple(at_ms for at_ms in left_out if next_ms is None or at_ms < next_ms),
+        next_due_ms=next_ms,
+    )
+
+
+def _real(instants: Instants, skips: Sequence[int], first_ms: int, last_ms: int) -> tuple[int, ...]:
+    """Those of ``skips`` that are instants, and owed: an edit may have taken some away."""
+    return tuple(
+        at_ms
+        for at_ms in sorted(skips)
+        if first_ms <= at_ms <= last_ms and instants.count_between(at_ms, at_ms)
     )
 
 

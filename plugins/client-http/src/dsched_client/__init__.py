@@ -1,1 +1,65 @@
-"""Typed sync and async Python clients of the HTTP API."""
+"""Typed clients of dsched's HTTP API: `Client` blocks, `AsyncClient` awaits."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dsched_client.aio import AsyncClient, AsyncTaskHandle
+    from dsched_client.errors import (
+        ApiError,
+        AuthenticationError,
+        ClientError,
+        ConflictError,
+        ForbiddenError,
+        InvalidError,
+        NotFoundError,
+        PreconditionError,
+        ProtocolError,
+        TaskEndedBadlyError,
+        TooManyRequestsError,
+        UnavailableError,
+        UnreachableError,
+    )
+    from dsched_client.sync import Client, TaskHandle
+
+__all__ = [
+    "ApiError",
+    "AsyncClient",
+    "AsyncTaskHandle",
+    "AuthenticationError",
+    "Client",
+    "ClientError",
+    "ConflictError",
+    "ForbiddenError",
+    "InvalidError",
+    "NotFoundError",
+    "PreconditionError",
+    "ProtocolError",
+    "TaskEndedBadlyError",
+    "TaskHandle",
+    "TooManyRequestsError",
+    "UnavailableError",
+    "UnreachableError",
+]
+
+# Loaded on first use: who blocks need not have aiohttp, and the other way round.
+_HOMES = {
+    "AsyncClient": "dsched_client.aio",
+    "AsyncTaskHandle": "dsched_client.aio",
+    "Client": "dsched_client.sync",
+    "TaskHandle": "dsched_client.sync",
+}
+
+
+def __dir__() -> list[str]:
+    """Also what is loaded on first use."""
+    return sorted({*globals(), *__all__})
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is first asked for."""
+    if name not in __all__:
+        raise AttributeError(f"module 'dsched_client' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES.get(name, "dsched_client.errors")), name)
+    globals()[name] = value
+    return value

@@ -11,8 +11,10 @@ from prometheus_client.registry import CollectorRegistry
 from dsched.contracts import (
     ClusterGauges,
     HeartbeatSent,
+    InstantsMissed,
     InvariantViolated,
     LogEntry,
+    NobodyLeads,
     Notice,
     ObserverTrouble,
     StoreCalled,
@@ -75,6 +77,10 @@ class Metrics:
                     self._pod.term_began()
             case ThreadOutlived():
                 self._pod.thread_outlived()
+            case InstantsMissed():
+                self._pod.instants_missed(notice)
+            case NobodyLeads():
+                self._pod.nobody_leads()
             case InvariantViolated():
                 self._pod.invariant_violated(notice)
             case ObserverTrouble():

@@ -4,7 +4,14 @@ from collections import OrderedDict
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from dsched.contracts import HeartbeatSent, InvariantViolated, ObserverTrouble, StoreCalled
+from dsched.contracts import (
+    HeartbeatSent,
+    InstantsMissed,
+    InvariantViolated,
+    ObserverTrouble,
+    StoreCalled,
+)
+from dsched.model import MissReason
 from dsched_metrics_prometheus.labels import LabelCap
 
 _DELAY_S = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60)
@@ -65,10 +72,21 @@ class PodMetrics:
             "Functions in threads that outlived their timeout and kept their slot.",
             registry=registry,
         )
+        self._missed = Counter(
+            "dsched_instants_missed",
+            "Instants that this pod reported overdue: nobody led, or the leader did not fire.",
+            ["reason"],
+            registry=registry,
+        )
+        for reason in MissReason:  # shown from the start, so that the first miss is an increase
+            self._missed.labels(reason.value)
+        self._leaderless = Counter(
+            "dsched_leaderless", "Times this pod reported that nobody leads.", registry=registry
+        )
         self._violations = Counter(
             "dsched_invariant_violations",
-            "Production assertions that failed: defects of dsched.",
-            ["name"],
+            "Production assertions that failed: defects of dsched, or a store that lost writes.",
+            ["invariant"],
             registry=registry,
         )
         self._dropped = Counter(
@@ -108,6 +126,15 @@ class PodMetrics:
     def thread_outlived(self) -> None:
         """A thread went on past its timeout."""
         self._outlived.inc()
+
+    def instants_missed(self, notice: InstantsMissed) -> None:
+        """This pod reported what nobody fired."""
+        reason = MissReason.UNFIRED if notice.epoch else MissReason.LEADERLESS
+        self._missed.labels(reason.value).inc(len(notice.missed))
+
+    def nobody_leads(self) -> None:
+        """This pod reported that nobody leads."""
+        self._leaderless.inc()
 
     def invariant_violated(self, notice: InvariantViolated) -> None:
         """A production assertion failed."""

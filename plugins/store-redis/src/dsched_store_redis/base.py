@@ -9,13 +9,14 @@ from dsched.contracts.codec import write_spec
 from dsched.contracts.outcomes import FencedError
 from dsched.contracts.steps import StoreTime
 from dsched.contracts.store import StoreSettings
-from dsched.model import TaskSpec
+from dsched.model import TaskSpec, TaskStatus
 from dsched_store_redis.bells import Bells
 from dsched_store_redis.link import Link
 from dsched_store_redis.scripts import Scripts
 from dsched_store_redis.wire import decode
 
 _MAX_SPECS = 1024
+ENDS = (TaskStatus.SUCCESS, TaskStatus.FAILED, TaskStatus.CANCELLED)  # in the scripts' order
 
 
 class SpecTexts:
@@ -57,7 +58,8 @@ class OnRedis:
     def __init__(self, footing: Footing) -> None:
         self._footing = footing
         self._meta = f"{footing.prefix}meta".encode()
-        self._ttl = b"%d" % footing.settings.result_ttl_ms
+        # For how long an ended task is kept, by outcome, as the scripts want it.
+        self._ttl = b" ".join(b"%d" % footing.settings.kept_ms(status) for status in ENDS)
 
     async def _step(self, name: str, *args: bytes | str | int, durable: bool = False) -> list[Any]:
         """Run one step; raise `FencedError` where it says so. Returns its answer.
@@ -71,7 +73,7 @@ class OnRedis:
         answer = await footing.link.run(
             footing.scripts[name], self._meta, sent, replicas=durable and footing.strict
         )
-        if answer[0] == b"FENCED" and name not in {"renew", "resign"}:
+        if answer[0] == b"FENCED" and name not in {"renew", "resign", "step_down"}:
             held = decode(answer[1])
             raise FencedError(
                 f"the leader lock is not held as {decode(sent[1])!r}; "

@@ -14,10 +14,11 @@ from dsched.contracts.steps import (
     PutAnswer,
     PutConfig,
     Rearm,
+    Skip,
     StoredConfig,
 )
 from dsched.contracts.store import Configs
-from dsched.model import Overlap, SkippedRange, TaskConfig, TaskSpec
+from dsched.model import Overlap, SkippedRange, SkipReason, TaskConfig, TaskSpec
 from dsched.model.json import dumps
 from dsched_store_redis.base import OnRedis
 from dsched_store_redis.rows import read_configs, read_stored_config
@@ -118,6 +119,21 @@ def skipped_item(config_id: str, skipped: SkippedRange | None) -> str:
             "last": skipped.last_ms,
             "count": skipped.count,
             "reason": skipped.reason.value,
+        }
+    )
+
+
+def left_out_item(config_id: str, skip: Skip) -> str:
+    """The item of a ``skipped`` event about an instant that an operator asked not to fire."""
+    return dumps(
+        {
+            "config": config_id,
+            "first": skip.at_ms,
+            "last": skip.at_ms,
+            "count": 1,
+            "reason": SkipReason.OPERATOR.value,
+            "who": skip.who,
+            "why": skip.why,
         }
     )
 

@@ -7,11 +7,20 @@ from typing import Any
 
 from dsched.contracts.checks import check_batch, check_limit
 from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import Choice, Deferral, Dispatched, ReadyPage, ReadyTask
+from dsched.contracts.steps import (
+    Choice,
+    Deferral,
+    Dispatched,
+    DuePage,
+    Look,
+    Promoted,
+    ReadyPage,
+    ReadyTask,
+)
 from dsched.contracts.store import Dispatching
 from dsched_store_redis.base import OnRedis, store_time
-from dsched_store_redis.rows import read_workers
-from dsched_store_redis.wire import decode, ids, is_id, lines, outcomes, text
+from dsched_store_redis.rows import read_configs, read_workers
+from dsched_store_redis.wire import decode, ids, is_id, lines, optional, outcomes, text
 
 
 class RedisDispatching(OnRedis, Dispatching):
@@ -22,6 +31,20 @@ class RedisDispatching(OnRedis, Dispatching):
         check_limit(limit)
         answer = await self._step("ready", fence, skip, limit)
         return _page(answer[1])
+
+    async def look(self, fence: str, limit: int) -> Look:
+        """Promote, and read what is due and what is ready."""
+        check_limit(limit)
+        _, count, next_in, time_row, configs, next_due, page = await self._step(
+            "look", fence, limit
+        )
+        due = DuePage(
+            time=store_time(time_row),
+            configs=read_configs(configs),
+            next_due_ms=optional(next_due),
+        )
+        promoted = Promoted(count=count, next_in_ms=optional(next_in))
+        return Look(promoted=promoted, due=due, ready=_page(page))
 
     async def dispatch(
         self,

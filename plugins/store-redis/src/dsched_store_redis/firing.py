@@ -7,7 +7,7 @@ from dsched.contracts.outcomes import Outcome, RunOutcome
 from dsched.contracts.steps import MAX_BATCH, DuePage, Fire, FireAnswer, Promoted, Replan
 from dsched.contracts.store import Firing
 from dsched_store_redis.base import OnRedis, store_time
-from dsched_store_redis.configs import skipped_item
+from dsched_store_redis.configs import left_out_item, skipped_item
 from dsched_store_redis.rows import read_configs
 from dsched_store_redis.wire import decode, is_id, lines, number, optional, outcomes
 
@@ -58,6 +58,7 @@ def _fire_row(fire: Fire) -> str:
     instants = [run.scheduled_ms for run in fire.runs]
     if fire.skipped is not None:
         instants.append(fire.skipped.last_ms)
+    instants += [skip.at_ms for skip in fire.left_out]
     return "\t".join(
         (
             _known(fire.config_id),
@@ -66,6 +67,7 @@ def _fire_row(fire: Fire) -> str:
             number(fire.next_due_ms),
             number(max(instants, default=None)),
             skipped_item(fire.config_id, fire.skipped),
+            ",".join(left_out_item(fire.config_id, skip) for skip in fire.left_out),
             " ".join(f"{run.scheduled_ms}:{run.not_before_ms}" for run in fire.runs),
         )
     )

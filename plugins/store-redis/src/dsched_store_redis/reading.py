@@ -3,8 +3,8 @@
 import re
 from collections.abc import Sequence
 
-from dsched.contracts.checks import check_batch, check_limit
-from dsched.contracts.codec import read_decision
+from dsched.contracts.checks import check_batch, check_limit, hours_between
+from dsched.contracts.statistics import EVERYTHING, Rollup
 from dsched.contracts.steps import (
     MAX_EVENT_PAGE,
     Counts,
@@ -16,8 +16,9 @@ from dsched.contracts.steps import (
 from dsched.contracts.store import Reading
 from dsched.model import Home, Task, TaskStatus
 from dsched_store_redis.base import OnRedis, store_time
+from dsched_store_redis.collecting import read_decisions, read_rollup
 from dsched_store_redis.rows import read_event, read_task, read_tasks
-from dsched_store_redis.wire import decode, ids, optional
+from dsched_store_redis.wire import ids, optional
 
 _CURSOR = re.compile(r"\d{1,20}-\d{1,20}")
 _START = "0-0"
@@ -55,11 +56,23 @@ class RedisReading(OnRedis, Reading):
         """A config's decisions, newest instant first."""
         check_limit(limit)
         start = position(cursor)
-        answer = await self._step("decisions", config_id, start, limit)
-        return DecisionPage(
-            decisions=tuple(read_decision(decode(record)) for record in answer[1]),
-            cursor=str(start + limit) if answer[2] == 1 else None,
+        settings = self._footing.settings
+        answer = await self._step(
+            "decisions", config_id, start, limit, settings.result_ttl_ms, settings.max_decisions
         )
+        return DecisionPage(
+            decisions=read_decisions(answer[1], answer[2]),
+            cursor=str(start + limit) if answer[3] == 1 else None,
+            kept_from_ms=int(answer[4]),
+        )
+
+    async def stats(self, config_id: str | None, from_ms: int, to_ms: int) -> tuple[Rollup, ...]:
+        """What a config, or everything, did in each hour."""
+        owner = EVERYTHING if config_id is None else config_id
+        first_ms, end_ms = hours_between(from_ms, to_ms)
+        kept_ms = self._footing.settings.stats_ttl_ms
+        answer = await self._step("stats", owner, first_ms, end_ms, kept_ms)
+        return tuple(read_rollup(owner, hour, flat) for hour, flat in answer[1])
 
     async def counts(self) -> Counts:
         """How many there are of what."""

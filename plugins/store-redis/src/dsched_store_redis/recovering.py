@@ -1,26 +1,21 @@
-"""Reaping, pruning and the collector's walk."""
+"""Reaping and pruning."""
 
 from collections.abc import Sequence
 
 from dsched.contracts.checks import check_batch, check_limit
-from dsched.contracts.codec import write_decision
 from dsched.contracts.outcomes import Outcome
 from dsched.contracts.steps import (
-    MAX_BATCH,
-    MAX_EVENT_PAGE,
-    EventPage,
     Overdue,
     OverdueLease,
-    Projection,
     Pruned,
     QueuedTask,
     Reap,
 )
-from dsched.contracts.store import Collecting, Recovering
-from dsched_store_redis.base import OnRedis, store_time
+from dsched.contracts.store import Recovering
+from dsched_store_redis.base import ENDS, OnRedis, store_time
 from dsched_store_redis.dispatching import read_route
-from dsched_store_redis.rows import read_event, read_task, read_workers, token_in
-from dsched_store_redis.wire import decode, is_id, lines, outcome, outcomes, safe_id, text
+from dsched_store_redis.rows import read_task, read_workers, token_in
+from dsched_store_redis.wire import decode, is_id, lines, outcomes, text
 
 FORGET_MS = 3_600_000
 
@@ -77,40 +72,15 @@ class RedisRecovering(OnRedis, Recovering):
         """Remove what is past its time."""
         check_limit(limit)
         settings = self._footing.settings
-        answer = await self._step("prune", fence, limit, self._ttl, settings.max_events, FORGET_MS)
-        return Pruned(count=answer[1], more=answer[2] == 1)
-
-
-class RedisCollecting(OnRedis, Collecting):
-    """Collecting."""
-
-    async def collect(self, fence: str, limit: int) -> EventPage:
-        """What the collector has not read."""
-        check_limit(limit, MAX_EVENT_PAGE)
-        answer = await self._step("collect", fence, limit)
-        events = tuple(map(read_event, answer[2]))
-        after = decode(answer[1])
-        return EventPage(events=events, cursor=events[-1].cursor if events else after, after=after)
-
-    async def project(self, fence: str, projection: Projection) -> Outcome:
-        """Add what the collector made of it, and move its cursor."""
-        check_batch([item.task_id for item in projection.finished], 10 * MAX_BATCH)
-        if len(projection.decisions) > 10 * MAX_BATCH:
-            raise ValueError(f"more than {10 * MAX_BATCH} decisions in one call")
-        decisions = (
-            f"{safe_id(item.config_id, 'config id')}\t{item.first_ms}\t{item.at_ms}"
-            f"\t{item.verdict.value}\t{_word(item.reason)}\t{write_decision(item)}"
-            for item in projection.decisions
-        )
-        finished = (
-            f"{safe_id(item.task_id, 'task id')}\t{item.status.value}\t{item.end_ms}"
-            for item in projection.finished
-        )
+        counts = (settings.kept_count(status) for status in ENDS)
         answer = await self._step(
-            "project", fence, projection.after, projection.upto, lines(decisions), lines(finished)
+            "prune",
+            fence,
+            limit,
+            self._ttl,
+            " ".join("-" if count is None else str(count) for count in counts),
+            settings.result_ttl_ms,
+            settings.max_events,
+            FORGET_MS,
         )
-        return outcome(answer[0])
-
-
-def _word(reason: str) -> str:
-    return reason.replace("\t", " ").replace("\n", " ")
+        return Pruned(count=answer[1], more=answer[2] == 1)

@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import Any
 
 from dsched.contracts.codec import read_result, readable_config, readable_spec
-from dsched.contracts.steps import Event, EventKind, Pause, StoredConfig
+from dsched.contracts.steps import Event, EventKind, Pause, Skip, StoredConfig
 from dsched.model import Home, Task, TaskStatus, Worker
 from dsched_store_redis.wire import decode, load_json, ms_of, optional, pairs, untext
 
@@ -76,6 +76,14 @@ def read_stored_config(row: list[Any] | None) -> StoredConfig | None:
         due_ms=optional(due),
         last_fired_ms=None if last is None else int(last),
         paused=paused,
+        skips=_read_skips(fields.get("skips", "")),
+    )
+
+
+def _read_skips(kept: str) -> tuple[Skip, ...]:
+    rows = (line.split("\t") for line in kept.splitlines())
+    return tuple(
+        Skip(at_ms=int(at_ms), who=load_json(who), why=load_json(why)) for at_ms, who, why in rows
     )
 
 

@@ -9,13 +9,29 @@ import attrs
 from dsched.contracts.codec import STORE_FORMAT
 
 _FOLDER = resources.files("dsched_store_redis").joinpath("scripts")
-_PARTS = ("workers", "tasks", "cancel", "requeue", "rows", "page", "configs", "log")
+_PARTS = (
+    "workers",
+    "tasks",
+    "lines",
+    "cancel",
+    "requeue",
+    "rows",
+    "page",
+    "configs",
+    "log",
+    "facts",
+    "promote",
+    "due",
+    "documents",
+    "terms",
+    "pods",
+)
 _FUNCTION = re.compile(r"^local function (\w+)\(.*?^end\n", re.MULTILINE | re.DOTALL)
 _WORD = re.compile(r"\w+")
 _USES = re.compile(r"^-- use: (.*)$", re.MULTILINE)
 # Steps that add to what the store holds: a full server refuses them and takes all others, so that
 # what runs can end and drain.
-_ADMITTING = frozenset({"submit", "put", "fire"})
+_ADMITTING = frozenset({"submit", "put", "fire", "put_document", "append_lines"})
 
 
 @attrs.frozen

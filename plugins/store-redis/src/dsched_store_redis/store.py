@@ -9,9 +9,11 @@ from dsched.contracts.outcomes import StoreRefusedError
 from dsched.contracts.store import Store, StoreSettings
 from dsched_store_redis.base import Footing
 from dsched_store_redis.bells import Bells
+from dsched_store_redis.collecting import RedisCollecting
 from dsched_store_redis.configs import RedisConfigs
 from dsched_store_redis.connections import Credentials, Dialler
 from dsched_store_redis.dispatching import RedisDispatching
+from dsched_store_redis.documents import RedisDocuments
 from dsched_store_redis.endpoints import (
     Address,
     ClusterEndpoints,
@@ -22,11 +24,14 @@ from dsched_store_redis.endpoints import (
 from dsched_store_redis.firing import RedisFiring
 from dsched_store_redis.leadership import RedisLeadership, RedisTiming
 from dsched_store_redis.link import Link
+from dsched_store_redis.operating import RedisOperating
 from dsched_store_redis.options import Durability, RedisOptions, SentinelOptions
 from dsched_store_redis.reading import RedisReading
-from dsched_store_redis.recovering import RedisCollecting, RedisRecovering
+from dsched_store_redis.recovering import RedisRecovering
 from dsched_store_redis.scripts import Scripts
 from dsched_store_redis.startup import check_format, check_server, warn_of_exposure
+from dsched_store_redis.tasklogs import RedisTaskLogs
+from dsched_store_redis.watching import RedisWatching
 from dsched_store_redis.workers import RedisWorkers
 from dsched_store_redis.working import RedisWorking
 
@@ -42,8 +47,12 @@ class RedisStore(
     RedisDispatching,
     RedisRecovering,
     RedisCollecting,
+    RedisWatching,
     RedisWorking,
+    RedisTaskLogs,
     RedisReading,
+    RedisDocuments,
+    RedisOperating,
     Store,
 ):
     """A handle on the store of one server and prefix."""

@@ -74,6 +74,8 @@ class RedisWorkers(OnRedis, Workers):
 
     async def drain(self, worker_id: str, incarnation: str | None) -> Outcome:
         """Set the draining flag and put the queue back."""
+        if not is_id(worker_id):
+            return Outcome.NO_WORKER
         anyone = "1" if incarnation is None else "0"
         return outcome((await self._step("drain", worker_id, incarnation or "", anyone))[0])
 

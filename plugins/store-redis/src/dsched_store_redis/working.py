@@ -124,7 +124,7 @@ def _submit_row(item: Submission) -> str:
     deadline = "" if spec.start_deadline is None else str(span_ms(spec.start_deadline))
     return (
         f"{safe_id(item.task_id, 'task id')}\t{spec.priority}\t{item.delay_ms}"
-        f"\t{deadline}\t{route(spec)}"
+        f"\t{deadline}\t{route(spec)}\t{text(item.why)}"
     )
 
 

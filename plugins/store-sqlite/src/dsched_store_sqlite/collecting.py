@@ -3,11 +3,9 @@
 from collections import defaultdict
 from typing import Any
 
-from dsched.contracts.checks import check_batch, check_limit
-from dsched.contracts.codec import write_decision
+from dsched.contracts.checks import check_limit, check_projection
 from dsched.contracts.outcomes import Outcome
 from dsched.contracts.steps import (
-    MAX_BATCH,
     MAX_EVENT_PAGE,
     Event,
     EventKind,
@@ -16,9 +14,10 @@ from dsched.contracts.steps import (
     Projection,
 )
 from dsched.contracts.store import Collecting
-from dsched.model import Decision, TaskStatus, config_of
+from dsched.model import TaskStatus, config_of
 from dsched.model.json import loads
 from dsched_store_sqlite.base import OnSqlite
+from dsched_store_sqlite.facts import add_rollups, decide, follow, trim_decisions
 from dsched_store_sqlite.recovering import count_ended
 from dsched_store_sqlite.step import Step
 
@@ -45,10 +44,7 @@ class SqliteCollecting(OnSqlite, Collecting):
 
     async def project(self, fence: str, projection: Projection) -> Outcome:
         """Add what the collector made of it, and move its cursor."""
-        check_batch([item.task_id for item in projection.finished], 10 * MAX_BATCH)
-        if len(projection.decisions) > 10 * MAX_BATCH:
-            raise ValueError(f"more than {10 * MAX_BATCH} decisions in one call")
-        decisions = [_decision_values(decision) for decision in projection.decisions]
+        check_projection(projection)
         finished: defaultdict[TaskStatus, list[tuple[Any, ...]]] = defaultdict(list)
         for item in projection.finished:
             finished[item.status].append(_finished_values(item))
@@ -58,14 +54,15 @@ class SqliteCollecting(OnSqlite, Collecting):
             if projection.after != step.meta.collected:
                 return Outcome.MOVED
             upto = cursor_text(cursor_number(projection.upto))
-            step.db.executemany(
-                "INSERT OR IGNORE INTO decision VALUES (?, ?, ?, ?, ?, ?)", decisions
-            )
+            added = decide(step, projection.decisions)
+            follow(step, projection.fates)
             for status, rows in finished.items():
-                added = step.db.executemany(
+                entered = step.db.executemany(
                     "INSERT OR IGNORE INTO finished VALUES (?, ?, ?, ?)", rows
                 )
-                count_ended(step, status, added.rowcount)
+                count_ended(step, status, entered.rowcount)
+            add_rollups(step, projection.rollups)
+            trim_decisions(step, added)
             step.meta.collected = upto
             return Outcome.OK
 
@@ -97,17 +94,6 @@ def _event(cursor: int, kind: str, at_ms: int, author: str, items: str) -> Event
         at_ms=at_ms,
         by=author,
         items=tuple(loads(items)),
-    )
-
-
-def _decision_values(decision: Decision) -> tuple[Any, ...]:
-    return (
-        decision.config_id,
-        decision.first_ms,
-        decision.verdict.value,
-        decision.reason,
-        decision.at_ms,
-        write_decision(decision),
     )
 
 

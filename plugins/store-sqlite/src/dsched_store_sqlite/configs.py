@@ -14,10 +14,11 @@ from dsched.contracts.steps import (
     PutAnswer,
     PutConfig,
     Rearm,
+    Skip,
     StoredConfig,
 )
 from dsched.contracts.store import Configs
-from dsched.model import SkippedRange
+from dsched.model import SkippedRange, SkipReason
 from dsched_store_sqlite.base import OnSqlite
 from dsched_store_sqlite.rows import CONFIG, ConfigRow
 from dsched_store_sqlite.step import Item, Step
@@ -78,7 +79,9 @@ class SqliteConfigs(OnSqlite, Configs):
         def change(step: Step, row: ConfigRow) -> None:
             row.paused_who, row.paused_why = by, why
             row.paused_since_ms, row.paused_gap_ms = step.wall_ms, rearm.upto_ms
+            skips = row.skips
             _rearm(step, row, rearm, by)
+            row.skips = skips  # the end of the pause accounts for them
             _note(step, row, "paused", by, why)
 
         return await self._change(config_id, rearm, change, already=lambda row: row.paused)
@@ -132,6 +135,20 @@ def note_skipped(step: Step, by: str, config_id: str, skipped: SkippedRange | No
     step.note(EventKind.SKIPPED, by, item)
 
 
+def note_left_out(step: Step, by: str, config_id: str, skip: Skip) -> None:
+    """Record that an operator asked not to fire an instant."""
+    item: Item = {
+        "config": config_id,
+        "first": skip.at_ms,
+        "last": skip.at_ms,
+        "count": 1,
+        "reason": SkipReason.OPERATOR.value,
+        "who": skip.who,
+        "why": skip.why,
+    }
+    step.note(EventKind.SKIPPED, by, item)
+
+
 def _put(step: Step, item: PutConfig, content: str, by: str) -> PutAnswer:
     config_id = item.config.id
     row = step.config(config_id)
@@ -175,6 +192,7 @@ def _check(step: Step, row: ConfigRow | None, rearm: Rearm) -> Outcome:
 
 def _rearm(step: Step, row: ConfigRow, rearm: Rearm, by: str) -> None:
     note_skipped(step, by, row.id, rearm.skipped)
+    row.forget_skips(rearm.decided_before_ms)
     waits = row.delay_ms is not None and step.living(row.id).live > 0
     step.set_due(row, None if waits or row.paused else rearm.next_due_ms)
 

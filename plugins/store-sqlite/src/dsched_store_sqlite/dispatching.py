@@ -9,6 +9,7 @@ from dsched.contracts.steps import (
     Deferral,
     Dispatched,
     EventKind,
+    Look,
     ReadyPage,
     ReadyTask,
 )
@@ -16,6 +17,7 @@ from dsched.contracts.store import Dispatching
 from dsched.model import Home, TaskStatus
 from dsched.model.json import loads
 from dsched_store_sqlite.base import OnSqlite
+from dsched_store_sqlite.firing import due_page, promote_due
 from dsched_store_sqlite.rows import TaskRow
 from dsched_store_sqlite.step import Item, Step
 from dsched_store_sqlite.workers import worker_views
@@ -36,6 +38,18 @@ class SqliteDispatching(OnSqlite, Dispatching):
         def run(step: Step) -> ReadyPage:
             step.check_fence(fence)
             return _page(step, skip, limit)
+
+        return await self._step(run)
+
+    async def look(self, fence: str, limit: int) -> Look:
+        """Promote, and read what is due and what is ready."""
+        check_limit(limit)
+
+        def run(step: Step) -> Look:
+            step.check_fence(fence)
+            promoted = promote_due(step, limit)
+            due = due_page(step, limit)
+            return Look(promoted=promoted, due=due, ready=_page(step, 0, limit))
 
         return await self._step(run)
 

@@ -27,7 +27,7 @@ from dsched.model import (
     fire_task_id,
 )
 from dsched_store_sqlite.base import OnSqlite
-from dsched_store_sqlite.configs import note_skipped
+from dsched_store_sqlite.configs import note_left_out, note_skipped
 from dsched_store_sqlite.rows import CONFIG, TASK, ConfigRow
 from dsched_store_sqlite.step import Item, Step
 
@@ -56,13 +56,7 @@ class SqliteFiring(OnSqlite, Firing):
 
         def run(step: Step) -> DuePage:
             step.check_fence(fence)
-            found = step.db.execute(DUE, (step.wall_ms, limit)).fetchall()
-            (next_due_ms,) = step.db.execute(NEXT_DUE, (step.wall_ms,)).fetchone()
-            return DuePage(
-                time=step.time,
-                configs=tuple(ConfigRow(*columns).view() for columns in found),
-                next_due_ms=next_due_ms,
-            )
+            return due_page(step, limit)
 
         return await self._step(run)
 
@@ -99,15 +93,31 @@ class SqliteFiring(OnSqlite, Firing):
 
         def run(step: Step) -> Promoted:
             step.check_fence(fence)
-            found = step.db.execute(DELAYED_DUE, (step.now_ms, limit)).fetchall()
-            for columns in found:
-                step.place(step.adopt(columns), TaskStatus.PENDING, Home.READY)
-            step.flush()
-            (next_ms,) = step.db.execute(NEXT_DELAYED).fetchone()
-            next_in_ms = None if next_ms is None else max(0, next_ms - step.now_ms)
-            return Promoted(count=len(found), next_in_ms=next_in_ms)
+            return promote_due(step, limit)
 
         return await self._step(run)
+
+
+def due_page(step: Step, limit: int) -> DuePage:
+    """The configs whose instant has come, and the next instant after now."""
+    found = step.db.execute(DUE, (step.wall_ms, limit)).fetchall()
+    (next_due_ms,) = step.db.execute(NEXT_DUE, (step.wall_ms,)).fetchone()
+    return DuePage(
+        time=step.time,
+        configs=tuple(ConfigRow(*columns).view() for columns in found),
+        next_due_ms=next_due_ms,
+    )
+
+
+def promote_due(step: Step, limit: int) -> Promoted:
+    """Make the delayed tasks ready whose instant has come."""
+    found = step.db.execute(DELAYED_DUE, (step.now_ms, limit)).fetchall()
+    for columns in found:
+        step.place(step.adopt(columns), TaskStatus.PENDING, Home.READY)
+    step.flush()
+    (next_ms,) = step.db.execute(NEXT_DELAYED).fetchone()
+    next_in_ms = None if next_ms is None else max(0, next_ms - step.now_ms)
+    return Promoted(count=len(found), next_in_ms=next_in_ms)
 
 
 def _current(step: Step, config_id: str, revision: int) -> ConfigRow | None:
@@ -124,12 +134,16 @@ def _fire(step: Step, fence: str, fire: Fire) -> FireAnswer:
     instants = [run.scheduled_ms for run in fire.runs]
     if fire.skipped is not None:
         instants.append(fire.skipped.last_ms)
+    instants += [skip.at_ms for skip in fire.left_out]
     if any(instant > step.wall_ms for instant in instants):
         return FireAnswer(outcome=Outcome.EARLY)
     note_skipped(step, fence, row.id, fire.skipped)
+    for skip in fire.left_out:
+        note_left_out(step, fence, row.id, skip)
     runs = tuple(_run(step, fence, row, run) for run in fire.runs)
     if fire.runs:
         row.last_fired_ms = fire.runs[-1].scheduled_ms
+    row.forget_skips(fire.next_due_ms)
     step.set_due(row, _next_due(step, row, fire))
     return FireAnswer(outcome=Outcome.OK, runs=runs)
 
@@ -145,6 +159,10 @@ def _run(step: Step, fence: str, row: ConfigRow, run: Run) -> RunOutcome:
     task_id = fire_task_id(row.id, at_ms)
     if step.task(task_id) is not None:
         return RunOutcome.DUP
+    for skip in row.skipped:
+        if skip.at_ms == at_ms:
+            note_left_out(step, fence, row.id, skip)
+            return RunOutcome.SKIPPED
     outcome = _overlap(step, fence, row)
     if outcome is RunOutcome.SKIPPED:
         skipped = SkippedRange(first_ms=at_ms, last_ms=at_ms, count=1, reason=SkipReason.OVERLAP)

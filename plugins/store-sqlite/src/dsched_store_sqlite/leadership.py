@@ -34,9 +34,13 @@ class SqliteLeadership(OnSqlite, Leadership):
                 if until_ms is None or until_ms > step.now_ms + ttl_ms + 1000:
                     meta.lock_until_ms = step.now_ms + ttl_ms
                 return Acquired(outcome=Outcome.TAKEN, fence=holder)
+            if meta.rest_pod == pod and step.now_ms < meta.rest_until_ms:
+                return Acquired(outcome=Outcome.RESTING, fence="")
+            meta.rest_pod = None
             meta.epoch = max(meta.epoch + 1, step.now_ms)
             meta.fence = fence = f"{meta.epoch}:{token}:{pod}"
             meta.lock_until_ms = step.now_ms + ttl_ms
+            step.begin_term(meta.epoch, pod)
             step.note(EventKind.LEADER, fence, {"act": "acquired"})
             return Acquired(outcome=Outcome.OK, fence=fence)
 
@@ -59,7 +63,8 @@ class SqliteLeadership(OnSqlite, Leadership):
         def run(step: Step) -> Outcome:
             if step.holder() != fence:
                 return Outcome.FENCED
-            step.meta.fence = None
+            step.meta.fence, step.meta.lock_until_ms = None, step.now_ms
+            step.end_term("resigned")
             step.note(EventKind.LEADER, fence, {"act": "resigned"})
             step.rings.add(ELECTION_BELL)
             return Outcome.OK

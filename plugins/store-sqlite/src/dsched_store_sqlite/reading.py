@@ -5,8 +5,8 @@ from typing import Any
 
 import attrs
 
-from dsched.contracts.checks import check_batch, check_limit
-from dsched.contracts.codec import read_decision
+from dsched.contracts.checks import check_batch, check_limit, hours_between
+from dsched.contracts.statistics import EVERYTHING, Rollup
 from dsched.contracts.steps import (
     MAX_EVENT_PAGE,
     Counts,
@@ -20,6 +20,7 @@ from dsched.model import Home, Task, TaskStatus
 from dsched.model.json import dumps, loads
 from dsched_store_sqlite.base import OnSqlite
 from dsched_store_sqlite.collecting import cursor_number, read_events
+from dsched_store_sqlite.facts import KEPT, kept_from_ms, read_kept, read_rollups
 from dsched_store_sqlite.rows import TASK, TaskRow, read_task
 from dsched_store_sqlite.step import Step
 
@@ -96,7 +97,7 @@ LISTINGS = {
     ),
 }
 DECISIONS = (
-    "SELECT first_ms, verdict, reason, record FROM decision WHERE config_id = ? "
+    f"SELECT first_ms, verdict, reason, {KEPT} FROM decision WHERE config_id = ? "  # noqa: S608
     "AND (first_ms, verdict, reason) < (?, ?, ?) "
     "ORDER BY first_ms DESC, verdict DESC, reason DESC LIMIT ?"
 )
@@ -154,11 +155,18 @@ class SqliteReading(OnSqlite, Reading):
             found = step.db.execute(DECISIONS, (config_id, *after, limit + 1)).fetchall()
             page = found[:limit]
             return DecisionPage(
-                decisions=tuple(read_decision(record) for *_, record in page),
+                decisions=tuple(read_kept(columns[3:]) for columns in page),
                 cursor=dumps(page[-1][:3]) if len(found) > limit else None,
+                kept_from_ms=kept_from_ms(step, config_id),
             )
 
         return await self._step(run)
+
+    async def stats(self, config_id: str | None, from_ms: int, to_ms: int) -> tuple[Rollup, ...]:
+        """What a config, or everything, did in each hour."""
+        owner = EVERYTHING if config_id is None else config_id
+        first_ms, end_ms = hours_between(from_ms, to_ms)
+        return await self._step(lambda step: read_rollups(step, owner, first_ms, end_ms))
 
     async def counts(self) -> Counts:
         """How many there are of what."""
@@ -168,7 +176,7 @@ class SqliteReading(OnSqlite, Reading):
 def _read(step: Step, row: TaskRow | None, *, full: bool) -> Task | None:
     if row is None:
         return None
-    if row.end_ms is not None and row.end_ms <= step.wall_ms - step.settings.result_ttl_ms:
+    if row.end_ms is not None and row.end_ms <= step.wall_ms - step.settings.kept_ms(row.status):
         return None  # past its time, whether `prune` came by or not
     if not full:
         return row.view()

@@ -10,8 +10,11 @@ from dsched.model import Home, TaskStatus
 from dsched.model.status import TERMINAL
 from dsched_store_sqlite.base import OnSqlite
 from dsched_store_sqlite.dispatching import read_needs
+from dsched_store_sqlite.facts import prune_stats, remove_decisions
 from dsched_store_sqlite.rows import TASK, TASK_WIDTH, WORKER, TaskRow, WorkerRow, read_task
 from dsched_store_sqlite.step import Item, Step
+from dsched_store_sqlite.tasklogs import forget_lines
+from dsched_store_sqlite.watching import prune_marks
 from dsched_store_sqlite.workers import worker_views
 
 FORGET_MS = 3_600_000
@@ -25,7 +28,8 @@ OLD_QUEUED = (
     "WHERE home = 'queue' AND at_ms <= ? ORDER BY at_ms, id LIMIT ?"
 )
 ENDED = (
-    "SELECT seq, id FROM task WHERE end_ms IS NOT NULL AND end_ms <= ? ORDER BY end_ms, id LIMIT ?"
+    "SELECT seq, id, end_ms FROM task WHERE status = ? AND end_ms IS NOT NULL "
+    "ORDER BY end_ms, id LIMIT ?"
 )
 # The oldest index entries of a status; those whose tasks are there go with them, later.
 LATE_ENTRIES = (
@@ -36,9 +40,6 @@ LATE_ENTRIES = (
 OLD_DECISIONS = (
     "SELECT config_id, first_ms, verdict, reason FROM decision WHERE at_ms <= ? "
     "ORDER BY at_ms, config_id, first_ms, verdict, reason LIMIT ?"
-)
-DELETE_DECISION = (
-    "DELETE FROM decision WHERE config_id = ? AND first_ms = ? AND verdict = ? AND reason = ?"
 )
 SURPLUS = "SELECT cursor FROM event WHERE cursor > 0 ORDER BY cursor LIMIT ?"
 FORGOTTEN = (
@@ -89,11 +90,13 @@ class SqliteRecovering(OnSqlite, Recovering):
         def run(step: Step) -> Pruned:
             step.check_fence(fence)
             counts = [
-                _prune_tasks(step, limit),
+                *(_prune_tasks(step, status, limit) for status in TERMINAL),
                 _prune_decisions(step, limit),
                 _prune_log(step, fence, limit),
                 _prune_workers(step, fence, limit),
             ]
+            prune_stats(step, limit)
+            prune_marks(step, limit)
             return Pruned(count=sum(counts), more=limit in counts)
 
         return await self._step(run)
@@ -155,32 +158,36 @@ def _reap(step: Step, fence: str, task: TaskRow | None, item: Reap) -> Outcome:
     return Outcome.OK
 
 
-def _prune_tasks(step: Step, limit: int) -> int:
-    db, oldest_ms = step.db, step.wall_ms - step.settings.result_ttl_ms
-    old = db.execute(ENDED, (oldest_ms, limit)).fetchall()
-    for seq, task_id in old:
-        known = db.execute("SELECT status FROM finished WHERE task_id = ?", (task_id,)).fetchone()
+def _prune_tasks(step: Step, status: TaskStatus, limit: int) -> int:
+    db, settings = step.db, step.settings
+    oldest_ms, most = step.wall_ms - settings.kept_ms(status), settings.kept_count(status)
+    surplus = 0 if most is None else step.meta.count_kept(status, 0) - most
+    ended = db.execute(ENDED, (status.value, limit)).fetchall()
+    old = [row for at, row in enumerate(ended) if at < surplus or row[2] <= oldest_ms]
+    for seq, task_id, _ in old:
+        known = db.execute("SELECT 1 FROM finished WHERE task_id = ?", (task_id,)).fetchone()
         if known is not None:
-            count_ended(step, TaskStatus(known[0]), -1)
+            count_ended(step, status, -1)
             db.execute("DELETE FROM finished WHERE task_id = ?", (task_id,))
         db.execute("DELETE FROM body WHERE seq = ?", (seq,))
+        forget_lines(step, seq)
         db.execute("DELETE FROM task WHERE seq = ?", (seq,))
-    _prune_late_entries(step, oldest_ms, limit)
+    step.meta.count_kept(status, -len(old))
+    _prune_late_entries(step, status, oldest_ms, limit)
     return len(old)
 
 
-def _prune_late_entries(step: Step, oldest_ms: int, limit: int) -> None:
+def _prune_late_entries(step: Step, status: TaskStatus, oldest_ms: int, limit: int) -> None:
     """Index entries that a late collector made when their tasks had been removed already."""
-    for status in TERMINAL:
-        late = step.db.execute(LATE_ENTRIES, (status.value, oldest_ms, limit)).fetchall()
-        step.db.executemany("DELETE FROM finished WHERE task_id = ?", late)
-        count_ended(step, status, -len(late))
+    late = step.db.execute(LATE_ENTRIES, (status.value, oldest_ms, limit)).fetchall()
+    step.db.executemany("DELETE FROM finished WHERE task_id = ?", late)
+    count_ended(step, status, -len(late))
 
 
 def _prune_decisions(step: Step, limit: int) -> int:
     oldest_ms = step.wall_ms - step.settings.result_ttl_ms
     old = step.db.execute(OLD_DECISIONS, (oldest_ms, limit)).fetchall()
-    step.db.executemany(DELETE_DECISION, old)
+    remove_decisions(step, old)
     return len(old)
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import attrs
 
 from dsched.contracts.codec import read_result, readable_config, readable_spec
-from dsched.contracts.steps import Pause, StoredConfig
+from dsched.contracts.steps import Pause, Skip, StoredConfig
 from dsched.model import Home, JsonValue, Task, TaskConfig, TaskStatus, Worker
-from dsched.model.json import loads
+from dsched.model.json import dumps, loads
 
 STATUS = {status.value: status for status in TaskStatus}
 HOME: dict[str | None, Home | None] = {None: None, **{home.value: home for home in Home}}
@@ -174,6 +174,26 @@ class ConfigRow:
     paused_why: str | None = None
     paused_since_ms: int | None = None
     paused_gap_ms: int | None = None
+    skips: str | None = None
+
+    @property
+    def skipped(self) -> tuple[Skip, ...]:
+        """The instants that an operator asked not to fire, ascending."""
+        if self.skips is None:
+            return ()
+        return tuple(Skip(at_ms=at, who=who, why=why) for at, who, why in loads(self.skips))
+
+    def keep_skips(self, skips: Sequence[Skip]) -> None:
+        """Have these skips, ascending, and no others."""
+        kept = [[skip.at_ms, skip.who, skip.why] for skip in skips]
+        self.skips = dumps(kept) if kept else None
+
+    def forget_skips(self, before_ms: int | None) -> None:
+        """Forget what has been decided about: all skips before an instant, or all."""
+        if self.skips is not None:
+            self.keep_skips(
+                [one for one in self.skipped if before_ms is not None and one.at_ms >= before_ms]
+            )
 
     @property
     def paused(self) -> bool:
@@ -207,6 +227,7 @@ class ConfigRow:
                 since_ms=self.paused_since_ms or 0,
                 gap_from_ms=self.paused_gap_ms or 0,
             ),
+            skips=self.skipped,
         )
 
 
@@ -296,6 +317,9 @@ class Meta:
     fence: str | None
     lock_until_ms: int | None
     epoch: int
+    rest_pod: str | None
+    rest_until_ms: int
+    leaderless: int
     last_revision: int
     last_cursor: int
     collected: str
@@ -312,6 +336,22 @@ class Meta:
     ended_success: int
     ended_failed: int
     ended_cancelled: int
+    kept_success: int
+    kept_failed: int
+    kept_cancelled: int
+
+    def count_kept(self, status: TaskStatus, by: int) -> int:
+        """Keep the number of ended tasks of an outcome; how many there are now."""
+        match status:
+            case TaskStatus.SUCCESS:
+                self.kept_success += by
+                return self.kept_success
+            case TaskStatus.FAILED:
+                self.kept_failed += by
+                return self.kept_failed
+            case _:
+                self.kept_cancelled += by
+                return self.kept_cancelled
 
     def values(self) -> tuple[Any, ...]:
         """The columns in order."""

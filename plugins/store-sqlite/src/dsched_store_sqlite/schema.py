@@ -24,6 +24,9 @@ CREATE TABLE meta (
     fence TEXT,
     lock_until_ms INTEGER DEFAULT 0,
     epoch INTEGER NOT NULL DEFAULT 0,
+    rest_pod TEXT,
+    rest_until_ms INTEGER NOT NULL DEFAULT 0,
+    leaderless INTEGER NOT NULL DEFAULT 0,
     last_revision INTEGER NOT NULL DEFAULT 0,
     last_cursor INTEGER NOT NULL DEFAULT 0,
     collected TEXT NOT NULL DEFAULT '0000000000000000',
@@ -39,7 +42,10 @@ CREATE TABLE meta (
     retrying INTEGER NOT NULL DEFAULT 0,
     ended_success INTEGER NOT NULL DEFAULT 0,
     ended_failed INTEGER NOT NULL DEFAULT 0,
-    ended_cancelled INTEGER NOT NULL DEFAULT 0
+    ended_cancelled INTEGER NOT NULL DEFAULT 0,
+    kept_success INTEGER NOT NULL DEFAULT 0,
+    kept_failed INTEGER NOT NULL DEFAULT 0,
+    kept_cancelled INTEGER NOT NULL DEFAULT 0
 );
 INSERT INTO meta (one) VALUES (1);
 
@@ -77,10 +83,34 @@ CREATE INDEX task_lease ON task (at_ms, id) WHERE home = 'lease';
 CREATE INDEX task_lease_id ON task (id, worker_id) WHERE home = 'lease';
 CREATE INDEX task_held ON task (id) WHERE home = 'held';
 CREATE INDEX task_live ON task (live_of, scheduled_ms, id) WHERE live_of IS NOT NULL;
-CREATE INDEX task_ended ON task (end_ms, id) WHERE end_ms IS NOT NULL;
+CREATE INDEX task_ended ON task (status, end_ms, id) WHERE end_ms IS NOT NULL;
 
 -- Apart from `task`, because each move of a task rewrites its row and these may be large.
 CREATE TABLE body (seq INTEGER PRIMARY KEY, spec TEXT NOT NULL, result TEXT);
+
+-- Lines of tasks, and what is known of each task's log; apart, as few tasks have many.
+CREATE TABLE line (
+    task INTEGER NOT NULL,
+    n INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    at_ms INTEGER NOT NULL,
+    level TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    text TEXT NOT NULL,
+    PRIMARY KEY (task, n)
+) WITHOUT ROWID;
+CREATE TABLE linecount (
+    task INTEGER PRIMARY KEY,
+    attempt INTEGER NOT NULL,
+    last INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    head_lines INTEGER NOT NULL,
+    head_bytes INTEGER NOT NULL,
+    closed INTEGER NOT NULL,
+    tail INTEGER NOT NULL,
+    tail_lines INTEGER NOT NULL,
+    tail_bytes INTEGER NOT NULL
+);
 
 CREATE TABLE config (
     id TEXT PRIMARY KEY,
@@ -93,13 +123,15 @@ CREATE TABLE config (
     paused_who TEXT,
     paused_why TEXT,
     paused_since_ms INTEGER,
-    paused_gap_ms INTEGER
+    paused_gap_ms INTEGER,
+    skips TEXT
 ) WITHOUT ROWID;
 CREATE INDEX config_due ON config (due_ms, id) WHERE due_ms IS NOT NULL;
 
 -- The live tasks of a config, counted; it survives the config.
 CREATE TABLE living (config_id TEXT PRIMARY KEY, live INTEGER NOT NULL, held TEXT) WITHOUT ROWID;
 
+-- `draining`: 1 if an operator asked for it, 2 if the worker leaves by itself.
 CREATE TABLE worker (
     id TEXT PRIMARY KEY,
     incarnation TEXT NOT NULL,
@@ -112,6 +144,23 @@ CREATE TABLE worker (
     draining INTEGER NOT NULL DEFAULT 0,
     stalled INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
+
+-- Terms of leadership; the oldest make room.
+CREATE TABLE term (
+    epoch INTEGER PRIMARY KEY,
+    pod TEXT NOT NULL,
+    began_ms INTEGER NOT NULL,
+    ended_ms INTEGER,
+    how TEXT NOT NULL DEFAULT '',
+    who TEXT NOT NULL DEFAULT '',
+    why TEXT NOT NULL DEFAULT ''
+);
+
+-- Pods that say they run, each until an instant of store time.
+CREATE TABLE pod (
+    id TEXT PRIMARY KEY, until_ms INTEGER NOT NULL, seen_ms INTEGER NOT NULL, record TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX pod_until ON pod (until_ms);
 
 -- What a worker has, counted; also of one that is not registered any more.
 CREATE TABLE load (
@@ -141,9 +190,29 @@ CREATE TABLE decision (
     reason TEXT NOT NULL,
     at_ms INTEGER NOT NULL,
     record TEXT NOT NULL,
+    worker_id TEXT,
+    worker_why TEXT,
+    ended TEXT,
+    missed_at_ms INTEGER,
     PRIMARY KEY (config_id, first_ms, verdict, reason)
 ) WITHOUT ROWID;
 CREATE INDEX decision_age ON decision (at_ms);
+CREATE INDEX decision_missed ON decision (config_id, first_ms) WHERE verdict = 'missed';
+CREATE TABLE decided (config_id TEXT PRIMARY KEY, kept INTEGER NOT NULL) WITHOUT ROWID;
+
+-- Statistics: one row a config (empty: everything) and hour, with its totals as JSON.
+CREATE TABLE stat (
+    config_id TEXT NOT NULL,
+    hour_ms INTEGER NOT NULL,
+    adds TEXT NOT NULL,
+    tops TEXT NOT NULL,
+    PRIMARY KEY (config_id, hour_ms)
+) WITHOUT ROWID;
+CREATE INDEX stat_age ON stat (hour_ms);
+
+-- For which due of a config it was reported that nobody fired it.
+CREATE TABLE missed (config_id TEXT PRIMARY KEY, due_ms INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX missed_age ON missed (due_ms);
 
 CREATE TABLE finished (
     task_id TEXT PRIMARY KEY,
@@ -154,6 +223,16 @@ CREATE TABLE finished (
 CREATE INDEX finished_status ON finished (status, end_ms, task_id);
 CREATE INDEX finished_config ON finished (config_id, end_ms, task_id)
     WHERE config_id IS NOT NULL;
+
+CREATE TABLE document (
+    kind TEXT NOT NULL,
+    id TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    expires_ms INTEGER,
+    text TEXT NOT NULL,
+    PRIMARY KEY (kind, id)
+) WITHOUT ROWID;
+CREATE INDEX document_expiry ON document (expires_ms) WHERE expires_ms IS NOT NULL;
 
 -- How another process learns whose bell was rung, and that it was not itself: `rung` only grows.
 CREATE TABLE bell (

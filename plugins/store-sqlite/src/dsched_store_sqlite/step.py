@@ -4,6 +4,7 @@ import sqlite3
 from datetime import timedelta
 
 from dsched.contracts.codec import write_spec
+from dsched.contracts.operating import MAX_TERMS
 from dsched.contracts.outcomes import FencedError
 from dsched.contracts.steps import EventKind, StoreTime
 from dsched.contracts.store import LEADER_BELL, StoreSettings
@@ -66,6 +67,26 @@ class Step(Records):
     def note(self, kind: EventKind, by: str, item: Item) -> None:
         """Add an item to this step's entry of that kind."""
         self._events.setdefault(kind, (by, []))[1].append(item)
+
+    def begin_term(self, epoch: int, pod: str) -> None:
+        """Remember a new term; one before it that nobody ended has expired."""
+        self.end_term("expired")
+        self.db.execute(
+            "INSERT INTO term (epoch, pod, began_ms) VALUES (?, ?, ?)", (epoch, pod, self.wall_ms)
+        )
+        self.db.execute(
+            "DELETE FROM term WHERE epoch <= "
+            "(SELECT epoch FROM term ORDER BY epoch DESC LIMIT 1 OFFSET ?)",
+            (MAX_TERMS,),
+        )
+
+    def end_term(self, how: str, who: str = "", why: str = "") -> None:
+        """Remember how the last term ended, unless that is known."""
+        self.db.execute(
+            "UPDATE term SET ended_ms = ?, how = ?, who = ?, why = ? "
+            "WHERE ended_ms IS NULL AND epoch = (SELECT max(epoch) FROM term)",
+            (self.wall_ms, how, who, why),
+        )
 
     # --- changing configs and tasks ---
 
@@ -174,6 +195,7 @@ class Step(Records):
         """End a task: the one way in which tasks end, whatever the step."""
         self.place(row, status, None)
         row.end_ms = self.wall_ms
+        self.meta.count_kept(status, 1)
         config_id, row.live_of = row.live_of, None
         if self._moved.pop(row.id, None) is not None:
             self._ended[row.id] = row

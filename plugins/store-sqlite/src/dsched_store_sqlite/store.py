@@ -9,12 +9,16 @@ from dsched_store_sqlite.collecting import SqliteCollecting
 from dsched_store_sqlite.configs import SqliteConfigs
 from dsched_store_sqlite.connection import check_sqlite_version
 from dsched_store_sqlite.dispatching import SqliteDispatching
+from dsched_store_sqlite.documents import SqliteDocuments
 from dsched_store_sqlite.firing import SqliteFiring
 from dsched_store_sqlite.hub import join_hub, leave_hub
 from dsched_store_sqlite.leadership import SqliteLeadership, SqliteTiming
+from dsched_store_sqlite.operating import SqliteOperating
 from dsched_store_sqlite.options import SqliteOptions
 from dsched_store_sqlite.reading import SqliteReading
 from dsched_store_sqlite.recovering import SqliteRecovering
+from dsched_store_sqlite.tasklogs import SqliteTaskLogs
+from dsched_store_sqlite.watching import SqliteWatching
 from dsched_store_sqlite.workers import SqliteWorkers
 from dsched_store_sqlite.working import SqliteWorking
 
@@ -28,8 +32,12 @@ class SqliteStore(
     SqliteDispatching,
     SqliteRecovering,
     SqliteCollecting,
+    SqliteWatching,
     SqliteWorking,
+    SqliteTaskLogs,
     SqliteReading,
+    SqliteDocuments,
+    SqliteOperating,
     Store,
 ):
     """A handle. Several, also in several threads and processes, may be open on one file."""

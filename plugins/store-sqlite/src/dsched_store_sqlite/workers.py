@@ -22,6 +22,8 @@ from dsched_store_sqlite.rows import TASK, WORKER, TaskRow, WorkerRow
 from dsched_store_sqlite.step import Step
 
 DEFAULT_LEASE_MS = 30_000
+# Why a worker drains: an operator asked for it, or it leaves by itself.
+OPERATOR, LEAVING = 1, 2
 
 WORKER_VIEWS = (
     f"SELECT {WORKER}, coalesce(load.running, 0), coalesce(load.queued, 0) "  # noqa: S608
@@ -174,11 +176,14 @@ def _drain(step: Step, worker_id: str, incarnation: str | None) -> Outcome:
         outcome = check_incarnation(step, worker_id, incarnation)
         if outcome is not Outcome.OK:
             return outcome
+        if row.draining == OPERATOR:
+            row.draining = LEAVING
+            step.put_worker(row)
     queue = _queue(step, worker_id)
     if row.draining and not queue:
         return Outcome.ALREADY
     if not row.draining:
-        row.draining = 1
+        row.draining = OPERATOR if incarnation is None else LEAVING
         step.put_worker(row)
         step.note(EventKind.WORKER, worker_id, {"worker": worker_id, "act": "draining"})
         step.rings.add(worker_id)

@@ -141,7 +141,10 @@ def _submit(step: Step, item: Submission, text: str, by: str) -> Outcome:
         at_ms=at_ms,
         spec_text=text,
     )
-    step.note(EventKind.SUBMITTED, by, {"task": item.task_id})
+    event: Item = {"task": item.task_id}
+    if item.why:
+        event["why"] = item.why
+    step.note(EventKind.SUBMITTED, by, event)
     return Outcome.OK
 
 

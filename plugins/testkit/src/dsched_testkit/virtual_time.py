@@ -5,6 +5,7 @@ import contextvars
 import math
 import random
 import selectors
+from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -16,6 +17,7 @@ T = TypeVar("T")
 MAX_ROUNDS_AT_ONE_INSTANT = 200_000
 
 TICK_S = 1e-6
+PERMUTED_SHARE = 0.3
 
 
 class SleepsForeverError(RuntimeError):
@@ -50,9 +52,15 @@ class _JumpingSelector(selectors.DefaultSelector):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """A loop in virtual time, from 0 s on. For one thread: other threads are not waited for."""
+    """A loop in virtual time, from 0 s on. For one thread: other threads are not waited for.
+
+    With ``permute`` set, what is ready at the same time runs now and then in another order.
+    """
+
+    _ready: deque[asyncio.Handle]
 
     def __init__(self) -> None:
+        self.permute: random.Random | None = None
         self._jumping = _JumpingSelector()
         super().__init__(self._jumping)
         self._clock_resolution = TICK_S / 1000
@@ -60,6 +68,15 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         """Virtual seconds since the loop was made, in whole microseconds."""
         return self._jumping.now_s
+
+    def _run_once(self) -> None:
+        chance = self.permute
+        if chance is not None and len(self._ready) > 1 and chance.random() < PERMUTED_SHARE:
+            ready = list(self._ready)
+            chance.shuffle(ready)
+            self._ready.clear()
+            self._ready.extend(ready)
+        super()._run_once()  # type: ignore[misc]
 
     def call_at(  # type: ignore[override]
         self,
@@ -96,12 +113,22 @@ def run_virtual(main: Coroutine[Any, Any, T]) -> T:
         return runner.run(main)
 
 
-def virtual_runtime(loop: asyncio.AbstractEventLoop, seed: int) -> Runtime:
-    """The engine's outside world in virtual time: equal seeds give equal runs."""
+def virtual_runtime(
+    loop: asyncio.AbstractEventLoop, seed: int, *, drift_ppm: float = 0.0
+) -> Runtime:
+    """The engine's outside world in virtual time: equal seeds give equal runs.
+
+    ``drift_ppm``: by how many millionths the process's clock runs faster than the loop's.
+    """
     chance = random.Random(seed)
+    rate = 1 + drift_ppm / 1e6
+
+    async def sleep(seconds: float) -> None:
+        await asyncio.sleep(seconds / rate)
+
     return Runtime(
-        monotonic=loop.time,
-        sleep=asyncio.sleep,
+        monotonic=loop.time if rate == 1 else lambda: loop.time() * rate,
+        sleep=asyncio.sleep if rate == 1 else sleep,
         uniform=chance.random,
         token=lambda: f"{chance.getrandbits(64):016x}",
         threads=False,
@@ -115,10 +142,15 @@ class VirtualWall:
         self._time: Callable[[], float] = loop.time
         self.start_ms = start_ms
         self.offset_ms = 0
+        self.rate = 1.0
 
     def __call__(self) -> int:
         """Milliseconds since the epoch."""
-        return self.start_ms + self.offset_ms + round(self._time() * 1000)
+        return self.start_ms + self.offset_ms + round(self._time() * self.rate * 1000)
+
+    def drift(self, ppm: float) -> None:
+        """Let the clock run faster by so many millionths. At the start: later it would jump."""
+        self.rate = 1 + ppm / 1e6
 
     def step(self, ms: int) -> None:
         """Set the clock forward, or back if negative, as an operator or a time server would."""

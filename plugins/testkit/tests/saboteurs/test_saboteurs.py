@@ -14,6 +14,7 @@ from dsched.contracts.steps import EventKind
 from dsched.contracts.store import Store, StoreSettings
 from dsched.model import Home, IllegalTransitionError, TaskStatus
 from dsched_testkit.memory import MemoryStore, State
+from dsched_testkit.memory.lines import LogRow
 from dsched_testkit.memory.state import Step
 from dsched_testkit.suites.machine import DivergedError, run_machine
 from dsched_testkit.suites.store import StoreContract, WallClock
@@ -67,6 +68,40 @@ class NoTokenCheckInReap(Broken):
         return super()._reap(step, fence, attrs.evolve(item, token=task.token) if task else item)
 
 
+class NoTokenCheckInLines(Broken):
+    caught_by = "test_the_last_lines_of_a_failed_attempt_may_come_until_the_next_claim"
+
+    def _append(self, step, item):
+        task = self._state.tasks.get(item.task_id)
+        return super()._append(step, attrs.evolve(item, token=task.token or "") if task else item)
+
+
+class LinesOnlyWhileRunning(Broken):
+    caught_by = "test_the_last_lines_may_come_after_the_completion"
+
+    def _append(self, step, item):
+        task = self._state.tasks.get(item.task_id)
+        running = task is not None and task.home is Home.LEASE
+        return super()._append(step, item) if running else Outcome.STALE
+
+
+class LinesTwice(Broken):
+    caught_by = "test_a_repeat_adds_nothing"
+
+    def _append(self, step, item):
+        if item.task_id in self._state.logs:
+            self._state.logs[item.task_id].last = 0
+        return super()._append(step, item)
+
+
+class OnlyTheNewestLines(Broken):
+    caught_by = "test_the_first_half_and_the_newest_lines_are_kept"
+
+    def _append(self, step, item):
+        self._state.logs.setdefault(item.task_id, LogRow(closed=True))
+        return super()._append(step, item)
+
+
 class NoFenceCheck(Broken):
     caught_by = "test_no_leader_step_is_taken_with_a_fence_of_an_earlier_term"
 
@@ -114,6 +149,41 @@ class NoRevisionCompare(Broken):
         row = self._state.configs.get(fire.config_id)
         revision = fire.revision if row is None else row.config.revision
         return super()._fire(step, fence, attrs.evolve(fire, revision=revision))
+
+
+class SkipsForgottenByFire(Broken):
+    caught_by = "test_a_run_that_was_asked_to_be_skipped_meanwhile_makes_no_task"
+
+    def _run(self, step, fence, row, run):
+        row.skips = ()
+        return super()._run(step, fence, row, run)
+
+
+class SkipsEndWithAnEdit(Broken):
+    caught_by = "test_an_edit_keeps_the_skips_that_lie_ahead"
+
+    def _put(self, step, item, by):
+        answer = super()._put(step, item, by)
+        self._state.configs[item.config.id].skips = ()
+        stored = answer.stored and attrs.evolve(answer.stored, skips=())
+        return attrs.evolve(answer, stored=stored)
+
+
+class LeadsAgainAtOnce(Broken):
+    caught_by = "test_the_pod_that_led_rests_until_another_has_led"
+
+    async def step_down(self, fence, *, by, why, rest_ms):
+        return await super().step_down(fence, by=by, why=why, rest_ms=0)
+
+
+class CallsALeavingWorkerBack(Broken):
+    caught_by = "test_a_worker_that_leaves_by_itself_is_not_called_back"
+
+    async def undrain(self, worker_id, *, by):
+        row = self._state.workers.get(worker_id)
+        if row is not None:
+            row.leaving = False
+        return await super().undrain(worker_id, by=by)
 
 
 class DupFiresAgain(Broken):
@@ -340,14 +410,72 @@ class PrunedTooEarly(Broken):
     caught_by = "test_an_ended_task_is_kept_until_its_ttl_and_then_removed"
     machine_catches = False  # it prunes long before or long after the TTL, not just before
 
-    def _prune_tasks(self, step, limit):
+    def _prune_tasks(self, step, status, limit):
         settings = self._state.settings
         half = attrs.evolve(settings, result_ttl_ms=settings.result_ttl_ms // 2)
         self._state.settings = half
         try:
-            return super()._prune_tasks(step, limit)
+            return super()._prune_tasks(step, status, limit)
         finally:
             self._state.settings = settings
+
+
+class OneAgeForAll(Broken):
+    caught_by = "test_each_outcome_has_its_own_age_and_the_others_the_default"
+    machine_catches = False  # it sets no ages by outcome
+
+    def _prune_tasks(self, step, status, limit):
+        return super()._prune_tasks(step, TaskStatus.SUCCESS, limit)
+
+
+class MissForgotten(Broken):
+    caught_by = "test_a_miss_is_a_decision_until_there_is_a_better_one"
+    machine_catches = False  # it seldom reports a miss, fires it and collects both
+
+    def _decide(self, decision):
+        super()._decide(attrs.evolve(decision, last_ms=decision.first_ms - 1))
+
+
+class FateOfAnyDecision(Broken):
+    caught_by = "test_fates_reach_the_fire_of_their_instant_only"
+    machine_catches = False
+
+    def _follow(self, fate):
+        for key in self._state.decisions[fate.config_id]:
+            super()._follow(attrs.evolve(fate, first_ms=key[0]))
+
+
+class DecisionsWithoutEnd(Broken):
+    caught_by = "test_no_more_decisions_than_the_latest_are_kept_of_a_config"
+    machine_catches = False
+
+    def _trim(self, config_ids):
+        pass
+
+
+class CountsReplaced(Broken):
+    caught_by = "test_rollups_add_up_by_config_and_hour"
+
+    def _add(self, rollup):
+        self._state.stats.pop((rollup.config_id, rollup.hour_ms), None)
+        super()._add(rollup)
+
+
+class ReportedAgainAndAgain(Broken):
+    caught_by = "test_a_repeat_reports_nothing_and_still_sees_it"
+    machine_catches = False  # it seldom reports the same due twice
+
+    async def raise_missed(self, late_ms, skip, limit, *, by):
+        self._state.missed.clear()
+        return await super().raise_missed(late_ms, skip, limit, by=by)
+
+
+class LeaderlessAtOnce(Broken):
+    caught_by = "test_a_resigned_lock_counts_from_the_resignation"
+    machine_catches = False
+
+    async def raise_leaderless(self, idle_ms, *, by):
+        return await super().raise_leaderless(0, by=by)
 
 
 class GapKeptSilent(Broken):

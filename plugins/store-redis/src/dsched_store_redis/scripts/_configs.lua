@@ -35,6 +35,46 @@ local function version_of(row)
     .. (row.last_fired or '') .. '\t' .. (row.paused and '1' or '0')
 end
 
+-- Instants that an operator asked not to fire: lines of instant, who, why (both JSON), ascending.
+local SKIP = '(%-?%d+)\t([^\t\n]*)\t([^\n]*)\n'
+
+-- Forgets those that have been decided about: all before an instant, or all ('').
+local function forget_skips(id, skips, before)
+  if not skips then
+    return
+  end
+  local kept = {}
+  for at, who, why in string.gmatch(skips, SKIP) do
+    if before ~= '' and tonumber(at) >= tonumber(before) then
+      push(kept, at .. '\t' .. who .. '\t' .. why .. '\n')
+    end
+  end
+  if #kept > 0 then
+    call('HSET', CONFIG .. id, 'skips', table.concat(kept))
+  else
+    call('HDEL', CONFIG .. id, 'skips')
+  end
+end
+
+-- Up to where a rearm accounts for instants; an `at` may stay owed although it has come.
+local function decided_before(upto, next_due)
+  local accounted = tonumber(upto) + 1
+  if next_due ~= '' then
+    accounted = math.min(accounted, tonumber(next_due))
+  end
+  return int(accounted)
+end
+
+-- The event's item if an operator asked not to fire this instant.
+local function skip_item(id, skips, ms)
+  for at, who, why in string.gmatch(skips or '', SKIP) do
+    if at == ms then
+      return '{"config":"' .. id .. '","first":' .. ms .. ',"last":' .. ms
+        .. ',"count":1,"reason":"operator","who":' .. who .. ',"why":' .. why .. '}'
+    end
+  end
+end
+
 local function set_due(id, due)
   if due == '' then
     call('ZREM', DUE, id)

@@ -23,7 +23,7 @@ local function task_row(id, ttl, full, with_body)
   for i = 1, #fields, 2 do
     row[fields[i]] = fields[i + 1]
   end
-  if row.end_time and ms_of(row.end_time) + ttl <= wall then
+  if row.end_time and ms_of(row.end_time) + keep_ms(ttl, row.status) <= wall then
     return false
   end
   return {

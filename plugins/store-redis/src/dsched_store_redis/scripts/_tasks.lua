@@ -3,9 +3,11 @@ local READY, DELAYED, LEASE = P .. 'task:ready', P .. 'task:delayed', P .. 'task
 local QUEUED, QUEUE = P .. 'task:queued', P .. 'task:queue:'
 local HELD, HELD_BY, LIVE = P .. 'task:held', P .. 'config:held', P .. 'task:live:'
 local DETAIL, BODY, RESULT = P .. 'task:detail:', P .. 'task:body:', P .. 'task:result:'
-local NOTE, ENDED = P .. 'task:note:', P .. 'task:ended'
+local LINES, LINECOUNT = P .. 'task:lines:', P .. 'task:linecount:'
+local NOTE, ENDED = P .. 'task:note:', P .. 'task:ended:'
 local DEADLINE, ROUTE = P .. 'task:deadline', P .. 'task:route'
 local CONFIG, DUE, FIXED = P .. 'config:detail:', P .. 'config:due', P .. 'config:delay'
+local ENDS = { 'success', 'failed', 'cancelled' }
 local TERMINAL = { success = true, failed = true, cancelled = true }
 local SHORT = 60
 
@@ -13,7 +15,7 @@ local function probe_tasks()
   probe('ZCARD', 'task:ready', 'task:delayed', 'task:lease', 'task:queued', 'task:held',
     'config:due')
   probe('HLEN', 'task:deadline', 'task:route', 'config:held', 'config:delay', 'worker:load')
-  probe('LLEN', 'task:ended')
+  probe('LLEN', 'task:ended:success', 'task:ended:failed', 'task:ended:cancelled')
 end
 
 local deadlines, routes
@@ -158,10 +160,13 @@ end
 
 local ended, bodies = {}, {}
 closing[#closing + 1] = function()
-  for first = 1, #ended, 100 do
-    local last = math.min(first + 99, #ended)
-    call('RPUSH', ENDED, unpack(ended, first, last))
-    call('UNLINK', unpack(bodies, first, last))
+  for status, lines in pairs(ended) do
+    for first = 1, #lines, 100 do
+      call('RPUSH', ENDED .. status, unpack(lines, first, math.min(first + 99, #lines)))
+    end
+  end
+  for first = 1, #bodies, 100 do
+    call('UNLINK', unpack(bodies, first, math.min(first + 99, #bodies)))
   end
 end
 
@@ -192,10 +197,22 @@ local function leave_live(id)
   end
 end
 
-local kept_ms
-local function keep_for(ttl)
-  kept_ms = kept_ms or int(px(tonumber(ttl)))
-  return kept_ms
+-- For how long a task of an outcome is kept: the argument has one number for each of ENDS.
+local kept_ms = {}
+local function keep_ms(ttl, status)
+  if not kept_ms[status] then
+    local i = 0
+    for number in string.gmatch(ttl, '%d+') do
+      i = i + 1
+      kept_ms[ENDS[i]] = tonumber(number)
+    end
+  end
+  return kept_ms[status]
+end
+
+local function expire_lines(id, ms)
+  call('PEXPIRE', LINES .. id, ms)
+  call('PEXPIRE', LINECOUNT .. id, ms)
 end
 
 -- End a task whose home has been freed: row, result joined with the snapshot, live tasks.
@@ -205,14 +222,19 @@ local function finish(row, status, set, drop, ttl, result, body)
   local key = DETAIL .. id
   push(set, 'status', status, 'end_time', rfc(wall))
   write_row(row, set, drop)
+  local keep = int(px(keep_ms(ttl, status)))
   body = body or call('GET', BODY .. id)
   call('SET', RESULT .. id,
-    '{"result":' .. (result or 'null') .. ',"spec":' .. (body or 'null') .. '}', 'PX', keep_for(ttl))
-  call('PEXPIRE', key, keep_for(ttl))
+    '{"result":' .. (result or 'null') .. ',"spec":' .. (body or 'null') .. '}', 'PX', keep)
+  call('PEXPIRE', key, keep)
   if row.note then
-    call('PEXPIRE', NOTE .. id, keep_for(ttl))
+    call('PEXPIRE', NOTE .. id, keep)
   end
-  push(ended, wall_text .. ' ' .. id)
+  if row.lines then
+    expire_lines(id, keep)
+  end
+  ended[status] = ended[status] or {}
+  push(ended[status], wall_text .. ' ' .. id)
   push(bodies, BODY .. id)
   if some_deadlines() then
     call('HDEL', DEADLINE, id)

@@ -1,5 +1,6 @@
 -- Workers: worker:detail holds "incarnation\ncapacity\nbacklog\ntimeout\n" and a JSON head.
 local WORKERS, BEATS = P .. 'worker:detail', P .. 'worker:index'
+-- worker:draining holds ids, and "!id" of those that leave by themselves.
 local DRAINING, STALLED = P .. 'worker:draining', P .. 'worker:stalled'
 local LOAD = P .. 'worker:load'
 local LANES, LEASES, POOL = P .. 'worker:lanes:', P .. 'worker:leases:', P .. 'worker:pool:'

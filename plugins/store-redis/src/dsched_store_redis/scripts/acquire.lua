@@ -1,7 +1,10 @@
+-- use: terms
 -- ARGV: pod, token, ttl
 local pod, token, ttl = ARGV[2], ARGV[3], tonumber(ARGV[4])
 local fence = holder()
 local epoch = call('GET', P .. 'schedule:epoch')
+local rest = call('HMGET', META, 'rest_pod', 'rest_until')
+call('LLEN', TERMS)
 begin()
 if fence then
   if string.match(fence, '^[^:]*:([^:]*)') == token then
@@ -16,10 +19,15 @@ if fence then
   end
   return done('TAKEN', fence)
 end
+if rest[1] == pod and now < tonumber(rest[2]) then
+  return done('RESTING', '')
+end
+call('HDEL', META, 'rest_pod', 'rest_until')
 local next_epoch = int(math.max(tonumber(epoch or '0') + 1, now))
 fence = next_epoch .. ':' .. token .. ':' .. pod
 call('SET', P .. 'schedule:epoch', next_epoch)
 call('SET', LEADER, fence, 'PX', px(ttl))
 call('HSET', META, 'until', int(now + ttl))
+begin_term(next_epoch, pod)
 note('leader', fence, '{"act":"acquired"}')
 return done('OK', fence)

@@ -14,6 +14,10 @@ if outcome == 'OK' and draining and #rows == 0 then
   outcome = 'ALREADY'
 end
 begin()
+-- One that drains by itself leaves: no operator can undo it.
+if ARGV[4] == '0' and (outcome == 'OK' or outcome == 'ALREADY') then
+  call('SADD', DRAINING, '!' .. id)
+end
 if outcome ~= 'OK' then
   return done(outcome)
 end

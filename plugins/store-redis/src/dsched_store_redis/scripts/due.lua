@@ -1,14 +1,9 @@
--- use: tasks configs
+-- use: tasks configs due
 -- ARGV: fence, limit
 local refused = fenced(ARGV[2])
 if refused then
   return refused
 end
-local ids = call('ZRANGEBYSCORE', DUE, '-inf', wall_text, 'LIMIT', 0, ARGV[3])
-local rows = {}
-for i, id in ipairs(ids) do
-  rows[i] = config_row(id)
-end
-local later = call('ZRANGEBYSCORE', DUE, '(' .. wall_text, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
+local rows, next_due = due_configs(ARGV[3])
 begin()
-return done('OK', time_row(), rows, later[2] or '')
+return done('OK', time_row(), rows, next_due)

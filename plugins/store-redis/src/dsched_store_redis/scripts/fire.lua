@@ -1,5 +1,6 @@
 -- use: workers tasks configs cancel
--- ARGV: fence, rows "id, revision, due, next_due, latest, skipped item, runs", result ttl, batch
+-- ARGV: fence, rows "id, revision, due, next_due, latest, skipped item,
+-- left out items, runs", result ttl, batch
 -- runs: "scheduled:not_before scheduled:not_before"
 local fence, ttl, most = ARGV[2], ARGV[4], tonumber(ARGV[5])
 local refused = fenced(fence)
@@ -25,11 +26,11 @@ local function live_rows(id)
 end
 
 local fires = {}
-for id, revision, due, next_due, latest, skipped, runs in string.gmatch(ARGV[3],
-  '([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\n]*)\n') do
+for id, revision, due, next_due, latest, skipped, left_out, runs in string.gmatch(ARGV[3],
+  '([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\n]*)\n') do
   local config = config_of(id)
-  local one = { id = id, config = config, next_due = next_due, skipped = skipped, runs = {},
-    outcome = 'OK' }
+  local one = { id = id, config = config, next_due = next_due, skipped = skipped,
+    left_out = left_out, runs = {}, outcome = 'OK' }
   if not config or config.paused or config.revision ~= revision then
     one.outcome = 'REVISED'
   elseif (config.due and int(tonumber(config.due)) or '') ~= due then
@@ -105,10 +106,16 @@ local function fire(one)
   if one.skipped ~= '' then
     note('skipped', fence, one.skipped)
   end
+  if one.left_out ~= '' then
+    note('skipped', fence, one.left_out)
+  end
   local outcomes, last = {}, nil
   for i, run in ipairs(one.runs) do
-    local outcome = run.known and 'dup' or overlap(one)
-    if outcome == 'skipped' then
+    local asked = not run.known and skip_item(one.id, one.config.skips, run.ms)
+    local outcome = asked and 'skipped' or run.known and 'dup' or overlap(one)
+    if asked then
+      note('skipped', fence, asked)
+    elseif outcome == 'skipped' then
       note('skipped', fence, '{"config":"' .. one.id .. '","first":' .. run.ms .. ',"last":'
         .. run.ms .. ',"count":1,"reason":"overlap"}')
     elseif outcome ~= 'dup' then
@@ -118,6 +125,7 @@ local function fire(one)
     last = run.ms
   end
   local next_due = one.next_due
+  forget_skips(one.id, one.config.skips, next_due)
   if last then
     call('HSET', CONFIG .. one.id, 'last_fired', last)
     if one.config.delay then

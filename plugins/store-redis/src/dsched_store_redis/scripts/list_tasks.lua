@@ -12,7 +12,7 @@ else
 end
 local rows = {}
 for i = 1, math.min(#ids, limit) do
-  rows[i] = task_row(ids[i], tonumber(ARGV[6]), false, false)
+  rows[i] = task_row(ids[i], ARGV[6], false, false)
 end
 begin()
 return done('OK', rows, #ids > limit and 1 or 0)

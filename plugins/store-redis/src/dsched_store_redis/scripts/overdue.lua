@@ -7,7 +7,7 @@ end
 local limit = ARGV[3]
 local leases = {}
 for i, id in ipairs(call('ZRANGEBYSCORE', LEASE, '-inf', now_text, 'LIMIT', 0, limit)) do
-  leases[i] = task_row(id, 0, false, true)
+  leases[i] = task_row(id, '', false, true)
 end
 local found = call('ZRANGEBYSCORE', QUEUED, '-inf', int(now - tonumber(ARGV[4])), 'WITHSCORES',
   'LIMIT', 0, limit)

@@ -1,6 +1,7 @@
--- use: workers tasks
--- ARGV: fence, limit, result ttl, most log entries, ms after which a gone worker is forgotten
-local fence, limit, ttl = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+-- use: workers tasks facts
+-- ARGV: fence, limit, ttl by outcome, most by outcome ("-": any), ttl of decisions, most log
+-- entries, ms after which a gone worker is forgotten
+local fence, limit, ttl = ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local refused = fenced(fence)
 if refused then
   return refused
@@ -9,19 +10,29 @@ probe_workers()
 probe_tasks()
 probe('ZCARD', 'decision:index', 'finished:status:success', 'finished:status:failed',
   'finished:status:cancelled')
-local oldest = wall - ttl
+local oldest = wall - tonumber(ARGV[6])
 
-local old_tasks = {}
-for _, line in ipairs(call('LRANGE', ENDED, 0, limit - 1)) do
-  local end_ms, id = string.match(line, '^(%-?%d+) (.*)$')
-  if tonumber(end_ms) > oldest then
-    break
+local old_tasks, taken, full = {}, {}, false
+local next_most = string.gmatch(ARGV[5], '[^ ]+')
+for _, status in ipairs(ENDS) do
+  local most = tonumber(next_most() or '')
+  local surplus = most and call('LLEN', ENDED .. status) - most or 0
+  local before, count = wall - keep_ms(ttl, status), 0
+  for i, line in ipairs(call('LRANGE', ENDED .. status, 0, limit - 1)) do
+    local end_ms, id = string.match(line, '^(%-?%d+) (.*)$')
+    if tonumber(end_ms) > before and i > surplus then
+      break
+    end
+    push(old_tasks, id)
+    count = i
   end
-  push(old_tasks, id)
+  taken[status] = count
+  full = full or count == limit
 end
 -- Index entries that the collector made when their task was gone already.
 local late = {}
 for status in pairs(TERMINAL) do
+  local oldest = wall - keep_ms(ttl, status)
   local key = P .. 'finished:status:' .. status
   for _, id in ipairs(call('ZRANGEBYSCORE', key, '-inf', int(oldest), 'LIMIT', 0, limit)) do
     if call('HLEN', DETAIL .. id) == 0 then
@@ -29,16 +40,18 @@ for status in pairs(TERMINAL) do
     end
   end
 end
-local old_decisions = call('ZRANGEBYSCORE', P .. 'decision:index', '-inf', int(oldest),
+local old_decisions = call('ZRANGEBYSCORE', DECISIONS, '-inf', int(oldest),
   'LIMIT', 0, limit)
-local surplus = math.max(0, math.min(call('XLEN', EVENTS) - tonumber(ARGV[5]), limit))
+local MISSED = P .. 'config:missed'
+local old_marks = call('ZRANGEBYSCORE', MISSED, '-inf', int(oldest), 'LIMIT', 0, limit)
+local surplus = math.max(0, math.min(call('XLEN', EVENTS) - tonumber(ARGV[7]), limit))
 local first = surplus > 0 and call('XRANGE', EVENTS, '-', '+', 'COUNT', surplus) or {}
 local cursor = call('HGET', META, 'cursor') or '0-0'
 local forgotten = {}
-for _, id in ipairs(call('ZRANGEBYSCORE', BEATS, '-inf', int(now - tonumber(ARGV[6])))) do
+for _, id in ipairs(call('ZRANGEBYSCORE', BEATS, '-inf', int(now - tonumber(ARGV[8])))) do
   local worker = worker_of(id)
   local beat = tonumber(call('ZSCORE', BEATS, id))
-  if worker and now - beat >= worker.timeout + tonumber(ARGV[6])
+  if worker and now - beat >= worker.timeout + tonumber(ARGV[8])
     and load_of('q:', id) == 0 and load_of('r:', id) == 0 then
     push(forgotten, id)
   end
@@ -56,24 +69,29 @@ local function forget_finished(id)
   end
 end
 for _, id in ipairs(old_tasks) do
-  call('UNLINK', DETAIL .. id, RESULT .. id, NOTE .. id)
+  call('UNLINK', DETAIL .. id, RESULT .. id, NOTE .. id, LINES .. id, LINECOUNT .. id)
   forget_finished(id)
 end
 for _, id in ipairs(late) do
   forget_finished(id)
 end
-if #old_tasks > 0 then
-  call('LTRIM', ENDED, #old_tasks, -1)
+for status, count in pairs(taken) do
+  if count > 0 then
+    call('LTRIM', ENDED .. status, count, -1)
+  end
 end
 for _, member in ipairs(old_decisions) do
   local config_id, first_ms, key = string.match(member, '^([^\t]*)\t([^\t]*)\t(.*)$')
-  local kept = P .. 'decision:' .. config_id
-  for _, record in ipairs(call('ZRANGEBYSCORE', kept, first_ms, first_ms)) do
-    if string.sub(record, 1, #key + 1) == key .. '\t' then
-      call('ZREM', kept, record)
+  for _, record in ipairs(call('ZRANGEBYSCORE', DECISION .. config_id, first_ms, first_ms)) do
+    if decision_key(record) == key then
+      forget_decision(config_id, first_ms, record)
     end
   end
-  call('ZREM', P .. 'decision:index', member)
+  call('ZREM', DECISIONS, member)
+end
+
+for _, id in ipairs(old_marks) do
+  call('ZREM', MISSED, id)
 end
 
 local function later(a, b)
@@ -99,10 +117,10 @@ for i = 1, count do
   local id = forgotten[i]
   call('HDEL', WORKERS, id)
   call('ZREM', BEATS, id)
-  call('SREM', DRAINING, id)
+  call('SREM', DRAINING, id, '!' .. id)
   call('SREM', STALLED, id)
   call('DEL', LANES .. id, POOL .. id, P .. 'bell:' .. id)
   note('worker', fence, '{"worker":"' .. id .. '","act":"forgotten"}')
 end
-local more = #old_tasks == limit or #old_decisions == limit or surplus == limit or count == limit
+local more = full or #old_decisions == limit or surplus == limit or count == limit
 return done('OK', #old_tasks + #old_decisions + surplus + count, more and 1 or 0)

@@ -67,6 +67,7 @@ local function store(item)
   if item.skipped ~= '' then
     note('skipped', by, item.skipped)
   end
+  forget_skips(id, old and old.skips, decided_before(item.upto, item.next_due))
   rearm(id, delay, old and old.paused, item.next_due)
   note('config', by, '{"config":"' .. id .. '","act":"put","revision":' .. revision .. '}')
 end

@@ -35,7 +35,7 @@ if old and not same then
 end
 if not same then
   call('DEL', LANES .. id)
-  call('SREM', DRAINING, id)
+  call('SREM', DRAINING, id, '!' .. id)
   call('SREM', STALLED, id)
 end
 call('HSET', WORKERS, id,

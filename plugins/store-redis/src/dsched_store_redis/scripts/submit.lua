@@ -1,5 +1,5 @@
 -- use: tasks
--- ARGV: by, rows "id, priority, delay, start deadline, route", snapshots
+-- ARGV: by, rows "id, priority, delay, start deadline, route, why (JSON)", snapshots
 local by = ARGV[2]
 probe_tasks()
 local snapshots = string.gmatch(ARGV[4], '([^\n]*)\n')
@@ -17,20 +17,20 @@ local function judge(id, body)
   local kept = call('GET', RESULT .. id) or ''
   return string.sub(kept, -#tail) == tail and 'DUP' or 'CONFLICT'
 end
-for id, priority, delay, deadline, route in
-  string.gmatch(ARGV[3], '([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\n]*)\n') do
+for id, priority, delay, deadline, route, why in
+  string.gmatch(ARGV[3], '([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\n]*)\n') do
   local body = snapshots()
   local outcome = judge(id, body)
   push(outcomes, outcome)
   if outcome == 'OK' then
-    push(items, { id, priority, tonumber(delay), deadline, route, body })
+    push(items, { id, priority, tonumber(delay), deadline, route, body, why })
   end
 end
 begin()
 local ready, delayed, latest, routed = {}, {}, {}, {}
 local usual = int(4e13 + wall)
 for _, item in ipairs(items) do
-  local id, priority, delay, deadline, route, body = unpack(item)
+  local id, priority, delay, deadline, route, body, why = unpack(item)
   local scheduled = wall + delay
   if priority == '5' then
     call('HSET', DETAIL .. id, 'status', 'pending', 'scheduled_time', rfc(scheduled))
@@ -50,7 +50,8 @@ for _, item in ipairs(items) do
   if route ~= '' then
     push(routed, id, route)
   end
-  note('submitted', by, '{"task":"' .. id .. '"}')
+  note('submitted', by, '{"task":"' .. id .. '"'
+    .. (why ~= '""' and ',"why":' .. why or '') .. '}')
 end
 if #items > 0 then
   ring('leader')

@@ -4,13 +4,18 @@ import time
 from collections.abc import Callable
 
 from dsched.contracts.store import Store, StoreSettings
+from dsched_testkit.memory.collecting import MemoryCollecting
 from dsched_testkit.memory.configs import MemoryConfigs
 from dsched_testkit.memory.dispatching import MemoryDispatching
+from dsched_testkit.memory.documents import MemoryDocuments
 from dsched_testkit.memory.firing import MemoryFiring
 from dsched_testkit.memory.leadership import MemoryLeadership, MemoryTiming
+from dsched_testkit.memory.operating import MemoryOperating
 from dsched_testkit.memory.reading import MemoryReading
-from dsched_testkit.memory.recovering import MemoryCollecting, MemoryRecovering
+from dsched_testkit.memory.recovering import MemoryRecovering
 from dsched_testkit.memory.state import State
+from dsched_testkit.memory.tasklogs import MemoryTaskLogs
+from dsched_testkit.memory.watching import MemoryWatching
 from dsched_testkit.memory.workers import MemoryWorkers
 from dsched_testkit.memory.working import MemoryWorking
 
@@ -26,8 +31,12 @@ class MemoryStore(
     MemoryDispatching,
     MemoryRecovering,
     MemoryCollecting,
+    MemoryWatching,
     MemoryWorking,
+    MemoryTaskLogs,
     MemoryReading,
+    MemoryDocuments,
+    MemoryOperating,
     Store,
 ):
     """A handle on a `State`. Several handles, also in several threads, share one state."""

@@ -25,6 +25,11 @@ class Bells:
                 self._waiting[who] = others
         _wake(first)
 
+    def forget(self) -> None:
+        """Lose the rings that nobody has heard yet: a bell is a hint."""
+        with self._lock:
+            self._rung.clear()
+
     async def wait(self, who: str, timeout_s: float) -> bool:
         """Wait for a ring, at most ``timeout_s``; whether it rang."""
         loop = asyncio.get_running_loop()

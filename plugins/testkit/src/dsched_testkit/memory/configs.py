@@ -105,7 +105,9 @@ class MemoryConfigs(OnState, Configs):
             if outcome is not Outcome.OK:
                 return outcome
             row.paused = Pause(who=by, why=why, since_ms=step.wall_ms, gap_from_ms=rearm.upto_ms)
+            skips = row.skips
             self._rearm(step, row, rearm, by)
+            row.skips = skips  # the end of the pause accounts for them
             self._note(step, row, "paused", by, why)
             return Outcome.OK
 
@@ -127,6 +129,7 @@ class MemoryConfigs(OnState, Configs):
 
     def _rearm(self, step: Step, row: ConfigRow, rearm: Rearm, by: str) -> None:
         _note_skipped(step, row.config.id, rearm, by)
+        row.forget_skips(rearm.decided_before_ms)
         waits = row.config.fixed_delay is not None and self._state.live.get(row.config.id)
         step.set_due(row, None if waits or row.paused is not None else rearm.next_due_ms)
 

@@ -9,12 +9,14 @@ from dsched.contracts.steps import (
     Deferral,
     Dispatched,
     EventKind,
+    Look,
     ReadyPage,
     ReadyTask,
 )
 from dsched.contracts.store import Dispatching
 from dsched.model import Home, TaskStatus
 from dsched_testkit.memory.base import OnState
+from dsched_testkit.memory.firing import due_page, promote_due
 from dsched_testkit.memory.state import Item, Step, TaskRow
 
 
@@ -27,6 +29,15 @@ class MemoryDispatching(OnState, Dispatching):
         with self._state.step() as step:
             step.check_fence(fence)
             return self._page(step, skip, limit)
+
+    async def look(self, fence: str, limit: int) -> Look:
+        """Promote, and read what is due and what is ready."""
+        check_limit(limit)
+        with self._state.step() as step:
+            step.check_fence(fence)
+            promoted = promote_due(self._state, step, limit)
+            due = due_page(self._state, step, limit)
+            return Look(promoted=promoted, due=due, ready=self._page(step, 0, limit))
 
     async def dispatch(
         self,

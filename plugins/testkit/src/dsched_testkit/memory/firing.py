@@ -14,11 +14,12 @@ from dsched.contracts.steps import (
     Promoted,
     Replan,
     Run,
+    Skip,
 )
 from dsched.contracts.store import Firing
 from dsched.model import Home, Overlap, SkipReason, TaskStatus, fire_task_id
 from dsched_testkit.memory.base import OnState
-from dsched_testkit.memory.state import ConfigRow, Item, Step, TaskRow
+from dsched_testkit.memory.state import ConfigRow, Item, State, Step, TaskRow
 
 
 class MemoryFiring(OnState, Firing):
@@ -29,12 +30,7 @@ class MemoryFiring(OnState, Firing):
         check_limit(limit)
         with self._state.step() as step:
             step.check_fence(fence)
-            ids = self._state.due.upto(step.wall_ms, limit)
-            return DuePage(
-                time=step.time,
-                configs=tuple(self._state.configs[key].view() for key in ids),
-                next_due_ms=self._state.due.first_after(step.wall_ms),
-            )
+            return due_page(self._state, step, limit)
 
     async def fire(self, fence: str, fires: Sequence[Fire]) -> tuple[FireAnswer, ...]:
         """Fire configs."""
@@ -52,6 +48,7 @@ class MemoryFiring(OnState, Firing):
         instants = [run.scheduled_ms for run in fire.runs]
         if fire.skipped is not None:
             instants.append(fire.skipped.last_ms)
+        instants += [skip.at_ms for skip in fire.left_out]
         if any(instant > step.wall_ms for instant in instants):
             return FireAnswer(outcome=Outcome.EARLY)
         if fire.skipped is not None:
@@ -65,9 +62,12 @@ class MemoryFiring(OnState, Firing):
                 skipped.count,
                 skipped.reason,
             )
+        for skip in fire.left_out:
+            _note_left_out(step, fence, fire.config_id, skip)
         runs = tuple(self._run(step, fence, row, run) for run in fire.runs)
         if fire.runs:
             row.last_fired_ms = fire.runs[-1].scheduled_ms
+        row.forget_skips(fire.next_due_ms)
         step.set_due(row, self._next_due(step, row, fire))
         return FireAnswer(outcome=Outcome.OK, runs=runs)
 
@@ -84,6 +84,10 @@ class MemoryFiring(OnState, Firing):
         task_id = fire_task_id(config.id, run.scheduled_ms)
         if task_id in self._state.tasks:
             return RunOutcome.DUP
+        for skip in row.skips:
+            if skip.at_ms == run.scheduled_ms:
+                _note_left_out(step, fence, config.id, skip)
+                return RunOutcome.SKIPPED
         outcome = self._overlap(step, fence, row)
         if outcome is RunOutcome.SKIPPED:
             at = run.scheduled_ms
@@ -145,14 +149,28 @@ class MemoryFiring(OnState, Firing):
         check_limit(limit)
         with self._state.step() as step:
             step.check_fence(fence)
-            ids = self._state.delayed.upto(step.now_ms, limit)
-            for task_id in ids:
-                step.place(self._state.tasks[task_id], TaskStatus.PENDING, Home.READY)
-            remaining = self._state.delayed.page(0, 1)
-            if not remaining:
-                return Promoted(count=len(ids), next_in_ms=None)
-            next_ms = self._state.delayed.key_of(remaining[0])
-            return Promoted(count=len(ids), next_in_ms=max(0, next_ms - step.now_ms))
+            return promote_due(self._state, step, limit)
+
+
+def due_page(state: State, step: Step, limit: int) -> DuePage:
+    """The configs whose instant has come, and the next instant after now."""
+    return DuePage(
+        time=step.time,
+        configs=tuple(state.configs[key].view() for key in state.due.upto(step.wall_ms, limit)),
+        next_due_ms=state.due.first_after(step.wall_ms),
+    )
+
+
+def promote_due(state: State, step: Step, limit: int) -> Promoted:
+    """Make the delayed tasks ready whose instant has come."""
+    ids = state.delayed.upto(step.now_ms, limit)
+    for task_id in ids:
+        step.place(state.tasks[task_id], TaskStatus.PENDING, Home.READY)
+    remaining = state.delayed.page(0, 1)
+    if not remaining:
+        return Promoted(count=len(ids), next_in_ms=None)
+    next_ms = state.delayed.key_of(remaining[0])
+    return Promoted(count=len(ids), next_in_ms=max(0, next_ms - step.now_ms))
 
 
 def _note_skipped(
@@ -169,3 +187,17 @@ def _note_skipped(
             "reason": reason.value,
         },
     )
+
+
+def _note_left_out(step: Step, by: str, config_id: str, skip: Skip) -> None:
+    """Record that an operator asked not to fire an instant."""
+    item: Item = {
+        "config": config_id,
+        "first": skip.at_ms,
+        "last": skip.at_ms,
+        "count": 1,
+        "reason": SkipReason.OPERATOR.value,
+        "who": skip.who,
+        "why": skip.why,
+    }
+    step.note(EventKind.SKIPPED, by, item)

@@ -4,6 +4,7 @@ from dsched.contracts.outcomes import Outcome
 from dsched.contracts.steps import Acquired, EventKind, StoreTime
 from dsched.contracts.store import ELECTION_BELL, Leadership, Timing
 from dsched_testkit.memory.base import OnState
+from dsched_testkit.memory.terms import begin_term, end_term
 
 
 class MemoryTiming(OnState, Timing):
@@ -34,9 +35,13 @@ class MemoryLeadership(OnState, Leadership):
                 if until is None or until > step.now_ms + ttl_ms + 1000:
                     state.lock_until_ms = step.now_ms + ttl_ms
                 return Acquired(outcome=Outcome.TAKEN, fence=holder)
+            if state.rest_pod == pod and step.now_ms < state.rest_until_ms:
+                return Acquired(outcome=Outcome.RESTING, fence="")
+            state.rest_pod = None
             state.epoch = max(state.epoch + 1, step.now_ms)
             state.fence = f"{state.epoch}:{token}:{pod}"
             state.lock_until_ms = step.now_ms + ttl_ms
+            begin_term(step, state.epoch, pod)
             step.note(EventKind.LEADER, state.fence, {"act": "acquired"})
             return Acquired(outcome=Outcome.OK, fence=state.fence)
 
@@ -53,7 +58,8 @@ class MemoryLeadership(OnState, Leadership):
         with self._state.step() as step:
             if step.holder() != fence:
                 return Outcome.FENCED
-            self._state.fence = None
+            self._state.fence, self._state.lock_until_ms = None, step.now_ms
+            end_term(step, "resigned")
             step.note(EventKind.LEADER, fence, {"act": "resigned"})
             self._state.bells.ring(ELECTION_BELL)
             return Outcome.OK

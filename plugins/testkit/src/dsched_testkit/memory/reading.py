@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from dsched.contracts.checks import check_batch, check_limit
+from dsched.contracts.checks import check_batch, check_limit, hours_between
+from dsched.contracts.statistics import EVERYTHING, Rollup
 from dsched.contracts.steps import (
     MAX_EVENT_PAGE,
     Counts,
@@ -12,7 +13,7 @@ from dsched.contracts.steps import (
     TaskPage,
     TaskQuery,
 )
-from dsched.contracts.store import Reading
+from dsched.contracts.store import Reading, StoreSettings
 from dsched.model import Home, Task, TaskStatus, config_of
 from dsched_testkit.memory.base import OnState
 from dsched_testkit.memory.state import TaskRow
@@ -25,9 +26,9 @@ class MemoryReading(OnState, Reading):
         """Tasks by id."""
         check_batch(task_ids)
         with self._state.step() as step:
-            oldest_ms = step.wall_ms - self._state.settings.result_ttl_ms
+            settings = self._state.settings
             found = [self._state.tasks.get(task_id) for task_id in task_ids]
-            rows = [row if row is not None and _kept(row, oldest_ms) else None for row in found]
+            rows = [row if row and _kept(row, settings, step.wall_ms) else None for row in found]
             return tuple(None if row is None else row.view(full=full) for row in rows)
 
     async def list_tasks(self, query: TaskQuery, cursor: str | None, limit: int) -> TaskPage:
@@ -90,7 +91,8 @@ class MemoryReading(OnState, Reading):
     async def decisions(self, config_id: str, cursor: str | None, limit: int) -> DecisionPage:
         """A config's decisions, newest instant first."""
         check_limit(limit)
-        with self._state.step():
+        with self._state.step() as step:
+            settings = self._state.settings
             kept = self._state.decisions.get(config_id, {})
             keys = sorted(kept, reverse=True)
             start = _position(cursor)
@@ -98,7 +100,28 @@ class MemoryReading(OnState, Reading):
             return DecisionPage(
                 decisions=tuple(kept[key] for key in page),
                 cursor=str(start + limit) if len(keys) > start + limit else None,
+                kept_from_ms=max(
+                    step.wall_ms - settings.result_ttl_ms,
+                    keys[-1][0] if len(keys) >= settings.max_decisions else -(2**62),
+                ),
             )
+
+    async def stats(self, config_id: str | None, from_ms: int, to_ms: int) -> tuple[Rollup, ...]:
+        """What a config, or everything, did in each hour."""
+        owner = EVERYTHING if config_id is None else config_id
+        first_ms, end_ms = hours_between(from_ms, to_ms)
+        with self._state.step() as step:
+            oldest_ms = step.wall_ms - self._state.settings.stats_ttl_ms
+            hours = sorted(
+                hour_ms
+                for config, hour_ms in self._state.stats
+                if config == owner and max(first_ms, oldest_ms + 1) <= hour_ms < end_ms
+            )
+            return tuple(self._rollup(owner, hour_ms) for hour_ms in hours)
+
+    def _rollup(self, owner: str, hour_ms: int) -> Rollup:
+        adds, tops = self._state.stats[owner, hour_ms]
+        return Rollup(config_id=owner, hour_ms=hour_ms, adds=dict(adds), tops=dict(tops))
 
     async def counts(self) -> Counts:
         """How many there are of what."""
@@ -123,8 +146,8 @@ class MemoryReading(OnState, Reading):
             )
 
 
-def _kept(task: TaskRow, oldest_ms: int) -> bool:
-    return task.end_ms is None or task.end_ms > oldest_ms
+def _kept(task: TaskRow, settings: StoreSettings, wall_ms: int) -> bool:
+    return task.end_ms is None or task.end_ms > wall_ms - settings.kept_ms(task.status)
 
 
 def _position(cursor: str | None) -> int:

@@ -1,27 +1,24 @@
-"""Reaping, pruning and the collector's walk of the reference store."""
+"""Reaping and pruning of the reference store."""
 
 from collections.abc import Sequence
 
 from dsched.contracts.checks import check_batch, check_limit
 from dsched.contracts.outcomes import Outcome
 from dsched.contracts.steps import (
-    MAX_BATCH,
-    MAX_EVENT_PAGE,
     EventKind,
-    EventPage,
     Overdue,
     OverdueLease,
-    Projection,
     Pruned,
     QueuedTask,
     Reap,
 )
-from dsched.contracts.store import Collecting, Recovering
+from dsched.contracts.store import Recovering
 from dsched.model import Home, TaskStatus
 from dsched_testkit.memory.base import OnState
 from dsched_testkit.memory.state import Item, Step, TaskRow
 
 FORGET_MS = 3_600_000
+ENDS = (TaskStatus.SUCCESS, TaskStatus.FAILED, TaskStatus.CANCELLED)
 
 
 class MemoryRecovering(OnState, Recovering):
@@ -92,24 +89,37 @@ class MemoryRecovering(OnState, Recovering):
         with self._state.step() as step:
             step.check_fence(fence)
             counts = [
-                self._prune_tasks(step, limit),
+                *(self._prune_tasks(step, status, limit) for status in ENDS),
                 self._prune_decisions(step, limit),
                 self._prune_log(step, fence, limit),
                 self._prune_workers(step, fence, limit),
             ]
+            self._prune_stats(step, limit)
+            self._prune_missed(step, limit)
             return Pruned(count=sum(counts), more=limit in counts)
 
-    def _prune_tasks(self, step: Step, limit: int) -> int:
-        state, oldest_ms = self._state, step.wall_ms - self._state.settings.result_ttl_ms
+    def _prune_tasks(self, step: Step, status: TaskStatus, limit: int) -> int:
+        state, settings = self._state, self._state.settings
+        oldest_ms = step.wall_ms - settings.kept_ms(status)
         ended = sorted(
-            (task.end_ms, task.id) for task in state.tasks.values() if task.end_ms is not None
+            (task.end_ms, task.id)
+            for task in state.tasks.values()
+            if task.end_ms is not None and task.status is status
         )
-        old = [task_id for end_ms, task_id in ended if end_ms <= oldest_ms][:limit]
+        past = sum(end_ms <= oldest_ms for end_ms, _ in ended)
+        most = settings.kept_count(status)
+        surplus = 0 if most is None else len(ended) - most
+        old = [task_id for _, task_id in ended[: max(0, min(limit, max(past, surplus)))]]
         for task_id in old:
             del state.tasks[task_id]
             state.finished.pop(task_id, None)
+            state.logs.pop(task_id, None)
         # The collector may have been late: its entry came when the task was gone already.
-        late = [key for key, (end_ms, _) in state.finished.items() if end_ms <= oldest_ms]
+        late = [
+            key
+            for key, (end_ms, found) in state.finished.items()
+            if found is status and end_ms <= oldest_ms
+        ]
         for task_id in [key for key in late if key not in state.tasks][:limit]:
             del state.finished[task_id]
         return len(old)
@@ -135,6 +145,18 @@ class MemoryRecovering(OnState, Recovering):
             step.note(EventKind.GAP, fence, {"dropped": unread})
         return surplus
 
+    def _prune_stats(self, step: Step, limit: int) -> None:
+        stats, oldest_ms = self._state.stats, step.wall_ms - self._state.settings.stats_ttl_ms
+        for key in sorted(key for key in stats if key[1] <= oldest_ms)[:limit]:
+            del stats[key]
+
+    def _prune_missed(self, step: Step, limit: int) -> None:
+        missed = self._state.missed
+        oldest_ms = step.wall_ms - self._state.settings.result_ttl_ms
+        old = sorted((due_ms, key) for key, due_ms in missed.items() if due_ms <= oldest_ms)
+        for _, config_id in old[:limit]:
+            del missed[config_id]
+
     def _prune_workers(self, step: Step, fence: str, limit: int) -> int:
         state = self._state
         old = [
@@ -148,37 +170,6 @@ class MemoryRecovering(OnState, Recovering):
             del state.workers[worker_id]
             step.note(EventKind.WORKER, fence, {"worker": worker_id, "act": "forgotten"})
         return min(len(old), limit)
-
-
-class MemoryCollecting(OnState, Collecting):
-    """Collecting."""
-
-    async def collect(self, fence: str, limit: int) -> EventPage:
-        """What the collector has not read."""
-        check_limit(limit, MAX_EVENT_PAGE)
-        with self._state.step() as step:
-            step.check_fence(fence)
-            after = self._state.collected
-            events = [event for event in self._state.log if event.cursor > after][:limit]
-            cursor = events[-1].cursor if events else after
-            return EventPage(events=tuple(events), cursor=cursor, after=after)
-
-    async def project(self, fence: str, projection: Projection) -> Outcome:
-        """Add what the collector made of it, and move its cursor."""
-        check_batch([item.task_id for item in projection.finished], 10 * MAX_BATCH)
-        if len(projection.decisions) > 10 * MAX_BATCH:
-            raise ValueError(f"more than {10 * MAX_BATCH} decisions in one call")
-        with self._state.step() as step:
-            step.check_fence(fence)
-            if projection.after != self._state.collected:
-                return Outcome.MOVED
-            for decision in projection.decisions:
-                key = (decision.first_ms, decision.verdict.value, decision.reason)
-                self._state.decisions[decision.config_id].setdefault(key, decision)
-            for item in projection.finished:
-                self._state.finished.setdefault(item.task_id, (item.end_ms, item.status))
-            self._state.collected = projection.upto
-            return Outcome.OK
 
 
 def _queued(step: Step, task: TaskRow) -> QueuedTask:

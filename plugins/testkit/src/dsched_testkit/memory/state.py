@@ -2,133 +2,35 @@
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
+from typing import Any
 
-import attrs
-
+from dsched.contracts.operating import PodRecord, Term
 from dsched.contracts.outcomes import FencedError
-from dsched.contracts.steps import Event, EventKind, Pause, StoredConfig, StoreTime
+from dsched.contracts.steps import Event, EventKind, StoreTime
 from dsched.contracts.store import LEADER_BELL, StoreSettings
 from dsched.model import (
     Decision,
     Home,
     JsonValue,
-    Task,
-    TaskConfig,
-    TaskResult,
-    TaskSpec,
     TaskStatus,
     Worker,
     check_transition,
 )
 from dsched_testkit.memory.bells import Bells
+from dsched_testkit.memory.lines import LogRow
+from dsched_testkit.memory.rows import ConfigRow as ConfigRow
+from dsched_testkit.memory.rows import TaskRow as TaskRow
+from dsched_testkit.memory.rows import WorkerRow as WorkerRow
+from dsched_testkit.memory.rows import milliseconds
 from dsched_testkit.memory.sorted_ids import SortedIds
 
 Item = dict[str, JsonValue]
+DecisionKey = tuple[int, str, str]  # first_ms, verdict, reason
+Totals = tuple[dict[str, int], dict[str, int]]  # what is added up; the largest of its kind
 
 BACKWARDS_MS = 1000  # how far behind the mark the wall may be seen before it counts as a step back
-
-
-@attrs.define(kw_only=True)
-class TaskRow:
-    """A task as kept. ``at_ms``: when its delay ends, it was queued, or its lease ends."""
-
-    id: str
-    spec: TaskSpec
-    scheduled_ms: int
-    status: TaskStatus = TaskStatus.PENDING
-    home: Home | None = None
-    at_ms: int = 0
-    worker_id: str | None = None
-    token: str | None = None
-    completed: bool = False
-    start_ms: int | None = None
-    end_ms: int | None = None
-    attempt: int = 0
-    retry_count: int = 0
-    crash_count: int = 0
-    reason: str = ""
-    error: str = ""
-    cancel_requested: bool = False
-    cancel_reason: str = ""
-    progress: JsonValue = None
-    result: TaskResult | None = None
-
-    @property
-    def ready_key(self) -> tuple[int, int]:
-        """Its place among the ready: priority descending, then by time."""
-        return (-self.spec.priority, self.scheduled_ms)
-
-    def expired(self, wall_ms: int) -> bool:
-        """Whether it was never claimed and its start deadline has passed."""
-        deadline = self.spec.start_deadline
-        if deadline is None or self.attempt:
-            return False
-        return wall_ms > self.scheduled_ms + _ms(deadline)
-
-    def view(self, *, full: bool = False, with_spec: bool = False) -> Task:
-        """The task as readers see it."""
-        return Task(
-            id=self.id,
-            status=self.status,
-            home=self.home,
-            worker_id=self.worker_id,
-            scheduled_ms=self.scheduled_ms,
-            start_ms=self.start_ms,
-            end_ms=self.end_ms,
-            attempt=self.attempt,
-            retry_count=self.retry_count,
-            crash_count=self.crash_count,
-            priority=self.spec.priority,
-            reason=self.reason,
-            error=self.error,
-            cancel_requested=self.cancel_requested,
-            progress=self.progress,
-            result=self.result if full else None,
-            spec=self.spec if full or with_spec else None,
-        )
-
-
-@attrs.define(kw_only=True)
-class WorkerRow:
-    """A worker as kept; ``lanes`` maps a lane to (number, ids) of its last claim."""
-
-    id: str
-    incarnation: str
-    capacity: int
-    backlog: int
-    heartbeat_timeout_ms: int
-    labels: Mapping[str, str]
-    address: str
-    last_beat_ms: int
-    draining: bool = False
-    stalled: bool = False
-    lanes: dict[int, tuple[int, tuple[str, ...]]] = attrs.field(factory=dict)
-
-    def gone(self, now_ms: int) -> bool:
-        """Whether it has not been heard of for its timeout."""
-        return now_ms - self.last_beat_ms > self.heartbeat_timeout_ms
-
-
-@attrs.define(kw_only=True)
-class ConfigRow:
-    """A config as kept."""
-
-    config: TaskConfig
-    due_ms: int | None = None
-    last_fired_ms: int | None = None
-    paused: Pause | None = None
-
-    def view(self) -> StoredConfig:
-        """The config as readers see it."""
-        return StoredConfig(
-            config=self.config,
-            due_ms=self.due_ms,
-            last_fired_ms=self.last_fired_ms,
-            paused=self.paused,
-        )
 
 
 class State:
@@ -145,6 +47,12 @@ class State:
         self.fence: str | None = None
         self.lock_until_ms: int | None = 0
         self.epoch = 0
+        self.terms: list[Term] = []
+        self.rest_pod: str | None = None
+        self.rest_until_ms = 0
+        self.pods: dict[str, tuple[PodRecord, int]] = {}
+        self.leaderless = 0  # the epoch of the last term after which this was reported
+        self.missed: dict[str, int] = {}
         self.last_revision = 0
         self.tasks: dict[str, TaskRow] = {}
         self.configs: dict[str, ConfigRow] = {}
@@ -160,8 +68,11 @@ class State:
         self.log: list[Event] = []
         self.last_cursor = 0
         self.collected = _cursor(0)
-        self.decisions: defaultdict[str, dict[tuple[int, str, str], Decision]] = defaultdict(dict)
+        self.decisions: defaultdict[str, dict[DecisionKey, Decision]] = defaultdict(dict)
+        self.stats: defaultdict[tuple[str, int], Totals] = defaultdict(lambda: ({}, {}))
         self.finished: dict[str, tuple[int, TaskStatus]] = {}
+        self.documents: dict[tuple[str, str], Any] = {}
+        self.logs: dict[str, LogRow] = {}
 
     # --- the clock and the lock ---
 
@@ -323,7 +234,7 @@ class Step:
         if row is None or row.config.fixed_delay is None:
             return
         if row.config.enabled and row.paused is None:
-            self.set_due(row, self.wall_ms + _ms(row.config.fixed_delay))
+            self.set_due(row, self.wall_ms + milliseconds(row.config.fixed_delay))
 
     def cancel(self, row: TaskRow, by: str, reason: str) -> bool:
         """Cancel a task that has not ended; whether it ended at once."""
@@ -387,7 +298,3 @@ class Step:
 
 def _config_of(row: TaskRow) -> str:
     return row.id.partition("@")[0]
-
-
-def _ms(span: timedelta) -> int:
-    return span // timedelta(milliseconds=1)

@@ -99,6 +99,7 @@ class MemoryWorkers(OnState, Workers):
                 outcome = check_incarnation(self._state, step, worker_id, incarnation)
                 if outcome is not Outcome.OK:
                     return outcome
+            row.leaving = row.leaving or incarnation is not None
             queue = self._state.queues[worker_id][:MAX_BATCH]
             if row.draining and not queue:
                 return Outcome.ALREADY

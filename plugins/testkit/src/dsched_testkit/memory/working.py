@@ -40,7 +40,10 @@ class MemoryWorking(OnState, Working):
             step.create(task, Home.DELAYED, step.now_ms + item.delay_ms)
         else:
             step.create(task, Home.READY)
-        step.note(EventKind.SUBMITTED, by, {"task": task.id})
+        event: Item = {"task": task.id}
+        if item.why:
+            event["why"] = item.why
+        step.note(EventKind.SUBMITTED, by, event)
         return Outcome.OK
 
     async def claim(

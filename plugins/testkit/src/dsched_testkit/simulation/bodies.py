@@ -8,17 +8,20 @@ import attrs
 
 from dsched.contracts.executor import ExecutionContext, Executor, TaskFailed
 from dsched.model import JsonValue, Task, TaskResult
+from dsched.model.json import MAX_RESULT_BYTES
 from dsched_testkit.simulation.faults import Wire
+
+TOO_MUCH = "x" * (MAX_RESULT_BYTES + 1)
 
 
 @attrs.frozen(kw_only=True)
 class Execution:
-    """One attempt that really began: the ledger's line."""
+    """One attempt that really began, or returned, and when (virtual s): the ledger's line."""
 
     task_id: str
     attempt: int
     worker_id: str
-    began_s: float
+    at_s: float
 
 
 @attrs.define(kw_only=True)
@@ -27,6 +30,7 @@ class Ledger:
 
     now_s: Callable[[], float]
     began: list[Execution] = attrs.field(factory=list)
+    ended: list[tuple[Execution, JsonValue]] = attrs.field(factory=list)
     tries: dict[str, int] = attrs.field(factory=dict)
 
 
@@ -42,22 +46,28 @@ class Bodies(Executor):
         """Do what the payload says."""
         await self.wire.resumed()
         ledger = self.ledger
-        ledger.began.append(
-            Execution(
-                task_id=task.id,
-                attempt=context.attempt,
-                worker_id=context.worker_id,
-                began_s=ledger.now_s(),
-            )
+        began = Execution(
+            task_id=task.id,
+            attempt=context.attempt,
+            worker_id=context.worker_id,
+            at_s=ledger.now_s(),
         )
+        ledger.began.append(began)
         tries = ledger.tries[task.id] = ledger.tries.get(task.id, 0) + 1
         payload = task.spec.payload if task.spec else {}
         what, seconds = payload["do"], payload["s"]
+        if what != "quick":
+            context.logger.info("begins")
         await self._do(what, seconds, tries)
+        if what == "huge_result":
+            return TaskResult(data=TOO_MUCH)
         if what != "quick":
             context.progress(1, 2)
+            context.logger.info("ends")
         await self.wire.resumed()
-        return TaskResult(data={"task": task.id, "attempt": context.attempt})
+        data: JsonValue = {"task": task.id, "attempt": context.attempt}
+        ledger.ended.append((attrs.evolve(began, at_s=ledger.now_s()), data))
+        return TaskResult(data=data)
 
     async def _do(self, what: str, seconds: float, tries: int) -> None:
         match what:
@@ -100,7 +110,9 @@ def random_payload(chance: random.Random, faults: frozenset[str]) -> dict[str, J
     if what == "work":
         return {"do": "work", "s": round(chance.uniform(0.2, 8), 3)}
     odd: list[str] = [
-        name for name in ("hang", "raise", "ignore_cancel", "late_answer") if name in faults
+        name
+        for name in ("hang", "raise", "ignore_cancel", "late_answer", "huge_result")
+        if name in faults
     ]
     if "raise" in faults:
         odd += ["fail", "refuse"]

@@ -1,32 +1,48 @@
 """Random configs: every kind of trigger, every policy."""
 
 import random
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import attrs
 
-from dsched.model import Misfire, OnCrash, Overlap, RetryPolicy, TaskConfig, TaskSpec, from_ms
+from dsched.model import (
+    DstGap,
+    DstOverlap,
+    Misfire,
+    OnCrash,
+    Overlap,
+    RetryPolicy,
+    TaskConfig,
+    TaskSpec,
+    from_ms,
+)
 from dsched_testkit.simulation.bodies import random_payload
+from dsched_testkit.simulation.night import offset_s
 
 OVERLAPS = tuple(Overlap)
 LABEL = {"disk": "fast"}
 
 
-def random_configs(chance: random.Random, faults: frozenset[str], now_ms: int) -> list[TaskConfig]:
+def random_configs(
+    chance: random.Random, faults: frozenset[str], now_ms: int, zone: str = "UTC"
+) -> list[TaskConfig]:
     """Ten configs: four `every`, three crons, two fixed delays, one `at`."""
     configs = []
     for number in range(10):
         kind = ("every", "cron", "every", "delay", "at", "every", "cron", "every", "cron", "delay")
         config_id = f"{kind[number]}{number}"
-        trigger = random_trigger(chance, config_id, now_ms)
+        trigger = random_trigger(chance, config_id, now_ms, zone)
         policies = random_policies(chance, faults, OVERLAPS[number % 4])
         configs.append(TaskConfig(id=config_id, executor="fn", **trigger, **policies))
     return configs
 
 
-def random_trigger(chance: random.Random, config_id: str, now_ms: int) -> dict[str, Any]:
-    """A trigger of the kind that the id begins with."""
+def random_trigger(
+    chance: random.Random, config_id: str, now_ms: int, zone: str = "UTC"
+) -> dict[str, Any]:
+    """A trigger of the kind that the id begins with; crons in ``zone``."""
     if config_id.startswith("every"):
         found: dict[str, Any] = {"every": timedelta(milliseconds=chance.randint(2000, 25_000))}
         if chance.random() < 0.2:
@@ -34,12 +50,33 @@ def random_trigger(chance: random.Random, config_id: str, now_ms: int) -> dict[s
             found["end_at"] = from_ms(now_ms + chance.randint(100_000, 250_000))
         return found
     if config_id.startswith("cron"):
+        if zone != "UTC" and chance.random() < 0.7:
+            return night_cron(chance, now_ms, zone)
         some = ",".join(str(n) for n in sorted(chance.sample(range(60), 5)))
         cron = chance.choice((f"*/{chance.choice((4, 7, 15))} * * * * *", f"{some} * * * * *"))
         return {"cron_expr": chance.choice((cron, f"{chance.randrange(60)} */2 * * * *"))}
     if config_id.startswith("delay"):
         return {"fixed_delay": timedelta(milliseconds=chance.randint(1500, 10_000))}
     return {"at": from_ms(now_ms + chance.randint(-90_000, 150_000))}
+
+
+def night_cron(chance: random.Random, now_ms: int, zone: str) -> dict[str, Any]:
+    """A cron of a few times of day around now, as the zone's clocks show it, or skip it."""
+    around = [now_ms // 1000 + 60 * chance.randint(-1, 6) for _ in range(4)]
+    shown = [datetime.fromtimestamp(at_s, ZoneInfo(zone)) for at_s in around]
+    # Also what a clock shows that has not been changed: in a gap nobody's does.
+    plain = timedelta(seconds=offset_s(zone, now_ms // 1000))
+    shown += [datetime.fromtimestamp(at_s, UTC) + plain for at_s in around]
+    minutes = ",".join(str(n) for n in sorted({one.minute for one in shown}))
+    hours = ",".join(str(n) for n in sorted({one.hour for one in shown}))
+    seconds = chance.choice(("0", "*/20", "7,41"))
+    hours, minutes = chance.choice(((hours, minutes), (hours, minutes), ("*", minutes)))
+    return {
+        "cron_expr": f"{seconds} {minutes} {hours} * * *",
+        "timezone": zone,
+        "dst_gap": chance.choice(tuple(DstGap)),
+        "dst_overlap": chance.choice(tuple(DstOverlap)),
+    }
 
 
 def random_policies(

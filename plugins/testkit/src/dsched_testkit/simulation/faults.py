@@ -13,6 +13,7 @@ from dsched.contracts.outcomes import (
     Outcome,
     RunOutcome,
     StoreError,
+    StoreRefusedError,
     StoreUnavailableError,
 )
 from dsched_testkit.simulation.lines import Proceed
@@ -21,33 +22,78 @@ from dsched_testkit.simulation.lines import Proceed
 CALL_FAULTS = ("lost_request", "lost_reply", "delay", "duplicate")
 PROCESS_FAULTS = ("pause", "crash", "takeover", "twin", "loss", "leave", "drain", "cut")
 WORLD_FAULTS = ("outage", "clock_forward", "clock_back")
-EXECUTOR_FAULTS = ("hang", "raise", "kill", "ignore_cancel", "late_answer")
+STORE_FAULTS = ("restart", "failover", "wipe", "loading", "readonly", "oom", "evict")
+EXECUTOR_FAULTS = ("hang", "raise", "kill", "ignore_cancel", "late_answer", "huge_result")
 CLIENT_ACTS = ("edit", "cancel")
-MENU = (*CALL_FAULTS, *PROCESS_FAULTS, *WORLD_FAULTS, *EXECUTOR_FAULTS, *CLIENT_ACTS)
+# How a whole run is: its clocks drift, its night has a DST change, equal instants are permuted.
+MODES = ("drift", "dst", "permute")
+MENU = (
+    *(*CALL_FAULTS, *PROCESS_FAULTS, *WORLD_FAULTS, *STORE_FAULTS),
+    *(*EXECUTOR_FAULTS, *CLIENT_ACTS, *MODES),
+)
 
 SHARE = 0.03
 ANSWER_WITHIN_S = 10.0
+WIPE_SHARE = 0.15  # a wipe ends all that was going on: rarely, or nothing else is seen
+
+# Steps that compare what their caller read with what is stored now.
+RACING = frozenset({"dispatch", "fire", "put", "pause", "resume", "delete"})
+RACING_SHARE = 0.06
+
+# A server at its memory limit refuses what brings more; a replica refuses what writes.
+GROWING = frozenset({"submit", "put", "fire"})
+READS = frozenset(
+    {"now", "leader", "workers", "get_configs", "list_configs", "due", "ready", "overdue"}
+    | {"get", "list_tasks", "events", "decisions", "counts", "collect", "bell"}
+)
 
 
 def choose_faults(chance: random.Random, only: frozenset[str] | None = None) -> frozenset[str]:
     """A random subset of the menu: faults that hide each other must not always come together."""
     share = chance.choice((0.25, 0.5, 0.75, 1.0))
-    chosen = frozenset(fault for fault in MENU if chance.random() < share)
+    chosen = frozenset(
+        fault
+        for fault in MENU
+        if chance.random() < (min(share, WIPE_SHARE) if fault == "wipe" else share)
+    )
     return chosen if only is None else chosen & only
 
 
 @attrs.define(kw_only=True)
 class Sky:
-    """What all wires share: the faults in use, an outage of the store, and counts of what was."""
+    """What all wires share: the faults in use, how the store is, and counts of what was.
+
+    ``generation`` counts the wipes of the store: handles opened before one are refused.
+    ``refusing`` is ``loading``, ``readonly`` or ``oom`` until ``refusing_until_s``.
+    """
 
     faults: frozenset[str]
     now_s: Callable[[], float]
     network: asyncio.TaskGroup
     down_until_s: float = 0.0
+    dead_until_s: float = 0.0
+    refusing: str = ""
+    refusing_until_s: float = 0.0
+    generation: int = 0
     fair: bool = False
     calls: int = 0
     counts: Counter[str] = attrs.field(factory=Counter)
     outcomes: Counter[str] = attrs.field(factory=Counter)
+
+    def refuses(self, step: str) -> bool:
+        """Whether the server, as it is now, answers this step with an error."""
+        if self.fair or self.now_s() >= self.refusing_until_s:
+            return False
+        match self.refusing:
+            case "oom":
+                return step in GROWING
+            case "readonly":
+                return step not in READS
+        return step != "bell"
+
+    def unreachable(self) -> bool:
+        """Whether nothing gets to the server."""
+        return not self.fair and self.now_s() < max(self.down_until_s, self.dead_until_s)
 
 
 @attrs.define(kw_only=True)
@@ -60,26 +106,33 @@ class Wire:
     dead: bool = False
     paused_until_s: float = 0.0
     cut_until_s: float = 0.0
+    generation: int = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        """The handle is opened on the store as it is."""
+        self.generation = self.sky.generation
 
     async def __call__(self, handle: str, step: str, proceed: Proceed) -> Any:  # noqa: ARG002
         """One call of the process: there, and back."""
         await self.resumed()
         sky = self.sky
-        if self.dead or (not sky.fair and sky.now_s() < max(sky.down_until_s, self.cut_until_s)):
+        cut = not sky.fair and sky.now_s() < self.cut_until_s
+        if self.dead or cut or sky.unreachable():
             await asyncio.sleep(self.chance.uniform(0, 0.5))
             raise StoreUnavailableError("the store is out of reach", maybe_applied=False)
         sky.calls += 1
-        delivered = self._counted(proceed)
-        answer = await (delivered() if step == "bell" else self._through(delivered))
+        delivered = self._counted(proceed, step)
+        answer = await (delivered() if step == "bell" else self._through(delivered, step))
         await self.resumed()
         if self.dead:
             raise StoreUnavailableError("the process is dead", maybe_applied=True)
         return answer
 
-    def _counted(self, proceed: Proceed) -> Proceed:
+    def _counted(self, proceed: Proceed, step: str) -> Proceed:
         """The call as it reaches the store, its answer counted even where it gets lost."""
 
         async def deliver() -> Any:
+            self._admit(step)
             try:
                 answer = await proceed()
             except FencedError:
@@ -90,14 +143,28 @@ class Wire:
 
         return deliver
 
+    def _admit(self, step: str) -> None:
+        """The server looks at a call before it runs it."""
+        sky = self.sky
+        if self.generation != sky.generation:
+            sky.outcomes["refused after a wipe"] += 1
+            raise StoreRefusedError("the store was emptied while this one ran: start it anew")
+        if not sky.fair and sky.now_s() < sky.dead_until_s:
+            raise StoreUnavailableError("the server is down", maybe_applied=False)
+        if sky.refuses(step):
+            sky.outcomes[f"refused {sky.refusing}"] += 1
+            raise StoreUnavailableError(f"the server answers {sky.refusing}", maybe_applied=False)
+
     async def resumed(self) -> None:
         """A stopped process does nothing; it goes on where it was."""
         while self.sky.now_s() < self.paused_until_s and not self.dead:  # noqa: ASYNC110
             await asyncio.sleep(self.paused_until_s - self.sky.now_s())
 
-    async def _through(self, proceed: Proceed) -> Any:
+    async def _through(self, proceed: Proceed, step: str) -> Any:
         chance, fault = self.chance, self._fault()
         await asyncio.sleep(chance.uniform(0.0002, 0.005))
+        if step in RACING and self._slow():
+            await asyncio.sleep(chance.uniform(0, 3))
         match fault:
             case "lost_request":
                 await asyncio.sleep(chance.uniform(0, 2))
@@ -127,6 +194,13 @@ class Wire:
             return None
         self.sky.counts[CALL_FAULTS[number]] += 1
         return CALL_FAULTS[number]
+
+    def _slow(self) -> bool:
+        """What was decided from an older reading is what a delay may make wrong."""
+        if self.sky.fair or "delay" not in self.sky.faults or self.chance.random() > RACING_SHARE:
+            return False
+        self.sky.counts["delay"] += 1
+        return True
 
     async def _long_delay(self, proceed: Proceed) -> Any:
         """The caller gives up after a while; the request arrives all the same."""

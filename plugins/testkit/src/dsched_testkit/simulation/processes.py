@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager
 import attrs
 
 from dsched.contracts.balancer import LoadBalancer
+from dsched.contracts.observer import InvariantViolated, Notice
+from dsched.contracts.outcomes import StoreRefusedError
 from dsched.contracts.store import Store
 from dsched.engine.claiming import SupersededError
 from dsched.engine.election import ElectionTimes
@@ -25,7 +27,7 @@ from dsched_testkit.simulation.lines import Line
 from dsched_testkit.simulation.recording import Books, RecordedStore
 from dsched_testkit.virtual_time import virtual_runtime
 
-CAPACITY = 4
+CAPACITIES = (2, 4, 4)  # a pod that comes again may be a smaller one
 BOTH = frozenset({"scheduler", "worker"})
 
 
@@ -39,6 +41,18 @@ class Process:
     pod: Pod
     task: asyncio.Task[None]
     leaving: bool = False
+
+
+@attrs.define
+class BrokenAssertions:
+    """An observer: what the production's own assertions found."""
+
+    found: list[str] = attrs.field(factory=list)
+
+    def notify(self, notice: Notice) -> None:
+        """Keep what is broken."""
+        if isinstance(notice, InvariantViolated):
+            self.found.append(f"{notice.name}: {notice.detail} (seen at run time)")
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -56,6 +70,8 @@ class Processes:
     ends: Counter[str] = attrs.field(factory=Counter)
     problems: list[str] = attrs.field(factory=list)
     started: int = 0
+    assertions: BrokenAssertions = attrs.field(factory=BrokenAssertions)
+    worker_ids: dict[str, None] = attrs.field(factory=dict)
 
     def start(self, name: str, worker_id: str | None = None) -> Process:
         """Start a pod; its worker has a new id unless one is given."""
@@ -63,6 +79,7 @@ class Processes:
         number = self.started
         wire = Wire(sky=self.sky, chance=random.Random(self.chance.getrandbits(64)))
         worker_id = worker_id or f"{name}-{number}"
+        self.worker_ids[worker_id] = None
         bodies = Bodies(wire=wire, ledger=self.ledger, kill=lambda: self._killed_by_a_task(number))
         pod = self._pod(name, worker_id, wire, bodies)
         task = self.group.create_task(self._run(number, pod), name=f"pod {name} {number}")
@@ -73,6 +90,7 @@ class Processes:
     def _pod(self, name: str, worker_id: str, wire: Wire, bodies: Bodies) -> Pod:
         line = Line(wire)
         inner = RecordedStore(self.state, self.books)
+        capacity = self.chance.choice(CAPACITIES)
 
         @asynccontextmanager
         async def opened() -> AsyncIterator[Store]:
@@ -85,15 +103,15 @@ class Processes:
             leader=LeaderTimes(),
             worker=WorkerPlan(
                 worker_id=worker_id,
-                capacity=CAPACITY,
-                backlog=CAPACITY,
+                capacity=capacity,
+                backlog=capacity,
                 labels=LABEL if name == "a" else {},
                 heartbeat=HeartbeatTimes(),
                 drain_timeout_s=10.0,
             ),
             balancer=self.balancer,
             executors={"fn": bodies},
-            observers={},
+            observers={"assertions": self.assertions},
             services={},
         )
         return Pod(
@@ -105,10 +123,14 @@ class Processes:
         )
 
     def _runtime(self, wire: Wire) -> Runtime:
-        runtime = virtual_runtime(asyncio.get_running_loop(), self.chance.getrandbits(64))
+        drift_ppm = self.chance.uniform(-500, 500) if "drift" in self.sky.faults else 0.0
+        runtime = virtual_runtime(
+            asyncio.get_running_loop(), self.chance.getrandbits(64), drift_ppm=drift_ppm
+        )
+        rest = runtime.sleep
 
         async def sleep(seconds: float) -> None:
-            await asyncio.sleep(seconds)
+            await rest(seconds)
             await wire.resumed()
 
         return attrs.evolve(runtime, sleep=sleep)
@@ -118,10 +140,13 @@ class Processes:
         try:
             await pod.run()
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the finding
-            if all(isinstance(one, SupersededError) for one in _leaves(error)):
+            leaves = _leaves(error)
+            if all(isinstance(one, SupersededError) for one in leaves):
                 self.ends["superseded"] += 1
+            elif self.sky.generation and any(isinstance(o, StoreRefusedError) for o in leaves):
+                self.ends["refused after a wipe"] += 1
             else:
-                self.problems.append(f"pod {number} failed: {_leaves(error)!r}")
+                self.problems.append(f"pod {number} failed: {leaves!r}")
         else:
             self.ends["left"] += 1
         finally:

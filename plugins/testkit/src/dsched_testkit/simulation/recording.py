@@ -1,14 +1,12 @@
 """A store that keeps its own books beside its content, for the checker to compare."""
 
 from collections.abc import Sequence
-from typing import TypeAlias
 
 import attrs
 
 from dsched.contracts.outcomes import Outcome
 from dsched.contracts.steps import (
     Claimed,
-    Completion,
     HeartbeatAnswer,
     Held,
     PutAnswer,
@@ -17,7 +15,7 @@ from dsched.contracts.steps import (
     Rearm,
     Registration,
 )
-from dsched.model import Overlap, TaskConfig, TaskResult
+from dsched.model import TaskConfig
 from dsched_testkit.memory import MemoryStore, State
 
 
@@ -32,7 +30,14 @@ class Act:
     config: TaskConfig | None = None
 
 
-Lives: TypeAlias = dict[str, list[Act]]
+@attrs.frozen(kw_only=True)
+class TakenAway:
+    """An attempt that a leader took away; until when (store time) its lease was, if it had one."""
+
+    task_id: str
+    position: int
+    at_ms: int
+    lease_until_ms: int | None
 
 
 @attrs.define(kw_only=True)
@@ -40,21 +45,9 @@ class Books:
     """What was accepted, kept apart from the store's own content."""
 
     acts: list[Act] = attrs.field(factory=list)
+    skips: list[tuple[int, str, int]] = attrs.field(factory=list)
     leases: dict[tuple[str, str], int] = attrs.field(factory=dict)
-    results: dict[str, TaskResult] = attrs.field(factory=dict)
-    problems: list[str] = attrs.field(factory=list)
-
-    def lives(self) -> Lives:
-        """The acts on each config, in their order."""
-        lives: Lives = {}
-        for act in self.acts:
-            lives.setdefault(act.config_id, []).append(act)
-        return lives
-
-    def overlap_of(self, config_id: str) -> Overlap | None:
-        """The overlap policy of a config, None if it changed in its life."""
-        kinds = {a.config.overlap for a in self.acts if a.config_id == config_id and a.config}
-        return kinds.pop() if len(kinds) == 1 else None
+    taken: list[TakenAway] = attrs.field(factory=list)
 
 
 class RecordedStore(MemoryStore):
@@ -88,6 +81,16 @@ class RecordedStore(MemoryStore):
         outcome = await super().resume(config_id, rearm, by=by)
         return self._book_change(config_id, "resumed", rearm, outcome)
 
+    async def skip(
+        self, config_id: str, revision: int, instants: Sequence[int], *, by: str, why: str
+    ) -> Outcome:
+        """As the store; what is to be skipped is remembered."""
+        outcome = await super().skip(config_id, revision, instants, by=by, why=why)
+        if outcome is Outcome.OK:
+            position = self._state.last_cursor
+            self._books.skips += [(position, config_id, at_ms) for at_ms in instants]
+        return outcome
+
     async def register(self, worker: Registration) -> Outcome:
         """As the store; a takeover makes the leases of the predecessor over."""
         before = self._state.workers.get(worker.worker_id)
@@ -116,24 +119,20 @@ class RecordedStore(MemoryStore):
         self._book_leases(worker_id, kept)
         return answer
 
-    async def complete(self, items: Sequence[Completion], *, by: str) -> tuple[Outcome, ...]:
-        """As the store; what ends a task is remembered with its result."""
-        outcomes = await super().complete(items, by=by)
-        for item, outcome in zip(items, outcomes, strict=True):
-            row = self._state.tasks.get(item.task_id)
-            if outcome is Outcome.OK and row is not None and row.status.terminal:
-                self._books.results[item.task_id] = item.result
-        return outcomes
-
     async def reap(self, fence: str, items: Sequence[Reap]) -> tuple[Outcome, ...]:
-        """As the store; I17: nobody takes an attempt away whose lease is not over."""
+        """As the store; what is taken away is remembered with the end of its lease."""
         outcomes = await super().reap(fence, items)
         now_ms = self._state.mark_ms
         for item, outcome in zip(items, outcomes, strict=True):
-            until_ms = self._books.leases.get((item.task_id, item.token))
-            if outcome is Outcome.OK and (until_ms is None or until_ms > now_ms):
-                self._books.problems.append(
-                    f"I17: {item.task_id} was reaped at {now_ms}, its lease ends at {until_ms}"
+            if outcome is Outcome.OK:
+                until_ms = self._books.leases.get((item.task_id, item.token))
+                self._books.taken.append(
+                    TakenAway(
+                        task_id=item.task_id,
+                        position=self._state.last_cursor,
+                        at_ms=now_ms,
+                        lease_until_ms=until_ms,
+                    )
                 )
         return outcomes
 

@@ -5,39 +5,53 @@ import hashlib
 import json
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import attrs
 
 from dsched.client import Client
 from dsched.contracts.balancer import LoadBalancer
-from dsched_testkit.checker import History
+from dsched_testkit.checker import check, excerpt
+from dsched_testkit.evidence import Line as EvidenceLine
+from dsched_testkit.evidence import gathered
 from dsched_testkit.memory import State, new_state
+from dsched_testkit.memory.audit import Audit
+from dsched_testkit.simulation.asked_skips import skips_hold
 from dsched_testkit.simulation.bodies import Ledger
 from dsched_testkit.simulation.configs import random_configs
-from dsched_testkit.simulation.faults import Sky, Wire, choose_faults
+from dsched_testkit.simulation.facts import facts_problems
+from dsched_testkit.simulation.faults import MODES, Sky, Wire, choose_faults
 from dsched_testkit.simulation.lines import Line
+from dsched_testkit.simulation.liveness import rest_within_s
+from dsched_testkit.simulation.night import START_MS, random_night
 from dsched_testkit.simulation.order import number_tasks
-from dsched_testkit.simulation.processes import Processes
+from dsched_testkit.simulation.paths import night_paths, recovery_paths
+from dsched_testkit.simulation.processes import CAPACITIES, Processes
 from dsched_testkit.simulation.recording import Books, RecordedStore
-from dsched_testkit.simulation.trouble import NAMES, ODD_WORK, Trouble, Users
-from dsched_testkit.simulation.verdict import excerpt, recovery_paths, violations
-from dsched_testkit.suites.machine.audit import Audit
-from dsched_testkit.virtual_time import VirtualWall, run_virtual
+from dsched_testkit.simulation.store_trouble import StoreTrouble
+from dsched_testkit.simulation.testimony import Testimony
+from dsched_testkit.simulation.trouble import NAMES, ODD_WORK, Trouble
+from dsched_testkit.simulation.users import Users
+from dsched_testkit.simulation.written import LOSES_LINES, lines_kept_once
+from dsched_testkit.virtual_time import VirtualLoop, VirtualWall, run_virtual
 
 TROUBLE_S = 300.0
-# The backlog of an overloaded seed (212: 20 s of timeout every 3 s, tried three times) takes long.
-QUIET_WITHIN_S = 900.0
+USERS_END_WITHIN_S = 120.0
 # A backlog may take its time, a standstill may not: so long without any end is a violation.
 STANDSTILL_S = 120.0
 LOOK_EVERY_S = 15.0
-BACKGROUND = frozenset({"packet", "operator", "restart", "trouble", "users"})
+BACKGROUND = frozenset({"packet", "operator", "restart", "store", "trouble", "users"})
+MOST_DRIFT_PPM = 500.0
 MAX_LOG = 500_000  # the checker reads the log from its beginning
 
 
 @attrs.frozen(kw_only=True)
 class Ran:
-    """What one seed gave. ``digest`` is over the log and the ledger: equal runs, equal digests."""
+    """What one seed gave. ``digest`` is over the log and the ledger: equal runs, equal digests.
+
+    ``rested_s`` after the faults all was at rest, ``slack_s`` before the bound. ``evidence`` is
+    what the checker was given, where it was asked to be kept.
+    """
 
     seed: int
     digest: str
@@ -46,10 +60,13 @@ class Ran:
     calls: int
     fires: int
     accounted_configs: int
+    slack_s: float
+    rested_s: float
     faults: dict[str, int]
     seen: dict[str, int]
     violations: list[str]
     excerpt: list[str]
+    evidence: list[EvidenceLine]
 
 
 def simulate(
@@ -58,9 +75,10 @@ def simulate(
     *,
     faults: frozenset[str] | None = None,
     trouble_s: float = TROUBLE_S,
+    keep: bool = False,
 ) -> Ran:
     """Run one seed in virtual time; with ``faults`` only those of its faults that are in there."""
-    return run_virtual(_main(seed, balancer, faults, trouble_s))
+    return run_virtual(_main(seed, balancer, faults, trouble_s, keep))
 
 
 async def _main(
@@ -68,10 +86,11 @@ async def _main(
     balancer: tuple[str, LoadBalancer],
     only: frozenset[str] | None,
     trouble_s: float,
+    keep: bool,
 ) -> Ran:
     loop = asyncio.get_running_loop()
     number_tasks(loop)
-    return await loop.create_task(_story(seed, balancer, only, trouble_s), name="story")
+    return await loop.create_task(_story(seed, balancer, only, trouble_s, keep), name="story")
 
 
 async def _story(
@@ -79,10 +98,19 @@ async def _story(
     balancer: tuple[str, LoadBalancer],
     only: frozenset[str] | None,
     trouble_s: float,
+    keep: bool,
 ) -> Ran:
     chance = random.Random(seed)
     loop = asyncio.get_running_loop()
-    wall = VirtualWall(loop, 1_800_000_000_000 + chance.randrange(86_400_000))
+    faults = choose_faults(chance, only)
+    zone, start_ms = "UTC", START_MS + chance.randrange(86_400_000)
+    if "dst" in faults:
+        zone, start_ms = random_night(chance)
+    wall = VirtualWall(loop, start_ms)
+    if "drift" in faults:
+        wall.drift(chance.uniform(-MOST_DRIFT_PPM, MOST_DRIFT_PPM))
+    if "permute" in faults and isinstance(loop, VirtualLoop):
+        loop.permute = random.Random(chance.getrandbits(64))
     state = new_state(wall)
     async with asyncio.TaskGroup() as group:
         run = _Run(
@@ -90,7 +118,9 @@ async def _story(
             chance=chance,
             wall=wall,
             state=state,
-            sky=Sky(faults=choose_faults(chance, only), now_s=loop.time, network=group),
+            zone=zone,
+            keep=keep,
+            sky=Sky(faults=faults, now_s=loop.time, network=group),
             group=group,
             balancer=balancer,
             now_s=loop.time,
@@ -108,6 +138,8 @@ class _Run:
     seed: int
     chance: random.Random
     wall: VirtualWall
+    zone: str
+    keep: bool
     state: State
     sky: Sky
     group: asyncio.TaskGroup
@@ -115,18 +147,30 @@ class _Run:
     now_s: Callable[[], float]
     books: Books = attrs.field(factory=Books)
     found: list[str] = attrs.field(factory=list)
+    seen: Counter[str] = attrs.field(factory=Counter)
+    allowed_s: float = 0.0
+    rested_s: float = 0.0
     users: Users = attrs.field(init=False)
     processes: Processes = attrs.field(init=False)
     ledger: Ledger = attrs.field(init=False)
     audit: Audit = attrs.field(init=False)
+    store_trouble: StoreTrouble = attrs.field(init=False)
+    client_wire: Wire = attrs.field(init=False)
+    testimony: Testimony = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         """Wire the parts together; nothing runs yet."""
         self.state.settings = attrs.evolve(self.state.settings, max_events=MAX_LOG)
         self.ledger = Ledger(now_s=self.now_s)
         self.audit = Audit(self.state)
-        wire = Wire(sky=self.sky, chance=self._dice(), late=False)
-        line = Line(wire).over(RecordedStore(self.state, self.books), "client")
+        self.testimony = Testimony(
+            source=f"simulation, seed {self.seed}",
+            state=self.state,
+            books=self.books,
+            ledger=self.ledger,
+        )
+        self.client_wire = Wire(sky=self.sky, chance=self._dice(), late=False)
+        line = Line(self.client_wire).over(RecordedStore(self.state, self.books), "client")
         self.processes = Processes(
             group=self.group,
             state=self.state,
@@ -136,18 +180,39 @@ class _Run:
             chance=self._dice(),
             balancer=self.balancer,
         )
-        configs = random_configs(self._dice(), self.sky.faults, self.wall())
+        configs = random_configs(self._dice(), self.sky.faults, self.wall(), self.zone)
         self.users = Users(
             client=Client(line),
             sky=self.sky,
             chance=self._dice(),
             wall=self.wall,
+            zone=self.zone,
             task_ids=lambda: list(self.state.tasks),
             configs={config.id: config for config in configs},
+        )
+        self.store_trouble = StoreTrouble(
+            state=self.state,
+            books=self.books,
+            sky=self.sky,
+            wall=self.wall,
+            chance=self._dice(),
+            dying=self._dying,
         )
 
     def _dice(self) -> random.Random:
         return random.Random(self.chance.getrandbits(64))
+
+    def _dying(self, position: int) -> None:
+        """What came after ``position`` is about to be lost: up to here it was a history, too."""
+        self.testimony.bury(position)
+        lost = [event for event in self.state.log if int(event.cursor) > position]
+        self.seen.update(recovery_paths(lost))
+        self.audit = Audit(self.state)
+
+    def _emptied(self) -> None:
+        """Clients connect anew, and somebody puts the configs again."""
+        self.client_wire.generation = self.sky.generation
+        self.group.create_task(self.users.put_all(), name="users")
 
     async def trouble(self, seconds: float) -> None:
         """The cluster starts, and things go wrong."""
@@ -155,10 +220,12 @@ class _Run:
             self.processes.start(name)
         trouble = Trouble(
             processes=self.processes,
+            store=self.store_trouble,
             sky=self.sky,
             wall=self.wall,
             chance=self._dice(),
             group=self.group,
+            emptied=self._emptied,
         )
         await self.users.put_all()
         self.group.create_task(trouble.run(), name="trouble")
@@ -168,12 +235,15 @@ class _Run:
             await asyncio.sleep(LOOK_EVERY_S)
             self.found += self.audit.problems()
         self.sky.fair = True
-        await asyncio.wait({users}, timeout=QUIET_WITHIN_S)
+        await asyncio.wait({users}, timeout=USERS_END_WITHIN_S)
 
     async def heal_and_quiesce(self) -> bool:
         """No more faults; what is missing is started; whether all is quiet in time."""
+        self.client_wire.generation = self.sky.generation
         for one in list(self.processes.alive):
             one.wire.paused_until_s = one.wire.cut_until_s = 0.0
+            if one.wire.generation != self.sky.generation:
+                self.processes.kill(one)
         await asyncio.sleep(LOOK_EVERY_S)
         present = {one.name for one in self.processes.alive if not one.leaving}
         for name in NAMES:
@@ -182,13 +252,21 @@ class _Run:
         await asyncio.sleep(LOOK_EVERY_S)
         for config_id in sorted(self.state.configs):
             await self.users.client.delete_config(config_id)
+        self._testify_to_the_faults()
+        healed_s = self.now_s()
+        self.allowed_s = rest_within_s(
+            self.state.tasks.values(),
+            slots=len(NAMES) * min(CAPACITIES),
+            labelled_slots=min(CAPACITIES),
+        )
         quiet = await self._quiet()
+        self.rested_s = self.now_s() - healed_s
         await asyncio.sleep(60)  # packets that are still on their way must not matter
         return quiet
 
     async def _quiet(self) -> bool:
         """Wait until every task has ended: not too long in all, and never long without an end."""
-        until_s, moved_s, waiting = self.now_s() + QUIET_WITHIN_S, self.now_s(), -1
+        until_s, moved_s, waiting = self.now_s() + self.allowed_s, self.now_s(), -1
         while min(until_s, moved_s + STANDSTILL_S) > self.now_s():
             before = waiting
             waiting = sum(not row.status.terminal for row in self.state.tasks.values())
@@ -209,28 +287,15 @@ class _Run:
 
     def result(self, *, quiet: bool) -> Ran:
         """Check everything, and sum up."""
-        found = [
-            *self.found,
-            *self.processes.problems,
-            *self.books.problems,
-            *self.audit.problems(),
-        ]
-        if not quiet:
-            found.append(
-                f"I7: not quiet within {QUIET_WITHIN_S:g} s after healing, "
-                f"or no task ended for {STANDSTILL_S:g} s"
-            )
-        history = History(self.state)
-        back = self.sky.counts["clock_back"] > 0
-        checks, accounted = violations(
-            history, self.state, self.books, self.ledger, clock_back=back
-        )
-        found += checks
-        found += history.lost([*self.users.acknowledged, *self.state.tasks])
-        found = list(dict.fromkeys(found))
-        seen = Counter(self.sky.outcomes)
-        seen.update(recovery_paths(self.state))
-        seen.update({f"pod {word}": n for word, n in self.processes.ends.items()})
+        lines = list(self._evidence(quiet=quiet))
+        report = check(gathered(lines))
+        found = [*self.found, *self.processes.problems, *self.audit.problems(), *report.violations]
+        if not LOSES_LINES & self.sky.faults:
+            found += lines_kept_once(self.state) + facts_problems(self.state)
+            if not (self.sky.counts["clock_back"] or self.store_trouble.clock_went_back):
+                found += skips_hold(self.state.log, self.books.skips)
+        if not self.store_trouble.losses:  # a claim that the store lost is made a second time
+            found += self.processes.assertions.found
         return Ran(
             seed=self.seed,
             digest=self._digest(),
@@ -238,13 +303,57 @@ class _Run:
             tasks=len(self.state.tasks),
             calls=self.sky.calls,
             fires=sum(len(e.items) for e in self.state.log if e.kind == "fired"),
-            accounted_configs=accounted,
+            accounted_configs=report.counts["configs accounted for"],
+            slack_s=self.allowed_s - self.rested_s,
+            rested_s=self.rested_s,
             faults=dict(self.sky.counts)
-            | {name: 1 for name in ODD_WORK if name in self.sky.faults},
-            seen=dict(seen),
+            | {name: 1 for name in (*ODD_WORK, *MODES) if name in self.sky.faults},
+            seen=dict(self._all_seen()),
             violations=found,
-            excerpt=excerpt(self.state, found),
+            excerpt=excerpt(self.state.log, found[0]) if found else [],
+            evidence=lines if self.keep else [],
         )
+
+    def _testify_to_the_faults(self) -> None:
+        """The trouble is over now; whoever is dead now has been killed by it."""
+        now_ms, trouble = self.wall(), self.store_trouble
+        faults: list[EvidenceLine] = [
+            {"line": "fault", "kind": "trouble", "at_ms": 0, "upto_ms": now_ms}
+        ]
+        if self.sky.counts["clock_back"] or trouble.clock_went_back:
+            faults.append({"line": "fault", "kind": "clock_back", "at_ms": 0, "upto_ms": now_ms})
+        faults += [
+            {"line": "fault", "kind": "evict", "at_ms": 0, "upto_ms": now_ms, "task": task_id}
+            for task_id in sorted(trouble.evicted)
+        ]
+        alive = {process.worker_id for process in self.processes.alive}
+        faults += [
+            {"line": "fault", "kind": "kill", "at_ms": now_ms + 1, "worker": worker_id}
+            for worker_id in self.processes.worker_ids
+            if worker_id not in alive
+        ]
+        self.testimony.faults = faults
+
+    def _evidence(self, *, quiet: bool) -> Iterator[EvidenceLine]:
+        waiting = sum(not row.status.terminal for row in self.state.tasks.values())
+        self.testimony.losses = self.store_trouble.losses
+        self.testimony.said = self.users.said
+        self.testimony.rest = {
+            "waiting": waiting,
+            "after_s": self.rested_s,
+            "bound_s": self.allowed_s,
+            "why": "" if quiet else f"or no task ended for {STANDSTILL_S:g} s",
+        }
+        return self.testimony.lines()
+
+    def _all_seen(self) -> Counter[str]:
+        seen = Counter(self.sky.outcomes)
+        seen.update(self.seen)
+        seen.update(self.store_trouble.evictions)
+        seen.update(recovery_paths(self.state.log))
+        seen.update(night_paths(self.state.log, self.zone))
+        seen.update({f"pod {word}": n for word, n in self.processes.ends.items()})
+        return seen
 
     def _digest(self) -> str:
         digest = hashlib.sha256()

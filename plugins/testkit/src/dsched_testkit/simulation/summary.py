@@ -1,20 +1,27 @@
 """Sums over many seeds, and what they must have seen for the faults to count as biting."""
 
+import math
 from collections import Counter
 
 import attrs
 
+from dsched.contracts.outcomes import Outcome, RunOutcome
 from dsched_testkit.simulation.faults import MENU
 from dsched_testkit.simulation.run import Ran
 
-REQUIRED_FROM = 200  # with fewer seeds a rare path may be missed by chance
+REQUIRED_FROM = 200  # with fewer seeds a path may be missed by chance
+RARE_FROM = 500
 
-# Outcome words of the store, and ways out of trouble by their entries in the log.
-REQUIRED = frozenset(
+# Words that need two rare things at once: a worker that dies between a reading and a choice.
+RARE = frozenset(
+    str(word)
+    for word in (Outcome.DRAINING, Outcome.EARLY, Outcome.FULL, Outcome.GONE, Outcome.STALLED)
+)
+WORDS = frozenset(str(word) for word in (*Outcome, *(f"run {run}" for run in RunOutcome)))
+
+# Ways out of trouble, by their entries in the log and by what the store was seen to do.
+PATHS = frozenset(
     {
-        *("ALREADY", "CONFLICT", "DUP", "EXPIRED", "FENCED", "MOVED", "NO_WORKER", "REQUESTED"),
-        *("STALE", "SUPERSEDED", "TAKEN", "TOO_LATE", "UNKNOWN"),
-        *("run dup", "run fired", "run held", "run skipped"),
         *("clock_back", "deferred", "cancel_requested", "cancelled expired"),
         *("cancelled superseded", "fired held", "leader acquired", "leader resigned"),
         *("completed success", "completed cancelled", "completed failed timeout"),
@@ -26,8 +33,12 @@ REQUIRED = frozenset(
         *("worker deregistered", "pod killed", "pod left", "pod superseded"),
         *("skipped misfire", "skipped overlap", "skipped edited", "skipped paused"),
         *("skipped deleted", "skipped disabled"),
+        *("refused loading", "refused readonly", "refused oom", "refused after a wipe"),
+        *("evicted lock", "evicted bells", "evicted ended", "pod refused after a wipe"),
+        *("fired at a jump of the clocks", "fired in an hour that comes twice"),
     }
 )
+REQUIRED = PATHS | (WORDS - RARE)
 
 
 @attrs.define
@@ -39,6 +50,8 @@ class Totals:
     tasks: int = 0
     fires: int = 0
     calls: int = 0
+    longest_rest_s: float = 0.0
+    least_slack_s: float = math.inf
     accounted_configs: int = 0
     faults: Counter[str] = attrs.field(factory=Counter)
     seen: Counter[str] = attrs.field(factory=Counter)
@@ -49,6 +62,8 @@ class Totals:
         self.seeds += 1
         for name in ("virtual_s", "tasks", "fires", "calls", "accounted_configs"):
             setattr(self, name, getattr(self, name) + getattr(ran, name))
+        self.longest_rest_s = max(self.longest_rest_s, ran.rested_s)
+        self.least_slack_s = min(self.least_slack_s, ran.slack_s)
         self.faults.update(ran.faults)
         self.seen.update(ran.seen)
         if ran.violations:
@@ -58,7 +73,8 @@ class Totals:
         """What should have been seen and was not; nothing is asked of few seeds."""
         if self.seeds < REQUIRED_FROM:
             return []
-        return sorted((REQUIRED - set(self.seen)) | (set(MENU) - set(self.faults)))
+        required = REQUIRED | RARE if self.seeds >= RARE_FROM else REQUIRED
+        return sorted((required - set(self.seen)) | (set(MENU) - set(self.faults)))
 
     def lines(self) -> list[str]:
         """The report."""
@@ -66,6 +82,7 @@ class Totals:
             f"seeds {self.seeds}  virtual hours {self.virtual_s / 3600:.1f}",
             f"store calls {self.calls}  tasks {self.tasks}  fires {self.fires}",
             f"configs accounted for instant by instant: {self.accounted_configs}",
+            f"longest rest {self.longest_rest_s:.0f} s, least slack {self.least_slack_s:.0f} s",
             f"faults {sum(self.faults.values())}: {_counts(self.faults)}",
             f"seen: {_counts(self.seen)}",
             f"seeds with violations: {len(self.failed)}",

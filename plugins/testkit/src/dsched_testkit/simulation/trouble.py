@@ -1,4 +1,4 @@
-"""What goes wrong in a run, one process or one world at a time, and what clients do meanwhile."""
+"""What goes wrong in a run, one process, one store or one world at a time."""
 
 import asyncio
 import random
@@ -6,17 +6,14 @@ from collections.abc import Callable
 
 import attrs
 
-from dsched.client import Client, ClientError
-from dsched.contracts.outcomes import StoreUnavailableError
-from dsched.model import Overlap, TaskConfig
-from dsched_testkit.simulation.configs import random_policies, random_spec, random_trigger
-from dsched_testkit.simulation.faults import PROCESS_FAULTS, WORLD_FAULTS, Sky
+from dsched_testkit.simulation.faults import PROCESS_FAULTS, STORE_FAULTS, WORLD_FAULTS, Sky
 from dsched_testkit.simulation.processes import Process, Processes
+from dsched_testkit.simulation.store_trouble import StoreTrouble
 from dsched_testkit.virtual_time import VirtualWall
 
 NAMES = ("a", "b", "c")
 MOST_CLOCK_STEPS = 3  # each way: more would only carry the wall away
-ODD_WORK = ("hang", "raise", "ignore_cancel", "late_answer")
+ODD_WORK = ("hang", "raise", "ignore_cancel", "late_answer", "huge_result")
 
 
 @attrs.define(kw_only=True)
@@ -24,21 +21,27 @@ class Trouble:
     """Breaks processes and the world every few seconds, until the sky is fair."""
 
     processes: Processes
+    store: StoreTrouble
     sky: Sky
     wall: VirtualWall
     chance: random.Random
     group: asyncio.TaskGroup
+    emptied: Callable[[], None]
+    _striking: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         """Until the sky is fair."""
-        kinds = [kind for kind in (*PROCESS_FAULTS, *WORLD_FAULTS) if kind in self.sky.faults]
+        menu = (*PROCESS_FAULTS, *WORLD_FAULTS, *STORE_FAULTS)
+        kinds = [kind for kind in menu if kind in self.sky.faults]
         while kinds:
-            await asyncio.sleep(self.chance.uniform(2, 14))
+            await asyncio.sleep(self.chance.uniform(2, 12))
             if self.sky.fair:
                 return
             kind = self.chance.choice(kinds)
             if kind in WORLD_FAULTS:
                 self._world(kind)
+            elif kind in STORE_FAULTS:
+                self._store(kind)
             elif self.processes.alive:
                 self._process(kind)
 
@@ -54,6 +57,27 @@ class Trouble:
                 self.wall.step(chance.choice((700, chance.randint(2000, 120_000))))
             case "clock_back":
                 self.wall.step(-chance.choice((700, chance.randint(2000, 60_000))))
+
+    def _store(self, kind: str) -> None:
+        """A fault of the store takes its time; others strike meanwhile, but no second of these."""
+        if self._striking is not None and not self._striking.done():
+            return
+        generation = self.sky.generation
+        self._striking = self.group.create_task(self.store.strike(kind), name="store")
+        if kind == "wipe":
+            self.group.create_task(self._start_anew(generation), name="operator")
+
+    async def _start_anew(self, generation: int) -> None:
+        """After a wipe nothing works any more until the pods are started anew, one by one."""
+        await asyncio.sleep(self.chance.uniform(0.1, 5))
+        if self.sky.generation == generation or self.sky.fair:
+            return
+        self.emptied()
+        for one in list(self.processes.alive):
+            await asyncio.sleep(self.chance.uniform(0.1, 5))
+            if one in self.processes.alive and one.wire.generation != self.sky.generation:
+                self.processes.kill(one)
+            self._start_later(one.name, self.chance.uniform(0.1, 5))
 
     def _process(self, kind: str) -> None:
         chance, processes = self.chance, self.processes
@@ -101,95 +125,3 @@ class Trouble:
                 self.processes.start(name, worker_id)
 
         self.group.create_task(start(), name="restart")
-
-
-@attrs.define(kw_only=True)
-class Users:
-    """Clients behind a wire of their own: submissions, triggers, cancels, changes of configs."""
-
-    client: Client
-    sky: Sky
-    chance: random.Random
-    wall: Callable[[], int]
-    task_ids: Callable[[], list[str]]
-    configs: dict[str, TaskConfig]
-    acknowledged: list[str] = attrs.field(factory=list)
-    refused: int = 0
-
-    async def put_all(self) -> None:
-        """Create the configs."""
-        for config in self.configs.values():
-            await self.tried(self.client.put_config, config)
-
-    async def run(self) -> None:
-        """Act every second or so until the sky is fair."""
-        number = 0
-        while not self.sky.fair:
-            await asyncio.sleep(self.chance.uniform(0.1, 2.5))
-            number += 1
-            dice = self.chance.random()
-            if dice < 0.7:
-                await self._submit(number)
-            elif dice < 0.85 and "cancel" in self.sky.faults:
-                await self._cancel()
-            elif "edit" in self.sky.faults:
-                await self._change(number)
-
-    async def tried(self, act: Callable[..., object], *args: object, **how: object) -> bool:
-        """Whether the act was answered. A client may give up, or find that others were faster."""
-        try:
-            await act(*args, **how)  # type: ignore[misc]
-        except (StoreUnavailableError, ClientError):
-            self.refused += 1
-            return False
-        return True
-
-    async def _submit(self, number: int) -> None:
-        chance, task_id = self.chance, f"job{number}"
-        delay_s = chance.choice((0, 0, 0, chance.uniform(0, 20)))
-        spec = random_spec(chance, self.sky.faults)
-        done = await self.tried(self.client.submit, spec, task_id=task_id, delay_s=delay_s)
-        if done:
-            self.acknowledged.append(task_id)
-        if done and chance.random() < 0.05:
-            await self.tried(self.client.submit, spec, task_id=task_id, delay_s=delay_s)
-            await self.tried(
-                self.client.submit, attrs.evolve(spec, owner="somebody"), task_id=task_id
-            )
-
-    async def _cancel(self) -> None:
-        ids = self.task_ids()[-40:]
-        if ids:
-            self.sky.counts["cancel"] += 1
-            await self.tried(self.client.cancel, self.chance.choice(ids))
-
-    async def _change(self, number: int) -> None:
-        chance = self.chance
-        config_id = chance.choice([key for key in sorted(self.configs) if "at" not in key[:2]])
-        self.sky.counts["edit"] += 1
-        acts = ("edit", "edit", "pause", "resume", "resume", "delete", "trigger", "disable")
-        match chance.choice(acts):
-            case "edit":
-                await self._edit(config_id)
-            case "disable":
-                config = attrs.evolve(self.configs[config_id], enabled=False)
-                await self.tried(self.client.put_config, config)
-            case "pause":
-                await self.tried(self.client.pause_config, config_id, why="simulation")
-            case "resume":
-                await self.tried(self.client.resume_config, config_id)
-            case "delete":
-                cancel = chance.random() < 0.5
-                await self.tried(self.client.delete_config, config_id, cancel_tasks=cancel)
-            case "trigger":
-                await self.tried(self.client.trigger, config_id, key=f"k{number}")
-
-    async def _edit(self, config_id: str) -> None:
-        """Another trigger of the same kind, other policies; now and then another overlap."""
-        chance, old = self.chance, self.configs[config_id]
-        overlap = chance.choice((old.overlap, old.overlap, old.overlap, *Overlap))
-        policies = random_policies(chance, self.sky.faults, overlap)
-        trigger = random_trigger(chance, config_id, self.wall())
-        config = TaskConfig(id=config_id, executor="fn", **trigger, **policies)
-        self.configs[config_id] = config
-        await self.tried(self.client.put_config, config)

@@ -14,14 +14,20 @@ import pytest
 from dsched.contracts.observer import (
     ClusterGauges,
     HeartbeatSent,
+    InstantsMissed,
     InvariantViolated,
     LogEntry,
+    NobodyLeads,
     Observer,
     StoreCalled,
     TermChanged,
     ThreadOutlived,
 )
-from dsched.contracts.steps import Event, EventKind
+from dsched.contracts.steps import (
+    Event,
+    EventKind,
+)
+from dsched.contracts.watched import MissedInstant
 from dsched.model import TaskStatus, Worker
 
 _ITEMS: dict[EventKind, dict[str, Any]] = {
@@ -30,6 +36,8 @@ _ITEMS: dict[EventKind, dict[str, Any]] = {
     EventKind.CONFIG: {"config": "c", "act": "put", "revision": 1},
     EventKind.FIRED: {"config": "c", "ms": 1000, "task": "c@1000", "late": 5},
     EventKind.SKIPPED: {"config": "c", "first": 1, "last": 9, "count": 3, "reason": "misfire"},
+    EventKind.MISSED: {"config": "c", "ms": 1000, "late": 60_000, "term": 0},
+    EventKind.LEADERLESS: {"epoch": 7, "idle": 70_000},
     EventKind.SUBMITTED: {"task": "t"},
     EventKind.DISPATCHED: {"task": "c@1000", "worker": "w1"},
     EventKind.DEFERRED: {"task": "t", "delay": 2000, "reason": "no worker"},
@@ -74,6 +82,8 @@ def every_notice() -> list[Any]:
         HeartbeatSent(worker_id="w1", delay_s=0.1, running=1, capacity=2),
         StoreCalled(step="claim", seconds=0.001, outcome="ok"),
         ThreadOutlived(task_id="t", worker_id="w1"),
+        InstantsMissed(pod="p", epoch=7, missed=(MissedInstant("c", 1000),), now_ms=61_000),
+        NobodyLeads(pod="p", idle_s=70.0),
         InvariantViolated(name="I4", detail="two claims"),
     ]
 

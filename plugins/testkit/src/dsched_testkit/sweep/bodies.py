@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 
 from dsched.contracts.executor import ExecutionContext, Executor, TaskFailed
-from dsched.model import Task, TaskResult
+from dsched.model import JsonValue, Task, TaskResult
 from dsched_testkit.simulation.bodies import Execution, Ledger
 from dsched_testkit.sweep.strand import Strand
 
@@ -28,14 +28,16 @@ class Bodies(Executor):
             task_id=task.id,
             attempt=context.attempt,
             worker_id=context.worker_id,
-            began_s=ledger.now_s(),
+            at_s=ledger.now_s(),
         )
         ledger.began.append(begun)
         ledger.tries[task.id] = ledger.tries.get(task.id, 0) + 1
         payload: Any = {} if task.spec is None else task.spec.payload
         await self._do(context, task, payload["do"], payload["s"])
         await self.strand.resumed()
-        return TaskResult(data={"task": task.id, "attempt": context.attempt})
+        data: JsonValue = {"task": task.id, "attempt": context.attempt}
+        ledger.ended.append((attrs.evolve(begun, at_s=ledger.now_s()), data))
+        return TaskResult(data=data)
 
     async def _do(self, context: ExecutionContext, task: Task, what: str, seconds: float) -> None:
         match what:
@@ -49,8 +51,10 @@ class Bodies(Executor):
                 self.kill()
                 await asyncio.sleep(seconds)
             case "tell":
+                context.logger.info("begins")
                 context.progress(1, 2)
                 await asyncio.sleep(seconds)
+                context.logger.info("ends")
             case "stubborn":
                 await self._stubbornly(seconds)
             case _:

@@ -8,18 +8,26 @@ import attrs
 from dsched.contracts.balancer import LoadBalancer
 from dsched.contracts.steps import Event, EventKind
 from dsched.contracts.store import StoreSettings
-from dsched.model import TaskStatus
-from dsched_testkit.checker import History
+from dsched.model import ORPHAN, TaskStatus
+from dsched_testkit.checker import check, excerpt
+from dsched_testkit.evidence import gathered
 from dsched_testkit.memory import State
+from dsched_testkit.memory.audit import Audit
+from dsched_testkit.simulation.asked_skips import skips_hold
+from dsched_testkit.simulation.facts import facts_problems
 from dsched_testkit.simulation.order import number_tasks
-from dsched_testkit.simulation.verdict import excerpt, recovery_paths, violations
-from dsched_testkit.suites.machine.audit import Audit
+from dsched_testkit.simulation.paths import recovery_paths
+from dsched_testkit.simulation.testimony import Testimony
+from dsched_testkit.simulation.written import lines_kept_once
 from dsched_testkit.sweep.rest import end, heal, projected
 from dsched_testkit.sweep.stage import Stage
 from dsched_testkit.sweep.strand import Call, Point
 from dsched_testkit.virtual_time import VirtualWall, run_virtual
 
 START_MS = 1_800_000_000_000
+# A lease of 1 s, 1.5 s without a leader, steady answers for 1.5 s, looks every second, and a last
+# request of the dead that arrives 4 s late.
+RECOVERY_BOUND_MS = 10_000
 
 
 @attrs.frozen(kw_only=True)
@@ -106,13 +114,13 @@ async def _story(
             found += await heal(stage)
         finally:
             await end(stage)
-    found += [*stage.problems, *stage.books.problems, *audit.problems()]
+    found += [*stage.problems, *stage.assertions.found, *audit.problems()]
     found += _checked(stage, state, scenario)
     found = list(dict.fromkeys(found))
     return Played(
         violations=found,
-        excerpt=excerpt(state, found),
-        seen=frozenset(recovery_paths(state)),
+        excerpt=excerpt(state.log, found[0]) if found else [],
+        seen=frozenset(recovery_paths(state.log)),
         calls=calls,
         virtual_s=loop.time(),
         tasks=len(state.tasks),
@@ -120,13 +128,41 @@ async def _story(
 
 
 def _checked(stage: Stage, state: KeptState, scenario: Scenario) -> list[str]:
+    """As a run of the simulation is judged, in so far as a store that trims its log allows."""
     trimmed = any(event.kind is EventKind.GAP for event in state.whole)
     found = [] if trimmed else projected(stage)
     state.log = state.whole
-    checks, _ = violations(
-        History(state), state, stage.books, stage.ledger, clock_back=scenario.clock_back
+    if scenario.settings == StoreSettings():
+        found += facts_problems(state)
+    testimony = Testimony(
+        source=f"sweep, {scenario.name}",
+        state=state,
+        books=stage.books,
+        ledger=stage.ledger,
+        said=stage.said,
+        faults=stage.faults,
+        rest=stage.rest,
+        recovery_bound_ms=RECOVERY_BOUND_MS,
+        principals=("client", ORPHAN),
     )
-    return found + checks + _unended(stage, state)
+    found += check(gathered(testimony.lines())).violations
+    found += lines_kept_once(state)
+    if not scenario.clock_back:
+        found += skips_hold(state.log, stage.books.skips)
+    return found + _unended(stage, state) + _gone_too_soon(state)
+
+
+def _gone_too_soon(state: KeptState) -> list[str]:
+    """I12: what ended is kept for as long as the settings say for its outcome."""
+    now_ms = state.wall()
+    return [
+        f"I12: {item['task']} ended {status} at {event.at_ms}, and is gone at {now_ms}"
+        for event in state.whole
+        for item in event.items
+        if "task" in item and (word := item.get("status")) is not None
+        if (status := TaskStatus(word)).terminal and item["task"] not in state.tasks
+        if now_ms - event.at_ms < state.settings.kept_ms(status)
+    ]
 
 
 def _unended(stage: Stage, state: KeptState) -> list[str]:

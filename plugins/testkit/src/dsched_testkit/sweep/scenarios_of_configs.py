@@ -5,14 +5,13 @@ from typing import Any
 
 import attrs
 
-from dsched.contracts.store import StoreSettings
-from dsched.model import Misfire, Overlap, TaskConfig, from_ms
+from dsched.contracts.retention import Kept, StoreSettings
+from dsched.model import Misfire, Overlap, TaskConfig, TaskStatus, from_ms
 from dsched_testkit.simulation.lines import Rule, first, lost_reply, never, only
 from dsched_testkit.sweep.play import START_MS, Scenario
 from dsched_testkit.sweep.scenarios import (
     NARROW,
     ONCE,
-    TASKS,
     seconds,
     spec,
     two_pods,
@@ -154,7 +153,8 @@ async def leader_asleep(stage: Stage) -> None:
     await asyncio.sleep(1.5)
 
 
-def _broken(stage: Stage, name: str, rule: Rule | None) -> None:
+def broken(stage: Stage, name: str, rule: Rule | None) -> None:
+    """Break a pod's line by a rule, or mend it; one that is dead has none."""
     if name in stage.pods:
         stage.pods[name].strand.rule = rule
 
@@ -164,7 +164,7 @@ async def stalled_worker(stage: Stage) -> None:
     await stage.lead_by("a", Role(roles=SCHEDULER))
     stage.start("b", Role(roles=WORKER, capacity=2))
     await stage.until(lambda: len(stage.state.workers) == 1, "b is registered")
-    _broken(stage, "b", only(never, steps={"claim"}))
+    broken(stage, "b", only(never, steps={"claim"}))
 
     async def script(user: User) -> None:
         await user.attempt(user.submit(spec("work", 0.2), task_id="t1"))
@@ -176,7 +176,7 @@ async def stalled_worker(stage: Stage) -> None:
     )
     stage.start("c", Role(roles=WORKER, capacity=1))
     await stage.ended("t1", "t2")
-    _broken(stage, "b", None)
+    broken(stage, "b", None)
 
 
 async def takeover(stage: Stage) -> None:
@@ -223,10 +223,10 @@ async def forgotten_worker(stage: Stage) -> None:
     await _forget(stage)
     await stage.until(lambda: "w" in stage.state.workers, "the worker is back by its beat")
     # And once by its claim, while no beat gets through.
-    _broken(stage, "b", only(never, handles={"heartbeat"}))
+    broken(stage, "b", only(never, handles={"heartbeat"}))
     await _forget(stage)
     await stage.until(lambda: "w" in stage.state.workers, "the worker is back by its claim")
-    _broken(stage, "b", None)
+    broken(stage, "b", None)
     await stage.ended("t1")
 
 
@@ -239,9 +239,9 @@ async def _forget(stage: Stage) -> None:
 async def slow_election(stage: Stage) -> None:
     """The lock is won, and the answer lost: the repeat finds it held by itself."""
     stage.start("a", NARROW)
-    _broken(stage, "a", only(first(1, lost_reply), steps={"acquire"}))
+    broken(stage, "a", only(first(1, lost_reply), steps={"acquire"}))
     await stage.until(lambda: stage.leads("a"), "a leads")
-    _broken(stage, "a", None)
+    broken(stage, "a", None)
 
     async def script(user: User) -> None:
         await user.attempt(user.submit(spec("work", 0), task_id="t1"))
@@ -251,8 +251,13 @@ async def slow_election(stage: Stage) -> None:
 
 
 async def pruning(stage: Stage) -> None:
-    """Ended tasks, decisions and old log entries are removed by the next leader."""
+    """Ended tasks, each outcome at its age, decisions and old log entries are removed."""
     await two_pods(stage, Role(capacity=2))
+
+    async def script(user: User) -> None:
+        await user.attempt(user.submit(spec("refuse"), task_id="refused"))
+
+    await stage.user(script)
     await _put(stage, config("every1", overlap=Overlap.ALLOW))
     await stage.fired("every1", 2)
     await asyncio.sleep(2)
@@ -295,8 +300,10 @@ CONFIGS = (
         name="pruning",
         play=pruning,
         shows=_shows("leader resigned", "fired"),
-        settings=StoreSettings(result_ttl_ms=1500, max_events=12),
+        settings=StoreSettings(
+            result_ttl_ms=1500,
+            retention={TaskStatus.FAILED: Kept(age_ms=3_600_000)},
+            max_events=12,
+        ),
     ),
 )
-
-SCENARIOS: tuple[Scenario, ...] = (*TASKS, *CONFIGS)

@@ -15,9 +15,9 @@ from dsched.contracts.store import Store
 CORE = Path(dsched.__file__).parent
 # The two ways into the store: the engine's loops, and the client. The contracts declare steps, and
 # `observed` passes all of them on.
-CALLERS = ("engine", "client.py")
+CALLERS = ("engine", "client")
 _PASSES_ON = {"observed.py"}
-_GROUPS = {base.__name__ for base in Store.__mro__ if base.__module__ == Store.__module__}
+_GROUPS = {base.__name__ for base in Store.__mro__ if getattr(base, "__abstractmethods__", None)}
 _STEPS = frozenset(Store.__abstractmethods__)
 
 
@@ -38,20 +38,40 @@ class Site:
 @cache
 def all_sites() -> frozenset[Site]:
     """The places, by the annotations: whatever is typed as a store or as a group of its steps."""
-    files: list[Path] = []
-    for name in CALLERS:
-        place = CORE / name
-        files += sorted(place.rglob("*.py")) if place.is_dir() else [place]
-    return frozenset(
-        site for file in files if file.name not in _PASSES_ON for site in sites_in(file)
-    )
+    return frozenset(site for file in _files() for site in sites_in(file))
+
+
+def _files() -> list[Path]:
+    found = (file for name in CALLERS for file in sorted((CORE / name).rglob("*.py")))
+    return [file for file in found if file.name not in _PASSES_ON]
 
 
 def sites_in(file: Path) -> Iterator[Site]:
     """The places in one file."""
     tree = ast.parse(file.read_text())
     name = file.relative_to(CORE).as_posix() if file.is_relative_to(CORE) else file.name
-    yield from _walk(tree, "", name, _store_names(tree))
+    names = _store_names(tree)
+    for base in _bases(tree):
+        names |= _kept_by_class().get(base, frozenset())
+    yield from _walk(tree, "", name, names)
+
+
+@cache
+def _kept_by_class() -> dict[str, frozenset[str]]:
+    """The attributes in which each class of the core keeps a store, for those that inherit them."""
+    found: dict[str, frozenset[str]] = {}
+    for file in _files():
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.ClassDef):
+                kept = (name for name in _store_names(node) if name.startswith("self."))
+                found[node.name] = frozenset(kept)
+    return found
+
+
+def _bases(tree: ast.AST) -> set[str]:
+    """The names of all classes that those in here inherit from directly."""
+    classes = (node for node in ast.walk(tree) if isinstance(node, ast.ClassDef))
+    return {ast.unparse(base) for one in classes for base in one.bases}
 
 
 def _store_names(tree: ast.AST) -> set[str]:

@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from typing import TypeVar
 
 import attrs
 
@@ -20,9 +21,11 @@ from dsched.engine.runtime import Runtime
 from dsched.engine.term import first_error
 from dsched.engine.worker import WorkerPlan
 from dsched.model import TaskSpec
+from dsched_testkit.evidence import Line as EvidenceLine
 from dsched_testkit.memory import State
 from dsched_testkit.simulation.bodies import Ledger
 from dsched_testkit.simulation.lines import Line
+from dsched_testkit.simulation.processes import BrokenAssertions
 from dsched_testkit.simulation.recording import Books, RecordedStore
 from dsched_testkit.sweep.bodies import Bodies
 from dsched_testkit.sweep.strand import Call, Meter, Point, Strand
@@ -39,6 +42,8 @@ ELECTION = ElectionTimes(ttl_s=1.5, renew_every_s=0.4)
 LEADER = LeaderTimes(scan_interval_s=1.0, dispatch_timeout_s=2.0, heartbeat_interval_s=0.3)
 DRAIN_TIMEOUT_S = 3.0
 
+T = TypeVar("T")
+
 Script = Callable[["User"], Awaitable[None]]
 
 
@@ -50,6 +55,7 @@ class Role:
     worker_id: str | None = None
     capacity: int = 3
     labels: Mapping[str, str] = attrs.field(factory=dict)
+    missed_after_s: float = 60.0
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -58,6 +64,7 @@ class Process:
 
     name: str
     strand: Strand
+    worker_id: str = ""
     pod: Pod | None = None
     task: asyncio.Task[None] | None = None
     leaving: bool = False
@@ -73,17 +80,24 @@ class User(Client):
     async def submit(
         self, spec: TaskSpec, *, task_id: str | None = None, delay_s: float = 0.0
     ) -> str:
-        """As the client."""
-        done = await super().submit(spec, task_id=task_id, delay_s=delay_s)
+        """As the client; asked and answered is what the user testifies."""
+        op = self._stage.invoked("submit", task_id)
+        try:
+            done = await super().submit(spec, task_id=task_id, delay_s=delay_s)
+        except ClientError:
+            self._stage.answered("fail", op)
+            raise
+        self._stage.answered("ok", op)
         self._stage.acknowledged.append(done)
         return done
 
-    async def attempt(self, act: Awaitable[object]) -> None:
+    async def attempt(self, act: Awaitable[T]) -> T | None:
         """An act that may find the world changed: a repeated script must bear that."""
         try:
-            await act
+            return await act
         except (ClientError, TimeoutError):
             self._stage.counts["refused"] += 1
+            return None
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -105,6 +119,10 @@ class Stage:
     counts: Counter[str] = attrs.field(factory=Counter)
     acknowledged: list[str] = attrs.field(factory=list)
     problems: list[str] = attrs.field(factory=list)
+    assertions: BrokenAssertions = attrs.field(factory=BrokenAssertions)
+    said: list[EvidenceLine] = attrs.field(factory=list)
+    faults: list[EvidenceLine] = attrs.field(factory=list)
+    rest: Mapping[str, object] = attrs.field(factory=dict)
     meter: Meter = attrs.field(factory=Meter)
     healing: bool = False
     over: bool = False
@@ -118,6 +136,33 @@ class Stage:
         """A handle without a strand: the operator's, or the world's."""
         return RecordedStore(self.state, self.books)
 
+    # --- what it testifies ---
+
+    def invoked(self, call: str, task_id: str | None) -> str:
+        """A user asks for something; the operation's name."""
+        self.counts["operations"] += 1
+        op = f"op{self.counts['operations']}"
+        line = {"line": "invoke", "op": op, "at_s": self.now_s(), "call": call, "task": task_id}
+        self.said.append(line)
+        return op
+
+    def answered(self, how: str, op: str) -> None:
+        """A user has an answer. Without one nobody knows."""
+        self.said.append({"line": how, "op": op, "at_s": self.now_s()})
+
+    def healed(self) -> None:
+        """Until now there was trouble; a worker that is dead now was killed by it."""
+        now_ms = self.wall()
+        here = {process.worker_id for process in self.pods.values()}
+        dead = sorted({process.worker_id for process in self.lives} - here)
+        self.faults = [
+            {"line": "fault", "kind": "trouble", "at_ms": 0, "upto_ms": now_ms},
+            *(
+                {"line": "fault", "kind": "kill", "at_ms": now_ms + 1, "worker": worker_id}
+                for worker_id in dead
+            ),
+        ]
+
     # --- pods ---
 
     def start(self, name: str, role: Role | None = None) -> Process:
@@ -128,7 +173,8 @@ class Stage:
         role = self.plans[name] = role or self.plans.get(name, Role())
         self.counts[f"starts of {name}"] += 1
         life = f"{name}-{self.counts[f'starts of {name}']}"
-        process = Process(name=life, strand=self._strand(life, lambda: self.kill(name, process)))
+        strand = self._strand(life, lambda: self.kill(name, process))
+        process = Process(name=life, strand=strand, worker_id=role.worker_id or life)
         process.pod = self._pod(name, process, role)
         process.task = self.group.create_task(self._run(name, process), name=f"pod {life}")
         self.pods[name] = process
@@ -160,7 +206,7 @@ class Stage:
             election=ELECTION,
             leader=LEADER,
             worker=WorkerPlan(
-                worker_id=role.worker_id or process.name,
+                worker_id=process.worker_id,
                 capacity=role.capacity,
                 backlog=role.capacity,
                 labels=role.labels,
@@ -173,8 +219,9 @@ class Stage:
                     strand=strand, ledger=self.ledger, kill=lambda: self.kill(name, process)
                 )
             },
-            observers={},
+            observers={"assertions": self.assertions},
             services={},
+            missed_after_s=role.missed_after_s,
         )
         return Pod(
             plan,

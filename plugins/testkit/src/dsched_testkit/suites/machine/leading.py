@@ -23,6 +23,7 @@ from dsched.contracts.steps import (
     Replan,
 )
 from dsched.contracts.store import StoreSettings
+from dsched.contracts.tasklogs import LogCaps
 from dsched_testkit.suites.machine.pools import (
     CONFIGS,
     DAY_MS,
@@ -34,7 +35,8 @@ from dsched_testkit.suites.machine.pools import (
 from dsched_testkit.suites.machine.twin import Twin
 from dsched_testkit.suites.store.harness import StoreHarness
 
-SETTINGS = StoreSettings(result_ttl_ms=DAY_MS, max_events=40)
+# Caps so small that both halves of a task's log are reached.
+SETTINGS = StoreSettings(result_ttl_ms=DAY_MS, max_events=40, log_caps=LogCaps(lines=8, bytes=140))
 
 age = st.integers(0, 6)  # 0 to 2: the newest of a pool; more: ever older ones
 rarely = st.integers(0, 9).map(lambda number: number == 9)
@@ -215,6 +217,10 @@ class LeaderRules(Pools):
     def promote(self, index: int, limit: int) -> None:
         self.step("promote", self.fence(index), limit)
 
+    @often(3, index=age, limit=st.sampled_from([1, 10]))
+    def look(self, index: int, limit: int) -> None:
+        self.step("look", self.fence(index), limit)
+
     @often(5, index=age, worker_id=workers, defers=rarely, stale=rarely, count=st.integers(1, 4))
     def dispatch(self, index: int, worker_id: str, defers: bool, stale: bool, count: int) -> None:
         fence = self.fence(index)
@@ -262,6 +268,14 @@ class LeaderRules(Pools):
             fail_reason="poison" if how == 2 else None,
             error="lease ran out" if how else "",
         )
+
+    @often(1, late_ms=st.sampled_from([0, 0, 1000, 60_000]), skip=st.sampled_from([0, 0, 1]))
+    def raise_missed(self, late_ms: int, skip: int) -> None:
+        self.step("raise_missed", late_ms, skip, 3, by="watch")
+
+    @often(1, idle_ms=st.sampled_from([0, 60_000]))
+    def raise_leaderless(self, idle_ms: int) -> None:
+        self.step("raise_leaderless", idle_ms, by="watch")
 
     @often(1, index=age)
     def prune(self, index: int) -> None:

@@ -8,14 +8,14 @@ from hypothesis.stateful import rule
 from dsched.contracts.outcomes import Outcome
 from dsched.contracts.steps import Progress, Reap, Release
 from dsched_testkit.suites.machine.leading import configs, due_in, often, variants, workers
+from dsched_testkit.suites.machine.operating import OperatorRules
 from dsched_testkit.suites.machine.pools import (
     INCARNATIONS,
     TASKS,
 )
-from dsched_testkit.suites.machine.working import ClientRules
 
 
-class FlowRules(ClientRules):
+class FlowRules(OperatorRules):
     """Whole stretches of the normal flow, so that deep states are reached often."""
 
     @often(5, worker_id=workers, count=st.integers(1, 3), variant=st.integers(0, 1))

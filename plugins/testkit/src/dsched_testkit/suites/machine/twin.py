@@ -11,22 +11,22 @@ from dsched.contracts.outcomes import Outcome, StoreError
 from dsched.contracts.steps import (
     Claimed,
     ConfigPage,
+    DecisionPage,
     DuePage,
     Event,
     EventKind,
     HeartbeatAnswer,
     Overdue,
-    Projection,
     Pruned,
     PutAnswer,
     StoredConfig,
     TaskPage,
 )
 from dsched.contracts.store import Store, StoreSettings
-from dsched.model import Decision, Verdict
+from dsched.engine.projecting import project
 from dsched_testkit.memory import MemoryStore, State, new_state
-from dsched_testkit.suites.machine.audit import Audit
-from dsched_testkit.suites.store.arrange import finished_in
+from dsched_testkit.memory.audit import Audit
+from dsched_testkit.suites.store.arrange import DAY_MS
 from dsched_testkit.suites.store.harness import StoreHarness, WallClock
 
 # Kinds whose place among the entries of one call the contract states; the others follow them.
@@ -65,6 +65,8 @@ def comparable(answer: Any) -> Any:
             return answer, _exactly(stored)
         case DuePage() | ConfigPage():
             return answer, [_exactly(stored) for stored in answer.configs]
+        case DecisionPage():
+            return answer.decisions, answer.kept_from_ms, answer.cursor is None
         case TaskPage():
             tasks = tuple(sorted(answer.tasks, key=lambda task: task.id))
             return tasks, answer.cursor is None
@@ -187,6 +189,9 @@ class Twin:
         self.step("workers")
         self.step("counts")
         self.step("list_configs", None, 100)
+        for config_id in sorted(self.state.decisions)[:20]:
+            self.step("decisions", config_id, None, 100)
+        self.step("stats", None, self.clock.ms - DAY_MS, self.clock.ms + DAY_MS)
 
     def collect(self, fence: str) -> None:
         """Let both collectors do their work to the end of the log, each by its own cursors."""
@@ -204,12 +209,7 @@ class Twin:
             page = await _answer(store.collect, (fence, 50), {})
             if isinstance(page, BaseException) or not page.events:
                 return answers
-            projection = Projection(
-                after=page.after,
-                upto=page.cursor,
-                finished=finished_in(page.events),
-                decisions=_decisions_in(page.events),
-            )
+            projection = project(page.after, page.events)
             done = await _answer(store.project, (fence, projection), {})
             again = await _answer(store.project, (fence, projection), {})
             answers += [_entries(page.events), comparable(done), comparable(again)]
@@ -230,19 +230,3 @@ async def _answer(
         return await method(*args, **kwargs)
     except (ValueError, StoreError) as error:
         return error
-
-
-def _decisions_in(events: Sequence[Event]) -> tuple[Decision, ...]:
-    return tuple(
-        Decision(
-            config_id=item["config"],
-            verdict=Verdict.FIRED,
-            first_ms=item["ms"],
-            last_ms=item["ms"],
-            at_ms=event.at_ms,
-            task_id=item["task"],
-        )
-        for event in events
-        if event.kind is EventKind.FIRED
-        for item in event.items
-    )

@@ -14,6 +14,7 @@ from dsched.contracts.steps import (
     Submission,
     TaskQuery,
 )
+from dsched.contracts.tasklogs import LineBatch, NewLine
 from dsched.model import Home, TaskResult, TaskStatus
 from dsched_testkit.suites.machine.leading import (
     LeaderRules,
@@ -104,9 +105,46 @@ class WorkerRules(LeaderRules):
         items = [Progress(item.task_id, item.token, value) for item in self.held(index)]
         self.step("progress", items)
 
+    @often(
+        2,
+        index=age,
+        count=st.integers(1, 2),
+        first=st.integers(1, 6),
+        lines=st.integers(1, 6),
+        attempt=st.sampled_from([None, None, 1, 2]),
+    )
+    def log(self, index: int, count: int, first: int, lines: int, attempt: int | None) -> None:
+        """Lines of attempts, repeats and gaps among them; then a reader comes."""
+        written = tuple(
+            NewLine(number=number, age_ms=number, text="é" * number)
+            for number in range(first, first + lines)
+        )
+        held = self.held(index, count)
+        items = [LineBatch(task_id=item.task_id, token=item.token, lines=written) for item in held]
+        self.step("append_lines", items)
+        for item in held:
+            self.step("task_lines", item.task_id, None, 100, attempt=attempt)
+            self.step("task_lines", item.task_id, str(first), 2)
+
 
 class ClientRules(WorkerRules):
     """What clients, operators and the clock do."""
+
+    @often(1, name=st.integers(0, 2), act=st.integers(0, 5), value=st.integers(0, 2), old=age)
+    def document(self, name: int, act: int, value: int, old: int) -> None:
+        """Read one, and then change, drop or list, from what was read or from something older."""
+        key = f"d{name}"
+        found = self.step("get_document", "kind", key)
+        read = 0 if found is None else found.version
+        read = read - 1 if old > 4 else read  # the versions of the contract are numbers
+        if act < 3:
+            ttl_ms = (None, 500, 20_000)[act]
+            self.step("put_document", "kind", key, {"v": value}, read=read, ttl_ms=ttl_ms)
+        elif act == 3:
+            self.step("drop_document", "kind", key, read=read)
+        else:
+            after = (None, "d0", "d1")[value]
+            self.step("list_documents", "kind", after, 2, descending=act == 5)
 
     @often(
         3,

@@ -16,16 +16,35 @@ from dsched_testkit.suites.store.clock import ClockTests
 from dsched_testkit.suites.store.collecting import CollectTests, ProjectedTests
 from dsched_testkit.suites.store.completing import CompleteTests
 from dsched_testkit.suites.store.configs import ConfigTests, DeletingTests, PausingTests
-from dsched_testkit.suites.store.dispatching import DispatchTests, ReadyTests, RecallTests
+from dsched_testkit.suites.store.dispatching import (
+    DispatchTests,
+    LookTests,
+    ReadyTests,
+    RecallTests,
+)
+from dsched_testkit.suites.store.documents import DocumentTests
 from dsched_testkit.suites.store.draining import DrainTests
+from dsched_testkit.suites.store.facts import FateTests, StatsTests
 from dsched_testkit.suites.store.firing import FiringTests, PromoteTests, ReplanTests
 from dsched_testkit.suites.store.fixed_delay import FixedDelayEndTests, FixedDelayTests
 from dsched_testkit.suites.store.harness import StoreHarness, WallClock
 from dsched_testkit.suites.store.leadership import LeadershipTests
+from dsched_testkit.suites.store.operating import (
+    PodTests,
+    ReasonedSubmitTests,
+    StepDownTests,
+    TermTests,
+    UndrainTests,
+)
 from dsched_testkit.suites.store.overlap import HeldTests, OverlapTests
 from dsched_testkit.suites.store.reading import EventTests, HandleTests, ReadTests
+from dsched_testkit.suites.store.reading_lines import ReadLinesTests
 from dsched_testkit.suites.store.recovering import OverdueTests, PruneTests, ReapTests
 from dsched_testkit.suites.store.releasing import ProgressTests, ReleaseTests
+from dsched_testkit.suites.store.retention import RetentionTests
+from dsched_testkit.suites.store.skipping import SkippedFireTests, SkipTests
+from dsched_testkit.suites.store.tasklogs import AppendLinesTests, LogCapTests
+from dsched_testkit.suites.store.watching import LeaderlessTests, MissedTests
 from dsched_testkit.suites.store.workers import HeartbeatTests, WorkerTests
 
 
@@ -37,13 +56,19 @@ class LeadingContract(
     OverlapTests,
     HeldTests,
     ReadyTests,
+    LookTests,
     DispatchTests,
     RecallTests,
     OverdueTests,
     ReapTests,
     PruneTests,
+    RetentionTests,
     CollectTests,
     ProjectedTests,
+    FateTests,
+    StatsTests,
+    MissedTests,
+    LeaderlessTests,
 ):
     """What the leader needs of a store."""
 
@@ -56,6 +81,8 @@ class WorkingContract(
     CompleteTests,
     ReleaseTests,
     ProgressTests,
+    AppendLinesTests,
+    LogCapTests,
 ):
     """What the workers need of a store."""
 
@@ -69,20 +96,35 @@ class ClientContract(
     SubmitTests,
     CancelTests,
     ReadTests,
+    ReadLinesTests,
     EventTests,
     HandleTests,
+    DocumentTests,
     ClockTests,
 ):
     """What clients, and everybody, need of a store."""
 
 
-class StoreContract(LeadingContract, WorkingContract, ClientContract):
+class OperatorContract(
+    SkippedFireTests,
+    SkipTests,
+    UndrainTests,
+    TermTests,
+    StepDownTests,
+    PodTests,
+    ReasonedSubmitTests,
+):
+    """What operators need of a store."""
+
+
+class StoreContract(LeadingContract, WorkingContract, ClientContract, OperatorContract):
     """Everything a store must do."""
 
 
 __all__ = [
     "ClientContract",
     "LeadingContract",
+    "OperatorContract",
     "StoreContract",
     "StoreHarness",
     "WallClock",

@@ -117,7 +117,7 @@ class Arranging(StoreTests):
     _terms: int = 0
     _numbers: dict[tuple[str, str, int], int]
 
-    async def fresh(self, **settings: int) -> None:
+    async def fresh(self, **settings: Any) -> None:
         """Go on with another, empty store, told these settings."""
         self._seen, self._numbers = None, {}
         await super().fresh(**settings)

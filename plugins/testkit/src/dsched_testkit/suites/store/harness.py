@@ -85,7 +85,7 @@ class StoreTests(StoreHarness):
             if name.startswith("test_") and inspect.iscoroutinefunction(member):
                 setattr(cls, name, _with_open_store(member))
 
-    async def fresh(self, **settings: int) -> None:
+    async def fresh(self, **settings: Any) -> None:
         """Go on with another, empty store, told these settings."""
         self.clock = WallClock(self.set_wall)
         self.settings = StoreSettings(**settings)

@@ -15,6 +15,7 @@ LEADER_STEPS: dict[str, Callable[[Store, str], Awaitable[object]]] = {
     "due": lambda store, fence: store.due(fence, 10),
     "fire": lambda store, fence: store.fire(fence, []),
     "replan": lambda store, fence: store.replan(fence, []),
+    "look": lambda store, fence: store.look(fence, 10),
     "promote": lambda store, fence: store.promote(fence, 10),
     "ready": lambda store, fence: store.ready(fence, 0, 10),
     "dispatch": lambda store, fence: store.dispatch(fence, [], [], skip=0, limit=10),

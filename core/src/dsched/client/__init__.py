@@ -1,0 +1,42 @@
+"""The Python client on a store: everything a program may ask of it, one module a kind of question."""
+
+from dsched.client.asking import (
+    ClientError,
+    ConflictError,
+    NotFoundError,
+    NotScheduledError,
+    PreconditionError,
+    RefusedError,
+    TaskEndedBadlyError,
+)
+from dsched.client.backfilling import Backfill
+from dsched.client.configs import Configs, check_origin, planned_rearm
+from dsched.client.gathering import BucketSize, Statistics
+from dsched.client.operating import Operating, Skipped
+from dsched.client.reading import Reading
+from dsched.client.tasks import Tasks
+
+__all__ = [
+    "Backfill",
+    "BucketSize",
+    "Client",
+    "ClientError",
+    "ConflictError",
+    "NotFoundError",
+    "NotScheduledError",
+    "PreconditionError",
+    "RefusedError",
+    "Skipped",
+    "Statistics",
+    "TaskEndedBadlyError",
+    "check_origin",
+    "planned_rearm",
+]
+
+
+class Client(Tasks, Configs, Reading, Operating):
+    """Everything a program may ask of a dsched store. ``by`` names it in the event log.
+
+    Calls that got no answer are repeated for some seconds, then `StoreUnavailableError` is raised;
+    each call may be repeated by its caller too, with the same ids.
+    """

@@ -1,0 +1,97 @@
+"""What every part of the Python client stands on: a store, who asks, patience, and the errors."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from dsched.contracts.outcomes import StoreUnavailableError
+from dsched.contracts.steps import StoredConfig
+from dsched.contracts.store import Store
+from dsched.model import Task, from_ms
+
+T = TypeVar("T")
+
+TRIES = 8
+FIRST_RETRY_S = 0.1
+
+
+class ClientError(Exception):
+    """Base of what the client raises about what was asked; ``code`` is the outcome's word."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class NotFoundError(ClientError):
+    """There is no such task, config, worker or leader (any more)."""
+
+
+class ConflictError(ClientError):
+    """The id is taken by something else, or somebody else changed it at the same time."""
+
+
+class PreconditionError(ClientError):
+    """The config is not the revision that the change was meant for; nothing was changed."""
+
+
+class RefusedError(ClientError):
+    """What was asked makes no sense here, or comes too late; the message says what would."""
+
+
+class NotScheduledError(RefusedError):
+    """The config has no such instant. Its neighbours are wall ms, None where there is none."""
+
+    def __init__(self, what: str, before_ms: int | None, after_ms: int | None) -> None:
+        near = [
+            f"{word} is {instant(at_ms)}"
+            for word, at_ms in (("the one before", before_ms), ("the next one", after_ms))
+            if at_ms is not None
+        ]
+        super().__init__("NOT_SCHEDULED", f"{what}; {', '.join(near) or 'it has no instants'}")
+        self.before_ms = before_ms
+        self.after_ms = after_ms
+
+
+class TaskEndedBadlyError(ClientError):
+    """The task ended ``failed`` or ``cancelled``; ``task`` tells how."""
+
+    def __init__(self, task: Task) -> None:
+        super().__init__(
+            task.status, f"task {task.id} ended {task.status}: {task.error or task.reason}"
+        )
+        self.task = task
+
+
+class Asking:
+    """Asks a store on somebody's behalf. ``by`` is that somebody, for the event log."""
+
+    def __init__(self, store: Store, *, by: str = "client") -> None:
+        self._store = store
+        self._by = by
+
+    async def get_config(self, config_id: str) -> StoredConfig:
+        """A config with what the store knows of it; `NotFoundError`."""
+        (stored,) = await self._answered(lambda: self._store.get_configs([config_id]))
+        if stored is None:
+            raise NotFoundError("UNKNOWN", f"there is no config {config_id}")
+        return stored
+
+    async def _wall_ms(self) -> int:
+        return (await self._answered(self._store.now)).wall_ms
+
+    async def _answered(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Repeat an unanswered call a few times; every step may be repeated unchanged."""
+        wait_s = FIRST_RETRY_S
+        for _ in range(TRIES - 1):
+            try:
+                return await call()
+            except StoreUnavailableError:
+                await asyncio.sleep(wait_s)
+                wait_s = min(2.0, wait_s * 2)
+        return await call()
+
+
+def instant(ms: int) -> str:
+    """An instant as people read it: RFC 3339 in UTC."""
+    return from_ms(ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,210 @@
+"""What the client does to configs: put, list, pause, resume, delete, each planned and compared."""
+
+from collections.abc import Awaitable, Callable
+
+import attrs
+
+from dsched.client.asking import Asking, ConflictError, NotFoundError, PreconditionError
+from dsched.contracts.outcomes import Outcome
+from dsched.contracts.steps import (
+    MAX_BATCH,
+    ConfigPage,
+    ConfigVersion,
+    PutConfig,
+    Rearm,
+    StoredConfig,
+    TaskQuery,
+)
+from dsched.model import ORPHAN, SkipReason, TaskConfig
+from dsched.planning import next_due, plan_rearm
+
+MOVED_TRIES = 20
+
+
+class Configs(Asking):
+    """The acts on configs."""
+
+    async def put_config(
+        self,
+        config: TaskConfig,
+        *,
+        adopt: bool = False,
+        expected_revision: int | None = None,
+    ) -> StoredConfig:
+        """Create or change a config; equal content changes nothing. What is stored afterwards.
+
+        One that another origin declares raises `ConflictError` with the code ``origin_conflict``,
+        unless it is to be ``adopt``ed: then it is of ``config.origin`` from now on. With
+        ``expected_revision`` (0: there must be none) only if that is what is stored, else
+        `PreconditionError`.
+        """
+        for _ in range(MOVED_TRIES):
+            now_ms = (await self._answered(self._store.now)).wall_ms
+            (old,) = await self._answered(lambda: self._store.get_configs([config.id]))
+            _check_revision(config.id, old, expected_revision)
+            if not adopt:
+                check_origin(old, config.origin)
+            item = _planned_put(config, old, now_ms)
+            (answer,) = await self._answered(lambda: self._store.put([item], by=self._by))  # noqa: B023
+            if answer.stored is not None and answer.outcome in (Outcome.OK, Outcome.DUP):
+                return answer.stored
+        raise _moved(config.id)
+
+    async def list_configs(
+        self, *, cursor: str | None = None, limit: int = 100, origin: str | None = None
+    ) -> ConfigPage:
+        """A page of configs by ascending id; of those, the ones of ``origin`` if one is given."""
+        page = await self._answered(lambda: self._store.list_configs(cursor, limit))
+        kept = (one for one in page.configs if origin in (None, one.config.origin))
+        return attrs.evolve(page, configs=tuple(kept))
+
+    async def delete_config(
+        self, config_id: str, *, cancel_tasks: bool = False, origin: str | None = None
+    ) -> None:
+        """Remove a config. Its live tasks finish, unless they are to be cancelled too.
+
+        With ``origin``: only if it is of this one (``origin_conflict``).
+        """
+        await self._change(
+            config_id,
+            SkipReason.DELETED,
+            lambda rearm: self._store.delete(config_id, rearm, by=self._by),
+            rearmed=False,
+            origin=origin,
+        )
+        if cancel_tasks:
+            await self._cancel_live(config_id)
+
+    async def pause_config(self, config_id: str, *, why: str = "") -> None:
+        """Pause a config: nothing fires until it is resumed. Pausing again changes nothing."""
+        await self._change(
+            config_id,
+            SkipReason.PAUSED,
+            lambda rearm: self._store.pause(config_id, rearm, by=self._by, why=why),
+            rearmed=False,
+        )
+
+    async def orphan_config(self, config_id: str, *, origin: str) -> None:
+        """Pause a config that its ``origin`` no longer declares, in the name of `ORPHAN`.
+
+        Changes nothing if it is paused already; ``origin_conflict`` if it is of another origin.
+        """
+        why = f"{origin} no longer declares it, says {self._by}"
+        await self._change(
+            config_id,
+            SkipReason.PAUSED,
+            lambda rearm: self._store.pause(config_id, rearm, by=ORPHAN, why=why),
+            rearmed=False,
+            origin=origin,
+        )
+
+    async def resume_config(self, config_id: str) -> None:
+        """End a pause; the instants of its gap are recorded as skipped."""
+        await self._change(
+            config_id,
+            SkipReason.PAUSED,
+            lambda rearm: self._store.resume(config_id, rearm, by=self._by),
+            rearmed=True,
+        )
+
+    async def _change(
+        self,
+        config_id: str,
+        reason: SkipReason,
+        step: Callable[[Rearm], Awaitable[Outcome]],
+        *,
+        rearmed: bool,
+        origin: str | None = None,
+    ) -> None:
+        """Read, plan, compare-and-change; again while somebody else was faster."""
+        for _ in range(MOVED_TRIES):
+            now_ms = (await self._answered(self._store.now)).wall_ms
+            stored = await self.get_config(config_id)
+            if origin is not None:
+                check_origin(stored, origin)
+            rearm = planned_rearm(stored, now_ms, reason, stored.config if rearmed else None)
+            outcome = await self._answered(lambda: step(rearm))  # noqa: B023
+            if outcome in (Outcome.OK, Outcome.ALREADY):
+                return
+            if outcome is Outcome.UNKNOWN:
+                if reason is SkipReason.DELETED:
+                    return  # it was there a moment ago: gone by this call, or by another
+                raise NotFoundError(outcome, f"there is no config {config_id}")
+        raise _moved(config_id)
+
+    async def _cancel_live(self, config_id: str) -> None:
+        query, cursor = TaskQuery(live_of=config_id), None
+        while True:
+            page = await self._answered(
+                lambda: self._store.list_tasks(query, cursor, MAX_BATCH)  # noqa: B023
+            )
+            ids = [task.id for task in page.tasks]
+            if ids:
+                await self._answered(
+                    lambda: self._store.cancel(ids, by=self._by, reason="config deleted")  # noqa: B023
+                )
+            cursor = page.cursor
+            if cursor is None:
+                return
+
+
+def planned_rearm(
+    stored: StoredConfig, now_ms: int, reason: SkipReason, successor: TaskConfig | None
+) -> Rearm:
+    """What a change of this config owes, and when ``successor`` (None: nothing) is due next."""
+    skipped = plan_rearm(
+        stored.config,
+        due_ms=stored.due_ms,
+        paused_gap_from_ms=None if stored.paused is None else stored.paused.gap_from_ms,
+        now_ms=now_ms,
+        last_fired_ms=stored.last_fired_ms,
+        reason=reason,
+        successor=successor,
+    )
+    due_ms = None
+    if successor is not None:
+        due_ms = next_due(successor, now_ms=now_ms, last_fired_ms=stored.last_fired_ms)
+    return Rearm(read=stored.version, upto_ms=now_ms, skipped=skipped, next_due_ms=due_ms)
+
+
+def _planned_put(config: TaskConfig, old: StoredConfig | None, now_ms: int) -> PutConfig:
+    if old is None:
+        config = attrs.evolve(config, created_ms=now_ms)
+        rearm = Rearm(
+            read=ConfigVersion(),
+            upto_ms=now_ms,
+            next_due_ms=next_due(config, now_ms=now_ms),
+        )
+        return PutConfig(config=config, rearm=rearm)
+    config = attrs.evolve(config, created_ms=old.config.created_ms)
+    reason = SkipReason.EDITED if config.enabled else SkipReason.DISABLED
+    return PutConfig(config=config, rearm=planned_rearm(old, now_ms, reason, config))
+
+
+def check_origin(stored: StoredConfig | None, origin: str) -> None:
+    """Raise `ConflictError` ``origin_conflict`` if another origin declares what is stored."""
+    if stored is not None and stored.config.origin != origin:
+        raise ConflictError(
+            "origin_conflict",
+            f"config {stored.config.id} is declared by {stored.config.origin}, not by {origin}; "
+            "change it there, or take it over: adopt=True of put_config, ?adopt=true of the HTTP "
+            "API, --adopt of dsched-run and dsched apply",
+        )
+
+
+def _check_revision(config_id: str, stored: StoredConfig | None, expected: int | None) -> None:
+    found = 0 if stored is None else stored.config.revision
+    if expected is not None and expected != found:
+        there = f"is at revision {found}" if found else "does not exist"
+        meant = f"revision {expected}" if expected else "a new one"
+        raise PreconditionError(
+            "precondition_failed",
+            f"config {config_id} {there}, the change was meant for {meant}; read it again",
+        )
+
+
+def _moved(config_id: str) -> ConflictError:
+    return ConflictError(
+        Outcome.MOVED,
+        f"config {config_id} changed under our hands {MOVED_TRIES} times; try again",
+    )

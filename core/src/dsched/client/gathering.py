@@ -1,0 +1,161 @@
+"""Gathers from a store what an explanation or a sum needs, with a bounded number of calls."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Literal, Protocol, TypeAlias, TypeVar
+
+import attrs
+
+from dsched.contracts.statistics import HOUR_MS, MAX_STATS_HOURS, Bucket, Rollup, bucket_of
+from dsched.contracts.steps import MAX_BATCH, TaskQuery
+from dsched.contracts.store import Store
+from dsched.explaining import (
+    ConfigFacts,
+    Explanation,
+    TaskFacts,
+    explain_config,
+    explain_task,
+)
+from dsched.model import Decision, Home, Task, Verdict, fire_task_id, from_ms, to_ms
+
+T = TypeVar("T")
+
+PAGES = 20  # of decisions, at most: what a store keeps of a config is bounded anyway
+MAX_STATS_SPAN = timedelta(days=366)
+BucketSize: TypeAlias = Literal["hour", "day"]
+
+
+class Calls(Protocol):
+    """How a store is called: with whatever patience the caller has."""
+
+    def __call__(self, call: Callable[[], Awaitable[T]]) -> Awaitable[T]:
+        """Call, repeatedly if need be, until there is an answer."""
+        ...
+
+
+@attrs.frozen(kw_only=True)
+class Statistics:
+    """Buckets by ascending start, those without anything left out, and their sum."""
+
+    items: tuple[Bucket, ...]
+    total: Bucket
+
+
+async def why_config(
+    store: Store, answered: Calls, config_id: str, at: datetime | None
+) -> Explanation | None:
+    """Why a config fired, or did not, at an instant; without one: at the latest that is recorded.
+
+    None if there is neither such a config nor any record of it.
+    """
+    time = await answered(store.now)
+    (stored,) = await answered(lambda: store.get_configs([config_id]))
+    at_ms = None if at is None else to_ms(at)
+    decisions, kept_from_ms = await _decisions_near(store, answered, config_id, at_ms)
+    if stored is None and not decisions:
+        return None
+    if at_ms is None:
+        at_ms = _latest(decisions, None if stored is None else stored.due_ms, time.wall_ms)
+    task_id = fire_task_id(config_id, at_ms)
+    (task,) = await answered(lambda: store.get([task_id]))
+    facts = ConfigFacts(
+        config_id=config_id,
+        at_ms=at_ms,
+        now_ms=time.wall_ms,
+        stored=stored,
+        decisions=decisions,
+        kept_from_ms=kept_from_ms,
+        fence=await answered(store.leader),
+        task=task,
+    )
+    return explain_config(facts)
+
+
+def _latest(decisions: tuple[Decision, ...], due_ms: int | None, now_ms: int) -> int:
+    """The instant that a question without one is about: what is overdue, or was decided last."""
+    if due_ms is not None and (due_ms <= now_ms or not decisions):
+        return due_ms
+    return decisions[0].last_ms if decisions else now_ms
+
+
+async def _decisions_near(
+    store: Store, answered: Calls, config_id: str, at_ms: int | None
+) -> tuple[tuple[Decision, ...], int]:
+    """The decisions down to the nearest before an instant, newest first; and what is kept."""
+    found: list[Decision] = []
+    cursor: str | None = None
+    kept_from_ms = 0
+    for _ in range(PAGES):
+        page = await answered(lambda: store.decisions(config_id, cursor, MAX_BATCH))  # noqa: B023
+        found.extend(page.decisions)
+        kept_from_ms, cursor = page.kept_from_ms, page.cursor
+        passed = at_ms is None or any(d.last_ms < at_ms for d in page.decisions)
+        if cursor is None or passed:
+            break
+    return tuple(found), kept_from_ms
+
+
+async def why_task(store: Store, answered: Calls, task_id: str) -> Explanation | None:
+    """Why a task is where it is, or ended as it did; None if there is no such task (any more)."""
+    (task,) = await answered(lambda: store.get([task_id], full=True))
+    if task is None:
+        return None
+    time = await answered(store.now)
+    workers = () if task.status.terminal else await answered(store.workers)
+    live: tuple[Task, ...] = ()
+    if task.home is Home.HELD and task.config_id is not None:
+        query = TaskQuery(live_of=task.config_id)
+        live = (await answered(lambda: store.list_tasks(query, None, MAX_BATCH))).tasks
+    decision = None
+    if task.fire_ms is not None and task.config_id is not None:
+        owner, fire_ms = task.config_id, task.fire_ms
+        near, _ = await _decisions_near(store, answered, owner, fire_ms)
+        decision = next(
+            (d for d in near if d.verdict is Verdict.FIRED and d.first_ms == fire_ms), None
+        )
+    facts = TaskFacts(
+        task=task,
+        now_ms=time.wall_ms,
+        workers=workers,
+        fence=await answered(store.leader),
+        decision=decision,
+        live=live,
+    )
+    return explain_task(facts)
+
+
+async def statistics(
+    store: Store,
+    answered: Calls,
+    config_id: str | None,
+    span: tuple[datetime, datetime],
+    bucket: BucketSize,
+) -> Statistics:
+    """What a config (None: everything) did between two instants, by hour or by day (UTC).
+
+    Whole hours are counted: those that the span touches. `ValueError` beyond `MAX_STATS_SPAN`.
+    """
+    start, end = span
+    if end - start > MAX_STATS_SPAN:
+        raise ValueError(f"at most {MAX_STATS_SPAN.days} days of statistics, got {end - start}")
+    step_ms, end_ms = MAX_STATS_HOURS * HOUR_MS, to_ms(end)
+    at_ms = to_ms(start) - to_ms(start) % HOUR_MS
+    rollups: list[Rollup] = []
+    first_ms = at_ms
+    while at_ms < end_ms:
+        upto_ms = min(at_ms + step_ms, end_ms)
+        rollups += await answered(lambda: store.stats(config_id, at_ms, upto_ms))  # noqa: B023
+        at_ms = upto_ms
+    by_start: dict[int, list[Rollup]] = {}
+    for rollup in rollups:
+        by_start.setdefault(_start(rollup.hour_ms, bucket), []).append(rollup)
+    return Statistics(
+        items=tuple(bucket_of(config_id, at, part) for at, part in sorted(by_start.items())),
+        total=bucket_of(config_id, first_ms, rollups),
+    )
+
+
+def _start(hour_ms: int, bucket: BucketSize) -> int:
+    if bucket == "hour":
+        return hour_ms
+    return to_ms(from_ms(hour_ms).astimezone(UTC).replace(hour=0))

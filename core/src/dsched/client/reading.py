@@ -1,0 +1,86 @@
+"""What the client reads: events, decisions, reasons, statistics, counts and workers."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import datetime
+
+from dsched.client import gathering
+from dsched.client.asking import Asking, NotFoundError
+from dsched.contracts.outcomes import Outcome
+from dsched.contracts.steps import Counts, DecisionPage, Event
+from dsched.explaining import Explanation
+from dsched.model import Worker
+
+
+class Reading(Asking):
+    """Questions, and the one act on workers that they lead to."""
+
+    async def events(
+        self, *, after: str | None = None, follow: bool = False, poll_s: float = 0.5
+    ) -> AsyncIterator[Event]:
+        """The event log from a cursor on, to its end, or ``follow``ing it for ever."""
+        cursor = after
+        while True:
+            page = await self._answered(lambda: self._store.events(cursor, 1000))  # noqa: B023
+            cursor = page.cursor
+            for event in page.events:
+                yield event
+            if not page.events:
+                if not follow:
+                    return
+                await asyncio.sleep(poll_s)
+
+    async def decisions(
+        self, config_id: str, *, cursor: str | None = None, limit: int = 100
+    ) -> DecisionPage:
+        """What happened to a config's fires, newest first."""
+        return await self._answered(lambda: self._store.decisions(config_id, cursor, limit))
+
+    async def why_config(self, config_id: str, at: datetime | None = None) -> Explanation:
+        """Why a config fired, or did not, at an instant: the latest recorded or overdue if None.
+
+        Answers for any instant, due or not; what is not kept any more is ``unknown``.
+        `NotFoundError` if there is neither such a config nor a record of it.
+        """
+        explanation = await gathering.why_config(self._store, self._answered, config_id, at)
+        if explanation is None:
+            raise NotFoundError("UNKNOWN", f"there is no config {config_id}, and no record of it")
+        return explanation
+
+    async def why_task(self, task_id: str) -> Explanation:
+        """Why a task waits, runs, failed or was cancelled, and where; `NotFoundError`."""
+        explanation = await gathering.why_task(self._store, self._answered, task_id)
+        if explanation is None:
+            raise NotFoundError("UNKNOWN", f"there is no task {task_id} (any more)")
+        return explanation
+
+    async def stats(
+        self,
+        config_id: str | None,
+        start: datetime,
+        end: datetime,
+        *,
+        bucket: gathering.BucketSize = "hour",
+    ) -> gathering.Statistics:
+        """What a config (None: everything) did between two instants, by hour or by day (UTC).
+
+        Hours without anything are left out; `ValueError` beyond a year.
+        """
+        span = (start, end)
+        return await gathering.statistics(self._store, self._answered, config_id, span, bucket)
+
+    async def counts(self) -> Counts:
+        """How many tasks there are, by status and by home."""
+        return await self._answered(self._store.counts)
+
+    async def workers(self) -> tuple[Worker, ...]:
+        """All registered workers."""
+        return await self._answered(self._store.workers)
+
+    async def drain_worker(self, worker_id: str) -> None:
+        """Let a worker take no more tasks and hand back its queue; `NotFoundError`."""
+        outcome = Outcome.OK
+        while outcome is Outcome.OK:
+            outcome = await self._answered(lambda: self._store.drain(worker_id, None))
+        if outcome is Outcome.NO_WORKER:
+            raise NotFoundError(outcome, f"there is no worker {worker_id}")

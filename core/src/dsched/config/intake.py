@@ -1,0 +1,115 @@
+"""What services take in: entries of configs and tasks, judged as a task file's, and back again."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from typing import Any
+
+import attrs
+
+from dsched.config.durations import format_duration
+from dsched.config.problems import ConfigError
+from dsched.config.settings import TaskSettings
+from dsched.config.structuring import fields_of
+from dsched.config.task_file import task_from_mapping
+from dsched.contracts.service import EntryError, PluginFacts
+from dsched.contracts.wording import did_you_mean, printable
+from dsched.loading import Catalogue
+from dsched.model import InvalidIdError, JsonValue, RetryPolicy, TaskConfig, TaskSpec, check_id
+
+# Never part of an entry: the id stands beside it, the rest is the store's or a later version's.
+_APART = frozenset({"id", "origin", "reserved", "revision", "created_ms", "updated_ms"})
+# Said even at their defaults: what fills them in is a setting of the pod that reads the entry.
+_ALWAYS = frozenset({"executor", "type", "timeout", "retry"})
+_STAND_IN: Mapping[str, str] = {"id": "task", "every": "1h"}
+
+
+@attrs.frozen(kw_only=True)
+class CatalogueIntake:
+    """`dsched.contracts.Intake` of the installed plugins and the pod's settings for tasks."""
+
+    defaults: TaskSettings
+    catalogue: Catalogue
+
+    def config(self, config_id: str, entry: Mapping[str, Any]) -> TaskConfig:
+        """A config from an entry."""
+        if "id" in entry:
+            raise EntryError([("id", "stands in the address, not in the entry; remove it")])
+        try:
+            check_id(config_id)
+        except InvalidIdError as error:
+            raise EntryError([("id", str(error))]) from error
+        return self._read({**entry, "id": config_id})
+
+    def entry(self, config: TaskConfig) -> dict[str, JsonValue]:
+        """An entry from a config."""
+        return _written(config)
+
+    def spec(self, entry: Mapping[str, Any]) -> TaskSpec:
+        """A snapshot from an entry."""
+        known = sorted({*fields_of(TaskSpec)} - _APART)
+        unknown = [key for key in entry if key not in known]
+        if unknown:
+            raise EntryError(
+                [
+                    (printable(str(key)), f"is not a known key; {did_you_mean(str(key), known)}")
+                    for key in unknown[:20]
+                ]
+            )
+        return self._read({**entry, **_STAND_IN}).spec
+
+    def spec_entry(self, spec: TaskSpec) -> dict[str, JsonValue]:
+        """An entry from a snapshot."""
+        return _written(spec)
+
+    def plugins(self) -> tuple[PluginFacts, ...]:
+        """What is installed."""
+        kinds: Mapping[str, Mapping[str, Any]] = {
+            "executor": self.catalogue.executors,
+            "balancer": self.catalogue.balancers,
+            "store": self.catalogue.stores,
+            "observer": self.catalogue.observers,
+            "service": self.catalogue.services,
+        }
+        return tuple(
+            PluginFacts(kind=kind, name=name, distribution=one.distribution, version=one.version)
+            for kind, installed in kinds.items()
+            for name, one in installed.items()
+        )
+
+    def _read(self, raw: Mapping[str, Any]) -> TaskConfig:
+        try:
+            return task_from_mapping(raw, defaults=self.defaults, catalogue=self.catalogue)
+        except ConfigError as error:
+            raise EntryError([(one.path, one.reason) for one in error.problems]) from error
+
+
+def _written(item: TaskConfig | TaskSpec) -> dict[str, JsonValue]:
+    found: dict[str, JsonValue] = {}
+    for field in attrs.fields(type(item)):
+        value = getattr(item, field.name)
+        if field.name in _APART or (field.name not in _ALWAYS and _is_default(value, field)):
+            continue
+        found[field.name] = value if field.name == "payload" else _plain(value)
+    return found
+
+
+def _is_default(value: object, field: "attrs.Attribute[Any]") -> bool:
+    default = field.default
+    if isinstance(default, attrs.Factory):  # type: ignore[arg-type]
+        return not value
+    return bool(value == default)
+
+
+def _plain(value: Any) -> JsonValue:
+    if isinstance(value, timedelta):
+        return format_duration(value)
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, RetryPolicy):
+        return {one.name: _plain(getattr(value, one.name)) for one in attrs.fields(RetryPolicy)}
+    if isinstance(value, Mapping):
+        return dict(value)
+    return value

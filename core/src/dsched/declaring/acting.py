@@ -1,0 +1,183 @@
+"""Carries out a plan of declared configs through a client."""
+
+import logging
+from collections.abc import Mapping, Sequence
+
+import attrs
+
+from dsched.client import Client, ConflictError, NotFoundError
+from dsched.contracts.steps import StoredConfig
+from dsched.declaring.plan import Conflict, DeclarationPlan, Present, plan_declaration
+from dsched.model import API_ORIGIN, ORPHAN, TaskConfig
+
+log = logging.getLogger("dsched.configs")
+
+PAGE = 100
+
+
+@attrs.frozen(kw_only=True)
+class Declared:
+    """What was planned, and the wanted configs as they are stored now, conflicts left out.
+
+    ``conflicts``: those of the plan, and what another origin took while the plan was carried out.
+    """
+
+    plan: DeclarationPlan
+    stored: tuple[StoredConfig, ...]
+    conflicts: tuple[Conflict, ...]
+
+
+@attrs.frozen(kw_only=True)
+class Source:
+    """What one origin declares, each config of this origin. ``orphans``: what it no longer does is
+    paused."""
+
+    origin: str
+    configs: tuple[TaskConfig, ...]
+    orphans: bool
+
+
+async def declare(
+    client: Client,
+    wanted: Sequence[TaskConfig],
+    *,
+    origin: str,
+    adopt: bool = False,
+    prune: bool = False,
+    orphan: bool = True,
+) -> Declared:
+    """Make ``wanted`` all that ``origin`` declares; see `plan_declaration` for the rest.
+
+    Any number of pods may declare the same at once, and each may repeat it: each act compares the
+    origin again with what is stored. Raises what the client's calls raise, conflicts of origin
+    excepted: those are part of the answer.
+    """
+    configs = {one.id: attrs.evolve(one, origin=origin) for one in wanted}
+    held = await _held(client, list(configs), origin, everything=orphan or prune)
+    plan = plan_declaration(
+        [present(one) for one in held.values()],
+        {config_id: _content(config) for config_id, config in configs.items()},
+        origin=origin,
+        adopt=adopt,
+        prune=prune,
+        orphan=orphan,
+    )
+    stored = {one: held[one] for one in plan.unchanged}
+    lost = await _put(client, plan, configs, stored)
+    await _drop(client, plan)
+    return Declared(
+        plan=plan,
+        stored=tuple(stored[one] for one in configs if one in stored),
+        conflicts=(*plan.conflicts, *lost),
+    )
+
+
+async def conflicts(client: Client, source: Source) -> tuple[Conflict, ...]:
+    """What of a source another origin declares already; changes nothing."""
+    wanted = {one.id: _content(one) for one in source.configs}
+    held = await _held(client, list(wanted), source.origin, everything=False)
+    found = [present(one) for one in held.values()]
+    return plan_declaration(found, wanted, origin=source.origin, orphan=False).conflicts
+
+
+def report(declared: Declared) -> None:
+    """Log what became of each config."""
+    for stored in declared.stored:
+        log.info("config %s is in place (revision %d)", stored.config.id, stored.config.revision)
+    for conflict in declared.conflicts:
+        log.error(
+            "config %s is not put: it is declared by %s, not by %s; remove it from one of them, or "
+            "take it over with --adopt",
+            conflict.id,
+            conflict.origin,
+            declared.plan.origin,
+        )
+    for config_id in declared.plan.orphan:
+        log.warning(
+            "config %s is paused: %s no longer declares it", config_id, declared.plan.origin
+        )
+
+
+def present(stored: StoredConfig) -> Present:
+    """What planning looks at of a stored config."""
+    return Present(
+        id=stored.config.id,
+        origin=stored.config.origin,
+        content=_content(stored.config),
+        paused=stored.paused is not None,
+        orphaned=stored.paused is not None and stored.paused.who == ORPHAN,
+    )
+
+
+def _content(config: TaskConfig) -> TaskConfig:
+    """The author's content: the store's fields never compare, and the origin is levelled."""
+    return attrs.evolve(config, origin=API_ORIGIN)
+
+
+async def _held(
+    client: Client, ids: Sequence[str], origin: str, *, everything: bool
+) -> dict[str, StoredConfig]:
+    """What is stored of this origin and of these ids; only the latter unless ``everything``."""
+    if not everything:
+        return {one: found for one in ids if (found := await _found(client, one)) is not None}
+    held, cursor = {}, None
+    wanted = set(ids)
+    while True:
+        page = await client.list_configs(cursor=cursor, limit=PAGE)
+        for one in page.configs:
+            if one.config.origin == origin or one.config.id in wanted:
+                held[one.config.id] = one
+        cursor = page.cursor
+        if cursor is None:
+            return held
+
+
+async def _found(client: Client, config_id: str) -> StoredConfig | None:
+    try:
+        return await client.get_config(config_id)
+    except NotFoundError:
+        return None
+
+
+async def _put(
+    client: Client,
+    plan: DeclarationPlan,
+    configs: Mapping[str, TaskConfig],
+    stored: dict[str, StoredConfig],
+) -> list[Conflict]:
+    """Put, then resume, noting what is stored now; what another origin has taken meanwhile."""
+    lost = []
+    for config_id in (*plan.create, *plan.change, *plan.adopt):
+        try:
+            stored[config_id] = await client.put_config(
+                configs[config_id], adopt=config_id in plan.adopt
+            )
+        except ConflictError as error:
+            lost.append(await _lost(client, config_id, error))
+    for config_id in plan.resume:
+        if config_id in stored:
+            await client.resume_config(config_id)
+            stored[config_id] = await client.get_config(config_id)
+    return lost
+
+
+async def _lost(client: Client, config_id: str, error: ConflictError) -> Conflict:
+    """The conflict with an origin that was faster than this plan."""
+    if error.code != "origin_conflict":
+        raise error
+    return Conflict(id=config_id, origin=(await client.get_config(config_id)).config.origin)
+
+
+async def _drop(client: Client, plan: DeclarationPlan) -> None:
+    """Orphan or delete what is no longer declared, unless somebody took it over meanwhile."""
+    for config_id in (*plan.orphan, *plan.delete):
+        try:
+            if config_id in plan.delete:
+                await client.delete_config(config_id, origin=plan.origin)
+            else:
+                await client.orphan_config(config_id, origin=plan.origin)
+        except NotFoundError:
+            continue
+        except ConflictError as error:
+            if error.code != "origin_conflict":
+                raise

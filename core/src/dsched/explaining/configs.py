@@ -1,0 +1,300 @@
+"""Why a config fired, or did not, at an instant: of what was recorded, and of what was due at all."""
+
+from collections.abc import Sequence
+
+import attrs
+
+from dsched.contracts.codec import UNREADABLE
+from dsched.contracts.steps import StoredConfig
+from dsched.explaining.decisions import explain_decision, short
+from dsched.explaining.explanation import Answer, Explanation
+from dsched.explaining.words import instant, span
+from dsched.model import Decision, Task, TaskConfig, Verdict, to_ms
+from dsched.planning import InvalidTriggerError, config_instants
+
+PATIENCE_MS = 5_000  # a due instant so young is pending: the leader looks every few seconds
+_NO_LIMIT_MS = -(2**62)
+
+
+@attrs.frozen(kw_only=True)
+class ConfigFacts:
+    """What the store says about a config, and about an instant of it.
+
+    ``decisions``: newest first, of those kept at least every one that touches ``at_ms`` and the
+    nearest on either side; those about instants before ``kept_from_ms`` may be gone. ``fence`` is
+    that of the current leader. ``task`` is the task of the fire of this instant, if it exists.
+    """
+
+    config_id: str
+    at_ms: int
+    now_ms: int
+    stored: StoredConfig | None
+    decisions: Sequence[Decision] = ()
+    kept_from_ms: int = _NO_LIMIT_MS
+    fence: str | None = None
+    task: Task | None = None
+
+    @property
+    def decision(self) -> Decision | None:
+        """The decision about this instant: the fire itself before any range that touches it."""
+        found = [d for d in self.decisions if d.first_ms <= self.at_ms <= d.last_ms]
+        order = (Verdict.FIRED, Verdict.SKIPPED, Verdict.MISSED)
+        return min(found, key=lambda d: (order.index(d.verdict), d.count), default=None)
+
+    @property
+    def config(self) -> TaskConfig | None:
+        """The config as it is now."""
+        return None if self.stored is None else self.stored.config
+
+
+def explain_config(facts: ConfigFacts) -> Explanation:
+    """Why the config fired at ``at_ms``, or why it did not, or what is not known about that."""
+    decision = facts.decision
+    if decision is not None and _concerns(facts, decision):
+        return _with_neighbours(facts, explain_decision(decision, facts.config, facts.task))
+    if decision is None and facts.task is not None:
+        return _with_neighbours(facts, _uncollected(facts, facts.task))
+    if facts.stored is None:
+        return _without_config(facts)
+    return _with_neighbours(facts, _undecided(facts, facts.stored))
+
+
+def _concerns(facts: ConfigFacts, decision: Decision) -> bool:
+    """Whether the instant is one of the decision's: a range also spans what lies between them."""
+    at_ms, config = facts.at_ms, facts.config
+    if at_ms in (decision.first_ms, decision.last_ms) or config is None:
+        return True
+    return at_ms < config.updated_ms or not _plannable(config) or _is_instant(config, at_ms)
+
+
+def _answer(
+    facts: ConfigFacts, verdict: Answer, summary: str, *because: str, task: Task | None = None
+) -> Explanation:
+    return Explanation(
+        subject=facts.config_id,
+        at_ms=facts.at_ms,
+        verdict=verdict,
+        summary=summary,
+        because=tuple(text for text in because if text),
+        task=task,
+    )
+
+
+def _uncollected(facts: ConfigFacts, task: Task) -> Explanation:
+    return _answer(
+        facts,
+        Answer.FIRED,
+        f"{facts.config_id} fired for {instant(facts.at_ms)}: its task is {task.id}.",
+        f"The task is {task.status}.",
+        "The record of the decision is not kept (any more, or not yet: the leader's collector "
+        "makes it within a second or so).",
+        task=task,
+    )
+
+
+def _without_config(facts: ConfigFacts) -> Explanation:
+    summary = f"Nothing is recorded of {facts.config_id} at {instant(facts.at_ms)}."
+    why = f"There is no config {facts.config_id}."
+    if facts.decisions:
+        why = f"There is no config {facts.config_id} any more."
+    explanation = _answer(facts, Answer.UNKNOWN, summary, why, _horizon(facts), *_nearest(facts))
+    return _with_neighbours(facts, explanation)
+
+
+def _undecided(facts: ConfigFacts, stored: StoredConfig) -> Explanation:
+    """An instant without any record, of a config that is there."""
+    config, at_ms, text = stored.config, facts.at_ms, instant(facts.at_ms)
+    if config.executor == UNREADABLE:
+        return _answer(facts, Answer.UNKNOWN, f"The stored config {config.id} cannot be read.")
+    if at_ms > facts.now_ms:
+        return _to_come(facts, stored)
+    if at_ms < config.created_ms:
+        created = f"It was created at {instant(config.created_ms)}."
+        return _not_due(facts, f"{config.id} was not there yet at {text}.", created)
+    if at_ms < facts.kept_from_ms:
+        summary = f"What {config.id} did at {text} is not known any more."
+        return _answer(facts, Answer.UNKNOWN, summary, _horizon(facts))
+    if stored.paused is not None and at_ms > stored.paused.gap_from_ms:
+        return _paused(facts, stored)
+    if at_ms <= config.updated_ms:  # a put is due after its own instant
+        return _not_due(
+            facts,
+            f"{config.id} had nothing due at {text}.",
+            "Every instant that is due is recorded, fired or not, and nothing is recorded for it.",
+            f"The config was last changed at {instant(config.updated_ms)}; what it was before is "
+            "not kept.",
+            *_nearest(facts),
+        )
+    return _by_plan(facts, stored)
+
+
+def _by_plan(facts: ConfigFacts, stored: StoredConfig) -> Explanation:
+    """Since its last change a config's instants are known: was this one of them?"""
+    config, at_ms, text = stored.config, facts.at_ms, instant(facts.at_ms)
+    if not config.enabled:
+        return _not_due(facts, f"{config.id} is disabled: nothing was due at {text}.")
+    owed = stored.due_ms is not None and stored.due_ms <= at_ms
+    if owed and (stored.due_ms == at_ms or (_plannable(config) and _is_instant(config, at_ms))):
+        return _overdue(facts)
+    bounds = _bounds(config, at_ms)
+    if bounds:
+        return _not_due(facts, f"{config.id} had nothing due at {text}.", bounds)
+    if config.fixed_delay is not None:
+        why = "It is due a fixed delay after its last run ended; each such instant is recorded."
+        return _not_due(facts, f"{config.id} had nothing due at {text}.", why, *_nearest(facts))
+    if not _plannable(config):
+        why = "Its instants cannot be planned here: an unknown time zone or trigger."
+        return _answer(facts, Answer.UNKNOWN, f"Whether {text} was due is not known.", why)
+    if not _is_instant(config, at_ms):
+        why = f"Its {_trigger(config)} has no instant there."
+        return _not_due(facts, f"{config.id} had nothing due at {text}.", why, *_nearest(facts))
+    return _answer(
+        facts,
+        Answer.UNKNOWN,
+        f"{text} is an instant of {config.id}, and what was decided about it is not recorded yet.",
+        "The leader's collector makes the record within a second or so, while somebody leads."
+        if facts.fence is None
+        else "The leader's collector makes the record within a second or so.",
+        _leading(facts.fence),
+    )
+
+
+def _overdue(facts: ConfigFacts) -> Explanation:
+    late_ms = facts.now_ms - facts.at_ms
+    young = late_ms <= PATIENCE_MS
+    summary = (
+        f"{facts.config_id} is due for {instant(facts.at_ms)} since {span(late_ms)} and has not "
+        "been fired yet."
+    )
+    return _answer(
+        facts, Answer.PENDING if young else Answer.MISSED, summary, _leading(facts.fence)
+    )
+
+
+def _paused(facts: ConfigFacts, stored: StoredConfig) -> Explanation:
+    pause, config = stored.paused, stored.config
+    assert pause is not None  # noqa: S101 - the caller looked
+    said = f"It is paused since {instant(pause.since_ms)} by {pause.who}" + (
+        f": {pause.why}" if pause.why else ""
+    )
+    text = instant(facts.at_ms)
+    if config.at is not None:
+        kept = "Its one instant is kept, and goes by the misfire policy when it is resumed."
+        return _not_due(facts, f"{config.id} was paused at {text}.", said + ".", kept)
+    if not _plannable(config) or not _is_instant(config, facts.at_ms):
+        return _not_due(facts, f"{config.id} was paused at {text}.", said + ".")
+    later = "The instants of the pause are recorded as skipped when it ends."
+    summary = f"{config.id} did not fire for {text}: it was paused."
+    return _answer(facts, Answer.SKIPPED, summary, said + ".", later)
+
+
+def _to_come(facts: ConfigFacts, stored: StoredConfig) -> Explanation:
+    config, text = stored.config, instant(facts.at_ms)
+    if not config.enabled:
+        return _not_due(facts, f"{config.id} is disabled: nothing will be due at {text}.")
+    if stored.due_ms != facts.at_ms and not (
+        _plannable(config) and _is_instant(config, facts.at_ms)
+    ):
+        return _not_due(
+            facts, f"{config.id} has nothing due at {text}.", _bounds(config, facts.at_ms)
+        )
+    asked = next((one for one in stored.skips if one.at_ms == facts.at_ms), None)
+    if asked is not None:
+        summary = f"{config.id} will not fire at {text}: an operator asked to skip it."
+        return _answer(facts, Answer.SKIPPED, summary, f"{asked.who}: {asked.why}")
+    summary = f"{config.id} will be due at {text}, in {span(facts.at_ms - facts.now_ms)}."
+    paused = stored.paused
+    hindrance = "" if paused is None else f"It is paused by {paused.who}: it fires when resumed."
+    return _answer(facts, Answer.PENDING, summary, hindrance, _leading(facts.fence))
+
+
+def _not_due(facts: ConfigFacts, summary: str, *because: str) -> Explanation:
+    return _answer(facts, Answer.NOT_DUE, summary, *because)
+
+
+# --- what is said beside it -----------------------------------------------------------------------
+
+
+def _leading(fence: str | None) -> str:
+    if fence is None:
+        return "No pod holds the leader lock."
+    epoch, _, rest = fence.partition(":")
+    return f"Pod {rest.rpartition(':')[2]} leads (term {epoch})."
+
+
+def _horizon(facts: ConfigFacts) -> str:
+    if facts.kept_from_ms == _NO_LIMIT_MS:
+        return ""
+    return f"Decisions are kept from {instant(facts.kept_from_ms)} on."
+
+
+def _nearest(facts: ConfigFacts) -> tuple[str, ...]:
+    """The records on either side."""
+    before, after = _around(facts)
+    told = []
+    if before is not None:
+        told.append(f"Before that: {short(before)}.")
+    if after is not None:
+        told.append(f"After that: {short(after)}.")
+    return tuple(told)
+
+
+def _around(facts: ConfigFacts) -> tuple[Decision | None, Decision | None]:
+    earlier = [d for d in facts.decisions if d.last_ms < facts.at_ms]
+    later = [d for d in facts.decisions if d.first_ms > facts.at_ms]
+    return (
+        max(earlier, key=lambda d: d.last_ms, default=None),
+        min(later, key=lambda d: d.first_ms, default=None),
+    )
+
+
+def _with_neighbours(facts: ConfigFacts, explanation: Explanation) -> Explanation:
+    """The instants next to it: by the records, and since the last change by the plan."""
+    before, after = _around(facts)
+    before_ms = None if before is None else before.last_ms
+    after_ms = None if after is None else after.first_ms
+    stored = facts.stored
+    if stored is not None and stored.config.enabled and _plannable(stored.config):
+        config = stored.config
+        since_ms = max(config.created_ms, config.updated_ms)
+        planned = config_instants(config)
+        last_ms = planned.last_before(facts.at_ms - 1, not_before_ms=since_ms + 1)
+        before_ms = _latest(before_ms, last_ms)
+        next_ms = planned.next_after(max(facts.at_ms, since_ms))
+        after_ms = next_ms if after_ms is None or facts.at_ms >= since_ms else after_ms
+    elif stored is not None and after_ms is None:
+        due_ms = stored.due_ms
+        after_ms = due_ms if due_ms is not None and due_ms > facts.at_ms else None
+    return attrs.evolve(explanation, before_ms=before_ms, after_ms=after_ms)
+
+
+def _latest(one: int | None, other: int | None) -> int | None:
+    return max((ms for ms in (one, other) if ms is not None), default=None)
+
+
+def _bounds(config: TaskConfig, at_ms: int) -> str:
+    if config.start_at is not None and at_ms < to_ms(config.start_at):
+        return f"It starts at {instant(to_ms(config.start_at))}."
+    if config.end_at is not None and at_ms > to_ms(config.end_at):
+        return f"It ended at {instant(to_ms(config.end_at))}."
+    return ""
+
+
+def _plannable(config: TaskConfig) -> bool:
+    if config.fixed_delay is not None or config.executor == UNREADABLE:
+        return False
+    try:
+        config_instants(config)
+    except InvalidTriggerError:
+        return False
+    return True
+
+
+def _is_instant(config: TaskConfig, at_ms: int) -> bool:
+    return config_instants(config).count_between(at_ms, at_ms) > 0
+
+
+def _trigger(config: TaskConfig) -> str:
+    if config.cron_expr is not None:
+        return f"cron expression {config.cron_expr!r} ({config.timezone})"
+    return f"period of {config.every}" if config.every is not None else "one instant"

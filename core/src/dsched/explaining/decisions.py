@@ -1,0 +1,147 @@
+"""What a recorded decision says, in sentences."""
+
+from datetime import timedelta
+
+from dsched.explaining.explanation import Answer, Explanation
+from dsched.explaining.words import instant, plural, span
+from dsched.model import Decision, MissReason, SkipReason, Task, TaskConfig, Verdict
+
+LATE_MS = 1000
+
+
+def short(decision: Decision) -> str:
+    """A decision in a few words."""
+    at = instant(decision.first_ms)
+    match decision.verdict:
+        case Verdict.FIRED:
+            ended = f", its task ended {decision.ended}" if decision.ended else ""
+            return f"{at} fired, {span(decision.late_ms)} late{ended}"
+        case Verdict.MISSED:
+            return f"{at} was missed ({decision.reason})"
+    if decision.count == 1:
+        return f"{at} was skipped ({decision.reason})"
+    last = instant(decision.last_ms)
+    return f"{plural(decision.count, 'instant')} from {at} to {last} skipped ({decision.reason})"
+
+
+def explain_decision(
+    decision: Decision, config: TaskConfig | None, task: Task | None
+) -> Explanation:
+    """What was decided, by whom, why, and what became of it."""
+    match decision.verdict:
+        case Verdict.FIRED:
+            return _fired(decision, config, task)
+        case Verdict.SKIPPED:
+            return _skipped(decision, config)
+        case Verdict.MISSED:
+            return _missed(decision)
+
+
+def _fired(decision: Decision, config: TaskConfig | None, task: Task | None) -> Explanation:
+    late = decision.late_ms > LATE_MS or decision.missed_at_ms is not None
+    summary = (
+        f"{decision.config_id} fired for {instant(decision.first_ms)}, "
+        f"{span(decision.late_ms)} late"
+    )
+    if decision.ended:
+        summary += f"; its task ended {decision.ended}"
+    because = [f"The leader of term {decision.term} decided it at {instant(decision.at_ms)}."]
+    if decision.missed_at_ms is not None:
+        because.append(f"It had been reported missed at {instant(decision.missed_at_ms)}.")
+    if decision.detail:
+        because.append(f"Its task was {decision.detail}.")
+    because.append(_where(decision, task))
+    if decision.ended == "cancelled: expired":
+        limit = "" if config is None or config.start_deadline is None else _of(config)
+        because.append(f"The task was not started within its start_deadline{limit}.")
+    elif decision.ended:
+        because.append(f"The task ended {decision.ended}.")
+    elif task is not None:
+        because.append(f"The task is {task.status}" + (f": {task.reason}." if task.reason else "."))
+    return Explanation(
+        subject=decision.config_id,
+        at_ms=decision.first_ms,
+        verdict=Answer.LATE if late else Answer.FIRED,
+        summary=summary + ".",
+        because=tuple(because),
+        decision=decision,
+        task=task,
+    )
+
+
+def _of(config: TaskConfig) -> str:
+    assert config.start_deadline is not None  # noqa: S101 - the caller looked
+    return f" of {span(config.start_deadline // timedelta(milliseconds=1))}"
+
+
+def _where(decision: Decision, task: Task | None) -> str:
+    worker_id = decision.worker_id or (task.worker_id if task is not None else None)
+    if worker_id is None:
+        return f"Task {decision.task_id} has not been sent to a worker."
+    why = f", chosen by {decision.worker_why}" if decision.worker_why else ""
+    return f"Task {decision.task_id} was sent to worker {worker_id}{why}."
+
+
+def _skipped(decision: Decision, config: TaskConfig | None) -> Explanation:
+    first, last = instant(decision.first_ms), instant(decision.last_ms)
+    what = first
+    if decision.count > 1:
+        what = f"the {plural(decision.count, 'instant')} from {first} to {last}"
+    because = [_skip_reason(decision.reason, config)]
+    if decision.term:
+        because.append(
+            f"The leader of term {decision.term} decided it at {instant(decision.at_ms)}."
+        )
+    else:
+        because.append(f"It was recorded at {instant(decision.at_ms)}, with that change.")
+    if decision.missed_at_ms is not None:
+        because.append(f"It had been reported missed at {instant(decision.missed_at_ms)}.")
+    return Explanation(
+        subject=decision.config_id,
+        at_ms=decision.first_ms,
+        verdict=Answer.SKIPPED,
+        summary=f"{decision.config_id} did not fire for {what}: {decision.reason}.",
+        because=tuple(because),
+        decision=decision,
+    )
+
+
+def _skip_reason(reason: str, config: TaskConfig | None) -> str:
+    match reason:
+        case SkipReason.MISFIRE:
+            policy = ""
+            if config is not None:
+                grace = span(config.misfire_grace // timedelta(milliseconds=1))
+                policy = f" (now {grace}), and its policy (now {config.misfire}) drops it"
+            return f"It was missed by more than its misfire_grace{policy}."
+        case SkipReason.OVERLAP:
+            return "An earlier task of the config was still live, and its overlap policy skips."
+        case SkipReason.EDITED:
+            return "It was due and not fired when the config was changed."
+        case SkipReason.PAUSED:
+            return "The config was paused then, or was paused before it was fired."
+        case SkipReason.DELETED:
+            return "It was due and not fired when the config was deleted."
+        case SkipReason.DISABLED:
+            return "It was due and not fired when the config was disabled."
+    return f"The recorded reason is {reason!r}."
+
+
+def _missed(decision: Decision) -> Explanation:
+    led = decision.reason != MissReason.LEADERLESS
+    because = (
+        f"The leader of term {decision.term} held the lock and had not fired it."
+        if led
+        else "No pod held the leader lock."
+    )
+    return Explanation(
+        subject=decision.config_id,
+        at_ms=decision.first_ms,
+        verdict=Answer.MISSED,
+        summary=(
+            f"{decision.config_id} was due for {instant(decision.first_ms)} and nobody had fired "
+            f"it {span(decision.late_ms)} later."
+        ),
+        because=(because, f"A follower reported it at {instant(decision.at_ms)}."),
+        decision=decision,
+    )

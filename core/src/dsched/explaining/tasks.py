@@ -1,0 +1,254 @@
+"""Why a task is where it is, or ended as it did."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import attrs
+
+from dsched.explaining.explanation import Answer, Explanation
+from dsched.explaining.words import instant, last_line, plural, span
+from dsched.model import Decision, Home, Task, TaskStatus, Worker
+
+SHOWN = 5  # workers or tasks that a sentence names
+
+
+@attrs.frozen(kw_only=True)
+class TaskFacts:
+    """What the store says about a task, read with its spec; and about what it may wait for.
+
+    ``decision`` is that of its fire, if a fire made it; ``live`` the live tasks of its config.
+    """
+
+    task: Task
+    now_ms: int
+    workers: Sequence[Worker] = ()
+    fence: str | None = None
+    decision: Decision | None = None
+    live: Sequence[Task] = ()
+
+
+def explain_task(facts: TaskFacts) -> Explanation:
+    """Why the task waits, runs or ended."""
+    task = facts.task
+    match task.status:
+        case TaskStatus.PENDING:
+            verdict, summary, because = Answer.PENDING, *_pending(facts)
+        case TaskStatus.RUNNING:
+            verdict, summary, because = Answer.RUNNING, *_running(facts)
+        case TaskStatus.RETRYING:
+            verdict, summary, because = Answer.RETRYING, *_retrying(task)
+        case _:
+            verdict, summary, because = Answer(task.status.value), *_ended(facts)
+    return Explanation(
+        subject=task.id,
+        at_ms=facts.now_ms,
+        verdict=verdict,
+        summary=summary,
+        because=tuple(text for text in (*because, *_origin(facts)) if text),
+        decision=facts.decision,
+        task=task,
+    )
+
+
+_Told = tuple[str, list[str]]  # the summary, and what it follows from
+
+
+# --- waiting --------------------------------------------------------------------------------------
+
+
+def _pending(facts: TaskFacts) -> _Told:
+    task = facts.task
+    moved = [_moved(task)] if task.reason else []
+    match task.home:
+        case Home.DELAYED:
+            return _delayed(facts)
+        case Home.READY:
+            return f"Task {task.id} is ready and waits for a worker.", [*moved, *_fit(facts)]
+        case Home.QUEUE:
+            return f"Task {task.id} waits in the queue of {task.worker_id}.", _queued(facts)
+        case Home.HELD:
+            others = [other.id for other in facts.live if other.id != task.id]
+            shown = ", ".join(others[:SHOWN]) + (" ..." if len(others) > SHOWN else "")
+            earlier = f"These have not ended: {shown}." if others else ""
+            summary = f"Task {task.id} is held until the earlier tasks of its config have ended."
+            return summary, ["The overlap policy of its config allows one at a time.", earlier]
+    return f"Task {task.id} is pending.", moved
+
+
+def _delayed(facts: TaskFacts) -> _Told:
+    task = facts.task
+    if task.reason.startswith("deferred"):
+        summary = f"Task {task.id} was put off: {task.reason.removeprefix('deferred: ')}."
+        return summary, ["It is tried again every second or two.", *_fit(facts)]
+    if task.reason:
+        return f"Task {task.id} waits before it runs again.", [_moved(task)]
+    wait_ms = task.scheduled_ms - facts.now_ms
+    if wait_ms > 0:
+        when = f"It is wanted at {instant(task.scheduled_ms)}, in {span(wait_ms)}."
+    else:
+        when = f"Its instant is {instant(task.scheduled_ms)}; a jitter or a delay holds it back."
+    return f"Task {task.id} may not start yet.", [when]
+
+
+def _fit(facts: TaskFacts) -> list[str]:
+    """What the workers have to offer for this task."""
+    needed = {} if facts.task.spec is None else facts.task.spec.required_labels
+    wanted = ", ".join(f"{key}={value}" for key, value in sorted(needed.items()))
+    present = [w for w in facts.workers if not (w.gone or w.draining)]
+    matching = [w for w in present if w.matches(needed)]
+    free = [w for w in matching if not w.stalled and w.load < w.limit]
+    told = [] if facts.fence else ["No pod holds the leader lock, so nothing is sent to workers."]
+    if not facts.workers:
+        return [*told, "No worker is registered."]
+    if not present:
+        return [*told, f"All {plural(len(facts.workers), 'worker')} are gone or draining."]
+    if not matching:
+        have = f"none of the {plural(len(present), 'worker')} present has"
+        return [*told, f"It needs the labels {wanted}; {have} them."]
+    if not free:
+        shown = ", ".join(f"{w.id} {w.load}/{w.limit}" for w in matching[:SHOWN])
+        stalled = sum(w.stalled for w in matching)
+        note = f" ({stalled} stalled: given work they did not claim)" if stalled else ""
+        which = "that match" if wanted else "present"
+        return [*told, f"The {plural(len(matching), 'worker')} {which} are full: {shown}{note}."]
+    shown = ", ".join(f"{w.id} {w.load}/{w.limit}" for w in free[:SHOWN])
+    return [*told, f"There is room at {shown}; higher priorities and earlier tasks go first."]
+
+
+def _queued(facts: TaskFacts) -> list[str]:
+    worker = _worker(facts)
+    if worker is None:
+        return ["That worker is not registered: the leader takes the task back soon."]
+    if worker.gone:
+        return ["That worker is silent: the leader takes the task back soon."]
+    if worker.draining:
+        return ["That worker is draining: its queue goes to others."]
+    if worker.running < worker.capacity:
+        return [f"It runs {worker.running} of {worker.capacity}: it should claim it at once."]
+    return [f"It runs {worker.running} of {worker.capacity} and has {worker.queued} waiting."]
+
+
+def _worker(facts: TaskFacts) -> Worker | None:
+    return next((w for w in facts.workers if w.id == facts.task.worker_id), None)
+
+
+_MOVES = {
+    "recalled": "It was taken back from a worker's queue that did not get to it.",
+    "crashed": "The worker that ran it fell silent.",
+}
+
+
+def _moved(task: Task) -> str:
+    told = _MOVES.get(task.reason, f"The last word about it: {task.reason}.")
+    return told + (f" {last_line(task.error)}" if task.reason == "crashed" and task.error else "")
+
+
+# --- running --------------------------------------------------------------------------------------
+
+
+def _running(facts: TaskFacts) -> _Told:
+    task = facts.task
+    for_ms = max(0, facts.now_ms - (task.start_ms or facts.now_ms))
+    summary = f"Task {task.id} runs on {task.worker_id} since {span(for_ms)}."
+    told = [f"This is attempt {task.attempt}."]
+    if task.spec is not None:
+        told.append(f"It may take {span(task.spec.timeout // timedelta(milliseconds=1))}.")
+    worker = _worker(facts)
+    if worker is None or worker.gone:
+        told.append("Its worker is silent: once the lease is over it runs again elsewhere.")
+    if task.cancel_requested:
+        told.append("Its cancellation was asked for; the worker has not stopped it yet.")
+    return summary, told
+
+
+def _retrying(task: Task) -> _Told:
+    crashed = task.reason == "crashed"
+    limit = "" if task.spec is None else f" of {task.spec.retry.max_retries}"
+    summary = f"Task {task.id} waits before attempt {task.attempt + 1}."
+    if crashed:
+        return summary, [f"Its worker fell silent, {plural(task.crash_count, 'time')} so far."]
+    failed = last_line(task.error)
+    return summary, [
+        f"Attempt {task.attempt} failed" + (f": {failed}" if failed else "."),
+        f"It is retry {task.retry_count}{limit}.",
+    ]
+
+
+# --- ended ----------------------------------------------------------------------------------------
+
+
+def _ended(facts: TaskFacts) -> _Told:
+    task = facts.task
+    on = f" on {task.worker_id}" if task.worker_id else ""
+    match task.status:
+        case TaskStatus.SUCCESS:
+            return f"Task {task.id} succeeded in attempt {task.attempt}{on}.", [_took(task)]
+        case TaskStatus.FAILED:
+            error = last_line(task.error)
+            summary = f"Task {task.id} failed: {error or task.reason or 'no reason was given'}"
+            return summary.rstrip(".") + ".", [_failure(task), _attempts(task)]
+    summary = f"Task {task.id} was cancelled" + (f": {task.reason}." if task.reason else ".")
+    return summary, [_cancellation(task), _attempts(task)]
+
+
+def _took(task: Task) -> str:
+    if task.start_ms is None or task.end_ms is None:
+        return ""
+    waited_ms = max(0, task.start_ms - task.scheduled_ms)
+    return (
+        f"It waited {span(waited_ms)} and its last attempt took "
+        f"{span(max(0, task.end_ms - task.start_ms))}."
+    )
+
+
+def _failure(task: Task) -> str:
+    match task.reason:
+        case "poison":
+            return (
+                f"Its worker died under it {plural(task.crash_count, 'time')}: it is not run again."
+            )
+        case "crashed":
+            return "Its worker fell silent, and on_crash is fail."
+        case "released":
+            return "Its worker stopped it on leaving, and on_crash is fail."
+        case "retries exhausted":
+            return f"All its retries ({task.retry_count}) were used."
+        case "not retryable":
+            return "The failure is of a kind that is not retried."
+        case "timeout":
+            return "It took longer than its timeout."
+    return f"The recorded reason is {task.reason!r}." if task.reason else ""
+
+
+def _attempts(task: Task) -> str:
+    if not task.attempt:
+        return "It never started."
+    on = f", the last on {task.worker_id}" if task.worker_id else ""
+    return f"There were {plural(task.attempt, 'attempt')}{on}."
+
+
+def _cancellation(task: Task) -> str:
+    match task.reason:
+        case "expired":
+            limit = None if task.spec is None else task.spec.start_deadline
+            of = "" if limit is None else f" of {span(limit // timedelta(milliseconds=1))}"
+            return f"It was not started within its start_deadline{of}."
+        case "superseded":
+            return "A later fire of its config took its place (overlap: cancel_previous)."
+    return "Somebody asked for it."
+
+
+# --- where it came from ---------------------------------------------------------------------------
+
+
+def _origin(facts: TaskFacts) -> list[str]:
+    task, decision = facts.task, facts.decision
+    told = []
+    if decision is not None and decision.worker_why and decision.worker_id:
+        told.append(f"Worker {decision.worker_id} was chosen by {decision.worker_why}.")
+    if task.fire_ms is not None:
+        late = f", {span(decision.late_ms)} late" if decision is not None else ""
+        told.append(f"Config {task.config_id} fired it for {instant(task.fire_ms)}{late}.")
+    elif task.config_id is not None:
+        told.append(f"It was triggered by hand, from config {task.config_id}.")
+    return told

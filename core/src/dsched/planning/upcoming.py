@@ -1,0 +1,170 @@
+"""What a trigger will do next, as people read it: instants, local times, and DST oddities in words."""
+
+from datetime import UTC, datetime, timedelta
+
+import attrs
+
+from dsched.model import (
+    CronTrigger,
+    DstGap,
+    DstOverlap,
+    FixedDelayTrigger,
+    TaskConfig,
+    Trigger,
+    from_ms,
+    to_ms,
+)
+from dsched.planning.compile import compile_trigger
+from dsched.planning.cron import CronInstants
+from dsched.planning.zone import DAY_S, Segment, load_zone
+
+MAX_UPCOMING = 1000
+
+
+@attrs.frozen(kw_only=True)
+class UpcomingInstant:
+    """One nominal instant (ms), the wall clock of its zone with its offset, and what is odd.
+
+    ``note`` is empty for an ordinary instant. It says when a DST change moved the instant, made its
+    local time one of two, or left out a local time since the instant before.
+    """
+
+    at_ms: int
+    local: str
+    note: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class Upcoming:
+    """Instants in ascending order; ``truncated`` if the limit left out more within the bounds."""
+
+    items: tuple[UpcomingInstant, ...] = ()
+    truncated: bool = False
+
+
+def config_upcoming(
+    config: TaskConfig, *, after_ms: int, limit: int, until_ms: int | None = None
+) -> Upcoming:
+    """`upcoming` for a config's trigger, zone and bounds; whether it is enabled is not asked."""
+    return upcoming(
+        config.trigger,
+        timezone=config.timezone,
+        after_ms=after_ms,
+        until_ms=until_ms,
+        limit=limit,
+        start_ms=None if config.start_at is None else to_ms(config.start_at),
+        end_ms=None if config.end_at is None else to_ms(config.end_at),
+    )
+
+
+def upcoming(
+    trigger: Trigger,
+    *,
+    timezone: str = "UTC",
+    after_ms: int,
+    limit: int,
+    until_ms: int | None = None,
+    start_ms: int | None = None,
+    end_ms: int | None = None,
+) -> Upcoming:
+    """The first ``limit`` instants (1 to 1000) strictly later than ``after_ms``.
+
+    ``until_ms`` is inclusive; None looks as far as the trigger does. A cron trigger brings its own
+    zone; ``timezone`` is how the local times of the others are shown. Raises `InvalidTriggerError`
+    for what cannot be meant, `ValueError` for a limit out of bounds.
+    """
+    if not 1 <= limit <= MAX_UPCOMING:
+        raise ValueError(f"limit must be 1 to {MAX_UPCOMING}, got {limit}")
+    zone = load_zone(trigger.timezone if isinstance(trigger, CronTrigger) else timezone)
+    instants = compile_trigger(trigger, start_ms=start_ms, end_ms=end_ms)
+    items: list[UpcomingInstant] = []
+    before_ms, at_ms = after_ms, instants.next_after(after_ms)
+    while at_ms is not None and (until_ms is None or at_ms <= until_ms):
+        if len(items) == limit:
+            return Upcoming(items=tuple(items), truncated=True)
+        note = ""
+        if isinstance(instants, CronInstants):
+            note = _note(instants, before_ms, at_ms)
+        elif isinstance(trigger, FixedDelayTrigger):
+            note = "the first; each later one is due a fixed delay after the end of a run"
+        local = from_ms(at_ms).astimezone(zone.info)
+        timespec = "milliseconds" if at_ms % 1000 else "seconds"
+        shown = local.isoformat(timespec=timespec)
+        items.append(UpcomingInstant(at_ms=at_ms, local=shown, note=note))
+        before_ms, at_ms = at_ms, instants.next_after(at_ms)
+    return Upcoming(items=tuple(items))
+
+
+def _note(instants: CronInstants, before_ms: int, at_ms: int) -> str:
+    """What clock changes did to this instant, or between the one before and this one."""
+    at_s = at_ms // 1000
+    # A gap further back than two days lies before the last instant of any but a rare cron; looking
+    # from the instant before (at most a year) finds it for those as well.
+    from_s = max(before_ms // 1000 + 1, at_s - 366 * DAY_S)
+    if instants.start_ms is not None:
+        from_s = max(from_s, -(-instants.start_ms // 1000))
+    notes = []
+    for segment in instants.zone.segments(from_s, at_s):
+        if segment.offset_s > segment.before_s and from_s <= segment.start_s <= at_s:
+            notes.append(_gap_note(instants, segment, at_s))
+        if segment.start_s <= at_s < segment.end_s:
+            notes.append(_twice_note(instants, segment, at_s))
+    return "; ".join(note for note in notes if note)
+
+
+def _gap_note(instants: CronInstants, segment: Segment, at_s: int) -> str:
+    """A local time that the clocks jumped over: moved to the jump, or left out."""
+    from_s = segment.start_s + segment.before_s
+    to_s = segment.start_s + segment.offset_s
+    lost_s = instants.pattern.next_from(from_s, to_s - 1)
+    if lost_s is None:
+        return ""
+    jump = f"clocks jump from {_wall(from_s)} to {_wall(to_s)}"
+    if not instants.pattern.fixed_time:
+        # Only the first after the jump tells it; a wildcard simply follows the wall.
+        return jump
+    lost = f"{_wall(lost_s)} does not exist on {_date(lost_s)}"
+    if instants.dst_gap == DstGap.SKIP:
+        return f"{lost} and was skipped ({jump})"
+    if at_s != segment.start_s:
+        return ""
+    itself = instants.pattern.next_from(to_s, to_s) is not None
+    verb = "stands also for a time in" if itself else "moved by"
+    return f"{verb} the gap of {_span(to_s - from_s)}: {lost} ({jump})"
+
+
+def _twice_note(instants: CronInstants, segment: Segment, at_s: int) -> str:
+    """A local time that the wall shows twice."""
+    local_s = at_s + segment.offset_s
+    first = local_s >= segment.end_s + segment.after_s
+    second = local_s < segment.start_s + segment.before_s
+    if not first and not second:
+        return ""
+    fixed, policy = instants.pattern.fixed_time, instants.dst_overlap
+    other = "both fire"
+    if fixed and policy == DstOverlap.FIRST:
+        other = "the second does not fire"
+    elif fixed and policy == DstOverlap.LAST:
+        other = "the first does not fire"
+    which = "first" if first else "second"
+    return f"{which} of two {_wall(local_s)}: clocks go back; {other}"
+
+
+def _wall(local_s: int) -> str:
+    at = _EPOCH + timedelta(seconds=local_s)
+    return f"{at:%H:%M:%S}" if at.second else f"{at:%H:%M}"
+
+
+def _date(local_s: int) -> str:
+    return f"{_EPOCH + timedelta(seconds=local_s):%Y-%m-%d}"
+
+
+def _span(span_s: int) -> str:
+    hours, rest_s = divmod(span_s, 3600)
+    minutes, seconds = divmod(rest_s, 60)
+    parts = ((hours, "h"), (minutes, "m"), (seconds, "s"))
+    return "".join(f"{count}{unit}" for count, unit in parts if count)
+
+
+# Wall clocks are counted from here; the zone of this datetime is never shown.
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

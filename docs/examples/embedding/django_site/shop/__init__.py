@@ -1,0 +1,1 @@
+"""A Django site whose replicas carry dsched."""

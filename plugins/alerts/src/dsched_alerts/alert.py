@@ -1,0 +1,66 @@
+"""An alert as a value, and what may be said of it in a template."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from enum import StrEnum
+
+import attrs
+
+from dsched.model import JsonValue
+
+
+class Kind(StrEnum):
+    """What is alerted about."""
+
+    FAILED = "failed"  # a task ended failed: after its last retry
+    ATTEMPT_FAILED = "attempt_failed"  # an attempt failed, and the task is tried again
+    MISSED = "missed"  # an instant is overdue and unfired, or was dropped by the misfire policy
+    LATE = "late"  # an instant fired later than `late_after`
+    LEADERLESS = "leaderless"  # nobody led for a while
+    WORKER_LOST = "worker_lost"  # a worker is not heard of any more
+    BACKLOG = "backlog"  # ready tasks wait too long, or are too many
+    DEFECT = "defect"  # dsched or a store broke a promise of its own
+
+
+FIRING, RESOLVED = "firing", "resolved"
+
+
+@attrs.frozen(kw_only=True)
+class Alert:
+    """One alert. ``id`` is the same when the same thing is told again; ``key`` is what repeats are
+    counted by; ``at_ms`` the wall clock of what happened. ``state``: most alerts are just
+    ``firing``; a lost worker, a backlog and a time without leader are ``resolved`` too."""
+
+    id: str
+    kind: Kind
+    key: str
+    at_ms: int
+    summary: str
+    state: str = FIRING
+    config_id: str = ""
+    task_id: str = ""
+    worker_id: str = ""
+    reason: str = ""
+    value: float | None = None
+    repeats: int = 0
+
+    @property
+    def facts(self) -> Mapping[str, JsonValue]:
+        """What a template may name, and what is posted without one."""
+        at = datetime.fromtimestamp(self.at_ms / 1000, UTC)
+        return {
+            "id": self.id,
+            "kind": self.kind.value,
+            "state": self.state,
+            "at": at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "summary": self.summary,
+            "config_id": self.config_id,
+            "task_id": self.task_id,
+            "worker_id": self.worker_id,
+            "reason": self.reason,
+            "value": self.value,
+            "repeats": self.repeats,
+        }
+
+
+FACTS = frozenset(Alert(id="", kind=Kind.LATE, key="", at_ms=0, summary="").facts)

@@ -1,0 +1,162 @@
+"""What notices and entries of the event log are alerts about, thresholds aside; pure."""
+
+from collections.abc import Iterator, Mapping
+
+from dsched.contracts import Event, LogEntry, Notice
+from dsched.contracts.observer import InstantsMissed, InvariantViolated, NobodyLeads
+from dsched.model import JsonValue, config_of
+from dsched_alerts.alert import RESOLVED, Alert, Kind
+
+Item = Mapping[str, JsonValue]
+
+MAX_REASON = 300
+
+
+def alerts_of(notice: Notice, now_ms: int) -> Iterator[Alert]:
+    """The alerts in a notice that tells of something that happened; others have none."""
+    match notice:
+        case LogEntry(event=event):
+            yield from _in_entry(event)
+        case InstantsMissed():
+            yield from (_missed(notice, config, due) for config, due in _overdue(notice))
+        case NobodyLeads():
+            yield _leaderless(notice, now_ms)
+        case InvariantViolated():
+            yield _defect(notice, now_ms)
+
+
+def _overdue(notice: InstantsMissed) -> Iterator[tuple[str, int]]:
+    for one in notice.missed:
+        yield one.config_id, one.due_ms
+
+
+def _missed(notice: InstantsMissed, config: str, due_ms: int) -> Alert:
+    late_ms = notice.now_ms - due_ms
+    why = "its leader has not fired it" if notice.epoch else "nobody leads"
+    return Alert(
+        id=f"{Kind.MISSED}:{config}:{due_ms}",
+        kind=Kind.MISSED,
+        key=f"{Kind.MISSED}:{config}",
+        at_ms=notice.now_ms,
+        summary=f"{config} is overdue by {late_ms / 1000:.1f} s: {why}",
+        config_id=config,
+        reason="unfired" if notice.epoch else "leaderless",
+        value=late_ms,
+    )
+
+
+def _leaderless(notice: NobodyLeads, now_ms: int) -> Alert:
+    return Alert(
+        id=f"{Kind.LEADERLESS}:{notice.pod}:{now_ms}",
+        kind=Kind.LEADERLESS,
+        key=str(Kind.LEADERLESS),
+        at_ms=now_ms,
+        summary=f"nobody has led for {notice.idle_s:g} s, says pod {notice.pod}: nothing is fired "
+        "or dispatched",
+        reason=notice.pod,
+        value=notice.idle_s * 1000,
+    )
+
+
+def _defect(notice: InvariantViolated, now_ms: int) -> Alert:
+    return Alert(
+        id=f"{Kind.DEFECT}:{notice.name}:{now_ms}",
+        kind=Kind.DEFECT,
+        key=f"{Kind.DEFECT}:{notice.name}",
+        at_ms=now_ms,
+        summary=f"invariant {notice.name} is violated, a defect of dsched or of its store: "
+        f"{notice.detail[:MAX_REASON]}",
+        reason=notice.name,
+    )
+
+
+def _in_entry(event: Event) -> Iterator[Alert]:
+    for index, item in enumerate(event.items):
+        found = _alert(event, item, f"{event.cursor}:{index}")
+        if found is not None:
+            yield found
+
+
+def _alert(event: Event, item: Item, at: str) -> Alert | None:
+    match str(event.kind):
+        case "completed" | "reaped" | "released":
+            return _ended(event, item, at)
+        case "fired":
+            return _late(event, item, at)
+        case "skipped" if item.get("reason") == "misfire":
+            return _dropped(event, item, at)
+        case "leaderless":
+            return _led_again(event, item, at)
+    return None
+
+
+def _ended(event: Event, item: Item, at: str) -> Alert | None:
+    """A task that ended failed; or an attempt that failed, and the task is tried again."""
+    status, kind = item.get("status"), str(event.kind)
+    task_id, attempt = str(item["task"]), item.get("attempt")
+    words = dict.fromkeys(str(item[key]) for key in ("code", "reason") if item.get(key))
+    reason = ", ".join(words)[:MAX_REASON]
+    if status == "failed":
+        alert, what = Kind.FAILED, "failed"
+    elif kind == "reaped" and status in ("pending", "retrying"):
+        alert, what, reason = Kind.ATTEMPT_FAILED, "lost its worker and runs again", "crash"
+    elif kind == "completed" and status == "retrying":
+        alert, what = Kind.ATTEMPT_FAILED, f"failed in attempt {attempt} and is tried again"
+    else:
+        return None
+    about = config_of(task_id) or ""
+    of = f" of {about}" if about else ""
+    return Alert(
+        id=f"{alert}:{at}",
+        kind=alert,
+        key=f"{alert}:{about or task_id}",
+        at_ms=event.at_ms,
+        summary=f"task {task_id}{of} {what}" + (f": {reason}" if reason else ""),
+        config_id=about,
+        task_id=task_id,
+        worker_id=str(item.get("worker") or ""),
+        reason=reason,
+        value=item.get("run"),
+    )
+
+
+def _late(event: Event, item: Item, at: str) -> Alert:
+    config, late_ms = str(item["config"]), item["late"]
+    return Alert(
+        id=f"{Kind.LATE}:{at}",
+        kind=Kind.LATE,
+        key=f"{Kind.LATE}:{config}",
+        at_ms=event.at_ms,
+        summary=f"{config} fired {late_ms / 1000:.1f} s late",
+        config_id=config,
+        task_id=str(item.get("task") or ""),
+        value=late_ms,
+    )
+
+
+def _dropped(event: Event, item: Item, at: str) -> Alert:
+    config, count = str(item["config"]), item["count"]
+    return Alert(
+        id=f"{Kind.MISSED}:{at}",
+        kind=Kind.MISSED,
+        key=f"{Kind.MISSED}:{config}",
+        at_ms=event.at_ms,
+        summary=f"{config} missed {count} {'runs' if count > 1 else 'run'} for good: its misfire "
+        "policy dropped what came too late",
+        config_id=config,
+        reason="misfire",
+        value=count,
+    )
+
+
+def _led_again(event: Event, item: Item, at: str) -> Alert:
+    """The collector that reads this is a leader's, so the time without one is over."""
+    return Alert(
+        id=f"{Kind.LEADERLESS}:{at}",
+        kind=Kind.LEADERLESS,
+        key=f"{Kind.LEADERLESS}:{RESOLVED}",
+        at_ms=event.at_ms,
+        summary="a pod leads again: what was overdue is caught up by the policy of each config",
+        state=RESOLVED,
+        value=item["idle"],
+    )

@@ -1,0 +1,181 @@
+"""Which notices are worth an alert: thresholds, silences, repeats. No I/O, and the time is given."""
+
+from collections import OrderedDict, deque
+from collections.abc import Iterator
+from datetime import timedelta
+from fnmatch import fnmatchcase
+from typing import Any
+
+import attrs
+
+from dsched.contracts import ClusterGauges, Notice
+from dsched.model import config_of
+from dsched_alerts.alert import RESOLVED, Alert, Kind
+from dsched_alerts.entries import alerts_of
+from dsched_alerts.options import AlertOptions
+from dsched_alerts.silences import read_silence, silenced
+
+MAX_KEYS = 10_000
+# A worker that was lost longer ago when a new leader first looks is no news.
+NEWS_MS = 15 * 60_000
+BACKLOG = "backlog"
+
+
+@attrs.define
+class Judged:
+    """How many alerts were not posted, and why."""
+
+    silenced: int = 0
+    repeated: int = 0
+
+
+class Judge:
+    """Turns notices into alerts. Remembers at most `MAX_KEYS` of anything, the latest."""
+
+    def __init__(self, options: AlertOptions) -> None:
+        self.counts = Judged()
+        self._options = options
+        self._kinds = frozenset(options.kinds)
+        self._silences = [read_silence(line) for line in options.silences]
+        self._seen: OrderedDict[str, None] = OrderedDict()
+        self._failures: OrderedDict[str, deque[int]] = OrderedDict()
+        self._posted: OrderedDict[str, tuple[int, int]] = OrderedDict()
+        self._standing: set[str] = set()  # keys of what is firing and has been told
+        self._alive: set[str] = set()
+
+    def judge(self, notice: Notice, now_ms: int) -> list[Alert]:
+        """The alerts that this notice makes, at this wall time."""
+        if isinstance(notice, ClusterGauges):
+            return list(self._gauges(notice, now_ms))
+        return list(self._happened(notice, now_ms))
+
+    # --- what happened: each thing once ---
+
+    def _happened(self, notice: Notice, now_ms: int) -> Iterator[Alert]:
+        for alert in alerts_of(notice, now_ms):
+            if alert.kind in self._kinds and self._concerns(alert) and self._enough(alert):
+                if silenced(self._silences, alert.kind, now_ms):
+                    self.counts.silenced += 1
+                elif (repeats := self._repeats(alert)) is not None:
+                    yield attrs.evolve(alert, repeats=repeats)
+
+    def _concerns(self, alert: Alert) -> bool:
+        patterns = self._options.configs
+        about = alert.config_id or config_of(alert.task_id) or ""
+        if not patterns or not (about or alert.task_id):
+            return True
+        return any(fnmatchcase(about, pattern) for pattern in patterns)
+
+    def _enough(self, alert: Alert) -> bool:
+        """Whether it passes its threshold, and is not a repeat of an entry already seen."""
+        if alert.id in self._seen:
+            return False
+        _remember(self._seen, alert.id, None)
+        match alert.kind:
+            case Kind.LATE:
+                return (alert.value or 0) >= _ms(self._options.late_after)
+            case Kind.FAILED:
+                return self._failed_often(alert)
+        return True
+
+    def _failed_often(self, alert: Alert) -> bool:
+        wanted = self._options.failed_count
+        times = self._failures.get(alert.key)
+        if times is None:
+            times = deque(maxlen=wanted)
+        times.append(alert.at_ms)
+        _remember(self._failures, alert.key, times)
+        return len(times) == wanted and (times[-1] - times[0] <= _ms(self._options.failed_within))
+
+    def _repeats(self, alert: Alert) -> int | None:
+        """How many were held back since the last one; None if this one is held back too."""
+        posted = self._posted.get(alert.key)
+        if posted is not None and 0 <= alert.at_ms - posted[0] < _ms(self._options.repeat_after):
+            _remember(self._posted, alert.key, (posted[0], posted[1] + 1))
+            self.counts.repeated += 1
+            return None
+        _remember(self._posted, alert.key, (alert.at_ms, 0))
+        return 0 if posted is None else posted[1]
+
+    # --- the picture of the cluster: things begin and end ---
+
+    def _gauges(self, picture: ClusterGauges, now_ms: int) -> Iterator[Alert]:
+        standing = {alert.key: alert for alert in self._conditions(picture, now_ms)}
+        for key, alert in standing.items():
+            if key in self._standing:
+                continue
+            if silenced(self._silences, alert.kind, now_ms):
+                self.counts.silenced += 1  # told when the window is over, if it lasts
+                continue
+            self._standing.add(key)
+            yield alert
+        for worker in picture.workers:
+            key = _worker_key(worker.id)
+            if not worker.gone and key in self._standing:
+                yield _resolved(Kind.WORKER_LOST, key, f"worker {worker.id} is back", now_ms)
+        if BACKLOG in self._standing and BACKLOG not in standing:
+            yield _resolved(Kind.BACKLOG, BACKLOG, "ready tasks are taken in time again", now_ms)
+        self._standing &= standing.keys()
+        self._alive = {worker.id for worker in picture.workers if not worker.gone}
+
+    def _conditions(self, picture: ClusterGauges, now_ms: int) -> Iterator[Alert]:
+        for worker in picture.workers if Kind.WORKER_LOST in self._kinds else ():
+            silent_ms = picture.now_ms - worker.last_heartbeat_ms
+            key = _worker_key(worker.id)
+            news = worker.id in self._alive or key in self._standing or silent_ms < NEWS_MS
+            if worker.gone and news:
+                yield Alert(
+                    id=f"{key}:{worker.incarnation}:{worker.last_heartbeat_ms}",
+                    kind=Kind.WORKER_LOST,
+                    key=key,
+                    at_ms=now_ms,
+                    summary=f"worker {worker.id} was not heard of for {silent_ms / 1000:.0f} s; "
+                    f"it had {worker.running} running and {worker.queued} queued tasks",
+                    worker_id=worker.id,
+                    value=silent_ms,
+                )
+        if Kind.BACKLOG in self._kinds and (why := self._behind(picture)):
+            yield Alert(
+                id=f"{BACKLOG}:{now_ms}",
+                kind=Kind.BACKLOG,
+                key=BACKLOG,
+                at_ms=now_ms,
+                summary=why,
+                value=picture.oldest_ready_age_s * 1000,
+            )
+
+    def _behind(self, picture: ClusterGauges) -> str:
+        ready = picture.waiting_by_home.get("ready", 0)
+        age_s, limit_s = picture.oldest_ready_age_s, self._options.backlog_after.total_seconds()
+        size = self._options.backlog_size
+        if age_s >= limit_s:
+            return f"the oldest of {ready} ready tasks has waited {age_s:.0f} s for a worker"
+        return f"{ready} tasks are ready and wait for a worker" if 0 < size <= ready else ""
+
+
+def _worker_key(worker_id: str) -> str:
+    return f"{Kind.WORKER_LOST}:{worker_id}"
+
+
+def _resolved(kind: Kind, key: str, summary: str, now_ms: int) -> Alert:
+    worker_id = key.partition(":")[2]
+    return Alert(
+        id=f"{key}:{RESOLVED}:{now_ms}",
+        kind=kind,
+        key=key,
+        at_ms=now_ms,
+        summary=summary,
+        state=RESOLVED,
+        worker_id=worker_id,
+    )
+
+
+def _remember(memory: "OrderedDict[str, Any]", key: str, value: Any) -> None:
+    memory[key] = value
+    memory.move_to_end(key)
+    if len(memory) > MAX_KEYS:
+        memory.popitem(last=False)
+
+
+def _ms(span: timedelta) -> float:
+    return span / timedelta(milliseconds=1)

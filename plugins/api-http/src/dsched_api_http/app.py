@@ -1,0 +1,206 @@
+"""The aiohttp application: each route of the table behind the gate, each error a problem."""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+
+from dsched.client import Client, ClientError, NotFoundError, PreconditionError, RefusedError
+from dsched.contracts import EntryError, StoreRefusedError, StoreUnavailableError
+from dsched.contracts.wording import printable
+from dsched.model.json import dumps
+from dsched_api_http.audit import Act
+from dsched_api_http.bodies import MAX_BODY_BYTES, read_json, read_query, structured
+from dsched_api_http.call import Answer, Api, Call, Entry, Patch, Route, unavailable
+from dsched_api_http.idempotency import HEADER, Claim
+from dsched_api_http.listener import SECURITY_HEADERS
+from dsched_api_http.openapi import address_of
+from dsched_api_http.problems import Problem, of_entry
+from dsched_api_http.scopes import Scope
+from dsched_api_http.table import ROUTES
+from dsched_api_http.tokens import Principal
+from dsched_api_http.wire import encode
+
+_log = logging.getLogger(__name__)
+
+REQUEST_S = 75.0  # longer than the longest wait that may be asked for
+# Asks the routes that are open to all; whatever has a scope is asked by somebody.
+NOBODY = Principal(id="nobody", name="nobody", scope=Scope.READ)
+
+# Said before a handler has changed anything.
+_NOTHING_DONE = frozenset({"invalid", "not_found"})
+_REFUSED = {"TOO_LATE": "too_late", "FULL": "quota_exceeded"}
+
+_Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def make_app(api: Api) -> web.Application:
+    """Everything of the table, and problem documents for the rest."""
+    app = web.Application(middlewares=[_guarded(api)], client_max_size=MAX_BODY_BYTES)
+    for route in ROUTES:
+        app.router.add_route(route.method, address_of(route), _endpoint(api, route))
+    app.on_response_prepare.append(_add_headers)
+    return app
+
+
+async def _add_headers(_: web.Request, response: web.StreamResponse) -> None:
+    for name, value in SECURITY_HEADERS.items():
+        response.headers[name] = value
+
+
+def _guarded(api: Api) -> Middleware:
+    @web.middleware
+    async def guard(request: web.Request, handler: _Handle) -> web.StreamResponse:
+        try:
+            api.gate.check_source(request)
+            return await handler(request)
+        except Problem as problem:
+            return problem.response()
+        except web.HTTPException as error:
+            return _of_http(error).response()
+        except Exception as error:  # noqa: BLE001 - strangers see no trace, the log does
+            return _unexpected(error).response()
+
+    return guard
+
+
+def _of_http(error: web.HTTPException) -> Problem:
+    """What the router says, as a problem."""
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        allowed = ", ".join(sorted(error.allowed_methods))
+        return Problem("method_not_allowed", f"it knows {allowed}", headers={"Allow": allowed})
+    if error.status == 413:
+        return Problem("too_large", f"a body has at most {MAX_BODY_BYTES} bytes")
+    if error.status == 404:
+        return Problem("not_found", "there is no such address")
+    return Problem("bad_request", "the request cannot be read")
+
+
+def _unexpected(error: Exception) -> Problem:
+    if isinstance(error, StoreUnavailableError | TimeoutError):
+        return unavailable("the store does not answer; what was asked may have happened or not")
+    if isinstance(error, StoreRefusedError):
+        _log.error("the store refused a request: %s", error)
+        return unavailable("the store refuses to work; its log and the pod's say why")
+    number = secrets.token_hex(4)
+    _log.error("request failed (%s)", number, exc_info=error)
+    return Problem("internal", f"the pod's log says more under {number}")
+
+
+def _endpoint(api: Api, route: Route) -> _Handle:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if route.endless:
+            return await _handle(api, route, request)
+        async with asyncio.timeout(REQUEST_S):
+            return await _handle(api, route, request)
+
+    return answer
+
+
+async def _handle(api: Api, route: Route, request: web.Request) -> web.StreamResponse:
+    principal = None
+    if route.scope is not None:
+        principal = await _admitted(api, route, request, route.scope)
+    call = await _read(api, route, request, principal)
+    problem: Problem | None = None
+    answer: Answer | web.StreamResponse | None = None
+    try:
+        answer = await route.handle(call)
+    except (Problem, ClientError, EntryError) as error:
+        problem = _as_problem(error)
+    except StoreUnavailableError:
+        problem = unavailable("the store does not answer; what was asked may have happened or not")
+    if problem is not None and problem.code in _NOTHING_DONE:
+        await api.idempotency.release(call.claim)
+    if route.audited and (problem is None or problem.code != "invalid"):
+        outcome = "ok" if problem is None else problem.code
+        await api.audit.record(call.principal.name, route.name, call.act, outcome)
+    if problem is not None:
+        raise problem
+    return answer if isinstance(answer, web.StreamResponse) else _response(route, call, answer)
+
+
+async def _admitted(api: Api, route: Route, request: web.Request, scope: Scope) -> Principal:
+    """Who asks; somebody known who asks for more than it may is in the audit."""
+    principal = await api.gate.recognise(request)
+    if not principal.scope.covers(scope):
+        if route.audited:
+            act = Act(object=printable(request.match_info.get("id", "")))
+            await api.audit.record(principal.name, route.name, act, "forbidden")
+        raise Problem(
+            "forbidden",
+            f"this needs the scope {scope.value}; the token has {principal.scope.value}",
+        )
+    return principal
+
+
+async def _read(api: Api, route: Route, request: web.Request, principal: Principal | None) -> Call:
+    """Everything that a request says, judged as far as the table can."""
+    who = principal or NOBODY
+    query = read_query(request, route.query)
+    raw, body = await _read_body(route, request)
+    claim = Claim(unique=secrets.token_hex(12))
+    if route.idempotent and principal is not None:
+        told = dumps([route.name, dict(request.match_info), raw])
+        claim = await api.idempotency.claim(request.headers.get(HEADER), principal.id, told)
+    return Call(
+        api=api,
+        request=request,
+        principal=who,
+        path=dict(request.match_info),
+        query=query,
+        body=body,
+        claim=claim,
+        act=Act(
+            object=printable(request.match_info.get("id", ""), 300),
+            reason=getattr(body, "reason", ""),
+        ),
+        client=Client(api.pod.store, by=who.name),
+    )
+
+
+async def _read_body(route: Route, request: web.Request) -> tuple[object, object]:
+    """The body as JSON, and as the class of the route."""
+    if route.body is None:
+        return None, None
+    raw = await read_json(request, optional=route.body_optional)
+    if route.body in (Entry, Patch):
+        if not isinstance(raw, dict):
+            raise Problem("invalid", "the body must be a JSON object")
+        return raw, raw
+    return raw, structured(route.body, raw)
+
+
+def _as_problem(error: Problem | ClientError | EntryError) -> Problem:
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, EntryError):
+        return of_entry(error)
+    if isinstance(error, NotFoundError):
+        if error.code == "LEADERLESS":
+            return Problem("leaderless", str(error), headers={"Retry-After": "5"})
+        return Problem("not_found", str(error))
+    if isinstance(error, RefusedError):
+        return Problem(_REFUSED.get(error.code, "invalid"), str(error))
+    if isinstance(error, PreconditionError):
+        return Problem("precondition_failed", str(error))
+    known = {"MOVED": "moved", "origin_conflict": "origin_conflict", "not_ended": "not_ended"}
+    return Problem(known.get(error.code, "conflict"), str(error))
+
+
+def _response(route: Route, call: Call, answer: Answer | None) -> web.Response:
+    answer = answer or Answer()
+    headers = dict(answer.headers)
+    if call.claim.replayed:
+        headers["Idempotency-Replayed"] = "true"
+    status = answer.status or route.status
+    if answer.body is None:
+        return web.Response(status=status, headers=headers)
+    return web.Response(
+        status=status,
+        body=encode(answer.body),
+        headers={"Content-Type": "application/json"} | headers,
+    )

@@ -1,0 +1,153 @@
+"""What a handler is given, what it gives back, and how a route is written down."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
+
+import attrs
+from aiohttp import web
+
+from dsched.client import Client
+from dsched.contracts import Intake, PodView
+from dsched.contracts.store import Store
+from dsched_api_http.audit import Act, Audit
+from dsched_api_http.cursors import Cursors
+from dsched_api_http.events import EventHub
+from dsched_api_http.gate import Gate
+from dsched_api_http.idempotency import Claim, Idempotency
+from dsched_api_http.options import ApiOptions
+from dsched_api_http.problems import Problem
+from dsched_api_http.readiness import Readiness
+from dsched_api_http.requests import MAX_LIMIT, Nothing
+from dsched_api_http.scopes import Scope
+from dsched_api_http.streams import Streams
+from dsched_api_http.tokens import Principal, Tokens
+
+T = TypeVar("T")
+
+STORE_PAGE = 100  # what a store gives at once
+
+
+@attrs.frozen(kw_only=True)
+class Api:
+    """What all requests of a pod share. ``stopping`` is set when the pod leaves."""
+
+    pod: PodView
+    options: ApiOptions
+    tokens: Tokens
+    gate: Gate
+    audit: Audit
+    idempotency: Idempotency
+    hub: EventHub
+    readiness: Readiness
+    streams: Streams
+    stopping: asyncio.Event
+
+
+@attrs.frozen(kw_only=True)
+class Answer:
+    """An answer: a value as JSON, a status other than the route's own, more headers."""
+
+    body: Any = None
+    status: int | None = None
+    headers: Mapping[str, str] = attrs.field(factory=dict)
+
+
+@attrs.frozen(kw_only=True)
+class Call:
+    """One request that may be done: who asks what."""
+
+    api: Api
+    request: web.Request
+    principal: Principal
+    path: Mapping[str, str]
+    query: Any
+    body: Any
+    claim: Claim
+    act: Act
+    client: Client
+
+    @property
+    def store(self) -> Store:
+        """The pod's store, for reading."""
+        return self.api.pod.store
+
+    @property
+    def intake(self) -> Intake:
+        """The judge of configs and tasks."""
+        return self.api.pod.intake
+
+    @property
+    def sees_payloads(self) -> bool:
+        """Whether arguments of tasks are shown: they may be private, so not to ``read``."""
+        return self.principal.scope.covers(Scope.SUBMIT)
+
+    async def page(
+        self,
+        name: str,
+        fetch: Callable[[str | None, int], Awaitable[tuple[list[T], str | None]]],
+    ) -> tuple[list[T], str | None]:
+        """A page as the query asks: gathered from pages of the store, its cursor made ours."""
+        cursor = Cursors.read(name, self.query.cursor)
+        found: list[T] = []
+        limit = min(self.query.limit, MAX_LIMIT)
+        # Pages may be short; a bound on their number keeps one request from walking over all.
+        for _ in range(2 * MAX_LIMIT // STORE_PAGE):
+            try:
+                more, cursor = await fetch(cursor, min(STORE_PAGE, limit - len(found)))
+            except ValueError as error:
+                raise Cursors.refused() from error
+            found += more
+            if cursor is None or len(found) >= limit:
+                break
+        return found, Cursors.write(name, cursor)
+
+
+Handler = Callable[[Call], Awaitable[Answer | web.StreamResponse]]
+
+
+@attrs.frozen(kw_only=True)
+class Route:
+    """One line of the table: what is asked where, by whom, with what, and what is answered.
+
+    ``scope`` None: open to all. ``listed``: the answer is a page of ``answer``. ``body`` is a class,
+    or `Entry` for the keys of a task file. ``also`` are further statuses with the same body. ``stream``: the
+    answer is always one of events; ``endless``: it may be.
+    """
+
+    method: str
+    path: str
+    name: str
+    scope: Scope | None
+    handle: Handler
+    summary: str
+    query: type[Any] = Nothing
+    body: type[Any] | None = None
+    body_optional: bool = False
+    answer: type[Any] | None = None
+    listed: bool = False
+    status: int = 200
+    also: tuple[int, ...] = ()
+    problems: tuple[str, ...] = ()
+    audited: bool = False
+    idempotent: bool = False
+    stream: bool = False
+    endless: bool = False
+
+
+class Entry:
+    """The body of a config: the keys of a task file, judged by the intake."""
+
+
+class Patch:
+    """A merge patch (RFC 7396) of an entry."""
+
+
+def listing(items: list[Any], cursor: str | None) -> Answer:
+    """A page as answered."""
+    return Answer(body={"items": items, "cursor": cursor})
+
+
+def unavailable(detail: str) -> Problem:
+    """The store did not answer."""
+    return Problem("store_unavailable", detail, headers={"Retry-After": "1"})

@@ -1,0 +1,255 @@
+"""What the API answers about the past and about those who work: reasons, statistics, lines, terms."""
+
+import attrs
+
+from dsched.client import Backfill, Skipped
+from dsched.contracts.operating import PodRecord, Term
+from dsched.contracts.statistics import Bucket, Spread
+from dsched.contracts.tasklogs import TaskLine
+from dsched.explaining import Explanation
+from dsched.model import to_ms
+from dsched_api_http.models import TIME, DecisionView, TaskView, decision_of, task_of
+from dsched_api_http.wire import optional_time, time_text
+
+
+@attrs.frozen(kw_only=True)
+class Neighbours:
+    """The instants of a config next to the one asked about."""
+
+    before: str | None = attrs.field(metadata=TIME)
+    after: str | None = attrs.field(metadata=TIME)
+
+
+@attrs.frozen(kw_only=True)
+class Why:
+    """Why something happened, or did not: one sentence, those it follows from, and the records."""
+
+    subject: str
+    at: str = attrs.field(metadata=TIME)
+    verdict: str
+    summary: str
+    because: tuple[str, ...]
+    decision: DecisionView | None
+    task: TaskView | None
+    neighbours: Neighbours
+
+
+def why_of(explanation: Explanation) -> Why:
+    """An explanation as answered."""
+    decision, task = explanation.decision, explanation.task
+    return Why(
+        subject=explanation.subject,
+        at=time_text(explanation.at_ms),
+        verdict=explanation.verdict.value,
+        summary=explanation.summary,
+        because=explanation.because,
+        decision=None if decision is None else decision_of(decision),
+        task=None if task is None else task_of(task),
+        neighbours=Neighbours(
+            before=optional_time(explanation.before_ms), after=optional_time(explanation.after_ms)
+        ),
+    )
+
+
+@attrs.frozen(kw_only=True)
+class SpreadView:
+    """A distribution in ms; null without a sample."""
+
+    count: int
+    p50: int | None
+    p90: int | None
+    p99: int | None
+    max: int | None
+
+
+@attrs.frozen(kw_only=True)
+class BucketView:
+    """What a config, or all of them, did in a span of time."""
+
+    config_id: str | None
+    start: str = attrs.field(metadata=TIME)
+    runs: int
+    success: int
+    failed: int
+    cancelled: int
+    retries: int
+    fires: int
+    skipped: int
+    missed: int
+    wait_ms: SpreadView
+    run_ms: SpreadView
+
+
+@attrs.frozen(kw_only=True)
+class Statistics:
+    """Buckets by ascending start, those without anything left out, and their sum."""
+
+    items: tuple[BucketView, ...]
+    total: BucketView
+
+
+def bucket_of(bucket: Bucket) -> BucketView:
+    """A bucket as answered."""
+    return BucketView(
+        config_id=bucket.config_id,
+        start=time_text(bucket.start_ms),
+        runs=bucket.runs,
+        success=bucket.success,
+        failed=bucket.failed,
+        cancelled=bucket.cancelled,
+        retries=bucket.retries,
+        fires=bucket.fires,
+        skipped=bucket.skipped,
+        missed=bucket.missed,
+        wait_ms=_spread(bucket.wait),
+        run_ms=_spread(bucket.run),
+    )
+
+
+def _spread(spread: Spread) -> SpreadView:
+    return SpreadView(
+        count=spread.count,
+        p50=spread.p50_ms,
+        p90=spread.p90_ms,
+        p99=spread.p99_ms,
+        max=spread.max_ms,
+    )
+
+
+@attrs.frozen(kw_only=True)
+class LineView:
+    """A line of a task's log; ``n`` counts over all attempts, those not kept included."""
+
+    n: int
+    at: str = attrs.field(metadata=TIME)
+    attempt: int
+    level: str
+    line: str
+
+
+@attrs.frozen(kw_only=True)
+class Lines:
+    """Lines in order. ``complete``: the task has ended, and there will be no more."""
+
+    items: tuple[LineView, ...]
+    cursor: str
+    complete: bool
+
+
+def line_of(line: TaskLine) -> LineView:
+    """A line as answered."""
+    return LineView(
+        n=line.n,
+        at=time_text(line.at_ms),
+        attempt=line.attempt,
+        level=line.level.value,
+        line=line.text,
+    )
+
+
+@attrs.frozen(kw_only=True)
+class SkippedView:
+    """How many instants will not be fired, the first and the last of them."""
+
+    skipped: int
+    first: str = attrs.field(metadata=TIME)
+    last: str = attrs.field(metadata=TIME)
+
+
+def skipped_of(skipped: Skipped) -> SkippedView:
+    """What a skip came to."""
+    return SkippedView(
+        skipped=skipped.count, first=time_text(skipped.first_ms), last=time_text(skipped.last_ms)
+    )
+
+
+@attrs.frozen(kw_only=True)
+class BackfillView:
+    """What a backfill came to. Unless ``done``, ask again, or from ``next_from`` on; ``waits_for``
+    is the task that must end first."""
+
+    instants: tuple[str, ...]
+    fired: tuple[str, ...]
+    known: tuple[str, ...]
+    tasks: tuple[str, ...]
+    count: int
+    done: bool
+    next_from: str | None = attrs.field(metadata=TIME)
+    waits_for: str | None
+
+
+def backfill_of(found: Backfill) -> BackfillView:
+    """A backfill as answered."""
+    return BackfillView(
+        instants=tuple(map(time_text, found.instants)),
+        fired=tuple(map(time_text, found.fired)),
+        known=tuple(map(time_text, found.known)),
+        tasks=tuple(found.tasks),
+        count=len(found.instants),
+        done=found.done,
+        next_from=None if found.next_from is None else time_text(to_ms(found.next_from)),
+        waits_for=found.waits_for,
+    )
+
+
+@attrs.frozen(kw_only=True)
+class TermView:
+    """A term of leadership; ``ended`` null: it lasts."""
+
+    epoch: int
+    pod: str
+    began: str = attrs.field(metadata=TIME)
+    ended: str | None = attrs.field(metadata=TIME)
+    how: str
+    who: str
+    why: str
+
+
+def term_of(term: Term) -> TermView:
+    """A term as answered."""
+    return TermView(
+        epoch=term.epoch,
+        pod=term.pod,
+        began=time_text(term.began_ms),
+        ended=optional_time(term.ended_ms),
+        how=term.how,
+        who=term.who,
+        why=term.why,
+    )
+
+
+@attrs.frozen(kw_only=True)
+class PodInfo:
+    """A pod that runs, as it says of itself."""
+
+    id: str
+    name: str
+    roles: tuple[str, ...]
+    version: str
+    started: str = attrs.field(metadata=TIME)
+    seen: str = attrs.field(metadata=TIME)
+    ready: bool
+    leading: bool
+    draining: bool
+
+
+def pod_of(pod: PodRecord) -> PodInfo:
+    """A pod as answered."""
+    return PodInfo(
+        id=pod.id,
+        name=pod.name,
+        roles=pod.roles,
+        version=pod.version,
+        started=time_text(pod.started_ms),
+        seen=time_text(pod.seen_ms),
+        ready=pod.ready,
+        leading=pod.leading,
+        draining=pod.draining,
+    )
+
+
+@attrs.frozen(kw_only=True)
+class SteppedDown:
+    """The pod that led until now."""
+
+    pod: str

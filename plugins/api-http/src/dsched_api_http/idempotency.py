@@ -1,0 +1,70 @@
+"""Idempotency-Key: a repeat of a request is recognised by any pod, and nothing else is."""
+
+import hashlib
+import re
+import secrets
+
+import attrs
+
+from dsched.contracts.documents import Document
+from dsched.contracts.outcomes import Outcome
+from dsched.contracts.store import Store
+from dsched_api_http.answered import answered
+from dsched_api_http.problems import Problem, invalid
+
+KIND = "api-idempotency"
+KEPT_MS = 24 * 3600 * 1000
+HEADER = "Idempotency-Key"
+
+_KEY = re.compile(r"[\x21-\x7e]{1,200}")
+
+
+@attrs.frozen(kw_only=True)
+class Claim:
+    """What a key stands for: ``unique`` names whatever the request makes, the same in a repeat.
+
+    So nothing has to be remembered but that: the steps of the store recognise the repeat by name,
+    also where the first try was cut off in the middle.
+    """
+
+    unique: str
+    replayed: bool = False
+    document: Document | None = None  # what this very request has put
+
+
+class Idempotency:
+    """The keys of a store, for a day."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def claim(self, key: str | None, principal_id: str, request: str) -> Claim:
+        """Take a key for a request (its action, object and body in one text); without a key
+        something unique. Raises `Problem` 409 for a key of another principal or request."""
+        if key is None:
+            return Claim(unique=secrets.token_hex(12))
+        if not _KEY.fullmatch(key):
+            raise invalid(HEADER, "must be 1 to 200 visible ASCII characters")
+        digest = hashlib.sha256(request.encode("utf-8", "surrogatepass")).hexdigest()
+        value = {"principal": principal_id, "request": digest, "unique": secrets.token_hex(12)}
+        key_id = hashlib.sha256(key.encode()).hexdigest()
+        answer = await answered(
+            lambda: self._store.put_document(KIND, key_id, value, read=0, ttl_ms=KEPT_MS)
+        )
+        if answer.outcome is not Outcome.MOVED:
+            return Claim(unique=str(value["unique"]), document=answer.stored)
+        found = {} if answer.stored is None else answer.stored.value
+        if found.get("principal") != principal_id or found.get("request") != digest:
+            raise Problem(
+                "idempotency_mismatch",
+                "this key stands for another request",
+                hint="make a new key for each new request, and repeat it only with the same body",
+            )
+        return Claim(unique=str(found["unique"]), replayed=True)
+
+    async def release(self, claim: Claim) -> None:
+        """Give back the key of a request that was refused before it could do anything, so that
+        the mended one may have it."""
+        mine = claim.document
+        if mine is not None:
+            await answered(lambda: self._store.drop_document(KIND, mine.id, read=mine.version))

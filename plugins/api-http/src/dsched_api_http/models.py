@@ -1,0 +1,352 @@
+"""What the API answers with: the shapes of the contract, made of the core's values."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from dsched.contracts import Intake
+from dsched.contracts.steps import StoredConfig, fence_epoch
+from dsched.model import ORPHAN, Decision, JsonValue, Task, TaskResult, Worker
+from dsched_api_http.wire import optional_time, time_text
+
+TIME: Mapping[str, Any] = {"format": "date-time"}
+OPTIONAL: Mapping[str, Any] = {"optional": True}
+
+
+@attrs.frozen(kw_only=True)
+class Paused:
+    """Who paused a config, why and since when."""
+
+    who: str
+    why: str
+    since: str = attrs.field(metadata=TIME)
+
+
+@attrs.frozen(kw_only=True)
+class SkipView:
+    """An instant to come that will not be fired, who asked for that, and why."""
+
+    at: str = attrs.field(metadata=TIME)
+    who: str
+    why: str
+
+
+@attrs.frozen(kw_only=True)
+class Config:
+    """A config with what the store knows of it. ``spec`` is what PUT takes."""
+
+    id: str
+    name: str
+    origin: str
+    revision: int
+    due: str | None = attrs.field(metadata=TIME)
+    last_fired: str | None = attrs.field(metadata=TIME)
+    paused: Paused | None
+    enabled: bool
+    created: str = attrs.field(metadata=TIME)
+    updated: str = attrs.field(metadata=TIME)
+    orphaned: bool
+    spec: Mapping[str, Any]
+    skips: tuple[SkipView, ...] = ()
+    payload_hidden: bool = False
+
+
+def config_of(stored: StoredConfig, intake: Intake, *, show_payload: bool) -> Config:
+    """A config as answered; the payload is left out for those who may not see it."""
+    config, pause = stored.config, stored.paused
+    spec = intake.entry(config)
+    hidden = not show_payload and spec.pop("payload", None) is not None
+    paused = None
+    if pause is not None:
+        paused = Paused(who=pause.who, why=pause.why, since=time_text(pause.since_ms))
+    return Config(
+        id=config.id,
+        name=config.name,
+        origin=config.origin,
+        revision=config.revision,
+        due=optional_time(stored.due_ms),
+        last_fired=optional_time(stored.last_fired_ms),
+        paused=paused,
+        enabled=config.enabled,
+        created=time_text(config.created_ms),
+        updated=time_text(config.updated_ms),
+        orphaned=pause is not None and pause.who == ORPHAN,
+        spec=spec,
+        skips=tuple(
+            SkipView(at=time_text(one.at_ms), who=one.who, why=one.why) for one in stored.skips
+        ),
+        payload_hidden=hidden,
+    )
+
+
+@attrs.frozen(kw_only=True)
+class Result:
+    """What a task's executor answered."""
+
+    code: str
+    message: str
+    data: JsonValue
+
+
+def result_of(result: TaskResult) -> Result:
+    """A result as answered."""
+    return Result(code=result.code, message=result.message, data=result.data)
+
+
+@attrs.frozen(kw_only=True)
+class TaskView:
+    """A task. ``spec`` and ``result`` are there with ``full=true`` only."""
+
+    id: str
+    config_id: str | None
+    status: str
+    home: str | None
+    worker_id: str | None
+    scheduled_time: str = attrs.field(metadata=TIME)
+    start_time: str | None = attrs.field(metadata=TIME)
+    end_time: str | None = attrs.field(metadata=TIME)
+    attempt: int
+    retry_count: int
+    crash_count: int
+    priority: int
+    reason: str
+    error: str
+    cancel_requested: bool
+    progress: JsonValue
+    result: Result | None = attrs.field(default=None, metadata=OPTIONAL)
+    spec: Mapping[str, Any] | None = attrs.field(default=None, metadata=OPTIONAL)
+    payload_hidden: bool = False
+
+
+def task_of(task: Task, intake: Intake | None = None, *, show_payload: bool = False) -> TaskView:
+    """A task as answered; with an ``intake`` in full."""
+    spec, hidden = None, False
+    if intake is not None and task.spec is not None:
+        spec = intake.spec_entry(task.spec)
+        hidden = not show_payload and spec.pop("payload", None) is not None
+    full = intake is not None and task.result is not None
+    return TaskView(
+        id=task.id,
+        config_id=task.config_id,
+        status=task.status.value,
+        home=None if task.home is None else task.home.value,
+        worker_id=task.worker_id,
+        scheduled_time=time_text(task.scheduled_ms),
+        start_time=optional_time(task.start_ms),
+        end_time=optional_time(task.end_ms),
+        attempt=task.attempt,
+        retry_count=task.retry_count,
+        crash_count=task.crash_count,
+        priority=task.priority,
+        reason=task.reason,
+        error=task.error,
+        cancel_requested=task.cancel_requested,
+        progress=task.progress,
+        result=result_of(task.result) if full and task.result is not None else None,
+        spec=spec,
+        payload_hidden=hidden,
+    )
+
+
+@attrs.frozen(kw_only=True)
+class WorkerView:
+    """A worker."""
+
+    id: str
+    status: str
+    address: str
+    last_heartbeat: str = attrs.field(metadata=TIME)
+    capacity: int
+    running: int
+    queued: int
+    labels: Mapping[str, str]
+    incarnation: str
+    draining: bool
+    stalled: bool
+    gone: bool
+
+
+def worker_of(worker: Worker) -> WorkerView:
+    """A worker as answered."""
+    return WorkerView(
+        id=worker.id,
+        status=worker.status.value,
+        address=worker.address,
+        last_heartbeat=time_text(worker.last_heartbeat_ms),
+        capacity=worker.capacity,
+        running=worker.running,
+        queued=worker.queued,
+        labels=dict(worker.labels),
+        incarnation=worker.incarnation,
+        draining=worker.draining,
+        stalled=worker.stalled,
+        gone=worker.gone,
+    )
+
+
+@attrs.frozen(kw_only=True)
+class DecisionView:
+    """What was decided about one instant, or a range of them."""
+
+    config_id: str
+    verdict: str
+    first: str = attrs.field(metadata=TIME)
+    last: str = attrs.field(metadata=TIME)
+    count: int
+    reason: str
+    detail: str
+    late_ms: int
+    at: str = attrs.field(metadata=TIME)
+    term: int
+    task_id: str | None
+    worker_id: str | None
+    worker_why: str | None
+
+
+def decision_of(decision: Decision) -> DecisionView:
+    """A decision as answered."""
+    return DecisionView(
+        config_id=decision.config_id,
+        verdict=decision.verdict.value,
+        first=time_text(decision.first_ms),
+        last=time_text(decision.last_ms),
+        count=decision.count,
+        reason=decision.reason,
+        detail=decision.account,
+        late_ms=decision.late_ms,
+        at=time_text(decision.at_ms),
+        term=decision.term,
+        task_id=decision.task_id,
+        worker_id=decision.worker_id,
+        worker_why=decision.worker_why,
+    )
+
+
+@attrs.frozen(kw_only=True)
+class Leader:
+    """The pod that leads, and its term."""
+
+    pod: str
+    epoch: int
+
+
+def leader_of(fence: str | None) -> Leader | None:
+    """The leader from its fence ``epoch:token:pod``."""
+    if fence is None:
+        return None
+    return Leader(pod=fence.split(":", 2)[2], epoch=fence_epoch(fence))
+
+
+@attrs.frozen(kw_only=True)
+class CountsView:
+    """How many tasks there are, by status and home, and since when the oldest waits."""
+
+    by_status: Mapping[str, int]
+    by_home: Mapping[str, int]
+    oldest_ready: str | None = attrs.field(metadata=TIME)
+
+
+@attrs.frozen(kw_only=True)
+class Cluster:
+    """The cluster at a glance."""
+
+    leader: Leader | None
+    counts: CountsView
+    configs: int
+    workers: int
+    store_time: str = attrs.field(metadata=TIME)
+    clock_gen: int
+    version: str
+
+
+@attrs.frozen(kw_only=True)
+class Instant:
+    """One coming instant: in UTC, on the clock of the config's zone, and what is odd about it."""
+
+    time: str = attrs.field(metadata=TIME)
+    local: str = attrs.field(metadata=TIME)
+    note: str
+
+
+@attrs.frozen(kw_only=True)
+class Upcoming:
+    """Coming instants; ``truncated`` where there are more."""
+
+    items: tuple[Instant, ...]
+    truncated: bool
+
+
+@attrs.frozen(kw_only=True)
+class TokenView:
+    """A token without its secret. ``expires`` None: it stays until it is deleted."""
+
+    id: str
+    name: str
+    scope: str
+    created: str = attrs.field(metadata=TIME)
+    created_by: str
+    expires: str | None = attrs.field(metadata=TIME)
+
+
+@attrs.frozen(kw_only=True)
+class NewToken(TokenView):
+    """A token as shown once, when it is made."""
+
+    token: str
+
+
+@attrs.frozen(kw_only=True)
+class AuditEntry:
+    """Who did what to what, why and how it went; ``before`` and ``after`` are hashes."""
+
+    at: str = attrs.field(metadata=TIME)
+    principal: str
+    action: str
+    object: str
+    reason: str
+    before: str
+    after: str
+    outcome: str
+
+
+@attrs.frozen(kw_only=True)
+class PluginView:
+    """An installed plugin."""
+
+    kind: str
+    name: str
+    distribution: str
+    version: str
+
+
+@attrs.frozen(kw_only=True)
+class Cancelled:
+    """What became of a cancel: ``OK``, ``REQUESTED`` or ``ALREADY``."""
+
+    outcome: str
+    task: TaskView
+
+
+@attrs.frozen(kw_only=True)
+class BatchProblem:
+    """Why an item of a batch was refused."""
+
+    code: str
+    detail: str
+
+
+@attrs.frozen(kw_only=True)
+class BatchItem:
+    """What became of an item of a batch: ``OK``, ``DUP``, ``CONFLICT`` or ``INVALID``."""
+
+    id: str | None
+    outcome: str
+    problem: BatchProblem | None = attrs.field(default=None, metadata=OPTIONAL)
+
+
+@attrs.frozen(kw_only=True)
+class Batch:
+    """One item an item, in order."""
+
+    items: tuple[BatchItem, ...]

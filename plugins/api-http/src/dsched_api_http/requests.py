@@ -1,0 +1,300 @@
+"""What the API takes: queries and bodies as classes."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+import attrs
+
+from dsched.model import API_ORIGIN, JsonValue, check_id, is_origin
+from dsched.model.trigger import DstGap, DstOverlap
+from dsched_api_http.scopes import Scope
+
+MAX_LIMIT = 500
+MAX_UPCOMING = 1000
+MAX_BATCH_ITEMS = 100
+MAX_REASON = 500
+MAX_WAIT = timedelta(seconds=60)
+
+
+def _reason(_: object, field: Any, value: str) -> None:
+    if not value.strip():
+        raise ValueError(f"{field.name} must say why, in a few words")
+    _note(_, field, value)
+
+
+def _note(_: object, field: Any, value: str) -> None:
+    if len(value) > MAX_REASON or not value.replace("\n", " ").isprintable():
+        raise ValueError(f"{field.name} must be at most {MAX_REASON} printable characters")
+
+
+def _origin(_: object, field: Any, value: str) -> None:
+    if not is_origin(value):
+        raise ValueError(f"{field.name} must be api, code:NAME or file:NAME")
+
+
+def _limit(most: int) -> Any:
+    def check(_: object, field: Any, value: int) -> None:
+        if not 1 <= value <= most:
+            raise ValueError(f"{field.name} must be 1 to {most}, got {value}")
+
+    return check
+
+
+def _some(most: int, default: int) -> Any:
+    return attrs.field(
+        default=default, validator=_limit(most), metadata={"minimum": 1, "maximum": most}
+    )
+
+
+_WHY: Mapping[str, Any] = {"minLength": 1, "maxLength": MAX_REASON}
+
+
+@attrs.frozen
+class Nothing:
+    """No parameters, no fields."""
+
+
+@attrs.frozen(kw_only=True)
+class Page:
+    """Where a list goes on, and how much of it."""
+
+    cursor: str | None = None
+    limit: int = _some(MAX_LIMIT, 50)
+
+
+@attrs.frozen(kw_only=True)
+class PutQuery:
+    """Who declares the config, whether it may be taken over, and whether it is really changed."""
+
+    origin: str = attrs.field(default=API_ORIGIN, validator=_origin)
+    adopt: bool = False
+    dry_run: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class DeleteQuery:
+    """Whether live tasks are cancelled too, whose it must be, and why."""
+
+    cancel: bool = False
+    origin: str | None = attrs.field(default=None, validator=attrs.validators.optional(_origin))
+    reason: str = attrs.field(default="", validator=_note, metadata={"maxLength": MAX_REASON})
+
+
+@attrs.frozen(kw_only=True)
+class Reason:
+    """Why, in a few words."""
+
+    reason: str = attrs.field(validator=_reason, metadata=_WHY)
+
+
+@attrs.frozen(kw_only=True)
+class Pause(Reason):
+    """Why; ``orphan_of``: because this origin no longer declares it."""
+
+    orphan_of: str | None = attrs.field(default=None, validator=attrs.validators.optional(_origin))
+
+
+@attrs.frozen(kw_only=True)
+class OptionalReason:
+    """Why, if there is something to say."""
+
+    reason: str = attrs.field(default="", validator=_note, metadata={"maxLength": MAX_REASON})
+
+
+@attrs.frozen(kw_only=True)
+class Trigger:
+    """A run out of turn. The same ``key`` again is the same task."""
+
+    key: str | None = None
+    reason: str = attrs.field(default="", validator=_note, metadata={"maxLength": MAX_REASON})
+
+
+@attrs.frozen(kw_only=True)
+class UpcomingQuery:
+    """The next ``limit`` instants, or those of a span of time."""
+
+    limit: int = _some(MAX_UPCOMING, 10)
+    from_: datetime | None = None
+    to: datetime | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Preview:
+    """A trigger as a task file has it; exactly one of the first four."""
+
+    cron_expr: str | None = None
+    every: timedelta | None = None
+    fixed_delay: timedelta | None = None
+    at: datetime | None = None
+    timezone: str = "UTC"
+    dst_gap: DstGap = DstGap.NEXT
+    dst_overlap: DstOverlap = DstOverlap.FIRST
+    start_at: datetime | None = None
+    end_at: datetime | None = None
+    id: str = "preview"
+    from_: datetime | None = None
+    limit: int = _some(MAX_UPCOMING, 10)
+
+
+@attrs.frozen(kw_only=True)
+class TaskList(Page):
+    """Exactly one of ``home`` (``queue`` with ``worker``), ``config``, ``status``, ``live_of``."""
+
+    home: str | None = None
+    worker: str | None = None
+    config: str | None = None
+    status: str | None = None
+    live_of: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class TaskQueryFull:
+    """Whether spec and result are wanted, too."""
+
+    full: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class WaitQuery:
+    """For how long to wait, at most a minute."""
+
+    timeout: timedelta = attrs.field(default=timedelta(seconds=30))
+
+    @timeout.validator
+    def _check(self, _: object, value: timedelta) -> None:
+        if value > MAX_WAIT:
+            raise ValueError("timeout must be at most 60s; ask again after it")
+
+
+@attrs.frozen(kw_only=True)
+class Submit:
+    """A task to run once; the fields of a task file that need no trigger."""
+
+    id: str | None = None
+    executor: str | None = None
+    type: str | None = None
+    name: str | None = None
+    payload: JsonValue = None
+    timeout: timedelta | None = None
+    retry: Mapping[str, Any] | None = None
+    priority: int | None = None
+    labels: Mapping[str, str] | None = None
+    required_labels: Mapping[str, str] | None = None
+    affinity_key: str | None = None
+    on_crash: str | None = None
+    max_crashes: int | None = None
+    start_deadline: timedelta | None = None
+    owner: str | None = None
+    delay: timedelta = attrs.field(default=timedelta(0))
+
+    @delay.validator
+    def _check_delay(self, _: object, value: timedelta) -> None:
+        if value > timedelta(days=3650):
+            raise ValueError("delay must be at most 3650 days")
+
+
+@attrs.frozen(kw_only=True)
+class SubmitBatch:
+    """Up to a hundred tasks. They are raw, so that one that is wrong refuses no other."""
+
+    items: tuple[Any, ...] = attrs.field(metadata={"maxItems": MAX_BATCH_ITEMS, "items": "Submit"})
+
+    @items.validator
+    def _check(self, _: object, value: tuple[Any, ...]) -> None:
+        if len(value) > MAX_BATCH_ITEMS:
+            raise ValueError(f"items must be at most {MAX_BATCH_ITEMS}, got {len(value)}")
+
+
+@attrs.frozen(kw_only=True)
+class WhyQuery:
+    """Which instant; the latest that is recorded or overdue, if none is named."""
+
+    at: datetime | None = None
+
+
+@attrs.frozen(kw_only=True)
+class StatsQuery:
+    """Which config (none: all), which span (none: the last day), by the hour or by the day."""
+
+    config: str | None = None
+    from_: datetime | None = None
+    to: datetime | None = None
+    bucket: Literal["hour", "day"] = "hour"
+
+
+@attrs.frozen(kw_only=True)
+class LogsQuery:
+    """Which lines: of one attempt, after a cursor; with ``follow`` as they come."""
+
+    attempt: int | None = attrs.field(
+        default=None, validator=attrs.validators.optional(_limit(1_000_000))
+    )
+    after: str | None = attrs.field(default=None)
+    limit: int = _some(MAX_LIMIT, 100)
+    follow: bool = False
+
+    @after.validator
+    def _check_after(self, _: object, value: str | None) -> None:
+        if value is not None and not (value.isascii() and value.isdigit() and len(value) <= 15):
+            raise ValueError("after must be the cursor of an answer")
+
+
+@attrs.frozen(kw_only=True)
+class SkipBody(Reason):
+    """One instant to come, or those of a range; not to be fired."""
+
+    at: datetime | None = None
+    from_: datetime | None = None
+    to: datetime | None = None
+
+    def __attrs_post_init__(self) -> None:
+        """One way of naming them, not two."""
+        one, span = self.at is not None, self.from_ is not None and self.to is not None
+        half = (self.from_ is None) != (self.to is None)
+        if one == span or half:
+            raise ValueError("name one instant (at), or a range (from and to)")
+
+
+@attrs.frozen(kw_only=True)
+class BackfillBody(Reason):
+    """Past instants to run after all; see `Client.backfill_config`."""
+
+    from_: datetime
+    to: datetime
+    dry_run: bool = False
+    limit: int = _some(1000, 1000)
+    again: bool = False
+    key: str = attrs.field(default="")
+
+    @key.validator
+    def _check_key(self, _: object, value: str) -> None:
+        if value and len(check_id(value, "key")) > 40:
+            raise ValueError("key must have at most 40 characters")
+
+
+@attrs.frozen(kw_only=True)
+class EventsQuery:
+    """Which topics: some of task, config, worker, leader; none means all."""
+
+    topics: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class CreateToken:
+    """A token to make."""
+
+    name: str = attrs.field(metadata={"pattern": "^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$"})
+    scope: Scope
+    expires_in: timedelta | None = attrs.field(default=None)
+
+    @name.validator
+    def _check_name(self, _: object, value: str) -> None:
+        if len(value) > 64:
+            raise ValueError("name must be at most 64 characters")
+        check_id(value, "name")
+
+    @expires_in.validator
+    def _check_expires(self, _: object, value: timedelta | None) -> None:
+        if value is not None and not timedelta(seconds=1) <= value <= timedelta(days=3650):
+            raise ValueError("expires_in must be 1s to 3650d")

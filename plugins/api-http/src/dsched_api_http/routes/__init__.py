@@ -1,0 +1,1 @@
+"""The routes of the API, one module a resource; each has its part of the table as `ROUTES`."""

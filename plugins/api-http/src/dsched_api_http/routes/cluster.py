@@ -1,0 +1,41 @@
+"""The cluster at a glance."""
+
+from importlib.metadata import version
+
+from dsched_api_http.call import Answer, Call, Route
+from dsched_api_http.models import Cluster, CountsView, leader_of
+from dsched_api_http.scopes import Scope
+from dsched_api_http.wire import optional_time, time_text
+
+
+async def get_cluster(call: Call) -> Answer:
+    """Who leads, how much there is of what, and the store's clock."""
+    counts = await call.client.counts()
+    return Answer(
+        body=Cluster(
+            leader=leader_of(await call.store.leader()),
+            counts=CountsView(
+                by_status={status.value: count for status, count in counts.by_status.items()},
+                by_home={home.value: count for home, count in counts.by_home.items()},
+                oldest_ready=optional_time(counts.oldest_ready_ms),
+            ),
+            configs=counts.configs,
+            workers=len(await call.client.workers()),
+            store_time=time_text(counts.time.now_ms),
+            clock_gen=counts.time.clock_gen,
+            version=version("dsched"),
+        )
+    )
+
+
+ROUTES = (
+    Route(
+        method="GET",
+        path="/cluster",
+        name="cluster.get",
+        scope=Scope.READ,
+        handle=get_cluster,
+        summary="The cluster at a glance",
+        answer=Cluster,
+    ),
+)

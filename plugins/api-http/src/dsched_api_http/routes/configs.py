@@ -1,0 +1,319 @@
+"""Configs: get, list, put, patch, delete, pause, resume, trigger, decisions."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from dsched.client import NotFoundError, PreconditionError, check_origin
+from dsched.contracts.steps import StoredConfig
+from dsched.model import InvalidIdError, JsonValue, TaskConfig, check_id
+from dsched_api_http.audit import fingerprint
+from dsched_api_http.call import Answer, Call, Entry, Patch, Route, listing
+from dsched_api_http.etags import etag, expected_revision
+from dsched_api_http.models import Config, DecisionView, TaskView, config_of, decision_of, task_of
+from dsched_api_http.problems import Problem, invalid
+from dsched_api_http.requests import (
+    DeleteQuery,
+    OptionalReason,
+    Page,
+    Pause,
+    PutQuery,
+    Trigger,
+)
+from dsched_api_http.routes.asking import named
+from dsched_api_http.scopes import Scope
+
+TRIES = 5  # of a change that somebody else was faster with
+
+
+async def _stored(call: Call) -> StoredConfig:
+    return await call.client.get_config(named(call, "config"))
+
+
+def _shown(call: Call, stored: StoredConfig) -> Config:
+    return config_of(stored, call.intake, show_payload=call.sees_payloads)
+
+
+def _answer(call: Call, stored: StoredConfig, **fields: Any) -> Answer:
+    headers = {"ETag": etag(stored.config.revision), **fields.pop("headers", {})}
+    return Answer(body=_shown(call, stored), headers=headers, **fields)
+
+
+async def list_configs(call: Call) -> Answer:
+    """All configs by id."""
+
+    async def fetch(cursor: str | None, limit: int) -> tuple[list[Config], str | None]:
+        page = await call.client.list_configs(cursor=cursor, limit=limit)
+        return [_shown(call, one) for one in page.configs], page.cursor
+
+    return listing(*await call.page("configs", fetch))
+
+
+async def get_config(call: Call) -> Answer:
+    """One config, with its revision as ETag."""
+    return _answer(call, await _stored(call))
+
+
+async def put_config(call: Call) -> Answer:
+    """Create or replace a config; equal content changes nothing."""
+    config = call.intake.config(call.path["id"], call.body)
+    config = attrs.evolve(config, origin=call.query.origin)
+    return await _put(call, lambda _: config)
+
+
+async def patch_config(call: Call) -> Answer:
+    """Change some fields of a config that calls declare; that of a file or of code is theirs."""
+
+    def patched(stored: StoredConfig | None) -> TaskConfig:
+        if stored is None:
+            raise NotFoundError("UNKNOWN", f"there is no config {call.path['id']}")
+        entry = merged(call.intake.entry(stored.config), call.body)
+        return call.intake.config(stored.config.id, entry)
+
+    named(call, "config")
+    return await _put(call, patched)
+
+
+async def _put(call: Call, wanted: Any) -> Answer:
+    """Read, decide, compare and put; again if somebody else was faster and the caller had not
+    said which revision was meant."""
+    expected = expected_revision(call.request)
+    for _ in range(TRIES):
+        old = await _optional(call)
+        config = wanted(old)
+        call.act.before = "" if old is None else fingerprint(call.intake.entry(old.config))
+        call.act.after = fingerprint(call.intake.entry(config))
+        try:
+            expected.check(config.id, old)
+            return await _put_once(call, old, config)
+        except PreconditionError:
+            if expected.given:
+                raise
+    raise Problem("moved", f"config {config.id} is being changed by somebody else; try again")
+
+
+async def _optional(call: Call) -> StoredConfig | None:
+    try:
+        return await call.client.get_config(call.path["id"])
+    except NotFoundError:
+        return None
+
+
+async def _put_once(call: Call, old: StoredConfig | None, config: TaskConfig) -> Answer:
+    dry, adopt = getattr(call.query, "dry_run", False), getattr(call.query, "adopt", False)
+    if old is None:
+        await _check_quota(call)
+    if dry:
+        if not adopt:
+            check_origin(old, config.origin)
+        stored = _as_it_would_be(old, config)
+    else:
+        revision = 0 if old is None else old.config.revision
+        stored = await call.client.put_config(config, adopt=adopt, expected_revision=revision)
+    if old is None:
+        outcome, status = "created", 201
+    else:
+        outcome, status = ("unchanged" if old.config == config else "changed"), 200
+    return _answer(
+        call, stored, status=200 if dry else status, headers={"X-Dsched-Outcome": outcome}
+    )
+
+
+def _as_it_would_be(old: StoredConfig | None, config: TaskConfig) -> StoredConfig:
+    """What a put would leave, but for the revision and the due that only the store gives."""
+    if old is None:
+        return StoredConfig(config=config)
+    kept = {name: getattr(old.config, name) for name in ("revision", "created_ms", "updated_ms")}
+    return attrs.evolve(old, config=attrs.evolve(config, **kept))
+
+
+async def _check_quota(call: Call) -> None:
+    most = call.api.options.max_configs
+    if (await call.client.counts()).configs >= most:
+        raise Problem(
+            "quota_exceeded",
+            f"there are {most} configs, and no more may be made",
+            hint="delete some, or raise api.max_configs",
+        )
+
+
+def merged(entry: Mapping[str, JsonValue], patch: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """RFC 7396: null takes a field away, an object is merged, anything else replaces."""
+    result = dict(entry)
+    for name, value in patch.items():
+        if value is None:
+            result.pop(name, None)
+        elif isinstance(value, Mapping):
+            below = result.get(name)
+            result[name] = merged(below if isinstance(below, Mapping) else {}, value)
+        else:
+            result[name] = value
+    return result
+
+
+async def delete_config(call: Call) -> Answer:
+    """Remove a config; its live tasks finish unless they are cancelled too."""
+    stored = await _stored(call)
+    call.act.before = fingerprint(call.intake.entry(stored.config))
+    call.act.reason = call.query.reason
+    expected_revision(call.request).check(stored.config.id, stored)
+    await call.client.delete_config(
+        stored.config.id, cancel_tasks=call.query.cancel, origin=call.query.origin
+    )
+    return Answer()
+
+
+async def pause_config(call: Call) -> Answer:
+    """Let nothing fire until it is resumed; as orphaned, if its origin no longer declares it."""
+    if call.body.orphan_of is None:
+        await call.client.pause_config(named(call, "config"), why=call.body.reason)
+    else:
+        await call.client.orphan_config(named(call, "config"), origin=call.body.orphan_of)
+    return _answer(call, await _stored(call))
+
+
+async def resume_config(call: Call) -> Answer:
+    """End a pause."""
+    await call.client.resume_config(named(call, "config"))
+    return _answer(call, await _stored(call))
+
+
+async def trigger_config(call: Call) -> Answer:
+    """Run it now, beside its schedule."""
+    try:
+        key = check_id(call.body.key or call.claim.unique, "key")
+    except InvalidIdError as error:
+        raise invalid("key", str(error)) from error
+    task_id = await call.client.trigger(named(call, "config"), key=key)
+    call.act.after = task_id
+    return Answer(body=task_of(await call.client.get(task_id, full=False)))
+
+
+async def list_decisions(call: Call) -> Answer:
+    """What happened to its instants, newest first."""
+    stored_id = named(call, "config")
+
+    async def fetch(cursor: str | None, limit: int) -> tuple[list[DecisionView], str | None]:
+        page = await call.client.decisions(stored_id, cursor=cursor, limit=limit)
+        return [decision_of(one) for one in page.decisions], page.cursor
+
+    return listing(*await call.page(f"decisions {stored_id}", fetch))
+
+
+_ONE = "/configs/{id}"
+_CHANGES = ("not_found", "precondition_failed", "conflict", "moved", "origin_conflict")
+
+ROUTES = (
+    Route(
+        method="GET",
+        path="/configs",
+        name="config.list",
+        scope=Scope.READ,
+        handle=list_configs,
+        summary="List configs",
+        query=Page,
+        answer=Config,
+        listed=True,
+    ),
+    Route(
+        method="GET",
+        path=_ONE,
+        name="config.get",
+        scope=Scope.READ,
+        handle=get_config,
+        summary="Get a config",
+        answer=Config,
+        problems=("not_found",),
+    ),
+    Route(
+        method="PUT",
+        path=_ONE,
+        name="config.put",
+        scope=Scope.OPERATE,
+        handle=put_config,
+        summary="Create or replace a config",
+        query=PutQuery,
+        body=Entry,
+        answer=Config,
+        also=(201,),
+        problems=(*_CHANGES, "quota_exceeded"),
+        audited=True,
+    ),
+    Route(
+        method="PATCH",
+        path=_ONE,
+        name="config.patch",
+        scope=Scope.OPERATE,
+        handle=patch_config,
+        summary="Change fields of a config (RFC 7396)",
+        body=Patch,
+        answer=Config,
+        problems=_CHANGES,
+        audited=True,
+    ),
+    Route(
+        method="DELETE",
+        path=_ONE,
+        name="config.delete",
+        scope=Scope.OPERATE,
+        handle=delete_config,
+        summary="Delete a config",
+        query=DeleteQuery,
+        status=204,
+        problems=_CHANGES,
+        audited=True,
+    ),
+    Route(
+        method="POST",
+        path=f"{_ONE}/pause",
+        name="config.pause",
+        scope=Scope.OPERATE,
+        handle=pause_config,
+        summary="Pause a config",
+        body=Pause,
+        answer=Config,
+        problems=_CHANGES,
+        audited=True,
+    ),
+    Route(
+        method="POST",
+        path=f"{_ONE}/resume",
+        name="config.resume",
+        scope=Scope.OPERATE,
+        handle=resume_config,
+        summary="End the pause of a config",
+        body=OptionalReason,
+        body_optional=True,
+        answer=Config,
+        problems=_CHANGES,
+        audited=True,
+    ),
+    Route(
+        method="POST",
+        path=f"{_ONE}/trigger",
+        name="config.trigger",
+        scope=Scope.SUBMIT,
+        handle=trigger_config,
+        summary="Run a config's task now",
+        body=Trigger,
+        body_optional=True,
+        answer=TaskView,
+        status=201,
+        problems=("not_found", "idempotency_mismatch"),
+        audited=True,
+        idempotent=True,
+    ),
+    Route(
+        method="GET",
+        path=f"{_ONE}/decisions",
+        name="config.decisions",
+        scope=Scope.READ,
+        handle=list_decisions,
+        summary="What happened to a config's instants",
+        query=Page,
+        answer=DecisionView,
+        listed=True,
+        problems=("not_found",),
+    ),
+)

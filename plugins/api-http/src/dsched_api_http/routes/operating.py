@@ -1,0 +1,151 @@
+"""The verbs of operators: skip, backfill, resume a worker, who leads and who runs, step down."""
+
+from dsched_api_http.call import Answer, Call, Route, listing
+from dsched_api_http.facts import (
+    BackfillView,
+    PodInfo,
+    SkippedView,
+    SteppedDown,
+    TermView,
+    backfill_of,
+    pod_of,
+    skipped_of,
+    term_of,
+)
+from dsched_api_http.models import WorkerView, worker_of
+from dsched_api_http.problems import not_found
+from dsched_api_http.requests import BackfillBody, OptionalReason, Page, Reason, SkipBody
+from dsched_api_http.routes.asking import named
+from dsched_api_http.scopes import Scope
+
+
+async def skip_config(call: Call) -> Answer:
+    """Do not fire it at an instant to come, or at those of a range."""
+    body: SkipBody = call.body
+    skipped = await call.client.skip_config(
+        named(call, "config"), at=body.at, from_=body.from_, to=body.to, why=body.reason
+    )
+    return Answer(body=skipped_of(skipped))
+
+
+async def backfill_config(call: Call) -> Answer:
+    """Run past instants after all, a page at a time."""
+    body: BackfillBody = call.body
+    found = await call.client.backfill_config(
+        named(call, "config"),
+        from_=body.from_,
+        to=body.to,
+        why=body.reason,
+        dry_run=body.dry_run,
+        limit=body.limit,
+        again=body.again,
+        key=body.key,
+    )
+    return Answer(body=backfill_of(found))
+
+
+async def resume_worker(call: Call) -> Answer:
+    """Undo an operator's drain."""
+    worker_id = named(call, "worker")
+    await call.client.resume_worker(worker_id)
+    for worker in await call.client.workers():
+        if worker.id == worker_id:
+            return Answer(body=worker_of(worker))
+    raise not_found("worker", worker_id)
+
+
+async def list_pods(call: Call) -> Answer:
+    """The pods that run, by name."""
+    return listing([pod_of(one) for one in await call.client.pods()], None)
+
+
+async def list_terms(call: Call) -> Answer:
+    """The terms of leadership, newest first."""
+
+    async def fetch(cursor: str | None, limit: int) -> tuple[list[TermView], str | None]:
+        page = await call.client.terms(cursor=cursor, limit=limit)
+        return [term_of(one) for one in page.terms], page.cursor
+
+    return listing(*await call.page("terms", fetch))
+
+
+async def step_down(call: Call) -> Answer:
+    """Let another pod lead."""
+    pod = await call.client.step_down(why=call.body.reason)
+    call.act.object = pod
+    return Answer(body=SteppedDown(pod=pod))
+
+
+ROUTES = (
+    Route(
+        method="POST",
+        path="/configs/{id}/skip",
+        name="config.skip",
+        scope=Scope.OPERATE,
+        handle=skip_config,
+        summary="Do not fire a config at instants to come",
+        body=SkipBody,
+        answer=SkippedView,
+        problems=("not_found", "too_late", "quota_exceeded", "moved"),
+        audited=True,
+    ),
+    Route(
+        method="POST",
+        path="/configs/{id}/backfill",
+        name="config.backfill",
+        scope=Scope.OPERATE,
+        handle=backfill_config,
+        summary="Run past instants of a config",
+        body=BackfillBody,
+        answer=BackfillView,
+        problems=("not_found",),
+        audited=True,
+    ),
+    Route(
+        method="POST",
+        path="/workers/{id}/resume",
+        name="worker.resume",
+        scope=Scope.OPERATE,
+        handle=resume_worker,
+        summary="Undo the drain of a worker",
+        body=OptionalReason,
+        body_optional=True,
+        answer=WorkerView,
+        problems=("not_found", "conflict"),
+        audited=True,
+    ),
+    Route(
+        method="GET",
+        path="/cluster/pods",
+        name="cluster.pods",
+        scope=Scope.READ,
+        handle=list_pods,
+        summary="The pods that run",
+        answer=PodInfo,
+        listed=True,
+    ),
+    Route(
+        method="GET",
+        path="/cluster/terms",
+        name="cluster.terms",
+        scope=Scope.READ,
+        handle=list_terms,
+        summary="The terms of leadership",
+        query=Page,
+        answer=TermView,
+        listed=True,
+    ),
+    Route(
+        method="POST",
+        path="/cluster/step-down",
+        name="cluster.step_down",
+        scope=Scope.ADMIN,
+        handle=step_down,
+        summary="Let another pod lead",
+        body=Reason,
+        answer=SteppedDown,
+        status=202,
+        problems=("leaderless",),
+        audited=True,
+    ),
+)

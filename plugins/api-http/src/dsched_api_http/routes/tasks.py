@@ -1,0 +1,305 @@
+"""Tasks: submit, list, get, result, wait, cancel, retry."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import attrs
+
+from dsched.contracts import EntryError, Outcome
+from dsched.contracts.steps import Submission, TaskQuery
+from dsched.contracts.wording import printable
+from dsched.model import Home, InvalidIdError, TaskStatus, check_id
+from dsched.model.json import dumps
+from dsched_api_http.bodies import structured
+from dsched_api_http.call import Answer, Call, Route, listing
+from dsched_api_http.models import (
+    Batch,
+    BatchItem,
+    BatchProblem,
+    Cancelled,
+    Result,
+    TaskView,
+    result_of,
+    task_of,
+)
+from dsched_api_http.problems import Problem, invalid, of_entry
+from dsched_api_http.requests import (
+    OptionalReason,
+    Reason,
+    Submit,
+    SubmitBatch,
+    TaskList,
+    TaskQueryFull,
+    WaitQuery,
+)
+from dsched_api_http.routes.asking import named_task
+from dsched_api_http.scopes import Scope
+from dsched_api_http.streams import until_stopped
+
+_APART = frozenset({"id", "delay"})
+
+
+def _submission(call: Call, wanted: Submit, unique: str) -> Submission:
+    """A task to create; raises `EntryError` or `Problem`."""
+    fields = attrs.asdict(wanted, recurse=False)
+    entry = {
+        name: value for name, value in fields.items() if name not in _APART and value is not None
+    }
+    try:
+        task_id = check_id(wanted.id or unique, "id")
+    except InvalidIdError as error:
+        raise invalid("id", str(error)) from error
+    return Submission(
+        task_id=task_id,
+        spec=call.intake.spec(entry),
+        delay_ms=wanted.delay // timedelta(milliseconds=1),
+    )
+
+
+async def submit(call: Call) -> Answer:
+    """Run something once."""
+    item = _submission(call, call.body, call.claim.unique)
+    (outcome,) = await call.client.submit_many([item])
+    if outcome is Outcome.CONFLICT:
+        raise Problem("conflict", f"task id {item.task_id} is taken by a task with another spec")
+    task = await call.client.get(item.task_id, full=False)
+    return Answer(body=task_of(task), status=200 if outcome is Outcome.DUP else 201)
+
+
+async def submit_batch(call: Call) -> Answer:
+    """Run up to a hundred things once; one that is refused refuses no other."""
+    found: list[BatchItem | None] = []
+    wanted: dict[str, Submission] = {}
+    for index, raw in enumerate(call.body.items):
+        unique = f"{call.claim.unique}-{index}"
+        try:
+            item = _submission(call, structured(Submit, raw), unique)
+            if item.task_id in wanted:
+                raise invalid("id", f"{item.task_id} occurs twice in the batch")
+        except (Problem, EntryError) as error:
+            given = raw.get("id") if isinstance(raw, Mapping) else None
+            found.append(_refused(error, given))
+            continue
+        wanted[item.task_id] = item
+        found.append(None)
+    outcomes = await call.client.submit_many(list(wanted.values())) if wanted else ()
+    done = iter(zip(wanted, outcomes, strict=True))
+    return Answer(
+        body=Batch(items=tuple(one if one is not None else _done(*next(done)) for one in found))
+    )
+
+
+def _refused(error: Problem | EntryError, given: object) -> BatchItem:
+    problem = of_entry(error) if isinstance(error, EntryError) else error
+    return BatchItem(
+        id=printable(given, 128) if isinstance(given, str) else None,
+        outcome="INVALID",
+        problem=BatchProblem(code=problem.code, detail=problem.detail),
+    )
+
+
+def _done(task_id: str, outcome: Outcome) -> BatchItem:
+    problem = None
+    if outcome is Outcome.CONFLICT:
+        problem = BatchProblem(
+            code="conflict", detail=f"task id {task_id} is taken by a task with another spec"
+        )
+    return BatchItem(id=task_id, outcome=outcome.value, problem=problem)
+
+
+async def list_tasks(call: Call) -> Answer:
+    """Tasks by one index."""
+    query = _query(call.query)
+    name = f"tasks {dumps(attrs.asdict(query))}"
+
+    async def fetch(cursor: str | None, limit: int) -> tuple[list[TaskView], str | None]:
+        page = await call.client.list(query, cursor=cursor, limit=limit)
+        return [task_of(one) for one in page.tasks], page.cursor
+
+    return listing(*await call.page(name, fetch))
+
+
+def _query(asked: TaskList) -> TaskQuery:
+    """The index that serves what was asked; raises `Problem` where none does."""
+    given = [asked.home, asked.config, asked.status, asked.live_of]
+    count = sum(value is not None for value in given)
+    home = asked.home
+    if asked.worker is not None and count == 0:
+        home, count = "queue", 1
+    if count != 1:
+        raise invalid("", "give exactly one of home, config, status, live_of (or worker alone)")
+    if (home == "queue") is not (asked.worker is not None):
+        raise invalid("worker", "belongs to home=queue, which needs it")
+    for field in ("worker", "config", "live_of"):
+        value = getattr(asked, field)
+        if value is not None:
+            _checked(field, value)
+    ended = [status.value for status in TaskStatus if status.terminal]
+    if asked.status is not None and asked.status not in ended:
+        raise invalid("status", f"must be one of {', '.join(ended)}; others are found by home")
+    if home is not None and home not in list(Home):
+        raise invalid("home", f"must be one of {', '.join(Home)}")
+    return TaskQuery(
+        home=None if home is None else Home(home),
+        worker_id=asked.worker,
+        config_id=asked.config,
+        status=None if asked.status is None else TaskStatus(asked.status),
+        live_of=asked.live_of,
+    )
+
+
+def _checked(field: str, value: str) -> None:
+    try:
+        check_id(value, field)
+    except InvalidIdError as error:
+        raise invalid(field, str(error)) from error
+
+
+async def get_task(call: Call) -> Answer:
+    """One task; in full with its spec and result."""
+    full = call.query.full
+    task = await call.client.get(named_task(call), full=full)
+    intake = call.intake if full else None
+    return Answer(body=task_of(task, intake, show_payload=call.sees_payloads))
+
+
+async def get_result(call: Call) -> Answer:
+    """The result of an ended task."""
+    task = await call.client.get(named_task(call))
+    if task.result is None:
+        raise Problem("not_found", f"task {task.id} is {task.status.value} and has no result")
+    return Answer(body=result_of(task.result))
+
+
+async def wait_for_task(call: Call) -> Answer:
+    """Wait until the task has ended or the time is over."""
+    task_id = named_task(call)
+    await call.client.get(task_id, full=False)
+
+    async def wait() -> None:
+        try:
+            await call.client.wait(task_id, timeout_s=call.query.timeout.total_seconds())
+        except TimeoutError:
+            return
+
+    await until_stopped(call.api.stopping, wait())
+    return Answer(body=task_of(await call.client.get(task_id, full=False)))
+
+
+async def cancel_task(call: Call) -> Answer:
+    """Cancel a task: at once where it waits, soon where it runs."""
+    task_id = named_task(call)
+    answer = await call.client.cancel(task_id, reason=call.body.reason)
+    if answer.outcome is Outcome.TOO_LATE:
+        ended = "ended" if answer.status is None else f"ended {answer.status.value}"
+        raise Problem("too_late", f"task {task_id} has {ended}")
+    task = await call.client.get(task_id, full=False)
+    return Answer(body=Cancelled(outcome=answer.outcome.value, task=task_of(task)))
+
+
+async def retry_task(call: Call) -> Answer:
+    """Run an ended task once more, as a new task."""
+    new_id = await call.client.retry(named_task(call), key=call.claim.unique)
+    call.act.after = new_id
+    return Answer(body=task_of(await call.client.get(new_id, full=False)))
+
+
+_ONE = "/tasks/{id}"
+_POST: Mapping[str, Any] = {"method": "POST", "answer": TaskView, "status": 201}
+
+ROUTES = (
+    Route(
+        method="GET",
+        path="/tasks",
+        name="task.list",
+        scope=Scope.READ,
+        handle=list_tasks,
+        summary="List tasks by one index",
+        query=TaskList,
+        answer=TaskView,
+        listed=True,
+    ),
+    Route(
+        **_POST,
+        path="/tasks",
+        name="task.submit",
+        scope=Scope.SUBMIT,
+        handle=submit,
+        summary="Submit a task",
+        body=Submit,
+        also=(200,),
+        problems=("conflict", "idempotency_mismatch"),
+        idempotent=True,
+    ),
+    Route(
+        method="POST",
+        path="/tasks/batch",
+        name="task.submit_batch",
+        scope=Scope.SUBMIT,
+        handle=submit_batch,
+        summary="Submit up to 100 tasks",
+        body=SubmitBatch,
+        answer=Batch,
+        status=207,
+        problems=("idempotency_mismatch",),
+        idempotent=True,
+    ),
+    Route(
+        method="GET",
+        path=_ONE,
+        name="task.get",
+        scope=Scope.READ,
+        handle=get_task,
+        summary="Get a task",
+        query=TaskQueryFull,
+        answer=TaskView,
+        problems=("not_found",),
+    ),
+    Route(
+        method="GET",
+        path=f"{_ONE}/result",
+        name="task.result",
+        scope=Scope.READ,
+        handle=get_result,
+        summary="Get the result of an ended task",
+        answer=Result,
+        problems=("not_found",),
+    ),
+    Route(
+        method="GET",
+        path=f"{_ONE}/wait",
+        name="task.wait",
+        scope=Scope.READ,
+        handle=wait_for_task,
+        summary="Wait until a task has ended",
+        query=WaitQuery,
+        answer=TaskView,
+        problems=("not_found",),
+    ),
+    Route(
+        method="POST",
+        path=f"{_ONE}/cancel",
+        name="task.cancel",
+        scope=Scope.OPERATE,
+        handle=cancel_task,
+        summary="Cancel a task",
+        body=Reason,
+        answer=Cancelled,
+        problems=("not_found", "too_late"),
+        audited=True,
+    ),
+    Route(
+        **_POST,
+        path=f"{_ONE}/retry",
+        name="task.retry",
+        scope=Scope.OPERATE,
+        handle=retry_task,
+        summary="Run an ended task once more",
+        body=OptionalReason,
+        body_optional=True,
+        problems=("not_found", "not_ended", "idempotency_mismatch"),
+        audited=True,
+        idempotent=True,
+    ),
+)

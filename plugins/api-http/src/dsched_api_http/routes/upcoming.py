@@ -1,0 +1,86 @@
+"""Coming instants: of a config, and of a trigger that is no config yet."""
+
+from datetime import datetime
+
+import attrs
+
+from dsched.model import InvalidConfigError, InvalidIdError, TaskConfig, to_ms
+from dsched.planning import InvalidTriggerError, compile_trigger, config_upcoming
+from dsched.planning.upcoming import MAX_UPCOMING
+from dsched_api_http.call import Answer, Call, Route
+from dsched_api_http.models import Instant, Upcoming
+from dsched_api_http.problems import FieldError, invalid, of_errors
+from dsched_api_http.requests import Preview, UpcomingQuery
+from dsched_api_http.routes.asking import named
+from dsched_api_http.scopes import Scope
+from dsched_api_http.wire import time_text
+
+_NO_TRIGGER = frozenset({"from_", "limit"})
+
+
+async def get_upcoming(call: Call) -> Answer:
+    """When a config is due next, paused or not."""
+    config = (await call.client.get_config(named(call, "config"))).config
+    query: UpcomingQuery = call.query
+    if query.to is not None and query.from_ is None:
+        raise invalid("to", "goes together with from")
+    after_ms = await _after(call, query.from_)
+    if query.to is None:
+        return _shown(config, after_ms, query.limit)
+    return _shown(config, after_ms, MAX_UPCOMING, to_ms(query.to))
+
+
+def _shown(config: TaskConfig, after_ms: int, limit: int, until_ms: int | None = None) -> Answer:
+    found = config_upcoming(config, after_ms=after_ms, limit=limit, until_ms=until_ms)
+    items = (
+        Instant(time=time_text(one.at_ms), local=one.local, note=one.note) for one in found.items
+    )
+    return Answer(body=Upcoming(items=tuple(items), truncated=found.truncated))
+
+
+async def preview(call: Call) -> Answer:
+    """When a trigger would be due."""
+    asked: Preview = call.body
+    after_ms = await _after(call, asked.from_)
+    fields = attrs.asdict(asked, recurse=False)
+    given = {name: value for name, value in fields.items() if name not in _NO_TRIGGER}
+    try:
+        config = TaskConfig(executor="preview", created_ms=after_ms, **given)
+        compile_trigger(config.trigger)
+    except (InvalidConfigError, InvalidTriggerError) as error:
+        raise of_errors([FieldError(error.field, error.reason)]) from error
+    except InvalidIdError as error:
+        raise invalid("id", str(error)) from error
+    return _shown(config, after_ms, asked.limit)
+
+
+async def _after(call: Call, start: datetime | None) -> int:
+    """The instant before the first that is wanted: ``from`` itself is wanted."""
+    if start is not None:
+        return to_ms(start) - 1
+    return (await call.store.now()).wall_ms
+
+
+ROUTES = (
+    Route(
+        method="GET",
+        path="/configs/{id}/upcoming",
+        name="config.upcoming",
+        scope=Scope.READ,
+        handle=get_upcoming,
+        summary="When a config is due next",
+        query=UpcomingQuery,
+        answer=Upcoming,
+        problems=("not_found",),
+    ),
+    Route(
+        method="POST",
+        path="/preview",
+        name="preview",
+        scope=Scope.READ,
+        handle=preview,
+        summary="When a trigger would be due",
+        body=Preview,
+        answer=Upcoming,
+    ),
+)

@@ -1,0 +1,118 @@
+"""JSON Schemas of our own attrs classes: one definition serves reading, answers and documents."""
+
+import typing
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from enum import Enum
+from types import UnionType
+from typing import Any
+
+import attrs
+
+from dsched.config.structuring import fields_of
+from dsched.model import TaskConfig, TaskSpec
+from dsched_api_http.bodies import wire_name
+from dsched_api_http.wire import plain
+
+Schema = dict[str, Any]
+
+DURATION: Schema = {
+    "type": "string",
+    "pattern": "^([0-9]+(\\.[0-9]+)?(ms|us|µs|s|m|h|d))+$",
+    "maxLength": 64,
+    "examples": ["10s", "1h30m", "500ms"],
+}
+ID: Schema = {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$"}
+_LIMITS = ("format", "minimum", "maximum", "minLength", "maxLength", "maxItems", "pattern")
+_APART = frozenset({"id", "origin", "reserved", "revision", "created_ms", "updated_ms"})
+
+
+class Schemas:
+    """Gathers the classes met as components, referred to by name."""
+
+    def __init__(self, prefix: str = "#/components/schemas/") -> None:
+        self._prefix = prefix
+        self.components: dict[str, Schema] = {}
+
+    def of(self, kind: Any) -> Schema:
+        """The schema of a type; of a class, a reference to its component."""
+        origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+        if kind is Any or kind is None or kind is dict:
+            return {} if kind is not dict else {"type": "object"}
+        if origin is typing.Literal:
+            return {"type": "string", "enum": list(arguments)}
+        if origin in (typing.Union, UnionType):
+            return self._union(arguments)
+        if isinstance(kind, type) and attrs.has(kind):
+            return self._reference(kind)
+        if isinstance(kind, type) and issubclass(kind, Enum):
+            return {"type": "string", "enum": [one.value for one in kind]}
+        if isinstance(origin, type) and issubclass(origin, Mapping):
+            return {"type": "object", "additionalProperties": self.of(arguments[1])}
+        if isinstance(origin, type) and issubclass(origin, Sequence):
+            return {"type": "array", "items": self.of(arguments[0])}
+        return dict(_SCALARS[kind])
+
+    def _union(self, kinds: Sequence[Any]) -> Schema:
+        some = [self.of(one) for one in kinds if one is not type(None)]
+        if type(None) in kinds:
+            some.append({"type": "null"})
+        return some[0] if len(some) == 1 else {"anyOf": some}
+
+    def _reference(self, cls: type[Any]) -> Schema:
+        name = cls.__name__
+        if name not in self.components:
+            self.components[name] = {}  # met again inside itself: a reference is enough
+            self.components[name] = self.object(cls)
+        return {"$ref": f"{self._prefix}{name}"}
+
+    def object(self, cls: type[Any], *, apart: frozenset[str] = frozenset()) -> Schema:
+        """The schema of a class as an object without further fields."""
+        properties: dict[str, Schema] = {}
+        required: list[str] = []
+        for own, field in fields_of(cls).items():
+            name = wire_name(own)
+            if name in apart:
+                continue
+            properties[name] = self._property(field)
+            if field.default is attrs.NOTHING:
+                required.append(name)
+        found: Schema = {"type": "object", "properties": properties, "additionalProperties": False}
+        if required:
+            found["required"] = required
+        if cls.__doc__:
+            found["description"] = " ".join(cls.__doc__.split())
+        return found
+
+    def _property(self, field: "attrs.Attribute[Any]") -> Schema:
+        schema = self.of(field.type or Any)
+        limits = {name: field.metadata[name] for name in _LIMITS if name in field.metadata}
+        for one in schema.get("anyOf", [schema]):
+            if one.get("type") != "null":
+                one.update(limits)
+        default = field.default
+        simple = not isinstance(default, attrs.Factory)  # type: ignore[arg-type]
+        if default is not attrs.NOTHING and simple and default not in (None, ""):
+            schema = {**schema, "default": plain(default)}
+        return schema
+
+
+_SCALARS: Mapping[Any, Schema] = {
+    str: {"type": "string"},
+    int: {"type": "integer"},
+    float: {"type": "number"},
+    bool: {"type": "boolean"},
+    datetime: {"type": "string", "format": "date-time"},
+    timedelta: DURATION,
+}
+
+
+def entry_schema(cls: type[TaskConfig | TaskSpec], schemas: Schemas | None = None) -> Schema:
+    """The schema of an entry: every key of a task file but those that the store fills in."""
+    inline = schemas or Schemas("#/$defs/")
+    found = inline.object(cls, apart=_APART)
+    # `type` alone chooses an executor, as `executor` alone its type.
+    found["required"] = [name for name in found.get("required", ()) if name != "executor"]
+    if schemas is None:
+        found["$defs"] = inline.components
+    return found

@@ -1,0 +1,116 @@
+"""The service ``api``: listens, makes the first token, and leaves without waiting for streams."""
+
+import asyncio
+import errno
+import logging
+import sys
+
+from aiohttp import web
+
+from dsched.contracts import PodView, StoreError
+from dsched_api_http.app import make_app
+from dsched_api_http.audit import Audit
+from dsched_api_http.call import Api
+from dsched_api_http.events import EventHub
+from dsched_api_http.gate import Gate
+from dsched_api_http.idempotency import Idempotency
+from dsched_api_http.listener import Listener
+from dsched_api_http.options import DEFAULT_PORT, ApiOptions
+from dsched_api_http.readiness import Readiness
+from dsched_api_http.streams import Streams
+from dsched_api_http.tokens import Tokens
+
+_log = logging.getLogger(__name__)
+
+_SHUTDOWN_S = 2.0
+_TRY_AGAIN_S = 2.0
+
+
+class AddressError(OSError):
+    """The configured address cannot be served; the message says what to do."""
+
+
+class ApiService:
+    """The service ``api``. ``address`` is (host, port) while it serves, else None."""
+
+    def __init__(self, options: ApiOptions) -> None:
+        self._options = options
+        self.address: tuple[str, int] | None = None
+
+    async def run(self, pod: PodView) -> None:
+        """Serve until cancelled. With the default port taken: stay idle, after a warning."""
+        api = self._api(pod)
+        runner = Listener(
+            make_app(api), access_log=None, shutdown_timeout=_SHUTDOWN_S, handle_signals=False
+        )
+        await runner.setup()
+        try:
+            if await self._listen(runner):
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(api.hub.run(), name="api events")
+                    if self._options.auth == "token":
+                        group.create_task(self._first_token(api), name="api first token")
+            await asyncio.Event().wait()  # until cancelled
+        finally:
+            self.address = None
+            api.stopping.set()
+            await runner.cleanup()
+
+    def _api(self, pod: PodView) -> Api:
+        tokens = Tokens(pod.store, admin_token=self._options.admin_token)
+        return Api(
+            pod=pod,
+            options=self._options,
+            tokens=tokens,
+            gate=Gate(self._options, tokens),
+            audit=Audit(pod.store),
+            idempotency=Idempotency(pod.store),
+            hub=EventHub(pod.store),
+            readiness=Readiness(pod.store),
+            streams=Streams(self._options.max_streams),
+            stopping=asyncio.Event(),
+        )
+
+    async def _listen(self, runner: web.AppRunner) -> bool:
+        bind, port = self._options.bind, self._options.port
+        wanted = DEFAULT_PORT if port is None else port
+        try:
+            await web.TCPSite(runner, bind, wanted).start()
+        except OSError as error:
+            if port is None and error.errno == errno.EADDRINUSE:
+                _log.warning(
+                    "the API stays off: its default port %d on %s is taken. Set api.port to "
+                    "another one (0 picks a free one), or run without the role api",
+                    wanted,
+                    bind,
+                )
+                return False
+            raise AddressError(
+                error.errno,
+                f"the API cannot listen on {bind} port {wanted}: {error.strerror}. Set api.bind to "
+                "an address of this host and api.port to a free port (0 picks one), or free this "
+                "one",
+            ) from error
+        host, bound = runner.addresses[0][:2]
+        self.address = (host, bound)
+        _log.info("API: http://%s:%d/api/v1", f"[{host}]" if ":" in host else host, bound)
+        return True
+
+    async def _first_token(self, api: Api) -> None:
+        """Print an admin token if this store has no token at all, once over all pods."""
+        if self._options.admin_token:
+            return
+        while True:
+            try:
+                token = await api.tokens.create_first()
+            except StoreError as error:
+                _log.debug("no first token yet: %s", error)
+                await asyncio.sleep(_TRY_AGAIN_S)
+                continue
+            break
+        if token is not None:
+            # To the terminal and not through logging: logs are kept, and read by many.
+            sys.stderr.write(
+                f"dsched API: the admin token of this store, shown this once: {token.token}\n"
+            )
+            sys.stderr.flush()

@@ -1,0 +1,32 @@
+"""The one table of routes: the router, the OpenAPI document and the scopes come from it."""
+
+from dsched_api_http.call import Route
+from dsched_api_http.routes import (
+    audit,
+    cluster,
+    configs,
+    events,
+    logs,
+    meta,
+    operating,
+    tasks,
+    tokens,
+    upcoming,
+    why,
+    workers,
+)
+
+ROUTES: tuple[Route, ...] = (
+    *configs.ROUTES,
+    *upcoming.ROUTES,
+    *why.ROUTES,
+    *tasks.ROUTES,
+    *logs.ROUTES,
+    *workers.ROUTES,
+    *cluster.ROUTES,
+    *operating.ROUTES,
+    *events.ROUTES,
+    *audit.ROUTES,
+    *tokens.ROUTES,
+    *meta.ROUTES,
+)

@@ -1,0 +1,194 @@
+"""Tokens: made, listed, revoked and recognised; shared by all API pods through the store."""
+
+import hashlib
+import hmac
+import re
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from datetime import timedelta
+
+import attrs
+
+from dsched.contracts.documents import Document
+from dsched.contracts.outcomes import Outcome
+from dsched.contracts.store import Store
+from dsched.model import JsonValue
+from dsched_api_http.answered import answered
+from dsched_api_http.models import NewToken, TokenView
+from dsched_api_http.scopes import Scope
+from dsched_api_http.wire import optional_time, time_text
+
+KIND = "api-token"
+FIRST_ID = "first"
+CACHE_S = 5.0  # how long a revoked token may go on working in another pod
+MAX_CACHED = 1024
+
+_TOKEN = re.compile(r"dsk_([a-z0-9]{4,32})_([A-Za-z0-9_-]{20,200})")
+
+
+@attrs.frozen(kw_only=True)
+class Principal:
+    """Who asks. ``name`` is what the event log and the audit say."""
+
+    id: str
+    name: str
+    scope: Scope
+
+
+@attrs.frozen(kw_only=True)
+class _Known:
+    """A token that was read from the store a moment ago."""
+
+    principal: Principal
+    digest: str
+    until_s: float
+
+
+@attrs.frozen(kw_only=True)
+class _Wanted:
+    """A token to make; its secret stays the same however often that is tried."""
+
+    id: str
+    name: str
+    scope: Scope
+    by: str
+    secret: str = attrs.field(factory=lambda: secrets.token_urlsafe(32), repr=False)
+
+
+class Tokens:
+    """The tokens of a store. Secrets are kept as SHA-256: they are random, so nothing slower."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        admin_token: str = "",
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store = store
+        self._admin = _digest(admin_token) if admin_token else None
+        self._monotonic = monotonic
+        self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._first = _Wanted(id=FIRST_ID, name="admin", scope=Scope.ADMIN, by="first start")
+        self._tried = False
+
+    def recall(self, token: str) -> Principal | None:
+        """Who this token is, if it is configured or was read a moment ago; never asks the store."""
+        if self._admin is not None and hmac.compare_digest(_digest(token), self._admin):
+            return Principal(id="configured", name="admin:configured", scope=Scope.ADMIN)
+        found = _TOKEN.fullmatch(token)
+        known = None if found is None else self._known.get(found[1])
+        if found is None or known is None or known.until_s < self._monotonic():
+            return None
+        return known.principal if hmac.compare_digest(known.digest, _digest(found[2])) else None
+
+    async def recognise(self, token: str) -> Principal | None:
+        """Who this token is, or None."""
+        recalled = self.recall(token)
+        found = _TOKEN.fullmatch(token)
+        if recalled is not None or found is None:
+            return recalled
+        document = await self._store.get_document(KIND, found[1])
+        if document is None:
+            return None
+        digest = str(document.value["hash"])
+        if not hmac.compare_digest(digest, _digest(found[2])):
+            return None
+        principal = Principal(
+            id=document.id,
+            name=f"{document.value['name']}:{document.id}",
+            scope=Scope(document.value["scope"]),
+        )
+        self._remember(principal, digest, document.expires_ms)
+        return principal
+
+    def _remember(self, principal: Principal, digest: str, expires_ms: int | None) -> None:
+        # One that expires is asked for each time: its end is in the store's time.
+        if expires_ms is not None:
+            return
+        until_s = self._monotonic() + CACHE_S
+        self._known[principal.id] = _Known(principal=principal, digest=digest, until_s=until_s)
+        self._known.move_to_end(principal.id)
+        if len(self._known) > MAX_CACHED:
+            self._known.popitem(last=False)
+
+    async def create(
+        self, name: str, scope: Scope, *, by: str, expires_in: timedelta | None = None
+    ) -> NewToken:
+        """A new token, with its secret."""
+        wanted = _Wanted(id=secrets.token_hex(6), name=name, scope=scope, by=by)
+        token = await self._put(wanted, expires_in)
+        if token is None:
+            raise RuntimeError("a random token id was taken")
+        return token
+
+    async def create_first(self) -> NewToken | None:
+        """The admin token of a store that has no token; None if there is one, or another pod was
+        faster. May be repeated after an error: it was this one who made it then."""
+        page = await self._store.list_documents(KIND, None, 1)
+        taken = bool(page.documents) or page.cursor is not None
+        return None if taken and not self._tried else await self._put_first()
+
+    async def _put_first(self) -> NewToken | None:
+        self._tried = True
+        return await self._put(self._first, None)
+
+    async def _put(self, wanted: "_Wanted", expires_in: timedelta | None) -> NewToken | None:
+        value: JsonValue = {
+            "name": wanted.name,
+            "scope": wanted.scope.value,
+            "hash": _digest(wanted.secret),
+            "created": time.time_ns() // 1_000_000,
+            "by": wanted.by,
+        }
+        ttl_ms = None if expires_in is None else expires_in // timedelta(milliseconds=1)
+        answer = await answered(
+            lambda: self._store.put_document(KIND, wanted.id, value, read=0, ttl_ms=ttl_ms)
+        )
+        stored = answer.stored
+        # Whatever the outcome: a put whose reply was lost must not lose the secret.
+        if stored is None or not hmac.compare_digest(stored.value["hash"], value["hash"]):
+            return None
+        shown = view(stored)
+        return NewToken(**attrs.asdict(shown), token=f"dsk_{wanted.id}_{wanted.secret}")
+
+    async def page(self, cursor: str | None, limit: int) -> tuple[list[TokenView], str | None]:
+        """Some tokens, and where the list goes on."""
+        page = await self._store.list_documents(KIND, cursor, limit)
+        return [view(one) for one in page.documents], page.cursor
+
+    async def revoke(self, token_id: str) -> TokenView | None:
+        """Delete a token; what it was, or None if there is none."""
+        while True:
+            document = await self._store.get_document(KIND, token_id)
+            self._known.pop(token_id, None)
+            if document is None:
+                return None
+            outcome = await self._store.drop_document(KIND, token_id, read=document.version)
+            if outcome is not Outcome.MOVED:
+                return view(document)
+
+
+def token_id_of(token: str) -> str | None:
+    """The public part of a token, if it looks like one."""
+    found = _TOKEN.fullmatch(token)
+    return None if found is None else found[1]
+
+
+def view(document: Document) -> TokenView:
+    """A token as answered."""
+    value = document.value
+    return TokenView(
+        id=document.id,
+        name=value["name"],
+        scope=value["scope"],
+        created=time_text(value["created"]),
+        created_by=value["by"],
+        expires=optional_time(document.expires_ms),
+    )
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,203 @@
+"""Tasks over HTTP: submitted, batched, listed by an index, waited for, cancelled, run once more."""
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+
+SPEC = {"executor": "echo", "payload": {"a": [1, "ü"]}}
+
+
+async def test_a_submitted_task_runs_and_its_result_is_read(cluster: Any) -> None:
+    made = await cluster.ask("POST", "/tasks", {**SPEC, "id": "job-1", "priority": 7})
+    assert (made.status, made.body["id"], made.body["priority"]) == (201, "job-1", 7)
+    ended = await cluster.ask("GET", "/tasks/job-1/wait?timeout=20s")
+    assert ended.body["status"] == "success"
+    result = await cluster.ask("GET", "/tasks/job-1/result")
+    assert result.body == {"code": "ok", "message": "", "data": SPEC["payload"]}
+    full = await cluster.ask("GET", "/tasks/job-1?full=true")
+    assert full.body["result"] == result.body
+    assert full.body["spec"]["payload"] == SPEC["payload"]
+    short = await cluster.ask("GET", "/tasks/job-1")
+    assert not {"spec", "result"} & set(short.body)
+
+
+async def test_the_same_id_and_spec_is_the_same_task_and_another_spec_a_conflict(api: Any) -> None:
+    first = await api.ask("POST", "/tasks", {**SPEC, "id": "job-1"})
+    again = await api.ask("POST", "/tasks", {**SPEC, "id": "job-1"})
+    assert (first.status, again.status, again.body) == (201, 200, first.body)
+    other = await api.ask("POST", "/tasks", {**SPEC, "id": "job-1", "payload": 2})
+    assert (other.status, other.body["code"]) == (409, "conflict")
+
+
+async def test_a_task_has_no_result_before_it_ends(api: Any) -> None:
+    await api.ask("POST", "/tasks", {**SPEC, "id": "job-1"})
+    missing = await api.ask("GET", "/tasks/job-1/result")
+    assert (missing.status, missing.body["code"]) == (404, "not_found")
+
+
+async def test_a_wait_ends_with_its_time_and_answers_with_the_task_as_it_is(api: Any) -> None:
+    await api.ask("POST", "/tasks", {**SPEC, "id": "job-1"})
+    started_s = time.monotonic()
+    waited = await api.ask("GET", "/tasks/job-1/wait?timeout=200ms")
+    assert 0.2 <= time.monotonic() - started_s < 10
+    assert (waited.status, waited.body["status"]) == (200, "pending")
+
+
+async def test_one_wrong_item_of_a_batch_refuses_no_other(api: Any) -> None:
+    await api.ask("POST", "/tasks", {**SPEC, "id": "taken"})
+    items = [
+        {**SPEC, "id": "a"},
+        {**SPEC, "id": "taken", "payload": 0},
+        {**SPEC, "id": "taken-not", "executor": "none"},
+        {**SPEC, "id": "a"},
+        {**SPEC, "id": "not an id"},
+        7,
+        SPEC,
+        {**SPEC, "id": "taken"},
+    ]
+    answer = await api.ask("POST", "/tasks/batch", {"items": items[:7]})
+    assert answer.status == 207
+    assert [one["outcome"] for one in answer.body["items"]] == [
+        "OK", "CONFLICT", "INVALID", "INVALID", "INVALID", "INVALID", "OK",
+    ]  # fmt: skip
+    assert answer.body["items"][2]["problem"]["code"] == "invalid"
+    for item in answer.body["items"]:
+        if item["outcome"] == "OK":
+            assert (await api.ask("GET", f"/tasks/{item['id']}")).status == 200
+    again = await api.ask("POST", "/tasks/batch", {"items": [items[0]]})
+    assert again.body["items"] == [{"id": "a", "outcome": "DUP"}]
+
+
+async def test_tasks_are_listed_page_by_page_from_an_index(api: Any) -> None:
+    for number in range(7):
+        await api.ask("POST", "/tasks", {**SPEC, "id": f"t-{number}"})
+    await api.ask("POST", "/tasks", {**SPEC, "id": "later", "delay": "1h"})
+    found, cursor, pages = [], None, 0
+    while True:
+        more = f"&cursor={cursor}" if cursor else ""
+        page = await api.ask("GET", f"/tasks?home=ready&limit=3{more}")
+        assert page.status == 200, page.text
+        found += [task["id"] for task in page.body["items"]]
+        pages, cursor = pages + 1, page.body["cursor"]
+        if cursor is None:
+            break
+    assert (found, pages) == ([f"t-{number}" for number in range(7)], 3)
+    delayed = await api.ask("GET", "/tasks?home=delayed")
+    assert [task["id"] for task in delayed.body["items"]] == ["later"]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "",
+        "?home=ready&status=failed",
+        "?home=nowhere",
+        "?home=queue",
+        "?home=ready&worker=w",
+        "?status=running",
+        "?status=none",
+        "?config=a%20b",
+        "?home=ready&home=lease",
+        "?home=ready&unknown=1",
+        "?home=ready&limit=0",
+        "?home=ready&limit=501",
+        "?home=ready&limit=ten",
+        "?home=ready&cursor=abc",
+        "?home=ready&cursor=%C3%BC",
+        "?home=ready&cursor=",
+    ],
+)
+async def test_a_list_that_no_index_serves_is_refused_with_what_there_is(
+    api: Any, query: str
+) -> None:
+    refused = await api.ask("GET", f"/tasks{query}")
+    assert (refused.status, refused.body["code"]) == (422, "invalid")
+
+
+async def test_a_cursor_of_another_list_is_refused(api: Any) -> None:
+    for number in range(3):
+        await api.ask("POST", "/tasks", {**SPEC, "id": f"t-{number}"})
+    page = await api.ask("GET", "/tasks?home=ready&limit=1")
+    cursor = page.body["cursor"]
+    for other in ("/tasks?home=delayed&limit=1", "/configs?limit=1", "/audit?limit=1"):
+        refused = await api.ask("GET", f"{other}&cursor={cursor}")
+        assert refused.status == 422
+        assert refused.body["errors"][0]["field"] == "cursor"
+
+
+async def test_a_waiting_task_is_cancelled_once_and_an_ended_one_not(cluster: Any) -> None:
+    await cluster.ask("POST", "/tasks", {**SPEC, "id": "later", "delay": "1h"})
+    assert (await cluster.ask("POST", "/tasks/later/cancel", {})).status == 422
+    done = await cluster.ask("POST", "/tasks/later/cancel", {"reason": "not needed"})
+    assert (done.status, done.body["outcome"]) == (200, "OK")
+    assert (done.body["task"]["status"], done.body["task"]["reason"]) == ("cancelled", "not needed")
+    again = await cluster.ask("POST", "/tasks/later/cancel", {"reason": "again"})
+    assert again.body["outcome"] == "ALREADY"
+    await cluster.ask("POST", "/tasks", {**SPEC, "id": "job-1"})
+    await cluster.ask("GET", "/tasks/job-1/wait?timeout=20s")
+    late = await cluster.ask("POST", "/tasks/job-1/cancel", {"reason": "too late"})
+    assert (late.status, late.body["code"]) == (409, "too_late")
+
+
+async def test_a_running_task_is_asked_to_stop(cluster: Any) -> None:
+    await cluster.ask("POST", "/tasks", {**SPEC, "id": "long", "payload": {"wait": True}})
+    async with asyncio.timeout(20):
+        while (await cluster.ask("GET", "/tasks/long")).body["status"] != "running":
+            await asyncio.sleep(0.02)
+    stopped = await cluster.ask("POST", "/tasks/long/cancel", {"reason": "enough"})
+    assert stopped.body["outcome"] == "REQUESTED"
+    ended = await cluster.ask("GET", "/tasks/long/wait?timeout=20s")
+    assert ended.body["status"] == "cancelled"
+
+
+async def test_an_ended_task_runs_once_more_as_a_new_one(cluster: Any) -> None:
+    await cluster.ask("POST", "/tasks", {**SPEC, "id": "job-1", "payload": {"fail": "as told"}})
+    ended = await cluster.ask("GET", "/tasks/job-1/wait?timeout=20s")
+    assert (ended.body["status"], "as told" in ended.body["error"]) == ("failed", True)
+    new = await cluster.ask("POST", "/tasks/job-1/retry", {"reason": "fixed"})
+    assert new.status == 201
+    assert new.body["id"] != "job-1"
+    full = await cluster.ask("GET", f"/tasks/{new.body['id']}?full=true")
+    assert full.body["spec"]["payload"] == {"fail": "as told"}
+    assert (await cluster.ask("GET", "/tasks?status=failed")).status == 200
+    assert (await cluster.ask("POST", "/tasks/none/retry")).status == 404
+
+
+async def test_a_task_that_lives_is_not_run_once_more(api: Any) -> None:
+    await api.ask("POST", "/tasks", {**SPEC, "id": "job-1"})
+    refused = await api.ask("POST", "/tasks/job-1/retry")
+    assert (refused.status, refused.body["code"]) == (409, "not_ended")
+
+
+async def test_workers_are_listed_and_drained(cluster: Any) -> None:
+    async with asyncio.timeout(20):
+        while not (listed := await cluster.ask("GET", "/workers")).body["items"]:
+            await asyncio.sleep(0.02)
+    (worker,) = listed.body["items"]
+    assert (await cluster.ask("GET", f"/workers/{worker['id']}")).body["id"] == worker["id"]
+    assert (await cluster.ask("POST", f"/workers/{worker['id']}/drain", {})).status == 422
+    drained = await cluster.ask("POST", f"/workers/{worker['id']}/drain", {"reason": "kernel"})
+    assert (drained.status, drained.body["status"]) == (200, "draining")
+    assert (await cluster.ask("GET", "/workers/none")).status == 404
+
+
+async def test_the_cluster_is_seen_at_a_glance(cluster: Any) -> None:
+    async with asyncio.timeout(20):
+        while not (seen := await cluster.ask("GET", "/cluster")).body["leader"]:
+            await asyncio.sleep(0.02)
+    assert seen.body["leader"]["pod"] == "pod-a"
+    assert seen.body["counts"]["by_status"]["pending"] == 0
+    assert seen.body["version"] == "0.1.0"
+
+
+async def test_decisions_of_a_config_are_told(cluster: Any) -> None:
+    await cluster.ask("PUT", "/configs/tick", {**SPEC, "every": "1s"})
+    async with asyncio.timeout(30):
+        while not (told := await cluster.ask("GET", "/configs/tick/decisions")).body["items"]:
+            await asyncio.sleep(0.05)
+    decision = told.body["items"][0]
+    assert (decision["config_id"], decision["verdict"], decision["count"]) == ("tick", "fired", 1)
+    ended = await cluster.ask("GET", f"/tasks/{decision['task_id']}/wait?timeout=20s")
+    assert ended.body["config_id"] == "tick"

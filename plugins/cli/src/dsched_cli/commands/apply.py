@@ -1,0 +1,264 @@
+"""`dsched apply` and `dsched diff`: make the cluster what task files say, and see it first."""
+
+import json
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dsched_cli.cleaning import clean
+from dsched_cli.errors import CliError, ExitCode, UsageError
+from dsched_cli.finding import config_path
+from dsched_cli.output import say, write
+from dsched_cli.session import Session, asks_api, confirm, yes_option
+from dsched_cli.times import ms_of, parse_span
+
+if TYPE_CHECKING:
+    from dsched_cli.declared import Change, Difference
+
+_SIGNS = {
+    "create": "+",
+    "change": "~",
+    "adopt": "~",
+    "orphan": "-",
+    "delete": "-",
+    "resume": "~",
+}
+_WORDS = {
+    "create": "is new",
+    "change": "changes",
+    "adopt": "is taken over",
+    "orphan": "is paused as orphaned",
+    "delete": "is deleted",
+    "resume": "fires again",
+}
+_SHOWN_NAMES = 20
+
+_FILES = click.option(
+    "-f",
+    "--file",
+    "files",
+    metavar="FILE|DIR",
+    multiple=True,
+    required=True,
+    help="Task file, or a folder of them; repeatable.",
+)
+_ADOPT = click.option("--adopt", is_flag=True, help="Take over what other origins declare.")
+_PRUNE = click.option(
+    "--prune", is_flag=True, help="Delete what vanished from its file, instead of pausing it."
+)
+_ORIGIN = click.option(
+    "--origin",
+    metavar="ORIGIN",
+    help="Declare as this origin (file:NAME, api), not as the file's own name.",
+)
+_HORIZON = click.option(
+    "--horizon",
+    metavar="SPAN",
+    default="30d",
+    show_default=True,
+    help="How far ahead the fires are compared.",
+)
+
+
+@click.command()
+@asks_api
+@_FILES
+@_PRUNE
+@_ADOPT
+@_ORIGIN
+@_HORIZON
+def diff(
+    session: Session,
+    files: tuple[str, ...],
+    prune: bool,
+    adopt: bool,
+    origin: str | None,
+    horizon: str,
+) -> int:
+    """Show what apply would change, in configs and in fires; exit 6 if anything."""
+    found = _compare(session, files, prune=prune, adopt=adopt, origin=origin, horizon=horizon)
+    _show(session, found, horizon)
+    return ExitCode.DIFFERENT if found.changes or found.conflicts else ExitCode.OK
+
+
+@click.command()
+@asks_api
+@_FILES
+@_PRUNE
+@_ADOPT
+@_ORIGIN
+@_HORIZON
+@yes_option
+@click.option("--dry-run", is_flag=True, help="Only show what would change.")
+def apply(
+    session: Session,
+    files: tuple[str, ...],
+    prune: bool,
+    adopt: bool,
+    origin: str | None,
+    horizon: str,
+    yes: bool,
+    dry_run: bool,
+) -> int:
+    """Make the cluster's configs of a file those that the file declares.
+
+    Each file owns what it declares. What vanished from it is paused as orphaned, or deleted with
+    --prune; what other files, code or people declared is left alone.
+    """
+    found = _compare(session, files, prune=prune, adopt=adopt, origin=origin, horizon=horizon)
+    _show(session, found, horizon)
+    _refuse_conflicts(found)
+    if dry_run:
+        say("nothing was changed (--dry-run)")
+        return ExitCode.OK
+    doomed = found.of("delete")
+    if doomed:
+        names = ", ".join(clean(one.id) for one in doomed[:_SHOWN_NAMES])
+        more = " ..." if len(doomed) > _SHOWN_NAMES else ""
+        confirm(f"Delete {len(doomed)} configs: {names}{more}?", yes=yes)
+    return _carry_out(session, found)
+
+
+def _compare(
+    session: Session,
+    files: tuple[str, ...],
+    *,
+    prune: bool,
+    adopt: bool,
+    origin: str | None,
+    horizon: str,
+) -> "Difference":
+    from dsched.model import is_origin
+    from dsched_cli.declared import difference, read_declared
+
+    if origin is not None and not is_origin(origin):
+        raise UsageError(
+            f"{clean(origin)!r} is no origin", todo="write file:NAME, code:NAME or api"
+        )
+    span = parse_span(horizon, "--horizon")
+    if span > timedelta(days=366):
+        raise UsageError("--horizon is longer than a year", todo="choose a shorter one")
+    first_ms = ms_of(session.now)
+    return difference(
+        session,
+        read_declared(files, origin),
+        adopt=adopt,
+        prune=prune,
+        first_ms=first_ms,
+        last_ms=first_ms + span // timedelta(milliseconds=1),
+    )
+
+
+def _refuse_conflicts(found: "Difference") -> None:
+    if not found.conflicts:
+        return
+    names = ", ".join(f"{clean(one.id)} ({clean(one.origin)})" for one in found.conflicts[:10])
+    raise CliError(
+        f"{len(found.conflicts)} configs are declared elsewhere",
+        why=f"{names}; nothing was changed",
+        todo="remove them from the file, or take them over with --adopt",
+        code=ExitCode.CONFLICT,
+    )
+
+
+def _carry_out(session: Session, found: "Difference") -> int:
+    failed = 0
+    for change in found.changes:
+        try:
+            _act(session, change)
+        except CliError as error:
+            if error.code in (ExitCode.UNREACHABLE, ExitCode.NOT_ALLOWED):
+                raise
+            failed += 1
+            say(f"{clean(change.id)}: {error.what}: {error.why}")
+    done = len(found.changes) - failed
+    say(f"{done} changed, {found.unchanged} unchanged" + (f", {failed} failed" if failed else ""))
+    return ExitCode.PARTLY if failed else ExitCode.OK
+
+
+def _act(session: Session, change: "Change") -> None:
+    """One step of the plan; each is safe to repeat."""
+    path = config_path(change.id)
+    if change.action in ("create", "change", "adopt"):
+        adopt = True if change.action == "adopt" else None
+        query = {"origin": change.origin, "adopt": adopt}
+        session.api.call("PUT", path, query=query, body=dict(change.content or {}))
+    elif change.action == "orphan":
+        reason = f"no longer declared by {change.origin}"
+        body = {"reason": reason, "orphan_of": change.origin}
+        session.api.post(config_path(change.id, "pause"), body)
+    elif change.action == "delete":
+        reason = f"pruned: no longer declared by {change.origin}"
+        session.api.call("DELETE", path, query={"origin": change.origin, "reason": reason})
+    else:
+        session.api.post(config_path(change.id, "resume"), {"reason": "declared again"})
+
+
+def _show(session: Session, found: "Difference", horizon: str) -> None:
+    if session.output.format not in ("table", "wide"):
+        _show_data(session, found, horizon)
+        return
+    output = session.output
+    colours = {"+": "success", "-": "failed", "~": "retrying"}
+    for change in found.changes:
+        sign = _SIGNS[change.action]
+        line = f"{sign} {clean(change.id)} {_WORDS[change.action]}"
+        fires = _fires_text(change.fires)
+        write(output.state(f"{line}{f' ({fires})' if fires else ''}", as_state=colours[sign]))
+        for key in change.keys if change.action in ("change", "adopt") else ():
+            before, after = (
+                _short((one or {})["spec"].get(key)) for one in (change.old, change.new)
+            )
+            write(f"    {key}: {before} -> {after}")
+    for conflict in found.conflicts:
+        write(f"! {clean(conflict.id)} is declared by {clean(conflict.origin)}")
+    write(f"{found.unchanged} unchanged")
+    write(f"next {horizon}: {_fires_text(found.fires) or 'no run removed or added'}")
+
+
+def _fires_text(fires: Any) -> str:
+    words = []
+    if fires.removed:
+        words.append(f"{fires.removed} runs removed")
+    if fires.added:
+        words.append(f"{fires.added} added")
+    return ", ".join(words)
+
+
+def _short(value: Any) -> str:
+    text = "nothing" if value is None else json.dumps(value, ensure_ascii=False)
+    return clean(text if len(text) <= 60 else text[:57] + "...")
+
+
+def _show_data(session: Session, found: "Difference", horizon: str) -> None:
+    from dsched_cli.output import Column
+
+    records = [
+        {
+            "id": one.id,
+            "origin": one.origin,
+            "action": one.action,
+            "keys": one.keys,
+            "fires": {"removed": one.fires.removed, "added": one.fires.added},
+        }
+        for one in found.changes
+    ]
+    if session.output.format in ("json", "yaml"):
+        record = {
+            "changes": records,
+            "conflicts": [{"id": one.id, "origin": one.origin} for one in found.conflicts],
+            "unchanged": found.unchanged,
+            "horizon": horizon,
+            "fires": {"removed": found.fires.removed, "added": found.fires.added},
+        }
+        session.output.record(record, ())
+        return
+    columns = (
+        Column("ID", "id"),
+        Column("ACTION", "action"),
+        Column("ORIGIN", "origin"),
+        Column("REMOVED", "fires.removed", kind="number"),
+        Column("ADDED", "fires.added", kind="number"),
+    )
+    session.output.records(records, columns)

@@ -1,0 +1,104 @@
+"""`dsched status`: is it healthy, what runs now, what fires next."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from dsched_cli import columns
+from dsched_cli.cleaning import clean
+from dsched_cli.errors import ExitCode
+from dsched_cli.output import write
+from dsched_cli.session import Session, asks_api
+from dsched_cli.times import show_time
+from dsched_cli.watching import watch, watch_option
+
+_SHOWN = 5
+_LOOKED_AT = 500
+
+
+@click.command()
+@asks_api
+@watch_option
+def status(session: Session, watches: bool) -> int:
+    """Answer at a glance: is it healthy, what runs now, what fires next.
+
+    Exits with 1 when there is no leader or no worker.
+    """
+    problems: list[str] = []
+
+    def show() -> bool:
+        found = gather(session)
+        problems[:] = found["problems"]
+        if session.output.format in ("json", "yaml", "jsonl"):
+            session.output.record(found, ()) if session.output.format != "jsonl" else (
+                session.output.records([found], ())
+            )
+        else:
+            _draw(session, found)
+        return watches
+
+    watch(show) if watches else show()
+    return ExitCode.FAILED if problems else ExitCode.OK
+
+
+def gather(session: Session) -> dict[str, Any]:
+    """Health, what runs, what fires next, as one record."""
+    cluster = session.api.get("/cluster")
+    workers = list(session.api.items("/workers", most=_LOOKED_AT))
+    configs = list(session.api.items("/configs", most=_LOOKED_AT))
+    due = sorted((one for one in configs if one.get("due")), key=lambda one: str(one["due"]))
+    return {
+        "problems": _problems(cluster, workers),
+        "cluster": cluster,
+        "running": list(session.api.items("/tasks", most=_SHOWN, home="lease")),
+        "next": [
+            {"config_id": one["id"], "due": one["due"], "name": one.get("name", "")}
+            for one in due[:_SHOWN]
+        ],
+        "paused": [one["id"] for one in configs if one.get("paused")],
+        "workers": workers,
+    }
+
+
+def _problems(cluster: Mapping[str, Any], workers: list[Any]) -> list[str]:
+    problems = []
+    if not cluster.get("leader"):
+        problems.append("there is no leader: nothing fires until a scheduler is elected")
+    able = [one for one in workers if not one.get("gone") and not one.get("draining")]
+    if not able:
+        problems.append("there is no worker: nothing runs")
+    stalled = [clean(one["id"]) for one in workers if one.get("stalled")]
+    if stalled:
+        problems.append(f"stalled workers: {', '.join(stalled)}")
+    return problems
+
+
+def _draw(session: Session, found: Mapping[str, Any]) -> None:
+    output, cluster = session.output, found["cluster"]
+    leader = cluster.get("leader") or {}
+    workers = [one for one in found["workers"] if not one.get("gone")]
+    if found["problems"]:
+        for problem in found["problems"]:
+            write(output.state("problem", as_state="error") + f": {problem}")
+    else:
+        write(output.state("healthy", as_state="ok"))
+    running = sum(int(one.get("running") or 0) for one in workers)
+    room = sum(int(one.get("capacity") or 0) for one in workers)
+    counts = cluster.get("counts") or {}
+    by_home = counts.get("by_home") or {}
+    write(f"leader:   {clean(leader.get('pod', 'none'))} (epoch {leader.get('epoch', '-')})")
+    write(f"workers:  {len(workers)}, running {running} of {room}")
+    waiting = ", ".join(f"{clean(home)} {count}" for home, count in by_home.items()) or "nothing"
+    write(f"tasks:    {waiting}")
+    paused = found["paused"]
+    write(f"configs:  {cluster.get('configs')}" + (f", {len(paused)} paused" if paused else ""))
+    write(f"time:     {show_time(cluster.get('store_time'), session.zone)} (store)")
+    if found["running"]:
+        write()
+        output.records(found["running"], columns.TASK)
+    if found["next"]:
+        write()
+        write("next:")
+        for one in found["next"]:
+            write(f"  {show_time(one['due'], session.zone)}  {clean(one['config_id'])}")

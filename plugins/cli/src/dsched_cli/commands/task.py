@@ -1,0 +1,237 @@
+"""`dsched task`: single runs. Listing, submitting, waiting, cancelling, running once more."""
+
+from typing import Any
+
+import click
+
+from dsched_cli import columns
+from dsched_cli.bodies import payload_of, read_submissions
+from dsched_cli.cleaning import clean
+from dsched_cli.completing import config_ids, worker_ids
+from dsched_cli.errors import ExitCode, UsageError
+from dsched_cli.finding import call_task, task_path
+from dsched_cli.output import Column, say
+from dsched_cli.session import Session, asks_api, list_options, reason_option
+from dsched_cli.watching import (
+    TERMINAL,
+    exit_code_of,
+    wait_for_end,
+    wait_options,
+    watch,
+    watch_option,
+)
+
+ID = click.argument("task_id", metavar="ID")
+_HOMES = ("delayed", "ready", "queue", "held", "lease")
+_RESULT = (
+    Column("CODE", "code"),
+    Column("MESSAGE", "message"),
+    Column("DATA", "data"),
+)
+_BATCH = (
+    Column("ID", "id"),
+    Column("OUTCOME", "outcome", kind="state"),
+    Column("PROBLEM", "problem.detail"),
+)
+
+
+@click.group()
+def task() -> None:
+    """Single runs: list, look at, submit, wait, cancel, run once more."""
+
+
+@task.command(name="list")
+@asks_api
+@click.option(
+    "--of", "of_config", metavar="CONFIG", help="Ended runs of a config.", shell_complete=config_ids
+)
+@click.option("--live-of", metavar="ID", help="A config's runs that wait or run.")
+@click.option(
+    "--status", type=click.Choice(TERMINAL), help="Ended runs of this status, the latest first."
+)
+@click.option("--home", type=click.Choice(_HOMES), help="Waiting or running ones, by where.")
+@click.option("--worker", metavar="ID", help="What a worker has.", shell_complete=worker_ids)
+@list_options
+@watch_option
+def list_(
+    session: Session,
+    of_config: str | None,
+    live_of: str | None,
+    status: str | None,
+    home: str | None,
+    worker: str | None,
+    limit: int | None,
+    watches: bool,
+) -> None:
+    """List tasks by one index; without one, those that run now."""
+    query = {"config": of_config, "live_of": live_of, "status": status, "home": home}
+    given = {name: value for name, value in query.items() if value is not None}
+    if len(given) > 1:
+        names = {"config": "--of", "live_of": "--live-of", "status": "--status", "home": "--home"}
+        raise UsageError(
+            f"{' and '.join(names[name] for name in given)} cannot be combined",
+            why="each list is served from one index, and nothing loads all",
+            todo="keep one of them",
+        )
+    if worker is not None:
+        given["worker"] = worker
+    if not given:
+        given["home"] = "lease"
+
+    def show() -> bool:
+        session.show_list("/tasks", columns.TASK, limit=limit, **given)
+        return watches
+
+    watch(show) if watches else show()
+
+
+@task.command()
+@asks_api
+@ID
+@click.option("--full", is_flag=True, help="With what it runs and its result.")
+@watch_option
+def get(session: Session, task_id: str, full: bool, watches: bool) -> None:
+    """Show one task; with --watch until it has ended."""
+
+    def show() -> bool:
+        found = call_task(
+            session, task_id, lambda one: session.api.get(task_path(one), full=full or None)
+        )
+        shown = (*columns.TASK, *_FULL) if full else columns.TASK
+        session.output.record(found, shown)
+        return watches and found["status"] not in TERMINAL
+
+    watch(show) if watches else show()
+
+
+_FULL = (Column("SPEC", "spec"), Column("RESULT", "result"))
+
+
+@task.command()
+@asks_api
+@ID
+def result(session: Session, task_id: str) -> None:
+    """Show what an ended task answered."""
+    found = call_task(session, task_id, lambda one: session.api.get(task_path(one, "result")))
+    session.output.record(found, _RESULT, key="code")
+
+
+@task.command()
+@asks_api
+@ID
+@click.option("--exit-status", is_flag=True, help="Exit with 1 unless it succeeds.")
+@click.option(
+    "--timeout",
+    metavar="SPAN",
+    default="10m",
+    show_default=True,
+    help="How long to wait; then exit with 124.",
+)
+def wait(session: Session, task_id: str, exit_status: bool, timeout: str) -> int:
+    """Wait for a task's end and show it."""
+    found = call_task(session, task_id, lambda one: session.api.get(task_path(one)))
+    ended = wait_for_end(session, str(found["id"]), timeout)
+    session.output.record(ended, columns.TASK)
+    return exit_code_of(ended, exit_status=exit_status)
+
+
+@task.command()
+@asks_api
+@ID
+@reason_option(required=True)
+def cancel(session: Session, task_id: str, reason: str) -> None:
+    """End a task that waits, or ask a running one to stop."""
+    answer = call_task(
+        session, task_id, lambda one: session.api.post(task_path(one, "cancel"), {"reason": reason})
+    )
+    words = {"OK": "is cancelled", "REQUESTED": "is asked to stop", "ALREADY": "was asked already"}
+    found = answer["task"]
+    say(f"{clean(found['id'])} {words.get(str(answer['outcome']), clean(answer['outcome']))}")
+    session.output.record(found, columns.TASK)
+
+
+@task.command()
+@asks_api
+@ID
+@reason_option(required=False)
+@wait_options
+def retry(
+    session: Session, task_id: str, reason: str, waits: bool, exit_status: bool, timeout: str
+) -> int:
+    """Run an ended task once more, as a new task."""
+    body = {"reason": reason} if reason else {}
+    found = call_task(session, task_id, lambda one: session.api.post(task_path(one, "retry"), body))
+    return finish(session, found, waits=waits, exit_status=exit_status, timeout=timeout)
+
+
+def finish(session: Session, found: Any, *, waits: bool, exit_status: bool, timeout: str) -> int:
+    """Show a new task, or wait for its end first."""
+    if waits or exit_status:
+        say(f"{clean(found['id'])} is accepted; waiting")
+        found = wait_for_end(session, str(found["id"]), timeout)
+    session.output.record(found, columns.TASK)
+    return exit_code_of(found, exit_status=exit_status)
+
+
+@task.command()
+@asks_api
+@click.option("--executor", metavar="NAME", help="What runs it: local, http, grpc, ...")
+@click.option("--payload", metavar="JSON|@FILE", help="What the executor is told; - is stdin.")
+@click.option("--id", "task_id", metavar="ID", help="Its id; the same again changes nothing.")
+@click.option("--delay", metavar="SPAN", help="Not before this time from now.")
+@click.option("--task-timeout", metavar="SPAN", help="How long a run may take.")
+@click.option("--max-retries", type=click.IntRange(0, 1_000_000), help="Tries after the first.")
+@click.option("--priority", type=click.IntRange(0, 9), help="0 first, 9 last.")
+@click.option("--label", "labels", metavar="KEY=VALUE", multiple=True, help="A worker must have.")
+@click.option("--batch", metavar="FILE", help="JSON lines, one task each; up to 10,000.")
+@wait_options
+def submit(
+    session: Session,
+    executor: str | None,
+    payload: str | None,
+    task_id: str | None,
+    delay: str | None,
+    task_timeout: str | None,
+    max_retries: int | None,
+    priority: int | None,
+    labels: tuple[str, ...],
+    batch: str | None,
+    waits: bool,
+    exit_status: bool,
+    timeout: str,
+) -> int:
+    """Submit a task of its own, or a batch of them."""
+    if batch is not None:
+        return _submit_batch(session, batch)
+    if executor is None:
+        raise UsageError("--executor is missing", todo="name one that is installed, such as local")
+    body: dict[str, Any] = {"executor": executor, "payload": payload_of(payload)}
+    body |= {"id": task_id, "delay": delay, "timeout": task_timeout, "priority": priority}
+    if max_retries is not None:
+        body["retry"] = {"max_retries": max_retries}
+    if labels:
+        body["required_labels"] = _labels(labels)
+    given = {name: value for name, value in body.items() if value is not None}
+    found = session.api.post("/tasks", given)
+    return finish(session, found, waits=waits, exit_status=exit_status, timeout=timeout)
+
+
+def _submit_batch(session: Session, path: str) -> int:
+    answers: list[Any] = []
+    for part in read_submissions(path):
+        answers += session.api.post("/tasks/batch", {"items": part})["items"]
+    session.output.records(answers, _BATCH)
+    refused = sum(one.get("outcome") not in ("OK", "DUP") for one in answers)
+    if refused:
+        say(f"{refused} of {len(answers)} were refused")
+    return ExitCode.PARTLY if refused else ExitCode.OK
+
+
+def _labels(given: tuple[str, ...]) -> dict[str, str]:
+    labels = {}
+    for text in given:
+        key, found, value = text.partition("=")
+        if not found or not key:
+            raise UsageError(f"--label {clean(text)!r} is no label", todo="write KEY=VALUE")
+        labels[key] = value
+    return labels

@@ -1,0 +1,67 @@
+"""`dsched worker`: who runs tasks."""
+
+import click
+
+from dsched_cli import columns
+from dsched_cli.calling import path_of
+from dsched_cli.completing import worker_ids
+from dsched_cli.finding import call_worker
+from dsched_cli.session import Session, asks_api, list_options, reason_option
+from dsched_cli.watching import watch, watch_option
+
+ID = click.argument("worker_id", metavar="ID", shell_complete=worker_ids)
+
+
+@click.group()
+def worker() -> None:
+    """Who runs tasks: list, look at, drain."""
+
+
+@worker.command(name="list")
+@asks_api
+@list_options
+@watch_option
+def list_(session: Session, limit: int | None, watches: bool) -> None:
+    """List workers with their load."""
+
+    def show() -> bool:
+        session.show_list("/workers", columns.WORKER, limit=limit)
+        return watches
+
+    watch(show) if watches else show()
+
+
+@worker.command()
+@asks_api
+@ID
+def get(session: Session, worker_id: str) -> None:
+    """Show one worker."""
+    found = call_worker(session, worker_id, lambda one: session.api.get(path_of("workers", one)))
+    session.output.record(found, columns.WORKER)
+
+
+@worker.command()
+@asks_api
+@ID
+@reason_option(required=True)
+def drain(session: Session, worker_id: str, reason: str) -> None:
+    """Let a worker finish what it has and take nothing new."""
+    found = call_worker(
+        session,
+        worker_id,
+        lambda one: session.api.post(path_of("workers", one, "drain"), {"reason": reason}),
+    )
+    session.output.record(found, columns.WORKER)
+
+
+@worker.command()
+@asks_api
+@ID
+@reason_option(required=False)
+def resume(session: Session, worker_id: str, reason: str) -> None:
+    """Undo a drain that somebody asked for."""
+    body = {"reason": reason} if reason else {}
+    found = call_worker(
+        session, worker_id, lambda one: session.api.post(path_of("workers", one, "resume"), body)
+    )
+    session.output.record(found, columns.WORKER)

@@ -1,0 +1,206 @@
+"""What task files declare, beside what the cluster has: read, judged by the server, compared."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import attrs
+
+from dsched.config import ConfigError
+from dsched.config.problems import Problem
+from dsched.config.task_file import RawEntry, read_entries
+from dsched.config.yaml_reader import Document
+from dsched.declaring.plan import Conflict, Present, plan_declaration
+from dsched.model import API_ORIGIN, file_origin
+from dsched_cli.errors import ApiError, UsageError
+from dsched_cli.finding import config_path
+from dsched_cli.firing import FireDifference, compare
+from dsched_cli.session import Session
+from dsched_cli.task_files import files_below, unreadable
+
+# In the order in which they are carried out, and shown.
+ACTIONS = ("create", "change", "adopt", "orphan", "delete", "resume")
+
+
+@attrs.frozen
+class Declared:
+    """One entry of a file, with where it stands."""
+
+    id: str
+    content: Mapping[str, Any]
+    document: Document = attrs.field(repr=False)
+    raw: RawEntry = attrs.field(repr=False)
+
+
+@attrs.frozen(kw_only=True)
+class Change:
+    """What has to happen to one config. ``old`` and ``new`` are the API's records."""
+
+    id: str
+    origin: str
+    action: str
+    content: Mapping[str, Any] | None = None
+    old: Mapping[str, Any] | None = None
+    new: Mapping[str, Any] | None = None
+    fires: FireDifference = attrs.field(factory=FireDifference)
+
+    @property
+    def keys(self) -> list[str]:
+        """The keys of the entry that differ."""
+        before = (self.old or {}).get("spec") or {}
+        after = (self.new or {}).get("spec") or {}
+        if not before or not after:
+            return []
+        names = {*before, *after}
+        return sorted(name for name in names if before.get(name) != after.get(name))
+
+
+@attrs.frozen(kw_only=True)
+class Difference:
+    """Everything that separates the files from the cluster."""
+
+    changes: tuple[Change, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
+    unchanged: int = 0
+
+    def of(self, action: str) -> list[Change]:
+        """The changes of one kind."""
+        return [one for one in self.changes if one.action == action]
+
+    @property
+    def fires(self) -> FireDifference:
+        """All fires together."""
+        return FireDifference(
+            removed=sum(one.fires.removed for one in self.changes),
+            added=sum(one.fires.added for one in self.changes),
+            kept=sum(one.fires.kept for one in self.changes),
+        )
+
+
+def entries_of(path: str) -> list[Declared]:
+    """The entries of one file, not judged yet."""
+    try:
+        document, found = read_entries(path)
+    except ConfigError as error:
+        raise unreadable(error) from error
+    return [Declared(one.id, one.content, document, one) for one in found]
+
+
+def read_declared(given: Iterable[str], origin: str | None) -> dict[str, list[Declared]]:
+    """The entries of all files by origin: each file's own, or the one that is given."""
+    found: dict[str, list[Declared]] = {}
+    where: dict[str, str] = {}
+    for path in files_below(given):
+        entries = entries_of(path)
+        for entry in entries:
+            first = where.setdefault(entry.id, path)
+            if first != path:
+                raise UsageError(
+                    f"{entry.id} is declared in two files",
+                    why=f"in {first} and in {path}",
+                    todo="keep one of them",
+                )
+        found.setdefault(origin or file_origin(path), []).extend(entries)
+    return found
+
+
+def difference(
+    session: Session,
+    declared: Mapping[str, list[Declared]],
+    *,
+    adopt: bool,
+    prune: bool,
+    first_ms: int,
+    last_ms: int,
+) -> Difference:
+    """Compare the declared with the stored configs; the server judges each entry in a dry run."""
+    stored = {str(one["id"]): one for one in session.api.items("/configs")}
+    changes: list[Change] = []
+    conflicts: list[Conflict] = []
+    unchanged = 0
+    for origin, entries in declared.items():
+        judged = _judge(session, origin, entries, stored)
+        plan = plan_declaration(
+            [_present(one) for one in stored.values()],
+            {one.id: judged[one.id]["spec"] for one in entries},
+            origin=origin,
+            adopt=adopt,
+            prune=prune and origin != API_ORIGIN,
+            orphan=origin != API_ORIGIN,
+        )
+        contents = {one.id: one.content for one in entries}
+        for action in ACTIONS:
+            for config_id in getattr(plan, action):
+                change = Change(
+                    id=config_id,
+                    origin=origin,
+                    action=action,
+                    content=contents.get(config_id),
+                    old=stored.get(config_id),
+                    new=judged.get(config_id),
+                )
+                changes.append(_with_fires(change, first_ms, last_ms))
+        conflicts += plan.conflicts
+        unchanged += len(plan.unchanged)
+    return Difference(changes=tuple(changes), conflicts=tuple(conflicts), unchanged=unchanged)
+
+
+def _present(record: Mapping[str, Any]) -> Present:
+    return Present(
+        id=str(record["id"]),
+        origin=str(record.get("origin", API_ORIGIN)),
+        content=record["spec"],
+        paused=bool(record.get("paused")),
+        orphaned=bool(record.get("orphaned")),
+    )
+
+
+def _judge(
+    session: Session,
+    origin: str,
+    entries: Iterable[Declared],
+    stored: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Each entry as the server would store it; every refusal of all of them in one report."""
+    judged: dict[str, Any] = {}
+    problems: list[Problem] = []
+    for entry in entries:
+        # Whose it may be is planned here, so the server is asked about the content alone.
+        asked = str(stored[entry.id].get("origin")) if entry.id in stored else origin
+        query = {"origin": asked, "dry_run": True}
+        try:
+            answer = session.api.call(
+                "PUT", config_path(entry.id), query=query, body=dict(entry.content)
+            )
+        except ApiError as error:
+            if error.kind != "invalid":
+                raise
+            problems += _problems(entry, error)
+            continue
+        judged[entry.id] = answer.data
+    if problems:
+        raise unreadable(ConfigError(problems))
+    return judged
+
+
+def _problems(entry: Declared, error: ApiError) -> list[Problem]:
+    """A refusal by field as places in the file."""
+    found = []
+    given = error.problem.get("errors")
+    for one in given if isinstance(given, list) else []:
+        field = str(one.get("field", ""))
+        place = (*entry.raw.place, *(part for part in field.split(".") if part))
+        found.append(entry.document.problem(place, str(one.get("reason", ""))))
+    return found or [entry.document.problem(entry.raw.place, error.why or error.what)]
+
+
+def _with_fires(change: Change, first_ms: int, last_ms: int) -> Change:
+    old, new = change.old, change.new
+    if change.action in ("orphan", "delete"):
+        new = None
+    elif new is not None and old is not None:
+        # What an operator paused stays so, whatever a file says; only an orphan is resumed.
+        new = {**new, "paused": None if change.action == "resume" else old.get("paused")}
+    if change.action in ("create", "change", "adopt") and (old or {}).get("orphaned"):
+        return change  # its resume, which follows, has the fires
+    found = compare(old, new, first_ms=first_ms, last_ms=last_ms)
+    return attrs.evolve(change, fires=found)

@@ -1,0 +1,115 @@
+"""`--local`: a pod with nothing but the API, on a free port of loopback, for one command."""
+
+import json
+import os
+import queue
+import re
+import secrets
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO
+
+from dsched_cli.calling import Api
+from dsched_cli.cleaning import clean
+from dsched_cli.errors import CliError, ExitCode
+
+_START_TIMEOUT_S = 30.0
+_STOP_TIMEOUT_S = 5.0
+_KEPT_LINES = 10
+_LISTENS = re.compile(r"API: (http://[0-9.]+:[0-9]+)/api/v1")
+
+
+@contextmanager
+def local_api(config_file: str | None) -> Iterator[Api]:
+    """The API of a pod of our own on the configured store; it ends with this block.
+
+    It has a token that only this process and its child know. It ends by itself when this process
+    does, whatever kills it: its standard input closes.
+    """
+    token = secrets.token_urlsafe(32)
+    command = [sys.executable, "-m", "dsched_cli.local_pod", "--role", "api", "--no-wait"]
+    command += ["--log-format", "json", "--log-level", "info"]
+    if config_file is not None:
+        command += ["--config", config_file]
+    with subprocess.Popen(  # noqa: S603 - our own interpreter and module
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env=_environment(token),
+        start_new_session=True,
+    ) as process:
+        try:
+            with Api(_address(process), token=token) as api:
+                yield api
+        finally:
+            _stop(process)
+
+
+def _environment(token: str) -> dict[str, str]:
+    """Ours, with what the pod must be told; other users cannot read a process's environment."""
+    return {
+        **os.environ,
+        "DSCHED_API__BIND": "127.0.0.1",
+        "DSCHED_API__PORT": "0",
+        "DSCHED_API__AUTH": "token",
+        "DSCHED_API__ADMIN_TOKEN": token,
+    }
+
+
+def _address(process: "subprocess.Popen[bytes]") -> str:
+    """Where it listens, as its log says."""
+    found: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    last: deque[str] = deque(maxlen=_KEPT_LINES)
+    if process.stderr is None:
+        raise RuntimeError("the pod was started without a pipe for its log")
+    reader = threading.Thread(
+        target=_read, args=(process.stderr, found, last), name="local pod's log", daemon=True
+    )
+    reader.start()
+    try:
+        address = found.get(timeout=_START_TIMEOUT_S)
+    except queue.Empty:
+        address = None
+    if address is None:
+        raise CliError(
+            "no pod could be started for --local",
+            why="\n  ".join(last) or f"it said nothing for {_START_TIMEOUT_S:g} s",
+            todo="`dsched-run --check` with the same configuration says more",
+            code=ExitCode.UNREACHABLE,
+        )
+    return address
+
+
+def _read(stream: IO[bytes], found: "queue.SimpleQueue[str | None]", last: "deque[str]") -> None:
+    """Read to the end, so that the pod never waits for a reader."""
+    for raw in stream:
+        line = _text(raw.decode("utf-8", "replace").strip())
+        last.append(clean(line))
+        match = _LISTENS.search(line)
+        if match is not None:
+            found.put(match[1])
+    found.put(None)
+
+
+def _text(line: str) -> str:
+    """The words of a line of JSON log, or the line."""
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return line
+    return str(record.get("event") or record.get("message") or line)
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    if process.stdin is not None:
+        process.stdin.close()
+    try:
+        process.wait(_STOP_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

@@ -1,0 +1,243 @@
+"""The commands that change something, as processes against a real pod."""
+
+import json
+import re
+import stat
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import Served
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_trigger_waits_for_success(pod: "Served"):
+    pod.put("triggered")
+    done = pod.ok("trigger", "triggered", "--wait", "--exit-status", "-o", "json")
+    assert done.data["status"] == "success"
+    result = pod.ok("task", "result", done.data["id"], "-o", "json").data
+    assert result["data"] == {"hello": "you"}
+
+
+def test_a_trigger_of_a_run_that_fails_exits_with_1_and_says_why(pod: "Served"):
+    pod.put("failing", payload={"function": "boom"}, retry={"max_retries": 0})
+    done = pod.run("trigger", "failing", "--exit-status")
+    assert done.code == 1
+    assert "ended failed" in done.err
+    assert "ValueError: evil red" in done.err
+
+
+def test_no_terminal_escape_of_a_result_reaches_the_terminal(pod: "Served", eventually: Any):
+    pod.put("escaping", payload={"function": "boom"}, retry={"max_retries": 0})
+    task = pod.run("trigger", "escaping", "--wait", "-o", "json").data
+    assert "\x1b[31m" in task["error"]
+    eventually(lambda: pod.ok("task", "list", "--of", "escaping", "-o", "json").data)
+    for form in ("table", "wide", "json", "jsonl", "yaml", "csv", "name"):
+        for args in (("task", "get", task["id"], "--full"), ("task", "list", "--of", "escaping")):
+            out = pod.ok(*args, "-o", form).out
+            assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", out), (form, args)
+
+
+def test_the_same_key_triggers_one_run(pod: "Served"):
+    pod.put("keyed")
+    ids = {pod.ok("trigger", "keyed", "--key", "k1", "-o", "json").data["id"] for _ in range(2)}
+    assert len(ids) == 1
+
+
+def test_a_wait_that_is_over_exits_with_124_and_leaves_the_run_alone(pod: "Served"):
+    pod.put("hanging", payload={"function": "hang"})
+    task_id = pod.ok("trigger", "hanging", "-o", "json").data["id"]
+    done = pod.run("task", "wait", task_id, "--timeout", "200ms")
+    assert done.code == 124
+    assert "the task goes on" in done.err
+    cancelled = pod.ok("task", "cancel", task_id, "--reason", "test", "-o", "json")
+    assert cancelled.data["id"] == task_id
+    ended = pod.run("task", "wait", task_id, "--exit-status", "--timeout", "40s", "-o", "json")
+    assert (ended.code, ended.data["status"]) == (1, "cancelled")
+
+
+def test_a_run_that_has_ended_cannot_be_cancelled(pod: "Served"):
+    pod.put("too-late")
+    task_id = pod.ok("trigger", "too-late", "--wait", "-o", "json").data["id"]
+    done = pod.run("task", "cancel", task_id, "--reason", "test")
+    assert done.code == 5
+
+
+def test_an_ended_task_is_run_once_more(pod: "Served"):
+    pod.put("again")
+    first = pod.ok("trigger", "again", "--wait", "-o", "json").data
+    second = pod.ok("task", "retry", first["id"], "--wait", "-o", "json").data
+    assert second["id"] != first["id"]
+    assert second["status"] == "success"
+
+
+def test_a_task_is_submitted_and_the_same_id_again_changes_nothing(pod: "Served"):
+    payload = json.dumps({"function": "hello", "args": {"name": "Ada"}})
+    args = ("task", "submit", "--executor", "local", "--payload", payload, "--id", "mine")
+    done = pod.ok(*args, "--wait", "--exit-status", "-o", "json")
+    assert done.data["status"] == "success"
+    assert pod.ok(*args, "-o", "name").out == "mine\n"
+    other = pod.run(*args[:4], "--payload", "{}", "--id", "mine")
+    assert other.code in (2, 5)
+
+
+def test_a_payload_comes_from_stdin(pod: "Served"):
+    done = pod.ok(
+        *("task", "submit", "--executor", "local", "--payload", "-", "--wait", "-o", "json"),
+        given='{"function": "hello"}',
+    )
+    assert done.data["status"] == "success"
+
+
+def test_a_batch_that_is_refused_in_part_exits_with_8(pod: "Served"):
+    lines = [
+        {"id": "batch-good", "executor": "local", "payload": {"function": "hello"}},
+        {"id": "bad id", "executor": "local", "payload": {"function": "hello"}},
+    ]
+    path = pod.folder / "batch.jsonl"
+    path.write_text("\n".join(map(json.dumps, lines)))
+    done = pod.run("task", "submit", "--batch", str(path), "-o", "json")
+    assert done.code == 8
+    assert [one["outcome"] == "OK" for one in done.data] == [True, False]
+
+
+def test_pause_and_resume_show_who_and_why(pod: "Served"):
+    pod.put("paused")
+    missing = pod.run("config", "pause", "paused")
+    assert (missing.code, "--reason" in missing.err) == (2, True)
+    paused = pod.ok("config", "pause", "paused", "--reason", "move house", "-o", "json").data
+    assert paused["paused"]["why"] == "move house"
+    assert "paused" in pod.ok("config", "get", "paused").out
+    assert pod.ok("config", "resume", "paused", "-o", "json").data["paused"] is None
+
+
+def test_a_deletion_off_a_terminal_needs_yes_and_names_what_it_deletes(pod: "Served"):
+    pod.put("doomed")
+    done = pod.run("config", "delete", "doomed")
+    assert done.code == 2
+    assert "Delete config doomed?" in done.err
+    dry = pod.ok("config", "delete", "doomed", "--dry-run")
+    assert "would delete doomed" in dry.err
+    pod.ok("config", "get", "doomed")
+    pod.ok("config", "delete", "doomed", "--yes", "--reason", "test")
+    assert pod.run("config", "get", "doomed").code == 3
+
+
+def test_a_prefix_is_no_way_to_delete_two(pod: "Served"):
+    pod.put("twin-1")
+    pod.put("twin-2")
+    assert pod.run("config", "delete", "twin-", "--yes").code == 3
+    pod.ok("config", "get", "twin-1")
+
+
+def test_a_token_is_saved_to_a_file_only_its_owner_reads_and_then_opens(pod: "Served"):
+    path = pod.folder / "ci.token"
+    made = pod.ok("token", "create", "ci", "--scope", "read", "--save", str(path), "-o", "json")
+    assert "token" not in made.data
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    opened = pod.run("config", "list", "--token", f"@{path}", "-o", "json")
+    assert opened.code == 0
+    refused = pod.run("config", "pause", "x", "--reason", "r", "--token", f"@{path}")
+    assert refused.code == 4
+    again = pod.run("token", "create", "ci", "--save", str(path))
+    assert (again.code, "does not exist yet" in again.err) == (2, True)
+    pod.ok("token", "revoke", made.data["id"], "--yes")
+    assert made.data["id"] not in pod.ok("token", "list", "-o", "name").out.split()
+
+
+def test_the_audit_tells_who_paused_what_and_why(pod: "Served"):
+    pod.put("audited")
+    pod.ok("config", "pause", "audited", "--reason", "for the audit")
+    entries = pod.ok("audit", "list", "-o", "json").data
+    (entry,) = [
+        one for one in entries if (one["action"], one["object"]) == ("config.pause", "audited")
+    ]
+    assert entry["reason"] == "for the audit"
+
+
+def test_draining_needs_a_reason_and_a_worker(pod: "Served"):
+    assert pod.run("worker", "drain", "nobody").code == 2
+    assert pod.run("worker", "drain", "nobody", "--reason", "r").code == 3
+
+
+def test_why_explains_the_last_run(pod: "Served"):
+    pod.needs("/tasks/{id}/why")
+    pod.put("explained")
+    task = pod.ok("trigger", "explained", "--wait", "-o", "json").data
+    explanation = pod.ok("why", task["id"], "-o", "json").data
+    assert explanation["summary"]
+    assert explanation["summary"] in pod.ok("why", task["id"]).out
+
+
+def test_why_of_nothing_is_not_found(pod: "Served"):
+    assert pod.run("why", "no-such-config").code == 3
+
+
+def test_stats_sum_up_the_runs_of_a_config(pod: "Served", eventually: Any):
+    pod.needs("/stats")
+    pod.put("counted")
+    pod.ok("trigger", "counted", "--wait")
+
+    def counted() -> bool:
+        total = pod.ok("stats", "counted", "--total", "-o", "json").data
+        return bool(total["success"] == 1)
+
+    eventually(counted)
+
+
+def test_logs_show_what_a_run_printed(pod: "Served", eventually: Any):
+    pod.needs("/tasks/{id}/logs")
+    pod.put("talking", payload={"function": "hello", "args": {"name": "Grace"}})
+    task_id = pod.ok("trigger", "talking", "--wait", "-o", "json").data["id"]
+    eventually(lambda: "hello Grace" in pod.ok("logs", task_id).out)
+    assert "hello Grace" in pod.ok("logs", task_id, "--follow").out
+
+
+def test_an_instant_is_skipped_before_it_is_due(pod: "Served"):
+    pod.needs("/skip")
+    pod.put("skipped", cron_expr="0 5 * * *", every=None)
+    due = pod.call("GET", "/configs/skipped")["due"]
+    done = pod.ok("config", "skip", "skipped", "--at", due, "--reason", "test", "-o", "json")
+    assert done.data == {"skipped": 1, "first": due, "last": due}
+    again = pod.run("config", "skip", "skipped", "--from", due, "--reason", "half a span")
+    assert again.code == 2
+
+
+def test_it_must_be_clear_what_to_skip(pod: "Served"):
+    done = pod.run("config", "skip", "any", "--reason", "r")
+    assert (done.code, "--from and --to" in done.err) == (2, True)
+
+
+def test_a_backfill_shows_its_instants_before_it_runs_them(pod: "Served"):
+    pod.needs("/backfill")
+    pod.put("filled", cron_expr="0 * * * *", every=None, overlap="allow")
+    span = ("--from", "2026-01-01T00:30:00Z", "--to", "2026-01-01T02:30:00Z", "--reason", "test")
+    plan = pod.ok("config", "backfill", "filled", *span, "--dry-run", "-o", "json").data
+    assert plan["count"] == 2
+    assert pod.run("config", "backfill", "filled", *span).code == 2
+    done = pod.ok("config", "backfill", "filled", *span, "--yes", "-o", "json").data
+    assert len(done["tasks"]) == 2
+    again = pod.ok("config", "backfill", "filled", *span, "--yes", "-o", "json").data
+    assert (again["tasks"], len(again["known"])) == ([], 2)
+
+
+def test_a_backfill_of_runs_that_may_not_overlap_stops_or_waits(pod: "Served"):
+    pod.needs("/backfill")
+    pod.put("careful", cron_expr="0 * * * *", every=None, payload={"function": "hang"})
+    span = ("--from", "2026-01-01T00:30:00Z", "--to", "2026-01-01T03:30:00Z", "--reason", "test")
+    args = ("config", "backfill", "careful", *span, "--yes", "-o", "json")
+    one = pod.run(*args)
+    assert one.code == 8
+    assert "use --wait" in one.err
+    (first,) = one.data["tasks"]
+    waited = pod.run(*args, "--wait", "--timeout", "200ms")
+    assert (waited.code, first in waited.err) == (124, True)
+    pod.ok("task", "cancel", first, "--reason", "test")
+
+
+def test_terms_and_pods_are_listed(pod: "Served", eventually: Any):
+    pod.needs("/cluster/terms")
+    eventually(lambda: pod.ok("cluster", "terms", "-o", "json").data)
+    assert pod.ok("cluster", "pods", "-o", "json").data

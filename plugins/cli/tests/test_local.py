@@ -1,0 +1,75 @@
+"""`--local`: the same commands without a server, on the store of a configuration."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import Done
+
+pytestmark = pytest.mark.slow
+
+TASKS = "tasks:\n  - {id: one, cron_expr: '0 5 * * *', executor: local, payload: {function: f}}\n"
+
+
+def test_configs_are_put_and_listed_without_a_server(dsched: "Callable[..., Done]", tmp_path: Path):
+    (tmp_path / "tasks.yaml").write_text(TASKS)
+    (tmp_path / "dsched.yaml").write_text("sqlite: {path: mine.db}\n")
+    local = ("--local", "--config", "dsched.yaml")
+    assert dsched(*local, "config", "list", "-o", "json", cwd=tmp_path).data == []
+    done = dsched("config", "put", "one", "-f", "tasks.yaml", *local, cwd=tmp_path)
+    assert done.code == 0, done.err
+    listed = dsched("config", "list", "-o", "name", *local, cwd=tmp_path)
+    assert listed.out == "one\n"
+    assert (tmp_path / "mine.db").exists()
+
+
+def test_a_configuration_that_cannot_be_used_is_told(dsched: "Callable[..., Done]", tmp_path: Path):
+    (tmp_path / "bad.yaml").write_text("stor: sqlite\n")
+    done = dsched("config", "list", "--local", "--config", "bad.yaml", cwd=tmp_path)
+    assert done.code == 7
+    assert "bad.yaml:1: stor:" in done.err
+    without = dsched("config", "list", "--config", "bad.yaml", cwd=tmp_path)
+    assert (without.code, "add --local" in without.err) == (2, True)
+
+
+def test_doctor_looks_at_settings_and_store_without_a_server(
+    dsched: "Callable[..., Done]", tmp_path: Path
+):
+    env = {"DSCHED_URL": "http://127.0.0.1:1", "DSCHED_TOKEN": "x"}
+    done = dsched("doctor", "--local", "-o", "json", cwd=tmp_path, env=env)
+    found = {one["check"]: one["state"] for one in done.data}
+    assert (done.code, found["settings"], found["store"]) == (0, "ok", "ok")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "bad.yaml").write_text("store: nosuch\n")
+    bad = dsched("doctor", "--local", "--config", "bad.yaml", "-o", "json", cwd=tmp_path)
+    assert bad.code == 1
+    assert [one["check"] for one in bad.data if one["state"] == "error"] == ["settings"]
+
+
+def test_the_pod_ends_with_the_command_whatever_kills_it(tmp_path: Path, eventually: Any):
+    command = [sys.executable, "-m", "dsched_cli.main", "--local", "config", "list", "--watch"]
+    env = {name: value for name, value in os.environ.items() if not name.startswith("DSCHED_")}
+    with subprocess.Popen(command, cwd=tmp_path, env=env, stdout=subprocess.PIPE) as watching:
+        assert watching.stdout is not None
+        assert watching.stdout.readline().startswith(b"ID")
+        (pod,) = _children(watching.pid)
+        watching.send_signal(signal.SIGKILL)
+    eventually(lambda: not Path(f"/proc/{pod}").exists() or _is_zombie(pod), timeout_s=30)
+
+
+def _children(pid: int) -> list[int]:
+    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def _is_zombie(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True

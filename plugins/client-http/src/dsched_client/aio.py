@@ -1,0 +1,192 @@
+"""The client that awaits; on aiohttp."""
+
+import time
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+
+import attrs
+
+from dsched.model import JsonValue, TaskSpec, TaskStatus
+from dsched_client import calls
+from dsched_client.aio_operating import Operating
+from dsched_client.errors import TaskEndedBadlyError
+from dsched_client.options import new_key
+from dsched_client.stream import events_request, line_of, lines_request
+from dsched_client.values import (
+    BatchOutcome,
+    CancelAnswer,
+    Event,
+    Explanation,
+    LogLine,
+    LogPage,
+    Page,
+    Task,
+)
+from dsched_client.writing import Entry, Seconds, in_seconds
+
+
+@attrs.frozen
+class AsyncTaskHandle:
+    """A task that was submitted or triggered. ``task`` is what it was then."""
+
+    id: str
+    task: Task
+    _client: "AsyncClient" = attrs.field(repr=False, eq=False)
+
+    async def get(self) -> Task:
+        """The task as it is now."""
+        return await self._client.get(self.id)
+
+    async def wait(self, *, timeout: Seconds | None = None) -> Task:
+        """See `AsyncClient.wait`."""
+        return await self._client.wait(self.id, timeout_s=in_seconds(timeout))
+
+    async def result(self, *, timeout: Seconds | None = None) -> JsonValue:
+        """See `AsyncClient.result`."""
+        return await self._client.result(self.id, timeout_s=in_seconds(timeout))
+
+    async def cancel(self, *, reason: str = "cancelled by a client") -> CancelAnswer:
+        """See `AsyncClient.cancel`."""
+        return await self._client.cancel(self.id, reason=reason)
+
+
+class AsyncClient(Operating):
+    """Everything a program may ask of a dsched API. Use it with ``async with``.
+
+    ``token`` or ``token_file`` say who is asking. A call has ``timeout_s`` for an answer. Without
+    one it is made again for ``retry_for_s``, ``attempts`` times at most, if that does no harm: reads,
+    puts, and what carries an Idempotency-Key, the same in every attempt. Redirects are not followed,
+    proxies of the environment not used. ``ssl_context`` replaces the system's trust.
+
+    Refusals are `ApiError` by their kind, with the API's ``code``; no answer is `UnreachableError`.
+    """
+
+    async def submit(
+        self,
+        spec: TaskSpec | Entry,
+        *,
+        task_id: str | None = None,
+        delay_s: Seconds = 0.0,
+        key: str | None = None,
+    ) -> AsyncTaskHandle:
+        """Create a task of a `TaskSpec`, or of a mapping with the keys of a task file.
+
+        The same id and spec again is the same task; another spec is a `ConflictError`.
+        """
+        key = key or new_key()
+        task = await self._send(calls.submit(spec, task_id=task_id, delay=delay_s, key=key))
+        return AsyncTaskHandle(task.id, task, self)
+
+    async def submit_many(
+        self, items: Sequence[Entry], *, key: str | None = None
+    ) -> tuple[BatchOutcome, ...]:
+        """Create up to 100 tasks; one outcome each."""
+        return await self._send(calls.submit_many(items, key=key or new_key()))
+
+    async def trigger(
+        self, config_id: str, *, key: str | None = None, reason: str = ""
+    ) -> AsyncTaskHandle:
+        """Run a config's task now, beside its schedule. The same ``key`` again: the same task."""
+        task = await self._send(calls.trigger(config_id, key=key or new_key(), reason=reason))
+        return AsyncTaskHandle(task.id, task, self)
+
+    async def get(self, task_id: str, *, full: bool = False) -> Task:
+        """A task; ``full``: with its spec, and its result if it has ended."""
+        return await self._send(calls.get(task_id, full=full))
+
+    async def wait(self, task_id: str, *, timeout_s: float | None = None) -> Task:
+        """Wait until a task has ended, however it did; `TimeoutError`."""
+        until_s = None if timeout_s is None else time.monotonic() + timeout_s
+        while True:
+            left_s = calls.MAX_WAIT_S if until_s is None else until_s - time.monotonic()
+            asked_s = max(0.0, min(calls.MAX_WAIT_S, left_s))
+            task = await self._send(calls.wait(task_id, at_most_s=asked_s))
+            if task.ended:
+                return task
+            if until_s is not None and time.monotonic() >= until_s:
+                raise TimeoutError(calls.still(task, timeout_s))
+
+    async def result(self, task_id: str, *, timeout_s: float | None = None) -> JsonValue:
+        """Wait for a task; its result's data, or `TaskEndedBadlyError`."""
+        task = await self.wait(task_id, timeout_s=timeout_s)
+        if task.status is not TaskStatus.SUCCESS:
+            raise TaskEndedBadlyError(task)
+        return (await self._send(calls.result(task_id))).data
+
+    async def cancel(self, task_id: str, *, reason: str = "cancelled by a client") -> CancelAnswer:
+        """Cancel a task; `ConflictError` with the code ``too_late`` if it has ended."""
+        return await self._send(calls.cancel(task_id, reason=reason))
+
+    async def retry(
+        self, task_id: str, *, reason: str = "", key: str | None = None
+    ) -> AsyncTaskHandle:
+        """Run an ended task once more, as a new one."""
+        task = await self._send(calls.retry(task_id, reason=reason, key=key or new_key()))
+        return AsyncTaskHandle(task.id, task, self)
+
+    async def list(
+        self,
+        *,
+        home: str | None = None,
+        worker_id: str | None = None,
+        config_id: str | None = None,
+        status: str | None = None,
+        live_of: str | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> Page[Task]:
+        """A page of tasks by exactly one index: a home, a worker's queue, the ended tasks of a
+        config or of a status, or the live ones of a config."""
+        return await self._send(
+            calls.list_tasks(
+                home=home,
+                worker_id=worker_id,
+                config_id=config_id,
+                status=status,
+                live_of=live_of,
+                cursor=cursor,
+                limit=limit,
+            )
+        )
+
+    async def task_lines(
+        self,
+        task_id: str,
+        *,
+        after: str | None = None,
+        limit: int = 100,
+        attempt: int | None = None,
+    ) -> LogPage:
+        """A page of what a task has logged, of one attempt or of all."""
+        return await self._send(
+            calls.task_lines(task_id, attempt=attempt, after=after, limit=limit)
+        )
+
+    async def why_task(self, task_id: str) -> Explanation:
+        """Why a task is where it is."""
+        return await self._send(calls.why_task(task_id))
+
+    async def follow_lines(
+        self, task_id: str, *, after: str | None = None, attempt: int | None = None
+    ) -> AsyncGenerator[LogLine, None]:
+        """What a task logs, as it comes, until it has ended and all is told."""
+        found = self._follow(lambda cursor: lines_request(task_id, attempt, cursor), after)
+        async with aclosing(found) as events:
+            async for event in events:
+                if event.kind == "end":
+                    return
+                line = line_of(event)
+                if line is not None:
+                    yield line
+
+    async def events(
+        self, *, topics: Sequence[str] = (), after: str | None = None
+    ) -> AsyncGenerator[Event, None]:
+        """What happens, for ever: ``topics`` of task, config, worker, leader; after that cursor.
+
+        A stream that breaks is taken up where it was. Stop by leaving the loop.
+        """
+        found = self._follow(lambda cursor: events_request(topics, cursor), after)
+        async with aclosing(found) as events:
+            async for event in events:
+                yield event

@@ -1,0 +1,194 @@
+"""The async client's calls about configs and the cluster."""
+
+from datetime import datetime
+from typing import Literal
+
+from dsched.model import JsonValue, TaskConfig
+from dsched_client import calls
+from dsched_client.aio_sending import Sending
+from dsched_client.values import (
+    Backfill,
+    Cluster,
+    Config,
+    Counts,
+    Decision,
+    Explanation,
+    Page,
+    Pod,
+    PutAnswer,
+    Skipped,
+    Statistics,
+    Term,
+    Upcoming,
+    Worker,
+)
+from dsched_client.writing import Entry
+
+
+class Operating(Sending):
+    """The acts on configs and workers, and what is to be seen of the cluster."""
+
+    # --- configs ---
+
+    async def put_config(
+        self,
+        config: TaskConfig | Entry,
+        *,
+        adopt: bool = False,
+        origin: str | None = None,
+        revision: int | None = None,
+        dry_run: bool = False,
+    ) -> PutAnswer:
+        """Create or change a config: a `TaskConfig`, or an entry of a task file with its ``id``.
+
+        ``adopt`` takes over what another origin declares, else `ConflictError` with the code
+        ``origin_conflict``. ``revision``: only if it is this one (0: only a new one), else
+        `PreconditionError`. ``dry_run``: say what would come of it.
+        """
+        return await self._send(
+            calls.put_config(config, adopt=adopt, origin=origin, revision=revision, dry_run=dry_run)
+        )
+
+    async def patch_config(
+        self, config_id: str, changes: Entry, *, revision: int | None = None
+    ) -> Config:
+        """Change some keys of a config, a JSON merge patch: null takes a key away."""
+        return await self._send(calls.patch_config(config_id, changes, revision=revision))
+
+    async def get_config(self, config_id: str) -> Config:
+        """A config with what the store knows of it."""
+        return await self._send(calls.get_config(config_id))
+
+    async def list_configs(self, *, cursor: str | None = None, limit: int = 50) -> Page[Config]:
+        """A page of configs by ascending id."""
+        return await self._send(calls.list_configs(cursor=cursor, limit=limit))
+
+    async def delete_config(
+        self, config_id: str, *, cancel_tasks: bool = False, reason: str = ""
+    ) -> None:
+        """Remove a config. Its live tasks finish, unless they are to be cancelled too."""
+        await self._send(calls.delete_config(config_id, cancel_tasks=cancel_tasks, reason=reason))
+
+    async def pause_config(self, config_id: str, *, why: str) -> Config:
+        """Pause a config: nothing fires until it is resumed. ``why`` is shown wherever it matters."""
+        return await self._send(calls.pause_config(config_id, why=why))
+
+    async def resume_config(self, config_id: str, *, why: str = "") -> Config:
+        """End a pause; the instants of its gap are recorded as skipped."""
+        return await self._send(calls.resume_config(config_id, why=why))
+
+    async def skip_config(
+        self,
+        config_id: str,
+        *,
+        at: datetime | None = None,
+        from_: datetime | None = None,
+        to: datetime | None = None,
+        why: str,
+    ) -> Skipped:
+        """Leave out one instant to come, or all of a span."""
+        return await self._send(calls.skip_config(config_id, at=at, from_=from_, to=to, why=why))
+
+    async def backfill_config(
+        self,
+        config_id: str,
+        *,
+        from_: datetime,
+        to: datetime,
+        why: str,
+        dry_run: bool = False,
+        limit: int | None = None,
+        again: bool = False,
+        key: str = "",
+    ) -> Backfill:
+        """Make tasks for instants of the past; not ``done``: call again from ``next_from``."""
+        return await self._send(
+            calls.backfill_config(
+                config_id,
+                from_=from_,
+                to=to,
+                why=why,
+                dry_run=dry_run,
+                limit=limit,
+                again=again,
+                key=key,
+            )
+        )
+
+    async def upcoming(
+        self,
+        config_id: str,
+        *,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        limit: int | None = None,
+    ) -> Upcoming:
+        """The instants to come of a config."""
+        return await self._send(calls.upcoming(config_id, start=start, end=end, limit=limit))
+
+    async def decisions(
+        self, config_id: str, *, cursor: str | None = None, limit: int = 50
+    ) -> Page[Decision]:
+        """What happened to a config's fires, newest first."""
+        return await self._send(calls.decisions(config_id, cursor=cursor, limit=limit))
+
+    async def why_config(self, config_id: str, at: datetime | None = None) -> Explanation:
+        """Why a config did what it did at an instant, the latest one unless told."""
+        return await self._send(calls.why_config(config_id, at=at))
+
+    # --- the cluster ---
+
+    async def cluster(self) -> Cluster:
+        """The cluster at a glance: leader, counts, clock."""
+        return await self._send(calls.cluster())
+
+    async def counts(self) -> Counts:
+        """How many tasks there are, by status and by home."""
+        return (await self.cluster()).counts
+
+    async def workers(self, *, cursor: str | None = None, limit: int = 500) -> Page[Worker]:
+        """A page of registered workers."""
+        return await self._send(calls.workers(cursor=cursor, limit=limit))
+
+    async def drain_worker(self, worker_id: str, *, reason: str) -> Worker:
+        """Let a worker take no more tasks and hand back its queue."""
+        return await self._send(calls.drain_worker(worker_id, reason=reason))
+
+    async def resume_worker(self, worker_id: str, *, reason: str = "") -> Worker:
+        """Undo a drain."""
+        return await self._send(calls.resume_worker(worker_id, reason=reason))
+
+    async def stats(
+        self,
+        config_id: str | None,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        *,
+        bucket: Literal["hour", "day"] = "hour",
+    ) -> Statistics:
+        """What a config (None: everything) did, the last day unless told, by hour or day (UTC)."""
+        return await self._send(calls.stats(config_id, start=start, end=end, bucket=bucket))
+
+    async def terms(self, *, cursor: str | None = None, limit: int = 50) -> Page[Term]:
+        """A page of terms of leadership, newest first."""
+        return await self._send(calls.terms(cursor=cursor, limit=limit))
+
+    async def pods(self, *, cursor: str | None = None, limit: int = 500) -> Page[Pod]:
+        """A page of the pods that run, by name."""
+        return await self._send(calls.pods(cursor=cursor, limit=limit))
+
+    async def step_down(self, *, why: str) -> str:
+        """Let another pod lead; the name of the one that led."""
+        return (await self._send(calls.step_down(reason=why))).pod
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Entry | None = None,
+        body: JsonValue = None,
+        key: str | None = None,
+    ) -> JsonValue:
+        """Any other call: ``request("GET", "cluster/terms")``; the JSON of its answer."""
+        return await self._send(calls.any_call(method, path, query=query, body=body, key=key))

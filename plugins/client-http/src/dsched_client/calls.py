@@ -1,0 +1,324 @@
+"""The calls of the API, as values: what both clients send, and how they read what comes back."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from dsched.model import JsonValue, TaskConfig, TaskSpec
+from dsched_client import values
+from dsched_client.answers import Answer, nothing, one, page_of, raw
+from dsched_client.requests import Call, path_of, request
+from dsched_client.values import Page
+from dsched_client.writing import Entry, Seconds, duration, entry_of, instant
+
+MAX_WAIT_S = 30.0  # of one request; who waits longer asks again
+
+
+# --- tasks ---------------------------------------------------------------------------------------
+
+
+def submit(
+    item: TaskSpec | Entry, *, task_id: str | None, delay: Seconds, key: str
+) -> Call[values.Task]:
+    """Create a task."""
+    body = entry_of(item)
+    if task_id is not None:
+        body["id"] = task_id
+    if delay:
+        body["delay"] = duration(delay)
+    return Call(request("POST", path_of("tasks"), body=body, key=key), one(values.Task))
+
+
+def submit_many(items: Sequence[Entry], *, key: str) -> Call[tuple[values.BatchOutcome, ...]]:
+    """Create up to 100 tasks."""
+    body = {"items": [entry_of(item) for item in items]}
+    read = page_of(values.BatchOutcome)
+    return Call(
+        request("POST", path_of("tasks", "batch"), body=body, key=key),
+        lambda answer: read(answer).items,
+    )
+
+
+def trigger(config_id: str, *, key: str, reason: str) -> Call[values.Task]:
+    """Run a config's task now."""
+    body = {"reason": reason} if reason else {}
+    path = path_of("configs", config_id, "trigger")
+    return Call(request("POST", path, body=body, key=key), one(values.Task))
+
+
+def get(task_id: str, *, full: bool) -> Call[values.Task]:
+    """A task."""
+    query = {"full": True if full else None}
+    return Call(request("GET", path_of("tasks", task_id), query=query), one(values.Task))
+
+
+def wait(task_id: str, *, at_most_s: float) -> Call[values.Task]:
+    """A task, as soon as it has ended or that time is over."""
+    query = {"timeout": duration(at_most_s)}
+    path = path_of("tasks", task_id, "wait")
+    return Call(request("GET", path, query=query, extra_s=at_most_s), one(values.Task))
+
+
+def still(task: values.Task, timeout_s: float | None) -> str:
+    """Where a task is that was waited for in vain."""
+    why = "; ".join(text for text in (task.reason, task.error.strip()[-300:]) if text)
+    return f"task {task.id} is {task.status} after {timeout_s:g} s" + (why and f": {why}")
+
+
+def result(task_id: str) -> Call[values.TaskResult]:
+    """The result of an ended task."""
+    return Call(request("GET", path_of("tasks", task_id, "result")), one(values.TaskResult))
+
+
+def cancel(task_id: str, *, reason: str) -> Call[values.CancelAnswer]:
+    """Cancel a task."""
+    path = path_of("tasks", task_id, "cancel")
+    return Call(request("POST", path, body={"reason": reason}), one(values.CancelAnswer))
+
+
+def retry(task_id: str, *, reason: str, key: str) -> Call[values.Task]:
+    """Make a new task of an ended one's snapshot."""
+    body = {"reason": reason} if reason else {}
+    path = path_of("tasks", task_id, "retry")
+    return Call(request("POST", path, body=body, key=key), one(values.Task))
+
+
+def list_tasks(
+    *,
+    home: str | None,
+    worker_id: str | None,
+    config_id: str | None,
+    status: str | None,
+    live_of: str | None,
+    cursor: str | None,
+    limit: int,
+) -> Call[Page[values.Task]]:
+    """A page of tasks by one index."""
+    query = {
+        "home": home,
+        "worker": worker_id,
+        "config": config_id,
+        "status": status,
+        "live_of": live_of,
+        "cursor": cursor,
+        "limit": limit,
+    }
+    return Call(request("GET", path_of("tasks"), query=query), page_of(values.Task))
+
+
+def task_lines(
+    task_id: str, *, attempt: int | None, after: str | None, limit: int
+) -> Call[values.LogPage]:
+    """A page of what a task has logged."""
+    query = {"attempt": attempt, "after": after, "limit": limit}
+    return Call(request("GET", path_of("tasks", task_id, "logs"), query=query), one(values.LogPage))
+
+
+def why_task(task_id: str) -> Call[values.Explanation]:
+    """Why a task is where it is."""
+    return Call(request("GET", path_of("tasks", task_id, "why")), one(values.Explanation))
+
+
+# --- configs -------------------------------------------------------------------------------------
+
+
+def put_config(
+    config: TaskConfig | Entry,
+    *,
+    adopt: bool,
+    origin: str | None,
+    revision: int | None,
+    dry_run: bool,
+) -> Call[values.PutAnswer]:
+    """Create or change a config. ``revision``: only if it is this one (0: only a new one)."""
+    if isinstance(config, TaskConfig):
+        config_id, body = config.id, entry_of(config)
+        origin = origin or config.origin
+    else:
+        body = entry_of(config)
+        config_id = str(body.pop("id", ""))
+    headers = {}
+    if revision is not None:
+        headers = {"If-Match": f'"{revision}"'} if revision else {"If-None-Match": "*"}
+    query = {"origin": origin, "adopt": adopt or None, "dry_run": dry_run or None}
+    read = one(values.Config)
+
+    def answered(answer: Answer) -> values.PutAnswer:
+        config = read(answer)
+        outcome = answer.headers.get("x-dsched-outcome", "")
+        return values.PutAnswer(outcome=outcome, config=config)
+
+    path = path_of("configs", config_id)
+    return Call(request("PUT", path, query=query, body=body, headers=headers), answered)
+
+
+def patch_config(config_id: str, changes: Entry, *, revision: int | None) -> Call[values.Config]:
+    """Change some keys of a config (a JSON merge patch)."""
+    headers = {} if revision is None else {"If-Match": f'"{revision}"'}
+    asked = request("PATCH", path_of("configs", config_id), body=entry_of(changes), headers=headers)
+    return Call(asked, one(values.Config))
+
+
+def get_config(config_id: str) -> Call[values.Config]:
+    """A config."""
+    return Call(request("GET", path_of("configs", config_id)), one(values.Config))
+
+
+def list_configs(*, cursor: str | None, limit: int) -> Call[Page[values.Config]]:
+    """A page of configs by their id."""
+    query = {"cursor": cursor, "limit": limit}
+    return Call(request("GET", path_of("configs"), query=query), page_of(values.Config))
+
+
+def delete_config(config_id: str, *, cancel_tasks: bool, reason: str) -> Call[None]:
+    """Remove a config."""
+    query = {"cancel": cancel_tasks or None, "reason": reason or None}
+    return Call(request("DELETE", path_of("configs", config_id), query=query), nothing)
+
+
+def pause_config(config_id: str, *, why: str) -> Call[values.Config]:
+    """Pause a config."""
+    path = path_of("configs", config_id, "pause")
+    return Call(request("POST", path, body={"reason": why}), one(values.Config))
+
+
+def resume_config(config_id: str, *, why: str) -> Call[values.Config]:
+    """Resume a config."""
+    path = path_of("configs", config_id, "resume")
+    return Call(request("POST", path, body={"reason": why} if why else {}), one(values.Config))
+
+
+def skip_config(
+    config_id: str,
+    *,
+    at: datetime | None,
+    from_: datetime | None,
+    to: datetime | None,
+    why: str,
+) -> Call[values.Skipped]:
+    """Leave out the instant ``at``, or those from ``from_`` to ``to``."""
+    given = {"at": at, "from": from_, "to": to}
+    when = {name: instant(moment) for name, moment in given.items() if moment is not None}
+    path = path_of("configs", config_id, "skip")
+    return Call(request("POST", path, body={**when, "reason": why}), one(values.Skipped))
+
+
+def backfill_config(
+    config_id: str,
+    *,
+    from_: datetime,
+    to: datetime,
+    why: str,
+    dry_run: bool,
+    limit: int | None,
+    again: bool,
+    key: str,
+) -> Call[values.Backfill]:
+    """Make tasks for instants of the past; the same instants and key again give the same tasks."""
+    body: dict[str, JsonValue] = {"from": instant(from_), "to": instant(to), "reason": why}
+    more = {"dry_run": dry_run, "limit": limit, "again": again, "key": key}
+    body |= {name: value for name, value in more.items() if value}
+    path = path_of("configs", config_id, "backfill")
+    return Call(request("POST", path, body=body), one(values.Backfill))
+
+
+def upcoming(
+    config_id: str, *, start: datetime | None, end: datetime | None, limit: int | None
+) -> Call[values.Upcoming]:
+    """The instants to come of a config."""
+    query = {
+        "limit": limit,
+        "from": None if start is None else instant(start),
+        "to": None if end is None else instant(end),
+    }
+    path = path_of("configs", config_id, "upcoming")
+    return Call(request("GET", path, query=query), one(values.Upcoming))
+
+
+def decisions(config_id: str, *, cursor: str | None, limit: int) -> Call[Page[values.Decision]]:
+    """What happened to a config's fires, newest first."""
+    path = path_of("configs", config_id, "decisions")
+    query = {"cursor": cursor, "limit": limit}
+    return Call(request("GET", path, query=query), page_of(values.Decision))
+
+
+def why_config(config_id: str, *, at: datetime | None) -> Call[values.Explanation]:
+    """Why a config did what it did at an instant."""
+    query = {"at": None if at is None else instant(at)}
+    path = path_of("configs", config_id, "why")
+    return Call(request("GET", path, query=query), one(values.Explanation))
+
+
+# --- the cluster ---------------------------------------------------------------------------------
+
+
+def cluster() -> Call[values.Cluster]:
+    """The cluster at a glance."""
+    return Call(request("GET", path_of("cluster")), one(values.Cluster))
+
+
+def workers(*, cursor: str | None, limit: int) -> Call[Page[values.Worker]]:
+    """A page of registered workers."""
+    query = {"cursor": cursor, "limit": limit}
+    return Call(request("GET", path_of("workers"), query=query), page_of(values.Worker))
+
+
+def resume_worker(worker_id: str, *, reason: str) -> Call[values.Worker]:
+    """Undo a drain."""
+    path = path_of("workers", worker_id, "resume")
+    return Call(
+        request("POST", path, body={"reason": reason} if reason else {}), one(values.Worker)
+    )
+
+
+def stats(
+    config_id: str | None, *, start: datetime | None, end: datetime | None, bucket: str
+) -> Call[values.Statistics]:
+    """What a config, or everything, did."""
+    query = {
+        "config": config_id,
+        "from": None if start is None else instant(start),
+        "to": None if end is None else instant(end),
+        "bucket": bucket,
+    }
+    return Call(request("GET", path_of("stats"), query=query), one(values.Statistics))
+
+
+def terms(*, cursor: str | None, limit: int) -> Call[Page[values.Term]]:
+    """A page of terms of leadership, newest first."""
+    query = {"cursor": cursor, "limit": limit}
+    return Call(request("GET", path_of("cluster", "terms"), query=query), page_of(values.Term))
+
+
+def pods(*, cursor: str | None, limit: int) -> Call[Page[values.Pod]]:
+    """A page of the pods that run."""
+    query = {"cursor": cursor, "limit": limit}
+    return Call(request("GET", path_of("cluster", "pods"), query=query), page_of(values.Pod))
+
+
+def step_down(*, reason: str) -> Call[values.SteppedDown]:
+    """Let another pod lead. Made once only: a repeat would unseat the next leader too."""
+    path = path_of("cluster", "step-down")
+    asked = request("POST", path, body={"reason": reason}, repeatable=False)
+    return Call(asked, one(values.SteppedDown))
+
+
+def drain_worker(worker_id: str, *, reason: str) -> Call[values.Worker]:
+    """Let a worker take no more tasks."""
+    path = path_of("workers", worker_id, "drain")
+    return Call(request("POST", path, body={"reason": reason}), one(values.Worker))
+
+
+def any_call(
+    method: str, path: str, *, query: Entry | None, body: JsonValue, key: str | None
+) -> Call[JsonValue]:
+    """A call of one's own below ``/api/v1/``; made again only if it is a read or has a key."""
+    parts = [part for part in path.split("/") if part]
+    asked = request(
+        method.upper(),
+        path_of(*parts),
+        query=dict(query or {}),
+        body=body,
+        key=key,
+        repeatable=key is not None or method.upper() in ("GET", "PUT", "DELETE"),
+    )
+    return Call(asked, raw)

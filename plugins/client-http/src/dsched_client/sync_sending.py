@@ -1,0 +1,101 @@
+"""What the blocking client stands on: its options, and how it sends and follows."""
+
+import os
+import random
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Self, TypeVar
+
+from dsched_client.errors import UnavailableError, UnreachableError
+from dsched_client.options import options
+from dsched_client.requests import Call, Request
+from dsched_client.retrying import LONGEST_DELAY_S, Trouble, delay_s
+from dsched_client.stream import EventReader
+from dsched_client.sync_transport import PIECE_BYTES, SyncTransport
+from dsched_client.values import Event
+
+T = TypeVar("T")
+
+
+class Sending:
+    """Sends calls, again where that does no harm."""
+
+    def __init__(
+        self,
+        url: str = "http://127.0.0.1:8700",
+        *,
+        token: str | None = None,
+        token_file: str | os.PathLike[str] | None = None,
+        timeout_s: float = 10.0,
+        retry_for_s: float = 10.0,
+        attempts: int = 6,
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> None:
+        self._options = options(
+            url,
+            token=token,
+            token_file=token_file,
+            timeout_s=timeout_s,
+            retry_for_s=retry_for_s,
+            attempts=attempts,
+        )
+        self._transport = SyncTransport(self._options, ssl_context)
+
+    def __enter__(self) -> Self:
+        """Itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close its connections."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections that are kept open; the next call opens them again."""
+        self._transport.close()
+
+    def _send(self, call: Call[T]) -> T:
+        until_s, attempt = time.monotonic() + self._options.retry_for_s, 0
+        while True:
+            attempt += 1
+            outcome = self._transport.attempt(call.request)
+            wait_s = delay_s(
+                outcome,
+                attempt=attempt,
+                attempts=self._options.attempts,
+                repeatable=call.request.repeatable,
+                left_s=until_s - time.monotonic(),
+                uniform=random.random(),
+            )
+            if wait_s is not None:
+                time.sleep(wait_s)
+            elif isinstance(outcome, Trouble):
+                raise UnreachableError(outcome.message, maybe_applied=outcome.sent)
+            else:
+                return call.read(outcome)
+
+    def _follow(
+        self, request_of: Callable[[str | None], Request], cursor: str | None
+    ) -> Iterator[Event]:
+        """The events of a stream, taken up at its cursor whenever it breaks."""
+        failures = 0
+        while True:
+            try:
+                with self._transport.stream(request_of(cursor)) as response:
+                    reader = EventReader()
+                    while piece := response.read1(PIECE_BYTES):
+                        failures = 0
+                        for event in reader.feed(piece):
+                            cursor = event.cursor or cursor
+                            yield event
+            except (UnreachableError, UnavailableError):
+                failures += 1
+                if failures >= self._options.attempts:
+                    raise
+            time.sleep(min(LONGEST_DELAY_S, 0.1 * 2**failures) * (0.5 + random.random() / 2))

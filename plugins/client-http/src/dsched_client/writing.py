@@ -1,0 +1,73 @@
+"""Configs, snapshots and times as the API takes them."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from typing import Any, TypeAlias
+
+import attrs
+
+from dsched.model import JsonValue, RetryPolicy, TaskConfig, TaskSpec
+
+Entry: TypeAlias = Mapping[str, JsonValue]
+Seconds: TypeAlias = float | timedelta
+
+# Never part of an entry: what stands beside it, and what only the store sets.
+_APART = frozenset({"id", "origin", "reserved", "revision", "created_ms", "updated_ms"})
+
+
+def entry_of(item: TaskConfig | TaskSpec | Entry) -> dict[str, JsonValue]:
+    """The entry of a config or a task, defaults left out; a mapping is one already, but for times."""
+    if isinstance(item, Mapping):
+        return {key: plain(value) for key, value in item.items()}
+    found: dict[str, JsonValue] = {}
+    for field in attrs.fields(type(item)):
+        value = getattr(item, field.name)
+        if field.name == "payload":
+            if value is not None:
+                found["payload"] = value
+        elif field.name not in _APART and not _is_default(value, field):
+            found[field.name] = plain(value)
+    return found
+
+
+def duration(span: Seconds) -> str:
+    """A duration as the API reads it."""
+    ms = round(span.total_seconds() * 1000 if isinstance(span, timedelta) else span * 1000)
+    return f"{ms}ms"
+
+
+def instant(moment: datetime) -> str:
+    """An instant as the API reads it; `ValueError` without an offset."""
+    if moment.tzinfo is None:
+        raise ValueError(f"{moment} needs a UTC offset, such as datetime(..., tzinfo=UTC)")
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def plain(value: Any) -> JsonValue:
+    """A value of an entry as JSON."""
+    if isinstance(value, timedelta):
+        return duration(value)
+    if isinstance(value, datetime):
+        return instant(value)
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, RetryPolicy):
+        return {one.name: plain(getattr(value, one.name)) for one in attrs.fields(RetryPolicy)}
+    if isinstance(value, Mapping):
+        return {key: plain(one) for key, one in value.items()}
+    return value
+
+
+def _is_default(value: object, field: "attrs.Attribute[Any]") -> bool:
+    # Said in any case: what fills them in where they are left out is a setting of the server.
+    if field.name in ("timeout", "retry"):
+        return False
+    if isinstance(field.default, attrs.Factory):  # type: ignore[arg-type]
+        return not value
+    return bool(value == field.default)
+
+
+def in_seconds(span: Seconds | None) -> float | None:
+    """A duration as a number of seconds."""
+    return span.total_seconds() if isinstance(span, timedelta) else span

@@ -1,0 +1,95 @@
+"""What operators ask for: skips, the end of a drain, another leader, who runs."""
+
+from collections.abc import Sequence
+
+import attrs
+
+from dsched.contracts.checks import check_instants, check_limit
+from dsched.contracts.operating import (
+    MAX_PODS,
+    MAX_SKIPS,
+    Operating,
+    PodRecord,
+    Term,
+    TermPage,
+)
+from dsched.contracts.outcomes import Outcome
+from dsched.model.json import dumps, loads
+from dsched_store_redis.base import OnRedis
+from dsched_store_redis.wire import decode, is_id, load_json, optional, outcome, text
+
+
+class RedisOperating(OnRedis, Operating):
+    """What operators ask for."""
+
+    async def skip(
+        self, config_id: str, revision: int, instants: Sequence[int], *, by: str, why: str
+    ) -> Outcome:
+        """Remember instants that are not to be fired."""
+        check_instants(instants)
+        if not is_id(config_id):
+            return Outcome.UNKNOWN
+        named = " ".join(map(str, instants))
+        answer = await self._step(
+            "skip",
+            by,
+            config_id,
+            revision,
+            named,
+            text(by),
+            text(why),
+            MAX_SKIPS,
+            durable=True,
+        )
+        return outcome(answer[0])
+
+    async def undrain(self, worker_id: str, *, by: str) -> Outcome:
+        """Undo an operator's drain."""
+        if not is_id(worker_id):
+            return Outcome.NO_WORKER
+        return outcome((await self._step("undrain", worker_id, by))[0])
+
+    async def step_down(self, fence: str, *, by: str, why: str, rest_ms: int) -> Outcome:
+        """Take the lock from a term."""
+        return outcome((await self._step("step_down", fence, text(by), text(why), rest_ms))[0])
+
+    async def terms(self, cursor: str | None, limit: int) -> TermPage:
+        """The last terms."""
+        check_limit(limit)
+        before = "" if cursor is None else int(cursor)
+        rows = (await self._step("terms", before, limit))[1]
+        terms = tuple(_term(row) for row in rows[:limit])
+        return TermPage(terms=terms, cursor=str(terms[-1].epoch) if len(rows) > limit else None)
+
+    async def present(self, pod: PodRecord, ttl_ms: int) -> None:
+        """Say that a pod runs."""
+        record = dumps({**attrs.asdict(pod), "roles": list(pod.roles)})
+        await self._step("present", pod.id, ttl_ms, record, MAX_PODS)
+
+    async def absent(self, pod_id: str) -> None:
+        """Say that a pod has left."""
+        await self._step("absent", pod_id)
+
+    async def pods(self) -> tuple[PodRecord, ...]:
+        """The pods that run."""
+        pods = map(_pod, (await self._step("pods", MAX_PODS))[1])
+        return tuple(sorted(pods, key=lambda pod: (pod.name, pod.id)))
+
+
+def _term(row: bytes) -> Term:
+    epoch, began, ended, how, who, why, pod = row.split(b"\t", 6)
+    return Term(
+        epoch=int(epoch),
+        pod=decode(pod),
+        began_ms=int(began),
+        ended_ms=optional(ended),
+        how=decode(how),
+        who=load_json(decode(who)),
+        why=load_json(decode(why)),
+    )
+
+
+def _pod(row: bytes) -> PodRecord:
+    seen_ms, _, record = decode(row).partition("\t")
+    fields = loads(record)
+    return PodRecord(**{**fields, "roles": tuple(fields["roles"]), "seen_ms": int(seen_ms)})

@@ -1,0 +1,27 @@
+-- Delayed tasks whose instant has come: read before the first write, made ready after it.
+local function delayed_due(limit)
+  local ids = call('ZRANGEBYSCORE', DELAYED, '-inf', now_text, 'LIMIT', 0, limit)
+  local rows, scores = {}, {}
+  for i, id in ipairs(ids) do
+    local row = detail(id)
+    rows[i] = row
+    push(scores, ready_score(row), id)
+  end
+  return { ids = ids, rows = rows, scores = scores }
+end
+
+-- How many became ready, and in how many ms the next one will ('' for never).
+local function promote(found)
+  if #found.ids > 0 then
+    call('ZREM', DELAYED, unpack(found.ids))
+    call('ZADD', READY, unpack(found.scores))
+  end
+  for _, row in ipairs(found.rows) do
+    if row.status == 'retrying' then
+      call('HSET', DETAIL .. row.id, 'status', 'pending')
+      add_retrying(-1)
+    end
+  end
+  local later = call('ZRANGE', DELAYED, 0, 0, 'WITHSCORES')
+  return #found.ids, later[2] and int(math.max(0, tonumber(later[2]) - now)) or ''
+end

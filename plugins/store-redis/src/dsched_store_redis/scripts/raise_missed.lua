@@ -1,0 +1,25 @@
+-- ARGV: by, ms late, skip, limit
+local by, skip, limit = ARGV[2], ARGV[4], ARGV[5]
+local DUE, MISSED = P .. 'config:due', P .. 'config:missed'
+call('ZCARD', MISSED)
+local fence = holder()
+local term = fence and string.match(fence, '^(%d+):') or '0'
+local found = call('ZRANGEBYSCORE', DUE, '-inf', int(wall - tonumber(ARGV[3])), 'WITHSCORES',
+  'LIMIT', skip, limit)
+local missed = {}
+for i = 1, #found, 2 do
+  local id, due = found[i], tonumber(found[i + 1])
+  if tonumber(call('ZSCORE', MISSED, id) or '') ~= due then
+    missed[#missed + 1] = { id, due }
+  end
+end
+begin()
+local rows = {}
+for i, one in ipairs(missed) do
+  local id, due = one[1], int(one[2])
+  call('ZADD', MISSED, due, id)
+  note('missed', by, '{"config":"' .. id .. '","ms":' .. due .. ',"late":' .. int(wall - one[2])
+    .. ',"term":' .. term .. '}')
+  rows[i] = id .. ' ' .. due
+end
+return done('OK', time_row(), fence or '', #found / 2, rows)

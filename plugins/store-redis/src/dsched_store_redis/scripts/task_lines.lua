@@ -1,0 +1,14 @@
+-- use: tasks
+-- ARGV: id, number of the last line read, how many more, ttl by outcome
+local id, ttl = ARGV[2], ARGV[5]
+local row = detail(id)
+if not row or (row.end_time and ms_of(row.end_time) + keep_ms(ttl, row.status) <= wall) then
+  begin()
+  return done('UNKNOWN')
+end
+local found = {}
+if row.lines then
+  found = call('ZRANGEBYSCORE', LINES .. id, '(' .. ARGV[3], '+inf', 'LIMIT', 0, ARGV[4])
+end
+begin()
+return done('OK', TERMINAL[row.status] and 1 or 0, found)

@@ -1,0 +1,65 @@
+"""Many, and far away: what Lua's limits and numbers would damage (F54, F56)."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from dsched.contracts.outcomes import Outcome
+from dsched.contracts.steps import (
+    Choice,
+    ConfigVersion,
+    PutConfig,
+    Rearm,
+    Registration,
+    Submission,
+)
+from dsched.model import TaskConfig, TaskSpec, to_ms
+from dsched_testkit.servers import RedisServer
+
+MANY = 9000  # `unpack` of as many fails
+SPEC = TaskSpec(executor="local", payload={})
+
+
+def _worker(incarnation: str) -> Registration:
+    return Registration(
+        worker_id="w", incarnation=incarnation, capacity=MANY, backlog=0, heartbeat_timeout_ms=30000
+    )
+
+
+async def test_a_worker_with_thousands_of_running_tasks_is_taken_over(
+    opener: Any, shared_server: RedisServer
+) -> None:
+    """F54."""
+    async with opener(shared_server) as store:
+        fence = (await store.acquire("pod", "tok", 3_600_000)).fence
+        assert await store.register(_worker("1-a")) is Outcome.OK
+        for start in range(0, MANY, 100):
+            ids = [f"t{number}" for number in range(start, start + 100)]
+            await store.submit([Submission(task_id=one, spec=SPEC) for one in ids], by="me")
+            choices = [Choice(task_id=one, worker_id="w") for one in ids]
+            done = await store.dispatch(fence, choices, [], skip=0, limit=1)
+            assert set(done.choices) == {Outcome.OK}
+            claimed = await store.claim("w", "1-a", 0, start + 1, 100)
+            assert len(claimed.tasks) == 100
+        assert await store.register(_worker("2-b")) is Outcome.OK
+        (worker,) = await store.workers()
+        assert (worker.running, worker.incarnation) == (MANY, "2-b")
+        assert len((await store.overdue(fence, 100, 0)).leases) == 100
+
+
+async def test_instants_of_the_year_2200_are_kept_to_the_millisecond(
+    opener: Any, shared_server: RedisServer
+) -> None:
+    """F56."""
+    async with opener(shared_server) as store:
+        due_ms = to_ms(datetime(2200, 12, 31, 23, 59, 59, 999000, tzinfo=UTC))
+        config = TaskConfig(id="c", executor="local", every=timedelta(days=1))
+        rearm = Rearm(read=ConfigVersion(), upto_ms=0, next_due_ms=due_ms)
+        (answer,) = await store.put([PutConfig(config=config, rearm=rearm)], by="me")
+        assert answer.stored is not None
+        assert answer.stored.due_ms == due_ms
+        wall_ms = (await store.now()).wall_ms
+        delay_ms = due_ms - wall_ms
+        await store.submit([Submission(task_id="t", spec=SPEC, delay_ms=delay_ms)], by="me")
+        (task,) = await store.get(["t"])
+        assert task is not None
+        assert 0 <= task.scheduled_ms - due_ms < 10_000

@@ -1,0 +1,185 @@
+"""What operators ask for: skips, the end of a drain, another leader, who runs."""
+
+from collections.abc import Sequence
+
+import attrs
+
+from dsched.contracts.checks import check_instants, check_limit
+from dsched.contracts.operating import (
+    MAX_PODS,
+    MAX_SKIPS,
+    Operating,
+    PodRecord,
+    Term,
+    TermPage,
+)
+from dsched.contracts.outcomes import Outcome
+from dsched.contracts.steps import EventKind, Skip, fence_pod
+from dsched.contracts.store import ELECTION_BELL, LEADER_BELL
+from dsched.model.json import dumps, loads
+from dsched_store_sqlite.base import OnSqlite
+from dsched_store_sqlite.step import Step
+from dsched_store_sqlite.workers import LEAVING
+
+TERMS = (
+    "SELECT epoch, pod, began_ms, ended_ms, how, who, why FROM term WHERE epoch < ? "
+    "ORDER BY epoch DESC LIMIT ?"
+)
+NO_EPOCH = 2**62  # later than any
+
+
+class SqliteOperating(OnSqlite, Operating):
+    """What operators ask for."""
+
+    async def skip(
+        self, config_id: str, revision: int, instants: Sequence[int], *, by: str, why: str
+    ) -> Outcome:
+        """Remember instants that are not to be fired."""
+        check_instants(instants)
+        return await self._step(lambda step: _skip(step, config_id, revision, instants, by, why))
+
+    async def undrain(self, worker_id: str, *, by: str) -> Outcome:
+        """Undo an operator's drain."""
+        return await self._step(lambda step: _undrain(step, worker_id, by))
+
+    async def step_down(self, fence: str, *, by: str, why: str, rest_ms: int) -> Outcome:
+        """Take the lock from a term."""
+
+        def run(step: Step) -> Outcome:
+            if step.holder() != fence:
+                return Outcome.FENCED
+            meta = step.meta
+            meta.fence, meta.lock_until_ms = None, step.now_ms
+            meta.rest_pod = fence_pod(fence)
+            meta.rest_until_ms = step.now_ms + rest_ms
+            step.end_term("stepped_down", by, why)
+            step.note(EventKind.LEADER, fence, {"act": "stepped_down", "who": by, "why": why})
+            step.rings |= {ELECTION_BELL, LEADER_BELL}
+            return Outcome.OK
+
+        return await self._step(run)
+
+    async def terms(self, cursor: str | None, limit: int) -> TermPage:
+        """The last terms."""
+        check_limit(limit)
+        before = NO_EPOCH if cursor is None else int(cursor)
+
+        def run(step: Step) -> TermPage:
+            found = step.db.execute(TERMS, (before, limit + 1)).fetchall()
+            terms = tuple(_term(*columns) for columns in found[:limit])
+            more = len(found) > limit
+            return TermPage(terms=terms, cursor=str(terms[-1].epoch) if more else None)
+
+        return await self._step(run)
+
+    async def present(self, pod: PodRecord, ttl_ms: int) -> None:
+        """Say that a pod runs."""
+        record = dumps({**attrs.asdict(pod), "roles": list(pod.roles)})
+
+        def run(step: Step) -> None:
+            step.db.execute(
+                "INSERT OR REPLACE INTO pod VALUES (?, ?, ?, ?)",
+                (pod.id, step.now_ms + ttl_ms, step.wall_ms, record),
+            )
+            _forget_pods(step)
+
+        await self._step(run)
+
+    async def absent(self, pod_id: str) -> None:
+        """Say that a pod has left."""
+
+        def run(step: Step) -> None:
+            step.db.execute("DELETE FROM pod WHERE id = ?", (pod_id,))
+
+        await self._step(run)
+
+    async def pods(self) -> tuple[PodRecord, ...]:
+        """The pods that run."""
+
+        def run(step: Step) -> tuple[PodRecord, ...]:
+            found = step.db.execute(
+                "SELECT seen_ms, record FROM pod WHERE until_ms > ?", (step.now_ms,)
+            ).fetchall()
+            pods = [_pod(seen_ms, record) for seen_ms, record in found]
+            return tuple(sorted(pods, key=lambda pod: (pod.name, pod.id)))
+
+        return await self._step(run)
+
+
+def _skip(
+    step: Step, config_id: str, revision: int, instants: Sequence[int], by: str, why: str
+) -> Outcome:
+    row = step.config(config_id)
+    if row is None:
+        return Outcome.UNKNOWN
+    if row.revision != revision:
+        return Outcome.MOVED
+    kept = {skip.at_ms: skip for skip in row.skipped}
+    new = [at_ms for at_ms in instants if at_ms not in kept]
+    if not new:
+        return Outcome.ALREADY
+    if new[0] <= step.wall_ms:
+        return Outcome.TOO_LATE
+    if len(kept) + len(new) > MAX_SKIPS:
+        return Outcome.FULL
+    kept |= {at_ms: Skip(at_ms=at_ms, who=by, why=why) for at_ms in new}
+    row.keep_skips([kept[at_ms] for at_ms in sorted(kept)])
+    step.put_config(row)
+    step.note(
+        EventKind.CONFIG,
+        by,
+        {
+            "config": config_id,
+            "act": "skip",
+            "revision": revision,
+            "first": new[0],
+            "last": new[-1],
+            "count": len(new),
+            "why": why,
+        },
+    )
+    return Outcome.OK
+
+
+def _undrain(step: Step, worker_id: str, by: str) -> Outcome:
+    row = step.worker(worker_id)
+    if row is None:
+        return Outcome.NO_WORKER
+    if not row.draining:
+        return Outcome.ALREADY
+    if row.draining == LEAVING:
+        return Outcome.DRAINING
+    row.draining = 0
+    step.put_worker(row)
+    step.note(EventKind.WORKER, by, {"worker": worker_id, "act": "undrained"})
+    if step.meta.in_ready:
+        step.rings.add(LEADER_BELL)
+    return Outcome.OK
+
+
+def _forget_pods(step: Step) -> None:
+    """Forget those whose time is over, and the least recently seen beyond the bound."""
+    step.db.execute("DELETE FROM pod WHERE until_ms <= ?", (step.now_ms,))
+    step.db.execute(
+        "DELETE FROM pod WHERE id IN (SELECT id FROM pod ORDER BY until_ms DESC LIMIT -1 OFFSET ?)",
+        (MAX_PODS,),
+    )
+
+
+def _term(
+    epoch: int, pod: str, began_ms: int, ended_ms: int | None, how: str, who: str, why: str
+) -> Term:
+    return Term(
+        epoch=epoch,
+        pod=pod,
+        began_ms=began_ms,
+        ended_ms=ended_ms,
+        how=how,
+        who=who,
+        why=why,
+    )
+
+
+def _pod(seen_ms: int, record: str) -> PodRecord:
+    fields = loads(record)
+    return PodRecord(**{**fields, "roles": tuple(fields["roles"]), "seen_ms": seen_ms})

@@ -1,0 +1,76 @@
+"""What tasks do in a test cluster: the user's functions, and stand-ins for what needs a network."""
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import attrs
+
+from dsched.contracts.executor import ExecutionContext, Executor, TaskFailed
+from dsched.contracts.functions import Registry
+from dsched.model import Task, TaskResult
+
+StandIn = Callable[[ExecutionContext, Task], Any]
+Gate = Callable[[], Awaitable[None]]
+
+
+class FunctionsContext:
+    """A `FunctionContext` over the engine's context, with the facts of the task."""
+
+    cancelled = False  # what is cancelled here gets `asyncio.CancelledError`, at an await
+
+    def __init__(self, context: ExecutionContext, task: Task) -> None:
+        self._context = context
+        self.task_id = task.id
+        self.config_id = task.config_id
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._context, name)
+
+
+@attrs.define(kw_only=True)
+class Functions(Executor):
+    """Runs what `@dsched.task` registered, on the virtual loop, whatever isolation it asked for.
+
+    A plain function takes no virtual time: nothing else happens until it returns.
+    """
+
+    registry: Registry
+    gate: Gate
+
+    async def execute(self, context: ExecutionContext, task: Task) -> TaskResult:
+        """Call the function that the payload names."""
+        await self.gate()
+        payload = task.spec.payload if task.spec else None
+        if not isinstance(payload, Mapping):
+            raise TaskFailed("the payload must be a mapping", "payload", retryable=False)
+        name = str(payload.get("function"))
+        function = self.registry.get(name)
+        if function is None:
+            raise TaskFailed(self.registry.unknown(name), "unknown_function")
+        asked = FunctionsContext(context, task)
+        positional, named = function.arguments(payload.get("args"), asked)
+        value = function.call(*positional, **named)
+        if inspect.isawaitable(value):
+            value = await value
+        await self.gate()
+        return value if isinstance(value, TaskResult) else TaskResult(data=value)
+
+
+@attrs.define(kw_only=True)
+class Recorded(Executor):
+    """Stands in for an executor that needs a network: keeps the call, and answers as it is told."""
+
+    answer: StandIn | None
+    gate: Gate
+    calls: list[Task]
+
+    async def execute(self, context: ExecutionContext, task: Task) -> TaskResult:
+        """Ask the test's stand-in; without one every call succeeds, with no data."""
+        await self.gate()
+        self.calls.append(task)
+        value = None if self.answer is None else self.answer(context, task)
+        if inspect.isawaitable(value):
+            value = await value
+        await self.gate()
+        return value if isinstance(value, TaskResult) else TaskResult(data=value)

@@ -1,0 +1,47 @@
+"""Where a run begins in time: any day, or the minutes before the clocks of a zone change."""
+
+import random
+from datetime import UTC, datetime
+from functools import cache
+from zoneinfo import ZoneInfo
+
+START_MS = 1_800_000_000_000  # in January 2027
+_YEAR_S = 365 * 86_400
+_LEAD_S = 280  # at most so long before the change a run begins: its trouble lasts 300 s
+
+# Changes of an hour, of half an hour, of two hours, at midnight, around Ramadan, of a far shore.
+ZONES = (
+    *("Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Antarctica/Troll"),
+    *("America/Havana", "Africa/Casablanca", "Pacific/Chatham"),
+)
+
+
+def random_night(chance: random.Random) -> tuple[str, int]:
+    """A zone, and the instant (ms) at which a run begins shortly before that zone's clocks change."""
+    zone = chance.choice(ZONES)
+    change_s = chance.choice(changes(zone))
+    return zone, change_s * 1000 - chance.randrange(20_000, _LEAD_S * 1000)
+
+
+@cache
+def changes(zone: str) -> tuple[int, ...]:
+    """The instants (s) within a year at which the zone's offset changes; found by bisection."""
+    first_s = START_MS // 1000
+    found = []
+    for day_s in range(first_s, first_s + _YEAR_S, 86_400):
+        low_s, high_s = day_s, day_s + 86_400
+        if offset_s(zone, low_s) == offset_s(zone, high_s):
+            continue
+        while high_s - low_s > 1:
+            middle_s = (low_s + high_s) // 2
+            same = offset_s(zone, middle_s) == offset_s(zone, day_s)
+            low_s, high_s = (middle_s, high_s) if same else (low_s, middle_s)
+        found.append(high_s)
+    return tuple(found)
+
+
+def offset_s(zone: str, instant_s: int) -> int:
+    """How far the zone's clocks are ahead of UTC at an instant."""
+    ahead = datetime.fromtimestamp(instant_s, UTC).astimezone(ZoneInfo(zone)).utcoffset()
+    assert ahead is not None
+    return round(ahead.total_seconds())

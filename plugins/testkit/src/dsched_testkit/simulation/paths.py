@@ -1,0 +1,58 @@
+"""The paths that a run took, as its log shows them: what proves that the faults bit."""
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from dsched.contracts.steps import Event, EventKind
+from dsched_testkit.simulation.night import changes
+
+
+def recovery_paths(log: Iterable[Event]) -> Counter[str]:
+    """The ways out of trouble that the log shows, by name."""
+    seen: Counter[str] = Counter()
+    for event in log:
+        for item in event.items:
+            name = event.kind.value
+            if event.kind is EventKind.FIRED:
+                name += " held" if item.get("held") else ""
+            elif event.kind in (EventKind.LEADER, EventKind.WORKER, EventKind.CONFIG):
+                name += f" {item['act']}"
+            elif event.kind is EventKind.RECALLED:
+                name += " stalled" if item.get("stalled") else ""
+            elif event.kind is EventKind.COMPLETED:
+                reason = item.get("reason", "")
+                name += f" {item['status']}" + (f" {reason}" if reason in _REASONS else "")
+            elif event.kind in (EventKind.RELEASED, EventKind.REAPED):
+                name += f" {item['status']}"
+                name += " poison" if item.get("reason") == "poison" else ""
+            elif event.kind in (EventKind.SKIPPED, EventKind.CANCELLED):
+                reason = item["reason"]
+                name += f" {reason}" if event.kind is EventKind.SKIPPED or reason in _ENDS else ""
+            seen[name] += 1
+    return seen
+
+
+_REASONS = {"timeout", "retries exhausted", "not retryable"}
+_ENDS = {"superseded", "expired"}
+
+
+def night_paths(log: Iterable[Event], zone: str) -> Counter[str]:
+    """What was fired at the very jump of the zone's clocks, and in the hour that came twice."""
+    seen: Counter[str] = Counter()
+    if zone == "UTC":
+        return seen
+    info, jumps = ZoneInfo(zone), set(changes(zone))
+    for event in log:
+        if event.kind is not EventKind.FIRED:
+            continue
+        for item in event.items:
+            here = datetime.fromtimestamp(item["ms"] // 1000, info)
+            if not item["config"].startswith("cron"):
+                continue
+            if item["ms"] // 1000 in jumps:
+                seen["fired at a jump of the clocks"] += 1
+            if here.replace(fold=0).utcoffset() != here.replace(fold=1).utcoffset():
+                seen["fired in an hour that comes twice"] += 1
+    return seen

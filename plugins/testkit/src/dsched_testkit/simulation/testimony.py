@@ -1,0 +1,177 @@
+"""What a simulated run can testify: its evidence, in the format that real processes write too."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import attrs
+
+from dsched.contracts.events import Event
+from dsched.model import JsonValue
+from dsched_testkit.evidence import FORMAT, Line, event_line
+from dsched_testkit.instants import content_line
+from dsched_testkit.memory import State
+from dsched_testkit.memory.state import TaskRow
+from dsched_testkit.simulation.bodies import Ledger
+from dsched_testkit.simulation.recording import Act, Books, TakenAway
+from dsched_testkit.simulation.store_trouble import FAILOVER_LOSES_S, Loss
+
+# A lease of 30 s, 1 s between looks, 12.5 s without a leader, 12 s of unbroken answers, 15 s until
+# the missing pods are started; and the last beat of a dead worker may be on its way for 60 s.
+RECOVERY_BOUND_MS = 131_000
+EMPTY_AT_REST = ("ready", "delayed", "queues", "leases", "held", "due", "live")
+
+
+@attrs.frozen(kw_only=True)
+class Past:
+    """A history whose end the store lost: what it held to the last, and what was kept of it."""
+
+    kept: int
+    log: tuple[Event, ...]
+    acts: tuple[Act, ...]
+    taken: tuple[TakenAway, ...]
+
+
+@attrs.define(kw_only=True)
+class Testimony:
+    """All that is known about a run. `lines` are its evidence."""
+
+    source: str
+    state: State
+    books: Books
+    ledger: Ledger
+    said: list[Line] = attrs.field(factory=list)
+    past: list[Past] = attrs.field(factory=list)
+    losses: list[Loss] = attrs.field(factory=list)
+    faults: list[Line] = attrs.field(factory=list)
+    rest: Mapping[str, Any] = attrs.field(factory=dict)
+    recovery_bound_ms: int = RECOVERY_BOUND_MS
+    principals: tuple[str, ...] = ("client",)
+
+    def bury(self, kept: int) -> None:
+        """The store is about to lose what it holds after position ``kept``."""
+        self.past.append(
+            Past(
+                kept=kept,
+                log=tuple(self.state.log),
+                acts=tuple(self.books.acts),
+                taken=tuple(self.books.taken),
+            )
+        )
+
+    def lines(self) -> Iterator[Line]:
+        """The evidence, in an order that a reader can take it in."""
+        yield {
+            "line": "run",
+            "format": FORMAT,
+            "source": self.source,
+            "principals": list(self.principals),
+            "at_rest": True,
+            "recovery_bound_ms": self.recovery_bound_ms,
+            "loss_bound_s": FAILOVER_LOSES_S,
+        }
+        yield from self._histories()
+        yield {"line": "clock", "store_ms": self.state.mark_ms, "gen": self.state.clock_gen}
+        yield from self.said
+        yield from _ledger(self.ledger)
+        yield from self.faults
+        yield from (_task(row) for row in self.state.tasks.values())
+        yield {
+            "line": "census",
+            "families": {name: _size(getattr(self.state, name)) for name in EMPTY_AT_REST},
+            "empty_at_rest": EMPTY_AT_REST,
+        }
+        yield {"line": "rest", **self.rest}
+
+    def _histories(self) -> Iterator[Line]:
+        known = 0
+        for past, loss in zip(self.past, self.losses, strict=True):
+            yield from _history(past.log, past.acts, past.taken, known)
+            known = past.kept
+            yield {"line": "lost", "kept": _cursor(known), **attrs.asdict(loss)}
+        books = self.books
+        yield from _history(self.state.log, books.acts, books.taken, known)
+
+
+def _history(
+    log: Iterable[Event], acts: Iterable[Act], taken: Iterable[TakenAway], known: int
+) -> Iterator[Line]:
+    for event in log:
+        if int(event.cursor) > known:
+            yield event_line(event)
+    for act in acts:
+        if act.position > known:
+            yield _act(act)
+    for one in taken:
+        if one.position > known:
+            yield {
+                "line": "reap",
+                "task": one.task_id,
+                "at_ms": one.at_ms,
+                "lease_until_ms": one.lease_until_ms,
+            }
+
+
+def _act(act: Act) -> Line:
+    content = {} if act.config is None else {"content": content_line(act.config)}
+    return {
+        "line": "act",
+        "config": act.config_id,
+        "act": act.act,
+        "position": _cursor(act.position),
+        "from_ms": act.boundary_ms,
+        "upto_ms": act.boundary_ms,
+        **content,
+    }
+
+
+def _ledger(ledger: Ledger) -> Iterator[Line]:
+    for one in ledger.began:
+        yield {
+            "line": "start",
+            "task": one.task_id,
+            "attempt": one.attempt,
+            "worker": one.worker_id,
+            "at_s": one.at_s,
+        }
+    for one, result in ledger.ended:
+        yield {
+            "line": "end",
+            "task": one.task_id,
+            "attempt": one.attempt,
+            "worker": one.worker_id,
+            "at_s": one.at_s,
+            "result": result,
+        }
+
+
+def _task(row: TaskRow) -> Line:
+    retry = row.spec.retry
+    line: dict[str, JsonValue] = {
+        "line": "task",
+        "task": row.id,
+        "status": row.status.value,
+        "home": None if row.home is None else row.home.value,
+        "reason": row.reason,
+        "attempt": row.attempt,
+        "policy": {
+            "max_retries": retry.max_retries,
+            "retry_delay_ms": retry.retry_delay.total_seconds() * 1000,
+            "backoff_rate": retry.backoff_rate,
+            "max_delay_ms": retry.max_delay.total_seconds() * 1000,
+            "jitter": retry.jitter,
+            "on_crash": row.spec.on_crash.value,
+        },
+    }
+    if row.result is not None:
+        line["result"] = row.result.data
+    return line
+
+
+def _size(kept: Any) -> int:
+    if isinstance(kept, dict):
+        return sum(len(one) if isinstance(one, (list, set)) else 1 for one in kept.values())
+    return len(kept)
+
+
+def _cursor(number: int) -> str:
+    return f"{number:016d}"

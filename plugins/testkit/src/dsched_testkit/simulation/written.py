@@ -1,0 +1,23 @@
+"""What simulated tasks wrote: each attempt's lines once and in order."""
+
+from dsched_testkit.memory import State
+
+# A store that goes back to an older copy, or is emptied, has lost lines that were acknowledged.
+LOSES_LINES = frozenset({"restart", "failover", "wipe"})
+
+
+def lines_kept_once(state: State) -> list[str]:
+    """Violations: lines of an attempt that are missing, doubled, or among another's."""
+    found = []
+    for task_id, log in state.logs.items():
+        spoken: dict[int, list[str]] = {}
+        lines = (*log.head, *log.tail)
+        for line in lines:
+            spoken.setdefault(line.attempt, []).append(line.text)
+        for attempt, texts in spoken.items():
+            if texts not in (["begins"], ["begins", "ends"]):
+                found.append(f"lines of {task_id}, attempt {attempt}: {texts}")
+        attempts = [line.attempt for line in lines]
+        if attempts != sorted(attempts):
+            found.append(f"lines of {task_id}: attempts {attempts} are out of order")
+    return found

@@ -1,0 +1,231 @@
+"""The fixture `dsched_cluster`: the production code around a test's own tasks, in virtual time."""
+
+import shutil
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from dsched import FunctionContext, Registry, TaskConfig, TaskFailed
+from dsched.config import ConfigError
+from dsched_testkit.cluster.idling import Idling
+
+ROOT = Path(__file__).parents[3]
+NIGHT = ROOT / "docs" / "examples" / "testing-a-night"
+PYTEST = (sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider")
+SETTINGS = (
+    *("-c", "/dev/null", "--rootdir", ".", "-o", "asyncio_mode=auto"),
+    *("-o", "asyncio_default_fixture_loop_scope=function"),
+)
+
+
+@pytest.fixture
+def registry():
+    functions = Registry()
+
+    @functions.task("echo")
+    def echo(ctx: FunctionContext, word: str = "none") -> str:
+        return f"{word} {ctx.task_id} {ctx.attempt}"
+
+    @functions.task("sleep")
+    async def sleep(seconds: float) -> str:
+        import asyncio
+
+        await asyncio.sleep(seconds)
+        return "slept"
+
+    return functions
+
+
+def every(config_id="tick", minutes=10, function="echo", args=None, **more):
+    return TaskConfig(
+        id=config_id,
+        executor="local",
+        every=timedelta(minutes=minutes),
+        payload={"function": function, "args": args},
+        **more,
+    )
+
+
+def run_pytest(folder, *options):
+    return subprocess.run(
+        [*PYTEST, *SETTINGS, *options], cwd=folder, capture_output=True, text=True, timeout=55
+    )
+
+
+@pytest.mark.slow
+def test_the_night_of_the_documentation_passes_in_a_users_own_pytest(tmp_path):
+    folder = shutil.copytree(NIGHT, tmp_path / "night", ignore=shutil.ignore_patterns("__py*"))
+    done = run_pytest(folder, "--durations=0", "-vv")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 passed" in done.stdout
+
+
+def test_the_plugin_imports_nothing_of_dsched_until_its_fixture_is_used(tmp_path):
+    (tmp_path / "test_mine.py").write_text(
+        "import sys\n\n\n"
+        "def test_mine():\n"
+        "    found = [m for m in sys.modules if m.split('.')[0] in ('dsched', 'attrs', 'pluggy_')]\n"
+        "    assert not [m for m in found if m != 'attrs'], found\n"
+        "    assert 'dsched_testkit.pytest_plugin' in sys.modules\n"
+        "    assert 'dsched_testkit.cluster.cluster' not in sys.modules\n"
+    )
+    done = run_pytest(tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_config_fires_and_its_function_runs_in_virtual_time(dsched_cluster, registry):
+    cluster = dsched_cluster([every(args={"word": "hi"})], registry=registry)
+    before = cluster.now
+    assert cluster.advance("1h").value - before == timedelta(hours=1)
+    assert len(cluster.fires("tick")) == 6
+    cluster.assert_succeeded("tick")
+    assert {task.result.data for task in cluster.tasks("tick")} == {
+        f"hi {task.id} 1" for task in cluster.tasks("tick")
+    }
+
+
+def test_leaps_change_nothing_of_what_happens(dsched_cluster, registry, monkeypatch):
+    configs = [
+        every("often", 7, args={"word": "x"}),
+        every("jittered", 13, jitter=timedelta(seconds=30)),
+        TaskConfig(
+            id="cron", executor="local", cron_expr="5,25 * * * *", payload={"function": "echo"}
+        ),
+    ]
+
+    def hour():
+        cluster = dsched_cluster(configs, registry=registry, pods=2)
+        cluster.advance("30m")
+        cluster.kill_leader()
+        cluster.advance("30m")
+        return {config.id: cluster.fires(config.id) for config in configs}
+
+    leaping = hour()
+    monkeypatch.setattr(Idling, "leap", lambda self, end_ms: False)
+    assert hour() == leaping
+    assert [len(found) for found in leaping.values()] == [8, 4, 2]
+
+
+def test_an_outage_delays_what_is_due_and_loses_nothing(dsched_cluster, registry):
+    late = every(misfire_grace=timedelta(minutes=30), overlap="allow")
+    cluster = dsched_cluster([late], registry=registry)
+    cluster.advance("9m")
+    cluster.outage("12m")
+    cluster.advance("10m")
+    assert cluster.fires("tick") == []
+    cluster.advance("6m")
+    assert len(cluster.fires("tick")) == 2
+    cluster.advance("1m")
+    cluster.assert_succeeded("tick")
+    assert cluster.skipped("tick") == []
+
+
+def test_what_a_killed_worker_ran_runs_again_elsewhere(dsched_cluster, registry):
+    cluster = dsched_cluster(registry=registry)
+    task_id = cluster.submit("sleep", [120])
+    cluster.advance("10s")
+    killed = cluster.kill_worker(task_id)
+    assert killed not in cluster.pods
+    cluster.advance("5m")
+    task = cluster.task(task_id)
+    assert (task.status, task.attempt, task.crash_count) == ("success", 2, 1)
+
+
+def test_a_worker_paused_for_longer_than_its_lease_loses_its_task(dsched_cluster, registry):
+    cluster = dsched_cluster(registry=registry, pods=2)
+    task_id = cluster.submit("sleep", [30])
+    cluster.advance("5s")
+    worker = cluster.task(task_id).worker_id.partition("-")[0]
+    assert cluster.pause_worker("3m", worker) == worker
+    cluster.advance("10m")
+    task = cluster.task(task_id)
+    assert (task.status, task.attempt) == ("success", 2)
+
+
+def test_a_pod_can_be_stopped_and_started_again(dsched_cluster, registry):
+    cluster = dsched_cluster([every(minutes=1)], registry=registry, pods=2)
+    leader = cluster.leader
+    cluster.stop(leader)
+    cluster.advance("5s")
+    assert cluster.leader not in (None, leader)
+    cluster.start(leader)
+    cluster.advance("10m")
+    assert len(cluster.fires("tick")) == 10
+    assert set(cluster.pods) == {"a", "b"}
+
+
+def test_a_stand_in_plays_an_executor_that_needs_a_network(dsched_cluster):
+    calls = []
+
+    def flaky(context, task):
+        calls.append(context.attempt)
+        if context.attempt == 1:
+            raise TaskFailed("503", "http_503")
+        return {"status": 200}
+
+    config = TaskConfig(
+        id="ship",
+        executor="http",
+        every=timedelta(hours=1),
+        payload={"method": "POST", "url": "https://ship.example.com"},
+    )
+    cluster = dsched_cluster([config], stand_ins={"http": flaky})
+    cluster.advance("61m")
+    assert calls == [1, 2]
+    assert cluster.tasks("ship")[0].result.data == {"status": 200}
+    assert [task.config_id for task in cluster.calls("http")] == ["ship", "ship"]
+
+
+def test_assertions_say_what_happened_instead(dsched_cluster, registry):
+    cluster = dsched_cluster([every(function="nobody")], registry=registry)
+    cluster.advance("30m")
+    with pytest.raises(AssertionError, match="no function named 'nobody'"):
+        cluster.assert_succeeded("tick")
+    with pytest.raises(AssertionError, match=r"fired   2027-01-15T08:10:00\+00:00"):
+        cluster.assert_fired("tick", "2027-01-15T08:11:00+00:00")
+    cluster.assert_fired(
+        "tick",
+        *(f"2027-01-15T08:{minute}:00+00:00" for minute in (10, 20, 30)),
+    )
+    with pytest.raises(AssertionError, match="no pod z runs"):
+        cluster.kill("z")
+    with pytest.raises(ValueError, match="has no zone"):
+        cluster.assert_fired("tick", "2027-01-15T08:11:00")
+
+
+def test_a_broken_promise_fails_the_test_at_its_end(dsched_cluster, registry):
+    cluster = dsched_cluster([every()], registry=registry)
+    cluster.advance("11m")
+    log = cluster._state.log
+    fired = next(event for event in log if event.kind == "fired")
+    log.append(fired)
+    with pytest.raises(AssertionError, match="I1: tick@"):
+        cluster.check()
+    log.pop()
+
+
+def test_a_task_file_is_judged_as_dsched_run_judges_it(dsched_cluster, tmp_path):
+    (tmp_path / "tasks.yaml").write_text("tasks:\n  - {id: x, executor: local, evry: 1h}\n")
+    with pytest.raises(ConfigError, match="evry"):
+        dsched_cluster(tmp_path / "tasks.yaml")
+
+
+async def test_an_async_test_uses_the_same_calls(dsched_cluster, registry):
+    cluster = dsched_cluster([every()], registry=registry)
+    now = await cluster.advance("25m")
+    assert now == cluster.now
+    assert len(cluster.fires("tick")) == 2
+    assert await cluster.ask(lambda client: client.get_config("tick"))
+
+
+def test_equal_seeds_give_equal_runs(dsched_cluster, registry):
+    def log(seed):
+        cluster = dsched_cluster([every(minutes=1)], registry=registry, seed=seed)
+        cluster.advance("10m")
+        return [(event.kind, event.at_ms, event.by, event.items) for event in cluster._state.log]
+
+    assert log(1) == log(1)
+    assert log(1) != log(2)

@@ -1,0 +1,133 @@
+"""Pods that do not lead notice, on their own, that nobody fires or nobody leads."""
+
+import asyncio
+from datetime import timedelta
+
+import attrs
+import pytest
+from engine_cluster import SCHEDULER, Line, config, only, unreachable
+
+from dsched.contracts import InstantsMissed, NobodyLeads
+from dsched.contracts.steps import (
+    fence_epoch,
+)
+from dsched.contracts.watched import MissedInstant
+from dsched.explaining import Answer
+from dsched.model import MissReason, Verdict, from_ms
+
+MINUTE = timedelta(minutes=1)
+
+
+class Notices:
+    """An observer that keeps the reports of the watchdogs."""
+
+    def __init__(self):
+        self.missed = []
+        self.leaderless = []
+
+    def notify(self, notice):
+        match notice:
+            case InstantsMissed():
+                self.missed.append(notice)
+            case NobodyLeads():
+                self.leaderless.append(notice)
+
+
+async def lead_and_watch(cluster, **changes):
+    """``a`` leads, ``b`` watches and can never lead; a config is due each minute."""
+    cluster.observers["notices"] = notices = Notices()
+    cluster.start("a")
+    await cluster.lead_by("a")
+    cluster.start("b", SCHEDULER, line=Line(only(unreachable, steps={"acquire"})))
+    stored = await cluster.client.put_config(config(every=MINUTE, overlap="allow", **changes))
+    await asyncio.sleep(65)
+    return notices, stored.config.created_ms
+
+
+def decisions_at(cluster, ms):
+    return [d for d in cluster.state.decisions["tick"].values() if d.first_ms <= ms <= d.last_ms]
+
+
+async def test_while_all_is_well_nothing_is_reported(cluster):
+    notices, _ = await lead_and_watch(cluster)
+    cluster.start("c", SCHEDULER)
+    await asyncio.sleep(600)
+    await cluster.kill("a")
+    await cluster.until(lambda: cluster.leader() == "c", "c leads")
+    await asyncio.sleep(200)
+    assert cluster.events("missed", "leaderless") == []
+    assert (notices.missed, notices.leaderless) == ([], [])
+
+
+@pytest.mark.parametrize("runs", [True, False], ids=["late", "misfired"])
+async def test_an_instant_that_nobody_fired_is_reported_once_and_remembered(cluster, runs):
+    grace = timedelta(hours=1) if runs else MINUTE
+    notices, created_ms = await lead_and_watch(cluster, misfire_grace=grace)
+    await cluster.kill("a")
+    await asyncio.sleep(400)
+    missed_ms = created_ms + 120_000
+    (report,) = notices.missed
+    assert (report.pod, report.epoch) == ("b", 0)
+    assert report.missed == (MissedInstant("tick", missed_ms),)
+    assert 60_000 <= report.now_ms - missed_ms <= 71_000
+    (item,) = cluster.items("missed")
+    assert (item["config"], item["ms"], item["term"]) == ("tick", missed_ms, 0)
+    told = await cluster.client.why_config("tick", from_ms(missed_ms))
+    assert told.verdict == Answer.MISSED
+    cluster.start("c")
+    await cluster.until(lambda: len(cluster.fired("tick")) > 1, "it fires again")
+    await asyncio.sleep(3)
+    (decision,) = decisions_at(cluster, missed_ms)
+    assert decision.verdict is (Verdict.FIRED if runs else Verdict.SKIPPED)
+    assert decision.missed_at_ms == report.now_ms
+    assert decision.reason == ("" if runs else "misfire")
+    told = await cluster.client.why_config("tick", from_ms(missed_ms))
+    assert told.verdict == (Answer.LATE if runs else Answer.SKIPPED)
+    assert any("reported missed" in line for line in told.because)
+    span = (from_ms(created_ms), from_ms(cluster.wall()))
+    assert (await cluster.client.stats("tick", *span)).total.missed == 1
+
+
+async def test_that_nobody_leads_is_reported_once(cluster):
+    notices, _ = await lead_and_watch(cluster)
+    fence = cluster.state.fence
+    await cluster.kill("a")
+    await asyncio.sleep(400)
+    (report,) = notices.leaderless
+    assert (report.pod, report.idle_s) == ("b", 61.5)
+    (item,) = cluster.items("leaderless")
+    assert item["epoch"] == fence_epoch(fence)
+    assert 61_500 <= item["idle"] <= 80_000
+
+
+async def test_a_leader_that_leads_and_does_not_fire_is_found_out_by_a_follower(cluster):
+    notices, created_ms = await lead_and_watch(cluster)
+
+    async def blind(handle, step, proceed):
+        answer = await proceed()
+        if step == "look":
+            return attrs.evolve(answer, due=attrs.evolve(answer.due, configs=()))
+        return attrs.evolve(answer, configs=()) if step == "due" else answer
+
+    cluster.lines["a"].rule = blind
+    await asyncio.sleep(180)
+    missed_ms = created_ms + 120_000
+    (report,) = notices.missed
+    assert report.epoch == cluster.pods["a"].election.term.epoch
+    (decision,) = decisions_at(cluster, missed_ms)
+    assert (decision.verdict, decision.reason) == (Verdict.MISSED, MissReason.UNFIRED)
+    told = await cluster.client.why_config("tick", from_ms(missed_ms))
+    assert told.verdict == Answer.MISSED
+    assert f"term {report.epoch} held the lock" in told.because[0]
+    assert notices.leaderless == []
+    cluster.lines["a"].heal()
+    await cluster.until(lambda: len(cluster.fired("tick")) > 1, "it fires again")
+
+
+async def test_a_store_that_cannot_be_reached_is_not_an_absence_of_a_leader(cluster):
+    notices, _ = await lead_and_watch(cluster)
+    cluster.lines["b"].cut()
+    await asyncio.sleep(300)
+    cluster.lines["b"].rule = only(unreachable, steps={"acquire"})
+    await asyncio.sleep(300)
+    assert (notices.missed, notices.leaderless) == ([], [])
