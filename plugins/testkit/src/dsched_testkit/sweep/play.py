@@ -35,6 +35,8 @@ class Scenario:
     """A short story. ``shows``: words of the log that it must bring about when nothing is broken.
 
     ``settings`` of the store. ``clock_back``: the wall goes back, so instants may come again.
+    ``opening``: faults are also played at the calls before a user's first, which are much the same
+    in all scenarios.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Scenario:
     shows: frozenset[str] = frozenset()
     settings: StoreSettings = attrs.field(factory=StoreSettings)
     clock_back: bool = False
+    opening: bool = False
 
 
 @attrs.frozen(kw_only=True)

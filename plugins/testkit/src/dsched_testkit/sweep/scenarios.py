@@ -227,7 +227,7 @@ async def deferrals(stage: Stage) -> None:
 
 
 TASKS = (
-    Scenario(name="submits", play=submits, shows=frozenset({"completed success"})),
+    Scenario(name="submits", play=submits, shows=frozenset({"completed success"}), opening=True),
     Scenario(name="reads", play=reads, shows=frozenset({"completed success"})),
     Scenario(
         name="retries",
@@ -264,6 +264,7 @@ TASKS = (
         name="worker-death",
         play=worker_death,
         shows=frozenset({"reaped pending", "reaped failed", "recalled"}),
+        opening=True,
     ),
     Scenario(
         name="poison", play=poison, shows=frozenset({"reaped failed poison", "reaped cancelled"})

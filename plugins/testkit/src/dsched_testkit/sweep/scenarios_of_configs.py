@@ -291,11 +291,20 @@ CONFIGS = (
     Scenario(name="clock-forward", play=clock_forward, shows=_shows("skipped misfire")),
     Scenario(name="leader-death", play=leader_death, shows=_shows("leader acquired")),
     Scenario(name="leader-asleep", play=leader_asleep, shows=_shows("leader acquired")),
-    Scenario(name="stalled-worker", play=stalled_worker, shows=_shows("recalled stalled")),
-    Scenario(name="takeover", play=takeover, shows=_shows("worker superseded", "reaped pending")),
+    Scenario(
+        name="stalled-worker", play=stalled_worker, shows=_shows("recalled stalled"), opening=True
+    ),
+    Scenario(
+        name="takeover",
+        play=takeover,
+        shows=_shows("worker superseded", "reaped pending"),
+        opening=True,
+    ),
     Scenario(name="twins", play=twins, shows=_shows("worker superseded")),
     Scenario(name="forgotten-worker", play=forgotten_worker, shows=_shows("worker registered")),
-    Scenario(name="slow-election", play=slow_election, shows=_shows("leader acquired")),
+    Scenario(
+        name="slow-election", play=slow_election, shows=_shows("leader acquired"), opening=True
+    ),
     Scenario(
         name="pruning",
         play=pruning,

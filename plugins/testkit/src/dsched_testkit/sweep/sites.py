@@ -115,15 +115,20 @@ def calling_site(step: str) -> Site | None:
     """
     frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - the one way to ask who calls
     while frame is not None:
-        file = frame.f_code.co_filename
-        if file.startswith(str(CORE)):
-            name = Path(file).relative_to(CORE).as_posix()
+        name = _name_in_core(frame.f_code.co_filename)
+        if name is not None:
             here = _by_place().get((name, frame.f_code.co_qualname, step))
             if here:
                 line = frame.f_lineno
                 return min(here, key=lambda site: abs(site.line - line))
         frame = frame.f_back
     return None
+
+
+@cache
+def _name_in_core(file: str) -> str | None:
+    path = Path(file)
+    return path.relative_to(CORE).as_posix() if path.is_relative_to(CORE) else None
 
 
 @cache

@@ -35,6 +35,7 @@ BOTH = frozenset({"scheduler", "worker"})
 SCHEDULER = frozenset({"scheduler"})
 WORKER = frozenset({"worker"})
 
+USER = "user"
 RESTART_S = 1.0
 WAIT_S = 20.0
 HEARTBEAT = HeartbeatTimes(interval_s=0.3, timeout_s=1.0)
@@ -232,7 +233,9 @@ class Stage:
         )
 
     def _runtime(self, strand: Strand) -> Runtime:
-        runtime = virtual_runtime(asyncio.get_running_loop(), sum(strand.name.encode()))
+        # By the whole name: processes that draw the same tokens would be taken for one another.
+        seed = int.from_bytes(strand.name.encode())
+        runtime = virtual_runtime(asyncio.get_running_loop(), seed)
 
         async def sleep(seconds: float) -> None:
             await asyncio.sleep(seconds)
@@ -309,7 +312,7 @@ class Stage:
     async def _program(self, script: Script) -> bool:
         """One life of a user's program; whether it came to its end."""
         self.counts["starts of user"] += 1
-        life = f"user-{self.counts['starts of user']}"
+        life = f"{USER}-{self.counts['starts of user']}"
         process = Process(name=life, strand=self._strand(life, lambda: _end(process)))
         user = User(Line(process.strand).over(self.store, "client"), self)
         process.task = self.group.create_task(_played(script, user), name=f"program {life}")

@@ -10,7 +10,7 @@ import attrs
 from dsched.contracts.outcomes import StoreError, StoreUnavailableError
 from dsched_testkit.memory import State
 from dsched_testkit.simulation.lines import Proceed, Rule
-from dsched_testkit.sweep.content import Content, content, situation
+from dsched_testkit.sweep.content import Change, Situation, change, content, situation
 from dsched_testkit.sweep.sites import Site, calling_site
 
 PACKET = "packet"
@@ -72,8 +72,9 @@ class Call:
     name: str
     number: int
     site: Site
-    before: Content
-    after: Content
+    before: Situation
+    after: Situation
+    change: Change
     answer: str
     changed: bool
 
@@ -97,7 +98,8 @@ class Strand:
 
     async def __call__(self, handle: str, step: str, proceed: Proceed) -> Any:
         """One call: there and back, or not."""
-        site = calling_site(step) if self.point is not None or self.calls is not None else None
+        mine = self.point is not None and self.point.name == self.name
+        site = calling_site(step) if mine or self.calls is not None else None
         await self.resumed()
         if self.dead:
             await asyncio.sleep(HOP_S)
@@ -133,13 +135,15 @@ class Strand:
         before, was = situation(self.state), content(self.state)
         answer = await proceed()
         changed = was != content(self.state) or answer is True
+        after = situation(self.state)
         self.calls.append(
             Call(
                 name=self.name,
                 number=number,
                 site=site,
                 before=before,
-                after=situation(self.state),
+                after=after,
+                change=change(before, after),
                 answer=shape(answer),
                 changed=changed,
             )

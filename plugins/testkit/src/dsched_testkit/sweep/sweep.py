@@ -8,6 +8,7 @@ import attrs
 from dsched.contracts.balancer import LoadBalancer
 from dsched_testkit.sweep.play import Played, Scenario, play
 from dsched_testkit.sweep.sites import Site, all_sites, missing
+from dsched_testkit.sweep.stage import USER
 from dsched_testkit.sweep.strand import Call, Kind, Point
 
 _UNANSWERED = (Kind.LOST_REQUEST, Kind.LOST_REPLY, Kind.LATE_REQUEST, Kind.CRASH_LATE)
@@ -30,23 +31,21 @@ def points_of(calls: Iterable[Call]) -> list[Point]:
 
     A process that dies leaves nothing but what the store holds, and what it has sent. So it dies
     once in each situation that one of its calls saw or made, rather than before and after each
-    call. A call that changes nothing can only lose its answer, and that once for each place and
-    kind of answer; so does one that only renews, on its way there, too.
+    call. A request or a reply is lost once for each place, kind of answer and change that it made,
+    whichever task or config that was; a call that changes nothing can only lose its answer.
     """
     points: list[Point] = []
     seen: set[object] = set()
 
-    def add(call: Call, kind: Kind, situation: object) -> None:
-        if (situation, call.name) not in seen:
-            seen.add((situation, call.name))
+    def add(call: Call, kind: Kind, what: object) -> None:
+        if (what, call.name) not in seen:
+            seen.add((what, call.name))
             points.append(Point(name=call.name, number=call.number, kind=kind, site=call.site))
 
     for call in calls:
         add(call, Kind.CRASH_BEFORE, ("dead in", call.before))
         add(call, Kind.CRASH_AFTER, ("dead in", call.after))
-        happened: object = (call.site, call.before, call.after)
-        if call.before == call.after:
-            happened = (call.site, call.answer)  # a renewal at most
+        happened = (call.site, call.answer, call.change)
         for kind in _UNANSWERED if call.changed else (Kind.LOST_REPLY,):
             add(call, kind, (kind, happened))
     return points
@@ -80,7 +79,8 @@ def sweep(
     """Sweep one scenario over the points that ``choose`` keeps; or ``stop`` at the first that fails."""
     written = play(scenario, balancer, record=True)
     written = attrs.evolve(written, violations=[*written.violations, *_unshown(scenario, written)])
-    points = choose((points_of if merged else every_point_of)(written.calls))
+    calls = written.calls if scenario.opening or not merged else _asked(written.calls)
+    points = choose((points_of if merged else every_point_of)(calls))
     failed: list[tuple[Point | None, Played]] = [(None, written)] if written.violations else []
     virtual_s = written.virtual_s
     for point in points:
@@ -98,6 +98,12 @@ def sweep(
         virtual_s=virtual_s,
         failed=tuple(failed),
     )
+
+
+def _asked(calls: list[Call]) -> list[Call]:
+    """The calls from the first one of a user on: until then the cluster only starts."""
+    first = next((at for at, call in enumerate(calls) if call.name.startswith(USER)), 0)
+    return calls[first:]
 
 
 def _unshown(scenario: Scenario, written: Played) -> list[str]:
