@@ -27,6 +27,9 @@ async def heal(stage: Stage) -> list[str]:
         if name not in stage.pods:
             stage.start(name)
     client = Client(stage.store)
+    for row in list(stage.state.workers.values()):
+        if row.draining and not row.leaving:  # an operator's drain may have come after its undoing
+            await client.resume_worker(row.id)
     await client.submit(TaskSpec(executor="fn", payload={"do": "work", "s": 0}), task_id=PROBE)
     await stage.until(lambda: stage.is_ended(PROBE), "the probe has ended", PROBE_WITHIN_S)
     found = [] if stage.is_ended(PROBE) else [f"I9: a new task does not end: {_where(stage)}"]

@@ -32,14 +32,16 @@ def points_of(calls: Iterable[Call]) -> list[Point]:
     A process that dies leaves nothing but what the store holds, and what it has sent. So it dies
     once in each situation that one of its calls saw or made, rather than before and after each
     call. A request or a reply is lost once for each place, kind of answer and change that it made,
-    whichever task or config that was; a call that changes nothing can only lose its answer.
+    whichever task or config that was; a call that changes nothing can only lose its answer, and
+    whose call it is makes no difference.
     """
     points: list[Point] = []
     seen: set[object] = set()
 
     def add(call: Call, kind: Kind, what: object) -> None:
-        if (what, call.name) not in seen:
-            seen.add((what, call.name))
+        key = (what, call.name if call.changed or kind is not Kind.LOST_REPLY else "")
+        if key not in seen:
+            seen.add(key)
             points.append(Point(name=call.name, number=call.number, kind=kind, site=call.site))
 
     for call in calls:
