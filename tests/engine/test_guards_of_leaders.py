@@ -20,12 +20,14 @@ from engine_cluster import (
     unreachable,
 )
 
+from dsched.client import PreconditionError
 from dsched.contracts.outcomes import FencedError
 from dsched.contracts.steps import (
     OverdueLease,
     ReadyTask,
     StoredConfig,
 )
+from dsched.engine.assertions import Assertions, AttemptWatch
 from dsched.engine.assignment import Assigner
 from dsched.engine.collecting import CollectStep
 from dsched.engine.recovery import verdict
@@ -182,7 +184,7 @@ async def test_a_second_projection_of_a_page_goes_on_where_the_first_ended(clust
     loop = asyncio.get_running_loop()
     term = Term(won.fence, 60, loop.time(), virtual_runtime(loop, 1))
     announced = type("Nobody", (), {"tell": lambda self, notice: None})()
-    await CollectStep(cluster.store, term, announced).collect()
+    await CollectStep(cluster.store, term, announced, AttemptWatch(Assertions(announced))).collect()
     assert int(cluster.state.collected) == cluster.state.last_cursor
 
 
@@ -198,6 +200,18 @@ async def test_a_change_that_came_second_is_planned_again_and_made(cluster):
     line.rule = only(first(1, overtaken), steps={"pause"})
     await type(cluster.client)(store).pause_config("every")
     assert cluster.state.configs["every"].paused is not None
+
+
+async def test_a_change_of_another_revision_than_was_meant_changes_nothing(cluster):
+    made = await cluster.client.put_config(config("every", every=seconds(60)), expected_revision=0)
+    revision = made.config.revision
+    longer = config("every", every=seconds(90))
+    for meant in (0, revision + 1):
+        with pytest.raises(PreconditionError):
+            await cluster.client.put_config(longer, expected_revision=meant)
+    assert cluster.state.configs["every"].config.every == seconds(60)
+    await cluster.client.put_config(longer, expected_revision=revision)
+    assert cluster.state.configs["every"].config.every == seconds(90)
 
 
 async def test_a_lock_won_long_ago_is_not_led_with(cluster):

@@ -5,7 +5,11 @@ import textwrap
 import pytest
 from crash_points import BALANCER, NAMES, main, sweep_one
 
+from dsched.contracts.outcomes import Outcome
 from dsched.engine.recovery import RecoveryStep
+from dsched_testkit.memory.operating import MemoryOperating
+from dsched_testkit.memory.recovering import MemoryRecovering
+from dsched_testkit.memory.tasklogs import MemoryTaskLogs
 from dsched_testkit.memory.working import MemoryWorking
 from dsched_testkit.sweep.play import play
 from dsched_testkit.sweep.repertoire import SCENARIOS
@@ -34,7 +38,7 @@ def test_the_scenarios_reach_all_places_that_call_the_store():
         totals.add(sweep_one(name, 0))
     assert totals.unhit() == []
     assert not totals.failed, "\n".join(totals.lines())
-    assert len(all_sites()) >= 57
+    assert len(all_sites()) >= 90
 
 
 def test_points_are_spread_over_all_calls_and_kinds_and_are_fewer_than_all():
@@ -106,9 +110,44 @@ def _never_recovered(monkeypatch):
     monkeypatch.setattr(RecoveryStep, "recover", nothing)
 
 
+def _skips_forgotten(monkeypatch):
+    async def nothing(self, *args, **how):
+        return Outcome.OK
+
+    monkeypatch.setattr(MemoryOperating, "skip", nothing)
+
+
+def _ended_removed_at_once(monkeypatch):
+    good = MemoryRecovering._prune_tasks
+
+    def bad(self, step, status, limit):
+        for task in [row for row in self._state.tasks.values() if row.status is status]:
+            del self._state.tasks[task.id]
+        return good(self, step, status, limit)
+
+    monkeypatch.setattr(MemoryRecovering, "_prune_tasks", bad)
+
+
+def _lines_repeated(monkeypatch):
+    good = MemoryTaskLogs._append
+
+    def bad(self, step, item):
+        if item.task_id in self._state.logs:
+            self._state.logs[item.task_id].last = 0
+        return good(self, step, item)
+
+    monkeypatch.setattr(MemoryTaskLogs, "_append", bad)
+
+
 @pytest.mark.parametrize(
     ("sabotage", "name", "invariant"),
-    [(_completed_twice, "retries", "I4"), (_never_recovered, "worker-death", "I7")],
+    [
+        (_completed_twice, "retries", "I4"),
+        (_never_recovered, "worker-death", "I7"),
+        (_skips_forgotten, "skips", "I2"),
+        (_ended_removed_at_once, "pruning", "I12"),
+        (_lines_repeated, "reads", "lines of long"),
+    ],
 )
 def test_a_broken_protocol_is_found(monkeypatch, sabotage, name, invariant):
     sabotage(monkeypatch)
