@@ -1,16 +1,22 @@
-"""Writes the reference pages that are made of the code: commands.md, api.md, metrics.md.
+"""Writes the reference pages that are made of the code: commands.md, api.md, metrics.md, settings.md.
 
 `make docs-pages` runs it; tests/docs/test_generated.py fails when a page is not what it makes.
 """
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
+from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+import attrs
 import click
 from prometheus_client import CollectorRegistry
 
+from dsched.config import format_duration
+from dsched.config.settings import Settings
+from dsched.loading import load_catalogue
 from dsched_api_http.openapi import address_of
 from dsched_api_http.problems import CODES
 from dsched_api_http.table import ROUTES
@@ -145,6 +151,93 @@ def _registry() -> CollectorRegistry:
     return Metrics(MetricsOptions()).registry
 
 
+def settings_page() -> str:
+    """Every key of the configuration, those of the shipped plugins too, with type and default."""
+    catalogue = load_catalogue()
+    classes: dict[str, type[Any]] = {"": Settings}
+    classes |= {
+        f"{kind}.{name}" if kind in ("executors", "balancers") else name: one.provider.options
+        for kind in ("stores", "executors", "balancers", "observers", "services")
+        for name, one in getattr(catalogue, kind).items()
+    }
+    lines = [
+        "# Settings",
+        "",
+        NOTE,
+        "Every key, its type and its default. What each means, and how files, environment and flags come",
+        "together, is in [configuration.md](configuration.md).",
+        "",
+        "| key | type | default |",
+        "|---|---|---|",
+    ]
+    for place, options in classes.items():
+        lines += (
+            f"| `{key}` | {kind} | {default} |" for key, kind, default in _keys(place, options)
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _keys(place: str, options: type[Any]) -> Iterator[tuple[str, str, str]]:
+    hints = get_type_hints(options)
+    for field in attrs.fields(options):
+        if field.name == "sections":  # where the plugins' options are gathered
+            continue
+        key = f"{place}.{field.name}" if place else field.name
+        kind = hints[field.name]
+        default = field.default
+        if isinstance(default, attrs.Factory):  # type: ignore[arg-type]
+            default = default.factory()
+        inner = next((one for one in (kind, *get_args(kind)) if attrs.has(one)), None)
+        if inner is not None:
+            yield from _keys(key, inner)
+        else:
+            yield key, _type_in_words(kind), _default_in_words(default)
+
+
+def _type_in_words(kind: Any) -> str:
+    if kind in _TYPE_WORDS:
+        return _TYPE_WORDS[kind]
+    if get_origin(kind) is Literal:
+        return " or ".join(f"`{one}`" for one in get_args(kind))
+    arguments = get_args(kind)
+    if type(None) in arguments:
+        rest = [_type_in_words(one) for one in arguments if one is not type(None)]
+        return " or ".join((*rest, "null"))
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return " or ".join(f"`{one.value}`" for one in kind)
+    if get_origin(kind) in (tuple, frozenset):
+        return f"list of {_type_in_words(arguments[0])}"
+    if get_origin(kind) is not None and issubclass(get_origin(kind), Mapping):
+        return "map of text"
+    return str(getattr(kind, "__name__", kind)).lower()
+
+
+_TYPE_WORDS = {
+    str: "text",
+    int: "number",
+    float: "number",
+    bool: "`true` or `false`",
+    timedelta: "duration",
+}
+
+
+def _default_in_words(default: Any) -> str:
+    if default is attrs.NOTHING:
+        return "required"
+    if isinstance(default, timedelta):
+        return f"`{format_duration(default)}`"
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
+    if isinstance(default, Enum):
+        return f"`{default.value}`"
+    plain = {None: "`null`", "": "`''`", (): "`[]`", frozenset(): "`[]`"}
+    if isinstance(default, Mapping):
+        return "`{}`"
+    if isinstance(default, tuple) and default:
+        return f"`[{', '.join(map(str, default))}]`"
+    return plain.get(default, f"`{default}`")
+
+
 def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
@@ -153,6 +246,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "commands.md": commands_page,
     "api.md": api_page,
     "metrics.md": metrics_page,
+    "settings.md": settings_page,
 }
 
 

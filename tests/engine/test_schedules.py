@@ -4,11 +4,13 @@ import subprocess
 import sys
 
 import pytest
+from docs_processes import started
 
 import dsched
 from dsched.model import ORPHAN
 
 REAL_TIME = True
+pytestmark = pytest.mark.slow
 
 CONFIG = """\
 store: sqlite
@@ -57,37 +59,35 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def run_pod(folder, *arguments):
-    done = subprocess.run(
-        [sys.executable, "-m", "dsched.launcher.run", "--config", "dsched.yaml", *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=40,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout + done.stderr
+def run_pod(folder, *arguments, until=()):
+    """What a pod said until it had said all of this, was stopped and ended well."""
+    command = [sys.executable, "-m", "dsched.launcher.run", "--config", "dsched.yaml"]
+    with started([*command, *arguments], folder / "log", cwd=folder) as run:
+        for phrase in until:
+            run.says(phrase)
+        if until:
+            run.process.terminate()
+        assert run.ends() == 0, run.said()
+    return run.said()
 
 
 async def test_pods_put_the_schedules_of_their_app_and_orphan_those_that_vanished(folder):
-    shown = run_pod(folder, "--app", "shop_app", "--for", "2500ms")
-    assert "config beat is in place" in shown
-    assert "config nightly is in place" in shown
+    placed = ("config beat is in place", "config nightly is in place")
+    run_pod(folder, "--app", "shop_app", until=(*placed, r"ended: ok.*task=beat@"))
     async with dsched.connect("dsched.yaml") as client:
         beat = await client.get_config("beat")
         assert (beat.config.origin, beat.config.payload) == (
             "code:shop_app",
             {"function": "say", "args": ["tick"]},
         )
-        assert (await client.decisions("beat")).decisions
     (folder / "shop_app.py").write_text(WITHOUT_NIGHTLY)
-    shown = run_pod(folder, "--app", "shop_app", "--for", "500ms")
-    assert "config nightly is paused: code:shop_app no longer declares it" in shown
+    orphaned = "config nightly is paused: code:shop_app no longer declares it"
+    run_pod(folder, "--app", "shop_app", until=[orphaned])
     async with dsched.connect("dsched.yaml") as client:
         assert (await client.get_config("nightly")).paused.who == ORPHAN
         assert (await client.get_config("beat")).paused is None
     (folder / "shop_app.py").write_text(APP)
-    run_pod(folder, "--app", "shop_app", "--for", "500ms")
+    run_pod(folder, "--app", "shop_app", until=placed)
     async with dsched.connect("dsched.yaml") as client:
         assert (await client.get_config("nightly")).paused is None
 
@@ -99,15 +99,15 @@ async def test_a_check_lists_what_another_origin_declares_already(folder):
     shown = run_pod(folder, "--app", "shop_app", "--check")
     assert "warning: config beat is declared by api, not by code:shop_app" in shown
     assert "nightly is declared" not in shown
-    assert "config beat is not put" in run_pod(folder, "--app", "shop_app", "--for", "300ms")
-    run_pod(folder, "--app", "shop_app", "--for", "300ms", "--adopt")
+    run_pod(folder, "--app", "shop_app", until=["config beat is not put"])
+    run_pod(folder, "--app", "shop_app", "--adopt", until=["config beat is in place"])
     async with dsched.connect("dsched.yaml") as client:
         assert (await client.get_config("beat")).config.origin == "code:shop_app"
 
 
 def test_a_pod_without_the_app_orphans_nothing(folder):
-    run_pod(folder, "--app", "shop_app", "--for", "300ms")
-    assert "is paused" not in run_pod(folder, "--for", "300ms")
+    run_pod(folder, "--app", "shop_app", until=["config nightly is in place"])
+    assert "is paused" not in run_pod(folder, until=["leads from now on"])
 
 
 def test_a_bad_schedule_is_refused_before_the_pod_starts(folder):

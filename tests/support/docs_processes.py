@@ -39,13 +39,13 @@ class Running:
 
 @contextlib.contextmanager
 def started(
-    command: Sequence[str], log: Path, *, cwd: Path = ROOT, **env: str
+    command: Sequence[str], log: Path, *, cwd: Path = ROOT, inherit: bool = True, **env: str
 ) -> Iterator[Running]:
-    """Run a command; ended with the block, whatever happens."""
+    """Run a command; ended with the block, whatever happens. Without `inherit` it is told nothing
+    but `env`."""
+    told = os.environ | env if inherit else env
     with open(log, "wb") as out:
-        process = subprocess.Popen(
-            command, cwd=cwd, env=os.environ | env, stdout=out, stderr=subprocess.STDOUT
-        )
+        process = subprocess.Popen(command, cwd=cwd, env=told, stdout=out, stderr=subprocess.STDOUT)
     try:
         yield Running(process, log)
     finally:

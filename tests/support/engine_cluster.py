@@ -157,7 +157,6 @@ class Cluster:
         plan = PodPlan(
             name=name,
             roles=roles,
-            version="0.1.0",
             election=self.election,
             leader=LeaderTimes(
                 scan_interval_s=self.scan_interval_s,

@@ -4,7 +4,6 @@ import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
-from importlib.metadata import version
 from typing import Any
 
 from dsched.config import LoadedSettings
@@ -146,7 +145,6 @@ async def _plan(
         balancer=_balancer(loaded, catalogue),
         missed_after_s=settings.schedule.missed_after.total_seconds(),
         executors=executors,
-        version=version("dsched"),
         observers=await _open_all(stack, catalogue.observers, loaded.observers),
         services=await _open_all(stack, services, loaded.services),
         intake=CatalogueIntake(defaults=settings.task, catalogue=catalogue),

@@ -333,3 +333,8 @@ def test_a_file_that_may_not_be_read_is_refused(
     path = write("store: redis", mode=0)
     ((_, _, reason),) = refused(read_settings, path, {}, {}, catalogue)
     assert reason == "cannot be read: Permission denied; check the path and its mode"
+
+
+def test_what_the_command_and_the_clients_are_told_is_no_setting(catalogue):
+    env = {"DSCHED_URL": "http://127.0.0.1:8700", "DSCHED_TOKEN": "x", "DSCHED_TZ": "UTC"}
+    assert read_settings(None, env, {}, catalogue).settings.store == "sqlite"

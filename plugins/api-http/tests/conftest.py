@@ -111,7 +111,7 @@ class Served:
         **more: Any,
     ) -> Reply:
         """Ask for a path below the version, or for one of the probes."""
-        base = self.url if path in ("/livez", "/readyz") else f"{self.url}/api/v1"
+        base = self.url if path in ("/livez", "/readyz", "/metrics") else f"{self.url}/api/v1"
         sent = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         if body is not None:
             more["json"] = body

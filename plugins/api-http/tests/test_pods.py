@@ -43,13 +43,14 @@ class Process:
 
     async def url(self) -> str:
         """Where it listens, once it does."""
-        async with asyncio.timeout(40):
-            while True:
-                found = re.search(r"API: (http://\S+)/api/v1", self.text())
-                if found:
-                    return found[1]
-                assert self.process.poll() is None, self.text()
-                await asyncio.sleep(0.05)
+        try:
+            async with asyncio.timeout(40):
+                while not (found := re.search(r"API: (http://\S+)/api/v1", self.text())):
+                    assert self.process.poll() is None, self.text()
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            raise AssertionError(f"it does not listen; it has said: {self.text()}") from None
+        return found[1]
 
     def end(self) -> None:
         """Kill what is left of it."""

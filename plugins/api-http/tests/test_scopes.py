@@ -55,6 +55,7 @@ NEEDED = {
     "openapi": None,
     "livez": None,
     "readyz": None,
+    "metrics": "read",
 }
 # Of the routes that change something, those whose change is told by the event log alone.
 NOT_AUDITED = {"task.submit", "task.submit_batch", "preview"}

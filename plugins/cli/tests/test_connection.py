@@ -18,7 +18,7 @@ def profiles(tmp_path: Path) -> dict[str, str]:
     path.write_text(
         "default: prod\n"
         "profiles:\n"
-        "  prod: {url: 'https://prod.example', token_file: prod.token, tz: Europe/Berlin}\n"
+        "  prod: {url: 'https://prod.example', token_file: prod.token}\n"
         "  dev: {url: 'http://127.0.0.1:9'}\n"
     )
     return {"DSCHED_PROFILES": str(path)}
@@ -31,11 +31,7 @@ def test_without_anything_it_is_the_default_port_of_this_machine(tmp_path: Path)
 
 def test_the_default_profile_brings_address_and_token(profiles: dict[str, str]):
     target = find_target(profiles)
-    assert (target.url, target.token, target.tz) == (
-        "https://prod.example",
-        "dsk_prod_secret",
-        "Europe/Berlin",
-    )
+    assert (target.url, target.token) == ("https://prod.example", "dsk_prod_secret")
 
 
 def test_the_environment_wins_over_the_profile_and_flags_over_both(profiles: dict[str, str]):

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from apscheduler.triggers.cron import CronTrigger as TheirCron
 from celery.schedules import crontab as celery_crontab
 from hypothesis import given, settings
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from dsched.config import TaskSettings
 from dsched.config.task_file import read_tasks
+from dsched.contracts.functions import REGISTRY
 from dsched.loading import load_catalogue
 from dsched.model import CronTrigger, TaskConfig, to_ms
 from dsched.planning import compile_trigger
@@ -22,6 +24,12 @@ from dsched_cli.importers.crontab import read_crontab
 
 if TYPE_CHECKING:
     from conftest import Done
+
+
+@pytest.fixture(autouse=True)
+def nothing_registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a process of its own: other tests register functions, and then names are judged."""
+    monkeypatch.setattr(REGISTRY, "_functions", {})
 
 
 def read_back(text: str, folder: Path) -> dict[str, TaskConfig]:

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -55,6 +56,20 @@ def run_pytest(folder, *options):
     )
 
 
+def test_a_night_with_an_outage_costs_less_than_a_second(dsched_cluster, registry):
+    def night():
+        began_s = time.process_time()
+        cluster = dsched_cluster([every(minutes=60)], registry=registry, pods=2)
+        cluster.advance("4h")
+        cluster.kill_leader()
+        cluster.outage("20m")
+        cluster.advance("6h")
+        assert len(cluster.fires("tick")) == 10
+        return time.process_time() - began_s
+
+    assert min(night() for _ in range(3)) < 1
+
+
 @pytest.mark.slow
 def test_the_night_of_the_documentation_passes_in_a_users_own_pytest(tmp_path):
     folder = shutil.copytree(NIGHT, tmp_path / "night", ignore=shutil.ignore_patterns("__py*"))
@@ -87,6 +102,7 @@ def test_a_config_fires_and_its_function_runs_in_virtual_time(dsched_cluster, re
     }
 
 
+@pytest.mark.slow
 def test_leaps_change_nothing_of_what_happens(dsched_cluster, registry, monkeypatch):
     configs = [
         every("often", 7, args={"word": "x"}),

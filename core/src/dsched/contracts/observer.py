@@ -1,6 +1,6 @@
 """The observer contract, and the notices that observers are given."""
 
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import attrs
 
@@ -127,6 +127,22 @@ Notice: TypeAlias = (
     | InvariantViolated
     | ObserverTrouble
 )
+
+
+@attrs.frozen(kw_only=True)
+class Scrape:
+    """A page of figures as a monitoring system fetches it, and what it is written in."""
+
+    content_type: str
+    body: bytes
+
+
+@runtime_checkable
+class Scraped(Protocol):
+    """An optional ability of an observer: its figures can be fetched as a page."""
+
+    def scrape(self) -> Scrape:
+        """The page as it is now. May take some ms; called in a thread, one call at a time."""
 
 
 class Observer(Protocol):

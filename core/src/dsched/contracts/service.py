@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 import attrs
 
+from dsched.contracts.observer import Scrape
 from dsched.contracts.store import Store
 from dsched.model import JsonValue, TaskConfig, TaskSpec
 
@@ -72,6 +73,9 @@ class PodView(Protocol):
 
     def status(self) -> PodStatus:
         """How the pod is now; never touches the store."""
+
+    async def scrape(self) -> Scrape | None:
+        """The figures of the pod's observer that has some (`Scraped`); None if none has."""
 
 
 class Service(Protocol):

@@ -8,7 +8,7 @@ import attrs
 
 from dsched.contracts.balancer import LoadBalancer
 from dsched.contracts.executor import Executor
-from dsched.contracts.observer import Observer
+from dsched.contracts.observer import Observer, Scrape, Scraped
 from dsched.contracts.service import Intake, PodStatus, Service
 from dsched.contracts.store import Store
 from dsched.engine.announcer import Announcer
@@ -37,7 +37,6 @@ class PodPlan:
 
     name: str
     roles: frozenset[str]
-    version: str = ""
     election: ElectionTimes
     leader: LeaderTimes
     worker: WorkerPlan
@@ -71,6 +70,7 @@ class Pod:
         assertions = Assertions(self._announcer)
         self._store = ObservedStore(store, runtime, self._announcer, assertions)
         self._stopping = asyncio.Event()
+        self._scraping = asyncio.Lock()
         self.worker: WorkerRole | None = None
         self.election: Election | None = None
         self._watchdog: Watchdog | None = None
@@ -107,6 +107,14 @@ class Pod:
             raise RuntimeError("this pod was put together without one")
         return self._plan.intake
 
+    async def scrape(self) -> Scrape | None:
+        """The figures of the first observer that has some, written in a thread of its own."""
+        for observer in self._plan.observers.values():
+            if isinstance(observer, Scraped):
+                async with self._scraping:
+                    return await asyncio.to_thread(observer.scrape)
+        return None
+
     def status(self) -> PodStatus:
         """How the pod is, without asking the store."""
         draining = self._stopping.is_set()
@@ -140,9 +148,7 @@ class Pod:
         """Run until `stop` or until a part fails for good."""
         async with asyncio.TaskGroup() as group:
             background = [group.create_task(self._announcer.run(), name="observers")]
-            presence = Presence(
-                self._store, self._store, self._runtime, self.status, self._plan.version
-            )
+            presence = Presence(self._store, self._store, self._runtime, self.status)
             background.append(group.create_task(presence.run(), name="presence"))
             background += [
                 group.create_task(self._serve(name, service), name=f"service {name}")

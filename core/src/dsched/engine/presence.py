@@ -2,6 +2,8 @@
 
 import logging
 from collections.abc import Callable
+from functools import cache
+from importlib import metadata
 
 from dsched.contracts.operating import Operating, PodRecord
 from dsched.contracts.outcomes import StoreError
@@ -31,13 +33,11 @@ class Presence:
         store: Operating,
         runtime: Runtime,
         status: Callable[[], PodStatus],
-        version: str,
     ) -> None:
         self._timing = timing
         self._store = store
         self._runtime = runtime
         self._status = status
-        self._version = version
         self._id = f"{status().name[:64]}-{runtime.token()}"
         self._started_ms: int | None = None
         self._said: PodStatus | None = None
@@ -76,9 +76,14 @@ class Presence:
             id=self._id,
             name=status.name,
             roles=tuple(sorted(status.roles)),
-            version=self._version,
+            version=_version(),
             started_ms=started_ms,
             ready=status.ready,
             leading=status.leading,
             draining=status.draining,
         )
+
+
+@cache
+def _version() -> str:
+    return metadata.version("dsched")

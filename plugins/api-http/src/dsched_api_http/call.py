@@ -111,7 +111,8 @@ class Route:
     """One line of the table: what is asked where, by whom, with what, and what is answered.
 
     ``scope`` None: open to all. ``listed``: the answer is a page of ``answer``. ``body`` is a class,
-    or `Entry` for the keys of a task file. ``also`` are further statuses with the same body. ``stream``: the
+    or `Entry` for the keys of a task file. ``also`` are further statuses with the same body. ``plain``: text
+    at the root, not JSON below the version. ``stream``: the
     answer is always one of events; ``endless``: it may be.
     """
 
@@ -131,6 +132,7 @@ class Route:
     problems: tuple[str, ...] = ()
     audited: bool = False
     idempotent: bool = False
+    plain: bool = False
     stream: bool = False
     endless: bool = False
 

@@ -40,8 +40,8 @@ PROBLEM: Schema = {
 
 
 def address_of(route: Route) -> str:
-    """Where a route is: probes at the root, all else below the version."""
-    return route.path if route.path in ("/livez", "/readyz") else BASE + route.path
+    """Where a route is: probes and figures at the root, all else below the version."""
+    return route.path if route.plain else BASE + route.path
 
 
 def document(routes: Sequence[Route]) -> Schema:
@@ -141,8 +141,7 @@ def _content(route: Route, schemas: Schemas) -> Schema:
     if route.stream:
         return {"content": {"text/event-stream": {"schema": {"type": "string"}}}}
     if route.answer is None:
-        probe = route.scope is None
-        return {"content": {"text/plain": {"schema": {"type": "string"}}}} if probe else {}
+        return {"content": {"text/plain": {"schema": {"type": "string"}}}} if route.plain else {}
     schema = schemas.of(route.answer)
     if route.listed:
         schema = {

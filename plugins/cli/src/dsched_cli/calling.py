@@ -291,12 +291,14 @@ def _refusal(
     """A problem document as an error with its exit code."""
     kind = str(problem.get("code", ""))
     what = clean(problem.get("title") or f"{method} {path} was answered with status {status}")
-    reasons = [clean(problem.get("detail") or "")]
-    reasons += [
+    detail = clean(problem.get("detail") or "")
+    fields = [
         f"{clean(one.get('field', ''))}: {clean(one.get('reason', ''))}"
         for one in problem.get("errors") or []
         if isinstance(one, dict)
     ]
+    # A detail may be the same words as its fields.
+    reasons = [detail, *(one for one in fields if one not in detail)]
     todo = clean(problem.get("hint") or _REMEDIES.get(kind, ""))
     if "retry-after" in headers:
         todo += f"{' ' if todo else ''}(the server asks to wait {headers['retry-after']} s)"

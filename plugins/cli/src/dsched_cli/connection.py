@@ -16,7 +16,7 @@ from dsched_cli.errors import UsageError
 DEFAULT_URL = "http://127.0.0.1:8700"
 MAX_FILE_BYTES = 64 * 1024
 _LOOPBACK = re.compile(r"127(\.[0-9]{1,3}){3}")
-_KEYS = frozenset({"url", "token", "token_file", "ca_file", "tz"})
+_KEYS = frozenset({"url", "token", "token_file", "ca_file"})
 
 
 @attrs.frozen(kw_only=True)
@@ -26,7 +26,6 @@ class Target:
     url: str = DEFAULT_URL
     token: str = attrs.field(default="", repr=False)
     ca_file: str = ""
-    tz: str = ""
     origin: str = "default"
 
 
@@ -56,7 +55,7 @@ def find_target(
     chosen_url = url or (None if profile else env.get("DSCHED_URL"))
     if chosen_url and chosen_url != found.url:
         origin = "--url" if url else "DSCHED_URL"
-        target = Target(url=chosen_url, ca_file=found.ca_file, tz=found.tz, origin=origin)
+        target = Target(url=chosen_url, ca_file=found.ca_file, origin=origin)
     given = token if token is not None else (None if profile else env.get("DSCHED_TOKEN"))
     if given is not None:
         target = attrs.evolve(target, token=_token(given))
@@ -116,7 +115,6 @@ def _target(path: Path, name: str, raw: dict[str, Any]) -> Target:
         url=raw.get("url", DEFAULT_URL),
         token=token,
         ca_file=raw.get("ca_file", ""),
-        tz=raw.get("tz", ""),
         origin=f"profile {name}",
     )
 

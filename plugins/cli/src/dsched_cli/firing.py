@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 
 from dsched.config.structuring import FlawedError, structure
-from dsched.model import TaskConfig, Trigger, to_ms
+from dsched.model import TaskConfig, to_ms
 from dsched.planning import InvalidTriggerError, config_instants
 from dsched_cli.errors import CliError, ExitCode
 
@@ -47,12 +47,6 @@ def config_of(record: Mapping[str, Any]) -> TaskConfig:
     created = record.get("created")
     created_ms = to_ms(datetime.fromisoformat(created)) if isinstance(created, str) else 0
     return attrs.evolve(config, created_ms=created_ms)
-
-
-def trigger_of(record: Mapping[str, Any]) -> tuple[Trigger, str]:
-    """The trigger of the API's Config record and the zone its times are shown in."""
-    config = config_of(record)
-    return config.trigger, config.timezone
 
 
 @attrs.frozen(kw_only=True)

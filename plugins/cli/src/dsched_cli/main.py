@@ -8,7 +8,7 @@ from importlib import metadata
 
 import click
 
-from dsched_cli.cleaning import clean
+from dsched_cli.cleaning import clean, clean_block
 from dsched_cli.errors import CliError, ExitCode
 from dsched_cli.session import common_options
 from dsched_cli.tree import Tree
@@ -76,10 +76,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _complain(what: str, why: str, todo: str, code: ExitCode) -> int:
     """Three lines: what, why, what to do."""
-    click.echo(f"dsched: {what}", err=True)
+    click.echo(f"dsched: {clean(what)}", err=True)
     for label, text in (("because", why), ("try", todo)):
         if text:
-            click.echo(f"{label}: {text}", err=True)
+            click.echo(f"{label}: {clean_block(text)}", err=True)
     return code
 
 

@@ -173,9 +173,9 @@ class Operating(Sending):
         """A page of terms of leadership, newest first."""
         return await self._send(calls.terms(cursor=cursor, limit=limit))
 
-    async def pods(self, *, cursor: str | None = None, limit: int = 500) -> Page[Pod]:
-        """A page of the pods that run, by name."""
-        return await self._send(calls.pods(cursor=cursor, limit=limit))
+    async def pods(self) -> tuple[Pod, ...]:
+        """The pods that run, by name."""
+        return await self._send(calls.pods())
 
     async def step_down(self, *, why: str) -> str:
         """Let another pod lead; the name of the one that led."""

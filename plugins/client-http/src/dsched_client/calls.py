@@ -289,10 +289,10 @@ def terms(*, cursor: str | None, limit: int) -> Call[Page[values.Term]]:
     return Call(request("GET", path_of("cluster", "terms"), query=query), page_of(values.Term))
 
 
-def pods(*, cursor: str | None, limit: int) -> Call[Page[values.Pod]]:
-    """A page of the pods that run."""
-    query = {"cursor": cursor, "limit": limit}
-    return Call(request("GET", path_of("cluster", "pods"), query=query), page_of(values.Pod))
+def pods() -> Call[tuple[values.Pod, ...]]:
+    """The pods that run."""
+    read = page_of(values.Pod)
+    return Call(request("GET", path_of("cluster", "pods")), lambda answer: read(answer).items)
 
 
 def step_down(*, reason: str) -> Call[values.SteppedDown]:

@@ -173,9 +173,9 @@ class Operating(Sending):
         """A page of terms of leadership, newest first."""
         return self._send(calls.terms(cursor=cursor, limit=limit))
 
-    def pods(self, *, cursor: str | None = None, limit: int = 500) -> Page[Pod]:
-        """A page of the pods that run, by name."""
-        return self._send(calls.pods(cursor=cursor, limit=limit))
+    def pods(self) -> tuple[Pod, ...]:
+        """The pods that run, by name."""
+        return self._send(calls.pods())
 
     def step_down(self, *, why: str) -> str:
         """Let another pod lead; the name of the one that led."""

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from prometheus_client.core import Metric
-from prometheus_client.exposition import generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import CollectorRegistry
 
 from dsched.contracts import (
@@ -17,6 +17,7 @@ from dsched.contracts import (
     NobodyLeads,
     Notice,
     ObserverTrouble,
+    Scrape,
     StoreCalled,
     TermChanged,
     ThreadOutlived,
@@ -89,3 +90,7 @@ class Metrics:
     def render(self) -> bytes:
         """The page in the Prometheus text format. May be called from any thread."""
         return generate_latest(self.registry)
+
+    def scrape(self) -> Scrape:
+        """The same, for whoever else shows it (`dsched.contracts.Scraped`)."""
+        return Scrape(content_type=CONTENT_TYPE_LATEST, body=self.render())

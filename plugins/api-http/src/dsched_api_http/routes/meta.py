@@ -5,6 +5,7 @@ from aiohttp import web
 from dsched.model import TaskConfig
 from dsched_api_http.call import Answer, Call, Route
 from dsched_api_http.models import PluginView
+from dsched_api_http.problems import Problem
 from dsched_api_http.schema import entry_schema
 from dsched_api_http.scopes import Scope
 
@@ -50,6 +51,18 @@ async def readyz(call: Call) -> web.Response:
     return web.Response(text="ready\n")
 
 
+async def metrics(call: Call) -> web.Response:
+    """The figures of the pod, as Prometheus reads them."""
+    page = await call.api.pod.scrape()
+    if page is None:
+        raise Problem(
+            "not_found",
+            "this pod keeps no figures",
+            hint="install dsched-metrics-prometheus, which also has a page of its own",
+        )
+    return web.Response(body=page.body, headers={"Content-Type": page.content_type})
+
+
 ROUTES = (
     Route(
         method="GET",
@@ -86,6 +99,7 @@ ROUTES = (
         scope=None,
         handle=livez,
         summary="Whether the process answers",
+        plain=True,
     ),
     Route(
         method="GET",
@@ -95,5 +109,16 @@ ROUTES = (
         handle=readyz,
         summary="Whether the pod is ready",
         also=(503,),
+        plain=True,
+    ),
+    Route(
+        method="GET",
+        path="/metrics",
+        name="metrics",
+        scope=Scope.READ,
+        handle=metrics,
+        summary="The figures of the pod that answers, as Prometheus reads them",
+        problems=("not_found",),
+        plain=True,
     ),
 )

@@ -56,7 +56,15 @@ async def resume_worker(call: Call) -> Answer:
 
 async def list_pods(call: Call) -> Answer:
     """The pods that run, by name."""
-    return listing([pod_of(one) for one in await call.client.pods()], None)
+    pods = sorted(await call.client.pods(), key=lambda one: (one.name, one.id))
+
+    async def fetch(cursor: str | None, limit: int) -> tuple[list[PodInfo], str | None]:
+        start = 0 if cursor is None else int(cursor)
+        last = start + limit
+        page = [pod_of(one) for one in pods[start:last]]
+        return page, str(last) if last < len(pods) else None
+
+    return listing(*await call.page("pods", fetch))
 
 
 async def list_terms(call: Call) -> Answer:
@@ -121,6 +129,7 @@ ROUTES = (
         scope=Scope.READ,
         handle=list_pods,
         summary="The pods that run",
+        query=Page,
         answer=PodInfo,
         listed=True,
     ),

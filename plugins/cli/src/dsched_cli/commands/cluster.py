@@ -42,10 +42,9 @@ def terms(session: Session, limit: int | None) -> None:
 
 @cluster.command()
 @asks_api
-@list_options
-def pods(session: Session, limit: int | None) -> None:
+def pods(session: Session) -> None:
     """List pods and what they run."""
-    session.show_list("/cluster/pods", columns.POD, limit=limit)
+    session.output.records(session.api.get("/cluster/pods")["items"], columns.POD)
 
 
 @cluster.command(name="step-down")

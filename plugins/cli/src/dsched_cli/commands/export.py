@@ -31,6 +31,9 @@ def export(session: Session, config_ids: tuple[str, ...], origin: str | None) ->
     for one in records:
         if one.get("paused"):
             say(f"note: {clean(one['id'])} is paused; a task file does not say so")
+    origins = sorted({clean(one.get("origin", "api")) for one in records})
+    if origins not in ([], ["api"]):
+        say(f"note: declared by {', '.join(origins)}; apply it as --origin {origins[0]}")
     if session.output.format == "json":
         write_json({"tasks": entries})
     else:

@@ -8,11 +8,17 @@ import click
 from dsched_cli import columns
 from dsched_cli.cleaning import clean
 from dsched_cli.errors import ExitCode
-from dsched_cli.output import write
+from dsched_cli.output import Column, write
 from dsched_cli.session import Session, asks_api
 from dsched_cli.times import show_time
 from dsched_cli.watching import watch, watch_option
 
+_COLUMNS = (
+    Column("LEADER", "cluster.leader.pod"),
+    Column("CONFIGS", "cluster.configs", kind="number"),
+    Column("WORKERS", "cluster.workers", kind="number"),
+    Column("PROBLEMS", lambda record: "; ".join(record["problems"])),
+)
 _SHOWN = 5
 _LOOKED_AT = 500
 
@@ -30,12 +36,10 @@ def status(session: Session, watches: bool) -> int:
     def show() -> bool:
         found = gather(session)
         problems[:] = found["problems"]
-        if session.output.format in ("json", "yaml", "jsonl"):
-            session.output.record(found, ()) if session.output.format != "jsonl" else (
-                session.output.records([found], ())
-            )
-        else:
+        if session.output.format in ("table", "wide"):
             _draw(session, found)
+        else:
+            session.output.record(found, _COLUMNS, key="leader")
         return watches
 
     watch(show) if watches else show()

@@ -1,8 +1,10 @@
 """`dsched next`: the instants to come of a cron expression or a config, DST oddities marked."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import click
 
 from dsched_cli.calling import path_of
@@ -10,10 +12,10 @@ from dsched_cli.errors import UsageError
 from dsched_cli.finding import call_config
 from dsched_cli.output import Column, say, write
 from dsched_cli.session import Session, asks_api
-from dsched_cli.times import ms_of, parse_instant, rfc3339
+from dsched_cli.times import from_ms, ms_of, parse_instant, rfc3339
 
 if TYPE_CHECKING:
-    from dsched.model import Trigger
+    from dsched.model import TaskConfig
 
 COLUMNS = (
     Column("LOCAL", lambda record: str(record["local"]).replace("T", " ")),
@@ -22,12 +24,14 @@ COLUMNS = (
     Column("NOTE", "note"),
 )
 
+MOST = 1000  # instants in one answer
+
 
 @click.command(name="next")
 @asks_api
 @click.argument("what", metavar="CRON|CONFIG")
 @click.option(
-    "-n", "count", type=click.IntRange(1, 1000), default=10, show_default=True, help="How many."
+    "-n", "count", type=click.IntRange(1, MOST), default=10, show_default=True, help="How many."
 )
 @click.option("--from", "start", metavar="TIME", help="From this instant on.  [default: now]")
 @click.option("--until", metavar="TIME", help="Not after this instant.")
@@ -56,100 +60,109 @@ def upcoming(
     because clocks change stands in the last column.
     """
     now = session.now
-    after = now if start is None else parse_instant(start, session.zone, now)
-    end = None if until is None else parse_instant(until, session.zone, now)
-    trigger = None
+    span = _Span(
+        after=now if start is None else parse_instant(start, session.zone, now),
+        named=start is not None,
+        until=None if until is None else parse_instant(until, session.zone, now),
+        count=count,
+    )
+    config = None
     if task_file is not None:
-        trigger, zone = _from_file(task_file, what)
+        config = _from_file(task_file, what, ms_of(now))
     elif _is_cron(what):
-        zone = session.options.get("tz") or "UTC"
-        trigger = _cron_trigger(what, zone, seed)
-    if trigger is None:
-        if explained:
-            trigger, zone = _from_api(session, what)
-            _explain(session, trigger)
-        items, more = _ask(
-            session, what, count, rfc3339(after), None if end is None else rfc3339(end)
-        )
-    else:
-        if explained:
-            _explain(session, trigger)
-        after_ms = ms_of(after) - (start is not None)  # an instant that is named is wanted
-        items, more = _plan(trigger, zone, count, after_ms, None if end is None else ms_of(end))
-    _show(session, items, more=more and count >= 1000)
+        config = _of_expression(what, session.options.get("tz") or "UTC", seed)
+    if explained:
+        _explain(session, config or _from_api(session, what))
+    items, more = _ask(session, what, span) if config is None else _plan(config, span)
+    _show(session, items, now_ms=ms_of(now))
+    if more and count >= MOST:
+        say("there are more; ask again with --from")
 
 
-def _show(session: Session, items: list[Mapping[str, Any]], *, more: bool) -> None:
-    """The API's fields stay as they are; the column of how long it takes is for people."""
-    now_ms = ms_of(session.now)
+@attrs.frozen(kw_only=True)
+class _Span:
+    """What is asked for; ``named``: the first instant was given, so it is wanted itself."""
+
+    after: datetime
+    named: bool
+    until: datetime | None
+    count: int
+
+
+def _show(session: Session, items: list[Mapping[str, Any]], *, now_ms: int) -> None:
+    # The API's fields stay as they are; the column is for people.
     if session.output.format in ("table", "wide", "csv"):
-        items = [{**item, "in_ms": _ms(item["time"]) - now_ms} for item in items]
+        items = [
+            {**item, "in_ms": ms_of(datetime.fromisoformat(item["time"])) - now_ms}
+            for item in items
+        ]
     session.output.records(items, COLUMNS, key="time")
     if not items:
         say("nothing is to come within these bounds")
-    elif more:
-        say("there are more; ask again with --from")
 
 
 def _is_cron(what: str) -> bool:
     return what.startswith("@") or " " in what.strip()
 
 
-def _cron_trigger(expression: str, zone: str, seed: str) -> "Trigger":
-    from dsched.model import CronTrigger
+def _of_expression(expression: str, zone: str, seed: str) -> "TaskConfig":
+    from dsched.model import InvalidIdError, TaskConfig
 
-    return CronTrigger(expression=expression, timezone=zone, seed=seed)
+    try:
+        return TaskConfig(
+            id=seed or "expression", executor="any", cron_expr=expression, timezone=zone
+        )
+    except InvalidIdError as error:
+        raise UsageError(f"--id {seed[:40]!r} is no id", why=str(error)) from error
 
 
-def _from_file(path: str, config_id: str) -> "tuple[Trigger, str]":
+def _from_file(path: str, config_id: str, now_ms: int) -> "TaskConfig":
     from dsched_cli.task_files import read_configs
+    from dsched_cli.tree import meant
 
     configs = {config.id: config for config in read_configs([path])}
     if config_id not in configs:
-        from dsched_cli.tree import meant
-
         raise UsageError(
             f"{path} has no config {config_id!r}",
             why=f"it has {len(configs)} others",
             todo=meant(config_id, list(configs)) + "name one of its ids",
         )
-    config = configs[config_id]
-    return config.trigger, config.timezone
+    # A rate without a start counts from the put, which would be now.
+    return attrs.evolve(configs[config_id], created_ms=now_ms)
 
 
-def _from_api(session: Session, config_id: str) -> "tuple[Trigger, str]":
-    from dsched_cli.firing import trigger_of
+def _from_api(session: Session, config_id: str) -> "TaskConfig":
+    from dsched_cli.firing import config_of
 
-    record = call_config(
-        session, config_id, lambda found: session.api.get(path_of("configs", found))
+    return config_of(
+        call_config(session, config_id, lambda one: session.api.get(path_of("configs", one)))
     )
-    return trigger_of(record)
 
 
-def _ask(
-    session: Session, config_id: str, count: int, after: str, until: str | None
-) -> tuple[list[Mapping[str, Any]], bool]:
-    query: dict[str, Any] = {"from": after}
+def _ask(session: Session, config_id: str, span: _Span) -> tuple[list[Mapping[str, Any]], bool]:
+    query: dict[str, Any] = {"from": rfc3339(span.after)}
     # The server answers with all of a span, or with so many.
-    query |= {"limit": count} if until is None else {"to": until}
+    query |= {"limit": span.count} if span.until is None else {"to": rfc3339(span.until)}
     answer = call_config(
         session,
         config_id,
         lambda found: session.api.get(path_of("configs", found, "upcoming"), **query),
     )
     items = answer["items"]
-    return items[:count], bool(answer.get("truncated")) or len(items) > count
+    more = bool(answer.get("truncated")) or len(items) > span.count
+    return items[: span.count], more
 
 
-def _plan(
-    trigger: "Trigger", zone: str, count: int, after_ms: int, until_ms: int | None
-) -> tuple[list[Mapping[str, Any]], bool]:
-    from dsched.planning import InvalidTriggerError
-    from dsched.planning import upcoming as plan
-    from dsched_cli.times import from_ms
+def _plan(config: "TaskConfig", span: _Span) -> tuple[list[Mapping[str, Any]], bool]:
+    from dsched.planning import InvalidTriggerError, config_upcoming
 
     try:
-        found = plan(trigger, timezone=zone, after_ms=after_ms, until_ms=until_ms, limit=count)
+        found = config_upcoming(
+            config,
+            after_ms=ms_of(span.after) - span.named,
+            until_ms=None if span.until is None else ms_of(span.until),
+            limit=span.count,
+        )
     except InvalidTriggerError as error:
         raise _invalid(error) from error
     items: list[Mapping[str, Any]] = [
@@ -159,12 +172,12 @@ def _plan(
     return items, found.truncated
 
 
-def _explain(session: Session, trigger: "Trigger") -> None:
+def _explain(session: Session, config: "TaskConfig") -> None:
     from dsched.planning import InvalidTriggerError
     from dsched_cli.explaining import explain
 
     try:
-        lines = explain(trigger)
+        lines = explain(config.trigger)
     except InvalidTriggerError as error:
         raise _invalid(error) from error
     out = write if session.output.format in ("table", "wide") else say
@@ -180,9 +193,3 @@ def _invalid(error: Exception) -> UsageError:
         why=reason,
         todo="correct it; five fields: minute hour day-of-month month day-of-week",
     )
-
-
-def _ms(text: object) -> int:
-    from datetime import datetime
-
-    return ms_of(datetime.fromisoformat(str(text)))
