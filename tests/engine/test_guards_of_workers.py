@@ -23,6 +23,7 @@ from dsched.contracts.steps import (
     Registration,
 )
 from dsched.engine.attempts import Attempt, Attempts
+from dsched.engine.line_reporting import LineReporter
 from dsched.engine.reporting import Reporter
 from dsched.engine.running import Runner
 from dsched.model import Task, TaskStatus
@@ -131,7 +132,8 @@ async def test_an_answer_about_what_runs_already_starts_nothing(cluster):
     """As a repeat of a claim does whose first answer came after all."""
     started, attempts = [], Attempts()
     runtime = virtual_runtime(asyncio.get_running_loop(), 1)
-    reporter = Reporter(cluster.store, runtime, "w", attempts, lambda: None)
+    lines = LineReporter(cluster.store, runtime)
+    reporter = Reporter(cluster.store, runtime, "w", attempts, lambda: None, lines)
 
     async def body(context, task):
         started.append(task.id)
@@ -196,6 +198,7 @@ def test_only_the_newest_attempt_at_a_task_is_listed():
                 token=token,
                 epoch=1,
                 started_s=0,
+                timeout_s=5,
                 deadline_s=10,
             )
         )
