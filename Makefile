@@ -12,7 +12,7 @@ ARGS ?=
 SEEDS ?= 500
 
 .DEFAULT_GOAL := help
-.PHONY: help docs-pages dev run test test-fast simulate bench check format lock clean
+.PHONY: help docs-pages dev run test test-fast simulate sweep mutants bench check format lock clean
 
 help: ## List the targets.
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,12 @@ test-fast: dev ## Run only the fast tests.
 
 simulate: dev ## Simulate clusters with faults in virtual time: make simulate SEEDS=500 ARGS="--first 1000"
 	$(BIN)/python tests/simulation/simulate.py --seeds $(SEEDS) $(ARGS)
+
+sweep: dev ## Crash each process at each of its store calls, in virtual time: make sweep ARGS="--only drains"
+	$(BIN)/python tests/sweep/crash_points.py $(ARGS)
+
+mutants: dev ## Break the protocol guard by guard and count what notices: make mutants ARGS="--family redis"
+	$(BIN)/python tests/mutants/break_guards.py $(ARGS)
 
 bench: dev ## Measure dsched beside its peers; writes docs/performance.md: make bench ARGS=--quick
 	$(BIN)/python tests/benchmarks/run.py $(ARGS)

@@ -70,9 +70,7 @@ async def test_threads_are_reused_before_new_ones_start(opened: Opener) -> None:
 
     async with opened(registry_of(name)) as run:
         names = {(await run("name")).data for _ in range(20)}
-        # A thread may still be on its way to idleness when the next call comes.
-        assert len(names) <= 2
-        assert len(our_threads()) <= 2
+        assert len(our_threads()) == len(names) == 1
 
 
 async def test_closing_leaves_no_thread(opened: Opener) -> None:

@@ -119,11 +119,13 @@ class ThreadPool:
                 self._waiting -= 1
                 self._free -= 1
             future, call = job
-            if future.set_running_or_notify_cancel():
-                future.set_result(_end_of(call))
-            del job, future, call  # hold no argument or result while idle
+            ended = _end_of(call) if future.set_running_or_notify_cancel() else None
+            # Free before its caller knows: who calls again at once finds this thread, not a new one.
             with self._lock:
                 self._free += 1
+            if ended is not None:
+                future.set_result(ended)
+            del job, future, call, ended  # hold no argument or result while idle
 
 
 def _end_of(call: Callable[[], Any]) -> Ended:

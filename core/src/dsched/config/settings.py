@@ -14,6 +14,7 @@ from dsched.model.task_config import MAX_DURATION, MAX_LABEL_LENGTH, MAX_LABELS,
 
 MAX_CAPACITY = 10_000
 MAX_BACKLOG = 100_000
+MAX_PROCESSES = 64
 MAX_LOG_LINES = 100_000
 MAX_LOG_BYTES = 64 * 1024 * 1024
 MAX_KEPT = 100_000_000
@@ -60,12 +61,16 @@ class ScheduleSettings:
 
 @attrs.frozen(kw_only=True)
 class WorkerSettings:
-    """The worker role. ``id`` empty: made up at each start; ``backlog`` None: the capacity."""
+    """The worker role. ``id`` empty: made up at each start; ``backlog`` None: the capacity.
+
+    ``processes`` above 1: so many processes work, each with all of the rest for itself.
+    """
 
     id: str = ""
     heartbeat_interval: timedelta = timedelta(seconds=10)
     heartbeat_timeout: timedelta = timedelta(seconds=30)
     max_concurrent_tasks: int = 10
+    processes: int = 1
     backlog: int | None = None
     labels: Mapping[str, str] = attrs.field(factory=dict, converter=_frozen)
     drain_timeout: timedelta = timedelta(seconds=25)
@@ -78,6 +83,7 @@ class WorkerSettings:
         _check_span("heartbeat_timeout", self.heartbeat_timeout, 100 * _MS, _DAY)
         _check_span("heartbeat_interval", self.heartbeat_interval, _MS, _DAY)
         _check_number("max_concurrent_tasks", self.max_concurrent_tasks, 1, MAX_CAPACITY)
+        _check_number("processes", self.processes, 1, MAX_PROCESSES)
         if self.backlog is not None:
             _check_number("backlog", self.backlog, 0, MAX_BACKLOG)
         _check_labels(self.labels)

@@ -4,10 +4,8 @@ import asyncio
 import importlib
 import logging
 import os
-import signal
 import sys
-from collections.abc import Callable, Sequence
-from typing import Self
+from collections.abc import Sequence
 
 from dsched.assembly import all_roles, open_pod
 from dsched.client import Client
@@ -24,18 +22,20 @@ from dsched.config.task_file import read_tasks
 from dsched.contracts.outcomes import StoreRefusedError, StoreUnavailableError
 from dsched.contracts.schedules import SCHEDULES
 from dsched.declaring import Source
-from dsched.engine.pod import Pod
+from dsched.engine.pod import WORKER
 from dsched.engine.runtime import Runtime
 from dsched.launcher.arguments import Arguments, parse
 from dsched.launcher.check import check
 from dsched.launcher.logs import configure
 from dsched.launcher.putting import put_all
+from dsched.launcher.signals import FAILED, Signals
+from dsched.launcher.worker_processes import WorkerProcesses
 from dsched.loading import Catalogue, PluginError, load_catalogue
 from dsched.model import file_origin
 
 log = logging.getLogger("dsched.run")
 
-OK, FAILED, BAD_CONFIG, BAD_PLUGIN, BAD_STORE = range(5)
+OK, BAD_CONFIG, BAD_PLUGIN, BAD_STORE = 0, 2, 3, 4
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -140,7 +140,7 @@ async def _serve(
     sources: Sequence[Source],
 ) -> int:
     """Open everything, put what is declared, and run until stopped."""
-    signals = _Signals(loaded.settings.worker.drain_timeout.total_seconds())
+    signals = Signals(loaded.settings.worker.drain_timeout.total_seconds())
     name = loaded.settings.pod.name
     log.info("pod %s starts: %s on %s", name, ", ".join(sorted(roles)), loaded.settings.store)
     if arguments.run_for is not None:
@@ -171,15 +171,27 @@ async def _run_pod(
     catalogue: Catalogue,
     roles: frozenset[str],
     sources: Sequence[Source],
-    signals: "_Signals",
+    signals: Signals,
 ) -> None:
+    worker = loaded.settings.worker
+    family = None
+    if worker.processes > 1 and WORKER in roles:
+        roles -= {WORKER}
+        family = WorkerProcesses(
+            arguments,
+            worker.processes,
+            worker_id=worker.id,
+            drain_s=worker.drain_timeout.total_seconds(),
+        )
     async with open_pod(loaded, catalogue, roles=roles, wait=arguments.wait) as pod:
-        signals.follow(pod)
+        signals.follow(pod, *([family] if family is not None else []))
         async with asyncio.TaskGroup() as group:
             client = Client(pod.store, by=loaded.settings.pod.name)
             putting = group.create_task(
                 put_all(client, sources, adopt=arguments.adopt, runtime=Runtime()), name="tasks"
             )
+            if family is not None:
+                group.create_task(family.run(), name="worker processes")
             await pod.run()
             putting.cancel()
 
@@ -188,83 +200,6 @@ def _first(errors: BaseException) -> BaseException:
     while isinstance(errors, BaseExceptionGroup):
         errors = errors.exceptions[0]
     return errors
-
-
-class _Signals:
-    """SIGTERM and SIGINT: the first stops cleanly, the second skips the wait, the third exits."""
-
-    def __init__(self, drain_s: float) -> None:
-        self._drain_s = drain_s
-        self._stopping = False
-        self._hurried = False
-        self._run_for_s = 0.0
-        self._timer: asyncio.TimerHandle | None = None
-        self._pod: Pod | None = None
-        self._main: asyncio.Task[object] | None = None
-
-    @property
-    def stopped(self) -> bool:
-        """Whether it was told to stop."""
-        return self._stopping
-
-    def stop_after(self, seconds: float) -> None:
-        """Stop by itself after this time from the start's completion; or from now if the start is
-        not complete by then."""
-        self._run_for_s = seconds
-        self._timer = asyncio.get_running_loop().call_later(seconds, self._time_is_over)
-
-    def _time_is_over(self) -> None:
-        log.info("the time given with --for is over (a signal ends the wait for running tasks)")
-        self._stop()
-
-    def _stop(self) -> None:
-        self._stopping = True
-        if self._pod is not None:
-            self._pod.stop()
-        elif self._main is not None:
-            self._main.cancel()
-
-    def follow(self, pod: Pod) -> None:
-        """From now on signals are for this pod; before, they just end the start-up."""
-        self._pod = pod
-        if self._stopping:
-            pod.stop()
-        elif self._timer is not None:
-            self._timer.cancel()
-            self.stop_after(self._run_for_s)
-
-    def __enter__(self) -> Self:
-        self._main = asyncio.current_task()
-        self._each(lambda loop, number: loop.add_signal_handler(number, self._received, number))
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._each(lambda loop, number: loop.remove_signal_handler(number))
-
-    @staticmethod
-    def _each(act: Callable[[asyncio.AbstractEventLoop, signal.Signals], object]) -> None:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            act(loop, number)
-
-    def _received(self, number: signal.Signals) -> None:
-        if self._pod is None:
-            log.info("%s: stopping before the start is complete", number.name)
-            self._stop()
-        elif not self._stopping:
-            log.info(
-                "%s: no new tasks; waiting up to %g s for running ones (again to stop them now)",
-                number.name,
-                self._drain_s,
-            )
-            self._stop()
-        elif not self._hurried:
-            self._hurried = True
-            log.info("%s again: stopping what runs, to be run elsewhere", number.name)
-            self._pod.hurry()
-        else:
-            log.error("%s once more: leaving at once", number.name)
-            os._exit(FAILED)
 
 
 if __name__ == "__main__":

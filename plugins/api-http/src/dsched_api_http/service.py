@@ -3,7 +3,6 @@
 import asyncio
 import errno
 import logging
-import sys
 
 from aiohttp import web
 
@@ -97,7 +96,7 @@ class ApiService:
         return True
 
     async def _first_token(self, api: Api) -> None:
-        """Print an admin token if this store has no token at all, once over all pods."""
+        """Log an admin token if this store has no token at all, once over all pods."""
         if self._options.admin_token:
             return
         while True:
@@ -109,8 +108,5 @@ class ApiService:
                 continue
             break
         if token is not None:
-            # To the terminal and not through logging: logs are kept, and read by many.
-            sys.stderr.write(
-                f"dsched API: the admin token of this store, shown this once: {token.token}\n"
-            )
-            sys.stderr.flush()
+            # In the log, so that a log of JSON lines stays one; it is the only one there will be.
+            _log.warning("the admin token of this store, shown this once: %s", token.token)

@@ -9,6 +9,7 @@ from dsched_store_redis.link import Failed, Link
 
 # Redis rounds short blocking timeouts up to its tick: it blocks long, and waiting ends here.
 _BLOCK_S = 5
+_AGAIN_S = 0.05
 
 
 class Bells:
@@ -67,9 +68,13 @@ class _Bell:
 
     async def _unblock(self, listening: asyncio.Task[bool]) -> None:
         """Make the server answer the command now: with a ring that came meanwhile, or with none."""
-        if self._client_id:
-            await self._link.command(b"CLIENT", b"UNBLOCK", self._client_id)
-        await asyncio.wait({listening}, timeout=self._link.timeout_s)
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._link.timeout_s
+        while not listening.done() and loop.time() < until:
+            if self._client_id:
+                await self._link.command(b"CLIENT", b"UNBLOCK", self._client_id)
+            # A command that was still on its way was not blocked yet: it is told once more.
+            await asyncio.wait({listening}, timeout=_AGAIN_S)
         if not listening.done():
             await self._abandon(listening)
             raise StoreUnavailableError("a bell's connection is dead", maybe_applied=False)

@@ -44,6 +44,8 @@ class Testimony:
     losses: list[Loss] = attrs.field(factory=list)
     faults: list[Line] = attrs.field(factory=list)
     rest: Mapping[str, Any] = attrs.field(factory=dict)
+    recovery_bound_ms: int = RECOVERY_BOUND_MS
+    principals: tuple[str, ...] = ("client",)
 
     def bury(self, kept: int) -> None:
         """The store is about to lose what it holds after position ``kept``."""
@@ -62,9 +64,9 @@ class Testimony:
             "line": "run",
             "format": FORMAT,
             "source": self.source,
-            "principals": ["client"],
+            "principals": list(self.principals),
             "at_rest": True,
-            "recovery_bound_ms": RECOVERY_BOUND_MS,
+            "recovery_bound_ms": self.recovery_bound_ms,
             "loss_bound_s": FAILOVER_LOSES_S,
         }
         yield from self._histories()

@@ -3,7 +3,7 @@
 import pytest
 
 from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import EventKind, Held, claim_token, fence_epoch
+from dsched.contracts.steps import MAX_BATCH, EventKind, Held, claim_token, fence_epoch
 from dsched_testkit.suites.store.arrange import (
     CANCELLED,
     CLIENT,
@@ -167,6 +167,18 @@ class ClaimTests(Arranging):
         await self.worker()
         await self.store.drain("w1", None)
         assert (await self.claim()).outcome == Outcome.EMPTY
+
+    async def test_a_draining_worker_gets_nothing_of_what_is_left_in_its_queue(self) -> None:
+        await self.lead()
+        await self.worker(capacity=200)
+        names = [f"t{index:03}" for index in range(MAX_BATCH + 1)]
+        for name in names:
+            await self.submit(name)
+        await self.queue(*names[:MAX_BATCH])
+        await self.queue(names[-1])
+        await self.store.drain("w1", None)  # one call, one batch: the newest entry is left
+        assert (await self.claim()).outcome == Outcome.EMPTY
+        assert await self.state(names[-1]) == QUEUED
 
     async def test_a_repeat_of_a_claim_made_before_the_drain_is_still_answered(self) -> None:
         await self.lead()

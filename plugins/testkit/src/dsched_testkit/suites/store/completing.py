@@ -20,6 +20,7 @@ from dsched_testkit.suites.store.arrange import (
     FAILED,
     HEARTBEAT_MS,
     HOUR_MS,
+    QUEUED,
     READY,
     RETRYING,
     RUNNING,
@@ -192,6 +193,17 @@ class CompleteTests(Arranging):
         await self.store.reap(self.fence, [Reap(task_id="a", token=token)])
         assert await self.finish("a", token) == Outcome.STALE
         assert await self.state("a") == READY
+
+    async def test_a_lost_lease_completes_nothing_of_its_workers_next_attempt(self) -> None:
+        await self.lead()
+        await self.worker()
+        token = await self.running("a")
+        await self.clock.advance(HEARTBEAT_MS + 1)
+        await self.store.reap(self.fence, [Reap(task_id="a", token=token)])
+        await self.beat()
+        await self.queue("a")
+        assert await self.finish("a", token) == Outcome.STALE
+        assert await self.state("a") == QUEUED
 
     async def test_a_lease_that_is_over_but_not_reaped_still_completes(self) -> None:
         await self.lead()

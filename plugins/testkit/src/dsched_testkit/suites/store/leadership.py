@@ -96,6 +96,15 @@ class LeadershipTests(Arranging):
             assert await self.store.renew(fence, TTL_MS) == Outcome.OK
         assert fence == await self.store.leader()
 
+    async def test_a_renewed_lock_ends_as_long_after_its_renewal_as_was_asked(self) -> None:
+        fence = await self.lead(ttl_ms=TTL_MS)
+        await self.clock.advance(SECOND_MS)
+        await self.store.renew(fence, TTL_MS)
+        await self.clock.advance(TTL_MS - 1)
+        assert await self.store.leader() == fence
+        await self.clock.advance(1)
+        assert await self.store.leader() is None
+
     async def test_renewing_writes_nothing_into_the_log(self) -> None:
         fence = await self.lead()
         await self.news()

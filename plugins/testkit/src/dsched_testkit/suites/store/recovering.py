@@ -170,6 +170,16 @@ class ReapTests(Arranging):
         assert (await self.task("a")).crash_count == 1
         assert await self.news() == []
 
+    async def test_the_crashes_of_a_task_add_up(self) -> None:
+        token = await self._over()
+        for crashes in (1, 2, 3):
+            if crashes > 1:
+                await self.beat()
+                token = await self.start("a")
+                await self.clock.advance(HEARTBEAT_MS)
+            assert await self._reap(Reap(task_id="a", token=token)) == Outcome.OK
+            assert (await self.task("a")).crash_count == crashes
+
     async def test_a_reap_with_another_token_or_of_what_does_not_run_is_stale(self) -> None:
         token = await self._over()
         await self.submit("ready")

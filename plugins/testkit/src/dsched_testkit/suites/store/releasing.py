@@ -12,6 +12,7 @@ from dsched_testkit.suites.store.arrange import (
     CANCELLED,
     CLIENT,
     FAILED,
+    QUEUED,
     READY,
     RUNNING,
     SUCCESS,
@@ -54,6 +55,15 @@ class ReleaseTests(Arranging):
         assert await self._release("a", token) == Outcome.STALE
         assert await self.finish("a", token) == Outcome.STALE
         assert await self.news() == []
+
+    async def test_a_released_attempt_completes_nothing_of_its_workers_next_one(self) -> None:
+        await self.lead()
+        await self.worker()
+        token = await self.running("a")
+        await self._release("a", token)
+        await self.queue("a")
+        assert await self.finish("a", token) == Outcome.STALE
+        assert await self.state("a") == QUEUED
 
     async def test_a_release_may_fail_the_task(self) -> None:
         await self.lead()

@@ -1,0 +1,318 @@
+"""The scenarios of configs and of the cluster itself: fires, policies, clocks, leaders, workers."""
+
+import asyncio
+from typing import Any
+
+import attrs
+
+from dsched.contracts.retention import Kept, StoreSettings
+from dsched.model import Misfire, Overlap, TaskConfig, TaskStatus, from_ms
+from dsched_testkit.simulation.lines import Rule, first, lost_reply, never, only
+from dsched_testkit.sweep.play import START_MS, Scenario
+from dsched_testkit.sweep.scenarios import (
+    NARROW,
+    ONCE,
+    seconds,
+    spec,
+    two_pods,
+)
+from dsched_testkit.sweep.stage import SCHEDULER, WORKER, Role, Stage, User
+
+
+def config(config_id: str, what: str = "work", lasts_s: float = 0.0, **changes: Any) -> TaskConfig:
+    """A config that runs such a task every second, unless told otherwise."""
+    if not changes.keys() & {"cron_expr", "every", "fixed_delay", "at"}:
+        changes["every"] = seconds(1)
+    changes.setdefault("retry", ONCE)
+    payload = {"do": what, "s": lasts_s}
+    return TaskConfig(id=config_id, executor="fn", payload=payload, **changes)
+
+
+async def _put(stage: Stage, *configs: TaskConfig) -> None:
+    async def script(user: User) -> None:
+        for one in configs:
+            await user.attempt(user.put_config(one))
+
+    await stage.user(script)
+
+
+async def fires(stage: Stage) -> None:
+    """One of each trigger, on two pods."""
+    await two_pods(stage)
+    await _put(
+        stage,
+        config("every1"),
+        config("cron1", cron_expr="*/3 * * * * *", jitter=seconds(0.5)),
+        config("delay1", fixed_delay=seconds(1), lasts_s=0.2),
+        config("at1", at=from_ms(START_MS + 2500)),
+    )
+    await stage.fired("every1", 2)
+    await stage.fired("delay1", 2)
+    await stage.fired("at1", 1)
+
+
+def _overlap(policy: Overlap, times: int) -> Any:
+    async def play(stage: Stage) -> None:
+        await stage.lead_by("a", Role(capacity=2))
+        await _put(stage, config("every1", lasts_s=1.6, overlap=policy))
+        await stage.fired("every1", times)
+
+    return play
+
+
+async def misfires(stage: Stage) -> None:
+    """Nobody leads for some seconds; what was missed is caught up, or skipped."""
+    await stage.lead_by("a", NARROW)
+    late: dict[str, Any] = {"misfire_grace": seconds(0.5), "overlap": Overlap.ALLOW}
+    await _put(
+        stage,
+        config("every1", misfire=Misfire.FIRE_ONCE, **late),
+        config("every2", misfire=Misfire.SKIP, **late),
+        config("every3", misfire=Misfire.FIRE_ALL, **late),
+    )
+    await stage.fired("every1", 1)
+    await stage.leave("a")
+    await asyncio.sleep(3)
+    stage.start("a")
+    await stage.fired("every1", 3)
+
+
+async def config_changes(stage: Stage) -> None:
+    """Pause, resume, edit, trigger, switch off, delete with what still runs."""
+    await stage.lead_by("a", Role(capacity=2))
+    first_form = config("every1", lasts_s=3, overlap=Overlap.ALLOW)
+
+    async def script(user: User) -> None:
+        await user.attempt(user.put_config(first_form))
+        await stage.fired("every1", 1)
+        await user.attempt(user.pause_config("every1", why="sweep"))
+        await asyncio.sleep(1.2)
+        await user.attempt(user.resume_config("every1"))
+        await user.attempt(user.put_config(attrs.evolve(first_form, every=seconds(1.5))))
+        await user.attempt(user.trigger("every1", key="k"))
+        await user.attempt(user.trigger("nothing", key="k"))
+        await user.attempt(user.put_config(attrs.evolve(first_form, enabled=False)))
+        await user.attempt(user.delete_config("every1", cancel_tasks=True))
+
+    await stage.user(script)
+
+
+async def clock_back(stage: Stage) -> None:
+    """The wall goes back by 20 s: what is due moves with it, so that it need not wait for so long."""
+    await two_pods(stage)
+    await _put(stage, config("every1"), config("delay1", fixed_delay=seconds(1)))
+    await stage.fired("every1", 3)
+    stage.wall.step(-20_000)
+    await stage.until(lambda: stage.state.clock_gen > 0, "the step back was seen")
+    await stage.fired("delay1", 6, within_s=6)
+
+
+async def clock_forward(stage: Stage) -> None:
+    """The wall goes forward by 30 s while something runs: it is caught up with once."""
+    await stage.lead_by("a", NARROW)
+
+    async def script(user: User) -> None:
+        await user.attempt(user.put_config(config("every1", overlap=Overlap.ALLOW)))
+        await user.attempt(user.submit(spec("work", 2), task_id="long"))
+
+    await stage.user(script)
+    await stage.running("long")
+    stage.wall.step(30_000)
+    await stage.ended("long")
+    await asyncio.sleep(1)
+
+
+async def leader_death(stage: Stage) -> None:
+    """The leader dies with tasks ready, queued and running."""
+    await stage.lead_by("a", Role(roles=SCHEDULER))
+    stage.start("c", Role(roles=SCHEDULER))
+    stage.start("b", Role(roles=WORKER, capacity=1))
+
+    async def script(user: User) -> None:
+        for n in (1, 2, 3):
+            await user.attempt(user.submit(spec("work", 0.8), task_id=f"t{n}"))
+        await user.attempt(user.put_config(config("every1", overlap=Overlap.QUEUE_ONE)))
+
+    await stage.user(script)
+    await stage.running("t1")
+    stage.kill("a")
+    await stage.until(lambda: stage.leads("c") or stage.leads("a"), "somebody leads again")
+    await stage.ended("t1", "t2", "t3")
+    await stage.fired("every1", 2)
+
+
+async def leader_asleep(stage: Stage) -> None:
+    """The leader is stopped for longer than its lock lives, and wakes up in another's term."""
+    await stage.lead_by("a", Role(roles=SCHEDULER))
+    stage.start("c", Role(roles=SCHEDULER))
+    stage.start("b", Role(roles=WORKER, capacity=1))
+    await _put(stage, config("every1"))
+    await stage.fired("every1", 1)
+    stage.pause("a", 2.5)
+    await stage.until(lambda: stage.leads("c"), "c leads")
+    await asyncio.sleep(1.5)
+
+
+def broken(stage: Stage, name: str, rule: Rule | None) -> None:
+    """Break a pod's line by a rule, or mend it; one that is dead has none."""
+    if name in stage.pods:
+        stage.pods[name].strand.rule = rule
+
+
+async def stalled_worker(stage: Stage) -> None:
+    """A worker whose claims hang while it beats on: its queue is recalled."""
+    await stage.lead_by("a", Role(roles=SCHEDULER))
+    stage.start("b", Role(roles=WORKER, capacity=2))
+    await stage.until(lambda: len(stage.state.workers) == 1, "b is registered")
+    broken(stage, "b", only(never, steps={"claim"}))
+
+    async def script(user: User) -> None:
+        await user.attempt(user.submit(spec("work", 0.2), task_id="t1"))
+        await user.attempt(user.submit(spec("work", 0.2), task_id="t2"))
+
+    await stage.user(script)
+    await stage.until(
+        lambda: any(row.stalled for row in stage.state.workers.values()), "b is stalled"
+    )
+    stage.start("c", Role(roles=WORKER, capacity=1))
+    await stage.ended("t1", "t2")
+    broken(stage, "b", None)
+
+
+async def takeover(stage: Stage) -> None:
+    """A worker with a fixed id comes back at once, with attempts and a queue of its past life."""
+    await stage.lead_by("a", Role(roles=SCHEDULER))
+    stage.start("b", Role(roles=WORKER, worker_id="w", capacity=1))
+
+    async def script(user: User) -> None:
+        await user.attempt(user.submit(spec("work", 0.8), task_id="t1"))
+        await user.attempt(user.submit(spec("work", 0.2), task_id="t2"))
+
+    await stage.user(script)
+    await stage.running("t1")
+    stage.kill("b")
+    stage.start("b")
+    await stage.ended("t1", "t2")
+
+
+async def twins(stage: Stage) -> None:
+    """Two processes with one worker id: the older stops, and nothing runs twice."""
+    await stage.lead_by("a", Role(roles=SCHEDULER))
+    stage.start("b", Role(roles=WORKER, worker_id="w", capacity=1))
+
+    async def script(user: User) -> None:
+        await user.attempt(user.submit(spec("work", 0.8), task_id="t1"))
+        await user.attempt(user.submit(spec("work", 0.2), task_id="t2"))
+
+    await stage.user(script)
+    await stage.running("t1")
+    stage.start("c", Role(roles=WORKER, worker_id="w", capacity=1))
+    await stage.ended("t1", "t2")
+
+
+async def forgotten_worker(stage: Stage) -> None:
+    """The store forgets a worker that runs something; it registers again and goes on."""
+    await stage.lead_by("a", Role(roles=SCHEDULER))
+    stage.start("b", Role(roles=WORKER, worker_id="w", capacity=2))
+
+    async def script(user: User) -> None:
+        await user.attempt(user.submit(spec("work", 1.5), task_id="t1"))
+
+    await stage.user(script)
+    await stage.running("t1")
+    await _forget(stage)
+    await stage.until(lambda: "w" in stage.state.workers, "the worker is back by its beat")
+    # And once by its claim, while no beat gets through.
+    broken(stage, "b", only(never, handles={"heartbeat"}))
+    await _forget(stage)
+    await stage.until(lambda: "w" in stage.state.workers, "the worker is back by its claim")
+    broken(stage, "b", None)
+    await stage.ended("t1")
+
+
+async def _forget(stage: Stage) -> None:
+    row = stage.state.workers.get("w")
+    if row is not None:
+        await stage.store.deregister("w", row.incarnation)
+
+
+async def slow_election(stage: Stage) -> None:
+    """The lock is won, and the answer lost: the repeat finds it held by itself."""
+    stage.start("a", NARROW)
+    broken(stage, "a", only(first(1, lost_reply), steps={"acquire"}))
+    await stage.until(lambda: stage.leads("a"), "a leads")
+    broken(stage, "a", None)
+
+    async def script(user: User) -> None:
+        await user.attempt(user.submit(spec("work", 0), task_id="t1"))
+
+    await stage.user(script)
+    await stage.ended("t1")
+
+
+async def pruning(stage: Stage) -> None:
+    """Ended tasks, each outcome at its age, decisions and old log entries are removed."""
+    await two_pods(stage, Role(capacity=2))
+
+    async def script(user: User) -> None:
+        await user.attempt(user.submit(spec("refuse"), task_id="refused"))
+
+    await stage.user(script)
+    await _put(stage, config("every1", overlap=Overlap.ALLOW))
+    await stage.fired("every1", 2)
+    await asyncio.sleep(2)
+    await stage.leave("a")
+    await stage.until(lambda: stage.leads("b"), "b leads")
+    await asyncio.sleep(2)
+
+
+def _shows(*words: str) -> frozenset[str]:
+    return frozenset(words)
+
+
+CONFIGS = (
+    Scenario(name="fires", play=fires, shows=_shows("fired", "completed success")),
+    Scenario(name="overlap-skip", play=_overlap(Overlap.SKIP, 2), shows=_shows("skipped overlap")),
+    Scenario(
+        name="overlap-queue-one", play=_overlap(Overlap.QUEUE_ONE, 3), shows=_shows("fired held")
+    ),
+    Scenario(
+        name="overlap-cancel-previous",
+        play=_overlap(Overlap.CANCEL_PREVIOUS, 4),
+        shows=_shows("fired held", "cancel_requested"),
+    ),
+    Scenario(name="misfires", play=misfires, shows=_shows("skipped misfire")),
+    Scenario(
+        name="config-changes",
+        play=config_changes,
+        shows=_shows("config put", "config paused", "config resumed", "config deleted"),
+    ),
+    Scenario(name="clock-back", play=clock_back, shows=_shows("clock_back"), clock_back=True),
+    Scenario(name="clock-forward", play=clock_forward, shows=_shows("skipped misfire")),
+    Scenario(name="leader-death", play=leader_death, shows=_shows("leader acquired")),
+    Scenario(name="leader-asleep", play=leader_asleep, shows=_shows("leader acquired")),
+    Scenario(
+        name="stalled-worker", play=stalled_worker, shows=_shows("recalled stalled"), opening=True
+    ),
+    Scenario(
+        name="takeover",
+        play=takeover,
+        shows=_shows("worker superseded", "reaped pending"),
+        opening=True,
+    ),
+    Scenario(name="twins", play=twins, shows=_shows("worker superseded")),
+    Scenario(name="forgotten-worker", play=forgotten_worker, shows=_shows("worker registered")),
+    Scenario(
+        name="slow-election", play=slow_election, shows=_shows("leader acquired"), opening=True
+    ),
+    Scenario(
+        name="pruning",
+        play=pruning,
+        shows=_shows("leader resigned", "fired"),
+        settings=StoreSettings(
+            result_ttl_ms=1500,
+            retention={TaskStatus.FAILED: Kept(age_ms=3_600_000)},
+            max_events=12,
+        ),
+    ),
+)

@@ -1,0 +1,195 @@
+"""The scenarios of operators: skips, backfills, drains undone, the lead taken away, and who looks on."""
+
+import asyncio
+from datetime import timedelta
+
+from dsched.contracts.steps import MAX_BATCH, Submission
+from dsched.model import Overlap, from_ms
+from dsched_testkit.simulation.lines import never, only
+from dsched_testkit.sweep.play import Scenario
+from dsched_testkit.sweep.scenarios import NARROW, spec, two_pods
+from dsched_testkit.sweep.scenarios_of_configs import broken, config
+from dsched_testkit.sweep.stage import SCHEDULER, WORKER, Role, Stage, User
+
+WHY = "sweep"
+
+
+async def skips(stage: Stage) -> None:
+    """Instants that are not to be fired: one, a range, one that is none, some over an edit."""
+    await stage.lead_by("a", NARROW)
+
+    async def script(user: User) -> None:
+        await user.attempt(user.put_config(config("every1", overlap=Overlap.ALLOW)))
+        await stage.fired("every1", 1)
+        now = from_ms(stage.wall())
+        soon, late = now + timedelta(seconds=0.5), now + timedelta(seconds=2.5)
+        await user.attempt(user.skip_config("every1", from_=soon, to=late, why=WHY))
+        await user.attempt(user.skip_config("every1", at=soon, why=WHY))
+        await user.attempt(user.skip_config("nothing", at=soon, why=WHY))
+        await asyncio.sleep(1.2)
+        await user.attempt(user.pause_config("every1", why=WHY))
+        await user.attempt(user.resume_config("every1"))
+
+    await stage.user(script)
+    await stage.fired("every1", 2)
+
+
+async def _backfilled(stage: Stage, user: User, config_id: str) -> None:
+    """All instants of the last seconds, as often as it takes."""
+    upto = from_ms(stage.wall())
+    for _ in range(20):
+        asked = user.backfill_config(
+            config_id, from_=upto - timedelta(seconds=3), to=upto, why=WHY, again=True, key="k"
+        )
+        said = await user.attempt(asked)
+        if said is None or said.done:
+            return
+        await asyncio.sleep(0.3)
+
+
+async def backfills(stage: Stage) -> None:
+    """The past of a config runs again: all at once, and one by one where runs may not overlap."""
+    await stage.lead_by("a", NARROW)
+
+    async def script(user: User) -> None:
+        slow = config("every1", lasts_s=0.2, every=timedelta(seconds=1.5), overlap=Overlap.SKIP)
+        await user.attempt(user.put_config(slow))
+        await user.attempt(user.put_config(config("every2", overlap=Overlap.ALLOW)))
+        await stage.fired("every1", 1)
+        await _backfilled(stage, user, "every2")
+        await _backfilled(stage, user, "every1")
+
+    await stage.user(script)
+
+
+async def undrained(stage: Stage) -> None:
+    """An operator drains a worker with a queue, and thinks better of it."""
+    await stage.lead_by("a", Role(roles=SCHEDULER))
+    stage.start("b", Role(roles=WORKER, worker_id="w", capacity=1))
+
+    async def script(user: User) -> None:
+        for n in (1, 2, 3):
+            await user.attempt(user.submit(spec("work", 0.5), task_id=f"t{n}"))
+        await stage.running("t1")
+        await user.attempt(user.drain_worker("w"))
+        await user.attempt(user.resume_worker("w"))
+        await user.attempt(user.resume_worker("w"))
+        await user.attempt(user.resume_worker("nobody"))
+
+    await stage.user(script)
+    await stage.ended("t1", "t2", "t3")
+
+
+async def steps_down(stage: Stage) -> None:
+    """The lead is taken from one that works; another goes on, and both say that they run."""
+    await stage.lead_by("a", Role(roles=SCHEDULER))
+    stage.start("c", Role(roles=SCHEDULER))
+    stage.start("b", Role(roles=WORKER, capacity=1))
+
+    async def script(user: User) -> None:
+        await user.attempt(user.put_config(config("every1", overlap=Overlap.ALLOW)))
+        for n in (1, 2):
+            await user.attempt(user.submit(spec("work", 0.5), task_id=f"t{n}"))
+        await stage.running("t1")
+        await user.attempt(user.step_down(why=WHY))
+        await stage.until(lambda: stage.leads("c") or stage.leads("a"), "somebody leads again")
+        await user.pods()
+        await user.terms()
+
+    await stage.user(script)
+    await stage.ended("t1", "t2")
+    await stage.fired("every1", 2)
+
+
+async def leaderless(stage: Stage) -> None:
+    """Nobody can lead for a while: pods that do not lead report what is missed, and that."""
+    watching = Role(capacity=1, missed_after_s=1.0)
+    await stage.lead_by("a", watching)
+    stage.start("b", watching)
+
+    async def script(user: User) -> None:
+        await user.attempt(user.put_config(config("every1", overlap=Overlap.ALLOW)))
+
+    await stage.user(script)
+    await stage.fired("every1", 1)
+    for name in ("a", "b"):
+        broken(stage, name, only(never, steps={"acquire", "renew"}))
+    await stage.until(lambda: stage.state.leaderless > 0, "it is reported that nobody leads")
+    for name in ("a", "b"):
+        broken(stage, name, None)
+    await stage.fired("every1", 2)
+
+
+async def _asked(user: User, stage: Stage) -> None:
+    await user.attempt(user.submit(spec("tell", 1.2), task_id="long"))
+    await user.attempt(user.submit(spec("work", 0), task_id="waits"))
+    await stage.running("long")
+    await user.attempt(user.why_task("long"))
+    await user.attempt(user.why_task("nothing"))
+    await user.attempt(user.task_lines("long"))
+    await stage.fired("every1", 2)
+    await user.attempt(user.why_config("every1"))
+    held = next((row.id for row in stage.state.tasks.values() if row.home == "held"), "nothing")
+    await user.attempt(user.why_task(held))
+    now = from_ms(stage.wall())
+    await user.attempt(user.stats(None, now - timedelta(hours=1), now))
+    async for _ in user.follow_lines("long"):
+        pass
+
+
+async def explains(stage: Stage) -> None:
+    """Clients ask why, how much, and what a task wrote, while it runs and when it has ended."""
+    await two_pods(stage)
+
+    async def script(user: User) -> None:
+        slow = config("every1", lasts_s=1.8, overlap=Overlap.QUEUE_ONE)
+        await user.attempt(user.put_config(slow))
+        await _asked(user, stage)
+
+    await stage.user(script)
+    await stage.ended("long")
+
+
+async def orphans(stage: Stage) -> None:
+    """What its origin no longer declares is paused, and goes on when it is declared again."""
+    await stage.lead_by("a", NARROW)
+
+    async def script(user: User) -> None:
+        declared = config("every1", overlap=Overlap.ALLOW, origin="code:sweep")
+        await user.attempt(user.put_config(declared))
+        await stage.fired("every1", 1)
+        await user.attempt(user.orphan_config("every1", origin="code:sweep"))
+        await user.attempt(user.orphan_config("every1", origin="code:another"))
+        await user.attempt(user.resume_config("every1"))
+
+    await stage.user(script)
+    await stage.fired("every1", 2)
+
+
+async def many_delayed(stage: Stage) -> None:
+    """More become ready at once than one step takes."""
+    await stage.lead_by("a", Role(capacity=MAX_BATCH))
+    names = [f"d{n}" for n in range(MAX_BATCH)]
+
+    async def script(user: User) -> None:
+        late = spec("work", 0)
+        await user.submit_many(
+            [Submission(task_id=name, spec=late, delay_ms=500) for name in names]
+        )
+
+    await stage.user(script)
+    await stage.ended(*names)
+
+
+OPERATORS = (
+    Scenario(name="skips", play=skips, shows=frozenset({"config skip", "skipped operator"})),
+    Scenario(name="backfills", play=backfills, shows=frozenset({"submitted"})),
+    Scenario(
+        name="undrained", play=undrained, shows=frozenset({"worker draining", "worker undrained"})
+    ),
+    Scenario(name="steps-down", play=steps_down, shows=frozenset({"leader stepped_down"})),
+    Scenario(name="leaderless", play=leaderless, shows=frozenset({"missed", "leaderless"})),
+    Scenario(name="explains", play=explains, shows=frozenset({"fired held"})),
+    Scenario(name="orphans", play=orphans, shows=frozenset({"config paused", "config resumed"})),
+    Scenario(name="many-delayed", play=many_delayed, shows=frozenset({"completed success"})),
+)
