@@ -52,8 +52,8 @@ def test_every_yaml_block_is_a_task_file_or_a_configuration(
     if "tasks" in yaml.safe_load(block.text):
         assert read_tasks(str(file), defaults=TaskSettings(), catalogue=catalogue)
         return
-    for name in re.findall(r"password_file: ([\w-]+)", block.text):
-        (tmp_path / name).write_text("chosen by the test")
+    for name in re.findall(r"\w+_file: ([\w-]+)", block.text):
+        (tmp_path / name).write_text("https://chosen.example.com/by-the-test")
     loaded = read_settings(str(file), {}, {}, catalogue)
     assert loaded.warnings == ()
 

@@ -29,7 +29,7 @@ def test_every_command_of_the_first_schedule_does_what_the_page_says(tmp_path):
         said = {line: walk.last(line).out for line in ("dsched logs", "dsched why check")}
         assert "writing the report of yesterday" in said["dsched logs"]
         assert "the report has no pages" in said["dsched why check"]
-        assert "no reports in August" in walk.last("dsched status").out
+        assert "no reports in August" in walk.last("dsched config get").out
         assert "07:30" in walk.last("dsched next report").out
         assert len(walk.last("dsched cluster terms").out.splitlines()) >= 3  # a head, two terms
         fires = [one.out for one in walk.said if one.line.startswith("dsched why heartbeat")]

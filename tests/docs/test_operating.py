@@ -25,8 +25,9 @@ def test_every_command_of_the_operators_page_does_what_the_page_says(tmp_path):
             if "dsched status" in block.text:
                 wait_until(lambda: '"leader"' in walk.ask("dsched cluster get -o json"), "a leader")
             walk.take(block)
-        assert "ci" in walk.last("dsched audit").out
-        assert "public holidays" in walk.last("dsched config decisions").out
+        assert "token.delete" in walk.last("dsched audit").out
+        assert "skipped" in walk.last("dsched next report").out
+        assert "public holidays" in walk.last("dsched why report --at").out
         assert "dsched_is_leader" in walk.last("curl -sf http://127.0.0.1:9464").out
         assert "writing the report of by hand" in walk.last("dsched logs by-hand").out
         assert "draining" in walk.last("dsched worker get").out

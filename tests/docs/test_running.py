@@ -164,9 +164,9 @@ asyncio.run(main())
 
 def test_the_programs_of_the_usage_page_do_what_they_say(tmp_path):
     """In an empty folder: they need no file that the page does not show."""
-    why, embedding, client = programs()
+    why, logs, embedding, client = programs()
     answers = []
-    for text in (embedding, client, WHAT_IS_LEFT, why):
+    for text in (embedding, client, WHAT_IS_LEFT, why, logs):
         done = subprocess.run(
             [sys.executable, "-c", text],
             cwd=tmp_path,
@@ -186,6 +186,7 @@ def test_the_programs_of_the_usage_page_do_what_they_say(tmp_path):
     assert doubled.startswith("double@manual-")
     assert [word for word in answers[3] if word in ("pending", "not_due")] == ["pending", "not_due"]
     assert answers[3][-3:] == ["0", "0", "None"]
+    assert answers[4][:10] == ["1", "1", "info", "row", "0", "2", "1", "info", "row", "1"]
 
 
 def commands() -> list[str]:

@@ -261,8 +261,10 @@ async def test_a_backfill_of_a_config_that_must_not_overlap_runs_one_at_a_time(c
     instants = (await _hourly(cluster, overlap="skip"))[:3]
     first = await _backfill(cluster, instants)
     assert (first.tasks, first.done) == ([f"hourly@backfill-{instants[0]}"], False)
-    waiting = await _backfill(cluster, instants)
-    assert (waiting.tasks, waiting.waits_for) == ([], first.tasks[0])
+    assert first.waits_for == first.tasks[0]
+    for again in ({}, {"from_": first.next_from}):
+        waiting = await _backfill(cluster, instants, **again)
+        assert (waiting.tasks, waiting.waits_for) == ([], first.tasks[0])
     cluster.start("a")
     made = list(first.tasks)
     async with asyncio.timeout(60):

@@ -111,10 +111,8 @@ class Walk:
         shell = ["bash", "-c", f"exec env {command}"]
         running = started(shell, log, cwd=self.folder, inherit=False, **env)
         self.pods[name] = self._stack.enter_context(running)
-        if "--role worker" in command:
-            self.pods[name].says(r"registered|ready|works|worker")
-        else:
-            self.pods[name].says(r"API: http://")
+        served = "--role" not in command or "api" in command
+        self.pods[name].says(r"API: http://" if served else r"is ready for")
 
     def _end(self, line: str, command: str, comment: str) -> None:
         done = self._call(command)

@@ -37,6 +37,10 @@ async def test_an_instant_is_skipped_and_shown_where_it_matters(api: Any) -> Non
         (hours(2), "release"), (hours(4), "move"), (hours(5), "move"), (hours(6), "move"),
     ]  # fmt: skip
     assert {one["who"] for one in shown} == {"admin:configured"}
+    coming = await api.ask("GET", f"/configs/c/upcoming?from={hours(1)}&to={hours(3)}")
+    assert [(one["time"], one["note"]) for one in coming.body["items"]] == [
+        (hours(1), ""), (hours(2), "skipped: release"), (hours(3), ""),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,24 @@ def test_a_change_is_told_in_keys_and_in_fires(own_pod: "Served"):
     assert change["fires"] == {"removed": 0, "added": 10}
 
 
+def test_configs_that_fire_every_second_are_compared_too(own_pod: "Served"):
+    often = {"cron_expr": None, "every": "1s"}
+    path = write(own_pod, "jobs.yaml", entry("often", **often), entry("five"))
+    assert own_pod.run("diff", "-f", path).code == 6
+    own_pod.ok("apply", "-f", path)
+    write(own_pod, "jobs.yaml", entry("often", **often, timeout="1m"), entry("five"))
+    (change,) = own_pod.run("diff", "-f", path, "-o", "json").data["changes"]
+    assert change["fires"] == {"removed": 0, "added": 0}
+    write(own_pod, "jobs.yaml", entry("often", cron_expr=None, every="5s"), entry("five"))
+    (change,) = own_pod.run("diff", "-f", path, "-o", "json").data["changes"]
+    fires = change["fires"]
+    assert (fires["removed"] // 1000, fires["added"]) == (2073, 0)  # four of five in 30 days
+    write(own_pod, "jobs.yaml", entry("often", cron_expr=None, every="2s"), entry("five"))
+    refused = own_pod.run("diff", "-f", path)
+    assert (refused.code, "--horizon" in refused.err) == (2, True)
+    assert own_pod.run("diff", "-f", path, "--horizon", "1d").code == 6
+
+
 def test_what_vanished_from_its_file_is_paused_as_orphaned_and_resumed_when_it_returns(
     own_pod: "Served",
 ):

@@ -86,7 +86,11 @@ class Backfiller:
             if stopped_ms is not None:
                 break
         said.done = next_ms is None or next_ms > last_ms
-        said.next_from = None if said.done or next_ms is None else from_ms(next_ms)
+        if not said.done and next_ms is not None:
+            said.next_from = from_ms(next_ms)
+            if self._one_by_one and said.tasks:
+                # The next call looks at the run just made first: whether it has ended.
+                said.next_from, said.waits_for = from_ms(said.instants[-1]), said.tasks[-1]
         return said
 
     async def _page(

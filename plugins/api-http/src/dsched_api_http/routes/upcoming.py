@@ -1,11 +1,13 @@
 """Coming instants: of a config, and of a trigger that is no config yet."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 import attrs
 
 from dsched.model import InvalidConfigError, InvalidIdError, TaskConfig, to_ms
 from dsched.planning import InvalidTriggerError, compile_trigger, config_upcoming
+from dsched.planning import Upcoming as PlannedUpcoming
 from dsched.planning.upcoming import MAX_UPCOMING
 from dsched_api_http.call import Answer, Call, Route
 from dsched_api_http.models import Instant, Upcoming
@@ -19,21 +21,29 @@ _NO_TRIGGER = frozenset({"from_", "limit"})
 
 
 async def get_upcoming(call: Call) -> Answer:
-    """When a config is due next, paused or not."""
-    config = (await call.client.get_config(named(call, "config"))).config
+    """When a config is due next, paused or not; an instant that somebody skipped says so."""
+    stored = await call.client.get_config(named(call, "config"))
+    skips = {one.at_ms: f"skipped: {one.why}" for one in stored.skips}
     query: UpcomingQuery = call.query
     if query.to is not None and query.from_ is None:
         raise invalid("to", "goes together with from")
     after_ms = await _after(call, query.from_)
     if query.to is None:
-        return _shown(config, after_ms, query.limit)
-    return _shown(config, after_ms, MAX_UPCOMING, to_ms(query.to))
+        return _shown(config_upcoming(stored.config, after_ms=after_ms, limit=query.limit), skips)
+    found = config_upcoming(
+        stored.config, after_ms=after_ms, limit=MAX_UPCOMING, until_ms=to_ms(query.to)
+    )
+    return _shown(found, skips)
 
 
-def _shown(config: TaskConfig, after_ms: int, limit: int, until_ms: int | None = None) -> Answer:
-    found = config_upcoming(config, after_ms=after_ms, limit=limit, until_ms=until_ms)
+def _shown(found: PlannedUpcoming, skips: Mapping[int, str]) -> Answer:
     items = (
-        Instant(time=time_text(one.at_ms), local=one.local, note=one.note) for one in found.items
+        Instant(
+            time=time_text(one.at_ms),
+            local=one.local,
+            note="; ".join(filter(None, (skips.get(one.at_ms), one.note))),
+        )
+        for one in found.items
     )
     return Answer(body=Upcoming(items=tuple(items), truncated=found.truncated))
 
@@ -51,7 +61,7 @@ async def preview(call: Call) -> Answer:
         raise of_errors([FieldError(error.field, error.reason)]) from error
     except InvalidIdError as error:
         raise invalid("id", str(error)) from error
-    return _shown(config, after_ms, asked.limit)
+    return _shown(config_upcoming(config, after_ms=after_ms, limit=asked.limit), {})
 
 
 async def _after(call: Call, start: datetime | None) -> int:

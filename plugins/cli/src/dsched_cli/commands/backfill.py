@@ -75,8 +75,7 @@ def backfill(
         session.output.record(plan, columns.BACKFILL, key="count")
         return ExitCode.OK
     confirm(f"Run {_owed(plan)} instants of {clean(found['id'])}?", yes=yes)
-    careful = found["spec"].get("overlap", "skip") != "allow"
-    done = _run(session, path, body, timeout if waits else None, careful=careful)
+    done = _run(session, path, body, timeout if waits else None)
     session.output.record(done, columns.BACKFILL, key="count")
     return ExitCode.OK if done["done"] else ExitCode.PARTLY
 
@@ -101,16 +100,13 @@ def _count(session: Session, path: str, body: Mapping[str, Any]) -> dict[str, An
 
 
 def _run(
-    session: Session, path: str, body: Mapping[str, Any], timeout: str | None, *, careful: bool
+    session: Session, path: str, body: Mapping[str, Any], timeout: str | None
 ) -> dict[str, Any]:
-    """Make the tasks. ``careful``: runs may not overlap, so each must end before the next."""
+    """Make the tasks; where runs may not overlap, each must end before the next."""
     total = _nothing()
     for answer in _pages(session, path, body, MAX_PAGES):
         _add(total, answer)
         blocker = answer.get("waits_for")
-        if careful and answer["tasks"]:
-            # The next page begins after this one's instant and would not see that it still runs.
-            blocker = answer["tasks"][-1]
         if not answer["done"]:
             say(f"{total['count']} tasks so far")
         if blocker and not answer["done"]:
@@ -126,8 +122,11 @@ def _nothing() -> dict[str, Any]:
 
 
 def _add(total: dict[str, Any], answer: Mapping[str, Any]) -> None:
-    for name in ("instants", "fired", "known", "tasks"):
-        total[name] += [one for one in answer.get(name) or [] if one not in total[name]]
+    """Pages may begin with the instant that the one before ended with: its first answer counts."""
+    seen = set(total["instants"])
+    for name in ("instants", "fired", "known"):
+        total[name] += [one for one in answer.get(name) or [] if one not in seen]
+    total["tasks"] += answer.get("tasks") or []
     total["count"] = len(total["tasks"])
     total["done"] = bool(answer["done"])
 
