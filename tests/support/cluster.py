@@ -1,6 +1,7 @@
 """A cluster under test: a real store, real pods, an HTTP ledger, and a client in the test."""
 
 import asyncio
+import contextlib
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -15,6 +16,7 @@ from pods import PodProcess, clean_environment, until
 from dsched.assembly import store_opener
 from dsched.client import Client
 from dsched.config import read_settings
+from dsched.contracts.outcomes import StoreUnavailableError
 from dsched.contracts.steps import Event, EventKind
 from dsched.contracts.store import Store
 from dsched.loading import load_catalogue
@@ -101,10 +103,12 @@ class Cluster:
     async def until_store(
         self, condition: Callable[[], Awaitable[object]], what: str, timeout_s: float = 20.0
     ) -> Any:
-        """Wait until the store's answer is true, and give that answer."""
+        """Wait until the store's answer is true, and give that answer. No answer is not one yet."""
         end_s = time.monotonic() + timeout_s
         while True:
-            found = await condition()
+            found: object = None
+            with contextlib.suppress(StoreUnavailableError):
+                found = await condition()
             if found:
                 return found
             await self.until(lambda: True, what)
@@ -187,7 +191,9 @@ class Cluster:
             await self.until_store(ended, "all tasks end", timeout_s)
         except AssertionError as error:
             states = [
-                (one, found[one].status, found[one].home, found[one].reason) for one in open_ids
+                (one, found[one].status, found[one].home, found[one].reason)
+                for one in open_ids
+                if one in found
             ]
             raise AssertionError(
                 f"{len(open_ids)} tasks have not ended: {states[:10]}\n{error}"
