@@ -185,6 +185,10 @@ def test_stats_sum_up_the_runs_of_a_config(pod: "Served", eventually: Any):
         return bool(total["success"] == 1)
 
     eventually(counted)
+    pod.put("idle")
+    assert pod.ok("stats", "idle", "-o", "json").data == []
+    unknown = pod.run("stats", "conted")
+    assert (unknown.code, unknown.out) == (3, "")
 
 
 def test_logs_show_what_a_run_printed(pod: "Served", eventually: Any):
@@ -216,6 +220,9 @@ def test_a_backfill_shows_its_instants_before_it_runs_them(pod: "Served"):
     span = ("--from", "2026-01-01T00:30:00Z", "--to", "2026-01-01T02:30:00Z", "--reason", "test")
     plan = pod.ok("config", "backfill", "filled", *span, "--dry-run", "-o", "json").data
     assert plan["count"] == 2
+    only = ("--from", "2026-01-01T00:30:00Z", "--to", "2026-01-01T01:30:00Z", "--reason", "test")
+    one = pod.ok("config", "backfill", "filled", *only, "--dry-run")
+    assert "1 instant to run: 2026-01-01T01:00:00.000Z\n" in one.err
     assert pod.run("config", "backfill", "filled", *span).code == 2
     done = pod.ok("config", "backfill", "filled", *span, "--yes", "-o", "json").data
     assert len(done["tasks"]) == 2

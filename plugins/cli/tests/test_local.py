@@ -30,6 +30,17 @@ def test_configs_are_put_and_listed_without_a_server(dsched: "Callable[..., Done
     assert (tmp_path / "mine.db").exists()
 
 
+def test_a_folder_without_a_store_is_told_apart_from_an_empty_one(
+    dsched: "Callable[..., Done]", tmp_path: Path
+):
+    first, second = (dsched("--local", "config", "list", cwd=tmp_path) for _ in range(2))
+    assert "there is no dsched.db in this folder" in first.err
+    assert (first.code, second.code, second.err) == (0, 0, "")
+    elsewhere = {"DSCHED_SQLITE__PATH": str(tmp_path / "other.db")}
+    third = dsched("--local", "config", "list", cwd=tmp_path / "..", env=elsewhere)
+    assert (third.code, third.err) == (0, "")
+
+
 def test_a_configuration_that_cannot_be_used_is_told(dsched: "Callable[..., Done]", tmp_path: Path):
     (tmp_path / "bad.yaml").write_text("stor: sqlite\n")
     done = dsched("config", "list", "--local", "--config", "bad.yaml", cwd=tmp_path)

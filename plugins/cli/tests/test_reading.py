@@ -80,6 +80,13 @@ def test_a_token_that_opens_nothing_is_not_allowed(pod: "Served"):
     assert "DSCHED_TOKEN" in done.err
 
 
+def test_who_has_no_token_is_told_where_there_is_one(pod: "Served"):
+    done = pod.run("status", env={"DSCHED_TOKEN": ""})
+    assert done.code == 4
+    for way in ("DSCHED_TOKEN_FILE", "first pod prints", "--local token create"):
+        assert way in done.err
+
+
 def test_a_server_that_is_not_there_is_unreachable(pod: "Served"):
     done = pod.run("config", "list", "--url", "http://127.0.0.1:1")
     assert done.code == 7

@@ -45,7 +45,8 @@ _BY_STATUS: Mapping[int, ExitCode] = {
     429: ExitCode.UNREACHABLE,
 }
 _REMEDIES: Mapping[str, str] = {
-    "unauthenticated": "set DSCHED_TOKEN, or name a token file in a profile (`dsched --help`)",
+    "unauthenticated": "set DSCHED_TOKEN, DSCHED_TOKEN_FILE or a profile; a store's first pod prints a "
+    "token, and `dsched --local token create` makes one on the store's machine",
     "forbidden": "use a token of a wider scope; `dsched token list` shows them to an admin",
     "precondition_failed": "read it again and repeat the change",
     "moved": "repeat the command; somebody else changed it at the same time",

@@ -46,7 +46,8 @@ def _cron(trigger: CronTrigger) -> list[str]:
         lines.append("both kinds of day are given: a day fires that matches either")
     elif fields[3] != "*" and fields[5] != "*":
         lines.append("one kind of day starts with *: a day fires that matches both")
-    lines.append(f"{pattern.times_a_day} times on each such day, on the wall of {trigger.timezone}")
+    often = "once" if pattern.times_a_day == 1 else f"{pattern.times_a_day} times"
+    lines.append(f"{often} on each such day, on the wall of {trigger.timezone}")
     return lines + _clock_changes(trigger, fixed=pattern.fixed_time)
 
 

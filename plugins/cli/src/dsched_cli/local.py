@@ -9,17 +9,19 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import IO
 
 from dsched_cli.calling import Api
 from dsched_cli.cleaning import clean
 from dsched_cli.errors import CliError, ExitCode
+from dsched_cli.output import say
 
 _START_TIMEOUT_S = 30.0
 _STOP_TIMEOUT_S = 5.0
 _KEPT_LINES = 10
+_FILE = "dsched.db"
 _LISTENS = re.compile(r"API: (http://[0-9.]+:[0-9]+)/api/v1")
 
 
@@ -30,6 +32,8 @@ def local_api(config_file: str | None) -> Iterator[Api]:
     It has a token that only this process and its child know. It ends by itself when this process
     does, whatever kills it: its standard input closes.
     """
+    if config_file is None and not os.path.exists(_FILE) and not _chosen(os.environ):
+        say(f"note: there is no {_FILE} in this folder; an empty store is made")
     token = secrets.token_urlsafe(32)
     command = [sys.executable, "-m", "dsched_cli.local_pod", "--role", "api", "--no-wait"]
     command += ["--log-format", "json", "--log-level", "info"]
@@ -48,6 +52,11 @@ def local_api(config_file: str | None) -> Iterator[Api]:
                 yield api
         finally:
             _stop(process)
+
+
+def _chosen(env: Mapping[str, str]) -> bool:
+    """Whether the environment names a store, so that the folder's file is not meant."""
+    return "DSCHED_STORE" in env or "DSCHED_SQLITE__PATH" in env
 
 
 def _environment(token: str) -> dict[str, str]:

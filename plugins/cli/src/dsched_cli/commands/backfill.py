@@ -68,13 +68,13 @@ def backfill(
         "again": again,
     } | ({"key": key} if key else {})
     plan = _count(session, path, body)
-    say(
-        f"{_owed(plan)} instants to run: {_span_of(plan['instants'])}{'' if plan['done'] else ' ...'}"
-    )
-    if dry_run or not _owed(plan):
+    owed = _owed(plan)
+    counted = "1 instant" if len(owed) == 1 else f"{len(owed)} instants"
+    say(f"{counted} to run: {_span_of(owed)}{'' if plan['done'] else ' ...'}")
+    if dry_run or not owed:
         session.output.record(plan, columns.BACKFILL, key="count")
         return ExitCode.OK
-    confirm(f"Run {_owed(plan)} instants of {clean(found['id'])}?", yes=yes)
+    confirm(f"Run {counted} of {clean(found['id'])}?", yes=yes)
     done = _run(session, path, body, timeout if waits else None)
     session.output.record(done, columns.BACKFILL, key="count")
     return ExitCode.OK if done["done"] else ExitCode.PARTLY
@@ -131,9 +131,9 @@ def _add(total: dict[str, Any], answer: Mapping[str, Any]) -> None:
     total["done"] = bool(answer["done"])
 
 
-def _owed(plan: Mapping[str, Any]) -> int:
+def _owed(plan: Mapping[str, Any]) -> list[Any]:
     left_out = {*plan["fired"], *plan["known"]}
-    return sum(one not in left_out for one in plan["instants"])
+    return [one for one in plan["instants"] if one not in left_out]
 
 
 def _span_of(instants: list[Any]) -> str:

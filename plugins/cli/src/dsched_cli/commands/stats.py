@@ -4,6 +4,7 @@ import click
 
 from dsched_cli import columns
 from dsched_cli.completing import config_ids
+from dsched_cli.finding import config_path
 from dsched_cli.session import Session, asks_api
 from dsched_cli.times import parse_instant, rfc3339
 
@@ -35,6 +36,8 @@ def stats(
             "to": rfc3339(parse_instant(last, session.zone, now)),
         },
     )
+    if config_id and not answer["items"]:  # nothing done, or a wrong id, which is not found
+        session.api.get(config_path(config_id))
     if only_total:
         session.output.record(answer["total"], columns.BUCKET, key="start")
     else:
