@@ -25,7 +25,7 @@ from dsched_cli.main import root
 EXAMPLE = ROOT / "docs/examples/plugin-executor/src"
 MAKE = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
 # Programs that are not ours, and what they are started with is tested elsewhere or theirs to know.
-OTHERS = {"redis-server", "pip", "python", "cd", "curl", "source", "export"}
+OTHERS = {"redis-server", "pip", "python", "cd", "curl", "source", "export", "umask"}
 
 
 @pytest.fixture(scope="module")

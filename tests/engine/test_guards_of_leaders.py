@@ -23,13 +23,16 @@ from engine_cluster import (
 from dsched.client import PreconditionError
 from dsched.contracts.outcomes import FencedError
 from dsched.contracts.steps import (
+    MAX_BATCH,
     OverdueLease,
     ReadyTask,
     StoredConfig,
+    Submission,
 )
 from dsched.engine.assertions import Assertions, AttemptWatch
 from dsched.engine.assignment import Assigner
 from dsched.engine.collecting import CollectStep
+from dsched.engine.dispatching import DispatchStep
 from dsched.engine.recovery import verdict
 from dsched.engine.replanning import replanned
 from dsched.engine.supervision import supervise
@@ -186,6 +189,21 @@ async def test_a_second_projection_of_a_page_goes_on_where_the_first_ended(clust
     announced = type("Nobody", (), {"tell": lambda self, notice: None})()
     await CollectStep(cluster.store, term, announced, AttemptWatch(Assertions(announced))).collect()
     assert int(cluster.state.collected) == cluster.state.last_cursor
+
+
+async def test_more_delayed_tasks_than_one_step_takes_become_ready_in_one_tick(cluster):
+    for page in range(3):
+        ids = [f"d{page}-{number}" for number in range(MAX_BATCH)]
+        items = [Submission(task_id=key, spec=spec("ok"), delay_ms=1000) for key in ids]
+        await cluster.client.submit_many(items)
+    await asyncio.sleep(2)
+    won = await cluster.store.acquire("a", "t", 60_000)
+    loop, store = asyncio.get_running_loop(), cluster.store
+    term = Term(won.fence, 60, loop.time(), virtual_runtime(loop, 1))
+    look = await store.look(won.fence, MAX_BATCH)
+    step = DispatchStep(store, store, term, Assigner("least-tasks", LeastTasks()))
+    assert await step.promote(look.promoted) is None, "nothing is delayed any more"
+    assert (len(cluster.state.ready), len(cluster.state.delayed)) == (3 * MAX_BATCH, 0)
 
 
 async def test_a_change_that_came_second_is_planned_again_and_made(cluster):

@@ -19,7 +19,7 @@ LINE_TIMEOUT_S = 40
 _COMMENT = re.compile(r"\s+# (.*)$")
 _CODE = re.compile(r"exits with (\d+)")
 # The addresses that pages name; here others are free.
-_API, _METRICS = "127.0.0.1:8700", "127.0.0.1:9464"
+_API, _METRICS, _HOOK = "127.0.0.1:8700", "127.0.0.1:9464", "127.0.0.1:8765"
 
 
 @attrs.frozen
@@ -46,8 +46,9 @@ class Walk:
         self._stack = stack
         self.folder = folder
         self.pods: dict[str, Running] = {}
+        self.servers: dict[str, Running] = {}
         self.said: list[Said] = []
-        self._ports = {_API: free_port(), _METRICS: free_port()}
+        self._ports = {address: free_port() for address in (_API, _METRICS, _HOOK)}
         kept = {name: value for name, value in os.environ.items() if "DSCHED" not in name}
         self._env = {
             **kept,
@@ -63,7 +64,8 @@ class Walk:
         """Write a block's file, or run its lines; what was said by those that ended."""
         if block.file:
             name = Path(block.file).name
-            (self.folder / name).write_text((ROOT / "docs" / block.file).read_text())
+            text = (ROOT / "docs" / block.file).read_text()
+            (self.folder / name).write_text(self._here(text))
         if block.language != "sh":
             return []
         begun = len(self.said)
@@ -89,16 +91,29 @@ class Walk:
 
     def _run(self, line: str) -> None:
         comment = _COMMENT.search(line)
-        command = _COMMENT.sub("", line)
-        for address, port in self._ports.items():
-            command = command.replace(address, f"127.0.0.1:{port}")
+        command = self._here(_COMMENT.sub("", line))
         if command.startswith("export "):
             name, _, value = command.removeprefix("export ").partition("=")
             self._env[name] = value
         elif re.search(r"\bdsched-run\b", command) and "--check" not in command:
             self._start(command)
+        elif command.startswith("python receiver.py"):
+            self.serve("receiver", command)
         else:
             self._end(line, command, comment[1] if comment else "")
+
+    def _here(self, text: str) -> str:
+        """The text with the page's addresses made those of this walk."""
+        for address, port in self._ports.items():
+            text = text.replace(address, f"127.0.0.1:{port}")
+        return text
+
+    def serve(self, name: str, command: str) -> None:
+        """Another program that goes on running, until the walk's end."""
+        log = self.folder / f"{name}.log"
+        shell = ["bash", "-c", f"exec {command}"]
+        running = started(shell, log, cwd=self.folder, inherit=False, **self._env)
+        self.servers[name] = self._stack.enter_context(running)
 
     def _start(self, command: str) -> None:
         """A pod, which the page has in a terminal of its own."""

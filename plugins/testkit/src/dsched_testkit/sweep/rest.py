@@ -22,7 +22,7 @@ async def heal(stage: Stage) -> list[str]:
     for process in stage.pods.values():
         process.strand.paused_until_s, process.strand.rule = 0.0, None
     await asyncio.sleep(SETTLE_S)
-    await stage.until(lambda: not _on_its_way(), "every packet has arrived")
+    await stage.until(lambda: not stage.meter.packets, "every packet has arrived")
     for name in stage.plans:
         if name not in stage.pods:
             stage.start(name)
@@ -79,10 +79,6 @@ def projected(stage: Stage) -> list[str]:
         for row in state.tasks.values()
         if row.status.terminal and state.finished.get(row.id, (0, None))[1] is not row.status
     ]
-
-
-def _on_its_way() -> bool:
-    return any(task.get_name() == PACKET for task in asyncio.all_tasks())
 
 
 def _waiting(stage: Stage) -> list[str]:

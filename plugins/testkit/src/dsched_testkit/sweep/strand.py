@@ -29,9 +29,10 @@ class RestlessError(RuntimeError):
 
 @attrs.define
 class Meter:
-    """Counts the calls of all strands of a play."""
+    """Counts the calls of all strands of a play, and the packets that are on their way."""
 
     calls: int = 0
+    packets: int = 0
 
     def count(self) -> None:
         """One more; `RestlessError` where no play that works gets to."""
@@ -171,12 +172,15 @@ class Strand:
 
     def _send_later(self, proceed: Proceed, seconds: float) -> None:
         async def send() -> None:
-            await asyncio.sleep(seconds)
             try:
+                await asyncio.sleep(seconds)
                 await proceed()
             except StoreError:
                 return  # nobody waits for this answer: a refusal is as good as any
+            finally:
+                self.meter.packets -= 1
 
+        self.meter.packets += 1
         self.group.create_task(send(), name=PACKET)
 
 
