@@ -21,13 +21,11 @@ from dsched.contracts.queries import DecisionPage as DecisionPage
 from dsched.contracts.queries import StoreTime as StoreTime
 from dsched.contracts.queries import TaskPage as TaskPage
 from dsched.contracts.queries import TaskQuery as TaskQuery
-from dsched.contracts.recovering import MissedInstant as MissedInstant
 from dsched.contracts.recovering import Overdue as Overdue
 from dsched.contracts.recovering import OverdueLease as OverdueLease
 from dsched.contracts.recovering import Pruned as Pruned
 from dsched.contracts.recovering import QueuedTask as QueuedTask
 from dsched.contracts.recovering import Reap as Reap
-from dsched.contracts.recovering import Watched as Watched
 from dsched.contracts.statistics import Rollup as Rollup
 from dsched.model import (
     JsonValue,
