@@ -239,6 +239,16 @@ async def test_a_backfill_leaves_out_what_fired_unless_asked(cluster):
     assert asked.tasks == [f"hourly@backfill-{ms}" for ms in fired]
 
 
+async def test_a_backfill_knows_no_instant_at_the_creation_that_a_period_is_counted_from(cluster):
+    created_ms = cluster.wall()
+    stored = await cluster.client.put_config(config("often", every=seconds(5), overlap="allow"))
+    await asyncio.sleep(11)
+    said = await cluster.client.backfill_config(
+        "often", from_=from_ms(created_ms), to=from_ms(cluster.wall()), why="x", dry_run=True
+    )
+    assert said.instants == [stored.due_ms, stored.due_ms + 5000]
+
+
 async def test_a_backfill_goes_on_where_the_call_before_stopped(cluster):
     instants = await _hourly(cluster)
     first = await _backfill(cluster, instants, limit=10)

@@ -77,6 +77,9 @@ class Backfiller:
         if not 1 <= limit <= MAX_BACKFILL:
             raise ValueError(f"limit must be 1 to {MAX_BACKFILL}, got {limit}")
         instants = config_instants(self._config)
+        if self._config.every is not None and self._config.start_at is None:
+            # What its period is counted from, its creation, is no instant of it.
+            first_ms = max(first_ms, self._config.created_ms + 1)
         said = Backfill()
         next_ms = instants.next_after(first_ms - 1)
         while next_ms is not None and next_ms <= last_ms and len(said.instants) < limit:

@@ -171,13 +171,22 @@ class Pod:
 
     async def _serve(self, name: str, service: Service) -> None:
         """Run a service; restart it with a growing delay when it fails, and never fail for it."""
-        delay_s = SERVICE_RESTART_S
+        delay_s, before = SERVICE_RESTART_S, ""
         while True:
             try:
                 await service.run(self)
                 log.warning("service %s ended; it is not restarted", name)
                 return
-            except Exception:
-                log.exception("service %s failed; restarting it in %g s", name, delay_s)
+            except Exception as error:
+                why = f"{type(error).__name__}: {error}"
+                # Where it came from is told once, not with every start that fails alike.
+                log.error(
+                    "service %s failed; restarting it in %g s: %s",
+                    name,
+                    delay_s,
+                    why,
+                    exc_info=why != before,
+                )
+                before = why
             await self._runtime.sleep(delay_s)
             delay_s = min(SERVICE_RESTART_MAX_S, delay_s * 2)
