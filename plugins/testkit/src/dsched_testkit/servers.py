@@ -245,15 +245,19 @@ def _is_whole(node: RedisServer, masters: int) -> bool:
 
 
 class SentinelSet:
-    """A primary, a replica, and sentinels that watch them."""
+    """A primary, its replicas, and sentinels that watch them."""
 
     master = "main"
 
     def __init__(
-        self, primary: RedisServer, replica: RedisServer, sentinels: Sequence[RedisServer]
+        self,
+        primary: RedisServer,
+        replicas: Sequence[RedisServer],
+        sentinels: Sequence[RedisServer],
     ) -> None:
         self.primary = primary
-        self.replica = replica
+        self.replica = replicas[0]
+        self.replicas = tuple(replicas)
         self.sentinels = tuple(sentinels)
 
     @property
@@ -283,27 +287,31 @@ class _Sentinel(RedisServer):
 
 
 @contextlib.contextmanager
-def sentinel_set(sentinels: int = 3, *args: str) -> Iterator[SentinelSet]:
-    """One primary, one replica, and sentinels that know both."""
+def sentinel_set(sentinels: int = 3, *args: str, replicas: int = 1) -> Iterator[SentinelSet]:
+    """One primary, its replicas, and sentinels that know all of them."""
     with contextlib.ExitStack() as stack:
         primary = stack.enter_context(RedisServer(*args))
-        replica = stack.enter_context(
-            RedisServer("--replicaof", "127.0.0.1", str(primary.port), *args)
-        )
-        wait_until(
-            lambda: "master_link_status:up" in str(replica.command("INFO", "replication")),
-            "the replica follows",
-        )
+        follow = ("--replicaof", "127.0.0.1", str(primary.port))
+        copies = [stack.enter_context(RedisServer(*follow, *args)) for _ in range(replicas)]
+        for replica in copies:
+            wait_until(
+                lambda replica=replica: (
+                    "master_link_status:up"  # type: ignore[misc]
+                    in str(replica.command("INFO", "replication"))
+                ),
+                "the replica follows",
+            )
         quorum = sentinels // 2 + 1
         watching = [stack.enter_context(_Sentinel(primary.port, quorum)) for _ in range(sentinels)]
+        whole = f"slaves={replicas},sentinels={sentinels}"
         for sentinel in watching:
             wait_until(
-                lambda sentinel=sentinel: _sees_all(sentinel, sentinels),  # type: ignore[misc]
-                "the sentinels know the replica and each other",
+                lambda sentinel=sentinel: _sees(sentinel, whole),  # type: ignore[misc]
+                "the sentinels know the replicas and each other",
             )
-        yield SentinelSet(primary, replica, watching)
+        yield SentinelSet(primary, copies, watching)
 
 
-def _sees_all(sentinel: RedisServer, sentinels: int) -> bool:
+def _sees(sentinel: RedisServer, whole: str) -> bool:
     info = str(sentinel.command("INFO", "sentinel"))
-    return f"slaves=1,sentinels={sentinels}" in info and "status=ok" in info
+    return whole in info and "status=ok" in info
