@@ -19,6 +19,8 @@ from dsched_testkit.evidence import Recorder
 
 _STOP_S = 90.0
 _WATCH_S = 0.25
+_AT_ONCE = ("script_flush", "client_kill")  # over in a moment, so also on top of another trouble
+_PARTS = {"sentinel_kill": "sentinel", **{kind: kind for kind in _AT_ONCE}}
 
 
 @attrs.define(kw_only=True)
@@ -91,14 +93,15 @@ class Havoc:
             self._busy.discard(name)
 
     async def _on_store(self, planned: Planned) -> str | None:
-        if "store" in self._busy:
-            return "the store is in trouble"
-        self._busy.add("store")
+        part = _PARTS.get(planned.kind, "store")
+        if part in self._busy and planned.kind not in _AT_ONCE:
+            return f"the {part} is in trouble"
+        self._busy.add(part)
         at_ms = _now_ms()
         try:
             why = await self.stage.acts()[planned.kind](planned)
         finally:
-            self._busy.discard("store")
+            self._busy.discard(part)
         if why is None:
             self._tell(planned.kind, at_ms)
         return why

@@ -273,6 +273,7 @@ async def open_stage(backend: str, folder: Path, pods: list[str]) -> AsyncIterat
             yield RedisStage(server, lines)
         elif backend == "sentinel":
             args = (*EVERYSEC, *AT_LEAST_ONE)
-            yield SentinelStage(stack.enter_context(sentinel_set(3, *args, replicas=2)))
+            servers = sentinel_set(3, *args, replicas=2, least_major=7)
+            yield SentinelStage(stack.enter_context(servers))
         else:
             yield SqliteStage(folder, backend)
