@@ -47,7 +47,7 @@ MENUS = {
 LASTS_S = {
     "kill": (0.0, 1.5),
     "terminate": (0.0, 1.0),
-    "stop": (0.5, 7.0),
+    "stop": (0.5, 8.0),
     "line_cut": (0.3, 5.0),
     "line_silent": (0.3, 6.0),
     "line_slow": (1.0, 5.0),
@@ -82,9 +82,12 @@ class Planned:
     quiet: bool = False
 
 
-def draw(seed: int, backend: str, seconds: float) -> list[Planned]:
+def draw(
+    seed: int, backend: str, seconds: float, *, only: frozenset[str] | None = None
+) -> list[Planned]:
     """The faults of a run, by time. The same arguments give the same faults."""
-    chance, menu = random.Random(f"{seed}:{backend}"), MENUS[backend]
+    chance = random.Random(f"{seed}:{backend}")
+    menu = {kind: n for kind, n in MENUS[backend].items() if only is None or kind in only}
     kinds, weights = list(menu), list(menu.values())
     plan: list[Planned] = []
     at_s, quiet_at_s = chance.uniform(*_GAP_S), QUIET_EVERY_S

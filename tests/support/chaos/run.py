@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import json
 import random
-import sys
 import time
 from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
@@ -52,12 +51,19 @@ SETTINGS: dict[str, Any] = {
 
 @attrs.frozen(kw_only=True)
 class Options:
-    """What to run. ``folder`` gets the evidence, the logs and the store's files."""
+    """What to run. ``folder`` gets the evidence, the logs and the store's files.
+
+    ``only``: these kinds of fault alone. ``store``: another plugin's, in place of the backend's.
+    ``plugins``: folders where the pods find further distributions.
+    """
 
     backend: str
     seed: int
     seconds: float
     folder: Path
+    only: frozenset[str] | None = None
+    store: str | None = None
+    plugins: tuple[Path, ...] = ()
 
 
 @attrs.frozen(kw_only=True)
@@ -82,7 +88,7 @@ async def run(options: Options) -> Verdict:
     async with contextlib.AsyncExitStack() as stack:
         names = ("store", "clients", "faults", "end")
         files = {name: stack.enter_context(Recorder(evidence / f"{name}.jsonl")) for name in names}
-        stage = await stack.enter_async_context(open_stage(options.backend, options.folder, PODS))
+        stage = await stack.enter_async_context(_opened_stage(options))
         files["store"].write("run", **run_line(options.seed, options.backend, stage.loss_bound_s))
         store = await stack.enter_async_context(_open_store(stage, options.folder))
         harness = _Harness(options=options, stage=stage, store=store, files=files)
@@ -94,6 +100,10 @@ async def run(options: Options) -> Verdict:
     violations = (*report.violations, *exporter.unexplained, *havoc.violations)
     figures = figures_of(found, havoc, harness.stalls, violations)
     return Verdict(figures=figures, violations=violations, unknown=report.unknown)
+
+
+def _opened_stage(options: Options) -> contextlib.AbstractAsyncContextManager[Stage]:
+    return open_stage(options.backend, options.folder, PODS, options.store)
 
 
 @contextlib.asynccontextmanager
@@ -132,7 +142,7 @@ class _Harness:
             client=client,
             folder=options.folder,
             config_files={pod: self._config(pod) for pod in PODS},
-            environment=_environment(options.folder),
+            environment=_environment(options),
         )
 
     def _config(self, pod: str) -> Path:
@@ -170,7 +180,8 @@ class _Harness:
 
     async def _suffer(self) -> None:
         """Clients and faults; the last fault is a kill, and nothing is broken after it."""
-        plan = draw(self.options.seed, self.options.backend, self.options.seconds)
+        asked = self.options
+        plan = draw(asked.seed, asked.backend, asked.seconds, only=asked.only)
         using = asyncio.create_task(self.users.run())
         last = Planned(at_s=0, kind="kill", target=0.5, on_leader=False, lasts_s=0.5)
         try:
@@ -227,7 +238,9 @@ async def _ended(task: asyncio.Task[None]) -> None:
         task.result()
 
 
-def _environment(folder: Path) -> dict[str, str]:
-    support = str(Path(__file__).parents[1])
-    path = [support, *(one for one in sys.path if one.endswith("sabotage"))]
-    return {"CHAOS_LEDGER": str(folder / "evidence"), "PYTHONPATH": ":".join(path)}
+def _environment(options: Options) -> dict[str, str]:
+    path = [Path(__file__).parents[1], *options.plugins]
+    return {
+        "CHAOS_LEDGER": str(options.folder / "evidence"),
+        "PYTHONPATH": ":".join(map(str, path)),
+    }

@@ -264,8 +264,13 @@ async def fill(server: RedisServer, planned: Planned) -> str | None:
 
 
 @contextlib.asynccontextmanager
-async def open_stage(backend: str, folder: Path, pods: list[str]) -> AsyncIterator[Stage]:
-    """Start what this backend needs; everything is stopped at the end."""
+async def open_stage(
+    backend: str, folder: Path, pods: list[str], store: str | None = None
+) -> AsyncIterator[Stage]:
+    """Start what this backend needs; everything is stopped at the end.
+
+    ``store``: another store that has SQLite's settings, in its place.
+    """
     async with contextlib.AsyncExitStack() as stack:
         if backend == "redis":
             server = stack.enter_context(RedisServer(*EVERYSEC))
@@ -276,4 +281,4 @@ async def open_stage(backend: str, folder: Path, pods: list[str]) -> AsyncIterat
             servers = sentinel_set(3, *args, replicas=2, least_major=7)
             yield SentinelStage(stack.enter_context(servers))
         else:
-            yield SqliteStage(folder, backend)
+            yield SqliteStage(folder, store or "sqlite")
