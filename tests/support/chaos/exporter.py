@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import attrs
 
@@ -25,6 +25,22 @@ class Cut:
     what: str
     from_s: float
     upto_s: float
+
+
+@attrs.frozen(kw_only=True)
+class Loss:
+    """Entries that were seen and then gone: how many, and from when until when they were made."""
+
+    count: int
+    first: str
+    from_s: float
+    upto_s: float
+
+    def explained(self, cuts: Sequence[Cut], bound_s: float) -> bool:
+        """Whether something was done to the store that may lose writes of that time."""
+        return any(
+            cut.from_s - bound_s <= self.upto_s and self.from_s <= cut.upto_s + 1 for cut in cuts
+        )
 
 
 @attrs.define
@@ -57,18 +73,14 @@ class ConfigCalls:
 class Exporter:
     """Reads the log on and on. Each page begins with the last entry known: if not, it is lost."""
 
-    def __init__(
-        self, recorder: Recorder, calls: ConfigCalls, cuts: Callable[[], list[Cut]]
-    ) -> None:
+    def __init__(self, recorder: Recorder, calls: ConfigCalls) -> None:
         self.known: list[Event] = []
-        self.unexplained: list[str] = []
-        self.lost_entries = 0
+        self.losses: list[Loss] = []
         self.leader = ""
         self.workers: dict[str, str] = {}
         self.registered: list[tuple[str, int]] = []
         self._recorder = recorder
         self._calls = calls
-        self._cuts = cuts
         self._wall_minus_mono_s = time.time() - time.monotonic()
 
     async def run(self, store: Store) -> None:
@@ -147,20 +159,23 @@ class Exporter:
         lost = self.known[kept:]
         if not lost:
             return  # it was a page of another moment
-        self.lost_entries += len(lost)
-        kept_ms = self.known[kept - 1].at_ms if kept else lost[0].at_ms
-        from_s = kept_ms / 1000 - self._wall_minus_mono_s
-        cuts = [cut for cut in self._cuts() if cut.upto_s >= from_s - 1]
-        if not cuts:
-            first = lost[0]
-            self.unexplained.append(
-                f"I20: the store lost {len(lost)} entries from {first.cursor} ({first.kind}) on, "
-                "and nothing was done to it that may lose any"
-            )
-        upto_s = cuts[-1].upto_s if cuts else from_s
+        first, offset_s = lost[0], self._wall_minus_mono_s
+        from_s = min(one.at_ms for one in lost) / 1000 - offset_s
+        upto_s = max(one.at_ms for one in lost) / 1000 - offset_s
+        what = f"{first.cursor} ({first.kind})"
+        self.losses.append(Loss(count=len(lost), first=what, from_s=from_s, upto_s=upto_s))
         cursor = self.known[kept - 1].cursor if kept else "0"
-        self._recorder.write("lost", kept=cursor, from_s=from_s, upto_s=max(upto_s, from_s))
+        self._recorder.write("lost", kept=cursor, from_s=from_s, upto_s=upto_s)
         del self.known[kept:]
+
+    def unexplained(self, cuts: Sequence[Cut], bound_s: float) -> list[str]:
+        """The losses that nothing which was done to the store may explain."""
+        return [
+            f"I20: the store lost {loss.count} entries from {loss.first} on, and nothing was done "
+            "to it that may lose any"
+            for loss in self.losses
+            if not loss.explained(cuts, bound_s)
+        ]
 
 
 def _key(event: Event) -> tuple[str, str]:

@@ -29,6 +29,8 @@ class Figures:
     operations: dict[str, int]
     histories: int
     lost: int
+    losses_allowed: int
+    longest_loss_s: float
     duplicate_fires: int
     stale_results: int
     violations: int
@@ -82,6 +84,8 @@ def figures_of(
         operations=dict(sorted(ended.items())),
         histories=len(evidence.chapters),
         lost=starting["I7"] + starting["I20"],
+        losses_allowed=len(evidence.losses),
+        longest_loss_s=max((one["upto_s"] - one["from_s"] for one in evidence.losses), default=0.0),
         duplicate_fires=starting["I1"],
         stale_results=starting["I5"],
         violations=len(violations),

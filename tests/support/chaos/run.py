@@ -17,7 +17,7 @@ from chaos.havoc import Havoc
 from chaos.machine import Stalls
 from chaos.plan import Planned, draw
 from chaos.stage import Stage, open_stage
-from chaos.testimony import final_run, live_tasks, run_line, write_state
+from chaos.testimony import final_run, live_tasks, lost_unseen, run_line, write_state
 from chaos.users import Users, random_configs
 from dsched.assembly import store_opener
 from dsched.client import Client
@@ -26,7 +26,7 @@ from dsched.contracts.outcomes import StoreError
 from dsched.contracts.store import Store
 from dsched.loading import load_catalogue
 from dsched_testkit.checker import check
-from dsched_testkit.evidence import Recorder, read
+from dsched_testkit.evidence import Recorder, read, task_items
 
 PODS = ["pod-a", "pod-b", "pod-c"]
 REST_S = 60.0  # and whatever the machine stood still meanwhile
@@ -64,6 +64,7 @@ class Options:
     only: frozenset[str] | None = None
     store: str | None = None
     plugins: tuple[Path, ...] = ()
+    rest_s: float = REST_S
 
 
 @attrs.frozen(kw_only=True)
@@ -97,7 +98,8 @@ async def run(options: Options) -> Verdict:
     found = read(evidence_files(evidence))
     report = check(found)
     havoc, exporter = harness.havoc, harness.exporter
-    violations = (*report.violations, *exporter.unexplained, *havoc.violations)
+    unexplained = exporter.unexplained(stage.cuts, stage.loss_bound_s or 0.0)
+    violations = (*report.violations, *unexplained, *havoc.violations)
     figures = figures_of(found, havoc, harness.stalls, violations)
     return Verdict(figures=figures, violations=violations, unknown=report.unknown)
 
@@ -127,7 +129,7 @@ class _Harness:
         self.stalls, calls = Stalls(), ConfigCalls()
         chance = random.Random(f"{options.seed}:users")
         client = Client(store, by="chaos")
-        self.exporter = Exporter(files["store"], calls, lambda: stage.cuts)
+        self.exporter = Exporter(files["store"], calls)
         self.users = Users(
             client=client,
             recorder=files["clients"],
@@ -196,7 +198,7 @@ class _Harness:
         while True:
             live = live_tasks(self.exporter.known)
             after_s = time.monotonic() - began_s
-            bound_s = REST_S + self.stalls.total_s - stalled_s
+            bound_s = self.options.rest_s + self.stalls.total_s - stalled_s
             if (not live and await self._caught_up()) or after_s > bound_s:
                 why = f"{sorted(live)[:10]}" if live else ""
                 return {"waiting": len(live), "after_s": after_s, "bound_s": bound_s, "why": why}
@@ -214,7 +216,13 @@ class _Harness:
         bound_ms = int((3 + 1 + 3 + 2 + started_s + 2 * self.stalls.worst_s) * 1000)
         self.files["end"].write("run", **final_run(bound_ms))
         ids = set(self.users.acknowledged)
-        await write_state(self.store, self.files["end"], self.exporter.known, ids)
+        known, end = self.exporter.known, self.files["end"]
+        present = await write_state(self.store, end, known, ids)
+        present |= {str(item["task"]) for _, item in task_items(known)}
+        cuts, bound_s = self.stage.cuts, self.stage.loss_bound_s or 0.0
+        acked_s, losses = self.users.acknowledged_s, self.exporter.losses
+        for from_s, upto_s in lost_unseen(acked_s, present, losses, cuts, bound_s):
+            self.files["end"].write("lost", kept=known[-1].cursor, from_s=from_s, upto_s=upto_s)
         self.files["end"].write("rest", **rest)
 
 

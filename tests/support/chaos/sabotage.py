@@ -6,15 +6,19 @@ Chaos that does not find it would find nothing.
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import attrs
 
 from dsched.contracts import Store, StoreProvider, StoreSettings, hookimpl
 from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import Completion, Submission
+from dsched.contracts.steps import Completion, HeartbeatAnswer, Held, Release, Submission
+from dsched.model import Home
 from dsched_store_sqlite.options import SqliteOptions
 from dsched_store_sqlite.step import Step
 from dsched_store_sqlite.store import SqliteStore, open_sqlite
+
+T = TypeVar("T", Completion, Release)
 
 NAME = "sabotaged"
 FORGETS_EACH = 10
@@ -32,17 +36,35 @@ class SabotagedStore(SqliteStore):
             return (Outcome.OK,) * len(items)
         return await super().submit(items, by=by)
 
+    async def heartbeat(
+        self, worker_id: str, incarnation: str, held: Sequence[Held]
+    ) -> HeartbeatAnswer:
+        """Whatever tokens a beat names, it extends no lease and tells of none that is lost.
+
+        So attempts longer than a lease are taken from workers that live, and end all the same:
+        their own guards, which would hide what the store takes, see nothing.
+        """
+        return await super().heartbeat(worker_id, incarnation, ())
+
     async def complete(self, items: Sequence[Completion], *, by: str) -> tuple[Outcome, ...]:
         """Whoever says that an attempt ended is believed."""
+        return await super().complete(await self._with_current_tokens(items), by=by)
 
-        def current(step: Step) -> list[Completion]:
+    async def release(self, items: Sequence[Release], *, by: str) -> tuple[Outcome, ...]:
+        """Whoever gives an attempt back is believed, too."""
+        return await super().release(await self._with_current_tokens(items), by=by)
+
+    async def _with_current_tokens(self, items: Sequence[T]) -> list[T]:
+        def current(step: Step) -> list[T]:
             tasks = step.load([item.task_id for item in items])
             return [
-                item if task is None else attrs.evolve(item, token=task.token)
+                item
+                if task is None or task.home is not Home.LEASE
+                else attrs.evolve(item, token=task.token)
                 for task, item in zip(tasks, items, strict=True)
             ]
 
-        return await super().complete(await self._step(current), by=by)
+        return await self._step(current)
 
 
 @asynccontextmanager

@@ -141,7 +141,7 @@ class SentinelStage(Stage):
             "failover": lambda planned: self._if_whole(planned, self._failover),
             "replica_kill": lambda planned: self._if_whole(planned, self._kill_replica),
             "sentinel_kill": self._kill_sentinel,
-            "redis_pause": lambda planned: self._on_primary(lambda one: pause(one, planned)),
+            "redis_pause": lambda planned: self._if_whole(planned, self._pause_primary),
             "script_flush": lambda _: self._on_primary(lambda one: told(one, "SCRIPT", "FLUSH")),
             "client_kill": lambda _: self._on_primary(
                 lambda one: told(one, "CLIENT", "KILL", "TYPE", "normal")
@@ -193,21 +193,35 @@ class SentinelStage(Stage):
         await asyncio.to_thread(primary.start)
 
     async def _freeze_primary(self, primary: RedisServer, planned: Planned) -> None:
-        from_s = time.monotonic()
         await freeze(primary, planned)
-        if await self._primary() is not primary:
-            await self._turned(primary)
-        self._cut("primary_freeze", from_s)
+
+    async def _pause_primary(self, primary: RedisServer, planned: Planned) -> None:
+        await pause(primary, planned)
+
+    async def watch(self) -> None:
+        """See each server stop being the primary. Only then writes may be lost, whoever did it.
+
+        The sentinels need no fault of ours to act: on a machine that stands still for a second
+        they do.
+        """
+        alone_s: dict[int, float] = {}
+        while True:
+            asked_s, leading = time.monotonic(), []
+            for server in self._all:
+                with contextlib.suppress(OSError, RuntimeError):
+                    info = str(await asyncio.to_thread(server.command, "INFO", "replication"))
+                    if "role:master" in info:
+                        leading.append(server.port)
+                    elif server.port in alone_s:
+                        self._cut("demoted", alone_s.pop(server.port))
+            for port in leading:
+                if len(leading) == 1 or port not in alone_s:
+                    alone_s[port] = asked_s
+            await asyncio.sleep(0.2)
 
     async def _failover(self, primary: RedisServer, planned: Planned) -> None:
-        from_s = time.monotonic()
         sentinel = self._sentinels[int(planned.target * len(self._sentinels))]
         await told(sentinel, "SENTINEL", "FAILOVER", SentinelSet.master)
-        await self._turned(primary)
-        self._cut("failover", from_s)
-
-    async def _turned(self, primary: RedisServer) -> None:
-        """Wait until who led follows: until then it may answer those who still call it."""
         end_s = time.monotonic() + _TURNS_S
         while time.monotonic() < end_s:
             with contextlib.suppress(OSError, RuntimeError):
@@ -277,8 +291,14 @@ async def open_stage(
             lines = {pod: await stack.enter_async_context(Line(server.port)) for pod in pods}
             yield RedisStage(server, lines)
         elif backend == "sentinel":
-            args = (*EVERYSEC, *AT_LEAST_ONE)
+            args = (*EVERYSEC, *AT_LEAST_ONE, "--repl-diskless-sync-delay", "0")
             servers = sentinel_set(3, *args, replicas=2, least_major=7)
-            yield SentinelStage(stack.enter_context(servers))
+            stage = SentinelStage(stack.enter_context(servers))
+            watching = asyncio.create_task(stage.watch())
+            try:
+                yield stage
+            finally:
+                watching.cancel()
+                await asyncio.wait([watching], timeout=10)
         else:
             yield SqliteStage(folder, store or "sqlite")
