@@ -10,9 +10,10 @@ DISTRIBUTIONS := core executors-local executors-http executors-grpc \
 SOURCES := $(addsuffix /src,$(DISTRIBUTIONS))
 ARGS ?=
 SEEDS ?= 500
+MINUTES ?= 10
 
 .DEFAULT_GOAL := help
-.PHONY: help docs-pages dev run test test-fast simulate bench check format lock clean
+.PHONY: help docs-pages dev run test test-fast simulate chaos bench check format lock clean
 
 help: ## List the targets.
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +42,9 @@ test-fast: dev ## Run only the fast tests.
 
 simulate: dev ## Simulate clusters with faults in virtual time: make simulate SEEDS=500 ARGS="--first 1000"
 	$(BIN)/python tests/simulation/simulate.py --seeds $(SEEDS) $(ARGS)
+
+chaos: dev ## Break real pods and stores for MINUTES: make chaos MINUTES=10 ARGS="--backend sentinel --seed 7"
+	$(BIN)/python tests/chaos/chaos_cli.py --minutes $(MINUTES) $(ARGS)
 
 bench: dev ## Measure dsched beside its peers; writes docs/performance.md: make bench ARGS=--quick
 	$(BIN)/python tests/benchmarks/run.py $(ARGS)

@@ -18,29 +18,19 @@ REDIS = {
     "out_of_memory": 6,
 }
 SENTINEL = {
-    "primary_kill": 6,
-    "primary_freeze": 4,
-    "failover": 6,
-    "replica_kill": 5,
+    "primary_kill": 10,
+    "primary_freeze": 5,
+    "failover": 12,
+    "replica_kill": 4,
     "sentinel_kill": 5,
     "script_flush": 7,
     "client_kill": 8,
-    "redis_pause": 5,
-}
-CLUSTER = {
-    "node_kill": 4,
-    "node_freeze": 3,
-    "failover": 8,
-    "replica_kill": 5,
-    "script_flush": 7,
-    "client_kill": 8,
-    "redis_pause": 5,
+    "redis_pause": 3,
 }
 SQLITE = {"file_locked": 12}
 MENUS = {
     "redis": PODS | OPERATORS | LINES | REDIS,
     "sentinel": PODS | OPERATORS | SENTINEL,
-    "cluster": PODS | OPERATORS | CLUSTER,
     "sqlite": PODS | OPERATORS | SQLITE,
 }
 # From and to, in seconds: how long a fault lasts, or how long the dead stay away.
@@ -62,8 +52,6 @@ LASTS_S = {
     "failover": (0.0, 0.0),
     "replica_kill": (0.5, 3.0),
     "sentinel_kill": (0.5, 4.0),
-    "node_kill": (1.0, 6.0),
-    "node_freeze": (1.0, 7.0),
 }
 _GAP_S = (0.4, 1.9)
 QUIET_EVERY_S = 90.0  # so often a worker is killed and nothing else happens for a while
