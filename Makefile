@@ -13,7 +13,7 @@ SEEDS ?= 500
 MINUTES ?= 10
 
 .DEFAULT_GOAL := help
-.PHONY: help docs-pages dev run test test-fast simulate chaos bench check format lock clean
+.PHONY: help docs-pages dev run test test-fast simulate chaos durability bench check format lock clean
 
 help: ## List the targets.
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ simulate: dev ## Simulate clusters with faults in virtual time: make simulate SE
 
 chaos: dev ## Break real pods and stores for MINUTES: make chaos MINUTES=10 ARGS="--backend sentinel --seed 7"
 	$(BIN)/python tests/chaos/chaos_cli.py --minutes $(MINUTES) $(ARGS)
+
+durability: dev ## Measure what each durability profile loses: make durability ARGS="--rounds 3 --record"
+	$(BIN)/python tests/chaos/durability_cli.py $(ARGS)
 
 bench: dev ## Measure dsched beside its peers; writes docs/performance.md: make bench ARGS=--quick
 	$(BIN)/python tests/benchmarks/run.py $(ARGS)
