@@ -28,10 +28,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--record", action="store_true", help="write docs/results")
     options = parser.parse_args(argv)
     chance, found = random.Random(options.seed), []
-    for profile, cut in ROUNDS:
+    for profile, cut, replicas in ROUNDS:
         for _ in range(options.rounds):
             with tempfile.TemporaryDirectory() as folder:
-                one = asyncio.run(measure(profile, cut, Path(folder), chance))
+                one = asyncio.run(measure(profile, cut, replicas, Path(folder), chance))
             print(json.dumps(attrs.asdict(one)), flush=True)
             found.append(one)
     if options.record:
@@ -45,9 +45,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def summed(rounds: list[Round]) -> dict[str, Any]:
     """The rounds, and what each profile lost in all."""
     sums: dict[str, Any] = {}
-    for profile, cut in ROUNDS:
-        some = [one for one in rounds if (one.profile, one.cut) == (profile, cut)]
-        sums[f"{profile} {cut}"] = {
+    for key in ROUNDS:
+        some = [one for one in rounds if (one.profile, one.cut, one.replicas) == key]
+        sums["{} {} {}".format(*key)] = {
             "rounds": len(some),
             "acknowledged": sum(one.acknowledged for one in some),
             "lost": sum(one.lost for one in some),

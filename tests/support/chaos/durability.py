@@ -5,7 +5,7 @@ import contextlib
 import json
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,20 +16,22 @@ from chaos.stage import AT_LEAST_ONE, EVERYSEC, told
 from dsched.assembly import store_opener
 from dsched.client import Client
 from dsched.config import read_settings
-from dsched.contracts.outcomes import StoreError
+from dsched.contracts.outcomes import StoreError, StoreUnavailableError
 from dsched.contracts.store import Store
 from dsched.loading import load_catalogue
-from dsched.model import TaskSpec
+from dsched.model import Task, TaskSpec
 from dsched_testkit.servers import RedisServer, SentinelSet, sentinel_set
 
-# What is done to which profile: one server killed and started again, or a failover.
+# The profile, the cut (the primary killed, or a failover asked for while it lives), the replicas.
 ROUNDS = (
-    ("dev", "kill"),
-    ("standalone", "kill"),
-    ("ha", "kill"),
-    ("ha", "failover"),
-    ("strict", "kill"),
-    ("strict", "failover"),
+    ("dev", "kill", 0),
+    ("standalone", "kill", 0),
+    *(
+        (profile, cut, n)
+        for profile in ("ha", "strict")
+        for cut in ("kill", "failover")
+        for n in (1, 2)
+    ),
 )
 CLIENTS = 8
 _LOAD_S = 1.5
@@ -44,6 +46,7 @@ class Round:
 
     profile: str
     cut: str
+    replicas: int
     acknowledged: int
     lost: int
     loss_s: float
@@ -73,9 +76,11 @@ class _Load:
                 self.acknowledged_s[task_id] = time.monotonic()
 
 
-async def measure(profile: str, cut: str, folder: Path, chance: random.Random) -> Round:
+async def measure(
+    profile: str, cut: str, replicas: int, folder: Path, chance: random.Random
+) -> Round:
     """One round: load, the cut in the middle of it, load again, and a count."""
-    async with _servers(profile) as (settings, kill, fail_over):
+    async with _servers(profile, replicas) as (settings, kill, fail_over):
         settings = settings | {"durability": profile, "timeout": "1s"}
         config = folder / "durability.yaml"
         config.write_text(json.dumps({"store": "redis", "redis": settings}))
@@ -96,6 +101,7 @@ async def measure(profile: str, cut: str, folder: Path, chance: random.Random) -
     return Round(
         profile=profile,
         cut=cut,
+        replicas=replicas,
         acknowledged=len(load.acknowledged_s),
         lost=len(gone),
         loss_s=round(times[-1] - times[0], 3) if times else 0.0,
@@ -133,17 +139,29 @@ async def _missing(store: Store, ids: list[str]) -> list[str]:
     gone = []
     for start in range(0, len(ids), 100):
         some = ids[start : start + 100]
-        for task_id, task in zip(some, await store.get(some), strict=True):
+        for task_id, task in zip(some, await _read(store, some), strict=True):
             if task is None:
                 gone.append(task_id)
     return gone
+
+
+async def _read(store: Store, ids: list[str]) -> Sequence[Task | None]:
+    """These tasks, as soon as there are replicas enough for the server to answer."""
+    end_s = time.monotonic() + _AGAIN_S
+    while True:
+        try:
+            return await store.get(ids)
+        except StoreUnavailableError:
+            if time.monotonic() > end_s:
+                raise
+            await asyncio.sleep(0.2)
 
 
 Cut = Callable[[], Awaitable[None]]
 
 
 @contextlib.asynccontextmanager
-async def _servers(profile: str) -> AsyncIterator[tuple[dict[str, Any], Cut, Cut]]:
+async def _servers(profile: str, replicas: int) -> AsyncIterator[tuple[dict[str, Any], Cut, Cut]]:
     """The servers that a profile asks for, their settings, and the two cuts."""
     if profile in ("dev", "standalone"):
         with RedisServer(*(EVERYSEC if profile == "standalone" else ())) as server:
@@ -155,12 +173,14 @@ async def _servers(profile: str) -> AsyncIterator[tuple[dict[str, Any], Cut, Cut
             yield {"addr": server.addr}, restart, restart
         return
     args = (*EVERYSEC, *AT_LEAST_ONE, *_FAST_SYNC)
-    with sentinel_set(3, *args, replicas=2, least_major=7) as servers:
+    with sentinel_set(3, *args, replicas=replicas, least_major=7) as servers:
         settings = {"sentinel": {"master": servers.master, "nodes": list(servers.nodes)}}
 
         async def kill() -> None:
             await asyncio.to_thread(servers.primary.kill)
             await _promoted(servers)
+            # Who has one replica acknowledges nothing until this one follows.
+            await asyncio.to_thread(servers.primary.start)
 
         async def fail_over() -> None:
             await told(servers.sentinels[0], "SENTINEL", "FAILOVER", servers.master)
