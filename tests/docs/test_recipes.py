@@ -1,5 +1,6 @@
 """The web applications of the embedding page, in replicas behind real servers on one store."""
 
+import asyncio
 import contextlib
 import json
 import signal
@@ -120,6 +121,10 @@ async def test_replicas_of_an_aiohttp_application_share_the_work_on_redis(tmp_pa
             await the_recipe_holds(two, tmp_path, store)
 
 
+async def names_of_workers(client) -> set[str]:
+    return {worker.id.rpartition("-")[0] for worker in await client.workers()}
+
+
 async def test_replicas_of_a_django_site_and_its_command_share_the_work(tmp_path):
     told = {"PYTHONPATH": str(DJANGO), "DJANGO_SECRET_KEY": "of this test"}
     pod = [sys.executable, str(DJANGO / "manage.py"), "dsched_pod"]
@@ -131,7 +136,7 @@ async def test_replicas_of_a_django_site_and_its_command_share_the_work(tmp_path
             replicas([*UVICORN, "shop.asgi:application"], ["--port"], tmp_path, **told)
         )
         store = {"sqlite": {"path": str(tmp_path / "dsched.db")}}
-        async with dsched.connect(store) as client:
-            names = {worker.id.rpartition("-")[0] for worker in await client.workers()}
-        assert names == {"a", "b", "pod"}, command.said()
+        async with dsched.connect(store) as client, asyncio.timeout(30):
+            while await names_of_workers(client) != {"a", "b", "pod"}:
+                await asyncio.sleep(0.1)
         await the_recipe_holds(two, tmp_path, store, command)
