@@ -42,9 +42,10 @@ def terms(session: Session, limit: int | None) -> None:
 
 @cluster.command()
 @asks_api
-def pods(session: Session) -> None:
+@list_options
+def pods(session: Session, limit: int | None) -> None:
     """List pods and what they run."""
-    session.output.records(session.api.get("/cluster/pods")["items"], columns.POD)
+    session.show_list("/cluster/pods", columns.POD, limit=limit)
 
 
 @cluster.command(name="step-down")
