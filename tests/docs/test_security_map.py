@@ -18,7 +18,7 @@ def test_every_threat_is_mapped_once_to_tests_that_exist():
 
 def test_few_threats_are_excused():
     bare = {row.id for row in rows_of(PAGE) if not row.tests}
-    assert bare == {"S04", "S39"}
+    assert bare == {"S39"}
 
 
 def test_there_is_a_private_way_to_report_and_no_invented_address():
