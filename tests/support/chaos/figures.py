@@ -84,7 +84,7 @@ def figures_of(
         operations=dict(sorted(ended.items())),
         histories=len(evidence.chapters),
         lost=starting["I7"] + starting["I20"],
-        losses_allowed=len(evidence.losses),
+        losses_allowed=len({one["from_s"] for one in evidence.losses}),
         longest_loss_s=max((one["upto_s"] - one["from_s"] for one in evidence.losses), default=0.0),
         duplicate_fires=starting["I1"],
         stale_results=starting["I5"],
