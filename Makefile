@@ -35,7 +35,7 @@ run: dev ## Run a pod on the embedded store with the example tasks: make run ARG
 
 test: dev ## Run all tests, the fast ones first; starts its own Redis.
 	$(BIN)/python -m pytest -m "not slow" -n 2 $(ARGS)
-	$(BIN)/python -m pytest -m slow -n 2 $(ARGS)
+	$(BIN)/python -m pytest -m slow -n 3 --dist worksteal $(ARGS)
 
 test-fast: dev ## Run only the fast tests.
 	$(BIN)/python -m pytest -m "not slow" -n 2 $(ARGS)

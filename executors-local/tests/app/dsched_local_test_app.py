@@ -218,7 +218,7 @@ def fork_and_die(mark: str) -> None:
         Path(mark).write_text(f"{os.getpid()}")
         time.sleep(60)
         os._exit(0)
-    while not Path(mark).exists():
+    while not Path(mark).exists() or not Path(mark).read_text():
         time.sleep(0.01)
     os._exit(5)
 
