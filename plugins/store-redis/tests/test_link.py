@@ -110,6 +110,25 @@ async def test_a_wait_that_ends_takes_no_later_ring(
         assert not await store.bell("leader", 0.05)
 
 
+async def test_a_wait_that_ends_while_writes_are_paused_leaves_the_server_alive(
+    opener: Any,
+) -> None:
+    """Writes pause in each failover that is asked for. Redis 6.2 and 7.0 used to abort here."""
+    with RedisServer() as server:
+        async with opener(server) as store:
+            await store.submit(_one(1), by="me")
+            assert await store.bell("leader", 5)
+            server.command("CLIENT", "PAUSE", "60000", "WRITE")
+            for _ in range(3):
+                assert not await store.bell("leader", 0.1)
+            server.command("CLIENT", "UNPAUSE")
+            await store.submit(_one(2), by="me")
+            assert await store.bell("leader", 5)
+            await store.submit(_one(3), by="me")
+            assert await store.bell("leader", 5)
+            assert not await store.bell("leader", 0.1)
+
+
 async def test_a_cancelled_wait_takes_no_later_ring(
     shared_server: RedisServer, opener: Any
 ) -> None:
