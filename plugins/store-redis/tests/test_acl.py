@@ -16,7 +16,7 @@ ACL = resources.files("dsched_store_redis").joinpath("dsched.acl").read_text(enc
 RULE = next(line for line in ACL.splitlines() if line.startswith("user "))
 # What the client sends besides scripts.
 CLIENT = {
-    "ping", "select", "info", "wait", "asking", "hello", "client|id", "client|setname",
+    "ping", "select", "info", "wait", "hello", "client|id", "client|setname",
     "client|unblock", "eval", "evalsha", "blpop",
 }  # fmt: skip
 

@@ -110,7 +110,7 @@ class SentinelEndpoints:
 
 
 def redirection(text: str) -> Address | None:
-    """The address in a ``MOVED slot host:port`` or ``ASK slot host:port`` reply."""
+    """The address in a ``MOVED slot host:port`` reply."""
     words = text.split()
     for word in reversed(words):
         host, colon, port = word.rpartition(":")

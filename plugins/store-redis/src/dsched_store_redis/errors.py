@@ -23,13 +23,15 @@ _BY_CODE = {
     "NOSCRIPT": Verdict.RELOAD,
     "LOADING": Verdict.RESEND,
     "TRYAGAIN": Verdict.RESEND,
-    "CLUSTERDOWN": Verdict.RESEND,
+    # One key of a step has left with its slot, or all have: until the last has, it runs nowhere.
+    "ASK": Verdict.RESEND,
+    # What this node sees; those on the other side of a partition may see a primary.
+    "CLUSTERDOWN": Verdict.RELOCATE,
     "MASTERDOWN": Verdict.RELOCATE,
     "BUSY": Verdict.RESEND,
     "NOREPLICAS": Verdict.RESEND,
     "READONLY": Verdict.RELOCATE,
     "MOVED": Verdict.RELOCATE,
-    "ASK": Verdict.RELOCATE,
     "UNBLOCKED": Verdict.RELOCATE,
     "OOM": Verdict.FULL,
     "MISCONF": Verdict.FULL,
@@ -63,6 +65,7 @@ _BY_CLASS = {
 _WRAPPED = re.compile(r"Error running script .*?: ?-?([A-Z]{2,})\b")
 
 _ADVICE = {
+    "ASK": "its slot is being moved to another node: what waits goes on when that is done",
     "OOM": "it has reached maxmemory: give it more, or remove what is not needed",
     "MISCONF": "it cannot save to its disk: make room there, then it takes writes again",
     "NOAUTH": "it wants a password: set redis.password",

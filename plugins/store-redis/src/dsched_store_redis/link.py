@@ -5,7 +5,7 @@ import random
 
 from dsched.contracts.outcomes import StoreError, StoreUnavailableError
 from dsched_store_redis.connections import FAULTS, Dialler, Line, Reply, close_all, pack
-from dsched_store_redis.endpoints import Endpoints, redirection
+from dsched_store_redis.endpoints import Address, Endpoints, redirection
 from dsched_store_redis.errors import Verdict, code_of, is_reply, judge, to_raise
 from dsched_store_redis.scripts import Script
 
@@ -17,7 +17,6 @@ _MAX_PAUSE_S = 0.5
 _IDLE_S = 15.0
 
 _PING = pack(b"PING")
-_ASKING = pack(b"ASKING")
 
 
 class Link:
@@ -28,6 +27,7 @@ class Link:
         self._endpoints = endpoints
         self._free = asyncio.Semaphore(size)
         self._idle: list[Line] = []
+        self._newest: Address | None = None
         self.timeout_s = dialler.timeout_s
 
     async def command(self, *args: bytes) -> Reply:
@@ -42,8 +42,12 @@ class Link:
         ``args[0]`` is a nonce that the script hands back: an answer to anything else closes the
         connection. Returns what follows the nonce.
         """
-        known = pack(b"EVALSHA", script.sha, b"1", meta_key, *args)
-        text = pack(b"EVAL", script.text, b"1", meta_key, *args)
+        # A server checks only the keys named here. While a cluster's slot is on the move the one
+        # that never exists makes it refuse the whole step, at both ends, before its first write:
+        # else a step would find the keys that have left gone, or stop half-way at a new one.
+        keys = (b"2", meta_key, meta_key + b":never")
+        known = pack(b"EVALSHA", script.sha, *keys, *args)
+        text = pack(b"EVAL", script.text, *keys, *args)
         wait = pack(b"WAIT", b"1", b"%d" % int(self.timeout_s * 500)) if replicas else b""
         count = 2 if replicas else 1
         replies = await self._call(known + wait, count, text=text + wait, nonce=args[0])
@@ -61,45 +65,39 @@ class Link:
     ) -> list[Reply]:
         """Exchange, and once more for as long as it certainly has not run and the budget lasts."""
         tries = 0
-        asking = False
         while True:
             tries += 1
             try:
-                return await self._exchange(data, replies, asking=asking, nonce=nonce)
+                return await self._exchange(data, replies, nonce=nonce)
             except Failed as failed:
-                verdict, asking = failed.verdict, False
+                verdict = failed.verdict
                 if verdict is Verdict.RELOAD and text:
                     data = text
                 elif verdict is Verdict.RELOCATE:
-                    asking = await self._relocate(failed)
+                    await self._relocate(failed)
                 elif verdict in {Verdict.UNREACHABLE, Verdict.LOST}:
                     # It may be gone for good: next time whoever knows is asked where to go.
                     self._endpoints.moved(None)
                 elsewhere = verdict is Verdict.UNREACHABLE and tries <= self._endpoints.alternatives
                 if tries >= _TRIES or not (verdict in _AGAIN or elsewhere):
                     raise failed.error from failed.__cause__
-            if verdict is not Verdict.RELOAD and not asking:
+            if verdict is not Verdict.RELOAD:
                 await asyncio.sleep(min(_MAX_PAUSE_S, _PAUSE_S * 2**tries) * random.random())
 
-    async def _relocate(self, failed: "Failed") -> bool:
-        """Take note of another primary. Whether only this one step is to be asked for there."""
-        target = redirection(str(failed.__cause__)) if failed.code in {"MOVED", "ASK"} else None
+    async def _relocate(self, failed: "Failed") -> None:
+        """Take note of another primary."""
+        target = redirection(str(failed.__cause__)) if failed.code == "MOVED" else None
         self._endpoints.moved(target)
         await self._drop_idle()
-        return failed.code == "ASK"
 
-    async def _exchange(
-        self, data: bytes, replies: int, *, asking: bool, nonce: bytes
-    ) -> list[Reply]:
+    async def _exchange(self, data: bytes, replies: int, *, nonce: bytes) -> list[Reply]:
         async with self._free:
             line = await self._take()
             where = f"{line.address[0]}:{line.address[1]}"
-            lead = _ASKING if asking else b""
             try:
-                found = await line.exchange(lead + data, replies + bool(asking), self.timeout_s)
+                found = await line.exchange(data, replies, self.timeout_s)
             except FAULTS as error:
                 raise _failed(error, where, sent=line.sent) from error
-            found = found[1:] if asking else found
             first = found[0]
             if nonce and isinstance(first, list) and (not first or first[0] != nonce):
                 await line.close_now()
@@ -116,7 +114,11 @@ class Link:
         """An open connection: an idle one that gives signs of life, else a new one."""
         while self._idle:
             line = self._idle.pop()
-            if await self._alive(line):
+            if line.address != self._newest:
+                # Whoever dialled last knows better where the primary is. Not every command would
+                # be sent on from here: a bell is unblocked by the server that it waits on.
+                await line.close_now()
+            elif await self._alive(line):
                 return line
         return await self.dial()
 
@@ -139,9 +141,11 @@ class Link:
         except StoreError as error:
             raise Failed(Verdict.UNREACHABLE, "", error) from error
         try:
-            return await self._dialler.dial(address)
+            line = await self._dialler.dial(address)
         except FAULTS as error:
             raise _failed(error, f"{address[0]}:{address[1]}", sent=False) from error
+        self._newest = address
+        return line
 
     def complain(self, target_text: str = "") -> None:
         """Say that what was dialled is not the primary any more."""

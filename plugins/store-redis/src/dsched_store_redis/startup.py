@@ -2,9 +2,10 @@
 
 import ipaddress
 import logging
+from typing import NoReturn
 
 from dsched.contracts.codec import STORE_FORMAT
-from dsched.contracts.outcomes import StoreRefusedError
+from dsched.contracts.outcomes import StoreRefusedError, StoreUnavailableError
 from dsched_store_redis.connections import Dialler
 from dsched_store_redis.errors import code_of
 from dsched_store_redis.link import Link
@@ -19,6 +20,10 @@ _MAX_LAG_S = 2
 
 async def check_server(link: Link, options: RedisOptions) -> bool:
     """Refuse a server that would lose or evict what dsched keeps; whether it knows script flags."""
+    if options.cluster is not None:
+        # Any node answers INFO. One that has not got the slot names the one that has only when it
+        # is asked for a key.
+        await link.command(b"HGET", f"{options.key_prefix}meta".encode(), b"format")
     info = parse_info(await link.command(b"INFO"))
     version = _version(info)
     if version < _LEAST:
@@ -27,10 +32,7 @@ async def check_server(link: Link, options: RedisOptions) -> bool:
         )
     _check_prefix(info, options)
     if info.get("role", "master") != "master":
-        raise StoreRefusedError(
-            "the server is a replica: dsched works on a primary only; correct redis.addr, or let "
-            "redis.sentinel find it"
-        )
+        _refuse_a_replica(options)
     if options.durability is not Durability.DEV:
         _check_eviction(info)
         _check_persistence(info)
@@ -43,6 +45,18 @@ async def check_server(link: Link, options: RedisOptions) -> bool:
     if options.durability in {Durability.HA, Durability.STRICT}:
         await _check_replicas(link, info)
     return version >= _FLAGS_FROM
+
+
+def _refuse_a_replica(options: RedisOptions) -> NoReturn:
+    if options.cluster is not None or options.sentinel is not None:
+        raise StoreUnavailableError(
+            "the server that was named as the primary has become a replica meanwhile",
+            maybe_applied=False,
+        )
+    raise StoreRefusedError(
+        "the server is a replica: dsched works on a primary only; correct redis.addr, or let "
+        "redis.sentinel find it"
+    )
 
 
 def parse_info(reply: bytes) -> dict[str, str]:

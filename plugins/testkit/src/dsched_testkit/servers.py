@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Self
+from typing import BinaryIO, Self
 
 SLOTS = 16384
 _START_S = 20.0
@@ -86,7 +86,7 @@ def free_port() -> int:
 def command(port: int, *args: str, password: str = "", timeout_s: float = _REPLY_S) -> str | int:
     """One command on a connection of its own; a simple, integer or bulk reply, "" for none.
 
-    Error replies raise RuntimeError. Enough for arranging servers, without any client library.
+    The items of an array are lines. Error replies raise RuntimeError. Enough for arranging servers, without any client library.
     """
     words = [("AUTH", password)] if password else []
     with socket.create_connection(("127.0.0.1", port), timeout=timeout_s) as link:
@@ -98,12 +98,13 @@ def command(port: int, *args: str, password: str = "", timeout_s: float = _REPLY
             link.sendall(b"*%d\r\n" % len(encoded))
             for word in encoded:
                 link.sendall(b"$%d\r\n%s\r\n" % (len(word), word))
-            answer = _reply(reader.readline(), reader.read)
+            answer = _reply(reader)
         reader.close()
         return answer
 
 
-def _reply(line: bytes, read: Callable[[int], bytes]) -> str | int:
+def _reply(reader: BinaryIO) -> str | int:
+    line = reader.readline()
     kind, rest = line[:1], line[1:].strip()
     if kind == b"-":
         raise RuntimeError(rest.decode())
@@ -111,7 +112,9 @@ def _reply(line: bytes, read: Callable[[int], bytes]) -> str | int:
         return int(rest)
     if kind == b"$":
         size = int(rest)
-        return read(size + 2)[:-2].decode(errors="replace") if size >= 0 else ""
+        return reader.read(size + 2)[:-2].decode(errors="replace") if size >= 0 else ""
+    if kind == b"*":
+        return "\n".join(str(_reply(reader)) for _ in range(int(rest)))
     return rest.decode() if kind == b"+" else ""
 
 
@@ -238,33 +241,59 @@ class RedisServer:
 
 
 @contextlib.contextmanager
-def redis_cluster(masters: int = 3, *args: str) -> Iterator[list[RedisServer]]:
-    """A cluster of masters with all slots, arranged by plain CLUSTER commands."""
+def redis_cluster(
+    masters: int = 3,
+    *args: str,
+    replicas: int = 0,
+    node_timeout_ms: int = 2000,
+    least_major: int = 0,
+) -> Iterator[list[RedisServer]]:
+    """A cluster with all slots, arranged by plain CLUSTER commands.
+
+    The masters come first, then so many ``replicas`` of each, in the masters' order.
+    """
     with contextlib.ExitStack() as stack:
+        timeout = ("--cluster-node-timeout", str(node_timeout_ms))
         nodes = [
             stack.enter_context(
-                RedisServer("--cluster-enabled", "yes", "--cluster-node-timeout", "2000", *args)
+                RedisServer("--cluster-enabled", "yes", *timeout, *args, least_major=least_major)
             )
-            for _ in range(masters)
+            for _ in range(masters * (1 + replicas))
         ]
         bounds = [SLOTS * at // masters for at in range(masters + 1)]
-        for at, node in enumerate(nodes):
+        for at, node in enumerate(nodes[:masters]):
             slots = [str(slot) for slot in range(bounds[at], bounds[at + 1])]
             node.command("CLUSTER", "ADDSLOTS", *slots)
             node.command("CLUSTER", "SET-CONFIG-EPOCH", str(at + 1))
         for node in nodes[1:]:
             nodes[0].command("CLUSTER", "MEET", "127.0.0.1", str(node.port))
-        for node in nodes:
+        _until_all_are_known(nodes)
+        for at, node in enumerate(nodes[masters:]):
+            node.command(
+                "CLUSTER", "REPLICATE", str(nodes[at // replicas].command("CLUSTER", "MYID"))
+            )
+        for node in nodes[masters:]:
             wait_until(
-                lambda node=node: _is_whole(node, masters),  # type: ignore[misc]
-                "the cluster's nodes know each other",
+                lambda node=node: (
+                    "master_link_status:up"  # type: ignore[misc]
+                    in str(node.command("INFO", "replication"))
+                ),
+                "the replica follows",
             )
         yield nodes
 
 
-def _is_whole(node: RedisServer, masters: int) -> bool:
+def _until_all_are_known(nodes: Sequence[RedisServer]) -> None:
+    for node in nodes:
+        wait_until(
+            lambda node=node: _is_whole(node, len(nodes)),  # type: ignore[misc]
+            "the cluster's nodes know each other",
+        )
+
+
+def _is_whole(node: RedisServer, nodes: int) -> bool:
     info = str(node.command("CLUSTER", "INFO"))
-    return "cluster_state:ok" in info and f"cluster_known_nodes:{masters}" in info
+    return "cluster_state:ok" in info and f"cluster_known_nodes:{nodes}" in info
 
 
 class SentinelSet:
