@@ -28,14 +28,19 @@ class PodProcess:
     """One pod in a session of its own; what it logs goes to a file, one JSON object a line."""
 
     def __init__(
-        self, name: str, argv: Sequence[str], folder: Path, env: Mapping[str, str]
+        self,
+        name: str,
+        argv: Sequence[str],
+        folder: Path,
+        env: Mapping[str, str],
+        program: Sequence[str] = (DSCHED_RUN,),
     ) -> None:
         self.name = name
         self.log_file = folder / f"{name}.log"
         self._paused = False
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
-                [DSCHED_RUN, *argv],
+                [*program, *argv],
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,

@@ -12,7 +12,8 @@ from typing import Any
 
 import attrs
 
-from chaos.stage import AT_LEAST_ONE, EVERYSEC, told
+from chaos.stages.base import told
+from chaos.stages.opening import AT_LEAST_ONE, EVERYSEC
 from dsched.assembly import store_opener
 from dsched.client import Client
 from dsched.config import read_settings

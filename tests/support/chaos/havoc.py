@@ -1,6 +1,7 @@
 """Carries the plan of faults out on pods and store, and writes down what was really done."""
 
 import asyncio
+import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -11,17 +12,22 @@ from pods import PodProcess, clean_environment
 
 from chaos.exporter import Exporter
 from chaos.plan import Planned
-from chaos.stage import Stage
+from chaos.stages.base import Stage
 from dsched.client import Client, ClientError
 from dsched.contracts.outcomes import StoreError
 from dsched.model import JsonValue
 from dsched_testkit.evidence import Recorder
 
 _STOP_S = 90.0
+_START_MS = 60_000
 _WATCH_S = 0.25
 MOST_IN_TROUBLE = 2  # at once: somebody has to notice what became of the others
 _AT_ONCE = ("script_flush", "client_kill")  # over in a moment, so also on top of another trouble
-_PARTS = {"sentinel_kill": "sentinel", **{kind: kind for kind in _AT_ONCE}}
+_PARTS = {
+    "sentinel_kill": "sentinel",
+    "host_clock_step": "clock",
+    **{kind: kind for kind in _AT_ONCE},
+}
 
 
 @attrs.define(kw_only=True)
@@ -42,6 +48,7 @@ class Havoc:
     violations: list[str] = attrs.field(factory=list)
     starts: list[tuple[str, int]] = attrs.field(factory=list)
     on_leaders: list[tuple[str, int, str]] = attrs.field(factory=list)
+    stepped: list[tuple[int, int]] = attrs.field(factory=list)
     _busy: set[str] = attrs.field(factory=set)
 
     def start(self, name: str) -> None:
@@ -50,8 +57,10 @@ class Havoc:
             self.retired.append(self.pods[name])
         env = clean_environment(POD_NAME=name, **self.environment)
         argv = ["--config", str(self.config_files[name]), "--log-format", "json"]
+        argv += ["--app", "chaos.functions"]
+        program = [sys.executable, "-m", "chaos.clocks", str(self.stage.clocks[name].path)]
         self.starts.append((name, _now_ms()))
-        self.pods[name] = PodProcess(name, [*argv, "--app", "chaos.functions"], self.folder, env)
+        self.pods[name] = PodProcess(name, argv, self.folder, env, program)
 
     async def run(self, plan: list[Planned]) -> None:
         """Carry the plan out. Returns when its last fault is over."""
@@ -100,6 +109,9 @@ class Havoc:
         self._busy.add(part)
         at_ms = _now_ms()
         try:
+            if planned.kind == "host_clock_step":
+                await self._step_clock(next(iter(self.pods)), planned)
+                return None
             why = await self.stage.acts()[planned.kind](planned)
         finally:
             self._busy.discard(part)
@@ -168,6 +180,33 @@ class Havoc:
         self._tell("step_down", at_ms)
         return None
 
+    async def _clock_step(self, name: str, planned: Planned) -> None:
+        await self._step_clock(name, planned)
+
+    async def _step_clock(self, name: str, planned: Planned) -> None:
+        """Set a wall clock ahead or back, and right again. Where it is the watcher's own too, the
+        fault lasts from the least to the greatest time that it shows."""
+        clock, seen_ms = self.stage.clocks[name], [_now_ms()]
+        clock.ms = round(planned.step_s * 1000)
+        seen_ms.append(_now_ms())
+        try:
+            await asyncio.sleep(planned.lasts_s)
+        finally:
+            seen_ms.append(_now_ms())
+            clock.ms = 0
+        seen_ms.append(_now_ms())
+        about = {} if self.stage.one_clock else {"pod": name}
+        self.recorder.write(
+            "fault",
+            kind=planned.kind,
+            at_ms=min(seen_ms),
+            upto_ms=max(seen_ms),
+            step_s=planned.step_s,
+            **about,
+        )
+        if self.stage.one_clock:
+            self.stepped.append((min(seen_ms), max(seen_ms)))
+
     async def _line_cut(self, name: str, planned: Planned) -> None:
         await self._on_line(name, planned, self.stage.lines[name].cut)
 
@@ -207,9 +246,17 @@ class Havoc:
             await self.ends_well(pod)
 
     def slowest_start_s(self) -> float:
-        """How long a pod took at most from its start until its worker was registered."""
+        """How long a pod took at most from its start until its worker was registered.
+
+        Those in whose time the watcher's own clock was stepped do not count: nobody knows it.
+        """
         slowest_ms = 0
         for name, started_ms in self.starts:
+            if any(
+                from_ms <= started_ms + _START_MS and started_ms <= upto_ms
+                for from_ms, upto_ms in self.stepped
+            ):
+                continue
             later = [ms for pod, ms in self.exporter.registered if pod == name and ms >= started_ms]
             again = [ms for pod, ms in self.starts if pod == name and ms > started_ms]
             if later and (not again or min(later) <= min(again)):

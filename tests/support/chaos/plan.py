@@ -27,11 +27,26 @@ SENTINEL = {
     "client_kill": 8,
     "redis_pause": 3,
 }
+CLUSTER = {
+    "primary_kill": 9,
+    "primary_freeze": 5,
+    "failover": 9,
+    "replica_kill": 4,
+    "other_kill": 4,
+    "slot_move": 9,
+    "script_flush": 7,
+    "client_kill": 8,
+    "redis_pause": 3,
+}
 SQLITE = {"file_locked": 12}
+# Pods that have their clock from a store are stepped one by one; who shares a host, all at once.
+CLOCKS = {"clock_step": 8}
+HOST_CLOCK = {"host_clock_step": 6}
 MENUS = {
-    "redis": PODS | OPERATORS | LINES | REDIS,
-    "sentinel": PODS | OPERATORS | SENTINEL,
-    "sqlite": PODS | OPERATORS | SQLITE,
+    "redis": PODS | OPERATORS | CLOCKS | LINES | REDIS,
+    "sentinel": PODS | OPERATORS | CLOCKS | SENTINEL,
+    "cluster": PODS | OPERATORS | CLOCKS | CLUSTER,
+    "sqlite": PODS | OPERATORS | HOST_CLOCK | SQLITE,
 }
 # From and to, in seconds: how long a fault lasts, or how long the dead stay away.
 LASTS_S = {
@@ -52,7 +67,12 @@ LASTS_S = {
     "failover": (0.0, 0.0),
     "replica_kill": (0.5, 3.0),
     "sentinel_kill": (0.5, 4.0),
+    "other_kill": (0.5, 4.0),
+    "slot_move": (0.3, 5.0),
+    "clock_step": (0.5, 8.0),
+    "host_clock_step": (0.5, 8.0),
 }
+_STEP_S = (2.0, 180.0)
 _GAP_S = (0.4, 1.9)
 QUIET_EVERY_S = 90.0  # so often a worker is killed and nothing else happens for a while
 QUIET_S = 14.0
@@ -60,13 +80,17 @@ QUIET_S = 14.0
 
 @attrs.frozen(kw_only=True)
 class Planned:
-    """One fault. ``target`` in [0, 1) chooses among who is there; ``on_leader``: it if one leads."""
+    """One fault. ``target`` in [0, 1) chooses among who is there; ``on_leader``: it if one leads.
+
+    ``step_s``: by how much a clock is stepped.
+    """
 
     at_s: float
     kind: str
     target: float
     on_leader: bool
     lasts_s: float
+    step_s: float = 0.0
     quiet: bool = False
 
 
@@ -89,6 +113,7 @@ def draw(
                 target=chance.random(),
                 on_leader=not quiet and chance.random() < 0.4,
                 lasts_s=round(chance.uniform(*LASTS_S.get(kind, (0.0, 0.0))), 3),
+                step_s=_step_s(chance) if kind in CLOCKS | HOST_CLOCK else 0.0,
                 quiet=quiet,
             )
         )
@@ -97,3 +122,9 @@ def draw(
             quiet_at_s += QUIET_EVERY_S
             at_s += QUIET_S
     return plan
+
+
+def _step_s(chance: random.Random) -> float:
+    """Forward or back; small steps are as likely as large ones."""
+    low_s, high_s = _STEP_S
+    return round(chance.choice((-1, 1)) * low_s * (high_s / low_s) ** chance.random(), 3)

@@ -16,7 +16,8 @@ from chaos.figures import Figures, figures_of
 from chaos.havoc import Havoc
 from chaos.machine import Stalls
 from chaos.plan import Planned, draw
-from chaos.stage import Stage, open_stage
+from chaos.stages.base import Stage
+from chaos.stages.opening import open_stage
 from chaos.testimony import final_run, live_tasks, lost_unseen, run_line, write_state
 from chaos.users import Users, random_configs
 from dsched.assembly import store_opener
@@ -29,6 +30,7 @@ from dsched_testkit.checker import check
 from dsched_testkit.evidence import Recorder, read, task_items
 
 PODS = ["pod-a", "pod-b", "pod-c"]
+LEFT_ALONE = frozenset({"every-1", "every-1300", "cron-2", "cron-some"})
 REST_S = 60.0  # and whatever the machine stood still meanwhile
 START_S = 60.0
 SETTINGS: dict[str, Any] = {
@@ -136,6 +138,7 @@ class _Harness:
             calls=calls,
             chance=chance,
             configs=random_configs(chance),
+            left_alone=LEFT_ALONE if stage.one_clock else frozenset(),
         )
         self.havoc = Havoc(
             stage=stage,

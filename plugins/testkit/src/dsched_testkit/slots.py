@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 import attrs
 
-from dsched_testkit.servers import RedisServer
+from dsched_testkit.servers import RedisServer, command
 
 _MIGRATE_MS = 5000
 
@@ -28,9 +28,10 @@ class View:
         return self.master and any(first <= slot <= last for first, last in self.slots)
 
 
-def view(node: RedisServer) -> View:
-    """Ask a node how it sees itself. Raises `OSError` where it does not answer."""
-    lines = [line.split() for line in str(node.command("CLUSTER", "NODES")).splitlines()]
+def view(node: RedisServer, *, timeout_s: float = 5.0) -> View:
+    """Ask a node how it sees itself. Raises `OSError` where it does not answer in time."""
+    told = command(node.port, "CLUSTER", "NODES", password=node.password, timeout_s=timeout_s)
+    lines = [line.split() for line in str(told).splitlines()]
     (own,) = [words for words in lines if len(words) >= 8 and "myself" in words[2].split(",")]
     ranges = [word.partition("-") for word in own[8:] if not word.startswith("[")]
     return View(

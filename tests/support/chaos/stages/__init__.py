@@ -1,0 +1,1 @@
+"""The stores that chaos happens to, one a module, and how each is opened."""
