@@ -42,6 +42,15 @@ async def test_no_invariant_breaks_under_faults_on_sqlite(tmp_path: Path):
     assert "file_locked" in verdict.figures.faults
 
 
+@pytest.mark.redis
+async def test_no_invariant_breaks_under_faults_on_a_redis_cluster(tmp_path: Path):
+    only = frozenset({"kill", "clock_step", "slot_move", "primary_kill"})
+    verdict = await holds(
+        Options(backend="cluster", seed=3, seconds=SECONDS, folder=tmp_path, only=only)
+    )
+    assert only == set(verdict.figures.faults)
+
+
 async def test_a_store_that_forgets_tasks_and_takes_any_token_is_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -3,18 +3,25 @@
 import asyncio
 import contextlib
 import json
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from chaos.clocks import ClockOffset, shifted
 from chaos.exporter import ConfigCalls, Cut, Exporter, Loss
 from chaos.line import Line
-from chaos.plan import LASTS_S, MENUS, QUIET_S, draw
+from chaos.plan import LASTS_S, MENUS, QUIET_S, Planned, draw
+from chaos.stages.cluster import PREFIX, ClusterStage
+from chaos.stages.opening import open_stage
 from chaos.testimony import live_tasks, lost_unseen
 from cluster import cluster_on
+from pods import PodProcess, clean_environment, until
 
 from dsched.contracts.events import Event, EventKind
 from dsched.model import TaskSpec
@@ -123,6 +130,111 @@ def test_now_and_then_one_kill_is_followed_by_quiet():
     quiet = [(one, after) for one, after in followed if one.quiet]
     assert len(quiet) >= 4
     assert all(one.kind == "kill" and after.at_s - one.at_s >= QUIET_S for one, after in quiet)
+
+
+def test_clocks_are_stepped_both_ways_by_seconds_to_minutes_and_only_where_a_clock_is_ones_own():
+    steps = [one for one in draw(1, "cluster", 600) if one.kind == "clock_step"]
+    assert {one.step_s > 0 for one in steps} == {True, False}
+    assert min(abs(one.step_s) for one in steps) < 10 < 60 < max(abs(one.step_s) for one in steps)
+    assert all(one.step_s == 0 for one in draw(1, "cluster", 600) if one.kind != "clock_step")
+    assert "clock_step" not in MENUS["sqlite"]  # the processes of one host have one clock
+
+
+def test_a_clock_that_is_set_is_seen_at_once_in_another_process_and_its_monotonic_one_stays(
+    tmp_path: Path,
+):
+    offset, program = (
+        ClockOffset(tmp_path / "clock"),
+        (
+            "import sys, time; from pathlib import Path; from chaos.clocks import ClockOffset, shifted\n"
+            "with shifted(ClockOffset(Path(sys.argv[1]))):\n"
+            "    for _ in sys.stdin:\n"
+            "        print(time.time(), time.time_ns(), time.monotonic(), flush=True)"
+        ),
+    )
+    env = clean_environment(PYTHONPATH=str(Path(__file__).parents[1] / "support"))
+    argv = [sys.executable, "-c", program, str(offset.path)]
+    with subprocess.Popen(
+        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1, env=env
+    ) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        for step_ms in (0, 90_000, -45_500, 0):
+            offset.ms = step_ms
+            child.stdin.write("now\n")
+            wall_s, wall_ns, here_s = map(float, child.stdout.readline().split())
+            assert wall_s - time.time() == pytest.approx(step_ms / 1000, abs=5)
+            assert wall_ns / 1e9 == pytest.approx(wall_s, abs=5)
+            assert here_s == pytest.approx(time.monotonic(), abs=5)
+        child.stdin.close()
+
+
+def test_the_own_clock_is_right_again_after_a_run(tmp_path: Path):
+    offset, before = ClockOffset(tmp_path / "clock"), (time.time, time.time_ns)
+    offset.ms = 3_600_000
+    true_s = time.time()
+    with shifted(offset):
+        assert 3599 < time.time() - true_s < 3700
+    assert (time.time, time.time_ns) == before
+
+
+@pytest.mark.redis
+@pytest.mark.slow
+async def test_a_pod_under_a_stepped_clock_writes_its_log_by_it_and_leads_on(tmp_path: Path):
+    with RedisServer() as server:
+        config = tmp_path / "pod.yaml"
+        config.write_text(json.dumps({"store": "redis", "redis": {"addr": server.addr}}))
+        offset = ClockOffset(tmp_path / "pod.clock")
+        env = clean_environment(
+            POD_NAME="pod", PYTHONPATH=str(Path(__file__).parents[1] / "support")
+        )
+        argv = ["--config", str(config), "--log-format", "json", "--role", "scheduler"]
+        program = [sys.executable, "-m", "chaos.clocks", str(offset.path)]
+        pod = PodProcess("pod", argv, tmp_path, env, program)
+        try:
+            await until(lambda: server.command("EXISTS", "schedule:leader") == 1, "it leads")
+            fence = server.command("GET", "schedule:leader")
+            offset.ms, left_ms = 86_400_000, int(server.command("PTTL", "schedule:leader"))
+            await until(
+                lambda: int(server.command("PTTL", "schedule:leader")) > left_ms, "it renews"
+            )
+            assert server.command("GET", "schedule:leader") == fence
+            pod.terminate()
+            assert await pod.ended() == 0
+            times = [datetime.fromisoformat(line["time"]) for line in pod.lines()]
+            assert times[-1] - times[0] > timedelta(days=1)
+        finally:
+            pod.end()
+
+
+@pytest.mark.redis
+@pytest.mark.slow
+async def test_a_cluster_survives_each_of_its_faults_and_only_an_election_may_lose_anything(
+    tmp_path: Path,
+):
+    async with open_stage("cluster", tmp_path, []) as stage:
+        assert isinstance(stage, ClusterStage)
+        await stage.heal()
+        whole = await stage.whole()
+        assert whole is not None
+        first = whole.owner
+        for number in range(250):
+            first.master.command("SET", f"{PREFIX}{number}", str(number))
+
+        async def act(kind: str, lasts_s: float) -> None:
+            fault = Planned(at_s=0, kind=kind, target=0.5, on_leader=False, lasts_s=lasts_s)
+            assert await stage.acts()[kind](fault) is None
+            await stage.heal()
+
+        await act("slot_move", 0.3)
+        await act("failover", 0.0)
+        assert [cut.what for cut in stage.cuts] == ["demoted"] * len(stage.cuts)
+        await act("primary_kill", 3.0)
+        assert "primary_kill" in [cut.what for cut in stage.cuts]
+        whole = await stage.whole()
+        assert whole is not None
+        assert whole.owner.nodes == first.nodes
+        assert whole.owner.master.command("DBSIZE") == 250
 
 
 @pytest.mark.redis
