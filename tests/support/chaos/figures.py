@@ -112,15 +112,15 @@ def _spreads(
     gaps: defaultdict[str, list[float]] = defaultdict(list)
     for before_ms, at_ms in pairwise(acquired):
         causes = [(ms, kind) for _, ms, kind in havoc.on_leaders if before_ms < ms <= at_ms]
-        if causes:
-            ms, kind = min(causes)
+        ms, kind = min(causes, default=(0, ""))
+        if causes and not havoc.stepped_within(ms, at_ms):
             gaps[f"leader gap after {kind}"].append((at_ms - ms) / 1000)
     measured = dict(sorted(gaps.items()))
-    measured["requeue after a kill"] = _requeues_s(evidence)
+    measured["requeue after a kill"] = _requeues_s(evidence, havoc)
     return {name: _spread(values) for name, values in measured.items() if values}
 
 
-def _requeues_s(evidence: Evidence) -> list[float]:
+def _requeues_s(evidence: Evidence, havoc: Havoc) -> list[float]:
     """From the kill of a worker until what it ran was taken from it, whatever else was broken."""
     killed = {kill["worker"]: kill["at_ms"] for kill in evidence.of_kind("kill")}
     holders: dict[str, str] = {}
@@ -130,7 +130,11 @@ def _requeues_s(evidence: Evidence) -> list[float]:
             holders[item["task"]] = event.by.rsplit(".", 3)[0]
         elif event.kind in ENDS_AN_ATTEMPT and item["task"] in holders:
             killed_ms = killed.get(holders.pop(item["task"]))
-            if killed_ms is not None and event.at_ms >= killed_ms:
+            if (
+                killed_ms is not None
+                and event.at_ms >= killed_ms
+                and not havoc.stepped_within(killed_ms, event.at_ms)
+            ):
                 found.append((event.at_ms - killed_ms) / 1000)
     return found
 

@@ -48,7 +48,7 @@ class Havoc:
     violations: list[str] = attrs.field(factory=list)
     starts: list[tuple[str, int]] = attrs.field(factory=list)
     on_leaders: list[tuple[str, int, str]] = attrs.field(factory=list)
-    stepped: list[tuple[int, int]] = attrs.field(factory=list)
+    stepped: list[tuple[int, int]] = attrs.field(factory=list)  # least, greatest time shown
     _busy: set[str] = attrs.field(factory=set)
 
     def start(self, name: str) -> None:
@@ -245,6 +245,10 @@ class Havoc:
         for pod in self.pods.values():
             await self.ends_well(pod)
 
+    def stepped_within(self, from_ms: int, upto_ms: int) -> bool:
+        """Whether the watcher's own clock was stepped then, so that the time between is unknown."""
+        return any(from_ms <= last and first <= upto_ms for first, last in self.stepped)
+
     def slowest_start_s(self) -> float:
         """How long a pod took at most from its start until its worker was registered.
 
@@ -252,10 +256,7 @@ class Havoc:
         """
         slowest_ms = 0
         for name, started_ms in self.starts:
-            if any(
-                from_ms <= started_ms + _START_MS and started_ms <= upto_ms
-                for from_ms, upto_ms in self.stepped
-            ):
+            if self.stepped_within(started_ms, started_ms + _START_MS):
                 continue
             later = [ms for pod, ms in self.exporter.registered if pod == name and ms >= started_ms]
             again = [ms for pod, ms in self.starts if pod == name and ms > started_ms]
