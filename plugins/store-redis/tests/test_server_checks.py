@@ -1,6 +1,7 @@
 """What is refused and warned about before a single step is run."""
 
 import logging
+import signal
 from types import SimpleNamespace
 from typing import Any
 
@@ -86,6 +87,32 @@ async def test_strict_waits_for_a_replica_and_says_so_when_there_is_none(opener:
     with RedisServer(*limits) as server, pytest.raises(StoreUnavailableError):
         async with opener(server, durability=Durability.STRICT) as store:
             await store.acquire("pod", "one", 5000)
+
+
+@pytest.mark.slow
+async def test_strict_waits_for_as_many_replicas_as_it_is_told_and_warns_of_more(
+    opener: Any, caplog: LogCaptureFixture
+) -> None:
+    limits = ("--min-replicas-to-write", "1", "--min-replicas-max-lag", "2")
+    with (
+        RedisServer(*limits) as server,
+        RedisServer("--replicaof", "127.0.0.1", str(server.port)),
+        RedisServer("--replicaof", "127.0.0.1", str(server.port)) as second,
+    ):
+        wait_until(
+            lambda: str(server.command("INFO", "replication")).count("state=online") == 2,
+            "both replicas follow",
+        )
+        async with opener(server, durability=Durability.STRICT, replicas=2) as store:
+            assert (await store.acquire("pod", "one", 5000)).outcome is Outcome.OK
+            assert "redis.replicas" not in caplog.text
+            second.send_signal(signal.SIGSTOP)
+            with pytest.raises(StoreUnavailableError, match=r"not 2 of the replicas.*answer: 1"):
+                await store.acquire("pod", "two", 5000)
+            second.send_signal(signal.SIGCONT)
+        async with opener(server, durability=Durability.STRICT) as store:
+            assert "2 replicas follow the server and redis.replicas is 1" in caplog.text
+            assert (await store.now()).wall_ms > 0
 
 
 async def test_a_replica_is_refused(shared_server: RedisServer, opener: Any) -> None:

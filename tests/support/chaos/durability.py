@@ -23,18 +23,16 @@ from dsched.loading import load_catalogue
 from dsched.model import Task, TaskSpec
 from dsched_testkit.servers import RedisServer, SentinelSet, sentinel_set
 
-# The profile, the cut (the primary killed, or a failover asked for while it lives), the replicas.
+# The profile, the cut (the primary killed, or a failover asked for while it lives), the replicas,
+# and how many of these a step waits for.
 ROUNDS = (
-    ("dev", "kill", 0),
-    ("standalone", "kill", 0),
-    *(
-        (profile, cut, n)
-        for profile in ("ha", "strict")
-        for cut in ("kill", "failover")
-        for n in (1, 2)
-    ),
+    ("dev", "kill", 0, 0),
+    ("standalone", "kill", 0, 0),
+    *(("ha", cut, n, 0) for cut in ("kill", "failover") for n in (1, 2)),
+    *(("strict", cut, *n) for cut in ("kill", "failover") for n in ((1, 1), (2, 1), (2, 2))),
 )
 CLIENTS = 8
+BOUND_S = 2.0  # what `ha` may lose, and `strict` that does not wait for every replica
 _LOAD_S = 1.5
 _AGAIN_S = 60.0
 _SPEC = TaskSpec(executor="local", payload={"function": "nap"})
@@ -48,10 +46,18 @@ class Round:
     profile: str
     cut: str
     replicas: int
+    waits_for: int
     acknowledged: int
     lost: int
     loss_s: float
     silence_s: float
+
+    @property
+    def broken(self) -> bool:
+        """Whether more was lost than the profile says."""
+        if self.profile == "strict" and (self.cut == "kill" or self.waits_for == self.replicas):
+            return self.lost > 0
+        return self.profile in ("ha", "strict") and self.loss_s > BOUND_S
 
 
 @attrs.define
@@ -78,11 +84,12 @@ class _Load:
 
 
 async def measure(
-    profile: str, cut: str, replicas: int, folder: Path, chance: random.Random
+    profile: str, cut: str, replicas: int, waits_for: int, *, folder: Path, chance: random.Random
 ) -> Round:
     """One round: load, the cut in the middle of it, load again, and a count."""
     async with _servers(profile, replicas) as (settings, kill, fail_over):
         settings = settings | {"durability": profile, "timeout": "1s"}
+        settings |= {"replicas": waits_for} if waits_for else {}
         config = folder / "durability.yaml"
         config.write_text(json.dumps({"store": "redis", "redis": settings}))
         catalogue = load_catalogue()
@@ -103,6 +110,7 @@ async def measure(
         profile=profile,
         cut=cut,
         replicas=replicas,
+        waits_for=waits_for,
         acknowledged=len(load.acknowledged_s),
         lost=len(gone),
         loss_s=round(times[-1] - times[0], 3) if times else 0.0,

@@ -40,14 +40,14 @@ class SpecTexts:
 
 @attrs.define(kw_only=True)
 class Footing:
-    """What one handle holds. ``strict``: steps that must not be lost wait for a replica."""
+    """What one handle holds. ``replicas``: for how many steps that must not be lost wait."""
 
     link: Link
     scripts: Scripts
     prefix: str
     settings: StoreSettings
     bells: Bells
-    strict: bool = False
+    replicas: int = 0
     specs: SpecTexts = attrs.field(factory=SpecTexts)
     calls: int = 0
 
@@ -71,7 +71,7 @@ class OnRedis:
         given = (arg if isinstance(arg, bytes) else str(arg).encode() for arg in args)
         sent = [b"%d" % footing.calls, *given]
         answer = await footing.link.run(
-            footing.scripts[name], self._meta, sent, replicas=durable and footing.strict
+            footing.scripts[name], self._meta, sent, replicas=footing.replicas if durable else 0
         )
         if answer[0] == b"FENCED" and name not in {"renew", "resign", "step_down"}:
             held = decode(answer[1])

@@ -35,9 +35,9 @@ class Link:
         return (await self._call(pack(*args), 1))[0]
 
     async def run(
-        self, script: Script, meta_key: bytes, args: list[bytes], *, replicas: bool = False
+        self, script: Script, meta_key: bytes, args: list[bytes], *, replicas: int = 0
     ) -> list[Reply]:
-        """Run a step; with ``replicas`` wait until a replica has it too.
+        """Run a step, and wait until so many replicas have it too.
 
         ``args[0]`` is a nonce that the script hands back: an answer to anything else closes the
         connection. Returns what follows the nonce.
@@ -48,13 +48,15 @@ class Link:
         keys = (b"2", meta_key, meta_key + b":never")
         known = pack(b"EVALSHA", script.sha, *keys, *args)
         text = pack(b"EVAL", script.text, *keys, *args)
-        wait = pack(b"WAIT", b"1", b"%d" % int(self.timeout_s * 500)) if replicas else b""
+        half_ms = b"%d" % int(self.timeout_s * 500)
+        wait = pack(b"WAIT", b"%d" % replicas, half_ms) if replicas else b""
         count = 2 if replicas else 1
         replies = await self._call(known + wait, count, text=text + wait, nonce=args[0])
-        if replicas and (not isinstance(replies[1], int) or replies[1] < 1):
+        if replicas and (not isinstance(replies[1], int) or replies[1] < replicas):
             raise StoreUnavailableError(
-                "no replica has acknowledged the step in time (durability strict): check that "
-                "one is connected; the step is on the primary and may be repeated",
+                f"not {replicas} of the replicas acknowledged the step in time (durability strict, "
+                f"redis.replicas {replicas}; answer: {replies[1]}): check that they are connected; "
+                "the step is on the primary and may be repeated",
                 maybe_applied=True,
             )
         answer: list[Reply] = replies[0]

@@ -48,7 +48,8 @@ class RedisOptions:
     """The `redis` section. ``url`` (redis:// or rediss://) replaces addr, db and credentials.
 
     ``timeout`` bounds every call but the waiting for a bell, and the connecting; ``pool_size`` is
-    the number of connections a handle opens for steps, besides one a bell.
+    the number of connections a handle opens for steps, besides one a bell. ``replicas``: how many
+    must have a step before it counts under ``strict``; nothing is lost only if it is all of them.
     """
 
     addr: str = "localhost:6379"
@@ -59,6 +60,7 @@ class RedisOptions:
     pool_size: int = 10
     key_prefix: str = ""
     durability: Durability = Durability.STANDALONE
+    replicas: int = 1
     timeout: timedelta = timedelta(seconds=5)
     sentinel: SentinelOptions | None = None
     cluster: ClusterOptions | None = None
@@ -68,6 +70,8 @@ class RedisOptions:
         """Refuse what cannot be meant."""
         if not 1 <= self.pool_size <= 1000:
             raise ValueError(f"pool_size must be 1 to 1000, got {self.pool_size}")
+        if not 1 <= self.replicas <= 100:
+            raise ValueError(f"replicas must be 1 to 100, got {self.replicas}")
         if not 0 <= self.db <= 65535:
             raise ValueError(f"db must be 0 to 65535, got {self.db}")
         if not timedelta(milliseconds=100) <= self.timeout <= timedelta(minutes=1):

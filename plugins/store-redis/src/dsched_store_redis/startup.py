@@ -44,6 +44,8 @@ async def check_server(link: Link, options: RedisOptions) -> bool:
         )
     if options.durability in {Durability.HA, Durability.STRICT}:
         await _check_replicas(link, info)
+    if options.durability is Durability.STRICT:
+        _check_waited_for(info, options.replicas)
     return version >= _FLAGS_FROM
 
 
@@ -121,6 +123,21 @@ async def _check_replicas(link: Link, info: dict[str, str]) -> None:
             "primary that is cut off would go on acknowledging what is lost at the failover; set "
             f"min-replicas-to-write 1 and min-replicas-max-lag {_MAX_LAG_S}, or choose "
             "redis.durability: standalone"
+        )
+
+
+def _check_waited_for(info: dict[str, str], replicas: int) -> None:
+    """A failover may promote any replica, so each one that is not waited for may lack a step."""
+    connected = int(info.get("connected_slaves", "0"))
+    if connected > replicas:
+        log.warning(
+            "%d replicas follow the server and redis.replicas is %d: at a failover from a primary "
+            "that lives, one that was not waited for may take over, and about a second of "
+            "acknowledged steps is lost; set redis.replicas: %d to lose none (steps then wait "
+            "while any of them is away)",
+            connected,
+            replicas,
+            connected,
         )
 
 

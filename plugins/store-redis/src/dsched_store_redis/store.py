@@ -85,7 +85,7 @@ async def open_store(
                 prefix=options.key_prefix,
                 settings=settings,
                 bells=bells,
-                strict=options.durability is Durability.STRICT,
+                replicas=options.replicas if options.durability is Durability.STRICT else 0,
             )
         )
     finally:
