@@ -11,7 +11,10 @@ import pytest
 from dsched.contracts.outcomes import Outcome, StoreUnavailableError
 from dsched.contracts.steps import Submission
 from dsched.model import TaskSpec
-from dsched_store_redis.options import SentinelOptions
+from dsched_store_redis.connections import Dialler
+from dsched_store_redis.endpoints import Address, FixedEndpoint
+from dsched_store_redis.link import Link
+from dsched_store_redis.options import RedisOptions, SentinelOptions, host_and_port
 from dsched_store_redis.store import RedisStore
 from dsched_testkit.servers import RedisServer, free_port, sentinel_set
 
@@ -334,6 +337,21 @@ async def test_a_sentinel_failover_is_followed(opener: Any) -> None:
             assert task is not None
             assert await store.submit(_one(2), by="me") == (Outcome.OK,)
             assert await store.bell("leader", 5)
+
+
+async def test_a_primary_that_has_lost_its_replicas_is_asked_for_the_one_that_leads_now() -> None:
+    """It may be the one that is cut off. Whoever stayed with it would not hear of the election."""
+
+    class Elected(FixedEndpoint):
+        def moved(self, target: Address | None) -> None:
+            self._address = host_and_port(new.addr)
+
+    with RedisServer("--min-replicas-to-write", "1") as old, RedisServer() as new:
+        endpoints = Elected(host_and_port(old.addr))
+        link = Link(Dialler(RedisOptions(addr=old.addr)), endpoints, 2)
+        assert await link.command(b"SET", b"key", b"value") == b"OK"
+        await link.close()
+        assert new.command("GET", "key") == "value"
 
 
 async def test_a_primary_that_became_a_replica_is_left_at_once(opener: Any) -> None:

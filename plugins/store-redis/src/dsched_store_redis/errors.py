@@ -25,11 +25,11 @@ _BY_CODE = {
     "TRYAGAIN": Verdict.RESEND,
     # One key of a step has left with its slot, or all have: until the last has, it runs nowhere.
     "ASK": Verdict.RESEND,
-    # What this node sees; those on the other side of a partition may see a primary.
+    # What this node sees. It may be the one that is cut off, and another may lead by now.
     "CLUSTERDOWN": Verdict.RELOCATE,
+    "NOREPLICAS": Verdict.RELOCATE,
     "MASTERDOWN": Verdict.RELOCATE,
     "BUSY": Verdict.RESEND,
-    "NOREPLICAS": Verdict.RESEND,
     "READONLY": Verdict.RELOCATE,
     "MOVED": Verdict.RELOCATE,
     "UNBLOCKED": Verdict.RELOCATE,

@@ -86,7 +86,8 @@ def free_port() -> int:
 def command(port: int, *args: str, password: str = "", timeout_s: float = _REPLY_S) -> str | int:
     """One command on a connection of its own; a simple, integer or bulk reply, "" for none.
 
-    The items of an array are lines. Error replies raise RuntimeError. Enough for arranging servers, without any client library.
+    The items of an array are lines. Error replies raise RuntimeError, and where there is no reply
+    `OSError`. Enough for arranging servers, without any client library.
     """
     words = [("AUTH", password)] if password else []
     with socket.create_connection(("127.0.0.1", port), timeout=timeout_s) as link:
@@ -105,6 +106,8 @@ def command(port: int, *args: str, password: str = "", timeout_s: float = _REPLY
 
 def _reply(reader: BinaryIO) -> str | int:
     line = reader.readline()
+    if not line:
+        raise ConnectionError("the server has closed the connection instead of answering")
     kind, rest = line[:1], line[1:].strip()
     if kind == b"-":
         raise RuntimeError(rest.decode())
