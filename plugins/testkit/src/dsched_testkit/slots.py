@@ -64,11 +64,12 @@ def begin_move(slot: int, source: RedisServer, target: RedisServer) -> None:
 
 
 def move_keys(slot: int, source: RedisServer, target: RedisServer, *, limit: int) -> int:
-    """Move so many keys at most; how many were moved."""
+    """Move so many keys at most; how many were moved. May be repeated after an error."""
     keys = str(source.command("CLUSTER", "GETKEYSINSLOT", str(slot), str(limit))).splitlines()
     if keys:
         where = ("127.0.0.1", str(target.port), "", "0", str(_MIGRATE_MS))
-        source.command("MIGRATE", *where, "KEYS", *keys)
+        # After a lost reply both ends have the keys, and the source's are those that count.
+        source.command("MIGRATE", *where, "REPLACE", "KEYS", *keys)
     return len(keys)
 
 
