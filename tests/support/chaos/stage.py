@@ -17,9 +17,13 @@ from dsched_testkit.servers import RedisServer, SentinelSet, sentinel_set
 
 Act = Callable[[Planned], Awaitable[str | None]]
 EVERYSEC = ("--appendonly", "yes", "--appendfsync", "everysec")
-AT_LEAST_ONE = ("--min-replicas-to-write", "1", "--min-replicas-max-lag", "2")
 TIMEOUT = "1s"
 _TURNS_S = 40.0
+
+
+def at_least(replicas: int) -> tuple[str, ...]:
+    """A server that takes no writes unless so many replicas were there two seconds ago."""
+    return ("--min-replicas-to-write", str(replicas), "--min-replicas-max-lag", "2")
 
 
 class Stage(ABC):
@@ -117,7 +121,8 @@ class RedisStage(Stage):
 
 
 class SentinelStage(Stage):
-    """A primary, two replicas, three sentinels; the profile ``ha``."""
+    """A primary, two replicas, three sentinels; the profile ``ha``, whose bound holds only where a
+    write needs every replica that may be promoted."""
 
     loss_bound_s = 2.0
 
@@ -291,7 +296,7 @@ async def open_stage(
             lines = {pod: await stack.enter_async_context(Line(server.port)) for pod in pods}
             yield RedisStage(server, lines)
         elif backend == "sentinel":
-            args = (*EVERYSEC, *AT_LEAST_ONE, "--repl-diskless-sync-delay", "0")
+            args = (*EVERYSEC, *at_least(2), "--repl-diskless-sync-delay", "0")
             servers = sentinel_set(3, *args, replicas=2, least_major=7)
             stage = SentinelStage(stack.enter_context(servers))
             watching = asyncio.create_task(stage.watch())
