@@ -44,7 +44,7 @@ def summed(rounds: list[Round]) -> dict[str, Any]:
     """The rounds, and what each profile lost in all."""
     sums: dict[str, Any] = {}
     for key in ROUNDS:
-        some = [one for one in rounds if (one.profile, one.cut, one.replicas, one.waits_for) == key]
+        some = [one for one in rounds if (one.profile, one.cut, one.replicas, one.needs) == key]
         sums["{} {} {} {}".format(*key)] = {
             "rounds": len(some),
             "acknowledged": sum(one.acknowledged for one in some),

@@ -229,3 +229,16 @@ def _watching(stopped, cluster):
             stopped.append(cluster.now_s())
 
     return body
+
+
+@pytest.mark.parametrize(("capacity", "most"), [(40, 20), (8, 8)])
+async def test_a_claim_takes_half_of_many_slots_and_all_of_few(cluster, capacity, most):
+    cluster.start("a", capacity=capacity)
+    ids = [f"t{number}" for number in range(100)]
+    for task_id in ids:
+        await cluster.client.submit(spec("sleep 1"), task_id=task_id)
+    for task_id in ids:
+        await cluster.client.wait(task_id, timeout_s=60)
+    claims = [len(event.items) for event in cluster.events("claimed")]
+    assert max(claims) == most
+    assert sum(claims) == len(ids)

@@ -30,6 +30,18 @@ def test_configs_are_put_and_listed_without_a_server(dsched: "Callable[..., Done
     assert (tmp_path / "mine.db").exists()
 
 
+def test_next_of_a_paused_config_says_that_it_is_paused(
+    dsched: "Callable[..., Done]", tmp_path: Path
+):
+    (tmp_path / "tasks.yaml").write_text(TASKS)
+    assert dsched("--local", "config", "put", "one", "-f", "tasks.yaml", cwd=tmp_path).code == 0
+    runs = dsched("--local", "next", "one", "-n", "1", cwd=tmp_path)
+    assert (runs.code, "paused" in runs.err) == (0, False)
+    assert dsched("--local", "config", "pause", "one", "--reason", "x", cwd=tmp_path).code == 0
+    waits = dsched("--local", "next", "one", "-n", "1", cwd=tmp_path)
+    assert "note: one is paused: until it is resumed none of these fires" in waits.err
+
+
 def test_a_folder_without_a_store_is_told_apart_from_an_empty_one(
     dsched: "Callable[..., Done]", tmp_path: Path
 ):
@@ -44,7 +56,7 @@ def test_a_folder_without_a_store_is_told_apart_from_an_empty_one(
 def test_a_configuration_that_cannot_be_used_is_told(dsched: "Callable[..., Done]", tmp_path: Path):
     (tmp_path / "bad.yaml").write_text("stor: sqlite\n")
     done = dsched("config", "list", "--local", "--config", "bad.yaml", cwd=tmp_path)
-    assert done.code == 7
+    assert done.code == 2  # as `dsched-run` ends with it
     assert "bad.yaml:1: stor:" in done.err
     without = dsched("config", "list", "--config", "bad.yaml", cwd=tmp_path)
     assert (without.code, "add --local" in without.err) == (2, True)

@@ -1,5 +1,6 @@
 """What is refused and warned about before a single step is run."""
 
+import contextlib
 import logging
 import signal
 from types import SimpleNamespace
@@ -22,7 +23,13 @@ from dsched_store_redis.options import (
     host_and_port,
 )
 from dsched_store_redis.startup import warn_of_exposure
-from dsched_testkit.servers import RedisServer, free_port, wait_until
+from dsched_testkit.servers import (
+    NoServerError,
+    RedisServer,
+    free_port,
+    sentinel_set,
+    wait_until,
+)
 
 
 @pytest.mark.parametrize(
@@ -113,6 +120,43 @@ async def test_strict_waits_for_as_many_replicas_as_it_is_told_and_warns_of_more
         async with opener(server, durability=Durability.STRICT) as store:
             assert "2 replicas follow the server and redis.replicas is 1" in caplog.text
             assert (await store.now()).wall_ms > 0
+
+
+@pytest.mark.slow
+async def test_ha_warns_where_more_replicas_follow_than_a_write_needs(
+    opener: Any, caplog: LogCaptureFixture
+) -> None:
+    limits = ("--min-replicas-to-write", "1", "--min-replicas-max-lag", "2")
+    with contextlib.ExitStack() as stack:
+        try:
+            server = stack.enter_context(RedisServer(*limits, least_major=7))
+        except NoServerError as error:
+            pytest.skip(str(error))
+        for _ in range(2):
+            follow = ("--replicaof", "127.0.0.1", str(server.port))
+            stack.enter_context(RedisServer(*follow, least_major=7))
+        wait_until(
+            lambda: str(server.command("INFO", "replication")).count("state=online") == 2,
+            "both replicas follow",
+        )
+        async with opener(server, durability=Durability.HA):
+            assert "2 replicas follow the server and min-replicas-to-write" in caplog.text
+        caplog.clear()
+        server.command("CONFIG", "SET", "min-replicas-to-write", "2")
+        async with opener(server, durability=Durability.HA):
+            assert "replicas follow" not in caplog.text
+
+
+@pytest.mark.slow
+async def test_a_replica_that_the_sentinels_still_name_is_waited_for(opener: Any) -> None:
+    """A pod that starts while a failover is under way."""
+    with sentinel_set(1) as servers:
+        primary, replica = servers.primary, servers.replica
+        primary.command("REPLICAOF", "127.0.0.1", str(replica.port))
+        sentinel = SentinelOptions(master=servers.master, nodes=servers.nodes)
+        opening = opener(primary, sentinel=sentinel)
+        with pytest.raises(StoreUnavailableError, match="a failover is under way"):
+            await opening.__aenter__()
 
 
 async def test_a_replica_is_refused(shared_server: RedisServer, opener: Any) -> None:

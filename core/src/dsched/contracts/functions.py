@@ -132,23 +132,29 @@ class Function:
 
         Raises `TaskFailed` with code ``payload``, never retryable, when ``args`` do not fit.
         """
-        problems = self.problems(args)
-        if problems:
+        try:
+            bound = self._bound(args)
+        except TypeError as error:
+            problems = self.problems(args) or [str(error)]
             raise TaskFailed(
                 f"args do not fit {self.name}{self.signature}: {'; '.join(problems)}",
                 code="payload",
                 retryable=False,
-            )
-        if isinstance(args, Mapping):
-            bound = self.signature.bind(**args)
-        else:
-            bound = self.signature.bind(*_positional(args))
+            ) from None
         if self.context_parameter is None:
             return bound.args, bound.kwargs
         values = {**bound.arguments, self.context_parameter: context}
         complete = inspect.BoundArguments(self.full_signature, OrderedDict(values))
         complete.apply_defaults()  # no gaps, so a context after a defaulted parameter finds its place
         return complete.args, complete.kwargs
+
+    def _bound(self, args: JsonValue) -> inspect.BoundArguments:
+        """``args`` bound to the signature; TypeError where they do not fit."""
+        if not isinstance(args, Mapping):
+            return self.signature.bind(*_positional(args))
+        if self.context_parameter in args:
+            raise TypeError(f"{self.context_parameter} is given by dsched")  # not into **kwargs
+        return self.signature.bind(**args)
 
     def _named_misfits(self, args: Mapping[str, JsonValue]) -> tuple[list[str], list[str]]:
         parameters = self.signature.parameters.values()

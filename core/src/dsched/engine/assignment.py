@@ -55,7 +55,7 @@ class Assigner:
             worker = self._choose(task, matching)
             if worker is not None:
                 choices.append(self._choice(task, worker))
-                present[worker.id] = attrs.evolve(worker, queued=worker.queued + 1)
+                present[worker.id] = worker.with_one_more()
             elif passed_before + passed < READ_PAST:
                 passed += 1
             else:

@@ -18,6 +18,9 @@ LOOK_AT_LEAST_EVERY_S = 4.0  # with a bell that works, and nothing found
 LISTEN_S = 30.0
 POKE_EVERY_S = 0.5
 STALE_SHARE = 0.5
+# A claim takes half of the slots, so that one half runs while the store works on the other; but
+# what few slots there are is not worth two claims.
+LEAST_SHARE = 10
 
 
 class SupersededError(Exception):
@@ -46,6 +49,7 @@ class Claimer:
         self._attempts = attempts
         self._start = start
         self._poke_heartbeat = poke_heartbeat
+        self._most = min(MAX_BATCH, max(LEAST_SHARE, -(-registration.capacity // 2)))
         self._number = 0
         self._poked_s = float("-inf")
         self._look = asyncio.Event()
@@ -68,7 +72,7 @@ class Claimer:
         while not self._stopping:
             self._look.clear()
             free = self._registration.capacity - len(self._attempts)
-            limit = min(free, MAX_BATCH)
+            limit = min(free, self._most)
             if limit > 0 and not self._attempts.cut_off:
                 claimed = await self._claim(limit)
                 if len(claimed) == limit:

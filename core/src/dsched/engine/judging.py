@@ -130,11 +130,11 @@ def _reason(failure: TaskFailed, delay_ms: int | None) -> str:
 
 
 def _bounded(result: TaskResult) -> TaskResult:
-    return TaskResult(
-        code=_text(result.code)[:MAX_CODE_CHARS],
-        message=_text(result.message)[:MAX_MESSAGE_CHARS],
-        data=result.data,
-    )
+    code = _text(result.code)[:MAX_CODE_CHARS]
+    message = _text(result.message)[:MAX_MESSAGE_CHARS]
+    if code is result.code and message is result.message:
+        return result  # as most are
+    return TaskResult(code=code, message=message, data=result.data)
 
 
 def _tail(text: str, limit: int) -> str:

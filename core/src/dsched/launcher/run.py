@@ -1,6 +1,7 @@
 """`dsched-run`: reads the configuration, opens the plugins, runs a pod until told to stop."""
 
 import asyncio
+import gc
 import importlib
 import logging
 import os
@@ -185,6 +186,9 @@ async def _run_pod(
         )
     async with open_pod(loaded, catalogue, roles=roles, wait=arguments.wait) as pod:
         signals.follow(pod, *([family] if family is not None else []))
+        # What has been loaded by now stays: a collection that walks over all of it takes 40 ms, in
+        # which no task starts.
+        gc.freeze()
         async with asyncio.TaskGroup() as group:
             client = Client(pod.store, by=loaded.settings.pod.name)
             putting = group.create_task(

@@ -55,6 +55,27 @@ class Worker:
             return WorkerStatus.DRAINING
         return WorkerStatus.BUSY if self.running >= self.capacity else WorkerStatus.IDLE
 
+    def with_one_more(self) -> "Worker":
+        """This worker with one task more in its queue.
+
+        Spelt out: a leader does it for each task, and `attrs.evolve` takes three times as long.
+        """
+        return Worker(
+            id=self.id,
+            incarnation=self.incarnation,
+            capacity=self.capacity,
+            backlog=self.backlog,
+            heartbeat_timeout_ms=self.heartbeat_timeout_ms,
+            labels=self.labels,
+            address=self.address,
+            draining=self.draining,
+            last_heartbeat_ms=self.last_heartbeat_ms,
+            running=self.running,
+            queued=self.queued + 1,
+            stalled=self.stalled,
+            gone=self.gone,
+        )
+
     def matches(self, required: Mapping[str, str]) -> bool:
         """Whether this worker carries every label that a task requires."""
         return all(self.labels.get(key) == value for key, value in required.items())

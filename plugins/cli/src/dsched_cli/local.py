@@ -21,6 +21,7 @@ from dsched_cli.output import say
 _START_TIMEOUT_S = 30.0
 _STOP_TIMEOUT_S = 5.0
 _KEPT_LINES = 10
+BAD_CONFIG = 2  # the exit code of `dsched-run`
 _FILE = "dsched.db"
 _LISTENS = re.compile(r"API: (http://[0-9.]+:[0-9]+)/api/v1")
 
@@ -89,9 +90,18 @@ def _address(process: "subprocess.Popen[bytes]") -> str:
             "no pod could be started for --local",
             why="\n  ".join(last) or f"it said nothing for {_START_TIMEOUT_S:g} s",
             todo="`dsched-run --check` with the same configuration says more",
-            code=ExitCode.UNREACHABLE,
+            code=_code_of(process),
         )
     return address
+
+
+def _code_of(process: "subprocess.Popen[bytes]") -> ExitCode:
+    """A configuration that a pod refuses is bad usage; a store that is away is unreachable."""
+    try:
+        refused = process.wait(_STOP_TIMEOUT_S) == BAD_CONFIG
+    except subprocess.TimeoutExpired:
+        refused = False  # it hangs
+    return ExitCode.USAGE if refused else ExitCode.UNREACHABLE
 
 
 def _read(stream: IO[bytes], found: "queue.SimpleQueue[str | None]", last: "deque[str]") -> None:

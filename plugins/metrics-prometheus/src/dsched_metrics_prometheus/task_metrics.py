@@ -25,6 +25,10 @@ _RUN_S = (
 _ENDED = frozenset(status.value for status in TaskStatus if status.terminal)
 RETRIED = "retried"
 _OUTCOMES = (*sorted(_ENDED), RETRIED)
+# Of these there are as many as tasks, and none of their items ends one.
+_ENDS_NONE = frozenset(
+    {EventKind.SUBMITTED, EventKind.DISPATCHED, EventKind.DEFERRED, EventKind.CLAIMED}
+)
 
 
 class TaskMetrics:
@@ -139,7 +143,8 @@ class TaskMetrics:
                 self._log_gap.inc(sum(_number(item, "dropped") or 0 for item in items))
             case _:
                 pass  # nothing of its own to count
-        self._count_outcomes(event.kind, items)
+        if event.kind not in _ENDS_NONE:
+            self._count_outcomes(event.kind, items)
 
     def _is_repeat(self, event: Event) -> bool:
         # Cursors order entries, but only the store knows how: they are compared for equality

@@ -2,7 +2,6 @@
 
 import ipaddress
 import logging
-from typing import NoReturn
 
 from dsched.contracts.codec import STORE_FORMAT
 from dsched.contracts.outcomes import StoreRefusedError, StoreUnavailableError
@@ -32,7 +31,7 @@ async def check_server(link: Link, options: RedisOptions) -> bool:
         )
     _check_prefix(info, options)
     if info.get("role", "master") != "master":
-        _refuse_a_replica(options)
+        _refuse_replica(options)
     if options.durability is not Durability.DEV:
         _check_eviction(info)
         _check_persistence(info)
@@ -43,22 +42,12 @@ async def check_server(link: Link, options: RedisOptions) -> bool:
             "acknowledging; use a newer server, or strict"
         )
     if options.durability in {Durability.HA, Durability.STRICT}:
-        await _check_replicas(link, info)
-    if options.durability is Durability.STRICT:
-        _check_waited_for(info, options.replicas)
+        needed = await _check_replicas(link, info)
+        if options.durability is Durability.STRICT:
+            _warn_of_more(info, "redis.replicas", options.replicas)
+        else:
+            _warn_of_more(info, "min-replicas-to-write of the server", needed)
     return version >= _FLAGS_FROM
-
-
-def _refuse_a_replica(options: RedisOptions) -> NoReturn:
-    if options.cluster is not None or options.sentinel is not None:
-        raise StoreUnavailableError(
-            "the server that was named as the primary has become a replica meanwhile",
-            maybe_applied=False,
-        )
-    raise StoreRefusedError(
-        "the server is a replica: dsched works on a primary only; correct redis.addr, or let "
-        "redis.sentinel find it"
-    )
 
 
 def parse_info(reply: bytes) -> dict[str, str]:
@@ -70,6 +59,18 @@ def parse_info(reply: bytes) -> dict[str, str]:
 def _version(info: dict[str, str]) -> tuple[int, int]:
     major, minor, *_ = [*info.get("redis_version", "0.0").split("."), "0"]
     return int(major), int(minor)
+
+
+def _refuse_replica(options: RedisOptions) -> None:
+    if options.sentinel is not None or options.cluster is not None:
+        raise StoreUnavailableError(
+            "the server that was named as the primary is a replica by now: a failover is under way",
+            maybe_applied=False,
+        )
+    raise StoreRefusedError(
+        "the server is a replica: dsched works on a primary only; correct redis.addr, or let "
+        "redis.sentinel find it"
+    )
 
 
 def _check_prefix(info: dict[str, str], options: RedisOptions) -> None:
@@ -101,8 +102,11 @@ def _check_persistence(info: dict[str, str]) -> None:
         )
 
 
-async def _check_replicas(link: Link, info: dict[str, str]) -> None:
-    """``min-replicas-to-write`` bounds what a cut-off primary can acknowledge and then lose."""
+async def _check_replicas(link: Link, info: dict[str, str]) -> int:
+    """``min-replicas-to-write`` bounds what a cut-off primary can acknowledge and then lose.
+
+    How many replicas the server needs.
+    """
     settings = {}
     for name in (b"min-replicas-to-write", b"min-replicas-max-lag"):
         try:
@@ -124,19 +128,22 @@ async def _check_replicas(link: Link, info: dict[str, str]) -> None:
             f"min-replicas-to-write 1 and min-replicas-max-lag {_MAX_LAG_S}, or choose "
             "redis.durability: standalone"
         )
+    return replicas
 
 
-def _check_waited_for(info: dict[str, str], replicas: int) -> None:
-    """A failover may promote any replica, so each one that is not waited for may lack a step."""
+def _warn_of_more(info: dict[str, str], setting: str, needed: int) -> None:
+    """A failover may promote any replica, so each one that a step does not need may lack it."""
     connected = int(info.get("connected_slaves", "0"))
-    if connected > replicas:
+    if connected > needed:
         log.warning(
-            "%d replicas follow the server and redis.replicas is %d: at a failover from a primary "
-            "that lives, one that was not waited for may take over, and about a second of "
-            "acknowledged steps is lost; set redis.replicas: %d to lose none (steps then wait "
-            "while any of them is away)",
+            "%d replicas follow the server and %s is %d: at a failover that is asked for while the "
+            "server lives, one that lags may take over, and what was acknowledged meanwhile is "
+            "lost: usually a second of it, but nothing bounds it; set %s to %d to bound it (then "
+            "nothing is acknowledged while one of them is away)",
             connected,
-            replicas,
+            setting,
+            needed,
+            setting,
             connected,
         )
 

@@ -16,8 +16,15 @@ from chaos.stages.standalone import RedisStage
 from dsched_testkit.servers import RedisServer, redis_cluster, sentinel_set
 
 EVERYSEC = ("--appendonly", "yes", "--appendfsync", "everysec")
-AT_LEAST_ONE = ("--min-replicas-to-write", "1", "--min-replicas-max-lag", "2")
-REPLICATED = (*EVERYSEC, *AT_LEAST_ONE, "--repl-diskless-sync-delay", "0")
+
+
+def at_least(replicas: int) -> tuple[str, ...]:
+    """A server that takes no writes unless so many replicas were there two seconds ago."""
+    return ("--min-replicas-to-write", str(replicas), "--min-replicas-max-lag", "2")
+
+
+def _replicated(replicas: int) -> tuple[str, ...]:
+    return (*EVERYSEC, *at_least(replicas), "--repl-diskless-sync-delay", "0")
 
 
 @contextlib.asynccontextmanager
@@ -35,13 +42,18 @@ async def open_stage(
             lines = {pod: await stack.enter_async_context(Line(server.port)) for pod in pods}
             stage = RedisStage(server, lines)
         elif backend == "sentinel":
-            servers = sentinel_set(3, *REPLICATED, replicas=2, least_major=7)
+            servers = sentinel_set(3, *_replicated(2), replicas=2, least_major=7)
             sentinels = SentinelStage(stack.enter_context(servers))
             await stack.enter_async_context(_watched(sentinels.watch()))
             stage = sentinels
         elif backend == "cluster":
-            nodes = redis_cluster(3, *REPLICATED, replicas=1, node_timeout_ms=1000, least_major=7)
-            cluster = ClusterStage(stack.enter_context(nodes))
+            cluster = ClusterStage(
+                stack.enter_context(
+                    redis_cluster(
+                        3, *_replicated(1), replicas=1, node_timeout_ms=1000, least_major=7
+                    )
+                )
+            )
             await stack.enter_async_context(_watched(cluster.watch()))
             stage = cluster
         else:

@@ -12,7 +12,8 @@ from dsched_testkit.servers import RedisServer, SentinelSet
 
 
 class SentinelStage(Stage):
-    """A primary, two replicas, three sentinels; the profile ``ha``."""
+    """A primary, two replicas, three sentinels; the profile ``ha``, whose bound holds only where a
+    write needs every replica that may be promoted."""
 
     loss_bound_s = 2.0
 

@@ -8,6 +8,7 @@ import attrs
 import click
 
 from dsched_cli.calling import path_of
+from dsched_cli.cleaning import clean
 from dsched_cli.errors import UsageError
 from dsched_cli.finding import call_config
 from dsched_cli.output import Column, say, write
@@ -75,6 +76,8 @@ def upcoming(
         _explain(session, config or _from_api(session, what))
     items, more = _ask(session, what, span) if config is None else _plan(config, span)
     _show(session, items, now_ms=ms_of(now))
+    if config is None:
+        _say_if_paused(session, what)
     if more and count >= MOST:
         say("there are more; ask again with --from")
 
@@ -151,6 +154,12 @@ def _ask(session: Session, config_id: str, span: _Span) -> tuple[list[Mapping[st
     items = answer["items"]
     more = bool(answer.get("truncated")) or len(items) > span.count
     return items[: span.count], more
+
+
+def _say_if_paused(session: Session, config_id: str) -> None:
+    found = call_config(session, config_id, lambda one: session.api.get(path_of("configs", one)))
+    if found.get("paused"):
+        say(f"note: {clean(found['id'])} is paused: until it is resumed none of these fires")
 
 
 def _plan(config: "TaskConfig", span: _Span) -> tuple[list[Mapping[str, Any]], bool]:
