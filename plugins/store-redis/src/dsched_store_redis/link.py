@@ -43,8 +43,8 @@ class Link:
         connection. Returns what follows the nonce.
         """
         # A server checks only the keys named here. While a cluster's slot is on the move the one
-        # that never exists makes it refuse the whole step, at both ends, before its first write:
-        # else a step would find the keys that have left gone, or stop half-way at a new one.
+        # that never exists makes it refuse the whole step, at both ends, before its first line:
+        # else a step would take keys that have left, or are still to come, for missing.
         keys = (b"2", meta_key, meta_key + b":never")
         known = pack(b"EVALSHA", script.sha, *keys, *args)
         text = pack(b"EVAL", script.text, *keys, *args)
