@@ -77,7 +77,7 @@ async def _measure(stage: Stage, pods: Pods, kills: int) -> dict[str, list[float
     async with stores.opened(stage) as store, _in_time(stage):
         await _next_fire(store, "")
         for how in [signal.SIGKILL] * kills + [signal.SIGTERM] * (3 * kills):
-            await _all_present(store, len(pods.pids))
+            await _all_present(store, pods)
             await asyncio.sleep(SETTLE_S)
             fence = await store.leader()
             if fence is None:
@@ -98,10 +98,10 @@ async def _in_time(stage: Stage) -> AsyncIterator[None]:
         raise rig.BenchError(f"nothing was fired within {TIMEOUT_S:g} s") from None
 
 
-async def _all_present(store: Store, schedulers: int) -> None:
+async def _all_present(store: Store, pods: Pods) -> None:
     """Until every scheduler says that it lives: one that still starts can follow nobody."""
     async with asyncio.timeout(TIMEOUT_S):
-        while len([pod for pod in await store.pods() if "scheduler" in pod.roles]) != schedulers:
+        while not pods.pids.keys() <= {pod.name for pod in await store.pods()}:
             await asyncio.sleep(LOOK_S)
 
 
