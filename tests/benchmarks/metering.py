@@ -18,7 +18,9 @@ from dsched_testkit.servers import RedisServer
 def scripts(server: RedisServer) -> tuple[int, int]:
     """Scripts run since the last reset: how many, and their time in microseconds."""
     rows = rig.STAT.findall(str(server.command("INFO", "commandstats")))
-    found = [(int(calls), int(us)) for name, calls, us in rows if name.startswith(("eval", "fcall"))]
+    found = [
+        (int(calls), int(us)) for name, calls, us in rows if name.startswith(("eval", "fcall"))
+    ]
     return sum(calls for calls, _ in found), sum(us for _, us in found)
 
 

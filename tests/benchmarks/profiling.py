@@ -28,7 +28,7 @@ WAITING = "waiting"
 PARTS = (
     ("claim", r"dsched/engine/claiming|dsched/contracts/steps"),
     ("run: attempts and their context", r"engine/(running|attempts|context|timeouts|lines|line_rep|judging)"),
-    ("run: the local executor", r"dsched_executor_local|contracts/functions"),
+    ("run: the local executor", r"dsched_executor_local|contracts/functions|/inspect"),
     ("the task itself", r"bench_tasks|tally"),
     ("complete: reporting", r"engine/reporting"),
     ("leader: dispatch and balancer", r"engine/(dispatching|assignment|leader|term)|dsched_balancers"),
@@ -36,8 +36,8 @@ PARTS = (
     ("the pod's other loops", r"dsched/engine|dsched/launcher|dsched/assembly"),
     ("codec: records to values and back", r"contracts/(codec|checks)|dsched/model|attrs generated|/attr/|cattrs|/json/"),
     ("store client: steps and rows", r"dsched_store_redis/(?!link|connections|wire)|contracts/"),
-    ("store client: the wire", r"dsched_store_redis/(link|connections|wire)|asyncio/(streams|selector|transports|protocols)|selectors|socket"),
-    ("asyncio: tasks and timers", r"asyncio/|contextlib|contextvars"),
+    ("store client: the wire", r"dsched_store_redis/(link|connections|wire)|asyncio/(streams|selector|transports|protocols)|selectors|socket|/redis/"),
+    ("asyncio: tasks and timers", r"asyncio/|contextlib|contextvars|_weakrefset"),
     ("metrics", r"prometheus|dsched_metrics"),
     ("log", r"/logging/|dsched/config/logging|launcher/log"),
 )  # fmt: skip

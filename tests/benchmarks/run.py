@@ -126,7 +126,8 @@ def main() -> None:
     named = given.measure.split(",") if given.measure else list(MEASURES)
     if given.profile:
         names, named = names or ["dsched"], ["profile"]
-    wanted = [s for s in systems.OURS + systems.OTHERS if not names or s.name in names]
+    known = systems.OURS if alone.MEASURES.keys() >= set(named) else systems.OURS + systems.OTHERS
+    wanted = [s for s in known if not names or s.name in names]
     found = results.load(given.keep)
     ready, absent = systems.set_up(wanted)
     found.forget_errors(named, [system.name for system in wanted])

@@ -85,7 +85,10 @@ class Acts:
             _, rearm = await read()
             more = {"why": "it is measured"} if step == "pause" else {}
             method = getattr(store, step)
-            await call(f"{step} a config", lambda m=method, r=rearm, k=more: m(config_id, r, by="bench", **k))
+            await call(
+                f"{step} a config",
+                lambda m=method, r=rearm, k=more: m(config_id, r, by="bench", **k),
+            )
 
     async def fires(self) -> None:
         """Look, due and fire, a hundred configs at a time, as the leader does."""
@@ -139,7 +142,8 @@ class Acts:
     async def _dispatched(self, worker_id: str) -> list[str]:
         page = await self.store.ready(self.fence, 0, MAX_BATCH)
         chosen = [
-            Choice(task_id=task.id, worker_id=worker_id, why="least-tasks 0/200") for task in page.tasks
+            Choice(task_id=task.id, worker_id=worker_id, why="least-tasks 0/200")
+            for task in page.tasks
         ]
 
         async def dispatch() -> object:
@@ -204,7 +208,9 @@ class Acts:
             for first in self._firsts(0):
                 ids = [f"{kind}-{n:07d}" for n in range(first, first + MAX_BATCH)]
                 cancel = lambda i=ids: store.cancel(i, by="bench", reason="measured")  # noqa: E731
-                await call(f"cancel {'delayed' if kind == 'later' else kind} tasks", cancel, len(ids))
+                await call(
+                    f"cancel {'delayed' if kind == 'later' else kind} tasks", cancel, len(ids)
+                )
         for first in self._firsts(0):
             await store.submit(
                 stores.tasks(range(first, first + MAX_BATCH), EXPIRED, "expired"), by="bench"
@@ -234,7 +240,9 @@ class Projected:
 
     async def collect(self, fence: str, limit: int):
         """A page of the log."""
-        return await self.meter.call("collect, a page", lambda: self.store.collect(fence, limit), limit)
+        return await self.meter.call(
+            "collect, a page", lambda: self.store.collect(fence, limit), limit
+        )
 
     async def project(self, fence: str, projection):
         """What is made of it; items: the ended tasks in it."""
