@@ -7,6 +7,7 @@ import statistics
 import subprocess
 from collections.abc import Mapping, Sequence
 
+import alone
 import targets
 import wide
 from results import Results
@@ -100,7 +101,7 @@ def page(results: Results, chosen: Sequence[System], plan: Mapping[str, int]) ->
     lines += ["", "## Figures", *tables(results)]
     if results.alone:
         lines += ["", "## dsched alone, and at scale", *own_table(results)]
-        lines += wide.tables(results.values)
+        lines += wide.tables(results.values, alone.NOTES)
     return "\n".join([*lines, ""])
 
 

@@ -142,9 +142,10 @@ def test_cells_of_a_wide_table_stand_in_rows():
         wide.name("Steps", "fire", "us"): {"dsched": [3.0]},
         "not a cell": {"dsched": [4.0]},
     }
-    lines = wide.tables(values)
+    lines = wide.tables(values, {"Ste": "In steps."})
     assert lines[1] == "### Steps"
-    assert lines[3:] == [
+    assert lines[3] == "In steps.\n"
+    assert lines[4:] == [
         "| | ms | us |",
         "|---|---|---|",
         "| put | 1.00 | 2.00 |",

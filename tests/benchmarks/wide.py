@@ -31,8 +31,13 @@ def is_cell(figure: str) -> bool:
     return figure.count(CELL) == 2
 
 
-def tables(values: Mapping[str, Mapping[str, Sequence[float]]]) -> list[str]:
-    """All wide tables as lines of Markdown, in the order of their first figures."""
+def tables(
+    values: Mapping[str, Mapping[str, Sequence[float]]], notes: Mapping[str, str]
+) -> list[str]:
+    """All wide tables as lines of Markdown, in the order of their first figures.
+
+    ``notes``: what is said above a table, by a part of its heading.
+    """
     found: dict[str, dict[str, dict[str, str]]] = {}
     for figure, by_system in values.items():
         if is_cell(figure):
@@ -42,7 +47,8 @@ def tables(values: Mapping[str, Mapping[str, Sequence[float]]]) -> list[str]:
     lines = []
     for table, rows in found.items():
         columns = list(dict.fromkeys(column for row in rows.values() for column in row))
-        lines += ["", f"### {table}", "", f"| | {' | '.join(columns)} |"]
+        said = [f"{note}\n" for part, note in notes.items() if part in table]
+        lines += ["", f"### {table}", "", *said, f"| | {' | '.join(columns)} |"]
         lines += ["|---" * (len(columns) + 1) + "|"]
         for row, cells in rows.items():
             lines.append(f"| {row} | {' | '.join(cells.get(c, '') for c in columns)} |")
