@@ -25,7 +25,7 @@ from dsched.contracts.steps import MAX_BATCH
 from dsched.contracts.store import Store
 
 FEW = 1000
-SETTLE_S = 5.0
+SETTLE_S = 10.0
 START_S = 60.0
 TICKS = 300
 RATE = 100
@@ -46,8 +46,15 @@ class Cluster:
         asyncio.run(self._fill())
         self.scheduler = self.stage.start_pod("--role", "scheduler", name="scheduler-1")
         self.worker = self.stage.start_pod("--role", "worker", name="worker-1")
+        asyncio.run(self._registered())
         self.stage.drive("fires", RATE)
         rig.until_ran(self.stage.tally, RATE, START_S, self.stage.folder / "scheduler-1.log")
+
+    async def _registered(self) -> None:
+        """Until the worker is there: what is fired without one is put off by seconds."""
+        async with stores.opened(self.stage) as store, asyncio.timeout(START_S):
+            while not await store.workers() or await store.leader() is None:
+                await asyncio.sleep(rig.LOOK_S)
 
     async def _fill(self) -> None:
         async with stores.opened(self.stage) as store:
