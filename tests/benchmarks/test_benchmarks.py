@@ -200,6 +200,8 @@ def test_every_measure_has_a_name_and_systems():
     assert alone.MEASURES.keys() <= run.MEASURES.keys()
     names = {system.name for system in systems.OURS}
     assert all(of <= names for of in alone.OF.values())
+    page = (HERE.parents[1] / "docs" / "measuring.md").read_text()
+    assert [name for name in run.MEASURES if f"`{name}`" not in page] == []
     dsched = systems.OURS[0]
     assert run.applies("http", dsched, 0)
     assert not run.applies("http", dsched, 1)
