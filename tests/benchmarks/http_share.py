@@ -64,32 +64,38 @@ async def _compare(url: str, count: int) -> dict[str, float]:
 
         runtime = Runtime()
         attempts = [_attempt(url, number) for number in range(count)]
-        rates: dict[str, list[float]] = {"bare": [], "ours": []}
+        turns: dict[str, list[tuple[float, float]]] = {"bare": [], "ours": []}
         for turn in range(TURNS + 1):
             for name, send in (("bare", bare), ("ours", ours))[:: 1 if turn % 2 else -1]:
-                rates[name].append(await _rate(send, count))
+                turns[name].append(await _turn(send, count))
     # The first turn opens the connections.
-    bare_rate, our_rate = (statistics.median(rates[name][1:]) for name in ("bare", "ours"))
+    rates, cpu_us = (
+        {name: statistics.median(turn[of] for turn in rows[1:]) for name, rows in turns.items()}
+        for of in (0, 1)
+    )
     return {
-        "bare HTTP client, requests a second": bare_rate,
-        "HTTP executor, requests a second": our_rate,
-        "HTTP executor, % of a bare client": 100 * our_rate / bare_rate,
+        "bare HTTP client, requests a second": rates["bare"],
+        "HTTP executor, requests a second": rates["ours"],
+        "bare HTTP client, CPU us a request": cpu_us["bare"],
+        "HTTP executor, CPU us a request": cpu_us["ours"],
+        "HTTP executor, % of a bare client": 100 * rates["ours"] / rates["bare"],
     }
 
 
-async def _rate(send: Send, count: int) -> float:
-    """Requests a second, with `AT_ONCE` under way."""
+async def _turn(send: Send, count: int) -> tuple[float, float]:
+    """Requests a second with `AT_ONCE` under way, and this process's CPU us a request."""
     numbers = iter(range(count))
 
     async def lane() -> None:
         for number in numbers:
             await send(number)
 
-    started_s = time.perf_counter()
+    started_s, cpu_s = time.perf_counter(), time.process_time()
     async with asyncio.TaskGroup() as group:
         for number in range(AT_ONCE):
             group.create_task(lane(), name=f"lane {number}")
-    return count / (time.perf_counter() - started_s)
+    spent_s = time.process_time() - cpu_s
+    return count / (time.perf_counter() - started_s), 1e6 * spent_s / count
 
 
 def _attempt(url: str, number: int) -> Attempt:
