@@ -8,7 +8,7 @@ import argparse
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import alone
@@ -133,8 +133,7 @@ def main() -> None:
     found.forget_errors(named, [system.name for system in wanted])
     found.absent.update(absent)
     measure_all(found, ready, named, plan)
-    command = " ".join(["make bench", *([f'ARGS="{" ".join(sys.argv[1:])}"'] * bool(sys.argv[1:]))])
-    found.commands.append(report.stamped(command))
+    found.commands.append(report.stamped(command(sys.argv[1:])))
     if given.keep:
         found.save(given.keep)
     page = report.page(found, shown(found, ready), attrs.asdict(plan))
@@ -143,6 +142,13 @@ def main() -> None:
     out = given.out or (Path("docs/performance.md") if whole else None)
     if out:
         (ROOT / out).write_text(page, encoding="utf-8")
+
+
+def command(given: Sequence[str]) -> str:
+    """What was run, without the names of this machine's files."""
+    named = [at for at, word in enumerate(given) if word in ("--keep", "--out")]
+    kept = [word for at, word in enumerate(given) if at not in named and at - 1 not in named]
+    return f'make bench ARGS="{" ".join(kept)}"' if kept else "make bench"
 
 
 def measure_all(

@@ -191,6 +191,14 @@ def test_the_page_has_the_targets_and_a_table_for_what_only_dsched_is_asked_for(
     assert "### More memory" not in page
 
 
+def test_the_command_on_the_page_names_no_files():
+    import run
+
+    assert run.command([]) == "make bench"
+    given = ["--quick", "--keep", "/some/file.json", "--only", "dsched", "--out", "/some/page.md"]
+    assert run.command(given) == 'make bench ARGS="--quick --only dsched"'
+
+
 def test_every_measure_has_a_name_and_systems():
     import alone
     import run
