@@ -189,7 +189,8 @@ class Acts:
         for _ in range(self.calls):
             cursor = str(start + self.chance.randrange(max(1, start))) if start else None
             page = lambda c=cursor: self.store.list_tasks(query, c, MAX_BATCH)  # noqa: E731
-            await self.meter.call(label, page, MAX_BATCH)
+            answer = await self.meter.call(label, page, 0)
+            self.meter.rows[label].items += len(answer.tasks)
 
     async def _collected(self) -> None:
         """Everything logged so far becomes decisions and indexes, as the leader's collector does it."""
