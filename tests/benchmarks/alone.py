@@ -40,7 +40,7 @@ NOTES = {
     "one call at a time": (
         "From one client, with nobody else on the store; the call as the client sees it, and of Redis "
         "the script's own time: what `INFO commandstats` adds to `evalsha` for that one call, which is "
-        "exact. Prune runs on a handle to which everything that has ended is old."
+        "exact, but is time on the clock: a machine that is busy with something else lengthens it. Prune runs on a handle to which everything that has ended is old."
     ),
     "schedulers and": (
         "Clients simulated in one process: the production code of a pod each, with connections of its own. Tasks "
