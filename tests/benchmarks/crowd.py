@@ -185,7 +185,7 @@ async def _steady(stage: Stage, crowd: Crowd, window_s: float) -> dict[str, floa
     reads = rig.redis_info(server, "stats", "total_reads_processed") - before
     spent_s = rig.cpu_s([server.pid]) - before_s
     asked = crowd.election
-    with_leader = [count for count in crowd.led if count]
+    with_leader = 100 * sum(count > 0 for count in crowd.led) / len(crowd.led)
     async with asyncio.timeout(START_S), stores.opened(stage) as store:
         while len(crowd.executor.runs) < len(ids):
             await asyncio.sleep(LOOK_S)
@@ -193,7 +193,7 @@ async def _steady(stage: Stage, crowd: Crowd, window_s: float) -> dict[str, floa
     return {
         "tasks run": float(len(ids)),
         "tasks run more than once": float(sum(n > 1 for n in crowd.executor.runs.values())),
-        "share of the time with a leader, nobody going, %": 100 * len(with_leader) / len(crowd.led),
+        "share of the time with a leader, nobody going, %": with_leader,
         "terms, before any leader is stopped": float(terms),
         "tries for the lock a second": asked["acquire"] / window_s,
         "renewals a second": asked["renew"] / window_s,
