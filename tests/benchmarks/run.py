@@ -1,36 +1,32 @@
 """`make bench`: dsched beside its peers on this machine, in alternating rounds, as a table.
 
-run.py [--quick] [--rounds N] [--tasks N] [--only NAME,...] [--measure NAME,...] [--out FILE]
+run.py [--quick] [--rounds N] [--tasks N] [--only NAME,...] [--measure NAME,...] [--profile]
+       [--keep FILE] [--out FILE]
 """
 
 import argparse
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import alone
 import attrs
 import measures
 import report
+import results
 import rig
 import systems
+from plan import Plan
 
 ROOT = rig.HERE.parents[1]
 
 
-@attrs.frozen(kw_only=True)
-class Plan:
-    """How much is measured."""
-
-    rounds: int
-    tasks: int
-    pings: int
-    seconds: int
-    burst: int = 10_000
-
-
-QUICK = Plan(rounds=1, tasks=20_000, pings=50, seconds=5)
+QUICK = Plan(
+    rounds=1, tasks=20_000, pings=50, seconds=5, many=20_000, many_in_a_file=5_000, waiting=20_000,
+    failovers=1, window_s=10,
+)  # fmt: skip
 FULL = Plan(rounds=3, tasks=60_000, pings=300, seconds=20)
 
 Measure = Callable[[systems.Stage, Plan], measures.Figures]
@@ -52,7 +48,7 @@ MEASURES: dict[str, Measure] = {
     "fires": lambda stage, plan: measures.fire_lateness(stage, plan.seconds),
     "burst": lambda stage, plan: measures.burst(stage, plan.burst),
     "pod": lambda stage, _: measures.idle_pod(stage),
-}
+} | alone.MEASURES
 OURS_ONLY = {"fires", "pod"}
 # What says nothing new about a system is not measured.
 LEFT_OUT = {
@@ -61,8 +57,11 @@ LEFT_OUT = {
 }
 
 
-def applies(measure: str, system: systems.System) -> bool:
-    """Whether this is measured for this system."""
+def applies(measure: str, system: systems.System, number: int = 0) -> bool:
+    """Whether this is measured for this system in this round. What takes its own repetitions, and
+    compares within itself, is measured once."""
+    if measure in alone.MEASURES:
+        return number == 0 and system.name in alone.OF[measure]
     if measure in OURS_ONLY and not system.ours:
         return False
     return measure not in LEFT_OUT.get(system.name, ())
@@ -70,20 +69,20 @@ def applies(measure: str, system: systems.System) -> bool:
 
 def figures(
     chosen: list[systems.System], named: list[str], plan: Plan, folder: Path
-) -> Iterator[tuple[str, measures.Figures, str]]:
-    """Measure; the order of systems turns round with each round. (system, figures, error)"""
+) -> Iterator[tuple[str, str, measures.Figures, str]]:
+    """Measure; the order of systems turns round with each. (measure, system, figures, error)"""
     for number in range(plan.rounds):
         for measure in named:
             for system in chosen if number % 2 == 0 else reversed(chosen):
-                if not applies(measure, system):
+                if not applies(measure, system, number):
                     continue
                 place = folder / f"{number}-{measure}-{system.name.replace(' ', '-')}"
                 try:
                     with systems.stage(system, place) as stage:
-                        yield system.name, MEASURES[measure](stage, plan), ""
+                        yield measure, system.name, MEASURES[measure](stage, plan), ""
                 except Exception as error:  # one figure less must not lose all others
                     traceback.print_exc()
-                    yield system.name, {}, f"{measure}: {_shown(error)}"
+                    yield measure, system.name, {}, f"{measure}: {_shown(error)}"
 
 
 def _shown(error: Exception) -> str:
@@ -104,6 +103,14 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only", help="systems, comma-separated", default="")
     parser.add_argument("--measure", help=f"of {', '.join(MEASURES)}", default="")
     parser.add_argument(
+        "--profile", action="store_true", help="only where a task's time goes, as a table"
+    )
+    parser.add_argument(
+        "--keep",
+        type=Path,
+        help="a file of all figures: what it has and this run does not measure stays on the page",
+    )
+    parser.add_argument(
         "--out",
         type=Path,
         help="write the page here; a whole run writes docs/performance.md anyway",
@@ -116,21 +123,49 @@ def main() -> None:
     plan = QUICK if given.quick else FULL
     plan = attrs.evolve(plan, rounds=given.rounds or plan.rounds, tasks=given.tasks or plan.tasks)
     names = given.only.split(",") if given.only else []
-    wanted = [s for s in systems.OURS + systems.OTHERS if not names or s.name in names]
     named = given.measure.split(",") if given.measure else list(MEASURES)
+    if given.profile:
+        names, named = names or ["dsched"], ["profile"]
+    known = systems.OURS if alone.MEASURES.keys() >= set(named) else systems.OURS + systems.OTHERS
+    wanted = [s for s in known if not names or s.name in names]
+    found = results.load(given.keep)
     ready, absent = systems.set_up(wanted)
-    results = report.Results(absent=absent)
-    with tempfile.TemporaryDirectory(prefix="dsched-bench-") as folder:
-        for name, found, error in figures(ready, named, plan, Path(folder)):
-            results.add(name, found, error)
-            print(name, {key: round(value, 2) for key, value in found.items()}, error, flush=True)
-    command = " ".join(["make bench", *([f'ARGS="{" ".join(sys.argv[1:])}"'] * bool(sys.argv[1:]))])
-    page = report.page(results, ready, attrs.asdict(plan), command)
+    found.forget_errors(named, [system.name for system in wanted])
+    found.absent.update(absent)
+    measure_all(found, ready, named, plan)
+    found.commands.append(report.stamped(command(sys.argv[1:])))
+    if given.keep:
+        found.save(given.keep)
+    page = report.page(found, shown(found, ready), attrs.asdict(plan))
     print(page)
     whole = not (given.quick or names or given.measure)
     out = given.out or (Path("docs/performance.md") if whole else None)
     if out:
         (ROOT / out).write_text(page, encoding="utf-8")
+
+
+def command(given: Sequence[str]) -> str:
+    """What was run, without the names of this machine's files."""
+    named = [at for at, word in enumerate(given) if word in ("--keep", "--out")]
+    kept = [word for at, word in enumerate(given) if at not in named and at - 1 not in named]
+    return f'make bench ARGS="{" ".join(kept)}"' if kept else "make bench"
+
+
+def measure_all(
+    found: results.Results, ready: list[systems.System], named: list[str], plan: Plan
+) -> None:
+    """Measure, and say each figure as it comes."""
+    with tempfile.TemporaryDirectory(prefix="dsched-bench-") as folder:
+        for measure, name, new, error in figures(ready, named, plan, Path(folder)):
+            found.add(name, new, error, alone=measure in alone.MEASURES)
+            print(name, {key: round(value, 2) for key, value in new.items()}, error, flush=True)
+
+
+def shown(found: results.Results, ready: list[systems.System]) -> list[systems.System]:
+    """The systems of this run and of those that were kept."""
+    known = {system for by_system in found.values.values() for system in by_system}
+    known |= {system.name for system in ready}
+    return [system for system in systems.OURS + systems.OTHERS if system.name in known]
 
 
 if __name__ == "__main__":

@@ -201,6 +201,12 @@ class Stage:
         self.workers.append(self.stack.enter_context(rig.process(argv, self.env, self.log)))
         return self.workers[-1]
 
+    def start_pod(self, *flags: str, name: str, before: Sequence[str] = ()) -> int:
+        """A pod of dsched with a name and further flags, ``before`` in front of its command."""
+        argv = [*before, *self.system.worker_argv(self.folder), *flags]
+        env = {**self.env, "POD_NAME": name}
+        return self.stack.enter_context(rig.process(argv, env, self.folder / f"{name}.log"))
+
     def drive(self, *act: str | int) -> dict[str, float]:
         """Let the client do something, and wait until it has."""
         return rig.answer(self.system.client_argv(*act), self.env)

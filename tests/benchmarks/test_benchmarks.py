@@ -1,5 +1,6 @@
 """The benchmark's own tools: what counts runs, and what makes a page of figures."""
 
+import re
 import subprocess
 import sys
 import threading
@@ -61,10 +62,10 @@ def test_a_ratio_above_one_is_in_favour_of_dsched(name, ours, theirs, factor):
 
 
 def test_a_cell_shows_the_median_and_the_spread():
-    import report
+    import wide
 
-    assert report.cell([1000.0, 10.0, 20.0]) == "20.0 (10.0 to 1,000)"
-    assert report.cell([0.5]) == "0.50"
+    assert wide.cell([1000.0, 10.0, 20.0]) == "20.0 (10.0 to 1,000)"
+    assert wide.cell([0.5]) == "0.50"
 
 
 def test_an_error_reaches_the_page_without_paths():
@@ -73,6 +74,166 @@ def test_an_error_reaches_the_page_without_paths():
 
     assert run._shown(rig.BenchError("cannot open /some/file")) == "BenchError"
     assert run._shown(rig.BenchError("3 of 5 tasks ran\nmore")) == "3 of 5 tasks ran"
+
+
+def test_the_targets_are_held_to_what_was_measured():
+    import targets
+
+    (check,) = (one for one in targets.targets() if one.what.startswith("submitting"))
+    assert check.verdict({}, "must") == targets.UNKNOWN
+    for found, must, goal in ((60_000, "met", "met"), (30_000, "met", targets.MISSED)):
+        values = {"submitted a second": {"dsched": [found]}}
+        assert check.verdict(values, "must") == must
+        assert check.verdict(values, "goal") == goal
+    assert check.verdict({"submitted a second": {"dsched": [1_000]}}, "must") == targets.MISSED
+
+
+def test_a_target_may_be_held_against_the_best_of_several_peers():
+    import targets
+
+    check = targets.Check(figure="f", least=True, over=("arq", "saq"), must=5)
+    values = {"f": {"dsched": [100.0, 120.0, 110.0], "arq": [10.0], "saq": [20.0]}}
+    assert check.measured(values) == 5.5
+    assert check.measured({"f": {"dsched": [100.0]}}) is None
+    assert check.measured({"f": {"saq": [100.0]}}) is None
+
+
+def test_the_worst_of_a_run_counts_where_a_target_says_so():
+    import targets
+
+    late = targets.Check(figure="f", worst=True, must=1)
+    early = targets.Check(figure="f", worst=True, least=True, must=0)
+    values = {"f": {"dsched": [1.0, -2.0, 3.0]}}
+    assert late.measured(values) == 3
+    assert early.measured(values) == -2
+
+
+def test_a_target_with_one_missed_check_is_missed_whatever_else_is_unknown():
+    import targets
+
+    checks = (targets.Check(figure="a", must=1), targets.Check(figure="b", must=1))
+    target = targets.Target(what="w", must="m", goal="g", checks=checks)
+    assert target.verdict({"a": {"dsched": [2.0]}}, "must") == targets.MISSED
+    assert target.verdict({"a": {"dsched": [1.0]}}, "must") == targets.UNKNOWN
+    assert target.verdict({"a": {"dsched": [1.0]}, "b": {"dsched": [0.5]}}, "must") == targets.MET
+
+
+def test_every_figure_of_the_targets_is_one_that_some_measure_gives():
+    import targets
+
+    told = "".join(
+        path.read_text() for path in HERE.glob("*.py") if path.name != "test_benchmarks.py"
+    )
+    # The words before the first comma or number: what follows may be put together.
+    for target in targets.targets():
+        for check in target.checks:
+            stem = re.split(r"[,\d:]", check.figure)[0].strip()
+            assert stem in told, check.figure
+        assert any(check.must is not None for check in target.checks), target.what
+        assert any(check.goal is not None for check in target.checks), target.what
+
+
+def test_cells_of_a_wide_table_stand_in_rows():
+    import wide
+
+    values = {
+        wide.name("Steps", "put", "ms"): {"dsched": [1.0]},
+        wide.name("Steps", "put", "us"): {"dsched": [2.0]},
+        wide.name("Steps", "fire", "us"): {"dsched": [3.0]},
+        "not a cell": {"dsched": [4.0]},
+    }
+    lines = wide.tables(values, {"Ste": "In steps."})
+    assert lines[1] == "### Steps"
+    assert lines[3] == "In steps.\n"
+    assert lines[4:] == [
+        "| | ms | us |",
+        "|---|---|---|",
+        "| put | 1.00 | 2.00 |",
+        "| fire |  | 3.00 |",
+    ]
+
+
+def test_a_kept_run_is_added_to_and_what_is_measured_anew_is_replaced(tmp_path):
+    import results
+
+    path = tmp_path / "kept.json"
+    first = results.load(path)
+    first.add("dsched", {"a": 1.0, "b": 1.0}, "")
+    first.add("dsched", {"a": 2.0}, "idle: it did not start")
+    first.save(path)
+    second = results.load(path)
+    second.forget_errors(["idle"], ["dsched"])
+    second.add("dsched", {"a": 5.0}, "", alone=True)
+    second.add("dsched", {"a": 6.0}, "", alone=True)
+    assert second.values == {"a": {"dsched": [5.0, 6.0]}, "b": {"dsched": [1.0]}}
+    assert second.errors == {"dsched": []}
+    assert second.alone == ["a"]
+
+
+def test_the_page_has_the_targets_and_a_table_for_what_only_dsched_is_asked_for():
+    import attrs
+    import report
+    import results
+    import run
+    import systems
+    import wide
+
+    found = results.Results(commands=["`make bench`, today"])
+    found.add("dsched", {"submitted a second": 60_000.0}, "")
+    figures = {"more memory with 100,000 waiting tasks, MB": 12.5, wide.name("T", "r", "c"): 1.0}
+    found.add("dsched", figures, "", alone=True)
+    page = report.page(found, systems.OURS[:1], attrs.asdict(run.QUICK))
+    assert (
+        "| submitting, in batches of 100 | 20,000 tasks/s | 50,000 | 60,000 | met | met |" in page
+    )
+    assert "| more memory with 100,000 waiting tasks, MB | 12.5 |" in page
+    assert "### T" in page
+    assert "### More memory" not in page
+
+
+def test_the_command_on_the_page_names_no_files():
+    import run
+
+    assert run.command([]) == "make bench"
+    given = ["--quick", "--keep", "/some/file.json", "--only", "dsched", "--out", "/some/page.md"]
+    assert run.command(given) == 'make bench ARGS="--quick --only dsched"'
+
+
+def test_every_measure_has_a_name_and_systems():
+    import alone
+    import run
+    import systems
+
+    assert alone.MEASURES.keys() == alone.OF.keys()
+    assert alone.MEASURES.keys() <= run.MEASURES.keys()
+    names = {system.name for system in systems.OURS}
+    assert all(of <= names for of in alone.OF.values())
+    page = (HERE.parents[1] / "docs" / "measuring.md").read_text()
+    assert [name for name in run.MEASURES if f"`{name}`" not in page] == []
+    dsched = systems.OURS[0]
+    assert run.applies("http", dsched, 0)
+    assert not run.applies("http", dsched, 1)
+
+
+def test_the_time_of_a_built_in_counts_for_its_callers():
+    import profiling
+
+    claim, codec = (
+        ("/x/dsched/engine/claiming.py", 1, "run"),
+        ("/x/dsched/model/json.py", 1, "dumps"),
+    )
+    stats = {
+        claim: (1, 1, 2.0, 9.0, {}),
+        ("~", 0, "<built-in method builtins.len>"): (
+            2, 2, 3.0, 3.0, {claim: (1, 1, 1.0, 1.0), codec: (1, 1, 2.0, 2.0)},
+        ),
+        ("~", 0, "<method 'poll' of 'select.epoll' objects>"): (1, 1, 50.0, 50.0, {}),
+    }  # fmt: skip
+    spent = profiling.by_part(stats)
+    assert spent["claim"] == 3.0
+    assert spent["codec: records to values and back"] == 2.0
+    shares = profiling.figures(stats, tasks=10)
+    assert shares["Where a task's time goes; claim; % of the pod's time"] == 60.0
 
 
 @pytest.mark.slow
@@ -87,4 +248,5 @@ def test_the_command_measures_a_pod_and_writes_the_page(tmp_path):
     )
     text = page.read_text()
     assert "### Tasks a second, 1 worker" in text
+    assert "## Targets" in text
     assert "gave no figure" not in text

@@ -18,6 +18,7 @@ from dsched.contracts import (
     Service,
     Store,
 )
+from dsched.contracts.store import StoreSettings
 from dsched.engine.election import ElectionTimes
 from dsched.engine.heartbeat import HeartbeatTimes
 from dsched.engine.leader import LeaderTimes
@@ -266,11 +267,11 @@ class Cluster:
 
 
 @asynccontextmanager
-async def open_cluster() -> AsyncIterator[Cluster]:
+async def open_cluster(settings: StoreSettings | None = None) -> AsyncIterator[Cluster]:
     """A cluster in the loop's own time; all pods that are left are stopped at the end."""
     loop = asyncio.get_running_loop()
     wall = VirtualWall(loop) if isinstance(loop, VirtualLoop) else None
-    state = new_state() if wall is None else new_state(wall=wall)
+    state = new_state(settings=settings) if wall is None else new_state(wall, settings)
     async with asyncio.TaskGroup() as group:
         cluster = Cluster(group, state, wall or state.wall)
         yield cluster

@@ -1,0 +1,21 @@
+"""How much a run measures."""
+
+import attrs
+
+
+@attrs.frozen(kw_only=True)
+class Plan:
+    """Sizes of a run. ``many``: configs, and waiting tasks, of a store at scale;
+    ``many_in_a_file`` the same for SQLite; ``window_s``: how long pods are watched at a steady
+    rate; ``failovers``: how often the leader is killed (it is stopped thrice as often)."""
+
+    rounds: int
+    tasks: int
+    pings: int
+    seconds: int
+    burst: int = 10_000
+    many: int = 1_000_000
+    many_in_a_file: int = 100_000
+    waiting: int = 100_000
+    failovers: int = 5
+    window_s: int = 60

@@ -1,0 +1,58 @@
+"""What a run has found, and a file to keep it in, so that a page can be made of several runs."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import attrs
+
+
+@attrs.define
+class Results:
+    """Every figure of every round, by name and system, in the order of their first appearance.
+
+    ``alone``: figures that no other system is asked for. ``commands``: what was run, and when.
+    """
+
+    absent: dict[str, str] = attrs.field(factory=dict)
+    values: dict[str, dict[str, list[float]]] = attrs.field(factory=dict)
+    errors: dict[str, list[str]] = attrs.field(factory=dict)
+    alone: list[str] = attrs.field(factory=list)
+    commands: list[str] = attrs.field(factory=list)
+    _anew: set[tuple[str, str]] = attrs.field(factory=set, repr=False)
+
+    def add(
+        self, system: str, figures: Mapping[str, float], error: str, *, alone: bool = False
+    ) -> None:
+        """Keep the figures of one measurement, or why there are none.
+
+        A figure that this run measures for the first time replaces what a kept run has found.
+        """
+        for name, value in figures.items():
+            if (system, name) not in self._anew:
+                self._anew.add((system, name))
+                self.values.setdefault(name, {})[system] = []
+            self.values[name][system].append(value)
+            if alone and name not in self.alone:
+                self.alone.append(name)
+        if error:
+            self.errors.setdefault(system, []).append(error)
+
+    def forget_errors(self, measures: list[str], systems: list[str]) -> None:
+        """What went wrong in a kept run says nothing once these are measured anew."""
+        for system in systems:
+            kept = [e for e in self.errors.get(system, []) if e.partition(":")[0] not in measures]
+            self.errors[system] = kept
+            self.absent.pop(system, None)
+
+    def save(self, path: Path) -> None:
+        """Write everything to a file of JSON."""
+        kept = attrs.asdict(self, filter=lambda field, _: not field.name.startswith("_"))
+        path.write_text(json.dumps(kept, indent=1), encoding="utf-8")
+
+
+def load(path: Path | None) -> Results:
+    """What a file keeps, or nothing yet."""
+    if path is None or not path.exists():
+        return Results()
+    return Results(**json.loads(path.read_text(encoding="utf-8")))
