@@ -1,4 +1,4 @@
-"""Writes the reference pages that are made of the code: commands.md, api.md, metrics.md, settings.md.
+"""Writes the pages that are made of the code and of docs/results: commands.md, api.md and others.
 
 `make docs-pages` runs it; tests/docs/test_generated.py fails when a page is not what it makes.
 """
@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import attrs
 import click
+from figures_page import figures_page
 from prometheus_client import CollectorRegistry
 
 from dsched.config import format_duration
@@ -247,6 +248,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "api.md": api_page,
     "metrics.md": metrics_page,
     "settings.md": settings_page,
+    "figures.md": figures_page,
 }
 
 

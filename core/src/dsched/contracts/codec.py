@@ -81,9 +81,13 @@ def write_config(config: TaskConfig) -> str:
     return _write(attrs.evolve(config, revision=0, created_ms=0, updated_ms=0))
 
 
+@lru_cache(maxsize=4096)
 def read_config(text: str, *, revision: int, created_ms: int, updated_ms: int) -> TaskConfig:
-    """A config from its content and what the store knows of it."""
-    config = _read_config_content(text)
+    """A config from its content and what the store knows of it.
+
+    Cached: a leader reads a config anew for each fire, and none of these changes by a fire.
+    """
+    config = _read(text, TaskConfig)
     return attrs.evolve(config, revision=revision, created_ms=created_ms, updated_ms=updated_ms)
 
 
@@ -132,11 +136,6 @@ def readable_config(
 
 def _unreadable(what: str, error: Exception) -> JsonValue:
     return {"reason": f"the stored {what} cannot be read: {type(error).__name__}: {error}"[:1000]}
-
-
-@lru_cache(maxsize=4096)
-def _read_config_content(text: str) -> TaskConfig:
-    return _read(text, TaskConfig)
 
 
 def write_result(result: TaskResult) -> str:
