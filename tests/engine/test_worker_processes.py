@@ -14,6 +14,7 @@ from dsched.launcher.arguments import parse
 from dsched.launcher.worker_processes import PARENT_FD, WorkerProcesses
 
 REAL_TIME = True
+WAIT_S = 8
 
 # Says how it was started, and stays until its parent's end of the pipe is closed, or a signal.
 CHILD = """
@@ -52,7 +53,7 @@ class Family:
 
     async def until(self, condition, what):
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(WAIT_S):
                 while not condition():
                     await asyncio.sleep(0.01)
         except TimeoutError:
@@ -75,7 +76,7 @@ def open_family(tmp_path):
     return opened
 
 
-async def test_as_many_run_as_were_asked_for_each_a_worker_of_its_own(open_family):
+async def test_as_many_run_as_were_asked_for_each_a_worker_of_its_own(open_family, caplog):
     async with open_family(count=2) as family:
         await family.until(lambda: len(family.children()) == 2, "both run")
         # In a session of its own, one worker and no parent of others, with an id of its own.
@@ -84,9 +85,10 @@ async def test_as_many_run_as_were_asked_for_each_a_worker_of_its_own(open_famil
             str([True, "1", "w.2"]),
         ]
         family.parts.stop()
-        await asyncio.wait_for(family.running, 20)
+        await asyncio.wait_for(family.running, WAIT_S)
         assert family.alive() == []
         assert len(family.children()) == 2
+        assert "starting it again" not in caplog.text
 
 
 async def test_one_that_dies_is_followed_by_another(open_family, monkeypatch):
@@ -109,7 +111,7 @@ async def test_one_that_cannot_live_is_started_less_and_less_often(open_family, 
                 family.parts.stop()
 
         monkeypatch.setattr(family.parts, "_rest", rest)
-        await asyncio.wait_for(family.running, 20)
+        await asyncio.wait_for(family.running, WAIT_S)
     assert waits == [2, 4, 8, 16, 30, 30, 30]
 
 
@@ -124,7 +126,7 @@ async def test_one_that_lived_for_long_is_started_again_soon(open_family, monkey
                 family.parts.stop()
 
         monkeypatch.setattr(family.parts, "_rest", rest)
-        await asyncio.wait_for(family.running, 20)
+        await asyncio.wait_for(family.running, WAIT_S)
     assert waits == [worker_processes.RESTART_S] * 3
 
 
@@ -134,7 +136,7 @@ async def test_the_rest_before_a_new_start_ends_with_the_pod(open_family, monkey
     async with open_family("dies") as family:
         await asyncio.sleep(0.3)
         family.parts.stop()
-        await asyncio.wait_for(family.running, 20)
+        await asyncio.wait_for(family.running, WAIT_S)
 
 
 async def test_one_that_does_not_leave_is_killed(open_family, monkeypatch):
@@ -144,7 +146,7 @@ async def test_one_that_does_not_leave_is_killed(open_family, monkeypatch):
         family.parts.stop()
         await asyncio.sleep(0.1)
         assert len(family.alive()) == 1  # it has its time
-        await asyncio.wait_for(family.running, 20)
+        await asyncio.wait_for(family.running, WAIT_S)
         assert family.alive() == []
 
 
