@@ -122,7 +122,7 @@ async def test_a_follower_whose_bell_failed_hears_of_a_resignation_again(cluster
     await cluster.lead_by("a")
     line = Counted(only(unreachable, steps={"bell"}))
     cluster.start("b", SCHEDULER, line=line)
-    await asyncio.sleep(5)
+    assert await line.within(5, "bell") >= 3
     line.broken = None
     await asyncio.sleep(5)
     began_s = cluster.now_s()

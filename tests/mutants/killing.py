@@ -81,6 +81,8 @@ class Scratch:
             **os.environ,
             "PYTHONPATH": os.pathsep.join(map(str, sources)),
             "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+            # Whatever the caller set: half of a killer's time is to compile what it imports.
+            "PYTHONDONTWRITEBYTECODE": "",
         }
 
     @contextmanager
