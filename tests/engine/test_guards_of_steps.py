@@ -13,6 +13,8 @@ from dsched.contracts.steps import (
     ConfigPage,
     Dispatched,
     DuePage,
+    Event,
+    EventKind,
     FireAnswer,
     HeartbeatAnswer,
     Promoted,
@@ -136,6 +138,23 @@ async def test_a_wall_behind_the_instants_does_not_make_the_loop_spin():
     assert calls == [1]
 
 
+async def test_a_call_fires_no_more_runs_than_it_may_and_leaves_the_rest_due():
+    calls = []
+
+    async def fire(fence, fires):
+        calls.append([len(one.runs) for one in fires])
+        return tuple(FireAnswer(outcome=Outcome.OK) for _ in fires)
+
+    async def due(fence, limit):
+        return DuePage(time=_time(1_060_000), configs=(), next_due_ms=None)
+
+    step = FiringStep(SimpleNamespace(fire=fire, due=due), _term(), ClockWatch(_runtime()), QUIET)
+    owed = config(every=seconds(1), created_ms=0, misfire_grace=seconds(3600))
+    configs = tuple(StoredConfig(config=owed, due_ms=1_001_000) for _ in range(3))
+    await step.fire_due(DuePage(time=_time(1_060_000), configs=configs, next_due_ms=None))
+    assert calls == [[60, MAX_BATCH - 60]]
+
+
 async def test_observers_hear_of_each_entry_once_and_before_the_cursor_moves(cluster):
     for number in range(3):
         await cluster.client.submit(spec("ok"), task_id=f"t{number}")
@@ -149,6 +168,42 @@ async def test_observers_hear_of_each_entry_once_and_before_the_cursor_moves(clu
     assert len(told) == len(cluster.state.log)
     await step.collect()
     assert told == [event.cursor for event in cluster.state.log]
+
+
+def _broken(assertions):
+    found = []
+    assertions._announcer = SimpleNamespace(tell=lambda notice: found.append(notice.name))
+    return found
+
+
+def test_an_answer_is_judged_by_what_was_known_before_its_call():
+    assertions = Assertions(QUIET)
+    broken = _broken(assertions)
+    assertions.answered("now", 0, (), _time(10))
+    assertions.answered("now", 5, (), _time(7))  # called before the answer that says 10
+    assert broken == []
+    assertions.answered("now", 10, (), _time(9))
+    assert broken == ["I13"]
+
+
+def test_what_a_gap_in_the_log_hides_is_not_judged():
+    assertions = Assertions(QUIET)
+    broken, watch = _broken(assertions), AttemptWatch(assertions)
+    claimed = [
+        Event(
+            cursor="1",
+            kind=EventKind.CLAIMED,
+            at_ms=1,
+            by="w",
+            items=({"task": "t", "attempt": n},),
+        )
+        for n in (1, 2)
+    ]
+    gap = Event(cursor="1", kind=EventKind.GAP, at_ms=1, by="7:t:a", items=({"dropped": 1},))
+    watch.entries([claimed[0], gap, claimed[1]])
+    assert broken == []
+    watch.entries([claimed[1]])
+    assert broken == ["I4"]
 
 
 # --- who gets what ---

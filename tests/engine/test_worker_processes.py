@@ -19,19 +19,19 @@ WAIT_S = 8
 # Says how it was started, and stays until its parent's end of the pipe is closed, or a signal.
 CHILD = """
 import os, pathlib, signal, sys
-folder, how = sys.argv[1:]
+folder, how, parent = sys.argv[1:]
 if how == "dies":
     sys.exit(3)
 if how == "stubborn":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-env = os.environ
-facts = [os.getsid(0) == os.getpid(), env.get("DSCHED_WORKER__PROCESSES"), env.get("DSCHED_WORKER__ID")]
+get = os.environ.get
+facts = [os.getsid(0) == os.getpid(), get("DSCHED_WORKER__PROCESSES"), get("DSCHED_WORKER__ID")]
 written = pathlib.Path(folder, f".{os.getpid()}")
 written.write_text(repr(facts))
 written.rename(pathlib.Path(folder, str(os.getpid())))
-while os.read(int(env["%s"]), 1):
+while os.read(int(get(parent)), 1):
     pass
-""" % PARENT_FD
+"""
 
 
 class Family:
@@ -40,7 +40,7 @@ class Family:
     def __init__(self, folder: Path, how: str, count: int, drain_s: float = 5.0):
         self.folder = folder
         self.parts = WorkerProcesses(parse([]), count, worker_id="w", drain_s=drain_s)
-        self.parts._command = [sys.executable, "-S", "-c", CHILD, str(folder), how]
+        self.parts._command = [sys.executable, "-S", "-c", CHILD, str(folder), how, PARENT_FD]
 
     def children(self):
         """By process id: how it was started."""
