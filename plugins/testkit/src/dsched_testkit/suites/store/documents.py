@@ -97,6 +97,9 @@ class DocumentTests(Arranging):
         assert await self.listed() == []
         repeat = await self.store.drop_document(KIND, "d", read=stored.version)
         assert repeat is Outcome.UNKNOWN
+        other = await self.document("e")  # what is removed takes no place on a page
+        page = await self.store.list_documents(KIND, None, 1)
+        assert (page.documents, page.cursor) == ((other,), None)
 
     async def test_a_version_is_never_given_twice(self) -> None:
         first = await self.document(value=1)
