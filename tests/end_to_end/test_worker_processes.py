@@ -67,5 +67,9 @@ async def test_worker_processes_leave_when_their_pod_is_killed(open_cluster):
         pod = start(cluster)
         await cluster.workers_ready(PROCESSES)
         left = children(pod)
-        pod.kill()
-        await cluster.until(lambda: not any(map(alive, left)), "they leave by themselves", 40)
+        try:
+            pod.kill()
+            await cluster.until(lambda: not any(map(alive, left)), "they leave by themselves", 40)
+        finally:
+            for pid in filter(alive, left):
+                os.kill(pid, signal.SIGKILL)

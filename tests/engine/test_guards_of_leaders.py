@@ -253,3 +253,8 @@ async def test_a_lock_won_long_ago_is_not_led_with(cluster):
     cluster.start("a", SCHEDULER, line=line)
     await cluster.lead_by("a")
     assert renewals[:2] == ["acquire", "renew"], "renewed before it led"
+
+
+async def test_an_acquire_that_is_never_answered_is_tried_again(cluster):
+    cluster.start("a", SCHEDULER, line=Line(only(first(1, _waits), steps={"acquire"})))
+    await cluster.until(lambda: cluster.leader() == "a", "it leads", 2 * cluster.election.ttl_s)

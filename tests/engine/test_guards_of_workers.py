@@ -222,3 +222,60 @@ async def test_an_attempt_may_take_its_grace_to_stop_after_its_timeout(cluster):
     task = await cluster.client.wait("t", timeout_s=20)
     assert task.reason == "timeout"
     assert cluster.now_s() - began_s >= 4
+
+
+def _stubborn(cluster, seconds_more):
+    """A function that goes on for so long after it was told to stop."""
+
+    async def body(context, task):
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            await asyncio.sleep(seconds_more)
+
+    cluster.executor.bodies["stubborn"] = body
+
+
+async def test_what_is_lost_is_listed_no_more_although_it_has_not_stopped(cluster):
+    cluster.start("a")
+    _stubborn(cluster, 5)
+    await cluster.client.submit(spec("stubborn", retry=NO_RETRY), task_id="t")
+    await cluster.until(lambda: cluster.executor.starts("t") == 1, "the start")
+    attempts = cluster.pods["a"].worker.attempts
+    token, cluster.row("t").token = cluster.row("t").token, "another worker's"
+    await cluster.until(lambda: attempts.get("t", token).stop is not None, "it is told", 3)
+    assert (attempts.held(), len(attempts)) == ([], 1)
+    await cluster.store.heartbeat("a-w", "none", [Held("t", "another worker's")])
+    await cluster.client.cancel("t")
+
+
+async def test_a_worker_on_which_something_still_runs_stays_registered(cluster):
+    cluster.start("lead", SCHEDULER)
+    cluster.start("b", WORKER)
+    _stubborn(cluster, 20)
+    await cluster.client.submit(spec("stubborn", retry=NO_RETRY), task_id="t")
+    await cluster.until(lambda: cluster.executor.starts("t") == 1, "the start")
+    leaving = asyncio.create_task(cluster.leave("b"))
+    await asyncio.sleep(cluster.drain_timeout_s + 10)
+    assert "b-w" in cluster.state.workers
+    await cluster.client.cancel("t")
+    await leaving
+
+
+async def test_a_drain_waits_for_the_claim_in_flight(cluster):
+    claimed = asyncio.Event()
+
+    async def slow(handle, step, proceed):
+        answer = await proceed()
+        if answer.tasks:
+            claimed.set()
+            await asyncio.sleep(0.4)
+        return answer
+
+    cluster.start("lead", SCHEDULER)
+    cluster.start("b", WORKER, line=Line(only(slow, steps={"claim"})))
+    await cluster.client.submit(spec("ok"), task_id="t")
+    await claimed.wait()
+    await cluster.leave("b")
+    task = await cluster.client.wait("t", timeout_s=1)
+    assert (task.status, task.crash_count) == (TaskStatus.SUCCESS, 0)

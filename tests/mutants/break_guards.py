@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from catalogue import FAMILIES, ROOT, Mutant, chosen, read_catalogue
-from killing import Killed, Scratch
+from killing import Killed, Scratch, together
 
 RESULTS = ROOT / "docs" / "results" / "mutants.json"
 GOAL = 0.95  # of the single mutants; of the pairs every one
@@ -66,13 +66,20 @@ def _job(mutant: Mutant) -> Killed:
 
 
 def _unfounded(mutants: Sequence[Mutant], processes: int) -> list[str]:
-    """The killers that also fail without a mutant: their kills would prove nothing."""
+    """The killers that also fail without a mutant: their kills would prove nothing.
+
+    Those that run tests of one file are tried together, and each alone only where that fails.
+    """
     killers = sorted({(killer, one.family) for one in mutants for killer in one.killers})
     with tempfile.TemporaryDirectory(prefix="dsched-mutants-") as folder:
         context = multiprocessing.get_context("spawn")
         with context.Pool(processes, initializer=_open, initargs=(folder,)) as pool:
-            codes = pool.map(_try, killers, chunksize=1)
-    return [f"{family}: {k}" for (k, family), code in zip(killers, codes, strict=True) if code != 0]
+            groups = together(killers)
+            codes = pool.map(_try, [(one.killer, one.family) for one in groups], chunksize=1)
+            failed = [one for one, code in zip(groups, codes, strict=True) if code != 0]
+            alone = sorted({killer for one in failed for killer in one.of})
+            codes = pool.map(_try, alone, chunksize=1)
+    return [f"{family}: {k}" for (k, family), code in zip(alone, codes, strict=True) if code != 0]
 
 
 def _try(job: tuple[str, str]) -> int | None:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -25,6 +25,7 @@ PYTEST = (
     *("-p", "pytest_asyncio.plugin", "-p", "pytest_timeout", "--timeout", "30"),
 )
 LIMIT_S = 60.0
+TOGETHER = 20  # killers tried in one go: not so many that they meet the limit
 FAILED = 1  # the exit code of pytest, and of our own commands, for "found something"
 
 
@@ -60,6 +61,36 @@ def command_of(killer: str, family: str) -> list[str]:
     raise ValueError(f"unknown kind of killer: {killer!r}")
 
 
+@attrs.frozen(kw_only=True)
+class Group:
+    """Killers that are tried in one go, and the one killer that does the same as all of them."""
+
+    killer: str
+    family: str
+    of: tuple[tuple[str, str], ...]
+
+
+def together(killers: Sequence[tuple[str, str]]) -> list[Group]:
+    """Groups of killers (with their families): those that choose tests of the same file by words."""
+    found: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    groups = []
+    for killer, family in killers:
+        kind, *words = shlex.split(killer)
+        if kind == "contract":
+            found.setdefault((kind, family), []).append((" ".join(words), killer))
+        elif kind == "test" and len(words) == 3 and words[1] == "-k":
+            found.setdefault((f"test {words[0]} -k", family), []).append((words[2], killer))
+        else:
+            groups.append(Group(killer=killer, family=family, of=((killer, family),)))
+    for (start, family), members in found.items():
+        for at in range(0, len(members), TOGETHER):
+            part = members[at : at + TOGETHER]
+            chosen = shlex.quote(" or ".join(f"({words})" for words, _ in part))
+            of = tuple((killer, family) for _, killer in part)
+            groups.append(Group(killer=f"{start} {chosen}", family=family, of=of))
+    return groups
+
+
 class Scratch:
     """A copy of the tree in which mutants live, one at a time."""
 
@@ -81,6 +112,8 @@ class Scratch:
             **os.environ,
             "PYTHONPATH": os.pathsep.join(map(str, sources)),
             "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+            # Whatever the caller set: half of a killer's time is to compile what it imports.
+            "PYTHONDONTWRITEBYTECODE": "",
         }
 
     @contextmanager

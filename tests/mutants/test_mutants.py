@@ -4,21 +4,25 @@ import attrs
 import pytest
 from break_guards import counts, good_enough, report
 from catalogue import ROOT, CatalogueError, Edit, chosen, mutated, read_catalogue
-from killing import Killed, Scratch, command_of
+from killing import Killed, Scratch, command_of, together
 
 MUTANTS = read_catalogue()
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.id)
-def test_a_mutant_applies_exactly_once_and_compiles(mutant):
-    for path, text in mutated(mutant, ROOT).items():
-        assert text != path.read_text()
-        if path.suffix == ".py":
-            compile(text, str(path), "exec")
-    assert mutant.guard
-    assert mutant.killers
-    for killer in mutant.killers:
-        assert command_of(killer, mutant.family)
+FILES = sorted({edit.file for mutant in MUTANTS for edit in mutant.edits})
+
+
+@pytest.mark.parametrize("file", FILES)  # a test for each mutant would take longer than it checks
+def test_each_mutant_of_a_file_applies_exactly_once_and_compiles(file):
+    for mutant in chosen(MUTANTS, files={file}):
+        for path, text in mutated(mutant, ROOT).items():
+            assert text != path.read_text(), mutant.id
+            if path.suffix == ".py":
+                compile(text, f"{path} with {mutant.id}", "exec")
+        assert mutant.guard, mutant.id
+        assert mutant.killers, mutant.id
+        for killer in mutant.killers:
+            assert command_of(killer, mutant.family), mutant.id
 
 
 def test_there_are_enough_of_them_in_each_family():
@@ -41,6 +45,28 @@ def test_a_text_that_is_gone_is_said_so():
     edit = Edit(file="Makefile", text="no such text", by="another")
     with pytest.raises(CatalogueError, match="occurs 0 times"):
         mutated(attrs.evolve(MUTANTS[0], edits=(edit,)), ROOT)
+
+
+def test_killers_are_tried_together_only_where_they_choose_tests_of_one_file():
+    killers = [
+        ("contract 'a or b'", "redis"),
+        ("contract c", "memory"),
+        ("contract c", "redis"),
+        ("sweep --only fires", "memory"),
+        ("test f.py", "engine"),
+        ("test f.py -k 'd and e'", "engine"),
+        ("test f.py -k g", "engine"),
+    ]
+    groups = together(killers)
+    assert sorted(killer for one in groups for killer in one.of) == killers
+    assert [one.killer for one in groups] == [
+        "sweep --only fires",
+        "test f.py",
+        "contract '(a or b) or (c)'",
+        "contract '(c)'",
+        "test f.py -k '(d and e) or (g)'",
+    ]
+    assert command_of(groups[2].killer, "redis")[-2:] == ["-k", "(a or b) or (c)"]
 
 
 def test_survivors_lower_the_share_unless_they_are_explained():

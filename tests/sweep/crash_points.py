@@ -9,11 +9,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeAlias
 
+from scenarios_of_api import API
+
 from dsched_balancers.least_tasks import LeastTasks
-from dsched_testkit.sweep.repertoire import SCENARIOS
+from dsched_testkit.sweep.repertoire import SCENARIOS as IN_THE_CORE
 from dsched_testkit.sweep.strand import Point
 from dsched_testkit.sweep.sweep import Swept, Totals, sampled, sweep
 
+SCENARIOS = (*IN_THE_CORE, *API)
 BALANCER = ("least-tasks", LeastTasks())
 NAMES = tuple(scenario.name for scenario in SCENARIOS)
 

@@ -3,7 +3,7 @@
 import textwrap
 
 import pytest
-from crash_points import BALANCER, NAMES, main, sweep_one
+from crash_points import BALANCER, NAMES, SCENARIOS, main, sweep_one
 
 from dsched.contracts.outcomes import Outcome
 from dsched.engine.recovery import RecoveryStep
@@ -12,7 +12,6 @@ from dsched_testkit.memory.recovering import MemoryRecovering
 from dsched_testkit.memory.tasklogs import MemoryTaskLogs
 from dsched_testkit.memory.working import MemoryWorking
 from dsched_testkit.sweep.play import play
-from dsched_testkit.sweep.repertoire import SCENARIOS
 from dsched_testkit.sweep.sites import Site, all_sites, missing, sites_in
 from dsched_testkit.sweep.strand import Kind
 from dsched_testkit.sweep.sweep import Totals, every_point_of, points_of, sampled

@@ -41,6 +41,11 @@ def test_an_instant_on_time_runs_and_the_next_is_due():
 
 def test_a_config_that_is_not_due_keeps_its_due():
     assert _plan(_config(), NOON_MS, NOON_MS - 1) == FirePlan(next_due_ms=NOON_MS)
+    # Also one that is no instant of it, or not its next one.
+    later_ms = NOON_MS + HOUR_MS + 1
+    assert _plan(_config(), later_ms, NOON_MS) == FirePlan(next_due_ms=later_ms)
+    delay = _config(fixed_delay=timedelta(seconds=30))
+    assert _plan(delay, NOON_MS, NOON_MS - 1) == FirePlan(next_due_ms=NOON_MS)
 
 
 def test_a_disabled_config_plans_nothing():

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from dsched_api_http.tokens import Tokens
+from dsched.contracts.outcomes import Outcome
+from dsched_api_http.scopes import Scope
+from dsched_api_http.tokens import KIND, Tokens
 from dsched_testkit.memory import MemoryStore, new_state
 
 
@@ -31,6 +33,32 @@ async def test_a_revoked_token_is_refused_at_once(api: Any) -> None:
     assert (refused.status, refused.body["code"]) == (401, "unauthenticated")
     assert refused.headers["WWW-Authenticate"] == "Bearer"
     assert (await api.ask("DELETE", f"/tokens/{token_id}")).status == 404
+
+
+async def test_a_revoked_token_is_not_made_anew_by_a_request_that_arrives_late() -> None:
+    """Its put had no answer, was repeated, and comes through after all when it is revoked."""
+    store = MemoryStore(new_state())
+    tokens = Tokens(store)
+    made = await tokens.create("ci", Scope.READ, by="eve")
+    document = await store.get_document(KIND, made.id)
+    assert document is not None
+    assert await tokens.revoke(made.id) is not None
+    late = await store.put_document(KIND, made.id, document.value, read=0)
+    assert late.outcome is Outcome.MOVED
+    assert await Tokens(store).recognise(made.token) is None
+    assert await tokens.page(None, 10) == ([], None)
+    assert await tokens.revoke(made.id) is None
+
+
+async def test_where_the_last_token_was_revoked_the_next_start_makes_a_first_one() -> None:
+    store = MemoryStore(new_state())
+    for _ in range(2):
+        token = await Tokens(store).create_first()
+        assert token is not None
+        assert await Tokens(store).recognise(token.token) is not None
+        assert await Tokens(store).create_first() is None
+        assert await Tokens(store).revoke(token.id) is not None
+        assert await Tokens(store).recognise(token.token) is None
 
 
 async def test_an_expired_token_is_refused(api: Any) -> None:

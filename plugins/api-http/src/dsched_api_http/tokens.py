@@ -12,7 +12,7 @@ from datetime import timedelta
 import attrs
 
 from dsched.contracts.documents import Document
-from dsched.contracts.outcomes import Outcome
+from dsched.contracts.steps import MAX_BATCH
 from dsched.contracts.store import Store
 from dsched.model import JsonValue
 from dsched_api_http.answered import answered
@@ -22,6 +22,10 @@ from dsched_api_http.wire import optional_time, time_text
 
 KIND = "api-token"
 FIRST_ID = "first"
+REVOKED = {"revoked": True}
+# A revoked token stays taken for so long: else a put of it that was repeated, and arrives late, would
+# make it anew.
+REVOKED_MS = 10 * 60 * 1000
 CACHE_S = 5.0  # how long a revoked token may go on working in another pod
 MAX_CACHED = 1024
 
@@ -91,7 +95,7 @@ class Tokens:
         if recalled is not None or found is None:
             return recalled
         document = await self._store.get_document(KIND, found[1])
-        if document is None:
+        if document is None or _revoked(document):
             return None
         digest = str(document.value["hash"])
         if not hmac.compare_digest(digest, _digest(found[2])):
@@ -127,15 +131,18 @@ class Tokens:
     async def create_first(self) -> NewToken | None:
         """The admin token of a store that has no token; None if there is one, or another pod was
         faster. May be repeated after an error: it was this one who made it then."""
-        page = await self._store.list_documents(KIND, None, 1)
-        taken = bool(page.documents) or page.cursor is not None
-        return None if taken and not self._tried else await self._put_first()
-
-    async def _put_first(self) -> NewToken | None:
+        page = await self._store.list_documents(KIND, None, MAX_BATCH)
+        taken = page.cursor is not None or not all(map(_revoked, page.documents))
+        if taken and not self._tried:
+            return None
         self._tried = True
-        return await self._put(self._first, None)
+        former = next((one for one in page.documents if one.id == FIRST_ID), None)
+        read = former.version if former is not None and _revoked(former) else 0
+        return await self._put(self._first, None, read)
 
-    async def _put(self, wanted: "_Wanted", expires_in: timedelta | None) -> NewToken | None:
+    async def _put(
+        self, wanted: "_Wanted", expires_in: timedelta | None, read: int = 0
+    ) -> NewToken | None:
         value: JsonValue = {
             "name": wanted.name,
             "scope": wanted.scope.value,
@@ -145,11 +152,13 @@ class Tokens:
         }
         ttl_ms = None if expires_in is None else expires_in // timedelta(milliseconds=1)
         answer = await answered(
-            lambda: self._store.put_document(KIND, wanted.id, value, read=0, ttl_ms=ttl_ms)
+            lambda: self._store.put_document(KIND, wanted.id, value, read=read, ttl_ms=ttl_ms)
         )
         stored = answer.stored
         # Whatever the outcome: a put whose reply was lost must not lose the secret.
-        if stored is None or not hmac.compare_digest(stored.value["hash"], value["hash"]):
+        if stored is None or _revoked(stored):
+            return None
+        if not hmac.compare_digest(stored.value["hash"], value["hash"]):
             return None
         shown = view(stored)
         return NewToken(**attrs.asdict(shown), token=f"dsk_{wanted.id}_{wanted.secret}")
@@ -157,24 +166,28 @@ class Tokens:
     async def page(self, cursor: str | None, limit: int) -> tuple[list[TokenView], str | None]:
         """Some tokens, and where the list goes on."""
         page = await self._store.list_documents(KIND, cursor, limit)
-        return [view(one) for one in page.documents], page.cursor
+        return [view(one) for one in page.documents if not _revoked(one)], page.cursor
 
     async def revoke(self, token_id: str) -> TokenView | None:
-        """Delete a token; what it was, or None if there is none."""
-        while True:
-            document = await self._store.get_document(KIND, token_id)
-            self._known.pop(token_id, None)
-            if document is None:
-                return None
-            outcome = await self._store.drop_document(KIND, token_id, read=document.version)
-            if outcome is not Outcome.MOVED:
-                return view(document)
+        """Revoke a token; what it was, or None if there is none (any more)."""
+        document = await self._store.get_document(KIND, token_id)
+        self._known.pop(token_id, None)
+        if document is None or _revoked(document):
+            return None
+        read = document.version
+        # Nothing else changes a token: whatever the answer, it is revoked then, or has run out.
+        await self._store.put_document(KIND, token_id, REVOKED, read=read, ttl_ms=REVOKED_MS)
+        return view(document)
 
 
 def token_id_of(token: str) -> str | None:
     """The public part of a token, if it looks like one."""
     found = _TOKEN.fullmatch(token)
     return None if found is None else found[1]
+
+
+def _revoked(document: Document) -> bool:
+    return bool(document.value == REVOKED)
 
 
 def view(document: Document) -> TokenView:

@@ -39,7 +39,8 @@ def content(state: State) -> Content:
     log = (state.collected, state.last_cursor, len(state.log), len(state.finished))
     seen = (tuple(state.missed.items()), state.leaderless)
     written = tuple((key, row.attempt, row.last) for key, row in state.logs.items())
-    return hash((tasks, configs, workers, others, log, seen, written))
+    documents = tuple((key, row.version) for key, row in state.documents.items())
+    return hash((tasks, configs, workers, others, log, seen, written, documents))
 
 
 def situation(state: State) -> Situation:
@@ -69,6 +70,8 @@ def _parts(state: State) -> Iterator[Part]:
         yield ("missed", key)
     for key, log in state.logs.items():
         yield ("lines", key.partition("@")[0], log.last)
+    for kind, document_id in state.documents:
+        yield ("document", document_id, kind)
 
 
 def change(before: Situation, after: Situation) -> Change:

@@ -1,4 +1,7 @@
-"""Every place in the core that calls a step of the store, found in its source; and who calls now."""
+"""Every place that calls a step of the store, found in its source; and who calls now.
+
+In the core, and in packages of plugins that were added by `include`.
+"""
 
 import ast
 import sys
@@ -19,11 +22,20 @@ CALLERS = ("engine", "client")
 _PASSES_ON = {"observed.py"}
 _GROUPS = {base.__name__ for base in Store.__mro__ if getattr(base, "__abstractmethods__", None)}
 _STEPS = frozenset(Store.__abstractmethods__)
+_included: list[Path] = []
+
+
+def include(package: Path) -> None:
+    """Look for places in the folder of a plugin's package too; before anybody has asked for them."""
+    if package not in _included:
+        _included.append(package)
+        for asked in (all_sites, _kept_by_class, _name_in_source, _by_place):
+            asked.cache_clear()
 
 
 @attrs.frozen(order=True)
 class Site:
-    """One place: a file of the core, the function in it, the line, and the step called there."""
+    """One place: a file of the core or of a plugin, the function in it, the line, and the step called there."""
 
     file: str
     function: str
@@ -43,13 +55,14 @@ def all_sites() -> frozenset[Site]:
 
 def _files() -> list[Path]:
     found = (file for name in CALLERS for file in sorted((CORE / name).rglob("*.py")))
-    return [file for file in found if file.name not in _PASSES_ON]
+    files = [file for file in found if file.name not in _PASSES_ON]
+    return files + [file for package in _included for file in sorted(package.rglob("*.py"))]
 
 
 def sites_in(file: Path) -> Iterator[Site]:
     """The places in one file."""
     tree = ast.parse(file.read_text())
-    name = file.relative_to(CORE).as_posix() if file.is_relative_to(CORE) else file.name
+    name = _name_in_source(str(file)) or file.name
     names = _store_names(tree)
     for base in _bases(tree):
         names |= _kept_by_class().get(base, frozenset())
@@ -115,7 +128,7 @@ def calling_site(step: str) -> Site | None:
     """
     frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - the one way to ask who calls
     while frame is not None:
-        name = _name_in_core(frame.f_code.co_filename)
+        name = _name_in_source(frame.f_code.co_filename)
         if name is not None:
             here = _by_place().get((name, frame.f_code.co_qualname, step))
             if here:
@@ -126,9 +139,13 @@ def calling_site(step: str) -> Site | None:
 
 
 @cache
-def _name_in_core(file: str) -> str | None:
+def _name_in_source(file: str) -> str | None:
+    """How sites name a file: from the core on, or from the folder in which a plugin's package is."""
     path = Path(file)
-    return path.relative_to(CORE).as_posix() if path.is_relative_to(CORE) else None
+    for root, package in ((CORE, CORE), *((found.parent, found) for found in _included)):
+        if path.is_relative_to(package):
+            return path.relative_to(root).as_posix()
+    return None
 
 
 @cache

@@ -77,6 +77,7 @@ class User(Client):
     def __init__(self, store: Store, stage: "Stage") -> None:
         super().__init__(store)
         self._stage = stage
+        self.store = store  # for programs that speak to it without a client, as an API pod does
 
     async def submit(
         self, spec: TaskSpec, *, task_id: str | None = None, delay_s: float = 0.0

@@ -210,6 +210,7 @@ class ClaimTests(Arranging):
         await self.worker(heartbeat_timeout_ms=10 * MINUTE_MS)
         await self.queued("a", start_deadline=ms(MINUTE_MS))
         await self.queued("b")
+        await self.queued("c")
         await self.clock.advance(MINUTE_MS + 1)
         await self.news()
         claimed = await self.claim(limit=1)

@@ -120,6 +120,13 @@ class CompleteTests(Arranging):
         assert await self.state("a") == RETRYING
         assert (await self.store.promote(self.fence, 10)).count == 1
 
+    async def test_a_success_ends_the_task_whatever_delay_comes_with_it(self) -> None:
+        await self.lead()
+        await self.worker()
+        token = await self.running("a")
+        assert await self.finish("a", token, retry_delay_ms=1000) == Outcome.OK
+        assert await self.state("a") == SUCCESS
+
     async def test_a_success_clears_the_error_of_an_earlier_failure(self) -> None:
         await self.lead()
         await self.worker()

@@ -97,6 +97,9 @@ class DocumentTests(Arranging):
         assert await self.listed() == []
         repeat = await self.store.drop_document(KIND, "d", read=stored.version)
         assert repeat is Outcome.UNKNOWN
+        other = await self.document("e")  # what is removed takes no place on a page
+        page = await self.store.list_documents(KIND, None, 1)
+        assert (page.documents, page.cursor) == ((other,), None)
 
     async def test_a_version_is_never_given_twice(self) -> None:
         first = await self.document(value=1)
@@ -139,6 +142,11 @@ class DocumentTests(Arranging):
         await self.clock.advance(60_000)
         for number in range(2):
             await self.document(f"new-{number}")
+        # What was removed is on no page either, not even as a page that has nothing but a cursor.
+        pages, cursor = 1, (await self.store.list_documents(KIND, None, 1)).cursor
+        while cursor is not None:
+            pages, cursor = pages + 1, (await self.store.list_documents(KIND, cursor, 1)).cursor
+        assert pages <= 2
         assert await self.listed(limit=2) == ["new-0", "new-1"]
         for number in range(count):
             assert await self.store.get_document(KIND, f"old-{number:02d}") is None

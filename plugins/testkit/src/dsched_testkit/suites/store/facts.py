@@ -53,6 +53,12 @@ class FateTests(Projecting):
             a_decision(first_ms=5, late_ms=3, worker_id="w1", worker_why='least 0/"é"'),
         )
 
+    async def test_a_fire_that_is_projected_again_keeps_what_became_of_it(self) -> None:
+        await self.lead()
+        await self.project(decisions=(a_decision(first_ms=5, worker_id="w1", ended="success"),))
+        await self.project(decisions=(a_decision(first_ms=5),))
+        assert await self.decisions() == (a_decision(first_ms=5, worker_id="w1", ended="success"),)
+
     async def test_the_last_dispatch_counts_and_the_end_leaves_the_worker_alone(self) -> None:
         await self.lead()
         await self.project(decisions=(a_decision(first_ms=5, worker_id="w1", worker_why="a"),))

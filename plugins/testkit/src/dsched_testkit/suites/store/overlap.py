@@ -167,6 +167,20 @@ class OverlapTests(Arranging):
         assert (await self.fire()).runs == (RunOutcome.HELD,)
         assert len(await self.ready_ids()) == 1
 
+    async def test_cancel_previous_ends_the_held_one_before_its_batch_is_full(self) -> None:
+        await self.lead()
+        await self.config(due_in_ms=-1000, overlap=Overlap.ALLOW)
+        start = self.clock.ms - 1000
+        await self.fired("c", *range(start, start + MAX_BATCH))
+        names = []
+        for policy in (Overlap.QUEUE_ONE, Overlap.CANCEL_PREVIOUS):
+            await self.clock.advance(MINUTE_MS)
+            await self.put(a_config(overlap=policy), next_due_ms=self.clock.ms)
+            assert (await self.fire()).runs == (RunOutcome.HELD,)
+            names.append(f"c@{self.clock.ms}")
+        assert [await self.state(name) for name in names] == [CANCELLED, HELD]
+        assert len(await self.ready_ids()) == 1
+
     async def _fired_with(self, overlap: Overlap) -> str:
         await self.lead()
         await self.worker(heartbeat_timeout_ms=60 * MINUTE_MS)

@@ -189,6 +189,8 @@ class WorkerTests(Arranging):
         assert (await self.claim()).outcome == Outcome.NO_WORKER
         assert await self.beat() == Outcome.NO_WORKER
         assert await self.store.deregister("w1", FIRST) == Outcome.NO_WORKER
+        worker = await self.worker_now()
+        assert (worker.incarnation, worker.gone) == (NEWER, True)  # its beat was not for this one
 
     async def test_an_unknown_worker_is_told_to_register(self) -> None:
         assert (await self.claim("who")).outcome == Outcome.NO_WORKER

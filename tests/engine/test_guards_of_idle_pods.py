@@ -1,0 +1,131 @@
+"""Guards of the idle pace, each looked at by itself: what slows down is awake when it has to be."""
+
+import asyncio
+from collections import Counter
+
+from engine_cluster import SCHEDULER, WORKER, Line, only, spec, unreachable
+
+from dsched.engine.pace import BUSY_EVERY_S, CALM_EVERY_S, Pace
+from dsched_testkit.virtual_time import virtual_runtime
+
+CALM_S = 20
+
+
+class Counted(Line):
+    """A line that counts the calls of a pod; ``broken`` is a rule beneath."""
+
+    def __init__(self, broken=None):
+        self.calls = Counter()
+        self.broken = broken
+        super().__init__(self._counted)
+
+    async def _counted(self, handle, step, proceed):
+        self.calls[step] += 1
+        if self.broken is not None:
+            return await self.broken(handle, step, proceed)
+        return await proceed()
+
+    async def within(self, seconds, step):
+        """How often it is called from now on, for so long."""
+        before = self.calls[step]
+        await asyncio.sleep(seconds)
+        return self.calls[step] - before
+
+
+async def _paused_s(pace):
+    loop = asyncio.get_running_loop()
+    began_s = loop.time()
+    await pace.pause()
+    return round(loop.time() - began_s, 6)
+
+
+async def test_a_calm_slows_the_looks_down_and_a_stir_ends_it_at_once():
+    loop = asyncio.get_running_loop()
+    pace = Pace(virtual_runtime(loop, 1))
+    calming = [BUSY_EVERY_S] * 5 + [CALM_EVERY_S] * 2
+    assert [await _paused_s(pace) for _ in calming] == calming
+    for _ in range(2):
+        loop.call_later(2, pace.stir)
+        assert await _paused_s(pace) == 2
+        assert [await _paused_s(pace) for _ in calming] == calming
+
+
+async def test_a_leader_that_finds_work_looks_at_once_at_what_comes_of_it(cluster):
+    cluster.use_defaults()
+    line = Counted()
+    cluster.start("a", line=line)
+    await asyncio.sleep(CALM_S)
+    looks = line.calls["collect"]
+    await cluster.until(lambda: line.calls["collect"] > looks, "a look in the calm")
+    await cluster.client.submit(spec())
+    assert await line.within(0.5, "collect") >= 1
+
+
+async def test_a_leader_looks_every_second_while_something_runs(cluster):
+    cluster.use_defaults()
+    line = Counted()
+    cluster.start("a", line=line)
+    await cluster.client.submit(spec("sleep 60"))
+    await asyncio.sleep(CALM_S)
+    assert await line.within(10, "overdue") >= 9
+
+
+async def _working(cluster, broken=None):
+    """``a`` leads, ``b`` works, and nothing happens for a while."""
+    cluster.use_defaults()
+    cluster.start("a", SCHEDULER)
+    line = Counted(broken)
+    cluster.start("b", WORKER, line=line)
+    await asyncio.sleep(CALM_S)
+    return line
+
+
+async def test_an_idle_worker_looks_every_few_seconds_as_long_as_its_bell_works(cluster):
+    line = await _working(cluster)
+    assert 14 <= await line.within(60, "claim") <= 16
+
+
+async def test_a_worker_that_has_been_woken_looks_again_soon(cluster):
+    line = await _working(cluster)
+    await cluster.client.wait(await cluster.client.submit(spec()), timeout_s=10)
+    await asyncio.sleep(0.5)
+    assert await line.within(1, "claim") >= 1
+
+
+async def test_a_worker_whose_bell_fails_looks_every_second_until_it_rings_again(cluster):
+    line = await _working(cluster, only(unreachable, steps={"bell"}))
+    assert await line.within(10, "claim") >= 9
+    line.broken = None
+    await asyncio.sleep(2)
+    await cluster.client.wait(await cluster.client.submit(spec()), timeout_s=10)
+    await asyncio.sleep(CALM_S)
+    assert await line.within(20, "claim") <= 6
+
+
+async def test_a_worker_that_finds_what_no_ring_announced_looks_every_second(cluster):
+    async def mute(handle, step, proceed):
+        if step != "bell":
+            return await proceed()
+        await asyncio.sleep(5)
+        return False
+
+    line = await _working(cluster, mute)
+    assert await line.within(12, "claim") <= 4
+    await cluster.client.wait(await cluster.client.submit(spec()), timeout_s=10)
+    await asyncio.sleep(CALM_S)
+    assert await line.within(10, "claim") >= 9
+
+
+async def test_a_follower_whose_bell_failed_hears_of_a_resignation_again(cluster):
+    cluster.use_defaults()
+    cluster.start("a", SCHEDULER)
+    await cluster.lead_by("a")
+    line = Counted(only(unreachable, steps={"bell"}))
+    cluster.start("b", SCHEDULER, line=line)
+    assert await line.within(5, "bell") >= 3
+    line.broken = None
+    await asyncio.sleep(5)
+    began_s = cluster.now_s()
+    cluster.pods["a"].stop()
+    await cluster.lead_by("b")
+    assert cluster.now_s() - began_s < 0.1

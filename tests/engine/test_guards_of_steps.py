@@ -1,0 +1,391 @@
+"""Guards within one step of an engine's loop, each looked at by itself with a store of a few lines."""
+
+import asyncio
+from types import SimpleNamespace
+
+import pytest
+from engine_cluster import Line, config, first, only, seconds, spec, unreachable
+
+from dsched.contracts.outcomes import Outcome, StoreUnavailableError
+from dsched.contracts.steps import (
+    MAX_BATCH,
+    Claimed,
+    ConfigPage,
+    Dispatched,
+    DuePage,
+    Event,
+    EventKind,
+    FireAnswer,
+    HeartbeatAnswer,
+    Promoted,
+    QueuedTask,
+    ReadyPage,
+    ReadyTask,
+    Registration,
+    StoredConfig,
+    StoreTime,
+)
+from dsched.engine.announcer import Announcer
+from dsched.engine.assertions import Assertions, AttemptWatch
+from dsched.engine.assignment import Assigner
+from dsched.engine.attempts import Attempt, Attempts, StopReason
+from dsched.engine.clock_watch import ClockWatch
+from dsched.engine.collecting import CollectStep
+from dsched.engine.dispatching import PAGES_A_TICK, DispatchStep
+from dsched.engine.firing import NO_PROGRESS_S, FiringStep
+from dsched.engine.heartbeat import Heartbeat, HeartbeatTimes
+from dsched.engine.line_reporting import LineReporter
+from dsched.engine.recovery import to_recall
+from dsched.engine.replanning import ReplanStep
+from dsched.engine.reporting import Reporter
+from dsched.engine.running import Runner
+from dsched.engine.supervision import supervise
+from dsched.engine.term import Term, TermOverError
+from dsched.model import Task, TaskStatus, Worker
+from dsched_balancers.least_tasks import LeastTasks
+from dsched_testkit.virtual_time import virtual_runtime
+
+QUIET = Announcer({})
+
+
+def _runtime():
+    return virtual_runtime(asyncio.get_running_loop(), 1)
+
+
+def _term(fence="7:t:a", ttl_s=60.0):
+    return Term(fence, ttl_s, asyncio.get_running_loop().time(), _runtime())
+
+
+def _time(wall_ms, clock_gen=0):
+    return StoreTime(wall_ms=wall_ms, now_ms=wall_ms, clock_gen=clock_gen)
+
+
+# --- the leader's loops ---
+
+
+async def _ticks(outcomes, **how):
+    """Supervise a loop whose ticks raise or pass by turns; how many there were."""
+    left = list(outcomes)
+
+    async def tick():
+        await asyncio.sleep(1)
+        if not left:
+            raise TermOverError("the end")
+        if left.pop(0):
+            raise ValueError("a defect")
+
+    with pytest.raises(TermOverError):
+        await supervise("test", how.pop("term", _term()), tick, _none, hang_s=5, **how)
+    return len(outcomes) - len(left)
+
+
+async def _none():
+    return None
+
+
+async def test_only_ticks_that_fail_in_a_row_end_a_term():
+    assert await _ticks([True, True, False] * 4) == 12
+    assert await _ticks([True, True, True, False]) == 3
+
+
+@pytest.mark.parametrize(("asks", "silent_s"), [(True, 1), (False, 7)])
+async def test_a_tick_that_asks_nothing_tells_nothing_of_the_store(asks, silent_s):
+    term = _term()
+    await _ticks([False] * 6, term=term, asks=asks)
+    assert term.disturbed() == silent_s
+
+
+async def test_after_a_jump_of_the_clock_reaping_waits_anew():
+    term, watch = _term(), ClockWatch(_runtime())
+    step = FiringStep(SimpleNamespace(), term, watch, QUIET)
+    watch.read(_time(1_000_000))
+    await asyncio.sleep(5)
+    for jump_ms, steady_s in ((0, 5), (60_000, 0)):
+        now = _time(1_000_000 + 5_000 + jump_ms)
+        assert await step.fire_due(DuePage(time=now, configs=(), next_due_ms=None)) is None
+        assert term.steady_s() == steady_s
+
+
+async def test_after_a_step_back_of_the_clock_reaping_waits_anew():
+    async def list_configs(cursor, limit):
+        return ConfigPage(configs=(), cursor=None)
+
+    term, watch = _term(), ClockWatch(_runtime())
+    step = ReplanStep(
+        SimpleNamespace(now=_now), SimpleNamespace(list_configs=list_configs), None, term, watch
+    )
+    watch.read(_time(1_000_000, clock_gen=1))
+    await asyncio.sleep(5)
+    assert await step.replan() is False
+    assert term.steady_s() == 0
+
+
+async def _now():
+    return _time(1_000_000)
+
+
+async def test_a_wall_behind_the_instants_does_not_make_the_loop_spin():
+    calls = []
+
+    async def fire(fence, fires):
+        calls.append(len(fires))
+        return tuple(FireAnswer(outcome=Outcome.EARLY) for _ in fires)
+
+    step = FiringStep(SimpleNamespace(fire=fire), _term(), ClockWatch(_runtime()), QUIET)
+    due = StoredConfig(config=config(every=seconds(1), created_ms=0), due_ms=1_000_000)
+    page = DuePage(time=_time(1_000_000), configs=(due,), next_due_ms=None)
+    assert await step.fire_due(page) == NO_PROGRESS_S
+    assert calls == [1]
+
+
+async def test_a_call_fires_no_more_runs_than_it_may_and_leaves_the_rest_due():
+    calls = []
+
+    async def fire(fence, fires):
+        calls.append([len(one.runs) for one in fires])
+        return tuple(FireAnswer(outcome=Outcome.OK) for _ in fires)
+
+    async def due(fence, limit):
+        return DuePage(time=_time(1_060_000), configs=(), next_due_ms=None)
+
+    step = FiringStep(SimpleNamespace(fire=fire, due=due), _term(), ClockWatch(_runtime()), QUIET)
+    owed = config(every=seconds(1), created_ms=0, misfire_grace=seconds(3600))
+    configs = tuple(StoredConfig(config=owed, due_ms=1_001_000) for _ in range(3))
+    await step.fire_due(DuePage(time=_time(1_060_000), configs=configs, next_due_ms=None))
+    assert calls == [[60, MAX_BATCH - 60]]
+
+
+async def test_observers_hear_of_each_entry_once_and_before_the_cursor_moves(cluster):
+    for number in range(3):
+        await cluster.client.submit(spec("ok"), task_id=f"t{number}")
+    won = await cluster.store.acquire("a", "t", 60_000)
+    line, told = Line(only(first(1, unreachable), steps={"project"})), []
+    observers = SimpleNamespace(tell=lambda notice: told.append(notice.event.cursor))
+    watch = AttemptWatch(Assertions(QUIET))
+    step = CollectStep(line.over(cluster.store, "main"), _term(won.fence), observers, watch)
+    with pytest.raises(StoreUnavailableError):
+        await step.collect()
+    assert len(told) == len(cluster.state.log)
+    await step.collect()
+    assert told == [event.cursor for event in cluster.state.log]
+
+
+def _broken(assertions):
+    found = []
+    assertions._announcer = SimpleNamespace(tell=lambda notice: found.append(notice.name))
+    return found
+
+
+def test_an_answer_is_judged_by_what_was_known_before_its_call():
+    assertions = Assertions(QUIET)
+    broken = _broken(assertions)
+    assertions.answered("now", 0, (), _time(10))
+    assertions.answered("now", 5, (), _time(7))  # called before the answer that says 10
+    assert broken == []
+    assertions.answered("now", 10, (), _time(9))
+    assert broken == ["I13"]
+
+
+def test_what_a_gap_in_the_log_hides_is_not_judged():
+    assertions = Assertions(QUIET)
+    broken, watch = _broken(assertions), AttemptWatch(assertions)
+    claimed = [
+        Event(
+            cursor="1",
+            kind=EventKind.CLAIMED,
+            at_ms=1,
+            by="w",
+            items=({"task": "t", "attempt": n},),
+        )
+        for n in (1, 2)
+    ]
+    gap = Event(cursor="1", kind=EventKind.GAP, at_ms=1, by="7:t:a", items=({"dropped": 1},))
+    watch.entries([claimed[0], gap, claimed[1]])
+    assert broken == []
+    watch.entries([claimed[1]])
+    assert broken == ["I4"]
+
+
+# --- who gets what ---
+
+
+def _worker(worker_id, **state):
+    state = {"capacity": 4, "backlog": 4, **state}
+    return Worker(
+        id=worker_id, incarnation="1", heartbeat_timeout_ms=1000, last_heartbeat_ms=0, **state
+    )
+
+
+def _ready(number):
+    return [ReadyTask(id=f"t{n}", priority=5, scheduled_ms=0) for n in range(number)]
+
+
+def test_a_stalled_or_full_worker_is_not_chosen_and_each_choice_counts():
+    assigner = Assigner("least-tasks", LeastTasks())
+    full, stalled = _worker("full", queued=8), _worker("stalled", stalled=True)
+    plan = assigner.assign(_ready(2), [full, stalled, _worker("room", queued=7)], 0)
+    assert [choice.worker_id for choice in plan.choices] == ["room"]
+    assert (plan.passed, plan.deferrals) == (1, ())
+
+
+BUSY = {"running": 4}
+ELSEWHERE = [
+    ("a free slot elsewhere", BUSY, {}, True),
+    ("none elsewhere", BUSY, {"running": 4}, False),
+    ("one that is gone", BUSY, {"gone": True}, False),
+    ("one that drains", BUSY, {"draining": True}, False),
+    ("one that is stalled", BUSY, {"stalled": True}, False),
+    ("other labels", BUSY, {"labels": {"zone": "b"}}, False),
+    ("a slot of its own that it does not use", {"running": 3}, {"running": 4}, True),
+    ("its worker drains", {**BUSY, "draining": True}, {"running": 4}, True),
+    ("its worker is gone", {**BUSY, "gone": True}, {"running": 4}, True),
+]
+
+
+@pytest.mark.parametrize(
+    ("own", "other", "moves"), [row[1:] for row in ELSEWHERE], ids=[row[0] for row in ELSEWHERE]
+)
+def test_an_old_entry_moves_only_to_where_it_does_better(own, other, moves):
+    workers = [_worker("own", **own), _worker("other", **{"labels": {"zone": "a"}, **other})]
+    entry = QueuedTask(task_id="t", worker_id="own", age_ms=9, required_labels={"zone": "a"})
+    assert to_recall([entry], workers) == ([entry] if moves else [])
+
+
+class Refusing:
+    """A store whose only worker fills up before each dispatch arrives."""
+
+    def __init__(self):
+        self.skips = []
+
+    def page(self):
+        return ReadyPage(time=_time(1), tasks=tuple(_ready(1)), workers=(_worker("w"),), more=True)
+
+    async def dispatch(self, fence, choices, deferrals, *, skip, limit):
+        self.skips.append(skip)
+        return Dispatched(choices=(Outcome.FULL,), deferrals=(), page=self.page())
+
+
+async def test_what_was_refused_is_read_past_and_spins_no_loop():
+    store = Refusing()
+    step = DispatchStep(None, store, _term(), Assigner("least-tasks", LeastTasks()))
+    assert await step.dispatch(store.page()) is False
+    assert store.skips == list(range(PAGES_A_TICK))
+
+
+async def test_where_more_is_promoted_than_a_tick_takes_the_next_tick_comes_at_once():
+    async def promote(fence, limit):
+        return Promoted(count=limit, next_in_ms=None)
+
+    step = DispatchStep(SimpleNamespace(promote=promote), None, _term(), Assigner("", LeastTasks()))
+    assert await step.promote(Promoted(count=MAX_BATCH, next_in_ms=None)) == 0.0
+
+
+# --- the worker's parts ---
+
+
+def _task(task_id="t", body="body"):
+    return Task(
+        id=task_id,
+        status=TaskStatus.RUNNING,
+        worker_id="w",
+        attempt=1,
+        scheduled_ms=0,
+        spec=spec(body),
+    )
+
+
+def _attempt(task_id="t", token="w.1.0.1"):
+    task = _task(task_id)
+    times = {"started_s": 0, "timeout_s": 5, "deadline_s": 10}
+    return Attempt(task=task, spec=task.spec, worker_id="w", token=token, epoch=1, **times)
+
+
+async def _beating(store):
+    attempts = Attempts()
+    worker = Registration(
+        worker_id="w", incarnation="1", capacity=300, backlog=0, heartbeat_timeout_ms=30_000
+    )
+    beat = Heartbeat(worker, attempts, _runtime(), QUIET, HeartbeatTimes(), None, None)
+    for number in range(2 * MAX_BATCH + 1):
+        attempts.add(_attempt(f"t{number}"))
+    await beat._beat(store, 0.0)
+    return beat, attempts
+
+
+async def test_a_beat_lists_all_that_runs_and_counts_from_its_beginning():
+    listed = []
+
+    async def heartbeat(worker_id, incarnation, held):
+        await asyncio.sleep(2)
+        listed.extend(held)
+        return HeartbeatAnswer(outcome=Outcome.OK)
+
+    began_s = asyncio.get_running_loop().time()
+    beat, attempts = await _beating(SimpleNamespace(heartbeat=heartbeat))
+    assert listed == attempts.held()
+    assert beat._answered_s == began_s
+
+
+class Parts:
+    """A runner and what it reports to, without a worker around."""
+
+    def __init__(self, cluster, group, body):
+        self.attempts, runtime = Attempts(), _runtime()
+        lines = LineReporter(cluster.store, runtime)
+        self.reporter = Reporter(cluster.store, runtime, "w", self.attempts, lambda: None, lines)
+        executors = {"fn": type(cluster.executor)({"body": body})}
+        self.runner = Runner("w", executors, runtime, self.attempts, self.reporter, group)
+
+    def start(self, token="w.1.0.1"):
+        claimed = Claimed(outcome=Outcome.OK, tasks=(_task(),), token=token, epoch=1)
+        self.runner.start(claimed, asyncio.get_running_loop().time())
+        return self.attempts.get("t", token)
+
+
+async def test_an_attempt_that_is_stopped_before_its_first_step_runs_nothing(cluster):
+    ran = []
+
+    async def body(context, task):
+        ran.append(task.id)
+
+    async with asyncio.TaskGroup() as group:
+        parts = Parts(cluster, group, body)
+        parts.runner.stop(parts.start(), StopReason.LOST)
+    assert ran == []
+    assert len(parts.attempts) == 0
+
+
+async def test_the_first_reason_to_stop_stands_and_a_newer_attempt_stops_the_older(cluster):
+    async def body(context, task):
+        await asyncio.sleep(60)
+
+    async with asyncio.TaskGroup() as group:
+        parts = Parts(cluster, group, body)
+        older = parts.start("w.1.0.1")
+        await asyncio.sleep(1)
+        newer = parts.start("w.1.0.2")
+        assert older.stop is StopReason.LOST
+        parts.runner.stop(older, StopReason.RELEASE)
+        assert older.stop is StopReason.LOST
+        parts.runner.stop(newer, StopReason.CANCEL)
+
+
+async def test_a_call_names_a_task_once_and_progress_is_told_of_what_is_listed(cluster):
+    told = []
+
+    async def progress(items):
+        told.extend(items)
+
+    async with asyncio.TaskGroup() as group:
+        parts = Parts(cluster, group, _none)
+        older, newer = _attempt(token="w.1.0.1"), _attempt(token="w.1.0.2")
+        for attempt in (older, newer):
+            parts.attempts.add(attempt)
+            attempt.progress, attempt.progress_changed = "half", True
+            parts.reporter.report(attempt, object())
+        assert [attempt for attempt, _ in parts.reporter._next_batch()] == [older]
+        parts.reporter._store = SimpleNamespace(progress=progress)
+        telling = group.create_task(parts.reporter.report_progress())
+        await asyncio.sleep(1.5)
+        telling.cancel()
+    assert [(item.task_id, item.token) for item in told] == [("t", "w.1.0.2")]

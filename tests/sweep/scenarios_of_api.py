@@ -1,0 +1,161 @@
+"""The scenarios of API pods: what several of them share in the store, and who follows the log there.
+
+Here and not in the testkit, for no distribution of ours imports another one's plugin.
+"""
+
+import asyncio
+import secrets
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+import attrs
+
+import dsched_api_http
+from dsched_api_http.audit import KIND as AUDIT
+from dsched_api_http.audit import Act, Audit
+from dsched_api_http.events import EventHub, TooOldError
+from dsched_api_http.idempotency import Claim, Idempotency
+from dsched_api_http.problems import Problem
+from dsched_api_http.readiness import Readiness
+from dsched_api_http.scopes import Scope
+from dsched_api_http.tokens import Tokens
+from dsched_testkit.sweep.play import Scenario
+from dsched_testkit.sweep.scenarios import NARROW, spec
+from dsched_testkit.sweep.sites import include
+from dsched_testkit.sweep.stage import Stage, User
+
+include(Path(dsched_api_http.__file__).parent)
+
+REQUEST = "task.submit t"
+
+
+@attrs.define
+class Shared:
+    """What the pods were told, and so have told others."""
+
+    first_tokens: list[str] = attrs.field(factory=list)
+    names: set[str] = attrs.field(factory=set)
+    acts: list[str] = attrs.field(factory=list)
+    revoked: list[str] = attrs.field(factory=list)
+
+
+async def _claimed(user: User, key: str, request: str = REQUEST) -> Claim:
+    return await Idempotency(user.store).claim(key, "me", request)
+
+
+async def _pod(shared: Shared, user: User) -> None:
+    """What each of several pods does when it starts, and when one request reaches all of them."""
+    first = await Tokens(user.store).create_first()
+    if first is not None:
+        shared.first_tokens.append(first.token)
+    shared.names.add((await _claimed(user, "key")).unique)
+    act = secrets.token_hex(4)
+    await Audit(user.store).record("me", "task.submit", Act(object=act), "ok")
+    shared.acts.append(act)
+
+
+async def shared_documents(stage: Stage) -> None:
+    """Two API pods start at once, and one request reaches both of them."""
+    await stage.lead_by("a", NARROW)
+    shared = Shared()
+    async with asyncio.TaskGroup() as pods:
+        for name in ("one", "two"):
+            pods.create_task(stage.user(partial(_pod, shared)), name=f"api pod {name}")
+    await _judge_shared(stage, shared)
+
+
+async def _judge_shared(stage: Stage, shared: Shared) -> None:
+    if len(shared.names) != 1:
+        stage.problems.append(f"one key stands for {sorted(shared.names)}")
+    for token in shared.first_tokens:
+        if await Tokens(stage.store).recognise(token) is None:
+            stage.problems.append("a first token that was shown is not known")
+    kept = [
+        row.view().value["object"] for row in stage.state.documents.values() if row.kind == AUDIT
+    ]
+    if sorted(set(kept)) != sorted(kept) or not set(shared.acts) <= set(kept):
+        stage.problems.append(f"the audit has {kept}, done was {shared.acts}")
+
+
+async def _tokens(stage: Stage, shared: Shared, user: User) -> None:
+    """A token is made, used, listed and revoked; one runs out."""
+    tokens = Tokens(user.store)
+    made = await tokens.create("ci", Scope.READ, by="me")
+    await tokens.recognise(made.token)
+    await tokens.page(None, 10)
+    await tokens.revoke(made.id)
+    shared.revoked.append(made.token)
+    short = await tokens.create("short", Scope.READ, by="me", expires_in=timedelta(seconds=1))
+    await asyncio.sleep(1.1)
+    shared.revoked.append(short.token)
+    await tokens.revoke(short.id)
+    await Audit(user.store).page(None, 10)
+
+
+async def _keys(stage: Stage, user: User) -> None:
+    """A request is refused and gives its key back; the mended one may have it."""
+    refused = await _claimed(user, "mended", "a bad one")
+    await Idempotency(user.store).release(refused)
+    try:
+        await _claimed(user, "mended", "a good one")
+    except Problem:
+        if not refused.replayed:
+            stage.problems.append("a key that was given back is not free")
+
+
+async def dropped_documents(stage: Stage) -> None:
+    """Tokens are revoked and run out, keys are given back."""
+    await stage.lead_by("a", NARROW)
+    shared = Shared()
+
+    async def script(user: User) -> None:
+        await _tokens(stage, shared, user)
+        await _keys(stage, user)
+
+    await stage.user(script)
+    await stage.until(lambda: not stage.meter.packets, "every packet has arrived")
+    for token in shared.revoked:
+        if await Tokens(stage.store).recognise(token) is not None:
+            stage.problems.append("a token that was revoked, or has run out, is known")
+
+
+async def follows(stage: Stage) -> None:
+    """An API pod tells a listener what happens, and goes on from where one was cut off."""
+    await stage.lead_by("a", NARROW)
+
+    async def script(user: User) -> None:
+        await Readiness(user.store).store_answers()
+        hub = EventHub(user.store)
+        following = asyncio.create_task(hub.run(), name="event hub")
+        try:
+            listening = asyncio.create_task(_upto(hub, None), name="listener")
+            await asyncio.sleep(0.5)
+            await user.attempt(user.submit(spec("work", 0), task_id="t"))
+            cursor = await listening
+            if cursor is not None:
+                await _upto(hub, cursor)
+        finally:
+            following.cancel()
+
+    await stage.user(script)
+    await stage.ended("t")
+
+
+async def _upto(hub: EventHub, after: str | None) -> str | None:
+    """Follow until something has come; where that is, None if nothing came in time."""
+    try:
+        async with asyncio.timeout(3):
+            async for event in hub.follow(after):
+                if event is not None:
+                    return event.cursor
+    except (TimeoutError, TooOldError):
+        return None
+    return None
+
+
+API = (
+    Scenario(name="shared-documents", play=shared_documents),
+    Scenario(name="dropped-documents", play=dropped_documents),
+    Scenario(name="follows", play=follows),
+)
