@@ -121,7 +121,7 @@ def test_no_package_runs_code_when_it_is_installed():
 def test_the_redis_client_is_one_that_mixes_up_no_answers():
     """S37: CVE-2023-28858 and CVE-2023-28859 were mended in 4.5.4."""
     text = (ROOT / "plugins/store-redis/pyproject.toml").read_text(encoding="utf-8")
-    (floor,) = re.findall(r'"redis>=([0-9.]+)"', text)
+    (floor,) = re.findall(r'"redis\[hiredis\]>=([0-9.]+)"', text)
     assert tuple(map(int, floor.split("."))) >= (4, 5, 4)
 
 
