@@ -5,11 +5,12 @@ import os
 import platform
 import statistics
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import alone
 import targets
 import wide
+from plan import Plan
 from results import Results
 from systems import System, processors, versions
 from wide import cell, number
@@ -93,9 +94,9 @@ def asked(chosen: Sequence[System], results: Results) -> list[str]:
     return lines
 
 
-def page(results: Results, chosen: Sequence[System], plan: Mapping[str, int]) -> str:
+def page(results: Results, chosen: Sequence[System]) -> str:
     """The whole page."""
-    lines = [*head(results, plan)]
+    lines = [*head(results)]
     lines += ["", "## Targets", "", *targets.table(results.values)]
     lines += ["", "## Who was asked to do what", "", *asked(chosen, results)]
     lines += ["", "## Figures", *tables(results)]
@@ -105,7 +106,7 @@ def page(results: Results, chosen: Sequence[System], plan: Mapping[str, int]) ->
     return "\n".join([*lines, ""])
 
 
-def head(results: Results, plan: Mapping[str, int]) -> list[str]:
+def head(results: Results) -> list[str]:
     """How the figures came about."""
     return [
         "# Performance",
@@ -118,18 +119,21 @@ def head(results: Results, plan: Mapping[str, int]) -> list[str]:
         *(f"- {command}" for command in results.commands),
         *machine(),
         (
-            f"- rounds: {plan['rounds']}; the systems take turns within each round and the order turns "
-            "round with each. Compare the ratios: absolute figures of a shared machine mean little"
+            "- the systems take turns within each round and the order turns round with each. Compare "
+            "the ratios: absolute figures of a shared machine mean little"
         ),
         (
-            f"- throughput: {plan['tasks']:,} no-op tasks for the fastest systems, fewer for the slower "
+            "- throughput: no-op tasks, so many for the fastest systems and fewer for the slower "
             "ones, all enqueued before any worker starts; counted from the moment when every worker "
             "process has run its first task"
         ),
-        f"- latency: {plan['pings']} single tasks; lateness: 100 a second for {plan['seconds']} s",
     ]
 
 
-def stamped(command: str) -> str:
-    """A command with the day on which it was run."""
-    return f"`{command}`, {datetime.datetime.now(datetime.UTC).date().isoformat()}"
+def stamped(command: str, plan: Plan) -> str:
+    """A command with the day on which it was run, and what it measured by rounds."""
+    today = datetime.datetime.now(datetime.UTC).date().isoformat()
+    return (
+        f"`{command}`, {today} (what is measured by rounds: {plan.rounds} of them; throughput with "
+        f"{plan.tasks:,} tasks, latency with {plan.pings}, lateness at 100 a second for {plan.seconds} s)"
+    )

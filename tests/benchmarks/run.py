@@ -133,10 +133,10 @@ def main() -> None:
     found.forget_errors(named, [system.name for system in wanted])
     found.absent.update(absent)
     measure_all(found, ready, named, plan)
-    found.commands.append(report.stamped(command(sys.argv[1:])))
+    found.commands.append(report.stamped(command(sys.argv[1:]), plan))
     if given.keep:
         found.save(given.keep)
-    page = report.page(found, shown(found, ready), attrs.asdict(plan))
+    page = report.page(found, shown(found, ready))
     print(page)
     whole = not (given.quick or names or given.measure)
     out = given.out or (Path("docs/performance.md") if whole else None)

@@ -171,24 +171,24 @@ def test_a_kept_run_is_added_to_and_what_is_measured_anew_is_replaced(tmp_path):
 
 
 def test_the_page_has_the_targets_and_a_table_for_what_only_dsched_is_asked_for():
-    import attrs
     import report
     import results
     import run
     import systems
     import wide
 
-    found = results.Results(commands=["`make bench`, today"])
+    found = results.Results(commands=[report.stamped("make bench", run.QUICK)])
     found.add("dsched", {"submitted a second": 60_000.0}, "")
     figures = {"more memory with 100,000 waiting tasks, MB": 12.5, wide.name("T", "r", "c"): 1.0}
     found.add("dsched", figures, "", alone=True)
-    page = report.page(found, systems.OURS[:1], attrs.asdict(run.QUICK))
+    page = report.page(found, systems.OURS[:1])
     assert (
         "| submitting, in batches of 100 | 20,000 tasks/s | 50,000 | 60,000 | met | met |" in page
     )
     assert "| more memory with 100,000 waiting tasks, MB | 12.5 |" in page
     assert "### T" in page
     assert "### More memory" not in page
+    assert f"1 of them; throughput with {run.QUICK.tasks:,} tasks" in page
 
 
 def test_the_command_on_the_page_names_no_files():
