@@ -57,18 +57,25 @@ async def test_a_store_that_forgets_tasks_and_takes_any_token_is_found(
 ):
     plugins = sabotage.install(tmp_path / "plugins")
     monkeypatch.syspath_prepend(str(plugins))
-    verdict = await run(
-        Options(
-            backend="sqlite",
-            seed=5,
-            seconds=SECONDS,
-            folder=tmp_path / "run",
-            only=frozenset({"stop"}),
-            store=sabotage.NAME,
-            plugins=(plugins,),
-            rest_s=5.0,
+    broken: set[str] = set()
+    found: list[str] = []
+    # A result of before a takeover must arrive after it: real time does not bring that in each run.
+    for seed in (5, 6, 7):
+        verdict = await run(
+            Options(
+                backend="sqlite",
+                seed=seed,
+                seconds=SECONDS,
+                folder=tmp_path / f"run-{seed}",
+                only=frozenset({"stop"}),
+                store=sabotage.NAME,
+                plugins=(plugins,),
+                rest_s=5.0,
+            )
         )
-    )
-    broken = {violation.partition(":")[0] for violation in verdict.violations}
-    assert "I7" in broken, "it forgets tasks that it has acknowledged\n" + told(verdict)
-    assert broken & {"I4", "I5"}, "it takes any token\n" + told(verdict)
+        broken |= {violation.partition(":")[0] for violation in verdict.violations}
+        found.append(told(verdict))
+        assert "I7" in broken, "it forgets tasks that it has acknowledged\n" + told(verdict)
+        if broken & {"I4", "I5"}:
+            return
+    pytest.fail("it takes any token\n" + "\n".join(found))
