@@ -143,21 +143,23 @@ def _chaos(runs: Sequence[Record]) -> list[str]:
         "",
         SPREADS,
         "",
-        *_table(
-            ("run", "what", "times", "median", "p99", "longest", "stood still"),
-            [
-                (
-                    f"{one['backend']}, seed {one['seed']}",
-                    what,
-                    f"{times:,}",
-                    *(f"{seconds:.2f} s" for seconds in spread),
-                    f"{one['stalls_s']:.0f} s",
-                )
-                for one in runs
-                for what, (times, *spread) in one["spreads"].items()
-            ],
-        ),
+        *_spreads(runs),
     ]
+
+
+def _spreads(runs: Sequence[Record]) -> list[str]:
+    rows = [
+        (
+            f"{one['backend']}, seed {one['seed']}",
+            what,
+            f"{times:,}",
+            *(f"{seconds:.2f} s" for seconds in spread),
+            f"{one['stalls_s']:.0f} s",
+        )
+        for one in runs
+        for what, (times, *spread) in one["spreads"].items()
+    ]
+    return _table(("run", "what", "times", "median", "p99", "longest", "stood still"), rows)
 
 
 def _durability(found: Record) -> list[str]:
