@@ -262,9 +262,8 @@ def _with_pod_name(settings: Settings, env: Mapping[str, str], sources: Sources)
         name, origin = pod_name_of(socket.gethostname()), Origin("", "", "host name")
     sources.origins[("pod", "name")] = origin
     try:
-        return attrs.evolve(
-            settings, pod=structure(PodSettings, {"name": name, "app": settings.pod.app})
-        )
+        pod = structure(PodSettings, attrs.asdict(settings.pod) | {"name": name})
+        return attrs.evolve(settings, pod=pod)
     except FlawedError as error:
         for flaw in error.flaws:
             sources.add_problem(("pod", "name"), flaw.reason)

@@ -21,6 +21,7 @@ MAX_KEPT = 100_000_000
 
 LogFormat: TypeAlias = Literal["console", "json"]
 LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
+EventLoop: TypeAlias = Literal["auto", "asyncio"]
 
 _MS = timedelta(milliseconds=1)
 _DAY = timedelta(days=1)
@@ -180,10 +181,12 @@ class PodSettings:
     """This process. ``name`` is filled in from ``$POD_NAME`` or the host name when not given.
 
     ``app`` names the program whose code declares schedules; empty: the module that does.
+    ``event_loop``: what `dsched-run` runs on; ``auto`` is uvloop where it is installed.
     """
 
     name: str = ""
     app: str = ""
+    event_loop: EventLoop = "auto"
 
     def __attrs_post_init__(self) -> None:
         """The fence of a leader ends in the name, so it must be an id."""

@@ -27,6 +27,7 @@ from dsched.engine.pod import WORKER
 from dsched.engine.runtime import Runtime
 from dsched.launcher.arguments import Arguments, parse
 from dsched.launcher.check import check
+from dsched.launcher.event_loop import run_on
 from dsched.launcher.logs import configure
 from dsched.launcher.putting import put_all
 from dsched.launcher.signals import FAILED, Signals
@@ -76,7 +77,8 @@ def _run(arguments: Arguments) -> int:
     configure(loaded.settings.log.format, loaded.settings.log.level)
     for warning in (*catalogue.warnings, *loaded.warnings):
         log.warning("%s", warning)
-    return asyncio.run(_serve(arguments, loaded, catalogue, roles, sources))
+    serving = _serve(arguments, loaded, catalogue, roles, sources)
+    return run_on(loaded.settings.pod.event_loop, serving)
 
 
 def _import_app(modules: Sequence[str]) -> None:
