@@ -231,7 +231,8 @@ async def test_a_task_that_kills_its_worker_costs_four_workers_at_most_and_other
             cluster.start(name, *argv)
         await cluster.workers_ready(2)
         others = [f"other-{at}" for at in range(30)]
-        retry = RetryPolicy(retry_delay=RetryPolicy().retry_delay / 20, backoff_rate=1.0)
+        # Not the delay of the others: they must be able to part from it.
+        retry = RetryPolicy(retry_delay=RetryPolicy().retry_delay / 50, backoff_rate=1.0)
         poison = TaskSpec(executor="local", payload={"function": "poison"}, retry=retry)
         await cluster.submit(others[:10], "/slow/500")
         await cluster.client.submit(poison, task_id="poison")

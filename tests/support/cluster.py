@@ -208,7 +208,7 @@ class Cluster:
             for t in tasks.values()
             if t.status is not TaskStatus.SUCCESS
         ]
-        assert bad == []
+        assert bad == [], bad
         return tasks
 
     async def stop_all(self) -> dict[str, int]:
