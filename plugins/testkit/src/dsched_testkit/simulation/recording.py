@@ -92,14 +92,14 @@ class RecordedStore(MemoryStore):
         return outcome
 
     async def register(self, worker: Registration) -> Outcome:
-        """As the store; a takeover makes the leases of the predecessor over."""
+        """As the store; a takeover makes the leases of whoever had the id before over."""
         before = self._state.workers.get(worker.worker_id)
         outcome = await super().register(worker)
         if outcome is Outcome.OK and before and before.incarnation != worker.incarnation:
-            prefix = f"{worker.worker_id}.{before.incarnation}."
-            for key in self._books.leases:
-                if key[1].startswith(prefix):
-                    self._books.leases[key] = 0
+            for task_id, token in self._books.leases:
+                owner, incarnation, _lane, _number = token.rsplit(".", 3)
+                if owner == worker.worker_id and incarnation != worker.incarnation:
+                    self._books.leases[task_id, token] = 0
         return outcome
 
     async def claim(
