@@ -8,7 +8,6 @@ import pytest
 from dsched.contracts.codec import (
     UNREADABLE,
     UnknownRecordError,
-    join_result,
     read_config,
     read_decision,
     read_result,
@@ -54,12 +53,9 @@ def test_a_snapshot_reads_back_equal_and_small():
     assert "on_crash" not in text
 
 
-def test_a_result_carries_the_snapshot_for_a_later_retry():
+def test_a_result_reads_back():
     result = TaskResult(code="200", data={"a": [1]})
-    text = join_result(write_result(result), write_spec(CONFIG.spec))
-    assert (result, CONFIG.spec) == read_result(text)
-    assert (result, None) == read_result(join_result(write_result(result), None))
-    assert read_result(join_result(None, None)) == (None, None)
+    assert result == read_result(write_result(result))
 
 
 def test_a_decision_reads_back():

@@ -143,22 +143,9 @@ def write_result(result: TaskResult) -> str:
     return _write(result)
 
 
-def join_result(result_text: str | None, spec_text: str | None) -> str:
-    """What is kept of an ended task beside its row: the result, and the snapshot for a retry.
-
-    Plain concatenation of two records, so that a script can do the same without parsing either.
-    """
-    return f'{{"result":{result_text or "null"},"spec":{spec_text or "null"}}}'
-
-
-def read_result(text: str) -> tuple[TaskResult | None, TaskSpec | None]:
-    """The result and the snapshot from a text of `join_result`, each None where there is none."""
-    record = loads(text)
-    result, spec = record["result"], record["spec"]
-    return (
-        None if result is None else _structure(result, TaskResult),
-        None if spec is None else _structure(spec, TaskSpec),
-    )
+def read_result(text: str) -> TaskResult:
+    """A result from a text of `write_result`."""
+    return _read(text, TaskResult)
 
 
 def write_decision(decision: Decision) -> str:

@@ -22,6 +22,8 @@ from dsched_store_redis.base import OnRedis, store_time
 from dsched_store_redis.rows import read_configs, read_workers
 from dsched_store_redis.wire import decode, ids, is_id, lines, optional, outcomes, text
 
+_RANK, _BEFORE_1970 = 10**13, 10**12
+
 
 class RedisDispatching(OnRedis, Dispatching):
     """Dispatching."""
@@ -89,14 +91,15 @@ def _page(row: list[Any]) -> ReadyPage:
     time = store_time(time_row)
     route_of = {routed[i]: routed[i + 1] for i in range(0, len(routed), 2)}
     tasks = []
-    for line in listed.split(b"\n") if listed else ():
-        key, priority, scheduled = line.split(b"\t")
-        required, affinity = read_route(route_of.get(key, b""))
+    for at in range(0, len(listed), 2):
+        required, affinity = read_route(route_of.get(listed[at], b""))
+        # A score is (9 - priority) x 10^13 + the instant, which may lie before 1970.
+        rank, instant = divmod(int(float(listed[at + 1])) + _BEFORE_1970, _RANK)
         tasks.append(
             ReadyTask(
-                id=key.decode(),
-                priority=int(priority),
-                scheduled_ms=int(scheduled),
+                id=listed[at].decode(),
+                priority=9 - rank,
+                scheduled_ms=instant - _BEFORE_1970,
                 required_labels=required,
                 affinity_key=affinity,
             )

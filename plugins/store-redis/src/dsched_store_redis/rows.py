@@ -7,6 +7,7 @@ from typing import Any
 from dsched.contracts.codec import read_result, readable_config, readable_spec
 from dsched.contracts.steps import Event, EventKind, Pause, Skip, StoredConfig
 from dsched.model import Home, Task, TaskStatus, Worker
+from dsched_store_redis.phrases import expand
 from dsched_store_redis.wire import decode, load_json, ms_of, optional, pairs, untext
 
 
@@ -97,11 +98,8 @@ def read_task(row: list[Any] | None) -> Task | None:
     """A task from its row; with spec and result where they were asked for."""
     if row is None:
         return None
-    key, home, flat, noted, body, joined = row
+    key, home, flat, noted, body, result = row
     fields, notes = pairs(flat), pairs(noted)
-    result, spec = read_result(decode(joined)) if joined else (None, None)
-    if body:
-        spec = readable_spec(decode(body))
     start, end = fields.get("start_time"), fields.get("end_time")
     return Task(
         id=key.decode(),
@@ -119,8 +117,8 @@ def read_task(row: list[Any] | None) -> Task | None:
         error=load_json(notes.get("error", '""')),
         cancel_requested="cancel_requested" in fields,
         progress=load_json(notes.get("progress", "")),
-        result=result,
-        spec=spec,
+        result=read_result(decode(result)) if result else None,
+        spec=readable_spec(decode(body)) if body else None,
     )
 
 
@@ -139,5 +137,9 @@ def read_event(line: bytes) -> Event:
     """An entry of the log."""
     cursor, kind, at_ms, items, by = decode(line).split("\t", 4)
     return Event(
-        cursor=cursor, kind=EventKind(kind), at_ms=int(at_ms), by=by, items=tuple(json.loads(items))
+        cursor=cursor,
+        kind=EventKind(kind),
+        at_ms=int(at_ms),
+        by=by,
+        items=tuple(json.loads(expand(items))),
     )

@@ -8,7 +8,11 @@ from importlib import resources
 import attrs
 
 from dsched.contracts.codec import STORE_FORMAT
+from dsched_store_redis.phrases import shorten
 
+# What the keys hold, beside the format of the records that all stores share.
+LAYOUT = 2
+FORMAT = f"{STORE_FORMAT}.{LAYOUT}"
 _FOLDER = resources.files("dsched_store_redis").joinpath("scripts")
 _PARTS = (
     "workers",
@@ -89,8 +93,8 @@ def _assemble(name: str, clock: str, *, flags: bool) -> Script:
     parts = [_read(f"_{part}") for part in _PARTS if part in used]
     # The first step of all runs before there is a format for the prelude to compare.
     head = [] if name == "init" else [clock, _read("_prelude")]
-    text = _only_needed(_strip("\n".join([*head, *parts, body])))
-    data = (shebang + text).replace("@FORMAT@", str(STORE_FORMAT)).encode()
+    text = shorten(_only_needed(_strip("\n".join([*head, *parts, body]))))
+    data = (shebang + text).replace("@FORMAT@", FORMAT).encode()
     return Script(name, data, hashlib.sha1(data, usedforsecurity=False).hexdigest().encode())
 
 

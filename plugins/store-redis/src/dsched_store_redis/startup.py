@@ -3,12 +3,12 @@
 import ipaddress
 import logging
 
-from dsched.contracts.codec import STORE_FORMAT
 from dsched.contracts.outcomes import StoreRefusedError, StoreUnavailableError
 from dsched_store_redis.connections import Dialler
 from dsched_store_redis.errors import code_of
 from dsched_store_redis.link import Link
 from dsched_store_redis.options import Durability, RedisOptions, hash_tag
+from dsched_store_redis.scripts import FORMAT
 
 log = logging.getLogger("dsched.store.redis")
 
@@ -150,10 +150,10 @@ def _warn_of_more(info: dict[str, str], setting: str, needed: int) -> None:
 
 async def check_format(found: bytes) -> None:
     """Refuse a store of another format."""
-    if found != str(STORE_FORMAT).encode():
+    if found != FORMAT.encode():
         raise StoreRefusedError(
             f"the store has format {found.decode(errors='replace')}; this dsched knows "
-            f"{STORE_FORMAT}: run the version that wrote it, or choose another redis.key_prefix"
+            f"{FORMAT}: run the version that wrote it, or choose another redis.key_prefix"
         )
 
 

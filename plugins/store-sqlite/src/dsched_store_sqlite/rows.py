@@ -70,7 +70,7 @@ class TaskRow:
             cancel_requested=bool(self.cancel_requested),
             progress=None if self.progress is None else loads(self.progress),
             # The codec reads results as they are kept beside a snapshot.
-            result=None if result is None else read_result(f'{{"result":{result},"spec":null}}')[0],
+            result=None if result is None else read_result(result),
             spec=None if spec is None else readable_spec(spec),
         )
 

@@ -4,12 +4,12 @@ local function leave_home(row)
   if row.status == 'retrying' then
     add_retrying(-1)
   end
-  if call('ZREM', READY, id) == 1 or call('ZREM', DELAYED, id) == 1 then
-    return
-  end
-  if call('ZREM', QUEUED, id) == 1 then
+  if is_queued(row) then
     call('LREM', QUEUE .. row.worker_id, 1, id)
     add_load('q:', row.worker_id, -1)
+    return
+  end
+  if call('ZREM', READY, id) == 1 or call('ZREM', DELAYED, id) == 1 then
     return
   end
   local config_id = fire_config(id)

@@ -1,15 +1,12 @@
 -- A page of the ready tasks with all workers, read by ready and at the end of dispatch.
 local function ready_page(skip, limit)
   local flat = call('ZRANGE', READY, skip, skip + limit - 1, 'WITHSCORES')
-  local found, lines = {}, {}
-  for i = 1, #flat, 2 do
-    found[#found + 1] = flat[i]
-    local score = tonumber(flat[i + 1])
-    local rank = math.floor((score + 1e12) / 1e13)
-    lines[#lines + 1] = flat[i] .. '\t' .. int(9 - rank) .. '\t' .. int(score - rank * 1e13)
-  end
   local routed = {}
-  if #found > 0 and call('HLEN', ROUTE) > 0 then
+  if #flat > 0 and call('HLEN', ROUTE) > 0 then
+    local found = {}
+    for i = 1, #flat, 2 do
+      push(found, flat[i])
+    end
     local values = call('HMGET', ROUTE, unpack(found))
     for i, id in ipairs(found) do
       if values[i] then
@@ -17,6 +14,6 @@ local function ready_page(skip, limit)
       end
     end
   end
-  local more = call('ZCARD', READY) > skip + #found
-  return { time_row(), table.concat(lines, '\n'), routed, more and 1 or 0, all_workers() }
+  local more = call('ZCARD', READY) > skip + #flat / 2
+  return { time_row(), flat, routed, more and 1 or 0, all_workers() }
 end

@@ -4,7 +4,6 @@ local function requeue_row(row, by, stalled)
   local set, drop = {}, { 'worker_id' }
   set_reason(row, set, drop, 'recalled')
   write_row(row, set, drop)
-  call('ZREM', QUEUED, row.id)
   add_load('q:', row.worker_id, -1)
   make_ready(row)
   note('recalled', by, '{"task":"' .. row.id .. '","worker":"' .. row.worker_id .. '"'

@@ -1,6 +1,6 @@
 -- Tasks: where they wait, and the one way in which they end.
 local READY, DELAYED, LEASE = P .. 'task:ready', P .. 'task:delayed', P .. 'task:lease'
-local QUEUED, QUEUE = P .. 'task:queued', P .. 'task:queue:'
+local QUEUE = P .. 'task:queue:'
 local HELD, HELD_BY, LIVE = P .. 'task:held', P .. 'config:held', P .. 'task:live:'
 local DETAIL, BODY, RESULT = P .. 'task:detail:', P .. 'task:body:', P .. 'task:result:'
 local LINES, LINECOUNT = P .. 'task:lines:', P .. 'task:linecount:'
@@ -12,8 +12,7 @@ local TERMINAL = { success = true, failed = true, cancelled = true }
 local SHORT = 60
 
 local function probe_tasks()
-  probe('ZCARD', 'task:ready', 'task:delayed', 'task:lease', 'task:queued', 'task:held',
-    'config:due')
+  probe('ZCARD', 'task:ready', 'task:delayed', 'task:lease', 'task:held', 'config:due')
   probe('HLEN', 'task:deadline', 'task:route', 'config:held', 'config:delay', 'worker:load')
   probe('LLEN', 'task:ended:success', 'task:ended:failed', 'task:ended:cancelled')
 end
@@ -32,11 +31,49 @@ local function some_routes()
   return routes
 end
 
--- The row of a task, or nil. The hash holds a fixed set of short fields, defaults left out.
+-- An ended task is one string, since nothing of it changes any more: a line with its row (instants
+-- in ms), one with its result and one with its snapshot. A hash and a string take twice the memory.
+local ENDED_FIELDS = { 'status', 'scheduled_time', 'end_time', 'start_time', 'attempt', 'worker_id',
+  'claim', 'retry_count', 'crash_count', 'priority', 'reason', 'note', 'lines', 'accepted_by',
+  'cancel_requested', 'cancel_reason' }
+local INSTANTS = { 'scheduled_time', 'end_time', 'start_time' }
+
+local function ended_text(row)
+  local values, last = {}, 0
+  for i, name in ipairs(ENDED_FIELDS) do
+    local value = row[name]
+    values[i] = value or ''
+    last = value and i or last
+  end
+  for i = 2, 4 do
+    values[i] = values[i] ~= '' and int(ms_of(values[i])) or ''
+  end
+  return table.concat(values, '\t', 1, last) .. '\n' .. row.result .. '\n' .. row.spec
+end
+
+local function ended_row(id)
+  local head, result, spec =
+    string.match(call('GET', RESULT .. id) or '', '^([^\n]*)\n([^\n]*)\n(.*)$')
+  if not head then
+    return nil
+  end
+  local row, i = { id = id, result = result, spec = spec }, 0
+  for value in string.gmatch(head .. '\t', '([^\t]*)\t') do
+    i = i + 1
+    row[ENDED_FIELDS[i]] = value ~= '' and value or nil
+  end
+  for _, name in ipairs(INSTANTS) do
+    row[name] = row[name] and rfc(tonumber(row[name]))
+  end
+  return row
+end
+
+-- The row of a task, or nil. The hash holds a fixed set of short fields, defaults left out. A task
+-- is on a queue if it is pending and has a worker; `queued` tells since when.
 local function detail(id)
   local flat = call('HGETALL', DETAIL .. id)
   if #flat == 0 then
-    return nil
+    return ended_row(id)
   end
   local row = { id = id }
   for i = 1, #flat, 2 do
@@ -46,6 +83,10 @@ local function detail(id)
     call('HLEN', NOTE .. id)
   end
   return row
+end
+
+local function is_queued(row)
+  return row.status == 'pending' and row.worker_id ~= nil
 end
 
 local function token_of(row)
@@ -158,15 +199,15 @@ local function add_retrying(count)
   call('HINCRBY', META, 'retrying', count)
 end
 
-local ended, bodies = {}, {}
+local ended, over = {}, {}
 closing[#closing + 1] = function()
   for status, lines in pairs(ended) do
     for first = 1, #lines, 100 do
       call('RPUSH', ENDED .. status, unpack(lines, first, math.min(first + 99, #lines)))
     end
   end
-  for first = 1, #bodies, 100 do
-    call('UNLINK', unpack(bodies, first, math.min(first + 99, #bodies)))
+  for first = 1, #over, 200 do
+    call('UNLINK', unpack(over, first, math.min(first + 199, #over)))
   end
 end
 
@@ -215,18 +256,20 @@ local function expire_lines(id, ms)
   call('PEXPIRE', LINECOUNT .. id, ms)
 end
 
--- End a task whose home has been freed: row, result joined with the snapshot, live tasks.
+-- End a task whose home has been freed: one string instead of hash and snapshot, live tasks.
 -- `set` and `drop` carry what else changes of the row; `result` is JSON or nil.
 local function finish(row, status, set, drop, ttl, result, body)
   local id = row.id
-  local key = DETAIL .. id
-  push(set, 'status', status, 'end_time', rfc(wall))
-  write_row(row, set, drop)
+  for i = 1, #set, 2 do
+    row[set[i]] = set[i + 1]
+  end
+  for _, name in ipairs(drop) do
+    row[name] = nil
+  end
+  row.status, row.end_time = status, rfc(wall)
   local keep = int(px(keep_ms(ttl, status)))
-  body = body or call('GET', BODY .. id)
-  call('SET', RESULT .. id,
-    '{"result":' .. (result or 'null') .. ',"spec":' .. (body or 'null') .. '}', 'PX', keep)
-  call('PEXPIRE', key, keep)
+  row.result, row.spec = result or '', body or call('GET', BODY .. id) or ''
+  call('SET', RESULT .. id, ended_text(row), 'PX', keep)
   if row.note then
     call('PEXPIRE', NOTE .. id, keep)
   end
@@ -234,8 +277,8 @@ local function finish(row, status, set, drop, ttl, result, body)
     expire_lines(id, keep)
   end
   ended[status] = ended[status] or {}
-  push(ended[status], wall_text .. ' ' .. id)
-  push(bodies, BODY .. id)
+  push(ended[status], id)
+  push(over, DETAIL .. id, BODY .. id)
   if some_deadlines() then
     call('HDEL', DEADLINE, id)
   end

@@ -79,11 +79,17 @@ local function write(item)
   end
   trim(id, counts)
   keep_counts(id, counts)
-  if not item.row.lines then
-    call('HSET', DETAIL .. id, 'lines', '1')
+  local row, ended = item.row, TERMINAL[item.row.status]
+  if not row.lines then
+    row.lines = '1'
+    if ended then
+      call('SET', RESULT .. id, ended_text(row), 'KEEPTTL')
+    else
+      call('HSET', DETAIL .. id, 'lines', '1')
+    end
   end
-  if TERMINAL[item.row.status] then
-    expire_lines(id, math.max(1, call('PTTL', DETAIL .. id)))
+  if ended then
+    expire_lines(id, math.max(1, call('PTTL', RESULT .. id)))
   end
 end
 

@@ -92,7 +92,6 @@ begin()
 call('SREM', STALLED, id)
 if #taken > 0 then
   call('LTRIM', QUEUE .. id, #taken, -1)
-  call('ZREM', QUEUED, unpack(taken))
   add_load('q:', id, -#taken)
 end
 for _, row in ipairs(expired) do

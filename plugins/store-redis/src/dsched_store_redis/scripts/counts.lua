@@ -10,11 +10,17 @@ for rank = 0, 9 do
   end
 end
 local retrying = tonumber(call('HGET', META, 'retrying') or '0')
-local sizes = {}
-for i, name in ipairs({ 'task:ready', 'task:delayed', 'task:lease', 'task:queued', 'task:held',
+local sizes, queued = {}, 0
+local loads = call('HGETALL', P .. 'worker:load')
+for i = 1, #loads, 2 do
+  if string.sub(loads[i], 1, 2) == 'q:' then
+    queued = queued + tonumber(loads[i + 1])
+  end
+end
+for i, name in ipairs({ 'task:ready', 'task:delayed', 'task:lease', 'task:held',
   'finished:status:success', 'finished:status:failed', 'finished:status:cancelled',
   'config:index' }) do
   sizes[i] = call('ZCARD', P .. name)
 end
 begin()
-return done('OK', time_row(), sizes, retrying, oldest and int(oldest) or '')
+return done('OK', time_row(), sizes, queued, retrying, oldest and int(oldest) or '')

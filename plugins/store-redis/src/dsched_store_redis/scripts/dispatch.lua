@@ -76,7 +76,7 @@ for i, item in ipairs(items) do
 end
 
 begin()
-local leaving, queued, delayed = {}, {}, {}
+local leaving, delayed = {}, {}
 for _, item in ipairs(items) do
   local row = item.row
   if item.outcome == 'EXPIRED' then
@@ -84,13 +84,12 @@ for _, item in ipairs(items) do
     end_cancelled(row, fence, '"expired"', ttl)
   elseif item.outcome == 'OK' and item.kind == 'choice' then
     push(leaving, item.id)
-    push(queued, now_text, item.id)
     if row.reason or row.note then
       local drop = {}
       set_reason(row, {}, drop, '')
       write_row(row, {}, drop)
     end
-    call('HSET', DETAIL .. item.id, 'worker_id', item.target)
+    call('HSET', DETAIL .. item.id, 'worker_id', item.target, 'queued', now_text)
     note('dispatched', fence, '{"task":"' .. item.id .. '","worker":"' .. item.target .. '"'
       .. (item.why ~= '""' and ',"why":' .. item.why or '') .. '}')
   elseif item.outcome == 'OK' then
@@ -106,9 +105,6 @@ for _, item in ipairs(items) do
 end
 if #leaving > 0 then
   call('ZREM', READY, unpack(leaving))
-end
-if #queued > 0 then
-  call('ZADD', QUEUED, unpack(queued))
 end
 if #delayed > 0 then
   call('ZADD', DELAYED, unpack(delayed))

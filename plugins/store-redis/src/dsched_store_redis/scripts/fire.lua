@@ -48,7 +48,7 @@ for id, revision, due, next_due, latest, skipped, left_out, runs in string.gmatc
     for scheduled, not_before in string.gmatch(runs, '(%-?%d+):(%-?%d+)') do
       local task_id = id .. '@' .. scheduled
       push(one.runs, { id = task_id, ms = scheduled, not_before = tonumber(not_before),
-        known = call('HEXISTS', DETAIL .. task_id, 'status') == 1 })
+        known = call('HLEN', DETAIL .. task_id) + call('STRLEN', RESULT .. task_id) > 0 })
     end
   end
   push(fires, one)

@@ -18,9 +18,9 @@ for _, status in ipairs(ENDS) do
   local most = tonumber(next_most() or '')
   local surplus = most and call('LLEN', ENDED .. status) - most or 0
   local before, count = wall - keep_ms(ttl, status), 0
-  for i, line in ipairs(call('LRANGE', ENDED .. status, 0, limit - 1)) do
-    local end_ms, id = string.match(line, '^(%-?%d+) (.*)$')
-    if tonumber(end_ms) > before and i > surplus then
+  for i, id in ipairs(call('LRANGE', ENDED .. status, 0, limit - 1)) do
+    local row = i > surplus and ended_row(id)
+    if row and ms_of(row.end_time) > before then
       break
     end
     push(old_tasks, id)
@@ -35,7 +35,7 @@ for status in pairs(TERMINAL) do
   local oldest = wall - keep_ms(ttl, status)
   local key = P .. 'finished:status:' .. status
   for _, id in ipairs(call('ZRANGEBYSCORE', key, '-inf', int(oldest), 'LIMIT', 0, limit)) do
-    if call('HLEN', DETAIL .. id) == 0 then
+    if call('STRLEN', RESULT .. id) == 0 then
       push(late, id)
     end
   end
@@ -69,7 +69,7 @@ local function forget_finished(id)
   end
 end
 for _, id in ipairs(old_tasks) do
-  call('UNLINK', DETAIL .. id, RESULT .. id, NOTE .. id, LINES .. id, LINECOUNT .. id)
+  call('UNLINK', RESULT .. id, NOTE .. id, LINES .. id, LINECOUNT .. id)
   forget_finished(id)
 end
 for _, id in ipairs(late) do

@@ -8,12 +8,11 @@ probe_workers()
 probe_tasks()
 local items = {}
 for id in string.gmatch(ARGV[3], '[^ ]+') do
-  local since = tonumber(call('ZSCORE', QUEUED, id) or '')
-  local item = { id = id, outcome = 'STALE' }
-  if since and now - since >= tonumber(ARGV[4]) then
+  local row = detail(id)
+  local item = { id = id, row = row, outcome = 'STALE' }
+  if row and is_queued(row) and now - tonumber(row.queued) >= tonumber(ARGV[4]) then
     item.outcome = 'OK'
-    item.row = detail(id)
-    call('LLEN', QUEUE .. item.row.worker_id)
+    call('LLEN', QUEUE .. row.worker_id)
   end
   push(items, item)
 end

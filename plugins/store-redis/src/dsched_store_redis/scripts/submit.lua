@@ -4,21 +4,23 @@ local by = ARGV[2]
 probe_tasks()
 local snapshots = string.gmatch(ARGV[4], '([^\n]*)\n')
 local items, outcomes = {}, {}
+local function rows_of(text)
+  return string.gmatch(text, '([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\n]*)\n')
+end
+-- One question for all, since nearly always all of them are new.
+local keys = {}
+for id in rows_of(ARGV[3]) do
+  push(keys, DETAIL .. id, RESULT .. id)
+end
+local all_new = #keys == 0 or call('EXISTS', unpack(keys)) == 0
 local function judge(id, body)
-  local status = call('HGET', DETAIL .. id, 'status')
-  if not status then
+  local row = not all_new and detail(id)
+  if not row then
     return 'OK'
   end
-  local stored_body = call('GET', BODY .. id)
-  if stored_body then
-    return stored_body == body and 'DUP' or 'CONFLICT'
-  end
-  local tail = ',"spec":' .. body .. '}'
-  local kept = call('GET', RESULT .. id) or ''
-  return string.sub(kept, -#tail) == tail and 'DUP' or 'CONFLICT'
+  return (row.spec or call('GET', BODY .. id)) == body and 'DUP' or 'CONFLICT'
 end
-for id, priority, delay, deadline, route, why in
-  string.gmatch(ARGV[3], '([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\n]*)\n') do
+for id, priority, delay, deadline, route, why in rows_of(ARGV[3]) do
   local body = snapshots()
   local outcome = judge(id, body)
   push(outcomes, outcome)

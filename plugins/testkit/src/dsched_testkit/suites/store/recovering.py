@@ -63,6 +63,15 @@ class OverdueTests(Arranging):
         assert {"old", "young"} == {entry.task_id for entry in entries}
         assert len((await self.store.overdue(self.fence, 1, 0)).queued) == 1
 
+    async def test_what_runs_or_has_ended_is_in_no_queue(self) -> None:
+        await self.lead()
+        await self.worker()
+        await self.running("runs")
+        await self.ended("over")
+        assert (await self.store.overdue(self.fence, 10, 0)).queued == ()
+        stale = (Outcome.STALE, Outcome.STALE)
+        assert await self.store.recall(self.fence, ["runs", "over"], 0) == stale
+
     async def test_nothing_is_overdue_in_an_empty_store(self) -> None:
         await self.lead()
         page = await self.store.overdue(self.fence, 10, 0)
