@@ -1,6 +1,5 @@
 """`HttpExecutor`: one attempt is one request, and up to three redirects if they are asked for."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -31,6 +30,7 @@ from dsched.contracts.secrets import (
 )
 from dsched.contracts.tasklogs import LineLevel, as_line
 from dsched.model import JsonValue, Task, TaskResult
+from dsched_executor_http.deadlines import Deadlines
 from dsched_executor_http.failures import as_task_failed
 from dsched_executor_http.guard import CheckedResolver, CheckedSockets, calling_host
 from dsched_executor_http.headers import HARMLESS, value_problem
@@ -121,6 +121,7 @@ class HttpExecutor(Executor):
         self._now = now
         self._secrets = options.secrets
         self._tls = TlsContexts(options.tls_dir)
+        self._deadlines = Deadlines()
         self._read_ones: dict[str, _Ready] = {}
         # What is written into a URL does not change: judge it once. A refusal is not kept.
         self._check = lru_cache(maxsize=MAX_CACHED_CALLS)(self._check_now)
@@ -130,7 +131,7 @@ class HttpExecutor(Executor):
         ready = self._read(None if task.spec is None else task.spec.payload)
         call = ready.call
         try:
-            async with asyncio.timeout(context.remaining()):
+            with self._deadlines.within(context.remaining()):
                 values = await self._secrets.resolve(call.secrets) if call.secrets else {}
                 redactor = Redactor(values.values()) if values else NOTHING_SECRET
                 hop = _first_hop(ready, values, context, task)
@@ -141,6 +142,10 @@ class HttpExecutor(Executor):
             raise TaskFailed(
                 f"{ready.target.shown} had not answered by the deadline", "timeout"
             ) from None
+
+    def close(self) -> None:
+        """Mind no deadlines any more: no attempt runs. The session is its owner's to close."""
+        self._deadlines.close()
 
     def _read(self, payload: JsonValue) -> _Ready:
         """What a payload asks for. The tasks of one config have equal ones: read them once."""
@@ -314,4 +319,8 @@ async def open_http_executor(
         max_line_size=MAX_HEADER_BYTES,
         max_field_size=MAX_HEADER_BYTES,
     ) as session:
-        yield HttpExecutor(options, session, now=now)
+        executor = HttpExecutor(options, session, now=now)
+        try:
+            yield executor
+        finally:
+            executor.close()
