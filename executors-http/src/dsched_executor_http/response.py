@@ -35,6 +35,7 @@ _CONTENT_ENCODING = istr("Content-Encoding")
 # What is text although its name does not begin with it.
 _TEXT_KINDS = ("json", "xml", "javascript", "yaml", "x-www-form-urlencoded")
 _MAX_HEADER_LENGTH = 500
+_JSON_SPACE = " \t\n\r"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 # Named one by one: Python knows codecs that expand, compress or run for very long.
 _CHARSET = re.compile(
@@ -130,7 +131,7 @@ def _kept_body(
     kind = response.content_type
     if not body.cut and (kind == "application/json" or kind.endswith("+json")):
         try:
-            value = redactor.json(_DECODER.decode(_json_text(body.content)))
+            value = redactor.json(_json_of(body.content))
             if not _surely_fits(body.content, max_bytes):
                 check_json(value, "body", max_bytes)
         except (ValueError, RecursionError, NotJsonError):
@@ -174,10 +175,14 @@ def _charset(response: "ClientResponse") -> str:
     return charset if charset is not None and _CHARSET.match(charset) else "utf-8"
 
 
-def _json_text(content: bytes) -> str:
+def _json_of(content: bytes) -> JsonValue:
     # What is ASCII without a zero is in no encoding of two or four bytes: nothing to detect.
     plain = content.isascii() and 0 not in content
-    return content.decode("ascii" if plain else detect_encoding(content))
+    text = content.decode("ascii" if plain else detect_encoding(content)).strip(_JSON_SPACE)
+    value, end = _DECODER.raw_decode(text)
+    if end != len(text):
+        raise ValueError("there is more than one value")
+    return value
 
 
 def _surely_fits(content: bytes, max_bytes: int) -> bool:
