@@ -124,6 +124,10 @@ async def test_a_body_in_an_encoding_nobody_asked_for_is_not_kept(serve, run) ->
         '{"a":1',
         "1" * 5000,
         "[1e999]",
+        "1 2",
+        "{} {}",
+        " \n",
+        "\x0c1",
     ],
     ids=lambda body: body[:10],
 )
@@ -135,6 +139,18 @@ async def test_json_that_no_result_can_carry_is_kept_as_text(serve, run, body) -
 
     assert result.data["body"] == (body or None)
     check_json(result.data, "result")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
+@pytest.mark.parametrize("value", [{"done": True}, {"of": "Bücher"}, 7])
+async def test_json_is_read_in_each_encoding_that_json_may_have(
+    serve, run, encoding, value
+) -> None:
+    async def answer(request: web.Request) -> web.Response:
+        text = f" \r\n\t{json.dumps(value, ensure_ascii=False)}\n"
+        return web.Response(body=text.encode(encoding), content_type="application/json")
+
+    assert (await run({"url": await serve(answer)})).data["body"] == value
 
 
 @pytest.mark.parametrize(

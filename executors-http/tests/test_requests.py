@@ -8,6 +8,7 @@ import pytest
 from aiohttp import web
 
 from dsched.contracts import TaskFailed
+from dsched_executor_http.executor import MAX_CACHED_CALLS, MAX_CACHED_TEXT
 
 
 async def echo(request: web.Request) -> web.Response:
@@ -116,6 +117,66 @@ async def test_equal_looking_payloads_of_different_types_are_not_confused(
     ]
 
     assert bodies == ["1", "true", "1.0", '"1"', "1"]
+
+
+async def test_attempts_at_one_payload_leave_nothing_to_each_other(
+    serve, run, open_executor, monkeypatch
+) -> None:
+    executor = await open_executor({"secret_env": ["T_*"]})
+    payload = {
+        "url": await serve(echo),
+        "headers": {"X-Key": "secret://env/T_KEY"},
+        "json": {"key": "secret://env/T_KEY", "n": 1},
+    }
+    seen = {}
+    for number, key in enumerate(("alpha", "beta", "alpha"), start=1):
+        monkeypatch.setenv("T_KEY", key)
+        result = await run(payload, executor=executor, task_id=f"report@{number}", attempt=number)
+        seen[number] = result.data["body"]
+
+    names = [sorted(request["headers"]) for request in seen.values()]
+    assert names[0] == names[1] == names[2]
+    assert [request["headers"]["X-Dsched-Task-Id"] for request in seen.values()] == [
+        *("report@1", "report@2", "report@3")
+    ]
+    (kept,) = executor._read_ones.values()
+    assert kept.headers["X-Key"] == "secret://env/T_KEY"
+    assert "X-Dsched-Task-Id" not in kept.headers
+    assert kept.body is None
+
+
+async def test_a_body_that_is_kept_is_sent_whole_by_every_attempt(
+    serve, run, open_executor
+) -> None:
+    executor = await open_executor()
+    payload = {"url": await serve(echo), "json": {"text": "x" * 5000}}
+    async with asyncio.TaskGroup() as group:
+        attempts = [group.create_task(run(payload, executor=executor)) for _ in range(20)]
+
+    bodies = {attempt.result().data["body"]["body"] for attempt in attempts}
+    assert [json.loads(body) for body in bodies] == [payload["json"]]
+
+
+async def test_no_more_payloads_are_kept_than_allowed_and_no_large_one(serve, run, open_executor):
+    url, executor = await serve(echo), await open_executor()
+    for number in range(MAX_CACHED_CALLS + 5):
+        executor._read({"url": url, "json": number})
+    large = {"url": url, "body": "x" * MAX_CACHED_TEXT}
+
+    assert (await run(large, executor=executor)).data["body"]["body"] == large["body"]
+    assert len(executor._read_ones) == MAX_CACHED_CALLS
+    assert repr(large) not in executor._read_ones
+
+
+async def test_what_is_kept_of_a_payload_does_not_outlive_changed_options(
+    serve, run, open_executor
+) -> None:
+    payload = {"url": await serve(echo)}
+    assert (await run(payload, executor=await open_executor())).code == "200"
+
+    with pytest.raises(TaskFailed) as failure:
+        await run(payload, executor=await open_executor({"allow": []}))
+    assert failure.value.code == "refused"
 
 
 async def test_cookies_are_not_kept_between_requests(serve, run, open_executor) -> None:

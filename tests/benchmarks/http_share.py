@@ -1,4 +1,5 @@
-"""The HTTP executor beside a bare aiohttp client, by turns, in one process and loop.
+"""The HTTP executor beside a bare aiohttp client, by turns, in one process and loop,
+which is the loop that a pod runs on.
 
 Both send the same body to the same server, which is another process, and both read the answer.
 The executor is given what a worker gives it; no store and no leader take part.
@@ -18,6 +19,7 @@ from systems import Stage
 from dsched.engine.attempts import Attempt
 from dsched.engine.context import AttemptContext
 from dsched.engine.runtime import Runtime
+from dsched.launcher.event_loop import run_on
 from dsched.model import Task, TaskSpec, TaskStatus
 from dsched_executor_http.executor import open_http_executor
 from dsched_executor_http.options import HttpOptions
@@ -43,7 +45,7 @@ def http_share(stage: Stage, plan: Plan) -> dict[str, float]:
                 raise rig.BenchError("the HTTP server did not start")
             time.sleep(rig.LOOK_S)
         url = f"http://127.0.0.1:{log.read_text().strip()}/"
-        return asyncio.run(_compare(url, REQUESTS_A_TURN))
+        return run_on("auto", _compare(url, REQUESTS_A_TURN))
 
 
 async def _compare(url: str, count: int) -> dict[str, float]:

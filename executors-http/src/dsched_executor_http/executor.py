@@ -1,13 +1,15 @@
 """`HttpExecutor`: one attempt is one request, and up to three redirects if they are asked for."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import lru_cache
+from logging import DEBUG
 
 import aiohttp
 import attrs
+from aiohttp.payload import BytesPayload
+from multidict import CIMultiDict, istr
 from yarl import URL
 
 from dsched.contracts import ExecutionContext, Executor, TaskFacts, TaskFailed
@@ -28,6 +30,7 @@ from dsched.contracts.secrets import (
 )
 from dsched.contracts.tasklogs import LineLevel, as_line
 from dsched.model import JsonValue, Task, TaskResult
+from dsched_executor_http.deadlines import Deadlines
 from dsched_executor_http.failures import as_task_failed
 from dsched_executor_http.guard import CheckedResolver, CheckedSockets, calling_host
 from dsched_executor_http.headers import HARMLESS, value_problem
@@ -53,21 +56,53 @@ KEEP_ALIVE_S = 4.0
 MAX_HEADER_BYTES = 8190
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_OF_A_RESPONSE = as_line(LineLevel.RESPONSE)
+# The client's own kind of name: brought to one case once, and not for each request.
+_client_name = lru_cache(maxsize=16)(istr)
+_TRACEPARENT = istr("traceparent")
 
 
-@attrs.frozen
-class _Hop:
-    """One request of an attempt, everything filled in."""
+@attrs.frozen(eq=False)
+class _Target:
+    """Where a request goes and how, with what the client and people are given for it."""
 
     method: str
     url: TargetUrl
-    headers: Mapping[str, str]
-    body: bytes | None
     tls: Tls | None
+    for_client: URL
+    shown: str
 
-    @property
-    def shown(self) -> str:
-        return f"{self.method} {self.url.shown}"
+    @classmethod
+    def of(cls, method: str, url: TargetUrl, tls: Tls | None) -> "_Target":
+        return cls(method, url, tls, URL(url.text, encoded=True), f"{method} {url.shown}")
+
+
+@attrs.frozen(eq=False)
+class _Ready:
+    """A payload, read and made ready for the client: what all its attempts share.
+
+    Holds nothing of a task and no secret's value. Nobody changes it: headers are copied.
+    """
+
+    call: HttpCall
+    target: _Target
+    headers: CIMultiDict[str]
+    body: BytesPayload | None  # of a call whose body is the same for every attempt
+
+    @classmethod
+    def of(cls, call: HttpCall) -> "_Ready":
+        target = _Target.of(call.method, call.url, call.tls)
+        body = None if call.body is None else BytesPayload(call.body)
+        return cls(call, target, CIMultiDict(call.headers), body)
+
+
+@attrs.frozen(eq=False)
+class _Hop:
+    """One request of an attempt, everything filled in."""
+
+    target: _Target
+    headers: CIMultiDict[str]
+    body: BytesPayload | bytes | None
 
 
 class HttpExecutor(Executor):
@@ -86,44 +121,50 @@ class HttpExecutor(Executor):
         self._now = now
         self._secrets = options.secrets
         self._tls = TlsContexts(options.tls_dir)
-        self._calls: dict[str, HttpCall] = {}
+        self._deadlines = Deadlines()
+        self._read_ones: dict[str, _Ready] = {}
         # What is written into a URL does not change: judge it once. A refusal is not kept.
         self._check = lru_cache(maxsize=MAX_CACHED_CALLS)(self._check_now)
 
     async def execute(self, context: ExecutionContext, task: Task) -> TaskResult:
         """Make the request. Every failure is a `TaskFailed` whose code says what kind it is."""
-        call = self._read(None if task.spec is None else task.spec.payload)
+        ready = self._read(None if task.spec is None else task.spec.payload)
+        call = ready.call
         try:
-            async with asyncio.timeout(context.remaining()):
+            with self._deadlines.within(context.remaining()):
                 values = await self._secrets.resolve(call.secrets) if call.secrets else {}
                 redactor = Redactor(values.values()) if values else NOTHING_SECRET
-                hop = _first_hop(call, values, context, task)
+                hop = _first_hop(ready, values, context, task)
                 return await self._follow(context.logger, call, hop, redactor)
         except SecretError as error:
             raise TaskFailed(str(error), "secret", retryable=error.passing) from None
         except TimeoutError:
             raise TaskFailed(
-                f"{call.method} {call.url.shown} had not answered by the deadline", "timeout"
+                f"{ready.target.shown} had not answered by the deadline", "timeout"
             ) from None
 
-    def _read(self, payload: JsonValue) -> HttpCall:
-        """The call a payload describes. The tasks of one config have equal ones: read them once."""
+    def close(self) -> None:
+        """Mind no deadlines any more: no attempt runs. The session is its owner's to close."""
+        self._deadlines.close()
+
+    def _read(self, payload: JsonValue) -> _Ready:
+        """What a payload asks for. The tasks of one config have equal ones: read them once."""
         # Equal values are not enough (1 == True == 1.0), and their text is quicker than hashing.
         key = repr(payload)
-        call = self._calls.get(key)
-        if call is not None:
-            return call
+        ready = self._read_ones.get(key)
+        if ready is not None:
+            return ready
         try:
-            call = read_payload(payload)
+            ready = _Ready.of(read_payload(payload))
         except InvalidPayloadError as error:
             raise TaskFailed(
                 f"the payload cannot be called: {error}", "payload", retryable=False
             ) from None
         if len(key) <= MAX_CACHED_TEXT:
-            if len(self._calls) >= MAX_CACHED_CALLS:
-                self._calls.pop(next(iter(self._calls)))
-            self._calls[key] = call
-        return call
+            if len(self._read_ones) >= MAX_CACHED_CALLS:
+                self._read_ones.pop(next(iter(self._read_ones)))
+            self._read_ones[key] = ready
+        return ready
 
     async def _follow(
         self, log: TaskLogger, call: HttpCall, hop: _Hop, redactor: Redactor
@@ -133,7 +174,7 @@ class HttpExecutor(Executor):
             try:
                 answer = await self._request(log, call, hop, redactor, redirects_left)
             except (aiohttp.ClientError, EgressRefusedError, OSError) as error:
-                raise as_task_failed(error, hop.shown, redactor) from None
+                raise as_task_failed(error, hop.target.shown, redactor) from None
             if isinstance(answer, TaskResult):
                 return answer
             hop = answer
@@ -148,31 +189,33 @@ class HttpExecutor(Executor):
         redirects_left: int,
     ) -> TaskResult | _Hop:
         """One request: the result, or the hop that a redirect asks for."""
-        self._check(hop.url.host, hop.url.port)
-        calling_host.set(hop.url.host)
-        tls = hop.tls if hop.url.scheme == "https" else None
-        async with self._session.request(
-            hop.method,
-            _client_url(hop.url),
+        target = hop.target
+        self._check(target.url.host, target.url.port)
+        calling_host.set(target.url.host)
+        tls = target.tls if target.url.scheme == "https" else None
+        # Its own context, not that of the request: the same care for three calls less.
+        async with await self._session.request(
+            target.method,
+            target.for_client,
             headers=hop.headers,
             data=hop.body,
             allow_redirects=False,
             ssl=True if tls is None else await self._tls.get(tls),
             server_hostname=None if tls is None else tls.server_name,
         ) as response:
-            expected = call.expects(response.status)
+            expected = response.status in call.statuses
             if call.follow_redirects and response.status in _REDIRECTS and not expected:
                 return self._redirected(call, hop, response, redirects_left)
             body = Body(b"")
-            if hop.method != "HEAD":
+            if target.method != "HEAD":
                 body = await read_body(response, self._options.max_response_bytes)
-            for line in answer_lines(response, hop.shown, body, redactor):
-                log.debug("%s", line, extra=as_line(LineLevel.RESPONSE))
-            data = result_data(response, body, self._options.max_result_bytes, redactor)
-            if not expected:
-                raise status_failure(response, hop.shown, data, self._now(), redactor)
-            message = redactor.text(reason_of(response))
-            return TaskResult(code=str(response.status), message=message, data=data)
+        for line in answer_lines(response, target.shown, body, redactor):
+            log.log(DEBUG, "%s", line, extra=_OF_A_RESPONSE)
+        data = result_data(response, body, self._options.max_result_bytes, redactor)
+        if not expected:
+            raise status_failure(response, target.shown, data, self._now(), redactor)
+        message = redactor.text(reason_of(response))
+        return TaskResult(code=str(response.status), message=message, data=data)
 
     def _check_now(self, host: str, port: int) -> None:
         """Refuse a port, or an address written into the URL, before anything is sent."""
@@ -198,60 +241,53 @@ class HttpExecutor(Executor):
         if location is None or problem is not None:
             raise _redirect_failure(hop, response.status, problem or "")
         try:
-            url = redirect_target(hop.url, location)
+            url = redirect_target(hop.target.url, location)
         except UrlProblemError as error:
             raise _redirect_failure(hop, response.status, f"leads nowhere: it {error}") from None
         return _next_hop(call, hop, url, response.status)
 
 
-@lru_cache(maxsize=MAX_CACHED_CALLS)
-def _client_url(url: TargetUrl) -> URL:
-    return URL(url.text, encoded=True)
-
-
 def _first_hop(
-    call: HttpCall, values: Mapping[str, str], context: ExecutionContext, task: Task
+    ready: _Ready, values: Mapping[str, str], context: ExecutionContext, task: Task
 ) -> _Hop:
-    headers = dict(call.headers)
+    call = ready.call
+    headers = ready.headers.copy()
     for name, value in call.headers.items() if values else ():
         headers[name] = fill(value, values)
         problem = value_problem(headers[name])
         if problem is not None:
             raise SecretError(f"headers.{name}: with its secret filled in it {problem}")
     facts = TaskFacts.of(context, task)
-    return _Hop(
-        call.method,
-        call.url,
-        {**headers, **facts.as_headers(), "traceparent": facts.traceparent},
-        call.body_with(values),
-        call.tls,
-    )
+    for name, value in facts.as_headers().items():
+        headers[_client_name(name)] = value
+    headers[_TRACEPARENT] = facts.traceparent
+    return _Hop(ready.target, headers, ready.body or call.body_with(values))
 
 
 def _next_hop(call: HttpCall, hop: _Hop, url: TargetUrl, status: int) -> _Hop:
     """The request after a redirect (RFC 9110, 15.4), without credentials if the origin changes."""
-    method, body, tls = hop.method, hop.body, hop.tls
-    headers = dict(hop.headers)
+    method, body, tls = hop.target.method, hop.body, hop.target.tls
+    headers = hop.headers.copy()
     if (status == 303 and method != "HEAD") or (status in (301, 302) and method == "POST"):
         method, body = "GET", None
-        headers = {name: value for name, value in headers.items() if name.lower() != "content-type"}
-    if not url.same_origin(hop.url):
+        headers.popall("Content-Type", None)
+    if not url.same_origin(hop.target.url):
         if body is not None and call.body is None:
             raise _redirect_failure(
                 hop, status, "leads to another origin, which the body's secrets must not reach"
             )
-        users = {name.lower() for name in call.headers} - HARMLESS
-        secret = {name.lower() for name, value in call.headers.items() if mentions_secret(value)}
-        headers = {
-            name: value for name, value in headers.items() if name.lower() not in users | secret
-        }
+        for name, value in call.headers.items():
+            if name.lower() not in HARMLESS or mentions_secret(value):
+                headers.popall(name, None)
         tls = None if tls is None else tls.for_other_origin()
-    return _Hop(method, url, headers, body, tls)
+    return _Hop(_Target.of(method, url, tls), headers, body)
 
 
 def _redirect_failure(hop: _Hop, status: int, problem: str) -> TaskFailed:
     return TaskFailed(
-        f"{hop.shown} answered {status}, a redirect that {problem}", "redirect", retryable=False
+        f"{hop.target.shown} answered {status}, a redirect that {problem}",
+        "redirect",
+        retryable=False,
     )
 
 
@@ -283,4 +319,8 @@ async def open_http_executor(
         max_line_size=MAX_HEADER_BYTES,
         max_field_size=MAX_HEADER_BYTES,
     ) as session:
-        yield HttpExecutor(options, session, now=now)
+        executor = HttpExecutor(options, session, now=now)
+        try:
+            yield executor
+        finally:
+            executor.close()

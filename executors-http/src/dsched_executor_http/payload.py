@@ -35,9 +35,7 @@ _DEFAULT_HEADERS = {
 _TLS_KEYS = ("verify", "ca_file", "cert_file", "key_file", "server_name")
 _FILE_NAME = re.compile(r"\A[A-Za-z0-9_-](?:[A-Za-z0-9_.-]{0,126}[A-Za-z0-9_-])?\Z")
 
-# Half-open ranges of statuses that count as a success.
-Statuses = tuple[range, ...]
-_DEFAULT_STATUSES: Statuses = (range(200, 300),)
+_DEFAULT_STATUSES = frozenset(range(200, 300))
 
 
 @attrs.frozen(kw_only=True)
@@ -57,7 +55,10 @@ class Tls:
 
 @attrs.frozen(kw_only=True)
 class HttpCall:
-    """A payload, read. Equal payloads give equal calls, so that one may serve many tasks."""
+    """A payload, read. Equal payloads give equal calls, so that one may serve many tasks.
+
+    ``statuses`` are those that count as a success.
+    """
 
     method: str
     url: TargetUrl
@@ -66,13 +67,9 @@ class HttpCall:
     template: JsonValue  # of a body with secrets: text if ``template_is_text``, else any JSON
     template_is_text: bool = False
     secrets: tuple[str, ...] = ()
-    statuses: Statuses = _DEFAULT_STATUSES
+    statuses: frozenset[int] = _DEFAULT_STATUSES
     follow_redirects: bool = False
     tls: Tls | None = None
-
-    def expects(self, status: int) -> bool:
-        """Whether this status is a success."""
-        return any(status in statuses for statuses in self.statuses)
 
     def body_with(self, values: Mapping[str, str]) -> bytes | None:
         """The body to send, references replaced by ``values``."""
@@ -236,7 +233,7 @@ def _read_text(body: Any, problems: list[str]) -> str | None:
     return body
 
 
-def _read_statuses(expected: Any, problems: list[str]) -> Statuses:
+def _read_statuses(expected: Any, problems: list[str]) -> frozenset[int]:
     if expected is None:
         return _DEFAULT_STATUSES
     items = expected if isinstance(expected, list | tuple) else [expected]
@@ -247,7 +244,7 @@ def _read_statuses(expected: Any, problems: list[str]) -> Statuses:
             "or a list of these"
         )
         return _DEFAULT_STATUSES
-    return tuple(statuses for statuses in ranges if statuses is not None)
+    return frozenset(status for statuses in ranges if statuses is not None for status in statuses)
 
 
 def _status_range(item: Any) -> range | None:

@@ -11,6 +11,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import attrs
+from multidict import istr
 
 from dsched.contracts import TaskFailed
 from dsched.contracts.secrets import Redactor
@@ -28,9 +29,13 @@ _KEPT_HEADERS = (
     *("Content-Type", "Content-Length", "Date", "ETag", "Last-Modified", "Location"),
     *("Retry-After", "X-Request-Id", "X-Correlation-Id"),
 )
+# Beside each the client's own kind of name, which needs no bringing to one case to be looked up.
+_LOOKED_UP = tuple((name, istr(name)) for name in _KEPT_HEADERS)
+_CONTENT_ENCODING = istr("Content-Encoding")
 # What is text although its name does not begin with it.
 _TEXT_KINDS = ("json", "xml", "javascript", "yaml", "x-www-form-urlencoded")
 _MAX_HEADER_LENGTH = 500
+_JSON_SPACE = " \t\n\r"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 # Named one by one: Python knows codecs that expand, compress or run for very long.
 _CHARSET = re.compile(
@@ -54,7 +59,7 @@ async def read_body(response: "ClientResponse", limit: int) -> Body:
 
     Raises `TaskFailed` for a body that says it is compressed and is not.
     """
-    encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
+    encoding = response.headers.get(_CONTENT_ENCODING, "identity").strip().lower()
     length = response.content_length
     if encoding == "identity" and length is not None and length <= limit:
         return Body(await response.read())
@@ -104,10 +109,11 @@ def result_data(
     The body is parsed if it says it is JSON, is whole, and is within what a result may hold;
     else it is text, at most ``max_bytes`` as JSON. None stands for no body.
     """
-    headers = {
+    sent = response.headers
+    headers: dict[str, JsonValue] = {
         name: _one_line(redactor.text(value))[:_MAX_HEADER_LENGTH]
-        for name in _KEPT_HEADERS
-        if (value := response.headers.get(name)) is not None
+        for name, looked_up in _LOOKED_UP
+        if (value := sent.get(looked_up)) is not None
     }
     kept, truncated = _kept_body(response, body, max_bytes, redactor)
     return {"status": response.status, "headers": headers, "body": kept, "truncated": truncated}
@@ -125,7 +131,7 @@ def _kept_body(
     kind = response.content_type
     if not body.cut and (kind == "application/json" or kind.endswith("+json")):
         try:
-            value = redactor.json(_DECODER.decode(_json_text(body.content)))
+            value = redactor.json(_json_of(body.content))
             if not _surely_fits(body.content, max_bytes):
                 check_json(value, "body", max_bytes)
         except (ValueError, RecursionError, NotJsonError):
@@ -165,12 +171,18 @@ def _is_text(kind: str) -> bool:
 
 
 def _charset(response: "ClientResponse") -> str:
-    charset = response.charset or "utf-8"
-    return charset if _CHARSET.match(charset) else "utf-8"
+    charset = response.charset
+    return charset if charset is not None and _CHARSET.match(charset) else "utf-8"
 
 
-def _json_text(content: bytes) -> str:
-    return content.decode(detect_encoding(content))
+def _json_of(content: bytes) -> JsonValue:
+    # What is ASCII without a zero is in no encoding of two or four bytes: nothing to detect.
+    plain = content.isascii() and 0 not in content
+    text = content.decode("ascii" if plain else detect_encoding(content)).strip(_JSON_SPACE)
+    value, end = _DECODER.raw_decode(text)
+    if end != len(text):
+        raise ValueError("there is more than one value")
+    return value
 
 
 def _surely_fits(content: bytes, max_bytes: int) -> bool:

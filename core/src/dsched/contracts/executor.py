@@ -3,13 +3,16 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from hashlib import blake2b
 from logging import Logger, LoggerAdapter
 from typing import Any, Protocol, TypeAlias
 
 import attrs
 
-from dsched.model import JsonValue, Task, TaskResult
+from dsched.model import JsonValue, Task, TaskResult, from_ms
+
+MAX_CACHED_INSTANTS = 1024
 
 TaskLogger: TypeAlias = "Logger | LoggerAdapter[Any]"
 
@@ -112,12 +115,11 @@ class TaskFacts:
     @classmethod
     def of(cls, context: ExecutionContext, task: Task) -> "TaskFacts":
         """The facts of this attempt; times are RFC 3339, UTC, with milliseconds."""
-        scheduled = task.scheduled_time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
         return cls(
             task_id=task.id,
             config_id=task.config_id,
             attempt=context.attempt,
-            scheduled_time=scheduled,
+            scheduled_time=_in_text(task.nominal_ms),
             epoch=context.epoch,
         )
 
@@ -140,3 +142,9 @@ class TaskFacts:
         trace = blake2b(self.task_id.encode(), digest_size=16).hexdigest()
         span = blake2b(f"{self.attempt} {self.task_id}".encode(), digest_size=8).hexdigest()
         return f"00-{trace}-{span}-01"
+
+
+# What fires at once is for one instant, and so are all attempts of a task.
+@lru_cache(maxsize=MAX_CACHED_INSTANTS)
+def _in_text(instant_ms: int) -> str:
+    return from_ms(instant_ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -3,7 +3,6 @@
 import logging
 import threading
 from datetime import datetime
-from functools import cached_property
 
 from dsched.engine.attempts import Attempt
 from dsched.engine.line_reporting import LineReporter
@@ -28,6 +27,7 @@ class AttemptContext:
         self._attempt = attempt
         self._runtime = runtime
         self._lines = lines
+        self._logger: TaskLog | None = None
         self._pace: Pace | None = None
         self._pacing = threading.Lock()
         self.attempt = attempt.task.attempt
@@ -35,11 +35,14 @@ class AttemptContext:
         self.epoch = attempt.epoch
         self.idempotency_key = attempt.task.id
 
-    @cached_property
+    @property
     def logger(self) -> TaskLog:
         """Made when it is asked for: most attempts log nothing of their own."""
-        kept = None if self._lines is None else self._lines.open(self._attempt)
-        return TaskLog(log, self._attempt.facts(), kept)
+        # No `cached_property`, which takes a lock on Python 3.11: two of them would do no harm.
+        if self._logger is None:
+            kept = None if self._lines is None else self._lines.open(self._attempt)
+            self._logger = TaskLog(log, self._attempt.facts(), kept)
+        return self._logger
 
     @property
     def deadline(self) -> datetime:

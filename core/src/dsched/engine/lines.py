@@ -214,9 +214,11 @@ class TaskLog(logging.LoggerAdapter[logging.Logger]):
             marked = marked_level(kwargs.get("extra"))
             if marked is not None or level >= LOWEST_LEVEL:
                 self._keep(self._lines, marked or level_of(level), msg, args, kwargs)
-        # The caller of this is who logs, not this.
-        kwargs["stacklevel"] = kwargs.get("stacklevel", 1) + 1
-        super().log(level, msg, *args, **kwargs)
+        # Most lines are for the task alone: find that out before a record's facts are put together.
+        if self.logger.isEnabledFor(level):
+            # The caller of this is who logs, not this.
+            kwargs["stacklevel"] = kwargs.get("stacklevel", 1) + 1
+            super().log(level, msg, *args, **kwargs)
 
     @staticmethod
     def _keep(

@@ -61,5 +61,5 @@ def fire_instant_of(task_id: str) -> int | None:
 def backfill_instant_of(task_id: str) -> int | None:
     """The nominal instant (ms) that a backfill's task makes up for, else None."""
     _, at, suffix = task_id.partition("@")
-    found = _BACKFILL_SUFFIX.fullmatch(suffix) if at else None
+    found = _BACKFILL_SUFFIX.fullmatch(suffix) if at and suffix.startswith("backfill-") else None
     return int(found.group(1)) if found else None
