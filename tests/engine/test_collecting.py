@@ -8,7 +8,7 @@ from dsched.contracts.outcomes import Outcome, StoreUnavailableError
 from dsched.contracts.steps import MAX_BATCH, MAX_EVENT_PAGE, Event, EventKind, EventPage
 from dsched.engine.announcer import Announcer
 from dsched.engine.assertions import Assertions, AttemptWatch
-from dsched.engine.collecting import MAX_PROJECTED, CollectStep
+from dsched.engine.collecting import MAX_PROJECTED, PAGE_ITEMS, CollectStep
 from dsched.engine.term import Term
 from dsched_testkit.virtual_time import virtual_runtime
 
@@ -61,11 +61,11 @@ def _step(log: Log, announcer: Announcer) -> CollectStep:
     return CollectStep(log, term, announcer, AttemptWatch(Assertions(announcer)))  # type: ignore[arg-type]
 
 
-async def test_a_page_of_large_entries_is_no_more_than_one_projection():
+async def test_a_page_of_large_entries_has_few_of_them():
     log = Log(*[MAX_BATCH] * 300)
     await _step(log, Announcer({})).collect()
     assert log.at == 300
-    assert max(map(sum, log.pages)) == MAX_PROJECTED
+    assert max(map(sum, log.pages)) == PAGE_ITEMS
 
 
 async def test_many_small_entries_take_few_pages():
@@ -99,7 +99,7 @@ async def test_pages_are_small_again_after_a_calm():
     log.events = everything
     await step.collect()
     assert log.at == 2_300
-    assert max(map(sum, log.pages)) == MAX_PROJECTED
+    assert max(map(sum, log.pages)) == PAGE_ITEMS
 
 
 async def test_a_tick_reads_no_more_than_its_share_and_the_next_goes_on():
@@ -113,7 +113,7 @@ async def test_a_tick_reads_no_more_than_its_share_and_the_next_goes_on():
 
 
 async def test_what_a_failure_makes_it_read_again_is_not_told_again():
-    sizes = [1] * 160 + [MAX_BATCH] * 20 + [1] * 100
+    sizes = [1] * 160 + [MAX_BATCH] * 80 + [1] * 300
     log = Log(*sizes)
     everything, log.events = log.events, log.events[:150]
     told: list[str] = []
@@ -130,7 +130,7 @@ async def test_what_a_failure_makes_it_read_again_is_not_told_again():
     assert told == [event.cursor for event in log.events]
 
 
-async def test_observers_that_keep_up_have_never_more_than_a_page_before_them():
+async def test_observers_that_keep_up_have_never_more_than_two_projections_before_them():
     heard = Heard()
     announcer = Announcer({"all": heard})
     running = asyncio.create_task(announcer.run())

@@ -16,7 +16,8 @@ MAX_PROJECTED = 10 * MAX_BATCH
 ENTRIES_A_TICK = 10 * MAX_EVENT_PAGE
 # An entry has one item or a hundred. A page of 1,000 large ones takes tens of megabytes, which no pod
 # gives back, and reading it holds up the loop: so a page begins small and becomes as large as fits.
-SMALL_PAGE = MAX_PROJECTED // MAX_BATCH
+PAGE_ITEMS = 4 * MAX_PROJECTED
+SMALL_PAGE = PAGE_ITEMS // MAX_BATCH
 GROWTH = 4
 
 
@@ -80,10 +81,10 @@ async def _turns(count: int) -> None:
 
 
 def _next_size(page: Sequence[Event]) -> int:
-    """How many entries to ask for after ``page``: what one projection takes, if they are like its
-    own, but not many more than there were."""
+    """How many entries to ask for after ``page``: as many as have `PAGE_ITEMS` items, if they are
+    like its own, but not many more than there were."""
     items = sum(len(event.items) for event in page)
-    alike = MAX_PROJECTED * len(page) // max(1, items)
+    alike = PAGE_ITEMS * len(page) // max(1, items)
     return max(SMALL_PAGE, min(alike, GROWTH * len(page), MAX_EVENT_PAGE))
 
 
