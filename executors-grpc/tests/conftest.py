@@ -242,7 +242,8 @@ async def open_grpc() -> AsyncIterator[Callable[..., Awaitable[Executor]]]:
 
         async def start(**options: Any) -> Executor:
             settings = {"allow": ["127.0.0.0/8", "localhost"], **options}
-            return await stack.enter_async_context(open_executor(GrpcOptions(**settings)))
+            late = await stack.enter_async_context(open_executor(GrpcOptions(**settings)))
+            return await late.opened()
 
         yield start
 

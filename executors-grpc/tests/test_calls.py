@@ -9,6 +9,7 @@ import pytest
 
 from dsched.contracts import TaskFailed
 from dsched_executor_grpc.options import GrpcOptions
+from dsched_executor_grpc.plugin import open_executor
 
 
 def payload_for(target, method="shop.Orders/Close", **more):
@@ -27,6 +28,16 @@ async def test_the_request_and_the_response_are_mapped_as_json(target, open_grpc
     result = await run(await open_grpc(), payload_for(target, request=request))
 
     assert ("OK", "", request) == (result.code, result.message, result.data)
+
+
+async def test_first_tasks_at_the_same_time_share_one_executor(target, run):
+    async with open_executor(GrpcOptions(allow=["127.0.0.0/8"])) as executor:
+        payload = payload_for(target, "shop.Orders/Ping")
+        results = await asyncio.gather(*(run(executor, payload) for _ in range(5)))
+        connections = len((await executor.opened())._channels)
+
+    assert [result.code for result in results] == ["OK"] * 5
+    assert connections == 1
 
 
 async def test_field_names_may_be_written_as_in_the_proto(target, open_grpc, run):

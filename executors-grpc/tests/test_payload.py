@@ -114,10 +114,15 @@ def test_the_provider_is_named_grpc_and_is_of_type_rpc():
     )
 
 
-def test_registering_and_checking_imports_no_grpc():
+def test_registering_checking_and_opening_imports_no_grpc():
     script = (
-        "import sys, dsched_executor_grpc.plugin as p\n"
-        "p.dsched_executors()[0].check_payload({})\n"
+        "import asyncio, sys, dsched_executor_grpc.plugin as p\n"
+        "provider = p.dsched_executors()[0]\n"
+        "provider.check_payload({})\n"
+        "async def idle():\n"
+        "    async with provider.open(provider.options()):\n"
+        "        await asyncio.sleep(0)\n"
+        "asyncio.run(idle())\n"
         "bad = [m for m in sys.modules if m.split('.')[0] in ('grpc', 'google', 'grpc_reflection')]\n"
         "sys.exit(str(bad) if bad else 0)"
     )

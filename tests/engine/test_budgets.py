@@ -36,7 +36,7 @@ async def _scheduler_and_worker(cluster, capacity=4):
     leader, worker = Calls(), Calls()
     cluster.start("a", SCHEDULER, line=leader.line())
     cluster.start("b", WORKER, line=worker.line(), capacity=capacity)
-    await asyncio.sleep(20)
+    await asyncio.sleep(22)  # between two looks of a calm leader
     leader.clear()
     worker.clear()
     return leader, worker

@@ -4,8 +4,7 @@ import asyncio
 import base64
 import binascii
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from hashlib import blake2b
 from typing import TypeAlias
@@ -51,16 +50,6 @@ MAX_SHOWN_MESSAGE_BYTES = 64 * 1024
 SCHEMA_LIFETIME_S = 300.0
 
 Load: TypeAlias = Callable[[], Awaitable[Sequence[FileDescriptorProto]]]
-
-
-@asynccontextmanager
-async def open_grpc_executor(options: GrpcOptions) -> AsyncIterator["GrpcExecutor"]:
-    """The executor, bound to the running loop; its channels are closed at the end."""
-    executor = GrpcExecutor(options)
-    try:
-        yield executor
-    finally:
-        await executor.close()
 
 
 class Schemas:

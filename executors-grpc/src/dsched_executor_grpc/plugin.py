@@ -1,9 +1,10 @@
-"""The entry point: registers the executor without importing grpc."""
+"""The entry point: registers and opens the executor without importing grpc."""
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 from dsched.contracts import Executor, ExecutorProvider, hookimpl
+from dsched_executor_grpc.late import LateExecutor
 from dsched_executor_grpc.options import GrpcOptions
 from dsched_executor_grpc.payload import check_payload
 
@@ -11,10 +12,11 @@ from dsched_executor_grpc.payload import check_payload
 @asynccontextmanager
 async def open_executor(options: GrpcOptions) -> AsyncIterator[Executor]:
     """The executor, with its channels closed at the end. Use it in the loop that opened it."""
-    from dsched_executor_grpc.executor import open_grpc_executor
-
-    async with open_grpc_executor(options) as executor:
+    executor = LateExecutor(options)
+    try:
         yield executor
+    finally:
+        await executor.close()
 
 
 @hookimpl

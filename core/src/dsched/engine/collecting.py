@@ -1,6 +1,7 @@
 """The collector's step: follows the event log and makes decisions, indexes and notices of it."""
 
-from collections.abc import Iterable, Iterator
+import asyncio
+from collections.abc import Iterable, Iterator, Sequence
 
 from dsched.contracts.observer import LogEntry
 from dsched.contracts.outcomes import Outcome
@@ -12,7 +13,12 @@ from dsched.engine.projecting import project
 from dsched.engine.term import Term
 
 MAX_PROJECTED = 10 * MAX_BATCH
-PAGES_A_TICK = 10
+ENTRIES_A_TICK = 10 * MAX_EVENT_PAGE
+# An entry has one item or a hundred. A page of 1,000 large ones takes tens of megabytes, which no pod
+# gives back, and reading it holds up the loop: so a page begins small and becomes as large as fits.
+PAGE_ITEMS = 4 * MAX_PROJECTED
+SMALL_PAGE = PAGE_ITEMS // MAX_BATCH
+GROWTH = 4
 
 
 class CollectStep:
@@ -26,17 +32,18 @@ class CollectStep:
         self._announcer = announcer
         self._watch = watch
         self._told: str | None = None
+        self._page_size = SMALL_PAGE
 
     async def collect(self) -> bool:
-        """Collect until the end of the log, or for as many pages as a tick may take.
+        """Collect until the end of the log, or as many entries as a tick may take.
 
         Whether there was anything new.
         """
-        news = False
-        for _ in range(PAGES_A_TICK):
+        read = 0
+        while read < ENTRIES_A_TICK:
             self._term.check()
-            after, page = await self._read()
-            news = news or bool(page)
+            asked = self._page_size
+            after, page = await self._read(asked)
             for events in _portions(page):
                 projection = project(after, events)
                 self._tell(events)
@@ -44,9 +51,13 @@ class CollectStep:
                 if outcome is Outcome.MOVED:
                     return True  # a repeat after a lost reply: read again from where the cursor is
                 after = projection.upto
-            if len(page) < MAX_EVENT_PAGE:
+                await _turns(len(events))
+            read += len(page)
+            # Only now: what was told before a failure must all be on the page that is read again.
+            self._page_size = _next_size(page)
+            if len(page) < asked:
                 break
-        return news
+        return read > 0
 
     def _tell(self, events: list[Event]) -> None:
         """Tell each entry once in this term, and before the cursor moves: else a crash, or a lost
@@ -58,9 +69,23 @@ class CollectStep:
             self._announcer.tell(LogEntry(event=event))
         self._told = events[-1].cursor
 
-    async def _read(self) -> tuple[str, tuple[Event, ...]]:
-        page = await self._store.collect(self._term.fence, MAX_EVENT_PAGE)
+    async def _read(self, entries: int) -> tuple[str, tuple[Event, ...]]:
+        page = await self._store.collect(self._term.fence, entries)
         return page.after, page.events
+
+
+async def _turns(count: int) -> None:
+    """Let observers take what they were told, a notice a turn: their queues hold whole entries."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+def _next_size(page: Sequence[Event]) -> int:
+    """How many entries to ask for after ``page``: as many as have `PAGE_ITEMS` items, if they are
+    like its own, but not many more than there were."""
+    items = sum(len(event.items) for event in page)
+    alike = PAGE_ITEMS * len(page) // max(1, items)
+    return max(SMALL_PAGE, min(alike, GROWTH * len(page), MAX_EVENT_PAGE))
 
 
 def _portions(events: Iterable[Event]) -> Iterator[list[Event]]:

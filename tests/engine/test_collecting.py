@@ -1,0 +1,150 @@
+"""How much of the log the collector reads at once: its step by itself, over a log of its own."""
+
+import asyncio
+
+import pytest
+
+from dsched.contracts.outcomes import Outcome, StoreUnavailableError
+from dsched.contracts.steps import MAX_BATCH, MAX_EVENT_PAGE, Event, EventKind, EventPage
+from dsched.engine.announcer import Announcer
+from dsched.engine.assertions import Assertions, AttemptWatch
+from dsched.engine.collecting import MAX_PROJECTED, PAGE_ITEMS, CollectStep
+from dsched.engine.term import Term
+from dsched_testkit.virtual_time import virtual_runtime
+
+
+class Log:
+    """A store of entries with so many items each, and what was asked of it."""
+
+    def __init__(self, *sizes: int) -> None:
+        self.events = [
+            Event(
+                cursor=str(number),
+                kind=EventKind.SUBMITTED,
+                at_ms=1_000_000,
+                by="me",
+                items=tuple({"task": f"t{number}-{item}"} for item in range(size)),
+            )
+            for number, size in enumerate(sizes, 1)
+        ]
+        self.at = 0
+        self.pages: list[list[int]] = []
+        self.to_fail: set[str] = set()
+
+    async def collect(self, fence: str, limit: int) -> EventPage:
+        assert 1 <= limit <= MAX_EVENT_PAGE
+        page = tuple(self.events[self.at : self.at + limit])
+        if page:
+            self.pages.append([len(event.items) for event in page])
+        return EventPage(events=page, cursor="", after=str(self.at))
+
+    async def project(self, fence: str, projection) -> Outcome:
+        assert projection.after == str(self.at)
+        if projection.upto in self.to_fail:
+            self.to_fail.remove(projection.upto)
+            raise StoreUnavailableError("no answer", maybe_applied=False)
+        self.at = int(projection.upto)
+        return Outcome.OK
+
+
+class Heard:
+    def __init__(self) -> None:
+        self.cursors: list[str] = []
+
+    def notify(self, notice) -> None:
+        self.cursors.append(notice.event.cursor)
+
+
+def _step(log: Log, announcer: Announcer) -> CollectStep:
+    runtime = virtual_runtime(asyncio.get_running_loop(), 1)
+    term = Term("7:t:a", 60, asyncio.get_running_loop().time(), runtime)
+    return CollectStep(log, term, announcer, AttemptWatch(Assertions(announcer)))  # type: ignore[arg-type]
+
+
+async def test_a_page_of_large_entries_has_few_of_them():
+    log = Log(*[MAX_BATCH] * 300)
+    await _step(log, Announcer({})).collect()
+    assert log.at == 300
+    assert max(map(sum, log.pages)) == PAGE_ITEMS
+
+
+async def test_many_small_entries_take_few_pages():
+    log = Log(*[1] * 5_000)
+    step = _step(log, Announcer({}))
+    await step.collect()
+    assert log.at == 5_000
+    assert len(log.pages) <= 10, list(map(len, log.pages))
+    assert max(map(len, log.pages)) == MAX_EVENT_PAGE
+
+
+async def test_a_tick_that_found_as_much_as_the_last_one_is_one_page():
+    log = Log(*[1] * 3_000)
+    everything, log.events = log.events, []
+    step = _step(log, Announcer({}))
+    for end in range(300, 3_001, 300):
+        log.events = everything[:end]
+        log.pages.clear()
+        await step.collect()
+        assert log.at == end
+        assert end == 300 or len(log.pages) == 1, list(map(len, log.pages))
+
+
+async def test_pages_are_small_again_after_a_calm():
+    log = Log(*[1] * 2_000, *[MAX_BATCH] * 300)
+    everything, log.events = log.events, log.events[:2_000]
+    step = _step(log, Announcer({}))
+    for _ in range(2):  # to the end of the log, and a look that finds nothing
+        await step.collect()
+    log.pages.clear()
+    log.events = everything
+    await step.collect()
+    assert log.at == 2_300
+    assert max(map(sum, log.pages)) == PAGE_ITEMS
+
+
+async def test_a_tick_reads_no_more_than_its_share_and_the_next_goes_on():
+    log = Log(*[1] * 12_000)
+    step = _step(log, Announcer({}))
+    assert await step.collect()
+    assert 10_000 <= log.at < 12_000
+    assert await step.collect()
+    assert log.at == 12_000
+    assert not await step.collect()
+
+
+async def test_what_a_failure_makes_it_read_again_is_not_told_again():
+    sizes = [1] * 160 + [MAX_BATCH] * 80 + [1] * 300
+    log = Log(*sizes)
+    everything, log.events = log.events, log.events[:150]
+    told: list[str] = []
+    observers = type("All", (), {"tell": lambda self, notice: told.append(notice.event.cursor)})()
+    step = _step(log, observers)
+    await step.collect()
+    log.events = everything
+    log.to_fail = {str(len(sizes))}  # the last part of a page whose entries are large on average
+    with pytest.raises(StoreUnavailableError):
+        await step.collect()
+    while await step.collect():
+        pass
+    assert log.at == len(sizes)
+    assert told == [event.cursor for event in log.events]
+
+
+async def test_observers_that_keep_up_have_never_more_than_two_projections_before_them():
+    heard = Heard()
+    announcer = Announcer({"all": heard})
+    running = asyncio.create_task(announcer.run())
+    await asyncio.sleep(0)
+    log = Log(*[MAX_BATCH] * 300)
+    waiting: list[int] = []
+
+    async def project(fence, projection, plain=log.project):
+        waiting.append(int(projection.upto) - len(heard.cursors))
+        return await plain(fence, projection)
+
+    log.project = project  # type: ignore[method-assign]
+    await _step(log, announcer).collect()
+    assert max(waiting) <= 2 * MAX_PROJECTED // MAX_BATCH, waiting
+    running.cancel()
+    await asyncio.wait([running])
+    assert len(heard.cursors) == 300
