@@ -14,7 +14,8 @@ from dsched_store_sqlite.store import open_sqlite
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
-# Runs in the pod before anything else: every address that it would speak to goes into a file.
+# Runs in the pod before anything else: every address that it would speak to goes into a file. On the
+# loop of asyncio, since uvloop connects without a word to the audit.
 WATCH = """
 import os, sys
 def watch(event, args):
@@ -23,13 +24,14 @@ def watch(event, args):
             file.write(f"{event} {args[1:] if event == 'socket.connect' else args}\\n")
 sys.addaudithook(watch)
 """
+LOOP = {"DSCHED_POD__EVENT_LOOP": "asyncio"}
 
 
 def _run(folder: Path, *argv: str) -> str:
     (folder / "sitecustomize.py").write_text(WATCH)
     watched = folder / "watched"
     watched.touch()
-    env = clean_environment(PYTHONPATH=str(folder), WATCHED=str(watched), POD_NAME="fresh")
+    env = clean_environment(PYTHONPATH=str(folder), WATCHED=str(watched), POD_NAME="fresh", **LOOP)
     done = subprocess.run(
         [DSCHED_RUN, *argv],
         cwd=folder,
@@ -63,7 +65,7 @@ def test_the_watch_sees_a_pod_that_does_call(tmp_path):
     (tmp_path / "sitecustomize.py").write_text(WATCH)
     watched = tmp_path / "watched"
     watched.touch()
-    env = clean_environment(PYTHONPATH=str(tmp_path), WATCHED=str(watched))
+    env = clean_environment(PYTHONPATH=str(tmp_path), WATCHED=str(watched), **LOOP)
     done = subprocess.run(
         [DSCHED_RUN, "--config", "config.yaml", "--no-wait"],
         cwd=tmp_path,

@@ -114,14 +114,16 @@ class Trouble:
     async def _drained(self, victim: Process) -> None:
         """An operator drains the worker; some time later its pod is restarted.
 
-        That is every pod under its id: who drained it may not be who is registered by then.
+        That is every pod under its id: who drained it may not be who is registered by then. What the
+        operator has begun is done to its end, even if the sky is fair meanwhile.
         """
         await self.processes.state_store().drain(victim.worker_id, None)
         await asyncio.sleep(self.chance.uniform(2, 20))
         for one in self.processes.alive:
             if one.worker_id == victim.worker_id:
                 self.processes.leave(one)
-        self._start_later(victim.name, self.chance.uniform(1, 10))
+        await asyncio.sleep(self.chance.uniform(1, 10))
+        self.processes.start(victim.name)
 
     def _start_later(self, name: str, seconds: float, worker_id: str | None = None) -> None:
         async def start() -> None:
