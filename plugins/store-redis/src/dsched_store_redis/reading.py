@@ -77,8 +77,8 @@ class RedisReading(OnRedis, Reading):
     async def counts(self) -> Counts:
         """How many there are of what."""
         answer = await self._step("counts")
-        ready, delayed, lease, held, success, failed, cancelled, configs = answer[2]
-        queued, retrying = answer[3], answer[4]
+        ready, delayed, held, success, failed, cancelled, configs = answer[2]
+        lease, queued, retrying = answer[3:6]
         return Counts(
             by_status={
                 TaskStatus.PENDING: ready + delayed + queued + held - retrying,
@@ -95,7 +95,7 @@ class RedisReading(OnRedis, Reading):
                 Home.HELD: held,
                 Home.LEASE: lease,
             },
-            oldest_ready_ms=optional(answer[5]),
+            oldest_ready_ms=optional(answer[6]),
             configs=configs,
             time=store_time(answer[1]),
         )

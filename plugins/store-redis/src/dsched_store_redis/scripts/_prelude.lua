@@ -6,8 +6,15 @@ local P = string.sub(META, 1, -5)
 local LEADER = P .. 'schedule:leader'
 local EVENTS = P .. 'events'
 
+-- Kept: most numbers of a batch are the same.
+local ints = {}
 local function int(number)
-  return string.format('%.0f', number)
+  local text = ints[number]
+  if not text then
+    text = string.format('%.0f', number)
+    ints[number] = text
+  end
+  return text
 end
 
 -- Appends up to eight values. Spelt out: with varargs it is the most costly line of a batch.

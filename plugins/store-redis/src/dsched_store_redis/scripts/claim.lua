@@ -117,7 +117,7 @@ for _, row in ipairs(rows) do
   note('claimed', token, '{"task":"' .. row.id .. '","attempt":' .. attempt .. '}')
 end
 if #rows > 0 then
-  call('ZADD', LEASE, unpack(leases))
+  call('ZADD', LEASE, '+inf', GUARD, unpack(leases))
   call('SADD', LEASES .. id, unpack(ids))
   add_load('r:', id, #rows)
 end

@@ -17,10 +17,11 @@ for i = 1, #loads, 2 do
     queued = queued + tonumber(loads[i + 1])
   end
 end
-for i, name in ipairs({ 'task:ready', 'task:delayed', 'task:lease', 'task:held',
+for i, name in ipairs({ 'task:ready', 'task:delayed', 'task:held',
   'finished:status:success', 'finished:status:failed', 'finished:status:cancelled',
   'config:index' }) do
   sizes[i] = call('ZCARD', P .. name)
 end
+local leases = call('ZCOUNT', LEASE, '-inf', '(+inf')
 begin()
-return done('OK', time_row(), sizes, queued, retrying, oldest and int(oldest) or '')
+return done('OK', time_row(), sizes, leases, queued, retrying, oldest and int(oldest) or '')

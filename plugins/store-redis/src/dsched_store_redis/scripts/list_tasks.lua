@@ -10,6 +10,9 @@ elseif kind == 'newest' then
 else
   ids = call('ZRANGE', key, start, stop)
 end
+if ids[#ids] == GUARD then
+  ids[#ids] = nil
+end
 local rows = {}
 for i = 1, math.min(#ids, limit) do
   rows[i] = task_row(ids[i], ARGV[6], false, false)

@@ -3,29 +3,26 @@
 local by = ARGV[2]
 probe_tasks()
 local snapshots = string.gmatch(ARGV[4], '([^\n]*)\n')
-local items, outcomes = {}, {}
-local function rows_of(text)
-  return string.gmatch(text, '([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\n]*)\n')
-end
--- One question for all, since nearly always all of them are new.
-local keys = {}
-for id in rows_of(ARGV[3]) do
+local asked, keys = {}, {}
+for id, priority, delay, deadline, route, why in
+  string.gmatch(ARGV[3], '([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\n]*)\n') do
+  push(asked, { id, priority, tonumber(delay), deadline, route, snapshots(), why })
   push(keys, DETAIL .. id, RESULT .. id)
 end
+-- One question for all, since nearly always all of them are new.
 local all_new = #keys == 0 or call('EXISTS', unpack(keys)) == 0
 local function judge(id, body)
-  local row = not all_new and detail(id)
+  local row = detail(id)
   if not row then
     return 'OK'
   end
   return (row.spec or call('GET', BODY .. id)) == body and 'DUP' or 'CONFLICT'
 end
-for id, priority, delay, deadline, route, why in rows_of(ARGV[3]) do
-  local body = snapshots()
-  local outcome = judge(id, body)
-  push(outcomes, outcome)
-  if outcome == 'OK' then
-    push(items, { id, priority, tonumber(delay), deadline, route, body, why })
+local items, outcomes = {}, {}
+for i, item in ipairs(asked) do
+  outcomes[i] = all_new and 'OK' or judge(item[1], item[6])
+  if outcomes[i] == 'OK' then
+    push(items, item)
   end
 end
 begin()
