@@ -10,6 +10,7 @@ from dsched.contracts.wording import unknown_keys
 from dsched.model import JsonValue
 
 KEYS = ("function", "args")
+_KEYS = frozenset(KEYS)
 
 
 @attrs.frozen
@@ -52,9 +53,12 @@ def read_call(payload: JsonValue, registry: Registry) -> tuple[Function, Call]:
 
     A name is only looked up: never imported, never evaluated.
     """
-    problems = shape_problems(payload)
-    if problems:
-        raise TaskFailed("; ".join(problems), code="payload", retryable=False)
+    name = payload.get("function") if isinstance(payload, dict) else None
+    # Looked at for each attempt, and put into words only where something is wrong.
+    if not (name and isinstance(name, str) and _KEYS.issuperset(payload)):
+        problems = shape_problems(payload)
+        if problems:
+            raise TaskFailed("; ".join(problems), code="payload", retryable=False)
     call = Call(payload["function"], payload.get("args"))
     function = registry.get(call.function)
     if function is None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections.abc import Iterable
 from enum import Enum
 
 import attrs
@@ -95,13 +96,23 @@ class Attempts:
     def remove(self, attempt: Attempt) -> None:
         """Free the slot of an attempt."""
         with self._lock:
-            task_id, token = attempt.task.id, attempt.token
-            self._by_key.pop((task_id, token), None)
-            left = [a for a in self._by_task.get(task_id, ()) if a.token != token]
-            if left:
-                self._by_task[task_id] = left
-            else:
-                self._by_task.pop(task_id, None)
+            self._remove(attempt)
+
+    def settle(self, attempts: Iterable[Attempt]) -> None:
+        """The store has had its last word on these: free their slots, and list them no more."""
+        with self._lock:
+            for attempt in attempts:
+                attempt.listed = False
+                self._remove(attempt)
+
+    def _remove(self, attempt: Attempt) -> None:
+        task_id, token = attempt.task.id, attempt.token
+        self._by_key.pop((task_id, token), None)
+        left = [a for a in self._by_task.get(task_id, ()) if a.token != token]
+        if left:
+            self._by_task[task_id] = left
+        else:
+            self._by_task.pop(task_id, None)
 
     def get(self, task_id: str, token: str) -> Attempt | None:
         """The attempt at this task with this token, if this worker holds it."""

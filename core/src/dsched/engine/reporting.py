@@ -103,8 +103,7 @@ class Reporter:
         for attempt, outcome in outcomes:
             if outcome is Outcome.STALE:
                 log.info("the result of a superseded attempt was refused", extra=attempt.facts())
-            self._attempts.unlist(attempt)
-            self._attempts.remove(attempt)
+        self._attempts.settle([attempt for attempt, _ in outcomes])
         self._on_room()
 
     async def report_progress(self) -> None:

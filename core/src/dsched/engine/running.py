@@ -4,6 +4,7 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Mapping
+from types import CoroutineType
 
 from dsched.contracts.codec import UNREADABLE
 from dsched.contracts.executor import Executor, TaskFailed
@@ -134,7 +135,7 @@ class Runner:
             )
         context = AttemptContext(attempt, self._runtime, self._lines)
         running = executor.execute(context, attempt.task)
-        if not inspect.isawaitable(running):
+        if type(running) is not CoroutineType and not inspect.isawaitable(running):
             raise TaskFailed(
                 f"execute of {type(executor).__name__} is a plain function; "
                 "define it with async def",

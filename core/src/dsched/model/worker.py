@@ -78,4 +78,4 @@ class Worker:
 
     def matches(self, required: Mapping[str, str]) -> bool:
         """Whether this worker carries every label that a task requires."""
-        return all(self.labels.get(key) == value for key, value in required.items())
+        return not required or all(self.labels.get(k) == value for k, value in required.items())
