@@ -57,7 +57,7 @@ async def test_every_step_of_a_leader_carries_its_fence(cluster):
     await cluster.client.put_config(config(name="sleep 60", overlap="skip"))
     await asyncio.sleep(60)
     assert {fence} == {given for _, given in seen}
-    assert {"collect", "dispatch", "due", "fire", "look", "overdue", "project", "prune"} <= {
+    assert {"collect", "dispatch", "fire", "look", "overdue", "project", "prune"} <= {
         step for step, _ in seen
     }
 

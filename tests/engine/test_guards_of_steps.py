@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from engine_cluster import Line, config, first, only, seconds, spec, unreachable
 
-from dsched.contracts.outcomes import Outcome, StoreUnavailableError
+from dsched.contracts.outcomes import Outcome, RunOutcome, StoreUnavailableError
 from dsched.contracts.steps import (
     MAX_BATCH,
     Claimed,
@@ -31,8 +31,8 @@ from dsched.engine.assignment import Assigner
 from dsched.engine.attempts import Attempt, Attempts, StopReason
 from dsched.engine.clock_watch import ClockWatch
 from dsched.engine.collecting import CollectStep
-from dsched.engine.dispatching import PAGES_A_TICK, DispatchStep
-from dsched.engine.firing import NO_PROGRESS_S, FiringStep
+from dsched.engine.dispatching import PAGES_A_TICK, DispatchStep, with_new
+from dsched.engine.firing import NO_PROGRESS_S, Fired, FiringStep
 from dsched.engine.heartbeat import Heartbeat, HeartbeatTimes
 from dsched.engine.line_reporting import LineReporter
 from dsched.engine.recovery import to_recall
@@ -102,7 +102,7 @@ async def test_after_a_jump_of_the_clock_reaping_waits_anew():
     await asyncio.sleep(5)
     for jump_ms, steady_s in ((0, 5), (60_000, 0)):
         now = _time(1_000_000 + 5_000 + jump_ms)
-        assert await step.fire_due(DuePage(time=now, configs=(), next_due_ms=None)) is None
+        assert await step.fire(DuePage(time=now, configs=(), next_due_ms=None)) == Fired()
         assert term.steady_s() == steady_s
 
 
@@ -134,7 +134,7 @@ async def test_a_wall_behind_the_instants_does_not_make_the_loop_spin():
     step = FiringStep(SimpleNamespace(fire=fire), _term(), ClockWatch(_runtime()), QUIET)
     due = StoredConfig(config=config(every=seconds(1), created_ms=0), due_ms=1_000_000)
     page = DuePage(time=_time(1_000_000), configs=(due,), next_due_ms=None)
-    assert await step.fire_due(page) == NO_PROGRESS_S
+    assert await step.fire(page) == Fired(again_in_s=NO_PROGRESS_S)
     assert calls == [1]
 
 
@@ -145,14 +145,65 @@ async def test_a_call_fires_no_more_runs_than_it_may_and_leaves_the_rest_due():
         calls.append([len(one.runs) for one in fires])
         return tuple(FireAnswer(outcome=Outcome.OK) for _ in fires)
 
-    async def due(fence, limit):
-        return DuePage(time=_time(1_060_000), configs=(), next_due_ms=None)
-
-    step = FiringStep(SimpleNamespace(fire=fire, due=due), _term(), ClockWatch(_runtime()), QUIET)
+    step = FiringStep(SimpleNamespace(fire=fire), _term(), ClockWatch(_runtime()), QUIET)
     owed = config(every=seconds(1), created_ms=0, misfire_grace=seconds(3600))
     configs = tuple(StoredConfig(config=owed, due_ms=1_001_000) for _ in range(3))
-    await step.fire_due(DuePage(time=_time(1_060_000), configs=configs, next_due_ms=None))
+    page = DuePage(time=_time(1_060_000), configs=configs, next_due_ms=None)
+    assert (await step.fire(page)).again_in_s == 0
     assert calls == [[60, MAX_BATCH - 60]]
+
+
+async def test_what_is_ready_after_a_fire_is_known_without_reading_it():
+    runs = (RunOutcome.FIRED, RunOutcome.SKIPPED, RunOutcome.FIRED)
+
+    async def fire(fence, fires):
+        return tuple(FireAnswer(outcome=Outcome.OK, runs=runs) for _ in fires)
+
+    step = FiringStep(SimpleNamespace(fire=fire), _term(), ClockWatch(_runtime()), QUIET)
+    owed = config(
+        every=seconds(1), created_ms=0, priority=7, required_labels={"a": "b"}, misfire="fire_all"
+    )
+    due = StoredConfig(config=owed, due_ms=1_001_000)
+    page = DuePage(time=_time(1_003_000), configs=(due,), next_due_ms=None)
+    tasks = (await step.fire(page)).tasks
+    assert [(task.id, task.scheduled_ms) for task in tasks] == [
+        (f"{owed.id}@1001000", 1_001_000),
+        (f"{owed.id}@1003000", 1_003_000),
+    ]
+    assert {(task.priority, task.required_labels["a"]) for task in tasks} == {(7, "b")}
+
+
+async def test_a_fire_that_is_spread_by_jitter_is_not_ready_yet():
+    async def fire(fence, fires):
+        return tuple(FireAnswer(outcome=Outcome.OK, runs=(RunOutcome.FIRED,)) for _ in fires)
+
+    step = FiringStep(SimpleNamespace(fire=fire), _term(), ClockWatch(_runtime()), QUIET)
+    late = config(every=seconds(3600), created_ms=0, jitter=seconds(1800))
+    due = StoredConfig(config=late, due_ms=3_600_000)
+    page = DuePage(time=_time(3_600_000), configs=(due,), next_due_ms=None)
+    assert await step.fire(page) == Fired(again_in_s=0)
+
+
+def _ready_page(*tasks, more=False):
+    return ReadyPage(time=_time(1_000_000), tasks=tasks, workers=(), more=more)
+
+
+def test_new_tasks_join_a_page_in_the_order_of_ready_tasks():
+    old = ReadyTask(id="old", priority=5, scheduled_ms=1_000)
+    low, high = (ReadyTask(id=f"p{p}", priority=p, scheduled_ms=2_000) for p in (1, 9))
+    page = with_new(_ready_page(old), [low, high], more=False)
+    assert ([task.id for task in page.tasks], page.more) == (["p9", "old", "p1"], False)
+    assert with_new(page, [], more=False) is page
+    assert with_new(page, [], more=True).more
+
+
+def test_a_page_stays_one_page_when_new_tasks_join_it():
+    old = [ReadyTask(id=f"old{at}", priority=5, scheduled_ms=at) for at in range(MAX_BATCH)]
+    page = with_new(
+        _ready_page(*old), [ReadyTask(id="new", priority=9, scheduled_ms=9_999)], more=False
+    )
+    assert [task.id for task in page.tasks] == ["new", *(task.id for task in old[:-1])]
+    assert page.more
 
 
 async def test_observers_hear_of_each_entry_once_and_before_the_cursor_moves(cluster):

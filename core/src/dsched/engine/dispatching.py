@@ -4,8 +4,10 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 
+import attrs
+
 from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import MAX_BATCH, Deferral, Promoted, ReadyPage
+from dsched.contracts.steps import MAX_BATCH, Deferral, Promoted, ReadyPage, ReadyTask
 from dsched.contracts.store import Dispatching, Firing
 from dsched.engine.assignment import READ_PAST, Assigner
 from dsched.engine.term import Term
@@ -38,14 +40,11 @@ class DispatchStep:
                 return None if promoted.next_in_ms is None else promoted.next_in_ms / 1000
         return 0.0
 
-    async def dispatch(self, page: ReadyPage | None = None) -> bool:
-        """Dispatch until nothing more can be, or for as many pages as a tick may take.
+    async def dispatch(self, page: ReadyPage) -> bool:
+        """Dispatch until nothing more can be, or for as many pages as a tick may take, ``page`` first.
 
-        ``page`` is the first page where it has been read already. Whether there may be more to do
-        at once.
+        Whether there may be more to do at once.
         """
-        if page is None:
-            page = await self._store.ready(self._term.fence, 0, MAX_BATCH)
         passed, moved = 0, False
         for _ in range(PAGES_A_TICK):
             if not page.tasks:
@@ -77,6 +76,22 @@ class DispatchStep:
             if self._said[reason] % SAY_EVERY == 0 and len(self._said) <= MAX_REASONS:
                 log.warning("tasks wait, %s", reason)
             self._said[reason] += 1
+
+
+def with_new(page: ReadyPage, tasks: Sequence[ReadyTask], *, more: bool) -> ReadyPage:
+    """A page with tasks that have become ready since it was read, in the order of ready tasks.
+
+    It has the first of all that are ready: those that it had were, and all others are new. ``more``:
+    some have become ready that nobody has read.
+    """
+    if not tasks and not more:
+        return page
+    known = sorted([*page.tasks, *tasks], key=lambda task: (-task.priority, task.scheduled_ms))
+    return attrs.evolve(
+        page,
+        tasks=tuple(known[:MAX_BATCH]),
+        more=page.more or more or len(known) > MAX_BATCH,
+    )
 
 
 _MOVED = frozenset({Outcome.OK, Outcome.EXPIRED})

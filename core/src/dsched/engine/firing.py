@@ -1,22 +1,32 @@
 """The firing loop's step: due configs are planned purely and fired in batches."""
 
 import logging
+from collections.abc import Iterable
+
+import attrs
 
 from dsched.contracts.codec import UNREADABLE
 from dsched.contracts.observer import InvariantViolated
 from dsched.contracts.outcomes import Outcome, RunOutcome
-from dsched.contracts.steps import MAX_BATCH, DuePage, Fire, FireAnswer, Run, StoredConfig
+from dsched.contracts.steps import (
+    MAX_BATCH,
+    DuePage,
+    Fire,
+    FireAnswer,
+    ReadyTask,
+    Run,
+    StoredConfig,
+)
 from dsched.contracts.store import Firing
 from dsched.engine.announcer import Announcer
 from dsched.engine.clock_watch import ClockWatch
 from dsched.engine.term import Term
-from dsched.model import SkippedRange, SkipReason, TaskConfig, from_ms
+from dsched.model import SkippedRange, SkipReason, TaskConfig, fire_task_id, from_ms
 from dsched.planning import plan_fire
 
 log = logging.getLogger("dsched.leader")
 
 SET_ASIDE_MS = 60_000
-PAGES_A_TICK = 20
 NO_PROGRESS_S = 0.5
 
 
@@ -24,8 +34,17 @@ class UnreadableConfigError(Exception):
     """A stored config that this dsched cannot read."""
 
 
+@attrs.frozen(kw_only=True)
+class Fired:
+    """What came of a page of due configs: the tasks that are ready by now, and in how many seconds to
+    look again (0: at once, there may be more; None: nothing is due any more)."""
+
+    tasks: tuple[ReadyTask, ...] = ()
+    again_in_s: float | None = None
+
+
 class FiringStep:
-    """Fires what is due; remembers when the next config is due."""
+    """Fires what is due, a page at a time."""
 
     def __init__(self, store: Firing, term: Term, watch: ClockWatch, announcer: Announcer) -> None:
         self._store = store
@@ -34,32 +53,33 @@ class FiringStep:
         self._announcer = announcer
         self._jumped_to_ms: int | None = None
 
-    async def fire_due(self, page: DuePage) -> float | None:
-        """Fire what is due, ``page`` first; seconds until the next due instant, None if there is none.
-
-        After `PAGES_A_TICK` pages the answer is 0: there may be more, but others have their turn.
-        """
-        for number in range(PAGES_A_TICK):
-            self._term.check()
-            if number:
-                page = await self._store.due(self._term.fence, MAX_BATCH)
-            if self._watch.read(page.time):
-                self._jumped_to_ms = page.time.wall_ms
-                log.warning("the store's clock jumped forward; catching up with one run a config")
-                self._term.disturbed()
-            if not page.configs:
-                if page.next_due_ms is None:
-                    return None
-                return max(0, page.next_due_ms - page.time.wall_ms) / 1000
-            fires = self._plan(page.configs, page.time.wall_ms)
-            answers = await self._store.fire(self._term.fence, fires)
-            for fire, answer in zip(fires, answers, strict=True):
-                _say(fire, answer, page.time.wall_ms)
-                if answer.outcome not in (Outcome.OK, Outcome.MOVED, Outcome.REVISED):
-                    log.warning("config %s was not fired: %s", fire.config_id, answer.outcome)
-            if all(answer.outcome is Outcome.EARLY for answer in answers):
-                return NO_PROGRESS_S
-        return 0.0
+    async def fire(self, page: DuePage) -> Fired:
+        """Fire what a page says is due."""
+        self._term.check()
+        now_ms = page.time.wall_ms
+        if self._watch.read(page.time):
+            self._jumped_to_ms = now_ms
+            log.warning("the store's clock jumped forward; catching up with one run a config")
+            self._term.disturbed()
+        if not page.configs:
+            if page.next_due_ms is None:
+                return Fired()
+            return Fired(again_in_s=max(0, page.next_due_ms - now_ms) / 1000)
+        fires = self._plan(page.configs, now_ms)
+        answers = await self._store.fire(self._term.fence, fires)
+        for fire, answer in zip(fires, answers, strict=True):
+            _say(fire, answer, now_ms)
+            if answer.outcome not in (Outcome.OK, Outcome.MOVED, Outcome.REVISED):
+                log.warning("config %s was not fired: %s", fire.config_id, answer.outcome)
+        if all(answer.outcome is Outcome.EARLY for answer in answers):
+            return Fired(again_in_s=NO_PROGRESS_S)
+        configs = {stored.config.id: stored.config for stored in page.configs}
+        tasks = tuple(
+            task
+            for fire, answer in zip(fires, answers, strict=True)
+            for task in _ready(configs[fire.config_id], fire, answer, now_ms)
+        )
+        return Fired(tasks=tasks, again_in_s=0.0)
 
     def _plan(self, configs: tuple[StoredConfig, ...], now_ms: int) -> list[Fire]:
         """One fire a config, as far as the bound of runs a call reaches; the rest stays due."""
@@ -106,6 +126,19 @@ class FiringStep:
             left_out=tuple(skip for skip in stored.skips if skip.at_ms in plan.left_out),
             next_due_ms=plan.next_due_ms,
         )
+
+
+def _ready(config: TaskConfig, fire: Fire, answer: FireAnswer, now_ms: int) -> Iterable[ReadyTask]:
+    """The tasks of a fire that are ready for certain: neither held nor for a later instant."""
+    for run, outcome in zip(fire.runs, answer.runs, strict=False):
+        if outcome is RunOutcome.FIRED and run.not_before_ms <= now_ms:
+            yield ReadyTask(
+                id=fire_task_id(config.id, run.scheduled_ms),
+                priority=config.priority,
+                scheduled_ms=run.scheduled_ms,
+                required_labels=config.required_labels,
+                affinity_key=config.affinity_key,
+            )
 
 
 def _set_aside(config: TaskConfig, due_ms: int, now_ms: int) -> Fire:

@@ -15,7 +15,7 @@ from dsched.engine.assertions import Assertions, AttemptWatch, HomeSample
 from dsched.engine.assignment import Assigner
 from dsched.engine.clock_watch import ClockWatch
 from dsched.engine.collecting import CollectStep
-from dsched.engine.dispatching import DispatchStep
+from dsched.engine.dispatching import DispatchStep, with_new
 from dsched.engine.firing import FiringStep
 from dsched.engine.pace import Pace
 from dsched.engine.recovery import RecoveryStep
@@ -108,25 +108,29 @@ class Leader:
         """Fire, promote, dispatch; then sleep until the next instant or a ring of the bell."""
         firing = FiringStep(self._store, term, watch, self._announcer)
         dispatching = DispatchStep(self._store, self._store, term, Assigner(*self._balancer))
-        wake_in_s = 0.0
+        monotonic = self._runtime.monotonic
+        wake_at_s: float | None = None
 
         async def tick() -> None:
-            nonlocal wake_in_s
-            wake_in_s = RETRY_AFTER_S  # unless all of it succeeds
+            nonlocal wake_at_s
+            wake_at_s = None  # unless all of it succeeds
+            began_s = monotonic()
             look = await self._store.look(term.fence, MAX_BATCH)
+            # The store read its clock about half-way: what is due so much later is due by then.
+            read_s = (began_s + monotonic()) / 2
             self._workers = look.ready.workers
-            due_s = await firing.fire_due(look.due)
+            fired = await firing.fire(look.due)
             delayed_s = await dispatching.promote(look.promoted)
-            # What has been fired or promoted since is on no page that was read before.
             if look.due.configs or look.promoted.count or look.ready.tasks:
                 pace.stir()
-            moved = bool(look.due.configs) or look.promoted.count == MAX_BATCH
-            more = await dispatching.dispatch(None if moved else look.ready)
-            waits = [self._times.scan_interval_s, *(s for s in (due_s, delayed_s) if s is not None)]
-            wake_in_s = 0.0 if more else min(waits)
+            unread = look.promoted.count == MAX_BATCH
+            more = await dispatching.dispatch(with_new(look.ready, fired.tasks, more=unread))
+            instants = [s for s in (fired.again_in_s, delayed_s) if s is not None]
+            wake_at_s = read_s + (0.0 if more else min([self._times.scan_interval_s, *instants]))
 
         async def pause() -> None:
-            await self._wait_for_work(term, wake_in_s)
+            wait_s = RETRY_AFTER_S if wake_at_s is None else wake_at_s - monotonic()
+            await self._wait_for_work(term, wait_s)
 
         await supervise("scheduling", term, tick, pause, hang_s=HANG_S)
 

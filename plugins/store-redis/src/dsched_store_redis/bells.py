@@ -10,6 +10,9 @@ from dsched_store_redis.link import Failed, Link
 # Redis rounds short blocking timeouts up to its tick: it blocks long, and waiting ends here.
 _BLOCK_S = 5
 _AGAIN_S = 0.05
+# Unblocking takes about a millisecond. A wait begins with it so much before its end, and keeps its
+# time: what is due then should not wait for the bell.
+_AHEAD_S = 0.002
 # What Redis says to who was unblocked with ERROR; a change of roles says something else.
 _BY_US = "via CLIENT UNBLOCK"
 
@@ -49,13 +52,14 @@ class _Bell:
     async def wait(self, timeout_s: float) -> bool:
         loop = asyncio.get_running_loop()
         until = loop.time() + timeout_s
+        ahead_s = min(_AHEAD_S, timeout_s / 2)
         while True:
             listening = self._listening
             if listening is None:
                 listening = asyncio.create_task(self._listen(), name=f"bell {self._key.decode()}")
                 self._listening = listening
             try:
-                await asyncio.wait({listening}, timeout=max(0.0, until - loop.time()))
+                await asyncio.wait({listening}, timeout=max(0.0, until - ahead_s - loop.time()))
                 if not listening.done():
                     await self._unblock(listening)
             except asyncio.CancelledError:
@@ -65,7 +69,8 @@ class _Bell:
                 self._listening = None
             if listening.result():
                 return True
-            if loop.time() >= until:
+            if loop.time() >= until - ahead_s:
+                await asyncio.sleep(max(0.0, until - loop.time()))
                 return False
 
     async def _unblock(self, listening: asyncio.Task[bool]) -> None:
