@@ -245,10 +245,7 @@ class _Run:
             if one.wire.generation != self.sky.generation:
                 self.processes.kill(one)
         await asyncio.sleep(LOOK_EVERY_S)
-        present = {one.name for one in self.processes.alive if not one.leaving}
-        for name in NAMES:
-            if name not in present:
-                self.processes.start(name)
+        self._start_the_missing()
         await asyncio.sleep(LOOK_EVERY_S)
         for config_id in sorted(self.state.configs):
             await self.users.client.delete_config(config_id)
@@ -264,6 +261,13 @@ class _Run:
         await asyncio.sleep(60)  # packets that are still on their way must not matter
         return quiet
 
+    def _start_the_missing(self) -> None:
+        """As whoever runs pods does: one that has ended, such as a superseded one, is started anew."""
+        present = {one.name for one in self.processes.alive if not one.leaving}
+        for name in NAMES:
+            if name not in present:
+                self.processes.start(name)
+
     async def _quiet(self) -> bool:
         """Wait until every task has ended: not too long in all, and never long without an end."""
         until_s, moved_s, waiting = self.now_s() + self.allowed_s, self.now_s(), -1
@@ -274,6 +278,7 @@ class _Run:
                 return True
             if waiting != before:
                 moved_s = self.now_s()
+            self._start_the_missing()
             await asyncio.sleep(1)
         return False
 
