@@ -454,3 +454,34 @@ async def test_a_pod_that_drains_says_so(cluster):
     await asyncio.sleep(1.5)
     (pod,) = await cluster.client.pods()
     assert (pod.draining, pod.ready) == (True, False)
+
+
+# --- changes beside fires ---
+
+
+@pytest.mark.parametrize("change", ["put", "pause"])
+async def test_a_change_is_dated_after_the_reading_it_is_based_on(cluster, change):
+    """Else instants that were decided before it are taken for owed, and decided once more."""
+    cluster.start("a")
+    await cluster.client.put_config(config(overlap="allow"))
+    await cluster.until(lambda: cluster.fired("tick"), "a fire")
+    store, rearms, slow = cluster.store, [], [2.5]
+    now, step = store.now, getattr(store, change)
+
+    async def answered_late():
+        time = await now()
+        await asyncio.sleep(slow.pop() if slow else 0)
+        return time
+
+    async def watched(asked, *args, **kwargs):
+        rearms.append(args[0] if change == "pause" else asked[0].rearm)
+        return await step(asked, *args, **kwargs)
+
+    store.now = answered_late
+    setattr(store, change, watched)
+    client = Client(store, by="eve")
+    if change == "put":
+        await client.put_config(config(overlap="allow", priority=7))
+    else:
+        await client.pause_config("tick")
+    assert all(rearm.read.last_fired_ms <= rearm.upto_ms for rearm in rearms), rearms

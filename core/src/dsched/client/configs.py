@@ -39,8 +39,9 @@ class Configs(Asking):
         `PreconditionError`.
         """
         for _ in range(MOVED_TRIES):
-            now_ms = (await self._answered(self._store.now)).wall_ms
             (old,) = await self._answered(lambda: self._store.get_configs([config.id]))
+            # Only now the time: what was decided before the config was read lies before it.
+            now_ms = (await self._answered(self._store.now)).wall_ms
             _check_revision(config.id, old, expected_revision)
             if not adopt:
                 check_origin(old, config.origin)
@@ -118,8 +119,8 @@ class Configs(Asking):
     ) -> None:
         """Read, plan, compare-and-change; again while somebody else was faster."""
         for _ in range(MOVED_TRIES):
-            now_ms = (await self._answered(self._store.now)).wall_ms
             stored = await self.get_config(config_id)
+            now_ms = (await self._answered(self._store.now)).wall_ms  # after it, as in `put_config`
             if origin is not None:
                 check_origin(stored, origin)
             rearm = planned_rearm(stored, now_ms, reason, stored.config if rearmed else None)
