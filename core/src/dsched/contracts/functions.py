@@ -133,10 +133,8 @@ class Function:
         Raises `TaskFailed` with code ``payload``, never retryable, when ``args`` do not fit.
         """
         if args is None and not self.full_signature.parameters:
-            return (
-                (),
-                {},
-            )  # by far the most frequent call: binding nothing takes as long as any other
+            # By far the most frequent call: binding nothing takes as long as any other.
+            return (), {}
         try:
             bound = self._bound(args)
         except TypeError as error:

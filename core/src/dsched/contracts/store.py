@@ -108,8 +108,9 @@ class Workers(ABC):
         The same incarnation again updates its fields and keeps its lanes, draining flag and queue.
         A newer one (or any, if the stored worker is gone) takes over: queue entries of the
         predecessor go back to ready (at most `MAX_BATCH`; the rest stays in the queue), the leases
-        of all that had the id before are over at once, lanes, stalled and draining flags are cleared. Writes a
-        ``worker`` event ``registered``, and before it ``superseded`` where one was taken over.
+        of all that had the id before are over at once, lanes, stalled and draining flags are
+        cleared. Writes a ``worker`` event ``registered``, and before it ``superseded`` where one
+        was taken over.
         More than `MAX_WORKERS` registered: `StoreRefusedError`.
         """
 
