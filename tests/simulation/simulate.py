@@ -1,6 +1,7 @@
 """Simulates clusters by seed on all cores: ``python tests/simulation/simulate.py --seeds 500``."""
 
 import argparse
+import faulthandler
 import json
 import logging
 import multiprocessing
@@ -8,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from multiprocessing.pool import Pool
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,11 @@ BALANCERS = (
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "docs" / "results" / "simulation.json"
 TWICE = 5  # how many seeds are run a second time, to compare
+STUCK_S = 300.0  # of real time; a seed takes half a second, on a starved machine ten
+
+
+class StuckError(Exception):
+    """Seeds of which no end is to be seen; where they are is on standard error."""
 
 
 def run_seed(seed: int, faults: frozenset[str] | None = None, **how: Any) -> Ran:
@@ -49,7 +56,11 @@ def _silence() -> Iterator[None]:
 
 
 def _job(job: tuple[int, frozenset[str] | None]) -> Ran:
-    return run_seed(*job)
+    faulthandler.dump_traceback_later(STUCK_S * 0.9)
+    try:
+        return run_seed(*job)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -64,7 +75,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     began_s = time.monotonic()
-    totals, unequal = _run(options, seeds)
+    try:
+        totals, unequal = _run(options, seeds)
+    except StuckError as error:
+        print(error, file=sys.stderr)
+        return 1
     print(f"took {time.monotonic() - began_s:.0f} s with {options.processes} processes")
     missing = options.faults is None and totals.missing()
     if commit:
@@ -77,18 +92,33 @@ def _run(options: argparse.Namespace, seeds: range) -> tuple[Totals, list[int]]:
     """Run the seeds, some of them twice; what they gave, and which runs were not equal."""
     totals, digests = Totals(), {}
     with multiprocessing.get_context("spawn").Pool(options.processes, maxtasksperchild=200) as pool:
-        jobs = [(seed, options.faults) for seed in seeds]
-        for ran in pool.imap_unordered(_job, jobs):
+        for ran in _each(pool, seeds, options.faults):
             totals.add(ran)
             digests[ran.seed] = ran.digest
         again = [*seeds[:TWICE], *(ran.seed for ran in totals.failed[:TWICE])]
-        repeats = pool.map(_job, [(seed, options.faults) for seed in again])
+        repeats = list(_each(pool, again, options.faults))
     unequal = [ran.seed for ran in repeats if ran.digest != digests[ran.seed]]
     print("\n".join(totals.lines()))
     print(f"run twice and equal: {len(repeats) - len(unequal)} of {len(repeats)} seeds")
     if unequal:
         print(f"NOT reproducible: seeds {unequal}")
     return totals, unequal
+
+
+def _each(pool: Pool, seeds: Sequence[int], faults: frozenset[str] | None) -> Iterator[Ran]:
+    """Each seed's run, as they end; a `StuckError` names those that do not."""
+    running = set(seeds)
+    results = pool.imap_unordered(_job, [(seed, faults) for seed in seeds])
+    while running:
+        try:
+            ran = results.next(timeout=STUCK_S)
+        except multiprocessing.TimeoutError:
+            stuck = ", ".join(map(str, sorted(running)))
+            raise StuckError(
+                f"no seed ended for {STUCK_S:.0f} s; still running or waiting: {stuck}"
+            ) from None
+        running.discard(ran.seed)
+        yield ran
 
 
 def _may_record(options: argparse.Namespace, seeds: range) -> str:

@@ -119,6 +119,12 @@ def test_disjoint_ranges_of_seeds_are_recorded_and_others_refused(tmp_path):
         campaigns.add(path, totals, range(4, 9), "abc")
 
 
+def test_a_seed_that_does_not_end_is_named_instead_of_waited_for(monkeypatch, capsys):
+    monkeypatch.setattr("simulate.STUCK_S", 0.01)
+    assert main(["--seeds", "1", "--first", "7", "--processes", "1"]) == 1
+    assert "still running or waiting: 7" in capsys.readouterr().err
+
+
 def test_a_range_that_was_recorded_or_is_not_the_whole_menu_does_not_even_run(tmp_path, capsys):
     path = tmp_path / "simulation.json"
     totals = Totals()
