@@ -18,7 +18,10 @@ from engine_cluster import (
 from dsched.contracts import TermChanged
 from dsched.contracts.outcomes import FencedError, Outcome
 from dsched.contracts.store import Collecting, Dispatching, Firing, Recovering
+from dsched.engine.announcer import Announcer
+from dsched.engine.election import Election, ElectionTimes
 from dsched.model import TaskStatus
+from dsched_testkit.virtual_time import virtual_runtime
 
 LEADER_STEPS = sorted(
     step
@@ -122,6 +125,27 @@ async def test_a_graceful_stop_moves_the_leadership_within_a_second(cluster):
     await cluster.until(lambda: cluster.leader() not in (None, before), "another leads")
     assert cluster.now_s() - began_s < 1
     await cluster.leave(before)
+
+
+async def test_an_election_that_is_cancelled_while_its_term_ends_by_an_error_ends(cluster):
+    ending = asyncio.Event()
+
+    async def lead(_term):
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ending.set()
+            await asyncio.sleep(1)  # the group of the term waits for this, and is cancelled in it
+
+    runtime = virtual_runtime(asyncio.get_running_loop(), 1)
+    election = Election("a", cluster.store, runtime, Announcer({}), ElectionTimes(), lead)
+    running = asyncio.create_task(election.run())
+    await cluster.until(lambda: election.term is not None, "it leads")
+    await cluster.store.resign(election.term.fence)
+    await ending.wait()
+    running.cancel()
+    assert await asyncio.wait({running}, timeout=60) == ({running}, set())
+    assert running.cancelled()
 
 
 async def test_a_leader_whose_renewals_get_no_answer_stops_before_the_lock_runs_out(cluster):

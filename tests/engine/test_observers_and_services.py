@@ -123,6 +123,25 @@ async def test_a_service_that_fails_is_restarted_with_growing_delays(cluster):
     assert len(cluster.fired("tick")) >= 58
 
 
+async def test_a_pod_leaves_although_its_service_fails_as_it_ends(cluster):
+    begun = []
+
+    class FailsToCleanUp:
+        async def run(self, pod):
+            begun.append(cluster.now_s())
+            try:
+                await asyncio.sleep(10_000)
+            finally:
+                raise RuntimeError("the socket is gone already")
+
+    cluster.services["page"] = FailsToCleanUp()
+    cluster.start("a")
+    await cluster.until(lambda: begun, "it runs")
+    async with asyncio.timeout(60):
+        await cluster.leave("a")
+    assert len(begun) == 1
+
+
 async def test_a_service_sees_the_pod_and_its_store(cluster):
     seen = []
 

@@ -43,7 +43,7 @@ def test_no_seed_violates_an_invariant(first):
     assert totals.fires > 10 * CHUNK
 
 
-@pytest.mark.parametrize("seed", [804, 4257, 5953, 8445, 9287])
+@pytest.mark.parametrize("seed", [804, 4257, 5953, 8445, 9287, 19164])
 def test_a_seed_that_once_found_something_holds(seed):
     assert run_seed(seed).violations == []
 

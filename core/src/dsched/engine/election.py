@@ -10,6 +10,7 @@ from dsched.contracts.observer import TermChanged
 from dsched.contracts.outcomes import FencedError, Outcome, StoreUnavailableError
 from dsched.contracts.store import ELECTION_BELL, Store
 from dsched.engine.announcer import Announcer
+from dsched.engine.apart import apart
 from dsched.engine.calls import BELL_SLACK_S, Patience, answered_within
 from dsched.engine.runtime import Runtime
 from dsched.engine.term import Term, TermOverError, first_error
@@ -125,16 +126,20 @@ class Election:
         reason = "stopped"
         self._begin(term)
         try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._renew(term), name="renewal")
-                group.create_task(self._end_when_stopping(), name="stop")
-                group.create_task(self._run_loops(term), name="leader")
+            await apart(self._run_until_over(term))
         except* (TermOverError, FencedError) as errors:
             reason = str(first_error(errors))
         finally:
             self._end(term, reason)
             await self._resign(term)
         await self._rest()
+
+    async def _run_until_over(self, term: Term) -> None:
+        """The renewal and the loops; ends by an error only."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._renew(term), name="renewal")
+            group.create_task(self._end_when_stopping(), name="stop")
+            group.create_task(self._run_loops(term), name="leader")
 
     async def _rest(self) -> None:
         """Let others try first after a term that ended badly, unless told to stop."""

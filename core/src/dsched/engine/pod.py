@@ -12,6 +12,7 @@ from dsched.contracts.observer import Observer, Scrape, Scraped
 from dsched.contracts.service import Intake, PodStatus, Service
 from dsched.contracts.store import Store
 from dsched.engine.announcer import Announcer
+from dsched.engine.apart import apart
 from dsched.engine.assertions import Assertions
 from dsched.engine.election import Election, ElectionTimes
 from dsched.engine.heartbeat import OpenStore
@@ -174,7 +175,7 @@ class Pod:
         delay_s, before = SERVICE_RESTART_S, ""
         while True:
             try:
-                await service.run(self)
+                await apart(service.run(self))
                 log.warning("service %s ended; it is not restarted", name)
                 return
             except Exception as error:

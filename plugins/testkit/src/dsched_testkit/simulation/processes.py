@@ -67,6 +67,7 @@ class Processes:
     chance: random.Random
     balancer: tuple[str, LoadBalancer]
     alive: list[Process] = attrs.field(factory=list)
+    killed: list[asyncio.Task[None]] = attrs.field(factory=list)
     ends: Counter[str] = attrs.field(factory=Counter)
     problems: list[str] = attrs.field(factory=list)
     started: int = 0
@@ -156,6 +157,7 @@ class Processes:
         """End a process at once, as ``kill -9`` does: none of its farewells reaches the store."""
         process.wire.dead = True
         process.task.cancel()
+        self.killed.append(process.task)
         self.alive.remove(process)
         self.ends["killed"] += 1
 

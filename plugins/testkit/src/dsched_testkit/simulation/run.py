@@ -39,6 +39,7 @@ TROUBLE_S = 300.0
 USERS_END_WITHIN_S = 120.0
 # A backlog may take its time, a standstill may not: so long without any end is a violation.
 STANDSTILL_S = 120.0
+KILLED_END_WITHIN_S = 60.0
 LOOK_EVERY_S = 15.0
 BACKGROUND = frozenset({"packet", "operator", "restart", "store", "trouble", "users"})
 MOST_DRIFT_PPM = 500.0
@@ -289,6 +290,10 @@ class _Run:
         for task in asyncio.all_tasks():
             if task.get_name() in BACKGROUND:
                 task.cancel()
+        _, left = await asyncio.wait(self.processes.killed, timeout=KILLED_END_WITHIN_S)
+        for task in left:
+            self.found.append(f"{task.get_name()} goes on although it was cancelled")
+            task.cancel()
 
     def result(self, *, quiet: bool) -> Ran:
         """Check everything, and sum up."""
