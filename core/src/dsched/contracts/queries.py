@@ -9,11 +9,16 @@ from dsched.model import Decision, Home, Task, TaskStatus
 
 @attrs.frozen(kw_only=True)
 class StoreTime:
-    """One reading of the store's clock. `clock_gen` counts the times it was seen stepping back."""
+    """One reading of the store's clock. `clock_gen` counts the times it was seen stepping back.
+
+    ``fraction_ms``: how far into the millisecond it was, where the store can tell. Nothing is
+    decided by it; the leader wakes up so much earlier.
+    """
 
     wall_ms: int
     now_ms: int
     clock_gen: int
+    fraction_ms: float = 0.0
 
 
 def _home(value: Home | str | None) -> Home | None:

@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
+from types import TracebackType
 from typing import TypeVar
 
 from dsched.contracts.outcomes import StoreUnavailableError
@@ -47,22 +47,33 @@ class Patience:
         self._said_s = 0.0
 
 
-@asynccontextmanager
-async def answered_within(seconds: float) -> AsyncIterator[None]:
+class answered_within:  # noqa: N801 - read as a word: async with answered_within(5)
     """A call that takes longer counts as not answered, though it may have happened.
 
     Stores have timeouts of their own; this one holds even where a store's does not.
     """
-    limit = asyncio.timeout(seconds)
-    try:
-        async with limit:
-            yield
-    except TimeoutError as error:
-        if not limit.expired():
-            raise
-        raise StoreUnavailableError(
-            f"no answer within {seconds:g} s", maybe_applied=True
-        ) from error
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._limit = asyncio.timeout(seconds)
+
+    async def __aenter__(self) -> None:
+        """Begin to count."""
+        await self._limit.__aenter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Raise `StoreUnavailableError` if the time is over, and for that alone."""
+        try:
+            await self._limit.__aexit__(kind, error, trace)
+        except TimeoutError as late:
+            raise StoreUnavailableError(
+                f"no answer within {self._seconds:g} s", maybe_applied=True
+            ) from late
 
 
 async def until_answered(runtime: Runtime, what: str, call: Callable[[], Awaitable[T]]) -> T:

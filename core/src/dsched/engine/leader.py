@@ -116,8 +116,8 @@ class Leader:
             wake_at_s = None  # unless all of it succeeds
             began_s = monotonic()
             look = await self._store.look(term.fence, MAX_BATCH)
-            # The store read its clock about half-way: what is due so much later is due by then.
-            read_s = (began_s + monotonic()) / 2
+            # The store read its clock about half-way, and a little after the millisecond that it says.
+            read_s = (began_s + monotonic()) / 2 - look.due.time.fraction_ms / 1000
             self._workers = look.ready.workers
             fired = await firing.fire(look.due)
             delayed_s = await dispatching.promote(look.promoted)
@@ -129,27 +129,30 @@ class Leader:
             wake_at_s = read_s + (0.0 if more else min([self._times.scan_interval_s, *instants]))
 
         async def pause() -> None:
-            wait_s = RETRY_AFTER_S if wake_at_s is None else wake_at_s - monotonic()
-            await self._wait_for_work(term, wait_s)
+            until_s = monotonic() + RETRY_AFTER_S if wake_at_s is None else wake_at_s
+            await self._wait_for_work(term, until_s)
 
         await supervise("scheduling", term, tick, pause, hang_s=HANG_S)
 
-    async def _wait_for_work(self, term: Term, seconds: float) -> None:
+    async def _wait_for_work(self, term: Term, until_s: float) -> None:
         """Sleep, but no longer than until the bell rings. The bell is a hint, the sleep is exact.
 
         Redis rounds short blocking timeouts up to its own tick, so the client does the timing. A
         store that keeps it too is not cut off; one that never comes back is, in time for the fire.
         """
-        if seconds <= 0:
-            return
-        try:
-            async with asyncio.timeout(seconds + OVERSLEPT_S):
-                await self._store.bell(LEADER_BELL, seconds)
-        except TimeoutError:
-            return
-        except StoreUnavailableError:
-            term.disturbed()
-            await self._runtime.sleep(min(seconds, RECOVER_EVERY_S))
+        seconds = until_s - self._runtime.monotonic() - self._runtime.rounding_s
+        if seconds > 0:
+            try:
+                async with asyncio.timeout(seconds + OVERSLEPT_S):
+                    if await self._store.bell(LEADER_BELL, seconds):
+                        return
+            except TimeoutError:
+                return
+            except StoreUnavailableError:
+                term.disturbed()
+                await self._runtime.sleep(min(seconds, RECOVER_EVERY_S))
+                return
+        await self._runtime.sleep_until(until_s)
 
     async def _gauges(self) -> None:
         """Tell the observers how the cluster is. Only the leader does, so sums are right."""

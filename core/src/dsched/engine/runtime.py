@@ -19,6 +19,7 @@ class Runtime:
 
     ``monotonic`` is in seconds and may be called from any thread; ``token`` gives a new unique
     text; ``threads`` says whether the heartbeat gets a thread of its own (not in simulation).
+    ``rounding_s``: by how much a sleep may end late because the loop counts in milliseconds.
     """
 
     monotonic: Callable[[], float] = time.monotonic
@@ -26,6 +27,13 @@ class Runtime:
     uniform: Callable[[], float] = random.random
     token: Callable[[], str] = _token
     threads: bool = True
+    rounding_s: float = 0.001
+
+    async def sleep_until(self, at_s: float) -> None:
+        """Sleep until ``monotonic`` has come to ``at_s``, and no millisecond longer: what the loop's
+        timers would round is waited out in turns of the loop, so this is not for idle waiting."""
+        while (left_s := at_s - self.monotonic()) > 0:
+            await self.sleep(max(0.0, left_s - self.rounding_s))
 
     def jittered(self, seconds: float) -> float:
         """Between half and all of ``seconds``, so that pods do not march in step."""

@@ -16,11 +16,14 @@ class NotJsonError(ValueError):
     """A value that JSON cannot carry, or that is larger or deeper than the bound allows."""
 
 
+_ENCODER = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+)
+
+
 def dumps(value: JsonValue) -> str:
     """The canonical text of a value: keys sorted, no spaces, so equal values have equal texts."""
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    )
+    return _ENCODER.encode(value)
 
 
 def loads(text: str | bytes) -> JsonValue:
@@ -60,13 +63,15 @@ class _Walk:
             return
         if depth == 0:
             raise NotJsonError(f"{where} is nested deeper than {MAX_JSON_DEPTH} levels")
-        if isinstance(value, Mapping):
+        if isinstance(
+            value, dict | Mapping
+        ):  # a plain type is told at once, an abstract one is not
             for key, item in value.items():
                 if not isinstance(key, str):
                     raise NotJsonError(f"{where} has a key that is not a string: {key!r}")
                 self._spend(len(key))
                 self.check(item, f"{where}.{key}", depth - 1)
-        elif isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
+        elif isinstance(value, list | Sequence) and not isinstance(value, bytes | bytearray):
             for index, item in enumerate(value):
                 self.check(item, f"{where}[{index}]", depth - 1)
         else:

@@ -96,8 +96,13 @@ def _on_crash(value: OnCrash | str) -> OnCrash:
     return _one_of(OnCrash, "on_crash", value)
 
 
+# Defaults that never change are made once: most snapshots have them, and each is made to be looked at.
+_NO_LABELS: Mapping[str, str] = MappingProxyType({})
+_DEFAULT_RETRY = RetryPolicy()
+
+
 def _frozen_labels(value: Mapping[str, str]) -> Mapping[str, str]:
-    return MappingProxyType(dict(value))
+    return value if value is _NO_LABELS else MappingProxyType(dict(value))
 
 
 @attrs.frozen(kw_only=True)
@@ -113,6 +118,9 @@ class Reserved:
     max_running: int | None = None
 
 
+_NOTHING_RESERVED = Reserved()
+
+
 @attrs.frozen(kw_only=True)
 class TaskSpec:
     """The snapshot of what to run: a task keeps its own, whatever happens to its config."""
@@ -122,17 +130,17 @@ class TaskSpec:
     type: str = ""
     name: str = ""
     timeout: timedelta = timedelta(minutes=5)
-    retry: RetryPolicy = attrs.field(factory=RetryPolicy)
+    retry: RetryPolicy = _DEFAULT_RETRY
     on_crash: OnCrash = attrs.field(default=OnCrash.RETRY, converter=_on_crash)
     max_crashes: int = 3
     start_deadline: timedelta | None = None
     priority: int = DEFAULT_PRIORITY
-    labels: Mapping[str, str] = attrs.field(factory=dict, converter=_frozen_labels)
-    required_labels: Mapping[str, str] = attrs.field(factory=dict, converter=_frozen_labels)
+    labels: Mapping[str, str] = attrs.field(default=_NO_LABELS, converter=_frozen_labels)
+    required_labels: Mapping[str, str] = attrs.field(default=_NO_LABELS, converter=_frozen_labels)
     affinity_key: str | None = None
     owner: str = ""
     revision: int = 0
-    reserved: Reserved = attrs.field(factory=Reserved)
+    reserved: Reserved = _NOTHING_RESERVED
 
     def __attrs_post_init__(self) -> None:
         """Refuse what cannot be run, naming the field."""
@@ -170,17 +178,17 @@ class TaskConfig:
     overlap: Overlap = attrs.field(default=Overlap.SKIP, converter=_overlap)
     start_deadline: timedelta | None = None
     timeout: timedelta = timedelta(minutes=5)
-    retry: RetryPolicy = attrs.field(factory=RetryPolicy)
+    retry: RetryPolicy = _DEFAULT_RETRY
     on_crash: OnCrash = attrs.field(default=OnCrash.RETRY, converter=_on_crash)
     max_crashes: int = 3
     priority: int = DEFAULT_PRIORITY
-    labels: Mapping[str, str] = attrs.field(factory=dict, converter=_frozen_labels)
-    required_labels: Mapping[str, str] = attrs.field(factory=dict, converter=_frozen_labels)
+    labels: Mapping[str, str] = attrs.field(default=_NO_LABELS, converter=_frozen_labels)
+    required_labels: Mapping[str, str] = attrs.field(default=_NO_LABELS, converter=_frozen_labels)
     affinity_key: str | None = None
     owner: str = ""
     enabled: bool = True
     origin: str = API_ORIGIN
-    reserved: Reserved = attrs.field(factory=Reserved)
+    reserved: Reserved = _NOTHING_RESERVED
     revision: int = attrs.field(default=0, eq=False)
     created_ms: int = attrs.field(default=0, eq=False)
     updated_ms: int = attrs.field(default=0, eq=False)
@@ -268,6 +276,8 @@ def _check_common(item: Any) -> None:
     _check_text("owner", item.owner)
     if item.affinity_key is not None:
         _check_text("affinity_key", item.affinity_key)
+    if item.reserved is _NOTHING_RESERVED:
+        return
     for attribute in attrs.fields(Reserved):
         if getattr(item.reserved, attribute.name) not in (None, ()):
             raise InvalidConfigError(

@@ -84,5 +84,7 @@ class OnRedis:
 
 def store_time(row: bytes) -> StoreTime:
     """The reading of the clock in an answer."""
-    wall, now, gen = row.split()
-    return StoreTime(wall_ms=int(wall), now_ms=int(now), clock_gen=int(gen))
+    wall, now, gen, fraction = row.split()
+    return StoreTime(
+        wall_ms=int(wall), now_ms=int(now), clock_gen=int(gen), fraction_ms=float(fraction)
+    )

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections.abc import Callable
 
 from dsched.contracts.outcomes import StoreError, StoreUnavailableError
 from dsched_store_redis.connections import FAULTS, Dialler, Line, Reply, close_all, pack
@@ -47,11 +48,16 @@ class Link:
         # else a step would take keys that have left, or are still to come, for missing.
         keys = (b"2", meta_key, meta_key + b":never")
         known = pack(b"EVALSHA", script.sha, *keys, *args)
-        text = pack(b"EVAL", script.text, *keys, *args)
         half_ms = b"%d" % int(self.timeout_s * 500)
         wait = pack(b"WAIT", b"%d" % replicas, half_ms) if replicas else b""
         count = 2 if replicas else 1
-        replies = await self._call(known + wait, count, text=text + wait, nonce=args[0])
+        replies = await self._call(
+            known + wait,
+            count,
+            # A text has many times the length of a call: it is packed only for who does not know it.
+            in_full=lambda: pack(b"EVAL", script.text, *keys, *args) + wait,
+            nonce=args[0],
+        )
         if replicas and (not isinstance(replies[1], int) or replies[1] < replicas):
             raise StoreUnavailableError(
                 f"not {replicas} of the replicas acknowledged the step in time (durability strict, "
@@ -63,7 +69,12 @@ class Link:
         return answer[1:]
 
     async def _call(
-        self, data: bytes, replies: int, *, text: bytes = b"", nonce: bytes = b""
+        self,
+        data: bytes,
+        replies: int,
+        *,
+        in_full: Callable[[], bytes] | None = None,
+        nonce: bytes = b"",
     ) -> list[Reply]:
         """Exchange, and once more for as long as it certainly has not run and the budget lasts."""
         tries = 0
@@ -73,8 +84,8 @@ class Link:
                 return await self._exchange(data, replies, nonce=nonce)
             except Failed as failed:
                 verdict = failed.verdict
-                if verdict is Verdict.RELOAD and text:
-                    data = text
+                if verdict is Verdict.RELOAD and in_full is not None:
+                    data = in_full()
                 elif verdict is Verdict.RELOCATE:
                     await self._relocate(failed)
                 elif verdict in {Verdict.UNREACHABLE, Verdict.LOST}:

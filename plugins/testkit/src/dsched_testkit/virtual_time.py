@@ -132,6 +132,7 @@ def virtual_runtime(
         uniform=chance.random,
         token=lambda: f"{chance.getrandbits(64):016x}",
         threads=False,
+        rounding_s=0.0,
     )
 
 

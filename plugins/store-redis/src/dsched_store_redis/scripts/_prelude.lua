@@ -36,7 +36,7 @@ end
 call('XLEN', EVENTS)
 
 -- Store time (design.md 5.10): the wall made monotone by an offset and the highest time given.
-local wall = wall_clock()
+local wall, fraction = wall_clock()
 local offset, gen = tonumber(stored[1] or '0'), tonumber(stored[3] or '0')
 local mark = tonumber(stored[2] or '0')
 local lock_until = tonumber(stored[5] or '')
@@ -47,7 +47,7 @@ if behind > 1000 then
   gen = gen + 1
 end
 if behind > 0 then
-  now = mark
+  now, fraction = mark, 0
 end
 local wall_text, now_text = int(wall), int(now)
 
@@ -113,7 +113,7 @@ local function done(...)
 end
 
 local function time_row()
-  return wall_text .. ' ' .. now_text .. ' ' .. int(gen)
+  return wall_text .. ' ' .. now_text .. ' ' .. int(gen) .. ' ' .. (fraction or 0)
 end
 
 -- The fence of the current term; a lock past its time in the store's clock is none.
