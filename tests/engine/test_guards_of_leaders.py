@@ -5,6 +5,7 @@ The mutants of `tests/mutants` take them away one by one; without these tests so
 
 import asyncio
 
+import attrs
 import pytest
 from engine_cluster import (
     NO_RETRY,
@@ -35,6 +36,7 @@ from dsched.engine.collecting import CollectStep
 from dsched.engine.dispatching import DispatchStep
 from dsched.engine.recovery import verdict
 from dsched.engine.replanning import replanned
+from dsched.engine.runtime import Runtime
 from dsched.engine.supervision import supervise
 from dsched.engine.term import Term, TermOverError
 from dsched.model import RetryPolicy, Task, TaskStatus, Worker
@@ -92,10 +94,43 @@ async def _waits(handle, step, proceed):
     return await proceed()
 
 
+async def test_a_leader_wakes_up_earlier_by_what_the_stores_reading_leaves_out(cluster):
+    looks = []
+
+    async def noted(handle, step, proceed):
+        looks.append(cluster.now_s())
+        await asyncio.sleep(0.01)
+        look = await proceed()
+        time = attrs.evolve(look.due.time, fraction_ms=400.0)  # a clock of very long milliseconds
+        return attrs.evolve(look, due=attrs.evolve(look.due, time=time))
+
+    cluster.start("a", SCHEDULER, line=Line(only(noted, steps={"look"})))
+    await cluster.lead_by("a")
+    await cluster.client.submit(spec("ok"), task_id="t", delay_s=10)
+    asked_s = cluster.now_s()
+    await asyncio.sleep(12)
+    assert any(abs(at_s - asked_s - 9.6) < 0.05 for at_s in looks)
+
+
+async def test_a_sleep_until_an_instant_waits_the_loops_rounding_out():
+    now_s, asked = 100.0, []
+
+    async def sleep(seconds):
+        nonlocal now_s
+        asked.append(round(seconds, 6))
+        now_s += seconds + 0.0003  # what a turn of the loop takes
+
+    runtime = Runtime(monotonic=lambda: now_s, sleep=sleep)
+    await runtime.sleep_until(105.0)
+    assert asked[0] == 4.999
+    assert set(asked[1:]) == {0.0}
+    assert 0 <= now_s - 105.0 < 0.0003
+
+
 async def test_a_failed_call_lets_reaping_wait_anew():
     term = _term()
     await asyncio.sleep(5)
-    assert term.steady_s() == 5
+    assert term.steady_s() == pytest.approx(5)
     term.disturbed()
     assert term.steady_s() == 0
 

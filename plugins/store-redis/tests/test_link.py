@@ -5,6 +5,7 @@ import random
 import signal
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -365,3 +366,47 @@ async def test_a_primary_that_became_a_replica_is_left_at_once(opener: Any) -> N
             assert not raised.value.maybe_applied
             server.command("REPLICAOF", "NO", "ONE")
             await store._footing.link.command(b"PING")
+
+
+async def test_a_look_at_a_ring_takes_no_round_trip_of_its_own(
+    shared_server: RedisServer, opener: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prefix = f"t{uuid4().hex[:8]}:"
+    async with (
+        opener(shared_server, key_prefix=prefix) as store,
+        opener(shared_server, key_prefix=prefix) as client,
+    ):
+        fence = (await store.acquire("a", "t", 60_000)).fence
+        await store.look(fence, 10)  # from here on the server knows the script
+        waiting = asyncio.create_task(store.look_when_rung(fence, 10, 20))
+        monkeypatch.setattr(store._footing.link, "run", None)
+        await client.submit(_one(1), by="me")
+        look = await waiting
+        assert [task.id for task in look.ready.tasks] == ["t1"]
+
+
+async def test_a_ring_is_not_lost_where_the_look_behind_it_is_refused(
+    shared_server: RedisServer, opener: Any
+) -> None:
+    prefix = f"t{uuid4().hex[:8]}:"
+    async with (
+        opener(shared_server, key_prefix=prefix) as store,
+        opener(shared_server, key_prefix=prefix) as client,
+    ):
+        fence = (await store.acquire("a", "t", 60_000)).fence
+        await store.look(fence, 10)
+        waiting = asyncio.create_task(store.look_when_rung(fence, 10, 20))
+        await asyncio.sleep(0)
+        await client._footing.link.command(b"SCRIPT", b"FLUSH")
+        await client.submit(_one(1), by="me")
+        look = await waiting
+        assert [task.id for task in look.ready.tasks] == ["t1"]
+
+
+async def test_the_clock_is_told_with_its_fraction_of_a_millisecond(
+    shared_server: RedisServer, opener: Any
+) -> None:
+    async with opener(shared_server) as store:
+        fractions = [(await store.now()).fraction_ms for _ in range(20)]
+    assert all(0 <= fraction < 1 for fraction in fractions)
+    assert len(set(fractions)) > 1

@@ -408,3 +408,11 @@ class Store(
     Operating,
 ):
     """All groups of steps; a store implements them all. One handle belongs to one event loop."""
+
+    async def look_when_rung(self, fence: str, limit: int, timeout_s: float) -> Look | None:
+        """`bell` of the leader, and if it rings `look`; None if it does not.
+
+        A store that is far away saves the leader a round trip by an answer to both at once. Where
+        the bell does not ring it may have looked all the same.
+        """
+        return await self.look(fence, limit) if await self.bell(LEADER_BELL, timeout_s) else None

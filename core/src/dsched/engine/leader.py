@@ -8,7 +8,7 @@ import attrs
 from dsched.contracts.balancer import LoadBalancer
 from dsched.contracts.observer import ClusterGauges
 from dsched.contracts.outcomes import StoreUnavailableError
-from dsched.contracts.steps import MAX_BATCH
+from dsched.contracts.steps import MAX_BATCH, Look
 from dsched.contracts.store import LEADER_BELL, Store
 from dsched.engine.announcer import Announcer
 from dsched.engine.assertions import Assertions, AttemptWatch, HomeSample
@@ -33,6 +33,8 @@ HANG_S = 10.0
 RETRY_AFTER_S = 0.5
 MORE_S = 0.01
 OVERSLEPT_S = 0.05
+# A shorter wait ends by the clock more often than by a ring, and its look would be made in vain.
+LOOK_AHEAD_FROM_S = 0.5
 
 
 @attrs.frozen(kw_only=True)
@@ -110,12 +112,15 @@ class Leader:
         dispatching = DispatchStep(self._store, self._store, term, Assigner(*self._balancer))
         monotonic = self._runtime.monotonic
         wake_at_s: float | None = None
+        looked: Look | None = None
 
         async def tick() -> None:
-            nonlocal wake_at_s
+            nonlocal wake_at_s, looked
             wake_at_s = None  # unless all of it succeeds
             began_s = monotonic()
-            look = await self._store.look(term.fence, MAX_BATCH)
+            look, looked = looked, None
+            if look is None:
+                look = await self._store.look(term.fence, MAX_BATCH)
             # The store read its clock about half-way, and a little after the millisecond that it says.
             read_s = (began_s + monotonic()) / 2 - look.due.time.fraction_ms / 1000
             self._workers = look.ready.workers
@@ -129,30 +134,37 @@ class Leader:
             wake_at_s = read_s + (0.0 if more else min([self._times.scan_interval_s, *instants]))
 
         async def pause() -> None:
+            nonlocal looked
             until_s = monotonic() + RETRY_AFTER_S if wake_at_s is None else wake_at_s
-            await self._wait_for_work(term, until_s)
+            looked = await self._wait_for_work(term, until_s)
 
         await supervise("scheduling", term, tick, pause, hang_s=HANG_S)
 
-    async def _wait_for_work(self, term: Term, until_s: float) -> None:
-        """Sleep, but no longer than until the bell rings. The bell is a hint, the sleep is exact.
+    async def _wait_for_work(self, term: Term, until_s: float) -> Look | None:
+        """Sleep, but no longer than until the bell rings; what is to be seen then, if that is known.
+        The bell is a hint, the sleep is exact.
 
         Redis rounds short blocking timeouts up to its own tick, so the client does the timing. A
         store that keeps it too is not cut off; one that never comes back is, in time for the fire.
         """
         seconds = until_s - self._runtime.monotonic() - self._runtime.rounding_s
+        store, rang, look = self._store, False, None
         if seconds > 0:
             try:
                 async with asyncio.timeout(seconds + OVERSLEPT_S):
-                    if await self._store.bell(LEADER_BELL, seconds):
-                        return
+                    if seconds < LOOK_AHEAD_FROM_S:
+                        rang = await store.bell(LEADER_BELL, seconds)
+                    else:
+                        look = await store.look_when_rung(term.fence, MAX_BATCH, seconds)
             except TimeoutError:
-                return
+                return None
             except StoreUnavailableError:
                 term.disturbed()
                 await self._runtime.sleep(min(seconds, RECOVER_EVERY_S))
-                return
-        await self._runtime.sleep_until(until_s)
+                return None
+        if look is None and not rang:
+            await self._runtime.sleep_until(until_s)
+        return look
 
     async def _gauges(self) -> None:
         """Tell the observers how the cluster is. Only the leader does, so sums are right."""

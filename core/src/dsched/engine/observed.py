@@ -10,7 +10,7 @@ from dsched.engine.announcer import Announcer
 from dsched.engine.assertions import Assertions
 from dsched.engine.runtime import Runtime
 
-_UNTIMED = frozenset({"bell"})  # a wait, not work
+_UNTIMED = frozenset({"bell", "look_when_rung"})  # waits, not work
 # Steps whose answers tell the time, or whose they are.
 _LOOKED_AT = frozenset({"now", "due", "ready", "overdue", "counts", "claim"})
 
@@ -71,7 +71,7 @@ _OBSERVED: Any = type(
         "__doc__": "A store with a timer around each step, its answers looked at.",
         **{
             step: _plain(step) if step in _UNTIMED else _observed(step)
-            for step in Store.__abstractmethods__
+            for step in (*Store.__abstractmethods__, "look_when_rung")
         },
     },
 )

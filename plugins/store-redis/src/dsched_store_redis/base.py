@@ -1,6 +1,7 @@
 """What every group of steps stands on: a link, the scripts, and the keys' prefix."""
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from typing import Any
 
 import attrs
@@ -11,7 +12,7 @@ from dsched.contracts.steps import StoreTime
 from dsched.contracts.store import StoreSettings
 from dsched.model import TaskSpec, TaskStatus
 from dsched_store_redis.bells import Bells
-from dsched_store_redis.link import Link
+from dsched_store_redis.link import Link, packed
 from dsched_store_redis.scripts import Scripts
 from dsched_store_redis.wire import decode
 
@@ -66,20 +67,46 @@ class OnRedis:
 
         ``durable`` marks what the profile *strict* promises not to lose.
         """
-        footing = self._footing
-        footing.calls += 1
-        given = (arg if isinstance(arg, bytes) else str(arg).encode() for arg in args)
-        sent = [b"%d" % footing.calls, *given]
+        footing, sent = self._footing, self._sent(args)
         answer = await footing.link.run(
             footing.scripts[name], self._meta, sent, replicas=footing.replicas if durable else 0
         )
-        if answer[0] == b"FENCED" and name not in {"renew", "resign", "step_down"}:
-            held = decode(answer[1])
-            raise FencedError(
-                f"the leader lock is not held as {decode(sent[1])!r}; "
-                + (f"it is held as {held!r}" if held else "nobody holds it")
-            )
+        if name not in {"renew", "resign", "step_down"}:
+            _check_fence(answer, sent)
         return answer
+
+    async def _step_when_rung(
+        self, who: str, timeout_s: float, name: str, *args: bytes | str | int
+    ) -> list[Any] | None:
+        """Run a step as soon as a bell rings; its answer, or None if it does not ring.
+
+        Only for a step that may run at any time and more than once.
+        """
+        footing, sent = self._footing, self._sent(args)
+        call = packed(footing.scripts[name], self._meta, sent)
+        heard = await footing.bells.wait_and_run(who, timeout_s, call)
+        if not heard.rang:
+            return None
+        reply = heard.reply
+        if not isinstance(reply, list) or not reply or reply[0] != sent[0]:
+            return await self._step(name, *args)  # refused, or another's: ask as any step does
+        _check_fence(reply[1:], sent)
+        return reply[1:]
+
+    def _sent(self, args: Iterable[bytes | str | int]) -> list[bytes]:
+        """The arguments of a step, its nonce first."""
+        self._footing.calls += 1
+        given = (arg if isinstance(arg, bytes) else str(arg).encode() for arg in args)
+        return [b"%d" % self._footing.calls, *given]
+
+
+def _check_fence(answer: list[Any], sent: list[bytes]) -> None:
+    if answer[0] == b"FENCED":
+        held = decode(answer[1])
+        raise FencedError(
+            f"the leader lock is not held as {decode(sent[1])!r}; "
+            + (f"it is held as {held!r}" if held else "nobody holds it")
+        )
 
 
 def store_time(row: bytes) -> StoreTime:

@@ -2,8 +2,10 @@
 
 import asyncio
 
+import attrs
+
 from dsched.contracts.outcomes import StoreUnavailableError
-from dsched_store_redis.connections import FAULTS, Line, close_all
+from dsched_store_redis.connections import FAULTS, Line, Reply, close_all, pack
 from dsched_store_redis.errors import Verdict, code_of, judge, to_raise
 from dsched_store_redis.link import Failed, Link
 
@@ -27,16 +29,35 @@ class Bells:
 
     async def wait(self, who: str, timeout_s: float) -> bool:
         """Wait for a ring, at most ``timeout_s``; whether it rang."""
+        return (await self._bell(who).wait(timeout_s, b"")).rang
+
+    async def wait_and_run(self, who: str, timeout_s: float, call: bytes) -> "Heard":
+        """The same, and let the server run a packed call as soon as it rings.
+
+        The call waits on the server behind the bell's own command, so that it takes no round trip.
+        It must be one that may also run when nothing rings, and more than once.
+        """
+        return await self._bell(who).wait(timeout_s, call)
+
+    def _bell(self, who: str) -> "_Bell":
         bell = self._bells.get(who)
         if bell is None:
             bell = self._bells[who] = _Bell(self._link, f"{self._prefix}bell:{who}".encode())
-        return await bell.wait(timeout_s)
+        return bell
 
     async def close(self) -> None:
         """Stop listening."""
         for bell in self._bells.values():
             await bell.close()
         self._bells.clear()
+
+
+@attrs.frozen
+class Heard:
+    """Whether a bell rang, and the reply to the call that was sent behind it, if there was one."""
+
+    rang: bool
+    reply: Reply = None
 
 
 class _Bell:
@@ -47,17 +68,18 @@ class _Bell:
         self._key = key
         self._line: Line | None = None
         self._client_id = b""
-        self._listening: asyncio.Task[bool] | None = None
+        self._listening: asyncio.Task[Heard] | None = None
 
-    async def wait(self, timeout_s: float) -> bool:
+    async def wait(self, timeout_s: float, call: bytes) -> Heard:
         loop = asyncio.get_running_loop()
         until = loop.time() + timeout_s
         ahead_s = min(_AHEAD_S, timeout_s / 2)
         while True:
             listening = self._listening
             if listening is None:
-                listening = asyncio.create_task(self._listen(), name=f"bell {self._key.decode()}")
-                self._listening = listening
+                listening = self._listening = asyncio.create_task(
+                    self._listen(call), name=f"bell {self._key.decode()}"
+                )
             try:
                 await asyncio.wait({listening}, timeout=max(0.0, until - ahead_s - loop.time()))
                 if not listening.done():
@@ -67,13 +89,13 @@ class _Bell:
                 raise
             if self._listening is listening:
                 self._listening = None
-            if listening.result():
-                return True
+            if listening.result().rang:
+                return listening.result()
             if loop.time() >= until - ahead_s:
                 await asyncio.sleep(max(0.0, until - loop.time()))
-                return False
+                return Heard(rang=False)
 
-    async def _unblock(self, listening: asyncio.Task[bool]) -> None:
+    async def _unblock(self, listening: asyncio.Task[Heard]) -> None:
         """Make the server answer the command now: with a ring that came meanwhile, or with none."""
         loop = asyncio.get_running_loop()
         until = loop.time() + self._link.timeout_s
@@ -88,23 +110,26 @@ class _Bell:
             await self._abandon(listening)
             raise StoreUnavailableError("a bell's connection is dead", maybe_applied=False)
 
-    async def _abandon(self, listening: asyncio.Task[bool]) -> None:
+    async def _abandon(self, listening: asyncio.Task[Heard]) -> None:
         """Close the connection with the command on it."""
         listening.cancel()
         if self._listening is listening:
             self._listening = None
         await asyncio.gather(listening, return_exceptions=True)
 
-    async def _listen(self) -> bool:
-        """Block once on the server; whether the bell rang."""
+    async def _listen(self, call: bytes) -> Heard:
+        """Block once on the server, and run the call after it."""
         try:
             line = await self._open()
-            reply = await line.command(
-                b"BLPOP", self._key, b"%d" % _BLOCK_S, timeout_s=_BLOCK_S + self._link.timeout_s
+            wait = pack(b"BLPOP", self._key, b"%d" % _BLOCK_S)
+            ring, *replies = await line.exchange(
+                wait + call, 2 if call else 1, _BLOCK_S + self._link.timeout_s
             )
+            if isinstance(ring, Exception):
+                raise ring
         except FAULTS as error:
-            return _BY_US not in str(error) and await self._complain(error)
-        return reply is not None
+            return Heard(rang=_BY_US not in str(error) and await self._complain(error))
+        return Heard(ring is not None, *replies)
 
     async def _open(self) -> Line:
         """The bell's connection, a new one if need be."""

@@ -17,7 +17,7 @@ from dsched.contracts.steps import (
     ReadyPage,
     ReadyTask,
 )
-from dsched.contracts.store import Dispatching
+from dsched.contracts.store import LEADER_BELL, Dispatching
 from dsched_store_redis.base import OnRedis, store_time
 from dsched_store_redis.rows import read_configs, read_workers
 from dsched_store_redis.wire import decode, ids, is_id, lines, optional, outcomes, text
@@ -37,16 +37,13 @@ class RedisDispatching(OnRedis, Dispatching):
     async def look(self, fence: str, limit: int) -> Look:
         """Promote, and read what is due and what is ready."""
         check_limit(limit)
-        _, count, next_in, time_row, configs, next_due, page = await self._step(
-            "look", fence, limit
-        )
-        due = DuePage(
-            time=store_time(time_row),
-            configs=read_configs(configs),
-            next_due_ms=optional(next_due),
-        )
-        promoted = Promoted(count=count, next_in_ms=optional(next_in))
-        return Look(promoted=promoted, due=due, ready=_page(page))
+        return _look(await self._step("look", fence, limit))
+
+    async def look_when_rung(self, fence: str, limit: int, timeout_s: float) -> Look | None:
+        """The same, as soon as the leader's bell rings."""
+        check_limit(limit)
+        answer = await self._step_when_rung(LEADER_BELL, timeout_s, "look", fence, limit)
+        return None if answer is None else _look(answer)
 
     async def dispatch(
         self,
@@ -84,6 +81,19 @@ class RedisDispatching(OnRedis, Dispatching):
 
 def _known(value: str) -> str:
     return value if is_id(value) else "?"
+
+
+def _look(answer: list[Any]) -> Look:
+    _, count, next_in, time_row, configs, next_due, page = answer
+    return Look(
+        promoted=Promoted(count=count, next_in_ms=optional(next_in)),
+        due=DuePage(
+            time=store_time(time_row),
+            configs=read_configs(configs),
+            next_due_ms=optional(next_due),
+        ),
+        ready=_page(page),
+    )
 
 
 def _page(row: list[Any]) -> ReadyPage:

@@ -43,11 +43,7 @@ class Link:
         ``args[0]`` is a nonce that the script hands back: an answer to anything else closes the
         connection. Returns what follows the nonce.
         """
-        # A server checks only the keys named here. While a cluster's slot is on the move the one
-        # that never exists makes it refuse the whole step, at both ends, before its first line:
-        # else a step would take keys that have left, or are still to come, for missing.
-        keys = (b"2", meta_key, meta_key + b":never")
-        known = pack(b"EVALSHA", script.sha, *keys, *args)
+        known = packed(script, meta_key, args)
         half_ms = b"%d" % int(self.timeout_s * 500)
         wait = pack(b"WAIT", b"%d" % replicas, half_ms) if replicas else b""
         count = 2 if replicas else 1
@@ -55,7 +51,7 @@ class Link:
             known + wait,
             count,
             # A text has many times the length of a call: it is packed only for who does not know it.
-            in_full=lambda: pack(b"EVAL", script.text, *keys, *args) + wait,
+            in_full=lambda: pack(b"EVAL", script.text, *_keys(meta_key), *args) + wait,
             nonce=args[0],
         )
         if replicas and (not isinstance(replies[1], int) or replies[1] < replicas):
@@ -173,6 +169,18 @@ class Link:
         """Close every idle connection. No call may be under way."""
         idle, self._idle = self._idle, []
         await close_all(idle)
+
+
+def packed(script: Script, meta_key: bytes, args: list[bytes]) -> bytes:
+    """A step as it is sent to a server that knows its script."""
+    return pack(b"EVALSHA", script.sha, *_keys(meta_key), *args)
+
+
+def _keys(meta_key: bytes) -> tuple[bytes, ...]:
+    # A server checks only the keys named here. While a cluster's slot is on the move the one that
+    # never exists makes it refuse the whole step, at both ends, before its first line: else a step
+    # would take keys that have left, or are still to come, for missing.
+    return b"2", meta_key, meta_key + b":never"
 
 
 _AGAIN = frozenset({Verdict.RELOAD, Verdict.RESEND, Verdict.RELOCATE})

@@ -16,12 +16,7 @@ from dsched_testkit.suites.store.clock import ClockTests
 from dsched_testkit.suites.store.collecting import CollectTests, ProjectedTests
 from dsched_testkit.suites.store.completing import CompleteTests
 from dsched_testkit.suites.store.configs import ConfigTests, DeletingTests, PausingTests
-from dsched_testkit.suites.store.dispatching import (
-    DispatchTests,
-    LookTests,
-    ReadyTests,
-    RecallTests,
-)
+from dsched_testkit.suites.store.dispatching import DispatchTests, ReadyTests, RecallTests
 from dsched_testkit.suites.store.documents import DocumentTests
 from dsched_testkit.suites.store.draining import DrainTests
 from dsched_testkit.suites.store.facts import FateTests, StatsTests
@@ -29,6 +24,7 @@ from dsched_testkit.suites.store.firing import FiringTests, PromoteTests, Replan
 from dsched_testkit.suites.store.fixed_delay import FixedDelayEndTests, FixedDelayTests
 from dsched_testkit.suites.store.harness import StoreHarness, WallClock
 from dsched_testkit.suites.store.leadership import LeadershipTests
+from dsched_testkit.suites.store.looking import LookTests
 from dsched_testkit.suites.store.operating import (
     PodTests,
     ReasonedSubmitTests,

@@ -15,7 +15,6 @@ from dsched_testkit.suites.store.arrange import (
     READY,
     SECOND_MS,
     Arranging,
-    a_config,
     items_of,
     kinds_of,
     ms,
@@ -75,50 +74,6 @@ class ReadyTests(Arranging):
         await self.queue("b")
         await self.store.recall(self.fence, ["b"], 0)
         assert await self.ready_ids() == ["a", "b", "c"]
-
-
-class LookTests(Arranging):
-    """One step that tells a leader all that a tick needs."""
-
-    async def test_a_look_promotes_and_reads_what_is_due_and_what_is_ready(self) -> None:
-        await self.lead()
-        await self.worker()
-        await self.put(a_config("tick"), next_due_ms=self.clock.ms + 1000)
-        await self.submit("now")
-        await self.submit("soon", delay_ms=1000)
-        await self.submit("later", delay_ms=9000)
-        look = await self.store.look(self.fence, 10)
-        assert (look.promoted.count, look.promoted.next_in_ms) == (0, 1000)
-        assert look.due.configs == ()
-        assert [task.id for task in look.ready.tasks] == ["now"]
-        await self.clock.advance(1000)
-        look = await self.store.look(self.fence, 10)
-        assert (look.promoted.count, look.promoted.next_in_ms) == (1, 8000)
-        assert [stored.config.id for stored in look.due.configs] == ["tick"]
-        assert [task.id for task in look.ready.tasks] == ["now", "soon"]
-        assert [worker.id for worker in look.ready.workers] == ["w1"]
-        assert await self.state("soon") == READY
-
-    async def test_a_look_answers_as_the_three_steps_would(self) -> None:
-        await self.lead()
-        await self.worker()
-        for number in range(5):
-            await self.put(a_config(f"c{number}"), next_due_ms=self.clock.ms + number)
-            await self.submit(f"t{number}", delay_ms=number)
-        await self.clock.advance(3)
-        look = await self.store.look(self.fence, 2)
-        assert await self.store.due(self.fence, 2) == look.due
-        assert await self.store.ready(self.fence, 0, 2) == look.ready
-        assert (await self.store.promote(self.fence, 10)).count == 1
-        assert look.promoted.count == 2
-
-    async def test_a_look_writes_no_event(self) -> None:
-        await self.lead()
-        await self.submit("soon", delay_ms=10)
-        await self.clock.advance(10)
-        await self.news()
-        assert (await self.store.look(self.fence, 10)).promoted.count == 1
-        assert await self.news() == []
 
 
 class DispatchTests(Arranging):
