@@ -41,7 +41,7 @@ from dsched.engine.reporting import Reporter
 from dsched.engine.running import Runner
 from dsched.engine.supervision import supervise
 from dsched.engine.term import Term, TermOverError
-from dsched.model import Task, TaskStatus, Worker
+from dsched.model import Task, TaskStatus, Worker, from_ms
 from dsched_balancers.least_tasks import LeastTasks
 from dsched_testkit.virtual_time import virtual_runtime
 
@@ -174,14 +174,62 @@ async def test_what_is_ready_after_a_fire_is_known_without_reading_it():
 
 
 async def test_a_fire_that_is_spread_by_jitter_is_not_ready_yet():
-    async def fire(fence, fires):
-        return tuple(FireAnswer(outcome=Outcome.OK, runs=(RunOutcome.FIRED,)) for _ in fires)
-
-    step = FiringStep(SimpleNamespace(fire=fire), _term(), ClockWatch(_runtime()), QUIET)
+    step, starts = _step(Outcome.OK)
     late = config(every=seconds(3600), created_ms=0, jitter=seconds(1800))
     due = StoredConfig(config=late, due_ms=3_600_000)
     page = DuePage(time=_time(3_600_000), configs=(due,), next_due_ms=None)
-    assert await step.fire(page) == Fired(again_in_s=0)
+    fired = await step.fire(page)
+    assert fired.tasks == ()
+    assert fired.again_in_s == (starts[0] - 3_600_000) / 1000
+
+
+def _step(*outcomes):
+    """A step whose store answers with these outcomes, and the instants its runs may start at."""
+    starts = []
+
+    async def fire(fence, fires):
+        starts.extend(run.not_before_ms for one in fires for run in one.runs)
+        return tuple(FireAnswer(outcome=o, runs=(RunOutcome.FIRED,)) for o in outcomes)
+
+    return FiringStep(SimpleNamespace(fire=fire), _term(), ClockWatch(_runtime()), QUIET), starts
+
+
+def _due_page(*configs, next_due_ms=None):
+    """These configs, due at second 1,000, and a clock ten milliseconds later."""
+    stored = tuple(StoredConfig(config=one, due_ms=1_000_000) for one in configs)
+    return DuePage(time=_time(1_000_010), configs=stored, next_due_ms=next_due_ms)
+
+
+async def test_after_a_fire_the_next_look_is_at_the_next_instant_of_anything():
+    step, _ = _step(Outcome.OK, Outcome.OK)
+    every = [config(every=seconds(n), created_ms=0) for n in (5, 4)]
+    assert (await step.fire(_due_page(*every))).again_in_s == 3.99
+    assert (await step.fire(_due_page(*every, next_due_ms=1_000_500))).again_in_s == 0.49
+
+
+async def test_after_the_last_instant_of_all_nothing_is_due_any_more():
+    step, _ = _step(Outcome.OK)
+    once = config(every=seconds(1), created_ms=0, end_at=from_ms(1_000_500))
+    assert (await step.fire(_due_page(once))).again_in_s is None
+
+
+@pytest.mark.parametrize("outcome", [Outcome.MOVED, Outcome.REVISED, Outcome.EARLY])
+async def test_what_was_not_fired_as_planned_is_looked_at_again_at_once(outcome):
+    step, _ = _step(Outcome.OK, outcome)
+    every = [config(every=seconds(n), created_ms=0) for n in (5, 4)]
+    assert (await step.fire(_due_page(*every))).again_in_s == 0
+
+
+async def test_when_a_fixed_delay_comes_again_only_the_store_knows():
+    step, _ = _step(Outcome.OK)
+    delayed = config(every=None, fixed_delay=seconds(60), created_ms=0)
+    assert (await step.fire(_due_page(delayed))).again_in_s == 0
+
+
+async def test_a_full_page_is_followed_by_another_at_once():
+    step, _ = _step(*[Outcome.OK] * MAX_BATCH)
+    every = [config(every=seconds(5), created_ms=0)] * MAX_BATCH
+    assert (await step.fire(_due_page(*every))).again_in_s == 0
 
 
 def _ready_page(*tasks, more=False):

@@ -150,6 +150,6 @@ def _lines_repeated(monkeypatch):
 )
 def test_a_broken_protocol_is_found(monkeypatch, sabotage, name, invariant):
     sabotage(monkeypatch)
-    failed = sweep_one(name, 40, stop=True).failed
+    failed = sweep_one(name, 120, stop=True).failed
     assert any(line.startswith(invariant) for _, played in failed for line in played.violations)
     assert any(played.excerpt for _, played in failed)

@@ -410,3 +410,25 @@ async def test_the_clock_is_told_with_its_fraction_of_a_millisecond(
         fractions = [(await store.now()).fraction_ms for _ in range(20)]
     assert all(0 <= fraction < 1 for fraction in fractions)
     assert len(set(fractions)) > 1
+
+
+async def test_a_wait_that_ends_while_writes_are_paused_leaves_no_answer_to_the_next(
+    shared_server: RedisServer, opener: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prefix = f"t{uuid4().hex[:8]}:"
+    async with (
+        opener(shared_server, key_prefix=prefix) as store,
+        opener(shared_server, key_prefix=prefix) as client,
+    ):
+        fence = (await store.acquire("a", "t", 60_000)).fence
+        await store.look(fence, 10)
+        pause = asyncio.create_task(store.look_when_rung(fence, 10, 0.2))
+        await asyncio.sleep(0)
+        await client._footing.link.command(b"CLIENT", b"PAUSE", b"600", b"WRITE")
+        assert await pause is None
+        assert await store.look_when_rung(fence, 10, 0.1) is None
+        for number in range(3):
+            waiting = asyncio.create_task(store.look_when_rung(fence, 10, 20))
+            await client.submit(_one(number), by="me")
+            look = await waiting
+            assert [task.id for task in look.ready.tasks] == [f"t{n}" for n in range(number + 1)]

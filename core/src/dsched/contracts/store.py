@@ -221,7 +221,8 @@ class Firing(ABC):
         *cancel_previous*: every task of L (at most `MAX_BATCH` of them) is cancelled as `cancel`
         does, reason ``superseded``, a held one included; create if L is then empty, else hold it.
         A created task is ready, or delayed until ``not_before_ms`` if that is later than the
-        wall, or held; status pending; it carries the config's snapshot.
+        wall, or held; status pending; it carries the config's snapshot. It need ring no bell: the
+        leader that fires knows what it has made.
         """
 
     @abstractmethod

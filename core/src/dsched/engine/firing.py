@@ -1,7 +1,7 @@
 """The firing loop's step: due configs are planned purely and fired in batches."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import attrs
 
@@ -79,7 +79,7 @@ class FiringStep:
             for fire, answer in zip(fires, answers, strict=True)
             for task in _ready(configs[fire.config_id], fire, answer, now_ms)
         )
-        return Fired(tasks=tasks, again_in_s=0.0)
+        return Fired(tasks=tasks, again_in_s=_again_in_s(page, fires, answers))
 
     def _plan(self, configs: tuple[StoredConfig, ...], now_ms: int) -> list[Fire]:
         """One fire a config, as far as the bound of runs a call reaches; the rest stays due."""
@@ -126,6 +126,23 @@ class FiringStep:
             left_out=tuple(skip for skip in stored.skips if skip.at_ms in plan.left_out),
             next_due_ms=plan.next_due_ms,
         )
+
+
+def _again_in_s(
+    page: DuePage, fires: Sequence[Fire], answers: Sequence[FireAnswer]
+) -> float | None:
+    """In how many seconds there is something to do again, where all that was due is done; else 0."""
+    planned = len(fires) == len(page.configs) < MAX_BATCH
+    # When a fixed delay ends only the store knows.
+    delays = any(stored.config.fixed_delay is not None for stored in page.configs)
+    if not planned or delays or any(answer.outcome is not Outcome.OK for answer in answers):
+        return 0.0
+    now_ms = page.time.wall_ms
+    starts = [run.not_before_ms for fire in fires for run in fire.runs]
+    instants = [page.next_due_ms, *(fire.next_due_ms for fire in fires)]
+    instants += [start_ms for start_ms in starts if start_ms > now_ms]
+    known = [instant_ms for instant_ms in instants if instant_ms is not None]
+    return max(0, min(known) - now_ms) / 1000 if known else None
 
 
 def _ready(config: TaskConfig, fire: Fire, answer: FireAnswer, now_ms: int) -> Iterable[ReadyTask]:

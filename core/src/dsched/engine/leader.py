@@ -28,11 +28,15 @@ from dsched.model import Worker
 RECOVER_EVERY_S = 1.0
 GAUGES_EVERY_S = 5.0
 PRUNE_EVERY_S = 30.0
+# What a second brings takes the loop for milliseconds, in which no task starts: rather less and oftener.
+COLLECT_EVERY_S = 0.2
 SAMPLE_EVERY_S = 10.0
 HANG_S = 10.0
 RETRY_AFTER_S = 0.5
 MORE_S = 0.01
 OVERSLEPT_S = 0.05
+# To begin and end a wait for a bell takes a millisecond or two: what is shorter is slept through.
+BELL_FROM_S = 0.003
 # A shorter wait ends by the clock more often than by a ring, and its look would be made in vain.
 LOOK_AHEAD_FROM_S = 0.5
 
@@ -94,7 +98,8 @@ class Leader:
             group.create_task(self._schedule(term, watch, pace), name="scheduling")
             group.create_task(self._replan(term, replanning), name="replanning")
             loop("recovery", stirring(recovery.recover, pace), pace.pause)
-            loop("collecting", stirring(collector.collect, pace), pace.pause)
+            collecting = stirring(collector.collect, pace)
+            loop("collecting", collecting, lambda: pace.pause(COLLECT_EVERY_S))
             loop("gauges", self._gauges, self._every(GAUGES_EVERY_S))
             sample = HomeSample(self._store, self._assertions)
             loop("sampling", sample.look, self._every(SAMPLE_EVERY_S))
@@ -149,7 +154,7 @@ class Leader:
         """
         seconds = until_s - self._runtime.monotonic() - self._runtime.rounding_s
         store, rang, look = self._store, False, None
-        if seconds > 0:
+        if seconds > BELL_FROM_S:
             try:
                 async with asyncio.timeout(seconds + OVERSLEPT_S):
                     if seconds < LOOK_AHEAD_FROM_S:

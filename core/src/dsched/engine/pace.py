@@ -25,11 +25,11 @@ class Pace:
         self._busy_s = self._runtime.monotonic()
         self._stirred.set()
 
-    async def pause(self) -> None:
+    async def pause(self, busy_every_s: float = BUSY_EVERY_S) -> None:
         """Until the next look."""
         calm_s = self._runtime.monotonic() - self._busy_s
         if calm_s < CALM_AFTER_S:
-            await self._runtime.sleep(BUSY_EVERY_S)
+            await self._runtime.sleep(busy_every_s)
             return
         self._stirred.clear()
         try:

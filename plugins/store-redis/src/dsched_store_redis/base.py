@@ -84,14 +84,13 @@ class OnRedis:
         """
         footing, sent = self._footing, self._sent(args)
         call = packed(footing.scripts[name], self._meta, sent)
-        heard = await footing.bells.wait_and_run(who, timeout_s, call)
+        heard = await footing.bells.wait_and_run(who, timeout_s, call, sent[0])
         if not heard.rang:
             return None
-        reply = heard.reply
-        if not isinstance(reply, list) or not reply or reply[0] != sent[0]:
-            return await self._step(name, *args)  # refused, or another's: ask as any step does
-        _check_fence(reply[1:], sent)
-        return reply[1:]
+        if heard.answer is None:
+            return await self._step(name, *args)  # refused: ask as any step does
+        _check_fence(heard.answer, sent)
+        return heard.answer
 
     def _sent(self, args: Iterable[bytes | str | int]) -> list[bytes]:
         """The arguments of a step, its nonce first."""

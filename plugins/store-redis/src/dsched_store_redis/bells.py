@@ -11,7 +11,8 @@ from dsched_store_redis.link import Failed, Link
 
 # Redis rounds short blocking timeouts up to its tick: it blocks long, and waiting ends here.
 _BLOCK_S = 5
-_AGAIN_S = 0.05
+_AGAIN_S = 0.001
+_AGAIN_AT_MOST_S = 0.05
 # Unblocking takes about a millisecond. A wait begins with it so much before its end, and keeps its
 # time: what is due then should not wait for the bell.
 _AHEAD_S = 0.002
@@ -29,15 +30,16 @@ class Bells:
 
     async def wait(self, who: str, timeout_s: float) -> bool:
         """Wait for a ring, at most ``timeout_s``; whether it rang."""
-        return (await self._bell(who).wait(timeout_s, b"")).rang
+        return (await self._bell(who).wait(timeout_s)).rang
 
-    async def wait_and_run(self, who: str, timeout_s: float, call: bytes) -> "Heard":
+    async def wait_and_run(self, who: str, timeout_s: float, call: bytes, nonce: bytes) -> "Heard":
         """The same, and let the server run a packed call as soon as it rings.
 
         The call waits on the server behind the bell's own command, so that it takes no round trip.
-        It must be one that may also run when nothing rings, and more than once.
+        It must be one that may also run when nothing rings, and more than once. Its answer begins
+        with ``nonce``; any other is none.
         """
-        return await self._bell(who).wait(timeout_s, call)
+        return await self._bell(who).wait(timeout_s, call, nonce)
 
     def _bell(self, who: str) -> "_Bell":
         bell = self._bells.get(who)
@@ -54,10 +56,10 @@ class Bells:
 
 @attrs.frozen
 class Heard:
-    """Whether a bell rang, and the reply to the call that was sent behind it, if there was one."""
+    """Whether a bell rang, and the answer to the call that was sent behind it, if there is one."""
 
     rang: bool
-    reply: Reply = None
+    answer: list[Reply] | None = None
 
 
 class _Bell:
@@ -70,7 +72,7 @@ class _Bell:
         self._client_id = b""
         self._listening: asyncio.Task[Heard] | None = None
 
-    async def wait(self, timeout_s: float, call: bytes) -> Heard:
+    async def wait(self, timeout_s: float, call: bytes = b"", nonce: bytes = b"") -> Heard:
         loop = asyncio.get_running_loop()
         until = loop.time() + timeout_s
         ahead_s = min(_AHEAD_S, timeout_s / 2)
@@ -78,7 +80,7 @@ class _Bell:
             listening = self._listening
             if listening is None:
                 listening = self._listening = asyncio.create_task(
-                    self._listen(call), name=f"bell {self._key.decode()}"
+                    self._listen(call, nonce), name=f"bell {self._key.decode()}"
                 )
             try:
                 await asyncio.wait({listening}, timeout=max(0.0, until - ahead_s - loop.time()))
@@ -98,14 +100,15 @@ class _Bell:
     async def _unblock(self, listening: asyncio.Task[Heard]) -> None:
         """Make the server answer the command now: with a ring that came meanwhile, or with none."""
         loop = asyncio.get_running_loop()
-        until = loop.time() + self._link.timeout_s
+        until, again_s = loop.time() + self._link.timeout_s, _AGAIN_S
         while not listening.done() and loop.time() < until:
             if self._client_id:
                 # ERROR: unblocked as if by a timeout, a command that waits for the end of a CLIENT
                 # PAUSE WRITE, which failovers use, aborts servers of Redis 6.2 and 7.0.
                 await self._link.command(b"CLIENT", b"UNBLOCK", self._client_id, b"ERROR")
             # A command that was still on its way was not blocked yet: it is told once more.
-            await asyncio.wait({listening}, timeout=_AGAIN_S)
+            await asyncio.wait({listening}, timeout=again_s)
+            again_s = min(_AGAIN_AT_MOST_S, 2 * again_s)
         if not listening.done():
             await self._abandon(listening)
             raise StoreUnavailableError("a bell's connection is dead", maybe_applied=False)
@@ -117,19 +120,26 @@ class _Bell:
             self._listening = None
         await asyncio.gather(listening, return_exceptions=True)
 
-    async def _listen(self, call: bytes) -> Heard:
+    async def _listen(self, call: bytes, nonce: bytes) -> Heard:
         """Block once on the server, and run the call after it."""
+        answer = None
         try:
             line = await self._open()
             wait = pack(b"BLPOP", self._key, b"%d" % _BLOCK_S)
             ring, *replies = await line.exchange(
                 wait + call, 2 if call else 1, _BLOCK_S + self._link.timeout_s
             )
+            if call:
+                answer = _answer_to(nonce, replies[0])
+                if answer is None:
+                    # Refused, or answered twice: a call that waited for the end of a CLIENT PAUSE
+                    # and was unblocked runs all the same. Nothing of it may meet the next wait.
+                    await line.close_now()
             if isinstance(ring, Exception):
                 raise ring
         except FAULTS as error:
             return Heard(rang=_BY_US not in str(error) and await self._complain(error))
-        return Heard(ring is not None, *replies)
+        return Heard(ring is not None, answer)
 
     async def _open(self) -> Line:
         """The bell's connection, a new one if need be."""
@@ -164,3 +174,8 @@ class _Bell:
         if self._line is not None:
             await close_all([self._line])
             self._line = None
+
+
+def _answer_to(nonce: bytes, reply: Reply) -> list[Reply] | None:
+    """What follows the nonce, if the reply is the answer to this very call."""
+    return reply[1:] if isinstance(reply, list) and reply[:1] == [nonce] else None

@@ -80,6 +80,13 @@ local function set_due(id, due)
     call('ZREM', DUE, id)
   else
     call('ZADD', DUE, due, id)
+  end
+end
+
+-- The same, of a leader that has not planned it itself: it has to look.
+local function set_due_and_ring(id, due)
+  set_due(id, due)
+  if due ~= '' then
     ring('leader')
   end
 end
@@ -89,5 +96,5 @@ local function rearm(id, delay, paused, next_due)
   if paused or (delay and call('ZCARD', LIVE .. id) > 0) then
     next_due = ''
   end
-  set_due(id, next_due)
+  set_due_and_ring(id, next_due)
 end

@@ -92,11 +92,9 @@ local function create(one, run, outcome)
     call('ZADD', HELD, '0', id)
   elseif run.not_before > wall then
     call('ZADD', DELAYED, int(now + run.not_before - wall), id)
-    ring('leader')
   else
     local score = (9 - tonumber(config.priority or '5')) * 1e13 + scheduled
     call('ZADD', READY, int(score), id)
-    ring('leader')
   end
   note('fired', fence, '{"config":"' .. one.id .. '","ms":' .. run.ms .. ',"task":"' .. id
     .. '","late":' .. int(wall - scheduled) .. (outcome == 'held' and ',"held":true' or '') .. '}')

@@ -27,7 +27,7 @@ for i, item in ipairs(items) do
     else
       call('HSET', CONFIG .. item.id, 'last_fired', item.last)
     end
-    set_due(item.id, item.next_due)
+    set_due_and_ring(item.id, item.next_due)
   end
 end
 return done('OK', table.concat(outcomes, ' '))

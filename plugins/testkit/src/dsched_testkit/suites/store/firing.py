@@ -254,13 +254,6 @@ class FiringTests(Arranging):
         await self.fired("c", Run(scheduled_ms=due, not_before_ms=self.clock.ms))
         assert await self.state(f"c@{due}") == READY
 
-    async def test_a_fire_rings_the_leaders_bell(self) -> None:
-        await self.lead()
-        await self.config()
-        await self.hush(LEADER_BELL)
-        await self.fired()
-        assert await self.store.bell(LEADER_BELL, BELL_S)
-
     async def test_runs_over_the_bound_or_out_of_order_are_refused_whole(self) -> None:
         await self.lead()
         await self.config("a", due_in_ms=-1000)
