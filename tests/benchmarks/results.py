@@ -38,6 +38,12 @@ class Results:
         if error:
             self.errors.setdefault(system, []).append(error)
 
+    def ran(self, stamped: str) -> None:
+        """Take down a command; the same one before has nothing left to show."""
+        command = stamped.partition("`, ")[0]
+        self.commands = [c for c in self.commands if c.partition("`, ")[0] != command]
+        self.commands.append(stamped)
+
     def forget_errors(self, measures: list[str], systems: list[str]) -> None:
         """What went wrong in a kept run says nothing once these are measured anew."""
         for system in systems:

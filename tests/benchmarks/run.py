@@ -133,7 +133,7 @@ def main() -> None:
     found.forget_errors(named, [system.name for system in wanted])
     found.absent.update(absent)
     measure_all(found, ready, named, plan)
-    found.commands.append(report.stamped(command(sys.argv[1:]), plan))
+    found.ran(report.stamped(command(sys.argv[1:]), plan))
     if given.keep:
         found.save(given.keep)
     page = report.page(found, shown(found, ready))

@@ -170,6 +170,20 @@ def test_a_kept_run_is_added_to_and_what_is_measured_anew_is_replaced(tmp_path):
     assert second.alone == ["a"]
 
 
+def test_a_command_that_is_run_again_is_named_once():
+    import report
+    import results
+    import run
+
+    found = results.Results()
+    for command in ("make bench", "make bench ARGS=--quick", "make bench"):
+        found.ran(report.stamped(command, run.QUICK))
+    assert [line.partition("`, ")[0] for line in found.commands] == [
+        "`make bench ARGS=--quick",
+        "`make bench",
+    ]
+
+
 def test_the_page_has_the_targets_and_a_table_for_what_only_dsched_is_asked_for():
     import report
     import results

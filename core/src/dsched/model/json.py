@@ -63,9 +63,8 @@ class _Walk:
             return
         if depth == 0:
             raise NotJsonError(f"{where} is nested deeper than {MAX_JSON_DEPTH} levels")
-        if isinstance(
-            value, dict | Mapping
-        ):  # a plain type is told at once, an abstract one is not
+        # The plain types come first: an abstract one is told by a call of Python.
+        if isinstance(value, dict | Mapping):
             for key, item in value.items():
                 if not isinstance(key, str):
                     raise NotJsonError(f"{where} has a key that is not a string: {key!r}")
