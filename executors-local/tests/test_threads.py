@@ -230,7 +230,7 @@ async def test_an_idle_thread_holds_on_to_nothing() -> None:
     pool = ThreadPool(1)
     big = Big()
     kept = weakref.ref(big)
-    await pool.run(big, AttemptContext(Context(), make_task(None), lambda: False))
+    await pool.run(big, AttemptContext(Context(), make_task(None), None))
     del big
 
     def is_gone() -> bool:

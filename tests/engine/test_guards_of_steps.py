@@ -428,12 +428,12 @@ async def test_a_beat_lists_all_that_runs_and_counts_from_its_beginning():
 class Parts:
     """A runner and what it reports to, without a worker around."""
 
-    def __init__(self, cluster, group, body):
+    def __init__(self, cluster, body):
         self.attempts, runtime = Attempts(), _runtime()
         lines = LineReporter(cluster.store, runtime)
         self.reporter = Reporter(cluster.store, runtime, "w", self.attempts, lambda: None, lines)
         executors = {"fn": type(cluster.executor)({"body": body})}
-        self.runner = Runner("w", executors, runtime, self.attempts, self.reporter, group)
+        self.runner = Runner("w", executors, runtime, self.attempts, self.reporter)
 
     def start(self, token="w.1.0.1"):
         claimed = Claimed(outcome=Outcome.OK, tasks=(_task(),), token=token, epoch=1)
@@ -447,8 +447,8 @@ async def test_an_attempt_that_is_stopped_before_its_first_step_runs_nothing(clu
     async def body(context, task):
         ran.append(task.id)
 
-    async with asyncio.TaskGroup() as group:
-        parts = Parts(cluster, group, body)
+    parts = Parts(cluster, body)
+    async with parts.runner:
         parts.runner.stop(parts.start(), StopReason.LOST)
     assert ran == []
     assert len(parts.attempts) == 0
@@ -458,8 +458,8 @@ async def test_the_first_reason_to_stop_stands_and_a_newer_attempt_stops_the_old
     async def body(context, task):
         await asyncio.sleep(60)
 
-    async with asyncio.TaskGroup() as group:
-        parts = Parts(cluster, group, body)
+    parts = Parts(cluster, body)
+    async with parts.runner:
         older = parts.start("w.1.0.1")
         await asyncio.sleep(1)
         newer = parts.start("w.1.0.2")
@@ -469,6 +469,53 @@ async def test_the_first_reason_to_stop_stands_and_a_newer_attempt_stops_the_old
         parts.runner.stop(newer, StopReason.CANCEL)
 
 
+async def test_a_worker_that_is_torn_down_cancels_each_attempt_once_and_waits_for_it(cluster):
+    cancels = []
+
+    async def stubborn(context, task):
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            cancels.append(task.id)
+            await asyncio.sleep(5)
+            cancels.append("its clean-up went on to its end")
+            raise
+
+    parts = Parts(cluster, stubborn)
+
+    async def worker():
+        async with parts.runner:
+            parts.start()
+            await asyncio.sleep(1)
+            parts.runner.tear_down()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await worker()
+    assert cancels == ["t", "its clean-up went on to its end"]
+
+
+async def test_waiting_for_attempts_is_cancelled_together_with_them(cluster):
+    parts = Parts(cluster, lambda context, task: asyncio.sleep(60))
+    began_s = asyncio.get_running_loop().time()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(2), parts.runner:
+            parts.start()
+    assert asyncio.get_running_loop().time() - began_s == 2
+
+
+async def test_what_no_attempt_may_raise_ends_the_worker(cluster, monkeypatch):
+    def defective(attempt, completion):
+        raise ZeroDivisionError("a defect")
+
+    parts = Parts(cluster, _none)
+    monkeypatch.setattr(parts.reporter, "report", defective)
+    async with parts.runner:
+        parts.start()
+        with pytest.raises(ZeroDivisionError, match="a defect"):
+            await parts.runner.raise_when_broken()
+
+
 async def test_a_call_names_a_task_once_and_progress_is_told_of_what_is_listed(cluster):
     told = []
 
@@ -476,7 +523,7 @@ async def test_a_call_names_a_task_once_and_progress_is_told_of_what_is_listed(c
         told.extend(items)
 
     async with asyncio.TaskGroup() as group:
-        parts = Parts(cluster, group, _none)
+        parts = Parts(cluster, _none)
         older, newer = _attempt(token="w.1.0.1"), _attempt(token="w.1.0.2")
         for attempt in (older, newer):
             parts.attempts.add(attempt)

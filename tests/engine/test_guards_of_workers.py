@@ -148,8 +148,7 @@ async def test_an_answer_about_what_runs_already_starts_nothing(cluster):
         spec=spec("body"),
     )
     claimed = Claimed(outcome=Outcome.OK, tasks=(task,), token="w.1.0.1", epoch=1)
-    async with asyncio.TaskGroup() as group:
-        runner = Runner("w", executors, runtime, attempts, reporter, group)
+    async with Runner("w", executors, runtime, attempts, reporter) as runner:
         runner.start(claimed, runtime.monotonic())
         runner.start(claimed, runtime.monotonic())
     assert started == ["t"]

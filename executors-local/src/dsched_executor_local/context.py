@@ -1,21 +1,26 @@
 """The context that functions on the loop and in threads receive."""
 
-from collections.abc import Callable
+import asyncio
 from datetime import datetime
+from typing import Any
 
 from dsched.contracts.executor import ExecutionContext, TaskLogger
 from dsched.model import Task
 
 
 class AttemptContext:
-    """A `FunctionContext` over the engine's context; adds the facts of the task and the flag."""
+    """A `FunctionContext` over the engine's context; adds the facts of the task and the flag.
+
+    ``runner`` is the asyncio task that runs the attempt, if any does.
+    """
 
     def __init__(
-        self, context: ExecutionContext, task: Task, is_cancelled: Callable[[], bool]
+        self, context: ExecutionContext, task: Task, runner: "asyncio.Task[Any] | None"
     ) -> None:
         self._context = context
         self._task = task
-        self._is_cancelled = is_cancelled
+        self._runner = runner
+        self._cancels_before = 0 if runner is None else runner.cancelling()
 
     @property
     def task_id(self) -> str:
@@ -30,7 +35,7 @@ class AttemptContext:
     @property
     def cancelled(self) -> bool:
         """True once the attempt was cancelled or has timed out."""
-        return self._is_cancelled()
+        return self._runner is not None and self._runner.cancelling() > self._cancels_before
 
     @property
     def attempt(self) -> int:

@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping
 
-import attrs
-
 from dsched.contracts.executor import TaskFailed
 from dsched.contracts.functions import Function, Registry
 from dsched.contracts.wording import unknown_keys
@@ -11,14 +9,6 @@ from dsched.model import JsonValue
 
 KEYS = ("function", "args")
 _KEYS = frozenset(KEYS)
-
-
-@attrs.frozen
-class Call:
-    """A payload taken apart."""
-
-    function: str
-    args: JsonValue = None
 
 
 def shape_problems(payload: JsonValue) -> list[str]:
@@ -40,16 +30,16 @@ def payload_problems(payload: JsonValue, registry: Registry) -> list[str]:
     problems = shape_problems(payload)
     if problems or not len(registry):
         return problems
-    call = Call(payload["function"], payload.get("args"))
-    function = registry.get(call.function)
+    function = registry.get(payload["function"])
     if function is None:
-        return [f"'function': {registry.unknown(call.function)}"]
+        return [f"'function': {registry.unknown(payload['function'])}"]
     signature = f"{function.name}{function.signature}"
-    return [f"'args' do not fit {signature}: {text}" for text in function.problems(call.args)]
+    problems = function.problems(payload.get("args"))
+    return [f"'args' do not fit {signature}: {text}" for text in problems]
 
 
-def read_call(payload: JsonValue, registry: Registry) -> tuple[Function, Call]:
-    """The function a payload asks for; else `TaskFailed`.
+def read_call(payload: JsonValue, registry: Registry) -> tuple[Function, JsonValue]:
+    """The function a payload asks for, and its arguments; else `TaskFailed`.
 
     A name is only looked up: never imported, never evaluated.
     """
@@ -59,13 +49,12 @@ def read_call(payload: JsonValue, registry: Registry) -> tuple[Function, Call]:
         problems = shape_problems(payload)
         if problems:
             raise TaskFailed("; ".join(problems), code="payload", retryable=False)
-    call = Call(payload["function"], payload.get("args"))
-    function = registry.get(call.function)
+    function = registry.get(payload["function"])
     if function is None:
         # Another worker may have it: one started with other modules, or of a newer deployment.
         raise TaskFailed(
-            f"{registry.unknown(call.function)}; start this worker with the --app module that "
+            f"{registry.unknown(payload['function'])}; start this worker with the --app module that "
             "registers it, or route the task with required_labels",
             code="unknown_function",
         )
-    return function, call
+    return function, payload.get("args")

@@ -12,13 +12,17 @@ MAX_MESSAGE_CHARS = 4096
 MAX_TRACEBACK_CHARS = 16 * 1024
 MAX_CODE_CHARS = 64
 
+_NOTHING = TaskResult()
+
 
 def result_of(value: Any, name: str) -> TaskResult:
     """The `TaskResult` of what function ``name`` returned; not JSON is a failure for good.
 
     The data is a copy made of plain JSON types, so that it is the same from every isolation.
     """
-    if value is None or value is True or value is False:
+    if value is None:
+        return _NOTHING
+    if value is True or value is False:
         return TaskResult(data=value)  # nothing to copy, nothing that could not be kept
     result = value if isinstance(value, TaskResult) else TaskResult(data=value)
     whole = {"code": result.code, "message": result.message, "data": result.data}

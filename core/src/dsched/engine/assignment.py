@@ -66,11 +66,14 @@ class Assigner:
         )
 
     def _choice(self, task: ReadyTask, worker: Worker) -> Choice:
-        why = f"{self._name} {worker.load}/{worker.limit}"
-        return Choice(task_id=task.id, worker_id=worker.id, why=why)
+        load, limit = worker.running + worker.queued, worker.capacity + worker.backlog
+        return Choice(task_id=task.id, worker_id=worker.id, why=f"{self._name} {load}/{limit}")
 
     def _choose(self, task: ReadyTask, matching: Sequence[Worker]) -> Worker | None:
-        eligible = [w for w in matching if not w.stalled and w.load < w.limit]
+        # The sums of `load` and `limit`, spelt out: this is done for each task.
+        eligible = [
+            w for w in matching if not w.stalled and w.running + w.queued < w.capacity + w.backlog
+        ]
         if not eligible:
             return None
         turn, self._turn = self._turn, self._turn + 1

@@ -84,14 +84,23 @@ class Attempts:
     def __len__(self) -> int:
         return len(self._by_key)
 
-    def add(self, attempt: Attempt) -> None:
-        """Take an attempt in; it holds a slot until `remove`. Older ones of its task are unlisted."""
+    def add(self, attempt: Attempt) -> list[Attempt] | None:
+        """Take an attempt in; it holds a slot until `remove`. The older ones of its task, which are
+        listed no more; None, and nothing changed, if the same one is here already."""
+        task_id = attempt.task.id
+        key = (task_id, attempt.token)
         with self._lock:
-            same = self._by_task.setdefault(attempt.task.id, [])
-            for older in same:
-                older.listed = False
-            same.append(attempt)
-            self._by_key[attempt.task.id, attempt.token] = attempt
+            if key in self._by_key:
+                return None
+            self._by_key[key] = attempt
+            older = self._by_task.get(task_id)
+            if older is None:
+                self._by_task[task_id] = [attempt]
+                return []
+            for each in older:
+                each.listed = False
+            self._by_task[task_id] = [*older, attempt]
+            return older
 
     def remove(self, attempt: Attempt) -> None:
         """Free the slot of an attempt."""
@@ -108,7 +117,11 @@ class Attempts:
     def _remove(self, attempt: Attempt) -> None:
         task_id, token = attempt.task.id, attempt.token
         self._by_key.pop((task_id, token), None)
-        left = [a for a in self._by_task.get(task_id, ()) if a.token != token]
+        same = self._by_task.get(task_id, ())
+        if len(same) == 1 and same[0] is attempt:  # as most are
+            del self._by_task[task_id]
+            return
+        left = [a for a in same if a.token != token]
         if left:
             self._by_task[task_id] = left
         else:
@@ -118,11 +131,6 @@ class Attempts:
         """The attempt at this task with this token, if this worker holds it."""
         with self._lock:
             return self._by_key.get((task_id, token))
-
-    def of(self, task_id: str) -> list[Attempt]:
-        """Every attempt at this task that holds a slot here."""
-        with self._lock:
-            return list(self._by_task.get(task_id, ()))
 
     def all(self) -> list[Attempt]:
         """Every attempt that holds a slot."""

@@ -16,6 +16,7 @@ log = logging.getLogger("dsched.worker")
 LOOK_EVERY_S = 1.0
 LOOK_AT_LEAST_EVERY_S = 4.0  # with a bell that works, and nothing found
 LISTEN_S = 30.0
+LISTEN_LATER_S = 0.02
 POKE_EVERY_S = 0.5
 STALE_SHARE = 0.5
 # A claim takes half of the slots, so that one half runs while the store works on the other; but
@@ -53,6 +54,7 @@ class Claimer:
         self._number = 0
         self._poked_s = float("-inf")
         self._look = asyncio.Event()
+        self._hungry = asyncio.Event()  # it has room, and found nothing more
         self._look_in_s = LOOK_EVERY_S
         self._deaf = False
         self._stopping = False
@@ -79,7 +81,9 @@ class Claimer:
                     continue  # there may be more
                 # What no ring has announced tells that rings get lost: trust it when it rings again.
                 self._deaf = self._deaf or (bool(claimed) and not woken)
+                self._hungry.set()
             woken = await self._wait()
+            self._hungry.clear()
 
     async def _wait(self) -> bool:
         """Until woken. A worker with free slots looks by itself all the same: every second, and
@@ -103,6 +107,8 @@ class Claimer:
         """
         poke_due = False
         while True:
+            if not self._hungry.is_set():
+                await self._until_hungry()
             until_poke_s = self._poked_s + POKE_EVERY_S - self._runtime.monotonic()
             if poke_due and until_poke_s <= 0:
                 poke_due = False
@@ -120,6 +126,15 @@ class Claimer:
                 self._deaf = False
                 self.wake()
                 poke_due = poke_due or len(self._attempts) > 0
+
+    async def _until_hungry(self) -> None:
+        """While it claims by itself, or has no room, a ring could tell of nothing but a cancel or a
+        drain. Those may wait a moment, and a busy worker is not to listen for each batch."""
+        try:
+            async with asyncio.timeout(LISTEN_LATER_S):
+                await self._hungry.wait()
+        except TimeoutError:
+            return
 
     async def _claim(self, limit: int) -> tuple[str, ...]:
         """One claim; the ids of what was started."""

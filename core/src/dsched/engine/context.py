@@ -17,6 +17,9 @@ log = logging.getLogger("dsched.task")
 MAX_NOTE_CHARS = 500
 MAX_PROGRESS_BYTES = 4096
 
+# One for all attempts: it is held for microseconds, and one each would be made for each task.
+_PACING = threading.Lock()
+
 
 class AttemptContext:
     """The `ExecutionContext` of one attempt. Without ``lines`` its task keeps no log."""
@@ -29,7 +32,6 @@ class AttemptContext:
         self._lines = lines
         self._logger: TaskLog | None = None
         self._pace: Pace | None = None
-        self._pacing = threading.Lock()
         self.attempt = attempt.task.attempt
         self.worker_id = attempt.worker_id
         self.epoch = attempt.epoch
@@ -67,7 +69,7 @@ class AttemptContext:
             value["note"] = str(note)[:MAX_NOTE_CHARS]
         # Refuse NaN and the like here, where the caller can see it.
         check_json(value, "progress", MAX_PROGRESS_BYTES)
-        with self._pacing:
+        with _PACING:
             value |= self._estimate(done, total)
             self._attempt.progress, self._attempt.progress_changed = value, True
 

@@ -130,10 +130,12 @@ def _reason(failure: TaskFailed, delay_ms: int | None) -> str:
 
 
 def _bounded(result: TaskResult) -> TaskResult:
+    if result.code == "ok" and result.message == "":
+        return result  # as most are
     code = _text(result.code)[:MAX_CODE_CHARS]
     message = _text(result.message)[:MAX_MESSAGE_CHARS]
     if code is result.code and message is result.message:
-        return result  # as most are
+        return result
     return TaskResult(code=code, message=message, data=result.data)
 
 

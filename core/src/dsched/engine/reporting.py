@@ -44,9 +44,10 @@ class Reporter:
     def report(self, attempt: Attempt, end: Completion | Release) -> None:
         """Queue the end of an attempt for the next batch."""
         attempt.ended = True
+        if not self._ended:
+            self._idle.clear()
+            self._filled.set()
         self._ended.append((attempt, end))
-        self._idle.clear()
-        self._filled.set()
 
     def drop(self, attempt: Attempt) -> None:
         """Free the slot of an attempt that must not be reported: it is another worker's now."""

@@ -4,7 +4,8 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Mapping
-from types import CoroutineType
+from types import CoroutineType, TracebackType
+from typing import Self
 
 from dsched.contracts.codec import UNREADABLE
 from dsched.contracts.executor import Executor, TaskFailed
@@ -41,7 +42,6 @@ class Runner:
         runtime: Runtime,
         attempts: Attempts,
         reporter: Reporter,
-        group: asyncio.TaskGroup,
         lines: LineReporter | None = None,
     ) -> None:
         self._worker_id = worker_id
@@ -49,7 +49,9 @@ class Runner:
         self._runtime = runtime
         self._attempts = attempts
         self._reporter = reporter
-        self._group = group
+        self._loop = asyncio.get_running_loop()
+        self._broken: asyncio.Future[None] = self._loop.create_future()
+        self._torn_down = False
         self._timeouts = Timeouts(runtime, attempts.all, self._expire)
         self._ration = Ration(log, "attempts that start and end", runtime)
         self._lines = lines
@@ -57,10 +59,6 @@ class Runner:
     def start(self, claimed: Claimed, started_s: float) -> None:
         """Start every attempt of a claim whose call began at ``started_s`` (monotonic)."""
         for task in claimed.tasks:
-            if self._attempts.get(task.id, claimed.token) is not None:
-                continue  # a repeated claim answered with what is running already
-            for older in self._attempts.of(task.id):
-                self.stop(older, StopReason.LOST)  # superseded, but it has not stopped yet
             spec = task.spec or TaskSpec(executor="unknown")
             timeout_s = started_s + spec.timeout.total_seconds()
             attempt = Attempt(
@@ -73,8 +71,13 @@ class Runner:
                 timeout_s=timeout_s,
                 deadline_s=timeout_s + TIMEOUT_GRACE_S,
             )
-            self._attempts.add(attempt)
-            attempt.runner = self._group.create_task(self._run(attempt), name=f"task {task.id}")
+            older = self._attempts.add(attempt)
+            if older is None:
+                continue  # a repeated claim answered with what is running already
+            for each in older:
+                self.stop(each, StopReason.LOST)  # superseded, but it has not stopped yet
+            # No task group: what it does for each task takes longer than a short task runs.
+            attempt.runner = self._loop.create_task(self._run(attempt), name=f"task {task.id}")
 
     def stop(self, attempt: Attempt, reason: StopReason) -> None:
         """Stop an attempt: cancel its executor; how it is reported follows from the reason."""
@@ -83,9 +86,45 @@ class Runner:
             if attempt.begun and attempt.runner is not None:
                 attempt.runner.cancel()
 
-    def close(self) -> None:
-        """Mind no timeouts any more: nothing runs, or all of the worker is torn down."""
+    async def raise_when_broken(self) -> None:
+        """Raise what an attempt raised that no attempt may raise: a defect of dsched."""
+        await self._broken
+
+    async def __aenter__(self) -> Self:
+        """Attempts may be started now."""
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Mind no timeouts any more, and wait until all that runs has ended."""
         self._timeouts.close()
+        if kind is not None:
+            self.tear_down()
+        cancelled: asyncio.CancelledError | None = None
+        while running := self._running():
+            try:
+                await asyncio.wait(running)
+            except asyncio.CancelledError as cancel:
+                cancelled = cancel
+                self.tear_down()
+        self._broken.cancel()
+        if cancelled is not None:
+            raise cancelled
+
+    def tear_down(self) -> None:
+        """Cancel all that runs, once: the worker ends without a drain, and nothing is reported."""
+        if not self._torn_down:
+            self._torn_down = True
+            for task in self._running():
+                task.cancel()
+
+    def _running(self) -> list[asyncio.Task[None]]:
+        runners = (attempt.runner for attempt in self._attempts.all())
+        return [task for task in runners if task is not None and not task.done()]
 
     def _expire(self, attempt: Attempt) -> None:
         attempt.timed_out = True
@@ -93,6 +132,13 @@ class Runner:
             attempt.runner.cancel()
 
     async def _run(self, attempt: Attempt) -> None:
+        try:
+            await self._carry_out(attempt)
+        except Exception as error:  # noqa: BLE001 - it goes to whoever minds the worker's loops
+            if not self._broken.done():
+                self._broken.set_exception(error)
+
+    async def _carry_out(self, attempt: Attempt) -> None:
         attempt.begun = True
         if attempt.stop is not None:
             self._stopped(attempt)  # stopped before its first step: cancelling would skip this

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 
 import attrs
 
@@ -88,10 +88,9 @@ class WorkerRole:
             registration = await self._unless_leaving(self._register())
             if registration is None:
                 return
-            async with asyncio.TaskGroup() as group:
-                parts = self._assemble(registration, group)
-                with closing(parts.runner):
-                    await self._work(registration, parts, group)
+            parts = self._assemble(registration)
+            async with parts.runner, asyncio.TaskGroup() as group:
+                await self._work(registration, parts, group)
         except* SupersededError as errors:
             raise errors.exceptions[0] from None
 
@@ -100,8 +99,12 @@ class WorkerRole:
     ) -> None:
         """Run the loops until told to leave, then leave."""
         loops = {name: group.create_task(loop(), name=name) for name, loop in parts.loops.items()}
-        await self._draining.wait()
-        await self._drain(registration, parts, loops["claiming"])
+        try:
+            await self._draining.wait()
+            await self._drain(registration, parts, loops["claiming"])
+        except BaseException:
+            parts.runner.tear_down()  # together with the loops, which the group cancels now
+            raise
         for task in loops.values():
             task.cancel()
 
@@ -140,7 +143,7 @@ class WorkerRole:
         self.registered.set()
         return registration
 
-    def _assemble(self, registration: Registration, group: asyncio.TaskGroup) -> "_Parts":
+    def _assemble(self, registration: Registration) -> "_Parts":
         """Wire the loops together; nothing runs yet."""
 
         def on_room() -> None:
@@ -157,7 +160,6 @@ class WorkerRole:
             self._runtime,
             self.attempts,
             reporter,
-            group,
             lines if self._plan.task_logs else None,
         )
         beat = self._heartbeat(registration, runner)
@@ -172,6 +174,7 @@ class WorkerRole:
             "progress": reporter.report_progress,
             "lines": lines.run,
             "superseded": self._raise_when_superseded,
+            "defects": runner.raise_when_broken,
         }
         return _Parts(reporter, runner, claimer, beat, lines, loops)
 

@@ -14,7 +14,7 @@ class WorkerStatus(StrEnum):
     DRAINING = "draining"
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)
 class Worker:
     """A worker as registered, with the counts that the store itself keeps.
 
@@ -58,23 +58,12 @@ class Worker:
     def with_one_more(self) -> "Worker":
         """This worker with one task more in its queue.
 
-        Spelt out: a leader does it for each task, and `attrs.evolve` takes three times as long.
+        Copied as a dictionary: a leader does it for each task, and `attrs.evolve` takes four times
+        as long.
         """
-        return Worker(
-            id=self.id,
-            incarnation=self.incarnation,
-            capacity=self.capacity,
-            backlog=self.backlog,
-            heartbeat_timeout_ms=self.heartbeat_timeout_ms,
-            labels=self.labels,
-            address=self.address,
-            draining=self.draining,
-            last_heartbeat_ms=self.last_heartbeat_ms,
-            running=self.running,
-            queued=self.queued + 1,
-            stalled=self.stalled,
-            gone=self.gone,
-        )
+        twin = object.__new__(Worker)
+        twin.__dict__.update(self.__dict__, queued=self.queued + 1)
+        return twin
 
     def matches(self, required: Mapping[str, str]) -> bool:
         """Whether this worker carries every label that a task requires."""

@@ -1,6 +1,5 @@
 """Counts what the event log says of fires, dispatches and tasks."""
 
-from collections import Counter as Tally
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 
@@ -25,6 +24,9 @@ _RUN_S = (
 _ENDED = frozenset(status.value for status in TaskStatus if status.terminal)
 RETRIED = "retried"
 _OUTCOMES = (*sorted(_ENDED), RETRIED)
+# What a status means. A crash also makes a task retry; that is counted as a crash.
+_OF_ENDS = {status: status for status in _ENDED}
+_OF_COMPLETIONS = {**_OF_ENDS, TaskStatus.RETRYING.value: RETRIED}
 # Of these there are as many as tasks, and none of their items ends one.
 _ENDS_NONE = frozenset(
     {EventKind.SUBMITTED, EventKind.DISPATCHED, EventKind.DEFERRED, EventKind.CLAIMED}
@@ -172,37 +174,37 @@ class TaskMetrics:
     def _count_runs(self, items: Items) -> None:
         for item in items:
             run_ms = _number(item, "run")
-            outcome = _outcome(EventKind.COMPLETED, item)
+            outcome = _word(_OF_COMPLETIONS, item)
             if run_ms is not None and outcome is not None:
                 self._run_by_outcome[outcome].observe(run_ms / 1000)
 
     def _count_outcomes(self, kind: EventKind, items: Items) -> None:
         # Every item that ends a task has its terminal status, whatever the kind of entry. One
         # increment a config and outcome, rather than one a task.
-        tally: Tally[tuple[str, str]] = Tally()
+        words = _OF_COMPLETIONS if kind is EventKind.COMPLETED else _OF_ENDS
+        tally: dict[tuple[str, str], int] = {}
         for item in items:
-            outcome = _outcome(kind, item)
+            outcome = _word(words, item)
             if outcome is not None:
-                tally[config_of(str(item.get("task", ""))) or "", outcome] += 1
+                key = (config_of(str(item.get("task", ""))) or "", outcome)
+                tally[key] = tally.get(key, 0) + 1
         for (config, outcome), number in tally.items():
             label = self._configs.value(config) if config else ""
             self._config_outcomes.labels(label, outcome).inc(number)
             self._outcomes.labels(outcome).inc(number)
 
 
-def _outcome(kind: EventKind, item: Mapping[str, JsonValue]) -> str | None:
+def _word(words: Mapping[str, str], item: Mapping[str, JsonValue]) -> str | None:
     """What the item says became of the task, or None if it neither ended nor failed."""
     status = item.get("status")
-    if isinstance(status, str) and status in _ENDED:
-        return str(status)
-    if status == TaskStatus.RETRYING and kind is EventKind.COMPLETED:
-        return RETRIED  # a crash also makes a task retry; that is counted as a crash
-    return None
+    return words.get(status) if isinstance(status, str) else None
 
 
 def _number(item: Mapping[str, JsonValue], key: str) -> float | None:
     """A number of the item, never negative; None if it is not there."""
     value = item.get(key)
+    if type(value) is int and value >= 0:
+        return value  # as nearly all are
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return max(0.0, float(value))

@@ -28,12 +28,12 @@ Reply = Any  # bytes, int, None, a list of these, or a ResponseError
 
 def pack(*args: bytes) -> bytes:
     """One command in the protocol's form."""
-    parts = [b"*%d\r\n" % len(args)]
-    for arg in args:
-        parts.append(b"$%d\r\n" % len(arg))
-        parts.append(arg)
-        parts.append(b"\r\n")
-    return b"".join(parts)
+    return b"*%d\r\n%b" % (len(args), pack_arguments(args))
+
+
+def pack_arguments(args: Sequence[bytes]) -> bytes:
+    """Some arguments of a command, without its head."""
+    return b"".join([b"$%d\r\n%b\r\n" % (len(arg), arg) for arg in args])
 
 
 @attrs.frozen(kw_only=True)

@@ -3,9 +3,18 @@
 import asyncio
 import random
 from collections.abc import Callable
+from functools import lru_cache
 
 from dsched.contracts.outcomes import StoreError, StoreUnavailableError
-from dsched_store_redis.connections import FAULTS, Dialler, Line, Reply, close_all, pack
+from dsched_store_redis.connections import (
+    FAULTS,
+    Dialler,
+    Line,
+    Reply,
+    close_all,
+    pack,
+    pack_arguments,
+)
 from dsched_store_redis.endpoints import Address, Endpoints, redirection
 from dsched_store_redis.errors import Verdict, code_of, is_reply, judge, to_raise
 from dsched_store_redis.scripts import Script
@@ -173,7 +182,15 @@ class Link:
 
 def packed(script: Script, meta_key: bytes, args: list[bytes]) -> bytes:
     """A step as it is sent to a server that knows its script."""
-    return pack(b"EVALSHA", script.sha, *_keys(meta_key), *args)
+    head, count = _head(script.sha, meta_key)
+    return b"*%d\r\n%b%b" % (count + len(args), head, pack_arguments(args))
+
+
+@lru_cache
+def _head(sha: bytes, meta_key: bytes) -> tuple[bytes, int]:
+    """What each call of a script begins with, and how many arguments that is."""
+    args = (b"EVALSHA", sha, *_keys(meta_key))
+    return pack_arguments(args), len(args)
 
 
 def _keys(meta_key: bytes) -> tuple[bytes, ...]:

@@ -138,10 +138,13 @@ def _complete_row(item: Completion) -> str:
 
 def _result_text(result: TaskResult) -> str:
     # Functions that return nothing are many, and their result is always the same.
-    return _NO_RESULT_TEXT if result == _NO_RESULT else write_result(result)
+    if result.data is None and result == _NO_RESULT:
+        return _NO_RESULT_TEXT
+    return write_result(result)
 
 
 def _claimed(row: str, body: str, worker_id: str) -> Task:
+    """A task as it was claimed. Most have no error and no progress yet."""
     key, scheduled, start, attempt, retries, crashes, priority, cancel, error, progress = row.split(
         "\t"
     )
@@ -156,8 +159,8 @@ def _claimed(row: str, body: str, worker_id: str) -> Task:
         retry_count=int(retries),
         crash_count=int(crashes),
         priority=int(priority),
-        error=load_json(error) or "",
+        error=load_json(error) if error else "",
         cancel_requested=cancel == "1",
-        progress=load_json(progress),
+        progress=load_json(progress) if progress else None,
         spec=readable_spec(body),
     )
