@@ -7,10 +7,12 @@ from engine_cluster import config, seconds
 
 from dsched.client import Client, ConflictError
 from dsched.contracts.codec import read_config, write_config
+from dsched.contracts.steps import ConfigVersion, PutConfig, Rearm
 from dsched.declaring import Source, declare
 from dsched.engine.runtime import Runtime
 from dsched.launcher.putting import put_all
 from dsched.model import ORPHAN, Verdict
+from dsched_testkit.memory import MemoryStore
 
 FILE, CODE = "file:tasks", "code:shop"
 
@@ -41,6 +43,52 @@ async def test_configs_are_listed_by_their_origin(cluster):
         await cluster.client.put_config(config(f"c{number}", origin=origin))
     page = await cluster.client.list_configs(origin=FILE)
     assert [one.config.id for one in page.configs] == ["c0", "c2"]
+
+
+async def test_a_declaration_reads_what_it_declares_and_what_its_origin_has_and_nothing_else(
+    cluster,
+):
+    class Counting(MemoryStore):
+        """Notes which configs are read."""
+
+        async def list_configs(self, cursor, limit, *, origin=None):
+            page = await super().list_configs(cursor, limit, origin=origin)
+            read.extend(one.config.id for one in page.configs)
+            return page
+
+        async def get_configs(self, config_ids):
+            found = await super().get_configs(config_ids)
+            read.extend(one.config.id for one in found if one is not None)
+            return found
+
+    read = []
+    for first in range(0, 1000, 100):
+        foreign = [config(f"foreign-{number}") for number in range(first, first + 100)]
+        rearm = Rearm(read=ConfigVersion(), upto_ms=0)
+        await cluster.store.put([PutConfig(config=one, rearm=rearm) for one in foreign], by="them")
+    mine = [config(f"mine-{number}") for number in range(150)]
+    await declare(cluster.client, [*mine, config("gone")], origin=FILE)
+    declared = await declare(
+        Client(Counting(cluster.state)),
+        [*mine, config("foreign-7", timeout=seconds(9))],
+        origin=FILE,
+    )
+    assert sorted(declared.plan.unchanged) == sorted(one.id for one in mine)
+    assert (declared.plan.orphan, declared.conflicts[0].id) == (("gone",), "foreign-7")
+    assert set(read) == {"gone", "foreign-7", *(one.id for one in mine)}
+    # Once each, and the orphaned one again as it is paused.
+    assert len(read) == len(set(read)) + 1
+
+
+async def test_any_number_of_configs_is_read_by_id(cluster):
+    await declare(cluster.client, [config(f"c{number}") for number in range(250)], origin=FILE)
+    ids = [f"c{number}" for number in reversed(range(251))]
+    nothing, *found = await cluster.client.get_configs(ids)
+    assert nothing is None
+    assert [one.config.id for one in found] == ids[1:]
+    assert await cluster.client.get_configs([]) == ()
+    first, other, again = await cluster.client.get_configs(["c1", "c2", "c1"])
+    assert (first, other.config.id, again) == (again, "c2", first)
 
 
 async def test_what_an_origin_no_longer_declares_is_orphaned_and_resumed_when_it_reappears(cluster):
@@ -95,11 +143,11 @@ async def test_what_another_origin_took_in_between_is_left_to_it(cluster):
     class Late(Client):
         """Reads, and then somebody else is faster."""
 
-        async def list_configs(self, **more):
-            page = await super().list_configs(**more)
+        async def get_configs(self, config_ids):
+            found = await super().get_configs(config_ids)
             await other.put_config(config("gone", origin=CODE), adopt=True)
             await other.put_config(config("new", origin=CODE))
-            return page
+            return found
 
     other = cluster.client
     late = Late(cluster.store)

@@ -105,7 +105,7 @@ async def populate(store: RedisStore) -> Populated:
     now_ms = (await store.now()).wall_ms
     held = await put(store, "held", now_ms - 1000, overlap=Overlap.QUEUE_ONE)
     going = await put(store, "going", now_ms - 1000, fixed_delay=timedelta(minutes=1), every=None)
-    paused = await put(store, "paused", now_ms - 1000)
+    paused = await put(store, "paused", now_ms - 1000, origin="file:tasks")
     await store.pause("paused", Rearm(read=paused.version, upto_ms=0), by="op", why="later")
     (paused_now,) = await store.get_configs(["paused"])
     assert paused_now is not None

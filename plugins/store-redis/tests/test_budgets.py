@@ -1,13 +1,24 @@
 """What a task costs: calls, commands and memory, as numbers that do not depend on the machine."""
 
+from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import Choice, Completion, Progress, Registration, Submission
+from dsched.contracts.steps import (
+    Choice,
+    Completion,
+    ConfigVersion,
+    Progress,
+    PutConfig,
+    Rearm,
+    Registration,
+    Submission,
+)
 from dsched.contracts.tasklogs import LineBatch, LineLevel, NewLine
-from dsched.model import TaskResult, TaskSpec
+from dsched.model import TaskConfig, TaskResult, TaskSpec
 from dsched_store_redis.store import RedisStore
 from dsched_testkit.servers import RedisServer
 
@@ -150,6 +161,46 @@ async def test_small_hashes_stay_small(server: RedisServer, opener: Any) -> None
         assert task is not None
         assert task.error == failed.error
         assert task.reason == "since " + "c" * 100
+
+
+async def _put_configs(store: RedisStore, names: Sequence[str], origin: str) -> None:
+    configs = [
+        TaskConfig(id=name, executor="local", every=timedelta(days=1), origin=origin)
+        for name in names
+    ]
+    rearm = Rearm(read=ConfigVersion(), upto_ms=0)
+    answers = await store.put([PutConfig(config=one, rearm=rearm) for one in configs], by="me")
+    assert {answer.outcome for answer in answers} == {Outcome.OK}
+
+
+async def test_only_what_is_declared_takes_room_in_the_index_of_origins(
+    server: RedisServer, opener: Any
+) -> None:
+    async with opener(server, key_prefix="") as store:
+        await _put_configs(store, ["a"], "api")
+        assert server.command("EXISTS", "config:origin") == 0
+        assert server.command("HEXISTS", "config:detail:a", "origin") == 0
+        await _put_configs(store, ["b"], "file:tasks")
+        assert server.command("ZRANGE", "config:origin", "0", "-1") == "file:tasks\tb"
+        (stored,) = await store.get_configs(["b"])
+        assert stored is not None
+        await store.delete("b", Rearm(read=stored.version, upto_ms=0), by="me")
+        assert server.command("EXISTS", "config:origin") == 0
+
+
+async def test_a_page_of_an_origin_costs_what_it_is_long(server: RedisServer, opener: Any) -> None:
+    async with opener(server, key_prefix="") as store:
+        for first in range(0, 500, BATCH):
+            await _put_configs(store, [f"f{n:03}" for n in range(first, first + BATCH)], "code:a")
+        await _put_configs(store, ["x"], "file:a")
+        await _put_configs(store, ["z"], "api")
+        for origin, most in (("file:a", 10), ("api", 50)):
+            server.command("CONFIG", "RESETSTAT")
+            page = await store.list_configs(None, 10, origin=origin)
+            assert _commands(server) <= most, origin
+            assert len(page.configs) == (1 if origin == "file:a" else 0)
+        # Nothing yet, and a cursor: the walk over what others declare has not come to its end.
+        assert page.cursor == "f039"
 
 
 async def test_everything_that_ended_expires(server: RedisServer, opener: Any) -> None:

@@ -190,7 +190,7 @@ FRESH = (
     "task:detail:new", "task:note:run", "task:note:ready", "decision:held", "decision:index",
     "finished:config:held", "finished:status:failed", "worker:draining", "worker:stalled",
     "config:detail:new", "config:held", "task:held", "config:delay", "task:live:going",
-    "bell:leader", "bell:w1", "task:ended", "task:deadline", "task:route",
+    "config:origin", "bell:leader", "bell:w1", "task:ended", "task:deadline", "task:route",
     "document:kind:new", "documents:kind", "document:expiry",
     "task:lines:run", "task:linecount:run",
     "schedule:terms", "pod:index", "pod:detail",

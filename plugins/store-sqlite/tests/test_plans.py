@@ -79,6 +79,12 @@ def test_the_statement_is_served_by_an_index(db, name):
     assert scans == []
 
 
+def test_the_configs_of_an_origin_are_a_range_of_their_index(db):
+    assert _plan(db, configs.LIST_ORIGIN) == [
+        "SEARCH config USING INDEX config_origin (origin=? AND id>?)"
+    ]
+
+
 def test_the_check_itself_notices_a_scan_and_a_sort(db):
     assert _scans(db, "SELECT * FROM task WHERE error = ?") == ["SCAN task"]
     assert len(_scans(db, "SELECT * FROM task ORDER BY error")) == 2

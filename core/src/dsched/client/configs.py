@@ -1,6 +1,6 @@
 """What the client does to configs: put, list, pause, resume, delete, each planned and compared."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import attrs
 
@@ -54,10 +54,21 @@ class Configs(Asking):
     async def list_configs(
         self, *, cursor: str | None = None, limit: int = 100, origin: str | None = None
     ) -> ConfigPage:
-        """A page of configs by ascending id; of those, the ones of ``origin`` if one is given."""
-        page = await self._answered(lambda: self._store.list_configs(cursor, limit))
-        kept = (one for one in page.configs if origin in (None, one.config.origin))
-        return attrs.evolve(page, configs=tuple(kept))
+        """A page of configs by ascending id; of ``origin`` only, if one is given.
+
+        Such a page may be short, or empty, while its cursor is not None.
+        """
+        return await self._answered(lambda: self._store.list_configs(cursor, limit, origin=origin))
+
+    async def get_configs(self, config_ids: Sequence[str]) -> tuple[StoredConfig | None, ...]:
+        """Any number of configs in the order of the ids, None where there is none."""
+        ids = list(dict.fromkeys(config_ids))
+        found: dict[str, StoredConfig | None] = {}
+        for start in range(0, len(ids), MAX_BATCH):
+            batch = ids[start : start + MAX_BATCH]
+            answer = await self._answered(lambda: self._store.get_configs(batch))  # noqa: B023
+            found.update(zip(batch, answer, strict=True))
+        return tuple(found[one] for one in config_ids)
 
     async def delete_config(
         self, config_id: str, *, cancel_tasks: bool = False, origin: str | None = None

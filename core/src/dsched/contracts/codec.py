@@ -24,7 +24,7 @@ from dsched.model import (
 from dsched.model.json import dumps, loads
 
 # The format of a store as a whole: stored at its creation, compared at every start.
-STORE_FORMAT = 2
+STORE_FORMAT = 3
 # The version in each record.
 RECORD_VERSION = 1
 # The executor of a record that cannot be read; no plugin can have this name.

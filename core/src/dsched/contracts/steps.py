@@ -187,7 +187,7 @@ class PutAnswer:
 
 @attrs.frozen(kw_only=True)
 class ConfigPage:
-    """Configs by ascending id; ``cursor`` continues, None at the end."""
+    """Configs by ascending id; ``cursor`` continues, None at the end, and nothing else says so."""
 
     configs: tuple[StoredConfig, ...]
     cursor: str | None

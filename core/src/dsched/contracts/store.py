@@ -175,8 +175,12 @@ class Configs(ABC):
         """The configs of these ids, None where there is none."""
 
     @abstractmethod
-    async def list_configs(self, cursor: str | None, limit: int) -> ConfigPage:
-        """A page of configs by ascending id."""
+    async def list_configs(
+        self, cursor: str | None, limit: int, *, origin: str | None = None
+    ) -> ConfigPage:
+        """A page of configs by ascending id; of one origin, if one is given. What it costs grows
+        with the page, not with what the store holds: so a page of one origin may be short, or
+        empty, while its cursor is not None."""
 
     @abstractmethod
     async def delete(self, config_id: str, rearm: Rearm, *, by: str) -> Outcome:

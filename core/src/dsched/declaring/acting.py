@@ -117,26 +117,21 @@ def _content(config: TaskConfig) -> TaskConfig:
 async def _held(
     client: Client, ids: Sequence[str], origin: str, *, everything: bool
 ) -> dict[str, StoredConfig]:
-    """What is stored of this origin and of these ids; only the latter unless ``everything``."""
-    if not everything:
-        return {one: found for one in ids if (found := await _found(client, one)) is not None}
-    held, cursor = {}, None
-    wanted = set(ids)
+    """What is stored of these ids, and with ``everything`` of this origin."""
+    held = await _of_origin(client, origin) if everything else {}
+    others = await client.get_configs([one for one in ids if one not in held])
+    return held | {one.config.id: one for one in others if one is not None}
+
+
+async def _of_origin(client: Client, origin: str) -> dict[str, StoredConfig]:
+    held: dict[str, StoredConfig] = {}
+    cursor = None
     while True:
-        page = await client.list_configs(cursor=cursor, limit=PAGE)
-        for one in page.configs:
-            if one.config.origin == origin or one.config.id in wanted:
-                held[one.config.id] = one
+        page = await client.list_configs(cursor=cursor, limit=PAGE, origin=origin)
+        held |= {one.config.id: one for one in page.configs}
         cursor = page.cursor
         if cursor is None:
             return held
-
-
-async def _found(client: Client, config_id: str) -> StoredConfig | None:
-    try:
-        return await client.get_config(config_id)
-    except NotFoundError:
-        return None
 
 
 async def _put(

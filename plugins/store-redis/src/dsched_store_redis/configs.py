@@ -18,7 +18,7 @@ from dsched.contracts.steps import (
     StoredConfig,
 )
 from dsched.contracts.store import Configs
-from dsched.model import Overlap, SkippedRange, SkipReason, TaskConfig, TaskSpec
+from dsched.model import API_ORIGIN, Overlap, SkippedRange, SkipReason, TaskConfig, TaskSpec
 from dsched.model.json import dumps
 from dsched_store_redis.base import OnRedis
 from dsched_store_redis.rows import read_configs, read_stored_config
@@ -58,10 +58,13 @@ class RedisConfigs(OnRedis, Configs):
         answer = await self._step("get_configs", ids(config_ids))
         return tuple(read_stored_config(row) for row in answer[1])
 
-    async def list_configs(self, cursor: str | None, limit: int) -> ConfigPage:
+    async def list_configs(
+        self, cursor: str | None, limit: int, *, origin: str | None = None
+    ) -> ConfigPage:
         """Configs by ascending id."""
         check_limit(limit)
-        answer = await self._step("list_configs", cursor or "", limit)
+        wanted = () if origin is None else (origin,)
+        answer = await self._step("list_configs", cursor or "", limit, *wanted)
         return ConfigPage(configs=read_configs(answer[1]), cursor=decode(answer[2]) or None)
 
     async def delete(self, config_id: str, rearm: Rearm, *, by: str) -> Outcome:
@@ -167,6 +170,8 @@ def _put_row(item: PutConfig) -> str:
         fields.append(f"delay\t{span_ms(config.fixed_delay)}")
     if config.enabled:
         fields.append("enabled\t1")
+    if config.origin != API_ORIGIN:
+        fields.append(f"origin\t{config.origin}")
     if route(config):
         fields.append(f"route\t{route(config)}")
     return "\t".join(

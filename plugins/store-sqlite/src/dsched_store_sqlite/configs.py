@@ -24,6 +24,7 @@ from dsched_store_sqlite.rows import CONFIG, ConfigRow
 from dsched_store_sqlite.step import Item, Step
 
 LIST_CONFIGS = f"SELECT {CONFIG} FROM config WHERE id > ? ORDER BY id LIMIT ?"  # noqa: S608
+LIST_ORIGIN = f"SELECT {CONFIG} FROM config WHERE origin = ? AND id > ? ORDER BY id LIMIT ?"  # noqa: S608
 
 
 class SqliteConfigs(OnSqlite, Configs):
@@ -49,12 +50,18 @@ class SqliteConfigs(OnSqlite, Configs):
 
         return await self._step(run)
 
-    async def list_configs(self, cursor: str | None, limit: int) -> ConfigPage:
+    async def list_configs(
+        self, cursor: str | None, limit: int, *, origin: str | None = None
+    ) -> ConfigPage:
         """Configs by ascending id."""
         check_limit(limit)
+        page = (cursor or "", limit + 1)
 
         def run(step: Step) -> ConfigPage:
-            found = step.db.execute(LIST_CONFIGS, (cursor or "", limit + 1)).fetchall()
+            if origin is None:
+                found = step.db.execute(LIST_CONFIGS, page).fetchall()
+            else:
+                found = step.db.execute(LIST_ORIGIN, (origin, *page)).fetchall()
             rows = [ConfigRow(*columns) for columns in found[:limit]]
             return ConfigPage(
                 configs=tuple(row.view() for row in rows),
@@ -162,10 +169,16 @@ def _put(step: Step, item: PutConfig, content: str, by: str) -> PutAnswer:
         return PutAnswer(outcome=outcome, stored=None if row is None else row.view())
     meta = step.meta
     revision = meta.last_revision = max(meta.last_revision + 1, step.now_ms)
-    fresh = ConfigRow(config_id, content, revision, created_ms, step.wall_ms)
+    origin = item.config.origin
+    fresh = ConfigRow(config_id, content, origin, revision, created_ms, step.wall_ms)
     if row is not None:
         fresh = attrs.evolve(
-            row, content=content, revision=revision, created_ms=created_ms, updated_ms=step.wall_ms
+            row,
+            content=content,
+            origin=origin,
+            revision=revision,
+            created_ms=created_ms,
+            updated_ms=step.wall_ms,
         )
     if fresh.paused:
         fresh.paused_gap_ms = item.rearm.upto_ms

@@ -165,6 +165,7 @@ class ConfigRow:
 
     id: str
     content: str
+    origin: str
     revision: int
     created_ms: int
     updated_ms: int

@@ -115,6 +115,7 @@ CREATE TABLE linecount (
 CREATE TABLE config (
     id TEXT PRIMARY KEY,
     content TEXT NOT NULL,
+    origin TEXT NOT NULL,
     revision INTEGER NOT NULL,
     created_ms INTEGER NOT NULL,
     updated_ms INTEGER NOT NULL,
@@ -127,6 +128,7 @@ CREATE TABLE config (
     skips TEXT
 ) WITHOUT ROWID;
 CREATE INDEX config_due ON config (due_ms, id) WHERE due_ms IS NOT NULL;
+CREATE INDEX config_origin ON config (origin, id);
 
 -- The live tasks of a config, counted; it survives the config.
 CREATE TABLE living (config_id TEXT PRIMARY KEY, live INTEGER NOT NULL, held TEXT) WITHOUT ROWID;

@@ -1,9 +1,22 @@
--- Configs: config:detail:{id} small hash, config:body:{id} the content, config:due the dues.
+-- Configs: config:detail:{id} small hash, config:body:{id} the content, config:due the dues,
+-- config:origin whose they are: "origin id" with a tab, all at score 0, in the order of bytes.
 local INDEX, CONTENT, SPEC = P .. 'config:index', P .. 'config:body:', P .. 'config:spec:'
+local ORIGIN = P .. 'config:origin'
 
 local function probe_configs()
   probe('ZCARD', 'config:index', 'config:due')
   probe('HLEN', 'config:delay')
+end
+
+-- From one origin to another; nil where there is no config, and for `api`, which is not kept: what
+-- calls put may be a million configs.
+local function move_origin(id, old, new)
+  if old and old ~= new then
+    call('ZREM', ORIGIN, old .. '\t' .. id)
+  end
+  if new then
+    call('ZADD', ORIGIN, '0', new .. '\t' .. id)
+  end
 end
 
 local function config_of(id)

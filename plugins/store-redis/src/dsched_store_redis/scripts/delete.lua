@@ -2,6 +2,7 @@
 -- ARGV: by, config, read, upto, latest, next_due, skipped item
 local by, id = ARGV[2], ARGV[3]
 probe_configs()
+call('ZCARD', ORIGIN)
 local row = config_of(id)
 local outcome = 'OK'
 if not row then
@@ -20,6 +21,7 @@ if ARGV[8] ~= '' then
 end
 call('ZREM', DUE, id)
 call('ZREM', INDEX, id)
+move_origin(id, row.origin, nil)
 call('HDEL', FIXED, id)
 call('DEL', CONFIG .. id, CONTENT .. id, SPEC .. id)
 note('config', by, '{"config":"' .. id .. '","act":"deleted","revision":' .. row.revision .. '}')

@@ -1,11 +1,50 @@
 -- use: tasks configs
--- ARGV: id after which to go on, limit
-local limit = tonumber(ARGV[3])
-local after = ARGV[2] == '' and '-' or '(' .. ARGV[2]
-local ids = call('ZRANGEBYLEX', INDEX, after, '+', 'LIMIT', 0, limit + 1)
+-- ARGV: id after which to go on, limit, and the origin if only its configs are asked for
+local limit, origin = tonumber(ARGV[3]), ARGV[4]
+
+-- Up to `most` ids of an index after the given one, and whether there are more. The members that
+-- count start with `prefix` and end before `last`.
+local function ids_of(index, prefix, last, most)
+  local first = ARGV[2] == '' and '[' .. prefix or '(' .. prefix .. ARGV[2]
+  local ids = call('ZRANGEBYLEX', index, first, last, 'LIMIT', 0, most + 1)
+  local more = #ids > most
+  ids[most + 1] = nil
+  for i, member in ipairs(ids) do
+    ids[i] = string.sub(member, #prefix + 1)
+  end
+  return ids, more
+end
+
+-- What is of no other origin, in a walk over all. Work has a bound, so the page may be short.
+local function ids_of_api()
+  local looked_at, more = ids_of(INDEX, '', '+', 4 * limit)
+  local ids = {}
+  for i, id in ipairs(looked_at) do
+    if not call('HGET', CONFIG .. id, 'origin') then
+      ids[#ids + 1] = id
+      if #ids == limit then
+        return ids, (more or i < #looked_at) and id
+      end
+    end
+  end
+  return ids, more and looked_at[#looked_at]
+end
+
+local ids, cursor
+if origin == 'api' then
+  ids, cursor = ids_of_api()
+else
+  local more
+  if origin then
+    ids, more = ids_of(ORIGIN, origin .. '\t', '(' .. origin .. '\n', limit)
+  else
+    ids, more = ids_of(INDEX, '', '+', limit)
+  end
+  cursor = more and ids[limit]
+end
 local rows = {}
-for i = 1, math.min(limit, #ids) do
-  rows[i] = config_row(ids[i])
+for i, id in ipairs(ids) do
+  rows[i] = config_row(id)
 end
 begin()
-return done('OK', rows, #ids > limit and ids[limit] or '')
+return done('OK', rows, cursor or '')

@@ -4,6 +4,7 @@
 local by = ARGV[2]
 probe_tasks()
 probe_configs()
+call('ZCARD', ORIGIN)
 local function lines(text)
   return string.gmatch(text, '([^\n]*)\n')
 end
@@ -38,10 +39,10 @@ local function store(item)
   local revision = int(math.max(last + 1, now))
   call('HSET', META, 'revision', revision)
   local key = CONFIG .. id
-  call('HDEL', key, 'overlap', 'deadline', 'priority', 'delay', 'route')
+  call('HDEL', key, 'overlap', 'deadline', 'priority', 'delay', 'route', 'origin')
   local set = { 'revision', revision, 'updated', wall_text,
     'created', old and old.created or int(item.created) }
-  local delay, enabled
+  local delay, enabled, origin
   for name, value in string.gmatch(item.fields, '([^\t]+)\t([^\t]*)') do
     if name == 'enabled' then
       enabled = true
@@ -50,6 +51,8 @@ local function store(item)
     end
     if name == 'delay' then
       delay = value
+    elseif name == 'origin' then
+      origin = value
     end
   end
   if old and old.paused then
@@ -59,6 +62,7 @@ local function store(item)
   call('SET', CONTENT .. id, item.content)
   call('SET', SPEC .. id, item.head .. revision .. item.tail)
   call('ZADD', INDEX, '0', id)
+  move_origin(id, old and old.origin, origin)
   if delay and enabled then
     call('HSET', FIXED, id, delay)
   else

@@ -67,11 +67,15 @@ class MemoryConfigs(OnState, Configs):
             rows = [self._state.configs.get(config_id) for config_id in config_ids]
             return tuple(None if row is None else row.view() for row in rows)
 
-    async def list_configs(self, cursor: str | None, limit: int) -> ConfigPage:
+    async def list_configs(
+        self, cursor: str | None, limit: int, *, origin: str | None = None
+    ) -> ConfigPage:
         """Configs by ascending id."""
         check_limit(limit)
         with self._state.step():
-            ids = sorted(key for key in self._state.configs if cursor is None or key > cursor)
+            rows = self._state.configs.items()
+            found = [key for key, row in rows if origin in (None, row.config.origin)]
+            ids = sorted(key for key in found if cursor is None or key > cursor)
             page = ids[:limit]
             return ConfigPage(
                 configs=tuple(self._state.configs[key].view() for key in page),

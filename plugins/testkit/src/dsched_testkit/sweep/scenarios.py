@@ -58,6 +58,7 @@ async def _read(user: User) -> None:
     await user.list(TaskQuery(status=TaskStatus.SUCCESS))
     await user.attempt(user.decisions("none"))
     await user.list_configs()
+    await user.get_configs(["none"])
     async for _ in user.events():
         pass
 

@@ -13,6 +13,7 @@ WORKERS = ("w0", "w1")
 INCARNATIONS = ("01-a", "02-b", "03-c")
 TASKS = (*(f"t{index}" for index in range(8)), "c0@manual-x")
 CONFIGS = ("c0", "c1", "c2", "c3", "c4", "c5")
+ORIGINS = ("api", "file:a", "file:ab")  # a name that starts with another
 PERIOD_MS = 20_000
 DAY_MS = 24 * 3600 * 1000
 
@@ -47,6 +48,7 @@ def config_of_kind(config_id: str, variant: int) -> TaskConfig:
         enabled=variant != 3,
         start_deadline=timedelta(seconds=30) if variant == 2 else None,
         priority=5 + variant,
+        origin=ORIGINS[variant % len(ORIGINS)],
         **trigger,
     )
 

@@ -32,6 +32,7 @@ from dsched_testkit.suites.store.operating import (
     TermTests,
     UndrainTests,
 )
+from dsched_testkit.suites.store.origins import OriginTests
 from dsched_testkit.suites.store.overlap import HeldTests, OverlapTests
 from dsched_testkit.suites.store.reading import EventTests, HandleTests, ReadTests
 from dsched_testkit.suites.store.reading_lines import ReadLinesTests
@@ -85,6 +86,7 @@ class WorkingContract(
 
 class ClientContract(
     ConfigTests,
+    OriginTests,
     DeletingTests,
     PausingTests,
     FixedDelayTests,

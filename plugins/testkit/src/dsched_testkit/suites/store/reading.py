@@ -125,6 +125,7 @@ class ReadTests(Arranging):
             lambda: self.store.list_tasks(ready, None, MAX_BATCH + 1),
             lambda: self.store.list_tasks(ready, None, 0),
             lambda: self.store.list_configs(None, MAX_BATCH + 1),
+            lambda: self.store.list_configs(None, MAX_BATCH + 1, origin="file:a"),
             lambda: self.store.decisions("c", None, 0),
             lambda: self.store.events(None, MAX_EVENT_PAGE + 1),
         ):
