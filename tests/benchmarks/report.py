@@ -98,6 +98,7 @@ def page(results: Results, chosen: Sequence[System]) -> str:
     """The whole page."""
     lines = [*head(results)]
     lines += ["", "## Targets", "", *targets.table(results.values)]
+    lines += targets.ratios(results.values)
     lines += ["", "## Who was asked to do what", "", *asked(chosen, results)]
     lines += ["", "## Figures", *tables(results)]
     if results.alone:

@@ -10,6 +10,7 @@ import wide
 
 FILE = Path(__file__).with_name("targets.toml")
 MET, MISSED, UNKNOWN = "met", "**not met**", "not measured"
+YARDSTICK = "bullmq"
 
 Values = Mapping[str, Mapping[str, Sequence[float]]]
 
@@ -26,6 +27,7 @@ class Check:
     worst: bool = False
     over: Sequence[str] = ()
     label: str = ""
+    yardstick: float | None = None
 
     def measured(self, values: Values) -> float | None:
         """The figure that is held to the bars, None where the run has none."""
@@ -38,6 +40,17 @@ class Check:
             return value
         others = [statistics.median(by_system[name]) for name in self.over if by_system.get(name)]
         return value / (max if self.least else min)(others) if others else None
+
+    def beside(self, peer: str) -> "Check":
+        """The same as a ratio to ``peer`` in the same run; its bars were set where that had
+        `yardstick`."""
+
+        def scaled(bar: float | None) -> float | None:
+            return None if bar is None or self.yardstick is None else bar / self.yardstick
+
+        return attrs.evolve(
+            self, over=(peer,), must=scaled(self.must), goal=scaled(self.goal), yardstick=None
+        )
 
     def _worst(self, found: Sequence[float]) -> float:
         return min(found) if self.least else max(found)
@@ -87,6 +100,36 @@ def targets() -> tuple[Target, ...]:
         Target(**(row | {"checks": tuple(Check(**check) for check in row["checks"])}))
         for row in rows
     )
+
+
+def ratios(values: Values) -> list[str]:
+    """What the bars and the figures are beside `YARDSTICK`, as lines of Markdown; none without it."""
+    lines = []
+    for target in targets():
+        for check in target.checks:
+            if check.yardstick is None:
+                continue
+            beside = check.beside(YARDSTICK)
+            value = beside.measured(values)
+            if value is None:
+                continue
+            bars = f"{wide.number(beside.must or 0)} | {wide.number(beside.goal or 0)}"
+            row = attrs.evolve(target, checks=(beside,))
+            verdicts = f"{row.verdict(values, 'must')} | {row.verdict(values, 'goal')}"
+            lines.append(f"| {check.figure} | {bars} | {wide.number(value)} | {verdicts} |")
+    if not lines:
+        return []
+    return [
+        "",
+        (
+            "A time of one machine says little of another, and this one is not the one that the bars were "
+            f"set on. Beside {YARDSTICK}, which ran on both, bars and figures compare:"
+        ),
+        "",
+        f"| as a multiple of {YARDSTICK}'s | must | goal | measured | must | goal |",
+        "|---|---|---|---|---|---|",
+        *lines,
+    ]
 
 
 def table(values: Values) -> list[str]:

@@ -98,6 +98,24 @@ def test_a_target_may_be_held_against_the_best_of_several_peers():
     assert check.measured({"f": {"saq": [100.0]}}) is None
 
 
+def test_a_time_is_held_to_its_bar_beside_the_peer_that_ran_on_both_machines():
+    import targets
+
+    check = targets.Check(figure="f", must=45, goal=25, yardstick=40).beside("bullmq")
+    values = {"f": {"dsched": [60.0], "bullmq": [50.0]}}
+    assert (check.measured(values), check.must, check.goal) == (1.2, 1.125, 0.625)
+    assert check.measured({"f": {"dsched": [60.0]}}) is None
+
+
+def test_the_page_shows_such_ratios_only_where_the_peer_has_run():
+    import targets
+
+    figures = {"Redis CPU, us a task": {"dsched": [54.0], "bullmq": [54.0]}}
+    *_, row = targets.ratios(figures)
+    assert row == "| Redis CPU, us a task | 1.02 | 0.57 | 1.00 | met | **not met** |"
+    assert targets.ratios({"Redis CPU, us a task": {"dsched": [54.0]}}) == []
+
+
 def test_the_worst_of_a_run_counts_where_a_target_says_so():
     import targets
 
