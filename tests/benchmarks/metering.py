@@ -43,11 +43,12 @@ class Meter:
     async def call(self, step: str, make: Callable[[], Awaitable[Any]], items: int = 1) -> Any:
         """One call of a step for so many items; its answer."""
         row = self.rows.setdefault(step, Row())
-        before_us = scripts(self.server)[1] if self.server else 0
+        before = scripts(self.server) if self.server else (0, 0)
         started_s = time.perf_counter()
         answer = await make()
         row.took_ms.append(1000 * (time.perf_counter() - started_s))
         row.items += items
         if self.server:
-            row.script_us.append(scripts(self.server)[1] - before_us)
+            count, us = (now - then for now, then in zip(scripts(self.server), before, strict=True))
+            row.script_us.append(us / max(1, count))  # a large batch may go in several scripts
         return answer

@@ -12,11 +12,12 @@ from dsched.engine.assertions import AttemptWatch
 from dsched.engine.projecting import project
 from dsched.engine.term import Term
 
-MAX_PROJECTED = 10 * MAX_BATCH
+# A thousand decisions in one step would keep a Redis from everything else for over ten milliseconds.
+MAX_PROJECTED = 3 * MAX_BATCH
 ENTRIES_A_TICK = 10 * MAX_EVENT_PAGE
 # An entry has one item or a hundred. A page of 1,000 large ones takes tens of megabytes, which no pod
 # gives back, and reading it holds up the loop: so a page begins small and becomes as large as fits.
-PAGE_ITEMS = 4 * MAX_PROJECTED
+PAGE_ITEMS = 40 * MAX_BATCH
 SMALL_PAGE = PAGE_ITEMS // MAX_BATCH
 GROWTH = 4
 

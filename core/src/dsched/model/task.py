@@ -19,7 +19,7 @@ class TaskResult:
     data: JsonValue = None
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)  # made for each attempt, and filled in half the time
 class Task:
     """One run: of a fire, of a manual trigger, or of an ad-hoc submission.
 

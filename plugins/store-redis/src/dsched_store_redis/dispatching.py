@@ -101,8 +101,10 @@ def _page(row: list[Any]) -> ReadyPage:
     time = store_time(time_row)
     route_of = {routed[i]: routed[i + 1] for i in range(0, len(routed), 2)}
     tasks = []
+    required, affinity = read_route(b"")
     for at in range(0, len(listed), 2):
-        required, affinity = read_route(route_of.get(listed[at], b""))
+        if route_of:
+            required, affinity = read_route(route_of.get(listed[at], b""))
         # A score is (9 - priority) x 10^13 + the instant, which may lie before 1970.
         rank, instant = divmod(int(float(listed[at + 1])) + _BEFORE_1970, _RANK)
         tasks.append(
