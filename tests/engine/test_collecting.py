@@ -2,13 +2,19 @@
 
 import asyncio
 
+import attrs
 import pytest
 
 from dsched.contracts.outcomes import Outcome, StoreUnavailableError
 from dsched.contracts.steps import MAX_BATCH, MAX_EVENT_PAGE, Event, EventKind, EventPage
 from dsched.engine.announcer import Announcer
 from dsched.engine.assertions import Assertions, AttemptWatch
-from dsched.engine.collecting import MAX_PROJECTED, PAGE_ITEMS, CollectStep
+from dsched.engine.collecting import (
+    MAX_PROJECTED,
+    PAGE_ITEMS,
+    WEIGHT_OF_FIRES,
+    CollectStep,
+)
 from dsched.engine.term import Term
 from dsched_testkit.virtual_time import virtual_runtime
 
@@ -66,6 +72,35 @@ async def test_a_page_of_large_entries_has_few_of_them():
     await _step(log, Announcer({})).collect()
     assert log.at == 300
     assert max(map(sum, log.pages)) == PAGE_ITEMS
+
+
+@pytest.mark.parametrize(
+    ("kind", "task", "most"),
+    [
+        (EventKind.COMPLETED, "t", MAX_PROJECTED),
+        (EventKind.COMPLETED, "c@1000", MAX_PROJECTED // WEIGHT_OF_FIRES),
+        (EventKind.FIRED, "c@1000", MAX_PROJECTED // WEIGHT_OF_FIRES),
+    ],
+)
+async def test_a_projection_has_fewer_fires_than_tasks_without_a_config(kind, task, most):
+    facts = {"status": "retrying", "run": 1, "attempt": 1, "config": "c", "ms": 0, "late": 0}
+    log = Log(*[10] * 400)
+    log.events = [
+        attrs.evolve(event, kind=kind, items=tuple(facts | {"task": task} for _ in event.items))
+        for event in log.events
+    ]
+    sizes, before = [], 0
+
+    async def project(fence, projection, plain=log.project):
+        nonlocal before
+        sizes.append(10 * (int(projection.upto) - before))
+        before = int(projection.upto)
+        return await plain(fence, projection)
+
+    log.project = project  # type: ignore[method-assign]
+    await _step(log, Announcer({})).collect()
+    assert sum(sizes) == 4_000
+    assert max(sizes) == most - most % 10
 
 
 async def test_many_small_entries_take_few_pages():

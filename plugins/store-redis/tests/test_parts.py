@@ -29,7 +29,7 @@ async def test_no_items_are_one_step_all_the_same_since_it_may_be_fenced():
     assert parts == [[]]
 
 
-@pytest.mark.parametrize("failing, maybe_applied", [(0, False), (1, True)])
+@pytest.mark.parametrize(("failing", "maybe_applied"), [(0, False), (1, True)])
 async def test_what_fails_after_the_first_part_may_have_been_applied(failing, maybe_applied):
     calls = 0
 

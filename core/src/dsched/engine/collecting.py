@@ -5,15 +5,17 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from dsched.contracts.observer import LogEntry
 from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import MAX_BATCH, MAX_EVENT_PAGE, Event
+from dsched.contracts.steps import MAX_BATCH, MAX_EVENT_PAGE, Event, EventKind
 from dsched.contracts.store import Collecting
 from dsched.engine.announcer import Announcer
 from dsched.engine.assertions import AttemptWatch
-from dsched.engine.projecting import project
+from dsched.engine.projecting import MAY_END, project
 from dsched.engine.term import Term
 
-# A thousand decisions in one step would keep a Redis from everything else for over ten milliseconds.
-MAX_PROJECTED = 3 * MAX_BATCH
+# A decision, with its counts and its fate, takes a store as long as many ends of tasks that no config
+# made: a thousand in one step would keep a Redis from everything else for thirty milliseconds.
+MAX_PROJECTED = 10 * MAX_BATCH
+WEIGHT_OF_FIRES = 12
 ENTRIES_A_TICK = 10 * MAX_EVENT_PAGE
 # An entry has one item or a hundred. A page of 1,000 large ones takes tens of megabytes, which no pod
 # gives back, and reading it holds up the loop: so a page begins small and becomes as large as fits.
@@ -90,14 +92,29 @@ def _next_size(page: Sequence[Event]) -> int:
 
 
 def _portions(events: Iterable[Event]) -> Iterator[list[Event]]:
-    """Runs of entries whose items fit in one projection; an entry has at most a batch of items."""
+    """Runs of entries that fit in one projection; an entry has at most a batch of items."""
     portion: list[Event] = []
-    size = 0
+    weight = 0
     for event in events:
-        if portion and size + len(event.items) > MAX_PROJECTED:
+        more = _weight(event)
+        if portion and weight + more > MAX_PROJECTED:
             yield portion
-            portion, size = [], 0
+            portion, weight = [], 0
         portion.append(event)
-        size += len(event.items)
+        weight += more
     if portion:
         yield portion
+
+
+def _weight(event: Event) -> int:
+    """How much projecting an entry is, in items that have to do with no config."""
+    if event.kind in _DECIDES:
+        return WEIGHT_OF_FIRES * len(event.items)
+    if event.kind in _TELLS_OF_TASKS:
+        of_fires = len([item for item in event.items if "@" in item["task"]])
+        return len(event.items) + (WEIGHT_OF_FIRES - 1) * of_fires
+    return len(event.items)
+
+
+_DECIDES = frozenset({EventKind.FIRED, EventKind.SKIPPED, EventKind.MISSED})
+_TELLS_OF_TASKS = MAY_END | {EventKind.DISPATCHED, EventKind.CLAIMED}

@@ -24,7 +24,7 @@ Item = Mapping[str, JsonValue]
 
 MAX_WORDS = 200  # of a reason in a decision; the whole of it is in the log, and in the task
 _STATUS = {status.value: status for status in TaskStatus}
-_MAY_END = frozenset(
+MAY_END = frozenset(
     {EventKind.COMPLETED, EventKind.RELEASED, EventKind.REAPED, EventKind.CANCELLED}
 )
 _Fire = tuple[str, int]  # config, nominal instant
@@ -74,7 +74,7 @@ class _Portion:
                 self.decisions.extend(_missed(event, item) for item in event.items)
             case EventKind.DISPATCHED:
                 self._dispatched(event)
-            case kind if kind in _MAY_END:
+            case kind if kind in MAY_END:
                 self._ended(event)
 
     def _fate(self, task_id: str) -> dict[str, Any] | None:
