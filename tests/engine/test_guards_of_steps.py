@@ -425,6 +425,17 @@ async def test_a_beat_lists_all_that_runs_and_counts_from_its_beginning():
     assert beat._answered_s == began_s
 
 
+def test_an_end_that_waits_for_the_report_before_it_takes_its_slot():
+    attempts = Attempts()
+    for number in range(4):
+        attempt = _attempt(f"t{number}")
+        attempts.add(attempt)
+        attempt.ended = number < 3
+    assert attempts.slots_taken == 4
+    attempts.reporting = 2  # the report under way has two of the three
+    assert attempts.slots_taken == 2
+
+
 class Parts:
     """A runner and what it reports to, without a worker around."""
 

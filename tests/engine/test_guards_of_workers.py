@@ -278,3 +278,33 @@ async def test_a_drain_waits_for_the_claim_in_flight(cluster):
     await cluster.leave("b")
     task = await cluster.client.wait("t", timeout_s=1)
     assert (task.status, task.crash_count) == (TaskStatus.SUCCESS, 0)
+
+
+async def test_a_slot_is_free_while_the_end_that_left_it_is_being_reported(cluster):
+    running, most = 0, 0
+    line, answer = Line(), asyncio.Event()
+
+    async def work(context, task):
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0.1)
+        running -= 1
+
+    async def slow(handle, step, proceed):
+        await answer.wait()
+        return await proceed()
+
+    cluster.executor.bodies["work"] = work
+    line.rule = only(slow, steps={"complete"})
+    cluster.start("lead", SCHEDULER)
+    cluster.start("a", WORKER, line=line, capacity=2)
+    for number in range(10):
+        await cluster.client.submit(spec("work"), task_id=f"t{number}")
+    # The first two are being reported, and the next two wait for that. No more is dispatched then.
+    await asyncio.sleep(10)
+    assert sum(cluster.executor.starts(f"t{number}") for number in range(10)) == 4
+    answer.set()
+    for number in range(10):
+        await cluster.client.wait(f"t{number}", timeout_s=20)
+    assert most == 2

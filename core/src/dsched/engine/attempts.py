@@ -80,9 +80,17 @@ class Attempts:
         self._by_task: dict[str, list[Attempt]] = {}
         # Beats have had no answer for too long: nothing may be claimed. Set by the heartbeat.
         self.cut_off = False
+        # How many have ended and are being reported. Set by the reporter.
+        self.reporting = 0
 
     def __len__(self) -> int:
         return len(self._by_key)
+
+    @property
+    def slots_taken(self) -> int:
+        """How many slots are taken. What has ended leaves its own when its report is under way: a
+        claim that is sent after it finds the store without it (ADR 0033)."""
+        return len(self._by_key) - self.reporting
 
     def add(self, attempt: Attempt) -> list[Attempt] | None:
         """Take an attempt in; it holds a slot until `remove`. The older ones of its task, which are

@@ -73,7 +73,7 @@ class Claimer:
         woken = True
         while not self._stopping:
             self._look.clear()
-            free = self._registration.capacity - len(self._attempts)
+            free = self._registration.capacity - self._attempts.slots_taken
             limit = min(free, self._most)
             if limit > 0 and not self._attempts.cut_off:
                 claimed = await self._claim(limit)

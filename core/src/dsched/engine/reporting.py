@@ -19,7 +19,10 @@ PROGRESS_EVERY_S = 1.0
 
 
 class Reporter:
-    """Reports how attempts ended until the store has answered; only then is a slot free again."""
+    """Reports how attempts ended, until the store has answered; heartbeats renew them till then.
+
+    ``on_room`` is called when a report is under way, which frees slots, and when it is answered.
+    """
 
     def __init__(
         self,
@@ -82,6 +85,8 @@ class Reporter:
 
     async def _report(self, batch: list[tuple[Attempt, Completion | Release]]) -> None:
         await self._lines.before_end(attempt for attempt, _ in batch)
+        self._attempts.reporting = len(batch)
+        self._on_room()
         completions = [(a, end) for a, end in batch if isinstance(end, Completion)]
         releases = [(a, end) for a, end in batch if isinstance(end, Release)]
         outcomes: list[tuple[Attempt, Outcome]] = []
@@ -105,6 +110,7 @@ class Reporter:
             if outcome is Outcome.STALE:
                 log.info("the result of a superseded attempt was refused", extra=attempt.facts())
         self._attempts.settle([attempt for attempt, _ in outcomes])
+        self._attempts.reporting = 0
         self._on_room()
 
     async def report_progress(self) -> None:
