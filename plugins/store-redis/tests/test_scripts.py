@@ -1,7 +1,9 @@
 """The scripts themselves: their text, their keys, and that none half-applies a step (F12)."""
 
+import re
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from importlib import resources
 from typing import Any
 
 import pytest
@@ -210,6 +212,16 @@ def test_scripts_carry_flags_only_where_the_server_knows_them(flags: bool) -> No
             # A full server goes on ending and draining, and takes nothing new (F51).
             admits = name in {"submit", "put", "fire", "put_document", "append_lines"}
             assert script.text.startswith(b"#!lua flags=allow-oom\n") is not admits
+
+
+def test_every_rare_field_of_a_task_is_kept_when_it_ends() -> None:
+    folder = resources.files("dsched_store_redis") / "scripts"
+    text = (folder / "_tasks.lua").read_text(encoding="utf-8")
+    listed = re.search(r"RARE_FIELDS = \{(.*?)\}", text, re.DOTALL)
+    asked = re.search(r"function rare_text.*?if not \((.*?)\) then", text, re.DOTALL)
+    assert listed is not None
+    assert asked is not None
+    assert re.findall(r"row\.(\w+)", asked[1]) == re.findall(r"'(\w+)'", listed[1])
 
 
 def test_no_script_walks_the_key_space() -> None:

@@ -51,16 +51,19 @@ local function ms_text(time)
   return texts[time]
 end
 
+-- Both are spelt out, since they run for each task that ends: most have no rare field.
 local function rare_text(row)
-  local values, some = {}, false
+  if not (row.retry_count or row.crash_count or row.priority or row.reason or row.note or row.lines
+    or row.accepted_by or row.cancel_requested or row.cancel_reason) then
+    return ''
+  end
+  local values = {}
   for i, name in ipairs(RARE_FIELDS) do
     values[i] = row[name] or ''
-    some = some or values[i] ~= ''
   end
-  return some and '\t' .. table.concat(values, '\t') or ''
+  return '\t' .. table.concat(values, '\t')
 end
 
--- The common fields are spelt out: this runs for each task that ends.
 local function ended_text(row)
   return row.status .. '\t' .. ms_text(row.scheduled_time) .. '\t' .. ms_text(row.end_time) .. '\t'
     .. ms_text(row.start_time) .. '\t' .. (row.attempt or '') .. '\t' .. (row.worker_id or '')
