@@ -3,7 +3,7 @@
 import asyncio
 import inspect
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from types import CoroutineType, TracebackType
 from typing import Self
 
@@ -147,7 +147,7 @@ class Runner:
         if self._ration.allows():
             log.info("starts", extra=attempt.facts())
         try:
-            result = await self._execute(attempt)
+            result = await self._begun(attempt)
         except asyncio.CancelledError as error:
             if attempt.told_to_stop:
                 self._stopped(attempt)
@@ -168,7 +168,8 @@ class Runner:
                 log.info("ended: %s", in_words(completion.result), extra=attempt.facts())
             self._reporter.report(attempt, completion)
 
-    async def _execute(self, attempt: Attempt) -> object:
+    def _begun(self, attempt: Attempt) -> Awaitable[object]:
+        """What the executor does for an attempt, to be awaited."""
         if attempt.spec.executor == UNREADABLE:
             raise TaskFailed(attempt.spec.payload["reason"], "unreadable", retryable=False)
         executor = self._executors.get(attempt.spec.executor)
@@ -188,7 +189,7 @@ class Runner:
                 "bad_executor",
                 retryable=False,
             )
-        return await running
+        return running
 
     def _stopped(self, attempt: Attempt) -> None:
         """The executor has really stopped after `stop`."""

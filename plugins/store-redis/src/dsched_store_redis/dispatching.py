@@ -20,7 +20,7 @@ from dsched.contracts.steps import (
 from dsched.contracts.store import LEADER_BELL, Dispatching
 from dsched_store_redis.base import OnRedis, store_time
 from dsched_store_redis.rows import read_configs, read_workers
-from dsched_store_redis.wire import decode, ids, is_id, lines, optional, outcomes, text
+from dsched_store_redis.wire import decode, ids, known, lines, optional, outcomes, text
 
 _RANK, _BEFORE_1970 = 10**13, 10**12
 
@@ -58,11 +58,10 @@ class RedisDispatching(OnRedis, Dispatching):
         check_batch([c.task_id for c in choices] + [d.task_id for d in deferrals])
         check_limit(limit)
         chosen = (
-            f"{_known(item.task_id)}\t{_known(item.worker_id)}\t{text(item.why)}"
-            for item in choices
+            f"{known(item.task_id)}\t{known(item.worker_id)}\t{text(item.why)}" for item in choices
         )
         deferred = (
-            f"{_known(item.task_id)}\t{item.delay_ms}\t{text(item.reason)}" for item in deferrals
+            f"{known(item.task_id)}\t{item.delay_ms}\t{text(item.reason)}" for item in deferrals
         )
         answer = await self._step(
             "dispatch", fence, lines(chosen), lines(deferred), skip, limit, self._ttl
@@ -77,10 +76,6 @@ class RedisDispatching(OnRedis, Dispatching):
         """Put old queue entries back to ready."""
         check_batch(task_ids)
         return outcomes((await self._step("recall", fence, ids(task_ids), min_age_ms))[1])
-
-
-def _known(value: str) -> str:
-    return value if is_id(value) else "?"
 
 
 def _look(answer: list[Any]) -> Look:

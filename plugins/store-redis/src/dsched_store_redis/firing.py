@@ -9,7 +9,7 @@ from dsched.contracts.store import Firing
 from dsched_store_redis.base import OnRedis, in_parts, store_time
 from dsched_store_redis.configs import left_out_item, skipped_item
 from dsched_store_redis.rows import read_configs
-from dsched_store_redis.wire import decode, is_id, lines, number, optional, outcomes
+from dsched_store_redis.wire import decode, known, lines, number, optional, outcomes
 
 
 class RedisFiring(OnRedis, Firing):
@@ -40,7 +40,7 @@ class RedisFiring(OnRedis, Firing):
         """Move dues after the clock went back."""
         check_batch([item.config_id for item in items])
         rows = (
-            f"{_known(item.config_id)}\t{item.revision}\t{number(item.due_ms)}"
+            f"{known(item.config_id)}\t{item.revision}\t{number(item.due_ms)}"
             f"\t{number(item.next_due_ms)}\t{number(item.last_fired_ms)}"
             for item in items
         )
@@ -53,10 +53,6 @@ class RedisFiring(OnRedis, Firing):
         return Promoted(count=answer[1], next_in_ms=optional(answer[2]))
 
 
-def _known(config_id: str) -> str:
-    return config_id if is_id(config_id) else "?"
-
-
 def _fire_row(fire: Fire) -> str:
     instants = [run.scheduled_ms for run in fire.runs]
     if fire.skipped is not None:
@@ -64,7 +60,7 @@ def _fire_row(fire: Fire) -> str:
     instants += [skip.at_ms for skip in fire.left_out]
     return "\t".join(
         (
-            _known(fire.config_id),
+            known(fire.config_id),
             str(fire.revision),
             str(fire.due_ms),
             number(fire.next_due_ms),

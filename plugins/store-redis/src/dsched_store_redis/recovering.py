@@ -15,7 +15,7 @@ from dsched.contracts.store import Recovering
 from dsched_store_redis.base import AT_ONCE, ENDS, OnRedis, store_time
 from dsched_store_redis.dispatching import read_route
 from dsched_store_redis.rows import read_task, read_workers, token_in
-from dsched_store_redis.wire import decode, is_id, lines, outcomes, text
+from dsched_store_redis.wire import decode, known, lines, outcomes, text
 
 FORGET_MS = 3_600_000
 
@@ -56,7 +56,7 @@ class RedisRecovering(OnRedis, Recovering):
         rows = (
             "\t".join(
                 (
-                    item.task_id if is_id(item.task_id) else "?",
+                    known(item.task_id),
                     item.token,
                     str(item.delay_ms),
                     "" if item.fail_reason is None else text(item.fail_reason),

@@ -18,7 +18,7 @@ from dsched.contracts.tasklogs import (
     line_size,
 )
 from dsched_store_redis.base import OnRedis
-from dsched_store_redis.wire import decode, is_id, lines, outcomes, text, untext
+from dsched_store_redis.wire import decode, known, lines, outcomes, text, untext
 
 
 class RedisTaskLogs(OnRedis, TaskLogs):
@@ -49,8 +49,7 @@ class RedisTaskLogs(OnRedis, TaskLogs):
         number = line_cursor(after)
         # One attempt's lines are picked here, from all that there are.
         most = limit + 1 if attempt is None else self._footing.settings.log_caps.lines
-        known = task_id if is_id(task_id) else "?"
-        answer = await self._step("task_lines", known, number, most, self._ttl)
+        answer = await self._step("task_lines", known(task_id), number, most, self._ttl)
         if answer[0] == b"UNKNOWN":
             return None
         _, ended, found = answer
@@ -60,8 +59,7 @@ class RedisTaskLogs(OnRedis, TaskLogs):
 
 
 def _batch_row(item: LineBatch) -> str:
-    known = item.task_id if is_id(item.task_id) else "?"
-    return f"{known}\t{item.token}\t{len(item.lines)}"
+    return f"{known(item.task_id)}\t{item.token}\t{len(item.lines)}"
 
 
 def _line_row(line: NewLine) -> str:

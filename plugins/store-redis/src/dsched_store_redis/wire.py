@@ -20,6 +20,7 @@ _MS = timedelta(milliseconds=1)
 _OUTCOMES = {outcome.value.encode(): outcome for outcome in Outcome}
 
 NO_TEXT = '""'
+NOBODY = "?"
 
 
 def is_id(value: str) -> bool:
@@ -27,16 +28,21 @@ def is_id(value: str) -> bool:
     return _ID.fullmatch(value) is not None
 
 
+def known(value: str) -> str:
+    """The id, or one that nothing has in place of what cannot be an id."""
+    return value if _ID.fullmatch(value) else NOBODY
+
+
 def safe_id(value: str, what: str) -> str:
     """The id, or ValueError: what is stored under it must be addressable and quotable."""
-    if not is_id(value):
+    if not _ID.fullmatch(value):
         raise ValueError(f"{what} {value[:60]!r} is not an id")
     return value
 
 
 def ids(values: Sequence[str]) -> bytes:
     """Ids of a batch, in order; what cannot be an id becomes one that nothing has."""
-    return " ".join(value if is_id(value) else "?" for value in values).encode()
+    return " ".join(map(known, values)).encode()
 
 
 def text(value: str) -> str:

@@ -22,7 +22,7 @@ from dsched_store_redis.configs import route, span_ms
 from dsched_store_redis.wire import (
     decode,
     ids,
-    is_id,
+    known,
     lines,
     load_json,
     ms_of,
@@ -89,7 +89,7 @@ class RedisWorking(OnRedis, Working):
         """Give attempts back."""
         check_batch([item.task_id for item in items])
         rows = (
-            f"{_known(item.task_id)}\t{item.token}\t{int(item.fail)}\t{text(item.reason)}"
+            f"{known(item.task_id)}\t{item.token}\t{int(item.fail)}\t{text(item.reason)}"
             for item in items
         )
         return outcomes((await self._step("release", by, lines(rows), self._ttl))[1])
@@ -116,12 +116,8 @@ class RedisWorking(OnRedis, Working):
     async def progress(self, items: Sequence[Progress]) -> tuple[Outcome, ...]:
         """Set the progress of running attempts."""
         check_batch([item.task_id for item in items])
-        rows = (f"{_known(item.task_id)}\t{item.token}\t{dumps(item.value)}" for item in items)
+        rows = (f"{known(item.task_id)}\t{item.token}\t{dumps(item.value)}" for item in items)
         return outcomes((await self._step("progress", lines(rows)))[1])
-
-
-def _known(value: str) -> str:
-    return value if is_id(value) else "?"
 
 
 def _submit_row(item: Submission) -> str:
@@ -136,7 +132,7 @@ def _submit_row(item: Submission) -> str:
 def _complete_row(item: Completion) -> str:
     delay = "" if item.retry_delay_ms is None else str(item.retry_delay_ms)
     return (
-        f"{_known(item.task_id)}\t{item.token}\t{int(item.success)}\t{delay}"
+        f"{known(item.task_id)}\t{item.token}\t{int(item.success)}\t{delay}"
         f"\t{text(item.reason)}\t{text(item.result.code)}\t{text(item.error)}"
     )
 
