@@ -38,6 +38,10 @@ from dsched.model import file_origin
 log = logging.getLogger("dsched.run")
 
 OK, BAD_CONFIG, BAD_PLUGIN, BAD_STORE = 0, 2, 3, 4
+# What is loaded at the start stays, and to look through it for garbage takes a tenth of the time.
+# Now and then all the same: a pod may wait long for its store.
+COLLECT_WHILE_LOADING = 50_000
+USUAL_COLLECTING = gc.get_threshold()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -59,6 +63,7 @@ def _refuse(code: int, why: object) -> int:
 
 
 def _run(arguments: Arguments) -> int:
+    gc.set_threshold(COLLECT_WHILE_LOADING)
     allowed = read_plugin_settings(arguments.config, os.environ, arguments.flags)
     catalogue = load_catalogue(enabled=allowed.enabled, disabled=allowed.disabled)
     _import_app(arguments.app)
@@ -188,9 +193,7 @@ async def _run_pod(
         )
     async with open_pod(loaded, catalogue, roles=roles, wait=arguments.wait) as pod:
         signals.follow(pod, *([family] if family is not None else []))
-        # What has been loaded by now stays: a collection that walks over all of it takes 40 ms, in
-        # which no task starts.
-        gc.freeze()
+        keep_what_is_loaded()
         async with asyncio.TaskGroup() as group:
             client = Client(pod.store, by=loaded.settings.pod.name)
             putting = group.create_task(
@@ -200,6 +203,14 @@ async def _run_pod(
                 group.create_task(family.run(), name="worker processes")
             await pod.run()
             putting.cancel()
+
+
+def keep_what_is_loaded() -> None:
+    """Look for garbage as usual from now on, but no more in what has been loaded by now: a
+    collection that walks over all of it takes 40 ms, in which no task starts."""
+    gc.freeze()
+    if gc.get_threshold()[0] == COLLECT_WHILE_LOADING:  # the application may have set its own
+        gc.set_threshold(*USUAL_COLLECTING)
 
 
 def _first(errors: BaseException) -> BaseException:
