@@ -11,7 +11,8 @@ import attrs
 class Results:
     """Every figure of every round, by name and system, in the order of their first appearance.
 
-    ``alone``: figures that no other system is asked for. ``commands``: what was run, and when.
+    ``alone``: figures that no other system is asked for. ``commands``: what was run, and when;
+    ``made_by``: which of them each figure of each system comes from.
     """
 
     absent: dict[str, str] = attrs.field(factory=dict)
@@ -19,6 +20,7 @@ class Results:
     errors: dict[str, list[str]] = attrs.field(factory=dict)
     alone: list[str] = attrs.field(factory=list)
     commands: list[str] = attrs.field(factory=list)
+    made_by: dict[str, dict[str, str]] = attrs.field(factory=dict)
     _anew: set[tuple[str, str]] = attrs.field(factory=set, repr=False)
 
     def add(
@@ -39,10 +41,12 @@ class Results:
             self.errors.setdefault(system, []).append(error)
 
     def ran(self, stamped: str) -> None:
-        """Take down a command; the same one before has nothing left to show."""
-        command = stamped.partition("`, ")[0]
-        self.commands = [c for c in self.commands if c.partition("`, ")[0] != command]
-        self.commands.append(stamped)
+        """Take down the command of this run. An earlier one whose figures have all been measured anew
+        has nothing left to show, and is forgotten."""
+        for system, name in self._anew:
+            self.made_by.setdefault(name, {})[system] = stamped
+        still = {command for by_system in self.made_by.values() for command in by_system.values()}
+        self.commands = [one for one in dict.fromkeys((*self.commands, stamped)) if one in still]
 
     def forget_errors(self, measures: list[str], systems: list[str]) -> None:
         """What went wrong in a kept run says nothing once these are measured anew."""

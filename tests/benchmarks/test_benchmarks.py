@@ -188,17 +188,28 @@ def test_a_kept_run_is_added_to_and_what_is_measured_anew_is_replaced(tmp_path):
     assert second.alone == ["a"]
 
 
-def test_a_command_that_is_run_again_is_named_once():
+def test_the_page_names_each_command_that_any_of_its_figures_come_from(tmp_path):
     import report
     import results
     import run
 
-    found = results.Results()
-    for command in ("make bench", "make bench ARGS=--quick", "make bench"):
+    path = tmp_path / "kept.json"
+    for command, measured in (
+        ("make bench", ("a", "b")),
+        ("make bench ARGS=--quick", ("b",)),
+        ("make bench ARGS=-h", ("a",)),
+        ("make bench", ("b",)),
+        ("make bench ARGS=--quick", ("c",)),
+    ):
+        found = results.load(path)
+        found.add("dsched", dict.fromkeys(measured, 1.0), "")
         found.ran(report.stamped(command, run.QUICK))
+        found.save(path)
+    found = results.load(path)
     assert [line.partition("`, ")[0] for line in found.commands] == [
-        "`make bench ARGS=--quick",
+        "`make bench ARGS=-h",
         "`make bench",
+        "`make bench ARGS=--quick",
     ]
 
 
