@@ -302,6 +302,11 @@ EVERYTHING = frozenset(MENU)
 NO_FAULT_BUT_A_NIGHT = frozenset({"dst"})
 
 
+# What breaks only in rare seeds is looked for from where there are some: a night on which the clocks
+# change, and an instant that an operator asked to skip and that then comes (3 in 120 seeds).
+FIRST_SEEDS = {_hours_that_come_twice_fire_twice: 13, _skips_of_operators_ignored: 100}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("sabotage", "invariant", "faults"),
@@ -330,7 +335,7 @@ def test_a_protocol_without_one_of_its_rules_is_found_within_20_seeds(
     monkeypatch, sabotage, invariant, faults
 ):
     sabotage(monkeypatch)
-    first = 13 if sabotage is _hours_that_come_twice_fire_twice else 0  # the first that has one
+    first = FIRST_SEEDS.get(sabotage, 0)
     for seed in range(first, first + 20):
         ran = run_seed(seed, faults)
         if any(line.startswith(invariant) for line in ran.violations):
