@@ -1,13 +1,13 @@
 """What every group of steps stands on: a link, the scripts, and the keys' prefix."""
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterable
+from typing import Any
 
 import attrs
 
 from dsched.contracts.codec import write_spec
-from dsched.contracts.outcomes import FencedError, StoreUnavailableError
+from dsched.contracts.outcomes import FencedError
 from dsched.contracts.steps import StoreTime
 from dsched.contracts.store import StoreSettings
 from dsched.model import TaskSpec, TaskStatus
@@ -16,12 +16,6 @@ from dsched_store_redis.link import Link, packed
 from dsched_store_redis.scripts import Scripts
 from dsched_store_redis.wire import decode
 
-T = TypeVar("T")
-A = TypeVar("A")
-
-# Of the steps that take longest, so many items go into one script: with a hundred the server would
-# do nothing else for five milliseconds and more.
-AT_ONCE = 40
 _MAX_SPECS = 1024
 ENDS = (TaskStatus.SUCCESS, TaskStatus.FAILED, TaskStatus.CANCELLED)  # in the scripts' order
 
@@ -103,24 +97,6 @@ class OnRedis:
         self._footing.calls += 1
         given = (arg if isinstance(arg, bytes) else str(arg).encode() for arg in args)
         return [b"%d" % self._footing.calls, *given]
-
-
-async def in_parts(
-    items: Sequence[T], step: Callable[[Sequence[T]], Awaitable[Iterable[A]]]
-) -> tuple[A, ...]:
-    """The answers to all items, of a step whose items have nothing to do with each other.
-
-    What fails after the first part may have been applied, whatever the last one says of itself.
-    """
-    answers: list[A] = []
-    for first in range(0, max(1, len(items)), AT_ONCE):  # a fence is looked at for none, too
-        try:
-            answers += await step(items[first : first + AT_ONCE])
-        except StoreUnavailableError as error:
-            if first and not error.maybe_applied:
-                raise StoreUnavailableError(str(error), maybe_applied=True) from error
-            raise
-    return tuple(answers)
 
 
 def _check_fence(answer: list[Any], sent: list[bytes]) -> None:

@@ -1,6 +1,6 @@
 """Configs."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 
 import attrs
@@ -20,7 +20,7 @@ from dsched.contracts.steps import (
 from dsched.contracts.store import Configs
 from dsched.model import API_ORIGIN, Overlap, SkippedRange, SkipReason, TaskConfig, TaskSpec
 from dsched.model.json import dumps
-from dsched_store_redis.base import OnRedis, in_parts
+from dsched_store_redis.base import OnRedis
 from dsched_store_redis.rows import read_configs, read_stored_config
 from dsched_store_redis.wire import decode, ids, is_id, lines, number, outcome, text
 
@@ -37,9 +37,6 @@ class RedisConfigs(OnRedis, Configs):
         check_batch([item.config.id for item in items])
         if not items:
             return ()
-        return await in_parts(items, lambda part: self._put(part, by))
-
-    async def _put(self, items: Sequence[PutConfig], by: str) -> Iterator[PutAnswer]:
         split = [split_spec(item.config.spec) for item in items]
         answer = await self._step(
             "put",
@@ -50,7 +47,7 @@ class RedisConfigs(OnRedis, Configs):
             lines(tail for _, tail in split),
             durable=True,
         )
-        return (
+        return tuple(
             PutAnswer(outcome=outcome(word), stored=read_stored_config(row))
             for word, row in answer[1]
         )

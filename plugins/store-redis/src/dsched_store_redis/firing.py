@@ -1,12 +1,12 @@
 """Firing: due configs become tasks."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from dsched.contracts.checks import check_batch, check_fires, check_limit
 from dsched.contracts.outcomes import Outcome, RunOutcome
 from dsched.contracts.steps import MAX_BATCH, DuePage, Fire, FireAnswer, Promoted, Replan
 from dsched.contracts.store import Firing
-from dsched_store_redis.base import OnRedis, in_parts, store_time
+from dsched_store_redis.base import OnRedis, store_time
 from dsched_store_redis.configs import left_out_item, skipped_item
 from dsched_store_redis.rows import read_configs
 from dsched_store_redis.wire import decode, known, lines, number, optional, outcomes
@@ -28,13 +28,10 @@ class RedisFiring(OnRedis, Firing):
     async def fire(self, fence: str, fires: Sequence[Fire]) -> tuple[FireAnswer, ...]:
         """Fire configs."""
         check_fires(fires)
-        return await in_parts(fires, lambda part: self._fire(fence, part))
-
-    async def _fire(self, fence: str, fires: Sequence[Fire]) -> Iterator[FireAnswer]:
         answer = await self._step(
             "fire", fence, lines(map(_fire_row, fires)), self._ttl, MAX_BATCH, durable=True
         )
-        return map(_fire_answer, answer[1])
+        return tuple(map(_fire_answer, answer[1]))
 
     async def replan(self, fence: str, items: Sequence[Replan]) -> tuple[Outcome, ...]:
         """Move dues after the clock went back."""

@@ -12,7 +12,7 @@ from dsched.contracts.steps import (
     Reap,
 )
 from dsched.contracts.store import Recovering
-from dsched_store_redis.base import AT_ONCE, ENDS, OnRedis, store_time
+from dsched_store_redis.base import ENDS, OnRedis, store_time
 from dsched_store_redis.dispatching import read_route
 from dsched_store_redis.rows import read_task, read_workers, token_in
 from dsched_store_redis.wire import decode, known, lines, outcomes, text
@@ -71,14 +71,6 @@ class RedisRecovering(OnRedis, Recovering):
     async def prune(self, fence: str, limit: int) -> Pruned:
         """Remove what is past its time."""
         check_limit(limit)
-        count, more = 0, True
-        for first in range(0, limit, AT_ONCE):
-            if more:
-                part = await self._prune(fence, min(AT_ONCE, limit - first))
-                count, more = count + part.count, part.more
-        return Pruned(count=count, more=more)
-
-    async def _prune(self, fence: str, limit: int) -> Pruned:
         settings = self._footing.settings
         counts = (settings.kept_count(status) for status in ENDS)
         answer = await self._step(

@@ -1,6 +1,6 @@
 """What clients and workers do to tasks."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from dsched.contracts.checks import check_batch, check_limit
 from dsched.contracts.codec import readable_spec, write_result
@@ -17,7 +17,7 @@ from dsched.contracts.steps import (
 from dsched.contracts.store import Working
 from dsched.model import Home, Task, TaskResult, TaskStatus
 from dsched.model.json import dumps
-from dsched_store_redis.base import OnRedis, in_parts
+from dsched_store_redis.base import OnRedis
 from dsched_store_redis.configs import route, span_ms
 from dsched_store_redis.wire import (
     decode,
@@ -99,16 +99,11 @@ class RedisWorking(OnRedis, Working):
     ) -> tuple[CancelAnswer, ...]:
         """Cancel tasks."""
         check_batch(task_ids)
-        return await in_parts(task_ids, lambda part: self._cancel(part, by, reason))
-
-    async def _cancel(
-        self, task_ids: Sequence[str], by: str, reason: str
-    ) -> Iterator[CancelAnswer]:
         answer = await self._step(
             "cancel", by, text(reason), ids(task_ids), self._ttl, durable=True
         )
         found = (word.partition(":") for word in decode(answer[1]).split())
-        return (
+        return tuple(
             CancelAnswer(outcome=Outcome(word), status=TaskStatus(status) if status else None)
             for word, _, status in found
         )
