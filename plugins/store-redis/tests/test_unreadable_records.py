@@ -3,9 +3,11 @@
 from typing import Any
 
 from dsched.contracts.codec import UNREADABLE
+from dsched.contracts.outcomes import Outcome
 from dsched.contracts.steps import (
     Choice,
     ConfigVersion,
+    Deferral,
     PutConfig,
     Rearm,
     Registration,
@@ -51,3 +53,28 @@ async def test_an_unreadable_config_is_due_as_such_beside_a_sound_one(
         page = await store.due(fence, 10)
         executors = {stored.config.id: stored.config.executor for stored in page.configs}
         assert executors == {"broken": UNREADABLE, "sound": "fn"}
+
+
+async def test_an_entry_whose_task_somebody_removed_goes_and_stops_no_other(
+    shared_server: RedisServer, opener: Any
+) -> None:
+    async with opener(shared_server, key_prefix="unreadable3:") as store:
+        fence = (await store.acquire("a", "t", 60_000)).fence
+        worker = Registration(
+            worker_id="w", incarnation="1", capacity=5, backlog=5, heartbeat_timeout_ms=60_000
+        )
+        await store.register(worker)
+        spec = TaskSpec(executor="fn", payload="x")
+        items = [Submission(task_id=name, spec=spec) for name in "abc"]
+        await store.submit(items, by="test")
+        await store.dispatch(
+            fence, [], [Deferral(task_id="c", delay_ms=0, reason="r")], skip=0, limit=1
+        )
+        shared_server.command("DEL", "unreadable3:task:detail:a", "unreadable3:task:detail:c")
+        look = await store.look(fence, 10)
+        assert look.promoted.count == 1
+        assert [task.id for task in look.ready.tasks] == ["a", "b"]
+        choices = [Choice(task_id=name, worker_id="w") for name in "ab"]
+        dispatched = await store.dispatch(fence, choices, [], skip=0, limit=10)
+        assert dispatched.choices == (Outcome.STALE, Outcome.OK)
+        assert dispatched.page.tasks == ()

@@ -8,7 +8,7 @@ from dsched.contracts.codec import read_result, readable_config, readable_spec
 from dsched.contracts.steps import Event, EventKind, Pause, Skip, StoredConfig
 from dsched.model import Home, Task, TaskStatus, Worker
 from dsched_store_redis.phrases import expand
-from dsched_store_redis.wire import decode, load_json, ms_of, optional, pairs, untext
+from dsched_store_redis.wire import decode, load_json, optional, pairs, untext
 
 
 @lru_cache(maxsize=4096)
@@ -100,15 +100,15 @@ def read_task(row: list[Any] | None) -> Task | None:
         return None
     key, home, flat, noted, body, result = row
     fields, notes = pairs(flat), pairs(noted)
-    start, end = fields.get("start_time"), fields.get("end_time")
+    status, start = TaskStatus(fields["status"]), fields.get("start_time")
     return Task(
         id=key.decode(),
-        status=TaskStatus(fields["status"]),
+        status=status,
         home=Home(home.decode()) if home else None,
         worker_id=fields.get("worker_id"),
-        scheduled_ms=ms_of(fields["scheduled_time"]),
-        start_ms=None if start is None else ms_of(start),
-        end_ms=None if end is None else ms_of(end),
+        scheduled_ms=int(fields["scheduled_time"]),
+        start_ms=None if start is None else int(start),
+        end_ms=int(fields["since"]) if status.terminal else None,
         attempt=int(fields.get("attempt", "0")),
         retry_count=int(fields.get("retry_count", "0")),
         crash_count=int(fields.get("crash_count", "0")),

@@ -11,7 +11,7 @@ from dsched.contracts.codec import STORE_FORMAT
 from dsched_store_redis.phrases import shorten
 
 # What the keys hold, beside the format of the records that all stores share.
-LAYOUT = 2
+LAYOUT = 3
 FORMAT = f"{STORE_FORMAT}.{LAYOUT}"
 _FOLDER = resources.files("dsched_store_redis").joinpath("scripts")
 _PARTS = (

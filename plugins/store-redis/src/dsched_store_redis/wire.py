@@ -6,8 +6,6 @@ Texts of users travel as JSON strings, so no tab or newline occurs inside a fiel
 import json
 import re
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from json.encoder import encode_basestring_ascii
 from typing import Any
 
@@ -15,8 +13,6 @@ from dsched.contracts.outcomes import Outcome
 
 # Ids go into rows and into the log as they are: nothing else may be in them.
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:@-]{0,299}")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MS = timedelta(milliseconds=1)
 _OUTCOMES = {outcome.value.encode(): outcome for outcome in Outcome}
 
 NO_TEXT = '""'
@@ -92,12 +88,6 @@ def pairs(flat: Sequence[bytes]) -> dict[str, str]:
     """A hash as read."""
     it = iter(flat)
     return {decode(name): decode(next(it)) for name in it}
-
-
-@lru_cache(maxsize=8192)
-def ms_of(rfc3339: str) -> int:
-    """Milliseconds of ``2026-01-31T09:00:00.000Z``."""
-    return int((datetime.fromisoformat(rfc3339) - _EPOCH) // _MS)
 
 
 def load_json(value: str) -> Any:

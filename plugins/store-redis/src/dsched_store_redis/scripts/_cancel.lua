@@ -28,9 +28,8 @@ local function probe_cancel(row)
 end
 
 local function end_cancelled(row, by, reason, ttl)
-  local set, drop = {}, {}
-  set_reason(row, set, drop, plain(reason))
-  finish(row, 'cancelled', set, drop, ttl)
+  set_reason(row, plain(reason))
+  finish(row, 'cancelled', ttl)
   note('cancelled', by, '{"task":"' .. row.id .. '","status":"cancelled","reason":' .. reason .. '}')
 end
 
@@ -43,12 +42,14 @@ local function cancel_row(row, by, reason, ttl)
   end
   if not row.cancel_requested then
     local text = plain(reason)
+    row.cancel_requested = '1'
     if #text <= SHORT then
-      call('HSET', DETAIL .. row.id, 'cancel_requested', '1', 'cancel_reason', text)
+      row.cancel_reason = text
     else
       call('HSET', NOTE .. row.id, 'cancel_reason', text)
-      call('HSET', DETAIL .. row.id, 'cancel_requested', '1', 'note', '1')
+      row.note = '1'
     end
+    write_row(row)
     note('cancel_requested', by, '{"task":"' .. row.id .. '","reason":' .. reason .. '}')
   end
   ring(row.worker_id)

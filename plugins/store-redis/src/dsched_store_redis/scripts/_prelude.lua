@@ -140,54 +140,6 @@ local function probe(command, ...)
   end
 end
 
--- RFC 3339 in UTC with milliseconds, and back; dates of the years 1 to 9999.
-local last_ms, last_text
-local function rfc(ms)
-  if ms == last_ms then
-    return last_text
-  end
-  local seconds = math.floor(ms / 1000)
-  local days = math.floor(seconds / 86400)
-  local rest = seconds - days * 86400
-  local z = days + 719468
-  local era = math.floor(z / 146097)
-  local doe = z - era * 146097
-  local yoe = math.floor(
-    (doe - math.floor(doe / 1460) + math.floor(doe / 36524) - math.floor(doe / 146096)) / 365)
-  local doy = doe - (365 * yoe + math.floor(yoe / 4) - math.floor(yoe / 100))
-  local shifted = math.floor((5 * doy + 2) / 153)
-  local day = doy - math.floor((153 * shifted + 2) / 5) + 1
-  local month = shifted < 10 and shifted + 3 or shifted - 9
-  local year = yoe + era * 400 + (month <= 2 and 1 or 0)
-  last_ms = ms
-  last_text = string.format('%04d-%02d-%02dT%02d:%02d:%02d.%03dZ', year, month, day,
-    math.floor(rest / 3600), math.floor(rest / 60) % 60, rest % 60, ms - seconds * 1000)
-  return last_text
-end
-
-local parsed = {}
-local function ms_of(text)
-  local known = parsed[text]
-  if known then
-    return known
-  end
-  local y, m, d, hour, minute, second, ms =
-    string.match(text, '^(%d+)-(%d+)-(%d+)T(%d+):(%d+):(%d+)%.(%d+)Z$')
-  y, m, d = tonumber(y), tonumber(m), tonumber(d)
-  if m <= 2 then
-    y = y - 1
-  end
-  local era = math.floor(y / 400)
-  local yoe = y - era * 400
-  local doy = math.floor((153 * (m > 2 and m - 3 or m + 9) + 2) / 5) + d - 1
-  local doe = yoe * 365 + math.floor(yoe / 4) - math.floor(yoe / 100) + doy
-  local days = era * 146097 + doe - 719468
-  known = (days * 86400 + tonumber(hour) * 3600 + tonumber(minute) * 60 + tonumber(second)) * 1000
-    + tonumber(ms)
-  parsed[text] = known
-  return known
-end
-
 -- Texts arrive as JSON strings. Kept: without quotes where nothing is escaped, else as they are.
 local function plain(json)
   if string.find(json, '\\', 1, true) then

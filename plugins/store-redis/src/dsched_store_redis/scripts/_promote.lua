@@ -2,10 +2,12 @@
 local function delayed_due(limit)
   local ids = call('ZRANGEBYSCORE', DELAYED, '-inf', now_text, 'LIMIT', 0, limit)
   local rows, scores = {}, {}
-  for i, id in ipairs(ids) do
+  for _, id in ipairs(ids) do
     local row = detail(id)
-    rows[i] = row
-    push(scores, ready_score(row), id)
+    if row then
+      push(rows, row)
+      push(scores, ready_score(row), id)
+    end
   end
   return { ids = ids, rows = rows, scores = scores }
 end
@@ -14,11 +16,14 @@ end
 local function promote(found)
   if #found.ids > 0 then
     call('ZREM', DELAYED, unpack(found.ids))
+  end
+  if #found.scores > 0 then
     call('ZADD', READY, unpack(found.scores))
   end
   for _, row in ipairs(found.rows) do
     if row.status == 'retrying' then
-      call('HSET', DETAIL .. row.id, 'status', 'pending')
+      row.status = 'pending'
+      write_row(row)
       add_retrying(-1)
     end
   end

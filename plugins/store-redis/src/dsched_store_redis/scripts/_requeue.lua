@@ -1,12 +1,13 @@
 -- Putting queue entries back to ready, shared by recall, drain, deregister and register.
 -- The caller has removed them from the worker's list.
 local function requeue_row(row, by, stalled)
-  local set, drop = {}, { 'worker_id' }
-  set_reason(row, set, drop, 'recalled')
-  write_row(row, set, drop)
-  add_load('q:', row.worker_id, -1)
+  local worker_id = row.worker_id
+  row.worker_id, row.since = nil, nil
+  set_reason(row, 'recalled')
+  write_row(row)
+  add_load('q:', worker_id, -1)
   make_ready(row)
-  note('recalled', by, '{"task":"' .. row.id .. '","worker":"' .. row.worker_id .. '"'
+  note('recalled', by, '{"task":"' .. row.id .. '","worker":"' .. worker_id .. '"'
     .. (stalled and ',"stalled":true' or '') .. '}')
 end
 

@@ -14,11 +14,10 @@ local function home_of(row)
   return 'held'
 end
 
--- Past its time a task is not there, whether or not it has been removed already.
 -- {id, home, fields, notes, snapshot, result}; false where there is none.
 local function task_row(id, ttl, full, with_body)
   local row = detail(id)
-  if not row or (row.end_time and ms_of(row.end_time) + keep_ms(ttl, row.status) <= wall) then
+  if not row or past_its_time(row, ttl) then
     return false
   end
   local fields = {}

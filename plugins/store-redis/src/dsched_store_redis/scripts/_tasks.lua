@@ -2,7 +2,7 @@
 local READY, DELAYED, LEASE = P .. 'task:ready', P .. 'task:delayed', P .. 'task:lease'
 local QUEUE = P .. 'task:queue:'
 local HELD, HELD_BY, LIVE = P .. 'task:held', P .. 'config:held', P .. 'task:live:'
-local DETAIL, BODY, RESULT = P .. 'task:detail:', P .. 'task:body:', P .. 'task:result:'
+local DETAIL, BODY = P .. 'task:detail:', P .. 'task:body:'
 local LINES, LINECOUNT = P .. 'task:lines:', P .. 'task:linecount:'
 local NOTE, ENDED = P .. 'task:note:', P .. 'task:ended:'
 local DEADLINE, ROUTE = P .. 'task:deadline', P .. 'task:route'
@@ -14,44 +14,24 @@ local SHORT = 60
 -- server keep the set as a skip list: small sets are searched and copied as a whole for each entry.
 local GUARD = string.rep('-', 65)
 
+-- Whether any task has a start deadline or a route: most stores have neither, and then no step asks.
+local some_deadlines, some_routes
+
 local function probe_tasks()
   probe('ZCARD', 'task:ready', 'task:delayed', 'task:lease', 'task:held', 'config:due')
-  probe('HLEN', 'task:deadline', 'task:route', 'config:held', 'config:delay', 'worker:load')
+  probe('HLEN', 'config:held', 'config:delay', 'worker:load')
   probe('LLEN', 'task:ended:success', 'task:ended:failed', 'task:ended:cancelled')
+  some_deadlines, some_routes = call('HLEN', DEADLINE) > 0, call('HLEN', ROUTE) > 0
 end
 
-local deadlines, routes
-local function some_deadlines()
-  if deadlines == nil then
-    deadlines = call('HLEN', DEADLINE) > 0
-  end
-  return deadlines
-end
-local function some_routes()
-  if routes == nil then
-    routes = call('HLEN', ROUTE) > 0
-  end
-  return routes
-end
-
--- An ended task is one string, since nothing of it changes any more: a line with its row (instants
--- in ms), one with its result and one with its snapshot. A hash and a string take twice the memory.
-local COMMON_FIELDS = { 'status', 'scheduled_time', 'end_time', 'start_time', 'attempt', 'worker_id',
-  'claim' }
+-- A task is one string: a line of fields, instants in ms, what is at its default left out. An ended
+-- one has two more lines, its result and its snapshot, since nothing of it changes any more. `since`
+-- is when it ended, or since when (store time) a queued one is in its worker's queue.
+-- `%C` is what is no control character, and is matched in half the time of `[^\t]`.
+local ROW = '^(%C*)\t(%C*)\t(%C*)\t(%C*)\t(%C*)\t(%C*)\t(%C*)([^\n]*)()'
 local RARE_FIELDS = { 'retry_count', 'crash_count', 'priority', 'reason', 'note', 'lines',
   'accepted_by', 'cancel_requested', 'cancel_reason' }
-local INSTANTS = { 'scheduled_time', 'end_time', 'start_time' }
 
-local texts = {}
-local function ms_text(time)
-  if not time then
-    return ''
-  end
-  texts[time] = texts[time] or int(ms_of(time))
-  return texts[time]
-end
-
--- Both are spelt out, since they run for each task that ends: most have no rare field.
 local function rare_text(row)
   if not (row.retry_count or row.crash_count or row.priority or row.reason or row.note or row.lines
     or row.accepted_by or row.cancel_requested or row.cancel_reason) then
@@ -64,40 +44,38 @@ local function rare_text(row)
   return '\t' .. table.concat(values, '\t')
 end
 
-local function ended_text(row)
-  return row.status .. '\t' .. ms_text(row.scheduled_time) .. '\t' .. ms_text(row.end_time) .. '\t'
-    .. ms_text(row.start_time) .. '\t' .. (row.attempt or '') .. '\t' .. (row.worker_id or '')
-    .. '\t' .. (row.claim or '') .. rare_text(row) .. '\n' .. row.result .. '\n' .. row.spec
+local function row_text(row)
+  return row.status .. '\t' .. row.scheduled_time .. '\t' .. (row.since or '') .. '\t'
+    .. (row.start_time or '') .. '\t' .. (row.attempt or '') .. '\t' .. (row.worker_id or '')
+    .. '\t' .. (row.claim or '') .. rare_text(row)
 end
 
-local function ended_row(id)
-  local head, result, spec =
-    string.match(call('GET', RESULT .. id) or '', '^([^\n]*)\n([^\n]*)\n(.*)$')
-  if not head then
+local function ended_text(row, result, spec)
+  return row_text(row) .. '\n' .. result .. '\n' .. spec
+end
+
+local function some(text)
+  return text ~= '' and text or nil
+end
+
+local function row_of(id, text)
+  local status, scheduled, since, start, attempt, worker_id, claim, rare, rest =
+    string.match(text or '', ROW)
+  if not status then
     return nil
   end
-  local row, i = { id = id, result = result, spec = spec }, 0
-  for value in string.gmatch(head .. '\t', '([^\t]*)\t') do
-    i = i + 1
-    local name = COMMON_FIELDS[i] or RARE_FIELDS[i - #COMMON_FIELDS]
-    row[name] = value ~= '' and value or nil
+  local row = { id = id, status = status, scheduled_time = scheduled, since = some(since),
+    start_time = some(start), attempt = some(attempt), worker_id = some(worker_id),
+    claim = some(claim) }
+  if rare ~= '' then
+    local i = 0
+    for value in string.gmatch(rare, '\t(%C*)') do
+      i = i + 1
+      row[RARE_FIELDS[i]] = some(value)
+    end
   end
-  for _, name in ipairs(INSTANTS) do
-    row[name] = row[name] and rfc(tonumber(row[name]))
-  end
-  return row
-end
-
--- The row of a task, or nil. The hash holds a fixed set of short fields, defaults left out. A task
--- is on a queue if it is pending and has a worker; `queued` tells since when.
-local function detail(id)
-  local flat = call('HGETALL', DETAIL .. id)
-  if #flat == 0 then
-    return ended_row(id)
-  end
-  local row = { id = id }
-  for i = 1, #flat, 2 do
-    row[flat[i]] = flat[i + 1]
+  if rest <= #text then
+    row.result, row.spec = string.match(text, '^\n([^\n]*)\n(.*)$', rest)
   end
   if row.note then
     call('HLEN', NOTE .. id)
@@ -105,6 +83,55 @@ local function detail(id)
   return row
 end
 
+-- What is at many keys. A question for many says nothing of one that holds another type.
+local function texts_at(keys)
+  local found = #keys > 0 and call('MGET', unpack(keys)) or {}
+  for i, key in ipairs(keys) do
+    found[i] = found[i] or call('GET', key)
+  end
+  return found
+end
+
+-- The row of a task, or nil.
+local function detail(id)
+  return row_of(id, call('GET', DETAIL .. id))
+end
+
+-- The rows of many, false where there is none.
+local function rows_of(ids)
+  local keys, rows = {}, {}
+  for i, id in ipairs(ids) do
+    keys[i] = DETAIL .. id
+  end
+  local texts = texts_at(keys)
+  for i, id in ipairs(ids) do
+    rows[i] = row_of(id, texts[i]) or false
+  end
+  return rows
+end
+
+-- Of those that live: finish() writes the ones that end.
+local function write_rows(rows)
+  local flat = {}
+  for _, row in ipairs(rows) do
+    push(flat, DETAIL .. row.id, row_text(row))
+  end
+  if #flat > 0 then
+    call('MSET', unpack(flat))
+  end
+end
+
+local function write_row(row)
+  call('SET', DETAIL .. row.id, row_text(row))
+end
+
+-- What a new task is stored as: key and value of its row and of its snapshot.
+local function new_task(id, scheduled, priority, body)
+  local rare = priority and rare_text({ priority = priority }) or ''
+  return DETAIL .. id, 'pending\t' .. scheduled .. '\t\t\t\t\t' .. rare, BODY .. id, body
+end
+
+-- A task is on a queue if it is pending and has a worker.
 local function is_queued(row)
   return row.status == 'pending' and row.worker_id ~= nil
 end
@@ -122,7 +149,7 @@ local function fire_config(id)
 end
 
 local function ready_score(row)
-  return int((9 - tonumber(row.priority or '5')) * 1e13 + ms_of(row.scheduled_time))
+  return int((9 - tonumber(row.priority or '5')) * 1e13 + tonumber(row.scheduled_time))
 end
 
 local function make_ready(row)
@@ -138,14 +165,14 @@ local function snapshots_of(ids)
   for i, id in ipairs(ids) do
     keys[i] = BODY .. id
   end
-  local found = #keys > 0 and call('MGET', unpack(keys)) or {}
-  for i, key in ipairs(keys) do
-    found[i] = found[i] or call('GET', key) or LOST
+  local found = texts_at(keys)
+  for i in ipairs(keys) do
+    found[i] = found[i] or LOST
   end
   return found
 end
 
--- What finish() may read and write besides the task's own hash; the snapshot too unless it has
+-- What finish() may read and write besides the task's own row; the snapshot too unless it has
 -- been read already.
 local function probe_end(id, read)
   if not read then
@@ -157,7 +184,7 @@ local function probe_end(id, read)
     call('HLEN', CONFIG .. config_id)
     local held = call('HGET', HELD_BY, config_id)
     if held then
-      call('HLEN', DETAIL .. held)
+      call('STRLEN', DETAIL .. held)
     end
   end
 end
@@ -171,29 +198,23 @@ local function probe_note(id, ...)
   end
 end
 
--- Changes of one row: fields to set, fields to drop.
-local function set_reason(row, set, drop, text)
+-- Of the row as it will be written: a text that is short is in it, a long one in its note.
+local function set_reason(row, text)
   if row.note then
     call('HDEL', NOTE .. row.id, 'reason')
   end
-  if text ~= '' and #text <= SHORT then
-    push(set, 'reason', text)
-    return
-  end
-  if text ~= '' then
+  row.reason = nil
+  if #text > SHORT then
     call('HSET', NOTE .. row.id, 'reason', text)
-    push(set, 'note', '1')
     row.note = '1'
-  end
-  if row.reason then
-    push(drop, 'reason')
+  elseif text ~= '' then
+    row.reason = text
   end
 end
 
-local function set_error(row, set, json)
+local function set_error(row, json)
   if json ~= '""' then
     call('HSET', NOTE .. row.id, 'error', json)
-    push(set, 'note', '1')
     row.note = '1'
   elseif row.note then
     call('HDEL', NOTE .. row.id, 'error')
@@ -202,16 +223,6 @@ end
 
 local function cancel_reason(row)
   return row.cancel_reason or call('HGET', NOTE .. row.id, 'cancel_reason') or ''
-end
-
-local function write_row(row, set, drop)
-  local key = DETAIL .. row.id
-  if #set > 0 then
-    call('HSET', key, unpack(set))
-  end
-  if #drop > 0 then
-    call('HDEL', key, unpack(drop))
-  end
 end
 
 -- How many are retrying: the only status that no index counts.
@@ -271,25 +282,23 @@ local function keep_ms(ttl, status)
   return kept_ms[status]
 end
 
+-- Whether nobody may see it any more, removed or not.
+local function past_its_time(row, ttl)
+  return TERMINAL[row.status] and tonumber(row.since) + keep_ms(ttl, row.status) <= wall
+end
+
 local function expire_lines(id, ms)
   call('PEXPIRE', LINES .. id, ms)
   call('PEXPIRE', LINECOUNT .. id, ms)
 end
 
--- End a task whose home has been freed: one string instead of hash and snapshot, live tasks.
--- `set` and `drop` carry what else changes of the row; `result` is JSON or nil.
-local function finish(row, status, set, drop, ttl, result, body)
+-- End a task whose home has been freed, and write its row. `result` is JSON or nil.
+local function finish(row, status, ttl, result, body)
   local id = row.id
-  for i = 1, #set, 2 do
-    row[set[i]] = set[i + 1]
-  end
-  for _, name in ipairs(drop) do
-    row[name] = nil
-  end
-  row.status, row.end_time = status, rfc(wall)
+  row.status, row.since = status, wall_text
+  local text = ended_text(row, result or '', body or call('GET', BODY .. id) or '')
   local keep = int(px(keep_ms(ttl, status)))
-  row.result, row.spec = result or '', body or call('GET', BODY .. id) or ''
-  call('SET', RESULT .. id, ended_text(row), 'PX', keep)
+  call('SET', DETAIL .. id, text, 'PX', keep)
   if row.note then
     call('PEXPIRE', NOTE .. id, keep)
   end
@@ -298,11 +307,11 @@ local function finish(row, status, set, drop, ttl, result, body)
   end
   ended[status] = ended[status] or {}
   push(ended[status], id)
-  push(over, DETAIL .. id, BODY .. id)
-  if some_deadlines() then
+  push(over, BODY .. id)
+  if some_deadlines then
     call('HDEL', DEADLINE, id)
   end
-  if some_routes() then
+  if some_routes then
     call('HDEL', ROUTE, id)
   end
   leave_live(id)

@@ -65,6 +65,25 @@ local function check_incarnation(worker, incarnation)
   return may_replace(worker, incarnation) and 'NO_WORKER' or 'SUPERSEDED'
 end
 
+-- RFC 3339 in UTC with milliseconds; dates of the years 1 to 9999.
+local function rfc(ms)
+  local seconds = math.floor(ms / 1000)
+  local days = math.floor(seconds / 86400)
+  local rest = seconds - days * 86400
+  local z = days + 719468
+  local era = math.floor(z / 146097)
+  local doe = z - era * 146097
+  local yoe = math.floor(
+    (doe - math.floor(doe / 1460) + math.floor(doe / 36524) - math.floor(doe / 146096)) / 365)
+  local doy = doe - (365 * yoe + math.floor(yoe / 4) - math.floor(yoe / 100))
+  local shifted = math.floor((5 * doy + 2) / 153)
+  local day = doy - math.floor((153 * shifted + 2) / 5) + 1
+  local month = shifted < 10 and shifted + 3 or shifted - 9
+  local year = yoe + era * 400 + (month <= 2 and 1 or 0)
+  return string.format('%04d-%02d-%02dT%02d:%02d:%02d.%03dZ', year, month, day,
+    math.floor(rest / 3600), math.floor(rest / 60) % 60, rest % 60, ms - seconds * 1000)
+end
+
 -- The copy for readers: nothing decides on it, and it vanishes with the heartbeat timeout.
 local function publish(worker)
   local running = load_of('r:', worker.id)

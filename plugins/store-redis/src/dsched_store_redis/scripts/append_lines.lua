@@ -8,7 +8,7 @@ local items = {}
 for id, token, count in string.gmatch(ARGV[2], '([^\t]*)\t([^\t]*)\t([^\n]*)\n') do
   local row = detail(id)
   local ok = row and token_of(row) == token
-    and not (row.end_time and ms_of(row.end_time) + keep_ms(ttl, row.status) <= wall)
+    and not past_its_time(row, ttl)
   local item = { id = id, row = row, outcome = ok and 'OK' or 'STALE', lines = {} }
   for i = 1, tonumber(count) do
     local number, age, size, rest = lines()
@@ -83,13 +83,13 @@ local function write(item)
   if not row.lines then
     row.lines = '1'
     if ended then
-      call('SET', RESULT .. id, ended_text(row), 'KEEPTTL')
+      call('SET', DETAIL .. id, ended_text(row, row.result, row.spec), 'KEEPTTL')
     else
-      call('HSET', DETAIL .. id, 'lines', '1')
+      write_row(row)
     end
   end
   if ended then
-    expire_lines(id, math.max(1, call('PTTL', RESULT .. id)))
+    expire_lines(id, math.max(1, call('PTTL', DETAIL .. id)))
   end
 end
 

@@ -65,19 +65,19 @@ if call('SISMEMBER', DRAINING, id) == 0 then
     seen = seen + 1
     push(gone_ids, task_id)
   end
-  if some_deadlines() and seen > 0 then
+  if some_deadlines and seen > 0 then
     -- Some may have expired: look at up to 100 to fill the places of those.
     gone_ids = call('LRANGE', QUEUE .. id, 0, 99)
   end
 end
 local taken, ids = {}, {}
-for _, task_id in ipairs(gone_ids) do
+for i, row in ipairs(rows_of(gone_ids)) do
   if #rows == limit then
     break
   end
+  local task_id = gone_ids[i]
   push(taken, task_id)
-  local row = detail(task_id)
-  local latest = row and not row.attempt and some_deadlines() and call('HGET', DEADLINE, task_id)
+  local latest = row and not row.attempt and some_deadlines and call('HGET', DEADLINE, task_id)
   if latest and wall > tonumber(latest) then
     probe_cancel(row)
     push(expired, row)
@@ -101,21 +101,18 @@ local leases = {}
 local token = id .. '.' .. claim
 for _, row in ipairs(rows) do
   local attempt = int(tonumber(row.attempt or '0') + 1)
-  row.attempt, row.start_time = attempt, rfc(wall)
-  call('HSET', DETAIL .. row.id, 'status', 'running', 'start_time', row.start_time,
-    'attempt', attempt, 'claim', claim)
-  if row.accepted_by or row.reason then
-    call('HDEL', DETAIL .. row.id, 'accepted_by', 'reason')
-  end
+  row.status, row.since, row.start_time = 'running', nil, wall_text
+  row.attempt, row.claim, row.accepted_by, row.reason = attempt, claim, nil, nil
   if row.note then
     call('HDEL', NOTE .. row.id, 'progress', 'reason')
   end
-  if attempt == '1' and some_deadlines() then
+  if attempt == '1' and some_deadlines then
     call('HDEL', DEADLINE, row.id)
   end
   push(leases, until_ms, row.id)
   note('claimed', token, '{"task":"' .. row.id .. '","attempt":' .. attempt .. '}')
 end
+write_rows(rows)
 if #rows > 0 then
   call('ZADD', LEASE, '+inf', GUARD, unpack(leases))
   call('SADD', LEASES .. id, unpack(ids))

@@ -15,25 +15,30 @@ local function judge(row, token)
   return 'OK'
 end
 
+local ids = {}
 for id, token, success, delay, reason, code, err in string.gmatch(ARGV[3],
-  '([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\n]*)\n') do
-  local row = detail(id)
-  local item = { row = row, success = success == '1', delay = tonumber(delay), reason = reason,
-    code = code, error = err, result = results(), outcome = judge(row, token) }
+  '(%C*)\t(%C*)\t(%C*)\t(%C*)\t(%C*)\t(%C*)\t(%C*)\n') do
+  push(ids, id)
+  -- All fields at once, since a table that grows is made anew.
+  push(items, { token = token, success = success == '1', delay = tonumber(delay), reason = reason,
+    code = code, error = err, result = results(), row = false, outcome = '', retry = false, at = 0 })
+end
+for i, row in ipairs(rows_of(ids)) do
+  local item = items[i]
+  item.row, item.outcome = row, judge(row, item.token)
   if item.outcome == 'OK' then
     if not probed[row.worker_id] then
       probed[row.worker_id] = true
       call('SCARD', LEASES .. row.worker_id)
     end
-    probe_end(id, true)
-    probe_note(id, reason, err)
+    probe_end(row.id, true)
+    probe_note(row.id, item.reason, item.error)
     item.retry = item.delay and not item.success and not row.cancel_requested
     if not item.retry then
-      push(ending, id)
+      push(ending, row.id)
       item.at = #ending
     end
   end
-  push(items, item)
 end
 local bodies_of = snapshots_of(ending)
 
@@ -42,7 +47,6 @@ local freed, released = {}, {}
 local function complete(item)
   local row = item.row
   local id, worker_id = row.id, row.worker_id
-  local set, drop = {}, {}
   local reason = item.reason
   if row.cancel_requested then
     reason = quoted(cancel_reason(row))
@@ -51,24 +55,23 @@ local function complete(item)
   released[worker_id] = released[worker_id] or {}
   push(released[worker_id], id)
   if reason ~= '""' or row.reason or row.note then
-    set_reason(row, set, drop, plain(reason))
+    set_reason(row, plain(reason))
   end
-  set_error(row, set, item.success and '""' or item.error)
-  local run = wall - (row.start_time and ms_of(row.start_time) or wall)
+  set_error(row, item.success and '""' or item.error)
+  local run = wall - tonumber(row.start_time or wall)
   local status, extra = nil, reason ~= '""' and ',"reason":' .. reason or ''
   if item.retry then
     status = 'retrying'
     extra = extra .. ',"delay":' .. int(item.delay)
-    push(set, 'status', status, 'accepted_by', worker_id,
-      'retry_count', int(tonumber(row.retry_count or '0') + 1))
-    push(drop, 'worker_id')
-    write_row(row, set, drop)
+    row.status, row.accepted_by, row.worker_id = status, worker_id, nil
+    row.retry_count = int(tonumber(row.retry_count or '0') + 1)
+    write_row(row)
     call('ZADD', DELAYED, int(now + item.delay), id)
     add_retrying(1)
     ring('leader')
   else
     status = row.cancel_requested and 'cancelled' or (item.success and 'success' or 'failed')
-    finish(row, status, set, drop, ttl, item.result, bodies_of[item.at])
+    finish(row, status, ttl, item.result, bodies_of[item.at])
   end
   note('completed', by, '{"task":"' .. id .. '","status":"' .. status .. '","attempt":'
     .. row.attempt .. ',"code":' .. item.code .. ',"run":' .. int(run) .. extra .. '}')

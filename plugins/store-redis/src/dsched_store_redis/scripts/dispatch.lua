@@ -9,8 +9,8 @@ probe_workers()
 probe_tasks()
 local items, ids = {}, {}
 local function add(text, kind)
-  for id, target, why in string.gmatch(text, '([^\t]*)\t([^\t]*)\t([^\n]*)\n') do
-    push(items, { id = id, kind = kind, target = target, why = why })
+  for id, target, why in string.gmatch(text, '(%C*)\t(%C*)\t(%C*)\n') do
+    push(items, { id = id, kind = kind, target = target, why = why, row = false, outcome = '' })
     push(ids, id)
   end
 end
@@ -50,13 +50,19 @@ end
 
 -- Every check, in order; what a choice adds to a worker counts for the next one.
 local scores = #ids > 0 and call('ZMSCORE', READY, unpack(ids)) or {}
-local latest = #ids > 0 and some_deadlines() and call('HMGET', DEADLINE, unpack(ids)) or {}
+local latest = #ids > 0 and some_deadlines and call('HMGET', DEADLINE, unpack(ids)) or {}
+local rows = rows_of(ids)
+local leaving, delayed, changed = {}, {}, {}
 for i, item in ipairs(items) do
-  if not scores[i] then
+  item.row = rows[i]
+  if not scores[i] or not item.row then
+    -- Where somebody removed the row only, the entry goes with it.
     item.outcome = 'STALE'
+    if scores[i] then
+      push(leaving, item.id)
+    end
   elseif latest[i] and wall > tonumber(latest[i]) then
     item.outcome = 'EXPIRED'
-    item.row = detail(item.id)
     probe_cancel(item.row)
   elseif item.kind == 'choice' then
     local worker = target_of(item.target)
@@ -69,14 +75,9 @@ for i, item in ipairs(items) do
     item.outcome = 'OK'
     probe_note(item.id, item.why)
   end
-  if item.outcome == 'OK' then
-    local found = call('HMGET', DETAIL .. item.id, 'reason', 'note')
-    item.row = { id = item.id, reason = found[1], note = found[2] }
-  end
 end
 
 begin()
-local leaving, delayed = {}, {}
 for _, item in ipairs(items) do
   local row = item.row
   if item.outcome == 'EXPIRED' then
@@ -84,25 +85,22 @@ for _, item in ipairs(items) do
     end_cancelled(row, fence, '"expired"', ttl)
   elseif item.outcome == 'OK' and item.kind == 'choice' then
     push(leaving, item.id)
-    if row.reason or row.note then
-      local drop = {}
-      set_reason(row, {}, drop, '')
-      write_row(row, {}, drop)
-    end
-    call('HSET', DETAIL .. item.id, 'worker_id', item.target, 'queued', now_text)
+    row.worker_id, row.since = item.target, now_text
+    set_reason(row, '')
+    push(changed, row)
     note('dispatched', fence, '{"task":"' .. item.id .. '","worker":"' .. item.target .. '"'
       .. (item.why ~= '""' and ',"why":' .. item.why or '') .. '}')
   elseif item.outcome == 'OK' then
     push(leaving, item.id)
     push(delayed, int(now + tonumber(item.target)), item.id)
-    local set, drop = {}, {}
-    set_reason(row, set, drop, plain(item.why))
-    write_row(row, set, drop)
+    set_reason(row, plain(item.why))
+    push(changed, row)
     note('deferred', fence, '{"task":"' .. item.id .. '","delay":' .. item.target
       .. ',"reason":' .. item.why .. '}')
     ring('leader')
   end
 end
+write_rows(changed)
 if #leaving > 0 then
   call('ZREM', READY, unpack(leaving))
 end

@@ -48,7 +48,7 @@ for id, revision, due, next_due, latest, skipped, left_out, runs in string.gmatc
     for scheduled, not_before in string.gmatch(runs, '(%-?%d+):(%-?%d+)') do
       local task_id = id .. '@' .. scheduled
       push(one.runs, { id = task_id, ms = scheduled, not_before = tonumber(not_before),
-        known = call('HLEN', DETAIL .. task_id) + call('STRLEN', RESULT .. task_id) > 0 })
+        known = call('STRLEN', DETAIL .. task_id) > 0 })
     end
   end
   push(fires, one)
@@ -72,20 +72,15 @@ end
 
 local function create(one, run, outcome)
   local config, id, scheduled = one.config, run.id, tonumber(run.ms)
-  local set = { 'status', 'pending', 'scheduled_time', rfc(scheduled) }
-  if config.priority then
-    push(set, 'priority', config.priority)
-  end
-  call('HSET', DETAIL .. id, unpack(set))
-  call('SET', BODY .. id, one.spec)
+  call('MSET', new_task(id, run.ms, config.priority, one.spec))
   call('ZADD', LIVE .. one.id, run.ms, id)
   if config.deadline then
     call('HSET', DEADLINE, id, int(scheduled + tonumber(config.deadline)))
-    deadlines = true
+    some_deadlines = true
   end
   if config.route then
     call('HSET', ROUTE, id, config.route)
-    routes = true
+    some_routes = true
   end
   if outcome == 'held' then
     call('HSET', HELD_BY, one.id, id)

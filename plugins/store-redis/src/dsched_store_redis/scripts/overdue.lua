@@ -25,7 +25,8 @@ local queued, left = {}, tonumber(limit)
 for worker_id in pairs(with_queue) do
   -- A queue is in the order of dispatch: the first that is younger ends it.
   for _, id in ipairs(left > 0 and call('LRANGE', QUEUE .. worker_id, 0, left - 1) or {}) do
-    local at = tonumber(call('HGET', DETAIL .. id, 'queued') or '0')
+    local row = detail(id)
+    local at = tonumber(row and row.since or '0')
     if at > since then
       break
     end

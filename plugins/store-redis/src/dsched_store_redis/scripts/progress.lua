@@ -16,7 +16,8 @@ for i, item in ipairs(items) do
   if item.outcome == 'OK' then
     call('HSET', NOTE .. item.id, 'progress', item.value)
     if not item.row.note then
-      call('HSET', DETAIL .. item.id, 'note', '1')
+      item.row.note = '1'
+      write_row(item.row)
     end
   end
 end

@@ -19,8 +19,8 @@ for _, status in ipairs(ENDS) do
   local surplus = most and call('LLEN', ENDED .. status) - most or 0
   local before, count = wall - keep_ms(ttl, status), 0
   for i, id in ipairs(call('LRANGE', ENDED .. status, 0, limit - 1)) do
-    local row = i > surplus and ended_row(id)
-    if row and ms_of(row.end_time) > before then
+    local row = i > surplus and detail(id)
+    if row and tonumber(row.since) > before then
       break
     end
     push(old_tasks, id)
@@ -35,7 +35,7 @@ for status in pairs(TERMINAL) do
   local oldest = wall - keep_ms(ttl, status)
   local key = P .. 'finished:status:' .. status
   for _, id in ipairs(call('ZRANGEBYSCORE', key, '-inf', int(oldest), 'LIMIT', 0, limit)) do
-    if call('STRLEN', RESULT .. id) == 0 then
+    if call('STRLEN', DETAIL .. id) == 0 then
       push(late, id)
     end
   end
@@ -59,21 +59,37 @@ end
 table.sort(forgotten, less)
 
 begin()
-local function forget_finished(id)
-  for status in pairs(TERMINAL) do
-    call('ZREM', P .. 'finished:status:' .. status, id)
+-- Many at once: a command for each would be most of what this step costs.
+local function in_groups(members, act)
+  for first = 1, #members, 200 do
+    act(unpack(members, first, math.min(first + 199, #members)))
   end
+end
+local function remove(key, members)
+  in_groups(members, function(...)
+    call('ZREM', key, ...)
+  end)
+end
+local keys, finished, of_config = {}, late, {}
+for _, id in ipairs(old_tasks) do
+  push(keys, DETAIL .. id, NOTE .. id, LINES .. id, LINECOUNT .. id)
+  push(finished, id)
+end
+in_groups(keys, function(...)
+  call('UNLINK', ...)
+end)
+for _, id in ipairs(finished) do
   local config_id = string.match(id, '^([^@]*)@')
   if config_id then
-    call('ZREM', P .. 'finished:config:' .. config_id, id)
+    of_config[config_id] = of_config[config_id] or {}
+    push(of_config[config_id], id)
   end
 end
-for _, id in ipairs(old_tasks) do
-  call('UNLINK', RESULT .. id, NOTE .. id, LINES .. id, LINECOUNT .. id)
-  forget_finished(id)
+for status in pairs(TERMINAL) do
+  remove(P .. 'finished:status:' .. status, finished)
 end
-for _, id in ipairs(late) do
-  forget_finished(id)
+for config_id, ids in pairs(of_config) do
+  remove(P .. 'finished:config:' .. config_id, ids)
 end
 for status, count in pairs(taken) do
   if count > 0 then
@@ -87,12 +103,9 @@ for _, member in ipairs(old_decisions) do
       forget_decision(config_id, first_ms, record)
     end
   end
-  call('ZREM', DECISIONS, member)
 end
-
-for _, id in ipairs(old_marks) do
-  call('ZREM', MISSED, id)
-end
+remove(DECISIONS, old_decisions)
+remove(MISSED, old_marks)
 
 local function later(a, b)
   local a_ms, a_seq = string.match(a, '^(%d+)%-(%d+)$')

@@ -25,26 +25,25 @@ local function reap(item)
   local row = item.row
   local id, worker_id = row.id, row.worker_id
   local crashes = int(tonumber(row.crash_count or '0') + 1)
-  local set, drop = { 'crash_count', crashes }, { 'claim' }
+  row.crash_count, row.claim = crashes, nil
   local reason, extra, status = nil, '', nil
   call('ZREM', LEASE, id)
   call('SREM', LEASES .. worker_id, id)
   add_load('r:', worker_id, -1)
   if item.error ~= '""' then
-    set_error(row, set, item.error)
+    set_error(row, item.error)
   end
   if row.cancel_requested or item.fail ~= '' then
     local text = row.cancel_requested and cancel_reason(row) or plain(item.fail)
     extra = ',"reason":' .. quoted(text)
     status = row.cancel_requested and 'cancelled' or 'failed'
-    set_reason(row, set, drop, text)
-    finish(row, status, set, drop, ttl)
+    set_reason(row, text)
+    finish(row, status, ttl)
   else
     status = item.delay > 0 and 'retrying' or 'pending'
-    set_reason(row, set, drop, 'crashed')
-    push(set, 'status', status)
-    push(drop, 'worker_id')
-    write_row(row, set, drop)
+    set_reason(row, 'crashed')
+    row.status, row.worker_id = status, nil
+    write_row(row)
     if item.delay > 0 then
       extra = ',"delay":' .. int(item.delay)
       call('ZADD', DELAYED, int(now + item.delay), id)

@@ -10,7 +10,7 @@ local items = {}
 for id in string.gmatch(ARGV[3], '[^ ]+') do
   local row = detail(id)
   local item = { id = id, row = row, outcome = 'STALE' }
-  if row and is_queued(row) and now - tonumber(row.queued) >= tonumber(ARGV[4]) then
+  if row and is_queued(row) and now - tonumber(row.since) >= tonumber(ARGV[4]) then
     item.outcome = 'OK'
     call('LLEN', QUEUE .. row.worker_id)
   end

@@ -18,24 +18,23 @@ begin()
 local function release(item)
   local row = item.row
   local id, worker_id = row.id, row.worker_id
-  local set, drop = {}, { 'claim' }
   call('ZREM', LEASE, id)
   call('SREM', LEASES .. worker_id, id)
   add_load('r:', worker_id, -1)
+  row.claim = nil
   local status, text = 'pending', plain(item.reason)
   if row.cancel_requested then
     status, text = 'cancelled', cancel_reason(row)
   elseif item.fail then
     status, text = 'failed', 'released'
   end
-  set_reason(row, set, drop, text)
+  set_reason(row, text)
   if status == 'pending' then
-    push(set, 'status', status)
-    push(drop, 'worker_id')
-    write_row(row, set, drop)
+    row.status, row.worker_id = status, nil
+    write_row(row)
     make_ready(row)
   else
-    finish(row, status, set, drop, ttl)
+    finish(row, status, ttl)
   end
   note('released', by, '{"task":"' .. id .. '","status":"' .. status .. '","reason":'
     .. quoted(text) .. '}')

@@ -5,9 +5,9 @@ probe_tasks()
 local snapshots = string.gmatch(ARGV[4], '([^\n]*)\n')
 local asked, keys = {}, {}
 for id, priority, delay, deadline, route, why in
-  string.gmatch(ARGV[3], '([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\n]*)\n') do
+  string.gmatch(ARGV[3], '(%C*)\t(%C*)\t(%C*)\t(%C*)\t([^\t]*)\t(%C*)\n') do
   push(asked, { id, priority, tonumber(delay), deadline, route, snapshots(), why })
-  push(keys, DETAIL .. id, RESULT .. id)
+  push(keys, DETAIL .. id)
 end
 -- One question for all, since nearly always all of them are new.
 local all_new = #keys == 0 or call('EXISTS', unpack(keys)) == 0
@@ -26,18 +26,12 @@ for i, item in ipairs(asked) do
   end
 end
 begin()
-local ready, delayed, latest, routed = {}, {}, {}, {}
+local new, ready, delayed, latest, routed = {}, {}, {}, {}, {}
 local usual = int(4e13 + wall)
 for _, item in ipairs(items) do
   local id, priority, delay, deadline, route, body, why = unpack(item)
   local scheduled = wall + delay
-  if priority == '5' then
-    call('HSET', DETAIL .. id, 'status', 'pending', 'scheduled_time', rfc(scheduled))
-  else
-    call('HSET', DETAIL .. id, 'status', 'pending', 'scheduled_time', rfc(scheduled),
-      'priority', priority)
-  end
-  call('SET', BODY .. id, body)
+  push(new, new_task(id, int(scheduled), priority ~= '5' and priority or nil, body))
   if delay > 0 then
     push(delayed, int(now + delay), id)
   else
@@ -53,6 +47,7 @@ for _, item in ipairs(items) do
     .. (why ~= '""' and ',"why":' .. why or '') .. '}')
 end
 if #items > 0 then
+  call('MSET', unpack(new))
   ring('leader')
 end
 if #ready > 0 then

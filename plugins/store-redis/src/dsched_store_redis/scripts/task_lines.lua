@@ -2,7 +2,7 @@
 -- ARGV: id, number of the last line read, how many more, ttl by outcome
 local id, ttl = ARGV[2], ARGV[5]
 local row = detail(id)
-if not row or (row.end_time and ms_of(row.end_time) + keep_ms(ttl, row.status) <= wall) then
+if not row or past_its_time(row, ttl) then
   begin()
   return done('UNKNOWN')
 end

@@ -284,9 +284,11 @@ class Arranging(StoreTests):
         done = await self.store.dispatch(self.fence, [choice], [], skip=0, limit=1)
         return done.choices[0]
 
-    async def defer(self, task_id: str = "t", delay_ms: int = 2000) -> Outcome:
+    async def defer(
+        self, task_id: str = "t", delay_ms: int = 2000, reason: str = "no worker"
+    ) -> Outcome:
         """Defer one task."""
-        deferral = Deferral(task_id=task_id, delay_ms=delay_ms, reason="no worker")
+        deferral = Deferral(task_id=task_id, delay_ms=delay_ms, reason=reason)
         done = await self.store.dispatch(self.fence, [], [deferral], skip=0, limit=1)
         return done.deferrals[0]
 

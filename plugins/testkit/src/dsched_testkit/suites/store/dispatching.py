@@ -196,6 +196,18 @@ class DispatchTests(Arranging):
         assert (await self.store.promote(self.fence, 10)).count == 1
         assert await self.state("a") == READY
 
+    async def test_a_task_that_was_deferred_has_no_reason_once_it_is_dispatched(self) -> None:
+        await self.lead()
+        await self.worker()
+        for name, reason in (("a", "no worker"), ("b", "n" * 100)):
+            await self.submit(name)
+            assert await self.defer(name, 0, reason=reason) == Outcome.OK
+        await self.store.promote(self.fence, 10)
+        for name in "ab":
+            assert await self.choose(name) == Outcome.OK
+            task = await self.task(name)
+            assert (*QUEUED, "") == (task.status, task.home, task.reason)
+
     async def test_a_task_past_its_start_deadline_expires_instead_of_being_dispatched(self) -> None:
         await self.lead()
         await self.worker()
