@@ -10,6 +10,7 @@ from metering import Meter
 
 from dsched.contracts.steps import (
     MAX_BATCH,
+    MAX_HEAVY_BATCH,
     Choice,
     Completion,
     Deferral,
@@ -55,13 +56,12 @@ class Acts:
         store, call = self.store, self.meter.call
         now_ms = (await store.now()).wall_ms
         new = self.count - 2 * self.calls * MAX_BATCH
-        for first in self._firsts(new):
-            # Due at once: these are what `fires` fires.
-            items = stores.configs(range(first, first + MAX_BATCH), now_ms - 1000)
-            await call("put new configs", lambda i=items: store.put(i, by="bench"), MAX_BATCH)
-        for first in self._firsts(new):
-            items = stores.configs(range(first, first + MAX_BATCH), now_ms - 1000)
-            await call("put equal configs", lambda i=items: store.put(i, by="bench"), MAX_BATCH)
+        for label in ("new", "equal"):
+            for first in self._firsts(new, MAX_HEAVY_BATCH):
+                # Due at once: these are what `fires` fires.
+                items = stores.configs(range(first, first + MAX_HEAVY_BATCH), now_ms - 1000)
+                put = lambda i=items: store.put(i, by="bench")  # noqa: E731
+                await call(f"put {label} configs", put, len(items))
         for _ in range(self.calls):
             ids = [f"config-{self.chance.randrange(new):07d}" for _ in range(MAX_BATCH)]
             ids = list(dict.fromkeys(ids))
@@ -91,7 +91,7 @@ class Acts:
             )
 
     async def fires(self) -> None:
-        """Look, due and fire, a hundred configs at a time, as the leader does."""
+        """Look, due and fire, as many configs at a time as the leader."""
         store, call = self.store, self.meter.call
         answer = await store.acquire("bench", "bench", LOCK_S * 1000)
         self.fence = answer.fence
@@ -107,7 +107,7 @@ class Acts:
                     runs=(Run(scheduled_ms=stored.due_ms, not_before_ms=0),),
                     next_due_ms=next_ms,
                 )
-                for stored in page.configs
+                for stored in page.configs[:MAX_HEAVY_BATCH]
             ]
             await call("fire", lambda f=fires: store.fire(self.fence, f), len(fires))
 
@@ -225,11 +225,12 @@ class Acts:
             await call("expire", expire, MAX_BATCH)
         for _ in range(self.calls):
             await call("overdue", lambda: store.overdue(self.fence, MAX_BATCH, 600_000))
-            await call("prune", lambda: self.pruner.prune(self.fence, MAX_BATCH), MAX_BATCH)
+            prune = lambda: self.pruner.prune(self.fence, MAX_HEAVY_BATCH)  # noqa: E731
+            await call("prune", prune, MAX_HEAVY_BATCH)
 
-    def _firsts(self, start: int) -> Iterator[int]:
+    def _firsts(self, start: int, size: int = MAX_BATCH) -> Iterator[int]:
         """The first numbers of as many batches as there are calls."""
-        return iter(range(start, start + self.calls * MAX_BATCH, MAX_BATCH))
+        return iter(range(start, start + self.calls * size, size))
 
 
 @attrs.frozen

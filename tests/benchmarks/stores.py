@@ -8,7 +8,14 @@ from datetime import timedelta
 from systems import Stage
 
 from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import MAX_BATCH, ConfigVersion, PutConfig, Rearm, Submission
+from dsched.contracts.steps import (
+    MAX_BATCH,
+    MAX_HEAVY_BATCH,
+    ConfigVersion,
+    PutConfig,
+    Rearm,
+    Submission,
+)
 from dsched.contracts.store import Store, StoreSettings
 from dsched.model import TaskConfig, TaskSpec
 
@@ -61,17 +68,17 @@ def tasks(numbers: range, spec: TaskSpec, kind: str, delay_ms: int = 0) -> list[
     ]
 
 
-def batches(numbers: range) -> Iterator[range]:
+def batches(numbers: range, size: int) -> Iterator[range]:
     """Cut into what one call takes."""
-    for start in range(numbers.start, numbers.stop, MAX_BATCH):
-        yield range(start, min(start + MAX_BATCH, numbers.stop))
+    for start in range(numbers.start, numbers.stop, size):
+        yield range(start, min(start + size, numbers.stop))
 
 
 async def fill(
-    store: Store, numbers: range, call: Callable[[range], Awaitable[Sequence[Outcome]]]
+    numbers: range, size: int, call: Callable[[range], Awaitable[Sequence[Outcome]]]
 ) -> None:
     """Batch after batch, a few at once."""
-    waiting = batches(numbers)
+    waiting = batches(numbers, size)
 
     async def lane() -> None:
         for batch in waiting:
@@ -90,7 +97,7 @@ async def fill_configs(store: Store, numbers: range) -> None:
     async def put(batch: range) -> list[Outcome]:
         return [answer.outcome for answer in await store.put(configs(batch, due_ms), by="bench")]
 
-    await fill(store, numbers, put)
+    await fill(numbers, MAX_HEAVY_BATCH, put)
 
 
 async def fill_tasks(
@@ -101,4 +108,4 @@ async def fill_tasks(
     async def submit(batch: range) -> Sequence[Outcome]:
         return await store.submit(tasks(batch, spec, kind, delay_ms), by="bench")
 
-    await fill(store, numbers, submit)
+    await fill(numbers, MAX_BATCH, submit)

@@ -62,8 +62,8 @@ async def test_a_declaration_reads_what_it_declares_and_what_its_origin_has_and_
             return found
 
     read = []
-    for first in range(0, 1000, 100):
-        foreign = [config(f"foreign-{number}") for number in range(first, first + 100)]
+    for first in range(0, 1000, 40):
+        foreign = [config(f"foreign-{number}") for number in range(first, first + 40)]
         rearm = Rearm(read=ConfigVersion(), upto_ms=0)
         await cluster.store.put([PutConfig(config=one, rearm=rearm) for one in foreign], by="them")
     mine = [config(f"mine-{number}") for number in range(150)]

@@ -189,8 +189,8 @@ async def test_only_what_is_declared_takes_room_in_the_index_of_origins(
 
 async def test_a_page_of_an_origin_costs_what_it_is_long(server: RedisServer, opener: Any) -> None:
     async with opener(server, key_prefix="") as store:
-        for first in range(0, 500, BATCH):
-            await _put_configs(store, [f"f{n:03}" for n in range(first, first + BATCH)], "code:a")
+        for first in range(0, 500, 20):
+            await _put_configs(store, [f"f{n:03}" for n in range(first, first + 20)], "code:a")
         await _put_configs(store, ["x"], "file:a")
         await _put_configs(store, ["z"], "api")
         for origin, most in (("file:a", 10), ("api", 50)):

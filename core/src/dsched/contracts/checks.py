@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 from dsched.contracts.statistics import HOUR_MS, MAX_STATS_HOURS
-from dsched.contracts.steps import MAX_BATCH, Fire, Projection
+from dsched.contracts.steps import MAX_BATCH, MAX_HEAVY_BATCH, Fire, Projection
 
 
 def check_batch(ids: Sequence[str], bound: int = MAX_BATCH) -> None:
@@ -29,9 +29,9 @@ def check_skip(skip: int) -> None:
 
 def check_fires(fires: Sequence[Fire]) -> None:
     """Refuse fires with too many runs, runs out of order, or a next due not later than all."""
-    check_batch([fire.config_id for fire in fires])
-    if sum(len(fire.runs) for fire in fires) > MAX_BATCH:
-        raise ValueError(f"more than {MAX_BATCH} runs in one call")
+    check_batch([fire.config_id for fire in fires], MAX_HEAVY_BATCH)
+    if sum(len(fire.runs) for fire in fires) > MAX_HEAVY_BATCH:
+        raise ValueError(f"more than {MAX_HEAVY_BATCH} runs in one call")
     if sum(len(fire.left_out) for fire in fires) > 2 * MAX_BATCH:
         raise ValueError(f"more than {2 * MAX_BATCH} instants left out in one call")
     for fire in fires:

@@ -39,6 +39,9 @@ from dsched.model import (
 )
 
 MAX_BATCH = 100  # items in one call of any step; more is a ValueError
+# The same for put, fire and prune, which write a dozen things an item: while a step runs, a store
+# may be deaf to all others.
+MAX_HEAVY_BATCH = 40
 MAX_WORKERS = 1000  # registered workers of one store
 MAX_EVENT_PAGE = 1000
 

@@ -9,7 +9,8 @@ Rules that hold for every step, and that the contract suite checks:
   goes on from there, adds 1 to `clock_gen` and writes a `clock_back` event before its own.
 * Every step may be repeated unchanged after a lost reply; the repeat changes nothing further and
   answers as described, or with ``DUP``, ``ALREADY``, ``STALE``, ``MOVED`` or ``FENCED``.
-* At most `MAX_BATCH` items a call, and an id at most once a call; else `ValueError`.
+* At most `MAX_BATCH` items a call, `MAX_HEAVY_BATCH` for put, fire and prune, and an id at most
+  once a call; else `ValueError`.
 * A step that decides writes one entry to the event log, for all items it decided about together
   (kinds and keys: `EventKind`). An item that changed nothing is in no entry. A call that changed
   nothing writes no entry. Where one call gives entries of several kinds, their order is:
@@ -208,7 +209,7 @@ class Firing(ABC):
 
     @abstractmethod
     async def fire(self, fence: str, fires: Sequence[Fire]) -> tuple[FireAnswer, ...]:
-        """Fire configs: at most `MAX_BATCH` runs over all of them, runs ascending, else ValueError.
+        """Fire configs: `MAX_HEAVY_BATCH` runs over all of them at most, ascending, else ValueError.
 
         Per config: ``REVISED`` unless it exists, is not paused and has this revision; ``MOVED``
         unless the stored due is ``due_ms``; ``EARLY`` if a run or ``skipped.last_ms`` is later
@@ -222,7 +223,7 @@ class Firing(ABC):
         policy, L being the live tasks at that moment, runs of this very call included:
         *allow*: create. *skip*: create if L is empty, else ``skipped`` (reason ``overlap``).
         *queue_one*: create if L is empty; else hold it if none is held; else skip it.
-        *cancel_previous*: every task of L (at most `MAX_BATCH` of them) is cancelled as `cancel`
+        *cancel_previous*: every task of L (at most `MAX_HEAVY_BATCH`) is cancelled as `cancel`
         does, reason ``superseded``, a held one included; create if L is then empty, else hold it.
         A created task is ready, or delayed until ``not_before_ms`` if that is later than the
         wall, or held; status pending; it carries the config's snapshot. It need ring no bell: the

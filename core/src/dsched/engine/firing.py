@@ -10,6 +10,7 @@ from dsched.contracts.observer import InvariantViolated
 from dsched.contracts.outcomes import Outcome, RunOutcome
 from dsched.contracts.steps import (
     MAX_BATCH,
+    MAX_HEAVY_BATCH,
     DuePage,
     Fire,
     FireAnswer,
@@ -66,7 +67,9 @@ class FiringStep:
                 return Fired()
             return Fired(again_in_s=max(0, page.next_due_ms - now_ms) / 1000)
         fires = self._plan(page.configs, now_ms)
-        answers = await self._store.fire(self._term.fence, fires)
+        answers: list[FireAnswer] = []
+        for portion in _portions(fires):
+            answers += await self._store.fire(self._term.fence, portion)
         for fire, answer in zip(fires, answers, strict=True):
             _say(fire, answer, now_ms)
             if answer.outcome not in (Outcome.OK, Outcome.MOVED, Outcome.REVISED):
@@ -88,7 +91,7 @@ class FiringStep:
         for stored in configs:
             if room <= 0:
                 break
-            fire = self._plan_one(stored, now_ms, room)
+            fire = self._plan_one(stored, now_ms, min(room, MAX_HEAVY_BATCH))
             room -= len(fire.runs) + len(fire.left_out)
             fires.append(fire)
         return fires
@@ -126,6 +129,20 @@ class FiringStep:
             left_out=tuple(skip for skip in stored.skips if skip.at_ms in plan.left_out),
             next_due_ms=plan.next_due_ms,
         )
+
+
+def _portions(fires: Sequence[Fire]) -> Iterable[Sequence[Fire]]:
+    """As many at a time as a store takes in one step: configs, and runs of all of them."""
+    portion: list[Fire] = []
+    runs = 0
+    for fire in fires:
+        runs += len(fire.runs)
+        if runs > MAX_HEAVY_BATCH or len(portion) == MAX_HEAVY_BATCH:
+            yield portion
+            portion, runs = [], len(fire.runs)
+        portion.append(fire)
+    if portion:
+        yield portion
 
 
 def _again_in_s(

@@ -8,7 +8,7 @@ import attrs
 from dsched.contracts.balancer import LoadBalancer
 from dsched.contracts.observer import ClusterGauges
 from dsched.contracts.outcomes import StoreUnavailableError
-from dsched.contracts.steps import MAX_BATCH, Look
+from dsched.contracts.steps import MAX_BATCH, MAX_HEAVY_BATCH, Look
 from dsched.contracts.store import LEADER_BELL, Store
 from dsched.engine.announcer import Announcer
 from dsched.engine.assertions import Assertions, AttemptWatch, HomeSample
@@ -205,7 +205,7 @@ class Leader:
 
         async def tick() -> None:
             nonlocal more
-            more = (await self._store.prune(term.fence, MAX_BATCH)).more
+            more = (await self._store.prune(term.fence, MAX_HEAVY_BATCH)).more
 
         async def pause() -> None:
             await self._runtime.sleep(MORE_S if more else PRUNE_EVERY_S)

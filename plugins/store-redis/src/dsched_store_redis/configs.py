@@ -9,6 +9,7 @@ from dsched.contracts.checks import check_batch, check_limit
 from dsched.contracts.codec import write_config, write_spec
 from dsched.contracts.outcomes import Outcome
 from dsched.contracts.steps import (
+    MAX_HEAVY_BATCH,
     ConfigPage,
     ConfigVersion,
     PutAnswer,
@@ -34,7 +35,7 @@ class RedisConfigs(OnRedis, Configs):
 
     async def put(self, items: Sequence[PutConfig], *, by: str) -> tuple[PutAnswer, ...]:
         """Create or change configs."""
-        check_batch([item.config.id for item in items])
+        check_batch([item.config.id for item in items], MAX_HEAVY_BATCH)
         if not items:
             return ()
         split = [split_spec(item.config.spec) for item in items]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from dsched.contracts.checks import check_batch, check_fires, check_limit
 from dsched.contracts.outcomes import Outcome, RunOutcome
-from dsched.contracts.steps import MAX_BATCH, DuePage, Fire, FireAnswer, Promoted, Replan
+from dsched.contracts.steps import MAX_HEAVY_BATCH, DuePage, Fire, FireAnswer, Promoted, Replan
 from dsched.contracts.store import Firing
 from dsched_store_redis.base import OnRedis, store_time
 from dsched_store_redis.configs import left_out_item, skipped_item
@@ -29,7 +29,7 @@ class RedisFiring(OnRedis, Firing):
         """Fire configs."""
         check_fires(fires)
         answer = await self._step(
-            "fire", fence, lines(map(_fire_row, fires)), self._ttl, MAX_BATCH, durable=True
+            "fire", fence, lines(map(_fire_row, fires)), self._ttl, MAX_HEAVY_BATCH, durable=True
         )
         return tuple(map(_fire_answer, answer[1]))
 

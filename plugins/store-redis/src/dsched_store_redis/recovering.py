@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dsched.contracts.checks import check_batch, check_limit
 from dsched.contracts.outcomes import Outcome
 from dsched.contracts.steps import (
+    MAX_HEAVY_BATCH,
     Overdue,
     OverdueLease,
     Pruned,
@@ -70,7 +71,7 @@ class RedisRecovering(OnRedis, Recovering):
 
     async def prune(self, fence: str, limit: int) -> Pruned:
         """Remove what is past its time."""
-        check_limit(limit)
+        check_limit(limit, MAX_HEAVY_BATCH)
         settings = self._footing.settings
         counts = (settings.kept_count(status) for status in ENDS)
         answer = await self._step(

@@ -8,6 +8,7 @@ from dsched.contracts.checks import check_batch, check_limit
 from dsched.contracts.codec import write_config
 from dsched.contracts.outcomes import Outcome
 from dsched.contracts.steps import (
+    MAX_HEAVY_BATCH,
     ConfigPage,
     ConfigVersion,
     EventKind,
@@ -32,7 +33,7 @@ class SqliteConfigs(OnSqlite, Configs):
 
     async def put(self, items: Sequence[PutConfig], *, by: str) -> tuple[PutAnswer, ...]:
         """Create or change configs."""
-        check_batch([item.config.id for item in items])
+        check_batch([item.config.id for item in items], MAX_HEAVY_BATCH)
         texts = [write_config(item.config) for item in items]
         return await self._step(
             lambda step: tuple(

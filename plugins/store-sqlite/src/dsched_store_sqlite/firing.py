@@ -7,7 +7,7 @@ from dsched.contracts.checks import check_batch, check_fires, check_limit
 from dsched.contracts.codec import read_config, write_spec
 from dsched.contracts.outcomes import Outcome, RunOutcome
 from dsched.contracts.steps import (
-    MAX_BATCH,
+    MAX_HEAVY_BATCH,
     DuePage,
     EventKind,
     Fire,
@@ -200,12 +200,12 @@ def _overlap(step: Step, fence: str, row: ConfigRow) -> RunOutcome:
     if policy is Overlap.QUEUE_ONE:
         return RunOutcome.HELD if living.held is None else RunOutcome.SKIPPED
     step.flush()
-    found = step.db.execute(LIVE, (row.id, MAX_BATCH)).fetchall()
+    found = step.db.execute(LIVE, (row.id, MAX_HEAVY_BATCH)).fetchall()
     older = [step.adopt(columns) for columns in found]
     held = None if living.held is None else step.task(living.held)
     if held is not None:
         # First: ending a live task would otherwise release it.
-        older = [held, *(task for task in older if task is not held)][:MAX_BATCH]
+        older = [held, *(task for task in older if task is not held)][:MAX_HEAVY_BATCH]
     for task in older:
         step.cancel(task, fence, "superseded")
     return RunOutcome.HELD if living.live else RunOutcome.FIRED

@@ -4,7 +4,15 @@ from collections.abc import Sequence
 
 from dsched.contracts.checks import check_batch, check_limit
 from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import EventKind, Overdue, OverdueLease, Pruned, QueuedTask, Reap
+from dsched.contracts.steps import (
+    MAX_HEAVY_BATCH,
+    EventKind,
+    Overdue,
+    OverdueLease,
+    Pruned,
+    QueuedTask,
+    Reap,
+)
 from dsched.contracts.store import Recovering
 from dsched.model import Home, TaskStatus
 from dsched.model.status import TERMINAL
@@ -85,7 +93,7 @@ class SqliteRecovering(OnSqlite, Recovering):
 
     async def prune(self, fence: str, limit: int) -> Pruned:
         """Remove what is past its time."""
-        check_limit(limit)
+        check_limit(limit, MAX_HEAVY_BATCH)
 
         def run(step: Step) -> Pruned:
             step.check_fence(fence)

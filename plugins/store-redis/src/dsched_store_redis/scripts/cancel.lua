@@ -2,13 +2,15 @@
 -- ARGV: by, reason (JSON), "id id id", result ttl
 local by, reason, ttl = ARGV[2], ARGV[3], ARGV[5]
 probe_tasks()
-local rows = {}
+local ids = {}
 for id in string.gmatch(ARGV[4], '[^ ]+') do
-  local row = detail(id)
+  push(ids, id)
+end
+local rows = rows_of(ids)
+for _, row in ipairs(rows) do
   if row and not TERMINAL[row.status] then
     probe_cancel(row)
   end
-  push(rows, row or false)
 end
 begin()
 local outcomes = {}

@@ -38,7 +38,7 @@ for id, revision, due, next_due, latest, skipped, left_out, runs in string.gmatc
   elseif latest ~= '' and tonumber(latest) > wall then
     one.outcome = 'EARLY'
   else
-    call('ZCARD', LIVE .. id)
+    one.live = call('ZCARD', LIVE .. id)
     one.spec = call('GET', SPEC .. id)
     if config.overlap == 'cancel_previous' then
       for _, row in ipairs(live_rows(id)) do
@@ -57,7 +57,7 @@ begin()
 
 local function overlap(one)
   local policy = one.config.overlap or 'skip'
-  if policy == 'allow' or call('ZCARD', LIVE .. one.id) == 0 then
+  if policy == 'allow' or one.live == 0 then
     return 'fired'
   elseif policy == 'skip' then
     return 'skipped'
@@ -67,13 +67,16 @@ local function overlap(one)
   for _, row in ipairs(live_rows(one.id)) do
     cancel_row(row, fence, '"superseded"', ttl)
   end
-  return call('ZCARD', LIVE .. one.id) > 0 and 'held' or 'fired'
+  one.live = call('ZCARD', LIVE .. one.id)
+  return one.live > 0 and 'held' or 'fired'
 end
 
+local dues = {}
 local function create(one, run, outcome)
   local config, id, scheduled = one.config, run.id, tonumber(run.ms)
   call('MSET', new_task(id, run.ms, config.priority, one.spec))
   call('ZADD', LIVE .. one.id, run.ms, id)
+  one.live = one.live + 1
   if config.deadline then
     call('HSET', DEADLINE, id, int(scheduled + tonumber(config.deadline)))
     some_deadlines = true
@@ -88,8 +91,7 @@ local function create(one, run, outcome)
   elseif run.not_before > wall then
     call('ZADD', DELAYED, int(now + run.not_before - wall), id)
   else
-    local score = (9 - tonumber(config.priority or '5')) * 1e13 + scheduled
-    call('ZADD', READY, int(score), id)
+    call('ZADD', READY, ready_score({ scheduled_time = run.ms, priority = config.priority }), id)
   end
   note('fired', fence, '{"config":"' .. one.id .. '","ms":' .. run.ms .. ',"task":"' .. id
     .. '","late":' .. int(wall - scheduled) .. (outcome == 'held' and ',"held":true' or '') .. '}')
@@ -122,16 +124,22 @@ local function fire(one)
   if last then
     call('HSET', CONFIG .. one.id, 'last_fired', last)
     if one.config.delay then
-      local live = call('ZCARD', LIVE .. one.id) > 0
-      next_due = live and '' or int(wall + tonumber(one.config.delay))
+      next_due = one.live > 0 and '' or int(wall + tonumber(one.config.delay))
     end
   end
-  set_due(one.id, next_due)
+  if next_due == '' then
+    call('ZREM', DUE, one.id)
+  else
+    push(dues, next_due, one.id)
+  end
   return table.concat(outcomes, ' ')
 end
 
 local answers = {}
 for i, one in ipairs(fires) do
   answers[i] = one.outcome .. ' ' .. (one.outcome == 'OK' and fire(one) or '')
+end
+if #dues > 0 then
+  call('ZADD', DUE, unpack(dues))
 end
 return done('OK', answers)

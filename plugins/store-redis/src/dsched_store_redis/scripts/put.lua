@@ -32,14 +32,16 @@ for line in lines(ARGV[3]) do
   end
   push(items, item)
 end
+local last = tonumber(call('HGET', META, 'revision') or '0')
 begin()
+local texts, indexed = {}, {}
 local function store(item)
   local id, old = item.id, item.old
-  local last = tonumber(call('HGET', META, 'revision') or '0')
-  local revision = int(math.max(last + 1, now))
-  call('HSET', META, 'revision', revision)
-  local key = CONFIG .. id
-  call('HDEL', key, 'overlap', 'deadline', 'priority', 'delay', 'route', 'origin')
+  last = math.max(last + 1, now)
+  local key, revision = CONFIG .. id, int(last)
+  if old then
+    call('HDEL', key, 'overlap', 'deadline', 'priority', 'delay', 'route', 'origin')
+  end
   local set = { 'revision', revision, 'updated', wall_text,
     'created', old and old.created or int(item.created) }
   local delay, enabled, origin
@@ -59,13 +61,12 @@ local function store(item)
     push(set, 'gap', item.upto)
   end
   call('HSET', key, unpack(set))
-  call('SET', CONTENT .. id, item.content)
-  call('SET', SPEC .. id, item.head .. revision .. item.tail)
-  call('ZADD', INDEX, '0', id)
+  push(texts, CONTENT .. id, item.content, SPEC .. id, item.head .. revision .. item.tail)
+  push(indexed, '0', id)
   move_origin(id, old and old.origin, origin)
   if delay and enabled then
     call('HSET', FIXED, id, delay)
-  else
+  elseif old then
     call('HDEL', FIXED, id)
   end
   if item.skipped ~= '' then
@@ -75,11 +76,18 @@ local function store(item)
   rearm(id, delay, old and old.paused, item.next_due)
   note('config', by, '{"config":"' .. id .. '","act":"put","revision":' .. revision .. '}')
 end
-local answers = {}
-for i, item in ipairs(items) do
+for _, item in ipairs(items) do
   if item.outcome == 'OK' then
     store(item)
   end
+end
+if #indexed > 0 then
+  call('HSET', META, 'revision', int(last))
+  call('MSET', unpack(texts))
+  call('ZADD', INDEX, unpack(indexed))
+end
+local answers = {}
+for i, item in ipairs(items) do
   answers[i] = { item.outcome, config_row(item.id) }
 end
 return done('OK', answers)

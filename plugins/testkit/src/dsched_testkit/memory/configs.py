@@ -7,6 +7,7 @@ import attrs
 from dsched.contracts.checks import check_batch, check_limit
 from dsched.contracts.outcomes import Outcome
 from dsched.contracts.steps import (
+    MAX_HEAVY_BATCH,
     ConfigPage,
     ConfigVersion,
     EventKind,
@@ -26,7 +27,7 @@ class MemoryConfigs(OnState, Configs):
 
     async def put(self, items: Sequence[PutConfig], *, by: str) -> tuple[PutAnswer, ...]:
         """Create or change configs."""
-        check_batch([item.config.id for item in items])
+        check_batch([item.config.id for item in items], MAX_HEAVY_BATCH)
         with self._state.step() as step:
             return tuple(self._put(step, item, by) for item in items)
 

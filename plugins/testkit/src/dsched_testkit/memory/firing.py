@@ -6,7 +6,7 @@ from datetime import timedelta
 from dsched.contracts.checks import check_batch, check_fires, check_limit
 from dsched.contracts.outcomes import Outcome, RunOutcome
 from dsched.contracts.steps import (
-    MAX_BATCH,
+    MAX_HEAVY_BATCH,
     DuePage,
     EventKind,
     Fire,
@@ -123,7 +123,7 @@ class MemoryFiring(OnState, Firing):
                 return RunOutcome.HELD if held is None else RunOutcome.SKIPPED
         # The held one first: ending a live task would otherwise release it.
         older = sorted(live, key=lambda key: (key != held, state.tasks[key].scheduled_ms))
-        for task_id in older[:MAX_BATCH]:
+        for task_id in older[:MAX_HEAVY_BATCH]:
             step.cancel(state.tasks[task_id], fence, "superseded")
         return RunOutcome.HELD if state.live.get(config_id) else RunOutcome.FIRED
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dsched.contracts.checks import check_batch, check_limit
 from dsched.contracts.outcomes import Outcome
 from dsched.contracts.steps import (
+    MAX_HEAVY_BATCH,
     EventKind,
     Overdue,
     OverdueLease,
@@ -85,7 +86,7 @@ class MemoryRecovering(OnState, Recovering):
 
     async def prune(self, fence: str, limit: int) -> Pruned:
         """Remove what is past its time."""
-        check_limit(limit)
+        check_limit(limit, MAX_HEAVY_BATCH)
         with self._state.step() as step:
             step.check_fence(fence)
             counts = [

@@ -279,7 +279,7 @@ class LeaderRules(Pools):
 
     @often(1, index=age)
     def prune(self, index: int) -> None:
-        self.step("prune", self.fence(index), 100)
+        self.step("prune", self.fence(index), 40)
 
     @often(1, index=age)
     def collect(self, index: int) -> None:

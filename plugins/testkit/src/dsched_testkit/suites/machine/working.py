@@ -208,7 +208,7 @@ class ClientRules(WorkerRules):
         if really == 0:
             self.twin.collect(self.fence(0))
             self.move_clock(DAY_MS + 3_600_000)
-            self.step("prune", self.fence(0), 100)
+            self.step("prune", self.fence(0), 40)
 
     @often(2, config_id=configs)
     def read(self, config_id: str) -> None:

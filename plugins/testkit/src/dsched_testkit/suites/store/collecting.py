@@ -141,7 +141,7 @@ class ProjectedTests(Arranging):
         old, young = a_decision(first_ms=1, at_ms=now), a_decision(first_ms=2, at_ms=now + 10)
         await self.collected(decisions=[old, young])
         await self.clock.advance(HOUR_MS + 5)
-        assert (await self.store.prune(self.fence, 100)).count == 1
+        assert (await self.store.prune(self.fence, 40)).count == 1
         assert (young,) == (await self.store.decisions("c", None, 9)).decisions
 
     async def test_ended_tasks_are_listed_by_config_and_by_status_newest_end_first(self) -> None:
@@ -188,7 +188,7 @@ class ProjectedTests(Arranging):
         await self.collected()
         assert (await self.store.counts()).by_status[TaskStatus.SUCCESS] == 1
         await self.clock.advance(HOUR_MS + 1)
-        await self.store.prune(self.fence, 100)
+        await self.store.prune(self.fence, 40)
         assert await self._ended_ids(config_id="c") == []
         assert (await self.store.counts()).by_status[TaskStatus.SUCCESS] == 0
 
@@ -200,9 +200,9 @@ class ProjectedTests(Arranging):
         await self.worker()
         await self.ended("c@manual-1")
         await self.clock.advance(HOUR_MS + 1)
-        await self.store.prune(self.fence, 100)
+        await self.store.prune(self.fence, 40)
         await self.collected()
-        await self.store.prune(self.fence, 100)
+        await self.store.prune(self.fence, 40)
         assert await self._ended_ids(config_id="c") == []
         assert (await self.store.counts()).by_status[TaskStatus.SUCCESS] == 0
 

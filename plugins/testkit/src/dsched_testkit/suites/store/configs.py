@@ -7,7 +7,7 @@ import pytest
 
 from dsched.contracts.outcomes import Outcome
 from dsched.contracts.steps import (
-    MAX_BATCH,
+    MAX_HEAVY_BATCH,
     ConfigVersion,
     EventKind,
     PutConfig,
@@ -221,7 +221,7 @@ class ConfigTests(Arranging):
         assert (await self.stored("b"), None, await self.stored("a")) == (b, nothing, a)
 
     async def test_configs_over_the_bound_or_with_an_id_twice_are_refused_whole(self) -> None:
-        many = [self._put(a_config(f"c{index}")) for index in range(MAX_BATCH + 1)]
+        many = [self._put(a_config(f"c{index}")) for index in range(MAX_HEAVY_BATCH + 1)]
         twice = [self._put(a_config("c")), self._put(a_config("c", name="other"))]
         for batch in (many, twice):
             with pytest.raises(ValueError, match=r"."):
@@ -229,10 +229,10 @@ class ConfigTests(Arranging):
         assert (await self.store.list_configs(None, 10)).configs == ()
 
     async def test_a_full_batch_of_configs_is_put(self) -> None:
-        many = [self._put(a_config(f"c{index}")) for index in range(MAX_BATCH)]
+        many = [self._put(a_config(f"c{index}")) for index in range(MAX_HEAVY_BATCH)]
         answers = await self.store.put(many, by=AUTHOR)
         assert {Outcome.OK} == {answer.outcome for answer in answers}
-        assert (await self.store.counts()).configs == MAX_BATCH
+        assert (await self.store.counts()).configs == MAX_HEAVY_BATCH
 
     def _put(self, config: object) -> PutConfig:
         return PutConfig(config=config, rearm=self.rearm(None))  # type: ignore[arg-type]

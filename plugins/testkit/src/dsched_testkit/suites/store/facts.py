@@ -148,7 +148,7 @@ class FateTests(Projecting):
         await self.project(decisions=(old,))
         await self.project(fates=(Fate(config_id="c", first_ms=5, ended="failed"),))
         await self.clock.advance(HOUR_MS + 1)
-        await self.store.prune(self.fence, 100)
+        await self.store.prune(self.fence, 40)
         assert await self.decisions() == ()
         young = a_decision(first_ms=5, at_ms=self.clock.ms)
         await self.project(decisions=(young,))
@@ -215,5 +215,5 @@ class StatsTests(Projecting):
         await self.project(rollups=(old, young))
         await self.clock.advance(hour + DAY_MS - self.clock.ms)
         assert await self.store.stats("c", hour, hour + DAY_MS) == (young,)
-        assert (await self.store.prune(self.fence, 100)).count == 0
+        assert (await self.store.prune(self.fence, 40)).count == 0
         assert await self.store.stats("c", hour, hour + DAY_MS) == (young,)

@@ -4,7 +4,7 @@ import attrs
 import pytest
 
 from dsched.contracts.outcomes import Outcome, RunOutcome
-from dsched.contracts.steps import MAX_BATCH, EventKind, Fire, Replan, Run
+from dsched.contracts.steps import MAX_HEAVY_BATCH, EventKind, Fire, Replan, Run
 from dsched.contracts.store import LEADER_BELL
 from dsched.model import Overlap, SkipReason
 from dsched_testkit.suites.store.arrange import (
@@ -260,8 +260,8 @@ class FiringTests(Arranging):
         await self.config("b", due_in_ms=-1000)
         start = self.clock.ms - 1000
         many = [
-            await self.a_fire("a", *range(start, start + 60)),
-            await self.a_fire("b", *range(start, start + MAX_BATCH - 59)),
+            await self.a_fire("a", *range(start, start + 30)),
+            await self.a_fire("b", *range(start, start + MAX_HEAVY_BATCH - 29)),
         ]
         descending = [await self.a_fire("a", start + 1, start)]
         equal = [await self.a_fire("a", start, start)]
@@ -275,9 +275,9 @@ class FiringTests(Arranging):
         await self.lead()
         await self.config(due_in_ms=-1000, overlap=Overlap.ALLOW)
         start = self.clock.ms - 1000
-        answer = await self.fire("c", *range(start, start + MAX_BATCH))
-        assert answer.runs == (RunOutcome.FIRED,) * MAX_BATCH
-        assert len(await self.ready_ids()) == MAX_BATCH
+        answer = await self.fire("c", *range(start, start + MAX_HEAVY_BATCH))
+        assert answer.runs == (RunOutcome.FIRED,) * MAX_HEAVY_BATCH
+        assert len(await self.ready_ids()) == MAX_HEAVY_BATCH
 
     async def test_a_task_keeps_its_snapshot_when_its_config_changes(self) -> None:
         await self.lead()

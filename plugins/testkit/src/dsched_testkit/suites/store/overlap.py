@@ -1,7 +1,7 @@
 """Named tests: what a fire does while an earlier task of its config lives, and held tasks."""
 
 from dsched.contracts.outcomes import Outcome, RunOutcome
-from dsched.contracts.steps import MAX_BATCH, EventKind, FireAnswer, Reap, Release, Run
+from dsched.contracts.steps import MAX_HEAVY_BATCH, EventKind, FireAnswer, Reap, Release, Run
 from dsched.contracts.store import LEADER_BELL
 from dsched.model import Overlap
 from dsched_testkit.suites.store.arrange import (
@@ -159,7 +159,7 @@ class OverlapTests(Arranging):
         await self.lead()
         await self.config(due_in_ms=-1000, overlap=Overlap.ALLOW)
         start = self.clock.ms - 1000
-        await self.fired("c", *range(start, start + MAX_BATCH))
+        await self.fired("c", *range(start, start + MAX_HEAVY_BATCH))
         await self.clock.advance(MINUTE_MS)
         await self.fired()
         await self.clock.advance(MINUTE_MS)
@@ -171,7 +171,7 @@ class OverlapTests(Arranging):
         await self.lead()
         await self.config(due_in_ms=-1000, overlap=Overlap.ALLOW)
         start = self.clock.ms - 1000
-        await self.fired("c", *range(start, start + MAX_BATCH))
+        await self.fired("c", *range(start, start + MAX_HEAVY_BATCH))
         names = []
         for policy in (Overlap.QUEUE_ONE, Overlap.CANCEL_PREVIOUS):
             await self.clock.advance(MINUTE_MS)

@@ -103,7 +103,7 @@ class ReadLinesTests(LogArranging):
         assert await self.store.task_lines("a", None, 10) is None
         assert await self._append("a", token, 2, "too late") == Outcome.STALE
         await self.clock.advance(HOUR_MS)
-        await self.store.prune(self.fence, 100)
+        await self.store.prune(self.fence, 40)
         await self.worker()
         token = await self.running("a")
         assert await self._texts("a") == []

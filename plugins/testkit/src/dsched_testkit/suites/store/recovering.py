@@ -242,10 +242,10 @@ class PruneTests(Arranging):
         await self.ended("a")
         await self.submit("waiting")
         await self.clock.advance(HOUR_MS - 1)
-        assert (await self.store.prune(self.fence, 100)).count == 0
+        assert (await self.store.prune(self.fence, 40)).count == 0
         assert (await self.task("a")).status == TaskStatus.SUCCESS
         await self.clock.advance(2)
-        await self.store.prune(self.fence, 100)
+        await self.store.prune(self.fence, 40)
         assert await self.store.get(["a"], full=True) == (None,)
         assert await self.state("waiting") == READY
 
@@ -263,7 +263,7 @@ class PruneTests(Arranging):
         await self.worker()
         await self.ended("a")
         await self.clock.advance(HOUR_MS + 1)
-        await self.store.prune(self.fence, 100)
+        await self.store.prune(self.fence, 40)
         await self.submit("a", payload="another")
         assert await self.state("a") == READY
 
@@ -273,11 +273,11 @@ class PruneTests(Arranging):
         await self.worker()
         token = await self.running("a")
         await self.clock.advance(2 * DAY_MS)
-        await self.store.prune(self.fence, 100)
+        await self.store.prune(self.fence, 40)
         assert await self.state("a") == RUNNING
         assert await self.finish("a", token) == Outcome.OK
         await self.clock.advance(HOUR_MS - 1)
-        await self.store.prune(self.fence, 100)
+        await self.store.prune(self.fence, 40)
         assert (await self.task("a")).status == TaskStatus.SUCCESS
 
     async def test_pruning_removes_no_more_than_asked_for_and_says_whether_more(self) -> None:
@@ -298,11 +298,11 @@ class PruneTests(Arranging):
         await self.lead()
         await self.worker()
         await self.clock.advance(HEARTBEAT_MS + HOUR_MS - 1)
-        await self.store.prune(self.fence, 100)
+        await self.store.prune(self.fence, 40)
         assert len(await self.store.workers()) == 1
         await self.news()
         await self.clock.advance(1)
-        assert (await self.store.prune(self.fence, 100)).count == 1
+        assert (await self.store.prune(self.fence, 40)).count == 1
         assert await self.store.workers() == ()
         event = await self.the_news()
         assert (EventKind.WORKER, self.fence) == (event.kind, event.by)
@@ -317,7 +317,7 @@ class PruneTests(Arranging):
         await self.submit("b")
         await self.queue("b", worker_id="w2")
         await self.clock.advance(2 * HOUR_MS)
-        await self.store.prune(self.fence, 100)
+        await self.store.prune(self.fence, 40)
         assert [worker.id for worker in await self.store.workers()] == ["w1", "w2"]
 
     async def test_entries_beyond_the_bound_are_removed_once_the_collector_has_read_them(
@@ -329,7 +329,7 @@ class PruneTests(Arranging):
             await self.submit(f"t{index}")
         await self.collected()
         before = await self.news()
-        pruned = await self.store.prune(self.fence, 100)
+        pruned = await self.store.prune(self.fence, 40)
         assert (pruned.count, pruned.more) == (6, False)
         kept = (await self.store.events(None, 100)).events
         assert tuple(before[-5:]) == kept
@@ -339,7 +339,7 @@ class PruneTests(Arranging):
         await self.lead()
         for index in range(10):
             await self.submit(f"t{index}")
-        await self.store.prune(self.fence, 100)
+        await self.store.prune(self.fence, 40)
         events = list((await self.store.events(None, 100)).events)
         assert EventKind.GAP in kinds_of(events)
         (gap,) = items_of(events, EventKind.GAP)
@@ -357,5 +357,5 @@ class PruneTests(Arranging):
         await self.lead()
         for index in range(4):
             await self.submit(f"t{index}")
-        assert (await self.store.prune(self.fence, 100)).count == 0
+        assert (await self.store.prune(self.fence, 40)).count == 0
         assert len((await self.store.events(None, 100)).events) == 5

@@ -39,11 +39,11 @@ class RetentionTests(Arranging):
         )
         names = [await self.end(status.value, status) for status in (SUCCESS, FAILED, CANCELLED)]
         await self.clock.advance(HOUR_MS - 100)
-        assert (await self.store.prune(self.fence, 100)).count == 0
+        assert (await self.store.prune(self.fence, 40)).count == 0
         for gone in ("success", "cancelled", "failed"):
             await self.clock.advance(100)
             names.remove(gone)
-            assert (await self.store.prune(self.fence, 100)).count == 1
+            assert (await self.store.prune(self.fence, 40)).count == 1
             assert await self.kept("success", "failed", "cancelled") == names
             await self.clock.advance(HOUR_MS - 100)
 
@@ -62,12 +62,12 @@ class RetentionTests(Arranging):
         dropped = [await self.end(f"c{number}", CANCELLED) for number in range(2)]
         await self.collected()
         assert await self.kept(*done) == done
-        pruned = await self.store.prune(self.fence, 100)
+        pruned = await self.store.prune(self.fence, 40)
         assert (pruned.count, pruned.more) == (3, False)
         assert await self.kept(*done, *failed, *dropped) == ["s2", "s3", *failed, "c1"]
         counts = (await self.store.counts()).by_status
         assert (counts[SUCCESS], counts[FAILED], counts[CANCELLED]) == (2, 3, 1)
-        assert (await self.store.prune(self.fence, 100)).count == 0
+        assert (await self.store.prune(self.fence, 40)).count == 0
 
     async def test_a_surplus_goes_a_part_at_a_time_and_the_answer_says_that_there_is_more(
         self,
@@ -85,7 +85,7 @@ class RetentionTests(Arranging):
         old = await self.end("old", FAILED)
         await self.clock.advance(HOUR_MS)
         young = [await self.end(f"f{number}", FAILED) for number in range(2)]
-        assert (await self.store.prune(self.fence, 100)).count == 1
+        assert (await self.store.prune(self.fence, 40)).count == 1
         assert await self.kept(old, *young) == young
 
     async def test_what_has_not_ended_counts_for_no_number(self) -> None:
@@ -94,5 +94,5 @@ class RetentionTests(Arranging):
             await self.submit(f"waiting{number}")
         await self.running("runs")
         await self.end("done", SUCCESS)
-        assert (await self.store.prune(self.fence, 100)).count == 0
+        assert (await self.store.prune(self.fence, 40)).count == 0
         assert await self.kept("runs", "done", "waiting0") == ["runs", "done", "waiting0"]

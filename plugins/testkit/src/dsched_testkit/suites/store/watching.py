@@ -103,10 +103,10 @@ class MissedTests(Arranging):
         assert await self.raised() == ["c"]
         await self.lead()
         await self.clock.advance(HOUR_MS - MINUTE_MS - 1)
-        await self.store.prune(self.fence, 100)
+        await self.store.prune(self.fence, 40)
         assert await self.raised() == []
         await self.clock.advance(1)
-        assert (await self.store.prune(self.fence, 100)).count == 0
+        assert (await self.store.prune(self.fence, 40)).count == 0
         assert await self.raised() == ["c"]
 
 
