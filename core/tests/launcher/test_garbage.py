@@ -1,10 +1,10 @@
-"""How a pod collects garbage: seldom while it loads, as usual from then on."""
+"""How a pod collects garbage: seldom, and nothing of what it has loaded."""
 
 import gc
 
 import pytest
 
-from dsched.launcher.run import COLLECT_WHILE_LOADING, USUAL_COLLECTING, keep_what_is_loaded
+from dsched.launcher.run import COLLECT_WHILE_LOADING, COLLECT_WHILE_RUNNING, keep_what_is_loaded
 
 
 @pytest.fixture(autouse=True)
@@ -15,10 +15,10 @@ def _as_before():
     gc.unfreeze()
 
 
-def test_a_pod_that_is_ready_collects_as_usual_but_not_what_it_has_loaded():
+def test_a_pod_that_is_ready_collects_oftener_but_not_what_it_has_loaded():
     gc.set_threshold(COLLECT_WHILE_LOADING)
     keep_what_is_loaded()
-    assert gc.get_threshold() == USUAL_COLLECTING
+    assert gc.get_threshold() == COLLECT_WHILE_RUNNING
     assert gc.get_freeze_count() > 0
 
 

@@ -68,7 +68,7 @@ class EventPage:
     after: str = ""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)  # one is made for each task
 class Finished:
     """An index entry of a task that ended."""
 

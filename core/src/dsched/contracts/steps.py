@@ -263,7 +263,7 @@ class Promoted:
 # --- dispatching --------------------------------------------------------------------------------
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)  # one is made for each task
 class ReadyTask:
     """What dispatch needs to know of a ready task."""
 
@@ -293,7 +293,7 @@ class Look:
     ready: ReadyPage
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)  # one is made for each task
 class Choice:
     """A ready task goes to the queue of this worker; ``why`` in a few words, for the record."""
 
@@ -354,7 +354,7 @@ def claim_token(worker_id: str, incarnation: str, lane: int, number: int) -> str
     return f"{worker_id}.{incarnation}.{lane}.{number}"
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)  # one is made for each task
 class Completion:
     """How an attempt ended.
 

@@ -48,7 +48,10 @@ class Assigner:
         deferrals: list[Deferral] = []
         passed = 0
         for task in tasks:
-            matching = [w for w in present.values() if w.matches(task.required_labels)]
+            labels = task.required_labels
+            matching = list(present.values())
+            if labels:
+                matching = [w for w in matching if w.matches(labels)]
             if not matching:
                 deferrals.append(_no_match(task, present))
                 continue

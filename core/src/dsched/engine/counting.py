@@ -1,5 +1,6 @@
 """What the statistics count in the event log, by config and hour."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 
 from dsched.contracts.statistics import (
@@ -89,27 +90,34 @@ class Tally:
     def _claimed(self, event: Event, hour_ms: int) -> None:
         """Attempts begun; the first of a fire's task tells how long the fire waited."""
         everything = self._cell(EVERYTHING, hour_ms)
+        adds, _ = everything
+        adds["runs"] = adds.get("runs", 0) + len(event.items)
         for item in event.items:
             task_id = item["task"]
-            due_ms = None
-            if item["attempt"] == 1 and "@" in task_id:
-                due_ms = fire_instant_of(task_id)
-            wait_ms = 0 if due_ms is None else max(0, event.at_ms - due_ms)
-            slot = None if due_ms is None else _WAIT_SLOTS[slot_of(wait_ms)]
-            for adds, tops in self._cells_of(task_id, everything, hour_ms):
-                adds["runs"] = adds.get("runs", 0) + 1
-                if slot is not None:
+            if "@" not in task_id:
+                continue
+            cell = self._cell(config_of(task_id) or "", hour_ms)
+            cell[0]["runs"] = cell[0].get("runs", 0) + 1
+            due_ms = fire_instant_of(task_id) if item["attempt"] == 1 else None
+            if due_ms is not None:
+                wait_ms = max(0, event.at_ms - due_ms)
+                slot = _WAIT_SLOTS[slot_of(wait_ms)]
+                for adds, tops in (everything, cell):
                     adds[slot] = adds.get(slot, 0) + 1
                     tops[WAIT] = max(tops.get(WAIT, 0), wait_ms)
 
     def _completed(self, event: Event, hour_ms: int) -> None:
+        alike = Counter(
+            (item["status"], item["run"], item["task"] if "@" in item["task"] else "")
+            for item in event.items
+        )
         everything = self._cell(EVERYTHING, hour_ms)
-        for item in event.items:
-            name, run_ms = _COMPLETIONS[item["status"]], max(0, item["run"])
+        for (status, run, task_id), number in alike.items():
+            name, run_ms = _COMPLETIONS[status], max(0, run)
             slot = _RUN_SLOTS[slot_of(run_ms)]
-            for adds, tops in self._cells_of(item["task"], everything, hour_ms):
-                adds[name] = adds.get(name, 0) + 1
-                adds[slot] = adds.get(slot, 0) + 1
+            for adds, tops in self._cells_of(task_id, everything, hour_ms):
+                adds[name] = adds.get(name, 0) + number
+                adds[slot] = adds.get(slot, 0) + number
                 if run_ms >= tops.get(RUN, 0):
                     tops[RUN] = run_ms
 

@@ -65,8 +65,7 @@ def optional(value: bytes) -> int | None:
 
 def lines(values: Iterable[str]) -> bytes:
     """Rows, each ended by a newline. Lone surrogates of JSON texts pass."""
-    joined = "".join(f"{value}\n" for value in values)
-    return joined.encode("utf-8", "surrogatepass")
+    return "\n".join([*values, ""]).encode("utf-8", "surrogatepass")
 
 
 def decode(value: bytes) -> str:
