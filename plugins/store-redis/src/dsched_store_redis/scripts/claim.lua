@@ -59,24 +59,22 @@ if number == last then
   return answer(snapshots)
 end
 
-local seen, gone_ids = 0, {}
+local queued = {}
 if call('SISMEMBER', DRAINING, id) == 0 then
-  for _, task_id in ipairs(call('LRANGE', QUEUE .. id, 0, limit - 1)) do
-    seen = seen + 1
-    push(gone_ids, task_id)
-  end
-  if some_deadlines and seen > 0 then
-    -- Some may have expired: look at up to 100 to fill the places of those.
-    gone_ids = call('LRANGE', QUEUE .. id, 0, 99)
-  end
+  queued = call('LRANGE', QUEUE .. id, 0, limit - 1)
+end
+local found = rows_of(queued)
+if some_deadlines and #queued > 0 then
+  -- Some may have expired: look at up to 100 to fill the places of those.
+  queued = call('LRANGE', QUEUE .. id, 0, 99)
 end
 local taken, ids = {}, {}
-for i, row in ipairs(rows_of(gone_ids)) do
+for i, task_id in ipairs(queued) do
   if #rows == limit then
     break
   end
-  local task_id = gone_ids[i]
   push(taken, task_id)
+  local row = i <= limit and found[i] or i > limit and detail(task_id)
   local latest = row and not row.attempt and some_deadlines and call('HGET', DEADLINE, task_id)
   if latest and wall > tonumber(latest) then
     probe_cancel(row)
