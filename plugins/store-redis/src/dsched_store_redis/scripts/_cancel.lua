@@ -19,17 +19,17 @@ local function leave_home(row)
   end
 end
 
-local function probe_cancel(row)
-  probe_end(row.id)
+local function probe_cancel(row, read)
+  probe_end(row.id, read)
   call('HLEN', NOTE .. row.id)
   if row.worker_id then
     call('LLEN', QUEUE .. row.worker_id)
   end
 end
 
-local function end_cancelled(row, by, reason, ttl)
+local function end_cancelled(row, by, reason, ttl, body)
   set_reason(row, plain(reason))
-  finish(row, 'cancelled', ttl)
+  finish(row, 'cancelled', ttl, nil, body)
   note('cancelled', by, '{"task":"' .. row.id .. '","status":"cancelled","reason":' .. reason .. '}')
 end
 

@@ -52,7 +52,7 @@ end
 local scores = #ids > 0 and call('ZMSCORE', READY, unpack(ids)) or {}
 local latest = #ids > 0 and some_deadlines and call('HMGET', DEADLINE, unpack(ids)) or {}
 local rows = rows_of(ids)
-local leaving, delayed, changed = {}, {}, {}
+local leaving, delayed, changed, expired = {}, {}, {}, {}
 for i, item in ipairs(items) do
   item.row = rows[i]
   if not scores[i] or not item.row then
@@ -63,7 +63,10 @@ for i, item in ipairs(items) do
     end
   elseif latest[i] and wall > tonumber(latest[i]) then
     item.outcome = 'EXPIRED'
-    probe_cancel(item.row)
+    probe_cancel(item.row, true)
+    push(leaving, item.id)
+    push(expired, item.id)
+    item.at = #expired
   elseif item.kind == 'choice' then
     local worker = target_of(item.target)
     item.outcome = refusal(worker) or 'OK'
@@ -77,12 +80,13 @@ for i, item in ipairs(items) do
   end
 end
 
+local bodies = snapshots_of(expired)
+
 begin()
 for _, item in ipairs(items) do
   local row = item.row
   if item.outcome == 'EXPIRED' then
-    call('ZREM', READY, item.id)
-    end_cancelled(row, fence, '"expired"', ttl)
+    end_cancelled(row, fence, '"expired"', ttl, bodies[item.at])
   elseif item.outcome == 'OK' and item.kind == 'choice' then
     push(leaving, item.id)
     row.worker_id, row.since = item.target, now_text
