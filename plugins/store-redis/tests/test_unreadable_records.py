@@ -13,19 +13,25 @@ from dsched.contracts.steps import (
     Registration,
     Submission,
 )
+from dsched.contracts.store import Store
 from dsched.model import TaskConfig, TaskSpec, from_ms
 from dsched_testkit.servers import RedisServer
+
+
+async def _led_with_a_worker(store: Store) -> str:
+    """The fence; the worker is called w."""
+    worker = Registration(
+        worker_id="w", incarnation="1", capacity=5, backlog=5, heartbeat_timeout_ms=60_000
+    )
+    await store.register(worker)
+    return (await store.acquire("a", "t", 60_000)).fence
 
 
 async def test_an_unreadable_snapshot_is_claimed_as_such_beside_a_sound_one(
     shared_server: RedisServer, opener: Any
 ) -> None:
     async with opener(shared_server, key_prefix="unreadable1:") as store:
-        fence = (await store.acquire("a", "t", 60_000)).fence
-        worker = Registration(
-            worker_id="w", incarnation="1", capacity=5, backlog=5, heartbeat_timeout_ms=60_000
-        )
-        await store.register(worker)
+        fence = await _led_with_a_worker(store)
         spec = TaskSpec(executor="fn", payload="x")
         items = [Submission(task_id="a", spec=spec), Submission(task_id="b", spec=spec)]
         await store.submit(items, by="test")
@@ -59,11 +65,7 @@ async def test_an_entry_whose_task_somebody_removed_goes_and_stops_no_other(
     shared_server: RedisServer, opener: Any
 ) -> None:
     async with opener(shared_server, key_prefix="unreadable3:") as store:
-        fence = (await store.acquire("a", "t", 60_000)).fence
-        worker = Registration(
-            worker_id="w", incarnation="1", capacity=5, backlog=5, heartbeat_timeout_ms=60_000
-        )
-        await store.register(worker)
+        fence = await _led_with_a_worker(store)
         spec = TaskSpec(executor="fn", payload="x")
         items = [Submission(task_id=name, spec=spec) for name in "abc"]
         await store.submit(items, by="test")
