@@ -12,18 +12,23 @@ probe('ZCARD', 'decision:index', 'finished:status:success', 'finished:status:fai
   'finished:status:cancelled')
 local oldest = wall - tonumber(ARGV[6])
 
-local old_tasks, taken, full = {}, {}, false
+-- An entry may outlive its task: what has the same id by now and lives is left alone.
+local old_tasks, keys, taken, full = {}, {}, {}, false
 local next_most = string.gmatch(ARGV[5], '[^ ]+')
 for _, status in ipairs(ENDS) do
   local most = tonumber(next_most() or '')
   local surplus = most and call('LLEN', ENDED .. status) - most or 0
   local before, count = wall - keep_ms(ttl, status), 0
-  for i, id in ipairs(call('LRANGE', ENDED .. status, 0, limit - 1)) do
-    local row = i > surplus and detail(id)
-    if row and tonumber(row.since) > before then
+  local ids = call('LRANGE', ENDED .. status, 0, limit - 1)
+  for i, row in ipairs(rows_of(ids)) do
+    local id, ended = ids[i], row and TERMINAL[row.status]
+    if i > surplus and ended and tonumber(row.since) > before then
       break
     end
     push(old_tasks, id)
+    if ended or not row then
+      push(keys, DETAIL .. id, NOTE .. id, LINES .. id, LINECOUNT .. id)
+    end
     count = i
   end
   taken[status] = count
@@ -70,9 +75,8 @@ local function remove(key, members)
     call('ZREM', key, ...)
   end)
 end
-local keys, finished, of_config = {}, late, {}
+local finished, of_config = late, {}
 for _, id in ipairs(old_tasks) do
-  push(keys, DETAIL .. id, NOTE .. id, LINES .. id, LINECOUNT .. id)
   push(finished, id)
 end
 in_groups(keys, function(...)
