@@ -42,7 +42,7 @@ class Log:
         page = tuple(self.events[self.at : self.at + limit])
         if page:
             self.pages.append([len(event.items) for event in page])
-        return EventPage(events=page, cursor="", after=str(self.at))
+        return EventPage(events=page, cursor="", after=str(self.at), more=len(page) == limit)
 
     async def project(self, fence: str, projection) -> Outcome:
         assert projection.after == str(self.at)

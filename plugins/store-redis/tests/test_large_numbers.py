@@ -63,3 +63,16 @@ async def test_instants_of_the_year_2200_are_kept_to_the_millisecond(
         (task,) = await store.get(["t"])
         assert task is not None
         assert 0 <= task.scheduled_ms - due_ms < 10_000
+
+
+async def test_a_page_of_large_entries_keeps_the_server_no_longer_than_one_of_small_ones(
+    opener: Any, shared_server: RedisServer
+) -> None:
+    async with opener(shared_server) as store:
+        for entry in range(60):
+            ids = [f"{entry}-{item}".rjust(150, "x") for item in range(100)]
+            await store.submit([Submission(task_id=one, spec=SPEC) for one in ids], by="me")
+        pages = [await store.events(None, 1000)]
+        while pages[-1].more:
+            pages.append(await store.events(pages[-1].cursor, 1000))
+        assert [len(page.events) for page in pages] == [20, 20, 20, 0]

@@ -25,7 +25,7 @@ class Reading(Asking):
             cursor = page.cursor
             for event in page.events:
                 yield event
-            if not page.events:
+            if not page.more:
                 if not follow:
                     return
                 await asyncio.sleep(poll_s)

@@ -61,11 +61,14 @@ class EventPage:
     """Entries after a cursor, oldest first; ``cursor`` is that of the last one, or as given.
 
     ``after`` is the cursor that they come after: for `collect`, where the collector stands.
+    Without ``more`` the page reached the end of the log; with it there may be others already. A
+    store may end a page of large entries before the limit, with ``more``, but has at least one.
     """
 
     events: tuple[Event, ...]
     cursor: str
     after: str = ""
+    more: bool
 
 
 @attrs.frozen(kw_only=True, slots=False)  # one is made for each task

@@ -45,9 +45,9 @@ class CollectStep:
         read = 0
         while read < ENTRIES_A_TICK:
             self._term.check()
-            asked = self._page_size
-            after, page = await self._read(asked)
-            for events in _portions(page):
+            page = await self._store.collect(self._term.fence, self._page_size)
+            after = page.after
+            for events in _portions(page.events):
                 projection = project(after, events)
                 self._tell(events)
                 outcome = await self._store.project(self._term.fence, projection)
@@ -55,10 +55,10 @@ class CollectStep:
                     return True  # a repeat after a lost reply: read again from where the cursor is
                 after = projection.upto
                 await _turns(len(events))
-            read += len(page)
+            read += len(page.events)
             # Only now: what was told before a failure must all be on the page that is read again.
-            self._page_size = _next_size(page)
-            if len(page) < asked:
+            self._page_size = _next_size(page.events)
+            if not page.more:
                 break
         return read > 0
 
@@ -71,10 +71,6 @@ class CollectStep:
         for event in new:
             self._announcer.tell(LogEntry(event=event))
         self._told = events[-1].cursor
-
-    async def _read(self, entries: int) -> tuple[str, tuple[Event, ...]]:
-        page = await self._store.collect(self._term.fence, entries)
-        return page.after, page.events
 
 
 async def _turns(count: int) -> None:

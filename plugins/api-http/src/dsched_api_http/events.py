@@ -84,10 +84,10 @@ class EventHub:
         async with self._news:
             self._ring.extend(page.events)
             self._count += len(page.events)
-            if len(page.events) < PAGE:
+            if not page.more:
                 self._at_end.set()
             self._news.notify_all()
-        return len(page.events) == PAGE
+        return page.more
 
     @property
     def listeners(self) -> int:
@@ -127,7 +127,7 @@ class EventHub:
             page = await self._store.events(cursor, PAGE)
             for event in page.events:
                 yield event
-            if len(page.events) < PAGE:
+            if not page.more:
                 return
             cursor = page.cursor
 

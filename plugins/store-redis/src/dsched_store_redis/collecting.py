@@ -34,7 +34,8 @@ class RedisCollecting(OnRedis, Collecting):
         answer = await self._step("collect", fence, limit)
         events = tuple(map(read_event, answer[2]))
         after = decode(answer[1])
-        return EventPage(events=events, cursor=events[-1].cursor if events else after, after=after)
+        cursor = events[-1].cursor if events else after
+        return EventPage(events=events, cursor=cursor, after=after, more=answer[3] == 1)
 
     async def project(self, fence: str, projection: Projection) -> Outcome:
         """Add what the collector made of it, and move its cursor."""

@@ -50,7 +50,8 @@ class RedisReading(OnRedis, Reading):
         answer = await self._step("events", after or "", limit)
         events = tuple(map(read_event, answer[1]))
         cursor = events[-1].cursor if events else after or _START
-        return EventPage(events=events, cursor=cursor, after=after or "")
+        more = answer[2] == 1
+        return EventPage(events=events, cursor=cursor, after=after or "", more=more)
 
     async def decisions(self, config_id: str, cursor: str | None, limit: int) -> DecisionPage:
         """A config's decisions, newest instant first."""

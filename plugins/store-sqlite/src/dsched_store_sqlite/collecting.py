@@ -38,7 +38,8 @@ class SqliteCollecting(OnSqlite, Collecting):
             after = step.meta.collected
             events = read_events(step, int(after), limit)
             cursor = events[-1].cursor if events else after
-            return EventPage(events=events, cursor=cursor, after=after)
+            more = len(events) == limit
+            return EventPage(events=events, cursor=cursor, after=after, more=more)
 
         return await self._step(run)
 

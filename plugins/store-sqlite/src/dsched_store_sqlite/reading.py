@@ -141,7 +141,8 @@ class SqliteReading(OnSqlite, Reading):
         def run(step: Step) -> EventPage:
             events = read_events(step, number, limit)
             cursor = events[-1].cursor if events else after or "0"
-            return EventPage(events=events, cursor=cursor, after=after or "")
+            more = len(events) == limit
+            return EventPage(events=events, cursor=cursor, after=after or "", more=more)
 
         return await self._step(run)
 

@@ -5,6 +5,6 @@ if refused then
   return refused
 end
 local cursor = call('HGET', META, 'cursor') or '0-0'
-local entries = log_after(cursor, ARGV[3])
+local entries, more = log_after(cursor, ARGV[3])
 begin()
-return done('OK', cursor, entries)
+return done('OK', cursor, entries, more)

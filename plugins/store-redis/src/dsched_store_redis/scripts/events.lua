@@ -1,5 +1,5 @@
 -- use: log
 -- ARGV: cursor or empty, limit
-local entries = log_after(ARGV[2], ARGV[3])
+local entries, more = log_after(ARGV[2], ARGV[3])
 begin()
-return done('OK', entries)
+return done('OK', entries, more)

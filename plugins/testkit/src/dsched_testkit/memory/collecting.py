@@ -32,7 +32,8 @@ class MemoryCollecting(OnState, Collecting):
             after = self._state.collected
             events = [event for event in self._state.log if event.cursor > after][:limit]
             cursor = events[-1].cursor if events else after
-            return EventPage(events=tuple(events), cursor=cursor, after=after)
+            more = len(events) == limit
+            return EventPage(events=tuple(events), cursor=cursor, after=after, more=more)
 
     async def project(self, fence: str, projection: Projection) -> Outcome:
         """Add what the collector made of it, and move its cursor."""

@@ -86,7 +86,8 @@ class MemoryReading(OnState, Reading):
             log = self._state.log
             events = [event for event in log if after is None or event.cursor > after][:limit]
             cursor = events[-1].cursor if events else after or "0"
-            return EventPage(events=tuple(events), cursor=cursor, after=after or "")
+            more = len(events) == limit
+            return EventPage(events=tuple(events), cursor=cursor, after=after or "", more=more)
 
     async def decisions(self, config_id: str, cursor: str | None, limit: int) -> DecisionPage:
         """A config's decisions, newest instant first."""

@@ -129,10 +129,10 @@ class Arranging(StoreTests):
         found: list[Event] = []
         while True:
             page = await self.store.events(self._seen, 1000)
-            if not page.events:
-                return found
             found.extend(page.events)
             self._seen = page.cursor
+            if not page.more:
+                return found
 
     async def new_items(self, kind: EventKind) -> list[dict[str, Any]]:
         """The items of one kind among the `news`."""

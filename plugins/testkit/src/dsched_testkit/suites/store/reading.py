@@ -6,17 +6,26 @@ from itertools import pairwise
 import pytest
 
 from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import MAX_BATCH, MAX_EVENT_PAGE, EventKind, PutConfig, TaskQuery
+from dsched.contracts.steps import (
+    MAX_BATCH,
+    MAX_EVENT_PAGE,
+    EventKind,
+    PutConfig,
+    Submission,
+    TaskQuery,
+)
 from dsched.contracts.store import LEADER_BELL
 from dsched.model import Home, Overlap, TaskStatus
 from dsched_testkit.suites.store.arrange import (
     AUTHOR,
     BELL_S,
+    CLIENT,
     MINUTE_MS,
     READY,
     RUNNING,
     Arranging,
     a_config,
+    a_spec,
     kinds_of,
 )
 
@@ -158,6 +167,19 @@ class EventTests(Arranging):
         assert cursors[2] == page.cursor
         whole = await self.store.events(None, 10)
         assert page.events + rest.events == whole.events
+        assert (page.more, rest.more, whole.more) == (True, False, False)
+
+    async def test_a_page_of_large_entries_may_end_early_but_says_that_there_is_more(self) -> None:
+        for entry in range(30):
+            names = [f"{entry}-{item}".rjust(150, "x") for item in range(MAX_BATCH)]
+            submissions = [Submission(task_id=name, spec=a_spec(), delay_ms=0) for name in names]
+            await self.store.submit(submissions, by=CLIENT)
+        cursor, read = None, 0
+        while read < 30:
+            page = await self.store.events(cursor, MAX_EVENT_PAGE)
+            assert page.events
+            cursor, read = page.cursor, read + len(page.events)
+            assert page.more or read == 30
 
     async def test_reading_at_the_end_gives_nothing_and_the_cursor_as_given(self) -> None:
         await self.submit("a")
