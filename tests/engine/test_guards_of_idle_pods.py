@@ -102,12 +102,21 @@ async def test_a_worker_whose_bell_fails_looks_every_second_until_it_rings_again
     assert await line.within(20, "claim") <= 6
 
 
+async def test_a_worker_whose_bell_fails_while_busy_looks_every_second(cluster):
+    line = await _working(cluster)
+    ids = [await cluster.client.submit(spec("sleep 1")) for _ in range(4)]
+    await cluster.until(lambda: len(cluster.items("claimed")) == 4, "all slots are taken")
+    line.broken = only(unreachable, steps={"bell"})
+    for one in ids:
+        await cluster.client.wait(one, timeout_s=10)
+    await asyncio.sleep(CALM_S)
+    assert await line.within(10, "claim") >= 9
+
+
 async def test_a_worker_that_finds_what_no_ring_announced_looks_every_second(cluster):
     async def mute(handle, step, proceed):
-        if step != "bell":
-            return await proceed()
-        await asyncio.sleep(5)
-        return False
+        answer = await proceed()
+        return False if step == "bell" else answer
 
     line = await _working(cluster, mute)
     assert await line.within(12, "claim") <= 4

@@ -2,7 +2,9 @@
 
 import asyncio
 import random
+import re
 import signal
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -10,9 +12,9 @@ from uuid import uuid4
 import pytest
 
 from dsched.contracts.outcomes import Outcome, StoreUnavailableError
-from dsched.contracts.steps import Submission
-from dsched.model import TaskSpec
-from dsched_store_redis.connections import Dialler
+from dsched.contracts.steps import Choice, Registration, Submission
+from dsched.model import Home, TaskSpec
+from dsched_store_redis.connections import Dialler, Line
 from dsched_store_redis.endpoints import Address, FixedEndpoint
 from dsched_store_redis.link import Link
 from dsched_store_redis.options import RedisOptions, SentinelOptions, host_and_port
@@ -432,3 +434,110 @@ async def test_a_wait_that_ends_while_writes_are_paused_leaves_no_answer_to_the_
             await client.submit(_one(number), by="me")
             look = await waiting
             assert [task.id for task in look.ready.tasks] == [f"t{n}" for n in range(number + 1)]
+
+
+async def _queued(store: RedisStore, number: int) -> None:
+    fence = await store.leader()
+    await store.submit(_one(number), by="me")
+    choice = Choice(task_id=f"t{number}", worker_id="w")
+    done = await store.dispatch(fence, [choice], [], skip=0, limit=1)
+    assert done.choices == (Outcome.OK,)
+
+
+@pytest.fixture
+async def worker_and_client(shared_server: RedisServer, opener: Any) -> AsyncIterator[Any]:
+    """Two handles on one store in which a worker ``w`` is registered and has claimed once."""
+    prefix = f"t{uuid4().hex[:8]}:"
+    async with (
+        opener(shared_server, key_prefix=prefix) as store,
+        opener(shared_server, key_prefix=prefix) as client,
+    ):
+        await store.acquire("a", "t", 60_000)
+        await store.register(
+            Registration(
+                worker_id="w", incarnation="1-a", capacity=9, backlog=9, heartbeat_timeout_ms=60_000
+            )
+        )
+        await store.bell("w", 0.01)
+        await store.claim("w", "1-a", 0, 1, 9)  # from here on the server knows the script
+        yield store, client
+
+
+async def test_a_claim_at_a_ring_takes_no_round_trip_of_its_own(
+    worker_and_client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, client = worker_and_client
+    waiting = asyncio.create_task(store.claim_when_rung("w", "1-a", 0, 2, 9, 20))
+    monkeypatch.setattr(store._footing.link, "run", None)
+    await _queued(client, 1)
+    rang, claimed = await waiting
+    assert (rang, [task.id for task in claimed.tasks]) == (True, ["t1"])
+
+
+async def test_a_claim_without_a_ring_is_one_message(
+    worker_and_client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, client = worker_and_client
+    await _queued(client, 1)
+    await store.bell("w", 0.01)
+    sent, exchange = [], Line.exchange
+
+    async def counted(line: Line, packed: bytes, *args: Any) -> list[Any]:
+        sent.append(packed)
+        return await exchange(line, packed, *args)
+
+    monkeypatch.setattr(Line, "exchange", counted)
+    rang, claimed = await store.claim_when_rung("w", "1-a", 0, 2, 9, 0.1)
+    assert (rang, [task.id for task in claimed.tasks]) == (False, ["t1"])
+    assert len(sent) == 1
+
+
+async def test_a_ring_is_not_lost_where_the_claim_behind_it_is_refused(
+    worker_and_client: Any,
+) -> None:
+    store, client = worker_and_client
+    waiting = asyncio.create_task(store.claim_when_rung("w", "1-a", 0, 2, 9, 20))
+    await asyncio.sleep(0)
+    await client._footing.link.command(b"SCRIPT", b"FLUSH")
+    await _queued(client, 1)
+    rang, claimed = await waiting
+    assert (rang, [task.id for task in claimed.tasks]) == (True, ["t1"])
+
+
+async def _waits_for_a_bell(client: RedisStore, *, blocked: bool = True) -> bytes:
+    """Wait until a connection is blocked on the server, or none is; its row of CLIENT LIST."""
+    async with asyncio.timeout(5):
+        while True:
+            rows = await client._footing.link.command(b"CLIENT", b"LIST")
+            found = [row for row in rows.splitlines() if b" flags=b " in row]
+            if bool(found) == blocked:
+                return found[0] if found else b""
+            await asyncio.sleep(0.001)
+
+
+async def test_a_claim_whose_connection_dies_while_it_waits_is_made_once(
+    worker_and_client: Any,
+) -> None:
+    store, client = worker_and_client
+    waiting = asyncio.create_task(store.claim_when_rung("w", "1-a", 0, 2, 9, 20))
+    number = re.search(rb"id=(\d+)", await _waits_for_a_bell(client))[1]
+    await client._footing.link.command(b"CLIENT", b"KILL", b"ID", number)
+    with pytest.raises(StoreUnavailableError):
+        await waiting
+    await _queued(client, 1)
+    first = await store.claim("w", "1-a", 0, 2, 9)
+    again = await store.claim("w", "1-a", 0, 2, 9)
+    assert [task.id for task in first.tasks] == ["t1"]
+    assert first == again
+    assert (await store.get(["t1"]))[0].attempt == 1
+
+
+async def test_a_claim_that_waits_ends_with_its_process(worker_and_client: Any) -> None:
+    store, client = worker_and_client
+    waiting = asyncio.create_task(store.claim_when_rung("w", "1-a", 0, 2, 9, 20))
+    await _waits_for_a_bell(client)
+    waiting.cancel()  # closes the connection, as the end of a process does
+    await _waits_for_a_bell(client, blocked=False)
+    await _queued(client, 1)
+    (task,) = await client.get(["t1"])
+    assert task.home is Home.QUEUE

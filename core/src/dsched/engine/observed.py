@@ -5,6 +5,7 @@ from typing import Any
 
 from dsched.contracts.observer import StoreCalled
 from dsched.contracts.outcomes import FencedError, StoreUnavailableError
+from dsched.contracts.steps import Claimed
 from dsched.contracts.store import Store
 from dsched.engine.announcer import Announcer
 from dsched.engine.assertions import Assertions
@@ -56,6 +57,13 @@ def _plain(step: str) -> Callable[..., Awaitable[Any]]:
     return call
 
 
+async def _claim_when_rung(self: Any, *args: Any) -> tuple[bool, Claimed]:
+    known_ms = self.assertions.latest_ms
+    rang, answer = await self.inner.claim_when_rung(*args)
+    self.assertions.answered("claim", known_ms, args, answer)
+    return rang, answer
+
+
 def _init(
     self: Any, inner: Store, runtime: Runtime, announcer: Announcer, assertions: Assertions
 ) -> None:
@@ -71,7 +79,8 @@ _OBSERVED: Any = type(
         "__doc__": "A store with a timer around each step, its answers looked at.",
         **{
             step: _plain(step) if step in _UNTIMED else _observed(step)
-            for step in (*Store.__abstractmethods__, "look_when_rung")
+            for step in (*Store.__abstractmethods__, *_UNTIMED)
         },
+        "claim_when_rung": _claim_when_rung,
     },
 )

@@ -57,7 +57,7 @@ class Runner:
         self._lines = lines
 
     def start(self, claimed: Claimed, started_s: float) -> None:
-        """Start every attempt of a claim whose call began at ``started_s`` (monotonic)."""
+        """Start every attempt of a claim. Their timeouts count from ``started_s`` (monotonic)."""
         for task in claimed.tasks:
             spec = task.spec or TaskSpec(executor="unknown")
             timeout_s = started_s + spec.timeout.total_seconds()

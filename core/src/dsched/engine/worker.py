@@ -98,7 +98,8 @@ class WorkerRole:
         self, registration: Registration, parts: "_Parts", group: asyncio.TaskGroup
     ) -> None:
         """Run the loops until told to leave, then leave."""
-        loops = {name: group.create_task(loop(), name=name) for name, loop in parts.loops.items()}
+        run = self._loops(parts).items()
+        loops = {name: group.create_task(loop(), name=name) for name, loop in run}
         try:
             await self._draining.wait()
             await self._drain(registration, parts, loops["claiming"])
@@ -162,23 +163,32 @@ class WorkerRole:
             reporter,
             lines if self._plan.task_logs else None,
         )
-        beat = self._heartbeat(registration, runner)
+
+        def fence_off() -> None:
+            claimer.disarm()
+            for attempt in self.attempts.all():
+                runner.stop(attempt, StopReason.RELEASE)
+
+        beat = self._heartbeat(registration, self._verdicts(runner, fence_off))
         claimer = Claimer(
             self._store, registration, self._runtime, self.attempts, runner.start, beat.poke
         )
-        loops: dict[str, Callable[[], Coroutine[None, None, None]]] = {
-            "heartbeat": beat.run,
-            "claiming": claimer.run,
-            "bell": claimer.listen,
-            "reporting": reporter.run,
-            "progress": reporter.report_progress,
-            "lines": lines.run,
-            "superseded": self._raise_when_superseded,
-            "defects": runner.raise_when_broken,
-        }
-        return _Parts(reporter, runner, claimer, beat, lines, loops)
+        return _Parts(reporter, runner, claimer, beat, lines)
 
-    def _heartbeat(self, registration: Registration, runner: Runner) -> "_Beat":
+    def _loops(self, parts: "_Parts") -> dict[str, Callable[[], Coroutine[None, None, None]]]:
+        return {
+            "heartbeat": parts.beat.run,
+            "claiming": parts.claimer.run,
+            "bell": parts.claimer.listen,
+            "poking": parts.claimer.poke,
+            "reporting": parts.reporter.run,
+            "progress": parts.reporter.report_progress,
+            "lines": parts.lines.run,
+            "superseded": self._raise_when_superseded,
+            "defects": parts.runner.raise_when_broken,
+        }
+
+    def _heartbeat(self, registration: Registration, verdicts: Verdicts) -> "_Beat":
         """The heartbeat: in a thread of its own, or here in simulation."""
         loop = asyncio.get_running_loop()
 
@@ -192,7 +202,7 @@ class WorkerRole:
             self._runtime,
             self._announcer,
             self._plan.heartbeat,
-            self._verdicts(runner),
+            verdicts,
             tell,
         )
         if self._runtime.threads:
@@ -204,17 +214,13 @@ class WorkerRole:
             leave=heartbeat.leave,
         )
 
-    def _verdicts(self, runner: Runner) -> Verdicts:
+    def _verdicts(self, runner: Runner, fence_off: Callable[[], None]) -> Verdicts:
         def stop(held: Held, reason: StopReason) -> None:
             attempt = self.attempts.get(held.task_id, held.token)
             if attempt is not None:
                 if reason is StopReason.LOST:
                     self.attempts.unlist(attempt)
                 runner.stop(attempt, reason)
-
-        def fence_off() -> None:
-            for attempt in self.attempts.all():
-                runner.stop(attempt, StopReason.RELEASE)
 
         def superseded() -> None:
             for attempt in self.attempts.all():
@@ -296,14 +302,13 @@ class _Beat:
 
 @attrs.frozen
 class _Parts:
-    """The worker's loops, and those of its parts that a drain speaks to."""
+    """What a worker is made of."""
 
     reporter: Reporter
     runner: Runner
     claimer: Claimer
     beat: "_Beat"
     lines: LineReporter
-    loops: dict[str, Callable[[], Coroutine[None, None, None]]]
 
 
 @asynccontextmanager

@@ -76,21 +76,21 @@ class OnRedis:
         return answer
 
     async def _step_when_rung(
-        self, who: str, timeout_s: float, name: str, *args: bytes | str | int
-    ) -> list[Any] | None:
-        """Run a step as soon as a bell rings; its answer, or None if it does not ring.
+        self, who: str, timeout_s: float, name: str, *args: bytes | str | int, always: bool = False
+    ) -> tuple[bool, list[Any]]:
+        """Run a step as soon as a bell rings; whether it rang, and the answer if it did, or ``always``.
 
-        Only for a step that may run at any time and more than once.
+        Only for a step that may run at any time, without a ring too, and more than once.
         """
         footing, sent = self._footing, self._sent(args)
         call = packed(footing.scripts[name], self._meta, sent)
-        heard = await footing.bells.wait_and_run(who, timeout_s, call, sent[0])
-        if not heard.rang:
-            return None
+        heard = await footing.bells.wait_and_run(who, timeout_s, call, sent[0], exact=not always)
+        if not (heard.rang or always):
+            return False, []
         if heard.answer is None:
-            return await self._step(name, *args)  # refused: ask as any step does
+            return heard.rang, await self._step(name, *args)  # refused: ask as any step does
         _check_fence(heard.answer, sent)
-        return heard.answer
+        return heard.rang, heard.answer
 
     def _sent(self, args: Iterable[bytes | str | int]) -> list[bytes]:
         """The arguments of a step, its nonce first."""

@@ -9,8 +9,10 @@ from dsched_store_redis.connections import FAULTS, Line, Reply, close_all, pack
 from dsched_store_redis.errors import Verdict, code_of, judge, to_raise
 from dsched_store_redis.link import Failed, Link
 
-# Redis rounds short blocking timeouts up to its tick: it blocks long, and waiting ends here.
+# Redis rounds short blocking timeouts up to its tick: it blocks long, and waiting ends here, where
+# it is to end in time.
 _BLOCK_S = 5
+_TICK_S = 0.5
 _AGAIN_S = 0.001
 _AGAIN_AT_MOST_S = 0.05
 # Unblocking takes about a millisecond. A wait begins with it so much before its end, and keeps its
@@ -32,14 +34,19 @@ class Bells:
         """Wait for a ring, at most ``timeout_s``; whether it rang."""
         return (await self._bell(who).wait(timeout_s)).rang
 
-    async def wait_and_run(self, who: str, timeout_s: float, call: bytes, nonce: bytes) -> "Heard":
+    async def wait_and_run(
+        self, who: str, timeout_s: float, call: bytes, nonce: bytes, *, exact: bool = True
+    ) -> "Heard":
         """The same, and let the server run a packed call as soon as it rings.
 
         The call waits on the server behind the bell's own command, so that it takes no round trip.
-        It must be one that may also run when nothing rings, and more than once. Its answer begins
-        with ``nonce``; any other is none.
+        It must be one that may also run when nothing rings, and more than once. The answer is that
+        of the last time; it begins with ``nonce``, any other is none.
+
+        A wait that need not be ``exact`` is ended by the server, up to a few tenths of a second
+        late, and takes no more than one message; and may end sooner.
         """
-        return await self._bell(who).wait(timeout_s, call, nonce)
+        return await self._bell(who).wait(timeout_s, call, nonce, exact=exact)
 
     def _bell(self, who: str) -> "_Bell":
         bell = self._bells.get(who)
@@ -72,15 +79,18 @@ class _Bell:
         self._client_id = b""
         self._listening: asyncio.Task[Heard] | None = None
 
-    async def wait(self, timeout_s: float, call: bytes = b"", nonce: bytes = b"") -> Heard:
+    async def wait(
+        self, timeout_s: float, call: bytes = b"", nonce: bytes = b"", *, exact: bool = True
+    ) -> Heard:
         loop = asyncio.get_running_loop()
         until = loop.time() + timeout_s
-        ahead_s = min(_AHEAD_S, timeout_s / 2)
+        ahead_s = min(_AHEAD_S, timeout_s / 2) if exact else -_TICK_S
+        block_s = _BLOCK_S if exact else min(_BLOCK_S, timeout_s)
         while True:
             listening = self._listening
             if listening is None:
                 listening = self._listening = asyncio.create_task(
-                    self._listen(call, nonce), name=f"bell {self._key.decode()}"
+                    self._listen(block_s, call, nonce), name=f"bell {self._key.decode()}"
                 )
             try:
                 await asyncio.wait({listening}, timeout=max(0.0, until - ahead_s - loop.time()))
@@ -91,7 +101,7 @@ class _Bell:
                 raise
             if self._listening is listening:
                 self._listening = None
-            if listening.result().rang:
+            if listening.result().rang or not exact:
                 return listening.result()
             if loop.time() >= until - ahead_s:
                 await asyncio.sleep(max(0.0, until - loop.time()))
@@ -120,14 +130,14 @@ class _Bell:
             self._listening = None
         await asyncio.gather(listening, return_exceptions=True)
 
-    async def _listen(self, call: bytes, nonce: bytes) -> Heard:
+    async def _listen(self, block_s: float, call: bytes, nonce: bytes) -> Heard:
         """Block once on the server, and run the call after it."""
         answer = None
         try:
             line = await self._open()
-            wait = pack(b"BLPOP", self._key, b"%d" % _BLOCK_S)
+            wait = pack(b"BLPOP", self._key, b"%g" % block_s)
             ring, *replies = await line.exchange(
-                wait + call, 2 if call else 1, _BLOCK_S + self._link.timeout_s
+                wait + call, 2 if call else 1, block_s + self._link.timeout_s
             )
             if call:
                 answer = _answer_to(nonce, replies[0])

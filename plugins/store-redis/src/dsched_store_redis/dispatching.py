@@ -42,8 +42,8 @@ class RedisDispatching(OnRedis, Dispatching):
     async def look_when_rung(self, fence: str, limit: int, timeout_s: float) -> Look | None:
         """The same, as soon as the leader's bell rings."""
         check_limit(limit)
-        answer = await self._step_when_rung(LEADER_BELL, timeout_s, "look", fence, limit)
-        return None if answer is None else _look(answer)
+        rang, answer = await self._step_when_rung(LEADER_BELL, timeout_s, "look", fence, limit)
+        return _look(answer) if rang else None
 
     async def dispatch(
         self,

@@ -1,6 +1,7 @@
 """What clients and workers do to tasks."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from dsched.contracts.checks import check_batch, check_limit
 from dsched.contracts.codec import readable_spec, write_result
@@ -59,15 +60,25 @@ class RedisWorking(OnRedis, Working):
         """Start attempts."""
         check_limit(limit)
         answer = await self._step("claim", worker_id, incarnation, lane, number, limit, self._ttl)
-        verdict = outcome(answer[0])
-        if verdict not in {Outcome.OK, Outcome.EMPTY}:
-            return Claimed(outcome=verdict)
-        tasks: tuple[Task, ...] = ()
-        if verdict is Outcome.OK:
-            rows = zip(decode(answer[2]).split("\n"), decode(answer[3]).split("\n"), strict=True)
-            tasks = tuple(_claimed(row, body, worker_id) for row, body in rows)
+        return _claim(answer, worker_id, claim_token(worker_id, incarnation, lane, number))
+
+    async def claim_when_rung(
+        self,
+        worker_id: str,
+        incarnation: str,
+        lane: int,
+        number: int,
+        limit: int,
+        timeout_s: float,
+    ) -> tuple[bool, Claimed]:
+        """The same, as soon as the worker's bell rings."""
+        check_limit(limit)
+        claim = (worker_id, incarnation, lane, number, limit, self._ttl)
+        rang, answer = await self._step_when_rung(
+            worker_id, timeout_s, "claim", *claim, always=True
+        )
         token = claim_token(worker_id, incarnation, lane, number)
-        return Claimed(outcome=verdict, tasks=tasks, token=token, epoch=int(answer[1]))
+        return rang, _claim(answer, worker_id, token)
 
     async def complete(self, items: Sequence[Completion], *, by: str) -> tuple[Outcome, ...]:
         """Record how attempts ended."""
@@ -136,6 +147,17 @@ def _result_text(result: TaskResult) -> str:
     if result.data is None and result == _NO_RESULT:
         return _NO_RESULT_TEXT
     return write_result(result)
+
+
+def _claim(answer: list[Any], worker_id: str, token: str) -> Claimed:
+    verdict = outcome(answer[0])
+    if verdict not in {Outcome.OK, Outcome.EMPTY}:
+        return Claimed(outcome=verdict)
+    tasks: tuple[Task, ...] = ()
+    if verdict is Outcome.OK:
+        rows = zip(decode(answer[2]).split("\n"), decode(answer[3]).split("\n"), strict=True)
+        tasks = tuple(_claimed(row, body, worker_id) for row, body in rows)
+    return Claimed(outcome=verdict, tasks=tasks, token=token, epoch=int(answer[1]))
 
 
 def _claimed(row: str, body: str, worker_id: str) -> Task:

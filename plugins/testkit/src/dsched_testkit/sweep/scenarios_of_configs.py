@@ -7,7 +7,7 @@ import attrs
 
 from dsched.contracts.retention import Kept, StoreSettings
 from dsched.model import Misfire, Overlap, TaskConfig, TaskStatus, from_ms
-from dsched_testkit.simulation.lines import Rule, first, lost_reply, never, only
+from dsched_testkit.simulation.lines import Rule, first, lost_reply, never, only, unreachable
 from dsched_testkit.sweep.play import START_MS, Scenario
 from dsched_testkit.sweep.scenarios import (
     NARROW,
@@ -220,6 +220,8 @@ async def forgotten_worker(stage: Stage) -> None:
 
     await stage.user(script)
     await stage.running("t1")
+    # Once by its beat, while no claim gets through.
+    broken(stage, "b", only(unreachable, steps={"claim"}))
     await _forget(stage)
     await stage.until(lambda: "w" in stage.state.workers, "the worker is back by its beat")
     # And once by its claim, while no beat gets through.

@@ -11,7 +11,7 @@ not in the test's process overrides ``set_wall`` as well. Groups can be taken on
 """
 
 from dsched_testkit.suites.store.cancelling import CancelTests, SubmitTests
-from dsched_testkit.suites.store.claiming import ClaimTests
+from dsched_testkit.suites.store.claiming import ClaimTests, ClaimWhenRungTests
 from dsched_testkit.suites.store.clock import ClockTests
 from dsched_testkit.suites.store.collecting import CollectTests, ProjectedTests
 from dsched_testkit.suites.store.completing import CompleteTests
@@ -75,6 +75,7 @@ class WorkingContract(
     HeartbeatTests,
     DrainTests,
     ClaimTests,
+    ClaimWhenRungTests,
     CompleteTests,
     ReleaseTests,
     ProgressTests,

@@ -1,10 +1,13 @@
-"""Named tests: a claim starts attempts; lanes make it repeatable."""
+"""Named tests: a claim starts attempts; lanes make it repeatable; it may wait for a ring."""
+
+import asyncio
 
 import pytest
 
 from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import MAX_BATCH, EventKind, Held, claim_token, fence_epoch
+from dsched.contracts.steps import MAX_BATCH, Claimed, EventKind, Held, claim_token, fence_epoch
 from dsched_testkit.suites.store.arrange import (
+    BELL_S,
     CANCELLED,
     CLIENT,
     HEARTBEAT_MS,
@@ -297,3 +300,64 @@ class ClaimTests(Arranging):
         await self.store.cancel(["a"], by=CLIENT, reason="asked")
         assert [task.id for task in (await self.claim()).tasks] == ["b"]
         assert await self.state("a") != READY
+
+
+class ClaimWhenRungTests(Arranging):
+    """A claim that waits for the worker's bell."""
+
+    async def test_a_ring_brings_what_a_claim_then_takes(self) -> None:
+        await self.lead()
+        await self.worker()
+        await self.submit("a")
+        await self.hush("w1")
+        async with asyncio.TaskGroup() as group:
+            waiting = group.create_task(self._claim_when_rung(1, BELL_S))
+            await asyncio.sleep(0)
+            await self.queue("a")
+        rang, claimed = waiting.result()
+        assert (rang, claimed.outcome, claimed.token) == (True, Outcome.OK, self._token(1))
+        assert [task.id for task in claimed.tasks] == ["a"]
+        assert await self.state("a") == RUNNING
+
+    async def test_without_a_ring_a_claim_takes_what_there_is_all_the_same(self) -> None:
+        await self.lead()
+        await self.worker()
+        await self.queued("a")
+        await self.hush("w1")
+        rang, claimed = await self._claim_when_rung(1, 0.05)
+        assert (rang, [task.id for task in claimed.tasks]) == (False, ["a"])
+        rang, claimed = await self._claim_when_rung(2, 0.05)
+        assert (rang, claimed.outcome) == (False, Outcome.EMPTY)
+
+    async def test_a_claim_that_waited_is_repeated_like_any_other(self) -> None:
+        await self.lead()
+        await self.worker()
+        await self.queued("a")
+        _, claimed = await self._claim_when_rung(1, 0.05)
+        await self.queued("b")
+        assert claimed == await self.claim(number=1)
+        assert (claimed.token, claimed.tasks) == (self._token(1), (await self.task("a"),))
+
+    async def test_a_claim_that_was_left_waiting_takes_nothing_after_its_repeat(self) -> None:
+        await self.lead()
+        await self.worker()
+        await self.hush("w1")
+        waiting = asyncio.create_task(self._claim_when_rung(1, BELL_S))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        assert (await self.claim(number=1)).outcome == Outcome.EMPTY
+        await self.queued("a")
+        assert (await self.claim(number=1)).outcome == Outcome.EMPTY
+        assert [task.id for task in (await self.claim(number=2)).tasks] == ["a"]
+
+    async def test_a_worker_that_the_store_has_forgotten_is_told_at_the_ring(self) -> None:
+        rang, claimed = await self._claim_when_rung(1, 0.05)
+        assert (rang, claimed.outcome) == (False, Outcome.NO_WORKER)
+
+    async def _claim_when_rung(self, number: int, timeout_s: float) -> tuple[bool, Claimed]:
+        return await self.store.claim_when_rung("w1", "0100-a", 0, number, 100, timeout_s)
+
+    @staticmethod
+    def _token(number: int) -> str:
+        return claim_token("w1", "0100-a", 0, number)
