@@ -157,6 +157,34 @@ local function make_ready(row)
   ring('leader')
 end
 
+-- The same for many, with their rows.
+local function put_back(rows)
+  local flat = {}
+  for _, row in ipairs(rows) do
+    push(flat, ready_score(row), row.id)
+  end
+  if #flat > 0 then
+    write_rows(rows)
+    call('ZADD', READY, unpack(flat))
+    ring('leader')
+  end
+end
+
+-- Leases that are over, by worker: gathered, and removed together.
+local function free_lease(freed, row)
+  local ids = freed[row.worker_id] or {}
+  freed[row.worker_id] = ids
+  push(ids, row.id)
+end
+
+local function remove_leases(freed)
+  for worker_id, ids in pairs(freed) do
+    call('ZREM', LEASE, unpack(ids))
+    call('SREM', LEASES .. worker_id, unpack(ids))
+    add_load('r:', worker_id, -#ids)
+  end
+end
+
 -- Snapshots of tasks. One that somebody removed is replaced by one that fails by its executor's
 -- name, so that a damaged task ends in the open and stops no other.
 local LOST = '{"executor":"snapshot lost","v":1}'

@@ -43,7 +43,7 @@ end
 local bodies_of = snapshots_of(ending)
 
 begin()
-local freed, released = {}, {}
+local freed = {}
 local function complete(item)
   local row = item.row
   local id, worker_id = row.id, row.worker_id
@@ -51,9 +51,7 @@ local function complete(item)
   if row.cancel_requested then
     reason = quoted(cancel_reason(row))
   end
-  push(freed, id)
-  released[worker_id] = released[worker_id] or {}
-  push(released[worker_id], id)
+  free_lease(freed, row)
   if reason ~= '""' or row.reason or row.note then
     set_reason(row, plain(reason))
   end
@@ -83,14 +81,8 @@ for i, item in ipairs(items) do
     complete(item)
   end
 end
-if #freed > 0 then
-  call('ZREM', LEASE, unpack(freed))
-  for worker_id, ids in pairs(released) do
-    call('SREM', LEASES .. worker_id, unpack(ids))
-    add_load('r:', worker_id, -#ids)
-  end
-  if call('ZCARD', READY) > 0 then
-    ring('leader')
-  end
+remove_leases(freed)
+if next(freed) and call('ZCARD', READY) > 0 then
+  ring('leader')
 end
 return done('OK', table.concat(outcomes, ' '))

@@ -6,30 +6,35 @@ if refused then
   return refused
 end
 probe_tasks()
-local items = {}
+local ids, items = {}, {}
 for id, token, delay, fail, err in
-  string.gmatch(ARGV[3], '([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\n]*)\n') do
-  local row = detail(id)
-  local over = tonumber(call('ZSCORE', LEASE, id) or '')
-  local item = { row = row, delay = tonumber(delay), fail = fail, error = err, outcome = 'STALE' }
-  if row and row.status == 'running' and token_of(row) == token and over and over <= now then
+  string.gmatch(ARGV[3], '(%C*)\t(%C*)\t(%C*)\t(%C*)\t(%C*)\n') do
+  push(ids, id)
+  push(items, { token = token, delay = tonumber(delay), fail = fail, error = err, row = false,
+    outcome = 'STALE' })
+end
+for i, row in ipairs(rows_of(ids)) do
+  local item = items[i]
+  local over = tonumber(call('ZSCORE', LEASE, ids[i]) or '')
+  item.row = row
+  if row and row.status == 'running' and token_of(row) == item.token and over and over <= now then
     item.outcome = 'OK'
     call('SCARD', LEASES .. row.worker_id)
-    probe_end(id)
-    probe_note(id, fail, err)
+    if item.fail ~= '' or row.cancel_requested then
+      probe_end(row.id)
+    end
+    probe_note(row.id, item.fail, item.error)
   end
-  push(items, item)
 end
 begin()
+local freed, back = {}, {}
 local function reap(item)
   local row = item.row
   local id, worker_id = row.id, row.worker_id
   local crashes = int(tonumber(row.crash_count or '0') + 1)
   row.crash_count, row.claim = crashes, nil
-  local reason, extra, status = nil, '', nil
-  call('ZREM', LEASE, id)
-  call('SREM', LEASES .. worker_id, id)
-  add_load('r:', worker_id, -1)
+  local extra, status = '', nil
+  free_lease(freed, row)
   if item.error ~= '""' then
     set_error(row, item.error)
   end
@@ -43,14 +48,14 @@ local function reap(item)
     status = item.delay > 0 and 'retrying' or 'pending'
     set_reason(row, 'crashed')
     row.status, row.worker_id = status, nil
-    write_row(row)
     if item.delay > 0 then
+      write_row(row)
       extra = ',"delay":' .. int(item.delay)
       call('ZADD', DELAYED, int(now + item.delay), id)
       add_retrying(1)
       ring('leader')
     else
-      make_ready(row)
+      push(back, row)
     end
   end
   note('reaped', fence, '{"task":"' .. id .. '","status":"' .. status .. '","crashes":' .. crashes
@@ -63,6 +68,8 @@ for i, item in ipairs(items) do
     reap(item)
   end
 end
+remove_leases(freed)
+put_back(back)
 if call('ZCARD', READY) > 0 then
   ring('leader')
 end

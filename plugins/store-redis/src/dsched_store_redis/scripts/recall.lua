@@ -17,7 +17,7 @@ for id in string.gmatch(ARGV[3], '[^ ]+') do
   push(items, item)
 end
 begin()
-local outcomes = {}
+local outcomes, back = {}, {}
 for i, item in ipairs(items) do
   outcomes[i] = item.outcome
   if item.outcome == 'OK' then
@@ -28,7 +28,10 @@ for i, item in ipairs(items) do
       call('SADD', STALLED, worker_id)
     end
     call('LREM', QUEUE .. worker_id, 1, item.id)
-    requeue_row(item.row, ARGV[2], stalls)
+    add_load('q:', worker_id, -1)
+    recall_row(item.row, ARGV[2], stalls)
+    push(back, item.row)
   end
 end
+put_back(back)
 return done('OK', table.concat(outcomes, ' '))

@@ -2,25 +2,28 @@
 -- ARGV: by, rows "id, token, fail, reason (JSON)", result ttl
 local by, ttl = ARGV[2], ARGV[4]
 probe_tasks()
-local items = {}
-for id, token, fail, reason in string.gmatch(ARGV[3], '([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\n]*)\n') do
-  local row = detail(id)
-  local item = { row = row, fail = fail == '1', reason = reason, outcome = 'STALE' }
-  if row and row.status == 'running' and token_of(row) == token then
+local ids, items = {}, {}
+for id, token, fail, reason in string.gmatch(ARGV[3], '(%C*)\t(%C*)\t(%C*)\t(%C*)\n') do
+  push(ids, id)
+  push(items, { token = token, fail = fail == '1', reason = reason, row = false, outcome = 'STALE' })
+end
+for i, row in ipairs(rows_of(ids)) do
+  local item = items[i]
+  item.row = row
+  if row and row.status == 'running' and token_of(row) == item.token then
     item.outcome = 'OK'
     call('SCARD', LEASES .. row.worker_id)
-    probe_end(id)
-    probe_note(id, reason)
+    if item.fail or row.cancel_requested then
+      probe_end(row.id)
+    end
+    probe_note(row.id, item.reason)
   end
-  push(items, item)
 end
 begin()
+local freed, back = {}, {}
 local function release(item)
   local row = item.row
-  local id, worker_id = row.id, row.worker_id
-  call('ZREM', LEASE, id)
-  call('SREM', LEASES .. worker_id, id)
-  add_load('r:', worker_id, -1)
+  free_lease(freed, row)
   row.claim = nil
   local status, text = 'pending', plain(item.reason)
   if row.cancel_requested then
@@ -31,12 +34,11 @@ local function release(item)
   set_reason(row, text)
   if status == 'pending' then
     row.status, row.worker_id = status, nil
-    write_row(row)
-    make_ready(row)
+    push(back, row)
   else
     finish(row, status, ttl)
   end
-  note('released', by, '{"task":"' .. id .. '","status":"' .. status .. '","reason":'
+  note('released', by, '{"task":"' .. row.id .. '","status":"' .. status .. '","reason":'
     .. quoted(text) .. '}')
 end
 local outcomes = {}
@@ -46,6 +48,8 @@ for i, item in ipairs(items) do
     release(item)
   end
 end
+remove_leases(freed)
+put_back(back)
 if call('ZCARD', READY) > 0 then
   ring('leader')
 end
