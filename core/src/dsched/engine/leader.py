@@ -18,6 +18,7 @@ from dsched.engine.collecting import CollectStep
 from dsched.engine.dispatching import DispatchStep, with_new
 from dsched.engine.firing import FiringStep
 from dsched.engine.pace import Pace
+from dsched.engine.reach import Reach
 from dsched.engine.recovery import RecoveryStep
 from dsched.engine.replanning import ReplanStep
 from dsched.engine.runtime import Runtime
@@ -115,7 +116,7 @@ class Leader:
         """Fire, promote, dispatch; then sleep until the next instant or a ring of the bell."""
         firing = FiringStep(self._store, term, watch, self._announcer)
         dispatching = DispatchStep(self._store, self._store, term, Assigner(*self._balancer))
-        monotonic = self._runtime.monotonic
+        monotonic, reach = self._runtime.monotonic, Reach()
         wake_at_s: float | None = None
         looked: Look | None = None
 
@@ -126,6 +127,7 @@ class Leader:
             look, looked = looked, None
             if look is None:
                 look = await self._store.look(term.fence, MAX_BATCH)
+                reach.took(monotonic() - began_s)
             # The store read its clock about half-way, and a little after the millisecond that it says.
             read_s = (began_s + monotonic()) / 2 - look.due.time.fraction_ms / 1000
             self._workers = look.ready.workers
@@ -135,7 +137,7 @@ class Leader:
                 pace.stir()
             unread = look.promoted.count == MAX_BATCH
             more = await dispatching.dispatch(with_new(look.ready, fired.tasks, more=unread))
-            instants = [s for s in (fired.again_in_s, delayed_s) if s is not None]
+            instants = [s - reach.ahead_s for s in (fired.again_in_s, delayed_s) if s is not None]
             wake_at_s = read_s + (0.0 if more else min([self._times.scan_interval_s, *instants]))
 
         async def pause() -> None:

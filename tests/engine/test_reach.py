@@ -1,0 +1,59 @@
+"""The look that an instant waits for is sent a little before it."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from engine_cluster import SCHEDULER, Line, config, only
+
+from dsched.engine.reach import AHEAD_AT_MOST_S, Reach
+
+
+def test_a_look_is_sent_ahead_by_a_third_of_the_quickest_one():
+    reach = Reach()
+    for seconds in (0.0007, 0.0006, 0.0006, 0.02):
+        reach.took(seconds)
+    assert reach.ahead_s == pytest.approx(0.0006 * 1.1 / 3)
+
+
+def test_what_was_quick_once_is_forgotten():
+    reach = Reach()
+    reach.took(0.0001)
+    for _ in range(100):
+        reach.took(0.0006)
+    assert reach.ahead_s == pytest.approx(0.0002)
+
+
+def test_a_slow_store_is_not_looked_into_long_before():
+    reach = Reach()
+    reach.took(0.2)
+    assert reach.ahead_s == AHEAD_AT_MOST_S
+
+
+def test_nothing_is_sent_ahead_to_a_store_that_answers_at_once():
+    reach = Reach()
+    assert reach.ahead_s == 0
+    reach.took(0.0)
+    assert reach.ahead_s == 0
+
+
+async def test_the_look_for_an_instant_is_on_its_way_when_it_comes(cluster):
+    ahead, looks = 0, 0
+
+    async def slow(handle, step, proceed):
+        nonlocal ahead, looks
+        sent_s = cluster.now_s()
+        await asyncio.sleep(0.0004)
+        answer = await proceed()
+        looks += 1
+        # A fire is due at each full second.
+        ahead += bool(answer.due.configs) and sent_s % 1 > 1 - AHEAD_AT_MOST_S
+        await asyncio.sleep(0.0004)
+        return answer
+
+    cluster.use_defaults()
+    await cluster.client.put_config(config(every=timedelta(seconds=1)))
+    cluster.start("a", SCHEDULER, line=Line(only(slow, steps={"look"})))
+    await asyncio.sleep(60)
+    assert ahead > 10  # the clock of this store tells whole milliseconds, so some are late
+    assert looks < 90
