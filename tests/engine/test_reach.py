@@ -38,14 +38,13 @@ def test_nothing_is_sent_ahead_to_a_store_that_answers_at_once():
 
 
 async def test_the_look_for_an_instant_is_on_its_way_when_it_comes(cluster):
-    ahead, looks = 0, 0
+    ahead = 0
 
     async def slow(handle, step, proceed):
-        nonlocal ahead, looks
+        nonlocal ahead
         sent_s = cluster.now_s()
         await asyncio.sleep(0.0004)
         answer = await proceed()
-        looks += 1
         # A fire is due at each full second.
         ahead += bool(answer.due.configs) and sent_s % 1 > 1 - AHEAD_AT_MOST_S
         await asyncio.sleep(0.0004)
@@ -56,4 +55,3 @@ async def test_the_look_for_an_instant_is_on_its_way_when_it_comes(cluster):
     cluster.start("a", SCHEDULER, line=Line(only(slow, steps={"look"})))
     await asyncio.sleep(60)
     assert ahead > 10  # the clock of this store tells whole milliseconds, so some are late
-    assert looks < 90
