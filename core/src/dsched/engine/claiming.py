@@ -174,6 +174,7 @@ class Claimer:
             self._deaf = self._deaf or (bool(claimed) and not rang)
             if self._deaf or len(claimed) == limit:
                 return
+            await asyncio.sleep(0)  # what has come begins before the next claim is made up
 
     async def _claim_when_rung(self, limit: int) -> tuple[bool, tuple[str, ...]]:
         """One claim that waits for a ring, or for when to look without; whether it rang, and the ids

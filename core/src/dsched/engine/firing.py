@@ -1,5 +1,6 @@
 """The firing loop's step: due configs are planned purely and fired in batches."""
 
+import asyncio
 import logging
 from collections.abc import Iterable, Sequence
 
@@ -70,10 +71,8 @@ class FiringStep:
         answers: list[FireAnswer] = []
         for portion in _portions(fires):
             answers += await self._store.fire(self._term.fence, portion)
-        for fire, answer in zip(fires, answers, strict=True):
-            _say(fire, answer, now_ms)
-            if answer.outcome not in (Outcome.OK, Outcome.MOVED, Outcome.REVISED):
-                log.warning("config %s was not fired: %s", fire.config_id, answer.outcome)
+        # Not now: the tasks wait for a worker. While the store looks for one there is time.
+        asyncio.get_running_loop().call_soon(_say_all, fires, answers, now_ms)
         if all(answer.outcome is Outcome.EARLY for answer in answers):
             return Fired(again_in_s=NO_PROGRESS_S)
         configs = {stored.config.id: stored.config for stored in page.configs}
@@ -184,6 +183,13 @@ def _set_aside(config: TaskConfig, due_ms: int, now_ms: int) -> Fire:
         skipped=SkippedRange(first_ms=due_ms, last_ms=due_ms, count=1, reason=SkipReason.MISFIRE),
         next_due_ms=now_ms + SET_ASIDE_MS,
     )
+
+
+def _say_all(fires: Sequence[Fire], answers: Sequence[FireAnswer], now_ms: int) -> None:
+    for fire, answer in zip(fires, answers, strict=True):
+        _say(fire, answer, now_ms)
+        if answer.outcome not in (Outcome.OK, Outcome.MOVED, Outcome.REVISED):
+            log.warning("config %s was not fired: %s", fire.config_id, answer.outcome)
 
 
 def _say(fire: Fire, answer: FireAnswer, now_ms: int) -> None:
