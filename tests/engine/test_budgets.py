@@ -75,7 +75,8 @@ async def test_a_batch_of_fires_takes_the_calls_of_one(cluster, count, fires):
     assert calls["fire"] == fires
     assert calls["dispatch"] <= 2
     assert sum(calls.values()) <= 7 + fires, calls
-    assert worker.of(OF_A_WORKER)["claim"] <= 4
+    # The first of them waited for the ring, in one message with its wait.
+    assert worker.of(OF_A_WORKER)["claim"] <= 5
     assert worker.of(OF_A_WORKER)["complete"] <= 2
 
 

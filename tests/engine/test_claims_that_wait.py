@@ -2,7 +2,8 @@
 
 import asyncio
 
-from engine_cluster import SCHEDULER, WORKER, Line, never, only, spec
+import pytest
+from engine_cluster import SCHEDULER, WORKER, Line, first, never, only, spec, unreachable
 
 from dsched.contracts.outcomes import Outcome
 from dsched.contracts.steps import Claimed, Registration, Submission
@@ -34,6 +35,14 @@ async def _all_end(cluster, task_ids):
     await cluster.until(
         lambda: all(cluster.row(one).status is TaskStatus.SUCCESS for one in task_ids), "the end"
     )
+
+
+async def _cancelled_after_s(cluster, task_id):
+    """How long a running task goes on after its cancel was asked for."""
+    assert (await cluster.client.cancel(task_id, reason="enough")).outcome is Outcome.REQUESTED
+    began_s = cluster.now_s()
+    await cluster.client.wait(task_id, timeout_s=20)
+    return cluster.now_s() - began_s
 
 
 async def test_a_worker_whose_claim_waits_leaves_at_once(cluster):
@@ -112,7 +121,7 @@ async def test_more_than_one_claim_brings_is_claimed_without_another_ring(cluste
     began_s = cluster.now_s()
     await _all_end(cluster, await _submit(cluster, 30))
     assert cluster.now_s() - began_s < 0.2
-    assert [len(event.items) for event in cluster.events("claimed")] == [20, 10]
+    assert [len(event.items) for event in cluster.events("claimed")] == [10, 20]
 
 
 async def test_a_worker_without_room_hears_of_a_cancel(cluster):
@@ -121,10 +130,40 @@ async def test_a_worker_without_room_hears_of_a_cancel(cluster):
     await cluster.client.submit(spec("sleep 60"), task_id="t")
     await cluster.until(lambda: cluster.executor.starts("t") == 1, "the start")
     await asyncio.sleep(0.1)
-    assert (await cluster.client.cancel("t", reason="enough")).outcome is Outcome.REQUESTED
-    began_s = cluster.now_s()
-    await cluster.client.wait("t", timeout_s=20)
-    assert cluster.now_s() - began_s < 0.3
+    assert await _cancelled_after_s(cluster, "t") < 0.3
+
+
+@pytest.mark.parametrize("capacity", [1, 4])
+async def test_a_worker_that_drains_hears_of_a_cancel(cluster, capacity):
+    cluster.use_defaults()
+    await _idle(cluster, capacity=capacity)
+    await cluster.client.submit(spec("sleep 60"), task_id="t")
+    await cluster.until(lambda: cluster.executor.starts("t") == 1, "the start")
+    leaving = asyncio.create_task(cluster.leave("b"))
+    await asyncio.sleep(1)
+    assert await _cancelled_after_s(cluster, "t") < 0.6
+    await leaving
+
+
+async def test_a_ring_whose_claim_has_no_answer_is_heard_all_the_same(cluster):
+    cluster.use_defaults()
+    line = Line()
+    await _idle(cluster, line)
+    await cluster.client.submit(spec("sleep 60"), task_id="t")
+    await cluster.until(lambda: cluster.executor.starts("t") == 1, "the start")
+    line.rule = only(first(1, unreachable), steps={"claim"})
+    assert await _cancelled_after_s(cluster, "t") < 0.6
+
+
+async def test_a_ring_is_heard_while_a_claim_has_no_answer(cluster):
+    cluster.use_defaults()
+    line = Line()
+    await _idle(cluster, line)
+    await cluster.client.submit(spec("sleep 60"), task_id="t")
+    await cluster.until(lambda: cluster.executor.starts("t") == 1, "the start")
+    line.rule = only(never, steps={"claim"})
+    await asyncio.sleep(6)
+    assert await _cancelled_after_s(cluster, "t") < 0.6
 
 
 def _running(task_id) -> Task:

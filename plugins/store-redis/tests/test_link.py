@@ -541,3 +541,32 @@ async def test_a_claim_that_waits_ends_with_its_process(worker_and_client: Any) 
     await _queued(client, 1)
     (task,) = await client.get(["t1"])
     assert task.home is Home.QUEUE
+
+
+async def test_the_answer_to_one_claim_is_none_to_another(worker_and_client: Any) -> None:
+    store, client = worker_and_client
+    claims = [
+        asyncio.create_task(store.claim_when_rung("w", "1-a", 0, number, 9, 20))
+        for number in (2, 3)
+    ]
+    await _waits_for_a_bell(client)
+    await _queued(client, 1)
+    answers = [(await claim)[1] for claim in claims]
+    assert [answer.token for answer in answers] == ["w.1-a.0.2", "w.1-a.0.3"]
+    assert [len(answer.tasks) for answer in answers] == [1, 0]
+
+
+async def test_a_bell_that_the_server_refuses_is_not_asked_for_again_and_again(
+    opener: Any,
+) -> None:
+    with RedisServer() as server:
+        async with opener(server) as store:
+            await store.now()
+            server.command("CONFIG", "SET", "min-replicas-to-write", "1")
+            server.command("CONFIG", "RESETSTAT")
+            for _ in range(5):
+                assert not await store.bell("w", 0.2)
+            stats = str(server.command("INFO", "stats"))
+    found = re.search(r"total_connections_received:(\d+)", stats)
+    assert found
+    assert int(found[1]) < 20

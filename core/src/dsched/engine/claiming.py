@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from dsched.contracts.outcomes import Outcome, StoreUnavailableError
 from dsched.contracts.steps import MAX_BATCH, Claimed, Registration
@@ -20,6 +20,8 @@ LISTEN_LATER_S = 0.02
 POKE_EVERY_S = 0.5
 STALE_SHARE = 0.5
 WAITING_SHARE = 0.25  # a claim that waits for a ring is not to be stale when it comes
+# What a process that cannot read it is given by a ring is lost to it for a lease: not too much.
+WAITING_LIMIT = 10
 SETTLE_S = 2.0
 # A claim takes half of the slots, so that one half runs while the store works on the other; but
 # what few slots there are is not worth two claims.
@@ -84,7 +86,7 @@ class Claimer:
 
     async def run(self) -> None:
         """Claim until `stop`."""
-        self._heard_s = self._runtime.monotonic()
+        woken, self._heard_s = True, self._runtime.monotonic()
         while not self._stopping:
             self._look.clear()
             if self._runtime.monotonic() - self._heard_s > LISTEN_LATER_S:
@@ -92,14 +94,21 @@ class Claimer:
             limit = self._room()
             if limit > 0:
                 claimed = await self._claim(limit)
-                if len(claimed) == limit:
+                if len(claimed) == self._asked:
                     continue  # there may be more
+                self._found(claimed, announced=woken)
                 if not self._deaf and not self._to_listen.is_set():
                     await self._claim_at_rings()
+                    woken = self._settled
                     continue
-            await self._wait(hungry=limit > 0)
+            woken = await self._wait(hungry=limit > 0)
+        self._to_listen.set()  # from now on
         if not self._settled:
             await self._settle_in_time()
+
+    def _found(self, claimed: Sequence[str], *, announced: bool) -> None:
+        """What no ring has announced tells that rings get lost: trust it when it rings again."""
+        self._deaf = self._deaf or (bool(claimed) and not announced)
 
     def _room(self) -> int:
         """How many tasks a claim may bring."""
@@ -107,9 +116,9 @@ class Claimer:
             return 0
         return min(self._registration.capacity - self._attempts.slots_taken, self._most)
 
-    async def _wait(self, *, hungry: bool) -> None:
+    async def _wait(self, *, hungry: bool) -> bool:
         """Until woken. A worker with free slots looks by itself all the same: every second, and
-        less and less often while its bell works and there is nothing.
+        less and less often while its bell works and there is nothing. Whether it was woken.
 
         To one without room a ring could tell of nothing but a cancel or a drain. Those may wait a
         moment, and a busy worker is not to listen for each batch.
@@ -119,6 +128,7 @@ class Claimer:
             self._to_listen.set()
             woken = await self._woken_within(LOOK_EVERY_S if self._deaf else self._look_in_s)
         self._look_again(woken=woken)
+        return woken
 
     async def _woken_within(self, seconds: float) -> bool:
         try:
@@ -133,8 +143,8 @@ class Claimer:
         self._look_in_s = LOOK_EVERY_S if woken else longer_s
 
     async def listen(self) -> None:
-        """Follow the worker's bell where no claim does: it rings for queue entries, cancels and
-        drains."""
+        """Follow the worker's bell where no claim waits for it: it rings for queue entries, cancels
+        and drains."""
         while True:
             await self._to_listen.wait()
             try:
@@ -145,7 +155,8 @@ class Claimer:
                 await self._runtime.sleep(LOOK_EVERY_S)
                 continue
             self._heard_s = self._runtime.monotonic()
-            self._to_listen.clear()
+            if not self._stopping:
+                self._to_listen.clear()
             if rang:
                 self._deaf = False
                 self._rung()
@@ -166,13 +177,15 @@ class Claimer:
 
     async def _claim_at_rings(self) -> None:
         """Claim what each ring announces, as long as it is all there is and there is room."""
-        while self._settled and not self._stopping and (limit := self._room()) > 0:
-            rang, claimed = await self._claim_when_rung(limit)
+        while not self._stopping and (room := self._room()) > 0:
+            rang, claimed = await self._claim_when_rung(min(room, WAITING_LIMIT))
             self._heard_s = self._runtime.monotonic()
             self._look_again(woken=rang)
-            # What no ring has announced tells that rings get lost: trust it when it rings again.
-            self._deaf = self._deaf or (bool(claimed) and not rang)
-            if self._deaf or len(claimed) == limit:
+            if not self._settled:
+                self._to_listen.set()  # to have it answered may take a while
+                return
+            self._found(claimed, announced=rang)
+            if self._deaf or len(claimed) == self._asked:
                 return
             await asyncio.sleep(0)  # what has come begins before the next claim is made up
 
@@ -187,10 +200,9 @@ class Claimer:
             async with answered_within(wait_s + BELL_SLACK_S), asyncio.timeout(None) as waiting:
                 self._waiting = waiting
                 rang, answer = await self._store.claim_when_rung(*self._latest, wait_s)
-        except StoreUnavailableError:
-            self._deaf = True
-            return False, ()
-        except TimeoutError:  # disarmed
+        except (StoreUnavailableError, TimeoutError) as error:
+            # No answer, or disarmed.
+            self._deaf = self._deaf or isinstance(error, StoreUnavailableError)
             return False, ()
         finally:
             self._waiting = None
@@ -205,7 +217,14 @@ class Claimer:
         """One claim, or what is left of the latest; the ids of what was started."""
         if self._settled:
             self._next(limit)
-        return await self._settle()
+            return await self._settle()
+        claimed = await self._settle()
+        self._rung()  # it waited for a ring, which may have been lost with its answer
+        return claimed
+
+    @property
+    def _asked(self) -> int:
+        return self._latest[-1]
 
     def _next(self, limit: int) -> None:
         self._number += 1

@@ -1,4 +1,5 @@
-"""Doorbells: one connection a bell, blocking only to be woken; the client does the timing."""
+"""Doorbells: one connection a bell, blocking only to be woken; the client does the timing where it
+is to be exact."""
 
 import asyncio
 
@@ -15,6 +16,7 @@ _BLOCK_S = 5
 _TICK_S = 0.5
 _AGAIN_S = 0.001
 _AGAIN_AT_MOST_S = 0.05
+_ELSEWHERE_S = 0.1
 # Unblocking takes about a millisecond. A wait begins with it so much before its end, and keeps its
 # time: what is due then should not wait for the bell.
 _AHEAD_S = 0.002
@@ -70,7 +72,7 @@ class Heard:
 
 
 class _Bell:
-    """One bell. A wait that ends unblocks its own command, so that it takes no later ring."""
+    """One bell. A wait that ends has no command blocked any more, so that it takes no later ring."""
 
     def __init__(self, link: Link, key: bytes) -> None:
         self._link = link
@@ -87,7 +89,7 @@ class _Bell:
         ahead_s = min(_AHEAD_S, timeout_s / 2) if exact else -_TICK_S
         block_s = _BLOCK_S if exact else min(_BLOCK_S, timeout_s)
         while True:
-            listening = self._listening
+            listening, joined = self._listening, self._listening is not None
             if listening is None:
                 listening = self._listening = asyncio.create_task(
                     self._listen(block_s, call, nonce), name=f"bell {self._key.decode()}"
@@ -101,8 +103,10 @@ class _Bell:
                 raise
             if self._listening is listening:
                 self._listening = None
-            if listening.result().rang or not exact:
-                return listening.result()
+            heard = listening.result()
+            if heard.rang or not exact:
+                # The answer to somebody else's call is none to this one.
+                return Heard(heard.rang) if joined else heard
             if loop.time() >= until - ahead_s:
                 await asyncio.sleep(max(0.0, until - loop.time()))
                 return Heard(rang=False)
@@ -175,6 +179,7 @@ class _Bell:
         verdict = judge(error, sent=True)
         if verdict is Verdict.RELOCATE:
             self._link.complain(str(error) if code_of(error) == "MOVED" else "")
+            await asyncio.sleep(_ELSEWHERE_S)  # to dial again at once finds the same
             return False
         raise to_raise(error, verdict, where) from error
 
