@@ -137,7 +137,9 @@ class Acts:
                     Release(task_id=task.id, token=claimed.token, reason="released")
                     for task in claimed.tasks
                 ]
-                await call("release", lambda b=back: store.release(b, by="worker-1"), len(ids))
+                for start in range(0, len(back), MAX_HEAVY_BATCH):
+                    part = back[start : start + MAX_HEAVY_BATCH]
+                    await call("release", lambda p=part: store.release(p, by="worker-1"), len(part))
 
     async def _dispatched(self, worker_id: str) -> list[str]:
         page = await self.store.ready(self.fence, 0, MAX_BATCH)

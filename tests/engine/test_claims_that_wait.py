@@ -145,6 +145,16 @@ async def test_a_worker_that_drains_hears_of_a_cancel(cluster, capacity):
     await leaving
 
 
+async def test_many_attempts_are_given_back_by_a_worker_that_leaves(cluster):
+    cluster.use_defaults()
+    await _idle(cluster, capacity=100)
+    ids = await _submit(cluster, 90, "sleep 60")
+    await cluster.until(lambda: len(cluster.items("claimed")) == 90, "all run")
+    await cluster.leave("b")
+    assert len(cluster.items("released")) == 90
+    assert {cluster.row(one).status for one in ids} == {TaskStatus.PENDING}
+
+
 async def test_a_ring_whose_claim_has_no_answer_is_heard_all_the_same(cluster):
     cluster.use_defaults()
     line = Line()

@@ -39,7 +39,7 @@ from dsched.model import (
 )
 
 MAX_BATCH = 100  # items in one call of any step; more is a ValueError
-# The same for put, fire and prune, which write a dozen things an item: while a step runs, a store
+# The same for put, fire, release and prune, which write a dozen things an item: while a step runs, a store
 # may be deaf to all others.
 MAX_HEAVY_BATCH = 40
 MAX_WORKERS = 1000  # registered workers of one store

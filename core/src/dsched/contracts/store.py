@@ -9,7 +9,7 @@ Rules that hold for every step, and that the contract suite checks:
   goes on from there, adds 1 to `clock_gen` and writes a `clock_back` event before its own.
 * Every step may be repeated unchanged after a lost reply; the repeat changes nothing further and
   answers as described, or with ``DUP``, ``ALREADY``, ``STALE``, ``MOVED`` or ``FENCED``.
-* At most `MAX_BATCH` items a call, `MAX_HEAVY_BATCH` for put, fire and prune, and an id at most
+* At most `MAX_BATCH` items a call, `MAX_HEAVY_BATCH` for put, fire, release and prune, and an id at most
   once a call; else `ValueError`.
 * A step that decides writes one entry to the event log, for all items it decided about together
   (kinds and keys: `EventKind`). An item that changed nothing is in no entry. A call that changed

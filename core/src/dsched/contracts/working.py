@@ -52,7 +52,8 @@ class Working(ABC):
     async def release(self, items: Sequence[Release], *, by: str) -> tuple[Outcome, ...]:
         """Give attempts back: ``OK`` or ``STALE``. The task becomes pending and ready, no crash
         counted, its token forgotten; with ``fail`` it ends ``failed``, reason ``released``; if a
-        cancel was requested it ends ``cancelled``. Event ``released``."""
+        cancel was requested it ends ``cancelled``. At most `MAX_HEAVY_BATCH`. Event ``released``.
+        """
 
     @abstractmethod
     async def cancel(

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 
 from dsched.contracts.outcomes import Outcome, StoreUnavailableError
-from dsched.contracts.steps import MAX_BATCH, Completion, Progress, Release
+from dsched.contracts.steps import MAX_BATCH, MAX_HEAVY_BATCH, Completion, Progress, Release
 from dsched.contracts.store import Working
 from dsched.engine.attempts import Attempt, Attempts
 from dsched.engine.calls import until_answered
@@ -98,20 +98,23 @@ class Reporter:
                 lambda: self._store.complete(ends, by=self._worker_id),
             )
             outcomes += zip((a for a, _ in completions), answers, strict=True)
-        if releases:
-            given = [end for _, end in releases]
-            answers = await until_answered(
-                self._runtime,
-                "giving attempts back",
-                lambda: self._store.release(given, by=self._worker_id),
-            )
-            outcomes += zip((a for a, _ in releases), answers, strict=True)
+        for first in range(0, len(releases), MAX_HEAVY_BATCH):
+            portion = releases[first : first + MAX_HEAVY_BATCH]
+            outcomes += zip((a for a, _ in portion), await self._release(portion), strict=True)
         for attempt, outcome in outcomes:
             if outcome is Outcome.STALE:
                 log.info("the result of a superseded attempt was refused", extra=attempt.facts())
         self._attempts.settle([attempt for attempt, _ in outcomes])
         self._attempts.reporting = 0
         self._on_room()
+
+    async def _release(self, releases: list[tuple[Attempt, Release]]) -> tuple[Outcome, ...]:
+        given = [end for _, end in releases]
+        return await until_answered(
+            self._runtime,
+            "giving attempts back",
+            lambda: self._store.release(given, by=self._worker_id),
+        )
 
     async def report_progress(self) -> None:
         """Report the latest progress of running attempts every second, until cancelled."""

@@ -7,6 +7,7 @@ from dsched.contracts.checks import check_batch, check_limit
 from dsched.contracts.codec import readable_spec, write_result
 from dsched.contracts.outcomes import Outcome
 from dsched.contracts.steps import (
+    MAX_HEAVY_BATCH,
     CancelAnswer,
     Claimed,
     Completion,
@@ -97,7 +98,7 @@ class RedisWorking(OnRedis, Working):
 
     async def release(self, items: Sequence[Release], *, by: str) -> tuple[Outcome, ...]:
         """Give attempts back."""
-        check_batch([item.task_id for item in items])
+        check_batch([item.task_id for item in items], MAX_HEAVY_BATCH)
         rows = (
             f"{known(item.task_id)}\t{item.token}\t{int(item.fail)}\t{text(item.reason)}"
             for item in items

@@ -7,6 +7,7 @@ from dsched.contracts.codec import write_result, write_spec
 from dsched.contracts.outcomes import Outcome
 from dsched.contracts.steps import (
     MAX_BATCH,
+    MAX_HEAVY_BATCH,
     CancelAnswer,
     Claimed,
     Completion,
@@ -89,7 +90,7 @@ class SqliteWorking(OnSqlite, Working):
 
     async def release(self, items: Sequence[Release], *, by: str) -> tuple[Outcome, ...]:
         """Give attempts back."""
-        check_batch([item.task_id for item in items])
+        check_batch([item.task_id for item in items], MAX_HEAVY_BATCH)
 
         def run(step: Step) -> tuple[Outcome, ...]:
             tasks = step.load([item.task_id for item in items])

@@ -6,6 +6,7 @@ from dsched.contracts.checks import check_batch, check_limit
 from dsched.contracts.outcomes import Outcome
 from dsched.contracts.steps import (
     MAX_BATCH,
+    MAX_HEAVY_BATCH,
     CancelAnswer,
     Claimed,
     Completion,
@@ -137,7 +138,7 @@ class MemoryWorking(OnState, Working):
 
     async def release(self, items: Sequence[Release], *, by: str) -> tuple[Outcome, ...]:
         """Give attempts back."""
-        check_batch([item.task_id for item in items])
+        check_batch([item.task_id for item in items], MAX_HEAVY_BATCH)
         with self._state.step() as step:
             return tuple(self._release(step, item, by) for item in items)
 

@@ -1,7 +1,10 @@
 """Named tests: attempts that are given back, and how far an attempt is."""
 
+import pytest
+
 from dsched.contracts.outcomes import Outcome
 from dsched.contracts.steps import (
+    MAX_HEAVY_BATCH,
     EventKind,
     Progress,
     Release,
@@ -117,6 +120,19 @@ class ReleaseTests(Arranging):
         await self.hush(LEADER_BELL)
         await self._release("a", token)
         assert await self.store.bell(LEADER_BELL, BELL_S)
+
+    async def test_more_attempts_than_the_bound_are_refused_whole(self) -> None:
+        await self.lead()
+        await self.worker(capacity=MAX_HEAVY_BATCH + 1)
+        tokens = {
+            f"t{number}": await self.running(f"t{number}") for number in range(MAX_HEAVY_BATCH + 1)
+        }
+        items = [Release(task_id=key, token=token, reason="drain") for key, token in tokens.items()]
+        with pytest.raises(ValueError, match=r"."):
+            await self.store.release(items, by="w1")
+        assert await self.state("t0") == RUNNING
+        assert set(await self.store.release(items[1:], by="w1")) == {Outcome.OK}
+        assert await self.state("t1") == READY
 
     async def _release(self, task_id: str, token: str, *, fail: bool = False) -> Outcome:
         release = Release(task_id=task_id, token=token, reason="drain", fail=fail)
