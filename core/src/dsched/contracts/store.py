@@ -378,8 +378,8 @@ class Store(
         """`bell` of the worker, and then `claim`, whether it rang or not; and whether it did.
 
         The same saving for workers. The wait need not be exact: it may end half a second late, or
-        sooner. A caller that gives up, or gets an error, does not know whether
-        the claim was made: it repeats it by `claim`, as after any lost answer.
+        sooner. A caller that gives up, or gets an error, does not know whether the claim was made:
+        it repeats it by `claim`, as after any lost answer.
         """
         rang = await self.bell(worker_id, timeout_s)
         return rang, await self.claim(worker_id, incarnation, lane, number, limit)
