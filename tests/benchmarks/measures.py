@@ -11,7 +11,7 @@ from systems import Stage
 TIMEOUT_S = 60.0
 WARM_UP = 5
 SETTLE_S = 1.5
-IDLE_S = 5.0
+CALM_S = 15.0  # by then a pod with nothing to do asks as seldom as it ever will
 # A window that starts later than this share of the tasks measures too little.
 LATEST_START = 0.7
 
@@ -111,8 +111,8 @@ def burst(stage: Stage, count: int) -> Figures:
     return {"burst of 10,000, s": max(tally.read(stage.tally)[2]) - told["due_s"]}
 
 
-def idle_pod(stage: Stage) -> Figures:
-    """Start to ready, then what a pod with nothing to do costs."""
+def idle_pod(stage: Stage, seconds: int) -> Figures:
+    """Start to ready, then what a pod costs that has had nothing to do for a while."""
     started_s = time.monotonic()
     pid = stage.start_worker()
     while "is ready for" not in stage.log.read_text(errors="replace"):
@@ -120,18 +120,18 @@ def idle_pod(stage: Stage) -> Figures:
             raise rig.BenchError(f"the pod is not ready: {_tail(stage)}")
         time.sleep(0.005)
     ready_s = time.monotonic() - started_s
-    time.sleep(SETTLE_S)
+    time.sleep(CALM_S)
     before = rig.sample(stage.tally, stage.workers, stage.server)
-    time.sleep(IDLE_S)
+    time.sleep(seconds)
     after = rig.sample(stage.tally, stage.workers, stage.server)
     spent_s = after.workers_cpu_s - before.workers_cpu_s
     found = {
         "start to ready, s": ready_s,
         "memory of an idle pod, MB": rig.resident_mb(pid),
-        "CPU of an idle pod, % of a core": 100 * spent_s / IDLE_S,
+        "CPU of an idle pod, % of a core": 100 * spent_s / seconds,
     }
     if stage.server:
-        found["requests of an idle pod a second"] = (after.reads - before.reads) / IDLE_S
+        found["requests of an idle pod a second"] = (after.reads - before.reads) / seconds
     return found
 
 

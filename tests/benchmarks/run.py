@@ -47,7 +47,7 @@ MEASURES: dict[str, Measure] = {
     "delayed": lambda stage, plan: measures.delayed_lateness(stage, plan.seconds),
     "fires": lambda stage, plan: measures.fire_lateness(stage, plan.seconds),
     "burst": lambda stage, plan: measures.burst(stage, plan.burst),
-    "pod": lambda stage, _: measures.idle_pod(stage),
+    "pod": lambda stage, plan: measures.idle_pod(stage, plan.seconds),
 } | alone.MEASURES
 OURS_ONLY = {"fires", "pod"}
 # What says nothing new about a system is not measured.
