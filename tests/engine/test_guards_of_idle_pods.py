@@ -50,6 +50,18 @@ async def test_a_calm_slows_the_looks_down_and_a_stir_ends_it_at_once():
         assert [await _paused_s(pace) for _ in calming] == calming
 
 
+async def test_the_gauges_of_a_calm_cluster_are_read_half_as_often(cluster):
+    cluster.use_defaults()
+    line = Counted()
+    cluster.start("a", line=line)
+    assert await line.within(5, "counts") in {1, 2}
+    await asyncio.sleep(CALM_S)
+    assert await line.within(60, "counts") == 6
+    await cluster.client.submit(spec("sleep 60"))
+    assert await line.within(0.1, "counts") == 1
+    assert await line.within(50, "counts") == 10
+
+
 async def test_a_leader_that_finds_work_looks_at_once_at_what_comes_of_it(cluster):
     cluster.use_defaults()
     line = Counted()

@@ -30,6 +30,7 @@ from dsched.contracts.steps import (
     StoredConfig,
     Submission,
 )
+from dsched.contracts.store import LEADER_BELL, WAIT_SLACK_S, Store
 from dsched.engine.assertions import Assertions, AttemptWatch
 from dsched.engine.assignment import Assigner
 from dsched.engine.collecting import CollectStep
@@ -110,6 +111,25 @@ async def test_a_leader_wakes_up_earlier_by_what_the_stores_reading_leaves_out(c
     asked_s = cluster.now_s()
     await asyncio.sleep(12)
     assert any(abs(at_s - asked_s - 9.6) < 0.05 for at_s in looks)
+
+
+async def test_a_store_whose_waits_end_late_makes_no_fire_late(cluster, monkeypatch):
+    async def late(self, fence, limit, timeout_s):
+        await self.bell(LEADER_BELL, timeout_s + WAIT_SLACK_S)
+        return await self.look(fence, limit)
+
+    monkeypatch.setattr(Store, "look_when_rung", late)
+    cluster.use_defaults()
+    cluster.start("a")
+    await cluster.lead_by("a")
+    asked_s = cluster.now_s()
+    for number in range(9):
+        delay_s = 3 + 0.3 * number
+        await cluster.client.submit(spec("ok"), task_id=f"{delay_s:g}", delay_s=delay_s)
+    for number in range(9):
+        delay_s = 3 + 0.3 * number
+        await cluster.until(lambda at_s=delay_s: cluster.executor.starts(f"{at_s:g}"), "it runs")
+        assert cluster.now_s() - asked_s - delay_s < 0.05
 
 
 async def test_a_sleep_until_an_instant_waits_the_loops_rounding_out():

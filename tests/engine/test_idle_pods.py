@@ -3,33 +3,72 @@
 import asyncio
 from collections import Counter
 
+import pytest
 from engine_cluster import SCHEDULER, WORKER, Line, spec
 
+from dsched.contracts.store import Store
 from dsched.model import TaskStatus
 
 CALM_S = 20
 WATCHED_S = 60
 
 
-async def test_idle_pods_ask_the_store_less_than_twice_a_second_each(cluster):
-    cluster.use_defaults()
-    calls = Counter()
+class Messages(Line):
+    """A line that counts what a Redis store would send over it."""
 
-    # A wait for a bell, and its end. But that of a worker is one message with its claim, and the
-    # server ends it: `test_a_claim_without_a_ring_is_one_message` of the Redis store.
-    messages = {"bell": 2, "claim": -1}
+    def __init__(self):
+        self.sent = Counter()
+        super().__init__(self._counted)
 
-    async def counted(handle, step, proceed):
-        calls[step] += messages.get(step, 1)
+    async def _counted(self, handle, step, proceed):
+        self.sent[step] += 2 if step == "bell" else 1  # a wait for a bell, and its end
         return await proceed()
 
-    for name in "abc":
-        cluster.start(name, line=Line(counted))
+
+def _in_one_message(step):
+    """A wait with a claim or a look behind it, which the server ends:
+    `test_a_look_without_a_ring_is_one_message` of the Redis store."""
+    apart = getattr(Store, step)
+
+    async def joined(self, *args):
+        answer = await apart(self, *args)
+        if isinstance(self.line, Messages):
+            self.line.sent[step] -= 2  # it was counted as a wait, its end and the step
+        return answer
+
+    return joined
+
+
+@pytest.fixture(autouse=True)
+def waits_in_one_message(monkeypatch):
+    for step in ("look_when_rung", "claim_when_rung"):
+        monkeypatch.setattr(Store, step, _in_one_message(step))
+
+
+async def test_no_idle_pod_asks_the_store_twice_a_second(cluster):
+    cluster.use_defaults()
+    lines = {name: Messages() for name in "abc"}
+    for name, line in lines.items():
+        cluster.start(name, line=line)
     await asyncio.sleep(CALM_S)
-    calls.clear()
+    for line in lines.values():
+        line.sent.clear()
     await asyncio.sleep(WATCHED_S)
-    assert calls["acquire"] > WATCHED_S  # two followers try every second or so
-    assert sum(calls.values()) / WATCHED_S / len(cluster.pods) < 2.1, calls
+    sent = {name: line.sent for name, line in lines.items()}
+    assert sum(of["acquire"] for of in sent.values()) > WATCHED_S  # followers: every second or so
+    assert {name: of for name, of in sent.items() if of.total() >= 2 * WATCHED_S} == {}
+
+
+async def test_a_calm_leader_looks_where_its_waits_end_and_not_again(cluster):
+    cluster.use_defaults()
+    line = Messages()
+    cluster.start("a", SCHEDULER, line=line)
+    await asyncio.sleep(CALM_S)
+    line.sent.clear()
+    await asyncio.sleep(WATCHED_S)
+    looks = line.sent["look"]
+    assert abs(looks - WATCHED_S / 5) <= 1  # every `scan_interval`
+    assert line.sent["look_when_rung"] == -2 * looks
 
 
 async def test_a_pod_that_was_idle_is_awake_at_once(cluster):

@@ -13,6 +13,7 @@ import pytest
 
 from dsched.contracts.outcomes import Outcome, StoreUnavailableError
 from dsched.contracts.steps import Choice, Registration, Submission
+from dsched.contracts.store import LEADER_BELL
 from dsched.model import Home, TaskSpec
 from dsched_store_redis.connections import Dialler, Line
 from dsched_store_redis.endpoints import Address, FixedEndpoint
@@ -370,6 +371,18 @@ async def test_a_primary_that_became_a_replica_is_left_at_once(opener: Any) -> N
             await store._footing.link.command(b"PING")
 
 
+def _counted(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """Every message that is sent from now on."""
+    sent, exchange = [], Line.exchange
+
+    async def counted(line: Line, packed: bytes, *args: Any) -> list[Any]:
+        sent.append(packed)
+        return await exchange(line, packed, *args)
+
+    monkeypatch.setattr(Line, "exchange", counted)
+    return sent
+
+
 async def test_a_look_at_a_ring_takes_no_round_trip_of_its_own(
     shared_server: RedisServer, opener: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -385,6 +398,18 @@ async def test_a_look_at_a_ring_takes_no_round_trip_of_its_own(
         await client.submit(_one(1), by="me")
         look = await waiting
         assert [task.id for task in look.ready.tasks] == ["t1"]
+
+
+async def test_a_look_without_a_ring_is_one_message(
+    shared_server: RedisServer, opener: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opener(shared_server) as store:
+        fence = (await store.acquire("a", "t", 60_000)).fence
+        await store.look(fence, 10)  # from here on the server knows the script
+        await store.bell(LEADER_BELL, 0.01)
+        sent = _counted(monkeypatch)
+        await store.look_when_rung(fence, 10, 0.1)
+    assert len(sent) == 1
 
 
 async def test_a_ring_is_not_lost_where_the_look_behind_it_is_refused(
@@ -426,9 +451,9 @@ async def test_a_wait_that_ends_while_writes_are_paused_leaves_no_answer_to_the_
         await store.look(fence, 10)
         pause = asyncio.create_task(store.look_when_rung(fence, 10, 0.2))
         await asyncio.sleep(0)
-        await client._footing.link.command(b"CLIENT", b"PAUSE", b"600", b"WRITE")
-        assert await pause is None
-        assert await store.look_when_rung(fence, 10, 0.1) is None
+        await client._footing.link.command(b"CLIENT", b"PAUSE", b"1500", b"WRITE")
+        for look in (await pause, await store.look_when_rung(fence, 10, 0.1)):
+            assert look.ready.tasks == ()
         for number in range(3):
             waiting = asyncio.create_task(store.look_when_rung(fence, 10, 20))
             await client.submit(_one(number), by="me")
@@ -480,13 +505,7 @@ async def test_a_claim_without_a_ring_is_one_message(
     store, client = worker_and_client
     await _queued(client, 1)
     await store.bell("w", 0.01)
-    sent, exchange = [], Line.exchange
-
-    async def counted(line: Line, packed: bytes, *args: Any) -> list[Any]:
-        sent.append(packed)
-        return await exchange(line, packed, *args)
-
-    monkeypatch.setattr(Line, "exchange", counted)
+    sent = _counted(monkeypatch)
     rang, claimed = await store.claim_when_rung("w", "1-a", 0, 2, 9, 0.1)
     assert (rang, [task.id for task in claimed.tasks]) == (False, ["t1"])
     assert len(sent) == 1

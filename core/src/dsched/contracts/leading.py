@@ -10,6 +10,8 @@ from dsched.contracts.steps import Acquired, StoreTime
 
 LEADER_BELL = "leader"
 ELECTION_BELL = "election"
+# How late a wait may end that has a step behind it. `Timing.bell` alone keeps its time.
+WAIT_SLACK_S = 0.5
 
 
 class Timing(ABC):

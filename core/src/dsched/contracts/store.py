@@ -49,6 +49,7 @@ from dsched.contracts.facts import Collecting as Collecting
 from dsched.contracts.facts import Watching as Watching
 from dsched.contracts.leading import ELECTION_BELL as ELECTION_BELL
 from dsched.contracts.leading import LEADER_BELL as LEADER_BELL
+from dsched.contracts.leading import WAIT_SLACK_S as WAIT_SLACK_S
 from dsched.contracts.leading import Leadership as Leadership
 from dsched.contracts.leading import Timing as Timing
 from dsched.contracts.operating import Operating
@@ -358,13 +359,14 @@ class Store(
 ):
     """All groups of steps; a store implements them all. One handle belongs to one event loop."""
 
-    async def look_when_rung(self, fence: str, limit: int, timeout_s: float) -> Look | None:
-        """`bell` of the leader, and if it rings `look`; None if it does not.
+    async def look_when_rung(self, fence: str, limit: int, timeout_s: float) -> Look:
+        """`bell` of the leader, and then `look`, whether it rang or not.
 
-        A store that is far away saves the leader a round trip by an answer to both at once. Where
-        the bell does not ring it may have looked all the same.
+        A store that is far away saves the leader a round trip by an answer to both at once. The
+        wait need not be exact: it may end `WAIT_SLACK_S` late, or sooner.
         """
-        return await self.look(fence, limit) if await self.bell(LEADER_BELL, timeout_s) else None
+        await self.bell(LEADER_BELL, timeout_s)
+        return await self.look(fence, limit)
 
     async def claim_when_rung(
         self,
@@ -377,9 +379,8 @@ class Store(
     ) -> tuple[bool, Claimed]:
         """`bell` of the worker, and then `claim`, whether it rang or not; and whether it did.
 
-        The same saving for workers. The wait need not be exact: it may end half a second late, or
-        sooner. A caller that gives up, or gets an error, does not know whether the claim was made:
-        it repeats it by `claim`, as after any lost answer.
+        The same saving for workers, and as exact. A caller that gives up, or gets an error, does
+        not know whether the claim was made: it repeats it by `claim`, as after any lost answer.
         """
         rang = await self.bell(worker_id, timeout_s)
         return rang, await self.claim(worker_id, incarnation, lane, number, limit)

@@ -1,6 +1,7 @@
 """What a leader does for one term: the scheduling loop, and the slower loops beside it."""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 
 import attrs
@@ -9,7 +10,7 @@ from dsched.contracts.balancer import LoadBalancer
 from dsched.contracts.observer import ClusterGauges
 from dsched.contracts.outcomes import StoreUnavailableError
 from dsched.contracts.steps import MAX_BATCH, MAX_HEAVY_BATCH, Look
-from dsched.contracts.store import LEADER_BELL, Store
+from dsched.contracts.store import LEADER_BELL, WAIT_SLACK_S, Store
 from dsched.engine.announcer import Announcer
 from dsched.engine.assertions import Assertions, AttemptWatch, HomeSample
 from dsched.engine.assignment import Assigner
@@ -28,6 +29,7 @@ from dsched.model import Worker
 
 RECOVER_EVERY_S = 1.0
 GAUGES_EVERY_S = 5.0
+CALM_GAUGES_EVERY_S = 10.0
 PRUNE_EVERY_S = 30.0
 # What a second brings takes the loop for milliseconds, in which no task starts: rather less and oftener.
 COLLECT_EVERY_S = 0.2
@@ -38,7 +40,7 @@ MORE_S = 0.01
 OVERSLEPT_S = 0.05
 # To begin and end a wait for a bell takes a millisecond or two: what is shorter is slept through.
 BELL_FROM_S = 0.003
-# A shorter wait ends by the clock more often than by a ring, and its look would be made in vain.
+# A shorter wait ends by the clock more often than by a ring: its look would mostly come too early.
 LOOK_AHEAD_FROM_S = 0.5
 
 
@@ -49,6 +51,24 @@ class LeaderTimes:
     scan_interval_s: float = 5.0
     dispatch_timeout_s: float = 15.0
     heartbeat_interval_s: float = 10.0
+
+
+@attrs.frozen
+class Wake:
+    """When the leader is to look again, if nothing rings before; by the runtime's monotonic clock."""
+
+    scan_s: float
+    due_s: float = math.inf
+
+    @property
+    def at_s(self) -> float:
+        """To look later would be late."""
+        return min(self.scan_s, self.due_s)
+
+    @property
+    def calm_until_s(self) -> float:
+        """Until then a wait need not be exact. What is due is not to be late by its slack."""
+        return min(self.scan_s, self.due_s - WAIT_SLACK_S)
 
 
 class Leader:
@@ -101,7 +121,7 @@ class Leader:
             loop("recovery", stirring(recovery.recover, pace), pace.pause)
             collecting = stirring(collector.collect, pace)
             loop("collecting", collecting, lambda: pace.pause(COLLECT_EVERY_S))
-            loop("gauges", self._gauges, self._every(GAUGES_EVERY_S))
+            loop("gauges", self._gauges, lambda: pace.pause(GAUGES_EVERY_S, CALM_GAUGES_EVERY_S))
             sample = HomeSample(self._store, self._assertions)
             loop("sampling", sample.look, self._every(SAMPLE_EVERY_S))
             group.create_task(self._prune(term), name="pruning")
@@ -117,12 +137,12 @@ class Leader:
         firing = FiringStep(self._store, term, watch, self._announcer)
         dispatching = DispatchStep(self._store, self._store, term, Assigner(*self._balancer))
         monotonic, reach = self._runtime.monotonic, Reach()
-        wake_at_s: float | None = None
+        wake: Wake | None = None
         looked: Look | None = None
 
         async def tick() -> None:
-            nonlocal wake_at_s, looked
-            wake_at_s = None  # unless all of it succeeds
+            nonlocal wake, looked
+            wake = None  # unless all of it succeeds
             began_s = monotonic()
             look, looked = looked, None
             if look is None:
@@ -138,40 +158,41 @@ class Leader:
             unread = look.promoted.count == MAX_BATCH
             more = await dispatching.dispatch(with_new(look.ready, fired.tasks, more=unread))
             instants = [s - reach.ahead_s for s in (fired.again_in_s, delayed_s) if s is not None]
-            wake_at_s = read_s + (0.0 if more else min([self._times.scan_interval_s, *instants]))
+            scan_in_s = 0.0 if more else self._times.scan_interval_s
+            wake = Wake(read_s + scan_in_s, read_s + min(instants, default=math.inf))
 
         async def pause() -> None:
             nonlocal looked
-            until_s = monotonic() + RETRY_AFTER_S if wake_at_s is None else wake_at_s
-            looked = await self._wait_for_work(term, until_s)
+            looked = await self._wait_for_work(term, wake or Wake(monotonic() + RETRY_AFTER_S))
 
         await supervise("scheduling", term, tick, pause, hang_s=HANG_S)
 
-    async def _wait_for_work(self, term: Term, until_s: float) -> Look | None:
+    async def _wait_for_work(self, term: Term, wake: Wake) -> Look | None:
         """Sleep, but no longer than until the bell rings; what is to be seen then, if that is known.
-        The bell is a hint, the sleep is exact.
 
-        Redis rounds short blocking timeouts up to its own tick, so the client does the timing. A
-        store that keeps it too is not cut off; one that never comes back is, in time for the fire.
+        As long as nothing is near, the store ends the wait and has looked by then. The rest is
+        timed here: the bell is a hint, the sleep is exact. A store that keeps its time too is not
+        cut off; one that never comes back is, in time for the fire.
         """
-        seconds = until_s - self._runtime.monotonic() - self._runtime.rounding_s
-        store, rang, look = self._store, False, None
-        if seconds > BELL_FROM_S:
-            try:
-                async with asyncio.timeout(seconds + OVERSLEPT_S):
-                    if seconds < LOOK_AHEAD_FROM_S:
-                        rang = await store.bell(LEADER_BELL, seconds)
-                    else:
-                        look = await store.look_when_rung(term.fence, MAX_BATCH, seconds)
-            except TimeoutError:
-                return None
-            except StoreUnavailableError:
-                term.disturbed()
-                await self._runtime.sleep(min(seconds, RECOVER_EVERY_S))
-                return None
-        if look is None and not rang:
-            await self._runtime.sleep_until(until_s)
-        return look
+        runtime, store = self._runtime, self._store
+        now_s = runtime.monotonic() + runtime.rounding_s
+        left_s, calm_s = wake.at_s - now_s, wake.calm_until_s - now_s
+        try:
+            if calm_s >= LOOK_AHEAD_FROM_S:
+                async with asyncio.timeout(calm_s + WAIT_SLACK_S + OVERSLEPT_S):
+                    return await store.look_when_rung(term.fence, MAX_BATCH, calm_s)
+            if left_s > BELL_FROM_S:
+                async with asyncio.timeout(left_s + OVERSLEPT_S):
+                    if await store.bell(LEADER_BELL, left_s):
+                        return None
+        except TimeoutError:
+            return None
+        except StoreUnavailableError:
+            term.disturbed()
+            await runtime.sleep(min(left_s, RECOVER_EVERY_S))
+            return None
+        await runtime.sleep_until(wake.at_s)
+        return None
 
     async def _gauges(self) -> None:
         """Tell the observers how the cluster is. Only the leader does, so sums are right."""

@@ -25,15 +25,17 @@ class Pace:
         self._busy_s = self._runtime.monotonic()
         self._stirred.set()
 
-    async def pause(self, busy_every_s: float = BUSY_EVERY_S) -> None:
-        """Until the next look."""
+    async def pause(
+        self, busy_every_s: float = BUSY_EVERY_S, calm_every_s: float = CALM_EVERY_S
+    ) -> None:
+        """Until the next look, which is at once when a calm ends."""
         calm_s = self._runtime.monotonic() - self._busy_s
         if calm_s < CALM_AFTER_S:
             await self._runtime.sleep(busy_every_s)
             return
         self._stirred.clear()
         try:
-            async with asyncio.timeout(CALM_EVERY_S):
+            async with asyncio.timeout(calm_every_s):
                 await self._stirred.wait()
         except TimeoutError:
             return

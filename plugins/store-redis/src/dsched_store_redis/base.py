@@ -76,17 +76,15 @@ class OnRedis:
         return answer
 
     async def _step_when_rung(
-        self, who: str, timeout_s: float, name: str, *args: bytes | str | int, always: bool = False
+        self, who: str, timeout_s: float, name: str, *args: bytes | str | int
     ) -> tuple[bool, list[Any]]:
-        """Run a step as soon as a bell rings; whether it rang, and the answer if it did, or ``always``.
+        """Run a step as soon as a bell rings, or does not in time; whether it rang, and the answer.
 
-        Only for a step that may run at any time, without a ring too, and more than once.
+        Only for a step that may run at any time, and more than once.
         """
         footing, sent = self._footing, self._sent(args)
         call = packed(footing.scripts[name], self._meta, sent)
-        heard = await footing.bells.wait_and_run(who, timeout_s, call, sent[0], exact=not always)
-        if not (heard.rang or always):
-            return False, []
+        heard = await footing.bells.wait_and_run(who, timeout_s, call, sent[0])
         if heard.answer is None:
             return heard.rang, await self._step(name, *args)  # refused: ask as any step does
         _check_fence(heard.answer, sent)

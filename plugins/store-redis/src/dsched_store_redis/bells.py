@@ -6,6 +6,7 @@ import asyncio
 import attrs
 
 from dsched.contracts.outcomes import StoreUnavailableError
+from dsched.contracts.store import WAIT_SLACK_S
 from dsched_store_redis.connections import FAULTS, Line, Reply, close_all, pack
 from dsched_store_redis.errors import Verdict, code_of, judge, to_raise
 from dsched_store_redis.link import Failed, Link
@@ -13,7 +14,6 @@ from dsched_store_redis.link import Failed, Link
 # Redis rounds short blocking timeouts up to its tick: it blocks long, and waiting ends here, where
 # it is to end in time.
 _BLOCK_S = 5
-_TICK_S = 0.5
 _AGAIN_S = 0.001
 _AGAIN_AT_MOST_S = 0.05
 _ELSEWHERE_S = 0.1
@@ -36,19 +36,17 @@ class Bells:
         """Wait for a ring, at most ``timeout_s``; whether it rang."""
         return (await self._bell(who).wait(timeout_s)).rang
 
-    async def wait_and_run(
-        self, who: str, timeout_s: float, call: bytes, nonce: bytes, *, exact: bool = True
-    ) -> "Heard":
-        """The same, and let the server run a packed call as soon as it rings.
+    async def wait_and_run(self, who: str, timeout_s: float, call: bytes, nonce: bytes) -> "Heard":
+        """The same, and let the server run a packed call as soon as it rings, or the wait is over.
 
         The call waits on the server behind the bell's own command, so that it takes no round trip.
-        It must be one that may also run when nothing rings, and more than once. The answer is that
-        of the last time; it begins with ``nonce``, any other is none.
+        It must be one that may run at any time, and more than once. Its answer begins with
+        ``nonce``; any other is none.
 
-        A wait that need not be ``exact`` is ended by the server, up to a few tenths of a second
-        late, and takes no more than one message; and may end sooner.
+        The server ends this wait, so that it takes no more than one message: up to a tenth of a
+        second late, at most `WAIT_SLACK_S`; and it may end sooner.
         """
-        return await self._bell(who).wait(timeout_s, call, nonce, exact=exact)
+        return await self._bell(who).wait(timeout_s, call, nonce)
 
     def _bell(self, who: str) -> "_Bell":
         bell = self._bells.get(who)
@@ -81,13 +79,11 @@ class _Bell:
         self._client_id = b""
         self._listening: asyncio.Task[Heard] | None = None
 
-    async def wait(
-        self, timeout_s: float, call: bytes = b"", nonce: bytes = b"", *, exact: bool = True
-    ) -> Heard:
+    async def wait(self, timeout_s: float, call: bytes = b"", nonce: bytes = b"") -> Heard:
         loop = asyncio.get_running_loop()
         until = loop.time() + timeout_s
-        ahead_s = min(_AHEAD_S, timeout_s / 2) if exact else -_TICK_S
-        block_s = _BLOCK_S if exact else min(_BLOCK_S, timeout_s)
+        ahead_s = -WAIT_SLACK_S if call else min(_AHEAD_S, timeout_s / 2)
+        block_s = min(_BLOCK_S, timeout_s) if call else _BLOCK_S
         while True:
             listening, joined = self._listening, self._listening is not None
             if listening is None:
@@ -104,7 +100,7 @@ class _Bell:
             if self._listening is listening:
                 self._listening = None
             heard = listening.result()
-            if heard.rang or not exact:
+            if heard.rang or call:
                 # The answer to somebody else's call is none to this one.
                 return Heard(heard.rang) if joined else heard
             if loop.time() >= until - ahead_s:

@@ -39,11 +39,11 @@ class RedisDispatching(OnRedis, Dispatching):
         check_limit(limit)
         return _look(await self._step("look", fence, limit))
 
-    async def look_when_rung(self, fence: str, limit: int, timeout_s: float) -> Look | None:
+    async def look_when_rung(self, fence: str, limit: int, timeout_s: float) -> Look:
         """The same, as soon as the leader's bell rings."""
         check_limit(limit)
-        rang, answer = await self._step_when_rung(LEADER_BELL, timeout_s, "look", fence, limit)
-        return _look(answer) if rang else None
+        _, answer = await self._step_when_rung(LEADER_BELL, timeout_s, "look", fence, limit)
+        return _look(answer)
 
     async def dispatch(
         self,

@@ -75,9 +75,7 @@ class RedisWorking(OnRedis, Working):
         """The same, as soon as the worker's bell rings."""
         check_limit(limit)
         claim = (worker_id, incarnation, lane, number, limit, self._ttl)
-        rang, answer = await self._step_when_rung(
-            worker_id, timeout_s, "claim", *claim, always=True
-        )
+        rang, answer = await self._step_when_rung(worker_id, timeout_s, "claim", *claim)
         token = claim_token(worker_id, incarnation, lane, number)
         return rang, _claim(answer, worker_id, token)
 

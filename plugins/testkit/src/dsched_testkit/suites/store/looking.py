@@ -51,15 +51,14 @@ class LookTests(Arranging):
             waiting = group.create_task(self.store.look_when_rung(self.fence, 10, BELL_S))
             await asyncio.sleep(0)
             await self.submit("a")
-        look = waiting.result()
-        assert look is not None
-        assert [task.id for task in look.ready.tasks] == ["a"]
+        assert [task.id for task in waiting.result().ready.tasks] == ["a"]
 
-    async def test_without_a_ring_nothing_is_brought(self) -> None:
+    async def test_a_wait_without_a_ring_brings_what_is_to_be_seen_at_its_end(self) -> None:
         await self.lead()
         await self.submit("a")
         await self.hush(LEADER_BELL)
-        assert await self.store.look_when_rung(self.fence, 10, 0.05) is None
+        look = await self.store.look_when_rung(self.fence, 10, 0.05)
+        assert [task.id for task in look.ready.tasks] == ["a"]
 
     async def test_who_leads_no_more_is_told_at_the_ring(self) -> None:
         await self.lead()
