@@ -4,6 +4,7 @@ import asyncio
 
 from engine_cluster import SCHEDULER, WORKER, Line, first, never, only, seconds, spec
 
+from dsched.contracts.steps import Submission
 from dsched.model import Home, TaskStatus
 
 
@@ -74,6 +75,24 @@ async def test_beyond_a_thousand_passed_over_tasks_the_rest_is_deferred(cluster)
     reasons = {item["reason"] for item in cluster.items("deferred")}
     assert reasons == {"deferred: all matching workers are full"}
     assert {1000} == {item["delay"] for item in cluster.items("deferred")}
+
+
+async def test_a_backlog_of_busy_workers_is_never_put_to_sleep(cluster):
+    async def far(handle, step, proceed):
+        await asyncio.sleep(0.0005)
+        answer = await proceed()
+        await asyncio.sleep(0.0005)
+        return answer
+
+    for name in "ab":
+        cluster.start(name, WORKER, capacity=30, line=Line(far))
+    await cluster.until(lambda: len(cluster.state.workers) == 2, "the workers are there")
+    many = [Submission(task_id=f"t{n:04d}", spec=spec("ok")) for n in range(6000)]
+    for first_of in range(0, len(many), 100):
+        await cluster.store.submit(many[first_of : first_of + 100], by="me")
+    cluster.start("lead", SCHEDULER, line=Line(far))
+    await cluster.until(lambda: cluster.executor.starts("t5999") == 1, "all of it runs", 60)
+    assert list(cluster.items("deferred")) == []
 
 
 async def test_a_wedged_worker_loses_its_queue_and_is_marked_stalled(cluster):

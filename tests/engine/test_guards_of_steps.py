@@ -3,6 +3,7 @@
 import asyncio
 from types import SimpleNamespace
 
+import attrs
 import pytest
 from engine_cluster import Line, config, first, only, seconds, spec, unreachable
 
@@ -332,7 +333,24 @@ def test_a_stalled_or_full_worker_is_not_chosen_and_each_choice_counts():
     full, stalled = _worker("full", queued=8), _worker("stalled", stalled=True)
     plan = assigner.assign(_ready(2), [full, stalled, _worker("room", queued=7)], 0)
     assert [choice.worker_id for choice in plan.choices] == ["room"]
-    assert (plan.passed, plan.deferrals) == (1, ())
+    assert plan.deferrals == ()
+
+
+def test_what_waits_for_full_workers_is_read_past_while_another_one_has_room():
+    assigner = Assigner("least-tasks", LeastTasks())
+    workers = [_worker("full", queued=8, labels={"kind": "a"}), _worker("room", queued=6)]
+    tasks = [attrs.evolve(task, required_labels={"kind": "a"}) for task in _ready(3)] + _ready(4)
+    plan = assigner.assign(tasks, workers, 0)
+    assert [choice.worker_id for choice in plan.choices] == ["room"] * 2
+    assert plan.passed == 3
+
+
+def test_where_nobody_has_room_nothing_is_read_past_and_nothing_put_to_sleep():
+    assigner = Assigner("least-tasks", LeastTasks())
+    workers = [_worker("full", queued=8), _worker("a", queued=6), _worker("b", running=3, queued=2)]
+    plan = assigner.assign(_ready(9), workers, 5000)
+    assert sorted(choice.worker_id for choice in plan.choices) == ["a"] * 2 + ["b"] * 3
+    assert (plan.passed, plan.deferrals) == (0, ())
 
 
 BUSY = {"running": 4}

@@ -18,7 +18,7 @@ READ_PAST = 1_000
 
 @attrs.frozen(kw_only=True)
 class Assignment:
-    """The choices and deferrals for a page, and how many of its tasks stay ready as they are."""
+    """The choices and deferrals for a page, and how many tasks stay ready and are to be read past."""
 
     choices: tuple[Choice, ...]
     deferrals: tuple[Deferral, ...]
@@ -39,14 +39,16 @@ class Assigner:
     ) -> Assignment:
         """Decide about each task of a page.
 
-        No worker matches it: deferred 2 s. Matching workers are full: it stays, or beyond
-        `READ_PAST` such tasks is deferred 1 s. Else the balancer's choice, whose count grows so
-        that the next choice sees it.
+        No worker matches it: deferred 2 s. Matching workers are full: it stays and is read past, or
+        beyond `READ_PAST` such tasks is deferred 1 s. Else the balancer's choice, whose count grows
+        so that the next choice sees it. Where nobody has room it stays, and nothing behind it
+        would fare better: it is not read past, and full workers put no task to sleep.
         """
         present = {w.id: w for w in workers if not (w.gone or w.draining)}
         choices: list[Choice] = []
         deferrals: list[Deferral] = []
         passed = 0
+        room = sum(max(0, w.limit - w.load) for w in present.values() if not w.stalled)
         for task in tasks:
             labels = task.required_labels
             matching = list(present.values())
@@ -55,10 +57,13 @@ class Assigner:
             if not matching:
                 deferrals.append(_no_match(task, present))
                 continue
+            if not room:
+                continue
             worker = self._choose(task, matching)
             if worker is not None:
                 choices.append(self._choice(task, worker))
                 present[worker.id] = worker.with_one_more()
+                room -= 1
             elif passed_before + passed < READ_PAST:
                 passed += 1
             else:
