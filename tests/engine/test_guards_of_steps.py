@@ -397,6 +397,28 @@ async def test_what_was_refused_is_read_past_and_spins_no_loop():
     assert store.skips == list(range(PAGES_A_TICK))
 
 
+def _page(tasks, **workers):
+    """A page of as many tasks, and workers by name with so many free slots of eight."""
+    workers = [_worker(name, queued=8 - free) for name, free in workers.items()]
+    return ReadyPage(time=_time(1), tasks=tuple(_ready(tasks)), workers=tuple(workers), more=True)
+
+
+async def test_the_next_page_is_as_long_as_there_is_room_or_as_what_has_just_been_given():
+    answers = [_page(2, a=4), _page(4, a=4), _page(1, a=1), _page(1, a=0)]
+    limits = []
+
+    async def dispatch(fence, choices, deferrals, *, skip, limit):
+        limits.append(limit)
+        done = (Outcome.OK,) * len(choices)
+        return Dispatched(choices=done, deferrals=(), page=answers.pop(0))
+
+    store = SimpleNamespace(dispatch=dispatch)
+    step = DispatchStep(None, store, _term(), Assigner("least-tasks", LeastTasks()))
+    await step.dispatch(_page(3, a=8))
+    # 3 of 8 given, 2 of 4, 4 of 4, 1 of 1; and where nobody has room, that is all.
+    assert limits == [5, 2, 4, 1]
+
+
 async def test_where_more_is_promoted_than_a_tick_takes_the_next_tick_comes_at_once():
     async def promote(fence, limit):
         return Promoted(count=limit, next_in_ms=None)

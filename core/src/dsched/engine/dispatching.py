@@ -9,7 +9,7 @@ import attrs
 from dsched.contracts.outcomes import Outcome
 from dsched.contracts.steps import MAX_BATCH, Deferral, Promoted, ReadyPage, ReadyTask
 from dsched.contracts.store import Dispatching, Firing
-from dsched.engine.assignment import READ_PAST, Assigner
+from dsched.engine.assignment import READ_PAST, Assigner, Assignment
 from dsched.engine.term import Term
 
 log = logging.getLogger("dsched.leader")
@@ -54,14 +54,12 @@ class DispatchStep:
             passed += plan.passed
             if not (plan.choices or plan.deferrals) and not (page.more and _room(page)):
                 return False
-            # Where tasks are passed over, the ones with a worker lie deeper: read whole pages.
-            room = MAX_BATCH if plan.passed else _room(page) - len(plan.choices)
             answer = await self._store.dispatch(
                 self._term.fence,
                 plan.choices,
                 plan.deferrals,
                 skip=min(passed, READ_PAST),
-                limit=max(1, min(MAX_BATCH, room)),
+                limit=_limit(page, plan),
             )
             self._say_deferred(plan.deferrals)
             # What was refused (a worker left, or filled up) is still ready, before the next page.
@@ -98,6 +96,15 @@ _MOVED = frozenset({Outcome.OK, Outcome.EXPIRED})
 _STAYS_READY = frozenset(
     {Outcome.NO_WORKER, Outcome.GONE, Outcome.DRAINING, Outcome.STALLED, Outcome.FULL}
 )
+
+
+def _limit(page: ReadyPage, plan: Assignment) -> int:
+    """How many tasks to read next: as many as there is room for. But busy workers make room
+    meanwhile, for about as many as they have just been given."""
+    if plan.passed:
+        return MAX_BATCH  # the ones with a worker lie deeper
+    given = len(plan.choices)
+    return max(1, min(MAX_BATCH, max(given, _room(page) - given)))
 
 
 def _room(page: ReadyPage) -> int:
