@@ -115,8 +115,10 @@ async def test_a_leader_wakes_up_earlier_by_what_the_stores_reading_leaves_out(c
 
 async def test_a_store_whose_waits_end_late_makes_no_fire_late(cluster, monkeypatch):
     async def late(self, fence, limit, timeout_s):
-        await self.bell(LEADER_BELL, timeout_s + WAIT_SLACK_S)
-        return await self.look(fence, limit)
+        await self.bell(LEADER_BELL, timeout_s + WAIT_SLACK_S - 0.3)
+        look = await self.look(fence, limit)
+        await asyncio.sleep(0.1)  # its answer was on its way for so long
+        return look
 
     monkeypatch.setattr(Store, "look_when_rung", late)
     cluster.use_defaults()
@@ -130,6 +132,26 @@ async def test_a_store_whose_waits_end_late_makes_no_fire_late(cluster, monkeypa
         delay_s = 3 + 0.3 * number
         await cluster.until(lambda at_s=delay_s: cluster.executor.starts(f"{at_s:g}"), "it runs")
         assert cluster.now_s() - asked_s - delay_s < 0.05
+
+
+async def test_a_wait_that_fails_for_no_known_reason_costs_no_pod_its_life(cluster, monkeypatch):
+    waits = 0
+
+    async def broken(self, fence, limit, timeout_s):
+        nonlocal waits
+        waits += 1
+        raise ValueError("nobody knows why")
+
+    monkeypatch.setattr(Store, "look_when_rung", broken)
+    cluster.use_defaults()
+    cluster.start("a")
+    await cluster.lead_by("a")
+    epoch = cluster.pods["a"].election.term.fence
+    await asyncio.sleep(20)
+    assert 15 < waits < 25  # about once a second
+    await cluster.client.wait(await cluster.client.submit(spec("ok")), timeout_s=2)
+    assert cluster.pods["a"].election.term.fence == epoch
+    assert cluster.failures == {}
 
 
 async def test_a_sleep_until_an_instant_waits_the_loops_rounding_out():

@@ -1,6 +1,7 @@
 """What a leader does for one term: the scheduling loop, and the slower loops beside it."""
 
 import asyncio
+import logging
 import math
 from collections.abc import Awaitable, Callable
 
@@ -8,7 +9,7 @@ import attrs
 
 from dsched.contracts.balancer import LoadBalancer
 from dsched.contracts.observer import ClusterGauges
-from dsched.contracts.outcomes import StoreUnavailableError
+from dsched.contracts.outcomes import FencedError, StoreUnavailableError
 from dsched.contracts.steps import MAX_BATCH, MAX_HEAVY_BATCH, Look
 from dsched.contracts.store import LEADER_BELL, WAIT_SLACK_S, Store
 from dsched.engine.announcer import Announcer
@@ -27,6 +28,8 @@ from dsched.engine.supervision import supervise
 from dsched.engine.term import Term
 from dsched.model import Worker
 
+log = logging.getLogger("dsched.leader")
+
 RECOVER_EVERY_S = 1.0
 GAUGES_EVERY_S = 5.0
 CALM_GAUGES_EVERY_S = 10.0
@@ -42,6 +45,8 @@ OVERSLEPT_S = 0.05
 BELL_FROM_S = 0.003
 # A shorter wait ends by the clock more often than by a ring: its look would mostly come too early.
 LOOK_AHEAD_FROM_S = 0.5
+# What is due sooner is waited for exactly, by a look whose way was measured.
+MEASURE_FROM_S = LOOK_AHEAD_FROM_S + WAIT_SLACK_S
 
 
 @attrs.frozen(kw_only=True)
@@ -91,6 +96,7 @@ class Leader:
         self._balancer = balancer
         self._watch = ClockWatch(runtime)
         self._workers: tuple[Worker, ...] = ()
+        self._complained = ""
 
     async def lead(self, term: Term) -> None:
         """Run all loops until the term is over; ends by an exception only."""
@@ -145,6 +151,7 @@ class Leader:
             wake = None  # unless all of it succeeds
             began_s = monotonic()
             look, looked = looked, None
+            waited = look is not None
             if look is None:
                 look = await self._store.look(term.fence, MAX_BATCH)
                 reach.took(monotonic() - began_s)
@@ -160,6 +167,8 @@ class Leader:
             instants = [s - reach.ahead_s for s in (fired.again_in_s, delayed_s) if s is not None]
             scan_in_s = 0.0 if more else self._times.scan_interval_s
             wake = Wake(read_s + scan_in_s, read_s + min(instants, default=math.inf))
+            if waited and wake.due_s - monotonic() < MEASURE_FROM_S:
+                wake = Wake(read_s)  # how long that look was on its way, nobody knows: look again
 
         async def pause() -> None:
             nonlocal looked
@@ -187,12 +196,24 @@ class Leader:
                         return None
         except TimeoutError:
             return None
-        except StoreUnavailableError:
-            term.disturbed()
+        except FencedError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the look of a tick is the one that counts
+            if isinstance(error, StoreUnavailableError):
+                term.disturbed()
+            else:
+                self._complain(error)
+            left_s = max(0.0, wake.at_s - runtime.monotonic())
             await runtime.sleep(min(left_s, RECOVER_EVERY_S))
             return None
         await runtime.sleep_until(wake.at_s)
         return None
+
+    def _complain(self, error: Exception) -> None:
+        """Say why waiting failed, once for each reason."""
+        if str(error) != self._complained:
+            self._complained = str(error)
+            log.exception("waiting for something to do failed; looking every second")
 
     async def _gauges(self) -> None:
         """Tell the observers how the cluster is. Only the leader does, so sums are right."""

@@ -43,8 +43,9 @@ class Bells:
         It must be one that may run at any time, and more than once. Its answer begins with
         ``nonce``; any other is none.
 
-        The server ends this wait, so that it takes no more than one message: up to a tenth of a
-        second late, at most `WAIT_SLACK_S`; and it may end sooner.
+        The server ends this wait, so that it takes no more than one message: after a few seconds
+        at the latest, and up to one of its ticks late (a tenth of a second, by default), at most
+        `WAIT_SLACK_S`.
         """
         return await self._bell(who).wait(timeout_s, call, nonce)
 
@@ -81,9 +82,11 @@ class _Bell:
 
     async def wait(self, timeout_s: float, call: bytes = b"", nonce: bytes = b"") -> Heard:
         loop = asyncio.get_running_loop()
+        block_s: float = _BLOCK_S
+        if call:
+            block_s = timeout_s = min(_BLOCK_S, timeout_s)
         until = loop.time() + timeout_s
         ahead_s = -WAIT_SLACK_S if call else min(_AHEAD_S, timeout_s / 2)
-        block_s = min(_BLOCK_S, timeout_s) if call else _BLOCK_S
         while True:
             listening, joined = self._listening, self._listening is not None
             if listening is None:
