@@ -5,8 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 DISTRIBUTIONS := core executors-local executors-http executors-grpc \
 	plugins/balancers plugins/store-sqlite plugins/store-redis \
-	plugins/metrics-prometheus plugins/api-http plugins/cli \
-	plugins/client-http plugins/alerts plugins/testkit
+	plugins/metrics-prometheus plugins/api-http cli \
+	clients/http plugins/alerts plugins/testkit
 SOURCES := $(addsuffix /src,$(DISTRIBUTIONS))
 ARGS ?=
 SEEDS ?= 500

@@ -6,7 +6,7 @@ import grpc
 import pytest
 
 from dsched.contracts import TaskFailed
-from dsched.contracts.tasklogs import LineLevel, marked_level
+from dsched.contracts.store.tasklogs import LineLevel, marked_level
 from dsched_executor_grpc.executor import EXCERPT_LENGTH
 
 

@@ -7,7 +7,7 @@ import attrs
 import pytest
 import yaml
 
-from dsched.contracts.egress import EgressPolicy
+from dsched.contracts.executor.egress import EgressPolicy
 from dsched_executor_grpc.options import GrpcOptions
 from dsched_executor_grpc.payload import check_payload
 

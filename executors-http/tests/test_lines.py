@@ -6,7 +6,7 @@ import pytest
 from aiohttp import web
 
 from dsched.contracts import TaskFailed
-from dsched.contracts.tasklogs import LineLevel, marked_level
+from dsched.contracts.store.tasklogs import LineLevel, marked_level
 from dsched_executor_http.response import EXCERPT_BYTES
 
 SECRET = "hidden-9f31-value"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dsched.contracts.functions import REGISTRY, Registry
+from dsched.functions.registry import REGISTRY, Registry
 from dsched_executor_local.executor import LocalExecutor
 from dsched_executor_local.options import LocalOptions
 

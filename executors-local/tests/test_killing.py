@@ -165,7 +165,7 @@ import asyncio, signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path.insert(0, {folder!r})
 import dsched_local_test_app
-from dsched.contracts.functions import REGISTRY
+from dsched.functions.registry import REGISTRY
 from dsched_executor_local.executor import LocalExecutor
 from dsched_executor_local.options import LocalOptions
 from dsched_local_test_kit import Run

@@ -8,7 +8,7 @@ import pytest
 from dsched_local_test_kit import Context, Opener, make_task
 
 from dsched.contracts import TaskFailed
-from dsched.contracts.functions import FunctionContext, Registry
+from dsched.functions.registry import FunctionContext, Registry
 from dsched.model import TaskResult
 
 

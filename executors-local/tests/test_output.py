@@ -10,7 +10,7 @@ import dsched_local_test_app  # noqa: F401 - registers its functions
 import pytest
 from dsched_local_test_kit import APP, pids_in, until
 
-from dsched.contracts.tasklogs import MAX_LINE_BYTES, LineLevel, marked_level
+from dsched.contracts.store.tasklogs import MAX_LINE_BYTES, LineLevel, marked_level
 from dsched_executor_local.child_output import MAX_TURN_LINES, LineSplitter
 
 

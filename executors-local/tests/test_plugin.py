@@ -13,7 +13,7 @@ import pytest
 from dsched_local_test_kit import APP, Run
 
 from dsched.contracts import hookspecs
-from dsched.contracts.functions import Registry
+from dsched.functions.registry import Registry
 from dsched_executor_local import plugin
 from dsched_executor_local.environment import child_environment
 from dsched_executor_local.executor import LocalExecutor

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dsched.contracts import TaskFailed
-from dsched.contracts.functions import Registry
+from dsched.functions.registry import Registry
 from dsched.model import TaskResult
 
 pytestmark = pytest.mark.slow

@@ -10,7 +10,7 @@ import yaml
 from dsched_local_test_kit import Context, Run, make_task
 
 from dsched.contracts import TaskFailed
-from dsched.contracts.functions import REGISTRY
+from dsched.functions.registry import REGISTRY
 from dsched_executor_local.options import LocalOptions
 from dsched_executor_local.plugin import check_payload, open_local
 

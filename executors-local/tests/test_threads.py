@@ -15,7 +15,7 @@ import pytest
 from dsched_local_test_kit import Context, Opener, make_task, until
 
 from dsched.contracts import TaskFailed
-from dsched.contracts.functions import FunctionContext, Registry
+from dsched.functions.registry import FunctionContext, Registry
 from dsched.model import TaskResult
 from dsched_executor_local.context import AttemptContext
 from dsched_executor_local.threads import ThreadPool

@@ -11,7 +11,7 @@ MAX_FUNCTION_LINES = 40  # one screen
 MAX_FILE_LINES = 400
 # Longer today, for a reason: a ratchet that may only go down.
 LONGER_FILES = {
-    "core/src/dsched/contracts/store.py": 430,  # the contract itself, mostly prose
+    "core/src/dsched/contracts/store/__init__.py": 430,  # the contract itself, mostly prose
 }
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 

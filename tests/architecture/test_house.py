@@ -8,7 +8,7 @@ import pytest
 from workspace import MEMBERS, ROOT, metadata, tracked
 
 # What programs import or people type, and no pod loads.
-LIBRARIES = {"plugins/client-http", "plugins/cli"}
+LIBRARIES = {"clients/http", "cli"}
 SELF = "tests/architecture/test_house.py"
 INDEX_HOSTS = re.compile(
     r"pyp[i]\.org|pythonhoste[d]\.org|registry\.npm[j]s|deb\.debia[n]", re.IGNORECASE

@@ -18,14 +18,15 @@ import wide
 from plan import Plan
 from systems import Stage
 
-from dsched.contracts.executor import ExecutionContext, Executor
-from dsched.contracts.steps import fence_pod
+from dsched.contracts.executor import Executor
+from dsched.contracts.executor.context import ExecutionContext
 from dsched.contracts.store import Store
-from dsched.engine.election import ElectionTimes
-from dsched.engine.leader import LeaderTimes
+from dsched.contracts.store.leadership import fence_pod
+from dsched.engine.leader.election import ElectionTimes
+from dsched.engine.leader.leading import LeaderTimes
 from dsched.engine.pod import Pod, PodPlan
 from dsched.engine.runtime import Runtime
-from dsched.engine.worker import WorkerPlan
+from dsched.engine.worker.role import WorkerPlan
 from dsched.model import Task, TaskResult, TaskSpec
 from dsched_balancers.least_tasks import LeastTasks
 
@@ -64,10 +65,10 @@ class Asked:
         self._calls[step] += 1
         return getattr(self._store, step)
 
-    async def bell(self, who: str, timeout_s: float) -> bool:
+    async def wakeup(self, who: str, timeout_s: float) -> bool:
         """A wait for the bell is a request, too."""
-        self._calls["bell"] += 1
-        return await self._store.bell(who, timeout_s)
+        self._calls["wakeup"] += 1
+        return await self._store.wakeup(who, timeout_s)
 
 
 @attrs.define
@@ -197,7 +198,7 @@ async def _steady(stage: Stage, crowd: Crowd, window_s: float) -> dict[str, floa
         "terms, before any leader is stopped": float(terms),
         "tries for the lock a second": asked["acquire"] / window_s,
         "renewals a second": asked["renew"] / window_s,
-        "waits for the election bell a second": asked["bell"] / window_s,
+        "waits for the election bell a second": asked["wakeup"] / window_s,
         "election requests a second, all": sum(asked.values()) / window_s,
         "requests to Redis a second, all": reads / window_s,
         "Redis CPU, % of a core": 100 * spent_s / window_s,

@@ -18,8 +18,9 @@ import wide
 from plan import Plan
 from systems import Stage
 
-from dsched.contracts.steps import EventKind, fence_pod
 from dsched.contracts.store import Store
+from dsched.contracts.store.events import EventKind
+from dsched.contracts.store.leadership import fence_pod
 
 SCHEDULERS = 2
 CONFIGS_A_SECOND = 20

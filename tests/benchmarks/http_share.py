@@ -16,9 +16,9 @@ import rig
 from plan import Plan
 from systems import Stage
 
-from dsched.engine.attempts import Attempt
-from dsched.engine.context import AttemptContext
 from dsched.engine.runtime import Runtime
+from dsched.engine.worker.attempts import Attempt
+from dsched.engine.worker.context import AttemptContext
 from dsched.launcher.event_loop import run_on
 from dsched.model import Task, TaskSpec, TaskStatus
 from dsched_executor_http.executor import open_http_executor

@@ -8,28 +8,21 @@ import attrs
 import stores
 from metering import Meter
 
-from dsched.contracts.steps import (
-    MAX_BATCH,
-    MAX_HEAVY_BATCH,
-    Choice,
-    Completion,
-    Deferral,
-    Fire,
-    Held,
-    Rearm,
-    Registration,
-    Release,
-    Run,
-    StoredConfig,
-    TaskQuery,
-)
 from dsched.contracts.store import Store
-from dsched.engine.announcer import Announcer
+from dsched.contracts.store.bounds import MAX_BATCH, MAX_HEAVY_BATCH
+from dsched.contracts.store.configs import Rearm, StoredConfig
+from dsched.contracts.store.dispatching import Choice, Deferral
+from dsched.contracts.store.firing import Fire
+from dsched.contracts.store.reading import TaskQuery
+from dsched.contracts.store.workers import Held, Registration
+from dsched.contracts.store.working import Completion, Release
 from dsched.engine.assertions import Assertions, AttemptWatch
-from dsched.engine.collecting import CollectStep
+from dsched.engine.leader.collecting import CollectStep
+from dsched.engine.leader.term import Term
+from dsched.engine.observers import Announcer
 from dsched.engine.runtime import Runtime
-from dsched.engine.term import Term
 from dsched.model import Home, Task, TaskResult, TaskSpec, TaskStatus
+from dsched.planning import PlannedRun
 
 LOCK_S = 3600
 RESULT = TaskResult(data={"data": "y" * 80})
@@ -96,7 +89,7 @@ class Acts:
         answer = await store.acquire("bench", "bench", LOCK_S * 1000)
         self.fence = answer.fence
         for _ in range(self.calls):
-            await call("look, with configs due", lambda: store.look(self.fence, MAX_BATCH))
+            await call("look, with configs due", lambda: store.poll(self.fence, MAX_BATCH))
             page = await call("due", lambda: store.due(self.fence, MAX_BATCH), MAX_BATCH)
             next_ms = page.time.wall_ms + stores.FAR_MS
             fires = [
@@ -104,7 +97,7 @@ class Acts:
                     config_id=stored.config.id,
                     revision=stored.config.revision,
                     due_ms=stored.due_ms,
-                    runs=(Run(scheduled_ms=stored.due_ms, not_before_ms=0),),
+                    runs=(PlannedRun(scheduled_ms=stored.due_ms, not_before_ms=0),),
                     next_due_ms=next_ms,
                 )
                 for stored in page.configs[:MAX_HEAVY_BATCH]

@@ -21,8 +21,8 @@ import wide
 from plan import Plan
 from systems import Stage
 
-from dsched.contracts.steps import MAX_BATCH
 from dsched.contracts.store import Store
+from dsched.contracts.store.bounds import MAX_BATCH
 
 FEW = 1000
 SETTLE_S = 10.0
@@ -121,7 +121,7 @@ def _window(
 
 
 async def _ticks(clusters: tuple[Cluster, Cluster]) -> list[dict[str, float]]:
-    """A tick's reading (`look`: 100 configs due), by turns: the call, and the script in it."""
+    """A tick's reading (`poll`: 100 configs due), by turns: the call, and the script in it."""
     meters = [metering.Meter(cluster.stage.server) for cluster in clusters]
     async with (
         stores.opened(clusters[0].stage) as few,
@@ -130,8 +130,8 @@ async def _ticks(clusters: tuple[Cluster, Cluster]) -> list[dict[str, float]]:
         fences = [await _lead(store) for store in (few, many)]
         for _ in range(TICKS):
             for store, fence, meter in zip((few, many), fences, meters, strict=True):
-                await meter.call("look", lambda s=store, f=fence: s.look(f, MAX_BATCH))
-    rows = [meter.rows["look"] for meter in meters]
+                await meter.call("poll", lambda s=store, f=fence: s.poll(f, MAX_BATCH))
+    rows = [meter.rows["poll"] for meter in meters]
     return [
         {
             "tick with 100 due, script us p50": statistics.median(row.script_us),

@@ -14,8 +14,9 @@ from plan import Plan
 from scale_acts import Acts
 from systems import Stage
 
-from dsched.contracts.steps import MAX_BATCH
-from dsched.contracts.store import Store, StoreSettings
+from dsched.contracts.store import Store
+from dsched.contracts.store.bounds import MAX_BATCH
+from dsched.contracts.store.settings import StoreSettings
 from dsched.model import TaskSpec
 
 CALLS = 200

@@ -7,16 +7,12 @@ from datetime import timedelta
 
 from systems import Stage
 
-from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import (
-    MAX_BATCH,
-    MAX_HEAVY_BATCH,
-    ConfigVersion,
-    PutConfig,
-    Rearm,
-    Submission,
-)
-from dsched.contracts.store import Store, StoreSettings
+from dsched.contracts.store import Store
+from dsched.contracts.store.bounds import MAX_BATCH, MAX_HEAVY_BATCH
+from dsched.contracts.store.configs import ConfigVersion, PutConfig, Rearm
+from dsched.contracts.store.outcomes import Outcome
+from dsched.contracts.store.settings import StoreSettings
+from dsched.contracts.store.working import Submission
 from dsched.model import TaskConfig, TaskSpec
 
 AT_ONCE = 4

@@ -262,7 +262,7 @@ def test_the_time_of_a_built_in_counts_for_its_callers():
     import profiling
 
     claim, codec = (
-        ("/x/dsched/engine/claiming.py", 1, "run"),
+        ("/x/dsched/engine/worker/claiming.py", 1, "run"),
         ("/x/dsched/model/json.py", 1, "dumps"),
     )
     stats = {

@@ -23,7 +23,7 @@ from chaos.testimony import live_tasks, lost_unseen
 from cluster import cluster_on
 from pods import PodProcess, clean_environment, until
 
-from dsched.contracts.events import Event, EventKind
+from dsched.contracts.store.events import Event, EventKind
 from dsched.model import TaskSpec
 from dsched_testkit.evidence import Recorder
 from dsched_testkit.servers import RedisServer

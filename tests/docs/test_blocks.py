@@ -12,15 +12,15 @@ from pathlib import Path
 import click
 import pytest
 import yaml
+from dsched_cli.main import root
 from pages import ROOT, Block, blocks
 
 import dsched
 from dsched.config import TaskSettings, read_settings
 from dsched.config.task_file import read_tasks
-from dsched.contracts.functions import REGISTRY
+from dsched.functions.registry import REGISTRY
 from dsched.launcher.arguments import parse
 from dsched.loading import Catalogue, load_catalogue
-from dsched_cli.main import root
 
 EXAMPLE = ROOT / "docs/examples/plugin-executor/src"
 MAKE = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))

@@ -6,8 +6,9 @@ import pytest
 from accounts import ANCHOR, Owed, check_accounts, twenty_configs
 from cluster import Cluster
 
-from dsched.contracts.outcomes import FencedError
-from dsched.contracts.steps import Event, EventKind, fence_epoch
+from dsched.contracts.store.events import Event, EventKind
+from dsched.contracts.store.leadership import fence_epoch
+from dsched.contracts.store.outcomes import FencedError
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 

@@ -11,8 +11,9 @@ import pytest
 from cluster import Cluster, cluster_on
 from lossy import LossyProxy
 
-from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import EventKind, Submission
+from dsched.contracts.store.events import EventKind
+from dsched.contracts.store.outcomes import Outcome
+from dsched.contracts.store.working import Submission
 from dsched_testkit.servers import RedisServer
 
 pytestmark = [pytest.mark.slow, pytest.mark.redis, pytest.mark.timeout(120)]

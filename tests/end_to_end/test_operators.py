@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from dsched import __version__
-from dsched.contracts.steps import fence_pod
+from dsched.contracts.store.leadership import fence_pod
 from dsched.model import TaskConfig, from_ms
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]

@@ -7,8 +7,9 @@ from collections import Counter
 import pytest
 from cluster import Cluster
 
-from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import EventKind, Submission
+from dsched.contracts.store.events import EventKind
+from dsched.contracts.store.outcomes import Outcome
+from dsched.contracts.store.working import Submission
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 

@@ -17,8 +17,8 @@ from accounts import ANCHOR, Owed, check_accounts
 from cluster import Cluster, cluster_on
 from pods import PodProcess, clean_environment, until
 
-from dsched.contracts.outcomes import Outcome, StoreUnavailableError
-from dsched.contracts.steps import Submission
+from dsched.contracts.store.outcomes import Outcome, StoreUnavailableError
+from dsched.contracts.store.working import Submission
 from dsched_testkit.servers import RedisServer, SentinelSet, free_port, sentinel_set
 
 pytestmark = [pytest.mark.slow, pytest.mark.redis, pytest.mark.timeout(120)]

@@ -10,8 +10,10 @@ import time
 import pytest
 from cluster import Cluster
 
-from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import Completion, Event, EventKind, Registration
+from dsched.contracts.store.events import Event, EventKind
+from dsched.contracts.store.outcomes import Outcome
+from dsched.contracts.store.workers import Registration
+from dsched.contracts.store.working import Completion
 from dsched.model import RetryPolicy, TaskResult, TaskSpec, TaskStatus
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]

@@ -5,7 +5,7 @@ import time
 
 from engine_cluster import NO_RETRY, SCHEDULER, WORKER, Line, seconds, spec
 
-from dsched.engine import running
+from dsched.engine.worker import running
 from dsched.model import TaskStatus
 
 REAL_TIME = True

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from itertools import pairwise
 
-from dsched.contracts.steps import TaskQuery
+from dsched.contracts.store.reading import TaskQuery
 from dsched.model import TaskConfig, TaskSpec, TaskStatus
 
 REAL_TIME = True  # the main path with the heartbeat's thread, as pods run it

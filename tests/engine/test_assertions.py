@@ -101,7 +101,7 @@ async def test_a_task_whose_home_and_status_disagree_breaks_i8(cluster, told, ho
     row = await running(cluster)
     if home is Home.READY:  # ended, and still listed among the ready
         cluster.state.ready.add(row.id, (0, 0))
-        cluster.lines["a"].rule = only(_nothing_ready, steps={"look", "ready"})
+        cluster.lines["a"].rule = only(_nothing_ready, steps={"poll", "ready"})
     else:
         row.status = status
     await cluster.until(lambda: told.broken, "a sample has it", 100)
@@ -114,8 +114,8 @@ async def test_a_task_whose_home_and_status_disagree_breaks_i8(cluster, told, ho
 
 async def _nothing_ready(handle, step, proceed):
     answer = await proceed()
-    page = attrs.evolve(answer.ready if step == "look" else answer, tasks=(), more=False)
-    return attrs.evolve(answer, ready=page) if step == "look" else page
+    page = attrs.evolve(answer.ready if step == "poll" else answer, tasks=(), more=False)
+    return attrs.evolve(answer, ready=page) if step == "poll" else page
 
 
 async def test_store_time_that_goes_back_breaks_i13(cluster, told):

@@ -5,7 +5,7 @@ import asyncio
 from engine_cluster import NO_RETRY, Line, only, seconds, spec, unreachable
 
 from dsched.contracts import ThreadOutlived
-from dsched.contracts.steps import Held
+from dsched.contracts.store.workers import Held
 from dsched.model import RetryPolicy, TaskStatus
 
 

@@ -8,12 +8,12 @@ from collections import Counter
 import pytest
 from engine_cluster import SCHEDULER, WORKER, Line, config, open_cluster, seconds, spec
 
-from dsched.contracts.steps import Submission
-from dsched.contracts.store import Kept, StoreSettings
+from dsched.contracts.store.settings import Kept, StoreSettings
+from dsched.contracts.store.working import Submission
 from dsched.model import Misfire, TaskStatus, from_ms
 
 YEAR_S = 365 * 24 * 3600
-OF_A_TICK = {"look", "due", "fire", "promote", "ready", "dispatch"}
+OF_A_TICK = {"poll", "due", "fire", "promote", "ready", "dispatch"}
 OF_A_WORKER = {"claim", "complete"}
 
 
@@ -45,7 +45,7 @@ async def _scheduler_and_worker(cluster, capacity=4):
 async def test_a_tick_that_finds_nothing_is_one_call(cluster):
     leader, _ = await _scheduler_and_worker(cluster)
     await asyncio.sleep(100)
-    assert leader.of(OF_A_TICK) == {"look": 20}  # every `scan_interval`
+    assert leader.of(OF_A_TICK) == {"poll": 20}  # every `scan_interval`
 
 
 async def test_one_task_from_submit_to_end_takes_the_leader_three_calls(cluster):

@@ -5,10 +5,11 @@ import asyncio
 import pytest
 from engine_cluster import SCHEDULER, WORKER, Line, first, never, only, spec, unreachable
 
-from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import Claimed, Registration, Submission
-from dsched.engine.attempts import Attempt, Attempts
-from dsched.engine.claiming import Claimer
+from dsched.contracts.store.outcomes import Outcome
+from dsched.contracts.store.workers import Registration
+from dsched.contracts.store.working import Claimed, Submission
+from dsched.engine.worker.attempts import Attempt, Attempts
+from dsched.engine.worker.claiming import Claimer
 from dsched.model import Task, TaskStatus
 from dsched_testkit.virtual_time import virtual_runtime
 
@@ -117,7 +118,7 @@ async def test_more_than_one_claim_brings_is_claimed_without_another_ring(cluste
             await asyncio.sleep(1)
         return rings == 1
 
-    await _idle(cluster, Line(only(rings_once, steps={"bell"})), capacity=40)
+    await _idle(cluster, Line(only(rings_once, steps={"wakeup"})), capacity=40)
     began_s = cluster.now_s()
     await _all_end(cluster, await _submit(cluster, 30))
     assert cluster.now_s() - began_s < 0.2
@@ -192,7 +193,7 @@ class Inexhaustible:
         tasks = tuple(_running(f"t{number}-{one}") for one in range(limit))
         return Claimed(outcome=Outcome.OK, tasks=tasks, token=f"{number}", epoch=1)
 
-    async def bell(self, who, timeout_s) -> bool:
+    async def wakeup(self, who, timeout_s) -> bool:
         await asyncio.sleep(1)
         return True
 

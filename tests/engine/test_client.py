@@ -7,8 +7,8 @@ from engine_cluster import Line, config, first, lost_reply, only, seconds, spec
 
 from dsched.client import Client, ConflictError, NotFoundError, TaskEndedBadlyError
 from dsched.contracts import StoreUnavailableError
-from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import TaskQuery
+from dsched.contracts.store.outcomes import Outcome
+from dsched.contracts.store.reading import TaskQuery
 from dsched.model import Home, InvalidIdError, RetryPolicy, TaskStatus
 
 
@@ -158,7 +158,7 @@ async def test_events_can_be_read_to_the_end_and_followed(cluster):
 
 
 async def test_many_tasks_are_submitted_in_one_step(cluster):
-    from dsched.contracts.steps import Submission
+    from dsched.contracts.store.working import Submission
 
     items = [Submission(task_id=f"t{number}", spec=spec("ok")) for number in range(100)]
     assert set(await cluster.client.submit_many(items)) == {Outcome.OK}

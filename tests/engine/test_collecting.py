@@ -5,17 +5,13 @@ import asyncio
 import attrs
 import pytest
 
-from dsched.contracts.outcomes import Outcome, StoreUnavailableError
-from dsched.contracts.steps import MAX_BATCH, MAX_EVENT_PAGE, Event, EventKind, EventPage
-from dsched.engine.announcer import Announcer
+from dsched.contracts.store.bounds import MAX_BATCH, MAX_EVENT_PAGE
+from dsched.contracts.store.events import Event, EventKind, EventPage
+from dsched.contracts.store.outcomes import Outcome, StoreUnavailableError
 from dsched.engine.assertions import Assertions, AttemptWatch
-from dsched.engine.collecting import (
-    MAX_PROJECTED,
-    PAGE_ITEMS,
-    WEIGHT_OF_FIRES,
-    CollectStep,
-)
-from dsched.engine.term import Term
+from dsched.engine.leader.collecting import MAX_PROJECTED, PAGE_ITEMS, WEIGHT_OF_FIRES, CollectStep
+from dsched.engine.leader.term import Term
+from dsched.engine.observers import Announcer
 from dsched_testkit.virtual_time import virtual_runtime
 
 

@@ -4,7 +4,7 @@ import asyncio
 
 from engine_cluster import SCHEDULER, WORKER, Line, first, never, only, seconds, spec
 
-from dsched.contracts.steps import Submission
+from dsched.contracts.store.working import Submission
 from dsched.model import Home, TaskStatus
 
 

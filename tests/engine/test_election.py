@@ -16,10 +16,13 @@ from engine_cluster import (
 )
 
 from dsched.contracts import TermChanged
-from dsched.contracts.outcomes import FencedError, Outcome
-from dsched.contracts.store import Collecting, Dispatching, Firing, Recovering
-from dsched.engine.announcer import Announcer
-from dsched.engine.election import Election, ElectionTimes
+from dsched.contracts.store.collecting import Collecting
+from dsched.contracts.store.dispatching import Dispatching
+from dsched.contracts.store.firing import Firing
+from dsched.contracts.store.outcomes import FencedError, Outcome
+from dsched.contracts.store.recovering import Recovering
+from dsched.engine.leader.election import Election, ElectionTimes
+from dsched.engine.observers import Announcer
 from dsched.model import TaskStatus
 from dsched_testkit.virtual_time import virtual_runtime
 
@@ -60,7 +63,7 @@ async def test_every_step_of_a_leader_carries_its_fence(cluster):
     await cluster.client.put_config(config(name="sleep 60", overlap="skip"))
     await asyncio.sleep(60)
     assert {fence} == {given for _, given in seen}
-    assert {"collect", "dispatch", "fire", "look", "overdue", "project", "prune"} <= {
+    assert {"collect", "dispatch", "fire", "poll", "overdue", "project", "prune"} <= {
         step for step, _ in seen
     }
 
@@ -71,7 +74,7 @@ async def test_a_step_with_an_old_fence_is_refused(cluster, step):
     await cluster.store.resign(old.fence)
     await cluster.store.acquire("new", "t2", 100_000)
     arguments = {
-        "look": (1,),
+        "poll": (1,),
         "due": (1,),
         "fire": ([],),
         "replan": ([],),
@@ -87,7 +90,7 @@ async def test_a_step_with_an_old_fence_is_refused(cluster, step):
     }[step]
     keywords = {"skip": 0, "limit": 1} if step == "dispatch" else {}
     if step == "project":
-        from dsched.contracts.steps import Projection
+        from dsched.contracts.store.collecting import Projection
 
         arguments = (Projection(after="", upto=""),)
     with pytest.raises(FencedError):
@@ -200,7 +203,7 @@ async def test_a_follower_leads_at_once_after_an_outage_longer_than_the_ttl(clus
     assert [notice.leading for notice in told if isinstance(notice, TermChanged)] == [True]
 
 
-@pytest.mark.parametrize("step", ["look", "overdue", "collect", "prune", "counts"])
+@pytest.mark.parametrize("step", ["poll", "overdue", "collect", "prune", "counts"])
 async def test_a_leader_whose_call_never_returns_gives_the_leadership_up(cluster, step):
     line = Line()
     cluster.start("hung", SCHEDULER, line=line)
@@ -212,7 +215,7 @@ async def test_a_leader_whose_call_never_returns_gives_the_leadership_up(cluster
 
 async def test_a_bell_that_never_returns_keeps_no_leader_from_firing(cluster):
     line = Line()
-    line.rule = only(never, steps={"bell"})
+    line.rule = only(never, steps={"wakeup"})
     cluster.start("a", line=line)
     await cluster.client.put_config(config(overlap="allow"))
     await asyncio.sleep(60)
@@ -225,7 +228,7 @@ async def test_a_bell_that_never_returns_keeps_no_follower_from_taking_over(clus
     cluster.start("a", SCHEDULER)
     await cluster.lead_by("a")
     line = Line()
-    line.rule = only(never, steps={"bell"})
+    line.rule = only(never, steps={"wakeup"})
     cluster.start("b", SCHEDULER, line=line)
     await asyncio.sleep(3)
     await cluster.kill("a")

@@ -6,9 +6,9 @@ import attrs
 from engine_cluster import Line, config, only, seconds, spec
 
 from dsched.contracts import StoreUnavailableError
-from dsched.contracts.steps import fence_epoch
-from dsched.engine.calls import LONGEST_WAIT_S, Patience
-from dsched.engine.heartbeat import HeartbeatTimes
+from dsched.contracts.store.leadership import fence_epoch
+from dsched.engine.store_calls import LONGEST_WAIT_S, Patience
+from dsched.engine.worker.heartbeat import HeartbeatTimes
 from dsched_testkit.checker import History
 from dsched_testkit.virtual_time import virtual_runtime
 
@@ -104,7 +104,7 @@ async def test_without_any_bell_everything_goes_on_within_a_second_or_two(cluste
         return False
 
     for name in "ab":
-        cluster.start(name, line=Line(only(deaf, steps={"bell"})))
+        cluster.start(name, line=Line(only(deaf, steps={"wakeup"})))
     await cluster.until(lambda: cluster.leader() is not None, "somebody leads")
     for number in range(20):
         began_ms = cluster.wall()

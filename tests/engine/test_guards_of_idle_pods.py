@@ -5,7 +5,7 @@ from collections import Counter
 
 from engine_cluster import SCHEDULER, WORKER, Line, only, spec, unreachable
 
-from dsched.engine.pace import BUSY_EVERY_S, CALM_EVERY_S, Pace
+from dsched.engine.leader.activity import BUSY_EVERY_S, CALM_EVERY_S, Pace
 from dsched_testkit.virtual_time import virtual_runtime
 
 CALM_S = 20
@@ -105,7 +105,7 @@ async def test_a_worker_that_has_been_woken_looks_again_soon(cluster):
 
 
 async def test_a_worker_whose_bell_fails_looks_every_second_until_it_rings_again(cluster):
-    line = await _working(cluster, only(unreachable, steps={"bell"}))
+    line = await _working(cluster, only(unreachable, steps={"wakeup"}))
     assert await line.within(10, "claim") >= 9
     line.broken = None
     await asyncio.sleep(2)
@@ -118,7 +118,7 @@ async def test_a_worker_whose_bell_fails_while_busy_looks_every_second(cluster):
     line = await _working(cluster)
     ids = [await cluster.client.submit(spec("sleep 1")) for _ in range(4)]
     await cluster.until(lambda: len(cluster.items("claimed")) == 4, "all slots are taken")
-    line.broken = only(unreachable, steps={"bell"})
+    line.broken = only(unreachable, steps={"wakeup"})
     for one in ids:
         await cluster.client.wait(one, timeout_s=10)
     await asyncio.sleep(CALM_S)
@@ -128,7 +128,7 @@ async def test_a_worker_whose_bell_fails_while_busy_looks_every_second(cluster):
 async def test_a_worker_that_finds_what_no_ring_announced_looks_every_second(cluster):
     async def mute(handle, step, proceed):
         answer = await proceed()
-        return False if step == "bell" else answer
+        return False if step == "wakeup" else answer
 
     line = await _working(cluster, mute)
     assert await line.within(12, "claim") <= 4
@@ -141,9 +141,9 @@ async def test_a_follower_whose_bell_failed_hears_of_a_resignation_again(cluster
     cluster.use_defaults()
     cluster.start("a", SCHEDULER)
     await cluster.lead_by("a")
-    line = Counted(only(unreachable, steps={"bell"}))
+    line = Counted(only(unreachable, steps={"wakeup"}))
     cluster.start("b", SCHEDULER, line=line)
-    assert await line.within(5, "bell") >= 3
+    assert await line.within(5, "wakeup") >= 3
     line.broken = None
     await asyncio.sleep(5)
     began_s = cluster.now_s()

@@ -22,24 +22,23 @@ from engine_cluster import (
 )
 
 from dsched.client import PreconditionError
-from dsched.contracts.outcomes import FencedError
-from dsched.contracts.steps import (
-    MAX_BATCH,
-    OverdueLease,
-    ReadyTask,
-    StoredConfig,
-    Submission,
-)
-from dsched.contracts.store import LEADER_BELL, WAIT_SLACK_S, Store
+from dsched.contracts.store import Store
+from dsched.contracts.store.bounds import MAX_BATCH
+from dsched.contracts.store.configs import StoredConfig
+from dsched.contracts.store.dispatching import ReadyTask
+from dsched.contracts.store.outcomes import FencedError
+from dsched.contracts.store.recovering import OverdueLease
+from dsched.contracts.store.timing import LEADER_WAKEUP, WAIT_SLACK_S
+from dsched.contracts.store.working import Submission
 from dsched.engine.assertions import Assertions, AttemptWatch
-from dsched.engine.assignment import Assigner
-from dsched.engine.collecting import CollectStep
-from dsched.engine.dispatching import DispatchStep
-from dsched.engine.recovery import verdict
-from dsched.engine.replanning import replanned
+from dsched.engine.leader.assignment import Assigner
+from dsched.engine.leader.collecting import CollectStep
+from dsched.engine.leader.dispatching import DispatchStep
+from dsched.engine.leader.recovery import verdict
+from dsched.engine.leader.replanning import replanned
+from dsched.engine.leader.supervision import supervise
+from dsched.engine.leader.term import Term, TermOverError
 from dsched.engine.runtime import Runtime
-from dsched.engine.supervision import supervise
-from dsched.engine.term import Term, TermOverError
 from dsched.model import RetryPolicy, Task, TaskStatus, Worker
 from dsched_balancers.least_tasks import LeastTasks
 from dsched_testkit.virtual_time import virtual_runtime
@@ -105,7 +104,7 @@ async def test_a_leader_wakes_up_earlier_by_what_the_stores_reading_leaves_out(c
         time = attrs.evolve(look.due.time, fraction_ms=400.0)  # a clock of very long milliseconds
         return attrs.evolve(look, due=attrs.evolve(look.due, time=time))
 
-    cluster.start("a", SCHEDULER, line=Line(only(noted, steps={"look"})))
+    cluster.start("a", SCHEDULER, line=Line(only(noted, steps={"poll"})))
     await cluster.lead_by("a")
     await cluster.client.submit(spec("ok"), task_id="t", delay_s=10)
     asked_s = cluster.now_s()
@@ -115,12 +114,12 @@ async def test_a_leader_wakes_up_earlier_by_what_the_stores_reading_leaves_out(c
 
 async def test_a_store_whose_waits_end_late_makes_no_fire_late(cluster, monkeypatch):
     async def late(self, fence, limit, timeout_s):
-        await self.bell(LEADER_BELL, timeout_s + WAIT_SLACK_S - 0.3)
-        look = await self.look(fence, limit)
+        await self.wakeup(LEADER_WAKEUP, timeout_s + WAIT_SLACK_S - 0.3)
+        look = await self.poll(fence, limit)
         await asyncio.sleep(0.1)  # its answer was on its way for so long
         return look
 
-    monkeypatch.setattr(Store, "look_when_rung", late)
+    monkeypatch.setattr(Store, "poll_when_woken", late)
     cluster.use_defaults()
     cluster.start("a")
     await cluster.lead_by("a")
@@ -142,7 +141,7 @@ async def test_a_wait_that_fails_for_no_known_reason_costs_no_pod_its_life(clust
         waits += 1
         raise ValueError("nobody knows why")
 
-    monkeypatch.setattr(Store, "look_when_rung", broken)
+    monkeypatch.setattr(Store, "poll_when_woken", broken)
     cluster.use_defaults()
     cluster.start("a")
     await cluster.lead_by("a")
@@ -257,7 +256,7 @@ def test_a_worker_that_is_draining_or_gone_is_never_chosen(state):
 
 
 async def test_a_second_projection_of_a_page_goes_on_where_the_first_ended(cluster, monkeypatch):
-    monkeypatch.setattr("dsched.engine.collecting.MAX_PROJECTED", 2)
+    monkeypatch.setattr("dsched.engine.leader.leading.collecting.MAX_PROJECTED", 2)
     for number in range(5):
         await cluster.client.submit(spec("ok"), task_id=f"t{number}")
     won = await cluster.store.acquire("a", "t", 60_000)
@@ -277,7 +276,7 @@ async def test_more_delayed_tasks_than_one_step_takes_become_ready_in_one_tick(c
     won = await cluster.store.acquire("a", "t", 60_000)
     loop, store = asyncio.get_running_loop(), cluster.store
     term = Term(won.fence, 60, loop.time(), virtual_runtime(loop, 1))
-    look = await store.look(won.fence, MAX_BATCH)
+    look = await store.poll(won.fence, MAX_BATCH)
     step = DispatchStep(store, store, term, Assigner("least-tasks", LeastTasks()))
     assert await step.promote(look.promoted) is None, "nothing is delayed any more"
     assert (len(cluster.state.ready), len(cluster.state.delayed)) == (3 * MAX_BATCH, 0)

@@ -7,41 +7,32 @@ import attrs
 import pytest
 from engine_cluster import Line, config, first, only, seconds, spec, unreachable
 
-from dsched.contracts.outcomes import Outcome, RunOutcome, StoreUnavailableError
-from dsched.contracts.steps import (
-    MAX_BATCH,
-    Claimed,
-    ConfigPage,
-    Dispatched,
-    DuePage,
-    Event,
-    EventKind,
-    FireAnswer,
-    HeartbeatAnswer,
-    Promoted,
-    QueuedTask,
-    ReadyPage,
-    ReadyTask,
-    Registration,
-    StoredConfig,
-    StoreTime,
-)
-from dsched.engine.announcer import Announcer
+from dsched.contracts.store.bounds import MAX_BATCH
+from dsched.contracts.store.configs import ConfigPage, StoredConfig
+from dsched.contracts.store.dispatching import Dispatched, ReadyPage, ReadyTask
+from dsched.contracts.store.events import Event, EventKind
+from dsched.contracts.store.firing import DuePage, FireAnswer, Promoted
+from dsched.contracts.store.outcomes import Outcome, RunOutcome, StoreUnavailableError
+from dsched.contracts.store.recovering import QueuedTask
+from dsched.contracts.store.timing import StoreTime
+from dsched.contracts.store.workers import HeartbeatAnswer, Registration
+from dsched.contracts.store.working import Claimed
 from dsched.engine.assertions import Assertions, AttemptWatch
-from dsched.engine.assignment import Assigner
-from dsched.engine.attempts import Attempt, Attempts, StopReason
 from dsched.engine.clock_watch import ClockWatch
-from dsched.engine.collecting import CollectStep
-from dsched.engine.dispatching import PAGES_A_TICK, DispatchStep, with_new
-from dsched.engine.firing import NO_PROGRESS_S, Fired, FiringStep
-from dsched.engine.heartbeat import Heartbeat, HeartbeatTimes
-from dsched.engine.line_reporting import LineReporter
-from dsched.engine.recovery import to_recall
-from dsched.engine.replanning import ReplanStep
-from dsched.engine.reporting import Reporter
-from dsched.engine.running import Runner
-from dsched.engine.supervision import supervise
-from dsched.engine.term import Term, TermOverError
+from dsched.engine.leader.assignment import Assigner
+from dsched.engine.leader.collecting import CollectStep
+from dsched.engine.leader.dispatching import PAGES_A_TICK, DispatchStep, with_new
+from dsched.engine.leader.firing import NO_PROGRESS_S, Fired, FiringStep
+from dsched.engine.leader.recovery import to_recall
+from dsched.engine.leader.replanning import ReplanStep
+from dsched.engine.leader.supervision import supervise
+from dsched.engine.leader.term import Term, TermOverError
+from dsched.engine.observers import Announcer
+from dsched.engine.worker.attempts import Attempt, Attempts, StopReason
+from dsched.engine.worker.heartbeat import Heartbeat, HeartbeatTimes
+from dsched.engine.worker.log_reporting import LineReporter
+from dsched.engine.worker.reporting import Reporter
+from dsched.engine.worker.running import Runner
 from dsched.model import Task, TaskStatus, Worker, from_ms
 from dsched_balancers.least_tasks import LeastTasks
 from dsched_testkit.virtual_time import virtual_runtime

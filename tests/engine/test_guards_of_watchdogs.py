@@ -5,10 +5,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from dsched.contracts.outcomes import Outcome, StoreUnavailableError
-from dsched.contracts.steps import MAX_BATCH, StoreTime
-from dsched.contracts.watched import Watched
-from dsched.engine.announcer import Announcer
+from dsched.contracts.store.bounds import MAX_BATCH
+from dsched.contracts.store.outcomes import Outcome, StoreUnavailableError
+from dsched.contracts.store.timing import StoreTime
+from dsched.contracts.store.watching import Watched
+from dsched.engine.observers import Announcer
 from dsched.engine.watchdog import Watchdog, WatchTimes
 from dsched_testkit.virtual_time import VirtualWall, virtual_runtime
 

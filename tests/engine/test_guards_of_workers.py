@@ -15,17 +15,13 @@ from engine_cluster import (
     spec,
 )
 
-from dsched.contracts.outcomes import Outcome, StoreUnavailableError
-from dsched.contracts.steps import (
-    Claimed,
-    HeartbeatAnswer,
-    Held,
-    Registration,
-)
-from dsched.engine.attempts import Attempt, Attempts
-from dsched.engine.line_reporting import LineReporter
-from dsched.engine.reporting import Reporter
-from dsched.engine.running import Runner
+from dsched.contracts.store.outcomes import Outcome, StoreUnavailableError
+from dsched.contracts.store.workers import HeartbeatAnswer, Held, Registration
+from dsched.contracts.store.working import Claimed
+from dsched.engine.worker.attempts import Attempt, Attempts
+from dsched.engine.worker.log_reporting import LineReporter
+from dsched.engine.worker.reporting import Reporter
+from dsched.engine.worker.running import Runner
 from dsched.model import Task, TaskStatus
 from dsched_testkit.virtual_time import virtual_runtime
 

@@ -21,7 +21,7 @@ class Messages(Line):
         super().__init__(self._counted)
 
     async def _counted(self, handle, step, proceed):
-        self.sent[step] += 2 if step == "bell" else 1  # a wait for a bell, and its end
+        self.sent[step] += 2 if step == "wakeup" else 1  # a wait for a bell, and its end
         return await proceed()
 
 
@@ -41,7 +41,7 @@ def _in_one_message(step):
 
 @pytest.fixture(autouse=True)
 def waits_in_one_message(monkeypatch):
-    for step in ("look_when_rung", "claim_when_rung"):
+    for step in ("poll_when_woken", "claim_when_woken"):
         monkeypatch.setattr(Store, step, _in_one_message(step))
 
 
@@ -66,9 +66,9 @@ async def test_a_calm_leader_looks_where_its_waits_end_and_not_again(cluster):
     await asyncio.sleep(CALM_S)
     line.sent.clear()
     await asyncio.sleep(WATCHED_S)
-    looks = line.sent["look"]
+    looks = line.sent["poll"]
     assert abs(looks - WATCHED_S / 5) <= 1  # every `scan_interval`
-    assert line.sent["look_when_rung"] == -2 * looks
+    assert line.sent["poll_when_woken"] == -2 * looks
 
 
 async def test_a_pod_that_was_idle_is_awake_at_once(cluster):

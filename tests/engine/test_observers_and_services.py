@@ -6,7 +6,7 @@ import itertools
 from engine_cluster import Line, config, first, lost_reply, only, spec
 
 from dsched.contracts import LogEntry, ObserverTrouble, TermChanged
-from dsched.engine import announcer
+from dsched.engine import observers as announcer
 from dsched.model import TaskStatus
 
 

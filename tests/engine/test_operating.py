@@ -14,8 +14,8 @@ from dsched.client import (
     NotScheduledError,
     RefusedError,
 )
-from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import fence_pod
+from dsched.contracts.store.leadership import fence_pod
+from dsched.contracts.store.outcomes import Outcome
 from dsched.model import from_ms
 from dsched_testkit.checker import History
 

@@ -6,8 +6,8 @@ import pytest
 from engine_cluster import config, seconds
 
 from dsched.client import Client, ConflictError
-from dsched.contracts.codec import read_config, write_config
-from dsched.contracts.steps import ConfigVersion, PutConfig, Rearm
+from dsched.contracts.store.codec import read_config, write_config
+from dsched.contracts.store.configs import ConfigVersion, PutConfig, Rearm
 from dsched.declaring import Source, declare
 from dsched.engine.runtime import Runtime
 from dsched.launcher.putting import put_all

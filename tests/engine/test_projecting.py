@@ -2,9 +2,9 @@
 
 import pytest
 
-from dsched.contracts.statistics import EVERYTHING, HOUR_MS, bucket_of
-from dsched.contracts.steps import Event, EventKind
-from dsched.engine.projecting import project
+from dsched.contracts.store.events import Event, EventKind
+from dsched.contracts.store.statistics import EVERYTHING, HOUR_MS, bucket_of
+from dsched.engine.leader.projecting import project
 from dsched.model import Decision, Fate, MissReason, Verdict
 
 FENCE = "17:token:pod"

@@ -13,7 +13,7 @@ from dsched_testkit.virtual_time import run_virtual
 
 SEEDS = range(8)
 # A doubled wait would take a ring from somebody else; that is no fault of the wire.
-NEVER_DOUBLED = {"bell"}
+NEVER_DOUBLED = {"wakeup"}
 
 
 class Weather:

@@ -19,7 +19,7 @@ from engine_cluster import (
 )
 
 from dsched.client import NotFoundError
-from dsched.contracts.tasklogs import MAX_LINE_BYTES, LineLevel, as_line
+from dsched.contracts.store.tasklogs import MAX_LINE_BYTES, LineLevel, as_line
 from dsched.model import RetryPolicy, TaskStatus
 
 QUICK_RETRY = RetryPolicy(max_retries=1, retry_delay=seconds(0), jitter=0)

@@ -4,7 +4,7 @@ import logging
 
 import dsched
 from dsched import FunctionContext
-from dsched.contracts.tasklogs import LineLevel
+from dsched.contracts.store.tasklogs import LineLevel
 
 REAL_TIME = True
 

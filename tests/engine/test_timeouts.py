@@ -7,8 +7,8 @@ import pytest
 from engine_cluster import NO_RETRY, seconds, spec
 
 from dsched.contracts import TaskFailed
-from dsched.engine.rationing import LINES_A_SECOND, Ration
 from dsched.engine.runtime import Runtime
+from dsched.engine.worker.log_rate import LINES_A_SECOND, LogRate
 from dsched.model import TaskStatus
 
 
@@ -79,7 +79,7 @@ async def test_an_inner_timeout_of_a_function_is_its_own(cluster):
 
 
 def _ration(seconds_read, caplog):
-    return Ration(logging.getLogger("rationed"), "tasks", Runtime(monotonic=seconds_read))
+    return LogRate(logging.getLogger("rationed"), "tasks", Runtime(monotonic=seconds_read))
 
 
 def test_a_ration_lets_so_many_lines_a_second_through_and_says_what_it_kept_back(caplog):

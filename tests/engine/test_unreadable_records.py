@@ -4,7 +4,7 @@ import asyncio
 
 from engine_cluster import config, spec
 
-from dsched.contracts.codec import readable_config, readable_spec
+from dsched.contracts.store.codec import readable_config, readable_spec
 from dsched.model import TaskStatus
 
 

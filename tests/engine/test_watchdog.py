@@ -8,10 +8,8 @@ import pytest
 from engine_cluster import SCHEDULER, Line, config, only, unreachable
 
 from dsched.contracts import InstantsMissed, NobodyLeads
-from dsched.contracts.steps import (
-    fence_epoch,
-)
-from dsched.contracts.watched import MissedInstant
+from dsched.contracts.store.leadership import fence_epoch
+from dsched.contracts.store.watching import MissedInstant
 from dsched.explaining import Answer
 from dsched.model import MissReason, Verdict, from_ms
 
@@ -105,7 +103,7 @@ async def test_a_leader_that_leads_and_does_not_fire_is_found_out_by_a_follower(
 
     async def blind(handle, step, proceed):
         answer = await proceed()
-        if step == "look":
+        if step == "poll":
             return attrs.evolve(answer, due=attrs.evolve(answer.due, configs=()))
         return answer
 

@@ -17,9 +17,9 @@ from engine_cluster import (
     unreachable,
 )
 
-from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import Registration
-from dsched.engine.claiming import SupersededError
+from dsched.contracts.store.outcomes import Outcome
+from dsched.contracts.store.workers import Registration
+from dsched.engine.worker.claiming import SupersededError
 from dsched.model import TaskStatus
 
 

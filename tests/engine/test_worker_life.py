@@ -8,7 +8,7 @@ import pytest
 from engine_cluster import NO_RETRY, SCHEDULER, WORKER, seconds, spec
 
 from dsched.contracts import TaskFailed
-from dsched.contracts.outcomes import Outcome
+from dsched.contracts.store.outcomes import Outcome
 from dsched.model import OnCrash, RetryPolicy, TaskStatus, from_ms
 from dsched_testkit.checker import History
 

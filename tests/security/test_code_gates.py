@@ -58,10 +58,10 @@ def test_modules_are_imported_by_name_only_where_the_operator_named_them():
         "core/src/dsched/planning/zone_rules.py",  # tzdata, for its edition
         "executors-local/src/dsched_executor_local/child.py",  # --app, in the child
         "executors-local/src/dsched_executor_local/plugin.py",  # --app
-        "plugins/cli/src/dsched_cli/importers/modules.py",  # what its user asks to import
-        "plugins/cli/src/dsched_cli/plugin_checks.py",  # the plugin that its author checks
-        "plugins/cli/src/dsched_cli/tree.py",  # its own commands, on first use
-        "plugins/client-http/src/dsched_client/__init__.py",  # its own parts, on first use
+        "cli/src/dsched_cli/importers/modules.py",  # what its user asks to import
+        "cli/src/dsched_cli/plugin_checks.py",  # the plugin that its author checks
+        "cli/src/dsched_cli/tree.py",  # its own commands, on first use
+        "clients/http/src/dsched_client/__init__.py",  # its own parts, on first use
     ]
 
 

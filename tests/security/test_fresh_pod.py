@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pods import DSCHED_RUN, clean_environment
 
-from dsched.contracts.store import StoreSettings
+from dsched.contracts.store.settings import StoreSettings
 from dsched_store_sqlite.options import SqliteOptions
 from dsched_store_sqlite.store import open_sqlite
 

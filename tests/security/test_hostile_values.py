@@ -1,9 +1,11 @@
 """Hostile ids and texts meet a real Redis: no foreign key, no script, no entry of theirs (S17, S31)."""
 
 from dsched.client import Client, ClientError
-from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import Held, Release, Submission, TaskQuery
-from dsched.contracts.store import StoreSettings
+from dsched.contracts.store.outcomes import Outcome
+from dsched.contracts.store.reading import TaskQuery
+from dsched.contracts.store.settings import StoreSettings
+from dsched.contracts.store.workers import Held
+from dsched.contracts.store.working import Release, Submission
 from dsched.model import Home, InvalidIdError, TaskSpec
 from dsched_store_redis.options import Durability, RedisOptions
 from dsched_store_redis.scripts import script_names

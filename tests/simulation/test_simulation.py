@@ -12,13 +12,14 @@ import campaigns
 import pytest
 from simulate import main, run_seed
 
-from dsched.contracts.events import EventKind
-from dsched.contracts.outcomes import Outcome, RunOutcome
-from dsched.engine import dispatching, judging, recovery
-from dsched.engine import firing as engine_firing
-from dsched.engine.dispatching import DispatchStep
+from dsched.contracts.store.events import EventKind
+from dsched.contracts.store.outcomes import Outcome, RunOutcome
+from dsched.engine.leader import dispatching, recovery
+from dsched.engine.leader import firing as engine_firing
+from dsched.engine.leader.dispatching import DispatchStep
+from dsched.engine.worker import completion as judging
 from dsched.model import Home, TaskResult
-from dsched.planning.cron import CronInstants
+from dsched.planning.cron.expression import CronInstants
 from dsched_testkit import checker
 from dsched_testkit.memory import firing
 from dsched_testkit.memory.configs import MemoryConfigs

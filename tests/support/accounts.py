@@ -6,7 +6,7 @@ from typing import Any
 
 import attrs
 
-from dsched.contracts.steps import Event, EventKind
+from dsched.contracts.store.events import Event, EventKind
 
 # A Thursday, midnight UTC: every period below divides a day, so instants are plain multiples.
 ANCHOR = "2026-01-01T00:00:00Z"

@@ -16,9 +16,9 @@ from pods import PodProcess, clean_environment, until
 from dsched.assembly import store_opener
 from dsched.client import Client
 from dsched.config import read_settings
-from dsched.contracts.outcomes import StoreUnavailableError
-from dsched.contracts.steps import Event, EventKind
 from dsched.contracts.store import Store
+from dsched.contracts.store.events import Event, EventKind
+from dsched.contracts.store.outcomes import StoreUnavailableError
 from dsched.loading import load_catalogue
 from dsched.model import RetryPolicy, Task, TaskSpec, TaskStatus
 

@@ -18,13 +18,13 @@ from dsched.contracts import (
     Service,
     Store,
 )
-from dsched.contracts.store import StoreSettings
-from dsched.engine.election import ElectionTimes
-from dsched.engine.heartbeat import HeartbeatTimes
-from dsched.engine.leader import LeaderTimes
+from dsched.contracts.store.settings import StoreSettings
+from dsched.engine.leader.election import ElectionTimes
+from dsched.engine.leader.leading import LeaderTimes
 from dsched.engine.pod import Pod, PodPlan
 from dsched.engine.runtime import Runtime
-from dsched.engine.worker import WorkerPlan
+from dsched.engine.worker.heartbeat import HeartbeatTimes
+from dsched.engine.worker.role import WorkerPlan
 from dsched.model import (
     Misfire,
     OnCrash,

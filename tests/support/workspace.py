@@ -18,8 +18,8 @@ MEMBERS = (
     "plugins/store-redis",
     "plugins/metrics-prometheus",
     "plugins/api-http",
-    "plugins/cli",
-    "plugins/client-http",
+    "cli",
+    "clients/http",
     "plugins/alerts",
     "plugins/testkit",
 )

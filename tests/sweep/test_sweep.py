@@ -5,8 +5,8 @@ import textwrap
 import pytest
 from crash_points import BALANCER, NAMES, SCENARIOS, main, sweep_one
 
-from dsched.contracts.outcomes import Outcome
-from dsched.engine.recovery import RecoveryStep
+from dsched.contracts.store.outcomes import Outcome
+from dsched.engine.leader.recovery import RecoveryStep
 from dsched_testkit.memory.operating import MemoryOperating
 from dsched_testkit.memory.recovering import MemoryRecovering
 from dsched_testkit.memory.tasklogs import MemoryTaskLogs

@@ -9,8 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from dsched.contracts.executor import TaskFailed
-from dsched.contracts.functions import FunctionContext, Registry, task
-from dsched.contracts.schedules import schedule
+from dsched.functions.registry import FunctionContext, Registry, task
+from dsched.functions.schedules import schedule
 from dsched.model import RetryPolicy, TaskConfig, TaskResult, TaskSpec
 
 if TYPE_CHECKING:

@@ -10,16 +10,17 @@ from dsched.config import LoadedSettings
 from dsched.config.intake import CatalogueIntake
 from dsched.config.settings import TaskSettings
 from dsched.contracts.balancer import LoadBalancer
-from dsched.contracts.outcomes import StoreUnavailableError
 from dsched.contracts.providers import StoreProvider
-from dsched.contracts.store import Kept, Store, StoreSettings
-from dsched.engine.calls import Patience
-from dsched.engine.election import ElectionTimes
-from dsched.engine.heartbeat import HeartbeatTimes
-from dsched.engine.leader import LeaderTimes
+from dsched.contracts.store import Store
+from dsched.contracts.store.outcomes import StoreUnavailableError
+from dsched.contracts.store.settings import Kept, StoreSettings
+from dsched.engine.leader.election import ElectionTimes
+from dsched.engine.leader.leading import LeaderTimes
 from dsched.engine.pod import SCHEDULER, WORKER, Pod, PodPlan
 from dsched.engine.runtime import Runtime
-from dsched.engine.worker import WorkerPlan
+from dsched.engine.store_calls import Patience
+from dsched.engine.worker.heartbeat import HeartbeatTimes
+from dsched.engine.worker.role import WorkerPlan
 from dsched.loading import Catalogue, Installed
 from dsched.model import TaskStatus
 

@@ -12,10 +12,10 @@ from dsched.assembly import all_roles, open_pod, store_opener
 from dsched.client import Client
 from dsched.config import LoadedSettings, read_plugin_settings, read_settings
 from dsched.config.scheduled import code_sources
-from dsched.contracts.schedules import SCHEDULES
 from dsched.contracts.service import PodStatus
 from dsched.declaring import declare, report
 from dsched.engine.pod import Pod
+from dsched.functions.schedules import SCHEDULES
 from dsched.loading import Catalogue, load_catalogue
 from dsched.model import InvalidConfigError, TaskConfig
 from dsched.planning import compile_trigger

@@ -7,8 +7,8 @@ import pytest
 from dsched.config.scheduled import app_of, code_sources
 from dsched.config.settings import PodSettings, Settings, TaskSettings
 from dsched.config.task_file import task_from_mapping
-from dsched.contracts.functions import Registry
-from dsched.contracts.schedules import Schedules
+from dsched.functions.registry import Registry
+from dsched.functions.schedules import Schedules
 from dsched.model import Overlap
 
 SETTINGS = Settings(task=TaskSettings(default_timeout=timedelta(seconds=77)))

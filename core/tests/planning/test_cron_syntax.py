@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from dsched.model import CronTrigger
 from dsched.planning import InvalidTriggerError, compile_trigger
-from dsched.planning.cron_fields import CronExpression
+from dsched.planning.cron.fields import CronExpression
 
 # 5 ms is about 40,000 calls of this kind on the slowest machine that we know.
 CALLS_IN_5_MS = 20_000

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import attrs
 
 from dsched.contracts import TaskFailed
-from dsched.contracts.egress import (
+from dsched.contracts.executor.egress import (
     EgressPolicy,
     EgressRefusedError,
     ResolvedAddress,

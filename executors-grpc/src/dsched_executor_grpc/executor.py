@@ -14,7 +14,7 @@ import grpc
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 
 from dsched.contracts import ExecutionContext, Executor, TaskFacts, TaskFailed
-from dsched.contracts.secrets import (
+from dsched.contracts.executor.secrets import (
     NOTHING_SECRET,
     Redactor,
     SecretError,
@@ -22,7 +22,7 @@ from dsched.contracts.secrets import (
     fill,
     fill_json,
 )
-from dsched.contracts.tasklogs import LineLevel, as_line
+from dsched.contracts.store.tasklogs import LineLevel, as_line
 from dsched.model import JsonValue, Task, TaskResult
 from dsched.model.json import dumps
 from dsched_executor_grpc.channels import Channels

@@ -1,7 +1,7 @@
 """Reads the files that a task may name, from the directories that the operator has set."""
 
 from dsched.contracts import TaskFailed
-from dsched.contracts.files import FileError, read_file
+from dsched.contracts.executor.files import FileError, read_file
 from dsched_executor_grpc.options import SECTION
 
 MAX_SET_BYTES = 4 * 1024 * 1024

@@ -2,8 +2,8 @@
 
 import attrs
 
-from dsched.contracts.egress import EgressPolicy
-from dsched.contracts.secrets import Secrets, check_env_patterns
+from dsched.contracts.executor.egress import EgressPolicy
+from dsched.contracts.executor.secrets import Secrets, check_env_patterns
 
 SECTION = "executors.grpc"
 ALLOW_KEY = f"{SECTION}.allow"

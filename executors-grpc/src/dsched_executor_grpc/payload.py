@@ -9,14 +9,14 @@ from collections.abc import Mapping
 import attrs
 
 from dsched.contracts import TaskFailed
-from dsched.contracts.secrets import (
+from dsched.contracts.executor.secrets import (
     mentions_secret,
     reference_problem,
     references,
     texts_of,
 )
-from dsched.contracts.wording import unknown_keys
 from dsched.model import JsonValue
+from dsched.wording import unknown_keys
 
 INLINE_PREFIX = "base64:"
 MAX_METADATA_ENTRIES = 64

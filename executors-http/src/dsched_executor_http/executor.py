@@ -13,22 +13,22 @@ from multidict import CIMultiDict, istr
 from yarl import URL
 
 from dsched.contracts import ExecutionContext, Executor, TaskFacts, TaskFailed
-from dsched.contracts.egress import (
+from dsched.contracts.executor.context import TaskLogger
+from dsched.contracts.executor.egress import (
     EgressPolicy,
     EgressRefusedError,
     Lookup,
     literal_address,
     system_lookup,
 )
-from dsched.contracts.executor import TaskLogger
-from dsched.contracts.secrets import (
+from dsched.contracts.executor.secrets import (
     NOTHING_SECRET,
     Redactor,
     SecretError,
     fill,
     mentions_secret,
 )
-from dsched.contracts.tasklogs import LineLevel, as_line
+from dsched.contracts.store.tasklogs import LineLevel, as_line
 from dsched.model import JsonValue, Task, TaskResult
 from dsched_executor_http.deadlines import Deadlines
 from dsched_executor_http.failures import as_task_failed

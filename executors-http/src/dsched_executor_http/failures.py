@@ -7,8 +7,8 @@ import aiohttp
 from aiohttp.http_exceptions import LineTooLong
 
 from dsched.contracts import TaskFailed
-from dsched.contracts.egress import EgressRefusedError
-from dsched.contracts.secrets import Redactor
+from dsched.contracts.executor.egress import EgressRefusedError
+from dsched.contracts.executor.secrets import Redactor
 
 
 def as_task_failed(error: Exception, shown: str, redactor: Redactor) -> TaskFailed:

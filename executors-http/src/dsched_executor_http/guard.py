@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from dsched.contracts.egress import EgressPolicy, Lookup, resolve_checked, system_lookup
+from dsched.contracts.executor.egress import EgressPolicy, Lookup, resolve_checked, system_lookup
 
 # The host of the request that this task is making. A socket is only told an address, and whether
 # that may be called can depend on the name it came from.

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from dsched.contracts.wording import printable
+from dsched.wording import printable
 
 MAX_HEADERS = 64
 MAX_VALUE_LENGTH = 8000

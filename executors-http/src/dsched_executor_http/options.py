@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import attrs
 
-from dsched.contracts.egress import EgressPolicy
-from dsched.contracts.secrets import Secrets, check_env_patterns
+from dsched.contracts.executor.egress import EgressPolicy
+from dsched.contracts.executor.secrets import Secrets, check_env_patterns
 
 SECTION = "executors.http"
 ALLOW_KEY = f"{SECTION}.allow"

@@ -7,7 +7,7 @@ from urllib.parse import quote_plus
 
 import attrs
 
-from dsched.contracts.secrets import (
+from dsched.contracts.executor.secrets import (
     fill,
     fill_json,
     mentions_secret,
@@ -15,9 +15,9 @@ from dsched.contracts.secrets import (
     references,
     texts_of,
 )
-from dsched.contracts.wording import printable, unknown_keys
 from dsched.model import JsonValue
 from dsched.model.json import dumps
+from dsched.wording import printable, unknown_keys
 from dsched_executor_http.headers import header_problems
 from dsched_executor_http.url import TargetUrl, UrlProblemError, parse_url
 

@@ -14,7 +14,7 @@ import attrs
 from multidict import istr
 
 from dsched.contracts import TaskFailed
-from dsched.contracts.secrets import Redactor
+from dsched.contracts.executor.secrets import Redactor
 from dsched.model import JsonValue, NotJsonError
 from dsched.model.json import MAX_JSON_DEPTH, check_json, dumps
 

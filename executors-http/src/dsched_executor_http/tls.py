@@ -5,7 +5,7 @@ import ssl
 from pathlib import Path
 
 from dsched.contracts import TaskFailed
-from dsched.contracts.files import FileError, find_file
+from dsched.contracts.executor.files import FileError, find_file
 from dsched_executor_http.payload import Tls
 
 MAX_CONTEXTS = 64

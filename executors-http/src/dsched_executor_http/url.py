@@ -6,7 +6,7 @@ from urllib.parse import quote, urljoin
 
 import attrs
 
-from dsched.contracts.egress import is_host_name, is_numeric_host, normal_host
+from dsched.contracts.executor.egress import is_host_name, is_numeric_host, normal_host
 
 MAX_URL_LENGTH = 8000  # what common servers accept as a request line
 _DEFAULT_PORTS = {"http": 80, "https": 443}

@@ -15,7 +15,7 @@ from types import FrameType
 from typing import Any
 
 from dsched.contracts.executor import TaskFailed
-from dsched.contracts.functions import REGISTRY, Function
+from dsched.functions.registry import REGISTRY, Function
 from dsched.model import TaskResult
 from dsched_executor_local.child_context import ChildContext
 from dsched_executor_local.frames import HEADER, Message, body_size, pack, unpack

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from dsched.contracts.executor import TaskLogger
+from dsched.contracts.executor.context import TaskLogger
 from dsched_executor_local.frames import Message
 
 MAX_NOTE_CHARS = 1024

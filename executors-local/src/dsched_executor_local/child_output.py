@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from functools import partial
 
-from dsched.contracts.tasklogs import MAX_LINE_BYTES, LineLevel
+from dsched.contracts.store.tasklogs import MAX_LINE_BYTES, LineLevel
 
 READ_BYTES = 64 * 1024
 # Of one turn of the loop, at most: what a child prints beyond it has to wait in its pipe.

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from dsched.contracts.tasklogs import LineLevel
+from dsched.contracts.store.tasklogs import LineLevel
 from dsched_executor_local.child_output import ChildOutput, OnLine
 from dsched_executor_local.environment import child_environment
 from dsched_executor_local.frames import HEADER, FrameError, Message, body_size, pack, unpack

@@ -4,7 +4,7 @@ import asyncio
 from datetime import datetime
 from typing import Any
 
-from dsched.contracts.executor import ExecutionContext, TaskLogger
+from dsched.contracts.executor.context import ExecutionContext, TaskLogger
 from dsched.model import Task
 
 

@@ -4,8 +4,9 @@ import asyncio
 import functools
 from typing import Any
 
-from dsched.contracts.executor import ExecutionContext, Executor
-from dsched.contracts.functions import Function, Isolation, Registry
+from dsched.contracts.executor import Executor
+from dsched.contracts.executor.context import ExecutionContext
+from dsched.functions.registry import Function, Isolation, Registry
 from dsched.model import Task, TaskResult
 from dsched_executor_local.context import AttemptContext
 from dsched_executor_local.options import LocalOptions

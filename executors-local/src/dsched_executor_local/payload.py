@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 
 from dsched.contracts.executor import TaskFailed
-from dsched.contracts.functions import Function, Registry
-from dsched.contracts.wording import unknown_keys
+from dsched.functions.registry import Function, Registry
 from dsched.model import JsonValue
+from dsched.wording import unknown_keys
 
 KEYS = ("function", "args")
 _KEYS = frozenset(KEYS)

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 from dsched.contracts import Executor, ExecutorProvider, hookimpl
-from dsched.contracts.functions import REGISTRY
+from dsched.functions.registry import REGISTRY
 from dsched.model import JsonValue
 from dsched_executor_local.options import LocalOptions
 from dsched_executor_local.payload import payload_problems

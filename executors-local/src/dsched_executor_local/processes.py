@@ -8,8 +8,8 @@ from datetime import timedelta
 from functools import partial
 
 from dsched.contracts.executor import TaskFailed
-from dsched.contracts.functions import Function
-from dsched.contracts.tasklogs import LineLevel, as_line
+from dsched.contracts.store.tasklogs import LineLevel, as_line
+from dsched.functions.registry import Function
 from dsched.model import JsonValue, TaskResult
 from dsched_executor_local.child_process import ChildEndedError, ChildProcess
 from dsched_executor_local.context import AttemptContext

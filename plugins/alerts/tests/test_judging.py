@@ -7,7 +7,7 @@ from alert_hook import SECRET, entry, failed
 
 from dsched.contracts import ClusterGauges, StoreCalled
 from dsched.contracts.observer import InstantsMissed, InvariantViolated, NobodyLeads
-from dsched.contracts.watched import MissedInstant
+from dsched.contracts.store.watching import MissedInstant
 from dsched.model import Worker
 from dsched_alerts.alert import Kind
 from dsched_alerts.judging import MAX_KEYS, Judge

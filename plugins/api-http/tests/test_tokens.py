@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from dsched.contracts.outcomes import Outcome
+from dsched.contracts.store.outcomes import Outcome
 from dsched_api_http.scopes import Scope
 from dsched_api_http.tokens import KIND, Tokens
 from dsched_testkit.memory import MemoryStore, new_state

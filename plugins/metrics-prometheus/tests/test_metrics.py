@@ -20,7 +20,7 @@ from dsched.contracts import (
     TermChanged,
     ThreadOutlived,
 )
-from dsched.contracts.watched import MissedInstant
+from dsched.contracts.store.watching import MissedInstant
 from dsched.model import Worker
 from dsched_metrics_prometheus.metrics import Metrics
 from dsched_metrics_prometheus.options import MetricsOptions

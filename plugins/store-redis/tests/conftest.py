@@ -12,23 +12,16 @@ import attrs
 import pytest
 import trustme
 
-from dsched.contracts.documents import Document
-from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import (
-    Choice,
-    Completion,
-    ConfigVersion,
-    Deferral,
-    Fire,
-    PutConfig,
-    Rearm,
-    Registration,
-    Run,
-    StoredConfig,
-    Submission,
-)
-from dsched.contracts.store import StoreSettings
+from dsched.contracts.store.configs import ConfigVersion, PutConfig, Rearm, StoredConfig
+from dsched.contracts.store.dispatching import Choice, Deferral
+from dsched.contracts.store.documents import Document
+from dsched.contracts.store.firing import Fire
+from dsched.contracts.store.outcomes import Outcome
+from dsched.contracts.store.settings import StoreSettings
+from dsched.contracts.store.workers import Registration
+from dsched.contracts.store.working import Completion, Submission
 from dsched.model import Overlap, TaskConfig, TaskResult, TaskSpec
+from dsched.planning import PlannedRun
 from dsched_store_redis.options import Durability, RedisOptions
 from dsched_store_redis.store import RedisStore, open_store
 from dsched_testkit.servers import RedisServer, redis_cluster
@@ -109,7 +102,7 @@ async def populate(store: RedisStore) -> Populated:
     await store.pause("paused", Rearm(read=paused.version, upto_ms=0), by="op", why="later")
     (paused_now,) = await store.get_configs(["paused"])
     assert paused_now is not None
-    runs = tuple(Run(scheduled_ms=now_ms - ms, not_before_ms=0) for ms in (1000, 500))
+    runs = tuple(PlannedRun(scheduled_ms=now_ms - ms, not_before_ms=0) for ms in (1000, 500))
     await store.fire(
         fence,
         [

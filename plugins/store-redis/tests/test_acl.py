@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from dsched.contracts.outcomes import Outcome, StoreRefusedError
-from dsched.contracts.steps import Completion
+from dsched.contracts.store.outcomes import Outcome, StoreRefusedError
+from dsched.contracts.store.working import Completion
 from dsched.model import TaskResult
 from dsched_store_redis.scripts import Scripts
 from dsched_testkit.servers import RedisServer
@@ -50,8 +50,8 @@ async def test_everything_runs_under_the_shipped_user(
         state = await populated(store)
         done = Completion(task_id="run", token=state.token, success=True, result=TaskResult())
         assert await store.complete([done], by="w1") == (Outcome.OK,)
-        assert await store.bell("leader", 1)
-        assert not await store.bell("leader", 0.05)
+        assert await store.wakeup("leader", 1)
+        assert not await store.wakeup("leader", 0.05)
         await store.collect(state.fence, 100)
         await store.prune(state.fence, 10)
         await store.counts()

@@ -6,18 +6,12 @@ from typing import Any
 
 import pytest
 
-from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import (
-    Choice,
-    Completion,
-    ConfigVersion,
-    Progress,
-    PutConfig,
-    Rearm,
-    Registration,
-    Submission,
-)
-from dsched.contracts.tasklogs import LineBatch, LineLevel, NewLine
+from dsched.contracts.store.configs import ConfigVersion, PutConfig, Rearm
+from dsched.contracts.store.dispatching import Choice
+from dsched.contracts.store.outcomes import Outcome
+from dsched.contracts.store.tasklogs import LineBatch, LineLevel, NewLine
+from dsched.contracts.store.workers import Registration
+from dsched.contracts.store.working import Completion, Progress, Submission
 from dsched.model import TaskConfig, TaskResult, TaskSpec
 from dsched_store_redis.store import RedisStore
 from dsched_testkit.servers import RedisServer

@@ -5,19 +5,14 @@ from typing import Any
 import attrs
 import pytest
 
-from dsched.contracts.steps import (
-    Choice,
-    Completion,
-    ConfigVersion,
-    Fire,
-    PutConfig,
-    Rearm,
-    Registration,
-    Run,
-    Submission,
-    TaskQuery,
-)
+from dsched.contracts.store.configs import ConfigVersion, PutConfig, Rearm
+from dsched.contracts.store.dispatching import Choice
+from dsched.contracts.store.firing import Fire
+from dsched.contracts.store.reading import TaskQuery
+from dsched.contracts.store.workers import Registration
+from dsched.contracts.store.working import Completion, Submission
 from dsched.model import Home, TaskConfig, TaskResult, TaskSpec
+from dsched.planning import PlannedRun
 from dsched_store_redis.store import RedisStore
 from dsched_testkit.servers import RedisServer
 
@@ -69,13 +64,13 @@ async def _put(store: RedisStore, first: int, count: int, due_ms: int) -> None:
 
 async def _tick(store: RedisStore, fence: str) -> None:
     """What a leader's tick does when ten configs are due."""
-    look = await store.look(fence, BATCH)
+    look = await store.poll(fence, BATCH)
     fires = [
         Fire(
             config_id=stored.config.id,
             revision=stored.config.revision,
             due_ms=stored.due_ms or 0,
-            runs=(Run(scheduled_ms=stored.due_ms or 0, not_before_ms=0),),
+            runs=(PlannedRun(scheduled_ms=stored.due_ms or 0, not_before_ms=0),),
             next_due_ms=look.due.time.wall_ms + 10**9,
         )
         for stored in look.due.configs

@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from dsched.contracts.outcomes import Outcome, StoreUnavailableError
-from dsched.contracts.steps import Completion, Held, Submission
+from dsched.contracts.store.outcomes import Outcome, StoreUnavailableError
+from dsched.contracts.store.workers import Held
+from dsched.contracts.store.working import Completion, Submission
 from dsched.model import TaskResult, TaskSpec
 from dsched_store_redis.options import ClusterOptions
 from dsched_store_redis.store import RedisStore
 from dsched_testkit.servers import RedisServer, redis_cluster
-from dsched_testkit.slots import begin_move, end_move, move_keys, owner, slot_of
+from dsched_testkit.slots import begin_move, bin_of, end_move, move_keys, owner
 
 SPEC = TaskSpec(executor="local")
 MANY = 1000
@@ -25,7 +26,7 @@ async def half_moved(
     nodes: list[RedisServer], prefix: str, moved: int | str
 ) -> AsyncIterator[None]:
     """The prefix's slot on its way from one master to another: so many keys have gone, or one."""
-    slot = slot_of(nodes[0], f"{prefix}meta")
+    slot = bin_of(nodes[0], f"{prefix}meta")
     source = owner(nodes, slot)
     target, *others = [node for node in nodes if node is not source]
     begin_move(slot, source, target)
@@ -105,9 +106,9 @@ async def test_a_bell_on_a_moving_slot_says_that_it_cannot_be_waited_for(
     async with opener(shared_cluster[0], cluster=cluster, key_prefix="{bell}:") as store:
         async with half_moved(shared_cluster, "{bell}:", 0):
             with pytest.raises(StoreUnavailableError):
-                await store.bell("leader", 5)
-        assert not await store.bell("leader", 0.05)
-        waiting = asyncio.create_task(store.bell("leader", 20))
+                await store.wakeup("leader", 5)
+        assert not await store.wakeup("leader", 0.05)
+        waiting = asyncio.create_task(store.wakeup("leader", 20))
         await store.submit([Submission(task_id="t", spec=SPEC)], by="me")
         assert await waiting
 
@@ -129,7 +130,7 @@ async def test_an_election_in_the_cluster_is_followed_and_a_handle_opens_after_i
     opener: Any,
 ) -> None:
     with redis_cluster(3, replicas=1, node_timeout_ms=1000) as nodes:
-        slot = slot_of(nodes[0], "{a}:meta")
+        slot = bin_of(nodes[0], "{a}:meta")
         master = owner(nodes, slot)
         replica = nodes[nodes.index(master) + 3]
         # The first address is the one that dies, and comes back as a replica.

@@ -5,7 +5,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from dsched.contracts.store import Store, StoreSettings
+from dsched.contracts.store import Store
+from dsched.contracts.store.settings import StoreSettings
 from dsched_store_redis.options import ClusterOptions, Durability, RedisOptions
 from dsched_store_redis.store import open_store
 from dsched_testkit.servers import RedisServer

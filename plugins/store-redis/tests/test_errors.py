@@ -3,7 +3,7 @@
 import pytest
 from redis._parsers.base import BaseParser
 
-from dsched.contracts.outcomes import StoreRefusedError, StoreUnavailableError
+from dsched.contracts.store.outcomes import StoreRefusedError, StoreUnavailableError
 from dsched_store_redis.errors import Verdict, code_of, judge, to_raise
 
 REPLIES = [

@@ -4,9 +4,9 @@ from uuid import uuid4
 
 import pytest
 
-from dsched.contracts.outcomes import Outcome
-from dsched.contracts.retention import Kept, StoreSettings
-from dsched.contracts.steps import Submission
+from dsched.contracts.store.outcomes import Outcome
+from dsched.contracts.store.settings import Kept, StoreSettings
+from dsched.contracts.store.working import Submission
 from dsched.model import TaskSpec, TaskStatus
 from dsched_store_redis.options import Durability, RedisOptions
 from dsched_store_redis.store import open_store

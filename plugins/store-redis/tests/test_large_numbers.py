@@ -3,15 +3,11 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import (
-    Choice,
-    ConfigVersion,
-    PutConfig,
-    Rearm,
-    Registration,
-    Submission,
-)
+from dsched.contracts.store.configs import ConfigVersion, PutConfig, Rearm
+from dsched.contracts.store.dispatching import Choice
+from dsched.contracts.store.outcomes import Outcome
+from dsched.contracts.store.workers import Registration
+from dsched.contracts.store.working import Submission
 from dsched.model import TaskConfig, TaskSpec, to_ms
 from dsched_testkit.servers import RedisServer
 

@@ -11,9 +11,11 @@ from uuid import uuid4
 
 import pytest
 
-from dsched.contracts.outcomes import Outcome, StoreUnavailableError
-from dsched.contracts.steps import Choice, Registration, Submission
-from dsched.contracts.store import LEADER_BELL
+from dsched.contracts.store.dispatching import Choice
+from dsched.contracts.store.outcomes import Outcome, StoreUnavailableError
+from dsched.contracts.store.timing import LEADER_WAKEUP
+from dsched.contracts.store.workers import Registration
+from dsched.contracts.store.working import Submission
 from dsched.model import Home, TaskSpec
 from dsched_store_redis.connections import Dialler, Line
 from dsched_store_redis.endpoints import Address, FixedEndpoint
@@ -83,17 +85,17 @@ async def test_a_restart_is_survived_with_everything_acknowledged(opener: Any) -
 async def test_a_bell_survives_a_restart(opener: Any) -> None:
     with RedisServer() as server:
         async with opener(server) as store:
-            waiting = asyncio.create_task(store.bell("leader", 20))
+            waiting = asyncio.create_task(store.wakeup("leader", 20))
             await _blocked(server)
             await asyncio.to_thread(server.kill)
             with pytest.raises(StoreUnavailableError):
                 await waiting
             with pytest.raises(StoreUnavailableError):
-                await store.bell("leader", 1)
+                await store.wakeup("leader", 1)
             await asyncio.to_thread(server.start)
     with RedisServer() as server:
         async with opener(server) as store:
-            waiting = asyncio.create_task(store.bell("leader", 20))
+            waiting = asyncio.create_task(store.wakeup("leader", 20))
             await _blocked(server)
             await store.submit(_one(1), by="me")
             assert await waiting
@@ -109,12 +111,12 @@ async def test_a_wait_that_ends_takes_no_later_ring(
     shared_server: RedisServer, opener: Any
 ) -> None:
     async with opener(shared_server) as store:
-        assert not await store.bell("leader", 0.05)
+        assert not await store.wakeup("leader", 0.05)
         await store.submit(_one(1), by="me")
         key = f"{store._footing.prefix}bell:leader"
         assert shared_server.command("LLEN", key) == 1
-        assert await store.bell("leader", 0.05)
-        assert not await store.bell("leader", 0.05)
+        assert await store.wakeup("leader", 0.05)
+        assert not await store.wakeup("leader", 0.05)
 
 
 async def test_a_wait_that_ends_while_writes_are_paused_leaves_the_server_alive(
@@ -124,23 +126,23 @@ async def test_a_wait_that_ends_while_writes_are_paused_leaves_the_server_alive(
     with RedisServer() as server:
         async with opener(server) as store:
             await store.submit(_one(1), by="me")
-            assert await store.bell("leader", 5)
+            assert await store.wakeup("leader", 5)
             server.command("CLIENT", "PAUSE", "60000", "WRITE")
             for _ in range(3):
-                assert not await store.bell("leader", 0.1)
+                assert not await store.wakeup("leader", 0.1)
             server.command("CLIENT", "UNPAUSE")
             await store.submit(_one(2), by="me")
-            assert await store.bell("leader", 5)
+            assert await store.wakeup("leader", 5)
             await store.submit(_one(3), by="me")
-            assert await store.bell("leader", 5)
-            assert not await store.bell("leader", 0.1)
+            assert await store.wakeup("leader", 5)
+            assert not await store.wakeup("leader", 0.1)
 
 
 async def test_a_cancelled_wait_takes_no_later_ring(
     shared_server: RedisServer, opener: Any
 ) -> None:
     async with opener(shared_server) as store:
-        waiting = asyncio.create_task(store.bell("leader", 30))
+        waiting = asyncio.create_task(store.wakeup("leader", 30))
         await _blocked(shared_server)
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
@@ -149,7 +151,7 @@ async def test_a_cancelled_wait_takes_no_later_ring(
             while "blocked_clients:0" not in str(shared_server.command("INFO", "clients")):
                 await asyncio.sleep(0.01)
         await store.submit(_one(1), by="me")
-        assert await store.bell("leader", 5)
+        assert await store.wakeup("leader", 5)
 
 
 async def test_bells_are_capped_at_one_entry_and_do_not_live_for_ever(
@@ -299,7 +301,7 @@ async def test_a_full_server_takes_nothing_new_and_lets_what_runs_end(
     opener: Any, populated: Any
 ) -> None:
     """F51. Servers before 7.0 know no flags: there a completion is refused, cleanly."""
-    from dsched.contracts.steps import Completion
+    from dsched.contracts.store.working import Completion
     from dsched.model import TaskResult
 
     with RedisServer() as server:
@@ -332,7 +334,7 @@ async def test_a_sentinel_failover_is_followed(opener: Any) -> None:
             async with asyncio.timeout(5):
                 while servers.replica.command("EXISTS", f"{store._footing.prefix}meta") != 1:
                     await asyncio.sleep(0.02)
-            waiting = asyncio.create_task(store.bell("leader", 0.1))
+            waiting = asyncio.create_task(store.wakeup("leader", 0.1))
             await waiting
             await asyncio.to_thread(servers.primary.kill)
             await _answers(store, 30)
@@ -340,7 +342,7 @@ async def test_a_sentinel_failover_is_followed(opener: Any) -> None:
             (task,) = await store.get(["t1"])
             assert task is not None
             assert await store.submit(_one(2), by="me") == (Outcome.OK,)
-            assert await store.bell("leader", 5)
+            assert await store.wakeup("leader", 5)
 
 
 async def test_a_primary_that_has_lost_its_replicas_is_asked_for_the_one_that_leads_now() -> None:
@@ -392,8 +394,8 @@ async def test_a_look_at_a_ring_takes_no_round_trip_of_its_own(
         opener(shared_server, key_prefix=prefix) as client,
     ):
         fence = (await store.acquire("a", "t", 60_000)).fence
-        await store.look(fence, 10)  # from here on the server knows the script
-        waiting = asyncio.create_task(store.look_when_rung(fence, 10, 20))
+        await store.poll(fence, 10)  # from here on the server knows the script
+        waiting = asyncio.create_task(store.poll_when_woken(fence, 10, 20))
         monkeypatch.setattr(store._footing.link, "run", None)
         await client.submit(_one(1), by="me")
         look = await waiting
@@ -405,10 +407,10 @@ async def test_a_look_without_a_ring_is_one_message(
 ) -> None:
     async with opener(shared_server) as store:
         fence = (await store.acquire("a", "t", 60_000)).fence
-        await store.look(fence, 10)  # from here on the server knows the script
-        await store.bell(LEADER_BELL, 0.01)
+        await store.poll(fence, 10)  # from here on the server knows the script
+        await store.wakeup(LEADER_WAKEUP, 0.01)
         sent = _counted(monkeypatch)
-        await store.look_when_rung(fence, 10, 0.1)
+        await store.poll_when_woken(fence, 10, 0.1)
     assert len(sent) == 1
 
 
@@ -421,8 +423,8 @@ async def test_a_ring_is_not_lost_where_the_look_behind_it_is_refused(
         opener(shared_server, key_prefix=prefix) as client,
     ):
         fence = (await store.acquire("a", "t", 60_000)).fence
-        await store.look(fence, 10)
-        waiting = asyncio.create_task(store.look_when_rung(fence, 10, 20))
+        await store.poll(fence, 10)
+        waiting = asyncio.create_task(store.poll_when_woken(fence, 10, 20))
         await asyncio.sleep(0)
         await client._footing.link.command(b"SCRIPT", b"FLUSH")
         await client.submit(_one(1), by="me")
@@ -448,14 +450,14 @@ async def test_a_wait_that_ends_while_writes_are_paused_leaves_no_answer_to_the_
         opener(shared_server, key_prefix=prefix) as client,
     ):
         fence = (await store.acquire("a", "t", 60_000)).fence
-        await store.look(fence, 10)
-        pause = asyncio.create_task(store.look_when_rung(fence, 10, 0.2))
+        await store.poll(fence, 10)
+        pause = asyncio.create_task(store.poll_when_woken(fence, 10, 0.2))
         await asyncio.sleep(0)
         await client._footing.link.command(b"CLIENT", b"PAUSE", b"1500", b"WRITE")
-        for look in (await pause, await store.look_when_rung(fence, 10, 0.1)):
+        for look in (await pause, await store.poll_when_woken(fence, 10, 0.1)):
             assert look.ready.tasks == ()
         for number in range(3):
-            waiting = asyncio.create_task(store.look_when_rung(fence, 10, 20))
+            waiting = asyncio.create_task(store.poll_when_woken(fence, 10, 20))
             await client.submit(_one(number), by="me")
             look = await waiting
             assert [task.id for task in look.ready.tasks] == [f"t{n}" for n in range(number + 1)]
@@ -483,7 +485,7 @@ async def worker_and_client(shared_server: RedisServer, opener: Any) -> AsyncIte
                 worker_id="w", incarnation="1-a", capacity=9, backlog=9, heartbeat_timeout_ms=60_000
             )
         )
-        await store.bell("w", 0.01)
+        await store.wakeup("w", 0.01)
         await store.claim("w", "1-a", 0, 1, 9)  # from here on the server knows the script
         yield store, client
 
@@ -492,7 +494,7 @@ async def test_a_claim_at_a_ring_takes_no_round_trip_of_its_own(
     worker_and_client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store, client = worker_and_client
-    waiting = asyncio.create_task(store.claim_when_rung("w", "1-a", 0, 2, 9, 20))
+    waiting = asyncio.create_task(store.claim_when_woken("w", "1-a", 0, 2, 9, 20))
     monkeypatch.setattr(store._footing.link, "run", None)
     await _queued(client, 1)
     rang, claimed = await waiting
@@ -504,9 +506,9 @@ async def test_a_claim_without_a_ring_is_one_message(
 ) -> None:
     store, client = worker_and_client
     await _queued(client, 1)
-    await store.bell("w", 0.01)
+    await store.wakeup("w", 0.01)
     sent = _counted(monkeypatch)
-    rang, claimed = await store.claim_when_rung("w", "1-a", 0, 2, 9, 0.1)
+    rang, claimed = await store.claim_when_woken("w", "1-a", 0, 2, 9, 0.1)
     assert (rang, [task.id for task in claimed.tasks]) == (False, ["t1"])
     assert len(sent) == 1
 
@@ -515,7 +517,7 @@ async def test_a_ring_is_not_lost_where_the_claim_behind_it_is_refused(
     worker_and_client: Any,
 ) -> None:
     store, client = worker_and_client
-    waiting = asyncio.create_task(store.claim_when_rung("w", "1-a", 0, 2, 9, 20))
+    waiting = asyncio.create_task(store.claim_when_woken("w", "1-a", 0, 2, 9, 20))
     await asyncio.sleep(0)
     await client._footing.link.command(b"SCRIPT", b"FLUSH")
     await _queued(client, 1)
@@ -538,7 +540,7 @@ async def test_a_claim_whose_connection_dies_while_it_waits_is_made_once(
     worker_and_client: Any,
 ) -> None:
     store, client = worker_and_client
-    waiting = asyncio.create_task(store.claim_when_rung("w", "1-a", 0, 2, 9, 20))
+    waiting = asyncio.create_task(store.claim_when_woken("w", "1-a", 0, 2, 9, 20))
     number = re.search(rb"id=(\d+)", await _waits_for_a_bell(client))[1]
     await client._footing.link.command(b"CLIENT", b"KILL", b"ID", number)
     with pytest.raises(StoreUnavailableError):
@@ -553,7 +555,7 @@ async def test_a_claim_whose_connection_dies_while_it_waits_is_made_once(
 
 async def test_a_claim_that_waits_ends_with_its_process(worker_and_client: Any) -> None:
     store, client = worker_and_client
-    waiting = asyncio.create_task(store.claim_when_rung("w", "1-a", 0, 2, 9, 20))
+    waiting = asyncio.create_task(store.claim_when_woken("w", "1-a", 0, 2, 9, 20))
     await _waits_for_a_bell(client)
     waiting.cancel()  # closes the connection, as the end of a process does
     await _waits_for_a_bell(client, blocked=False)
@@ -565,7 +567,7 @@ async def test_a_claim_that_waits_ends_with_its_process(worker_and_client: Any) 
 async def test_the_answer_to_one_claim_is_none_to_another(worker_and_client: Any) -> None:
     store, client = worker_and_client
     claims = [
-        asyncio.create_task(store.claim_when_rung("w", "1-a", 0, number, 9, 20))
+        asyncio.create_task(store.claim_when_woken("w", "1-a", 0, number, 9, 20))
         for number in (2, 3)
     ]
     await _waits_for_a_bell(client)
@@ -584,7 +586,7 @@ async def test_a_bell_that_the_server_refuses_is_not_asked_for_again_and_again(
             server.command("CONFIG", "SET", "min-replicas-to-write", "1")
             server.command("CONFIG", "RESETSTAT")
             for _ in range(5):
-                assert not await store.bell("w", 0.2)
+                assert not await store.wakeup("w", 0.2)
             stats = str(server.command("INFO", "stats"))
     found = re.search(r"total_connections_received:(\d+)", stats)
     assert found

@@ -4,8 +4,8 @@ import subprocess
 import sys
 from typing import Any
 
-from dsched.contracts.outcomes import Outcome
-from dsched.contracts.store import StoreSettings
+from dsched.contracts.store.outcomes import Outcome
+from dsched.contracts.store.settings import StoreSettings
 from dsched_store_redis.options import Durability, RedisOptions
 from dsched_store_redis.plugin import dsched_stores
 from dsched_testkit.servers import RedisServer

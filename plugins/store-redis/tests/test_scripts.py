@@ -9,30 +9,20 @@ from typing import Any
 import pytest
 from redis.crc import key_slot
 
-from dsched.contracts.operating import PodRecord
-from dsched.contracts.outcomes import FencedError, StoreRefusedError
-from dsched.contracts.statistics import Rollup
-from dsched.contracts.steps import (
-    Choice,
-    Completion,
-    ConfigVersion,
-    Deferral,
-    Finished,
-    Fire,
-    Held,
-    Progress,
-    Projection,
-    PutConfig,
-    Reap,
-    Rearm,
-    Release,
-    Replan,
-    Run,
-    Submission,
-    TaskQuery,
-)
-from dsched.contracts.tasklogs import LineBatch, NewLine
+from dsched.contracts.store.collecting import Finished, Projection
+from dsched.contracts.store.configs import ConfigVersion, PutConfig, Rearm
+from dsched.contracts.store.dispatching import Choice, Deferral
+from dsched.contracts.store.firing import Fire, Replan
+from dsched.contracts.store.operating import PodRecord
+from dsched.contracts.store.outcomes import FencedError, StoreRefusedError
+from dsched.contracts.store.reading import TaskQuery
+from dsched.contracts.store.recovering import Reap
+from dsched.contracts.store.statistics import Rollup
+from dsched.contracts.store.tasklogs import LineBatch, NewLine
+from dsched.contracts.store.workers import Held
+from dsched.contracts.store.working import Completion, Progress, Release, Submission
 from dsched.model import Decision, Fate, Home, TaskConfig, TaskResult, TaskSpec, TaskStatus, Verdict
+from dsched.planning import PlannedRun
 from dsched_store_redis.scripts import Scripts, script_names
 from dsched_store_redis.store import RedisStore
 from dsched_testkit.servers import RedisServer
@@ -51,7 +41,7 @@ def _fire(state: Any) -> Fire:
         config_id="going",
         revision=state.going.config.revision,
         due_ms=state.going.due_ms,
-        runs=(Run(scheduled_ms=state.now_ms - 1000, not_before_ms=0),),
+        runs=(PlannedRun(scheduled_ms=state.now_ms - 1000, not_before_ms=0),),
     )
 
 
@@ -107,7 +97,7 @@ STEPS: dict[str, Step] = {
         "going", Rearm(read=x.going.version, upto_ms=1), by="me", why="w"
     ),
     "resume": lambda s, x: s.resume("paused", Rearm(read=x.paused.version, upto_ms=1), by="me"),
-    "look": lambda s, x: s.look(x.fence, 10),
+    "poll": lambda s, x: s.poll(x.fence, 10),
     "due": lambda s, x: s.due(x.fence, 10),
     "fire": lambda s, x: s.fire(x.fence, [_fire(x)]),
     "replan": lambda s, x: s.replan(
@@ -175,10 +165,10 @@ STEPS: dict[str, Step] = {
     "undrain": lambda s, _: s.undrain("w1", by="me"),
     "step_down": lambda s, x: s.step_down(x.fence, by="me", why="w", rest_ms=5),
     "terms": lambda s, _: s.terms(None, 10),
-    "present": lambda s, _: s.present(
+    "pod_seen": lambda s, _: s.pod_seen(
         PodRecord(id="p", name="n", roles=("worker",), version="1", started_ms=5), 9000
     ),
-    "absent": lambda s, _: s.absent("p"),
+    "pod_left": lambda s, _: s.pod_left("p"),
     "pods": lambda s, _: s.pods(),
 }
 

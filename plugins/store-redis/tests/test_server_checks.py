@@ -10,8 +10,8 @@ import pytest
 import trustme
 from _pytest.logging import LogCaptureFixture
 
-from dsched.contracts.codec import STORE_FORMAT
-from dsched.contracts.outcomes import Outcome, StoreRefusedError, StoreUnavailableError
+from dsched.contracts.store.codec import STORE_FORMAT
+from dsched.contracts.store.outcomes import Outcome, StoreRefusedError, StoreUnavailableError
 from dsched_store_redis.connections import Dialler
 from dsched_store_redis.options import (
     ClusterOptions,

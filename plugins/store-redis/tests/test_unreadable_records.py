@@ -2,18 +2,13 @@
 
 from typing import Any
 
-from dsched.contracts.codec import UNREADABLE
-from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import (
-    Choice,
-    ConfigVersion,
-    Deferral,
-    PutConfig,
-    Rearm,
-    Registration,
-    Submission,
-)
 from dsched.contracts.store import Store
+from dsched.contracts.store.codec import UNREADABLE
+from dsched.contracts.store.configs import ConfigVersion, PutConfig, Rearm
+from dsched.contracts.store.dispatching import Choice, Deferral
+from dsched.contracts.store.outcomes import Outcome
+from dsched.contracts.store.workers import Registration
+from dsched.contracts.store.working import Submission
 from dsched.model import TaskConfig, TaskSpec, from_ms
 from dsched_testkit.servers import RedisServer
 
@@ -73,7 +68,7 @@ async def test_an_entry_whose_task_somebody_removed_goes_and_stops_no_other(
             fence, [], [Deferral(task_id="c", delay_ms=0, reason="r")], skip=0, limit=1
         )
         shared_server.command("DEL", "unreadable3:task:detail:a", "unreadable3:task:detail:c")
-        look = await store.look(fence, 10)
+        look = await store.poll(fence, 10)
         assert look.promoted.count == 1
         assert [task.id for task in look.ready.tasks] == ["a", "b"]
         choices = [Choice(task_id=name, worker_id="w") for name in "ab"]

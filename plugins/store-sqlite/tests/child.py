@@ -6,9 +6,12 @@ import os
 import sys
 import time
 
-from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import Choice, Completion, Registration, Submission
-from dsched.contracts.store import Store, StoreSettings
+from dsched.contracts.store import Store
+from dsched.contracts.store.dispatching import Choice
+from dsched.contracts.store.outcomes import Outcome
+from dsched.contracts.store.settings import StoreSettings
+from dsched.contracts.store.workers import Registration
+from dsched.contracts.store.working import Completion, Submission
 from dsched.model import TaskResult, TaskSpec
 from dsched_store_sqlite.options import SqliteOptions
 from dsched_store_sqlite.store import open_sqlite
@@ -74,9 +77,9 @@ async def acknowledge(store: Store, fence: str, name: str, ledger: str) -> None:
 
 async def listen(store: Store, who: str, other: str) -> None:
     """Wait for one bell, and for another that must stay silent; say when the first rang."""
-    silence = asyncio.ensure_future(store.bell(other, 20.0))
+    silence = asyncio.ensure_future(store.wakeup(other, 20.0))
     say("listening")
-    rang = await store.bell(who, 20.0)
+    rang = await store.wakeup(who, 20.0)
     say([rang, time.monotonic()])
     await asyncio.sleep(0.2)  # four looks at the file
     say(silence.done())
@@ -85,7 +88,7 @@ async def listen(store: Store, who: str, other: str) -> None:
 
 async def idle(store: Store, seconds: str) -> None:
     """Do what an idle pod does: wait for bells; say how much CPU time that took."""
-    waits = [store.bell(who, float(seconds)) for who in ("leader", "w1", "election")]
+    waits = [store.wakeup(who, float(seconds)) for who in ("leader", "w1", "election")]
     before = time.process_time()
     await asyncio.gather(*waits)
     say(time.process_time() - before)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from dsched.contracts.store import StoreSettings
+from dsched.contracts.store.settings import StoreSettings
 from dsched_store_sqlite.options import SqliteOptions
 from dsched_store_sqlite.store import SqliteStore, open_sqlite
 

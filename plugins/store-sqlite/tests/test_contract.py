@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from dsched.contracts.store import Store, StoreSettings
+from dsched.contracts.store import Store
+from dsched.contracts.store.settings import StoreSettings
 from dsched_store_sqlite.options import SqliteOptions
 from dsched_store_sqlite.store import open_sqlite
 from dsched_testkit.suites.machine import StoreMachine

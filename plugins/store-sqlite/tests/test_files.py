@@ -11,8 +11,8 @@ import threading
 
 import pytest
 
-from dsched.contracts.outcomes import StoreRefusedError
-from dsched.contracts.store import StoreSettings
+from dsched.contracts.store.outcomes import StoreRefusedError
+from dsched.contracts.store.settings import StoreSettings
 from dsched_store_sqlite.connection import check_sqlite_version
 from dsched_store_sqlite.files import file_system_of, prepare_file
 from dsched_store_sqlite.options import SqliteOptions

@@ -7,17 +7,17 @@ import time
 
 import pytest
 
-from dsched.contracts.outcomes import (
+from dsched.contracts.store.outcomes import (
     FencedError,
     Outcome,
     StoreRefusedError,
     StoreUnavailableError,
 )
-from dsched.contracts.steps import Submission
-from dsched.contracts.store import ELECTION_BELL, LEADER_BELL
+from dsched.contracts.store.timing import ELECTION_WAKEUP, LEADER_WAKEUP
+from dsched.contracts.store.working import Submission
 from dsched.model import TaskSpec
 from dsched_store_sqlite import connection, writer
-from dsched_store_sqlite.bells import Bells, Listener
+from dsched_store_sqlite.wakeups import Listener, Wakeups
 
 
 def _submission(task_id, size=0):
@@ -54,7 +54,7 @@ async def test_closing_leaves_no_thread_and_no_companion_file(opened, tmp_path):
         await _submit(store, "a")
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.1):
-                await store.bell("w1", 5.0)
+                await store.wakeup("w1", 5.0)
         assert len(_threads()) == 2
     assert _threads() == []
     assert [path.name for path in tmp_path.iterdir()] == ["store.db"]
@@ -76,12 +76,12 @@ async def test_a_closed_handle_says_so(opened):
         await store.now()
     assert refused.value.maybe_applied is False
     with pytest.raises(StoreUnavailableError, match="closed"):
-        await store.bell("w1", 5.0)
+        await store.wakeup("w1", 5.0)
 
 
 async def test_closing_wakes_those_who_wait_for_a_bell(opened):
     async with opened() as store:
-        waiting = asyncio.ensure_future(store.bell("w1", 30.0))
+        waiting = asyncio.ensure_future(store.wakeup("w1", 30.0))
         await store.now()
     with pytest.raises(StoreUnavailableError, match="closed"):
         await waiting
@@ -94,7 +94,7 @@ async def test_a_listener_that_cannot_hear_says_so_to_those_who_wait(caplog):
         attempts.append(None)
         raise sqlite3.OperationalError("disk I/O error")
 
-    bells = Bells()
+    bells = Wakeups()
     listener = Listener(bells, connect, origin="me")
     listener.start_after(0)
     try:
@@ -109,7 +109,7 @@ async def test_a_listener_that_cannot_hear_says_so_to_those_who_wait(caplog):
 
 
 async def test_a_ring_that_nobody_here_waits_for_is_kept_within_a_bound():
-    bells = Bells()
+    bells = Wakeups()
     bells.ring(f"w{number}" for number in range(5000))
     assert await bells.wait("w4999", 0.01) is True
     assert await bells.wait("w0", 0.01) is False
@@ -121,7 +121,7 @@ async def test_a_handle_in_another_thread_and_loop_shares_file_and_bells(opened)
 
     async def other():
         async with opened() as store:
-            bell = asyncio.ensure_future(store.bell(ELECTION_BELL, 10.0))
+            bell = asyncio.ensure_future(store.wakeup(ELECTION_WAKEUP, 10.0))
             await store.now()
             listening.set()
             heard.append((await bell, await store.leader()))
@@ -190,8 +190,8 @@ async def test_no_step_is_answered_before_it_is_committed(opened):
 async def test_a_ring_of_this_process_is_not_heard_again_from_the_file(opened):
     async with opened() as store:
         await _submit(store, "a")
-        assert await store.bell(LEADER_BELL, 1.0) is True
-        assert await store.bell(LEADER_BELL, 0.25) is False  # five looks at the file
+        assert await store.wakeup(LEADER_WAKEUP, 1.0) is True
+        assert await store.wakeup(LEADER_WAKEUP, 0.25) is False  # five looks at the file
 
 
 @pytest.mark.parametrize(("synchronous", "level"), [("full", 2), ("normal", 1)])
@@ -265,7 +265,7 @@ async def test_a_step_that_fails_leaves_nothing_behind_and_disturbs_no_other(ope
         assert isinstance(answers[2], FencedError)
         assert [task.id for task in await store.get(["a", "b"])] == ["a", "b"]
         assert (await store.counts()).by_home["ready"] == 2
-        assert await store.bell("nobody", 0.01) is False
+        assert await store.wakeup("nobody", 0.01) is False
 
 
 async def test_a_step_that_nobody_waits_for_any_more_is_not_run(opened):
@@ -350,7 +350,7 @@ async def test_a_damaged_file_is_refused_with_what_to_do(opened, file):
 
 
 async def test_store_time_of_reads_never_goes_back_over_a_reopening(file):
-    from dsched.contracts.store import StoreSettings
+    from dsched.contracts.store.settings import StoreSettings
     from dsched_store_sqlite.options import SqliteOptions
     from dsched_store_sqlite.store import open_sqlite
 

@@ -9,8 +9,9 @@ import time
 
 import pytest
 
-from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import Registration, Submission
+from dsched.contracts.store.outcomes import Outcome
+from dsched.contracts.store.workers import Registration
+from dsched.contracts.store.working import Submission
 from dsched.model import TaskSpec, TaskStatus
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]

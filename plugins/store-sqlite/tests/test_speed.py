@@ -4,16 +4,12 @@ import time
 
 import pytest
 
-from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import (
-    Choice,
-    Completion,
-    EventKind,
-    Finished,
-    Projection,
-    Registration,
-    Submission,
-)
+from dsched.contracts.store.collecting import Finished, Projection
+from dsched.contracts.store.dispatching import Choice
+from dsched.contracts.store.events import EventKind
+from dsched.contracts.store.outcomes import Outcome
+from dsched.contracts.store.workers import Registration
+from dsched.contracts.store.working import Completion, Submission
 from dsched.model import TaskResult, TaskSpec, TaskStatus
 
 pytestmark = pytest.mark.slow

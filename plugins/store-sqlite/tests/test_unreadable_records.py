@@ -2,15 +2,11 @@
 
 import sqlite3
 
-from dsched.contracts.codec import UNREADABLE
-from dsched.contracts.steps import (
-    Choice,
-    ConfigVersion,
-    PutConfig,
-    Rearm,
-    Registration,
-    Submission,
-)
+from dsched.contracts.store.codec import UNREADABLE
+from dsched.contracts.store.configs import ConfigVersion, PutConfig, Rearm
+from dsched.contracts.store.dispatching import Choice
+from dsched.contracts.store.workers import Registration
+from dsched.contracts.store.working import Submission
 from dsched.model import TaskConfig, TaskSpec, from_ms
 
 

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from dsched.model import TaskConfig, from_ms
-from dsched.planning.compile import config_instants
+from dsched.planning.triggers import config_instants
 from dsched_testkit.instants import UnknownTriggerError, content_line, owed, read_content
 from dsched_testkit.simulation.night import ZONES, changes
 

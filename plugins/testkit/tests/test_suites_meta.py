@@ -8,9 +8,10 @@ from contextlib import asynccontextmanager
 
 import attrs
 
-from dsched.contracts.outcomes import Outcome, RunOutcome
-from dsched.contracts.steps import EventKind
-from dsched.contracts.store import Store, StoreSettings
+from dsched.contracts.store import Store
+from dsched.contracts.store.events import EventKind
+from dsched.contracts.store.outcomes import Outcome, RunOutcome
+from dsched.contracts.store.settings import StoreSettings
 from dsched_testkit.memory import MemoryStore, new_state
 from dsched_testkit.suites.store import StoreContract, WallClock
 

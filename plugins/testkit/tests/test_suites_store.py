@@ -3,7 +3,8 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from dsched.contracts.store import Store, StoreSettings
+from dsched.contracts.store import Store
+from dsched.contracts.store.settings import StoreSettings
 from dsched_testkit.memory import MemoryStore, new_state
 from dsched_testkit.suites.store import StoreContract, WallClock
 

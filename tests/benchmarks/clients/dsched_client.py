@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import dsched
-from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import Submission
+from dsched.contracts.store.outcomes import Outcome
+from dsched.contracts.store.working import Submission
 
 NOOP = dsched.TaskSpec(executor="local", payload={"function": "noop"})
 _open: dict[str, dsched.Client] = {}

@@ -17,8 +17,8 @@ from chaos.stages.opening import EVERYSEC, at_least
 from dsched.assembly import store_opener
 from dsched.client import Client
 from dsched.config import read_settings
-from dsched.contracts.outcomes import StoreError, StoreUnavailableError
 from dsched.contracts.store import Store
+from dsched.contracts.store.outcomes import StoreError, StoreUnavailableError
 from dsched.loading import load_catalogue
 from dsched.model import Task, TaskSpec
 from dsched_testkit.servers import RedisServer, SentinelSet, sentinel_set

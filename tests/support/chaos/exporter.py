@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import attrs
 
-from dsched.contracts.events import Event, EventKind
-from dsched.contracts.outcomes import StoreError
-from dsched.contracts.steps import fence_pod
 from dsched.contracts.store import Store
+from dsched.contracts.store.events import Event, EventKind
+from dsched.contracts.store.leadership import fence_pod
+from dsched.contracts.store.outcomes import StoreError
 from dsched.model import JsonValue
 from dsched_testkit.evidence import Recorder
 

@@ -10,7 +10,7 @@ import attrs
 
 from chaos.havoc import Havoc
 from chaos.machine import Stalls
-from dsched.contracts.events import EventKind
+from dsched.contracts.store.events import EventKind
 from dsched_testkit.checks.attempts import ENDS_AN_ATTEMPT
 from dsched_testkit.evidence import Evidence, task_items
 

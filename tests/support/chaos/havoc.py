@@ -14,7 +14,7 @@ from chaos.exporter import Exporter
 from chaos.plan import Planned
 from chaos.stages.base import Stage
 from dsched.client import Client, ClientError
-from dsched.contracts.outcomes import StoreError
+from dsched.contracts.store.outcomes import StoreError
 from dsched.model import JsonValue
 from dsched_testkit.evidence import Recorder
 

@@ -23,8 +23,8 @@ from chaos.users import Users, random_configs
 from dsched.assembly import store_opener
 from dsched.client import Client
 from dsched.config import read_settings
-from dsched.contracts.outcomes import StoreError
 from dsched.contracts.store import Store
+from dsched.contracts.store.outcomes import StoreError
 from dsched.loading import load_catalogue
 from dsched_testkit.checker import check
 from dsched_testkit.evidence import Recorder, read, task_items

@@ -11,8 +11,9 @@ from typing import TypeVar
 import attrs
 
 from dsched.contracts import Store, StoreProvider, StoreSettings, hookimpl
-from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import Completion, HeartbeatAnswer, Held, Release, Submission
+from dsched.contracts.store.outcomes import Outcome
+from dsched.contracts.store.workers import HeartbeatAnswer, Held
+from dsched.contracts.store.working import Completion, Release, Submission
 from dsched.model import Home
 from dsched_store_sqlite.options import SqliteOptions
 from dsched_store_sqlite.step import Step

@@ -6,8 +6,8 @@ from collections.abc import Set as AbstractSet
 from typing import Any
 
 from chaos.exporter import Cut, Loss
-from dsched.contracts.events import Event
 from dsched.contracts.store import Store
+from dsched.contracts.store.events import Event
 from dsched.model import JsonValue, Task, TaskStatus
 from dsched_testkit.evidence import FORMAT, Recorder, task_items
 

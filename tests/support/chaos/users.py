@@ -11,7 +11,7 @@ import attrs
 
 from chaos.exporter import ConfigCalls
 from dsched.client import Client, ClientError
-from dsched.contracts.outcomes import StoreError
+from dsched.contracts.store.outcomes import StoreError
 from dsched.model import (
     Misfire,
     OnCrash,

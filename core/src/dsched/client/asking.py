@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from dsched.contracts.outcomes import StoreUnavailableError
-from dsched.contracts.steps import StoredConfig
 from dsched.contracts.store import Store
+from dsched.contracts.store.configs import StoredConfig
+from dsched.contracts.store.outcomes import StoreUnavailableError
 from dsched.model import Task, from_ms
 
 T = TypeVar("T")

@@ -7,8 +7,10 @@ from typing import Protocol, TypeVar
 import attrs
 
 from dsched.client.asking import RefusedError
-from dsched.contracts.steps import MAX_BATCH, Submission, TaskQuery
 from dsched.contracts.store import Store
+from dsched.contracts.store.bounds import MAX_BATCH
+from dsched.contracts.store.reading import TaskQuery
+from dsched.contracts.store.working import Submission
 from dsched.model import (
     Overlap,
     Task,

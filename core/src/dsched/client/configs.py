@@ -5,16 +5,10 @@ from collections.abc import Awaitable, Callable, Sequence
 import attrs
 
 from dsched.client.asking import Asking, ConflictError, NotFoundError, PreconditionError
-from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import (
-    MAX_BATCH,
-    ConfigPage,
-    ConfigVersion,
-    PutConfig,
-    Rearm,
-    StoredConfig,
-    TaskQuery,
-)
+from dsched.contracts.store.bounds import MAX_BATCH
+from dsched.contracts.store.configs import ConfigPage, ConfigVersion, PutConfig, Rearm, StoredConfig
+from dsched.contracts.store.outcomes import Outcome
+from dsched.contracts.store.reading import TaskQuery
 from dsched.model import ORPHAN, SkipReason, TaskConfig
 from dsched.planning import next_due, plan_rearm
 

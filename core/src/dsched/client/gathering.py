@@ -6,9 +6,10 @@ from typing import Literal, Protocol, TypeAlias, TypeVar
 
 import attrs
 
-from dsched.contracts.statistics import HOUR_MS, MAX_STATS_HOURS, Bucket, Rollup, bucket_of
-from dsched.contracts.steps import MAX_BATCH, TaskQuery
 from dsched.contracts.store import Store
+from dsched.contracts.store.bounds import MAX_BATCH
+from dsched.contracts.store.reading import TaskQuery
+from dsched.contracts.store.statistics import HOUR_MS, MAX_STATS_HOURS, Bucket, Rollup, bucket_of
 from dsched.explaining import (
     ConfigFacts,
     Explanation,

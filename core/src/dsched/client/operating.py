@@ -13,9 +13,10 @@ from dsched.client.asking import (
     instant,
 )
 from dsched.client.backfilling import MAX_BACKFILL, Backfill, Backfiller
-from dsched.contracts.operating import MAX_SKIPS, PodRecord, TermPage
-from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import StoredConfig, fence_pod
+from dsched.contracts.store.configs import StoredConfig
+from dsched.contracts.store.leadership import fence_pod
+from dsched.contracts.store.operating import MAX_SKIPS, PodRecord, TermPage
+from dsched.contracts.store.outcomes import Outcome
 from dsched.model import TaskConfig, to_ms
 from dsched.planning import Instants, config_instants
 

@@ -6,8 +6,9 @@ from datetime import datetime
 
 from dsched.client import gathering
 from dsched.client.asking import Asking, NotFoundError
-from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import Counts, DecisionPage, Event
+from dsched.contracts.store.events import Event
+from dsched.contracts.store.outcomes import Outcome
+from dsched.contracts.store.reading import Counts, DecisionPage
 from dsched.explaining import Explanation
 from dsched.model import Worker
 

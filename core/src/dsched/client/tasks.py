@@ -5,9 +5,10 @@ import secrets
 from collections.abc import AsyncIterator, Sequence
 
 from dsched.client.asking import Asking, ConflictError, NotFoundError, TaskEndedBadlyError
-from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import CancelAnswer, Submission, TaskPage, TaskQuery
-from dsched.contracts.tasklogs import LinePage, TaskLine
+from dsched.contracts.store.outcomes import Outcome
+from dsched.contracts.store.reading import TaskPage, TaskQuery
+from dsched.contracts.store.tasklogs import LinePage, TaskLine
+from dsched.contracts.store.working import CancelAnswer, Submission
 from dsched.model import Task, TaskSpec, TaskStatus, check_id, manual_task_id
 
 FIRST_POLL_S = 0.01

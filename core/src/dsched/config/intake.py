@@ -13,9 +13,9 @@ from dsched.config.settings import TaskSettings
 from dsched.config.structuring import fields_of
 from dsched.config.task_file import task_from_mapping
 from dsched.contracts.service import EntryError, PluginFacts
-from dsched.contracts.wording import did_you_mean, printable
 from dsched.loading import Catalogue
 from dsched.model import InvalidIdError, JsonValue, RetryPolicy, TaskConfig, TaskSpec, check_id
+from dsched.wording import did_you_mean, printable
 
 # Never part of an entry: the id stands beside it, the rest is the store's or a later version's.
 _APART = frozenset({"id", "origin", "reserved", "revision", "created_ms", "updated_ms"})

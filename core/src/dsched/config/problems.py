@@ -6,7 +6,7 @@ from typing import TypeAlias
 import attrs
 
 from dsched.config.secrets import without_passwords
-from dsched.contracts.wording import printable
+from dsched.wording import printable
 
 # Where a value stands in a document: keys and list positions, from the top.
 Place: TypeAlias = tuple[str | int, ...]

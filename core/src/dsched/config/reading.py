@@ -20,9 +20,9 @@ from dsched.config.structuring import (
     structure,
     unknown_keys,
 )
-from dsched.contracts.wording import did_you_mean
 from dsched.loading import Catalogue, Installed
 from dsched.model.ids import MAX_ID_LENGTH
+from dsched.wording import did_you_mean
 
 POD_NAME = "POD_NAME"
 

@@ -10,8 +10,8 @@ import attrs
 from dsched.config.problems import ConfigError, Problem
 from dsched.config.settings import Settings
 from dsched.config.task_file import task_from_mapping
-from dsched.contracts.schedules import Scheduled, Schedules
 from dsched.declaring import Source
+from dsched.functions.schedules import Scheduled, Schedules
 from dsched.loading import Catalogue
 from dsched.model import TaskConfig, code_origin
 

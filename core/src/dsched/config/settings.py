@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 import attrs
 
 from dsched.config.durations import format_duration
-from dsched.contracts.tasklogs import MAX_LINE_BYTES, LogCaps
+from dsched.contracts.store.tasklogs import MAX_LINE_BYTES, LogCaps
 from dsched.model import InvalidConfigError, InvalidIdError, RetryPolicy, check_id
 from dsched.model.task_config import MAX_DURATION, MAX_LABEL_LENGTH, MAX_LABELS, MAX_NAME_LENGTH
 

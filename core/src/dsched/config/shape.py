@@ -10,7 +10,7 @@ from dsched.config.problems import Place
 from dsched.config.secrets import is_secret, is_secret_name
 from dsched.config.structuring import fields_of
 from dsched.config.yaml_reader import parse_value
-from dsched.contracts.wording import closest
+from dsched.wording import closest
 
 PREFIX, SEPARATOR = "DSCHED_", "__"
 

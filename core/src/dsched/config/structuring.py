@@ -16,7 +16,7 @@ from cattrs.strategies import configure_union_passthrough
 from dsched.config.durations import parse_duration
 from dsched.config.problems import Place, path_text, shown, tidy
 from dsched.config.secrets import is_secret
-from dsched.contracts.wording import did_you_mean
+from dsched.wording import did_you_mean
 
 C = TypeVar("C")
 

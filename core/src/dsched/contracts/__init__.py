@@ -1,14 +1,8 @@
 """What plugin authors import: the contracts, their values, and the hooks to register with."""
 
 from dsched.contracts.balancer import LoadBalancer
-from dsched.contracts.executor import (
-    ExecutionContext,
-    Executor,
-    PayloadCheck,
-    TaskFacts,
-    TaskFailed,
-    accept_any_payload,
-)
+from dsched.contracts.executor import Executor, PayloadCheck, TaskFailed, accept_any_payload
+from dsched.contracts.executor.context import ExecutionContext, TaskFacts
 from dsched.contracts.hookspecs import hookimpl
 from dsched.contracts.observer import (
     ClusterGauges,
@@ -25,14 +19,6 @@ from dsched.contracts.observer import (
     StoreCalled,
     TermChanged,
     ThreadOutlived,
-)
-from dsched.contracts.outcomes import (
-    FencedError,
-    Outcome,
-    RunOutcome,
-    StoreError,
-    StoreRefusedError,
-    StoreUnavailableError,
 )
 from dsched.contracts.providers import (
     PLUGIN_API,
@@ -51,9 +37,19 @@ from dsched.contracts.service import (
     PodView,
     Service,
 )
-from dsched.contracts.steps import Event, EventKind, ReadyTask
-from dsched.contracts.store import Store, StoreSettings
-from dsched.contracts.tasklogs import LineLevel, LinePage, LogCaps, TaskLine, as_line
+from dsched.contracts.store import Store
+from dsched.contracts.store.dispatching import ReadyTask
+from dsched.contracts.store.events import Event, EventKind
+from dsched.contracts.store.outcomes import (
+    FencedError,
+    Outcome,
+    RunOutcome,
+    StoreError,
+    StoreRefusedError,
+    StoreUnavailableError,
+)
+from dsched.contracts.store.settings import StoreSettings
+from dsched.contracts.store.tasklogs import LineLevel, LinePage, LogCaps, TaskLine, as_line
 
 __all__ = [
     "PLUGIN_API",

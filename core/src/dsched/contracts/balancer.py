@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from dsched.contracts.steps import ReadyTask
+from dsched.contracts.store.dispatching import ReadyTask
 from dsched.model import Worker
 
 

@@ -4,10 +4,8 @@ from typing import Protocol, TypeAlias, runtime_checkable
 
 import attrs
 
-from dsched.contracts.steps import (
-    Event,
-)
-from dsched.contracts.watched import MissedInstant
+from dsched.contracts.store.events import Event
+from dsched.contracts.store.watching import MissedInstant
 from dsched.model import Worker
 
 

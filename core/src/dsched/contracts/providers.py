@@ -10,7 +10,8 @@ from dsched.contracts.balancer import LoadBalancer
 from dsched.contracts.executor import Executor, PayloadCheck, accept_any_payload
 from dsched.contracts.observer import Observer
 from dsched.contracts.service import Service
-from dsched.contracts.store import Store, StoreSettings
+from dsched.contracts.store import Store
+from dsched.contracts.store.settings import StoreSettings
 
 # An options class is any attrs class; cattrs fills it, so its type is known to its author only.
 Options: TypeAlias = Any
@@ -54,7 +55,7 @@ class StoreProvider:
     """A store; options are read from the top-level section named like it.
 
     ``open`` gives one handle. A pod opens several (general use, leader renewal, heartbeat), in
-    different threads and event loops; all of them speak to the same store. ``absent`` says in a
+    different threads and event loops; all of them speak to the same store. ``pod_left`` says in a
     sentence that there is no store yet and opening would create it, or answers None; so that a
     check can leave everything as it is.
     """

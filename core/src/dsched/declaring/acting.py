@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import attrs
 
 from dsched.client import Client, ConflictError, NotFoundError
-from dsched.contracts.steps import StoredConfig
+from dsched.contracts.store.configs import StoredConfig
 from dsched.declaring.plan import Conflict, DeclarationPlan, Present, plan_declaration
 from dsched.model import API_ORIGIN, ORPHAN, TaskConfig
 

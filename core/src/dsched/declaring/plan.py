@@ -67,7 +67,7 @@ def plan_declaration(
 ) -> DeclarationPlan:
     """The plan that makes ``wanted`` (content by id) all that ``origin`` declares.
 
-    ``present`` has every stored config of ``origin`` and every one with a wanted id; others are
+    ``pod_seen`` has every stored config of ``origin`` and every one with a wanted id; others are
     ignored. ``adopt``: take over what other origins declare. Without it only what is ``api``'s with
     equal content is taken over: so were declared configs stored before there were origins. What is
     no longer wanted is paused as orphaned, deleted with ``prune``, left alone without ``orphan``.

@@ -11,16 +11,11 @@ from itertools import cycle
 from typing import Any
 
 from dsched.contracts.observer import InvariantViolated
-from dsched.contracts.steps import (
-    Claimed,
-    Event,
-    EventKind,
-    StoreTime,
-    TaskQuery,
-    claim_token,
-)
-from dsched.contracts.store import Reading
-from dsched.engine.announcer import Announcer
+from dsched.contracts.store.events import Event, EventKind
+from dsched.contracts.store.reading import Reading, TaskQuery
+from dsched.contracts.store.timing import StoreTime
+from dsched.contracts.store.working import Claimed, claim_token
+from dsched.engine.observers import Announcer
 from dsched.model import Home, Task, TaskStatus
 
 log = logging.getLogger("dsched.assertions")
@@ -133,7 +128,7 @@ class HomeSample:
         queries += [TaskQuery(status=status) for status in TaskStatus if status.terminal]
         self._queries = cycle(queries)
 
-    async def look(self) -> None:
+    async def poll(self) -> None:
         """Read one page, and report what does not agree in it."""
         query = next(self._queries)
         page = await self._reading.list_tasks(query, None, SAMPLE)

@@ -1,6 +1,6 @@
 """Notices when the store's clock jumps, against the leader's own monotonic clock."""
 
-from dsched.contracts.steps import StoreTime
+from dsched.contracts.store.timing import StoreTime
 from dsched.engine.runtime import Runtime
 
 JUMP_S = 5.0

@@ -11,17 +11,17 @@ from dsched.contracts.executor import Executor
 from dsched.contracts.observer import Observer, Scrape, Scraped
 from dsched.contracts.service import Intake, PodStatus, Service
 from dsched.contracts.store import Store
-from dsched.engine.announcer import Announcer
-from dsched.engine.apart import apart
 from dsched.engine.assertions import Assertions
-from dsched.engine.election import Election, ElectionTimes
-from dsched.engine.heartbeat import OpenStore
-from dsched.engine.leader import Leader, LeaderTimes
-from dsched.engine.observed import ObservedStore
+from dsched.engine.isolation import apart
+from dsched.engine.leader.election import Election, ElectionTimes
+from dsched.engine.leader.leading import Leader, LeaderTimes
+from dsched.engine.observed_store import ObservedStore
+from dsched.engine.observers import Announcer
 from dsched.engine.presence import Presence
 from dsched.engine.runtime import Runtime
 from dsched.engine.watchdog import Watchdog, WatchTimes
-from dsched.engine.worker import WorkerPlan, WorkerRole
+from dsched.engine.worker.heartbeat import OpenStore
+from dsched.engine.worker.role import WorkerPlan, WorkerRole
 
 log = logging.getLogger("dsched.pod")
 

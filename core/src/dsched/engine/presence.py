@@ -5,12 +5,12 @@ from collections.abc import Callable
 from functools import cache
 from importlib import metadata
 
-from dsched.contracts.operating import Operating, PodRecord
-from dsched.contracts.outcomes import StoreError
 from dsched.contracts.service import PodStatus
-from dsched.contracts.store import Timing
-from dsched.engine.calls import answered_within
+from dsched.contracts.store.operating import Operating, PodRecord
+from dsched.contracts.store.outcomes import StoreError
+from dsched.contracts.store.timing import Timing
 from dsched.engine.runtime import Runtime
+from dsched.engine.store_calls import answered_within
 
 log = logging.getLogger("dsched.pod")
 
@@ -56,7 +56,7 @@ class Presence:
         """Say that this pod runs no more; a silent store forgets it by itself."""
         try:
             async with answered_within(LEAVE_S):
-                await self._store.absent(self._id)
+                await self._store.pod_left(self._id)
         except StoreError as error:
             log.debug("the store was not told that this pod leaves: %s", error)
 
@@ -65,7 +65,7 @@ class Presence:
             async with answered_within(CALL_S):
                 if self._started_ms is None:
                     self._started_ms = (await self._timing.now()).wall_ms
-                await self._store.present(self._record(status, self._started_ms), TTL_MS)
+                await self._store.pod_seen(self._record(status, self._started_ms), TTL_MS)
         except StoreError as error:
             log.debug("the store was not told that this pod runs: %s", error)
             return

@@ -6,17 +6,15 @@ from collections.abc import Callable
 import attrs
 
 from dsched.contracts.observer import InstantsMissed, InvariantViolated, NobodyLeads
-from dsched.contracts.outcomes import Outcome, StoreUnavailableError
-from dsched.contracts.steps import (
-    MAX_BATCH,
-    fence_epoch,
-)
-from dsched.contracts.store import Timing, Watching
-from dsched.contracts.watched import Watched
-from dsched.engine.announcer import Announcer
-from dsched.engine.calls import answered_within
+from dsched.contracts.store.bounds import MAX_BATCH
+from dsched.contracts.store.leadership import fence_epoch
+from dsched.contracts.store.outcomes import Outcome, StoreUnavailableError
+from dsched.contracts.store.timing import Timing
+from dsched.contracts.store.watching import Watched, Watching
 from dsched.engine.clock_watch import ClockWatch
+from dsched.engine.observers import Announcer
 from dsched.engine.runtime import Runtime
+from dsched.engine.store_calls import answered_within
 from dsched.model import from_ms
 
 log = logging.getLogger("dsched.watchdog")
@@ -79,7 +77,7 @@ class Watchdog:
                 continue
             try:
                 async with answered_within(ANSWER_S):
-                    await self._look()
+                    await self._poll()
             except StoreUnavailableError:
                 self._forget()  # the other parts of the pod say so
             except Exception as error:
@@ -89,7 +87,7 @@ class Watchdog:
     def _forget(self) -> None:
         self._free_since_s, self._skip = None, 0
 
-    async def _look(self) -> None:
+    async def _poll(self) -> None:
         if self._clock.read(await self._timing.now()):
             self._forget()  # the clock jumped forward: what that made due is not missed yet
             return

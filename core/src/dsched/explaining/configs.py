@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import attrs
 
-from dsched.contracts.codec import UNREADABLE
-from dsched.contracts.steps import StoredConfig
+from dsched.contracts.store.codec import UNREADABLE
+from dsched.contracts.store.configs import StoredConfig
 from dsched.explaining.decisions import explain_decision, short
 from dsched.explaining.explanation import Answer, Explanation
 from dsched.explaining.words import instant, span

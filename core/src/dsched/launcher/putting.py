@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from dsched.client import Client
-from dsched.contracts.outcomes import StoreUnavailableError
+from dsched.contracts.store.outcomes import StoreUnavailableError
 from dsched.declaring import Declared, Source, declare, report
-from dsched.engine.calls import Patience
 from dsched.engine.runtime import Runtime
+from dsched.engine.store_calls import Patience
 
 
 async def put_all(

@@ -20,11 +20,11 @@ from dsched.config import (
 )
 from dsched.config.scheduled import code_sources
 from dsched.config.task_file import read_tasks
-from dsched.contracts.outcomes import StoreRefusedError, StoreUnavailableError
-from dsched.contracts.schedules import SCHEDULES
+from dsched.contracts.store.outcomes import StoreRefusedError, StoreUnavailableError
 from dsched.declaring import Source
 from dsched.engine.pod import WORKER
 from dsched.engine.runtime import Runtime
+from dsched.functions.schedules import SCHEDULES
 from dsched.launcher.arguments import Arguments, parse
 from dsched.launcher.check import check
 from dsched.launcher.event_loop import run_on

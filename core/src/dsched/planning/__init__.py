@@ -1,11 +1,11 @@
 """Which fires a due config owes: triggers, time zones, misfire, jitter. Pure functions only."""
 
-from dsched.planning.compile import compile_trigger, config_instants
 from dsched.planning.errors import InvalidTriggerError
 from dsched.planning.instants import Instants
 from dsched.planning.jitter import jitter_ms
 from dsched.planning.misfire import FirePlan, PlannedRun, plan_fire
 from dsched.planning.rearm import next_due, plan_rearm
+from dsched.planning.triggers import compile_trigger, config_instants
 from dsched.planning.upcoming import Upcoming, UpcomingInstant, config_upcoming, upcoming
 from dsched.planning.zone_rules import zone_rules_version
 

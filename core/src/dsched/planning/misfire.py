@@ -11,9 +11,9 @@ from datetime import timedelta
 import attrs
 
 from dsched.model import Misfire, SkippedRange, SkipReason, TaskConfig, to_ms
-from dsched.planning.compile import config_instants
 from dsched.planning.instants import Instants, Without
 from dsched.planning.jitter import jitter_ms
+from dsched.planning.triggers import config_instants
 
 
 @attrs.frozen(kw_only=True)

@@ -3,9 +3,9 @@
 from datetime import timedelta
 
 from dsched.model import AtTrigger, SkippedRange, SkipReason, TaskConfig, to_ms
-from dsched.planning.compile import compile_trigger, config_instants
 from dsched.planning.instants import SingleInstant
 from dsched.planning.misfire import skipped_range
+from dsched.planning.triggers import compile_trigger, config_instants
 
 
 def plan_rearm(

@@ -14,8 +14,8 @@ from dsched.model import (
     from_ms,
     to_ms,
 )
-from dsched.planning.compile import compile_trigger
-from dsched.planning.cron import CronInstants
+from dsched.planning.cron.expression import CronInstants
+from dsched.planning.triggers import compile_trigger
 from dsched.planning.zone import DAY_S, Segment, load_zone
 
 MAX_UPCOMING = 1000

@@ -8,15 +8,15 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from dsched.contracts.egress import (
+from dsched.contracts.executor.egress import (
     EgressPolicy,
     EgressRefusedError,
     is_numeric_host,
     literal_address,
 )
-from dsched.contracts.secrets import mentions_secret, reference_problem
-from dsched.contracts.wording import did_you_mean
+from dsched.contracts.executor.secrets import mentions_secret, reference_problem
 from dsched.model import JsonValue
+from dsched.wording import did_you_mean
 from dsched_alerts.alert import Kind
 from dsched_alerts.silences import read_silence
 from dsched_alerts.templates import problems

@@ -12,14 +12,14 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from dsched import __version__
-from dsched.contracts.egress import (
+from dsched.contracts.executor.egress import (
     EgressPolicy,
     EgressRefusedError,
     Lookup,
     resolve_checked,
     system_lookup,
 )
-from dsched.contracts.secrets import Secrets, fill, references
+from dsched.contracts.executor.secrets import Secrets, fill, references
 from dsched_alerts.alert import Alert
 from dsched_alerts.options import AlertOptions
 from dsched_alerts.signing import HEADER, sign

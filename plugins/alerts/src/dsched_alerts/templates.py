@@ -8,8 +8,8 @@ never looked into again, and nothing else means anything: no expressions, no con
 import re
 from collections.abc import Iterator, Mapping
 
-from dsched.contracts.wording import did_you_mean, printable
 from dsched.model import JsonValue
+from dsched.wording import did_you_mean, printable
 from dsched_alerts.alert import FACTS
 
 _NAME = re.compile(r"\$\{([^{}$]*)\}")

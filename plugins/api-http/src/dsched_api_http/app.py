@@ -10,8 +10,8 @@ from aiohttp.typedefs import Middleware
 
 from dsched.client import Client, ClientError, NotFoundError, PreconditionError, RefusedError
 from dsched.contracts import EntryError, StoreRefusedError, StoreUnavailableError
-from dsched.contracts.wording import printable
 from dsched.model.json import dumps
+from dsched.wording import printable
 from dsched_api_http.audit import Act
 from dsched_api_http.bodies import MAX_BODY_BYTES, read_json, read_query, structured
 from dsched_api_http.call import Answer, Api, Call, Entry, Patch, Route, unavailable

@@ -11,7 +11,7 @@ from aiohttp import web
 from aiohttp.web_exceptions import HTTPRequestEntityTooLarge
 
 from dsched.config.structuring import FlawedError, fields_of, structure
-from dsched.contracts.wording import did_you_mean, printable
+from dsched.wording import did_you_mean, printable
 from dsched_api_http.problems import FieldError, Problem, invalid, of_errors, of_flaws
 
 MAX_BODY_BYTES = 1024 * 1024

@@ -6,7 +6,7 @@ import attrs
 from aiohttp import web
 
 from dsched.client import PreconditionError
-from dsched.contracts.steps import StoredConfig
+from dsched.contracts.store.configs import StoredConfig
 from dsched_api_http.problems import invalid
 
 _ETAG = re.compile(r'(?:W/)?"([0-9]{1,18})"')

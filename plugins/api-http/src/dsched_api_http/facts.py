@@ -3,9 +3,9 @@
 import attrs
 
 from dsched.client import Backfill, Skipped
-from dsched.contracts.operating import PodRecord, Term
-from dsched.contracts.statistics import Bucket, Spread
-from dsched.contracts.tasklogs import TaskLine
+from dsched.contracts.store.operating import PodRecord, Term
+from dsched.contracts.store.statistics import Bucket, Spread
+from dsched.contracts.store.tasklogs import TaskLine
 from dsched.explaining import Explanation
 from dsched.model import to_ms
 from dsched_api_http.models import TIME, DecisionView, TaskView, decision_of, task_of

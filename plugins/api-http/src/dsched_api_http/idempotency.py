@@ -6,9 +6,9 @@ import secrets
 
 import attrs
 
-from dsched.contracts.documents import Document
-from dsched.contracts.outcomes import Outcome
 from dsched.contracts.store import Store
+from dsched.contracts.store.documents import Document
+from dsched.contracts.store.outcomes import Outcome
 from dsched_api_http.answered import answered
 from dsched_api_http.problems import Problem, invalid
 

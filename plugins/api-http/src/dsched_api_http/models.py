@@ -6,7 +6,8 @@ from typing import Any
 import attrs
 
 from dsched.contracts import Intake
-from dsched.contracts.steps import StoredConfig, fence_epoch
+from dsched.contracts.store.configs import StoredConfig
+from dsched.contracts.store.leadership import fence_epoch
 from dsched.model import ORPHAN, Decision, JsonValue, Task, TaskResult, Worker
 from dsched_api_http.wire import optional_time, time_text
 

@@ -9,7 +9,7 @@ from aiohttp import web
 from dsched.config.problems import path_text
 from dsched.config.structuring import FlawedError
 from dsched.contracts import EntryError
-from dsched.contracts.wording import printable
+from dsched.wording import printable
 
 PROBLEM_TYPE = "application/problem+json"
 MAX_ERRORS = 50

@@ -11,9 +11,9 @@ from datetime import timedelta
 
 import attrs
 
-from dsched.contracts.documents import Document
-from dsched.contracts.steps import MAX_BATCH
 from dsched.contracts.store import Store
+from dsched.contracts.store.bounds import MAX_BATCH
+from dsched.contracts.store.documents import Document
 from dsched.model import JsonValue
 from dsched_api_http.answered import answered
 from dsched_api_http.models import NewToken, TokenView

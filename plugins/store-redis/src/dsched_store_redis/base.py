@@ -6,14 +6,14 @@ from typing import Any
 
 import attrs
 
-from dsched.contracts.codec import write_spec
-from dsched.contracts.outcomes import FencedError
-from dsched.contracts.steps import StoreTime
-from dsched.contracts.store import StoreSettings
+from dsched.contracts.store.codec import write_spec
+from dsched.contracts.store.outcomes import FencedError
+from dsched.contracts.store.settings import StoreSettings
+from dsched.contracts.store.timing import StoreTime
 from dsched.model import TaskSpec, TaskStatus
-from dsched_store_redis.bells import Bells
 from dsched_store_redis.link import Link, packed
 from dsched_store_redis.scripts import Scripts
+from dsched_store_redis.wakeups import Wakeups
 from dsched_store_redis.wire import decode
 
 _MAX_SPECS = 1024
@@ -47,7 +47,7 @@ class Footing:
     scripts: Scripts
     prefix: str
     settings: StoreSettings
-    bells: Bells
+    bells: Wakeups
     replicas: int = 0
     specs: SpecTexts = attrs.field(factory=SpecTexts)
     calls: int = 0
@@ -75,7 +75,7 @@ class OnRedis:
             _check_fence(answer, sent)
         return answer
 
-    async def _step_when_rung(
+    async def _step_when_woken(
         self, who: str, timeout_s: float, name: str, *args: bytes | str | int
     ) -> tuple[bool, list[Any]]:
         """Run a step as soon as a bell rings, or does not in time; whether it rang, and the answer.

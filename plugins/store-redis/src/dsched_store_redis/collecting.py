@@ -6,17 +6,13 @@ from typing import Any
 
 import attrs
 
-from dsched.contracts.checks import check_limit, check_projection
-from dsched.contracts.codec import read_decision, write_decision
-from dsched.contracts.outcomes import Outcome
-from dsched.contracts.statistics import EVERYTHING, Rollup
-from dsched.contracts.steps import (
-    MAX_BATCH,
-    MAX_EVENT_PAGE,
-    EventPage,
-    Projection,
-)
-from dsched.contracts.store import Collecting
+from dsched.contracts.store.bounds import MAX_BATCH, MAX_EVENT_PAGE
+from dsched.contracts.store.checks import check_limit, check_projection
+from dsched.contracts.store.codec import read_decision, write_decision
+from dsched.contracts.store.collecting import Collecting, Projection
+from dsched.contracts.store.events import EventPage
+from dsched.contracts.store.outcomes import Outcome
+from dsched.contracts.store.statistics import EVERYTHING, Rollup
 from dsched.model import Decision, Fate
 from dsched_store_redis.base import OnRedis
 from dsched_store_redis.rows import read_event

@@ -5,20 +5,20 @@ from datetime import timedelta
 
 import attrs
 
-from dsched.contracts.checks import check_batch, check_limit
-from dsched.contracts.codec import write_config, write_spec
-from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import (
-    MAX_HEAVY_BATCH,
+from dsched.contracts.store.bounds import MAX_HEAVY_BATCH
+from dsched.contracts.store.checks import check_batch, check_limit
+from dsched.contracts.store.codec import write_config, write_spec
+from dsched.contracts.store.configs import (
     ConfigPage,
+    Configs,
     ConfigVersion,
     PutAnswer,
     PutConfig,
     Rearm,
-    Skip,
     StoredConfig,
 )
-from dsched.contracts.store import Configs
+from dsched.contracts.store.operating import Skip
+from dsched.contracts.store.outcomes import Outcome
 from dsched.model import API_ORIGIN, Overlap, SkippedRange, SkipReason, TaskConfig, TaskSpec
 from dsched.model.json import dumps
 from dsched_store_redis.base import OnRedis

@@ -5,19 +5,19 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from dsched.contracts.checks import check_batch, check_limit
-from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import (
+from dsched.contracts.store.checks import check_batch, check_limit
+from dsched.contracts.store.dispatching import (
     Choice,
     Deferral,
     Dispatched,
-    DuePage,
-    Look,
-    Promoted,
+    Dispatching,
+    Poll,
     ReadyPage,
     ReadyTask,
 )
-from dsched.contracts.store import LEADER_BELL, Dispatching
+from dsched.contracts.store.firing import DuePage, Promoted
+from dsched.contracts.store.outcomes import Outcome
+from dsched.contracts.store.timing import LEADER_WAKEUP
 from dsched_store_redis.base import OnRedis, store_time
 from dsched_store_redis.rows import read_configs, read_workers
 from dsched_store_redis.wire import decode, ids, known, lines, optional, outcomes, text
@@ -34,16 +34,16 @@ class RedisDispatching(OnRedis, Dispatching):
         answer = await self._step("ready", fence, skip, limit)
         return _page(answer[1])
 
-    async def look(self, fence: str, limit: int) -> Look:
+    async def poll(self, fence: str, limit: int) -> Poll:
         """Promote, and read what is due and what is ready."""
         check_limit(limit)
-        return _look(await self._step("look", fence, limit))
+        return _poll(await self._step("poll", fence, limit))
 
-    async def look_when_rung(self, fence: str, limit: int, timeout_s: float) -> Look:
+    async def poll_when_woken(self, fence: str, limit: int, timeout_s: float) -> Poll:
         """The same, as soon as the leader's bell rings."""
         check_limit(limit)
-        _, answer = await self._step_when_rung(LEADER_BELL, timeout_s, "look", fence, limit)
-        return _look(answer)
+        _, answer = await self._step_when_woken(LEADER_WAKEUP, timeout_s, "poll", fence, limit)
+        return _poll(answer)
 
     async def dispatch(
         self,
@@ -78,9 +78,9 @@ class RedisDispatching(OnRedis, Dispatching):
         return outcomes((await self._step("recall", fence, ids(task_ids), min_age_ms))[1])
 
 
-def _look(answer: list[Any]) -> Look:
+def _poll(answer: list[Any]) -> Poll:
     _, count, next_in, time_row, configs, next_due, page = answer
-    return Look(
+    return Poll(
         promoted=Promoted(count=count, next_in_ms=optional(next_in)),
         due=DuePage(
             time=store_time(time_row),

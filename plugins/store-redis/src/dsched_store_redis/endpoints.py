@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from dsched.contracts.outcomes import StoreUnavailableError
+from dsched.contracts.store.outcomes import StoreUnavailableError
 from dsched_store_redis.options import SentinelOptions, host_and_port
 
 Address = tuple[str, int]

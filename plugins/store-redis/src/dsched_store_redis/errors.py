@@ -3,7 +3,7 @@
 import re
 from enum import Enum
 
-from dsched.contracts.outcomes import StoreError, StoreRefusedError, StoreUnavailableError
+from dsched.contracts.store.outcomes import StoreError, StoreRefusedError, StoreUnavailableError
 
 
 class Verdict(Enum):

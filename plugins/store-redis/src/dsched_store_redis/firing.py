@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from dsched.contracts.checks import check_batch, check_fires, check_limit
-from dsched.contracts.outcomes import Outcome, RunOutcome
-from dsched.contracts.steps import MAX_HEAVY_BATCH, DuePage, Fire, FireAnswer, Promoted, Replan
-from dsched.contracts.store import Firing
+from dsched.contracts.store.bounds import MAX_HEAVY_BATCH
+from dsched.contracts.store.checks import check_batch, check_fires, check_limit
+from dsched.contracts.store.firing import DuePage, Fire, FireAnswer, Firing, Promoted, Replan
+from dsched.contracts.store.outcomes import Outcome, RunOutcome
 from dsched_store_redis.base import OnRedis, store_time
 from dsched_store_redis.configs import left_out_item, skipped_item
 from dsched_store_redis.rows import read_configs

@@ -1,8 +1,8 @@
 """Time, waking and the leader lock."""
 
-from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import Acquired, StoreTime
-from dsched.contracts.store import Leadership, Timing
+from dsched.contracts.store.leadership import Acquired, Leadership
+from dsched.contracts.store.outcomes import Outcome
+from dsched.contracts.store.timing import StoreTime, Timing
 from dsched_store_redis.base import OnRedis, store_time
 from dsched_store_redis.wire import decode, outcome
 
@@ -14,7 +14,7 @@ class RedisTiming(OnRedis, Timing):
         """Read the clock."""
         return store_time((await self._step("now"))[1])
 
-    async def bell(self, who: str, timeout_s: float) -> bool:
+    async def wakeup(self, who: str, timeout_s: float) -> bool:
         """Wait for a ring."""
         return await self._footing.bells.wait(who, timeout_s)
 

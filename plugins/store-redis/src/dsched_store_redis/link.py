@@ -5,7 +5,7 @@ import random
 from collections.abc import Callable
 from functools import lru_cache
 
-from dsched.contracts.outcomes import StoreError, StoreUnavailableError
+from dsched.contracts.store.outcomes import StoreError, StoreUnavailableError
 from dsched_store_redis.connections import (
     FAULTS,
     Dialler,

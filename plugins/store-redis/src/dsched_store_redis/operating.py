@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import attrs
 
-from dsched.contracts.checks import check_instants, check_limit
-from dsched.contracts.operating import (
+from dsched.contracts.store.checks import check_instants, check_limit
+from dsched.contracts.store.operating import (
     MAX_PODS,
     MAX_SKIPS,
     Operating,
@@ -13,7 +13,7 @@ from dsched.contracts.operating import (
     Term,
     TermPage,
 )
-from dsched.contracts.outcomes import Outcome
+from dsched.contracts.store.outcomes import Outcome
 from dsched.model.json import dumps, loads
 from dsched_store_redis.base import OnRedis
 from dsched_store_redis.wire import decode, is_id, load_json, optional, outcome, text
@@ -61,14 +61,14 @@ class RedisOperating(OnRedis, Operating):
         terms = tuple(_term(row) for row in rows[:limit])
         return TermPage(terms=terms, cursor=str(terms[-1].epoch) if len(rows) > limit else None)
 
-    async def present(self, pod: PodRecord, ttl_ms: int) -> None:
+    async def pod_seen(self, pod: PodRecord, ttl_ms: int) -> None:
         """Say that a pod runs."""
         record = dumps({**attrs.asdict(pod), "roles": list(pod.roles)})
-        await self._step("present", pod.id, ttl_ms, record, MAX_PODS)
+        await self._step("pod_seen", pod.id, ttl_ms, record, MAX_PODS)
 
-    async def absent(self, pod_id: str) -> None:
+    async def pod_left(self, pod_id: str) -> None:
         """Say that a pod has left."""
-        await self._step("absent", pod_id)
+        await self._step("pod_left", pod_id)
 
     async def pods(self) -> tuple[PodRecord, ...]:
         """The pods that run."""

@@ -5,7 +5,8 @@ from contextlib import asynccontextmanager
 
 from dsched.contracts.hookspecs import hookimpl
 from dsched.contracts.providers import StoreProvider
-from dsched.contracts.store import Store, StoreSettings
+from dsched.contracts.store import Store
+from dsched.contracts.store.settings import StoreSettings
 from dsched_store_redis.options import RedisOptions
 
 

@@ -3,17 +3,11 @@
 import re
 from collections.abc import Sequence
 
-from dsched.contracts.checks import check_batch, check_limit, hours_between
-from dsched.contracts.statistics import EVERYTHING, Rollup
-from dsched.contracts.steps import (
-    MAX_EVENT_PAGE,
-    Counts,
-    DecisionPage,
-    EventPage,
-    TaskPage,
-    TaskQuery,
-)
-from dsched.contracts.store import Reading
+from dsched.contracts.store.bounds import MAX_EVENT_PAGE
+from dsched.contracts.store.checks import check_batch, check_limit, hours_between
+from dsched.contracts.store.events import EventPage
+from dsched.contracts.store.reading import Counts, DecisionPage, Reading, TaskPage, TaskQuery
+from dsched.contracts.store.statistics import EVERYTHING, Rollup
 from dsched.model import Home, Task, TaskStatus
 from dsched_store_redis.base import OnRedis, store_time
 from dsched_store_redis.collecting import read_decisions, read_rollup

@@ -2,17 +2,17 @@
 
 from collections.abc import Sequence
 
-from dsched.contracts.checks import check_batch, check_limit
-from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import (
-    MAX_HEAVY_BATCH,
+from dsched.contracts.store.bounds import MAX_HEAVY_BATCH
+from dsched.contracts.store.checks import check_batch, check_limit
+from dsched.contracts.store.outcomes import Outcome
+from dsched.contracts.store.recovering import (
     Overdue,
     OverdueLease,
     Pruned,
     QueuedTask,
     Reap,
+    Recovering,
 )
-from dsched.contracts.store import Recovering
 from dsched_store_redis.base import ENDS, OnRedis, store_time
 from dsched_store_redis.dispatching import read_route
 from dsched_store_redis.rows import read_task, read_workers, token_in

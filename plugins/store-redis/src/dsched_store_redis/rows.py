@@ -4,8 +4,10 @@ import json
 from functools import lru_cache
 from typing import Any
 
-from dsched.contracts.codec import read_result, readable_config, readable_spec
-from dsched.contracts.steps import Event, EventKind, Pause, Skip, StoredConfig
+from dsched.contracts.store.codec import read_result, readable_config, readable_spec
+from dsched.contracts.store.configs import Pause, StoredConfig
+from dsched.contracts.store.events import Event, EventKind
+from dsched.contracts.store.operating import Skip
 from dsched.model import Home, Task, TaskStatus, Worker
 from dsched_store_redis.phrases import expand
 from dsched_store_redis.wire import decode, load_json, optional, pairs, untext

@@ -7,7 +7,7 @@ from importlib import resources
 
 import attrs
 
-from dsched.contracts.codec import STORE_FORMAT
+from dsched.contracts.store.codec import STORE_FORMAT
 from dsched_store_redis.phrases import shorten
 
 # What the keys hold, beside the format of the records that all stores share.

@@ -3,7 +3,7 @@
 import ipaddress
 import logging
 
-from dsched.contracts.outcomes import StoreRefusedError, StoreUnavailableError
+from dsched.contracts.store.outcomes import StoreRefusedError, StoreUnavailableError
 from dsched_store_redis.connections import Dialler
 from dsched_store_redis.errors import code_of
 from dsched_store_redis.link import Link

@@ -5,10 +5,10 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from dsched.contracts.outcomes import StoreRefusedError
-from dsched.contracts.store import Store, StoreSettings
+from dsched.contracts.store import Store
+from dsched.contracts.store.outcomes import StoreRefusedError
+from dsched.contracts.store.settings import StoreSettings
 from dsched_store_redis.base import Footing
-from dsched_store_redis.bells import Bells
 from dsched_store_redis.collecting import RedisCollecting
 from dsched_store_redis.configs import RedisConfigs
 from dsched_store_redis.connections import Credentials, Dialler
@@ -31,6 +31,7 @@ from dsched_store_redis.recovering import RedisRecovering
 from dsched_store_redis.scripts import Scripts
 from dsched_store_redis.startup import check_format, check_server, warn_of_exposure
 from dsched_store_redis.tasklogs import RedisTaskLogs
+from dsched_store_redis.wakeups import Wakeups
 from dsched_store_redis.watching import RedisWatching
 from dsched_store_redis.workers import RedisWorkers
 from dsched_store_redis.working import RedisWorking
@@ -71,7 +72,7 @@ async def open_store(
     except ValueError as error:
         raise StoreRefusedError(str(error)) from error
     link = Link(dialler, _endpoints(options, dialler), options.pool_size)
-    bells = Bells(link, options.key_prefix)
+    bells = Wakeups(link, options.key_prefix)
     try:
         warn_of_exposure(options, dialler)
         flags = await check_server(link, options)

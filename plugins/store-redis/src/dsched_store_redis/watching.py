@@ -1,9 +1,8 @@
 """How pods that do not lead report what is overdue."""
 
-from dsched.contracts.checks import check_limit, check_skip
-from dsched.contracts.outcomes import Outcome
-from dsched.contracts.store import Watching
-from dsched.contracts.watched import MissedInstant, Watched
+from dsched.contracts.store.checks import check_limit, check_skip
+from dsched.contracts.store.outcomes import Outcome
+from dsched.contracts.store.watching import MissedInstant, Watched, Watching
 from dsched_store_redis.base import OnRedis, store_time
 from dsched_store_redis.wire import decode, outcome
 

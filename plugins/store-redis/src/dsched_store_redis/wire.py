@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from json.encoder import encode_basestring_ascii
 from typing import Any
 
-from dsched.contracts.outcomes import Outcome
+from dsched.contracts.store.outcomes import Outcome
 
 # Ids go into rows and into the log as they are: nothing else may be in them.
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:@-]{0,299}")

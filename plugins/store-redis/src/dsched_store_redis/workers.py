@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from dsched.contracts.checks import check_batch
-from dsched.contracts.outcomes import Outcome, StoreRefusedError
-from dsched.contracts.steps import MAX_WORKERS, HeartbeatAnswer, Held, Registration
-from dsched.contracts.store import Workers
+from dsched.contracts.store.bounds import MAX_WORKERS
+from dsched.contracts.store.checks import check_batch
+from dsched.contracts.store.outcomes import Outcome, StoreRefusedError
+from dsched.contracts.store.workers import HeartbeatAnswer, Held, Registration, Workers
 from dsched.model import Worker
 from dsched.model.json import dumps
 from dsched_store_redis.base import OnRedis

@@ -3,20 +3,20 @@
 from collections.abc import Sequence
 from typing import Any
 
-from dsched.contracts.checks import check_batch, check_limit
-from dsched.contracts.codec import readable_spec, write_result
-from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import (
-    MAX_HEAVY_BATCH,
+from dsched.contracts.store.bounds import MAX_HEAVY_BATCH
+from dsched.contracts.store.checks import check_batch, check_limit
+from dsched.contracts.store.codec import readable_spec, write_result
+from dsched.contracts.store.outcomes import Outcome
+from dsched.contracts.store.working import (
     CancelAnswer,
     Claimed,
     Completion,
     Progress,
     Release,
     Submission,
+    Working,
     claim_token,
 )
-from dsched.contracts.store import Working
 from dsched.model import Home, Task, TaskResult, TaskStatus
 from dsched.model.json import dumps
 from dsched_store_redis.base import OnRedis
@@ -63,7 +63,7 @@ class RedisWorking(OnRedis, Working):
         answer = await self._step("claim", worker_id, incarnation, lane, number, limit, self._ttl)
         return _claim(answer, worker_id, claim_token(worker_id, incarnation, lane, number))
 
-    async def claim_when_rung(
+    async def claim_when_woken(
         self,
         worker_id: str,
         incarnation: str,
@@ -75,7 +75,7 @@ class RedisWorking(OnRedis, Working):
         """The same, as soon as the worker's bell rings."""
         check_limit(limit)
         claim = (worker_id, incarnation, lane, number, limit, self._ttl)
-        rang, answer = await self._step_when_rung(worker_id, timeout_s, "claim", *claim)
+        rang, answer = await self._step_when_woken(worker_id, timeout_s, "claim", *claim)
         token = claim_token(worker_id, incarnation, lane, number)
         return rang, _claim(answer, worker_id, token)
 

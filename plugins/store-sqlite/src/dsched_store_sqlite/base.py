@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
-from dsched.contracts.outcomes import StoreUnavailableError
-from dsched.contracts.store import StoreSettings
+from dsched.contracts.store.outcomes import StoreUnavailableError
+from dsched.contracts.store.settings import StoreSettings
 from dsched_store_sqlite.hub import Hub
 from dsched_store_sqlite.step import Step
 from dsched_store_sqlite.writer import Job

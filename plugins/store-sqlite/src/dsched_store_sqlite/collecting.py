@@ -3,17 +3,11 @@
 from collections import defaultdict
 from typing import Any
 
-from dsched.contracts.checks import check_limit, check_projection
-from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import (
-    MAX_EVENT_PAGE,
-    Event,
-    EventKind,
-    EventPage,
-    Finished,
-    Projection,
-)
-from dsched.contracts.store import Collecting
+from dsched.contracts.store.bounds import MAX_EVENT_PAGE
+from dsched.contracts.store.checks import check_limit, check_projection
+from dsched.contracts.store.collecting import Collecting, Finished, Projection
+from dsched.contracts.store.events import Event, EventKind, EventPage
+from dsched.contracts.store.outcomes import Outcome
 from dsched.model import TaskStatus, config_of
 from dsched.model.json import loads
 from dsched_store_sqlite.base import OnSqlite

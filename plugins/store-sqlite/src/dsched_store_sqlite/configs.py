@@ -4,21 +4,21 @@ from collections.abc import Callable, Sequence
 
 import attrs
 
-from dsched.contracts.checks import check_batch, check_limit
-from dsched.contracts.codec import write_config
-from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import (
-    MAX_HEAVY_BATCH,
+from dsched.contracts.store.bounds import MAX_HEAVY_BATCH
+from dsched.contracts.store.checks import check_batch, check_limit
+from dsched.contracts.store.codec import write_config
+from dsched.contracts.store.configs import (
     ConfigPage,
+    Configs,
     ConfigVersion,
-    EventKind,
     PutAnswer,
     PutConfig,
     Rearm,
-    Skip,
     StoredConfig,
 )
-from dsched.contracts.store import Configs
+from dsched.contracts.store.events import EventKind
+from dsched.contracts.store.operating import Skip
+from dsched.contracts.store.outcomes import Outcome
 from dsched.model import SkippedRange, SkipReason
 from dsched_store_sqlite.base import OnSqlite
 from dsched_store_sqlite.rows import CONFIG, ConfigRow

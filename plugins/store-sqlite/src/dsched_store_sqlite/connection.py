@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from dsched.contracts.outcomes import StoreRefusedError
+from dsched.contracts.store.outcomes import StoreRefusedError
 from dsched_store_sqlite.errors import is_busy
 from dsched_store_sqlite.schema import (
     APPLICATION_ID,

@@ -2,18 +2,18 @@
 
 from collections.abc import Sequence
 
-from dsched.contracts.checks import check_batch, check_limit
-from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import (
+from dsched.contracts.store.checks import check_batch, check_limit
+from dsched.contracts.store.dispatching import (
     Choice,
     Deferral,
     Dispatched,
-    EventKind,
-    Look,
+    Dispatching,
+    Poll,
     ReadyPage,
     ReadyTask,
 )
-from dsched.contracts.store import Dispatching
+from dsched.contracts.store.events import EventKind
+from dsched.contracts.store.outcomes import Outcome
 from dsched.model import Home, TaskStatus
 from dsched.model.json import loads
 from dsched_store_sqlite.base import OnSqlite
@@ -41,15 +41,15 @@ class SqliteDispatching(OnSqlite, Dispatching):
 
         return await self._step(run)
 
-    async def look(self, fence: str, limit: int) -> Look:
+    async def poll(self, fence: str, limit: int) -> Poll:
         """Promote, and read what is due and what is ready."""
         check_limit(limit)
 
-        def run(step: Step) -> Look:
+        def run(step: Step) -> Poll:
             step.check_fence(fence)
             promoted = promote_due(step, limit)
             due = due_page(step, limit)
-            return Look(promoted=promoted, due=due, ready=_page(step, 0, limit))
+            return Poll(promoted=promoted, due=due, ready=_page(step, 0, limit))
 
         return await self._step(run)
 

@@ -2,7 +2,7 @@
 
 import sqlite3
 
-from dsched.contracts.outcomes import StoreError, StoreRefusedError, StoreUnavailableError
+from dsched.contracts.store.outcomes import StoreError, StoreRefusedError, StoreUnavailableError
 
 BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import attrs
 
-from dsched.contracts.codec import read_decision, write_decision
-from dsched.contracts.statistics import Rollup
-from dsched.contracts.steps import MAX_BATCH
+from dsched.contracts.store.bounds import MAX_BATCH
+from dsched.contracts.store.codec import read_decision, write_decision
+from dsched.contracts.store.statistics import Rollup
 from dsched.model import Decision, Fate, Verdict
 from dsched.model.json import dumps, loads
 from dsched_store_sqlite.step import Step

@@ -5,7 +5,7 @@ import os
 import stat
 from pathlib import Path
 
-from dsched.contracts.outcomes import StoreRefusedError
+from dsched.contracts.store.outcomes import StoreRefusedError
 
 log = logging.getLogger("dsched.store.sqlite")
 

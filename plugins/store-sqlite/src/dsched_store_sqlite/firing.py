@@ -3,20 +3,12 @@
 from collections.abc import Sequence
 from functools import lru_cache
 
-from dsched.contracts.checks import check_batch, check_fires, check_limit
-from dsched.contracts.codec import read_config, write_spec
-from dsched.contracts.outcomes import Outcome, RunOutcome
-from dsched.contracts.steps import (
-    MAX_HEAVY_BATCH,
-    DuePage,
-    EventKind,
-    Fire,
-    FireAnswer,
-    Promoted,
-    Replan,
-    Run,
-)
-from dsched.contracts.store import Firing
+from dsched.contracts.store.bounds import MAX_HEAVY_BATCH
+from dsched.contracts.store.checks import check_batch, check_fires, check_limit
+from dsched.contracts.store.codec import read_config, write_spec
+from dsched.contracts.store.events import EventKind
+from dsched.contracts.store.firing import DuePage, Fire, FireAnswer, Firing, Promoted, Replan
+from dsched.contracts.store.outcomes import Outcome, RunOutcome
 from dsched.model import (
     Home,
     Overlap,
@@ -26,6 +18,7 @@ from dsched.model import (
     TaskStatus,
     fire_task_id,
 )
+from dsched.planning import PlannedRun
 from dsched_store_sqlite.base import OnSqlite
 from dsched_store_sqlite.configs import note_left_out, note_skipped
 from dsched_store_sqlite.rows import CONFIG, TASK, ConfigRow
@@ -154,7 +147,7 @@ def _next_due(step: Step, row: ConfigRow, fire: Fire) -> int | None:
     return None if step.living(row.id).live else step.wall_ms + row.delay_ms
 
 
-def _run(step: Step, fence: str, row: ConfigRow, run: Run) -> RunOutcome:
+def _run(step: Step, fence: str, row: ConfigRow, run: PlannedRun) -> RunOutcome:
     at_ms = run.scheduled_ms
     task_id = fire_task_id(row.id, at_ms)
     if step.task(task_id) is not None:

@@ -9,10 +9,10 @@ from uuid import uuid4
 
 import attrs
 
-from dsched.contracts.outcomes import StoreRefusedError, StoreUnavailableError
-from dsched_store_sqlite.bells import Bells, Listener
+from dsched.contracts.store.outcomes import StoreRefusedError, StoreUnavailableError
 from dsched_store_sqlite.connection import connect
 from dsched_store_sqlite.files import FileId, file_id, prepare_file
+from dsched_store_sqlite.wakeups import Listener, Wakeups
 from dsched_store_sqlite.writer import Writer
 
 _CLOSE_S = 30.0
@@ -30,7 +30,7 @@ class Hub:
         self.file = file
         self.synchronous = synchronous
         self.handles = 0
-        self.bells = Bells()
+        self.bells = Wakeups()
         self.listener = Listener(self.bells, self._connect, origin=origin)
         self.writer = Writer(
             file,

@@ -1,8 +1,9 @@
 """Time, waking, and the leader lock."""
 
-from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import Acquired, EventKind, StoreTime
-from dsched.contracts.store import ELECTION_BELL, Leadership, Timing
+from dsched.contracts.store.events import EventKind
+from dsched.contracts.store.leadership import Acquired, Leadership
+from dsched.contracts.store.outcomes import Outcome
+from dsched.contracts.store.timing import ELECTION_WAKEUP, StoreTime, Timing
 from dsched_store_sqlite.base import OnSqlite
 from dsched_store_sqlite.step import Step
 
@@ -14,7 +15,7 @@ class SqliteTiming(OnSqlite, Timing):
         """Read the clock."""
         return await self._step(lambda step: step.time)
 
-    async def bell(self, who: str, timeout_s: float) -> bool:
+    async def wakeup(self, who: str, timeout_s: float) -> bool:
         """Wait for a ring."""
         return await self._hub.bells.wait(who, timeout_s)
 
@@ -66,7 +67,7 @@ class SqliteLeadership(OnSqlite, Leadership):
             step.meta.fence, step.meta.lock_until_ms = None, step.now_ms
             step.end_term("resigned")
             step.note(EventKind.LEADER, fence, {"act": "resigned"})
-            step.rings.add(ELECTION_BELL)
+            step.rings.add(ELECTION_WAKEUP)
             return Outcome.OK
 
         return await self._step(run)

@@ -4,18 +4,20 @@ from collections.abc import Sequence
 
 import attrs
 
-from dsched.contracts.checks import check_instants, check_limit
-from dsched.contracts.operating import (
+from dsched.contracts.store.checks import check_instants, check_limit
+from dsched.contracts.store.events import EventKind
+from dsched.contracts.store.leadership import fence_pod
+from dsched.contracts.store.operating import (
     MAX_PODS,
     MAX_SKIPS,
     Operating,
     PodRecord,
+    Skip,
     Term,
     TermPage,
 )
-from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import EventKind, Skip, fence_pod
-from dsched.contracts.store import ELECTION_BELL, LEADER_BELL
+from dsched.contracts.store.outcomes import Outcome
+from dsched.contracts.store.timing import ELECTION_WAKEUP, LEADER_WAKEUP
 from dsched.model.json import dumps, loads
 from dsched_store_sqlite.base import OnSqlite
 from dsched_store_sqlite.step import Step
@@ -54,7 +56,7 @@ class SqliteOperating(OnSqlite, Operating):
             meta.rest_until_ms = step.now_ms + rest_ms
             step.end_term("stepped_down", by, why)
             step.note(EventKind.LEADER, fence, {"act": "stepped_down", "who": by, "why": why})
-            step.rings |= {ELECTION_BELL, LEADER_BELL}
+            step.rings |= {ELECTION_WAKEUP, LEADER_WAKEUP}
             return Outcome.OK
 
         return await self._step(run)
@@ -72,7 +74,7 @@ class SqliteOperating(OnSqlite, Operating):
 
         return await self._step(run)
 
-    async def present(self, pod: PodRecord, ttl_ms: int) -> None:
+    async def pod_seen(self, pod: PodRecord, ttl_ms: int) -> None:
         """Say that a pod runs."""
         record = dumps({**attrs.asdict(pod), "roles": list(pod.roles)})
 
@@ -85,7 +87,7 @@ class SqliteOperating(OnSqlite, Operating):
 
         await self._step(run)
 
-    async def absent(self, pod_id: str) -> None:
+    async def pod_left(self, pod_id: str) -> None:
         """Say that a pod has left."""
 
         def run(step: Step) -> None:
@@ -153,7 +155,7 @@ def _undrain(step: Step, worker_id: str, by: str) -> Outcome:
     step.put_worker(row)
     step.note(EventKind.WORKER, by, {"worker": worker_id, "act": "undrained"})
     if step.meta.in_ready:
-        step.rings.add(LEADER_BELL)
+        step.rings.add(LEADER_WAKEUP)
     return Outcome.OK
 
 

@@ -5,17 +5,11 @@ from typing import Any
 
 import attrs
 
-from dsched.contracts.checks import check_batch, check_limit, hours_between
-from dsched.contracts.statistics import EVERYTHING, Rollup
-from dsched.contracts.steps import (
-    MAX_EVENT_PAGE,
-    Counts,
-    DecisionPage,
-    EventPage,
-    TaskPage,
-    TaskQuery,
-)
-from dsched.contracts.store import Reading
+from dsched.contracts.store.bounds import MAX_EVENT_PAGE
+from dsched.contracts.store.checks import check_batch, check_limit, hours_between
+from dsched.contracts.store.events import EventPage
+from dsched.contracts.store.reading import Counts, DecisionPage, Reading, TaskPage, TaskQuery
+from dsched.contracts.store.statistics import EVERYTHING, Rollup
 from dsched.model import Home, Task, TaskStatus
 from dsched.model.json import dumps, loads
 from dsched_store_sqlite.base import OnSqlite

@@ -7,8 +7,9 @@ from typing import Any
 
 import attrs
 
-from dsched.contracts.codec import read_result, readable_config, readable_spec
-from dsched.contracts.steps import Pause, Skip, StoredConfig
+from dsched.contracts.store.codec import read_result, readable_config, readable_spec
+from dsched.contracts.store.configs import Pause, StoredConfig
+from dsched.contracts.store.operating import Skip
 from dsched.model import Home, JsonValue, Task, TaskConfig, TaskStatus, Worker
 from dsched.model.json import dumps, loads
 

@@ -4,7 +4,7 @@ Every page that a step reads is a range of one index: partial indexes hold only 
 home, so a tick costs what is due and not what exists.
 """
 
-from dsched.contracts.codec import STORE_FORMAT
+from dsched.contracts.store.codec import STORE_FORMAT
 
 # "dSch": tells our files from other programs' (PRAGMA application_id).
 APPLICATION_ID = 0x64536368

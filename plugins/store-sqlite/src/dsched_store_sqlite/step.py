@@ -3,11 +3,12 @@
 import sqlite3
 from datetime import timedelta
 
-from dsched.contracts.codec import write_spec
-from dsched.contracts.operating import MAX_TERMS
-from dsched.contracts.outcomes import FencedError
-from dsched.contracts.steps import EventKind, StoreTime
-from dsched.contracts.store import LEADER_BELL, StoreSettings
+from dsched.contracts.store.codec import write_spec
+from dsched.contracts.store.events import EventKind
+from dsched.contracts.store.operating import MAX_TERMS
+from dsched.contracts.store.outcomes import FencedError
+from dsched.contracts.store.settings import StoreSettings
+from dsched.contracts.store.timing import LEADER_WAKEUP, StoreTime
 from dsched.model import (
     Home,
     JsonValue,
@@ -95,7 +96,7 @@ class Step(Records):
         row.due_ms = due_ms
         self.put_config(row)
         if due_ms is not None:
-            self.rings.add(LEADER_BELL)
+            self.rings.add(LEADER_WAKEUP)
 
     def create(
         self,
@@ -147,7 +148,7 @@ class Step(Records):
                 meta.in_lease -= 1
                 self._add_load(row.worker_id or "", -1, 0)
                 if meta.in_ready:
-                    self.rings.add(LEADER_BELL)
+                    self.rings.add(LEADER_WAKEUP)
             case Home.DELAYED:
                 meta.in_delayed -= 1
                 meta.retrying -= row.status is TaskStatus.RETRYING
@@ -161,7 +162,7 @@ class Step(Records):
             case Home.READY:
                 row.worker_id = None
                 meta.in_ready += 1
-                self.rings.add(LEADER_BELL)
+                self.rings.add(LEADER_WAKEUP)
             case Home.QUEUE:
                 meta.in_queue += 1
                 meta.last_place += 1
@@ -175,7 +176,7 @@ class Step(Records):
                 row.worker_id = None
                 meta.in_delayed += 1
                 meta.retrying += row.status is TaskStatus.RETRYING
-                self.rings.add(LEADER_BELL)
+                self.rings.add(LEADER_WAKEUP)
             case Home.HELD:
                 meta.in_held += 1
                 self._hold(row, row.id)

@@ -4,7 +4,8 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from dsched.contracts.store import Store, StoreSettings
+from dsched.contracts.store import Store
+from dsched.contracts.store.settings import StoreSettings
 from dsched_store_sqlite.collecting import SqliteCollecting
 from dsched_store_sqlite.configs import SqliteConfigs
 from dsched_store_sqlite.connection import check_sqlite_version

@@ -5,9 +5,9 @@ from operator import attrgetter
 
 import attrs
 
-from dsched.contracts.checks import check_batch, check_limit
-from dsched.contracts.outcomes import Outcome
-from dsched.contracts.tasklogs import (
+from dsched.contracts.store.checks import check_batch, check_limit
+from dsched.contracts.store.outcomes import Outcome
+from dsched.contracts.store.tasklogs import (
     MAX_LINE_PAGE,
     LineBatch,
     LineLevel,

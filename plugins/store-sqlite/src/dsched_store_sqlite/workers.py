@@ -4,17 +4,11 @@ from collections.abc import Iterable, Sequence
 
 import attrs
 
-from dsched.contracts.checks import check_batch
-from dsched.contracts.outcomes import Outcome, StoreRefusedError
-from dsched.contracts.steps import (
-    MAX_BATCH,
-    MAX_WORKERS,
-    EventKind,
-    HeartbeatAnswer,
-    Held,
-    Registration,
-)
-from dsched.contracts.store import Workers
+from dsched.contracts.store.bounds import MAX_BATCH, MAX_WORKERS
+from dsched.contracts.store.checks import check_batch
+from dsched.contracts.store.events import EventKind
+from dsched.contracts.store.outcomes import Outcome, StoreRefusedError
+from dsched.contracts.store.workers import HeartbeatAnswer, Held, Registration, Workers
 from dsched.model import Home, TaskStatus, Worker
 from dsched.model.json import dumps
 from dsched_store_sqlite.base import OnSqlite

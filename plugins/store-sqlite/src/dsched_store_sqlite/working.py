@@ -2,22 +2,21 @@
 
 from collections.abc import Sequence
 
-from dsched.contracts.checks import check_batch, check_limit
-from dsched.contracts.codec import write_result, write_spec
-from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import (
-    MAX_BATCH,
-    MAX_HEAVY_BATCH,
+from dsched.contracts.store.bounds import MAX_BATCH, MAX_HEAVY_BATCH
+from dsched.contracts.store.checks import check_batch, check_limit
+from dsched.contracts.store.codec import write_result, write_spec
+from dsched.contracts.store.events import EventKind
+from dsched.contracts.store.outcomes import Outcome
+from dsched.contracts.store.working import (
     CancelAnswer,
     Claimed,
     Completion,
-    EventKind,
     Progress,
     Release,
     Submission,
+    Working,
     claim_token,
 )
-from dsched.contracts.store import Working
 from dsched.model import Home, TaskStatus
 from dsched.model.json import dumps, loads
 from dsched_store_sqlite.base import OnSqlite

@@ -13,9 +13,10 @@ from typing import Any
 
 import attrs
 
-from dsched.contracts.outcomes import StoreRefusedError, StoreUnavailableError
-from dsched.contracts.steps import EventKind, StoreTime
-from dsched.contracts.store import StoreSettings
+from dsched.contracts.store.events import EventKind
+from dsched.contracts.store.outcomes import StoreRefusedError, StoreUnavailableError
+from dsched.contracts.store.settings import StoreSettings
+from dsched.contracts.store.timing import StoreTime
 from dsched_store_sqlite.connection import begin, connect, rollback
 from dsched_store_sqlite.errors import again, is_defect, store_error
 from dsched_store_sqlite.files import FileId, file_id

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import attrs
 
-from dsched.contracts.events import Event, EventKind
+from dsched.contracts.store.events import Event, EventKind
 from dsched_testkit.checks import attempts, ends, fires, terms
 from dsched_testkit.evidence import Chapter, Evidence, EvidenceError, read
 from dsched_testkit.memory import State

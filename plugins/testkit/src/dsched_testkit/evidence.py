@@ -14,7 +14,7 @@ from typing import Any, Self, TypeAlias
 
 import attrs
 
-from dsched.contracts.events import Event, EventKind
+from dsched.contracts.store.events import Event, EventKind
 from dsched.model import JsonValue
 
 FORMAT = 1

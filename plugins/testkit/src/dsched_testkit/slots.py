@@ -43,7 +43,7 @@ def view(node: RedisServer, *, timeout_s: float = 5.0) -> View:
     )
 
 
-def slot_of(node: RedisServer, key: str) -> int:
+def bin_of(node: RedisServer, key: str) -> int:
     """The slot in which a key lies."""
     return int(node.command("CLUSTER", "KEYSLOT", key))
 

@@ -9,9 +9,10 @@ from contextlib import asynccontextmanager, contextmanager
 import attrs
 import pytest
 
-from dsched.contracts.outcomes import Outcome, RunOutcome
-from dsched.contracts.steps import EventKind
-from dsched.contracts.store import Store, StoreSettings
+from dsched.contracts.store import Store
+from dsched.contracts.store.events import EventKind
+from dsched.contracts.store.outcomes import Outcome, RunOutcome
+from dsched.contracts.store.settings import StoreSettings
 from dsched.model import Home, IllegalTransitionError, TaskStatus
 from dsched_testkit.memory import MemoryStore, State
 from dsched_testkit.memory.lines import LogRow

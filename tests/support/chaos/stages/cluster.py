@@ -10,7 +10,7 @@ import attrs
 from chaos.plan import Planned
 from chaos.stages.base import TIMEOUT, TURNS_S, Act, Stage, freeze, pause, told
 from dsched_testkit.servers import RedisServer
-from dsched_testkit.slots import View, begin_move, end_move, move_keys, slot_of, view
+from dsched_testkit.slots import View, begin_move, bin_of, end_move, move_keys, view
 
 PREFIX = "{chaos}:"
 _BATCH = 100  # keys that move at once
@@ -46,7 +46,7 @@ class ClusterStage(Stage):
     def __init__(self, nodes: Sequence[RedisServer]) -> None:
         super().__init__()
         self._all = tuple(nodes)
-        self._slot = slot_of(nodes[0], PREFIX)
+        self._slot = bin_of(nodes[0], PREFIX)
         self._settings = {
             "cluster": {"nodes": [node.addr for node in nodes[: len(nodes) // 2]]},
             "key_prefix": PREFIX,

@@ -6,7 +6,7 @@ from typing import Any
 import attrs
 
 from dsched.client import NotFoundError, PreconditionError, check_origin
-from dsched.contracts.steps import StoredConfig
+from dsched.contracts.store.configs import StoredConfig
 from dsched.model import InvalidIdError, JsonValue, TaskConfig, check_id
 from dsched_api_http.audit import fingerprint
 from dsched_api_http.call import Answer, Call, Entry, Patch, Route, listing

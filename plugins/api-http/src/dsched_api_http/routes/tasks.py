@@ -7,10 +7,11 @@ from typing import Any
 import attrs
 
 from dsched.contracts import EntryError, Outcome
-from dsched.contracts.steps import Submission, TaskQuery
-from dsched.contracts.wording import printable
+from dsched.contracts.store.reading import TaskQuery
+from dsched.contracts.store.working import Submission
 from dsched.model import Home, InvalidIdError, TaskStatus, check_id
 from dsched.model.json import dumps
+from dsched.wording import printable
 from dsched_api_http.bodies import structured
 from dsched_api_http.call import Answer, Call, Route, listing
 from dsched_api_http.models import (

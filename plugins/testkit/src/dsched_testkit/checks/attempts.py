@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
-from dsched.contracts.events import Event, EventKind
+from dsched.contracts.store.events import Event, EventKind
 from dsched.model import TaskStatus
 from dsched_testkit.evidence import Chapter, Evidence, Line, task_items
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from dsched.contracts.events import EventKind
+from dsched.contracts.store.events import EventKind
 from dsched.model import Home, TaskStatus
 from dsched_testkit.evidence import Evidence, Line, task_items
 

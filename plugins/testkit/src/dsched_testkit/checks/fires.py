@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import attrs
 
-from dsched.contracts.events import Event, EventKind
+from dsched.contracts.store.events import Event, EventKind
 from dsched.model import SkipReason, TaskStatus
 from dsched_testkit.evidence import Chapter, Evidence, Line, order
 from dsched_testkit.instants import Content, UnknownTriggerError, owed, read_content

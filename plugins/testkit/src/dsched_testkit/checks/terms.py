@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from dsched.contracts.events import Event, EventKind
-from dsched.contracts.steps import fence_epoch
+from dsched.contracts.store.events import Event, EventKind
+from dsched.contracts.store.leadership import fence_epoch
 from dsched_testkit.evidence import Chapter, Evidence
 
 _ONLY_LEADERS = {EventKind.FIRED, EventKind.DISPATCHED, EventKind.DEFERRED, EventKind.REAPED}

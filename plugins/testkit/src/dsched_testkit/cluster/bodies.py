@@ -6,8 +6,9 @@ from typing import Any
 
 import attrs
 
-from dsched.contracts.executor import ExecutionContext, Executor, TaskFailed
-from dsched.contracts.functions import Registry
+from dsched.contracts.executor import Executor, TaskFailed
+from dsched.contracts.executor.context import ExecutionContext
+from dsched.functions.registry import Registry
 from dsched.model import Task, TaskResult
 
 StandIn = Callable[[ExecutionContext, Task], Any]

@@ -14,10 +14,10 @@ from zoneinfo import ZoneInfo
 from dsched.client import Client
 from dsched.config import LoadedSettings, read_settings
 from dsched.config.task_file import read_tasks
-from dsched.contracts.events import EventKind
 from dsched.contracts.executor import Executor
-from dsched.contracts.functions import REGISTRY, Registry
-from dsched.contracts.store import StoreSettings
+from dsched.contracts.store.events import EventKind
+from dsched.contracts.store.settings import StoreSettings
+from dsched.functions.registry import REGISTRY, Registry
 from dsched.loading import Catalogue, load_catalogue
 from dsched.model import JsonValue, Task, TaskConfig, TaskSpec, from_ms, to_ms
 from dsched_testkit.checker import History

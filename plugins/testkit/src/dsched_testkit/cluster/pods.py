@@ -10,14 +10,14 @@ import attrs
 from dsched.config import Settings
 from dsched.contracts.balancer import LoadBalancer
 from dsched.contracts.executor import Executor
-from dsched.contracts.outcomes import StoreUnavailableError
 from dsched.contracts.store import Store
-from dsched.engine.election import ElectionTimes
-from dsched.engine.heartbeat import HeartbeatTimes
-from dsched.engine.leader import LeaderTimes
+from dsched.contracts.store.outcomes import StoreUnavailableError
+from dsched.engine.leader.election import ElectionTimes
+from dsched.engine.leader.leading import LeaderTimes
 from dsched.engine.pod import Pod, PodPlan
 from dsched.engine.runtime import Runtime
-from dsched.engine.worker import WorkerPlan
+from dsched.engine.worker.heartbeat import HeartbeatTimes
+from dsched.engine.worker.role import WorkerPlan
 from dsched_testkit.memory import MemoryStore, State
 from dsched_testkit.simulation.lines import Line, Proceed
 from dsched_testkit.virtual_time import virtual_runtime

@@ -3,7 +3,8 @@
 import time
 from collections.abc import Callable
 
-from dsched.contracts.store import Store, StoreSettings
+from dsched.contracts.store import Store
+from dsched.contracts.store.settings import StoreSettings
 from dsched_testkit.memory.collecting import MemoryCollecting
 from dsched_testkit.memory.configs import MemoryConfigs
 from dsched_testkit.memory.dispatching import MemoryDispatching

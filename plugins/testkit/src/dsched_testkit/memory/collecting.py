@@ -4,16 +4,12 @@ from collections.abc import Iterable
 
 import attrs
 
-from dsched.contracts.checks import check_limit, check_projection
-from dsched.contracts.outcomes import Outcome
-from dsched.contracts.statistics import Rollup
-from dsched.contracts.steps import (
-    MAX_BATCH,
-    MAX_EVENT_PAGE,
-    EventPage,
-    Projection,
-)
-from dsched.contracts.store import Collecting
+from dsched.contracts.store.bounds import MAX_BATCH, MAX_EVENT_PAGE
+from dsched.contracts.store.checks import check_limit, check_projection
+from dsched.contracts.store.collecting import Collecting, Projection
+from dsched.contracts.store.events import EventPage
+from dsched.contracts.store.outcomes import Outcome
+from dsched.contracts.store.statistics import Rollup
 from dsched.model import Decision, Fate, Verdict
 from dsched_testkit.memory.base import OnState
 from dsched_testkit.memory.state import DecisionKey

@@ -4,20 +4,20 @@ from collections.abc import Sequence
 
 import attrs
 
-from dsched.contracts.checks import check_batch, check_limit
-from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import (
-    MAX_HEAVY_BATCH,
+from dsched.contracts.store.bounds import MAX_HEAVY_BATCH
+from dsched.contracts.store.checks import check_batch, check_limit
+from dsched.contracts.store.configs import (
     ConfigPage,
+    Configs,
     ConfigVersion,
-    EventKind,
     Pause,
     PutAnswer,
     PutConfig,
     Rearm,
     StoredConfig,
 )
-from dsched.contracts.store import Configs
+from dsched.contracts.store.events import EventKind
+from dsched.contracts.store.outcomes import Outcome
 from dsched_testkit.memory.base import OnState
 from dsched_testkit.memory.state import ConfigRow, Item, Step
 

@@ -2,18 +2,18 @@
 
 from collections.abc import Sequence
 
-from dsched.contracts.checks import check_batch, check_limit
-from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import (
+from dsched.contracts.store.checks import check_batch, check_limit
+from dsched.contracts.store.dispatching import (
     Choice,
     Deferral,
     Dispatched,
-    EventKind,
-    Look,
+    Dispatching,
+    Poll,
     ReadyPage,
     ReadyTask,
 )
-from dsched.contracts.store import Dispatching
+from dsched.contracts.store.events import EventKind
+from dsched.contracts.store.outcomes import Outcome
 from dsched.model import Home, TaskStatus
 from dsched_testkit.memory.base import OnState
 from dsched_testkit.memory.firing import due_page, promote_due
@@ -30,14 +30,14 @@ class MemoryDispatching(OnState, Dispatching):
             step.check_fence(fence)
             return self._page(step, skip, limit)
 
-    async def look(self, fence: str, limit: int) -> Look:
+    async def poll(self, fence: str, limit: int) -> Poll:
         """Promote, and read what is due and what is ready."""
         check_limit(limit)
         with self._state.step() as step:
             step.check_fence(fence)
             promoted = promote_due(self._state, step, limit)
             due = due_page(self._state, step, limit)
-            return Look(promoted=promoted, due=due, ready=self._page(step, 0, limit))
+            return Poll(promoted=promoted, due=due, ready=self._page(step, 0, limit))
 
     async def dispatch(
         self,

@@ -2,8 +2,8 @@
 
 import attrs
 
-from dsched.contracts.checks import check_limit
-from dsched.contracts.documents import (
+from dsched.contracts.store.checks import check_limit
+from dsched.contracts.store.documents import (
     MAX_SWEPT,
     Document,
     DocumentAnswer,
@@ -13,7 +13,7 @@ from dsched.contracts.documents import (
     check_kind,
     document_text,
 )
-from dsched.contracts.outcomes import Outcome
+from dsched.contracts.store.outcomes import Outcome
 from dsched.model import JsonValue
 from dsched.model.json import loads
 from dsched_testkit.memory.base import OnState

@@ -3,21 +3,14 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from dsched.contracts.checks import check_batch, check_fires, check_limit
-from dsched.contracts.outcomes import Outcome, RunOutcome
-from dsched.contracts.steps import (
-    MAX_HEAVY_BATCH,
-    DuePage,
-    EventKind,
-    Fire,
-    FireAnswer,
-    Promoted,
-    Replan,
-    Run,
-    Skip,
-)
-from dsched.contracts.store import Firing
+from dsched.contracts.store.bounds import MAX_HEAVY_BATCH
+from dsched.contracts.store.checks import check_batch, check_fires, check_limit
+from dsched.contracts.store.events import EventKind
+from dsched.contracts.store.firing import DuePage, Fire, FireAnswer, Firing, Promoted, Replan
+from dsched.contracts.store.operating import Skip
+from dsched.contracts.store.outcomes import Outcome, RunOutcome
 from dsched.model import Home, Overlap, SkipReason, TaskStatus, fire_task_id
+from dsched.planning import PlannedRun
 from dsched_testkit.memory.base import OnState
 from dsched_testkit.memory.state import ConfigRow, Item, State, Step, TaskRow
 
@@ -79,7 +72,7 @@ class MemoryFiring(OnState, Firing):
             return None
         return step.wall_ms + delay // timedelta(milliseconds=1)
 
-    def _run(self, step: Step, fence: str, row: ConfigRow, run: Run) -> RunOutcome:
+    def _run(self, step: Step, fence: str, row: ConfigRow, run: PlannedRun) -> RunOutcome:
         config = row.config
         task_id = fire_task_id(config.id, run.scheduled_ms)
         if task_id in self._state.tasks:

@@ -1,8 +1,9 @@
 """Time, waking, and the leader lock of the reference store."""
 
-from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import Acquired, EventKind, StoreTime
-from dsched.contracts.store import ELECTION_BELL, Leadership, Timing
+from dsched.contracts.store.events import EventKind
+from dsched.contracts.store.leadership import Acquired, Leadership
+from dsched.contracts.store.outcomes import Outcome
+from dsched.contracts.store.timing import ELECTION_WAKEUP, StoreTime, Timing
 from dsched_testkit.memory.base import OnState
 from dsched_testkit.memory.terms import begin_term, end_term
 
@@ -15,7 +16,7 @@ class MemoryTiming(OnState, Timing):
         with self._state.step() as step:
             return step.time
 
-    async def bell(self, who: str, timeout_s: float) -> bool:
+    async def wakeup(self, who: str, timeout_s: float) -> bool:
         """Wait for a ring."""
         return await self._state.bells.wait(who, timeout_s)
 
@@ -61,7 +62,7 @@ class MemoryLeadership(OnState, Leadership):
             self._state.fence, self._state.lock_until_ms = None, step.now_ms
             end_term(step, "resigned")
             step.note(EventKind.LEADER, fence, {"act": "resigned"})
-            self._state.bells.ring(ELECTION_BELL)
+            self._state.bells.ring(ELECTION_WAKEUP)
             return Outcome.OK
 
     async def leader(self) -> str | None:

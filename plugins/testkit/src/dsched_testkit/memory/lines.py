@@ -4,7 +4,7 @@ from collections import deque
 
 import attrs
 
-from dsched.contracts.tasklogs import LogCaps, TaskLine, line_size
+from dsched.contracts.store.tasklogs import LogCaps, TaskLine, line_size
 
 
 @attrs.define

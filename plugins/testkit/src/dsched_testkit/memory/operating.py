@@ -4,17 +4,19 @@ from collections.abc import Sequence
 
 import attrs
 
-from dsched.contracts.checks import check_instants, check_limit
-from dsched.contracts.operating import (
+from dsched.contracts.store.checks import check_instants, check_limit
+from dsched.contracts.store.events import EventKind
+from dsched.contracts.store.leadership import fence_pod
+from dsched.contracts.store.operating import (
     MAX_PODS,
     MAX_SKIPS,
     Operating,
     PodRecord,
+    Skip,
     TermPage,
 )
-from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import EventKind, Skip, fence_pod
-from dsched.contracts.store import ELECTION_BELL, LEADER_BELL
+from dsched.contracts.store.outcomes import Outcome
+from dsched.contracts.store.timing import ELECTION_WAKEUP, LEADER_WAKEUP
 from dsched_testkit.memory.base import OnState
 from dsched_testkit.memory.terms import end_term
 
@@ -71,7 +73,7 @@ class MemoryOperating(OnState, Operating):
             row.draining = False
             step.note(EventKind.WORKER, by, {"worker": worker_id, "act": "undrained"})
             if len(self._state.ready):
-                self._state.bells.ring(LEADER_BELL)
+                self._state.bells.ring(LEADER_WAKEUP)
             return Outcome.OK
 
     async def step_down(self, fence: str, *, by: str, why: str, rest_ms: int) -> Outcome:
@@ -85,8 +87,8 @@ class MemoryOperating(OnState, Operating):
             state.rest_until_ms = step.now_ms + rest_ms
             end_term(step, "stepped_down", by, why)
             step.note(EventKind.LEADER, fence, {"act": "stepped_down", "who": by, "why": why})
-            state.bells.ring(ELECTION_BELL)
-            state.bells.ring(LEADER_BELL)
+            state.bells.ring(ELECTION_WAKEUP)
+            state.bells.ring(LEADER_WAKEUP)
             return Outcome.OK
 
     async def terms(self, cursor: str | None, limit: int) -> TermPage:
@@ -103,7 +105,7 @@ class MemoryOperating(OnState, Operating):
             more = len(found) > limit
             return TermPage(terms=page, cursor=str(page[-1].epoch) if more else None)
 
-    async def present(self, pod: PodRecord, ttl_ms: int) -> None:
+    async def pod_seen(self, pod: PodRecord, ttl_ms: int) -> None:
         """Say that a pod runs."""
         with self._state.step() as step:
             pods = self._state.pods
@@ -113,7 +115,7 @@ class MemoryOperating(OnState, Operating):
             record = attrs.evolve(pod, seen_ms=step.wall_ms)
             pods[pod.id] = (record, step.now_ms + ttl_ms)
 
-    async def absent(self, pod_id: str) -> None:
+    async def pod_left(self, pod_id: str) -> None:
         """Say that a pod has left."""
         with self._state.step():
             self._state.pods.pop(pod_id, None)

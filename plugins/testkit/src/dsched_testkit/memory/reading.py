@@ -3,17 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-from dsched.contracts.checks import check_batch, check_limit, hours_between
-from dsched.contracts.statistics import EVERYTHING, Rollup
-from dsched.contracts.steps import (
-    MAX_EVENT_PAGE,
-    Counts,
-    DecisionPage,
-    EventPage,
-    TaskPage,
-    TaskQuery,
-)
-from dsched.contracts.store import Reading, StoreSettings
+from dsched.contracts.store.bounds import MAX_EVENT_PAGE
+from dsched.contracts.store.checks import check_batch, check_limit, hours_between
+from dsched.contracts.store.events import EventPage
+from dsched.contracts.store.reading import Counts, DecisionPage, Reading, TaskPage, TaskQuery
+from dsched.contracts.store.settings import StoreSettings
+from dsched.contracts.store.statistics import EVERYTHING, Rollup
 from dsched.model import Home, Task, TaskStatus, config_of
 from dsched_testkit.memory.base import OnState
 from dsched_testkit.memory.state import TaskRow

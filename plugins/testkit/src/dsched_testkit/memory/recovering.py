@@ -2,18 +2,18 @@
 
 from collections.abc import Sequence
 
-from dsched.contracts.checks import check_batch, check_limit
-from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import (
-    MAX_HEAVY_BATCH,
-    EventKind,
+from dsched.contracts.store.bounds import MAX_HEAVY_BATCH
+from dsched.contracts.store.checks import check_batch, check_limit
+from dsched.contracts.store.events import EventKind
+from dsched.contracts.store.outcomes import Outcome
+from dsched.contracts.store.recovering import (
     Overdue,
     OverdueLease,
     Pruned,
     QueuedTask,
     Reap,
+    Recovering,
 )
-from dsched.contracts.store import Recovering
 from dsched.model import Home, TaskStatus
 from dsched_testkit.memory.base import OnState
 from dsched_testkit.memory.state import Item, Step, TaskRow

@@ -5,7 +5,8 @@ from datetime import timedelta
 
 import attrs
 
-from dsched.contracts.steps import Pause, Skip, StoredConfig
+from dsched.contracts.store.configs import Pause, StoredConfig
+from dsched.contracts.store.operating import Skip
 from dsched.model import (
     Home,
     JsonValue,

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from dsched.contracts.operating import PodRecord, Term
-from dsched.contracts.outcomes import FencedError
-from dsched.contracts.steps import Event, EventKind, StoreTime
-from dsched.contracts.store import LEADER_BELL, StoreSettings
+from dsched.contracts.store.events import Event, EventKind
+from dsched.contracts.store.operating import PodRecord, Term
+from dsched.contracts.store.outcomes import FencedError
+from dsched.contracts.store.settings import StoreSettings
+from dsched.contracts.store.timing import LEADER_WAKEUP, StoreTime
 from dsched.model import (
     Decision,
     Home,
@@ -18,13 +19,13 @@ from dsched.model import (
     Worker,
     check_transition,
 )
-from dsched_testkit.memory.bells import Bells
 from dsched_testkit.memory.lines import LogRow
 from dsched_testkit.memory.rows import ConfigRow as ConfigRow
 from dsched_testkit.memory.rows import TaskRow as TaskRow
 from dsched_testkit.memory.rows import WorkerRow as WorkerRow
 from dsched_testkit.memory.rows import milliseconds
 from dsched_testkit.memory.sorted_ids import SortedIds
+from dsched_testkit.memory.wakeups import Wakeups
 
 Item = dict[str, JsonValue]
 DecisionKey = tuple[int, str, str]  # first_ms, verdict, reason
@@ -40,7 +41,7 @@ class State:
         self.wall = wall
         self.settings = settings or StoreSettings()
         self.lock = threading.RLock()
-        self.bells = Bells()
+        self.bells = Wakeups()
         self.offset_ms = 0
         self.mark_ms = 0
         self.clock_gen = 0
@@ -192,7 +193,7 @@ class Step:
                 state.leases.discard(row.id)
                 state.running[row.worker_id or ""].discard(row.id)
                 if len(state.ready):
-                    state.bells.ring(LEADER_BELL)
+                    state.bells.ring(LEADER_WAKEUP)
 
     def _enter(self, row: TaskRow) -> None:
         state = self.state
@@ -200,11 +201,11 @@ class Step:
             case Home.DELAYED:
                 row.worker_id = None
                 state.delayed.add(row.id, row.at_ms)
-                state.bells.ring(LEADER_BELL)
+                state.bells.ring(LEADER_WAKEUP)
             case Home.READY:
                 row.worker_id = None
                 state.ready.add(row.id, row.ready_key)
-                state.bells.ring(LEADER_BELL)
+                state.bells.ring(LEADER_WAKEUP)
             case Home.QUEUE:
                 state.queues[row.worker_id or ""].append(row.id)
                 state.bells.ring(row.worker_id or "")
@@ -269,7 +270,7 @@ class Step:
             self.state.due.discard(row.config.id)
         else:
             self.state.due.add(row.config.id, due_ms)
-            self.state.bells.ring(LEADER_BELL)
+            self.state.bells.ring(LEADER_WAKEUP)
 
     def worker_views(self) -> tuple[Worker, ...]:
         """All workers by id, with the store's counts."""

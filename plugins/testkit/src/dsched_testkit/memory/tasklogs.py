@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from dsched.contracts.checks import check_batch, check_limit
-from dsched.contracts.outcomes import Outcome
-from dsched.contracts.tasklogs import (
+from dsched.contracts.store.checks import check_batch, check_limit
+from dsched.contracts.store.outcomes import Outcome
+from dsched.contracts.store.tasklogs import (
     MAX_LINE_PAGE,
     LineBatch,
     LinePage,

@@ -2,7 +2,7 @@
 
 import attrs
 
-from dsched.contracts.operating import MAX_TERMS, Term
+from dsched.contracts.store.operating import MAX_TERMS, Term
 from dsched_testkit.memory.state import Step
 
 

@@ -1,13 +1,10 @@
 """How pods that do not lead report what is overdue: the reference store."""
 
-from dsched.contracts.checks import check_limit, check_skip
-from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import (
-    EventKind,
-    fence_epoch,
-)
-from dsched.contracts.store import Watching
-from dsched.contracts.watched import MissedInstant, Watched
+from dsched.contracts.store.checks import check_limit, check_skip
+from dsched.contracts.store.events import EventKind
+from dsched.contracts.store.leadership import fence_epoch
+from dsched.contracts.store.outcomes import Outcome
+from dsched.contracts.store.watching import MissedInstant, Watched, Watching
 from dsched_testkit.memory.base import OnState
 
 

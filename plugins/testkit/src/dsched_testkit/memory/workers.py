@@ -2,17 +2,11 @@
 
 from collections.abc import Sequence
 
-from dsched.contracts.checks import check_batch
-from dsched.contracts.outcomes import Outcome, StoreRefusedError
-from dsched.contracts.steps import (
-    MAX_BATCH,
-    MAX_WORKERS,
-    EventKind,
-    HeartbeatAnswer,
-    Held,
-    Registration,
-)
-from dsched.contracts.store import Workers
+from dsched.contracts.store.bounds import MAX_BATCH, MAX_WORKERS
+from dsched.contracts.store.checks import check_batch
+from dsched.contracts.store.events import EventKind
+from dsched.contracts.store.outcomes import Outcome, StoreRefusedError
+from dsched.contracts.store.workers import HeartbeatAnswer, Held, Registration, Workers
 from dsched.model import Home, Worker
 from dsched_testkit.memory.base import OnState
 from dsched_testkit.memory.state import State, Step, WorkerRow

@@ -2,21 +2,20 @@
 
 from collections.abc import Sequence
 
-from dsched.contracts.checks import check_batch, check_limit
-from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import (
-    MAX_BATCH,
-    MAX_HEAVY_BATCH,
+from dsched.contracts.store.bounds import MAX_BATCH, MAX_HEAVY_BATCH
+from dsched.contracts.store.checks import check_batch, check_limit
+from dsched.contracts.store.events import EventKind
+from dsched.contracts.store.outcomes import Outcome
+from dsched.contracts.store.working import (
     CancelAnswer,
     Claimed,
     Completion,
-    EventKind,
     Progress,
     Release,
     Submission,
+    Working,
     claim_token,
 )
-from dsched.contracts.store import Working
 from dsched.model import Home, TaskStatus
 from dsched_testkit.memory.base import OnState
 from dsched_testkit.memory.state import Item, Step, TaskRow, WorkerRow

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable
 
-from dsched.contracts.events import Event, EventKind
+from dsched.contracts.store.events import Event, EventKind
 
 
 def skips_hold(log: Iterable[Event], asked: Iterable[tuple[int, str, int]]) -> list[str]:

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import attrs
 
-from dsched.contracts.executor import ExecutionContext, Executor, TaskFailed
+from dsched.contracts.executor import Executor, TaskFailed
+from dsched.contracts.executor.context import ExecutionContext
 from dsched.model import JsonValue, Task, TaskResult
 from dsched.model.json import MAX_RESULT_BYTES
 from dsched_testkit.simulation.faults import Wire

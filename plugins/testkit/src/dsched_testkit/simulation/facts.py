@@ -2,8 +2,8 @@
 
 from collections import Counter
 
-from dsched.contracts.statistics import COUNTED, EVERYTHING
-from dsched.contracts.steps import Event, EventKind
+from dsched.contracts.store.events import Event, EventKind
+from dsched.contracts.store.statistics import COUNTED, EVERYTHING
 from dsched.model import Decision, TaskStatus, Verdict, fire_task_id
 from dsched_testkit.memory import State
 

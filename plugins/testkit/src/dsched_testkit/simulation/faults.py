@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from dsched.contracts.outcomes import (
+from dsched.contracts.store.outcomes import (
     FencedError,
     Outcome,
     RunOutcome,
@@ -44,7 +44,7 @@ RACING_SHARE = 0.06
 GROWING = frozenset({"submit", "put", "fire"})
 READS = frozenset(
     {"now", "leader", "workers", "get_configs", "list_configs", "due", "ready", "overdue"}
-    | {"get", "list_tasks", "events", "decisions", "counts", "collect", "bell"}
+    | {"get", "list_tasks", "events", "decisions", "counts", "collect", "wakeup"}
 )
 
 
@@ -89,7 +89,7 @@ class Sky:
                 return step in GROWING
             case "readonly":
                 return step not in READS
-        return step != "bell"
+        return step != "wakeup"
 
     def unreachable(self) -> bool:
         """Whether nothing gets to the server."""
@@ -122,7 +122,7 @@ class Wire:
             raise StoreUnavailableError("the store is out of reach", maybe_applied=False)
         sky.calls += 1
         delivered = self._counted(proceed, step)
-        answer = await (delivered() if step == "bell" else self._through(delivered, step))
+        answer = await (delivered() if step == "wakeup" else self._through(delivered, step))
         await self.resumed()
         if self.dead:
             raise StoreUnavailableError("the process is dead", maybe_applied=True)

@@ -6,8 +6,8 @@ from typing import Any
 
 import attrs
 
-from dsched.contracts.outcomes import StoreUnavailableError
 from dsched.contracts.store import Store
+from dsched.contracts.store.outcomes import StoreUnavailableError
 
 Proceed = Callable[[], Awaitable[Any]]
 Rule = Callable[[str, str, Proceed], Awaitable[Any]]

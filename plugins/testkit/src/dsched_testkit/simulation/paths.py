@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from dsched.contracts.steps import Event, EventKind
+from dsched.contracts.store.events import Event, EventKind
 from dsched_testkit.simulation.night import changes
 
 

@@ -10,15 +10,15 @@ import attrs
 
 from dsched.contracts.balancer import LoadBalancer
 from dsched.contracts.observer import InvariantViolated, Notice
-from dsched.contracts.outcomes import StoreRefusedError
 from dsched.contracts.store import Store
-from dsched.engine.claiming import SupersededError
-from dsched.engine.election import ElectionTimes
-from dsched.engine.heartbeat import HeartbeatTimes
-from dsched.engine.leader import LeaderTimes
+from dsched.contracts.store.outcomes import StoreRefusedError
+from dsched.engine.leader.election import ElectionTimes
+from dsched.engine.leader.leading import LeaderTimes
 from dsched.engine.pod import Pod, PodPlan
 from dsched.engine.runtime import Runtime
-from dsched.engine.worker import WorkerPlan
+from dsched.engine.worker.claiming import SupersededError
+from dsched.engine.worker.heartbeat import HeartbeatTimes
+from dsched.engine.worker.role import WorkerPlan
 from dsched_testkit.memory import State
 from dsched_testkit.simulation.bodies import Bodies, Ledger
 from dsched_testkit.simulation.configs import LABEL

@@ -4,17 +4,11 @@ from collections.abc import Sequence
 
 import attrs
 
-from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import (
-    Claimed,
-    HeartbeatAnswer,
-    Held,
-    PutAnswer,
-    PutConfig,
-    Reap,
-    Rearm,
-    Registration,
-)
+from dsched.contracts.store.configs import PutAnswer, PutConfig, Rearm
+from dsched.contracts.store.outcomes import Outcome
+from dsched.contracts.store.recovering import Reap
+from dsched.contracts.store.workers import HeartbeatAnswer, Held, Registration
+from dsched.contracts.store.working import Claimed
 from dsched.model import TaskConfig
 from dsched_testkit.memory import MemoryStore, State
 

@@ -5,7 +5,7 @@ from collections import Counter
 
 import attrs
 
-from dsched.contracts.outcomes import Outcome, RunOutcome
+from dsched.contracts.store.outcomes import Outcome, RunOutcome
 from dsched_testkit.simulation.faults import MENU
 from dsched_testkit.simulation.run import Ran
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import attrs
 
-from dsched.contracts.events import Event
+from dsched.contracts.store.events import Event
 from dsched.model import JsonValue
 from dsched_testkit.evidence import FORMAT, Line, event_line
 from dsched_testkit.instants import content_line

@@ -8,7 +8,7 @@ from datetime import timedelta
 import attrs
 
 from dsched.client import Client, ClientError
-from dsched.contracts.outcomes import StoreRefusedError, StoreUnavailableError
+from dsched.contracts.store.outcomes import StoreRefusedError, StoreUnavailableError
 from dsched.model import Overlap, TaskConfig, from_ms
 from dsched_testkit.evidence import Line
 from dsched_testkit.simulation.configs import random_policies, random_spec, random_trigger

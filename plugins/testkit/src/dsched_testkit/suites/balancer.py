@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 
 from dsched.contracts.balancer import LoadBalancer
-from dsched.contracts.steps import ReadyTask
+from dsched.contracts.store.dispatching import ReadyTask
 from dsched.model import Worker
 
 ROUNDS = 300

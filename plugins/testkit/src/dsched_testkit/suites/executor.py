@@ -27,7 +27,8 @@ from uuid import uuid4
 import attrs
 import pytest
 
-from dsched.contracts.executor import ExecutionContext, Executor, TaskFailed
+from dsched.contracts.executor import Executor, TaskFailed
+from dsched.contracts.executor.context import ExecutionContext
 from dsched.model import Home, JsonValue, Task, TaskResult, TaskSpec, TaskStatus
 from dsched.model.json import check_json
 

@@ -23,11 +23,8 @@ from dsched.contracts.observer import (
     TermChanged,
     ThreadOutlived,
 )
-from dsched.contracts.steps import (
-    Event,
-    EventKind,
-)
-from dsched.contracts.watched import MissedInstant
+from dsched.contracts.store.events import Event, EventKind
+from dsched.contracts.store.watching import MissedInstant
 from dsched.model import TaskStatus, Worker
 
 _ITEMS: dict[EventKind, dict[str, Any]] = {

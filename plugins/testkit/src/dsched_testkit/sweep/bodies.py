@@ -6,7 +6,8 @@ from typing import Any
 
 import attrs
 
-from dsched.contracts.executor import ExecutionContext, Executor, TaskFailed
+from dsched.contracts.executor import Executor, TaskFailed
+from dsched.contracts.executor.context import ExecutionContext
 from dsched.model import JsonValue, Task, TaskResult
 from dsched_testkit.simulation.bodies import Execution, Ledger
 from dsched_testkit.sweep.strand import Strand

@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 import attrs
 
 from dsched.contracts.balancer import LoadBalancer
-from dsched.contracts.steps import Event, EventKind
-from dsched.contracts.store import StoreSettings
+from dsched.contracts.store.events import Event, EventKind
+from dsched.contracts.store.settings import StoreSettings
 from dsched.model import ORPHAN, TaskStatus
 from dsched_testkit.checker import check, excerpt
 from dsched_testkit.evidence import gathered

@@ -3,7 +3,7 @@
 import asyncio
 
 from dsched.client import Client
-from dsched.contracts.steps import EventKind
+from dsched.contracts.store.events import EventKind
 from dsched.model import TaskSpec
 from dsched_testkit.sweep.stage import Stage
 from dsched_testkit.sweep.strand import PACKET

@@ -4,7 +4,8 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
-from dsched.contracts.steps import Submission, TaskQuery
+from dsched.contracts.store.reading import TaskQuery
+from dsched.contracts.store.working import Submission
 from dsched.model import OnCrash, RetryPolicy, TaskSpec, TaskStatus
 from dsched_testkit.sweep.play import Scenario
 from dsched_testkit.sweep.stage import SCHEDULER, WORKER, Role, Stage, User

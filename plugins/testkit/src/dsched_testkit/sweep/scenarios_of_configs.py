@@ -5,7 +5,7 @@ from typing import Any
 
 import attrs
 
-from dsched.contracts.retention import Kept, StoreSettings
+from dsched.contracts.store.settings import Kept, StoreSettings
 from dsched.model import Misfire, Overlap, TaskConfig, TaskStatus, from_ms
 from dsched_testkit.simulation.lines import Rule, first, lost_reply, never, only, unreachable
 from dsched_testkit.sweep.play import START_MS, Scenario

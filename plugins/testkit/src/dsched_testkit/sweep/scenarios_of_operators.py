@@ -3,7 +3,8 @@
 import asyncio
 from datetime import timedelta
 
-from dsched.contracts.steps import MAX_BATCH, Submission
+from dsched.contracts.store.bounds import MAX_BATCH
+from dsched.contracts.store.working import Submission
 from dsched.model import Overlap, from_ms
 from dsched_testkit.simulation.lines import never, only
 from dsched_testkit.sweep.play import Scenario

@@ -10,16 +10,16 @@ import attrs
 
 from dsched.client import Client, ClientError
 from dsched.contracts.balancer import LoadBalancer
-from dsched.contracts.outcomes import StoreUnavailableError
 from dsched.contracts.store import Store
-from dsched.engine.claiming import SupersededError
-from dsched.engine.election import ElectionTimes
-from dsched.engine.heartbeat import HeartbeatTimes
-from dsched.engine.leader import LeaderTimes
+from dsched.contracts.store.outcomes import StoreUnavailableError
+from dsched.engine.leader.election import ElectionTimes
+from dsched.engine.leader.leading import LeaderTimes
+from dsched.engine.leader.term import first_error
 from dsched.engine.pod import Pod, PodPlan
 from dsched.engine.runtime import Runtime
-from dsched.engine.term import first_error
-from dsched.engine.worker import WorkerPlan
+from dsched.engine.worker.claiming import SupersededError
+from dsched.engine.worker.heartbeat import HeartbeatTimes
+from dsched.engine.worker.role import WorkerPlan
 from dsched.model import TaskSpec
 from dsched_testkit.evidence import Line as EvidenceLine
 from dsched_testkit.memory import State

@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from dsched.contracts.outcomes import StoreError, StoreUnavailableError
+from dsched.contracts.store.outcomes import StoreError, StoreUnavailableError
 from dsched_testkit.memory import State
 from dsched_testkit.simulation.lines import Proceed, Rule
 from dsched_testkit.sweep.content import Change, Situation, change, content, situation

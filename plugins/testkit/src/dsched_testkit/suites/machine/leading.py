@@ -7,23 +7,15 @@ import attrs
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize
 
-from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import (
-    Acquired,
-    Choice,
-    ConfigVersion,
-    Deferral,
-    DuePage,
-    Fire,
-    Held,
-    Overdue,
-    ReadyPage,
-    Reap,
-    Registration,
-    Replan,
-)
-from dsched.contracts.store import StoreSettings
-from dsched.contracts.tasklogs import LogCaps
+from dsched.contracts.store.configs import ConfigVersion
+from dsched.contracts.store.dispatching import Choice, Deferral, ReadyPage
+from dsched.contracts.store.firing import DuePage, Fire, Replan
+from dsched.contracts.store.leadership import Acquired
+from dsched.contracts.store.outcomes import Outcome
+from dsched.contracts.store.recovering import Overdue, Reap
+from dsched.contracts.store.settings import StoreSettings
+from dsched.contracts.store.tasklogs import LogCaps
+from dsched.contracts.store.workers import Held, Registration
 from dsched_testkit.suites.machine.pools import (
     CONFIGS,
     DAY_MS,
@@ -218,8 +210,8 @@ class LeaderRules(Pools):
         self.step("promote", self.fence(index), limit)
 
     @often(3, index=age, limit=st.sampled_from([1, 10]))
-    def look(self, index: int, limit: int) -> None:
-        self.step("look", self.fence(index), limit)
+    def poll(self, index: int, limit: int) -> None:
+        self.step("poll", self.fence(index), limit)
 
     @often(5, index=age, worker_id=workers, defers=rarely, stale=rarely, count=st.integers(1, 4))
     def dispatch(self, index: int, worker_id: str, defers: bool, stale: bool, count: int) -> None:

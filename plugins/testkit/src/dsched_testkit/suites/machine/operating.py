@@ -3,8 +3,8 @@
 import attrs
 from hypothesis import strategies as st
 
-from dsched.contracts.operating import PodRecord
-from dsched.contracts.steps import DuePage
+from dsched.contracts.store.firing import DuePage
+from dsched.contracts.store.operating import PodRecord
 from dsched_testkit.suites.machine.leading import age, configs, often, rarely, workers
 from dsched_testkit.suites.machine.pools import PERIOD_MS, a_fire
 from dsched_testkit.suites.machine.working import ClientRules
@@ -61,8 +61,8 @@ class OperatorRules(ClientRules):
     @often(1, pod_id=st.sampled_from(["p0", "p1"]), leaves=rarely)
     def a_pod_speaks(self, pod_id: str, leaves: bool) -> None:
         if leaves:
-            self.step("absent", pod_id)
+            self.step("pod_left", pod_id)
         else:
             record = PodRecord(id=pod_id, name="n", roles=("worker",), version="1", started_ms=5)
-            self.step("present", record, 20_000)
+            self.step("pod_seen", record, 20_000)
         self.step("pods")

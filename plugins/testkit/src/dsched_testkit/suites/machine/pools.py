@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from dsched.contracts.steps import ConfigVersion, Fire, Rearm, Run
+from dsched.contracts.store.configs import ConfigVersion, Rearm
+from dsched.contracts.store.firing import Fire
 from dsched.model import Overlap, SkippedRange, SkipReason, TaskConfig, TaskSpec
+from dsched.planning import PlannedRun
 
 T = TypeVar("T")
 
@@ -90,6 +92,6 @@ def a_fire(config_id: str, version: ConfigVersion, wall_ms: int, runs: int) -> F
         config_id=config_id,
         revision=version.revision,
         due_ms=due_ms,
-        runs=tuple(Run(scheduled_ms=at, not_before_ms=at + jitter_ms) for at in instants),
+        runs=tuple(PlannedRun(scheduled_ms=at, not_before_ms=at + jitter_ms) for at in instants),
         next_due_ms=instants[-1] + PERIOD_MS,
     )

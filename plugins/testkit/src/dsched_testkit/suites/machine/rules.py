@@ -5,8 +5,9 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
-from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import Progress, Reap, Release
+from dsched.contracts.store.outcomes import Outcome
+from dsched.contracts.store.recovering import Reap
+from dsched.contracts.store.working import Progress, Release
 from dsched_testkit.suites.machine.leading import configs, due_in, often, variants, workers
 from dsched_testkit.suites.machine.operating import OperatorRules
 from dsched_testkit.suites.machine.pools import (

@@ -7,23 +7,17 @@ from typing import Any
 
 import attrs
 
-from dsched.contracts.outcomes import Outcome, StoreError
-from dsched.contracts.steps import (
-    Claimed,
-    ConfigPage,
-    DecisionPage,
-    DuePage,
-    Event,
-    EventKind,
-    HeartbeatAnswer,
-    Overdue,
-    Pruned,
-    PutAnswer,
-    StoredConfig,
-    TaskPage,
-)
-from dsched.contracts.store import Store, StoreSettings
-from dsched.engine.projecting import project
+from dsched.contracts.store import Store
+from dsched.contracts.store.configs import ConfigPage, PutAnswer, StoredConfig
+from dsched.contracts.store.events import Event, EventKind
+from dsched.contracts.store.firing import DuePage
+from dsched.contracts.store.outcomes import Outcome, StoreError
+from dsched.contracts.store.reading import DecisionPage, TaskPage
+from dsched.contracts.store.recovering import Overdue, Pruned
+from dsched.contracts.store.settings import StoreSettings
+from dsched.contracts.store.workers import HeartbeatAnswer
+from dsched.contracts.store.working import Claimed
+from dsched.engine.leader.projecting import project
 from dsched_testkit.memory import MemoryStore, State, new_state
 from dsched_testkit.memory.audit import Audit
 from dsched_testkit.suites.machine.pools import ORIGINS

@@ -4,17 +4,11 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from dsched.contracts.steps import (
-    Claimed,
-    Completion,
-    Held,
-    Progress,
-    PutConfig,
-    Release,
-    Submission,
-    TaskQuery,
-)
-from dsched.contracts.tasklogs import LineBatch, NewLine
+from dsched.contracts.store.configs import PutConfig
+from dsched.contracts.store.reading import TaskQuery
+from dsched.contracts.store.tasklogs import LineBatch, NewLine
+from dsched.contracts.store.workers import Held
+from dsched.contracts.store.working import Claimed, Completion, Progress, Release, Submission
 from dsched.model import Home, TaskResult, TaskStatus
 from dsched_testkit.suites.machine.leading import (
     LeaderRules,

@@ -24,7 +24,6 @@ from dsched_testkit.suites.store.firing import FiringTests, PromoteTests, Replan
 from dsched_testkit.suites.store.fixed_delay import FixedDelayEndTests, FixedDelayTests
 from dsched_testkit.suites.store.harness import StoreHarness, WallClock
 from dsched_testkit.suites.store.leadership import LeadershipTests
-from dsched_testkit.suites.store.looking import LookTests
 from dsched_testkit.suites.store.operating import (
     PodTests,
     ReasonedSubmitTests,
@@ -34,6 +33,7 @@ from dsched_testkit.suites.store.operating import (
 )
 from dsched_testkit.suites.store.origins import OriginTests
 from dsched_testkit.suites.store.overlap import HeldTests, OverlapTests
+from dsched_testkit.suites.store.polling import PollTests
 from dsched_testkit.suites.store.reading import EventTests, HandleTests, ReadTests
 from dsched_testkit.suites.store.reading_lines import ReadLinesTests
 from dsched_testkit.suites.store.recovering import OverdueTests, PruneTests, ReapTests
@@ -53,7 +53,7 @@ class LeadingContract(
     OverlapTests,
     HeldTests,
     ReadyTests,
-    LookTests,
+    PollTests,
     DispatchTests,
     RecallTests,
     OverdueTests,

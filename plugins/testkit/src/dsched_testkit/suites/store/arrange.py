@@ -4,27 +4,14 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from dsched.contracts.outcomes import Outcome, RunOutcome
-from dsched.contracts.steps import (
-    Choice,
-    Claimed,
-    Completion,
-    ConfigVersion,
-    Deferral,
-    Event,
-    EventKind,
-    Finished,
-    Fire,
-    FireAnswer,
-    Held,
-    Projection,
-    PutConfig,
-    Rearm,
-    Registration,
-    Run,
-    StoredConfig,
-    Submission,
-)
+from dsched.contracts.store.collecting import Finished, Projection
+from dsched.contracts.store.configs import ConfigVersion, PutConfig, Rearm, StoredConfig
+from dsched.contracts.store.dispatching import Choice, Deferral
+from dsched.contracts.store.events import Event, EventKind
+from dsched.contracts.store.firing import Fire, FireAnswer
+from dsched.contracts.store.outcomes import Outcome, RunOutcome
+from dsched.contracts.store.workers import Held, Registration
+from dsched.contracts.store.working import Claimed, Completion, Submission
 from dsched.model import (
     Decision,
     Home,
@@ -37,6 +24,7 @@ from dsched.model import (
     TaskStatus,
     Worker,
 )
+from dsched.planning import PlannedRun
 from dsched_testkit.suites.store.harness import StoreTests
 
 SECOND_MS = 1000
@@ -223,12 +211,12 @@ class Arranging(StoreTests):
 
     # --- fires ----------------------------------------------------------------------------------
 
-    async def a_fire(self, config_id: str = "c", *runs: int | Run, **fields: Any) -> Fire:
+    async def a_fire(self, config_id: str = "c", *runs: int | PlannedRun, **fields: Any) -> Fire:
         """A fire planned from what is stored: of these runs, or of the due instant."""
         stored = await self.stored(config_id)
         assert stored.due_ms is not None, f"{config_id} is not due"
         planned = [
-            run if isinstance(run, Run) else Run(scheduled_ms=run, not_before_ms=run)
+            run if isinstance(run, PlannedRun) else PlannedRun(scheduled_ms=run, not_before_ms=run)
             for run in runs or (stored.due_ms,)
         ]
         defaults: dict[str, Any] = {
@@ -240,13 +228,15 @@ class Arranging(StoreTests):
         }
         return Fire(**(defaults | fields))
 
-    async def fire(self, config_id: str = "c", *runs: int | Run, **fields: Any) -> FireAnswer:
+    async def fire(
+        self, config_id: str = "c", *runs: int | PlannedRun, **fields: Any
+    ) -> FireAnswer:
         """Fire a config, planned from what is stored."""
         fire = await self.a_fire(config_id, *runs, **fields)
         (answer,) = await self.store.fire(self.fence, [fire])
         return answer
 
-    async def fired(self, config_id: str = "c", *runs: int | Run) -> str:
+    async def fired(self, config_id: str = "c", *runs: int | PlannedRun) -> str:
         """Fire a config's due instant, or these runs; the id of the last run's task."""
         fire = await self.a_fire(config_id, *runs)
         (answer,) = await self.store.fire(self.fence, [fire])
@@ -383,7 +373,7 @@ class Arranging(StoreTests):
         """Take what rang so far, so that the next ring is a new one."""
         for name in who:
             for _ in range(10):
-                if not await self.store.bell(name, 0.02):
+                if not await self.store.wakeup(name, 0.02):
                     break
 
 

@@ -2,9 +2,12 @@
 
 import pytest
 
-from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import MAX_BATCH, EventKind, Reap, Submission
-from dsched.contracts.store import LEADER_BELL
+from dsched.contracts.store.bounds import MAX_BATCH
+from dsched.contracts.store.events import EventKind
+from dsched.contracts.store.outcomes import Outcome
+from dsched.contracts.store.recovering import Reap
+from dsched.contracts.store.timing import LEADER_WAKEUP
+from dsched.contracts.store.working import Submission
 from dsched.model import JsonValue, TaskStatus
 from dsched_testkit.suites.store.arrange import (
     BELL_S,
@@ -124,9 +127,9 @@ class SubmitTests(Arranging):
         assert await self.finish(task_id, token) == Outcome.OK
 
     async def test_a_submission_rings_the_leaders_bell(self) -> None:
-        await self.hush(LEADER_BELL)
+        await self.hush(LEADER_WAKEUP)
         await self.submit("a")
-        assert await self.store.bell(LEADER_BELL, BELL_S)
+        assert await self.store.wakeup(LEADER_WAKEUP, BELL_S)
 
     async def test_submissions_over_the_bound_or_with_an_id_twice_are_refused_whole(self) -> None:
         many = [Submission(task_id=f"t{n}", spec=a_spec()) for n in range(MAX_BATCH + 1)]
@@ -194,7 +197,7 @@ class CancelTests(Arranging):
         await self.news()
         (answer,) = await self.store.cancel(["a"], by=CLIENT, reason="asked")
         assert (answer.outcome, answer.status) == (Outcome.REQUESTED, TaskStatus.RUNNING)
-        assert await self.store.bell("w1", BELL_S)
+        assert await self.store.wakeup("w1", BELL_S)
         task = await self.task("a")
         assert (*RUNNING, True) == (task.status, task.home, task.cancel_requested)
         event = await self.the_news()
@@ -211,7 +214,7 @@ class CancelTests(Arranging):
         await self.news()
         (answer,) = await self.store.cancel(["a"], by=CLIENT, reason="second")
         assert answer.outcome == Outcome.REQUESTED
-        assert await self.store.bell("w1", BELL_S)
+        assert await self.store.wakeup("w1", BELL_S)
         assert await self.news() == []
         await self.finish("a", token)
         assert (await self.task("a")).reason == "first"

@@ -4,8 +4,12 @@ import asyncio
 
 import pytest
 
-from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import MAX_BATCH, Claimed, EventKind, Held, claim_token, fence_epoch
+from dsched.contracts.store.bounds import MAX_BATCH
+from dsched.contracts.store.events import EventKind
+from dsched.contracts.store.leadership import fence_epoch
+from dsched.contracts.store.outcomes import Outcome
+from dsched.contracts.store.workers import Held
+from dsched.contracts.store.working import Claimed, claim_token
 from dsched_testkit.suites.store.arrange import (
     BELL_S,
     CANCELLED,
@@ -311,7 +315,7 @@ class ClaimWhenRungTests(Arranging):
         await self.submit("a")
         await self.hush("w1")
         async with asyncio.TaskGroup() as group:
-            waiting = group.create_task(self._claim_when_rung(1, BELL_S))
+            waiting = group.create_task(self._claim_when_woken(1, BELL_S))
             await asyncio.sleep(0)
             await self.queue("a")
         rang, claimed = waiting.result()
@@ -324,16 +328,16 @@ class ClaimWhenRungTests(Arranging):
         await self.worker()
         await self.queued("a")
         await self.hush("w1")
-        rang, claimed = await self._claim_when_rung(1, 0.05)
+        rang, claimed = await self._claim_when_woken(1, 0.05)
         assert (rang, [task.id for task in claimed.tasks]) == (False, ["a"])
-        rang, claimed = await self._claim_when_rung(2, 0.05)
+        rang, claimed = await self._claim_when_woken(2, 0.05)
         assert (rang, claimed.outcome) == (False, Outcome.EMPTY)
 
     async def test_a_claim_that_waited_is_repeated_like_any_other(self) -> None:
         await self.lead()
         await self.worker()
         await self.queued("a")
-        _, claimed = await self._claim_when_rung(1, 0.05)
+        _, claimed = await self._claim_when_woken(1, 0.05)
         await self.queued("b")
         assert claimed == await self.claim(number=1)
         assert (claimed.token, claimed.tasks) == (self._token(1), (await self.task("a"),))
@@ -342,7 +346,7 @@ class ClaimWhenRungTests(Arranging):
         await self.lead()
         await self.worker()
         await self.hush("w1")
-        waiting = asyncio.create_task(self._claim_when_rung(1, BELL_S))
+        waiting = asyncio.create_task(self._claim_when_woken(1, BELL_S))
         await asyncio.sleep(0)
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
@@ -352,11 +356,11 @@ class ClaimWhenRungTests(Arranging):
         assert [task.id for task in (await self.claim(number=2)).tasks] == ["a"]
 
     async def test_a_worker_that_the_store_has_forgotten_is_told_at_the_ring(self) -> None:
-        rang, claimed = await self._claim_when_rung(1, 0.05)
+        rang, claimed = await self._claim_when_woken(1, 0.05)
         assert (rang, claimed.outcome) == (False, Outcome.NO_WORKER)
 
-    async def _claim_when_rung(self, number: int, timeout_s: float) -> tuple[bool, Claimed]:
-        return await self.store.claim_when_rung("w1", "0100-a", 0, number, 100, timeout_s)
+    async def _claim_when_woken(self, number: int, timeout_s: float) -> tuple[bool, Claimed]:
+        return await self.store.claim_when_woken("w1", "0100-a", 0, number, 100, timeout_s)
 
     @staticmethod
     def _token(number: int) -> str:

@@ -2,8 +2,11 @@
 
 import pytest
 
-from dsched.contracts.outcomes import FencedError, Outcome
-from dsched.contracts.steps import EventKind, Reap, Run, Submission
+from dsched.contracts.store.events import EventKind
+from dsched.contracts.store.outcomes import FencedError, Outcome
+from dsched.contracts.store.recovering import Reap
+from dsched.contracts.store.working import Submission
+from dsched.planning import PlannedRun
 from dsched_testkit.suites.store.arrange import (
     CLIENT,
     HEARTBEAT_MS,
@@ -203,7 +206,7 @@ class ClockTests(Arranging):
         await self.clock.advance(-HOUR_MS)
         await self.config()
         due = self.clock.ms
-        fire = await self.a_fire("c", Run(scheduled_ms=due, not_before_ms=due + 3000))
+        fire = await self.a_fire("c", PlannedRun(scheduled_ms=due, not_before_ms=due + 3000))
         await self.store.fire(self.fence, [fire])
         await self.clock.advance(2999)
         assert (await self.store.promote(self.fence, 10)).count == 0

@@ -2,14 +2,11 @@
 
 import pytest
 
-from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import (
-    MAX_BATCH,
-    MAX_EVENT_PAGE,
-    EventKind,
-    Projection,
-    TaskQuery,
-)
+from dsched.contracts.store.bounds import MAX_BATCH, MAX_EVENT_PAGE
+from dsched.contracts.store.collecting import Projection
+from dsched.contracts.store.events import EventKind
+from dsched.contracts.store.outcomes import Outcome
+from dsched.contracts.store.reading import TaskQuery
 from dsched.model import Decision, Home, TaskStatus, Verdict
 from dsched_testkit.suites.store.arrange import DAY_MS, HOUR_MS, Arranging, kinds_of
 

@@ -4,14 +4,12 @@ from typing import Any
 
 import pytest
 
-from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import (
-    MAX_BATCH,
-    Completion,
-    EventKind,
-    Reap,
-)
-from dsched.contracts.store import LEADER_BELL
+from dsched.contracts.store.bounds import MAX_BATCH
+from dsched.contracts.store.events import EventKind
+from dsched.contracts.store.outcomes import Outcome
+from dsched.contracts.store.recovering import Reap
+from dsched.contracts.store.timing import LEADER_WAKEUP
+from dsched.contracts.store.working import Completion
 from dsched.model import TaskResult
 from dsched_testkit.suites.store.arrange import (
     BELL_S,
@@ -271,9 +269,9 @@ class CompleteTests(Arranging):
         await self.worker()
         token = await self.running("a")
         await self.submit("waiting")
-        await self.hush(LEADER_BELL)
+        await self.hush(LEADER_WAKEUP)
         await self.finish("a", token)
-        assert await self.store.bell(LEADER_BELL, BELL_S)
+        assert await self.store.wakeup(LEADER_WAKEUP, BELL_S)
 
     def _failure(self, task_id: str, token: str, **fields: Any) -> Completion:
         result = TaskResult(code="oops")

@@ -5,15 +5,10 @@ from datetime import UTC, datetime
 import attrs
 import pytest
 
-from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import (
-    MAX_HEAVY_BATCH,
-    ConfigVersion,
-    EventKind,
-    PutConfig,
-    Rearm,
-    StoredConfig,
-)
+from dsched.contracts.store.bounds import MAX_HEAVY_BATCH
+from dsched.contracts.store.configs import ConfigVersion, PutConfig, Rearm, StoredConfig
+from dsched.contracts.store.events import EventKind
+from dsched.contracts.store.outcomes import Outcome
 from dsched.model import RetryPolicy, SkipReason
 from dsched_testkit.suites.store.arrange import (
     AUTHOR,

@@ -2,9 +2,11 @@
 
 import pytest
 
-from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import MAX_BATCH, Choice, Deferral, EventKind
-from dsched.contracts.store import LEADER_BELL
+from dsched.contracts.store.bounds import MAX_BATCH
+from dsched.contracts.store.dispatching import Choice, Deferral
+from dsched.contracts.store.events import EventKind
+from dsched.contracts.store.outcomes import Outcome
+from dsched.contracts.store.timing import LEADER_WAKEUP
 from dsched_testkit.suites.store.arrange import (
     BELL_S,
     CANCELLED,
@@ -250,7 +252,7 @@ class DispatchTests(Arranging):
         await self.submit("a")
         await self.hush("w1")
         await self.choose("a")
-        assert await self.store.bell("w1", BELL_S)
+        assert await self.store.wakeup("w1", BELL_S)
 
     async def test_choices_and_deferrals_over_the_bound_or_with_an_id_twice_are_refused_whole(
         self,
@@ -344,9 +346,9 @@ class RecallTests(Arranging):
         await self.lead()
         await self.worker()
         await self.queued("a")
-        await self.hush(LEADER_BELL)
+        await self.hush(LEADER_WAKEUP)
         await self.store.recall(self.fence, ["a"], 0)
-        assert await self.store.bell(LEADER_BELL, BELL_S)
+        assert await self.store.wakeup(LEADER_WAKEUP, BELL_S)
 
     async def test_the_age_of_an_entry_starts_anew_with_each_dispatch(self) -> None:
         await self.lead()

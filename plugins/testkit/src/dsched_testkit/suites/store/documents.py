@@ -2,8 +2,8 @@
 
 import pytest
 
-from dsched.contracts.documents import MAX_DOCUMENT_BYTES, MAX_SWEPT, Document
-from dsched.contracts.outcomes import Outcome
+from dsched.contracts.store.documents import MAX_DOCUMENT_BYTES, MAX_SWEPT, Document
+from dsched.contracts.store.outcomes import Outcome
 from dsched.model import JsonValue
 from dsched_testkit.suites.store.arrange import Arranging
 

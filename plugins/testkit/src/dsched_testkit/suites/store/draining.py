@@ -1,8 +1,9 @@
 """Named tests: drain and deregistration, and what becomes of the queue."""
 
-from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import MAX_BATCH, EventKind
-from dsched.contracts.store import LEADER_BELL
+from dsched.contracts.store.bounds import MAX_BATCH
+from dsched.contracts.store.events import EventKind
+from dsched.contracts.store.outcomes import Outcome
+from dsched.contracts.store.timing import LEADER_WAKEUP
 from dsched_testkit.suites.store.arrange import (
     BELL_S,
     HEARTBEAT_MS,
@@ -66,15 +67,15 @@ class DrainTests(Arranging):
         await self.worker()
         await self.hush("w1")
         await self.store.drain("w1", None)
-        assert await self.store.bell("w1", BELL_S)
+        assert await self.store.wakeup("w1", BELL_S)
 
     async def test_what_a_drain_gives_back_rings_the_leaders_bell(self) -> None:
         await self.lead()
         await self.worker()
         await self.queued("a")
-        await self.hush(LEADER_BELL)
+        await self.hush(LEADER_WAKEUP)
         await self.store.drain("w1", None)
-        assert await self.store.bell(LEADER_BELL, BELL_S)
+        assert await self.store.wakeup(LEADER_WAKEUP, BELL_S)
 
     async def test_a_draining_worker_gets_no_new_tasks(self) -> None:
         await self.lead()

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from dsched.contracts.outcomes import Outcome
-from dsched.contracts.statistics import HOUR_MS as HOUR
-from dsched.contracts.statistics import MAX_STATS_HOURS, Rollup
-from dsched.contracts.steps import Projection
+from dsched.contracts.store.collecting import Projection
+from dsched.contracts.store.outcomes import Outcome
+from dsched.contracts.store.statistics import HOUR_MS as HOUR
+from dsched.contracts.store.statistics import MAX_STATS_HOURS, Rollup
 from dsched.model import Decision, Fate, Verdict
 from dsched_testkit.suites.store.arrange import DAY_MS, HOUR_MS, Arranging
 from dsched_testkit.suites.store.collecting import a_decision

@@ -3,10 +3,13 @@
 import attrs
 import pytest
 
-from dsched.contracts.outcomes import Outcome, RunOutcome
-from dsched.contracts.steps import MAX_HEAVY_BATCH, EventKind, Fire, Replan, Run
-from dsched.contracts.store import LEADER_BELL
+from dsched.contracts.store.bounds import MAX_HEAVY_BATCH
+from dsched.contracts.store.events import EventKind
+from dsched.contracts.store.firing import Fire, Replan
+from dsched.contracts.store.outcomes import Outcome, RunOutcome
+from dsched.contracts.store.timing import LEADER_WAKEUP
 from dsched.model import Overlap, SkipReason
+from dsched.planning import PlannedRun
 from dsched_testkit.suites.store.arrange import (
     BELL_S,
     DELAYED,
@@ -238,7 +241,7 @@ class FiringTests(Arranging):
         await self.lead()
         await self.config()
         due = self.clock.ms
-        await self.fired("c", Run(scheduled_ms=due, not_before_ms=due + 3000))
+        await self.fired("c", PlannedRun(scheduled_ms=due, not_before_ms=due + 3000))
         assert await self.state(f"c@{due}") == DELAYED
         await self.clock.advance(2999)
         assert (await self.store.promote(self.fence, 10)).count == 0
@@ -251,7 +254,7 @@ class FiringTests(Arranging):
         await self.lead()
         await self.config(due_in_ms=-MINUTE_MS)
         due = self.clock.ms - MINUTE_MS
-        await self.fired("c", Run(scheduled_ms=due, not_before_ms=self.clock.ms))
+        await self.fired("c", PlannedRun(scheduled_ms=due, not_before_ms=self.clock.ms))
         assert await self.state(f"c@{due}") == READY
 
     async def test_runs_over_the_bound_or_out_of_order_are_refused_whole(self) -> None:
@@ -377,6 +380,6 @@ class PromoteTests(Arranging):
 
     async def test_a_delayed_task_rings_the_leaders_bell(self) -> None:
         await self.lead()
-        await self.hush(LEADER_BELL)
+        await self.hush(LEADER_WAKEUP)
         await self.submit(delay_ms=1000)
-        assert await self.store.bell(LEADER_BELL, BELL_S)
+        assert await self.store.wakeup(LEADER_WAKEUP, BELL_S)

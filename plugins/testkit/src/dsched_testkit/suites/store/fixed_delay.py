@@ -1,12 +1,10 @@
 """Named tests: the next run of a fixed-delay config is due when the last one has ended."""
 
-from dsched.contracts.outcomes import Outcome, RunOutcome
-from dsched.contracts.steps import (
-    Reap,
-    Release,
-    Replan,
-)
-from dsched.contracts.store import LEADER_BELL
+from dsched.contracts.store.firing import Replan
+from dsched.contracts.store.outcomes import Outcome, RunOutcome
+from dsched.contracts.store.recovering import Reap
+from dsched.contracts.store.timing import LEADER_WAKEUP
+from dsched.contracts.store.working import Release
 from dsched.model import Overlap
 from dsched_testkit.suites.store.arrange import (
     BELL_S,
@@ -151,9 +149,9 @@ class FixedDelayEndTests(Arranging):
 
     async def test_the_next_run_rings_the_leaders_bell(self) -> None:
         task_id, token = await self._running()
-        await self.hush(LEADER_BELL)
+        await self.hush(LEADER_WAKEUP)
         await self.finish(task_id, token)
-        assert await self.store.bell(LEADER_BELL, BELL_S)
+        assert await self.store.wakeup(LEADER_WAKEUP, BELL_S)
 
     async def _running(self) -> tuple[str, str]:
         await self.lead()

@@ -10,7 +10,8 @@ from uuid import uuid4
 
 import pytest
 
-from dsched.contracts.store import Store, StoreSettings
+from dsched.contracts.store import Store
+from dsched.contracts.store.settings import StoreSettings
 
 START_MS = int(datetime(2027, 1, 15, 10, tzinfo=UTC).timestamp() * 1000)
 

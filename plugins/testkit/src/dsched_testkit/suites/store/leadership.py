@@ -4,9 +4,12 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from dsched.contracts.outcomes import FencedError, Outcome
-from dsched.contracts.steps import EventKind, Projection, fence_epoch
-from dsched.contracts.store import ELECTION_BELL, Store
+from dsched.contracts.store import Store
+from dsched.contracts.store.collecting import Projection
+from dsched.contracts.store.events import EventKind
+from dsched.contracts.store.leadership import fence_epoch
+from dsched.contracts.store.outcomes import FencedError, Outcome
+from dsched.contracts.store.timing import ELECTION_WAKEUP
 from dsched_testkit.suites.store.arrange import BELL_S, SECOND_MS, Arranging
 
 TTL_MS = 10 * SECOND_MS
@@ -15,7 +18,7 @@ LEADER_STEPS: dict[str, Callable[[Store, str], Awaitable[object]]] = {
     "due": lambda store, fence: store.due(fence, 10),
     "fire": lambda store, fence: store.fire(fence, []),
     "replan": lambda store, fence: store.replan(fence, []),
-    "look": lambda store, fence: store.look(fence, 10),
+    "poll": lambda store, fence: store.poll(fence, 10),
     "promote": lambda store, fence: store.promote(fence, 10),
     "ready": lambda store, fence: store.ready(fence, 0, 10),
     "dispatch": lambda store, fence: store.dispatch(fence, [], [], skip=0, limit=10),
@@ -139,9 +142,9 @@ class LeadershipTests(Arranging):
 
     async def test_resigning_rings_the_election_bell(self) -> None:
         fence = await self.lead()
-        await self.hush(ELECTION_BELL)
+        await self.hush(ELECTION_WAKEUP)
         await self.store.resign(fence)
-        assert await self.store.bell(ELECTION_BELL, BELL_S)
+        assert await self.store.wakeup(ELECTION_WAKEUP, BELL_S)
 
     async def test_a_lock_that_would_live_too_long_is_shortened_by_who_wants_it(self) -> None:
         fence = await self.lead("pod1", 60 * TTL_MS)

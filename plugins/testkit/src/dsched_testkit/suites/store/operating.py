@@ -4,10 +4,12 @@ from typing import Any
 
 import attrs
 
-from dsched.contracts.operating import MAX_PODS, MAX_TERMS, PodRecord, Term
-from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import EventKind, Submission, fence_epoch
-from dsched.contracts.store import ELECTION_BELL, LEADER_BELL
+from dsched.contracts.store.events import EventKind
+from dsched.contracts.store.leadership import fence_epoch
+from dsched.contracts.store.operating import MAX_PODS, MAX_TERMS, PodRecord, Term
+from dsched.contracts.store.outcomes import Outcome
+from dsched.contracts.store.timing import ELECTION_WAKEUP, LEADER_WAKEUP
+from dsched.contracts.store.working import Submission
 from dsched_testkit.suites.store.arrange import (
     BELL_S,
     OPERATOR,
@@ -74,9 +76,9 @@ class UndrainTests(Arranging):
         await self.store.drain("w1", None)
         await self.submit()
         assert await self.state() == READY
-        await self.hush(LEADER_BELL)
+        await self.hush(LEADER_WAKEUP)
         await self.store.undrain("w1", by=OPERATOR)
-        assert await self.store.bell(LEADER_BELL, BELL_S)
+        assert await self.store.wakeup(LEADER_WAKEUP, BELL_S)
 
 
 class StepDownTests(Arranging):
@@ -124,7 +126,7 @@ class StepDownTests(Arranging):
         self,
     ) -> None:
         fence = await self.lead()
-        await self.hush(ELECTION_BELL, LEADER_BELL)
+        await self.hush(ELECTION_WAKEUP, LEADER_WAKEUP)
         await self.news()
         await self.step_down(fence)
         event = await self.the_news()
@@ -132,8 +134,8 @@ class StepDownTests(Arranging):
         assert [dict(item) for item in event.items] == [
             {"act": "stepped_down", "who": OPERATOR, "why": WHY}
         ]
-        assert await self.store.bell(ELECTION_BELL, BELL_S)
-        assert await self.store.bell(LEADER_BELL, BELL_S)
+        assert await self.store.wakeup(ELECTION_WAKEUP, BELL_S)
+        assert await self.store.wakeup(LEADER_WAKEUP, BELL_S)
 
     async def test_a_pods_name_may_hold_a_colon(self) -> None:
         fence = await self.lead("host:8080", TTL_MS)
@@ -227,44 +229,44 @@ class PodTests(Arranging):
 
     async def test_a_pod_is_known_as_it_describes_itself(self) -> None:
         pod = self.a_pod(name='ho"st\tü', ready=False, leading=True, draining=True)
-        await self.store.present(pod, TTL_MS)
+        await self.store.pod_seen(pod, TTL_MS)
         (found,) = await self.store.pods()
         assert found.seen_ms == self.clock.ms
         assert attrs.evolve(pod, seen_ms=self.clock.ms) == found
 
     async def test_what_a_pod_says_last_counts(self) -> None:
-        await self.store.present(self.a_pod(), TTL_MS)
+        await self.store.pod_seen(self.a_pod(), TTL_MS)
         await self.clock.advance(SECOND_MS)
-        await self.store.present(self.a_pod(leading=True), TTL_MS)
+        await self.store.pod_seen(self.a_pod(leading=True), TTL_MS)
         (found,) = await self.store.pods()
         assert (found.leading, found.seen_ms) == (True, self.clock.ms)
 
     async def test_a_pod_that_is_silent_for_its_time_is_gone(self) -> None:
-        await self.store.present(self.a_pod("p1"), TTL_MS)
-        await self.store.present(self.a_pod("p2"), TTL_MS + 1)
+        await self.store.pod_seen(self.a_pod("p1"), TTL_MS)
+        await self.store.pod_seen(self.a_pod("p2"), TTL_MS + 1)
         await self.clock.advance(TTL_MS)
         assert await self.ids() == ["p2"]
 
     async def test_a_pod_that_leaves_is_gone_at_once(self) -> None:
-        await self.store.present(self.a_pod(), TTL_MS)
-        await self.store.absent("p1")
-        await self.store.absent("p1")
+        await self.store.pod_seen(self.a_pod(), TTL_MS)
+        await self.store.pod_left("p1")
+        await self.store.pod_left("p1")
         assert await self.ids() == []
 
     async def test_pods_come_by_name_and_id(self) -> None:
         for pod_id, name in (("p1", "b"), ("p3", "a"), ("p2", "a")):
-            await self.store.present(self.a_pod(pod_id, name=name), TTL_MS)
+            await self.store.pod_seen(self.a_pod(pod_id, name=name), TTL_MS)
         assert await self.ids() == ["p2", "p3", "p1"]
 
     async def test_the_pod_unseen_for_longest_makes_room(self) -> None:
         for index in range(MAX_PODS + 1):
-            await self.store.present(self.a_pod(f"p{index:04d}"), TTL_MS + index)
+            await self.store.pod_seen(self.a_pod(f"p{index:04d}"), TTL_MS + index)
         ids = await self.ids()
         assert (len(ids), ids[0]) == (MAX_PODS, "p0001")
 
     async def test_presence_writes_no_entry(self) -> None:
-        await self.store.present(self.a_pod(), TTL_MS)
-        await self.store.absent("p1")
+        await self.store.pod_seen(self.a_pod(), TTL_MS)
+        await self.store.pod_left("p1")
         assert await self.news() == []
 
 

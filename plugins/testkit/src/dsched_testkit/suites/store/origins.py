@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import PutConfig
+from dsched.contracts.store.configs import PutConfig
+from dsched.contracts.store.outcomes import Outcome
 from dsched.model import API_ORIGIN
 from dsched_testkit.suites.store.arrange import AUTHOR, Arranging, a_config
 

@@ -1,9 +1,14 @@
 """Named tests: what a fire does while an earlier task of its config lives, and held tasks."""
 
-from dsched.contracts.outcomes import Outcome, RunOutcome
-from dsched.contracts.steps import MAX_HEAVY_BATCH, EventKind, FireAnswer, Reap, Release, Run
-from dsched.contracts.store import LEADER_BELL
+from dsched.contracts.store.bounds import MAX_HEAVY_BATCH
+from dsched.contracts.store.events import EventKind
+from dsched.contracts.store.firing import FireAnswer
+from dsched.contracts.store.outcomes import Outcome, RunOutcome
+from dsched.contracts.store.recovering import Reap
+from dsched.contracts.store.timing import LEADER_WAKEUP
+from dsched.contracts.store.working import Release
 from dsched.model import Overlap
+from dsched.planning import PlannedRun
 from dsched_testkit.suites.store.arrange import (
     BELL_S,
     CANCELLED,
@@ -54,7 +59,7 @@ class OverlapTests(Arranging):
         await self.worker()
         await self.config(overlap=Overlap.SKIP)
         due = self.clock.ms
-        task_id = await self.fired("c", Run(scheduled_ms=due, not_before_ms=due + 90_000))
+        task_id = await self.fired("c", PlannedRun(scheduled_ms=due, not_before_ms=due + 90_000))
         assert (await self.fire_next()).runs == (RunOutcome.SKIPPED,)
         await self.clock.advance(MINUTE_MS)
         await self.beat()
@@ -142,7 +147,7 @@ class OverlapTests(Arranging):
         await self.start(first)
         await self.hush("w1")
         await self.fire_next()
-        assert await self.store.bell("w1", BELL_S)
+        assert await self.store.wakeup("w1", BELL_S)
 
     async def test_cancel_previous_ends_the_held_one_too(self) -> None:
         first = await self._fired_with(Overlap.CANCEL_PREVIOUS)
@@ -193,10 +198,10 @@ class HeldTests(Arranging):
 
     async def test_a_held_task_is_released_by_success(self) -> None:
         first, token, held = await self._held()
-        await self.hush(LEADER_BELL)
+        await self.hush(LEADER_WAKEUP)
         await self.finish(first, token)
         await self._assert_released(held)
-        assert await self.store.bell(LEADER_BELL, BELL_S)
+        assert await self.store.wakeup(LEADER_WAKEUP, BELL_S)
 
     async def test_a_held_task_is_released_by_failure(self) -> None:
         first, token, held = await self._held()

@@ -5,16 +5,13 @@ from itertools import pairwise
 
 import pytest
 
-from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import (
-    MAX_BATCH,
-    MAX_EVENT_PAGE,
-    EventKind,
-    PutConfig,
-    Submission,
-    TaskQuery,
-)
-from dsched.contracts.store import LEADER_BELL
+from dsched.contracts.store.bounds import MAX_BATCH, MAX_EVENT_PAGE
+from dsched.contracts.store.configs import PutConfig
+from dsched.contracts.store.events import EventKind
+from dsched.contracts.store.outcomes import Outcome
+from dsched.contracts.store.reading import TaskQuery
+from dsched.contracts.store.timing import LEADER_WAKEUP
+from dsched.contracts.store.working import Submission
 from dsched.model import Home, Overlap, TaskStatus
 from dsched_testkit.suites.store.arrange import (
     AUTHOR,
@@ -230,26 +227,26 @@ class HandleTests(Arranging):
 
     async def test_a_ring_reaches_who_waits_on_another_handle(self) -> None:
         other = await self.another_handle()
-        await self.hush(LEADER_BELL)
+        await self.hush(LEADER_WAKEUP)
         async with asyncio.TaskGroup() as group:
-            waiting = group.create_task(other.bell(LEADER_BELL, BELL_S))
+            waiting = group.create_task(other.wakeup(LEADER_WAKEUP, BELL_S))
             await asyncio.sleep(0)
             await self.submit("a")
         assert waiting.result()
 
     async def test_a_ring_while_nobody_waits_is_remembered(self) -> None:
-        await self.hush(LEADER_BELL)
+        await self.hush(LEADER_WAKEUP)
         await self.submit("a")
         await self.submit("b")
-        assert await self.store.bell(LEADER_BELL, BELL_S)
+        assert await self.store.wakeup(LEADER_WAKEUP, BELL_S)
 
     async def test_waiting_for_a_bell_ends_at_the_timeout(self) -> None:
         await self.hush("nobody")
-        assert not await self.store.bell("nobody", 0.05)
+        assert not await self.store.wakeup("nobody", 0.05)
 
     async def test_waiting_for_a_bell_can_be_cancelled(self) -> None:
         async with asyncio.TaskGroup() as group:
-            waiting = group.create_task(self.store.bell("w1", 60))
+            waiting = group.create_task(self.store.wakeup("w1", 60))
             await asyncio.sleep(0.02)
             waiting.cancel()
         assert waiting.cancelled()

@@ -2,8 +2,8 @@
 
 import pytest
 
-from dsched.contracts.outcomes import Outcome
-from dsched.contracts.tasklogs import MAX_LINE_PAGE, LineLevel, LogCaps
+from dsched.contracts.store.outcomes import Outcome
+from dsched.contracts.store.tasklogs import MAX_LINE_PAGE, LineLevel, LogCaps
 from dsched_testkit.suites.store.arrange import CLIENT, DAY_MS, HOUR_MS
 from dsched_testkit.suites.store.tasklogs import LogArranging, texts_of
 

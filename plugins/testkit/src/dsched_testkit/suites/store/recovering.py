@@ -1,8 +1,10 @@
 """Named tests: what dead workers left behind, and what is past its time."""
 
-from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import EventKind, Held, Reap
-from dsched.contracts.store import LEADER_BELL
+from dsched.contracts.store.events import EventKind
+from dsched.contracts.store.outcomes import Outcome
+from dsched.contracts.store.recovering import Reap
+from dsched.contracts.store.timing import LEADER_WAKEUP
+from dsched.contracts.store.workers import Held
 from dsched.model import TaskStatus
 from dsched_testkit.suites.store.arrange import (
     BELL_S,
@@ -203,9 +205,9 @@ class ReapTests(Arranging):
 
     async def test_a_reaped_task_rings_the_leaders_bell(self) -> None:
         token = await self._over()
-        await self.hush(LEADER_BELL)
+        await self.hush(LEADER_WAKEUP)
         await self._reap(Reap(task_id="a", token=token))
-        assert await self.store.bell(LEADER_BELL, BELL_S)
+        assert await self.store.wakeup(LEADER_WAKEUP, BELL_S)
 
     async def test_a_reap_leaves_running_tasks_of_living_workers_alone(self) -> None:
         await self.lead()

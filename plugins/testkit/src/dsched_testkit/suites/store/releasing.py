@@ -2,14 +2,11 @@
 
 import pytest
 
-from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import (
-    MAX_HEAVY_BATCH,
-    EventKind,
-    Progress,
-    Release,
-)
-from dsched.contracts.store import LEADER_BELL
+from dsched.contracts.store.bounds import MAX_HEAVY_BATCH
+from dsched.contracts.store.events import EventKind
+from dsched.contracts.store.outcomes import Outcome
+from dsched.contracts.store.timing import LEADER_WAKEUP
+from dsched.contracts.store.working import Progress, Release
 from dsched_testkit.suites.store.arrange import (
     BELL_S,
     CANCELLED,
@@ -117,9 +114,9 @@ class ReleaseTests(Arranging):
         await self.lead()
         await self.worker()
         token = await self.running("a")
-        await self.hush(LEADER_BELL)
+        await self.hush(LEADER_WAKEUP)
         await self._release("a", token)
-        assert await self.store.bell(LEADER_BELL, BELL_S)
+        assert await self.store.wakeup(LEADER_WAKEUP, BELL_S)
 
     async def test_more_attempts_than_the_bound_are_refused_whole(self) -> None:
         await self.lead()

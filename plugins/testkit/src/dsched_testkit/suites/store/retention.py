@@ -1,6 +1,6 @@
 """Named tests: how long, and how many, ended tasks of each outcome are kept."""
 
-from dsched.contracts.store import Kept
+from dsched.contracts.store.settings import Kept
 from dsched.model import TaskStatus
 from dsched_testkit.suites.store.arrange import DAY_MS, HOUR_MS, Arranging
 

@@ -2,9 +2,11 @@
 
 import pytest
 
-from dsched.contracts.operating import MAX_SKIPS
-from dsched.contracts.outcomes import Outcome, RunOutcome
-from dsched.contracts.steps import MAX_BATCH, EventKind, Skip, StoredConfig
+from dsched.contracts.store.bounds import MAX_BATCH
+from dsched.contracts.store.configs import StoredConfig
+from dsched.contracts.store.events import EventKind
+from dsched.contracts.store.operating import MAX_SKIPS, Skip
+from dsched.contracts.store.outcomes import Outcome, RunOutcome
 from dsched_testkit.suites.store.arrange import (
     MINUTE_MS,
     OPERATOR,

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import MAX_BATCH, Reap, Release
-from dsched.contracts.tasklogs import (
+from dsched.contracts.store.bounds import MAX_BATCH
+from dsched.contracts.store.outcomes import Outcome
+from dsched.contracts.store.recovering import Reap
+from dsched.contracts.store.tasklogs import (
     MAX_LINE_BYTES,
     MAX_LINE_PAGE,
     MAX_LINES_A_CALL,
@@ -17,6 +18,7 @@ from dsched.contracts.tasklogs import (
     NewLine,
     TaskLine,
 )
+from dsched.contracts.store.working import Release
 from dsched_testkit.suites.store.arrange import HEARTBEAT_MS, Arranging
 
 ODD = "é 😀 \\ \" ' {} % \\u0041 ..."

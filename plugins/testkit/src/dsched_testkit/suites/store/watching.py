@@ -2,12 +2,10 @@
 
 import pytest
 
-from dsched.contracts.outcomes import Outcome
-from dsched.contracts.steps import (
-    EventKind,
-    fence_epoch,
-)
-from dsched.contracts.watched import MissedInstant
+from dsched.contracts.store.events import EventKind
+from dsched.contracts.store.leadership import fence_epoch
+from dsched.contracts.store.outcomes import Outcome
+from dsched.contracts.store.watching import MissedInstant
 from dsched_testkit.suites.store.arrange import HOUR_MS, MINUTE_MS, Arranging
 
 OTHER = "pod2"

@@ -4,8 +4,10 @@ import asyncio
 
 import pytest
 
-from dsched.contracts.outcomes import Outcome, StoreRefusedError
-from dsched.contracts.steps import MAX_BATCH, MAX_WORKERS, EventKind, Held
+from dsched.contracts.store.bounds import MAX_BATCH, MAX_WORKERS
+from dsched.contracts.store.events import EventKind
+from dsched.contracts.store.outcomes import Outcome, StoreRefusedError
+from dsched.contracts.store.workers import Held
 from dsched_testkit.suites.store.arrange import (
     HEARTBEAT_MS,
     HOUR_MS,

@@ -1,0 +1,82 @@
+"""The argument checks that every store makes before a step: a caller's mistake is a ValueError."""
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+
+from dsched.contracts.store.bounds import MAX_BATCH, MAX_HEAVY_BATCH
+from dsched.contracts.store.collecting import Projection
+from dsched.contracts.store.firing import Fire
+from dsched.contracts.store.statistics import HOUR_MS, MAX_STATS_HOURS
+
+
+def check_batch(ids: Sequence[str], bound: int = MAX_BATCH) -> None:
+    """Refuse a batch that is too large or names an id twice."""
+    if len(ids) > bound:
+        raise ValueError(f"{len(ids)} items in one call; at most {bound} are allowed")
+    if len(set(ids)) != len(ids):
+        raise ValueError("an id occurs twice in one call")
+
+
+def check_limit(limit: int, bound: int = MAX_BATCH) -> None:
+    """Refuse a limit outside 1 to ``bound``."""
+    if not 1 <= limit <= bound:
+        raise ValueError(f"limit must be 1 to {bound}, got {limit}")
+
+
+def check_skip(skip: int) -> None:
+    """Refuse a position before the start."""
+    if skip < 0:
+        raise ValueError(f"skip must be 0 or more, got {skip}")
+
+
+def check_fires(fires: Sequence[Fire]) -> None:
+    """Refuse fires with too many runs, runs out of order, or a next due not later than all."""
+    check_batch([fire.config_id for fire in fires], MAX_HEAVY_BATCH)
+    if sum(len(fire.runs) for fire in fires) > MAX_HEAVY_BATCH:
+        raise ValueError(f"more than {MAX_HEAVY_BATCH} runs in one call")
+    if sum(len(fire.left_out) for fire in fires) > 2 * MAX_BATCH:
+        raise ValueError(f"more than {2 * MAX_BATCH} instants left out in one call")
+    for fire in fires:
+        instants = [run.scheduled_ms for run in fire.runs]
+        if not _ascends(instants):
+            raise ValueError(f"{fire.config_id}: runs must ascend")
+        left_out = [skip.at_ms for skip in fire.left_out]
+        if not _ascends(left_out):
+            raise ValueError(f"{fire.config_id}: left_out must ascend")
+        instants += left_out
+        if fire.skipped is not None:
+            instants.append(fire.skipped.last_ms)
+        if instants and fire.next_due_ms is not None and fire.next_due_ms <= max(instants):
+            raise ValueError(f"{fire.config_id}: next_due_ms must be later than every instant")
+
+
+def check_instants(instants: Sequence[int]) -> None:
+    """Refuse none, too many, or instants that do not ascend."""
+    if not 1 <= len(instants) <= MAX_BATCH or not _ascends(instants):
+        raise ValueError(f"give 1 to {MAX_BATCH} instants in ascending order")
+
+
+def _ascends(instants: Iterable[int]) -> bool:
+    return all(before < after for before, after in pairwise(instants))
+
+
+def check_projection(projection: Projection) -> None:
+    """Refuse a projection that is too large, or names what must be unique twice."""
+    check_batch([item.task_id for item in projection.finished], 10 * MAX_BATCH)
+    check_batch([f"{item.config_id}@{item.first_ms}" for item in projection.fates], 10 * MAX_BATCH)
+    keys = [f"{item.config_id}@{item.hour_ms}" for item in projection.rollups]
+    check_batch(keys, 20 * MAX_BATCH)
+    if len(projection.decisions) > 10 * MAX_BATCH:
+        raise ValueError(f"more than {10 * MAX_BATCH} decisions in one call")
+
+
+def hours_between(from_ms: int, to_ms: int) -> tuple[int, int]:
+    """The first hour that overlaps ``[from_ms, to_ms)``, and where the last one ends, in ms.
+
+    Refuses more hours than one call may ask for.
+    """
+    first_ms = from_ms - from_ms % HOUR_MS
+    end_ms = max(first_ms, to_ms + -to_ms % HOUR_MS)
+    if end_ms - first_ms > MAX_STATS_HOURS * HOUR_MS:
+        raise ValueError(f"at most {MAX_STATS_HOURS} hours of statistics in one call")
+    return first_ms, end_ms

@@ -1,0 +1,111 @@
+"""Ready tasks go to workers' queues, and what these steps take and answer."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+
+import attrs
+
+from dsched.contracts.store.firing import DuePage, Promoted
+from dsched.contracts.store.outcomes import Outcome
+from dsched.contracts.store.timing import StoreTime
+from dsched.model import Worker
+
+
+@attrs.frozen(kw_only=True, slots=False)  # one is made for each task
+class ReadyTask:
+    """What dispatch needs to know of a ready task."""
+
+    id: str
+    priority: int
+    scheduled_ms: int
+    required_labels: Mapping[str, str] = attrs.field(factory=dict)
+    affinity_key: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class ReadyPage:
+    """Ready tasks by (priority descending, scheduled_ms, id), all workers by id, one reading."""
+
+    time: StoreTime
+    tasks: tuple[ReadyTask, ...]
+    workers: tuple[Worker, ...]
+    more: bool
+
+
+@attrs.frozen(kw_only=True)
+class Poll:
+    """What a leader's tick needs, of one reading of the clock: as promote, due and ready answer."""
+
+    promoted: Promoted
+    due: DuePage
+    ready: ReadyPage
+
+
+@attrs.frozen(kw_only=True, slots=False)  # one is made for each task
+class Choice:
+    """A ready task goes to the queue of this worker; ``why`` in a few words, for the record."""
+
+    task_id: str
+    worker_id: str
+    why: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class Deferral:
+    """A ready task goes to *delayed* for ``delay_ms``, still pending, with this reason."""
+
+    task_id: str
+    delay_ms: int
+    reason: str
+
+
+@attrs.frozen(kw_only=True)
+class Dispatched:
+    """One outcome a choice and a deferral, in order, and the next page read in the same step."""
+
+    choices: tuple[Outcome, ...]
+    deferrals: tuple[Outcome, ...]
+    page: ReadyPage
+
+
+class Dispatching(ABC):
+    """Ready tasks to workers' queues. Every step takes the fence."""
+
+    @abstractmethod
+    async def ready(self, fence: str, skip: int, limit: int) -> ReadyPage:
+        """The ready tasks from position ``skip`` on, at most ``limit``, and all workers."""
+
+    @abstractmethod
+    async def poll(self, fence: str, limit: int) -> Poll:
+        """`Firing.promote`, `Firing.due` and `ready` from position 0, each with ``limit``, in this
+        order and in one step: what a tick of the leader needs when little is to be done. It need
+        ring no bell: the leader that looks sees what it has made ready."""
+
+    @abstractmethod
+    async def dispatch(
+        self,
+        fence: str,
+        choices: Sequence[Choice],
+        deferrals: Sequence[Deferral],
+        *,
+        skip: int,
+        limit: int,
+    ) -> Dispatched:
+        """Queue tasks on workers and defer others, then read the next page as `ready` does.
+
+        Choice: ``STALE`` unless the task is ready; ``EXPIRED`` if it was never claimed and the
+        wall is later than scheduled_ms + start_deadline: it ends ``cancelled``, reason
+        ``expired``; ``NO_WORKER``; ``GONE``; ``DRAINING``; ``STALLED``; ``FULL`` (running + queued
+        >= capacity + backlog); else ``OK``. Deferral: ``STALE``, ``EXPIRED``, ``OK``. At most
+        `MAX_BATCH` of both together. Events: ``cancelled``, ``dispatched``, ``deferred``.
+        """
+
+    @abstractmethod
+    async def recall(
+        self, fence: str, task_ids: Sequence[str], min_age_ms: int
+    ) -> tuple[Outcome, ...]:
+        """Put queue entries back to ready: ``OK``, or ``STALE`` unless queued for that long.
+
+        A worker from which one is taken while it is registered, not gone, and has running <
+        capacity is marked stalled until its next claim. Event ``recalled``.
+        """

@@ -1,0 +1,107 @@
+"""Due configs become tasks, delayed tasks become ready, and what these steps take and answer."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import attrs
+
+from dsched.contracts.store.configs import StoredConfig
+from dsched.contracts.store.operating import Skip
+from dsched.contracts.store.outcomes import Outcome, RunOutcome
+from dsched.contracts.store.timing import StoreTime
+from dsched.model import SkippedRange
+from dsched.planning import PlannedRun
+
+
+@attrs.frozen(kw_only=True)
+class DuePage:
+    """Configs whose due instant has come, by (due, id), and the next due instant after now."""
+
+    time: StoreTime
+    configs: tuple[StoredConfig, ...]
+    next_due_ms: int | None
+
+
+@attrs.frozen(kw_only=True)
+class Fire:
+    """What the planner decided for one due config.
+
+    ``due_ms`` is the score the leader read; ``runs`` ascend; ``next_due_ms`` is later than all
+    of them, or None. ``left_out`` are the owed instants that an operator asked not to fire.
+    """
+
+    config_id: str
+    revision: int
+    due_ms: int
+    runs: tuple[PlannedRun, ...] = ()
+    skipped: SkippedRange | None = None
+    left_out: tuple[Skip, ...] = ()
+    next_due_ms: int | None = None
+
+
+@attrs.frozen(kw_only=True)
+class FireAnswer:
+    """``OK`` with one outcome a run, or ``REVISED``, ``MOVED``, ``EARLY`` and nothing changed."""
+
+    outcome: Outcome
+    runs: tuple[RunOutcome, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class Replan:
+    """A due moved because the clock went back: compared with (revision, due) as it was read."""
+
+    config_id: str
+    revision: int
+    due_ms: int | None
+    next_due_ms: int | None
+    last_fired_ms: int | None
+
+
+@attrs.frozen(kw_only=True)
+class Promoted:
+    """How many delayed tasks became ready, and in how many ms the next one will (None: never)."""
+
+    count: int
+    next_in_ms: int | None
+
+
+class Firing(ABC):
+    """Turning due configs into tasks. Every step takes the fence."""
+
+    @abstractmethod
+    async def due(self, fence: str, limit: int) -> DuePage:
+        """The configs with due <= wall by (due, id), at most ``limit``, and the next due after."""
+
+    @abstractmethod
+    async def fire(self, fence: str, fires: Sequence[Fire]) -> tuple[FireAnswer, ...]:
+        """Fire configs: `MAX_HEAVY_BATCH` runs over all of them at most, ascending, else ValueError.
+
+        Per config: ``REVISED`` unless it exists, is not paused and has this revision; ``MOVED``
+        unless the stored due is ``due_ms``; ``EARLY`` if a run or ``skipped.last_ms`` is later
+        than the wall, or a ``left_out``. Then ``skipped`` and each of ``left_out`` are recorded,
+        each run handled in order, due := ``next_due_ms``, last_fired := the last run if there is
+        one; skips before the new due are forgotten. For a fixed-delay config with runs: due :=
+        none while a live task exists, else wall + delay.
+
+        A run whose task exists (in any state): ``dup``, nothing changes. One that an operator
+        asked to skip: ``skipped``, recorded with that reason. Else by the overlap
+        policy, L being the live tasks at that moment, runs of this very call included:
+        *allow*: create. *skip*: create if L is empty, else ``skipped`` (reason ``overlap``).
+        *queue_one*: create if L is empty; else hold it if none is held; else skip it.
+        *cancel_previous*: every task of L (at most `MAX_HEAVY_BATCH`) is cancelled as `cancel`
+        does, reason ``superseded``, a held one included; create if L is then empty, else hold it.
+        A created task is ready, or delayed until ``not_before_ms`` if that is later than the
+        wall, or held; status pending; it carries the config's snapshot. It need ring no bell: the
+        leader that fires knows what it has made.
+        """
+
+    @abstractmethod
+    async def replan(self, fence: str, items: Sequence[Replan]) -> tuple[Outcome, ...]:
+        """After the clock went back: set due and last_fired. ``OK``, ``REVISED`` (as in `fire`),
+        ``MOVED``. Writes no event."""
+
+    @abstractmethod
+    async def promote(self, fence: str, limit: int) -> Promoted:
+        """Delayed tasks whose instant has come (store time) become pending and ready, earliest
+        first, at most ``limit``. Writes no event."""

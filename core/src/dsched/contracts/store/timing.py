@@ -1,0 +1,42 @@
+"""Time and wake-ups: the store's clock, and waiting for what others make to do."""
+
+from abc import ABC, abstractmethod
+
+import attrs
+
+
+@attrs.frozen(kw_only=True)
+class StoreTime:
+    """One reading of the store's clock. `clock_gen` counts the times it was seen stepping back.
+
+    ``fraction_ms``: how far into the millisecond it was, where the store can tell. Nothing is
+    decided by it; the leader wakes up so much earlier.
+    """
+
+    wall_ms: int
+    now_ms: int
+    clock_gen: int
+    fraction_ms: float = 0.0
+
+
+LEADER_WAKEUP = "leader"
+ELECTION_WAKEUP = "election"
+# How late a wait may end that has a step behind it. `Timing.wakeup` alone keeps its time.
+WAIT_SLACK_S = 0.5
+
+
+class Timing(ABC):
+    """Time and waking."""
+
+    @abstractmethod
+    async def now(self) -> StoreTime:
+        """Read the clock, as any step does."""
+
+    @abstractmethod
+    async def wakeup(self, who: str, timeout_s: float) -> bool:
+        """Wait until the bell of ``who`` rings or the timeout passes; whether it rang.
+
+        ``who`` is `LEADER_WAKEUP`, `ELECTION_WAKEUP` or a worker id. A ring while nobody waits is
+        remembered once. A bell is only a hint: it may be lost, doubled or taken by somebody else.
+        Safe to cancel. Raises `StoreUnavailableError` rather than pretend to wait.
+        """

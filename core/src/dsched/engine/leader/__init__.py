@@ -1,0 +1,1 @@
+"""What the leader of a cluster does, one file a loop: `leading` runs them for a term."""

@@ -1,0 +1,112 @@
+"""Which ready task goes where: a pure walk over one page of ready tasks."""
+
+import logging
+from collections.abc import Mapping, Sequence
+
+import attrs
+
+from dsched.contracts.balancer import LoadBalancer
+from dsched.contracts.store.dispatching import Choice, Deferral, ReadyTask
+from dsched.model import Worker
+
+log = logging.getLogger("dsched.leader")
+
+NO_MATCH_DELAY_MS = 2_000
+FULL_DELAY_MS = 1_000
+READ_PAST = 1_000
+
+
+@attrs.frozen(kw_only=True)
+class Assignment:
+    """The choices and deferrals for a page, and how many tasks stay ready and are to be read past."""
+
+    choices: tuple[Choice, ...]
+    deferrals: tuple[Deferral, ...]
+    passed: int
+    turns: int
+
+
+class Assigner:
+    """Applies a load balancer under the rules of design.md section 4."""
+
+    def __init__(self, name: str, balancer: LoadBalancer) -> None:
+        self._name = name
+        self._balancer = balancer
+        self._turn = 0
+
+    def assign(
+        self, tasks: Sequence[ReadyTask], workers: Sequence[Worker], passed_before: int
+    ) -> Assignment:
+        """Decide about each task of a page.
+
+        No worker matches it: deferred 2 s. Matching workers are full: it stays and is read past, or
+        beyond `READ_PAST` such tasks is deferred 1 s. Else the balancer's choice, whose count grows
+        so that the next choice sees it. Where nobody has room it stays, and nothing behind it
+        would fare better: it is not read past, and full workers put no task to sleep.
+        """
+        present = {w.id: w for w in workers if not (w.gone or w.draining)}
+        choices: list[Choice] = []
+        deferrals: list[Deferral] = []
+        passed = 0
+        room = sum(max(0, w.limit - w.load) for w in present.values() if not w.stalled)
+        for task in tasks:
+            labels = task.required_labels
+            matching = list(present.values())
+            if labels:
+                matching = [w for w in matching if w.matches(labels)]
+            if not matching:
+                deferrals.append(_no_match(task, present))
+                continue
+            if not room:
+                continue
+            worker = self._choose(task, matching)
+            if worker is not None:
+                choices.append(self._choice(task, worker))
+                present[worker.id] = worker.with_one_more()
+                room -= 1
+            elif passed_before + passed < READ_PAST:
+                passed += 1
+            else:
+                reason = "deferred: all matching workers are full"
+                deferrals.append(Deferral(task_id=task.id, delay_ms=FULL_DELAY_MS, reason=reason))
+        return Assignment(
+            choices=tuple(choices), deferrals=tuple(deferrals), passed=passed, turns=self._turn
+        )
+
+    def _choice(self, task: ReadyTask, worker: Worker) -> Choice:
+        load, limit = worker.running + worker.queued, worker.capacity + worker.backlog
+        return Choice(task_id=task.id, worker_id=worker.id, why=f"{self._name} {load}/{limit}")
+
+    def _choose(self, task: ReadyTask, matching: Sequence[Worker]) -> Worker | None:
+        # The sums of `load` and `limit`, spelt out: this is done for each task.
+        eligible = [
+            w for w in matching if not w.stalled and w.running + w.queued < w.capacity + w.backlog
+        ]
+        if not eligible:
+            return None
+        turn, self._turn = self._turn, self._turn + 1
+        try:
+            chosen = self._balancer.choose(task, eligible, turn)
+            chosen_id = None if chosen is None else chosen.id
+        except Exception:
+            log.exception(
+                "balancer %s failed on task %s; using the least loaded", self._name, task.id
+            )
+            return min(eligible, key=lambda w: (w.load / w.limit, w.id))
+        if chosen_id is None:
+            return None
+        for worker in eligible:
+            if worker.id == chosen_id:
+                return worker  # ours, with the store's counts
+        log.error(
+            "balancer %s chose %s, which is not eligible; using the least loaded",
+            self._name,
+            chosen_id,
+        )
+        return min(eligible, key=lambda w: (w.load / w.limit, w.id))
+
+
+def _no_match(task: ReadyTask, present: Mapping[str, Worker]) -> Deferral:
+    wanted = ", ".join(f"{key}={value}" for key, value in sorted(task.required_labels.items()))
+    reason = f"deferred: no worker has {wanted}" if present and wanted else "deferred: no worker"
+    return Deferral(task_id=task.id, delay_ms=NO_MATCH_DELAY_MS, reason=reason[:200])

@@ -1,0 +1,117 @@
+"""The dispatch loop's step: ready tasks to the queues of workers, page by page."""
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+
+import attrs
+
+from dsched.contracts.store.bounds import MAX_BATCH
+from dsched.contracts.store.dispatching import Deferral, Dispatching, ReadyPage, ReadyTask
+from dsched.contracts.store.firing import Firing, Promoted
+from dsched.contracts.store.outcomes import Outcome
+from dsched.engine.leader.assignment import READ_PAST, Assigner, Assignment
+from dsched.engine.leader.term import Term
+
+log = logging.getLogger("dsched.leader")
+
+PAGES_A_TICK = 20
+SAY_EVERY = 30  # a deferred task comes back every 2 s
+MAX_REASONS = 1000
+
+
+class DispatchStep:
+    """Promotes delayed tasks whose time has come, and dispatches what is ready."""
+
+    def __init__(self, firing: Firing, store: Dispatching, term: Term, assigner: Assigner) -> None:
+        self._firing = firing
+        self._store = store
+        self._term = term
+        self._assigner = assigner
+        self._said: Counter[str] = Counter()
+
+    async def promote(self, promoted: Promoted) -> float | None:
+        """Make ready what is no longer delayed, after a first step that answered ``promoted``;
+        seconds until the next one, None if there is none."""
+        for number in range(PAGES_A_TICK):
+            self._term.check()
+            if number:
+                promoted = await self._firing.promote(self._term.fence, MAX_BATCH)
+            if promoted.count < MAX_BATCH:
+                return None if promoted.next_in_ms is None else promoted.next_in_ms / 1000
+        return 0.0
+
+    async def dispatch(self, page: ReadyPage) -> bool:
+        """Dispatch until nothing more can be, or for as many pages as a tick may take, ``page`` first.
+
+        Whether there may be more to do at once.
+        """
+        passed, moved = 0, False
+        for _ in range(PAGES_A_TICK):
+            if not page.tasks:
+                return False
+            self._term.check()
+            plan = self._assigner.assign(page.tasks, page.workers, passed)
+            passed += plan.passed
+            if not (plan.choices or plan.deferrals) and not (page.more and _room(page)):
+                return False
+            answer = await self._store.dispatch(
+                self._term.fence,
+                plan.choices,
+                plan.deferrals,
+                skip=min(passed, READ_PAST),
+                limit=_limit(page, plan),
+            )
+            self._say_deferred(plan.deferrals)
+            # What was refused (a worker left, or filled up) is still ready, before the next page.
+            passed += sum(outcome in _STAYS_READY for outcome in answer.choices)
+            moved = moved or not _MOVED.isdisjoint((*answer.choices, *answer.deferrals))
+            page = answer.page
+        return moved  # a ready task that no step can move must not keep the loop spinning
+
+    def _say_deferred(self, deferrals: Sequence[Deferral]) -> None:
+        """Why tasks wait, when a reason is new and now and then after: the log is no place for all."""
+        for reason in {deferral.reason for deferral in deferrals}:
+            if self._said[reason] % SAY_EVERY == 0 and len(self._said) <= MAX_REASONS:
+                log.warning("tasks wait, %s", reason)
+            self._said[reason] += 1
+
+
+def with_new(page: ReadyPage, tasks: Sequence[ReadyTask], *, more: bool) -> ReadyPage:
+    """A page with tasks that have become ready since it was read, in the order of ready tasks.
+
+    It has the first of all that are ready: those that it had were, and all others are new. ``more``:
+    some have become ready that nobody has read.
+    """
+    if not tasks and not more:
+        return page
+    known = sorted([*page.tasks, *tasks], key=lambda task: (-task.priority, task.scheduled_ms))
+    return attrs.evolve(
+        page,
+        tasks=tuple(known[:MAX_BATCH]),
+        more=page.more or more or len(known) > MAX_BATCH,
+    )
+
+
+_MOVED = frozenset({Outcome.OK, Outcome.EXPIRED})
+_STAYS_READY = frozenset(
+    {Outcome.NO_WORKER, Outcome.GONE, Outcome.DRAINING, Outcome.STALLED, Outcome.FULL}
+)
+
+
+def _limit(page: ReadyPage, plan: Assignment) -> int:
+    """How many tasks to read next: as many as there is room for. But busy workers make room
+    meanwhile, for about as many as they have just been given."""
+    if plan.passed:
+        return MAX_BATCH  # the ones with a worker lie deeper
+    given = len(plan.choices)
+    return max(1, min(MAX_BATCH, max(given, _room(page) - given)))
+
+
+def _room(page: ReadyPage) -> int:
+    """How many more tasks the workers present may take."""
+    return sum(
+        max(0, worker.limit - worker.load)
+        for worker in page.workers
+        if not (worker.gone or worker.draining or worker.stalled)
+    )

@@ -1,0 +1,131 @@
+"""The recovery loop's step: recalls what waits at the wrong worker, reaps what died."""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+
+from dsched.contracts.store.bounds import MAX_BATCH
+from dsched.contracts.store.dispatching import Dispatching
+from dsched.contracts.store.outcomes import Outcome
+from dsched.contracts.store.recovering import OverdueLease, QueuedTask, Reap, Recovering
+from dsched.engine.leader.term import Term
+from dsched.model import OnCrash, Worker, retry_delay_ms
+
+log = logging.getLogger("dsched.leader")
+
+STEADY_EXTRA_S = 2.0
+PAGES_A_TICK = 20
+
+
+class RecoveryStep:
+    """Looks for leases that are over and for queue entries that are old.
+
+    Reaping waits until the store has answered without a break for ``heartbeat_interval_s`` + 2 s
+    in this term, so that after an outage of the store live workers speak first.
+    """
+
+    def __init__(
+        self,
+        recovering: Recovering,
+        dispatching: Dispatching,
+        term: Term,
+        *,
+        heartbeat_interval_s: float,
+        dispatch_timeout_s: float,
+        uniform: Callable[[], float],
+    ) -> None:
+        self._recovering = recovering
+        self._dispatching = dispatching
+        self._term = term
+        self._steady_s = heartbeat_interval_s + STEADY_EXTRA_S
+        self._queue_age_ms = round(dispatch_timeout_s * 1000)
+        self._uniform = uniform
+
+    async def recover(self) -> bool:
+        """One pass; a full page is followed by another, up to a bound.
+
+        Whether anything runs or waits at a worker, so that there may be something to recover.
+        """
+        busy = False
+        for _ in range(PAGES_A_TICK):
+            self._term.check()
+            found = await self._recovering.overdue(self._term.fence, MAX_BATCH, self._queue_age_ms)
+            busy = busy or bool(found.leases) or any(worker.load for worker in found.workers)
+            entries = to_recall(found.queued, found.workers)
+            if not entries and len(found.queued) == MAX_BATCH:
+                entries = list(found.queued)  # else a full page that stays hides what is behind it
+            recall = [entry.task_id for entry in entries]
+            if recall:
+                outcomes = await self._dispatching.recall(
+                    self._term.fence, recall, self._queue_age_ms
+                )
+                _say_recalled(entries, outcomes)
+            may_reap = self._term.steady_s() >= self._steady_s
+            if may_reap and found.leases:
+                reaps = [verdict(lease, self._uniform()) for lease in found.leases]
+                _say_reaped(found.leases, await self._recovering.reap(self._term.fence, reaps))
+            if not may_reap or len(found.leases) < MAX_BATCH:
+                break
+        return busy
+
+
+def _say_recalled(entries: Iterable[QueuedTask], outcomes: Iterable[Outcome]) -> None:
+    done = zip(entries, outcomes, strict=True)
+    counts = Counter(entry.worker_id for entry, outcome in done if outcome is Outcome.OK)
+    for worker_id, count in counts.items():
+        log.info("took %d waiting tasks back from the queue of %s", count, worker_id)
+
+
+def _say_reaped(leases: Iterable[OverdueLease], outcomes: Iterable[Outcome]) -> None:
+    done = zip(leases, outcomes, strict=True)
+    counts = Counter(lease.task.worker_id for lease, outcome in done if outcome is Outcome.OK)
+    for worker_id, count in counts.items():
+        log.warning("worker %s fell silent: took over the %d tasks it ran", worker_id, count)
+
+
+def to_recall(queued: Iterable[QueuedTask], workers: Sequence[Worker]) -> list[QueuedTask]:
+    """The old entries that would do better elsewhere, or whose worker does not claim.
+
+    Its worker is gone, unregistered, draining, or has a free slot and does not use it; or another
+    eligible worker has a free slot.
+    """
+    by_id = {worker.id: worker for worker in workers}
+    return [entry for entry in queued if _better_elsewhere(entry, by_id)]
+
+
+def _better_elsewhere(entry: QueuedTask, workers: dict[str, Worker]) -> bool:
+    own = workers.get(entry.worker_id)
+    if own is None or own.gone or own.draining or own.running < own.capacity:
+        return True
+    return any(
+        other.running + other.queued < other.capacity
+        for other in workers.values()
+        if other.id != own.id
+        and not (other.gone or other.draining or other.stalled)
+        and other.matches(entry.required_labels)
+    )
+
+
+def verdict(lease: OverdueLease, uniform: float) -> Reap:
+    """What becomes of an attempt whose worker fell silent, by the task's own snapshot.
+
+    The first crash runs again at once; from the second on it waits as before retry
+    ``crashes - 1``, so that it parts from its neighbours; past `max_crashes` it is poison.
+    """
+    task, spec = lease.task, lease.task.spec
+    crashes = task.crash_count + 1
+    error = f"the worker {task.worker_id} fell silent while it ran attempt {task.attempt}"
+    fail_reason, delay_ms = None, 0
+    if spec is None or spec.on_crash is OnCrash.FAIL:
+        fail_reason = "crashed"
+    elif crashes > spec.max_crashes:
+        fail_reason = "poison"
+    elif crashes > 1:
+        delay_ms = retry_delay_ms(spec.retry, crashes - 1, uniform)
+    return Reap(
+        task_id=task.id,
+        token=lease.token,
+        delay_ms=delay_ms,
+        fail_reason=fail_reason,
+        error=error,
+    )

@@ -1,0 +1,86 @@
+"""A store whose every step is timed, looked at, and told to the observers."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from dsched.contracts.observer import StoreCalled
+from dsched.contracts.store import Store
+from dsched.contracts.store.outcomes import FencedError, StoreUnavailableError
+from dsched.contracts.store.working import Claimed
+from dsched.engine.assertions import Assertions
+from dsched.engine.observers import Announcer
+from dsched.engine.runtime import Runtime
+
+_UNTIMED = frozenset({"wakeup", "poll_when_woken"})  # waits, not work
+# Steps whose answers tell the time, or whose they are.
+_LOOKED_AT = frozenset({"now", "due", "ready", "overdue", "counts", "claim"})
+
+
+def ObservedStore(  # noqa: N802 - a constructor to its callers
+    store: Store, runtime: Runtime, announcer: Announcer, assertions: Assertions
+) -> Store:
+    """``store`` with a timer around each step: same contract, same answers, same errors."""
+    observed: Store = _OBSERVED(store, runtime, announcer, assertions)
+    return observed
+
+
+def _observed(step: str) -> Callable[..., Awaitable[Any]]:
+    look = step in _LOOKED_AT
+
+    async def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        started_s = self.runtime.monotonic()
+        outcome, known_ms = "ok", self.assertions.latest_ms
+        try:
+            answer = await getattr(self.inner, step)(*args, **kwargs)
+            if look:
+                self.assertions.answered(step, known_ms, args, answer)
+            return answer
+        except FencedError:
+            outcome = "fenced"
+            raise
+        except StoreUnavailableError:
+            outcome = "unavailable"
+            raise
+        finally:
+            seconds = self.runtime.monotonic() - started_s
+            self.announcer.tell(StoreCalled(step=step, seconds=seconds, outcome=outcome))
+
+    call.__name__ = step
+    return call
+
+
+def _plain(step: str) -> Callable[..., Awaitable[Any]]:
+    async def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return await getattr(self.inner, step)(*args, **kwargs)
+
+    call.__name__ = step
+    return call
+
+
+async def _claim_when_woken(self: Any, *args: Any) -> tuple[bool, Claimed]:
+    known_ms = self.assertions.latest_ms
+    rang, answer = await self.inner.claim_when_woken(*args)
+    self.assertions.answered("claim", known_ms, args, answer)
+    return rang, answer
+
+
+def _init(
+    self: Any, inner: Store, runtime: Runtime, announcer: Announcer, assertions: Assertions
+) -> None:
+    self.inner, self.runtime, self.announcer = inner, runtime, announcer
+    self.assertions = assertions
+
+
+_OBSERVED: Any = type(
+    "ObservedStore",
+    (Store,),
+    {
+        "__init__": _init,
+        "__doc__": "A store with a timer around each step, its answers looked at.",
+        **{
+            step: _plain(step) if step in _UNTIMED else _observed(step)
+            for step in (*Store.__abstractmethods__, *_UNTIMED)
+        },
+        "claim_when_woken": _claim_when_woken,
+    },
+)

@@ -1,0 +1,144 @@
+"""How an ended attempt is reported: a pure function of how it ended and of its snapshot."""
+
+import math
+import traceback
+from types import TracebackType
+
+from dsched.contracts.executor import TaskFailed
+from dsched.contracts.store.working import Completion
+from dsched.model import NotJsonError, RetryPolicy, Task, TaskResult, TaskSpec, retry_delay_ms
+from dsched.model.json import MAX_RESULT_BYTES, check_json
+
+MAX_ERROR_CHARS = 8_000
+MAX_MESSAGE_CHARS = 2_000
+MAX_CODE_CHARS = 60
+MAX_LOGGED_CHARS = 300
+
+_OURS = ("dsched.", "dsched_", "asyncio.", "concurrent.")
+
+
+def judge_result(task: Task, token: str, result: object) -> Completion:
+    """The completion of an attempt whose executor returned."""
+    try:
+        if not isinstance(result, TaskResult):
+            raise NotJsonError(
+                f"the executor returned a {type(result).__name__}; it must return a TaskResult"
+            )
+        if result.data is not None:
+            check_json(result.data, "result", MAX_RESULT_BYTES)
+    except NotJsonError as error:
+        return _failed(task, token, TaskFailed(str(error), "bad_result", retryable=False), None)
+    return Completion(
+        task_id=task.id, token=token, success=True, result=_bounded(result), error="", reason=""
+    )
+
+
+def judge_error(
+    task: Task, spec: TaskSpec, token: str, error: BaseException, uniform: float
+) -> Completion:
+    """The completion of an attempt whose executor raised; with a retry if one is owed."""
+    failure = error if isinstance(error, TaskFailed) else _unexpected(error)
+    delay_ms = None
+    if failure.retryable and task.retry_count < spec.retry.max_retries:
+        delay_ms = _delay_ms(spec.retry, task.retry_count + 1, failure.retry_after, uniform)
+    return _failed(task, token, failure, delay_ms)
+
+
+def timed_out(spec: TaskSpec) -> TaskFailed:
+    """The failure of an attempt that took longer than its timeout."""
+    seconds = spec.timeout.total_seconds()
+    return TaskFailed(f"timed out after {seconds:g} s", "timeout")
+
+
+def cancelled() -> TaskFailed:
+    """The end of an attempt whose cancellation was asked for."""
+    return TaskFailed("cancelled while it ran", "cancelled", retryable=False)
+
+
+def _delay_ms(policy: RetryPolicy, retry: int, retry_after_s: float | None, uniform: float) -> int:
+    """The policy's delay, or what the target asked for if that is longer, within `max_delay`."""
+    delay_ms = retry_delay_ms(policy, retry, uniform)
+    if not isinstance(retry_after_s, int | float) or math.isnan(retry_after_s):
+        return delay_ms  # nothing asked for, or nothing that can be meant
+    if retry_after_s <= 0:
+        return delay_ms
+    asked_ms = round(min(retry_after_s, policy.max_delay.total_seconds()) * 1000)
+    return max(delay_ms, asked_ms)
+
+
+def in_words(result: TaskResult) -> str:
+    """A result for the log: its code, and the beginning of its message unless that repeats it."""
+    message = result.message.strip()[:MAX_LOGGED_CHARS]
+    if not message or message.startswith(f"{result.code}:"):
+        return message or result.code
+    return f"{result.code}: {message}"
+
+
+def users_part(error: BaseException) -> TracebackType | None:
+    """The traceback from the first frame that is not dsched's own on; all of it if none is."""
+    trace = error.__traceback__
+    while trace is not None:
+        module = trace.tb_frame.f_globals.get("__name__", "")
+        if not module.startswith(_OURS):
+            return trace
+        trace = trace.tb_next
+    return error.__traceback__
+
+
+def _unexpected(error: BaseException) -> TaskFailed:
+    text = "".join(traceback.format_exception(type(error), error, users_part(error)))
+    return TaskFailed(text, type(error).__name__)
+
+
+def _text(value: object) -> str:
+    """What user code gave for a text, as one that every store can write."""
+    try:
+        text = value if isinstance(value, str) else str(value)
+    except Exception:  # noqa: BLE001 - user code may raise anything, here too
+        text = f"a {type(value).__name__} that cannot be shown"
+    if type(text) is str and text.isascii():
+        return text
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _failed(task: Task, token: str, failure: TaskFailed, delay_ms: int | None) -> Completion:
+    message = _text(failure.message)
+    summary = message.strip().rsplit("\n", 1)[-1]
+    try:
+        check_json(failure.data, "data", MAX_RESULT_BYTES)
+        data = failure.data
+    except NotJsonError as error:
+        data = {"dropped": str(error)}
+    result = _bounded(TaskResult(code=failure.code, message=summary, data=data))
+    return Completion(
+        task_id=task.id,
+        token=token,
+        success=False,
+        result=result,
+        error=_tail(message, MAX_ERROR_CHARS),
+        reason=_reason(failure, delay_ms),
+        retry_delay_ms=delay_ms,
+    )
+
+
+def _reason(failure: TaskFailed, delay_ms: int | None) -> str:
+    if failure.code in ("timeout", "cancelled"):
+        return failure.code
+    if delay_ms is not None:
+        return ""
+    return "retries exhausted" if failure.retryable else "not retryable"
+
+
+def _bounded(result: TaskResult) -> TaskResult:
+    if result.code == "ok" and result.message == "":
+        return result  # as most are
+    code = _text(result.code)[:MAX_CODE_CHARS]
+    message = _text(result.message)[:MAX_MESSAGE_CHARS]
+    if code is result.code and message is result.message:
+        return result
+    return TaskResult(code=code, message=message, data=result.data)
+
+
+def _tail(text: str, limit: int) -> str:
+    """The end of a text: of a traceback the last lines tell the most."""
+    return text if len(text) <= limit else "..." + text[-limit:]

@@ -1,0 +1,1 @@
+"""The registries behind `@dsched.task` and `@dsched.schedule`."""

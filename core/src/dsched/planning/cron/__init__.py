@@ -1,0 +1,1 @@
+"""Cron expressions: fields, days, patterns, and the instants of an expression."""
