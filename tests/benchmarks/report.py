@@ -88,7 +88,7 @@ def asked(chosen: Sequence[System], results: Results) -> list[str]:
         f"- **{system.name}** {known.get(system.name, dsched.__version__)}: {system.asked}"
         for system in chosen
     ]
-    lines += [f"- **{name}** is absent: {why}" for name, why in results.pod_left.items()]
+    lines += [f"- **{name}** is absent: {why}" for name, why in results.absent.items()]
     for name, errors in results.errors.items():
         lines += [f"- **{name}** gave no figure for {error}" for error in errors]
     return lines

@@ -53,7 +53,7 @@ class Results:
         for system in systems:
             kept = [e for e in self.errors.get(system, []) if e.partition(":")[0] not in measures]
             self.errors[system] = kept
-            self.pod_left.pop(system, None)
+            self.absent.pop(system, None)
 
     def save(self, path: Path) -> None:
         """Write everything to a file of JSON."""

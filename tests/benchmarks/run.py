@@ -131,7 +131,7 @@ def main() -> None:
     found = results.load(given.keep)
     ready, absent = systems.set_up(wanted)
     found.forget_errors(named, [system.name for system in wanted])
-    found.pod_left.update(absent)
+    found.absent.update(absent)
     measure_all(found, ready, named, plan)
     found.ran(report.stamped(command(sys.argv[1:]), plan))
     if given.keep:

@@ -10,6 +10,8 @@ from dsched.contracts.store.workers import Registration
 from dsched.contracts.store.working import Claimed, Submission
 from dsched.engine.worker.attempts import Attempt, Attempts
 from dsched.engine.worker.claiming import Claimer
+from dsched.engine.worker.claims import Claims
+from dsched.engine.worker.wakeups import Wakeups
 from dsched.model import Task, TaskStatus
 from dsched_testkit.virtual_time import virtual_runtime
 
@@ -203,7 +205,7 @@ async def test_a_worker_that_claims_without_a_rest_hears_its_bell():
     registration = Registration(
         worker_id="w", incarnation="1-a", capacity=9, backlog=9, heartbeat_timeout_ms=30_000
     )
-    store, attempts, poked = Inexhaustible(), Attempts(), asyncio.Event()
+    store, attempts, beats = Inexhaustible(), Attempts(), asyncio.Event()
     attempts.add(
         Attempt(
             task=_running("long"),
@@ -216,10 +218,15 @@ async def test_a_worker_that_claims_without_a_rest_hears_its_bell():
             deadline_s=100,
         )
     )
-    claimer = Claimer(store, registration, runtime, attempts, lambda *_: None, poked.set)  # type: ignore[arg-type]
-    loops = [asyncio.create_task(loop()) for loop in (claimer.run, claimer.listen, claimer.poke)]
+    wakeups = Wakeups(store, "w", runtime, running=lambda: len(attempts) > 0, beat_now=beats.set)
+    claims = Claims(store, registration, runtime, lambda *_: None, wakeups.woken)
+    claimer = Claimer(claims, wakeups, attempts, capacity=9)
+    loops = [
+        asyncio.create_task(loop)
+        for loop in (claimer.run(), wakeups.listen(claimer.wake), wakeups.beat_when_woken())
+    ]
     async with asyncio.timeout(3):
-        await poked.wait()
+        await beats.wait()
     assert store.claims > 100
     for loop in loops:
         loop.cancel()

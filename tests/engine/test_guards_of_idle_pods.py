@@ -5,7 +5,7 @@ from collections import Counter
 
 from engine_cluster import SCHEDULER, WORKER, Line, only, spec, unreachable
 
-from dsched.engine.leader.activity import BUSY_EVERY_S, CALM_EVERY_S, Pace
+from dsched.engine.leader.activity import ACTIVE_EVERY_S, IDLE_EVERY_S, Activity
 from dsched_testkit.virtual_time import virtual_runtime
 
 CALM_S = 20
@@ -32,22 +32,22 @@ class Counted(Line):
         return self.calls[step] - before
 
 
-async def _paused_s(pace):
+async def _paused_s(activity):
     loop = asyncio.get_running_loop()
     began_s = loop.time()
-    await pace.pause()
+    await activity.pause()
     return round(loop.time() - began_s, 6)
 
 
-async def test_a_calm_slows_the_looks_down_and_a_stir_ends_it_at_once():
+async def test_an_idle_cluster_is_asked_less_often_until_something_happens():
     loop = asyncio.get_running_loop()
-    pace = Pace(virtual_runtime(loop, 1))
-    calming = [BUSY_EVERY_S] * 5 + [CALM_EVERY_S] * 2
-    assert [await _paused_s(pace) for _ in calming] == calming
+    activity = Activity(virtual_runtime(loop, 1))
+    slowing = [ACTIVE_EVERY_S] * 5 + [IDLE_EVERY_S] * 2
+    assert [await _paused_s(activity) for _ in slowing] == slowing
     for _ in range(2):
-        loop.call_later(2, pace.stir)
-        assert await _paused_s(pace) == 2
-        assert [await _paused_s(pace) for _ in calming] == calming
+        loop.call_later(2, activity.note)
+        assert await _paused_s(activity) == 2
+        assert [await _paused_s(activity) for _ in slowing] == slowing
 
 
 async def test_the_gauges_of_a_calm_cluster_are_read_half_as_often(cluster):

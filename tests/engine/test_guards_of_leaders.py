@@ -256,7 +256,7 @@ def test_a_worker_that_is_draining_or_gone_is_never_chosen(state):
 
 
 async def test_a_second_projection_of_a_page_goes_on_where_the_first_ended(cluster, monkeypatch):
-    monkeypatch.setattr("dsched.engine.leader.leading.collecting.MAX_PROJECTED", 2)
+    monkeypatch.setattr("dsched.engine.leader.collecting.MAX_PROJECTED", 2)
     for number in range(5):
         await cluster.client.submit(spec("ok"), task_id=f"t{number}")
     won = await cluster.store.acquire("a", "t", 60_000)
@@ -277,7 +277,7 @@ async def test_more_delayed_tasks_than_one_step_takes_become_ready_in_one_tick(c
     loop, store = asyncio.get_running_loop(), cluster.store
     term = Term(won.fence, 60, loop.time(), virtual_runtime(loop, 1))
     look = await store.poll(won.fence, MAX_BATCH)
-    step = DispatchStep(store, store, term, Assigner("least-tasks", LeastTasks()))
+    step = DispatchStep(store, term, Assigner("least-tasks", LeastTasks()))
     assert await step.promote(look.promoted) is None, "nothing is delayed any more"
     assert (len(cluster.state.ready), len(cluster.state.delayed)) == (3 * MAX_BATCH, 0)
 

@@ -9,9 +9,9 @@ from engine_cluster import Line, config, first, only, seconds, spec, unreachable
 
 from dsched.contracts.store.bounds import MAX_BATCH
 from dsched.contracts.store.configs import ConfigPage, StoredConfig
-from dsched.contracts.store.dispatching import Dispatched, ReadyPage, ReadyTask
+from dsched.contracts.store.dispatching import Dispatched, Promoted, ReadyPage, ReadyTask
 from dsched.contracts.store.events import Event, EventKind
-from dsched.contracts.store.firing import DuePage, FireAnswer, Promoted
+from dsched.contracts.store.firing import DuePage, FireAnswer
 from dsched.contracts.store.outcomes import Outcome, RunOutcome, StoreUnavailableError
 from dsched.contracts.store.recovering import QueuedTask
 from dsched.contracts.store.timing import StoreTime
@@ -103,9 +103,7 @@ async def test_after_a_step_back_of_the_clock_reaping_waits_anew():
         return ConfigPage(configs=(), cursor=None)
 
     term, watch = _term(), ClockWatch(_runtime())
-    step = ReplanStep(
-        SimpleNamespace(now=_now), SimpleNamespace(list_configs=list_configs), None, term, watch
-    )
+    step = ReplanStep(SimpleNamespace(now=_now, list_configs=list_configs), term, watch)
     watch.read(_time(1_000_000, clock_gen=1))
     await asyncio.sleep(5)
     assert await step.replan() is False
@@ -383,7 +381,7 @@ class Refusing:
 
 async def test_what_was_refused_is_read_past_and_spins_no_loop():
     store = Refusing()
-    step = DispatchStep(None, store, _term(), Assigner("least-tasks", LeastTasks()))
+    step = DispatchStep(store, _term(), Assigner("least-tasks", LeastTasks()))
     assert await step.dispatch(store.page()) is False
     assert store.skips == list(range(PAGES_A_TICK))
 
@@ -404,7 +402,7 @@ async def test_the_next_page_is_as_long_as_there_is_room_or_as_what_has_just_bee
         return Dispatched(choices=done, deferrals=(), page=answers.pop(0))
 
     store = SimpleNamespace(dispatch=dispatch)
-    step = DispatchStep(None, store, _term(), Assigner("least-tasks", LeastTasks()))
+    step = DispatchStep(store, _term(), Assigner("least-tasks", LeastTasks()))
     await step.dispatch(_page(3, a=8))
     # 3 of 8 given, 2 of 4, 4 of 4, 1 of 1; and where nobody has room, that is all.
     assert limits == [5, 2, 4, 1]
@@ -414,7 +412,7 @@ async def test_where_more_is_promoted_than_a_tick_takes_the_next_tick_comes_at_o
     async def promote(fence, limit):
         return Promoted(count=limit, next_in_ms=None)
 
-    step = DispatchStep(SimpleNamespace(promote=promote), None, _term(), Assigner("", LeastTasks()))
+    step = DispatchStep(SimpleNamespace(promote=promote), _term(), Assigner("", LeastTasks()))
     assert await step.promote(Promoted(count=MAX_BATCH, next_in_ms=None)) == 0.0
 
 

@@ -19,7 +19,7 @@ from engine_cluster import (
 
 from dsched.contracts.store.outcomes import Outcome
 from dsched.contracts.store.workers import Registration
-from dsched.engine.worker.claiming import SupersededError
+from dsched.engine.worker.claims import SupersededError
 from dsched.model import TaskStatus
 
 

@@ -53,15 +53,15 @@ def test_modules_are_imported_by_name_only_where_the_operator_named_them():
         if any(ast.unparse(call.func).endswith("import_module") for call in _calls(tree))
     )
     assert places == [
+        "cli/src/dsched_cli/importers/modules.py",  # what its user asks to import
+        "cli/src/dsched_cli/plugin_checks.py",  # the plugin that its author checks
+        "cli/src/dsched_cli/tree.py",  # its own commands, on first use
+        "clients/http/src/dsched_client/__init__.py",  # its own parts, on first use
         "core/src/dsched/__init__.py",  # its own parts, on first use
         "core/src/dsched/launcher/run.py",  # --app
         "core/src/dsched/planning/zone_rules.py",  # tzdata, for its edition
         "executors-local/src/dsched_executor_local/child.py",  # --app, in the child
         "executors-local/src/dsched_executor_local/plugin.py",  # --app
-        "cli/src/dsched_cli/importers/modules.py",  # what its user asks to import
-        "cli/src/dsched_cli/plugin_checks.py",  # the plugin that its author checks
-        "cli/src/dsched_cli/tree.py",  # its own commands, on first use
-        "clients/http/src/dsched_client/__init__.py",  # its own parts, on first use
     ]
 
 

@@ -80,7 +80,7 @@ def test_isolation_follows_the_kind_of_function_unless_said() -> None:
 def test_an_isolation_that_cannot_work_is_refused(isolation: Any) -> None:
     async def on_the_loop() -> None: ...
 
-    with pytest.raises(FunctionError, match=r"on_the_loop at .*test_functions\.py:\d+"):
+    with pytest.raises(FunctionError, match=r"on_the_loop at .*test_registry\.py:\d+"):
         registered(on_the_loop, isolation=isolation)
 
 
@@ -103,7 +103,7 @@ def test_two_functions_with_one_name_are_an_error_naming_both_places() -> None:
     message = str(caught.value)
     assert "first" in message
     assert "second" in message
-    assert message.count("test_functions.py:") == 2
+    assert message.count("test_registry.py:") == 2
     kept = registry.get("job")
     assert kept
     assert kept.call is first

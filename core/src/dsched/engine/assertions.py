@@ -128,7 +128,7 @@ class HomeSample:
         queries += [TaskQuery(status=status) for status in TaskStatus if status.terminal]
         self._queries = cycle(queries)
 
-    async def poll(self) -> None:
+    async def take(self) -> None:
         """Read one page, and report what does not agree in it."""
         query = next(self._queries)
         page = await self._reading.list_tasks(query, None, SAMPLE)

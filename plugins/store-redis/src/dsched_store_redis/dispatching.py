@@ -12,10 +12,11 @@ from dsched.contracts.store.dispatching import (
     Dispatched,
     Dispatching,
     Poll,
+    Promoted,
     ReadyPage,
     ReadyTask,
 )
-from dsched.contracts.store.firing import DuePage, Promoted
+from dsched.contracts.store.firing import DuePage
 from dsched.contracts.store.outcomes import Outcome
 from dsched.contracts.store.timing import LEADER_WAKEUP
 from dsched_store_redis.base import OnRedis, store_time
@@ -27,6 +28,12 @@ _RANK, _BEFORE_1970 = 10**13, 10**12
 
 class RedisDispatching(OnRedis, Dispatching):
     """Dispatching."""
+
+    async def promote(self, fence: str, limit: int) -> Promoted:
+        """Delayed tasks whose instant has come become ready."""
+        check_limit(limit)
+        answer = await self._step("promote", fence, limit)
+        return Promoted(count=answer[1], next_in_ms=optional(answer[2]))
 
     async def ready(self, fence: str, skip: int, limit: int) -> ReadyPage:
         """A page of ready tasks, and all workers."""

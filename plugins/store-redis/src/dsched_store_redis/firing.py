@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from dsched.contracts.store.bounds import MAX_HEAVY_BATCH
 from dsched.contracts.store.checks import check_batch, check_fires, check_limit
-from dsched.contracts.store.firing import DuePage, Fire, FireAnswer, Firing, Promoted, Replan
+from dsched.contracts.store.firing import DuePage, Fire, FireAnswer, Firing, Replan
 from dsched.contracts.store.outcomes import Outcome, RunOutcome
 from dsched_store_redis.base import OnRedis, store_time
 from dsched_store_redis.configs import left_out_item, skipped_item
@@ -42,12 +42,6 @@ class RedisFiring(OnRedis, Firing):
             for item in items
         )
         return outcomes((await self._step("replan", fence, lines(rows)))[1])
-
-    async def promote(self, fence: str, limit: int) -> Promoted:
-        """Delayed tasks whose instant has come become ready."""
-        check_limit(limit)
-        answer = await self._step("promote", fence, limit)
-        return Promoted(count=answer[1], next_in_ms=optional(answer[2]))
 
 
 def _fire_row(fire: Fire) -> str:

@@ -9,6 +9,7 @@ from dsched.contracts.store.dispatching import (
     Dispatched,
     Dispatching,
     Poll,
+    Promoted,
     ReadyPage,
     ReadyTask,
 )
@@ -17,8 +18,8 @@ from dsched.contracts.store.outcomes import Outcome
 from dsched.model import Home, TaskStatus
 from dsched.model.json import loads
 from dsched_store_sqlite.base import OnSqlite
-from dsched_store_sqlite.firing import due_page, promote_due
-from dsched_store_sqlite.rows import TaskRow
+from dsched_store_sqlite.firing import due_page
+from dsched_store_sqlite.rows import TASK, TaskRow
 from dsched_store_sqlite.step import Item, Step
 from dsched_store_sqlite.workers import worker_views
 
@@ -26,10 +27,25 @@ READY = (
     "SELECT id, rank, scheduled_ms, needs FROM task WHERE home = 'ready' "
     "ORDER BY rank, scheduled_ms, id LIMIT ? OFFSET ?"
 )
+DELAYED_DUE = (
+    f"SELECT {TASK} FROM task WHERE home = 'delayed' AND at_ms <= ? "  # noqa: S608
+    "ORDER BY at_ms, id LIMIT ?"
+)
+NEXT_DELAYED = "SELECT min(at_ms) FROM task WHERE home = 'delayed'"
 
 
 class SqliteDispatching(OnSqlite, Dispatching):
     """Dispatching."""
+
+    async def promote(self, fence: str, limit: int) -> Promoted:
+        """Delayed tasks whose instant has come become ready."""
+        check_limit(limit)
+
+        def run(step: Step) -> Promoted:
+            step.check_fence(fence)
+            return promote_due(step, limit)
+
+        return await self._step(run)
 
     async def ready(self, fence: str, skip: int, limit: int) -> ReadyPage:
         """A page of ready tasks, and all workers."""
@@ -192,3 +208,14 @@ def _ready_task(task_id: str, rank: int, scheduled_ms: int, needs: str | None) -
         required_labels=labels,
         affinity_key=key,
     )
+
+
+def promote_due(step: Step, limit: int) -> Promoted:
+    """Make the delayed tasks ready whose instant has come."""
+    found = step.db.execute(DELAYED_DUE, (step.now_ms, limit)).fetchall()
+    for columns in found:
+        step.place(step.adopt(columns), TaskStatus.PENDING, Home.READY)
+    step.flush()
+    (next_ms,) = step.db.execute(NEXT_DELAYED).fetchone()
+    next_in_ms = None if next_ms is None else max(0, next_ms - step.now_ms)
+    return Promoted(count=len(found), next_in_ms=next_in_ms)

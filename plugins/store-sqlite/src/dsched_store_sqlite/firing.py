@@ -7,7 +7,7 @@ from dsched.contracts.store.bounds import MAX_HEAVY_BATCH
 from dsched.contracts.store.checks import check_batch, check_fires, check_limit
 from dsched.contracts.store.codec import read_config, write_spec
 from dsched.contracts.store.events import EventKind
-from dsched.contracts.store.firing import DuePage, Fire, FireAnswer, Firing, Promoted, Replan
+from dsched.contracts.store.firing import DuePage, Fire, FireAnswer, Firing, Replan
 from dsched.contracts.store.outcomes import Outcome, RunOutcome
 from dsched.model import (
     Home,
@@ -15,7 +15,6 @@ from dsched.model import (
     SkippedRange,
     SkipReason,
     TaskSpec,
-    TaskStatus,
     fire_task_id,
 )
 from dsched.planning import PlannedRun
@@ -29,11 +28,6 @@ DUE = (
     "ORDER BY due_ms, id LIMIT ?"
 )
 NEXT_DUE = "SELECT min(due_ms) FROM config WHERE due_ms IS NOT NULL AND due_ms > ?"
-DELAYED_DUE = (
-    f"SELECT {TASK} FROM task WHERE home = 'delayed' AND at_ms <= ? "  # noqa: S608
-    "ORDER BY at_ms, id LIMIT ?"
-)
-NEXT_DELAYED = "SELECT min(at_ms) FROM task WHERE home = 'delayed'"
 LIVE = (
     f"SELECT {TASK} FROM task WHERE live_of IS NOT NULL AND live_of = ? "  # noqa: S608
     "ORDER BY scheduled_ms LIMIT ?"
@@ -80,16 +74,6 @@ class SqliteFiring(OnSqlite, Firing):
 
         return await self._step(run)
 
-    async def promote(self, fence: str, limit: int) -> Promoted:
-        """Delayed tasks whose instant has come become ready."""
-        check_limit(limit)
-
-        def run(step: Step) -> Promoted:
-            step.check_fence(fence)
-            return promote_due(step, limit)
-
-        return await self._step(run)
-
 
 def due_page(step: Step, limit: int) -> DuePage:
     """The configs whose instant has come, and the next instant after now."""
@@ -100,17 +84,6 @@ def due_page(step: Step, limit: int) -> DuePage:
         configs=tuple(ConfigRow(*columns).view() for columns in found),
         next_due_ms=next_due_ms,
     )
-
-
-def promote_due(step: Step, limit: int) -> Promoted:
-    """Make the delayed tasks ready whose instant has come."""
-    found = step.db.execute(DELAYED_DUE, (step.now_ms, limit)).fetchall()
-    for columns in found:
-        step.place(step.adopt(columns), TaskStatus.PENDING, Home.READY)
-    step.flush()
-    (next_ms,) = step.db.execute(NEXT_DELAYED).fetchone()
-    next_in_ms = None if next_ms is None else max(0, next_ms - step.now_ms)
-    return Promoted(count=len(found), next_in_ms=next_in_ms)
 
 
 def _current(step: Step, config_id: str, revision: int) -> ConfigRow | None:

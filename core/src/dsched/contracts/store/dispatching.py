@@ -1,11 +1,11 @@
-"""Ready tasks go to workers' queues, and what these steps take and answer."""
+"""Delayed tasks become ready, ready tasks go to workers' queues, and what these steps take and answer."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 
 import attrs
 
-from dsched.contracts.store.firing import DuePage, Promoted
+from dsched.contracts.store.firing import DuePage
 from dsched.contracts.store.outcomes import Outcome
 from dsched.contracts.store.timing import StoreTime
 from dsched.model import Worker
@@ -20,6 +20,14 @@ class ReadyTask:
     scheduled_ms: int
     required_labels: Mapping[str, str] = attrs.field(factory=dict)
     affinity_key: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Promoted:
+    """How many delayed tasks became ready, and in how many ms the next one will (None: never)."""
+
+    count: int
+    next_in_ms: int | None
 
 
 @attrs.frozen(kw_only=True)
@@ -72,12 +80,17 @@ class Dispatching(ABC):
     """Ready tasks to workers' queues. Every step takes the fence."""
 
     @abstractmethod
+    async def promote(self, fence: str, limit: int) -> Promoted:
+        """Delayed tasks whose instant has come (store time) become pending and ready, earliest
+        first, at most ``limit``. Writes no event."""
+
+    @abstractmethod
     async def ready(self, fence: str, skip: int, limit: int) -> ReadyPage:
         """The ready tasks from position ``skip`` on, at most ``limit``, and all workers."""
 
     @abstractmethod
     async def poll(self, fence: str, limit: int) -> Poll:
-        """`Firing.promote`, `Firing.due` and `ready` from position 0, each with ``limit``, in this
+        """`promote`, `Firing.due` and `ready` from position 0, each with ``limit``, in this
         order and in one step: what a tick of the leader needs when little is to be done. It need
         ring no bell: the leader that looks sees what it has made ready."""
 

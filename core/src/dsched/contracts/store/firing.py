@@ -1,4 +1,4 @@
-"""Due configs become tasks, delayed tasks become ready, and what these steps take and answer."""
+"""Due configs become tasks, and what these steps take and answer."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -58,14 +58,6 @@ class Replan:
     last_fired_ms: int | None
 
 
-@attrs.frozen(kw_only=True)
-class Promoted:
-    """How many delayed tasks became ready, and in how many ms the next one will (None: never)."""
-
-    count: int
-    next_in_ms: int | None
-
-
 class Firing(ABC):
     """Turning due configs into tasks. Every step takes the fence."""
 
@@ -100,8 +92,3 @@ class Firing(ABC):
     async def replan(self, fence: str, items: Sequence[Replan]) -> tuple[Outcome, ...]:
         """After the clock went back: set due and last_fired. ``OK``, ``REVISED`` (as in `fire`),
         ``MOVED``. Writes no event."""
-
-    @abstractmethod
-    async def promote(self, fence: str, limit: int) -> Promoted:
-        """Delayed tasks whose instant has come (store time) become pending and ready, earliest
-        first, at most ``limit``. Writes no event."""

@@ -1,41 +1,51 @@
-"""How often the leader's slower loops look: every second while anything happens, else now and then."""
+"""How often the leader's slower loops ask: every second while anything happens, else now and then."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from dsched.engine.runtime import Runtime
 
-BUSY_EVERY_S = 1.0
-CALM_EVERY_S = 5.0
-CALM_AFTER_S = 5.0
+ACTIVE_EVERY_S = 1.0
+IDLE_EVERY_S = 5.0
+IDLE_AFTER_S = 5.0
 
 
-class Pace:
+class Activity:
     """Shared by loops that have something to do only while tasks come, run and end.
 
-    An idle cluster must not be asked every second what it has already answered.
+    A store must not be asked every second what it has already answered about an idle cluster.
     """
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._busy_s = runtime.monotonic()
-        self._stirred = asyncio.Event()
+        self._active_s = runtime.monotonic()
+        self._noted = asyncio.Event()
 
-    def stir(self) -> None:
-        """Something happens: look every second from now on."""
-        self._busy_s = self._runtime.monotonic()
-        self._stirred.set()
+    def note(self) -> None:
+        """Something happens: ask every second from now on."""
+        self._active_s = self._runtime.monotonic()
+        self._noted.set()
+
+    def noting(self, tick: Callable[[], Awaitable[bool]]) -> Callable[[], Awaitable[None]]:
+        """A tick that notes activity when it found something."""
+
+        async def noted() -> None:
+            if await tick():
+                self.note()
+
+        return noted
 
     async def pause(
-        self, busy_every_s: float = BUSY_EVERY_S, calm_every_s: float = CALM_EVERY_S
+        self, active_every_s: float = ACTIVE_EVERY_S, idle_every_s: float = IDLE_EVERY_S
     ) -> None:
-        """Until the next look, which is at once when a calm ends."""
-        calm_s = self._runtime.monotonic() - self._busy_s
-        if calm_s < CALM_AFTER_S:
-            await self._runtime.sleep(busy_every_s)
+        """Wait until it is time to ask again, which is at once when an idle cluster turns active."""
+        idle_s = self._runtime.monotonic() - self._active_s
+        if idle_s < IDLE_AFTER_S:
+            await self._runtime.sleep(active_every_s)
             return
-        self._stirred.clear()
+        self._noted.clear()
         try:
-            async with asyncio.timeout(calm_every_s):
-                await self._stirred.wait()
+            async with asyncio.timeout(idle_every_s):
+                await self._noted.wait()
         except TimeoutError:
             return

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import attrs
 
 from dsched.contracts.store.bounds import MAX_BATCH
-from dsched.contracts.store.dispatching import Deferral, Dispatching, ReadyPage, ReadyTask
-from dsched.contracts.store.firing import Firing, Promoted
+from dsched.contracts.store.dispatching import Deferral, Dispatching, Promoted, ReadyPage, ReadyTask
 from dsched.contracts.store.outcomes import Outcome
 from dsched.engine.leader.assignment import READ_PAST, Assigner, Assignment
 from dsched.engine.leader.term import Term
@@ -23,8 +22,7 @@ MAX_REASONS = 1000
 class DispatchStep:
     """Promotes delayed tasks whose time has come, and dispatches what is ready."""
 
-    def __init__(self, firing: Firing, store: Dispatching, term: Term, assigner: Assigner) -> None:
-        self._firing = firing
+    def __init__(self, store: Dispatching, term: Term, assigner: Assigner) -> None:
         self._store = store
         self._term = term
         self._assigner = assigner
@@ -36,7 +34,7 @@ class DispatchStep:
         for number in range(PAGES_A_TICK):
             self._term.check()
             if number:
-                promoted = await self._firing.promote(self._term.fence, MAX_BATCH)
+                promoted = await self._store.promote(self._term.fence, MAX_BATCH)
             if promoted.count < MAX_BATCH:
                 return None if promoted.next_in_ms is None else promoted.next_in_ms / 1000
         return 0.0

@@ -4,10 +4,10 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
+from dsched.contracts.store import Store
 from dsched.contracts.store.bounds import MAX_BATCH
-from dsched.contracts.store.dispatching import Dispatching
 from dsched.contracts.store.outcomes import Outcome
-from dsched.contracts.store.recovering import OverdueLease, QueuedTask, Reap, Recovering
+from dsched.contracts.store.recovering import OverdueLease, QueuedTask, Reap
 from dsched.engine.leader.term import Term
 from dsched.model import OnCrash, Worker, retry_delay_ms
 
@@ -26,16 +26,14 @@ class RecoveryStep:
 
     def __init__(
         self,
-        recovering: Recovering,
-        dispatching: Dispatching,
+        store: Store,
         term: Term,
         *,
         heartbeat_interval_s: float,
         dispatch_timeout_s: float,
         uniform: Callable[[], float],
     ) -> None:
-        self._recovering = recovering
-        self._dispatching = dispatching
+        self._store = store
         self._term = term
         self._steady_s = heartbeat_interval_s + STEADY_EXTRA_S
         self._queue_age_ms = round(dispatch_timeout_s * 1000)
@@ -49,21 +47,19 @@ class RecoveryStep:
         busy = False
         for _ in range(PAGES_A_TICK):
             self._term.check()
-            found = await self._recovering.overdue(self._term.fence, MAX_BATCH, self._queue_age_ms)
+            found = await self._store.overdue(self._term.fence, MAX_BATCH, self._queue_age_ms)
             busy = busy or bool(found.leases) or any(worker.load for worker in found.workers)
             entries = to_recall(found.queued, found.workers)
             if not entries and len(found.queued) == MAX_BATCH:
                 entries = list(found.queued)  # else a full page that stays hides what is behind it
             recall = [entry.task_id for entry in entries]
             if recall:
-                outcomes = await self._dispatching.recall(
-                    self._term.fence, recall, self._queue_age_ms
-                )
+                outcomes = await self._store.recall(self._term.fence, recall, self._queue_age_ms)
                 _say_recalled(entries, outcomes)
             may_reap = self._term.steady_s() >= self._steady_s
             if may_reap and found.leases:
                 reaps = [verdict(lease, self._uniform()) for lease in found.leases]
-                _say_reaped(found.leases, await self._recovering.reap(self._term.fence, reaps))
+                _say_reaped(found.leases, await self._store.reap(self._term.fence, reaps))
             if not may_reap or len(found.leases) < MAX_BATCH:
                 break
         return busy

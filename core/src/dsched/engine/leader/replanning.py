@@ -3,10 +3,10 @@
 import logging
 from datetime import timedelta
 
+from dsched.contracts.store import Store
 from dsched.contracts.store.bounds import MAX_BATCH
-from dsched.contracts.store.configs import Configs, StoredConfig
-from dsched.contracts.store.firing import Firing, Replan
-from dsched.contracts.store.timing import Timing
+from dsched.contracts.store.configs import StoredConfig
+from dsched.contracts.store.firing import Replan
 from dsched.engine.clock_watch import ClockWatch
 from dsched.engine.leader.term import Term
 from dsched.planning import next_due
@@ -19,12 +19,8 @@ PAGES_A_TICK = 20
 class ReplanStep:
     """Walks over all configs once for each new generation of the clock, a page at a time."""
 
-    def __init__(
-        self, timing: Timing, configs: Configs, firing: Firing, term: Term, watch: ClockWatch
-    ) -> None:
-        self._timing = timing
-        self._configs = configs
-        self._firing = firing
+    def __init__(self, store: Store, term: Term, watch: ClockWatch) -> None:
+        self._store = store
         self._term = term
         self._watch = watch
         self._done_for = 0
@@ -51,11 +47,11 @@ class ReplanStep:
         return True
 
     async def _replan_page(self) -> None:
-        page = await self._configs.list_configs(self._cursor, MAX_BATCH)
-        wall_ms = (await self._timing.now()).wall_ms
+        page = await self._store.list_configs(self._cursor, MAX_BATCH)
+        wall_ms = (await self._store.now()).wall_ms
         items = [item for stored in page.configs if (item := _planned(stored, wall_ms))]
         if items:
-            await self._firing.replan(self._term.fence, items)
+            await self._store.replan(self._term.fence, items)
         self._cursor = page.cursor
 
 

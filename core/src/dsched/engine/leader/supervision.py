@@ -9,6 +9,7 @@ from dsched.engine.leader.term import Term, TermOverError
 
 log = logging.getLogger("dsched.leader")
 
+HANG_S = 10.0
 MISSES_ALLOWED = 2
 
 

@@ -51,7 +51,7 @@ class Verdicts:
 
 
 class Heartbeat:
-    """Beats every interval, and at once when poked."""
+    """Beats every interval, and at once when asked."""
 
     def __init__(
         self,
@@ -70,13 +70,13 @@ class Heartbeat:
         self._times = times
         self._verdicts = verdicts
         self._tell = tell
-        self._poked = asyncio.Event()
+        self._asked_to_beat = asyncio.Event()
         self._answered_s = runtime.monotonic()
         self._leaving = False
 
-    def poke(self) -> None:
+    def beat_now(self) -> None:
         """Beat at once. Call it in the heartbeat's own loop."""
-        self._poked.set()
+        self._asked_to_beat.set()
 
     def leave(self) -> None:
         """The worker drains: beat on, but register no more. May be called from any thread."""
@@ -106,9 +106,9 @@ class Heartbeat:
             try:
                 async with answered_within(self._times.interval_s):
                     await self._report_timeouts(store)
-                if now_s >= planned_s or self._poked.is_set():
+                if now_s >= planned_s or self._asked_to_beat.is_set():
                     late_s = max(0.0, now_s - planned_s)
-                    self._poked.clear()
+                    self._asked_to_beat.clear()
                     async with answered_within(self._times.interval_s):
                         await self._beat(store, late_s)
                     planned_s = now_s + self._times.interval_s
@@ -138,18 +138,18 @@ class Heartbeat:
             await self._runtime.sleep(min(RETRY_EVERY_S, self._times.interval_s))
 
     async def _wait_until(self, planned_s: float) -> None:
-        """Wait for the next beat, the next timeout to report, or a poke."""
+        """Wait for the next beat, the next timeout to report, or a request to beat now."""
         wake_s = planned_s
         deadline_s = self._attempts.next_deadline_s()
         if deadline_s is not None:
             wake_s = min(wake_s, deadline_s)
         # New attempts may bring earlier deadlines, so look again at least every second.
         wait_s = min(RETRY_EVERY_S, max(0.0, wake_s - self._runtime.monotonic()))
-        if wait_s <= 0 or self._poked.is_set():
+        if wait_s <= 0 or self._asked_to_beat.is_set():
             return
         try:
             async with asyncio.timeout(wait_s):
-                await self._poked.wait()
+                await self._asked_to_beat.wait()
         except TimeoutError:
             return
 
@@ -222,11 +222,11 @@ class HeartbeatThread:
         self._main: asyncio.Task[None] | None = None
         self._begun = threading.Event()
 
-    def poke(self) -> None:
+    def beat_now(self) -> None:
         """Beat at once; from any thread."""
         loop = self._loop
         if loop is not None and not loop.is_closed():
-            loop.call_soon_threadsafe(self._heartbeat.poke)
+            loop.call_soon_threadsafe(self._heartbeat.beat_now)
 
     async def run(self) -> None:
         """Beat until cancelled. An error in the thread is raised here."""

@@ -15,7 +15,8 @@ from dsched.engine.observers import Announcer
 from dsched.engine.runtime import Runtime
 from dsched.engine.store_calls import until_answered
 from dsched.engine.worker.attempts import Attempts, StopReason
-from dsched.engine.worker.claiming import Claimer, SupersededError
+from dsched.engine.worker.claiming import Claimer
+from dsched.engine.worker.claims import Claims, SupersededError
 from dsched.engine.worker.heartbeat import (
     Heartbeat,
     HeartbeatThread,
@@ -26,6 +27,7 @@ from dsched.engine.worker.heartbeat import (
 from dsched.engine.worker.log_reporting import LineReporter
 from dsched.engine.worker.reporting import Reporter
 from dsched.engine.worker.running import Runner
+from dsched.engine.worker.wakeups import Wakeups
 
 log = logging.getLogger("dsched.worker")
 
@@ -170,17 +172,23 @@ class WorkerRole:
                 runner.stop(attempt, StopReason.RELEASE)
 
         beat = self._heartbeat(registration, self._verdicts(runner, fence_off))
-        claimer = Claimer(
-            self._store, registration, self._runtime, self.attempts, runner.start, beat.poke
+        wakeups = Wakeups(
+            self._store,
+            registration.worker_id,
+            self._runtime,
+            running=lambda: len(self.attempts) > 0,
+            beat_now=beat.beat_now,
         )
-        return _Parts(reporter, runner, claimer, beat, lines)
+        claims = Claims(self._store, registration, self._runtime, runner.start, wakeups.woken)
+        claimer = Claimer(claims, wakeups, self.attempts, capacity=registration.capacity)
+        return _Parts(reporter, runner, claimer, wakeups, beat, lines)
 
     def _loops(self, parts: "_Parts") -> dict[str, Callable[[], Coroutine[None, None, None]]]:
         return {
             "heartbeat": parts.beat.run,
             "claiming": parts.claimer.run,
-            "wakeup": parts.claimer.listen,
-            "poking": parts.claimer.poke,
+            "wake-ups": lambda: parts.wakeups.listen(parts.claimer.wake),
+            "beats when woken": parts.wakeups.beat_when_woken,
             "reporting": parts.reporter.run,
             "progress": parts.reporter.report_progress,
             "lines": parts.lines.run,
@@ -207,10 +215,10 @@ class WorkerRole:
         )
         if self._runtime.threads:
             thread = HeartbeatThread(heartbeat, self._open_store)
-            return _Beat(run=thread.run, poke=thread.poke, leave=heartbeat.leave)
+            return _Beat(run=thread.run, beat_now=thread.beat_now, leave=heartbeat.leave)
         return _Beat(
             run=lambda: heartbeat.run(self._open_store),
-            poke=heartbeat.poke,
+            beat_now=heartbeat.beat_now,
             leave=heartbeat.leave,
         )
 
@@ -296,7 +304,7 @@ class _Beat:
     """The heartbeat as the worker sees it, wherever it runs."""
 
     run: Callable[[], Coroutine[None, None, None]]
-    poke: Callable[[], None]
+    beat_now: Callable[[], None]
     leave: Callable[[], None]
 
 
@@ -307,6 +315,7 @@ class _Parts:
     reporter: Reporter
     runner: Runner
     claimer: Claimer
+    wakeups: Wakeups
     beat: "_Beat"
     lines: LineReporter
 

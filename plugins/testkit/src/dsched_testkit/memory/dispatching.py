@@ -9,6 +9,7 @@ from dsched.contracts.store.dispatching import (
     Dispatched,
     Dispatching,
     Poll,
+    Promoted,
     ReadyPage,
     ReadyTask,
 )
@@ -16,12 +17,19 @@ from dsched.contracts.store.events import EventKind
 from dsched.contracts.store.outcomes import Outcome
 from dsched.model import Home, TaskStatus
 from dsched_testkit.memory.base import OnState
-from dsched_testkit.memory.firing import due_page, promote_due
-from dsched_testkit.memory.state import Item, Step, TaskRow
+from dsched_testkit.memory.firing import due_page
+from dsched_testkit.memory.state import Item, State, Step, TaskRow
 
 
 class MemoryDispatching(OnState, Dispatching):
     """Dispatching."""
+
+    async def promote(self, fence: str, limit: int) -> Promoted:
+        """Delayed tasks whose instant has come become ready."""
+        check_limit(limit)
+        with self._state.step() as step:
+            step.check_fence(fence)
+            return promote_due(self._state, step, limit)
 
     async def ready(self, fence: str, skip: int, limit: int) -> ReadyPage:
         """A page of ready tasks, and all workers."""
@@ -148,3 +156,15 @@ def _ready_task(task: TaskRow) -> ReadyTask:
         required_labels=dict(task.spec.required_labels),
         affinity_key=task.spec.affinity_key,
     )
+
+
+def promote_due(state: State, step: Step, limit: int) -> Promoted:
+    """Make the delayed tasks ready whose instant has come."""
+    ids = state.delayed.upto(step.now_ms, limit)
+    for task_id in ids:
+        step.place(state.tasks[task_id], TaskStatus.PENDING, Home.READY)
+    remaining = state.delayed.page(0, 1)
+    if not remaining:
+        return Promoted(count=len(ids), next_in_ms=None)
+    next_ms = state.delayed.key_of(remaining[0])
+    return Promoted(count=len(ids), next_in_ms=max(0, next_ms - step.now_ms))

@@ -6,10 +6,10 @@ from datetime import timedelta
 from dsched.contracts.store.bounds import MAX_HEAVY_BATCH
 from dsched.contracts.store.checks import check_batch, check_fires, check_limit
 from dsched.contracts.store.events import EventKind
-from dsched.contracts.store.firing import DuePage, Fire, FireAnswer, Firing, Promoted, Replan
+from dsched.contracts.store.firing import DuePage, Fire, FireAnswer, Firing, Replan
 from dsched.contracts.store.operating import Skip
 from dsched.contracts.store.outcomes import Outcome, RunOutcome
-from dsched.model import Home, Overlap, SkipReason, TaskStatus, fire_task_id
+from dsched.model import Home, Overlap, SkipReason, fire_task_id
 from dsched.planning import PlannedRun
 from dsched_testkit.memory.base import OnState
 from dsched_testkit.memory.state import ConfigRow, Item, State, Step, TaskRow
@@ -137,13 +137,6 @@ class MemoryFiring(OnState, Firing):
         step.set_due(row, item.next_due_ms)
         return Outcome.OK
 
-    async def promote(self, fence: str, limit: int) -> Promoted:
-        """Delayed tasks whose instant has come become ready."""
-        check_limit(limit)
-        with self._state.step() as step:
-            step.check_fence(fence)
-            return promote_due(self._state, step, limit)
-
 
 def due_page(state: State, step: Step, limit: int) -> DuePage:
     """The configs whose instant has come, and the next instant after now."""
@@ -152,18 +145,6 @@ def due_page(state: State, step: Step, limit: int) -> DuePage:
         configs=tuple(state.configs[key].view() for key in state.due.upto(step.wall_ms, limit)),
         next_due_ms=state.due.first_after(step.wall_ms),
     )
-
-
-def promote_due(state: State, step: Step, limit: int) -> Promoted:
-    """Make the delayed tasks ready whose instant has come."""
-    ids = state.delayed.upto(step.now_ms, limit)
-    for task_id in ids:
-        step.place(state.tasks[task_id], TaskStatus.PENDING, Home.READY)
-    remaining = state.delayed.page(0, 1)
-    if not remaining:
-        return Promoted(count=len(ids), next_in_ms=None)
-    next_ms = state.delayed.key_of(remaining[0])
-    return Promoted(count=len(ids), next_in_ms=max(0, next_ms - step.now_ms))
 
 
 def _note_skipped(

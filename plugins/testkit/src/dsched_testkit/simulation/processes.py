@@ -16,7 +16,7 @@ from dsched.engine.leader.election import ElectionTimes
 from dsched.engine.leader.leading import LeaderTimes
 from dsched.engine.pod import Pod, PodPlan
 from dsched.engine.runtime import Runtime
-from dsched.engine.worker.claiming import SupersededError
+from dsched.engine.worker.claims import SupersededError
 from dsched.engine.worker.heartbeat import HeartbeatTimes
 from dsched.engine.worker.role import WorkerPlan
 from dsched_testkit.memory import State

@@ -17,7 +17,7 @@ from dsched.engine.leader.leading import LeaderTimes
 from dsched.engine.leader.term import first_error
 from dsched.engine.pod import Pod, PodPlan
 from dsched.engine.runtime import Runtime
-from dsched.engine.worker.claiming import SupersededError
+from dsched.engine.worker.claims import SupersededError
 from dsched.engine.worker.heartbeat import HeartbeatTimes
 from dsched.engine.worker.role import WorkerPlan
 from dsched.model import TaskSpec
