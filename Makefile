@@ -13,7 +13,7 @@ SEEDS ?= 500
 MINUTES ?= 10
 
 .DEFAULT_GOAL := help
-.PHONY: help docs-pages dev run test test-fast simulate sweep mutants chaos durability bench check format lock clean
+.PHONY: help docs-pages sync-client dev run test test-fast simulate sweep mutants chaos durability bench check format lock clean
 
 help: ## List the targets.
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ check: dev ## Format, lint, types, layers, sizes.
 	$(BIN)/mypy $(SOURCES)
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest tests/architecture -q -p no:cacheprovider
+
+sync-client: dev ## Make the blocking HTTP client from the one that awaits.
+	$(BIN)/python clients/http/make_sync.py
 
 docs-pages: dev ## Write the reference pages that are made of the code.
 	$(BIN)/python docs/make_pages.py

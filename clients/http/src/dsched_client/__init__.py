@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dsched_client.aio import AsyncClient, AsyncTaskHandle
+    from dsched_client.aio.client import AsyncClient, AsyncTaskHandle
     from dsched_client.errors import (
         ApiError,
         AuthenticationError,
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         UnavailableError,
         UnreachableError,
     )
-    from dsched_client.sync import Client, TaskHandle
+    from dsched_client.sync.client import Client, TaskHandle
 
 __all__ = [
     "ApiError",
@@ -44,10 +44,10 @@ __all__ = [
 
 # Loaded on first use: who blocks need not have aiohttp, and the other way round.
 _HOMES = {
-    "AsyncClient": "dsched_client.aio",
-    "AsyncTaskHandle": "dsched_client.aio",
-    "Client": "dsched_client.sync",
-    "TaskHandle": "dsched_client.sync",
+    "AsyncClient": "dsched_client.aio.client",
+    "AsyncTaskHandle": "dsched_client.aio.client",
+    "Client": "dsched_client.sync.client",
+    "TaskHandle": "dsched_client.sync.client",
 }
 
 

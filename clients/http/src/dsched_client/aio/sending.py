@@ -1,15 +1,14 @@
-"""What the async client stands on: its options, and how it sends and follows."""
+"""What a client stands on: its options, and how it sends and follows."""
 
-import asyncio
 import os
 import random
 import ssl
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self, TypeVar
 
-from dsched_client.aio_transport import AioTransport
+from dsched_client.aio.transport import Stream, Transport, sleep
 from dsched_client.errors import UnavailableError, UnreachableError
 from dsched_client.options import options
 from dsched_client.requests import Call, Request
@@ -42,10 +41,10 @@ class Sending:
             retry_for_s=retry_for_s,
             attempts=attempts,
         )
-        self._transport = AioTransport(self._options, ssl_context)
+        self._transport = Transport(self._options, ssl_context)
 
     async def __aenter__(self) -> Self:
-        """Itself; its connections belong to this event loop."""
+        """Itself, open."""
         self._transport.open()
         return self
 
@@ -56,7 +55,11 @@ class Sending:
         trace: TracebackType | None,
     ) -> None:
         """Close its connections."""
-        await self._transport.close()
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections that are kept open."""
+        await self._transport.aclose()
 
     async def _send(self, call: Call[T]) -> T:
         until_s, attempt = time.monotonic() + self._options.retry_for_s, 0
@@ -72,7 +75,7 @@ class Sending:
                 uniform=random.random(),
             )
             if wait_s is not None:
-                await asyncio.sleep(wait_s)
+                await sleep(wait_s)
             elif isinstance(outcome, Trouble):
                 raise UnreachableError(outcome.message, maybe_applied=outcome.sent)
             else:
@@ -80,7 +83,7 @@ class Sending:
 
     async def _follow(
         self, request_of: Callable[[str | None], Request], cursor: str | None
-    ) -> AsyncGenerator[Event, None]:
+    ) -> Stream[Event]:
         """The events of a stream, taken up at its cursor whenever it breaks."""
         failures = 0
         while True:
@@ -96,6 +99,4 @@ class Sending:
                 failures += 1
                 if failures >= self._options.attempts:
                     raise
-            await asyncio.sleep(
-                min(LONGEST_DELAY_S, 0.1 * 2**failures) * (0.5 + random.random() / 2)
-            )
+            await sleep(min(LONGEST_DELAY_S, 0.1 * 2**failures) * (0.5 + random.random() / 2))

@@ -1,8 +1,10 @@
 """Requests over aiohttp: no redirects, no proxies of the environment, no cookies."""
 
+import asyncio
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TypeAlias, TypeVar
 
 import aiohttp
 from yarl import URL
@@ -17,8 +19,12 @@ OK = 200
 MAX_CONNECTIONS = 20
 PIECE_BYTES = 64 * 1024
 
+T = TypeVar("T")
+Stream: TypeAlias = AsyncGenerator[T, None]
+sleep = asyncio.sleep
 
-class AioTransport:
+
+class Transport:
     """Sends requests within one event loop."""
 
     def __init__(self, options: Options, context: ssl.SSLContext | None) -> None:
@@ -37,7 +43,7 @@ class AioTransport:
             trust_env=False,
         )
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """Close all connections."""
         session, self._session = self._session, None
         if session is not None:

@@ -1,14 +1,15 @@
-"""The client that awaits; on aiohttp."""
+"""A client of the API: tasks, their logs and the stream of events."""
 
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
 from contextlib import aclosing
 
 import attrs
 
 from dsched.model import JsonValue, TaskSpec, TaskStatus
 from dsched_client import calls
-from dsched_client.aio_operating import Operating
+from dsched_client.aio.operating import Operating
+from dsched_client.aio.transport import Stream
 from dsched_client.errors import TaskEndedBadlyError
 from dsched_client.options import new_key
 from dsched_client.stream import events_request, line_of, lines_request
@@ -38,20 +39,22 @@ class AsyncTaskHandle:
         return await self._client.get(self.id)
 
     async def wait(self, *, timeout: Seconds | None = None) -> Task:
-        """See `AsyncClient.wait`."""
+        """See `wait` of the client."""
         return await self._client.wait(self.id, timeout_s=in_seconds(timeout))
 
     async def result(self, *, timeout: Seconds | None = None) -> JsonValue:
-        """See `AsyncClient.result`."""
+        """See `result` of the client."""
         return await self._client.result(self.id, timeout_s=in_seconds(timeout))
 
     async def cancel(self, *, reason: str = "cancelled by a client") -> CancelAnswer:
-        """See `AsyncClient.cancel`."""
+        """See `cancel` of the client."""
         return await self._client.cancel(self.id, reason=reason)
 
 
 class AsyncClient(Operating):
-    """Everything a program may ask of a dsched API. Use it with ``async with``.
+    """Everything a program may ask of a dsched API. Use it as a context manager.
+
+    The one that awaits belongs to one event loop; the one that blocks may be shared by threads.
 
     ``token`` or ``token_file`` say who is asking. A call has ``timeout_s`` for an answer. Without
     one it is made again for ``retry_for_s``, ``attempts`` times at most, if that does no harm: reads,
@@ -168,7 +171,7 @@ class AsyncClient(Operating):
 
     async def follow_lines(
         self, task_id: str, *, after: str | None = None, attempt: int | None = None
-    ) -> AsyncGenerator[LogLine, None]:
+    ) -> Stream[LogLine]:
         """What a task logs, as it comes, until it has ended and all is told."""
         found = self._follow(lambda cursor: lines_request(task_id, attempt, cursor), after)
         async with aclosing(found) as events:
@@ -179,14 +182,9 @@ class AsyncClient(Operating):
                 if line is not None:
                     yield line
 
-    async def events(
-        self, *, topics: Sequence[str] = (), after: str | None = None
-    ) -> AsyncGenerator[Event, None]:
+    def events(self, *, topics: Sequence[str] = (), after: str | None = None) -> Stream[Event]:
         """What happens, for ever: ``topics`` of task, config, worker, leader; after that cursor.
 
         A stream that breaks is taken up where it was. Stop by leaving the loop.
         """
-        found = self._follow(lambda cursor: events_request(topics, cursor), after)
-        async with aclosing(found) as events:
-            async for event in events:
-                yield event
+        return self._follow(lambda cursor: events_request(topics, cursor), after)

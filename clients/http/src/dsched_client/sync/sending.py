@@ -1,10 +1,10 @@
-"""What the blocking client stands on: its options, and how it sends and follows."""
+"""What a client stands on: its options, and how it sends and follows."""
 
 import os
 import random
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -13,7 +13,7 @@ from dsched_client.options import options
 from dsched_client.requests import Call, Request
 from dsched_client.retrying import LONGEST_DELAY_S, Trouble, delay_s
 from dsched_client.stream import EventReader
-from dsched_client.sync_transport import PIECE_BYTES, SyncTransport
+from dsched_client.sync.transport import Stream, Transport, sleep
 from dsched_client.values import Event
 
 T = TypeVar("T")
@@ -41,10 +41,11 @@ class Sending:
             retry_for_s=retry_for_s,
             attempts=attempts,
         )
-        self._transport = SyncTransport(self._options, ssl_context)
+        self._transport = Transport(self._options, ssl_context)
 
     def __enter__(self) -> Self:
-        """Itself."""
+        """Itself, open."""
+        self._transport.open()
         return self
 
     def __exit__(
@@ -57,7 +58,7 @@ class Sending:
         self.close()
 
     def close(self) -> None:
-        """Close the connections that are kept open; the next call opens them again."""
+        """Close the connections that are kept open."""
         self._transport.close()
 
     def _send(self, call: Call[T]) -> T:
@@ -74,7 +75,7 @@ class Sending:
                 uniform=random.random(),
             )
             if wait_s is not None:
-                time.sleep(wait_s)
+                sleep(wait_s)
             elif isinstance(outcome, Trouble):
                 raise UnreachableError(outcome.message, maybe_applied=outcome.sent)
             else:
@@ -82,14 +83,14 @@ class Sending:
 
     def _follow(
         self, request_of: Callable[[str | None], Request], cursor: str | None
-    ) -> Iterator[Event]:
+    ) -> Stream[Event]:
         """The events of a stream, taken up at its cursor whenever it breaks."""
         failures = 0
         while True:
             try:
-                with self._transport.stream(request_of(cursor)) as response:
+                with self._transport.stream(request_of(cursor)) as pieces:
                     reader = EventReader()
-                    while piece := response.read1(PIECE_BYTES):
+                    for piece in pieces:
                         failures = 0
                         for event in reader.feed(piece):
                             cursor = event.cursor or cursor
@@ -98,4 +99,4 @@ class Sending:
                 failures += 1
                 if failures >= self._options.attempts:
                     raise
-            time.sleep(min(LONGEST_DELAY_S, 0.1 * 2**failures) * (0.5 + random.random() / 2))
+            sleep(min(LONGEST_DELAY_S, 0.1 * 2**failures) * (0.5 + random.random() / 2))

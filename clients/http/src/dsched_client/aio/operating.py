@@ -1,11 +1,11 @@
-"""The async client's calls about configs and the cluster."""
+"""A client's calls about configs and the cluster."""
 
 from datetime import datetime
 from typing import Literal
 
 from dsched.model import JsonValue, TaskConfig
 from dsched_client import calls
-from dsched_client.aio_sending import Sending
+from dsched_client.aio.sending import Sending
 from dsched_client.values import (
     Backfill,
     Cluster,

@@ -1,7 +1,8 @@
-"""The client that blocks; on the standard library alone."""
+"""A client of the API: tasks, their logs and the stream of events."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import closing
 
 import attrs
 
@@ -10,7 +11,8 @@ from dsched_client import calls
 from dsched_client.errors import TaskEndedBadlyError
 from dsched_client.options import new_key
 from dsched_client.stream import events_request, line_of, lines_request
-from dsched_client.sync_operating import Operating
+from dsched_client.sync.operating import Operating
+from dsched_client.sync.transport import Stream
 from dsched_client.values import (
     BatchOutcome,
     CancelAnswer,
@@ -37,20 +39,22 @@ class TaskHandle:
         return self._client.get(self.id)
 
     def wait(self, *, timeout: Seconds | None = None) -> Task:
-        """See `Client.wait`."""
+        """See `wait` of the client."""
         return self._client.wait(self.id, timeout_s=in_seconds(timeout))
 
     def result(self, *, timeout: Seconds | None = None) -> JsonValue:
-        """See `Client.result`."""
+        """See `result` of the client."""
         return self._client.result(self.id, timeout_s=in_seconds(timeout))
 
     def cancel(self, *, reason: str = "cancelled by a client") -> CancelAnswer:
-        """See `Client.cancel`."""
+        """See `cancel` of the client."""
         return self._client.cancel(self.id, reason=reason)
 
 
 class Client(Operating):
-    """Everything a program may ask of a dsched API. May be shared by threads.
+    """Everything a program may ask of a dsched API. Use it as a context manager.
+
+    The one that awaits belongs to one event loop; the one that blocks may be shared by threads.
 
     ``token`` or ``token_file`` say who is asking. A call has ``timeout_s`` for an answer. Without
     one it is made again for ``retry_for_s``, ``attempts`` times at most, if that does no harm: reads,
@@ -108,7 +112,7 @@ class Client(Operating):
         task = self.wait(task_id, timeout_s=timeout_s)
         if task.status is not TaskStatus.SUCCESS:
             raise TaskEndedBadlyError(task)
-        return self._send(calls.result(task_id)).data
+        return (self._send(calls.result(task_id))).data
 
     def cancel(self, task_id: str, *, reason: str = "cancelled by a client") -> CancelAnswer:
         """Cancel a task; `ConflictError` with the code ``too_late`` if it has ended."""
@@ -161,18 +165,20 @@ class Client(Operating):
 
     def follow_lines(
         self, task_id: str, *, after: str | None = None, attempt: int | None = None
-    ) -> Iterator[LogLine]:
+    ) -> Stream[LogLine]:
         """What a task logs, as it comes, until it has ended and all is told."""
-        for event in self._follow(lambda cursor: lines_request(task_id, attempt, cursor), after):
-            if event.kind == "end":
-                return
-            line = line_of(event)
-            if line is not None:
-                yield line
+        found = self._follow(lambda cursor: lines_request(task_id, attempt, cursor), after)
+        with closing(found) as events:
+            for event in events:
+                if event.kind == "end":
+                    return
+                line = line_of(event)
+                if line is not None:
+                    yield line
 
-    def events(self, *, topics: Sequence[str] = (), after: str | None = None) -> Iterator[Event]:
+    def events(self, *, topics: Sequence[str] = (), after: str | None = None) -> Stream[Event]:
         """What happens, for ever: ``topics`` of task, config, worker, leader; after that cursor.
 
         A stream that breaks is taken up where it was. Stop by leaving the loop.
         """
-        yield from self._follow(lambda cursor: events_request(topics, cursor), after)
+        return self._follow(lambda cursor: events_request(topics, cursor), after)

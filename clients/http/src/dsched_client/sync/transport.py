@@ -4,8 +4,10 @@ import http.client
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
+from typing import TypeAlias, TypeVar
 
 from dsched_client.answers import Answer, body_of
 from dsched_client.errors import ProtocolError, UnreachableError
@@ -16,8 +18,12 @@ from dsched_client.retrying import Trouble
 MAX_IDLE = 8
 PIECE_BYTES = 64 * 1024
 
+T = TypeVar("T")
+Stream: TypeAlias = Generator[T, None, None]
+sleep = time.sleep
 
-class SyncTransport:
+
+class Transport:
     """Sends requests from any thread; keeps some connections open for the next ones."""
 
     def __init__(self, options: Options, context: ssl.SSLContext | None) -> None:
@@ -26,6 +32,9 @@ class SyncTransport:
         self._context = (context or ssl.create_default_context()) if secure else None
         self._lock = threading.Lock()
         self._idle: list[http.client.HTTPConnection] = []
+
+    def open(self) -> None:
+        """Make ready for requests: connections are made when they are needed."""
 
     def attempt(self, request: Request) -> Answer | Trouble:
         """One attempt: an answer, whatever it says, or why there was none."""
@@ -44,7 +53,7 @@ class SyncTransport:
         return self._over(fresh, request)
 
     @contextmanager
-    def stream(self, request: Request) -> Iterator[http.client.HTTPResponse]:
+    def stream(self, request: Request) -> Iterator[Iterator[bytes]]:
         """An answer to be read bit by bit; `UnreachableError`, or what a refusal says."""
         connection = self._connection(request.extra_s)
         try:
@@ -53,7 +62,7 @@ class SyncTransport:
             if response.status != http.client.OK:
                 body_of(self._whole(response, time.monotonic() + self._options.timeout_s))
                 raise ProtocolError(f"the stream answered {response.status}")
-            yield response
+            yield iter(partial(response.read1, PIECE_BYTES), b"")
         except (OSError, http.client.HTTPException) as error:
             raise UnreachableError(self._unreachable(error), maybe_applied=False) from error
         finally:

@@ -1,11 +1,11 @@
-"""The blocking client's calls about configs and the cluster."""
+"""A client's calls about configs and the cluster."""
 
 from datetime import datetime
 from typing import Literal
 
 from dsched.model import JsonValue, TaskConfig
 from dsched_client import calls
-from dsched_client.sync_sending import Sending
+from dsched_client.sync.sending import Sending
 from dsched_client.values import (
     Backfill,
     Cluster,
@@ -144,7 +144,7 @@ class Operating(Sending):
 
     def counts(self) -> Counts:
         """How many tasks there are, by status and by home."""
-        return self.cluster().counts
+        return (self.cluster()).counts
 
     def workers(self, *, cursor: str | None = None, limit: int = 500) -> Page[Worker]:
         """A page of registered workers."""
@@ -179,7 +179,7 @@ class Operating(Sending):
 
     def step_down(self, *, why: str) -> str:
         """Let another pod lead; the name of the one that led."""
-        return self._send(calls.step_down(reason=why)).pod
+        return (self._send(calls.step_down(reason=why))).pod
 
     def request(
         self,
