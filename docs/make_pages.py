@@ -12,7 +12,6 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import attrs
 import click
-from dsched_cli.main import root
 from figures_page import figures_page
 from prometheus_client import CollectorRegistry
 
@@ -22,6 +21,7 @@ from dsched.loading import load_catalogue
 from dsched_api_http.openapi import address_of
 from dsched_api_http.problems import CODES
 from dsched_api_http.table import ROUTES
+from dsched_cli.main import root
 from dsched_metrics_prometheus.metrics import Metrics
 from dsched_metrics_prometheus.options import MetricsOptions
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from dsched_cli.calling import Api
 from dsched_cli.connection import DEFAULT_URL, find_target, plain_text_token
 from dsched_cli.errors import UsageError

@@ -9,9 +9,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from apscheduler.triggers.cron import CronTrigger as TheirCron
 from celery.schedules import crontab as celery_crontab
-from dsched_cli.importers import apscheduler as from_apscheduler
-from dsched_cli.importers import fields
-from dsched_cli.importers.crontab import read_crontab
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,6 +18,9 @@ from dsched.functions.registry import REGISTRY
 from dsched.loading import load_catalogue
 from dsched.model import CronTrigger, TaskConfig, to_ms
 from dsched.planning import compile_trigger
+from dsched_cli.importers import apscheduler as from_apscheduler
+from dsched_cli.importers import fields
+from dsched_cli.importers.crontab import read_crontab
 
 if TYPE_CHECKING:
     from conftest import Done

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from dsched_cli.simulation import ConfigLoad, Load, simulate
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dsched.model import Overlap, TaskConfig, to_ms
 from dsched.planning import config_instants, jitter_ms
+from dsched_cli.simulation import ConfigLoad, Load, simulate
 
 if TYPE_CHECKING:
     from conftest import Done

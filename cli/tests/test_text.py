@@ -6,6 +6,9 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from dsched_cli.cleaning import clean, clean_json
 from dsched_cli.errors import UsageError
 from dsched_cli.table import bar, cut, join, layout, width_of
@@ -17,8 +20,6 @@ from dsched_cli.times import (
     show_span_ms,
     show_time,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 NOW = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 import pytest
+
 from dsched_cli.main import root
 from dsched_cli.tree import NOUNS, SHORT_CUTS
 

@@ -7,15 +7,15 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import attrs
-import dsched_client
 import pytest
 from api_pods import ADMIN, serving
-from dsched_client import AsyncClient, Client
 from workspace import ROOT
 
+import dsched_client
 from dsched import TaskConfig, TaskSpec
 from dsched.functions.registry import REGISTRY
 from dsched.model import RetryPolicy, TaskStatus
+from dsched_client import AsyncClient, Client
 
 README = ROOT / "clients/http/README.md"
 NEVER = RetryPolicy(max_retries=0)

@@ -12,7 +12,6 @@ from pathlib import Path
 import click
 import pytest
 import yaml
-from dsched_cli.main import root
 from pages import ROOT, Block, blocks
 
 import dsched
@@ -21,6 +20,7 @@ from dsched.config.task_file import read_tasks
 from dsched.functions.registry import REGISTRY
 from dsched.launcher.arguments import parse
 from dsched.loading import Catalogue, load_catalogue
+from dsched_cli.main import root
 
 EXAMPLE = ROOT / "docs/examples/plugin-executor/src"
 MAKE = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))

@@ -1,26 +1,35 @@
-"""Calls of the HTTP API by the standard library only: a heavier client would cost every start."""
+"""Calls of the HTTP API, by the transport of the blocking client and without its values.
 
-import http.client
+What is not imported is not paid for at every start of the command.
+"""
+
 import json
-import socket
+import ssl
 import time
 from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote
 
 import attrs
 
 from dsched_cli.cleaning import clean
 from dsched_cli.errors import ApiError, CliError, ExitCode, UsageError
+from dsched_client.answers import Answer as Raw
+from dsched_client.answers import retry_after_s
+from dsched_client.errors import ApiError as Refusal
+from dsched_client.errors import ProtocolError, UnreachableError
+from dsched_client.options import options
+from dsched_client.requests import BASE, Request, request
+from dsched_client.retrying import TOO_MANY, Trouble
+from dsched_client.stream import Event, EventReader
+from dsched_client.sync.transport import Transport
 
-BASE = "/api/v1"
-MAX_ANSWER_BYTES = 64 * 1024 * 1024
-MAX_EVENT_BYTES = 1024 * 1024
 PAGE_LIMIT = 500
 CALL_TIMEOUT_S = 30.0
 MAX_PATIENCE = 20
-MAX_PAUSE_S = 5
+MAX_PAUSE_S = 5.0
+MIN_PAUSE_S = 0.05
 
 _EXITS: Mapping[str, ExitCode] = {
     "unauthenticated": ExitCode.NOT_ALLOWED,
@@ -66,37 +75,36 @@ class Answer:
     data: Any
 
 
-@attrs.frozen
-class Event:
-    """One server-sent event."""
-
-    id: str
-    kind: str
-    data: Any
-
-
 def path_of(*parts: str) -> str:
-    """A path of the API from raw parts, such as ids."""
+    """A path below ``/api/v1`` from raw parts, such as ids."""
     return "/" + "/".join(quote(part, safe="") for part in parts)
 
 
 class Api:
     """A connection to one server; each call raises `CliError` for whatever is no success."""
 
-    def __init__(self, url: str, *, token: str = "", ca_file: str = "") -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+    def __init__(
+        self, url: str, *, token: str = "", ca_file: str = "", timeout_s: float = CALL_TIMEOUT_S
+    ) -> None:
+        try:
+            chosen = options(
+                url,
+                agent="dsched-cli",
+                token=token or None,
+                token_file=None,
+                timeout_s=timeout_s,
+                retry_for_s=0,
+                attempts=1,
+            )
+        except ValueError as error:
             raise UsageError(
                 f"{clean(url)!r} is no address of a dsched API",
-                why="it needs a scheme and a host, such as http://127.0.0.1:8700",
+                why=clean(str(error)),
                 todo="correct --url, DSCHED_URL or the profile",
-            )
-        self.url = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-        self._parts = parts
-        self._prefix = parts.path.rstrip("/") + BASE
-        self._token = token
-        self._ca_file = ca_file
-        self._connection: http.client.HTTPConnection | None = None
+            ) from error
+        self.url = f"{chosen.endpoint.origin}{chosen.endpoint.prefix}"
+        tls = _tls(ca_file) if chosen.endpoint.secure else None
+        self._transport = Transport(chosen, tls)
 
     def __enter__(self) -> Self:
         return self
@@ -107,42 +115,34 @@ class Api:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close what is open."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        self._transport.close()
 
     def call(
         self,
         method: str,
         path: str,
         *,
-        query: Mapping[str, object] | None = None,
+        query: Mapping[str, Any] | None = None,
         body: Any = None,
         headers: Mapping[str, str] | None = None,
-        timeout_s: float = CALL_TIMEOUT_S,
+        extra_s: float = 0.0,
     ) -> Answer:
-        """One request below ``/api/v1`` and its decoded answer."""
-        given = {"accept": "application/json", **(headers or {})}
-        content = None
-        if body is not None:
-            content = json.dumps(body, allow_nan=False).encode()
-            given.setdefault("content-type", "application/json")
-        target = self._prefix + path + _query_text(query)
-        for _ in range(MAX_PATIENCE):
-            response = self._send(method, target, content, given, timeout_s)
-            raw = response.read(MAX_ANSWER_BYTES + 1)
-            # Too fast is answered before anything is done, so anything may be repeated.
-            pause_s = _retry_after_s(response) if response.status == 429 else None
-            if pause_s is None:
-                break
-            time.sleep(pause_s)
-        if len(raw) > MAX_ANSWER_BYTES:
-            raise self._strange(f"answered with more than {MAX_ANSWER_BYTES} bytes")
-        return self._answer(method, path, response, raw)
+        """One request below ``/api/v1`` and its decoded answer, which may take longer by ``extra_s``."""
+        asked = request(
+            method,
+            BASE + path,
+            query=query,
+            body=body,
+            headers=headers,
+            repeatable=method == "GET",  # a change is not sent again over a connection that broke
+            extra_s=extra_s,
+        )
+        answer = self._patiently(asked)
+        data = self._decoded(answer)
+        if answer.status >= 300:
+            problem = data if isinstance(data, dict) else {}
+            raise _refusal(method, path, answer.status, problem, answer.headers)
+        return Answer(answer.status, answer.headers, data)
 
     def get(self, path: str, **query: object) -> Any:
         """The body of a GET; a parameter that is None is left out."""
@@ -165,84 +165,64 @@ class Api:
             if not cursor:
                 return
 
-    def events(
-        self, path: str, *, after: str = "", idle_s: float = 120.0, **query: object
-    ) -> Iterator[Event]:
+    def events(self, path: str, *, idle_s: float = 120.0, **query: Any) -> Iterator[Event]:
         """A stream of events until the server ends it; `CliError` when nothing comes at all."""
-        headers = {"accept": "text/event-stream"}
-        if after:
-            headers["last-event-id"] = after
-        target = self._prefix + path + _query_text(query)
-        response = self._send("GET", target, None, headers, idle_s)
-        if response.status != 200:
-            self._answer("GET", path, response, response.read(MAX_ANSWER_BYTES))
+        headers = {"Accept": "text/event-stream"}
+        asked = request("GET", BASE + path, query=query, headers=headers, extra_s=idle_s)
+        reader = EventReader()
         try:
-            yield from _events(response)
-        except (OSError, http.client.HTTPException) as error:
-            raise self._unreachable(error) from error
-        finally:
-            self.close()
+            with self._transport.stream(asked) as pieces:
+                for piece in pieces:
+                    yield from reader.feed(piece)
+        except Refusal as error:
+            problem = attrs.asdict(error.problem)
+            raise _refusal("GET", path, error.status, problem, {}) from error
+        except ProtocolError as error:
+            raise self._strange(str(error)) from error
+        except UnreachableError as error:
+            raise self._unreachable(str(error), timed_out=False) from error
 
-    def _send(
-        self,
-        method: str,
-        target: str,
-        content: bytes | None,
-        headers: dict[str, str],
-        timeout_s: float,
-    ) -> http.client.HTTPResponse:
-        if self._token:
-            headers["authorization"] = f"Bearer {self._token}"
-        headers.setdefault("user-agent", "dsched-cli")
-        reused = self._connection is not None
-        while True:
-            try:
-                connection = self._open(timeout_s)
-                connection.request(method, target, body=content, headers=headers)
-                return connection.getresponse()
-            except (OSError, http.client.HTTPException) as error:
-                self.close()
-                # An idle connection may have been closed by the server; a change is not repeated.
-                if reused and method == "GET" and isinstance(error, ConnectionError):
-                    reused = False
-                    continue
-                raise self._unreachable(error) from error
+    def _patiently(self, asked: Request) -> Raw:
+        """Too fast is answered before anything is done, so anything may be repeated after it."""
+        for _ in range(MAX_PATIENCE - 1):
+            answer = self._once(asked)
+            pause_s = retry_after_s(answer) if answer.status == TOO_MANY else None
+            if pause_s is None or pause_s > MAX_PAUSE_S:
+                return answer
+            time.sleep(max(pause_s, MIN_PAUSE_S))
+        return self._once(asked)
 
-    def _open(self, timeout_s: float) -> http.client.HTTPConnection:
-        if self._connection is None:
-            host, port = self._parts.hostname or "", self._parts.port
-            if self._parts.scheme == "https":
-                self._connection = http.client.HTTPSConnection(
-                    host, port, timeout=timeout_s, context=_tls(self._ca_file)
-                )
-            else:
-                self._connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
-        elif self._connection.sock is not None:
-            self._connection.sock.settimeout(timeout_s)
-        self._connection.timeout = timeout_s
-        return self._connection
+    def _once(self, asked: Request) -> Raw:
+        try:
+            outcome = self._transport.attempt(asked)
+        except ProtocolError as error:
+            raise self._strange(str(error)) from error
+        if isinstance(outcome, Trouble):
+            raise self._unreachable(outcome.message, timed_out=outcome.timed_out)
+        return outcome
 
-    def _answer(
-        self, method: str, path: str, response: http.client.HTTPResponse, raw: bytes
-    ) -> Answer:
-        headers = {name.lower(): value for name, value in response.getheaders()}
-        data: Any = None
-        if raw:
-            try:
-                data = json.loads(raw)
-            except ValueError:
-                if response.status < 400:
-                    raise self._strange("answered with something that is not JSON") from None
-        if response.status < 300:
-            return Answer(response.status, headers, data)
-        problem = data if isinstance(data, dict) else {}
-        raise _refusal(method, path, response.status, problem, headers)
+    def _decoded(self, answer: Raw) -> Any:
+        if not answer.body:
+            return None
+        try:
+            return json.loads(answer.body)
+        except ValueError:
+            if answer.status < 400:
+                raise self._strange("answered with something that is not JSON") from None
+            return None
 
-    def _unreachable(self, error: Exception) -> CliError:
-        timed_out = isinstance(error, TimeoutError | socket.timeout)
-        reason = "it did not answer in time" if timed_out else str(error) or type(error).__name__
+    def _unreachable(self, reason: str, *, timed_out: bool) -> CliError:
+        what = f"cannot talk to {clean(self.url)}"
+        if timed_out:
+            return CliError(
+                what,
+                why="it did not answer in time",
+                todo="see whether its pod still runs (its log), and whether a proxy or firewall "
+                "stands between",
+                code=ExitCode.UNREACHABLE,
+            )
         return CliError(
-            f"cannot talk to {clean(self.url)}",
+            what,
             why=clean(reason),
             todo="start a pod with the api role (`dsched-run`), or set --url, DSCHED_URL; "
             "--local works without a server",
@@ -252,30 +232,13 @@ class Api:
     def _strange(self, reason: str) -> CliError:
         return CliError(
             f"{clean(self.url)} is not a dsched API this command understands",
-            why=reason,
+            why=clean(reason),
             todo="check --url, DSCHED_URL and any proxy in between",
             code=ExitCode.UNREACHABLE,
         )
 
 
-def _retry_after_s(response: http.client.HTTPResponse) -> float | None:
-    """How long to wait, if that is not long."""
-    text = response.getheader("retry-after") or ""
-    return max(float(text), 0.05) if text.isdigit() and int(text) <= MAX_PAUSE_S else None
-
-
-def _query_text(query: Mapping[str, object] | None) -> str:
-    given = {name: _text(value) for name, value in (query or {}).items() if value is not None}
-    return "?" + urlencode(given) if given else ""
-
-
-def _text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _tls(ca_file: str) -> Any:
-    import ssl  # costs 15 ms that calls of loopback need not pay
-
+def _tls(ca_file: str) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=ca_file or None)
     except OSError as error:
@@ -308,34 +271,3 @@ def _refusal(
     return ApiError(
         problem, what, why="; ".join(one for one in reasons if one), todo=todo, code=code
     )
-
-
-def _events(response: http.client.HTTPResponse) -> Iterator[Event]:
-    """Server-sent events as the standard has them; comments keep the connection alive."""
-    lines: list[str] = []
-    kind, event_id, size = "message", "", 0
-    while raw := response.readline(MAX_EVENT_BYTES + 1):
-        size += len(raw)
-        if size > MAX_EVENT_BYTES:
-            raise http.client.HTTPException("an event is larger than can be meant")
-        line = raw.decode("utf-8", "replace").rstrip("\r\n")
-        if not line:
-            if lines:
-                yield Event(event_id, kind, _decoded("\n".join(lines)))
-            lines, kind, size = [], "message", 0
-            continue
-        name, _, value = line.partition(":")
-        value = value.removeprefix(" ")
-        if name == "data":
-            lines.append(value)
-        elif name == "event":
-            kind = value
-        elif name == "id":
-            event_id = value
-
-
-def _decoded(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text

@@ -40,8 +40,10 @@ def _ids(ctx: click.Context, path: str, incomplete: str) -> "list[CompletionItem
     params = {**ctx.find_root().params, **{k: v for k, v in ctx.params.items() if v is not None}}
     try:
         target = find_target(os.environ, url=params.get("url"), profile=params.get("profile"))
-        with Api(target.url, token=target.token, ca_file=target.ca_file) as api:
-            page = api.call("GET", path, query={"limit": _MOST}, timeout_s=_TIMEOUT_S).data
+        with Api(
+            target.url, token=target.token, ca_file=target.ca_file, timeout_s=_TIMEOUT_S
+        ) as api:
+            page = api.call("GET", path, query={"limit": _MOST}).data
     except CliError:
         return []  # a completion has nowhere to complain; the command itself will
     ids = (str(one["id"]) for one in page["items"])

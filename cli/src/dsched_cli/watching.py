@@ -55,7 +55,7 @@ def wait_for_end(session: Session, task_id: str, timeout: str) -> Mapping[str, A
                 "GET",
                 task_path(task_id, "wait"),
                 query={"timeout": f"{round(step_s * 1000)}ms"},
-                timeout_s=step_s + 15,
+                extra_s=step_s,
             )
         except CliError as error:
             # A pod that restarts must not end a wait of hours; one that stays away does.

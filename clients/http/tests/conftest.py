@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 import pytest
 from aiohttp import web
+
 from dsched_client import AsyncClient, Client
 
 

@@ -5,16 +5,15 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
-from dsched_client import calls, errors
-from dsched_client.answers import Answer, body_of
-from dsched_client.requests import common_headers, endpoint, path_of
-from dsched_client.retrying import Trouble, delay_s
-from dsched_client.stream import EventReader, events_request
-from dsched_client.values import Event
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dsched.model import RetryPolicy, TaskConfig, TaskSpec, TaskStatus
+from dsched_client import calls, errors
+from dsched_client.answers import Answer, body_of
+from dsched_client.requests import common_headers, endpoint, path_of
+from dsched_client.retrying import Trouble, delay_s
+from dsched_client.stream import Event, EventReader, events_request
 
 TASK = {
     "id": "c@1",

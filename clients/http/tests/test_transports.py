@@ -5,6 +5,7 @@ import socket
 
 import pytest
 from aiohttp import web
+
 from dsched_client import (
     ConflictError,
     NotFoundError,

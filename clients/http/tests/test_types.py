@@ -5,9 +5,9 @@ import subprocess
 import sys
 
 import pytest
-from dsched_client import AsyncClient, AsyncTaskHandle, Client, TaskHandle
 
 import dsched
+from dsched_client import AsyncClient, AsyncTaskHandle, Client, TaskHandle
 
 RIGHT = """\
 from datetime import datetime, timedelta

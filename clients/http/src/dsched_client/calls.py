@@ -5,7 +5,8 @@ from datetime import datetime
 
 from dsched.model import JsonValue, TaskConfig, TaskSpec
 from dsched_client import values
-from dsched_client.answers import Answer, nothing, one, page_of, raw
+from dsched_client.answers import Answer
+from dsched_client.reading import nothing, one, page_of, raw
 from dsched_client.requests import Call, path_of, request
 from dsched_client.values import Page
 from dsched_client.writing import Entry, Seconds, duration, entry_of, instant

@@ -1,10 +1,12 @@
 """What a call may raise: what the server refused, by its code, and what never got an answer."""
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import attrs
 
-from dsched_client.values import Task
+if TYPE_CHECKING:  # the command reads no values, and starts sooner without them
+    from dsched_client.values import Task
 
 
 class ClientError(Exception):
@@ -33,7 +35,7 @@ class ProtocolError(ClientError):
 class TaskEndedBadlyError(ClientError):
     """The task ended ``failed`` or ``cancelled``; ``task`` tells how."""
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: "Task") -> None:
         super().__init__(
             task.status, f"task {task.id} ended {task.status}: {task.error or task.reason}"
         )

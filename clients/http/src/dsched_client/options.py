@@ -6,7 +6,6 @@ from pathlib import Path
 
 import attrs
 
-from dsched import __version__
 from dsched_client.requests import Endpoint, common_headers, endpoint
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
@@ -27,13 +26,14 @@ class Options:
 def options(
     url: str,
     *,
+    agent: str,
     token: str | None,
     token_file: str | os.PathLike[str] | None,
     timeout_s: float,
     retry_for_s: float,
     attempts: int,
 ) -> Options:
-    """Options from arguments; `ValueError` names the one that cannot be."""
+    """Options from arguments; `ValueError` names the one that cannot be. ``agent``: who asks."""
     if token is not None and token_file is not None:
         raise ValueError("give either token or token_file")
     if token_file is not None:
@@ -45,7 +45,7 @@ def options(
         raise ValueError(f"retry_for_s must be 0 or more, got {retry_for_s}")
     return Options(
         endpoint=endpoint(url),
-        headers=common_headers(token, f"dsched-client/{__version__}"),
+        headers=common_headers(token, agent),
         timeout_s=timeout_s,
         retry_for_s=retry_for_s,
         attempts=attempts,

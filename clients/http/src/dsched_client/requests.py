@@ -3,13 +3,15 @@
 import json
 import re
 from collections.abc import Callable, Mapping
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 import attrs
 
-from dsched.model import JsonValue
 from dsched_client.answers import Answer
+
+if TYPE_CHECKING:
+    from dsched.model import JsonValue
 
 T = TypeVar("T")
 
@@ -109,7 +111,7 @@ def request(
     path: str,
     *,
     query: Mapping[str, str | int | bool | None] | None = None,
-    body: JsonValue = None,
+    body: "JsonValue" = None,
     headers: Mapping[str, str] | None = None,
     key: str | None = None,
     repeatable: bool = True,

@@ -12,10 +12,14 @@ UNAVAILABLE = frozenset({502, 503, 504})
 
 @attrs.frozen(kw_only=True)
 class Trouble:
-    """An attempt without an answer. ``sent``: the request may have reached the server."""
+    """An attempt without an answer. ``sent``: the request may have reached the server.
+
+    ``timed_out``: a server took it, or its network did, and said nothing in time.
+    """
 
     sent: bool
     message: str
+    timed_out: bool = False
 
 
 def delay_s(

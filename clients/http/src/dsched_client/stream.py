@@ -1,14 +1,13 @@
-"""Server-sent events, read piece by piece: pure."""
+"""Server-sent events, read piece by piece: pure, and cheap to import."""
 
 import json
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import attrs
 
-from dsched_client.answers import structured
 from dsched_client.errors import ProtocolError
 from dsched_client.requests import Request, path_of, request
-from dsched_client.values import Event, LogLine
 
 MAX_EVENT_BYTES = 4 * 1024 * 1024
 SILENCE_S = 60.0  # the server's heartbeats come more often; a longer silence is a dead line
@@ -33,9 +32,13 @@ def lines_request(task_id: str, attempt: int | None, cursor: str | None) -> Requ
     return request("GET", path, query=query, headers=headers, extra_s=SILENCE_S)
 
 
-def line_of(event: Event) -> LogLine | None:
-    """The line of an event of a task's log; None for one without a line."""
-    return None if event.kind != "line" else structured(event.data, LogLine)
+@attrs.frozen(kw_only=True)
+class Event:
+    """An event of the stream. After ``kind`` ``reset`` some were lost: read anew what you follow."""
+
+    cursor: str
+    kind: str
+    data: Any = None
 
 
 @attrs.define

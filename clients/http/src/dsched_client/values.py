@@ -337,12 +337,3 @@ class LogPage:
     items: tuple[LogLine, ...]
     cursor: str | None = None
     complete: bool = False
-
-
-@attrs.frozen(kw_only=True)
-class Event:
-    """An event of the stream. After ``kind`` ``reset`` some were lost: read anew what you follow."""
-
-    cursor: str
-    kind: str
-    data: JsonValue = None

@@ -12,11 +12,11 @@ from dsched_client.aio.operating import Operating
 from dsched_client.aio.transport import Stream
 from dsched_client.errors import TaskEndedBadlyError
 from dsched_client.options import new_key
-from dsched_client.stream import events_request, line_of, lines_request
+from dsched_client.reading import line_of
+from dsched_client.stream import Event, events_request, lines_request
 from dsched_client.values import (
     BatchOutcome,
     CancelAnswer,
-    Event,
     Explanation,
     LogLine,
     LogPage,

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self, TypeVar
 
+from dsched import __version__
 from dsched_client.aio.transport import Stream, Transport, sleep
 from dsched_client.errors import UnavailableError, UnreachableError
 from dsched_client.options import options
 from dsched_client.requests import Call, Request
 from dsched_client.retrying import LONGEST_DELAY_S, Trouble, delay_s
-from dsched_client.stream import EventReader
-from dsched_client.values import Event
+from dsched_client.stream import Event, EventReader
 
 T = TypeVar("T")
 
@@ -35,6 +35,7 @@ class Sending:
     ) -> None:
         self._options = options(
             url,
+            agent=f"dsched-client/{__version__}",
             token=token,
             token_file=token_file,
             timeout_s=timeout_s,

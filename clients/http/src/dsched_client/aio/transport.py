@@ -56,9 +56,9 @@ class Transport:
             async with self._asked(request, timeout) as response:
                 return await self._whole(response)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            return Trouble(sent=False, message=self._unreachable(error))
+            return self._trouble(error, sent=False)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            return Trouble(sent=True, message=self._unreachable(error))
+            return self._trouble(error, sent=True)
 
     @asynccontextmanager
     async def stream(self, request: Request) -> AsyncIterator[AsyncIterator[bytes]]:
@@ -106,6 +106,10 @@ class Transport:
                 raise ProtocolError(f"the answer has more than {MAX_ANSWER_BYTES} bytes")
         headers = {name.lower(): value for name, value in response.headers.items()}
         return Answer(status=response.status, headers=headers, body=b"".join(pieces))
+
+    def _trouble(self, error: BaseException, *, sent: bool) -> Trouble:
+        timed_out = isinstance(error, TimeoutError)
+        return Trouble(sent=sent, message=self._unreachable(error), timed_out=timed_out)
 
     def _unreachable(self, error: BaseException) -> str:
         why = str(error) or type(error).__name__

@@ -10,13 +10,13 @@ from dsched.model import JsonValue, TaskSpec, TaskStatus
 from dsched_client import calls
 from dsched_client.errors import TaskEndedBadlyError
 from dsched_client.options import new_key
-from dsched_client.stream import events_request, line_of, lines_request
+from dsched_client.reading import line_of
+from dsched_client.stream import Event, events_request, lines_request
 from dsched_client.sync.operating import Operating
 from dsched_client.sync.transport import Stream
 from dsched_client.values import (
     BatchOutcome,
     CancelAnswer,
-    Event,
     Explanation,
     LogLine,
     LogPage,

@@ -49,7 +49,7 @@ class Transport:
             fresh.connect()
         except OSError as error:
             fresh.close()
-            return Trouble(sent=False, message=self._unreachable(error))
+            return self._trouble(error, sent=False)
         return self._over(fresh, request)
 
     @contextmanager
@@ -85,7 +85,7 @@ class Transport:
             answer = self._whole(response, time.monotonic() + limit_s)
         except (OSError, http.client.HTTPException) as error:
             connection.close()
-            return Trouble(sent=True, message=self._unreachable(error))
+            return self._trouble(error, sent=True)
         except BaseException:
             connection.close()
             raise
@@ -135,6 +135,10 @@ class Transport:
                 return
         with suppress(OSError):
             connection.close()
+
+    def _trouble(self, error: Exception, *, sent: bool) -> Trouble:
+        timed_out = isinstance(error, TimeoutError)
+        return Trouble(sent=sent, message=self._unreachable(error), timed_out=timed_out)
 
     def _unreachable(self, error: Exception) -> str:
         why = str(error) or type(error).__name__
