@@ -5,7 +5,7 @@ import pytest
 from dsched.contracts.store.events import Event, EventKind
 from dsched.contracts.store.statistics import EVERYTHING, HOUR_MS, bucket_of
 from dsched.engine.leader.projecting import project
-from dsched.model import Decision, Fate, MissReason, Verdict
+from dsched.model import Decision, DecisionUpdate, MissReason, Verdict
 
 FENCE = "17:token:pod"
 AT_MS = 1_800_000_000_000
@@ -43,21 +43,21 @@ def test_a_fire_is_told_with_its_worker_and_its_end_when_they_are_in_the_same_pa
             ended="cancelled: expired",
         ),
     )
-    assert made.fates == ()
+    assert made.updates == ()
     assert made.decisions[0].account == "cancelled: expired"
 
 
 def test_what_became_of_an_earlier_fire_is_one_fate_and_the_last_dispatch_counts():
     done = entry("completed", {"task": "c@5", "status": "success", "attempt": 1, "run": 9})
     made = project("", [dispatched(5, "w1", why="a"), dispatched(5, "w2"), done])
-    assert made.fates == (
-        Fate(config_id="c", first_ms=5, worker_id="w2", worker_why="", ended="success"),
+    assert made.updates == (
+        DecisionUpdate(config_id="c", first_ms=5, worker_id="w2", worker_why="", ended="success"),
     )
 
 
 def test_tasks_that_no_fire_made_have_no_fates():
     items = [{"task": "adhoc", "worker": "w"}, {"task": "c@manual-1", "worker": "w"}]
-    assert project("", [entry("dispatched", *items)]).fates == ()
+    assert project("", [entry("dispatched", *items)]).updates == ()
 
 
 @pytest.mark.parametrize(("term", "reason"), [(0, MissReason.LEADERLESS), (17, MissReason.UNFIRED)])

@@ -21,7 +21,16 @@ from dsched.contracts.store.statistics import Rollup
 from dsched.contracts.store.tasklogs import LineBatch, NewLine
 from dsched.contracts.store.workers import Held
 from dsched.contracts.store.working import Completion, Progress, Release, Submission
-from dsched.model import Decision, Fate, Home, TaskConfig, TaskResult, TaskSpec, TaskStatus, Verdict
+from dsched.model import (
+    Decision,
+    DecisionUpdate,
+    Home,
+    TaskConfig,
+    TaskResult,
+    TaskSpec,
+    TaskStatus,
+    Verdict,
+)
 from dsched.planning import PlannedRun
 from dsched_store_redis.scripts import Scripts, script_names
 from dsched_store_redis.store import RedisStore
@@ -62,14 +71,14 @@ def _projection(after: str) -> Projection:
         config_id="held", verdict=Verdict.MISSED, first_ms=4, last_ms=4, reason="leaderless"
     )
     skip = Decision(config_id="held", verdict=Verdict.SKIPPED, first_ms=3, last_ms=4)
-    fate = Fate(config_id="held", first_ms=5, worker_id="w", ended="failed")
+    update = DecisionUpdate(config_id="held", first_ms=5, worker_id="w", ended="failed")
     rollup = Rollup(config_id="held", hour_ms=0, adds={"runs": 1}, tops={"w": 5})
     return Projection(
         after=after,
         upto="9-9",
         decisions=(miss, skip, decision),
         finished=(finished,),
-        fates=(fate,),
+        updates=(update,),
         rollups=(rollup,),
     )
 

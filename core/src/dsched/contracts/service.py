@@ -23,7 +23,7 @@ class PodStatus:
 
 
 class EntryError(ValueError):
-    """What was handed in cannot be a config or a task; ``flaws`` are (field, reason), all of them."""
+    """What was handed in cannot be a config or a task; ``flaws`` are all the (field, reason)."""
 
     def __init__(self, flaws: Sequence[tuple[str, str]]) -> None:
         self.flaws = tuple(flaws)

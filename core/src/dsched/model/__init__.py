@@ -1,6 +1,13 @@
 """The words of dsched as values: immutable, validated, free of any I/O."""
 
-from dsched.model.decision import Decision, Fate, MissReason, SkippedRange, SkipReason, Verdict
+from dsched.model.decision import (
+    Decision,
+    DecisionUpdate,
+    MissReason,
+    SkippedRange,
+    SkipReason,
+    Verdict,
+)
 from dsched.model.ids import (
     InvalidIdError,
     backfill_instant_of,
@@ -44,10 +51,10 @@ __all__ = [
     "AtTrigger",
     "CronTrigger",
     "Decision",
+    "DecisionUpdate",
     "DstGap",
     "DstOverlap",
     "EveryTrigger",
-    "Fate",
     "FixedDelayTrigger",
     "Home",
     "IllegalTransitionError",

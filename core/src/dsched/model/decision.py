@@ -78,8 +78,8 @@ class Decision:
 
 
 @attrs.frozen(kw_only=True)
-class Fate:
-    """What became of the task of a fire after the fire: what is given replaces what was known."""
+class DecisionUpdate:
+    """What became of a fire's task after the fire: what is given replaces what was known."""
 
     config_id: str
     first_ms: int

@@ -13,7 +13,7 @@ from dsched.contracts.store.collecting import Collecting, Projection
 from dsched.contracts.store.events import EventPage
 from dsched.contracts.store.outcomes import Outcome
 from dsched.contracts.store.statistics import EVERYTHING, Rollup
-from dsched.model import Decision, Fate
+from dsched.model import Decision, DecisionUpdate
 from dsched_store_redis.base import OnRedis
 from dsched_store_redis.rows import read_event
 from dsched_store_redis.wire import decode, lines, load_json, outcome, pairs, safe_id, text
@@ -48,7 +48,7 @@ class RedisCollecting(OnRedis, Collecting):
             projection.upto,
             lines(map(_decision_row, projection.decisions)),
             lines(finished),
-            lines(map(_fate_row, projection.fates)),
+            lines(map(_update_row, projection.updates)),
             lines(map(_rollup_row, projection.rollups)),
             settings.max_decisions,
             MOST,
@@ -64,7 +64,7 @@ def _decision_row(item: Decision) -> str:
     )
 
 
-def _fate_row(item: Fate) -> str:
+def _update_row(item: DecisionUpdate) -> str:
     worker = "" if item.worker_id is None else json.dumps([item.worker_id, item.worker_why])
     ended = text(item.ended) if item.ended else ""
     return f"{safe_id(item.config_id, 'config id')}\t{item.first_ms}\t{worker}\t{ended}"

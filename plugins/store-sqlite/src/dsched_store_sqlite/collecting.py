@@ -50,7 +50,7 @@ class SqliteCollecting(OnSqlite, Collecting):
                 return Outcome.MOVED
             upto = cursor_text(cursor_number(projection.upto))
             added = decide(step, projection.decisions)
-            follow(step, projection.fates)
+            follow(step, projection.updates)
             for status, rows in finished.items():
                 entered = step.db.executemany(
                     "INSERT OR IGNORE INTO finished VALUES (?, ?, ?, ?)", rows

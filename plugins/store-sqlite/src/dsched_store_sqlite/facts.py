@@ -8,7 +8,7 @@ import attrs
 from dsched.contracts.store.bounds import MAX_BATCH
 from dsched.contracts.store.codec import read_decision, write_decision
 from dsched.contracts.store.statistics import Rollup
-from dsched.model import Decision, Fate, Verdict
+from dsched.model import Decision, DecisionUpdate, Verdict
 from dsched.model.json import dumps, loads
 from dsched_store_sqlite.step import Step
 
@@ -109,15 +109,15 @@ def _count(step: Step, config_id: str, by: int) -> None:
     step.db.execute(COUNT, (config_id, by))
 
 
-def follow(step: Step, fates: Iterable[Fate]) -> None:
+def follow(step: Step, updates: Iterable[DecisionUpdate]) -> None:
     """Write down what became of fires, where their decisions are kept."""
     dispatched, ended = [], []
-    for fate in fates:
-        key = (fate.config_id, fate.first_ms)
-        if fate.worker_id is not None:
-            dispatched.append((fate.worker_id, fate.worker_why, *key))
-        if fate.ended:
-            ended.append((fate.ended, *key))
+    for update in updates:
+        key = (update.config_id, update.first_ms)
+        if update.worker_id is not None:
+            dispatched.append((update.worker_id, update.worker_why, *key))
+        if update.ended:
+            ended.append((update.ended, *key))
     step.db.executemany(DISPATCHED, dispatched)
     step.db.executemany(ENDED, ended)
 

@@ -441,9 +441,9 @@ class FateOfAnyDecision(Broken):
     caught_by = "test_fates_reach_the_fire_of_their_instant_only"
     machine_catches = False
 
-    def _follow(self, fate):
-        for key in self._state.decisions[fate.config_id]:
-            super()._follow(attrs.evolve(fate, first_ms=key[0]))
+    def _follow(self, update):
+        for key in self._state.decisions[update.config_id]:
+            super()._follow(attrs.evolve(update, first_ms=key[0]))
 
 
 class DecisionsWithoutEnd(Broken):

@@ -12,7 +12,7 @@ class TaskFailed(Exception):  # noqa: N818 - the field's word, and what authors 
 
     ``retryable=False`` ends the task however many retries are left. ``retry_after`` (seconds) is
     a lower bound on the delay before the next attempt; it is capped by the policy's `max_delay`.
-    ``data`` is kept as the result's data, so that a failure can be looked into.
+    ``data`` is kept as the result's data, so that a failure can be examined.
     """
 
     def __init__(

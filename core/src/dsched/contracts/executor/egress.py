@@ -117,7 +117,7 @@ def normal_host(host: str) -> str:
 
 
 def is_host_name(host: str) -> bool:
-    """Whether a host has the form of a name (RFC 1123, and ``_``), with or without a dot at its end."""
+    """Whether a host has the form of a name (RFC 1123, and ``_``); a dot at its end is allowed."""
     name = host.removesuffix(".")
     return len(name) <= 253 and _HOST_NAME.match(name) is not None
 
@@ -277,7 +277,7 @@ class EgressPolicy:
 
 @attrs.frozen
 class ResolvedAddress:
-    """An address that passed the policy: ``ip`` is numeric, so connecting to it resolves nothing."""
+    """An address that passed the policy: ``ip`` is numeric, so connecting resolves nothing."""
 
     ip: str
     port: int

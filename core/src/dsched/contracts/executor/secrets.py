@@ -57,7 +57,7 @@ def reference_problem(text: str) -> str | None:
 
 
 def texts_of(value: JsonValue) -> Iterable[str]:
-    """Every text in a JSON value, keys left out: references in keys are not looked at."""
+    """Every text in a JSON value, keys left out: references in keys are ignored."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping | list | tuple):
@@ -66,7 +66,7 @@ def texts_of(value: JsonValue) -> Iterable[str]:
 
 
 def fill(text: str, values: Mapping[str, str]) -> str:
-    """The text with each reference replaced by its value; a value is not looked into again.
+    """The text with each reference replaced by its value; a value is not searched again.
 
     ``values`` must have every reference of the text, as `Secrets.resolve` returns them.
     """

@@ -4,23 +4,28 @@ Rules that hold for every step, and that the contract suite checks:
 
 * A step is atomic: other steps happen wholly before or wholly after it. All checks of an item come
   before its first write; one refused item refuses no other. Items are handled in their order.
-* A step reads the clock once. *Store time* never goes back (design.md 5.10): a step that sees the
-  wall clock more than 1 s behind the highest store time given raises the offset so that store time
-  goes on from there, adds 1 to `clock_gen` and writes a `clock_back` event before its own.
+* A step reads the clock once. *Store time* never goes back: a step that sees the wall clock more
+  than 1 s behind the highest store time given raises the offset so that store time goes on from
+  there, adds 1 to `clock_gen` and writes a `clock_back` event before its own.
 * Every step may be repeated unchanged after a lost reply; the repeat changes nothing further and
   answers as described, or with ``DUP``, ``ALREADY``, ``STALE``, ``MOVED`` or ``FENCED``.
-* At most `MAX_BATCH` items a call, `MAX_HEAVY_BATCH` for put, fire, release and prune, and an id at most
-  once a call; else `ValueError`.
+* At most `MAX_BATCH` items a call, `MAX_HEAVY_BATCH` for put, fire, release and prune, and an id
+  at most once a call; else `ValueError`.
 * A step that decides writes one entry to the event log, for all items it decided about together
   (kinds and keys: `EventKind`). An item that changed nothing is in no entry. A call that changed
   nothing writes no entry. Where one call gives entries of several kinds, their order is:
   clock_back, skipped, fired, cancelled, cancel_requested, recalled, then the others.
-* A step that makes work for somebody rings that bell itself: the leader's for new ready, delayed
-  or due work and for freed room while tasks are ready; a worker's for a new queue entry, a
-  requested cancel, or a drain; ``election`` on resign.
+* A step that makes work for somebody wakes them itself: the leader for new ready, delayed or due
+  work and for freed room while tasks are ready; a worker for a new queue entry, a requested cancel
+  or a drain; a follower (`ELECTION_WAKEUP`) when the leader resigns or is asked to step down.
 * Leader steps take the fence and raise `FencedError` when the lock is not held with exactly this
-  value, a missing or expired lock included, before anything else is looked at.
+  value, a missing or expired lock included, before they check anything else.
 * When the server cannot be reached a step raises `StoreUnavailableError`.
+
+Units: every name ending in ``_ms`` is in milliseconds. *Wall* instants are the store server's
+clock, *store time* is that clock made monotone. Unless a field says otherwise, instants of
+schedules and published times are wall, and everything that waits or ages is in store time. Callers
+send durations; the only instants that they send are those of schedules.
 
 How a task ends (``finish``), in whichever step: its home is freed, ``end_ms`` is the wall, its
 snapshot may be dropped (kept with the result); it leaves its config's live tasks; a task held for
@@ -76,7 +81,7 @@ class Store(
     """All groups of steps; a store implements them all. One handle belongs to one event loop."""
 
     async def poll_when_woken(self, fence: str, limit: int, timeout_s: float) -> Poll:
-        """`wakeup` of the leader, and then `poll`, whether it rang or not.
+        """`wakeup` of the leader, and then `poll`, whether the wake-up came or not.
 
         A store that is far away saves the leader a round trip by an answer to both at once. The
         wait need not be exact: it may end `WAIT_SLACK_S` late, or sooner.
@@ -93,10 +98,10 @@ class Store(
         limit: int,
         timeout_s: float,
     ) -> tuple[bool, Claimed]:
-        """`wakeup` of the worker, and then `claim`, whether it rang or not; and whether it did.
+        """`wakeup` of the worker, and then `claim` in any case; and whether the wake-up came.
 
         The same saving for workers, and as exact. A caller that gives up, or gets an error, does
         not know whether the claim was made: it repeats it by `claim`, as after any lost answer.
         """
-        rang = await self.wakeup(worker_id, timeout_s)
-        return rang, await self.claim(worker_id, incarnation, lane, number, limit)
+        woken = await self.wakeup(worker_id, timeout_s)
+        return woken, await self.claim(worker_id, incarnation, lane, number, limit)

@@ -63,7 +63,9 @@ def _ascends(instants: Iterable[int]) -> bool:
 def check_projection(projection: Projection) -> None:
     """Refuse a projection that is too large, or names what must be unique twice."""
     check_batch([item.task_id for item in projection.finished], 10 * MAX_BATCH)
-    check_batch([f"{item.config_id}@{item.first_ms}" for item in projection.fates], 10 * MAX_BATCH)
+    check_batch(
+        [f"{item.config_id}@{item.first_ms}" for item in projection.updates], 10 * MAX_BATCH
+    )
     keys = [f"{item.config_id}@{item.hour_ms}" for item in projection.rollups]
     check_batch(keys, 20 * MAX_BATCH)
     if len(projection.decisions) > 10 * MAX_BATCH:

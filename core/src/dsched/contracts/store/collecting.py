@@ -7,7 +7,7 @@ import attrs
 from dsched.contracts.store.events import EventPage
 from dsched.contracts.store.outcomes import Outcome
 from dsched.contracts.store.statistics import Rollup
-from dsched.model import Decision, Fate, TaskStatus
+from dsched.model import Decision, DecisionUpdate, TaskStatus
 
 
 @attrs.frozen(kw_only=True, slots=False)  # one is made for each task
@@ -27,7 +27,7 @@ class Projection:
     upto: str
     decisions: tuple[Decision, ...] = ()
     finished: tuple[Finished, ...] = ()
-    fates: tuple[Fate, ...] = ()
+    updates: tuple[DecisionUpdate, ...] = ()
     rollups: tuple[Rollup, ...] = ()
 
 
@@ -51,9 +51,9 @@ class Collecting(ABC):
         Decisions, in theirs: one whose config, ``first_ms``, verdict and reason are there already
         changes nothing; nor does a *missed* one of an instant that was fired. One that fires or
         skips takes the place of the *missed* ones in its range (at most 10 x `MAX_BATCH`), and its
-        ``missed_at_ms`` becomes the ``at_ms`` of the latest of them. Fates change the *fired*
-        decision (without reason) of their instant, if it is kept; index entries that are there stay as they are;
-        rollups are added to what is kept of their config and hour. Then, for each config with a new
-        decision, those beyond the latest ``max_decisions`` (by ``first_ms``, verdict, reason) go, the
-        earliest first, at most 10 x `MAX_BATCH`.
+        ``missed_at_ms`` becomes the ``at_ms`` of the latest of them. Updates change the *fired*
+        decision (without reason) of their instant, if it is kept; index entries that are there stay
+        as they are; rollups are added to what is kept of their config and hour. Then, for each
+        config with a new decision, those beyond the latest ``max_decisions`` (by ``first_ms``,
+        verdict, reason) go, the earliest first, at most 10 x `MAX_BATCH`.
         """

@@ -92,7 +92,7 @@ class Dispatching(ABC):
     async def poll(self, fence: str, limit: int) -> Poll:
         """`promote`, `Firing.due` and `ready` from position 0, each with ``limit``, in this
         order and in one step: what a tick of the leader needs when little is to be done. It need
-        ring no bell: the leader that looks sees what it has made ready."""
+        wake nobody: the leader that polls sees what it has made ready."""
 
     @abstractmethod
     async def dispatch(

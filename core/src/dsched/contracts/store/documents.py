@@ -89,7 +89,7 @@ class Documents(ABC):
     async def list_documents(
         self, kind: str, cursor: str | None, limit: int, *, descending: bool = False
     ) -> DocumentPage:
-        """A page of a kind by ascending or descending id; the cursor is the last id looked at.
+        """A page of a kind by ascending or descending id; the cursor is the last id read.
 
         At most `MAX_BATCH`. A page may be shorter than ``limit``, even empty, and have a cursor.
         """

@@ -67,7 +67,7 @@ class Firing(ABC):
 
     @abstractmethod
     async def fire(self, fence: str, fires: Sequence[Fire]) -> tuple[FireAnswer, ...]:
-        """Fire configs: `MAX_HEAVY_BATCH` runs over all of them at most, ascending, else ValueError.
+        """Fire configs: at most `MAX_HEAVY_BATCH` runs over all, ascending, else ValueError.
 
         Per config: ``REVISED`` unless it exists, is not paused and has this revision; ``MOVED``
         unless the stored due is ``due_ms``; ``EARLY`` if a run or ``skipped.last_ms`` is later
@@ -84,7 +84,7 @@ class Firing(ABC):
         *cancel_previous*: every task of L (at most `MAX_HEAVY_BATCH`) is cancelled as `cancel`
         does, reason ``superseded``, a held one included; create if L is then empty, else hold it.
         A created task is ready, or delayed until ``not_before_ms`` if that is later than the
-        wall, or held; status pending; it carries the config's snapshot. It need ring no bell: the
+        wall, or held; status pending; it carries the config's snapshot. It need wake nobody: the
         leader that fires knows what it has made.
         """
 

@@ -46,7 +46,10 @@ class Leadership(ABC):
 
     @abstractmethod
     async def resign(self, fence: str) -> Outcome:
-        """Drop the lock if it is held with this fence and ring ``election``; else ``FENCED``."""
+        """Drop the lock if it is held with this fence: ``OK``, else ``FENCED``.
+
+        Wakes a follower (`ELECTION_WAKEUP`). Writes a ``leader`` event ``resigned``.
+        """
 
     @abstractmethod
     async def leader(self) -> str | None:

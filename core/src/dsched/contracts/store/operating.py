@@ -1,4 +1,4 @@
-"""The steps that operators ask for: skip instants, undo a drain, change the leader, see who runs."""
+"""What operators ask for: skip instants, undo a drain, change the leader, see who runs."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -51,7 +51,7 @@ class PodRecord:
     """What a pod says of itself. ``id`` is of one process, ``name`` may be shared.
 
     ``roles`` are sorted; ``started_ms`` and ``seen_ms`` are wall, and both are the store's: what
-    a caller of `pod_seen` gives for ``seen_ms`` is not looked at.
+    a caller of `pod_seen` gives for ``seen_ms`` is ignored.
     """
 
     id: str
@@ -89,16 +89,16 @@ class Operating(ABC):
     @abstractmethod
     async def undrain(self, worker_id: str, *, by: str) -> Outcome:
         """Undo an operator's drain: ``OK``; ``ALREADY`` (it does not drain); ``NO_WORKER``;
-        ``DRAINING`` if the worker itself drains, because it leaves. Rings the leader's bell while
-        tasks are ready. Event ``worker`` ``undrained``."""
+        ``DRAINING`` if the worker itself drains, because it leaves. Wakes the leader while tasks
+        are ready. Event ``worker`` ``undrained``."""
 
     @abstractmethod
     async def step_down(self, fence: str, *, by: str, why: str, rest_ms: int) -> Outcome:
         """Take the lock from the term with this fence: ``OK``, or ``FENCED`` (also a repeat).
 
         Until another pod leads, but for at most ``rest_ms``, `acquire` answers the pod that led
-        ``RESTING``. Rings ``election``, and the
-        leader's bell, so that it finds out at once. Event ``leader`` ``stepped_down`` (by = the fence).
+        ``RESTING``. Wakes a follower (`ELECTION_WAKEUP`), and the leader, so that it finds out at
+        once. Event ``leader`` ``stepped_down`` (by = the fence).
         """
 
     @abstractmethod

@@ -79,11 +79,11 @@ class Recovering(ABC):
     async def prune(self, fence: str, limit: int) -> Pruned:
         """Remove what is past its time, at most ``limit`` of each kind.
 
-        Ended tasks and results with their lines and index entries, each outcome a kind of its own: those that
-        ended `StoreSettings.kept_ms` ago or before, and those beyond the newest ``kept_count``, the
-        oldest end first. Decisions as old as ``result_ttl_ms`` by ``at_ms``. Log entries beyond
-        ``max_events`` (those the collector has not read: replaced by one ``gap`` event). Workers
-        gone for an hour or more without queue or leases (event ``worker`` ``forgotten``). Not
-        counted in the answer: statistics past their time, and the marks of misses that were due
-        ``result_ttl_ms`` ago.
+        Ended tasks and results with their lines and index entries, each outcome a kind of its own:
+        those that ended `StoreSettings.kept_ms` ago or before, and those beyond the newest
+        ``kept_count``, the oldest end first. Decisions as old as ``result_ttl_ms`` by ``at_ms``.
+        Log entries beyond ``max_events`` (those the collector has not read: replaced by one ``gap``
+        event). Workers gone for an hour or more without queue or leases (event ``worker``
+        ``forgotten``). Not counted in the answer: statistics past their time, and the marks of
+        misses that were due ``result_ttl_ms`` ago.
         """

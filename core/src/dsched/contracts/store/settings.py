@@ -10,7 +10,7 @@ from dsched.model import TaskStatus
 
 @attrs.frozen(kw_only=True)
 class Kept:
-    """How long after its end a task is kept (None: the default), and how many (None: any number)."""
+    """How long after its end a task is kept (None: the default), and how many (None: all)."""
 
     age_ms: int | None = None
     count: int | None = None
@@ -23,10 +23,10 @@ _DEFAULT = Kept()
 class StoreSettings:
     """What every store is told by the core, whatever its own options.
 
-    Ended tasks, their results and lines are kept for ``result_ttl_ms`` from the end, unless ``retention``
-    says otherwise for their outcome; decisions for ``result_ttl_ms``, no more than the latest
-    ``max_decisions`` of each config; statistics for ``stats_ttl_ms``. The log keeps at most
-    ``max_events`` entries; those the collector has not read are kept as long as they are fewer
+    Ended tasks, their results and lines are kept for ``result_ttl_ms`` from the end, unless
+    ``retention`` says otherwise for their outcome; decisions for ``result_ttl_ms``, no more than
+    the latest ``max_decisions`` of each config; statistics for ``stats_ttl_ms``. The log keeps at
+    most ``max_events`` entries; those the collector has not read are kept as long as they are fewer
     than that. ``log_caps`` bounds the lines of each task.
     """
 

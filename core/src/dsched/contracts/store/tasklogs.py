@@ -106,7 +106,8 @@ class TaskLogs(ABC):
         The latest token is that of the last claim, unless it was forgotten (release, reap). The
         attempt need not run any more: its last lines may come after its completion, until the
         next claim. Lines whose number is not higher than the highest of this attempt so far
-        are ignored, so a repeat adds nothing; where numbers jump, so does ``n``. At most `MAX_LINES_A_CALL` lines. Writes no event.
+        are ignored, so a repeat adds nothing; where numbers jump, so does ``n``. At most
+        `MAX_LINES_A_CALL` lines. Writes no event.
         """
 
     @abstractmethod

@@ -1,4 +1,4 @@
-"""Time and wake-ups: the store's clock, and waiting for what others make to do."""
+"""Time and wake-ups: the store's clock, and waiting for work that others make."""
 
 from abc import ABC, abstractmethod
 
@@ -26,7 +26,7 @@ WAIT_SLACK_S = 0.5
 
 
 class Timing(ABC):
-    """Time and waking."""
+    """The clock, and wake-ups."""
 
     @abstractmethod
     async def now(self) -> StoreTime:
@@ -34,9 +34,10 @@ class Timing(ABC):
 
     @abstractmethod
     async def wakeup(self, who: str, timeout_s: float) -> bool:
-        """Wait until the bell of ``who`` rings or the timeout passes; whether it rang.
+        """Wait until a step wakes ``who`` or the timeout passes; whether it was woken.
 
-        ``who`` is `LEADER_WAKEUP`, `ELECTION_WAKEUP` or a worker id. A ring while nobody waits is
-        remembered once. A bell is only a hint: it may be lost, doubled or taken by somebody else.
+        ``who`` is `LEADER_WAKEUP`, `ELECTION_WAKEUP` or a worker id. One wake-up while nobody waits
+        is remembered. A wake-up is only a hint: it may be lost, doubled or taken by somebody else
+        who waits under the same name.
         Safe to cancel. Raises `StoreUnavailableError` rather than pretend to wait.
         """

@@ -18,7 +18,8 @@ class MissedInstant:
 
 @attrs.frozen(kw_only=True)
 class Watched:
-    """What a pod that does not lead sees: ``looked`` configs are overdue, ``missed`` are new.
+    """What a pod that does not lead sees: ``looked`` overdue configs were read, ``missed`` are
+    those of them that this call reported.
 
     ``fence`` is that of the current leader, None if nobody leads.
     """
@@ -39,7 +40,7 @@ class Watching(ABC):
     async def raise_missed(self, late_ms: int, skip: int, limit: int, *, by: str) -> Watched:
         """Report the configs that are overdue by ``late_ms`` or more, each once for one due.
 
-        Looks at those with due <= wall - ``late_ms`` by (due, id), from position ``skip`` on, at
+        Reads those with due <= wall - ``late_ms`` by (due, id), from position ``skip`` on, at
         most ``limit`` of them. One whose due is not marked as reported is reported: marked, and an
         item of the event ``missed`` (by = ``by``; ``term`` is the epoch of the current leader, 0 if
         nobody leads). The answer names those that this call reported; a repeat reports nothing.

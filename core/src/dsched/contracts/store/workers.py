@@ -85,16 +85,18 @@ class Workers(ABC):
 
     @abstractmethod
     async def drain(self, worker_id: str, incarnation: str | None) -> Outcome:
-        """Set the draining flag and put its queue back to ready (at most `MAX_BATCH`, oldest first).
+        """Set the draining flag and put its queue back to ready, the oldest `MAX_BATCH` at most.
 
         ``OK`` if something changed, ``ALREADY`` if it was draining with an empty queue,
         ``NO_WORKER``, ``SUPERSEDED``. With ``incarnation`` None any incarnation is meant (an
-        operator, who may `Operating.undrain` it); a worker that drains itself leaves. Repeat until ``ALREADY``. Event ``worker`` ``draining`` when the flag was set,
-        ``recalled`` for the tasks put back.
+        operator, who may `Operating.undrain` it); a worker that drains itself leaves. Repeat until
+        ``ALREADY``. Event ``worker`` ``draining`` when the flag was set, ``recalled`` for the
+        tasks put back. Wakes the worker when the flag was set.
         """
 
     @abstractmethod
     async def deregister(self, worker_id: str, incarnation: str) -> Outcome:
         """Forget the worker; what was in its queue goes back to ready (at most `MAX_BATCH`; the
         rest is recalled by the leader). ``OK``, ``NO_WORKER`` (also a repeat), ``SUPERSEDED``.
-        Its leases, if any are left, run out by themselves."""
+        Its leases, if any are left, run out by themselves. Event ``worker`` ``deregistered``,
+        ``recalled`` for the tasks put back."""

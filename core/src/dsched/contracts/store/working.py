@@ -101,8 +101,8 @@ class Working(ABC):
 
         Each: running, home lease until now + heartbeat timeout, start_ms := wall, attempt + 1,
         token `claim_token`. An entry past its start deadline ends ``cancelled``, reason
-        ``expired``, and another takes its place while there is one (at most `MAX_BATCH` looked
-        at). A draining worker gets ``EMPTY``. The stalled mark is cleared.
+        ``expired``, and another takes its place while there is one (at most `MAX_BATCH` are read).
+        A draining worker gets ``EMPTY``. The stalled mark is cleared.
         The store keeps (number, ids) of the last claim of each lane, also of an empty one. The
         same number again: those of these ids still running under this token, leases renewed,
         never more. A lower number: ``STALE``. Not a beat.
@@ -130,7 +130,7 @@ class Working(ABC):
         self, task_ids: Sequence[str], *, by: str, reason: str
     ) -> tuple[CancelAnswer, ...]:
         """Cancel: pending or retrying ends ``cancelled`` (``OK``); running is ``REQUESTED`` and the
-        worker's bell rings (a repeat too, without a second event); ended: ``ALREADY`` if
+        worker is woken (by a repeat too, without a second event); ended: ``ALREADY`` if
         cancelled, else ``TOO_LATE``; ``UNKNOWN``. Events ``cancelled``, ``cancel_requested``."""
 
     @abstractmethod

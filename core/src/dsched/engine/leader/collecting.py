@@ -13,7 +13,7 @@ from dsched.engine.leader.projecting import MAY_END, project
 from dsched.engine.leader.term import Term
 from dsched.engine.observers import Announcer
 
-# A decision, with its counts and its fate, takes a store as long as many ends of tasks that no config
+# A decision, with its counts and its update, takes a store as long as many ends of tasks that no config
 # made: a thousand in one step would keep a Redis from everything else for thirty milliseconds.
 MAX_PROJECTED = 10 * MAX_BATCH
 WEIGHT_OF_FIRES = 12

@@ -12,7 +12,7 @@ from dsched.contracts.store.leadership import fence_epoch
 from dsched.engine.leader.counting import Tally
 from dsched.model import (
     Decision,
-    Fate,
+    DecisionUpdate,
     JsonValue,
     MissReason,
     TaskStatus,
@@ -42,9 +42,9 @@ def project(after: str, events: Sequence[Event]) -> Projection:
         upto=events[-1].cursor,
         decisions=tuple(Decision(**facts) for facts in portion.decisions),
         finished=tuple(portion.finished.values()),
-        fates=tuple(
-            Fate(config_id=config_id, first_ms=first_ms, **facts)
-            for (config_id, first_ms), facts in portion.fates.items()
+        updates=tuple(
+            DecisionUpdate(config_id=config_id, first_ms=first_ms, **facts)
+            for (config_id, first_ms), facts in portion.updates.items()
         ),
         rollups=portion.tally.rollups(),
     )
@@ -52,12 +52,12 @@ def project(after: str, events: Sequence[Event]) -> Projection:
 
 class _Portion:
     """What was read so far, as the fields of values that are made at the end: a fire's decision
-    and its task's fate often come in one part of the log."""
+    and what became of its task often come in one part of the log."""
 
     def __init__(self) -> None:
         self.decisions: list[dict[str, Any]] = []
         self.finished: dict[str, Finished] = {}
-        self.fates: dict[_Fire, dict[str, Any]] = {}
+        self.updates: dict[_Fire, dict[str, Any]] = {}
         self.tally = Tally()
         self._fired: dict[_Fire, dict[str, Any]] = {}
 
@@ -86,7 +86,7 @@ class _Portion:
             return None
         known = self._fired.get(fire)
         if known is None:  # it was fired in an earlier part of the log
-            known = self.fates.setdefault(fire, {})
+            known = self.updates.setdefault(fire, {})
         return known
 
     def _dispatched(self, event: Event) -> None:

@@ -1,6 +1,6 @@
 -- use: facts
 -- ARGV: fence, after, upto, decisions "config, first, last, at, verdict, reason, record",
--- finished "id, status, end", fates "config, first, worker (JSON), end (JSON)",
+-- finished "id, status, end", updates "config, first, worker (JSON), end (JSON)",
 -- rollups "config, hour, adds, tops" (each "name number name number"), most decisions a config,
 -- most of anything, ms that statistics are kept
 local refused = fenced(ARGV[2])
@@ -9,7 +9,7 @@ if refused then
 end
 probe('ZCARD', 'decision:index', 'finished:status:success', 'finished:status:failed',
   'finished:status:cancelled')
-local decisions, finished, fates, rollups = {}, {}, {}, {}
+local decisions, finished, updates, rollups = {}, {}, {}, {}
 for config_id, first_ms, last_ms, at_ms, verdict, reason, record in string.gmatch(ARGV[5],
   '([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\n]*)\n') do
   call('ZCARD', DECISION .. config_id)
@@ -28,7 +28,7 @@ for config_id, first_ms, worker, ended in string.gmatch(ARGV[7],
   '([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\n]*)\n') do
   call('ZCARD', DECISION .. config_id)
   call('HLEN', FATE .. config_id)
-  push(fates, { config_id, first_ms, worker, ended })
+  push(updates, { config_id, first_ms, worker, ended })
 end
 for config_id, hour_ms, adds, tops in string.gmatch(ARGV[8],
   '([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\n]*)\n') do
@@ -132,8 +132,8 @@ end
 for _, one in ipairs(decisions) do
   decide(one)
 end
-for _, fate in ipairs(fates) do
-  follow(fate[1], fate[2], fate[3], fate[4])
+for _, update in ipairs(updates) do
+  follow(update[1], update[2], update[3], update[4])
 end
 local by_status = {}
 for _, item in ipairs(finished) do

@@ -10,7 +10,7 @@ from dsched.contracts.store.collecting import Collecting, Projection
 from dsched.contracts.store.events import EventPage
 from dsched.contracts.store.outcomes import Outcome
 from dsched.contracts.store.statistics import Rollup
-from dsched.model import Decision, Fate, Verdict
+from dsched.model import Decision, DecisionUpdate, Verdict
 from dsched_testkit.memory.base import OnState
 from dsched_testkit.memory.state import DecisionKey
 
@@ -40,8 +40,8 @@ class MemoryCollecting(OnState, Collecting):
                 return Outcome.MOVED
             for decision in projection.decisions:
                 self._decide(decision)
-            for fate in projection.fates:
-                self._follow(fate)
+            for update in projection.updates:
+                self._follow(update)
             for item in projection.finished:
                 self._state.finished.setdefault(item.task_id, (item.end_ms, item.status))
             for rollup in projection.rollups:
@@ -71,17 +71,17 @@ class MemoryCollecting(OnState, Collecting):
             )
         kept[key] = decision
 
-    def _follow(self, fate: Fate) -> None:
-        kept = self._state.decisions[fate.config_id]
-        key = (fate.first_ms, Verdict.FIRED.value, "")
+    def _follow(self, update: DecisionUpdate) -> None:
+        kept = self._state.decisions[update.config_id]
+        key = (update.first_ms, Verdict.FIRED.value, "")
         if key not in kept:
             return
-        if fate.worker_id is not None:
+        if update.worker_id is not None:
             kept[key] = attrs.evolve(
-                kept[key], worker_id=fate.worker_id, worker_why=fate.worker_why
+                kept[key], worker_id=update.worker_id, worker_why=update.worker_why
             )
-        if fate.ended:
-            kept[key] = attrs.evolve(kept[key], ended=fate.ended)
+        if update.ended:
+            kept[key] = attrs.evolve(kept[key], ended=update.ended)
 
     def _add(self, rollup: Rollup) -> None:
         adds, tops = self._state.stats[rollup.config_id, rollup.hour_ms]

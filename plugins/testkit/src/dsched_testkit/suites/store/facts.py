@@ -8,7 +8,7 @@ from dsched.contracts.store.collecting import Projection
 from dsched.contracts.store.outcomes import Outcome
 from dsched.contracts.store.statistics import HOUR_MS as HOUR
 from dsched.contracts.store.statistics import MAX_STATS_HOURS, Rollup
-from dsched.model import Decision, Fate, Verdict
+from dsched.model import Decision, DecisionUpdate, Verdict
 from dsched_testkit.suites.store.arrange import DAY_MS, HOUR_MS, Arranging
 from dsched_testkit.suites.store.collecting import a_decision
 
@@ -47,8 +47,8 @@ class FateTests(Projecting):
     async def test_a_fire_tells_its_worker_and_why_once_it_was_dispatched(self) -> None:
         await self.lead()
         await self.project(decisions=(a_decision(first_ms=5, late_ms=3),))
-        fate = Fate(config_id="c", first_ms=5, worker_id="w1", worker_why='least 0/"é"')
-        await self.project(fates=(fate,))
+        update = DecisionUpdate(config_id="c", first_ms=5, worker_id="w1", worker_why='least 0/"é"')
+        await self.project(updates=(update,))
         assert await self.decisions() == (
             a_decision(first_ms=5, late_ms=3, worker_id="w1", worker_why='least 0/"é"'),
         )
@@ -62,8 +62,10 @@ class FateTests(Projecting):
     async def test_the_last_dispatch_counts_and_the_end_leaves_the_worker_alone(self) -> None:
         await self.lead()
         await self.project(decisions=(a_decision(first_ms=5, worker_id="w1", worker_why="a"),))
-        await self.project(fates=(Fate(config_id="c", first_ms=5, worker_id="w2"),))
-        await self.project(fates=(Fate(config_id="c", first_ms=5, ended="cancelled: expired"),))
+        await self.project(updates=(DecisionUpdate(config_id="c", first_ms=5, worker_id="w2"),))
+        await self.project(
+            updates=(DecisionUpdate(config_id="c", first_ms=5, ended="cancelled: expired"),)
+        )
         (decision,) = await self.decisions()
         assert (decision.worker_id, decision.worker_why) == ("w2", "")
         assert decision.ended == "cancelled: expired"
@@ -72,13 +74,15 @@ class FateTests(Projecting):
         await self.lead()
         skip = a_skip(5, 5)
         await self.project(decisions=(a_decision(first_ms=6), skip, a_decision("d", first_ms=5)))
-        await self.project(fates=(Fate(config_id="c", first_ms=5, worker_id="w", ended="failed"),))
+        await self.project(
+            updates=(DecisionUpdate(config_id="c", first_ms=5, worker_id="w", ended="failed"),)
+        )
         assert await self.decisions() == (a_decision(first_ms=6), skip)
         assert await self.decisions("d") == (a_decision("d", first_ms=5),)
 
     async def test_a_fate_without_its_decision_is_kept_nowhere(self) -> None:
         await self.lead()
-        await self.project(fates=(Fate(config_id="c", first_ms=5, ended="failed"),))
+        await self.project(updates=(DecisionUpdate(config_id="c", first_ms=5, ended="failed"),))
         await self.project(decisions=(a_decision(first_ms=5),))
         assert await self.decisions() == (a_decision(first_ms=5),)
 
@@ -121,7 +125,9 @@ class FateTests(Projecting):
             decisions=[a_decision(first_ms=now + ms) for ms in (4, 1, 3)]
             + [a_decision("d", first_ms=now)]
         )
-        await self.project(fates=(Fate(config_id="c", first_ms=now + 1, ended="success"),))
+        await self.project(
+            updates=(DecisionUpdate(config_id="c", first_ms=now + 1, ended="success"),)
+        )
         await self.project(decisions=(a_decision(first_ms=now + 2), a_miss(now + 5)))
         assert [d.first_ms - now for d in await self.decisions()] == [5, 4, 3]
         assert len(await self.decisions("d")) == 1
@@ -146,7 +152,7 @@ class FateTests(Projecting):
         await self.lead()
         old = a_decision(first_ms=5, at_ms=self.clock.ms)
         await self.project(decisions=(old,))
-        await self.project(fates=(Fate(config_id="c", first_ms=5, ended="failed"),))
+        await self.project(updates=(DecisionUpdate(config_id="c", first_ms=5, ended="failed"),))
         await self.clock.advance(HOUR_MS + 1)
         await self.store.prune(self.fence, 40)
         assert await self.decisions() == ()
