@@ -1,4 +1,4 @@
-"""The house stands as design.md draws it: members, versions, files, and what they may hold."""
+"""The house stands as docs/architecture.md draws it: members, versions, files, what they hold."""
 
 import re
 import subprocess
@@ -13,6 +13,8 @@ SELF = "tests/architecture/test_house.py"
 INDEX_HOSTS = re.compile(
     r"pyp[i]\.org|pythonhoste[d]\.org|registry\.npm[j]s|deb\.debia[n]", re.IGNORECASE
 )
+PAGE = re.compile(r"[\w./-]*[\w-]\.md\b")
+MADE_BY_TESTS = {"page.md", "some/page.md"}
 MACHINE_PATHS = re.compile(r"(^|[^A-Za-z0-9_.])/(wor[k]|roo[t]|hom[e]/[a-z]+)/[A-Za-z.]")
 
 
@@ -60,6 +62,18 @@ def test_no_tracked_file_names_a_path_of_a_machine():
         for number, line in enumerate(path.read_text(errors="ignore").splitlines(), 1)
         if MACHINE_PATHS.search(line)
     ]
+    assert found == []
+
+
+def test_every_page_that_a_tracked_file_names_is_in_the_repository():
+    kept = {path.relative_to(ROOT).as_posix() for path in tracked()}
+    ends = {"/".join(path.split("/")[n:]) for path in kept for n in range(path.count("/") + 1)}
+    found = sorted(
+        f"{path.relative_to(ROOT)} names {name}"
+        for path in _texts()
+        for name in set(PAGE.findall(path.read_text(errors="ignore")))
+        if re.sub(r"^[./]+", "", name) not in ends | MADE_BY_TESTS
+    )
     assert found == []
 
 

@@ -1,4 +1,4 @@
-"""The settings of a pod: design.md section 8 as attrs classes, with the limits that hold."""
+"""The settings of a pod as attrs classes, with the limits that hold."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -33,7 +33,7 @@ def _frozen(value: Mapping[str, Any]) -> Mapping[str, Any]:
 
 @attrs.frozen(kw_only=True)
 class ScheduleSettings:
-    """How leaders are elected and how often they look (design.md 5.1 to 5.4)."""
+    """How leaders are elected and how often they poll (docs/protocol.md, Leadership)."""
 
     leader_lock_ttl: timedelta = timedelta(seconds=10)
     leader_renew_interval: timedelta = timedelta(seconds=3)

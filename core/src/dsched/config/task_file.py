@@ -206,7 +206,7 @@ def _refused_keys(raw: Mapping[Any, Any]) -> list[Flaw]:
 def _choose_executor(
     given: dict[str, Any], flaws: list[Flaw], catalogue: Catalogue
 ) -> Installed[ExecutorProvider] | None:
-    """Fill in `executor` from `type` or `type` from the executor's protocol (design.md 4)."""
+    """Fill in `executor` from `type`, or `type` from the protocol of the executor."""
     name, kind = given.get("executor"), given.get("type")
     installed = ", ".join(catalogue.executors) or "none"
     if any(value is not None and not isinstance(value, str) for value in (name, kind)):

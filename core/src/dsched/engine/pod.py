@@ -50,7 +50,7 @@ class PodPlan:
 
 
 class Pod:
-    """Runs until `stop`, then leaves in the order of design.md 5.11.
+    """Runs until `stop`, then leaves in the order of docs/protocol.md, "A pod leaves".
 
     ``store`` is the general handle, ``election_store`` one used for the leader lock alone,
     ``open_store`` opens a further one for the heartbeat's thread.

@@ -20,7 +20,7 @@ class ExecutionContext(Protocol):
 
     @property
     def attempt(self) -> int:
-        """Which claim of the task this is, from 1; grows for ever, crashes and releases included."""
+        """Which claim of the task this is, from 1. It always grows: crashes and releases count."""
 
     @property
     def deadline(self) -> datetime:
@@ -71,7 +71,7 @@ class TaskFacts:
         )
 
     def as_headers(self) -> Mapping[str, str]:
-        """``Idempotency-Key`` and the ``X-Dsched-*`` headers of design.md section 4."""
+        """``Idempotency-Key`` and the ``X-Dsched-*`` headers, for HTTP and for gRPC metadata."""
         headers = {
             "Idempotency-Key": self.task_id,
             "X-Dsched-Task-Id": self.task_id,

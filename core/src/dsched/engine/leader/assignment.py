@@ -27,7 +27,7 @@ class Assignment:
 
 
 class Assigner:
-    """Applies a load balancer under the rules of design.md section 4."""
+    """Applies a load balancer; only eligible workers are offered to it, whatever it answers."""
 
     def __init__(self, name: str, balancer: LoadBalancer) -> None:
         self._name = name

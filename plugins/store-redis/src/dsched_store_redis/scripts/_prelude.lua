@@ -35,7 +35,7 @@ if stored[4] ~= '@FORMAT@' then
 end
 call('XLEN', EVENTS)
 
--- Store time (design.md 5.10): the wall made monotone by an offset and the highest time given.
+-- Store time: the wall made monotone by an offset and the highest time given.
 local wall, fraction = wall_clock()
 local offset, gen = tonumber(stored[1] or '0'), tonumber(stored[3] or '0')
 local mark = tonumber(stored[2] or '0')

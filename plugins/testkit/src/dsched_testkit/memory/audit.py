@@ -1,4 +1,4 @@
-"""Invariants of the reference's content (test-plan.md): I4, I6, I8, I13, and counts that match."""
+"""Invariants of the reference's content (docs/evidence.md): I4, I6, I8, I13, and its counts."""
 
 from collections import Counter
 from typing import Any
