@@ -160,16 +160,3 @@ def _parse_dsched(words: list[str]) -> None:
         name, command, rest = ctx.command.resolve_command(ctx, [*ctx._protected_args, *ctx.args])
         assert command is not None, words
         ctx = command.make_context(name, rest, parent=ctx)
-
-
-def test_the_pictures_of_the_house_are_the_house() -> None:
-    house, layers = (block.text for block in blocks("text") if block.page.name == "architecture.md")
-    for line in house.splitlines():
-        for folder in re.findall(r"([a-z-]+)/", line):
-            inside = ROOT / "plugins" / folder if line.startswith(" ") else ROOT / folder
-            assert inside.is_dir(), folder
-    settings = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    (listed,) = re.findall(r'type = "layers"\nlayers = \[(.*?)\]', settings, re.DOTALL)
-    assert [one.replace("dsched.", "") for one in re.findall(r'"(.*?)"', listed)] == (
-        layers.splitlines()
-    )

@@ -176,11 +176,3 @@ def test_every_variable_that_the_pages_set_is_a_setting():
     assert found
     for name, value in found:
         read_settings(None, {name: value}, {}, load_catalogue())  # raises if it is unknown
-
-
-def test_the_architecture_page_names_every_loop_of_the_leader_and_the_worker():
-    page = text_of(ROOT / "docs/architecture.md") + text_of(ROOT / "CONTRIBUTING.md")
-    loops = ("election", "firing", "dispatching", "recovery", "collecting", "claiming", "running")
-    for loop in (*loops, "reporting", "heartbeat"):
-        assert (ROOT / f"core/src/dsched/engine/{loop}.py").is_file()
-        assert loop in page
