@@ -2,7 +2,9 @@
 
 import inspect
 import re
+from typing import get_args, get_type_hints
 
+import attrs
 import pytest
 from pages import ROOT, prose_of, tables
 
@@ -41,6 +43,13 @@ def told(step):
     return inspect.getdoc(getattr(Store, step)) or ""
 
 
+def told_of_answers(step):
+    """What the contract says about the values that a step answers with."""
+    answer = get_type_hints(getattr(Store, step))["return"]
+    values = [one for one in (answer, *get_args(answer)) if attrs.has(one)]
+    return " ".join(inspect.getdoc(value) or "" for value in values)
+
+
 def test_every_step_of_the_contract_has_one_row_and_no_row_another_name():
     assert sorted(row[0].strip("`") for row in step_rows()) == sorted(Store.__abstractmethods__)
 
@@ -56,7 +65,8 @@ def test_every_outcome_that_a_row_names_is_one():
 @pytest.mark.parametrize("step", sorted(ROWS))
 def test_a_row_names_every_outcome_that_the_contract_names(step):
     _, answers, repeat, _ = ROWS[step]
-    wanted = {word for word in re.findall(r"``(\w+)``", told(step)) if word in Outcome.__members__}
+    text = f"{told(step)} {told_of_answers(step)}"
+    wanted = {word for word in re.findall(r"``(\w+)``", text) if word in Outcome.__members__}
     assert wanted - set(words(answers) + words(repeat)) == set()
 
 
