@@ -22,15 +22,15 @@ BY_ANY_STEP = {EventKind.CLOCK_BACK}
 LISTED = re.compile(r"[Ee]vents?:? ((?:``\w+``(?: ``\w+``)?,? ?(?:and )?\s*)+)")
 
 
-def step_rows():
-    """The rows of every table of steps: the step's name to its other cells."""
+def groups():
+    """The tables of steps: each heading, and the rows below it."""
     section = prose_of(PAGE).partition(f"\n{STEPS}\n")[2]
     section = re.split(r"^## ", section, maxsplit=1, flags=re.MULTILINE)[0]
-    groups = re.findall(r"^### (.*)$", section, re.MULTILINE)
-    return [row for name in groups for row in tables(PAGE, f"### {name}")]
+    names = re.findall(r"^### (.*)$", section, re.MULTILINE)
+    return {name: tables(PAGE, f"### {name}") for name in names}
 
 
-ROWS = {row[0].strip("`"): row[1:] for row in step_rows()}
+ROWS = {row[0].strip("`"): row[1:] for rows in groups().values() for row in rows}
 
 
 def words(cell):
@@ -50,8 +50,16 @@ def told_of_answers(step):
     return " ".join(inspect.getdoc(value) or "" for value in values)
 
 
-def test_every_step_of_the_contract_has_one_row_and_no_row_another_name():
-    assert sorted(row[0].strip("`") for row in step_rows()) == sorted(Store.__abstractmethods__)
+def test_each_group_of_the_contract_has_a_table_with_a_row_for_each_of_its_steps():
+    shown = {
+        name.replace(" ", "").lower(): sorted(row[0].strip("`") for row in rows)
+        for name, rows in groups().items()
+    }
+    wanted = {
+        group.__name__.lower(): sorted(group.__abstractmethods__) for group in Store.__bases__
+    }
+    assert shown == wanted
+    assert set(ROWS) == Store.__abstractmethods__
 
 
 def test_every_outcome_that_a_row_names_is_one():

@@ -1,4 +1,4 @@
-"""Delayed tasks become ready, ready tasks go to workers' queues, and what these steps take and answer."""
+"""Delayed tasks become ready, ready ones go to workers' queues, and the values of these steps."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
