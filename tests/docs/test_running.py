@@ -147,7 +147,7 @@ def programs() -> list[str]:
 WHAT_IS_LEFT = """
 import asyncio
 import dsched
-from dsched.contracts.steps import TaskQuery
+from dsched.contracts.store.reading import TaskQuery
 from dsched.model import TaskStatus
 
 async def main():
