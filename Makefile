@@ -11,9 +11,12 @@ SOURCES := $(addsuffix /src,$(DISTRIBUTIONS))
 ARGS ?=
 SEEDS ?= 500
 MINUTES ?= 10
+DIST ?= dist
+NEW ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help docs-pages sync-client dev run test test-fast simulate sweep mutants chaos durability bench check format lock clean
+.PHONY: help docs-pages sync-client dev run test test-fast simulate sweep mutants chaos durability bench check format lock \
+	version dist clean
 
 help: ## List the targets.
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,7 +64,7 @@ bench: dev ## Measure dsched beside its peers; writes docs/performance.md: make 
 check: dev ## Format, lint, types, layers, sizes.
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy $(SOURCES)
+	$(BIN)/mypy $(SOURCES) release
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest tests/architecture -q -p no:cacheprovider
 
@@ -79,5 +82,15 @@ lock: dev ## Pin the development requirements anew, by hash.
 	$(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 \
 		--no-header --no-emit-index-url requirements-dev.in -o requirements-dev.txt
 
-clean: ## Remove the environment and every cache.
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+version: dev ## Write the core's version into all distributions: make version NEW=0.2.0 changes it first.
+	$(BIN)/python release/stamp_version.py $(DISTRIBUTIONS) --new '$(NEW)'
+
+# The wheels are built from the source archives, so that what is published is what others can build.
+dist: dev ## Build and check wheels and source archives of all distributions in dist/.
+	rm -rf $(DIST)
+	@printf '%s\n' $(DISTRIBUTIONS) | xargs -P 2 -n 1 $(SHELL) -c \
+		'said=$$($(BIN)/python -m build --no-isolation --outdir $(DIST) "$$0" 2>&1) || { echo "$$said" >&2; exit 255; }'
+	$(BIN)/python release/check_dist.py $(DIST) $(DISTRIBUTIONS)
+
+clean: ## Remove the environment, the archives and every cache.
+	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

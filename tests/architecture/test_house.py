@@ -27,6 +27,31 @@ def test_every_member_has_metadata_readme_sources_tests_and_types(member):
     assert any((folder / "tests").rglob("test_*.py")), f"{member} has no tests of its own"
 
 
+def test_every_member_carries_the_licence_and_says_the_same_of_itself():
+    licence = (ROOT / "LICENSE").read_bytes()
+    same = ("requires-python", "license", "license-files", "authors", "classifiers", "readme")
+    said = {key: metadata("core")["project"][key] for key in same}
+    assert metadata("core")["build-system"]["requires"] == ["hatchling>=1.27"]  # license-files
+    for member in MEMBERS:
+        assert (ROOT / member / "LICENSE").read_bytes() == licence, member
+        assert {key: metadata(member)["project"].get(key) for key in same} == said, member
+        assert metadata(member)["build-system"] == metadata("core")["build-system"], member
+
+
+def test_the_makefile_builds_every_member():
+    (listed,) = re.findall(
+        r"^DISTRIBUTIONS := ((?:.*\\\n)*.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE
+    )
+    assert tuple(listed.replace("\\\n", " ").split()) == MEMBERS
+
+
+def test_the_readmes_name_every_way_to_build():
+    for page in ("README.md", "README.zh-CN.md"):
+        assert {"dist", "version"} <= set(
+            re.findall(r"make ([a-z-]+)", (ROOT / page).read_text(encoding="utf-8"))
+        ), page
+
+
 def test_all_distributions_have_one_version():
     import dsched
 

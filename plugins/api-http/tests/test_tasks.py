@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+import dsched
+
 SPEC = {"executor": "echo", "payload": {"a": [1, "ü"]}}
 
 
@@ -189,7 +191,7 @@ async def test_the_cluster_is_seen_at_a_glance(cluster: Any) -> None:
             await asyncio.sleep(0.02)
     assert seen.body["leader"]["pod"] == "pod-a"
     assert seen.body["counts"]["by_status"]["pending"] == 0
-    assert seen.body["version"] == "0.1.0"
+    assert seen.body["version"] == dsched.__version__
 
 
 async def test_decisions_of_a_config_are_told(cluster: Any) -> None:
