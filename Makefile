@@ -78,9 +78,12 @@ format: dev ## Let ruff rewrite what it can.
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-lock: dev ## Pin the development requirements anew, by hash.
-	$(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 \
-		--no-header --no-emit-index-url requirements-dev.in -o requirements-dev.txt
+LOCK := $(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 --no-header --no-emit-index-url
+
+lock: dev ## Pin the requirements of development and of the image anew, by hash.
+	$(LOCK) requirements-dev.in -o requirements-dev.txt
+	$(LOCK) deploy/requirements.in -c requirements-dev.txt -o deploy/requirements.txt
+	$(LOCK) deploy/requirements-build.in -c requirements-dev.txt -o deploy/requirements-build.txt
 
 version: dev ## Write the core's version into all distributions: make version NEW=0.2.0 changes it first.
 	$(BIN)/python release/stamp_version.py $(DISTRIBUTIONS) --new '$(NEW)'

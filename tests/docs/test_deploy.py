@@ -70,10 +70,28 @@ def test_what_is_mounted_built_and_copied_exists():
         folder = DEPLOY / mount.split(":")[0]
         assert (folder / "tasks.yaml").is_file()
         assert (DEPLOY / pod["build"]["context"] / pod["build"]["dockerfile"]).is_file()
-    for source in re.findall(r"^COPY (\S+) ", DOCKERFILE, re.MULTILINE):
-        assert (ROOT / source).is_dir(), source
+    for source in re.findall(r"^COPY (\S+) |source=(deploy/[^, ]+)", DOCKERFILE, re.MULTILINE):
+        assert (ROOT / "".join(source)).exists(), source
     wheels = set(re.findall(r"\./(\S+)", DOCKERFILE))
     assert wheels == set(MEMBERS) - {"plugins/testkit"}
+
+
+def test_the_image_installs_nothing_that_is_not_pinned_by_hash():
+    lines = DOCKERFILE.replace("\\\n", " ")
+    steps = re.findall(r"pip install ([^&\n]*)", lines)
+    ours = [step for step in steps if step.split()[-1] == "/wheels/*.whl"]
+    pinned = [step for step in steps if step not in ours]
+    assert (len(ours), len(pinned)) == (1, 2)
+    assert all({"--no-index", "--no-deps"} <= set(step.split()) for step in ours)
+    for step in pinned:
+        assert {"--require-hashes", "--no-deps", "-r"} <= set(step.split()), step
+        (listed,) = re.findall(r"requirements[a-z-]*\.txt", step)
+        text = (DEPLOY / listed).read_text(encoding="utf-8")
+        blocks = re.split(r"^(?=\w)", text, flags=re.MULTILINE)[1:]
+        assert all("==" in block and "--hash=sha256:" in block for block in blocks), listed
+    (built,) = re.findall(r"pip wheel ([^&\n]*)", lines)
+    assert {"--no-index", "--no-deps", "--no-build-isolation"} <= set(built.split())
+    assert "pip check" in DOCKERFILE
 
 
 def test_redis_keeps_what_it_acknowledges_and_evicts_nothing():
