@@ -15,7 +15,7 @@ DIST ?= dist
 NEW ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help docs-pages sync-client dev run test test-fast simulate sweep mutants chaos durability bench check format lock \
+.PHONY: help docs-pages sync-client dev run test test-fast simulate sweep mutants chaos durability bench lint check format lock \
 	version dist clean
 
 help: ## List the targets.
@@ -61,9 +61,11 @@ durability: dev ## Measure what each durability profile loses: make durability A
 bench: dev ## Measure dsched beside its peers; writes docs/performance.md: make bench ARGS=--quick
 	$(BIN)/python tests/benchmarks/run.py $(ARGS)
 
-check: dev ## Format, lint, types, layers, sizes.
+lint: dev ## Format and lint only: the quick part of check.
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+
+check: lint ## Format, lint, types, layers, sizes.
 	$(BIN)/mypy $(SOURCES) release
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest tests/architecture -q -p no:cacheprovider
