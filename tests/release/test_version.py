@@ -53,3 +53,17 @@ def test_the_extras_of_the_core_name_what_ships_with_it():
     assert set(extras["standard"]) == {f"{name}{at}" for name in ours - {"dsched-testkit"}}
     assert set(extras["all"]) == {f"dsched[standard]{at}", f"dsched-client[async]{at}"}
     assert extras["testkit"] == [f"dsched-testkit{at}"]
+
+
+def test_the_changes_begin_with_what_is_unreleased_and_know_this_version():
+    lines = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").splitlines()
+    versions = [line.removeprefix("## ").split(",")[0] for line in lines if line.startswith("## ")]
+    assert versions[0] == "Unreleased"
+    assert dsched.__version__ in versions
+    assert {line for line in lines if line.startswith("### ")} <= {
+        "### Added",
+        "### Changed",
+        "### Fixed",
+        "### Removed",
+        "### Security",
+    }
