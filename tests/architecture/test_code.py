@@ -9,6 +9,31 @@ from workspace import sources
 
 MAX_FUNCTION_LINES = 40  # one screen
 MAX_FILE_LINES = 400
+MAX_POSITIONAL = 4  # whoever takes five or more has the rest, after two, by name
+# More today, by the name of the function or class: a ratchet that may only go down.
+MORE_POSITIONAL = {
+    # a contract and its implementations
+    "claim": 5,
+    "claim_when_woken": 6,
+    # values of one row, in the order of its columns
+    "_event": 5,
+    "_line": 5,
+    "_queued": 5,
+    "_term": 7,
+    "config_of_content": 5,
+    # the engine
+    "Election": 6,
+    "Heartbeat": 7,
+    "Leader": 6,
+    "LineBuffer": 5,
+    "Reporter": 6,
+    "Runner": 6,
+    "Watchdog": 7,
+    "WorkerRole": 6,
+    "_keep": 5,
+    "_say_skipped": 5,
+    "judge_error": 5,
+}
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 PURE = (
@@ -58,6 +83,20 @@ def test_files_stay_readable():
         if (lines := _last_line(tree)) > MAX_FILE_LINES
     }
     assert long == {}
+
+
+def test_many_arguments_are_given_by_name():
+    found: dict[str, int] = {}
+    for path, tree in sources().items():
+        for name, node in _named(tree):
+            count = len(node.args.posonlyargs) + len(node.args.args)
+            first = next(iter((*node.args.posonlyargs, *node.args.args)), None)
+            count -= first is not None and first.arg in ("self", "cls")
+            if count > MAX_POSITIONAL:
+                found[name] = max(found.get(name, 0), count)
+                allowed = MORE_POSITIONAL.get(name, MAX_POSITIONAL)
+                assert count <= allowed, f"{path}:{node.lineno} {name}: write * after the second"
+    assert found == MORE_POSITIONAL, "what has become better leaves the list"
 
 
 def test_every_module_says_its_job_in_its_docstring():
@@ -132,6 +171,15 @@ def _functions() -> Iterator[tuple[Path, ast.FunctionDef | ast.AsyncFunctionDef]
         for node in ast.walk(tree):
             if isinstance(node, FUNCTIONS):
                 yield path, node
+
+
+def _named(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
+    """Each function with its name, a constructor with that of its class."""
+    for node in ast.walk(tree):
+        for inner in ast.iter_child_nodes(node):
+            if isinstance(inner, FUNCTIONS):
+                built = isinstance(node, ast.ClassDef) and inner.name == "__init__"
+                yield node.name if built else inner.name, inner  # type: ignore[attr-defined]
 
 
 def _public(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]:

@@ -51,7 +51,7 @@ async def open_pod(
     async with AsyncExitStack() as stack:
         store = await _reachable(stack, open_store, runtime, wait=wait)
         election_store = await _reachable(stack, open_store, runtime, wait=wait)
-        plan = await _plan(stack, loaded, catalogue, roles, runtime)
+        plan = await _plan(stack, loaded, catalogue=catalogue, roles=roles, runtime=runtime)
         yield Pod(
             plan,
             store=store,
@@ -120,6 +120,7 @@ async def _reachable(
 async def _plan(
     stack: AsyncExitStack,
     loaded: LoadedSettings,
+    *,
     catalogue: Catalogue,
     roles: frozenset[str],
     runtime: Runtime,

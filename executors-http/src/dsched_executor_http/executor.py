@@ -172,7 +172,9 @@ class HttpExecutor(Executor):
         """Make the request, and those that redirects lead to."""
         for redirects_left in range(MAX_REDIRECTS, -1, -1):
             try:
-                answer = await self._request(log, call, hop, redactor, redirects_left)
+                answer = await self._request(
+                    log, call, hop=hop, redactor=redactor, redirects_left=redirects_left
+                )
             except (aiohttp.ClientError, EgressRefusedError, OSError) as error:
                 raise as_task_failed(error, hop.target.shown, redactor) from None
             if isinstance(answer, TaskResult):
@@ -184,6 +186,7 @@ class HttpExecutor(Executor):
         self,
         log: TaskLogger,
         call: HttpCall,
+        *,
         hop: _Hop,
         redactor: Redactor,
         redirects_left: int,
@@ -213,7 +216,9 @@ class HttpExecutor(Executor):
             log.log(DEBUG, "%s", line, extra=_OF_A_RESPONSE)
         data = result_data(response, body, self._options.max_result_bytes, redactor)
         if not expected:
-            raise status_failure(response, target.shown, data, self._now(), redactor)
+            raise status_failure(
+                response, target.shown, data=data, now=self._now(), redactor=redactor
+            )
         message = redactor.text(reason_of(response))
         return TaskResult(code=str(response.status), message=message, data=data)
 

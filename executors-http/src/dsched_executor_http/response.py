@@ -263,7 +263,7 @@ def _http_date(value: str) -> datetime | None:
 
 
 def status_failure(
-    response: "ClientResponse", shown: str, data: Any, now: datetime, redactor: Redactor
+    response: "ClientResponse", shown: str, *, data: Any, now: datetime, redactor: Redactor
 ) -> TaskFailed:
     """The failure that a response is whose status was not expected."""
     status = response.status

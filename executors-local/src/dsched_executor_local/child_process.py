@@ -40,6 +40,7 @@ class ChildProcess:
         self,
         process: "subprocess.Popen[bytes]",
         reader: asyncio.StreamReader,
+        *,
         writer: asyncio.StreamWriter,
         on_end: Callable[["ChildProcess"], None],
         output: ChildOutput | None,
@@ -77,7 +78,7 @@ class ChildProcess:
             ours.setblocking(False)
             reader, writer = await asyncio.open_connection(sock=ours)
             undo.pop_all()
-        return cls(process, reader, writer, on_end, output)
+        return cls(process, reader, writer=writer, on_end=on_end, output=output)
 
     @property
     def pid(self) -> int:

@@ -71,6 +71,7 @@ _HORIZON = click.option(
 def diff(
     session: Session,
     files: tuple[str, ...],
+    *,
     prune: bool,
     adopt: bool,
     origin: str | None,
@@ -94,6 +95,7 @@ def diff(
 def apply(
     session: Session,
     files: tuple[str, ...],
+    *,
     prune: bool,
     adopt: bool,
     origin: str | None,

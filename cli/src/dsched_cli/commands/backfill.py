@@ -45,6 +45,7 @@ _COUNTED_PAGES = 20
 def backfill(
     session: Session,
     config_id: str,
+    *,
     first: str,
     last: str,
     again: bool,

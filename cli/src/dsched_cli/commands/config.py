@@ -62,7 +62,7 @@ def get(session: Session, config_id: str) -> None:
 )
 @click.option("--adopt", is_flag=True, help="Take it over from another origin.")
 @click.option("--dry-run", is_flag=True, help="Only say what would happen.")
-def put(session: Session, config_id: str, task_file: str, adopt: bool, dry_run: bool) -> None:
+def put(session: Session, config_id: str, *, task_file: str, adopt: bool, dry_run: bool) -> None:
     """Create or change one config from a task file. `dsched apply` does whole files."""
     from dsched_cli.declared import entries_of
 
@@ -86,7 +86,7 @@ def put(session: Session, config_id: str, task_file: str, adopt: bool, dry_run: 
 @yes_option
 @click.option("--dry-run", is_flag=True, help="Only say what would happen.")
 def delete(
-    session: Session, config_id: str, cancel: bool, reason: str, yes: bool, dry_run: bool
+    session: Session, config_id: str, *, cancel: bool, reason: str, yes: bool, dry_run: bool
 ) -> None:
     """Delete a config; its tasks that live finish unless --cancel is given."""
     found = call_config(session, config_id, lambda one: session.api.get(config_path(one)))
@@ -147,6 +147,7 @@ def decisions(session: Session, config_id: str, limit: int | None) -> None:
 def skip(
     session: Session,
     config_id: str,
+    *,
     at: str | None,
     first: str | None,
     last: str | None,

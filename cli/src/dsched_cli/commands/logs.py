@@ -23,7 +23,7 @@ from dsched_cli.times import show_time
 @click.option(
     "--limit", type=click.IntRange(1, 100_000), default=1000, help="At most so many lines."
 )
-def logs(session: Session, task_id: str, attempt: int | None, follow: bool, limit: int) -> None:
+def logs(session: Session, task_id: str, *, attempt: int | None, follow: bool, limit: int) -> None:
     """Show what a task's run has logged."""
     found = call_task(session, task_id, lambda one: session.api.get(task_path(one)))
     path = task_path(str(found["id"]), "logs")

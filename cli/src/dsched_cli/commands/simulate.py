@@ -70,6 +70,7 @@ _SHOWN_CONFIGS = 20
 def simulate(
     files: tuple[str, ...],
     days: int,
+    *,
     start: str | None,
     durations: tuple[str, ...],
     output_format: str | None,

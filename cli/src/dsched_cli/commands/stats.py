@@ -23,7 +23,7 @@ from dsched_cli.times import parse_instant, rfc3339
 )
 @click.option("--total", "only_total", is_flag=True, help="Only the sum of the span.")
 def stats(
-    session: Session, config_id: str | None, first: str, last: str, bucket: str, only_total: bool
+    session: Session, config_id: str | None, *, first: str, last: str, bucket: str, only_total: bool
 ) -> None:
     """Show runs, failures, waits and run times of a config or of all."""
     now = session.now

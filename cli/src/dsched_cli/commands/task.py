@@ -56,6 +56,7 @@ def task() -> None:
 def list_(
     session: Session,
     of_config: str | None,
+    *,
     live_of: str | None,
     status: str | None,
     home: str | None,
@@ -156,7 +157,7 @@ def cancel(session: Session, task_id: str, reason: str) -> None:
 @reason_option(required=False)
 @wait_options
 def retry(
-    session: Session, task_id: str, reason: str, waits: bool, exit_status: bool, timeout: str
+    session: Session, task_id: str, *, reason: str, waits: bool, exit_status: bool, timeout: str
 ) -> int:
     """Run an ended task once more, as a new task."""
     body = {"reason": reason} if reason else {}
@@ -188,6 +189,7 @@ def finish(session: Session, found: Any, *, waits: bool, exit_status: bool, time
 def submit(
     session: Session,
     executor: str | None,
+    *,
     payload: str | None,
     task_id: str | None,
     delay: str | None,

@@ -45,7 +45,7 @@ def list_(session: Session, limit: int | None) -> None:
     help="Write the token to a new file only you can read, instead of showing it.",
 )
 def create(
-    session: Session, name: str, scope: str, expires_in: str | None, save: str | None
+    session: Session, name: str, *, scope: str, expires_in: str | None, save: str | None
 ) -> None:
     """Make a token. It is shown once; only its hash is kept."""
     body: dict[str, Any] = {"name": name, "scope": scope}

@@ -20,6 +20,7 @@ from dsched_cli.watching import wait_options
 def trigger(
     session: Session,
     config_id: str,
+    *,
     key: str | None,
     reason: str,
     waits: bool,

@@ -48,6 +48,7 @@ MOST = 1000  # instants in one answer
 def upcoming(
     session: Session,
     what: str,
+    *,
     count: int,
     start: str | None,
     until: str | None,

@@ -34,7 +34,7 @@ def read_apscheduler(scheduler: Any) -> Imported:
         if not job.func_ref:
             found.cannot(where, "its function cannot be named (a lambda or a closure); left out")
             continue
-        _job(found, job, where, trigger, defaults)
+        _job(found, job, where=where, trigger=trigger, defaults=defaults)
     if found.entries:
         found.notes.append(
             "each payload names a function as module:function: register it with @dsched.task under "
@@ -44,9 +44,9 @@ def read_apscheduler(scheduler: Any) -> Imported:
 
 
 def _job(
-    found: Imported, job: Any, where: str, trigger: dict[str, Any], defaults: Mapping[str, Any]
+    found: Imported, job: Any, *, where: str, trigger: dict[str, Any], defaults: Mapping[str, Any]
 ) -> None:
-    args = arguments(found, where, job.func, job.args, job.kwargs)
+    args = arguments(found, where, function=job.func, args=job.args, kwargs=job.kwargs)
     payload = {"function": job.func_ref} | ({} if args is None else {"args": args})
     entry = {**trigger, "executor": "local", "payload": payload}
     if job.name and job.name not in (job.func_ref, getattr(job.func, "__name__", "")):

@@ -25,7 +25,7 @@ def read_celery(app: Any) -> Imported:
         zone = "UTC"
     app.loader.import_default_modules()
     for name, given in dict(app.conf.beat_schedule).items():
-        _entry(found, app, str(name), given, zone)
+        _entry(found, app, name=str(name), given=given, zone=zone)
     if found.entries:
         found.notes.append(
             "each payload names a Celery task: register its function with @dsched.task under that name"
@@ -33,7 +33,7 @@ def read_celery(app: Any) -> Imported:
     return found
 
 
-def _entry(found: Imported, app: Any, name: str, given: Any, zone: str) -> None:
+def _entry(found: Imported, app: Any, *, name: str, given: Any, zone: str) -> None:
     where = f"beat_schedule[{name!r}]"
     raw = given if isinstance(given, Mapping) else vars(given)
     trigger = _trigger(found, where, raw.get("schedule"), zone)
@@ -42,7 +42,9 @@ def _entry(found: Imported, app: Any, name: str, given: Any, zone: str) -> None:
     task_name = str(raw.get("task"))
     task = app.tasks.get(task_name)
     function = getattr(task, "run", None)
-    args = arguments(found, where, function, raw.get("args") or (), raw.get("kwargs") or {})
+    args = arguments(
+        found, where, function=function, args=raw.get("args") or (), kwargs=raw.get("kwargs") or {}
+    )
     payload = {"function": task_name} | ({} if args is None else {"args": args})
     entry = {**trigger, "executor": "local", "payload": payload, **_HABITS}
     entry |= _task_options(app, task)

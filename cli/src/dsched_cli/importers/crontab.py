@@ -54,7 +54,7 @@ def read_crontab(text: str, *, timezone: str, with_user: bool) -> Imported:
             continue
         setting = _SETTING.fullmatch(raw)
         if setting is not None and not stripped.startswith("@"):
-            zone = _setting(found, number, setting["name"], setting["value"], zone)
+            zone = _setting(found, number, name=setting["name"], value=setting["value"], zone=zone)
             continue
         line = _split(found, number, stripped, comment, with_user=with_user)
         comment = ""
@@ -63,7 +63,7 @@ def read_crontab(text: str, *, timezone: str, with_user: bool) -> Imported:
     return found
 
 
-def _setting(found: Imported, number: int, name: str, value: str, zone: str) -> str:
+def _setting(found: Imported, number: int, *, name: str, value: str, zone: str) -> str:
     """A line that sets a variable; the zone that holds from here on."""
     value = value.strip().strip("'\"")
     if name in ("CRON_TZ", "TZ"):

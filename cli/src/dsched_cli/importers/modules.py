@@ -43,6 +43,7 @@ def load(name: str, attributes: Sequence[str]) -> Any:
 def arguments(
     found: Imported,
     where: str,
+    *,
     function: Callable[..., Any] | None,
     args: Sequence[Any],
     kwargs: Mapping[str, Any],

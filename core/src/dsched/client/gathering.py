@@ -128,6 +128,7 @@ async def why_task(store: Store, answered: Calls, task_id: str) -> Explanation |
 async def statistics(
     store: Store,
     answered: Calls,
+    *,
     config_id: str | None,
     span: tuple[datetime, datetime],
     bucket: BucketSize,

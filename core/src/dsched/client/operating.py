@@ -61,7 +61,7 @@ class Operating(Asking):
         for _ in range(MOVED_TRIES):
             stored = await self.get_config(config_id)
             now_ms = await self._wall_ms()
-            found = _named(stored.config, now_ms, at, from_, to)
+            found = _named(stored.config, now_ms, at=at, from_=from_, to=to)
             outcome = await self._answered(
                 lambda: self._store.skip(
                     config_id,
@@ -150,6 +150,7 @@ class Operating(Asking):
 def _named(
     config: TaskConfig,
     now_ms: int,
+    *,
     at: datetime | None,
     from_: datetime | None,
     to: datetime | None,

@@ -68,7 +68,9 @@ class Reading(Asking):
         Hours without anything are left out; `ValueError` beyond a year.
         """
         span = (start, end)
-        return await gathering.statistics(self._store, self._answered, config_id, span, bucket)
+        return await gathering.statistics(
+            self._store, self._answered, config_id=config_id, span=span, bucket=bucket
+        )
 
     async def counts(self) -> Counts:
         """How many tasks there are, by status and by home."""

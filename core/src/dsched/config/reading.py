@@ -217,7 +217,9 @@ class _Options:
             if isinstance(raw, dict):  # what no plugin of the section knows is reported already
                 own = fields_of(one.provider.options)
                 raw = {key: value for key, value in raw.items() if key in own}
-            self._fill(filled, name, one.provider.options, raw, (name,), needed)
+            self._fill(
+                filled, name, options=one.provider.options, raw=raw, place=(name,), needed=needed
+            )
         return MappingProxyType(filled)
 
     def below(self, kind: str) -> Mapping[str, Any]:
@@ -229,13 +231,21 @@ class _Options:
         for name, one in plugins.items():
             needed = kind == "executors" or name == self._balancer or name in given
             place = (kind, name)
-            self._fill(filled, name, one.provider.options, given.get(name), place, needed)
+            self._fill(
+                filled,
+                name,
+                options=one.provider.options,
+                raw=given.get(name),
+                place=place,
+                needed=needed,
+            )
         return MappingProxyType(filled)
 
     def _fill(
         self,
         filled: dict[str, Any],
         name: str,
+        *,
         options: type[Any],
         raw: Any,
         place: Place,

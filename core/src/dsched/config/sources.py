@@ -123,7 +123,7 @@ def gather(
         if value is not None:
             flag = "--" + key.rpartition(".")[2].replace("_", "-")
             place, origin = tuple(key.split(".")), Origin(COMMAND_LINE, flag, f"flag {flag}")
-            if not _add_from_file(sources, place, value, origin, "", siblings={}):
+            if not _add_from_file(sources, place, value=value, origin=origin, base="", siblings={}):
                 sources.set(place, value, origin)
     return sources
 
@@ -138,11 +138,11 @@ def _add_file(sources: Sources, document: Document) -> None:
         )
         return
     base = os.path.dirname(document.file)
-    _add_tree(sources, document, (), document.data, base)
+    _add_tree(sources, document, place=(), tree=document.data, base=base)
 
 
 def _add_tree(
-    sources: Sources, document: Document, place: Place, tree: Mapping[Any, Any], base: str
+    sources: Sources, document: Document, *, place: Place, tree: Mapping[Any, Any], base: str
 ) -> None:
     """Add a mapping of a file leaf by leaf, so that each leaf knows its line."""
     for key, value in tree.items():
@@ -152,9 +152,9 @@ def _add_tree(
         origin = Origin(document.file, path_text(here), text, line)
         if isinstance(value, dict) and value:
             sources.set(here, {}, origin)
-            _add_tree(sources, document, here, value, base)
+            _add_tree(sources, document, place=here, tree=value, base=base)
             continue
-        if _add_from_file(sources, here, value, origin, base, siblings=tree):
+        if _add_from_file(sources, here, value=value, origin=origin, base=base, siblings=tree):
             continue
         secret = secret_at(sources.shape, here)
         if isinstance(value, str) and value and (secret or carries_password(value)):
@@ -170,7 +170,7 @@ def _add_variable(sources: Sources, name: str, text: str) -> None:
         reason = f"is not a known setting; {near_variable(name, sources.shape)} Else unset it"
         sources.problems.append(Problem(ENVIRONMENT, name, reason))
         return
-    if _add_from_file(sources, place, text, origin, "", siblings={}):
+    if _add_from_file(sources, place, value=text, origin=origin, base="", siblings={}):
         return
     sources.set(place, read_text(text, type_at(sources.shape, place)), origin)
 
@@ -178,10 +178,10 @@ def _add_variable(sources: Sources, name: str, text: str) -> None:
 def _add_from_file(
     sources: Sources,
     place: Place,
+    *,
     value: Any,
     origin: Origin,
     base: str,
-    *,
     siblings: Mapping[Any, Any],
 ) -> bool:
     """Follow ``password_file: /run/secrets/x``; whether ``place`` was such a key.

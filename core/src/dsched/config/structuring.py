@@ -86,7 +86,7 @@ def _structure_class(raw: object, cls: type[Any], placeholders: Mapping[str, Any
             values[name] = _CONVERTER.structure(raw[name], field.type or Any)
         except Exception as error:  # noqa: BLE001 - whatever a hook raises is about this value
             flaws.extend(_discreet(flaw, field, raw[name]) for flaw in flaws_of(error))
-    built = _build(cls, fields, values, placeholders, flaws)
+    built = _build(cls, fields, values=values, placeholders=placeholders, flaws=flaws)
     if flaws:
         raise FlawedError(flaws)
     return built
@@ -118,6 +118,7 @@ def _discreet(flaw: Flaw, field: Any, raw: object = "") -> Flaw:
 def _build(
     cls: type[Any],
     fields: Mapping[str, Any],
+    *,
     values: dict[str, Any],
     placeholders: Mapping[str, Any],
     flaws: list[Flaw],

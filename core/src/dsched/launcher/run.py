@@ -84,7 +84,7 @@ def _run(arguments: Arguments) -> int:
     configure(loaded.settings.log.format, loaded.settings.log.level)
     for warning in (*catalogue.warnings, *loaded.warnings):
         log.warning("%s", warning)
-    serving = _serve(arguments, loaded, catalogue, roles, sources)
+    serving = _serve(arguments, loaded, catalogue=catalogue, roles=roles, sources=sources)
     return run_on(loaded.settings.pod.event_loop, serving)
 
 
@@ -145,6 +145,7 @@ def _sources(arguments: Arguments, loaded: LoadedSettings, catalogue: Catalogue)
 async def _serve(
     arguments: Arguments,
     loaded: LoadedSettings,
+    *,
     catalogue: Catalogue,
     roles: frozenset[str],
     sources: Sequence[Source],
@@ -157,7 +158,14 @@ async def _serve(
         signals.stop_after(arguments.run_for.total_seconds())
     with signals:
         try:
-            await _run_pod(arguments, loaded, catalogue, roles, sources, signals)
+            await _run_pod(
+                arguments,
+                loaded,
+                catalogue=catalogue,
+                roles=roles,
+                sources=sources,
+                signals=signals,
+            )
         except* (StoreRefusedError, StoreUnavailableError) as errors:
             stopped = signals.stopped
             return_code = OK if stopped else _refuse(BAD_STORE, f"the store: {_first(errors)}")
@@ -178,6 +186,7 @@ async def _serve(
 async def _run_pod(
     arguments: Arguments,
     loaded: LoadedSettings,
+    *,
     catalogue: Catalogue,
     roles: frozenset[str],
     sources: Sequence[Source],

@@ -41,11 +41,17 @@ def load_catalogue(
     collection = _Collection()
     hooks = Hooks()
     for number, found in enumerate(_allowed(find(path), enabled, disabled, collection)):
-        _load(found, f"{number}:{found.distribution}", hooks, disabled, collection)
+        _load(
+            found,
+            f"{number}:{found.distribution}",
+            hooks=hooks,
+            disabled=disabled,
+            collection=collection,
+        )
     for number, plugin in enumerate(extra_plugins):
         name = f"extra:{number}"
         at = Fault(getattr(plugin, "__name__", repr(plugin)), "(given in code)", "")
-        _register(plugin, name, hooks, (), collection, at)
+        _register(plugin, name, hooks=hooks, disabled=(), collection=collection, at=at)
     if collection.faults:
         raise PluginError(collection.faults)
     unused = sorted(set(disabled) - collection.disabled_used)
@@ -94,19 +100,27 @@ def _version_of(distribution: str) -> str:
 
 
 def _load(
-    found: Found, name: str, hooks: Hooks, disabled: Sequence[str], collection: _Collection
+    found: Found, name: str, *, hooks: Hooks, disabled: Sequence[str], collection: _Collection
 ) -> None:
     try:
         plugin = import_plugin(found)
     except ImportError as error:
         collection.faults.append(found.fault(str(error)))
         return
-    _register(plugin, f"{name}:{found.entry_point.name}", hooks, disabled, collection, found)
+    _register(
+        plugin,
+        f"{name}:{found.entry_point.name}",
+        hooks=hooks,
+        disabled=disabled,
+        collection=collection,
+        at=found,
+    )
 
 
 def _register(
     plugin: object,
     name: str,
+    *,
     hooks: Hooks,
     disabled: Sequence[str],
     collection: _Collection,

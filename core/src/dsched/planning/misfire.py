@@ -87,7 +87,7 @@ def _plan_instants(
     left_out = _real(every, skips, due_ms, now_ms)
     instants = Without(every, left_out) if left_out else every
     cut_ms = _cut(config, instants, due_ms, now_ms, one_catch_up=one_catch_up)
-    runs = _runs_from(config, instants, cut_ms, now_ms, max_runs)
+    runs = _runs_from(config, instants, from_ms=cut_ms, now_ms=now_ms, max_runs=max_runs)
     # Also a skipped instant is waited for: it is decided about when it has come, not before.
     next_ms = every.next_after(runs[-1].scheduled_ms if len(runs) == max_runs else now_ms)
     return FirePlan(
@@ -152,7 +152,7 @@ def _back(instants: Instants, from_ms: int, steps: int, floor_ms: int) -> int:
 
 
 def _runs_from(
-    config: TaskConfig, instants: Instants, from_ms: int, now_ms: int, max_runs: int
+    config: TaskConfig, instants: Instants, *, from_ms: int, now_ms: int, max_runs: int
 ) -> tuple[PlannedRun, ...]:
     runs: list[PlannedRun] = []
     at_ms = instants.next_after(from_ms - 1)

@@ -77,7 +77,7 @@ class SqliteConfigs(OnSqlite, Configs):
         def change(step: Step, row: ConfigRow) -> None:
             note_skipped(step, by, config_id, rearm.skipped)
             step.drop_config(config_id)
-            _note(step, row, "deleted", by)
+            _note(step, row, act="deleted", by=by)
 
         return await self._change(config_id, rearm, change)
 
@@ -90,7 +90,7 @@ class SqliteConfigs(OnSqlite, Configs):
             skips = row.skips
             _rearm(step, row, rearm, by)
             row.skips = skips  # the end of the pause accounts for them
-            _note(step, row, "paused", by, why)
+            _note(step, row, act="paused", by=by, why=why)
 
         return await self._change(config_id, rearm, change, already=lambda row: row.paused)
 
@@ -101,7 +101,7 @@ class SqliteConfigs(OnSqlite, Configs):
             row.paused_who = row.paused_why = None
             row.paused_since_ms = row.paused_gap_ms = None
             _rearm(step, row, rearm, by)
-            _note(step, row, "resumed", by)
+            _note(step, row, act="resumed", by=by)
 
         return await self._change(config_id, rearm, change, already=lambda row: not row.paused)
 
@@ -185,7 +185,7 @@ def _put(step: Step, item: PutConfig, content: str, by: str) -> PutAnswer:
         fresh.paused_gap_ms = item.rearm.upto_ms
     step.put_config(fresh)
     _rearm(step, fresh, item.rearm, by)
-    _note(step, fresh, "put", by)
+    _note(step, fresh, act="put", by=by)
     return PutAnswer(outcome=Outcome.OK, stored=fresh.view())
 
 
@@ -211,7 +211,7 @@ def _rearm(step: Step, row: ConfigRow, rearm: Rearm, by: str) -> None:
     step.set_due(row, None if waits or row.paused else rearm.next_due_ms)
 
 
-def _note(step: Step, row: ConfigRow, act: str, by: str, why: str = "") -> None:
+def _note(step: Step, row: ConfigRow, *, act: str, by: str, why: str = "") -> None:
     event: Item = {"config": row.id, "act": act, "revision": row.revision}
     if why:
         event["why"] = why

@@ -38,7 +38,11 @@ class SqliteOperating(OnSqlite, Operating):
     ) -> Outcome:
         """Remember instants that are not to be fired."""
         check_instants(instants)
-        return await self._step(lambda step: _skip(step, config_id, revision, instants, by, why))
+        return await self._step(
+            lambda step: _skip(
+                step, config_id, revision=revision, instants=instants, by=by, why=why
+            )
+        )
 
     async def undrain(self, worker_id: str, *, by: str) -> Outcome:
         """Undo an operator's drain."""
@@ -109,7 +113,7 @@ class SqliteOperating(OnSqlite, Operating):
 
 
 def _skip(
-    step: Step, config_id: str, revision: int, instants: Sequence[int], by: str, why: str
+    step: Step, config_id: str, *, revision: int, instants: Sequence[int], by: str, why: str
 ) -> Outcome:
     row = step.config(config_id)
     if row is None:

@@ -61,7 +61,7 @@ class SqliteWorking(OnSqlite, Working):
             if outcome is not Outcome.OK or row is None:
                 return Claimed(outcome=outcome)
             token = claim_token(worker_id, incarnation, lane, number)
-            started = _claim(step, row, lane, number, token, limit)
+            started = _claim(step, row, lane=lane, number=number, token=token, limit=limit)
             if started is None:
                 return Claimed(outcome=Outcome.STALE)
             return Claimed(
@@ -81,7 +81,7 @@ class SqliteWorking(OnSqlite, Working):
         def run(step: Step) -> tuple[Outcome, ...]:
             tasks = step.load([item.task_id for item in items])
             return tuple(
-                _complete(step, task, item, text, by)
+                _complete(step, task, item=item, result=text, by=by)
                 for task, item, text in zip(tasks, items, texts, strict=True)
             )
 
@@ -149,7 +149,7 @@ def _submit(step: Step, item: Submission, text: str, by: str) -> Outcome:
 
 
 def _claim(
-    step: Step, row: WorkerRow, lane: int, number: int, token: str, limit: int
+    step: Step, row: WorkerRow, *, lane: int, number: int, token: str, limit: int
 ) -> _Started | None:
     """The attempts of this claim with their specs; None for a number that is over."""
     found = step.db.execute(
@@ -204,7 +204,9 @@ def _start(step: Step, row: WorkerRow, token: str, limit: int) -> _Started:
     return started
 
 
-def _complete(step: Step, task: TaskRow | None, item: Completion, result: str, by: str) -> Outcome:
+def _complete(
+    step: Step, task: TaskRow | None, *, item: Completion, result: str, by: str
+) -> Outcome:
     if task is None or task.token != item.token:
         return Outcome.STALE
     if task.completed:

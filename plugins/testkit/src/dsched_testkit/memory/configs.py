@@ -95,7 +95,7 @@ class MemoryConfigs(OnState, Configs):
             _note_skipped(step, config_id, rearm, by)
             step.set_due(row, None)
             del self._state.configs[config_id]
-            self._note(step, row, "deleted", by)
+            self._note(step, row, act="deleted", by=by)
             return Outcome.OK
 
     async def pause(self, config_id: str, rearm: Rearm, *, by: str, why: str) -> Outcome:
@@ -113,7 +113,7 @@ class MemoryConfigs(OnState, Configs):
             skips = row.skips
             self._rearm(step, row, rearm, by)
             row.skips = skips  # the end of the pause accounts for them
-            self._note(step, row, "paused", by, why)
+            self._note(step, row, act="paused", by=by, why=why)
             return Outcome.OK
 
     async def resume(self, config_id: str, rearm: Rearm, *, by: str) -> Outcome:
@@ -129,7 +129,7 @@ class MemoryConfigs(OnState, Configs):
                 return outcome
             row.paused = None
             self._rearm(step, row, rearm, by)
-            self._note(step, row, "resumed", by)
+            self._note(step, row, act="resumed", by=by)
             return Outcome.OK
 
     def _rearm(self, step: Step, row: ConfigRow, rearm: Rearm, by: str) -> None:
@@ -139,7 +139,7 @@ class MemoryConfigs(OnState, Configs):
         step.set_due(row, None if waits or row.paused is not None else rearm.next_due_ms)
 
     @staticmethod
-    def _note(step: Step, row: ConfigRow, act: str, by: str, why: str = "") -> None:
+    def _note(step: Step, row: ConfigRow, *, act: str, by: str, why: str = "") -> None:
         event: Item = {"config": row.config.id, "act": act, "revision": row.config.revision}
         if why:
             event["why"] = why

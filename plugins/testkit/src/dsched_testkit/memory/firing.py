@@ -49,11 +49,11 @@ class MemoryFiring(OnState, Firing):
             _note_skipped(
                 step,
                 fence,
-                fire.config_id,
-                skipped.first_ms,
-                skipped.last_ms,
-                skipped.count,
-                skipped.reason,
+                config_id=fire.config_id,
+                first_ms=skipped.first_ms,
+                last_ms=skipped.last_ms,
+                count=skipped.count,
+                reason=skipped.reason,
             )
         for skip in fire.left_out:
             _note_left_out(step, fence, fire.config_id, skip)
@@ -84,7 +84,15 @@ class MemoryFiring(OnState, Firing):
         outcome = self._overlap(step, fence, row)
         if outcome is RunOutcome.SKIPPED:
             at = run.scheduled_ms
-            _note_skipped(step, fence, config.id, at, at, 1, SkipReason.OVERLAP)
+            _note_skipped(
+                step,
+                fence,
+                config_id=config.id,
+                first_ms=at,
+                last_ms=at,
+                count=1,
+                reason=SkipReason.OVERLAP,
+            )
             return outcome
         task = TaskRow(id=task_id, spec=config.spec, scheduled_ms=run.scheduled_ms)
         item: Item = {
@@ -148,7 +156,14 @@ def due_page(state: State, step: Step, limit: int) -> DuePage:
 
 
 def _note_skipped(
-    step: Step, by: str, config_id: str, first_ms: int, last_ms: int, count: int, reason: SkipReason
+    step: Step,
+    by: str,
+    *,
+    config_id: str,
+    first_ms: int,
+    last_ms: int,
+    count: int,
+    reason: SkipReason,
 ) -> None:
     step.note(
         EventKind.SKIPPED,

@@ -79,24 +79,28 @@ def simulate(
     keep: bool = False,
 ) -> Ran:
     """Run one seed in virtual time; with ``faults`` only those of its faults that are in there."""
-    return run_virtual(_main(seed, balancer, faults, trouble_s, keep))
+    return run_virtual(_main(seed, balancer, only=faults, trouble_s=trouble_s, keep=keep))
 
 
 async def _main(
     seed: int,
     balancer: tuple[str, LoadBalancer],
+    *,
     only: frozenset[str] | None,
     trouble_s: float,
     keep: bool,
 ) -> Ran:
     loop = asyncio.get_running_loop()
     number_tasks(loop)
-    return await loop.create_task(_story(seed, balancer, only, trouble_s, keep), name="story")
+    return await loop.create_task(
+        _story(seed, balancer, only=only, trouble_s=trouble_s, keep=keep), name="story"
+    )
 
 
 async def _story(
     seed: int,
     balancer: tuple[str, LoadBalancer],
+    *,
     only: frozenset[str] | None,
     trouble_s: float,
     keep: bool,

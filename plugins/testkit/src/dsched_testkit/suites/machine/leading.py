@@ -214,7 +214,9 @@ class LeaderRules(Pools):
         self.step("poll", self.fence(index), limit)
 
     @often(5, index=age, worker_id=workers, defers=rarely, stale=rarely, count=st.integers(1, 4))
-    def dispatch(self, index: int, worker_id: str, defers: bool, stale: bool, count: int) -> None:
+    def dispatch(
+        self, index: int, worker_id: str, *, defers: bool, stale: bool, count: int
+    ) -> None:
         fence = self.fence(index)
         page = self.step("ready", fence, 0, count)
         if not isinstance(page, ReadyPage):

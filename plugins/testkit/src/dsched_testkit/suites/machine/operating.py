@@ -26,7 +26,7 @@ class OperatorRules(ClientRules):
         self, config_id: str, tells: bool, edits: bool, ahead: bool
     ) -> None:
         """The leader leaves it out, or has read its plan before and fires it all the same."""
-        self.put(config_id, 0, 0, 5000, False)
+        self.put(config_id, 0, variant=0, due_in_ms=5000, early=False)
         version = self.version(config_id, 0)
         if version.due_ms is None or version.due_ms <= self.wall_ms:
             return
@@ -34,7 +34,7 @@ class OperatorRules(ClientRules):
         self.step("skip", config_id, version.revision, instants, by="op", why=WHY)
         self.move_clock(6000)
         if edits:
-            self.put(config_id, 0, 1, 0, False)
+            self.put(config_id, 0, variant=1, due_in_ms=0, early=False)
         fence = self.fence(0)
         page = self.step("due", fence, 10)
         for stored in page.configs if isinstance(page, DuePage) else ():

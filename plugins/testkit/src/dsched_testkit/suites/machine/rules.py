@@ -23,15 +23,15 @@ class FlowRules(OperatorRules):
     def work_arrives_and_starts(self, worker_id: str, count: int, variant: int) -> None:
         self._awake(worker_id)
         self._work_arrives(count, variant)
-        self.dispatch(0, worker_id, False, False, 4)
+        self.dispatch(0, worker_id, defers=False, stale=False, count=4)
         self.claim(worker_id, 0, 0, 1, 3)
 
     @often(5, config_id=configs, worker_id=workers)
     def a_config_fires_and_starts(self, config_id: str, worker_id: str) -> None:
         self._awake(worker_id)
-        self.put(config_id, 0, self.terms % 2, 0, False)
+        self.put(config_id, 0, variant=self.terms % 2, due_in_ms=0, early=False)
         self.fire_what_is_due(0, 1)
-        self.dispatch(0, worker_id, False, False, 4)
+        self.dispatch(0, worker_id, defers=False, stale=False, count=4)
         self.claim(worker_id, 0, 0, 1, 3)
 
     @often(2, worker_id=workers, index=st.integers(0, 2))
@@ -51,15 +51,15 @@ class FlowRules(OperatorRules):
         """Its queue comes back; it gets nothing more, until it claims, where it stalled."""
         self._awake(worker_id)
         self._work_arrives(3, 0)
-        self.dispatch(0, worker_id, False, False, 2)
+        self.dispatch(0, worker_id, defers=False, stale=False, count=2)
         self.recall(0, 5000, False)
         if drains:
             self.step("drain", worker_id, None)
         else:
             self.recall(0, 0, False)
-        self.dispatch(0, worker_id, False, False, 2)
+        self.dispatch(0, worker_id, defers=False, stale=False, count=2)
         self.claim(worker_id, 0, 0, 1, 2)
-        self.dispatch(0, worker_id, False, False, 2)
+        self.dispatch(0, worker_id, defers=False, stale=False, count=2)
 
     @often(3, worker_id=workers, how=st.integers(0, 5), variant=variants)
     def an_attempt_is_superseded(self, worker_id: str, how: int, variant: int) -> None:
@@ -68,7 +68,7 @@ class FlowRules(OperatorRules):
         running = self.held(0)
         self.complete(0, 1, 3)
         self.promote(0, 10)
-        self.dispatch(0, worker_id, False, False, 4)
+        self.dispatch(0, worker_id, defers=False, stale=False, count=4)
         self.claim(worker_id, 0, 0, 1, 3)
         old = running[0]
         if how == 0:
@@ -88,11 +88,11 @@ class FlowRules(OperatorRules):
     @often(2, config_id=configs, variant=variants, due_in_ms=due_in)
     def a_config_pauses(self, config_id: str, variant: int, due_in_ms: int | None) -> None:
         """It is edited in its pause, perhaps; it goes on."""
-        self.put(config_id, 0, 0, due_in_ms, False)
-        self.pause_resume_or_delete(config_id, 0, 0, due_in_ms, False)
-        self.put(config_id, 0, variant, due_in_ms, False)
+        self.put(config_id, 0, variant=0, due_in_ms=due_in_ms, early=False)
+        self.pause_resume_or_delete(config_id, 0, which=0, due_in_ms=due_in_ms, early=False)
+        self.put(config_id, 0, variant=variant, due_in_ms=due_in_ms, early=False)
         self.fire_what_is_due(0, 1)
-        self.pause_resume_or_delete(config_id, 0, 2, due_in_ms, False)
+        self.pause_resume_or_delete(config_id, 0, which=2, due_in_ms=due_in_ms, early=False)
 
     def _work_arrives(self, count: int, variant: int) -> None:
         taken = self.twin.state.tasks

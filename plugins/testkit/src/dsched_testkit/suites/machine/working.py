@@ -107,7 +107,7 @@ class WorkerRules(LeaderRules):
         lines=st.integers(1, 6),
         attempt=st.sampled_from([None, None, 1, 2]),
     )
-    def log(self, index: int, count: int, first: int, lines: int, attempt: int | None) -> None:
+    def log(self, index: int, count: int, *, first: int, lines: int, attempt: int | None) -> None:
         """Lines of attempts, repeats and gaps among them; then a reader comes."""
         written = tuple(
             NewLine(number=number, age_ms=number, text="é" * number)
@@ -162,7 +162,7 @@ class ClientRules(WorkerRules):
 
     @often(3, config_id=configs, stale=age, variant=variants, due_in_ms=due_in, early=rarely)
     def put(
-        self, config_id: str, stale: int, variant: int, due_in_ms: int | None, early: bool
+        self, config_id: str, stale: int, *, variant: int, due_in_ms: int | None, early: bool
     ) -> None:
         version = self.version(config_id, stale)
         rearm = a_rearm(version, self.wall_ms, early=early, skips=variant == 1, due_in_ms=due_in_ms)
@@ -171,7 +171,7 @@ class ClientRules(WorkerRules):
 
     @often(3, config_id=configs, stale=age, which=st.integers(0, 5), due_in_ms=due_in, early=rarely)
     def pause_resume_or_delete(
-        self, config_id: str, stale: int, which: int, due_in_ms: int | None, early: bool
+        self, config_id: str, stale: int, *, which: int, due_in_ms: int | None, early: bool
     ) -> None:
         version = self.version(config_id, stale)
         rearm = a_rearm(version, self.wall_ms, early=early, skips=which == 1, due_in_ms=due_in_ms)
