@@ -219,7 +219,7 @@ async def test_a_worker_that_claims_without_a_rest_hears_its_bell():
         )
     )
     wakeups = Wakeups(store, "w", runtime, running=lambda: len(attempts) > 0, beat_now=beats.set)
-    claims = Claims(store, registration, runtime, lambda *_: None, wakeups.woken)
+    claims = Claims(store, registration, runtime, start=lambda *_: None, woken=wakeups.woken)
     claimer = Claimer(claims, wakeups, attempts, capacity=9)
     loops = [
         asyncio.create_task(loop)

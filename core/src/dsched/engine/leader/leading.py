@@ -94,10 +94,10 @@ class Leader:
         return Scheduling(
             self._store,
             self._runtime,
-            term,
-            self._watch,
-            activity,
-            self._announcer,
+            term=term,
+            watch=self._watch,
+            activity=activity,
+            announcer=self._announcer,
             balancer=self._balancer,
             scan_interval_s=self._times.scan_interval_s,
         )

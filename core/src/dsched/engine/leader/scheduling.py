@@ -89,11 +89,11 @@ class Scheduling:
         self,
         store: Store,
         runtime: Runtime,
+        *,
         term: Term,
         watch: ClockWatch,
         activity: Activity,
         announcer: Announcer,
-        *,
         balancer: tuple[str, LoadBalancer],
         scan_interval_s: float,
     ) -> None:

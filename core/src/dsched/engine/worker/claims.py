@@ -47,6 +47,7 @@ class Claims:
         store: Store,
         registration: Registration,
         runtime: Runtime,
+        *,
         start: Callable[[Claimed, float], None],
         woken: Callable[[], None],
     ) -> None:

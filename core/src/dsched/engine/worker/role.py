@@ -179,7 +179,9 @@ class WorkerRole:
             running=lambda: len(self.attempts) > 0,
             beat_now=beat.beat_now,
         )
-        claims = Claims(self._store, registration, self._runtime, runner.start, wakeups.woken)
+        claims = Claims(
+            self._store, registration, self._runtime, start=runner.start, woken=wakeups.woken
+        )
         claimer = Claimer(claims, wakeups, self.attempts, capacity=registration.capacity)
         return _Parts(reporter, runner, claimer, wakeups, beat, lines)
 
