@@ -1,12 +1,16 @@
 """The assertions that stay on at run time see a store that breaks its promises, and say so."""
 
 import asyncio
+from types import SimpleNamespace
 
 import attrs
 import pytest
 from engine_cluster import Line, only, spec
+from engine_parts import store_time
 
 from dsched.contracts import InvariantViolated
+from dsched.contracts.store.events import Event, EventKind
+from dsched.engine.assertions import Assertions, AttemptWatch
 from dsched.model import Home, TaskStatus
 from dsched_metrics_prometheus.metrics import Metrics
 from dsched_metrics_prometheus.options import MetricsOptions
@@ -130,3 +134,38 @@ async def test_store_time_that_goes_back_breaks_i13(cluster, told):
     assert "store time went back" in told.broken[0].detail
     await asyncio.sleep(20)
     assert len(told.broken) <= 3, "told about once, not at each reading"
+
+
+def _assertions():
+    """With the names of the invariants that it finds broken."""
+    found = []
+    return Assertions(SimpleNamespace(tell=lambda notice: found.append(notice.name))), found
+
+
+def test_an_answer_is_judged_by_what_was_known_before_its_call():
+    assertions, broken = _assertions()
+    assertions.answered("now", 0, (), store_time(10))
+    assertions.answered("now", 5, (), store_time(7))  # called before the answer that says 10
+    assert broken == []
+    assertions.answered("now", 10, (), store_time(9))
+    assert broken == ["I13"]
+
+
+def test_what_a_gap_in_the_log_hides_is_not_judged():
+    assertions, broken = _assertions()
+    watch = AttemptWatch(assertions)
+    claimed = [
+        Event(
+            cursor="1",
+            kind=EventKind.CLAIMED,
+            at_ms=1,
+            by="w",
+            items=({"task": "t", "attempt": n},),
+        )
+        for n in (1, 2)
+    ]
+    gap = Event(cursor="1", kind=EventKind.GAP, at_ms=1, by="7:t:a", items=({"dropped": 1},))
+    watch.entries([claimed[0], gap, claimed[1]])
+    assert broken == []
+    watch.entries([claimed[1]])
+    assert broken == ["I4"]

@@ -2,7 +2,14 @@
 
 import asyncio
 
-from engine_cluster import NO_RETRY, Line, only, seconds, spec, unreachable
+from engine_cluster import (
+    NO_RETRY,
+    Line,
+    only,
+    seconds,
+    spec,
+    unreachable,
+)
 
 from dsched.contracts import ThreadOutlived
 from dsched.contracts.store.workers import Held
@@ -111,3 +118,21 @@ class _Observer:
 
     def notify(self, notice):
         self.told.append(notice)
+
+
+async def test_an_attempt_may_take_its_grace_to_stop_after_its_timeout(cluster):
+    cluster.start("a")
+
+    async def body(context, task):
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            await asyncio.sleep(3)  # tidies up, within the grace of 5 s
+            raise
+
+    cluster.executor.bodies["tidy"] = body
+    began_s = cluster.now_s()
+    await cluster.client.submit(spec("tidy", timeout=seconds(1), retry=NO_RETRY), task_id="t")
+    task = await cluster.client.wait("t", timeout_s=20)
+    assert task.reason == "timeout"
+    assert cluster.now_s() - began_s >= 4

@@ -3,12 +3,27 @@
 import asyncio
 
 import pytest
-from engine_cluster import Line, config, first, lost_reply, only, seconds, spec
+from engine_cluster import (
+    Line,
+    config,
+    first,
+    lost_reply,
+    only,
+    seconds,
+    spec,
+)
 
-from dsched.client import Client, ConflictError, NotFoundError, TaskEndedBadlyError
+from dsched.client import (
+    Client,
+    ConflictError,
+    NotFoundError,
+    PreconditionError,
+    TaskEndedBadlyError,
+)
 from dsched.contracts import StoreUnavailableError
 from dsched.contracts.store.outcomes import Outcome
 from dsched.contracts.store.reading import TaskQuery
+from dsched.contracts.store.working import Submission
 from dsched.model import Home, InvalidIdError, RetryPolicy, TaskStatus
 
 
@@ -158,9 +173,34 @@ async def test_events_can_be_read_to_the_end_and_followed(cluster):
 
 
 async def test_many_tasks_are_submitted_in_one_step(cluster):
-    from dsched.contracts.store.working import Submission
 
     items = [Submission(task_id=f"t{number}", spec=spec("ok")) for number in range(100)]
     assert set(await cluster.client.submit_many(items)) == {Outcome.OK}
     assert set(await cluster.client.submit_many(items)) == {Outcome.DUP}
     assert len(cluster.events("submitted")) == 1
+
+
+async def test_a_change_that_came_second_is_planned_again_and_made(cluster):
+    await cluster.client.put_config(config("every", every=seconds(60)))
+    line = Line()
+    store = line.over(cluster.store, "client")
+
+    async def overtaken(handle, step, proceed):
+        await cluster.client.put_config(config("every", every=seconds(90)))
+        return await proceed()
+
+    line.rule = only(first(1, overtaken), steps={"pause"})
+    await type(cluster.client)(store).pause_config("every")
+    assert cluster.state.configs["every"].paused is not None
+
+
+async def test_a_change_of_another_revision_than_was_meant_changes_nothing(cluster):
+    made = await cluster.client.put_config(config("every", every=seconds(60)), expected_revision=0)
+    revision = made.config.revision
+    longer = config("every", every=seconds(90))
+    for meant in (0, revision + 1):
+        with pytest.raises(PreconditionError):
+            await cluster.client.put_config(longer, expected_revision=meant)
+    assert cluster.state.configs["every"].config.every == seconds(60)
+    await cluster.client.put_config(longer, expected_revision=revision)
+    assert cluster.state.configs["every"].config.every == seconds(90)

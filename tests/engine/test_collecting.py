@@ -1,9 +1,17 @@
 """How much of the log the collector reads at once: its step by itself, over a log of its own."""
 
 import asyncio
+from types import SimpleNamespace
 
 import attrs
 import pytest
+from engine_cluster import (
+    Line,
+    first,
+    only,
+    spec,
+    unreachable,
+)
 
 from dsched.contracts.store.bounds import MAX_BATCH, MAX_EVENT_PAGE
 from dsched.contracts.store.events import Event, EventKind, EventPage
@@ -179,3 +187,32 @@ async def test_observers_that_keep_up_have_never_more_than_two_projections_befor
     running.cancel()
     await asyncio.wait([running])
     assert len(heard.cursors) == 300
+
+
+def _leading(store, fence, announcer):
+    loop = asyncio.get_running_loop()
+    term = Term(fence, 60, loop.time(), virtual_runtime(loop, 1))
+    return CollectStep(store, term, announcer, AttemptWatch(Assertions(announcer)))
+
+
+async def test_a_second_projection_of_a_page_goes_on_where_the_first_ended(cluster, monkeypatch):
+    monkeypatch.setattr("dsched.engine.leader.collecting.MAX_PROJECTED", 2)
+    for number in range(5):
+        await cluster.client.submit(spec("ok"), task_id=f"t{number}")
+    won = await cluster.store.acquire("a", "t", 60_000)
+    await _leading(cluster.store, won.fence, Announcer({})).collect()
+    assert int(cluster.state.collected) == cluster.state.last_cursor
+
+
+async def test_observers_hear_of_each_entry_once_and_before_the_cursor_moves(cluster):
+    for number in range(3):
+        await cluster.client.submit(spec("ok"), task_id=f"t{number}")
+    won = await cluster.store.acquire("a", "t", 60_000)
+    line, told = Line(only(first(1, unreachable), steps={"project"})), []
+    observers = SimpleNamespace(tell=lambda notice: told.append(notice.event.cursor))
+    step = _leading(line.over(cluster.store, "main"), won.fence, observers)
+    with pytest.raises(StoreUnavailableError):
+        await step.collect()
+    assert len(told) == len(cluster.state.log)
+    await step.collect()
+    assert told == [event.cursor for event in cluster.state.log]

@@ -1,6 +1,8 @@
 """What a worker does when its calls or its beats get no answer, or the wrong one."""
 
 import asyncio
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
 
 import pytest
 from engine_cluster import (
@@ -17,10 +19,15 @@ from engine_cluster import (
     unreachable,
 )
 
-from dsched.contracts.store.outcomes import Outcome
-from dsched.contracts.store.workers import Registration
+from dsched.contracts.store.bounds import MAX_BATCH
+from dsched.contracts.store.outcomes import Outcome, StoreUnavailableError
+from dsched.contracts.store.workers import HeartbeatAnswer, Registration
+from dsched.engine.observers import Announcer
+from dsched.engine.worker.attempts import Attempt, Attempts
 from dsched.engine.worker.claims import SupersededError
-from dsched.model import TaskStatus
+from dsched.engine.worker.heartbeat import Heartbeat, HeartbeatTimes, Verdicts
+from dsched.model import Task, TaskStatus
+from dsched_testkit.virtual_time import virtual_runtime
 
 
 @pytest.mark.parametrize("rule", [unreachable, never], ids=["unreachable", "silent"])
@@ -242,3 +249,131 @@ async def test_a_claim_takes_half_of_many_slots_and_all_of_few(cluster, capacity
     claims = [len(event.items) for event in cluster.events("claimed")]
     assert max(claims) == most
     assert sum(claims) == len(ids)
+
+
+async def test_a_task_whose_claim_is_repeated_starts_once(cluster):
+    line = Line()
+    cluster.start("lead", SCHEDULER)
+    cluster.start("a", WORKER, capacity=3, line=line)
+    await cluster.until(lambda: cluster.state.workers, "the registration")
+    claims = 0
+
+    async def late_then_lost(handle, step, proceed):
+        # The answer is slow (so it is asked for again), and meanwhile the same claim is answered.
+        nonlocal claims
+        answer = await proceed()
+        if answer.tasks:
+            claims += 1
+            if claims == 1:
+                raise StoreUnavailableError("lost", maybe_applied=True)
+        return answer
+
+    line.rule = only(late_then_lost, steps={"claim"})
+    await cluster.client.submit(spec("sleep 1"), task_id="t")
+    assert (await cluster.client.wait("t", timeout_s=20)).attempt == 1
+    assert claims == 2
+    assert cluster.executor.starts("t") == 1
+
+
+async def test_an_old_answer_to_a_claim_starts_nothing_before_it_is_asked_for_again(cluster):
+    cluster.use_defaults()
+    line, numbers, starts = Line(), [], []
+    cluster.start("lead", SCHEDULER)
+    await cluster.client.submit(spec("ok"), task_id="t")
+    await cluster.until(lambda: cluster.state.ready or cluster.state.delayed, "it waits")
+
+    async def slow(handle, step, proceed):
+        answer = await proceed()
+        if answer.tasks:
+            numbers.append(answer.token)
+            starts.append(cluster.executor.starts("t"))
+            await asyncio.sleep(20 if len(numbers) == 1 else 0)  # of a lease of 30 s
+        return answer
+
+    line.rule = only(slow, steps={"claim"})
+    cluster.start("a", WORKER, line=line)
+    await cluster.client.wait("t", timeout_s=90)
+    assert (len(numbers), len(set(numbers)), starts) == (2, 1, [0, 0])
+
+
+async def test_what_runs_for_several_leases_is_renewed(cluster):
+    cluster.start("a")
+    cluster.executor.bodies["long"] = lambda context, task: asyncio.sleep(6)
+    await cluster.client.submit(spec("long", retry=NO_RETRY), task_id="t")
+    task = await cluster.client.wait("t", timeout_s=20)
+    assert (task.status, task.attempt, task.crash_count) == (TaskStatus.SUCCESS, 1, 0)
+
+
+def _running(number):
+    """An attempt that has all the time it wants."""
+    task = Task(
+        id=f"t{number}",
+        status=TaskStatus.RUNNING,
+        worker_id="w",
+        attempt=1,
+        scheduled_ms=0,
+        spec=spec("ok"),
+    )
+    return Attempt(
+        task=task,
+        spec=task.spec,
+        worker_id="w",
+        token="w.1.0.1",
+        epoch=1,
+        started_s=0,
+        timeout_s=1e6,
+        deadline_s=1e6,
+    )
+
+
+@asynccontextmanager
+async def _beating(attempts, heartbeat):
+    """A heartbeat that begins in 10 s, and when it told its worker to stop what runs."""
+    worker = Registration(
+        worker_id="w", incarnation="1", capacity=300, backlog=0, heartbeat_timeout_ms=30_000
+    )
+    loop, stops = asyncio.get_running_loop(), []
+    verdicts = Verdicts(
+        lost=pytest.fail,
+        cancel=pytest.fail,
+        superseded=pytest.fail,
+        fence_off=lambda: stops.append(loop.time()),
+    )
+    beat = Heartbeat(
+        worker,
+        attempts,
+        virtual_runtime(loop, 1),
+        Announcer({}),
+        HeartbeatTimes(interval_s=10.0, timeout_s=30.0),
+        verdicts,
+        lambda verdict: verdict(),
+    )
+
+    @asynccontextmanager
+    async def opened():
+        yield SimpleNamespace(heartbeat=heartbeat)
+
+    running = asyncio.create_task(beat.run(opened))
+    yield stops
+    running.cancel()
+    await asyncio.wait({running})
+
+
+async def test_a_beat_lists_all_that_runs_and_counts_from_its_beginning():
+    """It takes six seconds; the next one gets no answer, and the silence began with the first."""
+    attempts, listed = Attempts(), []
+    for number in range(2 * MAX_BATCH + 1):
+        attempts.add(_running(number))
+
+    async def heartbeat(worker_id, incarnation, held):
+        if len(listed) == len(attempts):
+            await asyncio.Event().wait()
+        listed.extend(held)
+        await asyncio.sleep(2)
+        return HeartbeatAnswer(outcome=Outcome.OK)
+
+    began_s = asyncio.get_running_loop().time()
+    async with _beating(attempts, heartbeat) as stops:
+        await asyncio.sleep(60)
+    assert listed == attempts.held()
+    assert stops[0] - began_s == pytest.approx(10 + 24)

@@ -1,14 +1,25 @@
 """The catalogue of mutants: what each changes, which guard that removes, what must notice."""
 
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import attrs
+from edits import Edit, EditError, edit_of, edited, place_of
+from places import Sources
 
 ROOT = Path(__file__).parents[2]
 CATALOGUE = Path(__file__).parent / "catalogue"
-FAMILIES = ("engine", "memory", "sqlite", "redis")
+BASES = {  # where the names of each family are looked up
+    "engine": "core/src",
+    "memory": "plugins/testkit/src",
+    "sqlite": "plugins/store-sqlite/src",
+    "redis": "plugins/store-redis/src",
+}
+FAMILIES = tuple(BASES)
+_OF_A_MUTANT = {"guard", "killers"}
+_OF_A_FAMILY = {"guard", "killers", "equivalent"}
 
 
 class CatalogueError(Exception):
@@ -16,18 +27,9 @@ class CatalogueError(Exception):
 
 
 @attrs.frozen(kw_only=True)
-class Edit:
-    """One exact text of one file, which must occur once in it, and what replaces it."""
-
-    file: str
-    text: str
-    by: str
-
-
-@attrs.frozen(kw_only=True)
 class Mutant:
     """One broken guard, or a pair of guards that hide each other. ``equivalent``: why nothing can
-    notice it, for those that are kept to say so."""
+    notice it, for those that are kept to say so. ``source``: its file in the catalogue."""
 
     id: str
     family: str
@@ -36,74 +38,103 @@ class Mutant:
     killers: tuple[str, ...]
     pair: bool = False
     equivalent: str = ""
-
-    @property
-    def files(self) -> set[str]:
-        """The files it changes."""
-        return {edit.file for edit in self.edits}
+    source: str = ""
 
 
-def read_catalogue() -> list[Mutant]:
-    """All mutants, in their families' order."""
-    mutants: list[Mutant] = []
+def read_catalogue(folder: Path = CATALOGUE) -> list[Mutant]:
+    """All mutants, in their families' order: the single ones of a family, then its pairs."""
+    tables = [
+        (path.name, name, table)
+        for path in sorted(folder.glob("*.toml"))
+        for name, table in tomllib.loads(path.read_text()).items()
+    ]
+    singles: dict[str, Mutant] = {}
+    for source, name, table in tables:
+        for mutant in [] if name == "pair" else _mutants(source, name, table):
+            if mutant.id in singles:
+                raise CatalogueError(f"{mutant.id} is in {singles[mutant.id].source} and {source}")
+            singles[mutant.id] = mutant
+    pairs = [
+        pair
+        for source, name, given in tables
+        if name == "pair"
+        for table in given
+        for pair in _pairs(source, table, singles)
+    ]
+    found = [*singles.values(), *pairs]
+    return sorted(found, key=lambda one: (FAMILIES.index(one.family), one.pair))
+
+
+def _mutants(source: str, name: str, table: dict[str, Any]) -> Iterator[Mutant]:
+    """The mutants of one guard, one in each family that its table names."""
+    families = set(table) - _OF_A_MUTANT
+    if unknown := families - set(FAMILIES):
+        raise CatalogueError(f"{source}: {name} has unknown keys {sorted(unknown)}")
+    if not families:
+        raise CatalogueError(f"{source}: {name} changes nothing: name one of {FAMILIES}")
     for family in FAMILIES:
-        data = tomllib.loads((CATALOGUE / f"{family}.toml").read_text())
-        singles = [_single(family, data["base"], table) for table in data["mutant"]]
-        mutants += singles
-        by_id = {mutant.id: mutant for mutant in singles}
-        mutants += [_pair(family, table, by_id) for table in data.get("pair", [])]
-    ids = [mutant.id for mutant in mutants]
-    if len(set(ids)) < len(ids):
-        raise CatalogueError(f"ids twice: {sorted({i for i in ids if ids.count(i) > 1})}")
-    return mutants
+        if family not in table:
+            continue
+        own = table[family]
+        said = {**table, **{key: own[key] for key in _OF_A_FAMILY & set(own)}}
+        change = {key: value for key, value in own.items() if key not in _OF_A_FAMILY}
+        try:
+            edit = edit_of(BASES[family], change)
+        except EditError as error:
+            raise CatalogueError(f"{source}: {family}-{name}: {error}") from error
+        yield Mutant(
+            id=f"{family}-{name}",
+            family=family,
+            guard=said["guard"],
+            edits=(edit,),
+            killers=tuple(said["killers"]),
+            equivalent=said.get("equivalent", ""),
+            source=source,
+        )
 
 
-def _single(family: str, base: str, table: dict[str, str]) -> Mutant:
-    unknown = set(table) - {"id", "file", "guard", "text", "by", "killers", "equivalent"}
-    if unknown:
-        raise CatalogueError(f"{table['id']}: unknown keys {sorted(unknown)}")
-    # Texts of several lines begin and end on lines of their own in the catalogue.
-    edit = Edit(file=f"{base}{table['file']}", text=_text(table["text"]), by=_text(table["by"]))
-    return Mutant(
-        id=f"{family}-{table['id']}",
-        family=family,
-        guard=table["guard"],
-        edits=(edit,),
-        killers=tuple(table["killers"]),
-        equivalent=table.get("equivalent", ""),
-    )
+def _pairs(source: str, table: dict[str, Any], singles: dict[str, Mutant]) -> Iterator[Mutant]:
+    """The same two guards gone together, in each family named; killed by what kills either, unless
+    its family says what kills both."""
+    for family in FAMILIES:
+        if family not in table:
+            continue
+        ids = [f"{family}-{name}" for name in table["of"]]
+        if unknown := [one for one in ids if one not in singles]:
+            raise CatalogueError(f"{source}: a pair is of {', '.join(unknown)}, which is not there")
+        both = [singles[one] for one in ids]
+        killers = table[family] or dict.fromkeys(k for one in both for k in one.killers)
+        yield Mutant(
+            id="+".join([both[0].id, *table["of"][1:]]),
+            family=family,
+            guard=" and ".join(one.guard for one in both),
+            edits=tuple(edit for one in both for edit in one.edits),
+            killers=tuple(killers),
+            pair=True,
+            source=source,
+        )
 
 
-def _text(given: str) -> str:
-    return given.removesuffix("\n")
-
-
-def _pair(family: str, table: dict[str, Sequence[str]], singles: dict[str, Mutant]) -> Mutant:
-    both = [singles[f"{family}-{name}"] for name in table["of"]]
-    killers = table.get("killers") or dict.fromkeys(k for one in both for k in one.killers)
-    return Mutant(
-        id="+".join([both[0].id, *table["of"][1:]]),
-        family=family,
-        guard=" and ".join(one.guard for one in both),
-        edits=tuple(edit for one in both for edit in one.edits),
-        killers=tuple(killers),
-        pair=True,
-    )
-
-
-def mutated(mutant: Mutant, root: Path) -> dict[Path, str]:
+def mutated(mutant: Mutant, sources: Sources) -> dict[Path, str]:
     """The files of a mutant with their new texts; `CatalogueError` where it does not apply."""
     texts: dict[Path, str] = {}
     for edit in mutant.edits:
-        path = root / edit.file
-        if not path.is_file():
-            raise CatalogueError(f"{mutant.id}: there is no {edit.file}")
-        text = texts.get(path) or path.read_text()
-        found = text.count(edit.text)
-        if found != 1 or edit.text == edit.by:
-            raise CatalogueError(f"{mutant.id}: its text occurs {found} times in {edit.file}")
-        texts[path] = text.replace(edit.text, edit.by)
+        try:
+            place = place_of(edit, sources)
+            text = texts.get(place.path) or sources.texts(edit.base)[place.path]
+            texts[place.path] = edited(edit, text, place)
+        except EditError as error:
+            raise CatalogueError(f"{mutant.source}: {mutant.id}: {error}") from error
     return texts
+
+
+def files_of(mutant: Mutant, sources: Sources) -> set[str]:
+    """The files that it changes, as paths below the root."""
+    try:
+        paths = {place_of(edit, sources).path for edit in mutant.edits}
+    except EditError as error:
+        raise CatalogueError(f"{mutant.source}: {mutant.id}: {error}") from error
+    return {path.relative_to(sources.root).as_posix() for path in paths}
 
 
 def chosen(
@@ -112,12 +143,14 @@ def chosen(
     only: Sequence[str] | None = None,
     families: Sequence[str] | None = None,
     files: set[str] | None = None,
+    sources: Sources | None = None,
 ) -> list[Mutant]:
-    """Those asked for: by id, by family, by a changed file."""
+    """Those asked for: by id, by family, by a changed file (of the ``sources``)."""
+    sources = sources or Sources(ROOT)
     return [
         mutant
         for mutant in mutants
         if (not only or mutant.id in only)
         and (not families or mutant.family in families)
-        and (files is None or mutant.files & files)
+        and (files is None or files_of(mutant, sources) & files)
     ]

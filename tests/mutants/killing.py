@@ -13,6 +13,7 @@ from pathlib import Path
 
 import attrs
 from catalogue import ROOT, Mutant, mutated
+from places import Sources
 
 CONTRACTS = {
     "memory": ("plugins/testkit/tests/test_suites_store.py", "TestMemoryStore"),
@@ -107,6 +108,7 @@ class Scratch:
             if source.is_file():
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source, target)
+        self._whole = Sources(folder)  # read while nothing in it is broken, and kept
         sources = sorted(path for path in folder.glob("**/src") if path.is_dir())
         self._environment = {
             **os.environ,
@@ -119,10 +121,10 @@ class Scratch:
     @contextmanager
     def infected(self, mutant: Mutant) -> Iterator[None]:
         """The copy with a mutant in it, for the length of the block."""
-        paths = [self.folder / name for name in mutant.files]
-        before = {path: path.read_text() for path in paths}
+        after = mutated(mutant, self._whole)
+        before = {path: path.read_text() for path in after}
         try:
-            _write(mutated(mutant, self.folder))
+            _write(after)
             yield
         finally:
             _write(before)

@@ -1,4 +1,4 @@
-"""Guards of the idle pace, each looked at by itself: what slows down is awake when it has to be."""
+"""An idle pod slows down, and is awake at once when it has to be: each of its parts by itself."""
 
 import asyncio
 from collections import Counter
