@@ -141,7 +141,9 @@ class Api:
         data = self._decoded(answer)
         if answer.status >= 300:
             problem = data if isinstance(data, dict) else {}
-            raise _refusal(method, path, answer.status, problem, answer.headers)
+            raise _refusal(
+                method, path, status=answer.status, problem=problem, headers=answer.headers
+            )
         return Answer(answer.status, answer.headers, data)
 
     def get(self, path: str, **query: object) -> Any:
@@ -176,7 +178,7 @@ class Api:
                     yield from reader.feed(piece)
         except Refusal as error:
             problem = attrs.asdict(error.problem)
-            raise _refusal("GET", path, error.status, problem, {}) from error
+            raise _refusal("GET", path, status=error.status, problem=problem, headers={}) from error
         except ProtocolError as error:
             raise self._strange(str(error)) from error
         except UnreachableError as error:
@@ -250,7 +252,7 @@ def _tls(ca_file: str) -> ssl.SSLContext:
 
 
 def _refusal(
-    method: str, path: str, status: int, problem: dict[str, Any], headers: Mapping[str, str]
+    method: str, path: str, *, status: int, problem: dict[str, Any], headers: Mapping[str, str]
 ) -> ApiError:
     """A problem document as an error with its exit code."""
     kind = str(problem.get("code", ""))
