@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from engine_cluster import SCHEDULER, Line, config, first, lost_reply, only, seconds, spec
 
-from dsched.model import Home, TaskStatus, from_ms
+from dsched.model import Home, Misfire, TaskStatus, from_ms
 from dsched.planning import misfire
 from dsched_testkit.checker import History
 
@@ -249,7 +249,9 @@ async def test_pausing_editing_and_deleting_account_for_every_instant(cluster):
     await asyncio.sleep(30)
     await client.resume_config("tick")
     await asyncio.sleep(7)
-    await client.put_config(config(overlap="allow", timeout=seconds(9)))
+    # Another schedule: under an equal one nothing would be skipped.
+    end_at = from_ms(cluster.wall() + 3_600_000)
+    await client.put_config(config(overlap="allow", end_at=end_at))
     cluster.start("b")
     await asyncio.sleep(15.3)
     await cluster.kill("b")
@@ -261,6 +263,41 @@ async def test_pausing_editing_and_deleting_account_for_every_instant(cluster):
     assert History(cluster.state).unaccounted("tick", owed) == []
     reasons = {item["reason"] for item in cluster.items("skipped")}
     assert {"paused", "edited", "deleted"} <= reasons
+
+
+@pytest.mark.parametrize("misfire", list(Misfire))
+async def test_an_edit_that_keeps_the_schedule_leaves_what_is_owed_to_the_policies(
+    cluster, misfire
+):
+    client = cluster.client
+    first_policies = {"overlap": "allow", "misfire": "skip", "misfire_grace": seconds(0)}
+    stored = await client.put_config(config(**first_policies))
+    await asyncio.sleep(20.5)
+    edited = config(overlap="allow", misfire=misfire, misfire_grace=seconds(5), misfire_cap=3)
+    await client.put_config(edited)
+    created_ms, edited_ms = stored.config.created_ms, cluster.wall()
+    cluster.start("a")
+    await cluster.until(lambda: len(cluster.fired("tick")) > 10, "it fires")
+    made_up = [ms for ms in cluster.fired("tick") if ms <= edited_ms - 5000]
+    assert len(made_up) == (3 if misfire is Misfire.FIRE_ALL else 0)
+    within_grace = [ms for ms in cluster.fired("tick") if edited_ms - 5000 < ms <= edited_ms]
+    assert len(within_grace) == 5
+    owed = list(range(created_ms + 1000, cluster.fired("tick")[-1] + 1, 1000))
+    assert History(cluster.state).unaccounted("tick", owed) == []
+    assert {"misfire"} == {item["reason"] for item in cluster.items("skipped")}
+
+
+async def test_an_edit_within_a_pause_leaves_its_gap_to_the_pause(cluster):
+    client = cluster.client
+    await client.put_config(config(overlap="allow"))
+    await client.pause_config("tick", why="test")
+    await asyncio.sleep(10)
+    await client.put_config(config(overlap="allow", timeout=seconds(9)))
+    await asyncio.sleep(10)
+    await client.resume_config("tick")
+    cluster.start("a")
+    await cluster.until(lambda: cluster.fired("tick"), "it fires")
+    assert [(i["count"], i["reason"]) for i in cluster.items("skipped")] == [(20, "paused")]
 
 
 async def test_a_disabled_config_fires_nothing_and_its_owed_instants_are_recorded(cluster):

@@ -10,7 +10,7 @@ from dsched.contracts.store.configs import ConfigPage, ConfigVersion, PutConfig,
 from dsched.contracts.store.outcomes import Outcome
 from dsched.contracts.store.reading import TaskQuery
 from dsched.model import ORPHAN, SkipReason, TaskConfig
-from dsched.planning import next_due, plan_rearm
+from dsched.planning import next_due, plan_edit, plan_rearm
 
 MOVED_TRIES = 20
 
@@ -183,8 +183,21 @@ def _planned_put(config: TaskConfig, old: StoredConfig | None, now_ms: int) -> P
         )
         return PutConfig(config=config, rearm=rearm)
     config = attrs.evolve(config, created_ms=old.config.created_ms)
-    reason = SkipReason.EDITED if config.enabled else SkipReason.DISABLED
-    return PutConfig(config=config, rearm=planned_rearm(old, now_ms, reason, config))
+    edit = plan_edit(
+        old.config,
+        config,
+        due_ms=old.due_ms,
+        paused_gap_from_ms=None if old.paused is None else old.paused.gap_from_ms,
+        last_fired_ms=old.last_fired_ms,
+        now_ms=now_ms,
+    )
+    rearm = Rearm(
+        read=old.version,
+        upto_ms=edit.upto_ms,
+        skipped=edit.skipped,
+        next_due_ms=edit.next_due_ms,
+    )
+    return PutConfig(config=config, rearm=rearm)
 
 
 def check_origin(stored: StoredConfig | None, origin: str) -> None:

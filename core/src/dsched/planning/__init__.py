@@ -4,12 +4,13 @@ from dsched.planning.errors import InvalidTriggerError
 from dsched.planning.instants import Instants
 from dsched.planning.jitter import jitter_ms
 from dsched.planning.misfire import FirePlan, PlannedRun, plan_fire
-from dsched.planning.rearm import next_due, plan_rearm
+from dsched.planning.rearm import Edit, next_due, plan_edit, plan_rearm
 from dsched.planning.triggers import compile_trigger, config_instants
 from dsched.planning.upcoming import Upcoming, UpcomingInstant, config_upcoming, upcoming
 from dsched.planning.zone_rules import zone_rules_version
 
 __all__ = [
+    "Edit",
     "FirePlan",
     "Instants",
     "InvalidTriggerError",
@@ -21,6 +22,7 @@ __all__ = [
     "config_upcoming",
     "jitter_ms",
     "next_due",
+    "plan_edit",
     "plan_fire",
     "plan_rearm",
     "upcoming",

@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+import attrs
+
 from dsched.model import AtTrigger, SkippedRange, SkipReason, TaskConfig, to_ms
 from dsched.planning.instants import SingleInstant
 from dsched.planning.misfire import skipped_range
@@ -25,7 +27,8 @@ def plan_rearm(
     change: the new one of a put, the same one of a pause or resume, None for a delete.
 
     One kind of instant is not left behind: an `at` that never fired, and that the successor has too,
-    stays owed (`next_due` answers it again). A pause keeps it even without a ``successor``.
+    stays owed (`next_due` answers it again). A pause keeps it even without a ``successor``. Of a put,
+    `plan_edit` decides before this whether anything is left behind.
     """
     if config is None or not config.enabled:
         return None
@@ -41,6 +44,57 @@ def plan_rearm(
     if last_fired_ms is not None:
         from_ms = max(from_ms, last_fired_ms + 1)
     return skipped_range(config_instants(config), from_ms, now_ms, reason)
+
+
+@attrs.frozen(kw_only=True)
+class Edit:
+    """What an edit leaves unfired, when the config is due after it, and up to when it accounts."""
+
+    skipped: SkippedRange | None = None
+    next_due_ms: int | None = None
+    upto_ms: int
+
+
+def plan_edit(
+    old: TaskConfig,
+    new: TaskConfig,
+    *,
+    due_ms: int | None,
+    paused_gap_from_ms: int | None,
+    last_fired_ms: int | None,
+    now_ms: int,
+) -> Edit:
+    """What becomes of the owed instants of ``old`` when ``new`` takes its place.
+
+    - An equal schedule (trigger with its zone and DST rules, `start_at`, `end_at`, both enabled)
+      keeps them: the due stays where it was, and the policies of ``new`` decide when it is fired.
+      Within a pause nothing is owed; its gap is left to whatever ends it.
+    - Under another schedule those of ``old`` are left behind as one range, reason ``edited``, or
+      ``disabled`` if ``new`` is; what ``new`` owes begins after now. An `at` is the exception
+      that `plan_rearm` and `next_due` name.
+    """
+    kept = _equal_schedule(old, new)
+    if kept and paused_gap_from_ms is not None:
+        return Edit(upto_ms=paused_gap_from_ms)
+    if kept and due_ms is not None and (due_ms <= now_ms or new.fixed_delay is not None):
+        return Edit(next_due_ms=due_ms, upto_ms=now_ms)
+    skipped = plan_rearm(
+        old,
+        due_ms=due_ms,
+        paused_gap_from_ms=paused_gap_from_ms,
+        now_ms=now_ms,
+        last_fired_ms=last_fired_ms,
+        reason=SkipReason.EDITED if new.enabled else SkipReason.DISABLED,
+        successor=new,
+    )
+    due_ms = next_due(new, now_ms=now_ms, last_fired_ms=last_fired_ms)
+    return Edit(skipped=skipped, next_due_ms=due_ms, upto_ms=now_ms)
+
+
+def _equal_schedule(old: TaskConfig, new: TaskConfig) -> bool:
+    if not (old.enabled and new.enabled):
+        return False
+    return (old.trigger, old.start_at, old.end_at) == (new.trigger, new.start_at, new.end_at)
 
 
 def next_due(

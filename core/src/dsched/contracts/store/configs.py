@@ -69,7 +69,7 @@ class Rearm:
 
     @property
     def decided_before_ms(self) -> int:
-        """Instants before this one are accounted for; an `at` that has come may still be owed."""
+        """Instants before this one are accounted for; what has come may stay owed (see `plan_edit`)."""
         accounted_ms = self.upto_ms + 1
         return accounted_ms if self.next_due_ms is None else min(accounted_ms, self.next_due_ms)
 

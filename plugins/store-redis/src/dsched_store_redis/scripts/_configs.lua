@@ -69,7 +69,7 @@ local function forget_skips(id, skips, before)
   end
 end
 
--- Up to where a rearm accounts for instants; an `at` may stay owed although it has come.
+-- Up to where a rearm accounts for instants; what has come may stay owed.
 local function decided_before(upto, next_due)
   local accounted = tonumber(upto) + 1
   if next_due ~= '' then

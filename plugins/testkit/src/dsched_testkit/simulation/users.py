@@ -139,11 +139,14 @@ class Users:
         )
 
     async def _edit(self, config_id: str) -> None:
-        """Another trigger of the same kind, other policies; now and then another overlap."""
+        """Other policies, half the time another trigger of the same kind, now and then another overlap."""
         chance, old = self.chance, self.configs[config_id]
         overlap = chance.choice((old.overlap, old.overlap, old.overlap, *Overlap))
         policies = random_policies(chance, self.sky.faults, overlap)
-        trigger = random_trigger(chance, config_id, self.wall(), self.zone)
-        config = TaskConfig(id=config_id, executor="fn", **trigger, **policies)
+        if chance.random() < 0.5:
+            config = attrs.evolve(old, **policies)
+        else:
+            trigger = random_trigger(chance, config_id, self.wall(), self.zone)
+            config = TaskConfig(id=config_id, executor="fn", **trigger, **policies)
         self.configs[config_id] = config
         await self.tried(self.client.put_config, config)

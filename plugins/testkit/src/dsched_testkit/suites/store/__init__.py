@@ -19,6 +19,7 @@ from dsched_testkit.suites.store.configs import ConfigTests, DeletingTests, Paus
 from dsched_testkit.suites.store.dispatching import DispatchTests, ReadyTests, RecallTests
 from dsched_testkit.suites.store.documents import DocumentTests
 from dsched_testkit.suites.store.draining import DrainTests
+from dsched_testkit.suites.store.editing import EditTests
 from dsched_testkit.suites.store.facts import FateTests, StatsTests
 from dsched_testkit.suites.store.firing import FiringTests, PromoteTests, ReplanTests
 from dsched_testkit.suites.store.fixed_delay import FixedDelayEndTests, FixedDelayTests
@@ -87,6 +88,7 @@ class WorkingContract(
 
 class ClientContract(
     ConfigTests,
+    EditTests,
     OriginTests,
     DeletingTests,
     PausingTests,
