@@ -23,6 +23,7 @@ from dsched.engine.leader.election import ElectionTimes
 from dsched.engine.leader.leading import LeaderTimes
 from dsched.engine.pod import Pod, PodPlan
 from dsched.engine.runtime import Runtime
+from dsched.engine.succession import Host
 from dsched.engine.worker.heartbeat import HeartbeatTimes
 from dsched.engine.worker.role import WorkerPlan
 from dsched.model import (
@@ -145,6 +146,7 @@ class Cluster:
         labels: Mapping[str, str] | None = None,
         runtime: Runtime | None = None,
         line: Line | None = None,
+        host: Host | None = None,
     ) -> Pod:
         line = line or Line()
 
@@ -172,6 +174,7 @@ class Cluster:
                 heartbeat=self.heartbeat,
                 drain_timeout_s=self.drain_timeout_s,
                 task_logs=self.task_logs,
+                host=host,
             ),
             balancer=("test", self.balancer),
             executors={"fn": self.executor},

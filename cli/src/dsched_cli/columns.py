@@ -53,6 +53,18 @@ def _progress(record: Mapping[str, Any]) -> str | None:
     return f"{done}/{total} {note}".strip() if total else f"{done} {note}".strip()
 
 
+def is_lost(worker: Mapping[str, Any]) -> bool:
+    """Whether a worker is not heard of: it has missed a heartbeat, or been silent for its timeout."""
+    return bool(worker.get("gone") or worker.get("silent"))
+
+
+def worker_state(worker: Mapping[str, Any]) -> str:
+    """What a worker does; of one that is not heard of nobody knows."""
+    if worker.get("gone"):
+        return "lost"
+    return "silent" if worker.get("silent") else str(worker.get("status", ""))
+
+
 def _where(record: Mapping[str, Any]) -> str | None:
     return record.get("home") or None
 
@@ -89,7 +101,7 @@ TASK = (
 )
 WORKER = (
     Column("ID", "id"),
-    Column("STATUS", "status", kind="state"),
+    Column("STATUS", worker_state, kind="state"),
     Column("RUNNING", "running", kind="number"),
     Column("QUEUED", "queued", kind="number"),
     Column("CAPACITY", "capacity", kind="number"),

@@ -13,6 +13,7 @@ import attrs
 
 from dsched_cli.calling import Api
 from dsched_cli.cleaning import clean
+from dsched_cli.columns import is_lost
 from dsched_cli.errors import CliError
 from dsched_cli.times import show_span_ms
 
@@ -156,12 +157,12 @@ def _same_version(theirs: str) -> Finding:
 
 
 def _workers(workers: list[Any]) -> Finding:
-    able = [one for one in workers if not (one.get("gone") or one.get("draining"))]
-    troubled = [clean(one["id"]) for one in workers if one.get("stalled") or one.get("gone")]
+    able = [one for one in workers if not (is_lost(one) or one.get("draining"))]
+    troubled = [clean(one["id"]) for one in workers if one.get("stalled") or is_lost(one)]
     if not able:
         return Finding("workers", "error", "none takes tasks", "start a pod with the worker role")
     if troubled:
-        return Finding("workers", "warning", f"stalled or gone: {', '.join(troubled[:5])}")
+        return Finding("workers", "warning", f"stalled or not heard of: {', '.join(troubled[:5])}")
     return Finding("workers", "ok", f"{len(able)} take tasks")
 
 

@@ -33,6 +33,8 @@ _COLOURS: Mapping[str, str] = {
     "warning": "yellow",
     "failed": "red",
     "missed": "red",
+    "silent": "yellow",
+    "lost": "red",
     "gone": "red",
     "error": "red",
     "cancelled": "magenta",

@@ -44,7 +44,8 @@ PICTURE = ClusterGauges(
         worker("w1", running=2, queued=3),
         worker("w2", running=4),
         worker("w3", draining=True),
-        worker("w4", gone=True),
+        worker("w4", gone=True, silent=True),
+        worker("w5", silent=True),
     ),
     now_ms=1_700_000_000_000,
 )
@@ -173,6 +174,7 @@ FROM_NOTICES = [
     (PICTURE, "dsched_workers", {"status": "idle"}, 1),
     (PICTURE, "dsched_workers", {"status": "busy"}, 1),
     (PICTURE, "dsched_workers", {"status": "draining"}, 1),
+    (PICTURE, "dsched_workers", {"status": "silent"}, 1),
     (PICTURE, "dsched_workers", {"status": "gone"}, 1),
     (PICTURE, "dsched_worker_running_tasks", {"worker": "w1"}, 2),
     (PICTURE, "dsched_worker_capacity", {"worker": "w1"}, 4),

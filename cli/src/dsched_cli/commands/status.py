@@ -7,6 +7,7 @@ import click
 
 from dsched_cli import columns
 from dsched_cli.cleaning import clean
+from dsched_cli.columns import is_lost
 from dsched_cli.errors import ExitCode
 from dsched_cli.output import Column, write
 from dsched_cli.session import Session, asks_api
@@ -69,19 +70,28 @@ def _problems(cluster: Mapping[str, Any], workers: list[Any]) -> list[str]:
     problems = []
     if not cluster.get("leader"):
         problems.append("there is no leader: nothing fires until a scheduler is elected")
-    able = [one for one in workers if not one.get("gone") and not one.get("draining")]
-    if not able:
+    if not any(not is_lost(one) and not one.get("draining") for one in workers):
         problems.append("there is no worker: nothing runs")
+    lost = [clean(one["id"]) for one in workers if is_lost(one) and not _left_nothing(one)]
+    if lost:
+        ids = ", ".join(lost)
+        problems.append(f"workers that are not heard of: {ids}; others take over what they had")
     stalled = [clean(one["id"]) for one in workers if one.get("stalled")]
     if stalled:
         problems.append(f"stalled workers: {', '.join(stalled)}")
     return problems
 
 
+def _left_nothing(worker: Mapping[str, Any]) -> bool:
+    """One that is gone with nothing in its name is nobody's trouble: it is forgotten in an hour."""
+    return bool(worker.get("gone")) and not (worker.get("running") or worker.get("queued"))
+
+
 def _draw(session: Session, found: Mapping[str, Any]) -> None:
     output, cluster = session.output, found["cluster"]
     leader = cluster.get("leader") or {}
-    workers = [one for one in found["workers"] if not one.get("gone")]
+    workers = [one for one in found["workers"] if not is_lost(one)]
+    lost = len(found["workers"]) - len(workers)
     if found["problems"]:
         for problem in found["problems"]:
             write(output.state("problem", as_state="error") + f": {problem}")
@@ -92,7 +102,10 @@ def _draw(session: Session, found: Mapping[str, Any]) -> None:
     counts = cluster.get("counts") or {}
     by_home = counts.get("by_home") or {}
     write(f"leader:   {clean(leader.get('pod', 'none'))} (epoch {leader.get('epoch', '-')})")
-    write(f"workers:  {len(workers)}, running {running} of {room}")
+    write(
+        f"workers:  {len(workers)}, running {running} of {room}"
+        + (f"; {lost} lost" if lost else "")
+    )
     waiting = ", ".join(f"{clean(home)} {count}" for home, count in by_home.items()) or "nothing"
     write(f"tasks:    {waiting}")
     paused = found["paused"]

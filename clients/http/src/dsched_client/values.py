@@ -129,6 +129,7 @@ class Worker:
     draining: bool = False
     stalled: bool = False
     gone: bool = False
+    silent: bool = False
 
 
 @attrs.frozen(kw_only=True)

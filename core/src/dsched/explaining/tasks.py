@@ -96,6 +96,7 @@ def _fit(facts: TaskFacts) -> list[str]:
     wanted = ", ".join(f"{key}={value}" for key, value in sorted(needed.items()))
     present = [w for w in facts.workers if not (w.gone or w.draining)]
     matching = [w for w in present if w.matches(needed)]
+    matching = [w for w in matching if not w.silent] or matching
     free = [w for w in matching if not w.stalled and w.load < w.limit]
     told = [] if facts.fence else ["No pod holds the leader lock, so nothing is sent to workers."]
     if not facts.workers:
@@ -123,6 +124,10 @@ def _queued(facts: TaskFacts) -> list[str]:
         return ["That worker is silent: the leader takes the task back soon."]
     if worker.draining:
         return ["That worker is draining: its queue goes to others."]
+    if worker.silent:
+        return [
+            "That worker has missed a heartbeat: if it is dead, the leader takes the task back."
+        ]
     if worker.running < worker.capacity:
         return [f"It runs {worker.running} of {worker.capacity}: it should claim it at once."]
     return [f"It runs {worker.running} of {worker.capacity} and has {worker.queued} waiting."]
@@ -154,7 +159,7 @@ def _running(facts: TaskFacts) -> _Told:
     if task.spec is not None:
         told.append(f"It may take {span(task.spec.timeout // timedelta(milliseconds=1))}.")
     worker = _worker(facts)
-    if worker is None or worker.gone:
+    if worker is None or worker.gone or worker.silent:
         told.append("Its worker is silent: once the lease is over it runs again elsewhere.")
     if task.cancel_requested:
         told.append("Its cancellation was asked for; the worker has not stopped it yet.")

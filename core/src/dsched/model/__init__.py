@@ -43,7 +43,7 @@ from dsched.model.trigger import (
     FixedDelayTrigger,
     Trigger,
 )
-from dsched.model.worker import Worker, WorkerStatus
+from dsched.model.worker import Worker, WorkerStatus, missed_a_beat
 
 __all__ = [
     "API_ORIGIN",
@@ -91,6 +91,7 @@ __all__ = [
     "from_ms",
     "is_origin",
     "manual_task_id",
+    "missed_a_beat",
     "retry_delay_ms",
     "to_ms",
 ]

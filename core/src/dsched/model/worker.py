@@ -5,6 +5,8 @@ from enum import StrEnum
 
 import attrs
 
+LATE_BEAT_MS = 2_000
+
 
 class WorkerStatus(StrEnum):
     """What a worker is doing."""
@@ -14,6 +16,15 @@ class WorkerStatus(StrEnum):
     DRAINING = "draining"
 
 
+def missed_a_beat(age_ms: int, heartbeat_timeout_ms: int) -> bool:
+    """Whether a beat of this age says that the next one is missing.
+
+    Beats come three times in a heartbeat timeout at least: start-up refuses a longer interval. What
+    they may be late by is 2 s, or less where the timeout is short.
+    """
+    return age_ms > heartbeat_timeout_ms // 3 + min(LATE_BEAT_MS, heartbeat_timeout_ms // 6)
+
+
 @attrs.frozen(kw_only=True, slots=False)
 class Worker:
     """A worker as registered, with the counts that the store itself keeps.
@@ -21,7 +32,8 @@ class Worker:
     ``running`` and ``queued`` are the store's own numbers, never the worker's report. ``backlog``
     is how many tasks may wait in its queue beyond its capacity. ``stalled``: a task was recalled
     from its queue although it had a free slot; it gets nothing until its next claim. ``gone``: no
-    heartbeat within ``heartbeat_timeout_ms``. ``address`` is information only: nothing connects.
+    heartbeat within ``heartbeat_timeout_ms``; ``silent``: it has missed one (`missed_a_beat`).
+    ``address`` is information only: nothing connects.
     """
 
     id: str
@@ -37,6 +49,7 @@ class Worker:
     queued: int = 0
     stalled: bool = False
     gone: bool = False
+    silent: bool = False
 
     @property
     def load(self) -> int:

@@ -166,6 +166,7 @@ class WorkerView:
     draining: bool
     stalled: bool
     gone: bool
+    silent: bool
 
 
 def worker_of(worker: Worker) -> WorkerView:
@@ -183,6 +184,7 @@ def worker_of(worker: Worker) -> WorkerView:
         draining=worker.draining,
         stalled=worker.stalled,
         gone=worker.gone,
+        silent=worker.silent,
     )
 
 

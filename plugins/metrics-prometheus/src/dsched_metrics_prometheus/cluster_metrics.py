@@ -97,15 +97,22 @@ def _fleet_families(workers: tuple[Worker, ...] | None) -> list[Metric]:
     online = GaugeMetricFamily("dsched_workers_online", "Workers whose heartbeat is in time.")
     by_status = GaugeMetricFamily(
         "dsched_workers",
-        "Registered workers by status; gone: heartbeat overdue.",
+        "Registered workers by status; silent: a heartbeat is missing, gone: none within its timeout.",
         labels=["status"],
     )
     if workers is not None:
-        online.add_metric([], sum(not worker.gone for worker in workers))
-        tally = Tally("gone" if worker.gone else worker.status.value for worker in workers)
-        for status in ("idle", "busy", "draining", "gone"):
+        online.add_metric([], sum(not (worker.silent or worker.gone) for worker in workers))
+        tally = Tally(map(_status, workers))
+        for status in ("idle", "busy", "draining", "silent", "gone"):
             by_status.add_metric([status], tally[status])
     return [online, by_status]
+
+
+def _status(worker: Worker) -> str:
+    """What it does, or that it is not heard of: then nobody knows."""
+    if worker.gone:
+        return "gone"
+    return "silent" if worker.silent else worker.status.value
 
 
 def _worker_families(workers: tuple[Worker, ...]) -> list[Metric]:

@@ -8,7 +8,7 @@ from dsched.contracts.store.codec import read_result, readable_config, readable_
 from dsched.contracts.store.configs import Pause, StoredConfig
 from dsched.contracts.store.events import Event, EventKind
 from dsched.contracts.store.operating import Skip
-from dsched.model import Home, Task, TaskStatus, Worker
+from dsched.model import Home, Task, TaskStatus, Worker, missed_a_beat
 from dsched_store_redis.phrases import expand
 from dsched_store_redis.wire import decode, load_json, optional, pairs, untext
 
@@ -47,6 +47,7 @@ def read_workers(row: list[list[bytes]], now_ms: int) -> tuple[Worker, ...]:
                 queued=load_of.get(b"q:" + key, 0),
                 stalled=key in stalls,
                 gone=now_ms - beat > timeout,
+                silent=missed_a_beat(now_ms - beat, timeout),
             )
         )
     return tuple(sorted(found, key=lambda worker: worker.id))

@@ -10,7 +10,7 @@ import attrs
 from dsched.contracts.store.codec import read_result, readable_config, readable_spec
 from dsched.contracts.store.configs import Pause, StoredConfig
 from dsched.contracts.store.operating import Skip
-from dsched.model import Home, JsonValue, Task, TaskConfig, TaskStatus, Worker
+from dsched.model import Home, JsonValue, Task, TaskConfig, TaskStatus, Worker, missed_a_beat
 from dsched.model.json import dumps, loads
 
 STATUS = {status.value: status for status in TaskStatus}
@@ -284,6 +284,7 @@ class WorkerRow:
             queued=queued,
             stalled=bool(self.stalled),
             gone=self.gone(now_ms),
+            silent=missed_a_beat(now_ms - self.last_beat_ms, self.heartbeat_timeout_ms),
         )
 
 

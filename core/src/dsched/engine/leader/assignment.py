@@ -1,7 +1,7 @@
 """Which ready task goes where: a pure walk over one page of ready tasks."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import attrs
 
@@ -37,23 +37,25 @@ class Assigner:
     def assign(
         self, tasks: Sequence[ReadyTask], workers: Sequence[Worker], passed_before: int
     ) -> Assignment:
-        """Decide about each task of a page.
+        """Decide about each task of a page. No worker matches it: deferred 2 s.
 
-        No worker matches it: deferred 2 s. Matching workers are full: it stays and is read past, or
-        beyond `READ_PAST` such tasks is deferred 1 s. Else the balancer's choice, whose count grows
-        so that the next choice sees it. Where nobody has room it stays, and nothing behind it
-        would fare better: it is not read past, and full workers put no task to sleep.
+        Matching workers are full: it stays and is read past, or beyond `READ_PAST` such tasks is
+        deferred 1 s. Else the balancer's choice, whose count grows so that the next choice sees it.
+        Where nobody has room it stays, and nothing behind it would fare better: it is not read past,
+        and full workers put no task to sleep. A worker that has missed a beat gets nothing as long
+        as another matches, even a full one.
         """
         present = {w.id: w for w in workers if not (w.gone or w.draining)}
+        some_silent = any(w.silent for w in present.values())
         choices: list[Choice] = []
         deferrals: list[Deferral] = []
         passed = 0
-        room = sum(max(0, w.limit - w.load) for w in present.values() if not w.stalled)
+        room = room_at(present.values())
         for task in tasks:
-            labels = task.required_labels
             matching = list(present.values())
-            if labels:
+            if labels := task.required_labels:
                 matching = [w for w in matching if w.matches(labels)]
+            matching = _heard(matching) if some_silent else matching
             if not matching:
                 deferrals.append(_no_match(task, present))
                 continue
@@ -63,7 +65,7 @@ class Assigner:
             if worker is not None:
                 choices.append(self._choice(task, worker))
                 present[worker.id] = worker.with_one_more()
-                room -= 1
+                room -= not (some_silent and worker.silent)
             elif passed_before + passed < READ_PAST:
                 passed += 1
             else:
@@ -104,6 +106,17 @@ class Assigner:
             chosen_id,
         )
         return min(eligible, key=lambda w: (w.load / w.limit, w.id))
+
+
+def room_at(workers: Iterable[Worker]) -> int:
+    """How many more tasks these workers may take; what is silent counts only where all are."""
+    takers = [w for w in workers if not (w.gone or w.draining)]
+    return sum(max(0, w.limit - w.load) for w in _heard(takers) if not w.stalled)
+
+
+def _heard(workers: Sequence[Worker]) -> list[Worker]:
+    """Those that have not missed a beat; all, where each of them has."""
+    return [w for w in workers if not w.silent] or list(workers)
 
 
 def _no_match(task: ReadyTask, present: Mapping[str, Worker]) -> Deferral:

@@ -9,7 +9,7 @@ import attrs
 from dsched.contracts.store.bounds import MAX_BATCH
 from dsched.contracts.store.dispatching import Deferral, Dispatching, Promoted, ReadyPage, ReadyTask
 from dsched.contracts.store.outcomes import Outcome
-from dsched.engine.leader.assignment import READ_PAST, Assigner, Assignment
+from dsched.engine.leader.assignment import READ_PAST, Assigner, Assignment, room_at
 from dsched.engine.leader.term import Term
 
 log = logging.getLogger("dsched.leader")
@@ -51,7 +51,7 @@ class DispatchStep:
             self._term.check()
             plan = self._assigner.assign(page.tasks, page.workers, passed)
             passed += plan.passed
-            if not (plan.choices or plan.deferrals) and not (page.more and _room(page)):
+            if not (plan.choices or plan.deferrals) and not (page.more and room_at(page.workers)):
                 return False
             answer = await self._store.dispatch(
                 self._term.fence,
@@ -103,13 +103,4 @@ def _limit(page: ReadyPage, plan: Assignment) -> int:
     if plan.passed:
         return MAX_BATCH  # the ones with a worker lie deeper
     given = len(plan.choices)
-    return max(1, min(MAX_BATCH, max(given, _room(page) - given)))
-
-
-def _room(page: ReadyPage) -> int:
-    """How many more tasks the workers present may take."""
-    return sum(
-        max(0, worker.limit - worker.load)
-        for worker in page.workers
-        if not (worker.gone or worker.draining or worker.stalled)
-    )
+    return max(1, min(MAX_BATCH, max(given, room_at(page.workers) - given)))

@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from dsched.contracts.store import Store
 from dsched.contracts.store.bounds import MAX_BATCH
@@ -21,7 +21,8 @@ class RecoveryStep:
     """Looks for leases that are over and for queue entries that are old.
 
     Reaping waits until the store has answered without a break for ``heartbeat_interval_s`` + 2 s
-    in this term, so that after an outage of the store live workers speak first.
+    in this term, so that after an outage of the store live workers speak first. Only what is
+    `forsaken` is reaped at once.
     """
 
     def __init__(
@@ -56,11 +57,12 @@ class RecoveryStep:
             if recall:
                 outcomes = await self._store.recall(self._term.fence, recall, self._queue_age_ms)
                 _say_recalled(entries, outcomes)
-            may_reap = self._term.steady_s() >= self._steady_s
-            if may_reap and found.leases:
-                reaps = [verdict(lease, self._uniform()) for lease in found.leases]
-                _say_reaped(found.leases, await self._store.reap(self._term.fence, reaps))
-            if not may_reap or len(found.leases) < MAX_BATCH:
+            steady = self._term.steady_s() >= self._steady_s
+            leases = found.leases if steady else forsaken(found.leases, found.workers)
+            if leases:
+                reaps = [verdict(lease, self._uniform()) for lease in leases]
+                _say_reaped(leases, await self._store.reap(self._term.fence, reaps))
+            if not steady or len(found.leases) < MAX_BATCH:
                 break
         return busy
 
@@ -100,6 +102,21 @@ def _better_elsewhere(entry: QueuedTask, workers: dict[str, Worker]) -> bool:
         and not (other.gone or other.draining or other.stalled)
         and other.matches(entry.required_labels)
     )
+
+
+def forsaken(leases: Iterable[OverdueLease], workers: Iterable[Worker]) -> tuple[OverdueLease, ...]:
+    """Those that no heartbeat can renew: a newer process has their worker's id.
+
+    There is nobody to wait for, as there is for a worker that a silent store kept from beating. One
+    that is gone counts for nothing: its predecessor might have the id again.
+    """
+    newest = {worker.id: worker.incarnation for worker in workers if not worker.gone}
+    return tuple(lease for lease in leases if _begun_before(lease.token, newest))
+
+
+def _begun_before(token: str, newest: Mapping[str, str]) -> bool:
+    worker_id, incarnation, _lane, _number = token.rsplit(".", 3)
+    return incarnation < newest.get(worker_id, "")
 
 
 def verdict(lease: OverdueLease, uniform: float) -> Reap:

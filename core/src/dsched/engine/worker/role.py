@@ -14,6 +14,7 @@ from dsched.contracts.store.workers import Held, Registration
 from dsched.engine.observers import Announcer
 from dsched.engine.runtime import Runtime
 from dsched.engine.store_calls import until_answered
+from dsched.engine.succession import Host, Succession
 from dsched.engine.worker.attempts import Attempts, StopReason
 from dsched.engine.worker.claiming import Claimer
 from dsched.engine.worker.claims import Claims, SupersededError
@@ -37,7 +38,8 @@ STOP_TIMEOUT_S = 5.0
 
 @attrs.frozen(kw_only=True)
 class WorkerPlan:
-    """What a worker is to be, as configured."""
+    """What a worker is to be, as configured. ``host``: of whose processes it knows, by default the
+    real one's; none in simulation."""
 
     worker_id: str
     capacity: int = 10
@@ -47,6 +49,7 @@ class WorkerPlan:
     heartbeat: HeartbeatTimes = attrs.field(factory=HeartbeatTimes)
     drain_timeout_s: float = 25.0
     task_logs: bool = True
+    host: Host | None = None
 
 
 class WorkerRole:
@@ -67,6 +70,7 @@ class WorkerRole:
         self._runtime = runtime
         self._announcer = announcer
         self._plan = plan
+        self._host = plan.host or (Host() if runtime.threads else Host(own=None))
         self._draining = asyncio.Event()
         self._hurry = asyncio.Event()
         self._superseded = asyncio.Event()
@@ -130,7 +134,7 @@ class WorkerRole:
         plan = self._plan
         registration = Registration(
             worker_id=plan.worker_id,
-            incarnation=f"{time.now_ms:013d}-{self._runtime.token()}",
+            incarnation=self._incarnation(time.now_ms),
             capacity=plan.capacity,
             backlog=plan.backlog,
             heartbeat_timeout_ms=round(plan.heartbeat.timeout_s * 1000),
@@ -145,6 +149,13 @@ class WorkerRole:
         log.info("worker %s is ready for %d tasks at once", plan.worker_id, plan.capacity)
         self.registered.set()
         return registration
+
+    def _incarnation(self, now_ms: int) -> str:
+        """Ordered by store time, unique, and naming the process where its host can tell it."""
+        own = self._host.own
+        if own is None:
+            return f"{now_ms:013d}-{self._runtime.token()}"
+        return f"{now_ms:013d}-{self._runtime.token()[:8]}{own}"
 
     def _assemble(self, registration: Registration) -> "_Parts":
         """Wire the loops together; nothing runs yet."""
@@ -183,7 +194,8 @@ class WorkerRole:
             self._store, registration, self._runtime, start=runner.start, woken=wakeups.woken
         )
         claimer = Claimer(claims, wakeups, self.attempts, capacity=registration.capacity)
-        return _Parts(reporter, runner, claimer, wakeups, beat, lines)
+        succession = Succession(self._store, registration, self._runtime, self._host)
+        return _Parts(reporter, runner, claimer, wakeups, beat, lines, succession)
 
     def _loops(self, parts: "_Parts") -> dict[str, Callable[[], Coroutine[None, None, None]]]:
         return {
@@ -194,6 +206,7 @@ class WorkerRole:
             "reporting": parts.reporter.run,
             "progress": parts.reporter.report_progress,
             "lines": parts.lines.run,
+            "succession": parts.succession.run,
             "superseded": self._raise_when_superseded,
             "defects": parts.runner.raise_when_broken,
         }
@@ -320,6 +333,7 @@ class _Parts:
     wakeups: Wakeups
     beat: "_Beat"
     lines: LineReporter
+    succession: Succession
 
 
 @asynccontextmanager

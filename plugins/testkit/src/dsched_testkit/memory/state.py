@@ -18,6 +18,7 @@ from dsched.model import (
     TaskStatus,
     Worker,
     check_transition,
+    missed_a_beat,
 )
 from dsched_testkit.memory.lines import LogRow
 from dsched_testkit.memory.rows import ConfigRow as ConfigRow
@@ -294,6 +295,7 @@ class Step:
             queued=len(self.state.queues[row.id]),
             stalled=row.stalled,
             gone=row.gone(self.now_ms),
+            silent=missed_a_beat(self.now_ms - row.last_beat_ms, row.heartbeat_timeout_ms),
         )
 
 

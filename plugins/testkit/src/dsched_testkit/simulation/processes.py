@@ -15,7 +15,9 @@ from dsched.contracts.store.outcomes import StoreRefusedError
 from dsched.engine.leader.election import ElectionTimes
 from dsched.engine.leader.leading import LeaderTimes
 from dsched.engine.pod import Pod, PodPlan
+from dsched.engine.process_identity import ProcessIdentity
 from dsched.engine.runtime import Runtime
+from dsched.engine.succession import Host
 from dsched.engine.worker.claims import SupersededError
 from dsched.engine.worker.heartbeat import HeartbeatTimes
 from dsched.engine.worker.role import WorkerPlan
@@ -36,6 +38,7 @@ class Process:
     """One operating system's process, from its start to its end."""
 
     name: str
+    number: int
     worker_id: str
     wire: Wire
     pod: Pod
@@ -84,7 +87,9 @@ class Processes:
         bodies = Bodies(wire=wire, ledger=self.ledger, kill=lambda: self._killed_by_a_task(number))
         pod = self._pod(name, worker_id, wire, bodies)
         task = self.group.create_task(self._run(number, pod), name=f"pod {name} {number}")
-        process = Process(name=name, worker_id=worker_id, wire=wire, pod=pod, task=task)
+        process = Process(
+            name=name, number=number, worker_id=worker_id, wire=wire, pod=pod, task=task
+        )
         self.alive.append(process)
         return process
 
@@ -109,6 +114,7 @@ class Processes:
                 labels=LABEL if name == "a" else {},
                 heartbeat=HeartbeatTimes(),
                 drain_timeout_s=10.0,
+                host=self._host(name, self.started),
             ),
             balancer=self.balancer,
             executors={"fn": bodies},
@@ -121,6 +127,13 @@ class Processes:
             election_store=line.over(inner, "election"),
             open_store=opened,
             runtime=self._runtime(wire),
+        )
+
+    def _host(self, name: str, number: int) -> Host:
+        """Pods of one name share a host, and can tell whether a process of it has ended."""
+        return Host(
+            own=ProcessIdentity(name.encode().hex()[:8].rjust(8, "0"), "1", number, number),
+            ended=lambda process: process.pid not in {one.number for one in self.alive},
         )
 
     def _runtime(self, wire: Wire) -> Runtime:

@@ -180,6 +180,22 @@ async def worker_death(stage: Stage) -> None:
     await stage.ended("again", "once", "queued")
 
 
+async def restart_on_its_host(stage: Stage) -> None:
+    """A worker is killed with an attempt and a queue, and a new one of its host begins by itself."""
+    await stage.lead_by("a", Role(roles=SCHEDULER))
+    stage.start("b", Role(roles=WORKER, capacity=1, knows_host=True))
+
+    async def script(user: User) -> None:
+        for task_id in ("ran", "waited"):
+            await user.attempt(user.submit(spec("work", 0.8), task_id=task_id))
+
+    await stage.user(script)
+    await stage.running("ran")
+    stage.kill("b")
+    stage.start("b")
+    await stage.ended("ran", "waited")
+
+
 async def poison(stage: Stage) -> None:
     """A task that kills its worker each time, and one cancelled while its worker is dead."""
     await stage.lead_by("a", Role(roles=SCHEDULER))
@@ -266,6 +282,12 @@ TASKS = (
         name="worker-death",
         play=worker_death,
         shows=frozenset({"reaped pending", "reaped failed", "recalled"}),
+        opening=True,
+    ),
+    Scenario(
+        name="restart-on-its-host",
+        play=restart_on_its_host,
+        shows=frozenset({"worker superseded", "recalled", "reaped pending", "worker deregistered"}),
         opening=True,
     ),
     Scenario(

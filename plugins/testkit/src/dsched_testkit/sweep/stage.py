@@ -16,7 +16,9 @@ from dsched.engine.leader.election import ElectionTimes
 from dsched.engine.leader.leading import LeaderTimes
 from dsched.engine.leader.term import first_error
 from dsched.engine.pod import Pod, PodPlan
+from dsched.engine.process_identity import ProcessIdentity
 from dsched.engine.runtime import Runtime
+from dsched.engine.succession import Host
 from dsched.engine.worker.claims import SupersededError
 from dsched.engine.worker.heartbeat import HeartbeatTimes
 from dsched.engine.worker.role import WorkerPlan
@@ -57,6 +59,7 @@ class Role:
     capacity: int = 3
     labels: Mapping[str, str] = attrs.field(factory=dict)
     missed_after_s: float = 60.0
+    knows_host: bool = False  # whether it can tell that a process of its name has ended
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -214,6 +217,7 @@ class Stage:
                 labels=role.labels,
                 heartbeat=HEARTBEAT,
                 drain_timeout_s=DRAIN_TIMEOUT_S,
+                host=self._host(name) if role.knows_host else None,
             ),
             balancer=self.balancer,
             executors={
@@ -231,6 +235,14 @@ class Stage:
             election_store=line.over(self.store, "election"),
             open_store=opened,
             runtime=self._runtime(strand),
+        )
+
+    def _host(self, name: str) -> Host:
+        """The host of all pods of this name, of whose processes the next life is one."""
+        host, number = name.encode().hex()[:8].rjust(8, "0"), len(self.lives)
+        return Host(
+            own=ProcessIdentity(host, "1", number, number),
+            ended=lambda process: self.lives[process.pid].strand.dead,
         )
 
     def _runtime(self, strand: Strand) -> Runtime:

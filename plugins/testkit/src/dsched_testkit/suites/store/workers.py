@@ -161,6 +161,17 @@ class WorkerTests(Arranging):
         assert before == await self.store.workers()
         assert await self.news() == []
 
+    async def test_a_worker_is_silent_from_its_first_missing_beat_on(self) -> None:
+        await self.worker()
+        last_ms = HEARTBEAT_MS // 3 + min(2 * SECOND_MS, HEARTBEAT_MS // 6)
+        await self.clock.advance(last_ms)
+        assert not (await self.worker_now()).silent
+        await self.clock.advance(1)
+        worker = await self.worker_now()
+        assert (worker.silent, worker.gone) == (True, False)
+        assert await self.beat() == Outcome.OK
+        assert not (await self.worker_now()).silent
+
     async def test_any_incarnation_takes_over_from_a_gone_worker(self) -> None:
         await self.worker()
         await self.clock.advance(HEARTBEAT_MS + 1)
