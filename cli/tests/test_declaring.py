@@ -125,7 +125,7 @@ def test_an_export_applies_back_without_a_change(own_pod: "Served"):
         "jitter": "30s",
         "misfire": "fire_all",
         "misfire_cap": 5,
-        "overlap": "queue_one",
+        "overlap": "queue_all",
         "retry": {"max_retries": 7, "retry_delay": "1500ms"},
         "labels": {"team": "a"},
         "required_labels": {"gpu": "yes"},

@@ -64,6 +64,18 @@ def test_queue_one_holds_one_and_skips_the_rest():
     assert 57 <= one.runs <= 59
 
 
+def test_queue_all_holds_as_many_as_misfire_cap_and_runs_them_back_to_back():
+    one = only(play(every(10, overlap=Overlap.QUEUE_ALL), run_ms=11 * MINUTE_MS))
+    assert (one.fires, one.runs, one.skipped, one.at_once) == (144, 144, 0, 1)
+    assert one.held == 143
+    few = only(play(every(10, overlap=Overlap.QUEUE_ALL, misfire_cap=2), run_ms=25 * MINUTE_MS))
+    assert few.fires == few.runs + few.skipped
+    assert 58 <= few.runs <= 60
+    single = every(10, overlap=Overlap.QUEUE_ALL, misfire_cap=1)
+    like = only(play(every(10, overlap=Overlap.QUEUE_ONE), run_ms=25 * MINUTE_MS))
+    assert only(play(single, run_ms=25 * MINUTE_MS)).runs == like.runs
+
+
 def test_cancel_previous_cuts_every_run_but_the_last():
     one = only(play(every(10, overlap=Overlap.CANCEL_PREVIOUS), run_ms=25 * MINUTE_MS))
     assert (one.fires, one.cut, one.skipped) == (144, 143, 0)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from engine_cluster import SCHEDULER, Line, config, first, lost_reply, only, seconds, spec
 
-from dsched.model import Home, Misfire, TaskStatus, from_ms
+from dsched.model import Home, InvalidConfigError, Misfire, TaskStatus, from_ms
 from dsched.planning import misfire
 from dsched_testkit.checker import History
 
@@ -95,6 +95,29 @@ async def test_overlap_allow_runs_side_by_side(cluster):
     assert cluster.items("skipped") == []
 
 
+async def test_what_fire_all_makes_up_for_runs_one_after_the_other_under_queue_all(cluster):
+    client = cluster.client
+    policies = {"overlap": "queue_all", "misfire": "fire_all", "misfire_grace": seconds(0)}
+    tick = config(name="sleep 1", every=seconds(20), misfire_cap=4, **policies)
+    stored = await client.put_config(tick)
+    await asyncio.sleep(130)  # six came due, nobody led
+    cluster.start("a")
+    first_ms = stored.config.created_ms + 20_000
+    await cluster.until(lambda: len(cluster.items("completed")) >= 5, "what was missed has run", 60)
+    began = [task_id for task_id, _, _ in cluster.executor.started]
+    assert began[:4] == [f"tick@{first_ms + 20_000 * n}" for n in (2, 3, 4, 5)]
+    (skipped,) = cluster.items("skipped")
+    assert (skipped["count"], skipped["reason"]) == (2, "misfire")
+    history = History(cluster.state)
+    assert history.problems() == []
+
+
+async def test_a_client_is_refused_a_fire_all_that_could_not_keep_its_word(cluster):
+    with pytest.raises(InvalidConfigError, match="overlap: queue_all"):
+        await cluster.client.put_config(config(misfire="fire_all"))
+    assert await cluster.client.get_configs(["tick"]) == (None,)
+
+
 async def test_overlap_queue_one_holds_one_and_starts_it_when_the_older_has_ended(cluster):
     cluster.start("a")
     await cluster.client.put_config(config(name="sleep 60", overlap="queue_one"))
@@ -102,7 +125,7 @@ async def test_overlap_queue_one_holds_one_and_starts_it_when_the_older_has_ende
     await asyncio.sleep(30)
     assert len(cluster.state.running["a-w"]) == 1
     assert len(cluster.state.held) == 1
-    held = cluster.state.held["tick"]
+    (held,) = cluster.state.held["tick"]
     await cluster.until(lambda: cluster.row(held).status == TaskStatus.RUNNING, "it runs", 60)
     ended_ms = [event.at_ms for event in cluster.events("completed")]
     started_ms = next(

@@ -23,6 +23,7 @@ _KEYS = [
     "end_at",
     "jitter",
     "overlap",
+    "misfire_cap",
     "timeout",
 ]
 

@@ -22,7 +22,8 @@ _SECOND_MS = 1_000
 class ConfigLoad:
     """What one config did: its fires, those its overlap policy kept from running, and gaps.
 
-    ``takes_ms``: how long a run was taken to last. ``skipped``: an earlier run lived (``skip``), or one waited already (``queue_one``).
+    ``takes_ms``: how long a run was taken to last. ``skipped``: an earlier run lived (``skip``), or as
+    many waited already as may (``queue_one``: one, ``queue_all``: ``misfire_cap``).
     ``held``: waited for the run before. ``cut``: cancelled by the run after it. ``at_once``: the
     most of its runs at one time. ``shortest_gap_ms``: between two fires, None below two.
     """
@@ -125,7 +126,7 @@ class _Play:
         self._shortest_ms: int | None = None
         self._run_ms = 0
         self._at_once = 0
-        self._waits_until_ms = 0
+        self._may_wait = config.misfire_cap if config.overlap is Overlap.QUEUE_ALL else 1
 
     def runs(self, fires: Iterable[int]) -> list[Run]:
         """What really runs. An earlier task lives from its fire on, jitter included."""
@@ -160,13 +161,22 @@ class _Play:
             if began_ms < at_ms:
                 found.append((began_ms, at_ms))
             found.append((start_ms, start_ms + self.takes_ms))
-        elif self._waits_until_ms > at_ms:
-            self._counts["skipped"] += 1  # one is held already
+        elif self._held(found, at_ms) >= self._may_wait:
+            self._counts["skipped"] += 1
         else:
             self._counts["held"] += 1
             # Released when the run before it ends; it has waited longer than any jitter asks.
-            self._waits_until_ms = found[-1][1]
-            found.append((self._waits_until_ms, self._waits_until_ms + self.takes_ms))
+            start_ms = found[-1][1]
+            found.append((start_ms, start_ms + self.takes_ms))
+
+    def _held(self, found: list[Run], at_ms: int) -> int:
+        """How many wait for the end of the run before them."""
+        held = 0
+        for before, (start_ms, _) in zip(reversed(found[:-1]), reversed(found), strict=False):
+            if held >= self._may_wait or start_ms <= at_ms or before[1] < start_ms:
+                break
+            held += 1
+        return held
 
     def _most(self, found: list[Run]) -> int:
         if self._config.overlap != Overlap.ALLOW:

@@ -18,7 +18,7 @@ from dsched.engine.pod import Pod
 from dsched.functions.schedules import SCHEDULES
 from dsched.loading import Catalogue, load_catalogue
 from dsched.model import InvalidConfigError, TaskConfig
-from dsched.planning import compile_trigger
+from dsched.planning import check_policies, compile_trigger
 
 ConfigSource: TypeAlias = str | os.PathLike[str] | Mapping[str, Any] | None
 
@@ -124,6 +124,7 @@ def _checked(task: TaskConfig, catalogue: Catalogue) -> TaskConfig:
     if problems:
         raise InvalidConfigError(f"{task.id}.payload", "; ".join(problems))
     compile_trigger(task.trigger)
+    check_policies(task)
     return task if task.type else attrs.evolve(task, type=executor.provider.protocol)
 
 

@@ -172,12 +172,21 @@ BAD_TASKS: dict[str, tuple[str, list[tuple[str, str]]]] = {
         f"id: a, {LINES}, payload: .nan",
         [("payload", "is not JSON: ")],
     ),
+    "fire_all beside what lets only one of all run": (
+        f"id: a, {LINES}, misfire: fire_all",
+        [
+            (
+                "misfire",
+                "fire_all makes up for all that was missed, and overlap: skip would run only",
+            )
+        ],
+    ),
     "an unknown policy": (
         f"id: a, {LINES}, overlap: never",
         [
             (
                 "overlap",
-                "must be one of skip, allow, queue_one, cancel_previous; got text ('never')",
+                "must be one of skip, allow, queue_one, queue_all, cancel_previous; got text ('never')",
             )
         ],
     ),

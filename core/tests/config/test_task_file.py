@@ -67,7 +67,7 @@ tasks:
     misfire: fire_all
     misfire_grace: 5m
     misfire_cap: 7
-    overlap: queue_one
+    overlap: queue_all
     start_deadline: 10m
     on_crash: fail
     max_crashes: 1
@@ -82,7 +82,7 @@ tasks:
     assert config.every == 90 * M
     assert config.dst_gap is DstGap.SKIP
     assert config.misfire is Misfire.FIRE_ALL
-    assert config.overlap is Overlap.QUEUE_ONE
+    assert config.overlap is Overlap.QUEUE_ALL
     assert config.start_at == datetime(2026, 1, 31, 9, tzinfo=timezone(timedelta(hours=8)))
     assert config.end_at == datetime(2027, 1, 31, 9, tzinfo=UTC)
     assert (config.jitter, config.start_deadline) == (M / 2, 10 * M)

@@ -484,6 +484,32 @@ def superseded(name, reason="superseded"):
             False,
         ),
         ("queue_one", [("fired", fired(1)), ("fired", fired(2))], False),
+        (
+            "queue_all",
+            [
+                *[
+                    ("fired", fired(1)),
+                    ("fired", fired(2, held=True)),
+                    ("fired", fired(3, held=True)),
+                ],
+                *[("completed", ended("c@1")), ("claimed", claimed("c@2"))],
+                *[("completed", ended("c@2")), ("claimed", claimed("c@3"))],
+            ],
+            True,
+        ),
+        (
+            "queue_all",
+            [
+                *[
+                    ("fired", fired(1)),
+                    ("fired", fired(2, held=True)),
+                    ("fired", fired(3, held=True)),
+                ],
+                *[("completed", ended("c@1")), ("claimed", claimed("c@3"))],
+            ],
+            False,
+        ),
+        ("queue_all", [("fired", fired(1)), ("fired", fired(2))], False),
         ("cancel_previous", [("fired", fired(1)), ("fired", fired(2)), superseded("c@1")], True),
         (
             "cancel_previous",

@@ -76,6 +76,8 @@ def _policies(found: Imported, job: Any, where: str, defaults: Mapping[str, Any]
         entry["misfire"] = "fire_once" if coalesce else "fire_all"
     else:
         entry |= {"misfire": "skip", "misfire_grace": span_text(grace_s)}
+    if most == 1 and entry.get("misfire") == "fire_all":
+        entry["overlap"] = "queue_all"
     if most != 1:
         entry["overlap"] = "allow"
         found.cannot(where, f"max_instances {most}: dsched runs one at a time, or any number")

@@ -10,7 +10,7 @@ from dsched.contracts.store.configs import ConfigPage, ConfigVersion, PutConfig,
 from dsched.contracts.store.outcomes import Outcome
 from dsched.contracts.store.reading import TaskQuery
 from dsched.model import ORPHAN, SkipReason, TaskConfig
-from dsched.planning import next_due, plan_edit, plan_rearm
+from dsched.planning import check_policies, next_due, plan_edit, plan_rearm
 
 MOVED_TRIES = 20
 
@@ -30,8 +30,9 @@ class Configs(Asking):
         One that another origin declares raises `ConflictError` with the code ``origin_conflict``,
         unless it is to be ``adopt``ed: then it is of ``config.origin`` from now on. With
         ``expected_revision`` (0: there must be none) only if that is what is stored, else
-        `PreconditionError`.
+        `PreconditionError`. Policies that contradict one another are an `InvalidConfigError`.
         """
+        check_policies(config)
         for _ in range(MOVED_TRIES):
             (old,) = await self._answered(lambda: self._store.get_configs([config.id]))
             # Only now the time: what was decided before the config was read lies before it.

@@ -12,10 +12,18 @@ from dsched.config.structuring import Flaw, FlawedError, structure, unknown_keys
 from dsched.config.yaml_reader import Document, read_yaml
 from dsched.contracts import ExecutorProvider
 from dsched.loading import Catalogue, Installed, NotInstalledError
-from dsched.model import CronTrigger, NotJsonError, TaskConfig, Trigger, file_origin, to_ms
+from dsched.model import (
+    CronTrigger,
+    InvalidConfigError,
+    NotJsonError,
+    TaskConfig,
+    Trigger,
+    file_origin,
+    to_ms,
+)
 from dsched.model.json import MAX_JSON_DEPTH, MAX_PAYLOAD_BYTES, check_json
 from dsched.model.task_config import Reserved
-from dsched.planning import InvalidTriggerError, compile_trigger
+from dsched.planning import InvalidTriggerError, check_policies, compile_trigger
 
 MAX_TASKS = 10_000
 MAX_PAYLOAD_PROBLEMS = 20
@@ -193,7 +201,7 @@ def _task(raw: object, defaults: TaskSettings, catalogue: Catalogue) -> TaskConf
         config = structure(TaskConfig, given, placeholders=_placeholders(given))
     except FlawedError as error:
         flaws += error.flaws
-    flaws += _trigger_flaws(given, config)
+    flaws += _trigger_flaws(given, config) + _policy_flaws(config)
     if flaws or config is None:
         raise FlawedError(flaws)
     return config
@@ -340,3 +348,12 @@ def _trigger_flaws(given: Mapping[str, Any], config: TaskConfig | None) -> list[
         except InvalidTriggerError as error:
             found.setdefault(error.field, Flaw((error.field,), tidy(error.reason)))
     return list(found.values())
+
+
+def _policy_flaws(config: TaskConfig | None) -> list[Flaw]:
+    try:
+        if config is not None:
+            check_policies(config)
+    except InvalidConfigError as error:
+        return [Flaw((error.field,), error.reason)]
+    return []

@@ -115,7 +115,7 @@ def _skip_reason(reason: str, config: TaskConfig | None) -> str:
                 policy = f" (now {grace}), and its policy (now {config.misfire}) drops it"
             return f"It was missed by more than its misfire_grace{policy}."
         case SkipReason.OVERLAP:
-            return "An earlier task of the config was still live, and its overlap policy skips."
+            return "An earlier task of the config was still live, and its overlap policy lets no more wait."
         case SkipReason.EDITED:
             return "It was due and not fired when the config was changed."
         case SkipReason.PAUSED:

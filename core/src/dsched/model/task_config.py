@@ -37,6 +37,7 @@ class Overlap(StrEnum):
     SKIP = "skip"
     ALLOW = "allow"
     QUEUE_ONE = "queue_one"
+    QUEUE_ALL = "queue_all"  # at most `misfire_cap` wait
     CANCEL_PREVIOUS = "cancel_previous"
 
 

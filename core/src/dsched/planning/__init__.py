@@ -4,6 +4,7 @@ from dsched.planning.errors import InvalidTriggerError
 from dsched.planning.instants import Instants
 from dsched.planning.jitter import jitter_ms
 from dsched.planning.misfire import FirePlan, PlannedRun, plan_fire
+from dsched.planning.policies import check_policies
 from dsched.planning.rearm import Edit, next_due, plan_edit, plan_rearm
 from dsched.planning.triggers import compile_trigger, config_instants
 from dsched.planning.upcoming import Upcoming, UpcomingInstant, config_upcoming, upcoming
@@ -17,6 +18,7 @@ __all__ = [
     "PlannedRun",
     "Upcoming",
     "UpcomingInstant",
+    "check_policies",
     "compile_trigger",
     "config_instants",
     "config_upcoming",

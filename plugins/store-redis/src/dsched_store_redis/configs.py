@@ -163,6 +163,8 @@ def _put_row(item: PutConfig) -> str:
     fields = []
     if config.overlap is not Overlap.SKIP:
         fields.append(f"overlap\t{config.overlap.value}")
+    if config.overlap is Overlap.QUEUE_ALL:
+        fields.append(f"cap\t{config.misfire_cap}")
     if config.start_deadline is not None:
         fields.append(f"deadline\t{span_ms(config.start_deadline)}")
     if config.priority != _DEFAULT_PRIORITY:

@@ -159,20 +159,27 @@ def _snapshot(
 
 def _overlap(step: Step, fence: str, row: ConfigRow) -> RunOutcome:
     living, policy = step.living(row.id), row.config.overlap
+    # What an earlier build did not see it had to release goes on before anything new is held.
+    if policy is Overlap.QUEUE_ALL:
+        living = step.all_living(row.id)
+        step.release(row.id, living)
     if not living.live or policy is Overlap.ALLOW:
         return RunOutcome.FIRED
     if policy is Overlap.SKIP:
         return RunOutcome.SKIPPED
     if policy is Overlap.QUEUE_ONE:
-        return RunOutcome.HELD if living.held is None else RunOutcome.SKIPPED
+        return RunOutcome.SKIPPED if living.held else RunOutcome.HELD
+    if policy is Overlap.QUEUE_ALL:
+        room = len(living.held) < row.config.misfire_cap
+        return RunOutcome.HELD if room else RunOutcome.SKIPPED
     step.flush()
     found = step.db.execute(LIVE, (row.id, MAX_HEAVY_BATCH)).fetchall()
     older = [step.adopt(columns) for columns in found]
-    held = None if living.held is None else step.task(living.held)
-    if held is not None:
-        # First: ending a live task would otherwise release it.
-        older = [held, *(task for task in older if task is not held)][:MAX_HEAVY_BATCH]
-    for task in older:
+    # The held ones first: ending a live task would otherwise release one.
+    held = [task for task in step.load(living.held) if task is not None]
+    known = {task.id for task in held}
+    older = [*held, *(task for task in older if task.id not in known)]
+    for task in older[:MAX_HEAVY_BATCH]:
         step.cancel(task, fence, "superseded")
     return RunOutcome.HELD if living.live else RunOutcome.FIRED
 

@@ -32,6 +32,10 @@ _CHUNK = 20  # ids looked up by one statement
 _GET_TASKS = f"SELECT {TASK} FROM task WHERE id IN ({', '.join('?' * _CHUNK)})"  # noqa: S608
 _GET_TASK = f"SELECT {TASK} FROM task WHERE id = ?"  # noqa: S608
 _GET_CONFIG = f"SELECT {CONFIG} FROM config WHERE id = ?"  # noqa: S608
+_HELD_OF = (
+    "SELECT id FROM task WHERE live_of IS NOT NULL AND live_of = ? AND home = 'held' "
+    "ORDER BY scheduled_ms, id"
+)
 _GET_WORKER = f"SELECT {WORKER} FROM worker WHERE id = ?"  # noqa: S608
 
 
@@ -111,8 +115,22 @@ class Records:
             found = self.db.execute(
                 "SELECT live, held FROM living WHERE config_id = ?", (config_id,)
             ).fetchone()
-            self._living[config_id] = Living() if found is None else Living(*found)
+            live, held = found or (0, None)
+            self._living[config_id] = living = Living(live)
+            # As they were before this step: none of them changes its home without coming by here.
+            living.held = [] if held is None else self._held_of(config_id)
         return self._living[config_id]
+
+    def all_living(self, config_id: str) -> Living:
+        """The same, although an earlier build may have lost sight of what is held."""
+        living = self.living(config_id)
+        if living.live and not living.held:
+            self.flush()
+            living.held = self._held_of(config_id)
+        return living
+
+    def _held_of(self, config_id: str) -> list[str]:
+        return [task_id for (task_id,) in self.db.execute(_HELD_OF, (config_id,))]
 
     def load_of(self, worker_id: str) -> Load:
         """What a worker has, registered or not."""
@@ -211,7 +229,7 @@ class Records:
         for key in self._changed_living:
             living = self._living[key]
             if living.live:
-                of_config = (key, living.live, living.held)
+                of_config = (key, living.live, living.held[0] if living.held else None)
                 db.execute("INSERT OR REPLACE INTO living VALUES (?, ?, ?)", of_config)
             else:
                 db.execute("DELETE FROM living WHERE config_id = ?", (key,))

@@ -304,10 +304,13 @@ class Load:
 
 @attrs.define
 class Living:
-    """How many live tasks a config has, and which of them is held."""
+    """How many live tasks a config has, and which of them are held, the oldest first.
+
+    The table names the oldest one only; the tasks themselves say who the others are.
+    """
 
     live: int = 0
-    held: str | None = None
+    held: list[str] = attrs.field(factory=list)
 
 
 @attrs.define

@@ -1,6 +1,7 @@
 """One step under way: what it has read, changed and decided, written all at once at its end."""
 
 import sqlite3
+from bisect import insort
 from datetime import timedelta
 
 from dsched.contracts.store.codec import write_spec
@@ -22,6 +23,7 @@ from dsched.model.json import dumps
 from dsched_store_sqlite.records import Records
 from dsched_store_sqlite.rows import (
     ConfigRow,
+    Living,
     Meta,
     TaskRow,
     new_task,
@@ -154,7 +156,7 @@ class Step(Records):
                 meta.retrying -= row.status is TaskStatus.RETRYING
             case Home.HELD:
                 meta.in_held -= 1
-                self._hold(row, None)
+                self._hold_no_more(row)
 
     def _enter(self, row: TaskRow) -> None:
         meta = self.meta
@@ -179,7 +181,7 @@ class Step(Records):
                 self.rings.add(LEADER_WAKEUP)
             case Home.HELD:
                 meta.in_held += 1
-                self._hold(row, row.id)
+                self._hold(row)
 
     def _add_load(self, worker_id: str, running: int, queued: int) -> None:
         load = self.load_of(worker_id)
@@ -187,9 +189,16 @@ class Step(Records):
         load.queued += queued
         self._changed_loads.add(worker_id)
 
-    def _hold(self, row: TaskRow, held: str | None) -> None:
+    def _hold(self, row: TaskRow) -> None:
         config_id = config_of(row.id) or ""
-        self.living(config_id).held = held
+        insort(self.living(config_id).held, row.id, key=lambda one: fire_instant_of(one) or 0)
+        self._changed_living.add(config_id)
+
+    def _hold_no_more(self, row: TaskRow) -> None:
+        config_id = config_of(row.id) or ""
+        held = self.living(config_id).held
+        if row.id in held:  # else an earlier build has lost sight of it
+            held.remove(row.id)
         self._changed_living.add(config_id)
 
     def finish(self, row: TaskRow, status: TaskStatus) -> None:
@@ -205,13 +214,18 @@ class Step(Records):
         living = self.living(config_id)
         living.live -= 1
         self._changed_living.add(config_id)
-        if living.held is not None and living.live == 1:
-            held = self.task(living.held)
-            if held is None:
-                raise RuntimeError(f"config {config_id}: held task {living.held} does not exist")
-            self.place(held, TaskStatus.PENDING, Home.READY)
+        self.release(config_id, living)
         if not living.live:
             self._rearm_fixed_delay(config_id)
+
+    def release(self, config_id: str, living: Living) -> None:
+        """Make the oldest held task ready, if all that live are held."""
+        if not living.held or living.live != len(living.held):
+            return
+        held = self.task(living.held[0])
+        if held is None:
+            raise RuntimeError(f"config {config_id}: held task {living.held[0]} does not exist")
+        self.place(held, TaskStatus.PENDING, Home.READY)
 
     def _rearm_fixed_delay(self, config_id: str) -> None:
         row = self.config(config_id)

@@ -28,8 +28,8 @@ schedules and published times are wall, and everything that waits or ages is in 
 send durations; the only instants that they send are those of schedules.
 
 How a task ends (``finish``), in whichever step: its home is freed, ``end_ms`` is the wall, its
-snapshot may be dropped (kept with the result); it leaves its config's live tasks; a task held for
-its config, if any and if no live task but the held one is left, becomes ready; a fixed-delay
+snapshot may be dropped (kept with the result); it leaves its config's live tasks; the oldest of the
+tasks held for its config, if any and if no live task but held ones is left, becomes ready; a fixed-delay
 config that exists, is enabled and not paused, and has no live task left gets
 ``due := wall + delay``.
 

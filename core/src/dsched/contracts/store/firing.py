@@ -81,8 +81,11 @@ class Firing(ABC):
         policy, L being the live tasks at that moment, runs of this very call included:
         *allow*: create. *skip*: create if L is empty, else ``skipped`` (reason ``overlap``).
         *queue_one*: create if L is empty; else hold it if none is held; else skip it.
+        *queue_all*: create if L is empty; else hold it if fewer than ``misfire_cap`` are held; else
+        skip it.
         *cancel_previous*: every task of L (at most `MAX_HEAVY_BATCH`) is cancelled as `cancel`
-        does, reason ``superseded``, a held one included; create if L is then empty, else hold it.
+        does, reason ``superseded``, held ones included and first; create if L is then empty, else
+        hold it.
         A created task is ready, or delayed until ``not_before_ms`` if that is later than the
         wall, or held; status pending; it carries the config's snapshot. It need wake nobody: the
         leader that fires knows what it has made.

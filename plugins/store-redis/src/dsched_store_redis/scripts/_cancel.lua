@@ -13,9 +13,8 @@ local function leave_home(row)
     return
   end
   local config_id = fire_config(id)
-  if config_id and call('HGET', HELD_BY, config_id) == id then
-    call('HDEL', HELD_BY, config_id)
-    call('ZREM', HELD, id)
+  if config_id then
+    hold_no_more(config_id, id)
   end
 end
 

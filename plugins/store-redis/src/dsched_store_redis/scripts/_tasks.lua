@@ -1,7 +1,10 @@
 -- Tasks: where they wait, and the one way in which they end.
 local READY, DELAYED, LEASE = P .. 'task:ready', P .. 'task:delayed', P .. 'task:lease'
 local QUEUE = P .. 'task:queue:'
+-- Of each config with held tasks the oldest is in config:held, and a line each of those behind it in
+-- config:line, where there are any.
 local HELD, HELD_BY, LIVE = P .. 'task:held', P .. 'config:held', P .. 'task:live:'
+local LINE = P .. 'config:line'
 local DETAIL, BODY = P .. 'task:detail:', P .. 'task:body:'
 local LINES, LINECOUNT = P .. 'task:lines:', P .. 'task:linecount:'
 local NOTE, ENDED = P .. 'task:note:', P .. 'task:ended:'
@@ -16,12 +19,15 @@ local GUARD = string.rep('-', 65)
 
 -- Whether any task has a start deadline or a route: most stores have neither, and then no step asks.
 local some_deadlines, some_routes
+-- The same of configs with more than one held task.
+local some_lines
 
 local function probe_tasks()
   probe('ZCARD', 'task:ready', 'task:delayed', 'task:lease', 'task:held', 'config:due')
   probe('HLEN', 'config:held', 'config:delay', 'worker:load')
   probe('LLEN', 'task:ended:success', 'task:ended:failed', 'task:ended:cancelled')
   some_deadlines, some_routes = call('HLEN', DEADLINE) > 0, call('HLEN', ROUTE) > 0
+  some_lines = call('HLEN', LINE) > 0
 end
 
 -- A task is one string: a line of fields, instants in ms, what is at its default left out. An ended
@@ -278,6 +284,70 @@ local function rearm_fixed_delay(config_id)
   end
 end
 
+-- The tasks held for a config, the oldest first.
+local function held_of(config_id)
+  local held, first = {}, call('HGET', HELD_BY, config_id)
+  if first then
+    push(held, first)
+  end
+  for id in string.gmatch(some_lines and call('HGET', LINE, config_id) or '', '[^\n]+') do
+    -- One that has ended was cancelled by a build that knows of the oldest only.
+    if call('ZSCORE', LIVE .. config_id, id) then
+      push(held, id)
+    end
+  end
+  return held
+end
+
+local function keep_held(config_id, held)
+  if #held > 0 then
+    call('HSET', HELD_BY, config_id, held[1])
+  else
+    call('HDEL', HELD_BY, config_id)
+  end
+  if #held > 1 then
+    call('HSET', LINE, config_id, table.concat(held, '\n', 2))
+    some_lines = true
+  elseif some_lines then
+    call('HDEL', LINE, config_id)
+  end
+end
+
+local function hold(config_id, id, ms)
+  local held = held_of(config_id)
+  local at = #held + 1
+  while at > 1 and tonumber(string.match(held[at - 1], '@(%-?%d+)$')) > tonumber(ms) do
+    at = at - 1
+  end
+  table.insert(held, at, id)
+  keep_held(config_id, held)
+  call('ZADD', HELD, '0', id)
+end
+
+local function hold_no_more(config_id, id)
+  local held = held_of(config_id)
+  for i, one in ipairs(held) do
+    if one == id then
+      table.remove(held, i)
+      keep_held(config_id, held)
+      call('ZREM', HELD, id)
+      return
+    end
+  end
+end
+
+-- Make the oldest held task ready if all that live, so many, are held.
+local function free_oldest(config_id, live)
+  if live ~= 1 and not some_lines then
+    return
+  end
+  local held = held_of(config_id)
+  if #held > 0 and #held == live then
+    hold_no_more(config_id, held[1])
+    make_ready(detail(held[1]))
+  end
+end
+
 local function leave_live(id)
   local config_id = fire_config(id)
   if not config_id then
@@ -287,13 +357,8 @@ local function leave_live(id)
   local live = call('ZCARD', LIVE .. config_id)
   if live == 0 then
     rearm_fixed_delay(config_id)
-  elseif live == 1 then
-    local held = call('HGET', HELD_BY, config_id)
-    if held then
-      call('HDEL', HELD_BY, config_id)
-      call('ZREM', HELD, held)
-      make_ready(detail(held))
-    end
+  else
+    free_oldest(config_id, live)
   end
 end
 

@@ -10,15 +10,17 @@ end
 probe_tasks()
 probe_configs()
 
--- Live tasks that cancel_previous would end: the held one first, else ending a live one frees it.
+-- Live tasks that cancel_previous would end: the held ones first, else ending a live one frees one.
 local function live_rows(id)
-  local held = call('HGET', HELD_BY, id)
-  local rows = {}
-  if held then
-    push(rows, detail(held))
+  local held, rows = {}, {}
+  for _, task_id in ipairs(held_of(id)) do
+    held[task_id] = true
+    if #rows < most then
+      push(rows, detail(task_id))
+    end
   end
   for _, task_id in ipairs(call('ZRANGE', LIVE .. id, 0, most - 1)) do
-    if task_id ~= held and #rows < most then
+    if not held[task_id] and #rows < most then
       push(rows, detail(task_id))
     end
   end
@@ -62,7 +64,11 @@ local function overlap(one)
   elseif policy == 'skip' then
     return 'skipped'
   elseif policy == 'queue_one' then
-    return call('HEXISTS', HELD_BY, one.id) == 1 and 'skipped' or 'held'
+    return #held_of(one.id) > 0 and 'skipped' or 'held'
+  elseif policy == 'queue_all' then
+    -- What an earlier build did not see it had to release goes on before anything new is held.
+    free_oldest(one.id, one.live)
+    return #held_of(one.id) < tonumber(one.config.cap) and 'held' or 'skipped'
   end
   for _, row in ipairs(live_rows(one.id)) do
     cancel_row(row, fence, '"superseded"', ttl)
@@ -86,8 +92,7 @@ local function create(one, run, outcome)
     some_routes = true
   end
   if outcome == 'held' then
-    call('HSET', HELD_BY, one.id, id)
-    call('ZADD', HELD, '0', id)
+    hold(one.id, id, run.ms)
   elseif run.not_before > wall then
     call('ZADD', DELAYED, int(now + run.not_before - wall), id)
   else

@@ -241,7 +241,7 @@ def overlap(log: Log, config_id: str, policy: str) -> list[str]:
             if item.get("held") and policy == "skip":
                 found.append(f"I18: {task_id} was held by {policy}")
             # A held one whose elders have all ended waits no more: that has no entry.
-            if item.get("held") and held in older[1:]:
+            if item.get("held") and held in older[1:] and policy != "queue_all":
                 found.append(f"I18: {task_id} is held, and so is {held}")
             held = task_id if item.get("held") else held
         elif event.kind is EventKind.CLAIMED and task_id in fired:

@@ -34,7 +34,7 @@ class Audit:
             Home.DELAYED: list(state.delayed),
             Home.READY: list(state.ready),
             Home.QUEUE: [key for queue in state.queues.values() for key in queue],
-            Home.HELD: list(state.held.values()),
+            Home.HELD: [key for line in state.held.values() for key in line],
             Home.LEASE: list(state.leases),
         }
 

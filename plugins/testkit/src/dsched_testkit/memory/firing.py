@@ -116,14 +116,17 @@ class MemoryFiring(OnState, Firing):
         live = state.live.get(config_id)
         if not live or row.config.overlap is Overlap.ALLOW:
             return RunOutcome.FIRED
-        held = state.held.get(config_id)
+        held = state.held.get(config_id, [])
         match row.config.overlap:
             case Overlap.SKIP:
                 return RunOutcome.SKIPPED
             case Overlap.QUEUE_ONE:
-                return RunOutcome.HELD if held is None else RunOutcome.SKIPPED
-        # The held one first: ending a live task would otherwise release it.
-        older = sorted(live, key=lambda key: (key != held, state.tasks[key].scheduled_ms))
+                return RunOutcome.SKIPPED if held else RunOutcome.HELD
+            case Overlap.QUEUE_ALL:
+                room = len(held) < row.config.misfire_cap
+                return RunOutcome.HELD if room else RunOutcome.SKIPPED
+        # The held ones first: ending a live task would otherwise release one.
+        older = sorted(live, key=lambda key: (key not in held, state.tasks[key].scheduled_ms))
         for task_id in older[:MAX_HEAVY_BATCH]:
             step.cancel(state.tasks[task_id], fence, "superseded")
         return RunOutcome.HELD if state.live.get(config_id) else RunOutcome.FIRED

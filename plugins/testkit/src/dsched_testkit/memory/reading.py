@@ -48,7 +48,7 @@ class MemoryReading(OnState, Reading):
             case TaskQuery(home=Home.DELAYED, worker_id=None, config_id=None, status=None):
                 return list(state.delayed)
             case TaskQuery(home=Home.HELD, worker_id=None, config_id=None, status=None):
-                return sorted(state.held.values())
+                return sorted(key for line in state.held.values() for key in line)
             case TaskQuery(home=Home.LEASE, worker_id=None, config_id=None, status=None):
                 return sorted(state.leases)
             case TaskQuery(home=None, config_id=str(config), status=None, live_of=None):

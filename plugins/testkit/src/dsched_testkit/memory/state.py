@@ -1,6 +1,7 @@
 """Everything the reference store knows, and the few acts that its steps share."""
 
 import threading
+from bisect import insort
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -63,7 +64,7 @@ class State:
         self.ready = SortedIds()
         self.delayed = SortedIds()
         self.leases = SortedIds()
-        self.held: dict[str, str] = {}
+        self.held: dict[str, list[str]] = {}  # of each config, the oldest first
         self.live: defaultdict[str, set[str]] = defaultdict(set)
         self.queues: defaultdict[str, list[str]] = defaultdict(list)
         self.running: defaultdict[str, set[str]] = defaultdict(set)
@@ -189,12 +190,18 @@ class Step:
             case Home.QUEUE:
                 state.queues[row.worker_id or ""].remove(row.id)
             case Home.HELD:
-                del state.held[_config_of(row)]
+                self._hold_no_more(row)
             case Home.LEASE:
                 state.leases.discard(row.id)
                 state.running[row.worker_id or ""].discard(row.id)
                 if len(state.ready):
                     state.bells.ring(LEADER_WAKEUP)
+
+    def _hold_no_more(self, row: TaskRow) -> None:
+        line = self.state.held[_config_of(row)]
+        line.remove(row.id)
+        if not line:
+            del self.state.held[_config_of(row)]
 
     def _enter(self, row: TaskRow) -> None:
         state = self.state
@@ -211,7 +218,8 @@ class Step:
                 state.queues[row.worker_id or ""].append(row.id)
                 state.bells.ring(row.worker_id or "")
             case Home.HELD:
-                state.held[_config_of(row)] = row.id
+                line = state.held.setdefault(_config_of(row), [])
+                insort(line, row.id, key=lambda key: state.tasks[key].scheduled_ms)
             case Home.LEASE:
                 state.leases.add(row.id, row.at_ms)
                 state.running[row.worker_id or ""].add(row.id)
@@ -225,8 +233,8 @@ class Step:
         state, config_id = self.state, _config_of(row)
         state.live[config_id].discard(row.id)
         held = state.held.get(config_id)
-        if held is not None and state.live[config_id] == {held}:
-            self.place(state.tasks[held], TaskStatus.PENDING, Home.READY)
+        if held and state.live[config_id] == set(held):
+            self.place(state.tasks[held[0]], TaskStatus.PENDING, Home.READY)
         if not state.live[config_id]:
             del state.live[config_id]
             self._rearm_fixed_delay(config_id)

@@ -21,7 +21,11 @@ from dsched.model import (
 from dsched_testkit.simulation.bodies import random_payload
 from dsched_testkit.simulation.night import offset_s
 
-OVERLAPS = tuple(Overlap)
+# By kind: a fixed delay and an `at` never overlap themselves, so none of the policies is theirs alone.
+OVERLAPS = (
+    *(Overlap.SKIP, Overlap.ALLOW, Overlap.QUEUE_ONE, Overlap.QUEUE_ALL, Overlap.SKIP),
+    *(Overlap.QUEUE_ALL, Overlap.QUEUE_ONE, Overlap.CANCEL_PREVIOUS, Overlap.SKIP, Overlap.ALLOW),
+)
 LABEL = {"disk": "fast"}
 
 
@@ -34,7 +38,7 @@ def random_configs(
         kind = ("every", "cron", "every", "delay", "at", "every", "cron", "every", "cron", "delay")
         config_id = f"{kind[number]}{number}"
         trigger = random_trigger(chance, config_id, now_ms, zone)
-        policies = random_policies(chance, faults, OVERLAPS[number % 4])
+        policies = random_policies(chance, faults, OVERLAPS[number])
         configs.append(TaskConfig(id=config_id, executor="fn", **trigger, **policies))
     return configs
 
@@ -85,7 +89,8 @@ def random_policies(
     """Everything about a config but its id and its trigger."""
     return {
         "overlap": overlap,
-        "misfire": chance.choice(tuple(Misfire)),
+        "misfire": chance.choice([one for one in Misfire if keeps_its_word(one, overlap)]),
+        "misfire_cap": chance.choice((2, 5, 100)),
         "misfire_grace": timedelta(seconds=chance.choice((0, 3, 60))),
         "jitter": timedelta(seconds=chance.choice((0, 0, 2))),
         "timeout": timedelta(seconds=chance.choice((5, 20))),
@@ -97,6 +102,11 @@ def random_policies(
         "required_labels": LABEL if chance.random() < 0.1 else {},
         "payload": random_payload(chance, faults),
     }
+
+
+def keeps_its_word(misfire: Misfire, overlap: Overlap) -> bool:
+    """Whether a config may be declared with both."""
+    return misfire is not Misfire.FIRE_ALL or overlap in (Overlap.ALLOW, Overlap.QUEUE_ALL)
 
 
 def random_retry(chance: random.Random) -> RetryPolicy:

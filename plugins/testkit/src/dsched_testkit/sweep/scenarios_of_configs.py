@@ -279,6 +279,9 @@ CONFIGS = (
         name="overlap-queue-one", play=_overlap(Overlap.QUEUE_ONE, 3), shows=_shows("fired held")
     ),
     Scenario(
+        name="overlap-queue-all", play=_overlap(Overlap.QUEUE_ALL, 4), shows=_shows("fired held")
+    ),
+    Scenario(
         name="overlap-cancel-previous",
         play=_overlap(Overlap.CANCEL_PREVIOUS, 4),
         shows=_shows("fired held", "cancel_requested"),

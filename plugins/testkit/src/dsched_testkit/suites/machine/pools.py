@@ -14,7 +14,7 @@ T = TypeVar("T")
 WORKERS = ("w0", "w1")
 INCARNATIONS = ("01-a", "02-b", "03-c")
 TASKS = (*(f"t{index}" for index in range(8)), "c0@manual-x")
-CONFIGS = ("c0", "c1", "c2", "c3", "c4", "c5")
+CONFIGS = ("c0", "c1", "c2", "c3", "c4", "c5", "c6")
 ORIGINS = ("api", "file:a", "file:ab")  # a name that starts with another
 PERIOD_MS = 20_000
 DAY_MS = 24 * 3600 * 1000
@@ -26,6 +26,7 @@ _OVERLAPS = {
     "c3": Overlap.ALLOW,
     "c4": Overlap.QUEUE_ONE,
     "c5": Overlap.SKIP,
+    "c6": Overlap.QUEUE_ALL,
 }
 
 
@@ -47,6 +48,7 @@ def config_of_kind(config_id: str, variant: int) -> TaskConfig:
         executor="local",
         payload={"variant": variant},
         overlap=_OVERLAPS[config_id],
+        misfire_cap=2,
         enabled=variant != 3,
         start_deadline=timedelta(seconds=30) if variant == 2 else None,
         priority=5 + variant,

@@ -35,6 +35,7 @@ from dsched_testkit.suites.store.operating import (
 from dsched_testkit.suites.store.origins import OriginTests
 from dsched_testkit.suites.store.overlap import HeldTests, OverlapTests
 from dsched_testkit.suites.store.polling import PollTests
+from dsched_testkit.suites.store.queueing import QueueAllTests
 from dsched_testkit.suites.store.reading import EventTests, HandleTests, ReadTests
 from dsched_testkit.suites.store.reading_lines import ReadLinesTests
 from dsched_testkit.suites.store.recovering import OverdueTests, PruneTests, ReapTests
@@ -52,6 +53,7 @@ class LeadingContract(
     ReplanTests,
     PromoteTests,
     OverlapTests,
+    QueueAllTests,
     HeldTests,
     ReadyTests,
     PollTests,

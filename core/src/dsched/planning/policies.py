@@ -1,0 +1,27 @@
+"""Policies that contradict one another: refused where a config is declared, not where it is read."""
+
+from dsched.model import InvalidConfigError, Misfire, Overlap, TaskConfig
+
+# With these every run that `fire_all` makes up for is run.
+_TAKE_ALL = (Overlap.QUEUE_ALL, Overlap.ALLOW)
+
+_WHAT_BECOMES = {
+    Overlap.SKIP: "run only the first of them",
+    Overlap.QUEUE_ONE: "run only the first two of them",
+    Overlap.CANCEL_PREVIOUS: "run only the last of them to its end",
+}
+
+
+def check_policies(config: TaskConfig) -> None:
+    """Raise `InvalidConfigError` where ``misfire: fire_all`` could not keep its word.
+
+    What was stored before this was refused is read as before, and goes on as it did.
+    """
+    recurs = config.cron_expr is not None or config.every is not None
+    if config.misfire is Misfire.FIRE_ALL and recurs and config.overlap not in _TAKE_ALL:
+        raise InvalidConfigError(
+            "misfire",
+            f"fire_all makes up for all that was missed, and overlap: {config.overlap} would "
+            f"{_WHAT_BECOMES[config.overlap]}; say overlap: queue_all (one after the other) or allow "
+            "(all at once), or misfire: fire_once",
+        )
