@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+
 from dsched_cli.columns import worker_state
 from dsched_cli.commands.status import _problems
 from dsched_cli.diagnosis import _workers

@@ -67,22 +67,22 @@ def test_a_stalled_or_full_worker_is_not_chosen_and_each_choice_counts():
 
 def test_a_silent_worker_gets_nothing_as_long_as_another_matches_even_a_full_one():
     assigner = Assigner("least-tasks", LeastTasks())
-    silent, fast = _worker("silent", silent=True), {"kind": "fast"}
-    plan = assigner.assign(_ready(3), [silent, _worker("heard", running=4, queued=2)], 0)
+    silent, fast = new_worker("silent", silent=True), {"kind": "fast"}
+    plan = assigner.assign(_ready(3), [silent, new_worker("heard", running=4, queued=2)], 0)
     assert [choice.worker_id for choice in plan.choices] == ["heard"] * 2
     assert (plan.passed, plan.deferrals) == (0, ())
-    full = assigner.assign(_ready(2000), [silent, _worker("heard", running=4, queued=4)], 0)
+    full = assigner.assign(_ready(2000), [silent, new_worker("heard", running=4, queued=4)], 0)
     assert (full.choices, full.passed, full.deferrals) == ((), 0, ())
     # Whom only a silent one matches, and everybody where all are silent, is given to a silent one.
     tasks = [attrs.evolve(task, required_labels=fast) for task in _ready(2)]
-    workers = [attrs.evolve(silent, labels=fast), _worker("heard")]
+    workers = [attrs.evolve(silent, labels=fast), new_worker("heard")]
     assert [c.worker_id for c in assigner.assign(tasks, workers, 0).choices] == ["silent"] * 2
     assert [c.worker_id for c in assigner.assign(_ready(1), [silent], 0).choices] == ["silent"]
 
 
 def test_what_a_silent_worker_is_given_takes_no_room_from_those_that_are_heard():
     assigner = Assigner("least-tasks", LeastTasks())
-    workers = [_worker("silent", silent=True, labels={"a": "b"}), _worker("heard", queued=7)]
+    workers = [new_worker("silent", silent=True, labels={"a": "b"}), new_worker("heard", queued=7)]
     labelled = [attrs.evolve(task, required_labels={"a": "b"}) for task in _ready(1)]
     plan = assigner.assign([*labelled, ReadyTask(id="u", priority=5, scheduled_ms=0)], workers, 0)
     assert [choice.worker_id for choice in plan.choices] == ["silent", "heard"]

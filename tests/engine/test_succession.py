@@ -13,8 +13,13 @@ from engine_cluster import SCHEDULER, WORKER, spec
 
 from dsched.contracts.store.recovering import OverdueLease
 from dsched.engine.leader.recovery import forsaken
-from dsched.engine.process_identity import ProcessIdentity, has_ended, identity_in, this_process
-from dsched.engine.succession import Host, predecessors
+from dsched.engine.worker.process_identity import (
+    ProcessIdentity,
+    has_ended,
+    identity_in,
+    this_process,
+)
+from dsched.engine.worker.succession import Host, predecessors
 from dsched.model import Task, TaskStatus, Worker
 
 OURS = ProcessIdentity("aaaaaaaa", "1", 2, 7)

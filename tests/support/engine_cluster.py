@@ -23,9 +23,9 @@ from dsched.engine.leader.election import ElectionTimes
 from dsched.engine.leader.leading import LeaderTimes
 from dsched.engine.pod import Pod, PodPlan
 from dsched.engine.runtime import Runtime
-from dsched.engine.succession import Host
 from dsched.engine.worker.heartbeat import HeartbeatTimes
 from dsched.engine.worker.role import WorkerPlan
+from dsched.engine.worker.succession import Host
 from dsched.model import (
     Misfire,
     OnCrash,

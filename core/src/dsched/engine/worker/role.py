@@ -14,7 +14,6 @@ from dsched.contracts.store.workers import Held, Registration
 from dsched.engine.observers import Announcer
 from dsched.engine.runtime import Runtime
 from dsched.engine.store_calls import until_answered
-from dsched.engine.succession import Host, Succession
 from dsched.engine.worker.attempts import Attempts, StopReason
 from dsched.engine.worker.claiming import Claimer
 from dsched.engine.worker.claims import Claims, SupersededError
@@ -28,6 +27,7 @@ from dsched.engine.worker.heartbeat import (
 from dsched.engine.worker.log_reporting import LineReporter
 from dsched.engine.worker.reporting import Reporter
 from dsched.engine.worker.running import Runner
+from dsched.engine.worker.succession import Host, Succession
 from dsched.engine.worker.wakeups import Wakeups
 
 log = logging.getLogger("dsched.worker")

@@ -15,12 +15,12 @@ from dsched.contracts.store.outcomes import StoreRefusedError
 from dsched.engine.leader.election import ElectionTimes
 from dsched.engine.leader.leading import LeaderTimes
 from dsched.engine.pod import Pod, PodPlan
-from dsched.engine.process_identity import ProcessIdentity
 from dsched.engine.runtime import Runtime
-from dsched.engine.succession import Host
 from dsched.engine.worker.claims import SupersededError
 from dsched.engine.worker.heartbeat import HeartbeatTimes
+from dsched.engine.worker.process_identity import ProcessIdentity
 from dsched.engine.worker.role import WorkerPlan
+from dsched.engine.worker.succession import Host
 from dsched_testkit.memory import State
 from dsched_testkit.simulation.bodies import Bodies, Ledger
 from dsched_testkit.simulation.configs import LABEL

@@ -16,12 +16,12 @@ from dsched.engine.leader.election import ElectionTimes
 from dsched.engine.leader.leading import LeaderTimes
 from dsched.engine.leader.term import first_error
 from dsched.engine.pod import Pod, PodPlan
-from dsched.engine.process_identity import ProcessIdentity
 from dsched.engine.runtime import Runtime
-from dsched.engine.succession import Host
 from dsched.engine.worker.claims import SupersededError
 from dsched.engine.worker.heartbeat import HeartbeatTimes
+from dsched.engine.worker.process_identity import ProcessIdentity
 from dsched.engine.worker.role import WorkerPlan
+from dsched.engine.worker.succession import Host
 from dsched.model import TaskSpec
 from dsched_testkit.evidence import Line as EvidenceLine
 from dsched_testkit.memory import State

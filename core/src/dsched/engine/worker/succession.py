@@ -7,9 +7,14 @@ import attrs
 
 from dsched.contracts.store.outcomes import Outcome
 from dsched.contracts.store.workers import Registration, Workers
-from dsched.engine.process_identity import ProcessIdentity, has_ended, identity_in, this_process
 from dsched.engine.runtime import Runtime
 from dsched.engine.store_calls import until_answered
+from dsched.engine.worker.process_identity import (
+    ProcessIdentity,
+    has_ended,
+    identity_in,
+    this_process,
+)
 from dsched.model import Worker
 
 log = logging.getLogger("dsched.worker")
