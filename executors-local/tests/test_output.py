@@ -10,6 +10,7 @@ import dsched_local_test_app  # noqa: F401 - registers its functions
 import pytest
 from dsched_local_test_kit import APP, pids_in, until
 
+from dsched.contracts import TaskFailed
 from dsched.contracts.store.tasklogs import MAX_LINE_BYTES, LineLevel, marked_level
 from dsched_executor_local.child_output import MAX_TURN_LINES, LineSplitter
 
@@ -163,3 +164,26 @@ def test_of_many_lines_at_once_the_first_and_the_last_are_kept():
     assert lines[0] == "0"
     assert lines[250:252] == ["250", "9750"]
     assert lines[-1] == "9999"
+
+
+async def test_what_a_child_writes_to_logging_becomes_lines(opened, lines):
+    async with opened(app=[APP]) as run:
+        await run("app.logs")
+        assert lines.found == [(LineLevel.INFO, "order 7")]
+
+
+async def test_without_capture_logging_in_a_child_is_the_applications_affair(opened, lines):
+    async with opened(app=[APP], capture_output=False) as run:
+        await run("app.logs")
+        assert lines.found == []
+
+
+async def test_the_traceback_of_a_failure_in_a_child_becomes_lines_and_its_cause(opened, lines):
+    logging.getLogger("dsched.test.task").setLevel(logging.DEBUG)
+    async with opened(app=[APP]) as run:
+        with pytest.raises(TaskFailed) as caught:
+            await run("app.divide")
+        rows = lines.of(LineLevel.ERROR)
+        assert rows[-1] == "ZeroDivisionError: division by zero"
+        assert any("in divide" in row for row in rows)
+        assert "in divide" in str(caught.value.__cause__)

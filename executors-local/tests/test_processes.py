@@ -131,6 +131,8 @@ async def test_the_facts_progress_and_log_lines_cross(
         "worker_id": "worker-1",
         "in_time": True,
         "cancelled": False,
+        "scheduled": "2027-01-15T08:00:00+00:00",
+        "labels": {"team": "billing"},
     }
     assert context.said == [(1.0, 4.0, "begun"), (4.0, None, "")]
     lines = [(r.levelname, r.getMessage()) for r in caplog.records if r.name == "dsched.test.task"]

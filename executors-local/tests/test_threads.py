@@ -98,9 +98,10 @@ async def test_a_cancelled_thread_sees_it_and_execute_ends_only_when_it_has_retu
         return "too late"
 
     async with opened(registry_of(work)) as run:
-        running = asyncio.create_task(run("work"))
+        context = Context()
+        running = asyncio.create_task(run("work", context=context))
         await until(started.is_set, "the function to start")
-        running.cancel()
+        context.stop(running)
         with pytest.raises(asyncio.CancelledError):
             await running
         assert returned.is_set()
@@ -162,9 +163,10 @@ async def test_an_exception_after_a_cancel_is_logged_not_raised(
         raise LookupError("lost")
 
     async with opened(registry_of(work)) as run:
-        running = asyncio.create_task(run("work"))
+        context = Context()
+        running = asyncio.create_task(run("work", context=context))
         await until(started.is_set, "the function to start")
-        running.cancel()
+        context.stop(running)
         with pytest.raises(asyncio.CancelledError):
             await running
     assert "raised after it was cancelled" in caplog.text
@@ -230,7 +232,7 @@ async def test_an_idle_thread_holds_on_to_nothing() -> None:
     pool = ThreadPool(1)
     big = Big()
     kept = weakref.ref(big)
-    await pool.run(big, AttemptContext(Context(), make_task(None), None))
+    await pool.run(big, AttemptContext(Context(), make_task(None)))
     del big
 
     def is_gone() -> bool:

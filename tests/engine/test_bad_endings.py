@@ -119,3 +119,32 @@ async def test_progress_that_no_store_can_write_is_refused_where_it_is_told(clus
     assert cluster.row("t").progress == {"done": 1, "total": 2, "note": "fine"}
     assert len(refused) == 1
     await cluster.client.wait("t", timeout_s=20)
+
+
+async def test_a_large_group_of_failures_names_each_of_its_causes(cluster):
+    many = [ValueError(f"cause {n} " + "x" * 2000) for n in range(12)]
+    inner = ExceptionGroup("some of them", many[6:])
+    cluster.executor.bodies["strange"] = _raises(lambda: ExceptionGroup("all", [*many[:6], inner]))
+    cluster.start("a")
+    await cluster.client.submit(spec("strange", retry=NO_RETRY), task_id="t")
+    task = await cluster.client.wait("t", timeout_s=20)
+    assert task.result.message == "ExceptionGroup: all (7 sub-exceptions)"
+    assert all(f"  ValueError: cause {n} " in task.error for n in range(12))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: ValueError("two\nlines"), "ValueError: two"),
+        (lambda: ValueError(), "ValueError"),
+        (lambda: asyncio.QueueFull("full"), "asyncio.queues.QueueFull: full"),
+        (lambda: SyntaxError("invalid syntax", ("x.py", 1, 1, "?", 1, 2)), "SyntaxError: invalid"),
+    ],
+)
+async def test_the_message_is_the_line_with_the_exceptions_name(cluster, make, message):
+    cluster.executor.bodies["strange"] = _raises(make)
+    cluster.start("a")
+    await cluster.client.submit(spec("strange", retry=NO_RETRY), task_id="t")
+    task = await cluster.client.wait("t", timeout_s=20)
+    assert task.result.message.startswith(message)
+    assert "\n" not in task.result.message

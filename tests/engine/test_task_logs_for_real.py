@@ -12,7 +12,7 @@ REAL_TIME = True
 @dsched.task("lines.of_a_coroutine")
 async def of_a_coroutine(ctx: FunctionContext) -> None:
     ctx.logger.info("from the loop")
-    logging.getLogger("somebody.else").warning("not the task's")
+    logging.getLogger("somebody.else").warning("in its course")
 
 
 @dsched.task("lines.of_a_thread")
@@ -30,7 +30,8 @@ async def test_functions_on_the_loop_and_in_threads_are_heard(tmp_path):
         first = await client.submit(_spec("lines.of_a_coroutine"))
         lines = [line async for line in client.follow_lines(first, poll_s=0.05)]
         assert [(line.n, line.level, line.text) for line in lines] == [
-            (1, LineLevel.INFO, "from the loop")
+            (1, LineLevel.INFO, "from the loop"),
+            (2, LineLevel.WARNING, "in its course"),
         ]
         second = await client.submit(_spec("lines.of_a_thread", [5000]))
         await client.wait(second, timeout_s=30)

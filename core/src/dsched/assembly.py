@@ -167,6 +167,8 @@ def _worker_plan(loaded: LoadedSettings, runtime: Runtime) -> WorkerPlan:
         ),
         drain_timeout_s=settings.drain_timeout.total_seconds(),
         task_logs=loaded.settings.task.logs.enabled,
+        capture_logging=settings.capture_logging,
+        capture_prints=settings.capture_prints,
     )
 
 

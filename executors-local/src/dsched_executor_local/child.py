@@ -17,7 +17,7 @@ from typing import Any
 from dsched.contracts.executor import TaskFailed
 from dsched.functions.registry import REGISTRY, Function
 from dsched.model import TaskResult
-from dsched_executor_local.child_context import ChildContext
+from dsched_executor_local.child_context import ChildContext, shows_its_records
 from dsched_executor_local.frames import HEADER, Message, body_size, pack, unpack
 from dsched_executor_local.results import exit_failure, failed_to_json, failure_of, result_of
 
@@ -97,6 +97,7 @@ class Child:
         self._connection = connection
         self._pid = os.getpid()
         self._terminated = False
+        self._hears = False
 
     def serve(self) -> None:
         """Set up as the first message says, then run what the others ask for."""
@@ -124,6 +125,8 @@ class Child:
         except BaseException as error:  # noqa: BLE001 - told to the worker, which raises it
             self._connection.send({"broken": failed_to_json(failure_of(error))})
             return False
+        # An application that shows its records on stderr is heard there.
+        self._hears = start["hears_logging"] and not shows_its_records()
         self._connection.send({"ready": True})
         return True
 
@@ -147,9 +150,10 @@ class Child:
     def _run(self, function: Function, args: Any, context: ChildContext) -> TaskResult:
         positional, named = function.arguments(args, context)
         try:
-            value = function.call(*positional, **named)
-            if function.is_async:
-                value = asyncio.run(value)
+            with context.heard() if self._hears else contextlib.nullcontext():
+                value = function.call(*positional, **named)
+                if function.is_async:
+                    value = asyncio.run(value)
         except (Terminated, TaskFailed):
             raise
         except SystemExit as error:

@@ -1,8 +1,10 @@
 """The context a function receives in a child process: the facts, and a way to speak."""
 
+import contextlib
 import logging
+import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -30,6 +32,15 @@ class _ToWorker(logging.Handler):
             self.handleError(record)
 
 
+def shows_its_records() -> bool:
+    """Whether the application has a handler that writes to stdout or stderr, which are read."""
+    shown = (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
+    return any(
+        isinstance(handler, logging.StreamHandler) and handler.stream in shown
+        for handler in logging.getLogger().handlers
+    )
+
+
 class ChildContext:
     """A `FunctionContext` made of the facts that came with the request."""
 
@@ -48,8 +59,25 @@ class ChildContext:
         self.idempotency_key: str = facts["idempotency_key"]
         self.epoch: int = facts["epoch"]
         self.worker_id: str = facts["worker_id"]
+        self.scheduled_time = datetime.fromisoformat(facts["scheduled_time"])
+        self.labels: Mapping[str, str] = facts["labels"]
         self.logger: TaskLogger = logging.Logger("dsched.task", facts["log_level"])
-        self.logger.addHandler(_ToWorker(number, send))
+        self._to_worker = _ToWorker(number, send)
+        self.logger.addHandler(self._to_worker)
+
+    @contextlib.contextmanager
+    def heard(self) -> Iterator[None]:
+        """Meanwhile what is written to `logging` goes to the worker too."""
+        root = logging.getLogger()
+        before = root.level
+        if root.level == logging.WARNING and not root.handlers:
+            root.setLevel(logging.INFO)  # nobody has set anything up
+        root.addHandler(self._to_worker)
+        try:
+            yield
+        finally:
+            root.removeHandler(self._to_worker)
+            root.setLevel(before)
 
     def remaining(self) -> float:
         """Seconds until the deadline; 0 when it has passed."""

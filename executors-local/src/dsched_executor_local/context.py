@@ -1,26 +1,18 @@
 """The context that functions on the loop and in threads receive."""
 
-import asyncio
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 from dsched.contracts.executor.context import ExecutionContext, TaskLogger
 from dsched.model import Task
 
 
 class AttemptContext:
-    """A `FunctionContext` over the engine's context; adds the facts of the task and the flag.
+    """A `FunctionContext` over the engine's context; adds the facts of the task."""
 
-    ``runner`` is the asyncio task that runs the attempt, if any does.
-    """
-
-    def __init__(
-        self, context: ExecutionContext, task: Task, runner: "asyncio.Task[Any] | None"
-    ) -> None:
+    def __init__(self, context: ExecutionContext, task: Task) -> None:
         self._context = context
         self._task = task
-        self._runner = runner
-        self._cancels_before = 0 if runner is None else runner.cancelling()
 
     @property
     def task_id(self) -> str:
@@ -34,8 +26,18 @@ class AttemptContext:
 
     @property
     def cancelled(self) -> bool:
-        """True once the attempt was cancelled or has timed out."""
-        return self._runner is not None and self._runner.cancelling() > self._cancels_before
+        """True once the engine stops the attempt."""
+        return self._context.cancelled
+
+    @property
+    def scheduled_time(self) -> datetime:
+        """The aware UTC instant that the task is for."""
+        return self._context.scheduled_time
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """The labels of the task."""
+        return self._context.labels
 
     @property
     def attempt(self) -> int:

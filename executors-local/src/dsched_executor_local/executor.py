@@ -26,14 +26,13 @@ class LocalExecutor(Executor):
 
     def __init__(self, options: LocalOptions, registry: Registry) -> None:
         self._registry = registry
-        self._loop: asyncio.AbstractEventLoop | None = None
         self.threads = ThreadPool(options.max_threads)
         self.processes = ProcessPool(options)
 
     async def execute(self, context: ExecutionContext, task: Task) -> TaskResult:
         """Run the function the payload names, with its arguments."""
         function, args = read_call(task.spec.payload if task.spec else None, self._registry)
-        attempt = AttemptContext(context, task, self._current_task())
+        attempt = AttemptContext(context, task)
         positional, named = function.arguments(args, attempt)
         if function.isolation is Isolation.PROCESS:
             return await self.processes.run(function, args, attempt)
@@ -41,14 +40,6 @@ class LocalExecutor(Executor):
         if function.isolation is Isolation.THREAD:
             return await self._in_a_thread(function, bound, attempt)
         return await _on_the_loop(function, bound, attempt)
-
-    def _current_task(self) -> "asyncio.Task[Any] | None":
-        """The task that runs this. To ask which loop runs costs more than to remember it."""
-        current = None if self._loop is None else asyncio.current_task(self._loop)
-        if current is None:
-            self._loop = asyncio.get_running_loop()
-            current = asyncio.current_task(self._loop)
-        return current
 
     async def close(self) -> None:
         """End every thread and every child process; call it when no attempt runs any more."""

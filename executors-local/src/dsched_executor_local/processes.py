@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 # A child past its attempt's deadline, the grace and this kills itself: the worker's loop may be
 # blocked, or the worker stopped.
 OVERTIME_S = 5.0
+MAX_TRACE_ROWS = 200
 
 
 class ProcessPool:
@@ -58,7 +59,7 @@ class ProcessPool:
                 except ChildEndedError as error:
                     raise await self._crashed(child, function, error) from error
                 child.tasks_run += 1
-                result = _outcome(answer, function)
+                result = _outcome(answer, function, context)
                 sound = True
                 return result
             except TaskFailed as failed:
@@ -105,6 +106,7 @@ class ProcessPool:
                         "path": sys.path,
                         "app": list(self._options.app),
                         "memory_bytes": self._options.process_memory_bytes,
+                        "hears_logging": self._options.capture_output,
                     }
                 )
                 answer = await child.receive()
@@ -143,6 +145,8 @@ class ProcessPool:
             "idempotency_key": context.idempotency_key,
             "epoch": context.epoch,
             "worker_id": context.worker_id,
+            "scheduled_time": context.scheduled_time.isoformat(),
+            "labels": dict(context.labels),
             "log_level": context.logger.getEffectiveLevel(),
         }
         return {
@@ -219,11 +223,14 @@ def _keep_line(context: AttemptContext, level: LineLevel, line: str) -> None:
     context.logger.info("%s", line, extra=as_line(level))
 
 
-def _outcome(answer: Message, function: Function) -> TaskResult:
+def _outcome(answer: Message, function: Function, context: AttemptContext) -> TaskResult:
     """The result or the failure in an answer; a child is not trusted to have checked it."""
     try:
         if "failed" in answer:
-            raise failed_from_json(answer["failed"])
+            failed = failed_from_json(answer["failed"])
+            for row in str(failed.__cause__ or "").splitlines()[-MAX_TRACE_ROWS:]:
+                context.logger.debug("%s", row, extra=as_line(LineLevel.ERROR))
+            raise failed
         return result_of(TaskResult(**answer["result"]), function.name)
     except (KeyError, TypeError) as error:
         raise TaskFailed(

@@ -15,6 +15,10 @@ MAX_CODE_CHARS = 64
 _NOTHING = TaskResult()
 
 
+class ChildTraceback(Exception):  # noqa: N818 - it is no error, but what is known of one
+    """The traceback of an exception in a child process, as text: the cause of its failure here."""
+
+
 def result_of(value: Any, name: str) -> TaskResult:
     """The `TaskResult` of what function ``name`` returned; not JSON is a failure for good.
 
@@ -82,14 +86,19 @@ def failed_to_json(error: TaskFailed) -> dict[str, JsonValue]:
 
 
 def failed_from_json(value: Mapping[str, JsonValue]) -> TaskFailed:
-    """What `failed_to_json` wrote."""
-    return TaskFailed(
+    """What `failed_to_json` wrote; the child's traceback, if it sent one, is its cause."""
+    data = value["data"]
+    failed = TaskFailed(
         str(value["message"]),
         str(value["code"]),
         retryable=bool(value["retryable"]),
         retry_after=value["retry_after"],
-        data=value["data"],
+        data=data,
     )
+    trace = data.get("traceback") if isinstance(data, dict) and len(data) == 1 else None
+    if isinstance(trace, str):
+        failed.__cause__ = ChildTraceback(trace)
+    return failed
 
 
 def _printable(text: str) -> str:

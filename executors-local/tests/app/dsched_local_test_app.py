@@ -2,6 +2,7 @@
 
 import asyncio
 import ctypes
+import logging
 import os
 import resource
 import signal
@@ -57,6 +58,8 @@ def facts(ctx: FunctionContext) -> Any:
         "worker_id": ctx.worker_id,
         "in_time": 0 < ctx.remaining() <= 60,
         "cancelled": ctx.cancelled,
+        "scheduled": ctx.scheduled_time.isoformat(),
+        "labels": dict(ctx.labels),
     }
 
 
@@ -295,3 +298,9 @@ def leaves_a_printer(mark: str) -> None:
 def waits_for(mark: str) -> None:
     while not Path(mark).exists():
         time.sleep(0.01)
+
+
+@in_process
+def logs() -> None:
+    logging.getLogger("shop.orders").info("order %d", 7)
+    logging.getLogger("shop.orders").debug("too small")

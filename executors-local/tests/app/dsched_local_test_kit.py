@@ -26,9 +26,17 @@ class Context:
         self.idempotency_key = "config@1000"
         self.epoch = 7
         self.worker_id = "worker-1"
+        self.cancelled = False
+        self.scheduled_time = datetime(2027, 1, 15, 8, tzinfo=UTC)
+        self.labels = {"team": "billing"}
         self.logger = logging.getLogger("dsched.test.task")
         self.said: list[tuple[float, float | None, str]] = []
         self._end = time.monotonic() + timeout_s
+
+    def stop(self, attempt: "asyncio.Future[Any]") -> None:
+        """Cancel an attempt as the engine does."""
+        self.cancelled = True
+        attempt.cancel()
 
     def remaining(self) -> float:
         return max(0.0, self._end - time.monotonic())

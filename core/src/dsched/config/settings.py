@@ -65,6 +65,8 @@ class WorkerSettings:
     """The worker role. ``id`` empty: made up at each start; ``backlog`` None: the capacity.
 
     ``processes`` above 1: so many processes work, each with all of the rest for itself.
+    ``capture_logging``, ``capture_prints``: what running attempts write to `logging`, and what they
+    print, becomes lines of their tasks too.
     """
 
     id: str = ""
@@ -76,6 +78,8 @@ class WorkerSettings:
     labels: Mapping[str, str] = attrs.field(factory=dict, converter=_frozen)
     drain_timeout: timedelta = timedelta(seconds=25)
     address: str = ""
+    capture_logging: bool = True
+    capture_prints: bool = True
 
     def __attrs_post_init__(self) -> None:
         """Refuse what would lose every lease by itself, or can run nothing."""

@@ -53,7 +53,7 @@ class FunctionContext(ExecutionContext, Protocol):
 
     @property
     def cancelled(self) -> bool:
-        """True once the attempt was cancelled or has timed out.
+        """True once the engine stops the attempt: cancelled, timed out, or taken from the worker.
 
         A thread cannot be stopped from outside: a long function in a thread should look here and
         return. An async function gets `asyncio.CancelledError` besides; a process is killed.

@@ -8,6 +8,8 @@ from collections import OrderedDict
 from datetime import UTC, datetime
 from typing import Any
 
+from dsched.contracts.executor import TaskFailed
+
 FACTS = ("task_id", "attempt", "worker_id")
 REPEAT_S = 10.0
 REMEMBERED = 100
@@ -81,7 +83,7 @@ class PlainWords(logging.Formatter):
         line += f"{record.levelname.lower():7} {area}: {text}"
         if facts:
             line += f" ({escaped(facts)})"
-        if record.exc_info:
+        if record.exc_info and _tells_more(record.exc_info[1]):
             trace = self.formatException(record.exc_info)
             line += "\n" + "\n".join(f"    {escaped(row)}" for row in trace.splitlines())
         return line
@@ -100,9 +102,14 @@ class JsonLines(logging.Formatter):
             "message": record.getMessage(),
         }
         fields |= {name: getattr(record, name) for name in FACTS if hasattr(record, name)}
-        if record.exc_info:
+        if record.exc_info and _tells_more(record.exc_info[1]):
             fields["exception"] = self.formatException(record.exc_info)
         return _only_printable(json.dumps(fields, ensure_ascii=False, default=str))
+
+
+def _tells_more(error: BaseException | None) -> bool:
+    """Whether a traceback says anything beside the message: an executor's own failure says it all."""
+    return not isinstance(error, TaskFailed) or error.__cause__ is not None
 
 
 def _only_printable(line: str) -> str:

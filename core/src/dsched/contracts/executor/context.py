@@ -42,6 +42,22 @@ class ExecutionContext(Protocol):
     def logger(self) -> TaskLogger:
         """A logger whose lines carry the task's id, attempt and worker."""
 
+    @property
+    def cancelled(self) -> bool:
+        """True once the engine stops the attempt: cancelled, timed out, or taken from the worker.
+
+        Nothing else says so: what `asyncio.Task.cancelling` counts may be a group's or a timeout's
+        of the work itself.
+        """
+
+    @property
+    def scheduled_time(self) -> datetime:
+        """The aware UTC instant that the task is for (`Task.scheduled_time`)."""
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """The labels of the task's config, or of its submission."""
+
     def remaining(self) -> float:
         """Seconds until the deadline, on the monotonic clock; 0 when it has passed."""
 

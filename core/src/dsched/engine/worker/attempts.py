@@ -26,7 +26,8 @@ class Attempt:
 
     ``listed``: the store thinks it is ours and heartbeats must renew it. ``ended``: its end waits
     to be reported. Monotonic: ``timeout_s``, when its timeout is over; ``deadline_s``, when the
-    heartbeat itself reports the timeout. ``timed_out``: it was stopped for its timeout.
+    heartbeat itself reports the timeout. ``timed_out``: it was stopped for its timeout;
+    ``torn_down``: the worker ends without a drain.
     """
 
     task: Task
@@ -41,6 +42,7 @@ class Attempt:
     ended: bool = False
     begun: bool = False
     timed_out: bool = False
+    torn_down: bool = False
     stop: StopReason | None = None
     runner: asyncio.Task[None] | None = None
     progress: JsonValue = None
@@ -56,6 +58,11 @@ class Attempt:
     def told_to_stop(self) -> bool:
         """Whether the worker stops it, rather than that it ends by itself."""
         return self.stop is not None
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the engine stops it, for whatever reason: what its executor is told."""
+        return self.stop is not None or self.timed_out or self.torn_down
 
     def facts(self) -> dict[str, object]:
         """What every log line about this attempt carries."""

@@ -13,6 +13,7 @@ MAX_ERROR_CHARS = 8_000
 MAX_MESSAGE_CHARS = 2_000
 MAX_CODE_CHARS = 60
 MAX_LOGGED_CHARS = 300
+MAX_CAUSES = 20  # of a group of exceptions whose traceback is too long to keep
 
 _OURS = ("dsched.", "dsched_", "asyncio.", "concurrent.")
 
@@ -38,10 +39,11 @@ def judge_error(
 ) -> Completion:
     """The completion of an attempt whose executor raised; with a retry if one is owed."""
     failure = error if isinstance(error, TaskFailed) else _unexpected(error)
+    summary = None if failure is error else headline(error)
     delay_ms = None
     if failure.retryable and task.retry_count < spec.retry.max_retries:
         delay_ms = _delay_ms(spec.retry, task.retry_count + 1, failure.retry_after, uniform)
-    return _failed(task, token, failure, delay_ms)
+    return _failed(task, token, failure, delay_ms, summary)
 
 
 def timed_out(spec: TaskSpec) -> TaskFailed:
@@ -85,9 +87,35 @@ def users_part(error: BaseException) -> TracebackType | None:
     return error.__traceback__
 
 
+def headline(error: BaseException) -> str:
+    """The one line on an exception that begins with its name, as its traceback has it."""
+    kind = type(error)
+    name = kind.__qualname__
+    if kind.__module__ not in ("builtins", "__main__"):
+        name = f"{kind.__module__}.{name}"
+    said = _text(error).strip().partition("\n")[0]
+    return f"{name}: {said}" if said else name
+
+
 def _unexpected(error: BaseException) -> TaskFailed:
     text = "".join(traceback.format_exception(type(error), error, users_part(error)))
+    if len(text) > MAX_ERROR_CHARS and isinstance(error, BaseExceptionGroup):
+        # The end of its text is one of its causes; none of the others may be missing.
+        text = "\n".join([headline(error), *_causes(error), "", text])[:MAX_ERROR_CHARS]
     return TaskFailed(text, type(error).__name__)
+
+
+def _causes(group: BaseExceptionGroup[BaseException]) -> list[str]:
+    """The headlines of what a group is made of, in its order, `MAX_CAUSES` at most."""
+    found: list[str] = []
+    waiting: list[BaseException] = list(reversed(group.exceptions))
+    while waiting and len(found) < MAX_CAUSES:
+        error = waiting.pop()
+        if isinstance(error, BaseExceptionGroup):
+            waiting += reversed(error.exceptions)
+        else:
+            found.append(f"  {headline(error)[:MAX_LOGGED_CHARS]}")
+    return found
 
 
 def _text(value: object) -> str:
@@ -101,9 +129,12 @@ def _text(value: object) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def _failed(task: Task, token: str, failure: TaskFailed, delay_ms: int | None) -> Completion:
+def _failed(
+    task: Task, token: str, failure: TaskFailed, delay_ms: int | None, summary: str | None = None
+) -> Completion:
+    """``summary``: the result's message, where it is not the last line of the failure's."""
     message = _text(failure.message)
-    summary = message.strip().rsplit("\n", 1)[-1]
+    summary = summary or message.strip().rsplit("\n", 1)[-1]
     try:
         check_json(failure.data, "data", MAX_RESULT_BYTES)
         data = failure.data

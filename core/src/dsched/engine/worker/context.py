@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections.abc import Mapping
 from datetime import datetime
 
 from dsched.engine.runtime import Runtime
@@ -51,6 +52,21 @@ class AttemptContext:
         """When the attempt times out, by the store's wall clock at its claim."""
         start_ms = self._attempt.task.start_ms or 0
         return from_ms(start_ms) + self._attempt.spec.timeout
+
+    @property
+    def cancelled(self) -> bool:
+        """True once the engine stops the attempt."""
+        return self._attempt.cancelled
+
+    @property
+    def scheduled_time(self) -> datetime:
+        """The instant that the task is for."""
+        return self._attempt.task.scheduled_time
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """The labels of the task's own snapshot."""
+        return self._attempt.spec.labels
 
     def remaining(self) -> float:
         """Seconds until the timeout, on the monotonic clock."""

@@ -225,7 +225,7 @@ class TaskLog(logging.LoggerAdapter[logging.Logger]):
         lines: LineBuffer, level: LineLevel, msg: object, args: Any, kwargs: Mapping[str, Any]
     ) -> None:
         lines.add(level, line_text(_in_words(msg, args)))
-        for row in _trace_rows(kwargs.get("exc_info")):
+        for row in trace_rows(kwargs.get("exc_info")):
             lines.add(level, line_text("    " + row))
 
 
@@ -250,7 +250,7 @@ def _in_words(msg: object, args: Any) -> str:
         return f"(a message that cannot be written: {type(error).__name__})"
 
 
-def _trace_rows(exc_info: Any) -> list[str]:
+def trace_rows(exc_info: Any) -> list[str]:
     """The last rows of a traceback, as `exc_info` names it in a log call."""
     error = _error_in(exc_info)
     if error is None:
@@ -260,6 +260,12 @@ def _trace_rows(exc_info: Any) -> list[str]:
     except Exception:  # noqa: BLE001 - the exception's own __str__ may raise anything
         return [f"{error[0].__name__} (whose traceback cannot be written)"]
     return text.splitlines()[-MAX_TRACE_ROWS:]
+
+
+def keep_trace(lines: LineBuffer, told: tuple[Any, BaseException, TracebackType | None]) -> None:
+    """Keep the traceback of an attempt's end, as lines of the level error."""
+    for row in trace_rows(told):
+        lines.add(LineLevel.ERROR, line_text(row))
 
 
 def _error_in(

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 
 import attrs
 
@@ -11,6 +11,7 @@ from dsched.contracts.executor import Executor
 from dsched.contracts.store import Store
 from dsched.contracts.store.outcomes import Outcome, StoreUnavailableError
 from dsched.contracts.store.workers import Held, Registration
+from dsched.engine.capturing import capturing
 from dsched.engine.observers import Announcer
 from dsched.engine.runtime import Runtime
 from dsched.engine.store_calls import until_answered
@@ -50,6 +51,13 @@ class WorkerPlan:
     drain_timeout_s: float = 25.0
     task_logs: bool = True
     host: Host | None = None
+    capture_logging: bool = False
+    capture_prints: bool = False
+
+    @property
+    def captures(self) -> bool:
+        """Whether anything that attempts say by themselves becomes lines of their tasks."""
+        return self.task_logs and (self.capture_logging or self.capture_prints)
 
 
 class WorkerRole:
@@ -95,10 +103,18 @@ class WorkerRole:
             if registration is None:
                 return
             parts = self._assemble(registration)
-            async with parts.runner, asyncio.TaskGroup() as group:
-                await self._work(registration, parts, group)
+            with self._capturing():
+                async with parts.runner, asyncio.TaskGroup() as group:
+                    await self._work(registration, parts, group)
         except* SupersededError as errors:
             raise errors.exceptions[0] from None
+
+    def _capturing(self) -> AbstractContextManager[None]:
+        plan = self._plan
+        return capturing(
+            logging_too=plan.captures and plan.capture_logging,
+            prints_too=plan.captures and plan.capture_prints,
+        )
 
     async def _work(
         self, registration: Registration, parts: "_Parts", group: asyncio.TaskGroup
@@ -175,6 +191,7 @@ class WorkerRole:
             self.attempts,
             reporter,
             lines if self._plan.task_logs else None,
+            captures=self._plan.captures,
         )
 
         def fence_off() -> None:

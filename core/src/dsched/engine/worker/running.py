@@ -10,6 +10,8 @@ from typing import Self
 from dsched.contracts.executor import Executor, TaskFailed
 from dsched.contracts.store.codec import UNREADABLE
 from dsched.contracts.store.working import Claimed, Completion, Release
+from dsched.engine.capturing import speak
+from dsched.engine.interrupts import is_of_a_signal
 from dsched.engine.runtime import Runtime
 from dsched.engine.worker.attempts import Attempt, Attempts, StopReason
 from dsched.engine.worker.completion import (
@@ -21,6 +23,7 @@ from dsched.engine.worker.completion import (
     users_part,
 )
 from dsched.engine.worker.context import AttemptContext
+from dsched.engine.worker.log_lines import keep_trace
 from dsched.engine.worker.log_rate import LogRate
 from dsched.engine.worker.log_reporting import LineReporter
 from dsched.engine.worker.reporting import Reporter
@@ -43,7 +46,10 @@ class Runner:
         attempts: Attempts,
         reporter: Reporter,
         lines: LineReporter | None = None,
+        *,
+        captures: bool = False,
     ) -> None:
+        """Without ``lines`` tasks keep no log; with ``captures`` what they log and print is in it."""
         self._worker_id = worker_id
         self._executors = executors
         self._runtime = runtime
@@ -55,6 +61,7 @@ class Runner:
         self._timeouts = Timeouts(runtime, attempts.all, self._expire)
         self._ration = LogRate(log, "attempts that start and end", runtime)
         self._lines = lines
+        self._captures = captures
 
     def start(self, claimed: Claimed, started_s: float) -> None:
         """Start every attempt of a claim. Their timeouts count from ``started_s`` (monotonic)."""
@@ -119,6 +126,8 @@ class Runner:
         """Cancel all that runs, once: the worker ends without a drain, and nothing is reported."""
         if not self._torn_down:
             self._torn_down = True
+            for attempt in self._attempts.all():
+                attempt.torn_down = True
             for task in self._running():
                 task.cancel()
 
@@ -132,11 +141,17 @@ class Runner:
             attempt.runner.cancel()
 
     async def _run(self, attempt: Attempt) -> None:
+        voice = None
+        if self._captures and self._lines is not None:
+            voice = speak(attempt, self._lines)
         try:
             await self._carry_out(attempt)
         except Exception as error:  # noqa: BLE001 - it goes to whoever minds the worker's loops
             if not self._broken.done():
                 self._broken.set_exception(error)
+        finally:
+            if voice is not None:
+                voice.end()  # before its end can be reported: that is another task's
 
     async def _carry_out(self, attempt: Attempt) -> None:
         attempt.begun = True
@@ -157,9 +172,9 @@ class Runner:
                 # Its own doing: handing it back would never end. (Or all of the worker is torn
                 # down, and nothing is reported any more.)
                 self._failed(attempt, error)
-        except KeyboardInterrupt:
-            raise  # the operator's, not the attempt's: a second Ctrl-C in a program that embeds us
-        except BaseException as error:  # noqa: BLE001 - user code may raise anything
+        except BaseException as error:
+            if is_of_a_signal(error):
+                raise  # the operator's: a second Ctrl-C in a program that embeds us
             # Not only `Exception`: a panic in a Rust extension, for one, is none.
             self._failed(attempt, error)
         else:
@@ -208,14 +223,16 @@ class Runner:
             attempt.task, attempt.spec, attempt.token, error, self._runtime.uniform()
         )
         level, then = _what_now(completion, attempt)
-        trace = None if isinstance(error, TaskFailed) or level < logging.ERROR else error
+        told = (type(error), error, users_part(error))
+        if self._lines is not None and not isinstance(error, TaskFailed):
+            keep_trace(self._lines.open(attempt), told)
         log.log(
             level,
             "failed: %s (%s)",
             in_words(completion.result),
             then,
             extra=attempt.facts(),
-            exc_info=trace and (type(trace), trace, users_part(trace)),
+            exc_info=told if level >= logging.ERROR else None,
         )
         self._reporter.report(attempt, completion)
 

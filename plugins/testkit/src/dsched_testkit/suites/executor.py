@@ -19,6 +19,7 @@ class TestMine(ExecutorContract):
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -28,7 +29,6 @@ import attrs
 import pytest
 
 from dsched.contracts.executor import Executor, TaskFailed
-from dsched.contracts.executor.context import ExecutionContext
 from dsched.model import Home, JsonValue, Task, TaskResult, TaskSpec, TaskStatus
 from dsched.model.json import check_json
 
@@ -54,6 +54,19 @@ class PlainContext:
     timeout_s: float = 60.0
     notes: list[tuple[float, float | None, str]] = attrs.field(factory=list)
     started: datetime = attrs.field(factory=lambda: datetime.now(UTC))
+    labels: Mapping[str, str] = attrs.field(factory=dict)
+    scheduled_time: datetime = datetime(2027, 1, 15, 8, tzinfo=UTC)
+    _stopped: list[bool] = attrs.field(factory=list)
+
+    def stop(self, attempt: "asyncio.Future[TaskResult]") -> None:
+        """Cancel the attempt as the engine does: the context says so before the executor is told."""
+        self._stopped.append(True)
+        attempt.cancel()
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether it was stopped."""
+        return bool(self._stopped)
 
     @property
     def deadline(self) -> datetime:
@@ -79,7 +92,7 @@ class PlainContext:
         self.notes.append((done, total, note))
 
 
-def an_attempt(case: Case) -> tuple[ExecutionContext, Task]:
+def an_attempt(case: Case) -> tuple[PlainContext, Task]:
     """The context and the task of one attempt at this payload."""
     task_id = f"report@{uuid4().int % 10**12}"
     task = Task(
@@ -151,14 +164,15 @@ class ExecutorContract:
     async def test_it_serves_many_attempts_at_once(self) -> None:
         """A hanging one holds no other up."""
         async with self.open_executor() as executor:
-            hanging = asyncio.create_task(executor.execute(*an_attempt(self.hangs())))
+            context, task = an_attempt(self.hangs())
+            hanging = asyncio.create_task(executor.execute(context, task))
             async with asyncio.timeout(WAIT_S):
                 results = await asyncio.gather(
                     *(executor.execute(*an_attempt(self.succeeds())) for _ in range(5))
                 )
             assert len(results) == 5
             assert not hanging.done()
-            await self._stop(hanging)
+            await self._stop(context, hanging)
 
     async def test_a_cancelled_attempt_re_raises_and_has_really_stopped(self) -> None:
         """When ``execute`` has raised, the work goes on no more."""
@@ -166,7 +180,7 @@ class ExecutorContract:
         async with self.open_executor() as executor:
             attempt = asyncio.create_task(executor.execute(context, task))
             await self._until_running(task, attempt)
-            await self._stop(attempt)
+            await self._stop(context, attempt)
             assert attempt.cancelled()
             assert not await self.still_running(task)
 
@@ -180,7 +194,7 @@ class ExecutorContract:
                 for _ in range(100):
                     await asyncio.sleep(0)
             assert not attempt.done()
-            await self._stop(attempt)
+            await self._stop(context, attempt)
 
     async def _until_running(self, task: Task, attempt: "asyncio.Future[TaskResult]") -> None:
         async with asyncio.timeout(WAIT_S):
@@ -188,7 +202,7 @@ class ExecutorContract:
                 assert not attempt.done(), "the hanging case ended by itself"
                 await asyncio.sleep(0.01)
 
-    async def _stop(self, attempt: "asyncio.Future[TaskResult]") -> None:
-        attempt.cancel()
+    async def _stop(self, context: PlainContext, attempt: "asyncio.Future[TaskResult]") -> None:
+        context.stop(attempt)
         await asyncio.wait([attempt], timeout=WAIT_S)
         assert attempt.done(), f"the attempt did not stop within {WAIT_S} s"
