@@ -70,6 +70,41 @@ def test_one_that_nobody_knows_the_origin_of_is_the_operators():
     assert is_of_a_signal(KeyboardInterrupt())
 
 
+RAISES = """
+import asyncio, sys
+import dsched
+
+@dsched.task("raises")
+async def raises():
+    raise KeyboardInterrupt
+
+@dsched.task("lives")
+async def lives():
+    return "lives"
+
+async def main():
+    async with dsched.pod({"store": "sqlite", "sqlite": {"path": sys.argv[1]}}) as pod:
+        for function in ("raises", "lives"):
+            once = dsched.RetryPolicy(max_retries=0)
+            payload = {"function": function}
+            spec = dsched.TaskSpec(executor="local", payload=payload, retry=once)
+            task = await pod.client.wait(await pod.client.submit(spec), timeout_s=30)
+            print(task.result.code)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(60)
+def test_a_function_that_raises_one_ends_its_attempt_and_the_program_goes_on(tmp_path):
+    path = str(tmp_path / "a.db")
+    done = subprocess.run(
+        [sys.executable, "-c", RAISES, path], capture_output=True, text=True, timeout=50
+    )
+    assert done.stdout.split() == ["KeyboardInterrupt", "ok"], done.stderr
+
+
 INTERRUPTED = """
 import asyncio, os, signal, sys, time
 import dsched
@@ -83,7 +118,9 @@ async def interrupted():
 
 async def main():
     async with dsched.pod({"store": "sqlite", "sqlite": {"path": sys.argv[1]}}) as pod:
-        spec = dsched.TaskSpec(executor="local", payload={"function": "interrupted"})
+        once = dsched.RetryPolicy(max_retries=0)
+        payload = {"function": "interrupted"}
+        spec = dsched.TaskSpec(executor="local", payload=payload, retry=once)
         await pod.client.submit(spec, task_id="t")
         await asyncio.sleep(60)
 
