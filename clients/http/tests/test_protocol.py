@@ -52,13 +52,7 @@ def test_a_snapshot_is_sent_with_the_keys_of_a_task_file():
         "executor": "local",
         "payload": {"function": "f"},
         "timeout": "90000ms",
-        "retry": {
-            "max_retries": 1,
-            "retry_delay": "10000ms",
-            "backoff_rate": 2.0,
-            "max_delay": "3600000ms",
-            "jitter": 0.25,
-        },
+        "retry": {"max_retries": 1},  # the rest is the server's to fill in
         "required_labels": {"zone": "eu"},
     }
 

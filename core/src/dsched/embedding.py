@@ -12,7 +12,9 @@ from dsched.assembly import all_roles, open_pod, store_opener
 from dsched.client import Client
 from dsched.config import LoadedSettings, read_plugin_settings, read_settings
 from dsched.config.scheduled import code_sources
+from dsched.config.settings import Settings
 from dsched.contracts.service import PodStatus
+from dsched.contracts.store import Store
 from dsched.declaring import declare, report
 from dsched.engine.pod import Pod
 from dsched.functions.schedules import SCHEDULES
@@ -60,7 +62,7 @@ async def pod(
     sources = code_sources(SCHEDULES, apps=(), settings=loaded.settings, catalogue=catalogue)
     failure: Exception | None = None
     async with open_pod(loaded, catalogue, roles=chosen) as opened, asyncio.TaskGroup() as group:
-        client = Client(opened.store, by=loaded.settings.pod.name)
+        client = _client(opened.store, loaded.settings, by=loaded.settings.pod.name)
         for config_of_task in configs:
             await client.put_config(config_of_task)
         for source in sources:
@@ -89,7 +91,12 @@ async def connect(
     """
     loaded, catalogue = _load(config, plugins)
     async with store_opener(loaded, catalogue)() as store:
-        yield Client(store, by=by)
+        yield _client(store, loaded.settings, by=by)
+
+
+def _client(store: Store, settings: Settings, *, by: str) -> Client:
+    """A client that fills in what the settings say of tasks that do not say it themselves."""
+    return Client(store, by=by, defaults=settings.task.defaults)
 
 
 def _load(config: ConfigSource, plugins: Iterable[object]) -> tuple[LoadedSettings, Catalogue]:

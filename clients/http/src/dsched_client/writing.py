@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import attrs
 
 from dsched.model import JsonValue, RetryPolicy, TaskConfig, TaskSpec
+from dsched.model.defaults import is_left_out
 
 Entry: TypeAlias = Mapping[str, JsonValue]
 Seconds: TypeAlias = float | timedelta
@@ -17,7 +18,8 @@ _APART = frozenset({"id", "origin", "reserved", "revision", "created_ms", "updat
 
 
 def entry_of(item: TaskConfig | TaskSpec | Entry) -> dict[str, JsonValue]:
-    """The entry of a config or a task, defaults left out; a mapping is one already, but for times."""
+    """The entry of a config or a task, without what was left out; a mapping is one already, but for
+    times."""
     if isinstance(item, Mapping):
         return {key: plain(value) for key, value in item.items()}
     found: dict[str, JsonValue] = {}
@@ -26,7 +28,7 @@ def entry_of(item: TaskConfig | TaskSpec | Entry) -> dict[str, JsonValue]:
         if field.name == "payload":
             if value is not None:
                 found["payload"] = value
-        elif field.name not in _APART and not _is_default(value, field):
+        elif field.name not in _APART and not _is_default(item, field):
             found[field.name] = plain(value)
     return found
 
@@ -53,16 +55,22 @@ def plain(value: Any) -> JsonValue:
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, RetryPolicy):
-        return {one.name: plain(getattr(value, one.name)) for one in attrs.fields(RetryPolicy)}
+        return {
+            one.name: plain(getattr(value, one.name))
+            for one in attrs.fields(RetryPolicy)
+            if not is_left_out(value, one.name)
+        }
     if isinstance(value, Mapping):
         return {key: plain(one) for key, one in value.items()}
     return value
 
 
-def _is_default(value: object, field: "attrs.Attribute[Any]") -> bool:
-    # Said in any case: what fills them in where they are left out is a setting of the server.
+def _is_default(item: TaskConfig | TaskSpec, field: "attrs.Attribute[Any]") -> bool:
+    value = getattr(item, field.name)
+    # What fills them in where they are left out is a setting of the server: what is equal to the
+    # default was perhaps given, to be kept.
     if field.name in ("timeout", "retry"):
-        return False
+        return is_left_out(item, field.name)
     if isinstance(field.default, attrs.Factory):  # type: ignore[arg-type]
         return not value
     return bool(value == field.default)

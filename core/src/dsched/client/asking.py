@@ -8,6 +8,7 @@ from dsched.contracts.store import Store
 from dsched.contracts.store.configs import StoredConfig
 from dsched.contracts.store.outcomes import StoreUnavailableError
 from dsched.model import Task, from_ms
+from dsched.model.defaults import TaskDefaults
 
 T = TypeVar("T")
 
@@ -64,11 +65,15 @@ class TaskEndedBadlyError(ClientError):
 
 
 class Asking:
-    """Asks a store on somebody's behalf. ``by`` is that somebody, for the event log."""
+    """Asks a store on somebody's behalf. ``by`` is that somebody, for the event log; ``defaults``
+    are what a config or a task gets that says no timeout or retry."""
 
-    def __init__(self, store: Store, *, by: str = "client") -> None:
+    def __init__(
+        self, store: Store, *, by: str = "client", defaults: TaskDefaults | None = None
+    ) -> None:
         self._store = store
         self._by = by
+        self._defaults = defaults or TaskDefaults()
 
     async def get_config(self, config_id: str) -> StoredConfig:
         """A config with what the store knows of it; `NotFoundError`."""

@@ -33,6 +33,7 @@ class Configs(Asking):
         `PreconditionError`. Policies that contradict one another are an `InvalidConfigError`.
         """
         check_policies(config)
+        config = self._defaults.fill(config)
         for _ in range(MOVED_TRIES):
             (old,) = await self._answered(lambda: self._store.get_configs([config.id]))
             # Only now the time: what was decided before the config was read lies before it.

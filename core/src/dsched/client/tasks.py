@@ -4,6 +4,8 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Sequence
 
+import attrs
+
 from dsched.client.asking import Asking, ConflictError, NotFoundError, TaskEndedBadlyError
 from dsched.contracts.store.outcomes import Outcome
 from dsched.contracts.store.reading import TaskPage, TaskQuery
@@ -27,6 +29,7 @@ class Tasks(Asking):
         Another spec under a taken id raises `ConflictError`. Without ``task_id`` a new one is made.
         """
         task_id = check_id(secrets.token_hex(12) if task_id is None else task_id, "task id")
+        spec = self._defaults.fill(spec)
         outcome = await self._submit(task_id, spec, delay_s)
         if outcome is Outcome.CONFLICT:
             raise ConflictError(outcome, f"task id {task_id} is taken by a task with another spec")
@@ -36,7 +39,8 @@ class Tasks(Asking):
         """Create up to `MAX_BATCH` tasks in one step; one outcome each, as `Working.submit`."""
         for item in submissions:
             check_id(item.task_id, "task id")
-        return await self._answered(lambda: self._store.submit(submissions, by=self._by))
+        filled = [attrs.evolve(one, spec=self._defaults.fill(one.spec)) for one in submissions]
+        return await self._answered(lambda: self._store.submit(filled, by=self._by))
 
     async def trigger(self, config_id: str, *, key: str | None = None) -> str:
         """Run a config's task now, beside its schedule; the task id.

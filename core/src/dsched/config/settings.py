@@ -10,6 +10,7 @@ import attrs
 from dsched.config.durations import format_duration
 from dsched.contracts.store.tasklogs import MAX_LINE_BYTES, LogCaps
 from dsched.model import InvalidConfigError, InvalidIdError, RetryPolicy, check_id
+from dsched.model.defaults import TaskDefaults, given_retry
 from dsched.model.task_config import MAX_DURATION, MAX_LABEL_LENGTH, MAX_LABELS, MAX_NAME_LENGTH
 
 MAX_CAPACITY = 10_000
@@ -173,11 +174,18 @@ class TaskSettings:
     @property
     def retry(self) -> RetryPolicy:
         """The retry policy of a task that has none."""
-        return RetryPolicy(
-            max_retries=self.max_retry,
-            retry_delay=self.retry_delay,
-            backoff_rate=self.backoff_rate,
+        return given_retry(
+            RetryPolicy(
+                max_retries=self.max_retry,
+                retry_delay=self.retry_delay,
+                backoff_rate=self.backoff_rate,
+            )
         )
+
+    @property
+    def defaults(self) -> TaskDefaults:
+        """What clients of these settings fill in."""
+        return TaskDefaults(timeout=self.default_timeout, retry=self.retry)
 
 
 @attrs.frozen(kw_only=True)

@@ -16,6 +16,7 @@ from dsched.model import (
     CronTrigger,
     InvalidConfigError,
     NotJsonError,
+    RetryPolicy,
     TaskConfig,
     Trigger,
     file_origin,
@@ -297,6 +298,8 @@ def _fill_defaults(given: dict[str, Any], defaults: TaskSettings) -> None:
         policy = defaults.retry
         names = ("max_retries", "retry_delay", "backoff_rate")
         given["retry"] = {name: getattr(policy, name) for name in names} | dict(retry)
+    elif isinstance(retry, RetryPolicy):  # of a schedule in code
+        given["retry"] = defaults.defaults.fill_retry(retry)
 
 
 def _check_one_trigger(given: dict[str, Any], flaws: list[Flaw]) -> None:

@@ -7,6 +7,17 @@ import attrs
 _MAX_DELAY = timedelta(hours=1)
 
 
+class _Default(int):
+    """A number that is told from an equal one that somebody has written: see `defaults`."""
+
+
+# An object of their own each, for the same reason.
+_MAX_RETRIES = _Default(3)
+_RETRY_DELAY = timedelta(seconds=10)
+_BACKOFF_RATE = float("2.0")
+_JITTER = float("0.25")
+
+
 @attrs.frozen(kw_only=True)
 class RetryPolicy:
     """Exponential backoff, capped and jittered; never earlier than asked.
@@ -14,11 +25,11 @@ class RetryPolicy:
     ``max_retries`` counts tries after the first. Crashes and releases are counted apart.
     """
 
-    max_retries: int = 3
-    retry_delay: timedelta = timedelta(seconds=10)
-    backoff_rate: float = 2.0
+    max_retries: int = _MAX_RETRIES
+    retry_delay: timedelta = _RETRY_DELAY
+    backoff_rate: float = _BACKOFF_RATE
     max_delay: timedelta = _MAX_DELAY
-    jitter: float = 0.25
+    jitter: float = _JITTER
 
     def __attrs_post_init__(self) -> None:
         """Refuse what cannot be meant."""

@@ -100,6 +100,7 @@ def _on_crash(value: OnCrash | str) -> OnCrash:
 # Defaults that never change are made once: most snapshots have them, and each is made to be looked at.
 _NO_LABELS: Mapping[str, str] = MappingProxyType({})
 _DEFAULT_RETRY = RetryPolicy()
+_DEFAULT_TIMEOUT = timedelta(minutes=5)
 
 
 def _frozen_labels(value: Mapping[str, str]) -> Mapping[str, str]:
@@ -130,7 +131,7 @@ class TaskSpec:
     payload: JsonValue = None
     type: str = ""
     name: str = ""
-    timeout: timedelta = timedelta(minutes=5)
+    timeout: timedelta = _DEFAULT_TIMEOUT
     retry: RetryPolicy = _DEFAULT_RETRY
     on_crash: OnCrash = attrs.field(default=OnCrash.RETRY, converter=_on_crash)
     max_crashes: int = 3
@@ -178,7 +179,7 @@ class TaskConfig:
     misfire_cap: int = MAX_CATCH_UP
     overlap: Overlap = attrs.field(default=Overlap.SKIP, converter=_overlap)
     start_deadline: timedelta | None = None
-    timeout: timedelta = timedelta(minutes=5)
+    timeout: timedelta = _DEFAULT_TIMEOUT
     retry: RetryPolicy = _DEFAULT_RETRY
     on_crash: OnCrash = attrs.field(default=OnCrash.RETRY, converter=_on_crash)
     max_crashes: int = 3

@@ -21,6 +21,7 @@ from dsched.model import (
     TaskResult,
     TaskSpec,
 )
+from dsched.model.defaults import settle
 from dsched.model.json import dumps, loads
 
 # The format of a store as a whole: stored at its creation, compared at every start.
@@ -87,7 +88,7 @@ def read_config(text: str, *, revision: int, created_ms: int, updated_ms: int) -
 
     Cached: a leader reads a config anew for each fire, and none of these changes by a fire.
     """
-    config = _read(text, TaskConfig)
+    config = settle(_read(text, TaskConfig))
     return attrs.evolve(config, revision=revision, created_ms=created_ms, updated_ms=updated_ms)
 
 
@@ -99,7 +100,7 @@ def write_spec(spec: TaskSpec) -> str:
 @lru_cache(maxsize=4096)
 def read_spec(text: str) -> TaskSpec:
     """A snapshot. Cached: the tasks of one config share one text, and the value is immutable."""
-    return _read(text, TaskSpec)
+    return settle(_read(text, TaskSpec))
 
 
 def readable_spec(text: str) -> TaskSpec:
