@@ -59,7 +59,29 @@ async def test_a_pod_of_several_processes_shares_work_survives_kills_and_leaves_
         pod.terminate()
         assert await pod.ended() == 0
         assert [pid for pid in rest if alive(pid)] == []
-        assert all(worker.gone for worker in await cluster.client.workers())  # the one killed
+        assert await cluster.client.workers() == ()  # the one killed is forgotten too
+
+
+async def test_what_a_dead_worker_process_ran_runs_again_long_before_its_lease_is_over(
+    open_cluster,
+):
+    async with open_cluster() as cluster:
+        worker = {"processes": PROCESSES, "max_concurrent_tasks": 2}
+        pod = cluster.start("pod", worker={**worker, "heartbeat_timeout": "10m"})
+        await cluster.workers_ready(PROCESSES)
+        ids = [f"task-{at}" for at in range(2 * PROCESSES)]
+        await cluster.submit(ids, "/gate/first")
+        await cluster.until(lambda: len(cluster.ledger.calls) == len(ids), "all run at once")
+
+        os.kill(next(iter(children(pod))), signal.SIGKILL)
+        await cluster.until(
+            lambda: len(cluster.ledger.calls) == len(ids) + 2, "what it ran runs again", 20
+        )
+        cluster.ledger.open("first")
+        await cluster.all_succeed(ids, timeout_s=60)
+        tasks = [await cluster.client.get(task_id) for task_id in ids]
+        assert sorted(task.crash_count for task in tasks) == [0, 0, 1, 1]
+        assert not any(worker.gone for worker in await cluster.client.workers())
 
 
 async def test_worker_processes_leave_when_their_pod_is_killed(open_cluster):

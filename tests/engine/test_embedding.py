@@ -111,6 +111,14 @@ async def test_unknown_roles_and_keys_are_refused():
             pass
 
 
+async def test_worker_processes_are_refused_with_a_sentence_that_says_what_to_do():
+    with pytest.raises(InvalidConfigError, match=r"worker\.processes: is 4.*dsched-run"):
+        async with dsched.pod(_config(processes=4), plugins=[_Plugin()]):
+            pass
+    async with dsched.pod(_config(processes=4), plugins=[_Plugin()], roles=["scheduler"]):
+        pass
+
+
 async def test_an_exception_of_the_block_is_raised_as_it_is():
     with pytest.raises(LookupError, match="the block's own"):
         async with dsched.pod(_config(), plugins=[_Plugin()]):

@@ -39,7 +39,12 @@ class Family:
 
     def __init__(self, folder: Path, how: str, count: int, drain_s: float = 5.0):
         self.folder = folder
-        self.parts = WorkerProcesses(parse([]), count, worker_id="w", drain_s=drain_s)
+        self.buried = []
+
+        async def bury(worker_id):
+            self.buried.append(worker_id)
+
+        self.parts = WorkerProcesses(parse([]), count, worker_id="w", drain_s=drain_s, bury=bury)
         self.parts._command = [sys.executable, "-S", "-c", CHILD, str(folder), how, PARENT_FD]
 
     def children(self):
@@ -99,6 +104,37 @@ async def test_one_that_dies_is_followed_by_another(open_family, monkeypatch):
         os.kill(first, signal.SIGKILL)
         await family.until(lambda: len(family.children()) == 2, "another runs")
         assert len(family.alive()) == 1
+        assert family.buried == ["w.1"]
+        family.parts.stop()
+        await asyncio.wait_for(family.running, WAIT_S)
+        assert len(family.buried) in (1, 2)  # the small program ends by the signal
+
+
+async def test_a_store_that_cannot_be_told_of_a_death_holds_up_no_successor(
+    open_family, monkeypatch, caplog
+):
+    monkeypatch.setattr(worker_processes, "RESTART_S", 0.01)
+    monkeypatch.setattr(worker_processes, "BURY_WITHIN_S", 0.01)
+    async with open_family() as family:
+        family.parts._bury = lambda worker_id: asyncio.sleep(60)
+        await family.until(family.children, "it runs")
+        (first,) = family.children()
+        os.kill(first, signal.SIGKILL)
+        await family.until(lambda: len(family.children()) == 2, "another runs")
+        assert "could not be told that worker w.1 is dead" in caplog.text
+
+
+async def test_without_a_fixed_id_each_child_has_one_of_its_own(open_family, monkeypatch):
+    monkeypatch.setattr(worker_processes, "RESTART_S", 0.01)
+    async with open_family(count=2) as family:
+        family.parts._worker_id = ""
+        await family.until(lambda: len(family.children()) == 2, "both run")
+        os.kill(min(family.children()), signal.SIGKILL)
+        await family.until(lambda: len(family.children()) == 3, "another runs")
+        told = {eval(text)[2] for text in family.children().values()}
+        assert len(told) == 3
+        assert all(one.startswith("pod-") for one in told)
+        assert told > set(family.buried)
 
 
 async def test_one_that_cannot_live_is_started_less_and_less_often(open_family, monkeypatch):

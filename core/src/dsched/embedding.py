@@ -16,7 +16,7 @@ from dsched.config.settings import Settings
 from dsched.contracts.service import PodStatus
 from dsched.contracts.store import Store
 from dsched.declaring import declare, report
-from dsched.engine.pod import Pod
+from dsched.engine.pod import WORKER, Pod
 from dsched.functions.schedules import SCHEDULES
 from dsched.loading import Catalogue, load_catalogue
 from dsched.model import InvalidConfigError, TaskConfig
@@ -53,11 +53,11 @@ async def pod(
     the host program's choice. ``plugins`` are plugin objects given in code. Any number of replicas
     of the program may do this: they elect one leader among them. An exception of the block is
     raised as it is, after the drain. A failure of the pod for good cancels the block and is raised
-    in an `ExceptionGroup`. A task with an executor that is not installed, or a payload that its
+    in an `ExceptionGroup`. ``worker.processes`` above 1 is refused. A task with an executor that is not installed, or a payload that its
     executor refuses, is an `InvalidConfigError`, and then none is put.
     """
     loaded, catalogue = _load(config, plugins)
-    chosen = _known_roles(roles, catalogue)
+    chosen = _checked_roles(roles, catalogue, loaded.settings)
     configs = [_checked(task, catalogue) for task in tasks]
     sources = code_sources(SCHEDULES, apps=(), settings=loaded.settings, catalogue=catalogue)
     failure: Exception | None = None
@@ -110,11 +110,21 @@ def _load(config: ConfigSource, plugins: Iterable[object]) -> tuple[LoadedSettin
     return read_settings(path, os.environ, given, catalogue), catalogue
 
 
-def _known_roles(roles: Iterable[str] | None, catalogue: Catalogue) -> frozenset[str]:
+def _checked_roles(
+    roles: Iterable[str] | None, catalogue: Catalogue, settings: Settings
+) -> frozenset[str]:
     chosen = frozenset({"scheduler", "worker"} if roles is None else roles)
     known = all_roles(catalogue)
     if unknown := chosen - known:
         raise ValueError(f"unknown roles {sorted(unknown)}; there are {sorted(known)}")
+    count = settings.worker.processes
+    if WORKER in chosen and count > 1:
+        raise InvalidConfigError(
+            "worker.processes",
+            f"is {count}, but dsched.pod works in the process of its program: leave it out (or set "
+            "it to 1 for this program), give heavy functions isolation='process', or run workers "
+            "beside it with dsched-run --role worker",
+        )
     return chosen
 
 

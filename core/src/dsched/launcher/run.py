@@ -20,10 +20,12 @@ from dsched.config import (
 )
 from dsched.config.scheduled import code_sources
 from dsched.config.task_file import read_tasks
+from dsched.contracts.store import Store
 from dsched.contracts.store.outcomes import StoreRefusedError, StoreUnavailableError
 from dsched.declaring import Source
 from dsched.engine.pod import WORKER
 from dsched.engine.runtime import Runtime
+from dsched.engine.takeover import take_over_from_dead
 from dsched.functions.schedules import SCHEDULES
 from dsched.launcher.arguments import Arguments, parse
 from dsched.launcher.check import check
@@ -192,17 +194,11 @@ async def _run_pod(
     sources: Sequence[Source],
     signals: Signals,
 ) -> None:
-    worker = loaded.settings.worker
-    family = None
-    if worker.processes > 1 and WORKER in roles:
+    apart = loaded.settings.worker.processes > 1 and WORKER in roles
+    if apart:
         roles -= {WORKER}
-        family = WorkerProcesses(
-            arguments,
-            worker.processes,
-            worker_id=worker.id,
-            drain_s=worker.drain_timeout.total_seconds(),
-        )
     async with open_pod(loaded, catalogue, roles=roles, wait=arguments.wait) as pod:
+        family = _family(arguments, loaded, pod.store) if apart else None
         signals.follow(pod, *([family] if family is not None else []))
         keep_what_is_loaded()
         async with asyncio.TaskGroup() as group:
@@ -214,6 +210,19 @@ async def _run_pod(
                 group.create_task(family.run(), name="worker processes")
             await pod.run()
             putting.cancel()
+
+
+def _family(arguments: Arguments, loaded: LoadedSettings, store: Store) -> WorkerProcesses:
+    """The worker processes of a pod, whose deaths it tells the store."""
+    worker = loaded.settings.worker
+    return WorkerProcesses(
+        arguments,
+        worker.processes,
+        worker_id=worker.id,
+        drain_s=worker.drain_timeout.total_seconds(),
+        pod=loaded.settings.pod.name,
+        bury=lambda worker_id: take_over_from_dead(store, worker_id, Runtime()),
+    )
 
 
 def keep_what_is_loaded() -> None:

@@ -1,16 +1,19 @@
 """Worker processes of one pod: as many as `worker.processes` says, each a worker of its own.
 
 Each child is a `dsched-run` with the role ``worker`` and nothing else, so it registers, beats, drains
-and is recovered from like any other worker. The parent starts them again when they die, passes its
-own stop on to them, and takes them along when it dies itself.
+and is recovered from like any other worker. The parent starts them again when they die, and lets the
+store know, so that nobody waits for their leases; it passes its own stop on to them, and takes them
+along when it dies itself.
 """
 
 import asyncio
 import logging
 import os
+import secrets
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
+from dsched.contracts.store.outcomes import StoreError
 from dsched.engine.pod import WORKER
 from dsched.launcher.arguments import Arguments
 
@@ -20,16 +23,32 @@ PARENT_FD = "_DSCHED_PARENT_FD"  # not a setting: those begin with DSCHED_
 RESTART_S = 1.0
 RESTART_MAX_S = 30.0
 LIVED_S = 60.0  # a child that lived for so long is started again without a wait
+BURY_WITHIN_S = 5.0  # what the store is told of a dead child must not delay the next one for long
 SLACK_S = 10.0  # beyond the drain timeout, until a child that does not leave is killed
 
 
 class WorkerProcesses:
-    """The children. `run` returns when `stop` has been called and all of them have left."""
+    """The children. `run` returns when `stop` has been called and all of them have left.
 
-    def __init__(self, arguments: Arguments, count: int, *, worker_id: str, drain_s: float) -> None:
+    ``worker_id`` is the fixed one of the settings, if any; else each child gets a new one, which
+    begins with ``pod``. ``bury`` is called with the id of each child that has died.
+    """
+
+    def __init__(
+        self,
+        arguments: Arguments,
+        count: int,
+        *,
+        worker_id: str,
+        drain_s: float,
+        pod: str = "pod",
+        bury: Callable[[str], Awaitable[object]] | None = None,
+    ) -> None:
         self._command = [sys.executable, "-m", "dsched.launcher.run", *_argv(arguments)]
         self._count = count
         self._worker_id = worker_id
+        self._pod = pod
+        self._bury = bury
         self._drain_s = drain_s
         self._stopping = asyncio.Event()
         self._running: set[asyncio.subprocess.Process] = set()
@@ -63,7 +82,10 @@ class WorkerProcesses:
         loop = asyncio.get_running_loop()
         while not self._stopping.is_set():
             began_s = loop.time()
-            code = await self._live(number, read_end)
+            worker_id = self._id_of(number)
+            code = await self._live(number, worker_id, read_end)
+            if code or not self._stopping.is_set():
+                await self._buried(worker_id)
             if self._stopping.is_set():
                 return
             wait_s = (
@@ -74,11 +96,31 @@ class WorkerProcesses:
             )
             await self._rest(wait_s)
 
-    async def _live(self, number: int, read_end: int) -> int:
+    def _id_of(self, number: int) -> str:
+        """The worker id of the next child in a place."""
+        if self._worker_id:
+            return f"{self._worker_id}.{number}"
+        return f"{self._pod[:64]}-{secrets.token_hex(6)}"
+
+    async def _buried(self, worker_id: str) -> None:
+        """Let the store know of a dead child, before another one may take its id."""
+        if self._bury is None:
+            return
+        try:
+            async with asyncio.timeout(BURY_WITHIN_S):
+                await self._bury(worker_id)
+        except (TimeoutError, StoreError) as error:
+            log.warning(
+                "the store could not be told that worker %s is dead (%s): its leases run out by "
+                "themselves",
+                worker_id,
+                error or f"no answer within {BURY_WITHIN_S:g} s",
+            )
+
+    async def _live(self, number: int, worker_id: str, read_end: int) -> int:
         """One child from its start to its end; its exit code."""
         env = {**os.environ, "DSCHED_WORKER__PROCESSES": "1", PARENT_FD: str(read_end)}
-        if self._worker_id:
-            env["DSCHED_WORKER__ID"] = f"{self._worker_id}.{number}"
+        env["DSCHED_WORKER__ID"] = worker_id
         child = await asyncio.create_subprocess_exec(
             *self._command,
             env=env,

@@ -5,12 +5,14 @@ from datetime import timedelta
 
 from dsched.contracts.store.bounds import MAX_BATCH
 from dsched.contracts.store.working import Submission
-from dsched.model import Overlap, from_ms
+from dsched.engine.takeover import take_over_from_dead
+from dsched.model import OnCrash, Overlap, from_ms
 from dsched_testkit.simulation.lines import never, only
 from dsched_testkit.sweep.play import Scenario
 from dsched_testkit.sweep.scenarios import NARROW, spec, two_pods
 from dsched_testkit.sweep.scenarios_of_configs import broken, config
 from dsched_testkit.sweep.stage import SCHEDULER, WORKER, Role, Stage, User
+from dsched_testkit.virtual_time import virtual_runtime
 
 WHY = "sweep"
 
@@ -182,7 +184,35 @@ async def many_delayed(stage: Stage) -> None:
     await stage.ended(*names)
 
 
+async def buried(stage: Stage) -> None:
+    """A worker dies, and whoever has seen its process end tells the store."""
+    await stage.lead_by("a", Role(roles=SCHEDULER))
+    dead = stage.start("b", Role(roles=WORKER, capacity=2)).worker_id
+
+    async def script(user: User) -> None:
+        await user.attempt(user.submit(spec("work", 1), task_id="again"))
+        once = spec("work", 1, on_crash=OnCrash.FAIL)
+        await user.attempt(user.submit(once, task_id="once"))
+        await user.attempt(user.submit(spec("work", 1), task_id="queued"))
+
+    async def parent(user: User) -> None:
+        runtime = virtual_runtime(asyncio.get_running_loop(), stage.counts["starts of user"])
+        await take_over_from_dead(user.store, dead, runtime)
+        await take_over_from_dead(user.store, "nobody", runtime)
+
+    await stage.user(script)
+    await stage.running("once")
+    process = stage.pods.get("b")
+    if process is not None and process.worker_id == dead:  # unless the fault was its death
+        stage.kill("b")
+    await stage.user(parent)
+    await stage.ended("again", "once", "queued")
+
+
 OPERATORS = (
+    Scenario(
+        name="buried", play=buried, shows=frozenset({"worker superseded", "worker deregistered"})
+    ),
     Scenario(name="skips", play=skips, shows=frozenset({"config skip", "skipped operator"})),
     Scenario(name="backfills", play=backfills, shows=frozenset({"submitted"})),
     Scenario(
