@@ -3,6 +3,13 @@
 import re
 from collections.abc import Collection, Mapping
 
+from dsched.contracts.withheld import WITHHELD
+
+
+class PassEnvError(RuntimeError):
+    """A variable that children are to get although they must not."""
+
+
 # Parts of a name between underscores that mark a secret, or a way to one.
 _SECRET_PARTS = frozenset(
     [
@@ -30,16 +37,34 @@ _SECRET_PARTS = frozenset(
     ]
 )
 _SECRET_WORDS = ("token", "secret", "password", "passwd", "credential", "apikey", "accesskey")
+MIN_SECRET_CHARS = 8  # a shorter value may be that of many variables
 _HARMLESS = frozenset({"PWD", "OLDPWD"})
 
 
 def child_environment(environment: Mapping[str, str], pass_env: Collection[str]) -> dict[str, str]:
-    """What a child may see: no ``DSCHED_*``, no secret by name or by value, but ``pass_env``."""
+    """What a child may see: no ``DSCHED_*``, no secret by name or by value, but ``pass_env``.
+
+    Never what the settings name as a secret of the pod, nor a copy of it under another name.
+    """
+    withheld = {name: value for name, value in environment.items() if WITHHELD.holds(name)}
+    copies = {value for value in withheld.values() if len(value) >= MIN_SECRET_CHARS}
     return {
         name: value
         for name, value in environment.items()
-        if name in pass_env or not _is_secret(name, value)
+        if name not in withheld
+        and (name in pass_env or (value not in copies and not _is_secret(name, value)))
     }
+
+
+def check_pass_env(pass_env: Collection[str]) -> None:
+    """Refuse to pass what is a secret of the pod: one of both is a mistake."""
+    for name in pass_env:
+        if WITHHELD.holds(name):
+            raise PassEnvError(
+                f"executors.local.pass_env names {name}, which the settings name as a secret of the "
+                "pod too (a secret_env, or secret://env/...): no child process gets that; take it "
+                "out of one of both, or give the functions a variable of their own"
+            )
 
 
 def _is_secret(name: str, value: str) -> bool:

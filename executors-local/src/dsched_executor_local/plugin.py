@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dsched.contracts import Executor, ExecutorProvider, hookimpl
 from dsched.functions.registry import REGISTRY
 from dsched.model import JsonValue
+from dsched_executor_local.environment import check_pass_env
 from dsched_executor_local.options import LocalOptions
 from dsched_executor_local.payload import payload_problems
 
@@ -21,6 +22,7 @@ async def open_local(options: LocalOptions) -> AsyncIterator[Executor]:
     # Only now: listing plugins must not import what running them needs.
     from dsched_executor_local.executor import LocalExecutor
 
+    check_pass_env(options.pass_env)
     import_app(options.app)
     executor = LocalExecutor(options, REGISTRY)
     try:

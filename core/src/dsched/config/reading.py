@@ -20,6 +20,7 @@ from dsched.config.structuring import (
     structure,
     unknown_keys,
 )
+from dsched.contracts.withheld import WITHHELD, named_in
 from dsched.loading import Catalogue, Installed
 from dsched.model.ids import MAX_ID_LENGTH
 from dsched.wording import did_you_mean
@@ -78,7 +79,8 @@ def read_settings(
     """Read file, environment and flags, each overriding the one before it.
 
     ``flags`` maps keys (``store``, ``schedule.balancer``) to values; None means not given. Raises
-    `ConfigError`, which lists every problem found.
+    `ConfigError`, which lists every problem found. What is named as a secret of the environment is
+    `WITHHELD` from then on.
     """
     sources = gather(path, env, flags, _shape(catalogue))
     _check_sections(sources, catalogue)
@@ -92,6 +94,7 @@ def read_settings(
         settings = _with_pod_name(settings, env, sources)
     if sources.problems or settings is None:
         raise ConfigError(sources.problems)
+    WITHHELD.add(named_in(sources.raw))
     sections = {name: sources.raw[name] for name in catalogue.sections if name in sources.raw}
     return LoadedSettings(
         settings=attrs.evolve(settings, sections=sections),
