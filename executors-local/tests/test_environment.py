@@ -3,15 +3,16 @@
 import os
 from typing import Any
 
-import dsched_local_test_app  # noqa: F401 - registers its functions
+import dsched_local_test_app
 import pytest
-from dsched_local_test_kit import APP
+from dsched_local_test_kit import APP, Opener
 
 import dsched
-from dsched.contracts import withheld
+from dsched.contracts import TaskFailed, withheld
 from dsched.contracts.withheld import Withheld, named_in
 from dsched_executor_local import environment
 from dsched_executor_local.environment import PassEnvError, child_environment
+from dsched_executor_local.options import LocalOptions
 
 VALUE = "a-value-that-nobody-knows"
 
@@ -86,3 +87,32 @@ def test_short_values_are_nobodys_copies(monkeypatch: pytest.MonkeyPatch) -> Non
     environment.WITHHELD.add(["SWITCH"])
     assert child_environment({"SWITCH": "on", "LIGHT": "on"}, ()) == {"LIGHT": "on"}
     assert withheld.WITHHELD is not environment.WITHHELD
+
+
+async def test_a_setup_is_called_once_in_each_child_and_not_in_the_worker(opened: Opener) -> None:
+    async with opened(app=[APP], setup=f"{APP}:set_up", max_processes=1) as run:
+        seen = [(await run("app.how_set_up")).data for _ in range(3)]
+    assert seen == [["once"]] * 3
+    assert dsched_local_test_app.SET_UP == []
+
+
+@pytest.mark.parametrize(
+    ("setup", "why"),
+    [
+        (f"{APP}:cannot_set_up", "RuntimeError: no database"),
+        (f"{APP}:nobody", "AttributeError"),
+        ("no_such_module:setup", "ModuleNotFoundError"),
+    ],
+)
+async def test_a_setup_that_fails_is_named(opened: Opener, setup: str, why: str) -> None:
+    async with opened(app=[APP], setup=setup) as run:
+        with pytest.raises(TaskFailed) as caught:
+            await run("app.echo", [1])
+    assert caught.value.code == "child_start"
+    assert f"could not call executors.local.setup, {setup}: {why}" in caught.value.message
+
+
+@pytest.mark.parametrize("setup", ["django", "django.setup", ":setup", "a b:c", "a:b()"])
+def test_a_setup_that_names_no_function_is_refused(setup: str) -> None:
+    with pytest.raises(ValueError, match="setup must be module:function"):
+        LocalOptions(setup=setup)

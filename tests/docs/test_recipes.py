@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 import json
+import os
 import signal
 import socket
+import subprocess
 import sys
 import time
 import urllib.error
@@ -125,9 +127,29 @@ async def names_of_workers(client) -> set[str]:
     return {worker.id.rpartition("-")[0] for worker in await client.workers()}
 
 
+def of_site(folder: Path, told: dict[str, str], *words: str) -> None:
+    """A command of the site, to its end."""
+    command = [sys.executable, str(DJANGO / "manage.py"), *words]
+    done = subprocess.run(
+        command, cwd=folder, env={**os.environ, **told}, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+
+
+async def counted_in_a_child(client) -> object:
+    """What a function with models finds in a child process of whichever worker."""
+    payload = {"function": "report.count", "args": ["Ada"]}
+    once = dsched.RetryPolicy(max_retries=0)
+    spec = dsched.TaskSpec(executor="local", payload=payload, retry=once)
+    return await client.result(await client.submit(spec), timeout_s=25)
+
+
 async def test_replicas_of_a_django_site_and_its_command_share_the_work(tmp_path):
     told = {"PYTHONPATH": str(DJANGO), "DJANGO_SECRET_KEY": "of this test"}
     pod = [sys.executable, str(DJANGO / "manage.py"), "dsched_pod"]
+    of_site(tmp_path, told, "migrate", "--run-syncdb", "--verbosity", "0")
+    fill = "from shop.models import Report as R; [R(name=n).save() for n in ('Ada', 'Adam', 'Bo')]"
+    of_site(tmp_path, told, "shell", "--verbosity", "0", "-c", fill)
     with contextlib.ExitStack() as stack:
         command = stack.enter_context(
             started(pod, tmp_path / "pod", cwd=tmp_path, POD_NAME="pod", **told)
@@ -139,4 +161,5 @@ async def test_replicas_of_a_django_site_and_its_command_share_the_work(tmp_path
         async with dsched.connect(store) as client, asyncio.timeout(30):
             while await names_of_workers(client) != {"a", "b", "pod"}:
                 await asyncio.sleep(0.1)
+            assert await counted_in_a_child(client) == 2
         await the_recipe_holds(two, tmp_path, store, command)

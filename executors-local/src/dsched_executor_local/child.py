@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import importlib
+import operator
 import os
 import queue
 import select
@@ -117,13 +118,17 @@ class Child:
         if start["memory_bytes"] is not None:
             _limit("RLIMIT_AS", start["memory_bytes"])
         sys.path[:] = start["path"]
+        what = f"call executors.local.setup, {start['setup']}"
         try:
+            _call(start["setup"])
+            what = "import the application"
             for module in start["app"]:
                 importlib.import_module(module)
         except Terminated:
             raise
         except BaseException as error:  # noqa: BLE001 - told to the worker, which raises it
-            self._connection.send({"broken": failed_to_json(failure_of(error))})
+            broken = failed_to_json(failure_of(error))
+            self._connection.send({"broken": broken, "what": what})
             return False
         # An application that shows its records on stderr is heard there.
         self._hears = start["hears_logging"] and not shows_its_records()
@@ -170,6 +175,13 @@ class Child:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         self._terminated = True
         raise Terminated
+
+
+def _call(setup: str) -> None:
+    """Call the function ``module:function``, once in this process; nothing if none is named."""
+    if setup:
+        module, _, path = setup.partition(":")
+        operator.attrgetter(path)(importlib.import_module(module))()
 
 
 def _find(name: str, module: str | None) -> Function:

@@ -104,6 +104,7 @@ class ProcessPool:
                 await child.send(
                     {
                         "path": sys.path,
+                        "setup": self._options.setup,
                         "app": list(self._options.app),
                         "memory_bytes": self._options.process_memory_bytes,
                         "hears_logging": self._options.capture_output,
@@ -125,7 +126,7 @@ class ProcessPool:
         if "broken" in answer:
             failed = failed_from_json(answer["broken"])
             raise TaskFailed(
-                f"a child process could not import the application: {failed.message}; its "
+                f"a child process could not {answer.get('what')}: {failed.message}; its "
                 "environment has no DSCHED_* and no secrets, name what it needs in "
                 "executors.local.pass_env",
                 code="child_start",

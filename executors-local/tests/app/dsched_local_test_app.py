@@ -304,3 +304,19 @@ def waits_for(mark: str) -> None:
 def logs() -> None:
     logging.getLogger("shop.orders").info("order %d", 7)
     logging.getLogger("shop.orders").debug("too small")
+
+
+SET_UP: list[str] = []
+
+
+def set_up() -> None:
+    SET_UP.append("once")
+
+
+def cannot_set_up() -> None:
+    raise RuntimeError("no database")
+
+
+@in_process
+def how_set_up() -> list[str]:
+    return SET_UP
