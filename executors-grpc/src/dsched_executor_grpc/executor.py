@@ -33,16 +33,17 @@ from dsched_executor_grpc.payload import GrpcCall, parse_payload
 from dsched_executor_grpc.reflection import Metadata, reflect
 from dsched_executor_grpc.schema import (
     Method,
-    Pool,
-    build_pool,
+    Schema,
+    build_schema,
     decode,
     encode,
-    find_method,
     parse_set,
 )
 from dsched_executor_grpc.status import failure_of
 
 MAX_SCHEMAS = 256
+# Of all that are kept together: some 200 MB at the worst, a tenth of that for usual services.
+MAX_KEPT_DEFINITIONS = 100_000
 MAX_MESSAGE_LENGTH = 2000
 EXCERPT_LENGTH = 2048
 MAX_SHOWN_MESSAGE_BYTES = 64 * 1024
@@ -53,10 +54,23 @@ Load: TypeAlias = Callable[[], Awaitable[Sequence[FileDescriptorProto]]]
 
 
 class Schemas:
-    """Pools of descriptors by where they come from: a bounded cache whose entries grow old."""
+    """Descriptors by where they come from: a bounded cache whose entries grow old.
+
+    One at a time is made, or many servers together would cost what none may.
+    """
 
     def __init__(self) -> None:
-        self._cached: OrderedDict[object, tuple[Pool, float]] = OrderedDict()
+        self._cached: OrderedDict[object, tuple[Schema, float]] = OrderedDict()
+        self._making = asyncio.Lock()
+
+    def __len__(self) -> int:
+        """How many are kept."""
+        return len(self._cached)
+
+    @property
+    def definitions(self) -> int:
+        """How much is kept, in definitions."""
+        return sum(schema.definitions for schema, _ in self._cached.values())
 
     async def method(self, call: GrpcCall, key: object, load: Load) -> tuple[Method, bytes]:
         """The method of a call and its request on the wire.
@@ -64,33 +78,39 @@ class Schemas:
         A cached pool in which the method is missing, or which the request does not fit, is loaded
         once more before the attempt fails: the server may have been deployed anew.
         """
-        pool = self._fresh(key)
-        if pool is not None:
+        schema = self._fresh(key)
+        if schema is not None:
             try:
-                return await _map(pool, call)
+                return await _map(schema, call)
             except TaskFailed:
                 self.forget(key)
         name = call.set_file or ("descriptor_set" if call.inline_set else "server reflection")
-        pool = await asyncio.to_thread(build_pool, await load(), name)
-        self._cached[key] = (pool, asyncio.get_running_loop().time())
-        while len(self._cached) > MAX_SCHEMAS:
+        files = await load()
+        async with self._making:
+            schema = await asyncio.to_thread(build_schema, files, name)
+        self._keep(key, schema)
+        return await _map(schema, call)
+
+    def _keep(self, key: object, schema: Schema) -> None:
+        self._cached[key] = (schema, asyncio.get_running_loop().time())
+        self._cached.move_to_end(key)
+        while len(self._cached) > MAX_SCHEMAS or self.definitions > MAX_KEPT_DEFINITIONS:
             self._cached.popitem(last=False)
-        return await _map(pool, call)
 
     def forget(self, key: object) -> None:
         """Load anew the next time."""
         self._cached.pop(key, None)
 
-    def _fresh(self, key: object) -> Pool | None:
-        pool, loaded = self._cached.get(key, (None, 0.0))
-        if pool is None or asyncio.get_running_loop().time() - loaded > SCHEMA_LIFETIME_S:
+    def _fresh(self, key: object) -> Schema | None:
+        schema, loaded = self._cached.get(key, (None, 0.0))
+        if schema is None or asyncio.get_running_loop().time() - loaded > SCHEMA_LIFETIME_S:
             return None
         self._cached.move_to_end(key)
-        return pool
+        return schema
 
 
-async def _map(pool: Pool, call: GrpcCall) -> tuple[Method, bytes]:
-    method = find_method(pool, call.service, call.method)
+async def _map(schema: Schema, call: GrpcCall) -> tuple[Method, bytes]:
+    method = await schema.method(call.service, call.method)
     return method, await encode(method, call.request)
 
 

@@ -1,6 +1,7 @@
 """Asks a server for the descriptors of a service, by server reflection v1, else v1alpha."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, TypeAlias
 
 import grpc
@@ -14,14 +15,17 @@ from grpc_reflection.v1alpha.reflection_pb2 import (
 )
 
 from dsched.contracts import ExecutionContext, TaskFailed
-from dsched_executor_grpc.schema import MAX_FILES, bundled_files
+from dsched_executor_grpc.costs import MAX_FILES
+from dsched_executor_grpc.schema import bundled_names, off_loop
 from dsched_executor_grpc.status import failure_of
 
-MAX_DESCRIPTOR_BYTES = 16 * 1024 * 1024
+MAX_DESCRIPTOR_BYTES = 4 * 1024 * 1024
 _PATHS = tuple(
     f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo"
     for version in ("v1", "v1alpha")
 )
+
+_TOO_MUCH = f"it sends more than {MAX_FILES} files or {MAX_DESCRIPTOR_BYTES} bytes"
 
 Metadata: TypeAlias = Sequence[tuple[str, str | bytes]]
 
@@ -70,22 +74,19 @@ class _Reflection:
         self._metadata = metadata
         self._context = context
         self._files: dict[str, FileDescriptorProto] = {}
+        self._wanted: set[str] = set()
         self._bytes = 0
 
     async def files_of(self, service: str) -> list[FileDescriptorProto]:
-        self._take(
-            await self._ask(ServerReflectionRequest(file_containing_symbol=service)), service
-        )
-        while missing := self._missing():
-            name = missing[0]
-            self._take(await self._ask(ServerReflectionRequest(file_by_filename=name)), name)
-            if name not in self._files:
-                raise _unusable(f"it does not send {name}, which its descriptors import")
+        question = ServerReflectionRequest(file_containing_symbol=service)
+        await self._take(await self._ask(question), service)
+        while self._wanted:
+            name = min(self._wanted)
+            question = ServerReflectionRequest(file_by_filename=name)
+            await self._take(await self._ask(question), name)
+            if name in self._wanted:
+                raise _unusable(f"it does not send {name[:200]}, which its descriptors import")
         return list(self._files.values())
-
-    def _missing(self) -> list[str]:
-        known = {file.name for file in bundled_files(self._files.values())} | set(self._files)
-        return sorted({one for file in self._files.values() for one in file.dependency} - known)
 
     async def _ask(self, question: Any) -> Any:
         call = self._call(question, timeout=self._context.remaining(), metadata=self._metadata)
@@ -94,7 +95,7 @@ class _Reflection:
         finally:
             call.cancel()
 
-    def _take(self, answer: Any, wanted: str) -> None:
+    async def _take(self, answer: Any, wanted: str) -> None:
         if answer.HasField("error_response"):
             problem = answer.error_response
             raise TaskFailed(
@@ -103,17 +104,29 @@ class _Reflection:
                 code="method_not_found",
                 retryable=False,
             )
-        for content in answer.file_descriptor_response.file_descriptor_proto:
-            self._bytes += len(content)
-            try:
-                file = FileDescriptorProto.FromString(content)
-            except DecodeError as error:
-                raise _unusable("it sends descriptors that cannot be read") from error
+        contents = answer.file_descriptor_response.file_descriptor_proto
+        if len(contents) > MAX_FILES:  # many of one name, or of none, are one file
+            raise _unusable(_TOO_MUCH)
+        self._bytes += sum(len(content) for content in contents)
+        if self._bytes > MAX_DESCRIPTOR_BYTES:
+            raise _unusable(_TOO_MUCH)
+        for content in contents:
+            # A thread helps little for one file, but others have their turn between two.
+            file = await off_loop(len(content), partial(_parsed, content))
             self._files[file.name] = file
-            if self._bytes > MAX_DESCRIPTOR_BYTES or len(self._files) > MAX_FILES:
-                raise _unusable(
-                    f"it sends more than {MAX_FILES} files or {MAX_DESCRIPTOR_BYTES} bytes"
-                )
+            self._wanted.discard(file.name)
+            if len(file.dependency) > MAX_FILES:
+                raise _unusable(_TOO_MUCH)
+            self._wanted.update(set(file.dependency) - self._files.keys() - bundled_names())
+            if len(self._files) + len(self._wanted) > MAX_FILES:
+                raise _unusable(_TOO_MUCH)
+
+
+def _parsed(content: bytes) -> FileDescriptorProto:
+    try:
+        return FileDescriptorProto.FromString(content)
+    except DecodeError as error:
+        raise _unusable("it sends descriptors that cannot be read") from error
 
 
 def _unusable(why: str) -> TaskFailed:

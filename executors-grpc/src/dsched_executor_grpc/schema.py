@@ -1,7 +1,7 @@
 """Finds a method in a set of descriptors and maps its messages from and to JSON."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar
 
 import attrs
@@ -27,10 +27,12 @@ from google.protobuf.message import DecodeError, EncodeError
 from dsched.contracts import TaskFailed
 from dsched.model import JsonValue, NotJsonError
 from dsched.model.json import MAX_RESULT_BYTES, check_json, dumps
+from dsched_executor_grpc.costs import definitions_in
 
-MAX_FILES = 1000
 # Mapping more than this takes milliseconds, which the event loop is not kept waiting for.
-_INLINE_BYTES = 16 * 1024
+INLINE_BYTES = 16 * 1024
+# A class of messages takes a tenth of a millisecond to make, and so may any type in an `Any`.
+_INLINE_DEFINITIONS = 500
 # What the rest of a stored result (code, message) may need beside the data.
 _RESULT_MARGIN_BYTES = 4 * 1024
 
@@ -42,6 +44,10 @@ _BUNDLED = {
     )
 }  # fmt: skip
 
+_UNFIT = (
+    json_format.Error, EncodeError, TypeError, ValueError, AttributeError, RecursionError,
+)  # fmt: skip
+
 # google.protobuf comes without types.
 Pool: TypeAlias = Any
 T = TypeVar("T")
@@ -49,11 +55,15 @@ T = TypeVar("T")
 
 @attrs.frozen(kw_only=True)
 class Method:
-    """A unary method: the classes of its messages, and the pool for what they may contain."""
+    """A unary method: the classes of its messages, and the pool for what they may contain.
+
+    ``inline``: its messages, if small, may be mapped on the event loop.
+    """
 
     request_class: Any
     response_class: Any
     pool: Pool = attrs.field(repr=False)
+    inline: bool = True
 
     def encode(self, request: JsonValue) -> bytes:
         """The request on the wire; raises a final `TaskFailed` naming the field that does not fit."""
@@ -64,7 +74,7 @@ class Method:
         try:
             json_format.ParseDict(request, message, descriptor_pool=self.pool)
             wire: bytes = message.SerializeToString()
-        except (json_format.Error, EncodeError, TypeError, ValueError, AttributeError) as error:
+        except _UNFIT as error:
             reason = " ".join(str(error).split())
             raise _final(f"request: does not fit {name}: {reason}", "invalid_request") from error
         return wire
@@ -82,7 +92,7 @@ class Method:
             check_json(data, "the response", MAX_RESULT_BYTES - _RESULT_MARGIN_BYTES)
         except NotJsonError as error:
             return None, f"the call succeeded; its response is not kept: {error}"
-        except (DecodeError, json_format.Error, TypeError, ValueError) as error:
+        except (DecodeError, json_format.Error, TypeError, ValueError, RecursionError) as error:
             name = self.response_class.DESCRIPTOR.full_name
             return None, f"the call succeeded; its response cannot be read as {name}: {error}"
         return data, ""
@@ -91,16 +101,19 @@ class Method:
 async def encode(method: Method, request: JsonValue) -> bytes:
     """`Method.encode`, in a thread when the request is large; nothing means an empty message."""
     given = {} if request is None else request
-    return await _off_loop(len(dumps(given)), lambda: method.encode(given))
+    size = len(dumps(given)) if method.inline else INLINE_BYTES + 1
+    return await off_loop(size, lambda: method.encode(given))
 
 
 async def decode(method: Method, wire: bytes) -> tuple[JsonValue, str]:
     """`Method.decode`, in a thread when the response is large."""
-    return await _off_loop(len(wire), lambda: method.decode(wire))
+    size = len(wire) if method.inline else INLINE_BYTES + 1
+    return await off_loop(size, lambda: method.decode(wire))
 
 
-async def _off_loop(size: int, work: Callable[[], T]) -> T:
-    return work() if size <= _INLINE_BYTES else await asyncio.to_thread(work)
+async def off_loop(size: int, work: Callable[[], T]) -> T:
+    """Do the work, in a thread if it is on so many bytes that the loop would wait for it."""
+    return work() if size <= INLINE_BYTES else await asyncio.to_thread(work)
 
 
 def parse_set(content: bytes, name: str) -> list[FileDescriptorProto]:
@@ -116,14 +129,37 @@ def parse_set(content: bytes, name: str) -> list[FileDescriptorProto]:
     return files
 
 
+@attrs.define
+class Schema:
+    """A pool, what it costs, and the methods that were asked of it. Belongs to one event loop."""
+
+    pool: Pool = attrs.field(repr=False)
+    definitions: int
+    methods: dict[tuple[str, str], Method] = attrs.field(factory=dict, repr=False)
+
+    async def method(self, service: str, name: str) -> Method:
+        """As `find_method`. To make the classes of many messages takes long, so a thread does it."""
+        found = self.methods.get((service, name))
+        if found is None:
+            size = INLINE_BYTES + 1 if self.definitions > _INLINE_DEFINITIONS else 0
+            found = await off_loop(size, lambda: find_method(self.pool, service, name))
+            found = attrs.evolve(found, inline=size == 0)
+            self.methods[service, name] = found
+        return found
+
+
+def build_schema(files: Sequence[FileDescriptorProto], name: str) -> Schema:
+    """A schema of these files; a final `TaskFailed` where they cost too much, or one lacks."""
+    definitions = definitions_in(files, name)
+    return Schema(build_pool(files, name), definitions)
+
+
 def build_pool(files: Iterable[FileDescriptorProto], name: str) -> Pool:
     """A pool of the files, each after those it imports; raises a final `TaskFailed` if one lacks.
 
     The files of `google/protobuf` that come with protobuf itself may be left out.
     """
     waiting = {file.name: file for file in files}
-    if len(waiting) > MAX_FILES:
-        raise _final(f"{name} has more than {MAX_FILES} files", "invalid_descriptors")
     for bundled in bundled_files(waiting.values()):
         waiting.setdefault(bundled.name, bundled)
     pool = descriptor_pool.DescriptorPool()
@@ -147,6 +183,11 @@ def build_pool(files: Iterable[FileDescriptorProto], name: str) -> Pool:
             added.add(file.name)
             del waiting[file.name]
     return pool
+
+
+def bundled_names() -> frozenset[str]:
+    """The files that protobuf itself brings, so that nobody need be asked for them."""
+    return frozenset(_BUNDLED)
 
 
 def bundled_files(files: Iterable[FileDescriptorProto]) -> list[FileDescriptorProto]:
@@ -182,11 +223,17 @@ def find_method(pool: Pool, service: str, method: str) -> Method:
             "task",
             "streaming_method",
         )
-    return Method(
-        request_class=message_factory.GetMessageClass(descriptor.input_type),
-        response_class=message_factory.GetMessageClass(descriptor.output_type),
-        pool=pool,
-    )
+    try:
+        return Method(
+            request_class=message_factory.GetMessageClass(descriptor.input_type),
+            response_class=message_factory.GetMessageClass(descriptor.output_type),
+            pool=pool,
+        )
+    except RecursionError:
+        raise _final(
+            f"method: the types of {service}/{method} lead to one another in too long a chain",
+            "invalid_descriptors",
+        ) from None
 
 
 def _final(message: str, code: str) -> TaskFailed:
