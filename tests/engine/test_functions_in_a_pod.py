@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import io
 import logging
+import subprocess
 import sys
 import threading
 from contextlib import asynccontextmanager
@@ -232,6 +233,9 @@ async def test_a_function_knows_its_instant_and_its_labels(tmp_path):
 async def test_programs_find_their_streams_and_their_logging_as_they_left_them(tmp_path):
     before = (sys.stdout, sys.stderr, list(logging.getLogger().handlers))
     async with a_pod(tmp_path) as client:
+        async with asyncio.timeout(20):
+            while sys.stdout is before[0]:
+                await asyncio.sleep(0.01)
         # It must not be in the way of a program that sets up its logging only now.
         assert logging.getLogger().handlers == before[2]
         assert (sys.stdout.encoding, sys.stdout.isatty()) == (
@@ -263,6 +267,9 @@ async def test_what_an_attempt_leaves_behind_speaks_for_it_no_more(tmp_path):
         go.set()
         await stragglers[0]
         assert said.is_set()
+    # The pod has left, and has handed over what it had.
+    store = {"store": "sqlite", "sqlite": {"path": str(tmp_path / "a.db")}}
+    async with dsched.connect(store) as client:
         assert (await client.task_lines(task.id)).lines == ()
 
 
@@ -276,4 +283,65 @@ async def test_warnings_are_shown_where_a_program_has_set_up_no_logging(tmp_path
     async with a_pod(tmp_path) as client:
         _, lines = await run(client, "fn.speaks_in_a_thread")
     assert (LineLevel.ERROR, "from a thread") in lines
-    assert shown.getvalue() == "from a thread\n"
+    assert shown.getvalue().splitlines().count("from a thread") == 1
+
+
+@dsched.task("fn.speaks_oddly")
+def speaks_oddly() -> None:
+    # As structlog hands its events to `logging`.
+    app_log.warning({"event": "ordered", "order": 7, "by": "Ada"})
+    app_log.warning("two\nlines")
+    for share in ("10 %", "50 %", "100 %"):
+        sys.stdout.write(f"\r{share}")
+    sys.stdout.writelines(["\n", "a ", "list\n"])
+    sys.stdout.write("x" * 10_000)
+    sys.stdout.flush()
+
+
+async def test_what_is_written_oddly_is_kept_as_it_looked(tmp_path):
+    async with a_pod(tmp_path) as client:
+        _, lines = await run(client, "fn.speaks_oddly")
+    texts = [text for _, text in lines]
+    assert texts[:3] == [
+        "ordered order=7 by='Ada'",
+        "two",
+        "lines",
+    ]
+    assert texts[3:5] == ["100 %", "a list"]
+    assert texts[5].startswith("xxx")
+    assert texts[5].endswith("(cut; 10,000 characters in all)")
+
+
+FORKS = """
+import asyncio, os, sys
+import dsched
+
+@dsched.task("forks")
+def forks():
+    print("before")
+    child = os.fork()
+    if not child:
+        print("in the fork")
+        sys.stdout.flush()
+        os._exit(0)
+    os.waitpid(child, 0)
+
+async def main():
+    async with dsched.pod({"store": "sqlite", "sqlite": {"path": sys.argv[1]}}) as pod:
+        task_id = await pod.client.submit(
+            dsched.TaskSpec(executor="local", payload={"function": "forks"})
+        )
+        await pod.client.wait(task_id, timeout_s=30)
+        page = await pod.client.task_lines(task_id)
+        print([line.text for line in page.lines])
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(60)
+def test_a_fork_of_an_attempt_prints_where_its_program_does_and_hangs_on_no_lock(tmp_path):
+    command = [sys.executable, "-W", "ignore", "-u", "-c", FORKS, str(tmp_path / "a.db")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=50)
+    assert done.stdout.splitlines() == ["before", "in the fork", "['before']"], done.stderr
