@@ -9,7 +9,7 @@ from dsched_local_test_kit import APP, Opener
 
 import dsched
 from dsched.contracts import TaskFailed, withheld
-from dsched.contracts.withheld import Withheld, named_in
+from dsched.contracts.executor.withheld import Withheld, named_in
 from dsched_executor_local import environment
 from dsched_executor_local.environment import PassEnvError, child_environment
 from dsched_executor_local.options import LocalOptions

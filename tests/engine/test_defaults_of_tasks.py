@@ -4,7 +4,6 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import pytest
-from dsched_client.writing import entry_of
 
 import dsched
 from dsched.config.settings import TaskSettings
@@ -12,6 +11,7 @@ from dsched.config.task_file import task_from_mapping
 from dsched.contracts.store.working import Submission
 from dsched.loading import load_catalogue
 from dsched.model import RetryPolicy, TaskConfig, TaskSpec
+from dsched_client.writing import entry_of
 
 REAL_TIME = True
 

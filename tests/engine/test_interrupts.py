@@ -7,13 +7,13 @@ import sys
 import pytest
 
 import dsched
-from dsched.engine.interrupts import is_of_a_signal
+from dsched.engine.worker.interrupts import is_of_a_signal
 
 REAL_TIME = True
 
 PROGRAM = """
 import asyncio, os, signal, time
-from dsched.engine.interrupts import is_of_a_signal
+from dsched.engine.worker.interrupts import is_of_a_signal
 
 def spin():
     os.kill(os.getpid(), signal.SIGINT)

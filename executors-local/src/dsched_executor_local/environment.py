@@ -3,7 +3,7 @@
 import re
 from collections.abc import Collection, Mapping
 
-from dsched.contracts.withheld import WITHHELD
+from dsched.contracts.executor.withheld import WITHHELD
 
 
 class PassEnvError(RuntimeError):

@@ -20,7 +20,7 @@ from dsched.config.structuring import (
     structure,
     unknown_keys,
 )
-from dsched.contracts.withheld import WITHHELD, named_in
+from dsched.contracts.executor.withheld import WITHHELD, named_in
 from dsched.loading import Catalogue, Installed
 from dsched.model.ids import MAX_ID_LENGTH
 from dsched.wording import did_you_mean

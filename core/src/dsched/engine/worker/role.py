@@ -11,11 +11,11 @@ from dsched.contracts.executor import Executor
 from dsched.contracts.store import Store
 from dsched.contracts.store.outcomes import Outcome, StoreUnavailableError
 from dsched.contracts.store.workers import Held, Registration
-from dsched.engine.capturing import capturing
 from dsched.engine.observers import Announcer
 from dsched.engine.runtime import Runtime
 from dsched.engine.store_calls import until_answered
 from dsched.engine.worker.attempts import Attempts, StopReason
+from dsched.engine.worker.capturing import capturing
 from dsched.engine.worker.claiming import Claimer
 from dsched.engine.worker.claims import Claims, SupersededError
 from dsched.engine.worker.heartbeat import (

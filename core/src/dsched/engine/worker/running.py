@@ -10,10 +10,9 @@ from typing import Self
 from dsched.contracts.executor import Executor, TaskFailed
 from dsched.contracts.store.codec import UNREADABLE
 from dsched.contracts.store.working import Claimed, Completion, Release
-from dsched.engine.capturing import speak
-from dsched.engine.interrupts import is_of_a_signal
 from dsched.engine.runtime import Runtime
 from dsched.engine.worker.attempts import Attempt, Attempts, StopReason
+from dsched.engine.worker.capturing import speak
 from dsched.engine.worker.completion import (
     cancelled,
     in_words,
@@ -23,6 +22,7 @@ from dsched.engine.worker.completion import (
     users_part,
 )
 from dsched.engine.worker.context import AttemptContext
+from dsched.engine.worker.interrupts import is_of_a_signal
 from dsched.engine.worker.log_lines import keep_trace
 from dsched.engine.worker.log_rate import LogRate
 from dsched.engine.worker.log_reporting import LineReporter
