@@ -25,3 +25,10 @@ def test_a_hostile_key_is_shown_short_and_without_control_characters():
     assert shown.startswith(r"\x1b[31m\n\udc00xxx")
     assert len(shown) < 100
     assert shown.isprintable()
+
+
+def test_of_thousands_of_unknown_keys_the_first_are_compared_and_the_rest_counted():
+    found = unknown_keys({f"urk{number}": 1 for number in range(5000)}, KNOWN, "call.")
+    assert len(found) == 21
+    assert found[0].startswith("call.urk0: is not a known key;")
+    assert found[-1] == "call: has 4980 more keys that are not known"

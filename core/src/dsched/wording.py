@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 MAX_SHOWN = 60
+# Nobody reads more, and each costs a comparison with every known name.
+MAX_PROBLEMS = 20
 
 
 def printable(text: str, length: int = MAX_SHOWN) -> str:
@@ -31,11 +33,18 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 def unknown_keys(found: Mapping[Any, Any], known: Iterable[str], prefix: str = "") -> list[str]:
     """A problem for each key of ``found`` that is not known, for a `PayloadCheck` to return.
 
-    ``prefix`` says where the keys stand, with its dot at the end (``tls.``).
+    ``prefix`` says where the keys stand, with its dot at the end (``tls.``). Of very many the first
+    are told, and how many more there are.
     """
     names = sorted(known)
-    return [
-        f"{prefix}{printable(str(key))}: is not a known key; {did_you_mean(str(key), names)}"
-        for key in found
-        if key not in names
+    unknown = [str(key) for key in found if key not in names]
+    problems = [
+        f"{prefix}{printable(key)}: is not a known key; {did_you_mean(key, names)}"
+        for key in unknown[:MAX_PROBLEMS]
     ]
+    if len(unknown) > MAX_PROBLEMS:
+        more = len(unknown) - MAX_PROBLEMS
+        problems.append(
+            f"{prefix.rstrip('.') or 'payload'}: has {more} more keys that are not known"
+        )
+    return problems

@@ -149,6 +149,14 @@ def test_a_length_that_is_refused_is_at_its_field() -> None:
     assert (flaw.place, flaw.reason) == (("name",), "length must be <= 3: 4")
 
 
+def test_of_very_many_wrong_items_the_first_are_listed() -> None:
+    with pytest.raises(FlawedError) as refused:
+        structure(Outer, {"many": ["no"] * 50_000})
+    flaws = [one for one in refused.value.flaws if one.place[:1] == ("many",)]
+    assert [one.place[1:] for one in flaws] == [*((number,) for number in range(20)), ()]
+    assert flaws[-1].reason == "is not read beyond the first 20 problems"
+
+
 def test_of_very_many_unknown_keys_the_first_are_listed_at_once() -> None:
     start = time.process_time()
     with pytest.raises(FlawedError) as caught:

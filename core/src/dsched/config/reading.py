@@ -14,7 +14,6 @@ from dsched.config.settings import PluginSettings, PodSettings, Settings
 from dsched.config.shape import Shape
 from dsched.config.sources import ENVIRONMENT, Origin, Sources, gather
 from dsched.config.structuring import (
-    MAX_UNKNOWN_KEYS,
     FlawedError,
     fields_of,
     structure,
@@ -23,7 +22,7 @@ from dsched.config.structuring import (
 from dsched.contracts.executor.withheld import WITHHELD, named_in
 from dsched.loading import Catalogue, Installed
 from dsched.model.ids import MAX_ID_LENGTH
-from dsched.wording import did_you_mean
+from dsched.wording import MAX_PROBLEMS, did_you_mean
 
 POD_NAME = "POD_NAME"
 
@@ -142,7 +141,7 @@ def _check_sections(sources: Sources, catalogue: Catalogue) -> None:
     """Top-level keys, and the keys in the sections of plugins, must be known."""
     known = sources.shape.branches
     unknown = [key for key in sources.raw if key not in known]
-    for key in unknown[:MAX_UNKNOWN_KEYS]:
+    for key in unknown[:MAX_PROBLEMS]:
         sources.add_problem(
             (key,),
             "is neither a section of dsched nor of an installed plugin; "
@@ -165,7 +164,7 @@ def _check_names(sources: Sources, catalogue: Catalogue) -> None:
             sources.add_problem((kind,), "must be a mapping of names to their options")
             continue
         unknown = [name for name in section if name not in plugins]
-        for name in unknown[:MAX_UNKNOWN_KEYS]:
+        for name in unknown[:MAX_PROBLEMS]:
             sources.add_problem((kind, name), _not_installed(kind[:-1], name, plugins))
 
 

@@ -4,7 +4,7 @@ import re
 import typing
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import Enum
 from typing import Any, TypeVar
 
@@ -16,11 +16,9 @@ from cattrs.strategies import configure_union_passthrough
 from dsched.config.durations import parse_duration
 from dsched.config.problems import Place, path_text, shown, tidy
 from dsched.config.secrets import is_secret
-from dsched.wording import did_you_mean
+from dsched.wording import MAX_PROBLEMS, did_you_mean
 
 C = TypeVar("C")
-
-MAX_UNKNOWN_KEYS = 20
 
 
 @attrs.frozen
@@ -97,12 +95,10 @@ def unknown_keys(raw: Iterable[object], known: Collection[str]) -> list[Flaw]:
     unknown = [key for key in raw if key not in known]
     flaws = [
         Flaw((str(key),), f"is not a known key; {did_you_mean(str(key), known)}")
-        for key in unknown[:MAX_UNKNOWN_KEYS]
+        for key in unknown[:MAX_PROBLEMS]
     ]
-    if len(unknown) > MAX_UNKNOWN_KEYS:
-        flaws.append(
-            Flaw((), f"has {len(unknown) - MAX_UNKNOWN_KEYS} more keys that are not known")
-        )
+    if len(unknown) > MAX_PROBLEMS:
+        flaws.append(Flaw((), f"has {len(unknown) - MAX_PROBLEMS} more keys that are not known"))
     return flaws
 
 
@@ -231,6 +227,10 @@ def _instant(raw: object, _: Any) -> datetime:
         raise ValueError(f"must be a date and time {example}, got {_kind(raw)}")
     if value.tzinfo is None:
         raise ValueError(f"{shown(raw)} has no UTC offset; add one, {example}")
+    try:
+        value.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(f"{shown(raw)} is outside of the years 1 to 9999 in UTC") from error
     return value
 
 
@@ -275,10 +275,13 @@ def _mapping(raw: object, cls: Any) -> dict[Any, Any]:
 
 
 def _each(items: Iterable[tuple[str | int, object, Any]]) -> list[Any]:
-    """Structure items with their keys; all flaws of all of them together."""
+    """Structure items with their keys; the flaws of all of them together, up to a bound."""
     done: list[Any] = []
     flaws: list[Flaw] = []
     for key, raw, kind in items:
+        if len(flaws) >= MAX_PROBLEMS:
+            flaws.append(Flaw((), f"is not read beyond the first {MAX_PROBLEMS} problems"))
+            break
         try:
             done.append(_CONVERTER.structure(raw, kind))
         except Exception as error:  # noqa: BLE001 - whatever a hook raises is about this item

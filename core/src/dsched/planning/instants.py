@@ -5,6 +5,9 @@ from typing import Protocol
 
 import attrs
 
+# The end of 30 December 9999 in UTC: beyond it a calendar cannot show an instant in every zone.
+LAST_MS = 253_402_214_399_999
+
 
 class Instants(Protocol):
     """A strictly increasing set of instants, in ms since the epoch.

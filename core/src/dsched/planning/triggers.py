@@ -16,7 +16,7 @@ from dsched.planning.cron.expression import CronInstants
 from dsched.planning.cron.fields import CronExpression
 from dsched.planning.cron.pattern import CronPattern
 from dsched.planning.errors import InvalidTriggerError
-from dsched.planning.instants import Instants, PeriodicInstants, SingleInstant
+from dsched.planning.instants import LAST_MS, Instants, PeriodicInstants, SingleInstant
 from dsched.planning.zone import load_zone
 
 
@@ -45,7 +45,7 @@ def compile_trigger(
                 anchor_ms=trigger.anchor_ms,
                 period_ms=_whole_ms("every", trigger.period),
                 start_ms=start_ms,
-                end_ms=end_ms,
+                end_ms=LAST_MS if end_ms is None else min(end_ms, LAST_MS),
             )
         case FixedDelayTrigger():
             _whole_ms("fixed_delay", trigger.delay)

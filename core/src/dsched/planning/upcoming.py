@@ -1,5 +1,6 @@
 """What a trigger will do next, as people read it: instants, local times, and DST oddities in words."""
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import attrs
@@ -16,9 +17,11 @@ from dsched.model import (
 )
 from dsched.planning.cron.expression import CronInstants
 from dsched.planning.triggers import compile_trigger
-from dsched.planning.zone import DAY_S, Segment, load_zone
+from dsched.planning.zone import DAY_S, Segment, Zone, load_zone
 
 MAX_UPCOMING = 1000
+# How far ahead is looked: what is rare costs by the years between.
+MAX_SPAN_MS = 100 * 366 * DAY_S * 1000
 
 
 @attrs.frozen(kw_only=True)
@@ -36,7 +39,8 @@ class UpcomingInstant:
 
 @attrs.frozen(kw_only=True)
 class Upcoming:
-    """Instants in ascending order; ``truncated`` if the limit left out more within the bounds."""
+    """Instants in ascending order; ``truncated`` if the limit, or the longest span that is looked
+    at, left out more within the bounds."""
 
     items: tuple[UpcomingInstant, ...] = ()
     truncated: bool = False
@@ -69,8 +73,8 @@ def upcoming(
 ) -> Upcoming:
     """The first ``limit`` instants (1 to 1000) strictly later than ``after_ms``.
 
-    ``until_ms`` is inclusive; None looks as far as the trigger does. A cron trigger brings its own
-    zone; ``timezone`` is how the local times of the others are shown. Raises `InvalidTriggerError`
+    ``until_ms`` is inclusive; None looks as far as the trigger does. A hundred years after the first
+    instant nothing more is looked for (`MAX_SPAN_MS`). A cron trigger brings its own zone; ``timezone`` is how the local times of the others are shown. Raises `InvalidTriggerError`
     for what cannot be meant, `ValueError` for a limit out of bounds.
     """
     if not 1 <= limit <= MAX_UPCOMING:
@@ -80,19 +84,24 @@ def upcoming(
     items: list[UpcomingInstant] = []
     before_ms, at_ms = after_ms, instants.next_after(after_ms)
     while at_ms is not None and (until_ms is None or at_ms <= until_ms):
-        if len(items) == limit:
+        if len(items) == limit or (items and at_ms - items[0].at_ms > MAX_SPAN_MS):
             return Upcoming(items=tuple(items), truncated=True)
         note = ""
         if isinstance(instants, CronInstants):
             note = _note(instants, before_ms, at_ms)
         elif isinstance(trigger, FixedDelayTrigger):
             note = "the first; each later one is due a fixed delay after the end of a run"
-        local = from_ms(at_ms).astimezone(zone.info)
-        timespec = "milliseconds" if at_ms % 1000 else "seconds"
-        shown = local.isoformat(timespec=timespec)
-        items.append(UpcomingInstant(at_ms=at_ms, local=shown, note=note))
+        items.append(UpcomingInstant(at_ms=at_ms, local=_local(at_ms, zone), note=note))
         before_ms, at_ms = at_ms, instants.next_after(at_ms)
     return Upcoming(items=tuple(items))
+
+
+def _local(at_ms: int, zone: Zone) -> str:
+    """The wall clock of a zone; of UTC on the days at which the calendar begins and ends."""
+    instant = from_ms(at_ms)
+    with suppress(OverflowError):
+        instant = instant.astimezone(zone.info)
+    return instant.isoformat(timespec="milliseconds" if at_ms % 1000 else "seconds")
 
 
 def _note(instants: CronInstants, before_ms: int, at_ms: int) -> str:
