@@ -1,12 +1,13 @@
 """Where the command goes and which token it sends: flags, environment, profiles."""
 
+import socket
 from pathlib import Path
 
 import pytest
 
 from dsched_cli.calling import Api
 from dsched_cli.connection import DEFAULT_URL, find_target, plain_text_token
-from dsched_cli.errors import UsageError
+from dsched_cli.errors import CliError, UsageError
 
 
 @pytest.fixture
@@ -116,3 +117,13 @@ def test_an_address_that_is_none_is_refused(url: str):
 def test_a_token_with_a_line_break_cannot_forge_a_header():
     with pytest.raises(UsageError, match="no token"):
         find_target({"XDG_CONFIG_HOME": "/nonexistent"}, token="a\r\nX-Evil: 1")
+
+
+def test_a_server_that_takes_a_call_and_says_nothing_is_not_called_missing():
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        api = Api(f"http://127.0.0.1:{silent.getsockname()[1]}")
+        with pytest.raises(CliError) as caught:
+            api.call("GET", "/cluster", timeout_s=0.2)
+    assert caught.value.why == "it did not answer in time"
+    assert "start a pod" not in caught.value.todo
+    assert "its pod still runs" in caught.value.todo

@@ -60,7 +60,8 @@ _REMEDIES: Mapping[str, str] = {
     "precondition_failed": "read it again and repeat the change",
     "moved": "repeat the command; somebody else changed it at the same time",
     "origin_conflict": "change it where it is declared, or take it over with --adopt",
-    "store_unavailable": "`dsched doctor` looks at the store; try again when it answers",
+    "store_unavailable": "look at the store: its server, its log, the network between it and the pods; they go "
+    "on by themselves when it answers",
     "leaderless": "`dsched cluster pods` shows who could lead; try again in a few seconds",
     "too_many_requests": "wait as long as it says, then try again",
 }

@@ -14,7 +14,7 @@ import attrs
 from dsched_cli.calling import Api
 from dsched_cli.cleaning import clean
 from dsched_cli.columns import is_lost
-from dsched_cli.errors import CliError
+from dsched_cli.errors import ApiError, CliError
 from dsched_cli.times import show_span_ms
 
 _SKEW_WARNING_MS = 1_000
@@ -126,7 +126,9 @@ def server(api: Api) -> Iterator[Finding]:
     try:
         cluster = api.get("/cluster")
     except CliError as error:
-        yield Finding("server", "error", f"{error.what}: {error.why}", error.todo)
+        behind = isinstance(error, ApiError) and error.kind == "store_unavailable"
+        check = "store" if behind else "server"
+        yield Finding(check, "error", f"{error.what}: {error.why}", error.todo)
         return
     received = datetime.now(UTC)
     yield Finding("server", "ok", f"{clean(api.url)} answers")

@@ -18,6 +18,7 @@ from dsched_api_http.call import Answer, Api, Call, Entry, Patch, Route, unavail
 from dsched_api_http.idempotency import HEADER, Claim
 from dsched_api_http.listener import SECURITY_HEADERS
 from dsched_api_http.openapi import address_of
+from dsched_api_http.patience import PATIENCE_S, Patience, SilentStoreError
 from dsched_api_http.problems import Problem, of_entry
 from dsched_api_http.scopes import Scope
 from dsched_api_http.table import ROUTES
@@ -80,6 +81,11 @@ def _of_http(error: web.HTTPException) -> Problem:
 
 
 def _unexpected(error: Exception) -> Problem:
+    if isinstance(error, SilentStoreError):
+        return unavailable(
+            f"the store has said nothing for {PATIENCE_S:g} s: it hangs, or cannot be reached; "
+            "what was asked may have happened or not"
+        )
     if isinstance(error, StoreUnavailableError | TimeoutError):
         return unavailable("the store does not answer; what was asked may have happened or not")
     if isinstance(error, StoreRefusedError):
@@ -93,8 +99,9 @@ def _unexpected(error: Exception) -> Problem:
 def _endpoint(api: Api, route: Route) -> _Handle:
     async def answer(request: web.Request) -> web.StreamResponse:
         if route.endless:
-            return await _handle(api, route, request)
-        async with asyncio.timeout(REQUEST_S):
+            async with Patience():
+                return await _handle(api, route, request)
+        async with asyncio.timeout(REQUEST_S), Patience():
             return await _handle(api, route, request)
 
     return answer
@@ -113,6 +120,10 @@ async def _handle(api: Api, route: Route, request: web.Request) -> web.StreamRes
         problem = _as_problem(error)
     except StoreUnavailableError:
         problem = unavailable("the store does not answer; what was asked may have happened or not")
+    except asyncio.CancelledError:
+        if route.audited:
+            api.audit.given_up(call.principal.name, route.name, call.act)
+        raise
     if problem is not None and problem.code in _NOTHING_DONE:
         await api.idempotency.release(call.claim)
     if route.audited and (problem is None or problem.code != "invalid"):
@@ -158,7 +169,7 @@ async def _read(api: Api, route: Route, request: web.Request, principal: Princip
             object=printable(request.match_info.get("id", ""), 300),
             reason=getattr(body, "reason", ""),
         ),
-        client=Client(api.pod.store, by=who.name),
+        client=Client(api.store, by=who.name),
     )
 
 

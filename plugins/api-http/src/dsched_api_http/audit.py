@@ -1,10 +1,12 @@
 """The audit: who did what to what, why, and how it went; only ever added to."""
 
+import asyncio
 import hashlib
 import itertools
 import logging
 import secrets
 import time
+from typing import Any
 
 import attrs
 
@@ -36,6 +38,16 @@ def fingerprint(value: object) -> str:
     return hashlib.sha256(dumps(value).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
+def _entry(principal: str, action: str, act: Act, outcome: str) -> dict[str, Any]:
+    return {
+        "at": time.time_ns() // 1_000_000,
+        "principal": principal,
+        "action": action,
+        "outcome": outcome,
+        **attrs.asdict(act),
+    }
+
+
 class Audit:
     """The audit of a store."""
 
@@ -46,14 +58,8 @@ class Audit:
 
     async def record(self, principal: str, action: str, act: Act, outcome: str) -> None:
         """Add an entry. One that the store does not take goes to the log: what was done is done."""
-        at_ms = time.time_ns() // 1_000_000
-        value = {
-            "at": at_ms,
-            "principal": principal,
-            "action": action,
-            "outcome": outcome,
-            **attrs.asdict(act),
-        }
+        value = _entry(principal, action, act, outcome)
+        at_ms = value["at"]
         entry_id = f"{at_ms:015d}-{next(self._numbers) % 10**6:06d}-{self._pod}"
         try:
             await answered(
@@ -61,6 +67,14 @@ class Audit:
             )
         except StoreError:
             _log.exception("an audit entry could not be stored: %s", dumps(value))
+        except asyncio.CancelledError:
+            _log.warning("an audit entry was perhaps not stored: %s", dumps(value))
+            raise
+
+    def given_up(self, principal: str, action: str, act: Act) -> None:
+        """Log what was left in the middle: the store is silent, or the pod leaves."""
+        value = _entry(principal, action, act, "unknown")
+        _log.warning("a change was given up, and may have happened: %s", dumps(value))
 
     async def page(self, cursor: str | None, limit: int) -> tuple[list[AuditEntry], str | None]:
         """Some entries, newest first, and where the list goes on."""

@@ -33,6 +33,7 @@ class Api:
     """What all requests of a pod share. ``stopping`` is set when the pod leaves."""
 
     pod: PodView
+    store: Store
     options: ApiOptions
     tokens: Tokens
     gate: Gate
@@ -70,7 +71,7 @@ class Call:
     @property
     def store(self) -> Store:
         """The pod's store, for reading."""
-        return self.api.pod.store
+        return self.api.store
 
     @property
     def intake(self) -> Intake:

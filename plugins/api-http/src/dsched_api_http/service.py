@@ -15,6 +15,7 @@ from dsched_api_http.gate import Gate
 from dsched_api_http.idempotency import Idempotency
 from dsched_api_http.listener import Listener
 from dsched_api_http.options import DEFAULT_PORT, ApiOptions
+from dsched_api_http.patience import HeededStore
 from dsched_api_http.readiness import Readiness
 from dsched_api_http.streams import Streams
 from dsched_api_http.tokens import Tokens
@@ -56,15 +57,17 @@ class ApiService:
             await runner.cleanup()
 
     def _api(self, pod: PodView) -> Api:
-        tokens = Tokens(pod.store, admin_token=self._options.admin_token)
+        store = HeededStore(pod.store)
+        tokens = Tokens(store, admin_token=self._options.admin_token)
         return Api(
             pod=pod,
+            store=store,
             options=self._options,
             tokens=tokens,
             gate=Gate(self._options, tokens),
-            audit=Audit(pod.store),
-            idempotency=Idempotency(pod.store),
-            hub=EventHub(pod.store),
+            audit=Audit(store),
+            idempotency=Idempotency(store),
+            hub=EventHub(store),
             readiness=Readiness(pod.store),
             streams=Streams(self._options.max_streams),
             stopping=asyncio.Event(),

@@ -7,6 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
+from dsched_api_http.patience import end_of_patience
 from dsched_api_http.problems import Problem
 
 WRITE_S = 20.0  # a client that takes nothing for so long is let go
@@ -41,7 +42,8 @@ class Streams:
 
 
 async def opened(request: web.Request) -> web.StreamResponse:
-    """A stream that has begun."""
+    """A stream that has begun; it may wait for the store from now on."""
+    end_of_patience()
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream; charset=utf-8"})
     await response.prepare(request)
     await send(response, f"retry: {RETRY_MS}\n\n".encode())
