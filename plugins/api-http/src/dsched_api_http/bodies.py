@@ -1,5 +1,6 @@
 """Reads queries and bodies into attrs classes: bounded, strict, all that is wrong at once."""
 
+import asyncio
 import json
 import math
 import re
@@ -15,6 +16,7 @@ from dsched.wording import did_you_mean, printable
 from dsched_api_http.problems import FieldError, Problem, invalid, of_errors, of_flaws
 
 MAX_BODY_BYTES = 1024 * 1024
+BODY_S = 30.0
 MAX_DEPTH = 64
 MAX_QUERY = 8192
 MAX_UNKNOWN = 20
@@ -35,7 +37,10 @@ async def read_json(request: web.Request, *, optional: bool = False) -> Any:
     or a text that JSON does not have.
     """
     try:
-        body = await request.read()
+        async with asyncio.timeout(BODY_S):
+            body = await request.read()
+    except TimeoutError as error:
+        raise Problem("too_slow", f"a body has to come within {BODY_S:g} s") from error
     except HTTPRequestEntityTooLarge as error:
         raise Problem("too_large", f"a body has at most {MAX_BODY_BYTES} bytes") from error
     if optional and not body:

@@ -35,6 +35,8 @@ class ApiOptions:
     rate_per_s: float = attrs.field(default=200.0)
     max_streams: int = attrs.field(default=100)
     max_configs: int = attrs.field(default=10_000)
+    max_connections: int = attrs.field(default=500)
+    max_connections_by_address: int = attrs.field(default=250)
 
     @bind.validator
     def _check_bind(self, _: object, value: str) -> None:
@@ -63,6 +65,12 @@ class ApiOptions:
     def _check_max_streams(self, _: object, value: int) -> None:
         if not 0 <= value <= 10_000:
             raise ValueError(f"max_streams is {value}, and must be from 0 to 10000")
+
+    @max_connections.validator
+    @max_connections_by_address.validator
+    def _check_connections(self, field: "attrs.Attribute[int]", value: int) -> None:
+        if not 1 <= value <= 100_000:
+            raise ValueError(f"{field.name} is {value}, and must be from 1 to 100000")
 
     @max_configs.validator
     def _check_max_configs(self, _: object, value: int) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import logging
+import resource
 
 from aiohttp import web
 
@@ -10,6 +11,7 @@ from dsched.contracts import PodView, StoreError
 from dsched_api_http.app import make_app
 from dsched_api_http.audit import Audit
 from dsched_api_http.call import Api
+from dsched_api_http.doorkeeper import Doorkeeper, within_descriptors
 from dsched_api_http.events import EventHub
 from dsched_api_http.gate import Gate
 from dsched_api_http.idempotency import Idempotency
@@ -41,7 +43,11 @@ class ApiService:
         """Serve until cancelled. With the default port taken: stay idle, after a warning."""
         api = self._api(pod)
         runner = Listener(
-            make_app(api), access_log=None, shutdown_timeout=_SHUTDOWN_S, handle_signals=False
+            make_app(api),
+            self._doorkeeper(),
+            access_log=None,
+            shutdown_timeout=_SHUTDOWN_S,
+            handle_signals=False,
         )
         await runner.setup()
         try:
@@ -72,6 +78,21 @@ class ApiService:
             streams=Streams(self._options.max_streams),
             stopping=asyncio.Event(),
         )
+
+    def _doorkeeper(self) -> Doorkeeper:
+        """Whoever counts the connections; below what the process may open."""
+        wanted, by_address = self._options.max_connections, self._options.max_connections_by_address
+        limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        most = wanted if limit == resource.RLIM_INFINITY else within_descriptors(wanted, limit)
+        if most < wanted:
+            _log.warning(
+                "the API takes at most %d connections, not api.max_connections (%d): the process may "
+                "have %d files and connections open. Raise that (ulimit -n), or lower the setting",
+                most,
+                wanted,
+                limit,
+            )
+        return Doorkeeper(most, by_address)
 
     async def _listen(self, runner: web.AppRunner) -> bool:
         bind, port = self._options.bind, self._options.port
