@@ -1,6 +1,7 @@
 """Server-sent events: topics, resuming, gaps, heartbeats, bounds, and leaving with open streams."""
 
 import asyncio
+import contextlib
 import json
 import time
 from collections.abc import AsyncIterator
@@ -231,3 +232,56 @@ async def test_a_pod_with_open_streams_and_waits_leaves_at_once(serve: Any) -> N
                 answer = await waiting
             assert time.monotonic() - started_s < 5
             assert (answer.status, (await answer.json())["status"]) == (200, "pending")
+
+
+@pytest.mark.parametrize("path", ["/events", "/tasks/t/logs?follow=true"])
+@pytest.mark.parametrize("way", ["revoked", "expired"])
+async def test_a_stream_ends_with_its_token(
+    api: Any, path: str, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dsched_api_http.streams.CHECK_S", 0.2)
+    await submit(api, "t")
+    fields = {"expires_in": "2s"} if way == "expired" else {}
+    token = await api.token_of("read", **fields)
+    headers = {"Authorization": f"Bearer {token}"}
+    lasting = {"Authorization": f"Bearer {api.token}"}
+    url = f"{api.url}/api/v1{path}"
+    async with (
+        asyncio.timeout(20),
+        api.http.get(url, headers=lasting) as other,
+        api.http.get(url, headers=headers) as answer,
+    ):
+        assert (answer.status, other.status) == (200, 200)
+        if way == "revoked":
+            assert (await api.ask("DELETE", f"/tokens/{token.split('_')[1]}")).status == 204
+        while await answer.content.readany():
+            pass
+        assert answer.content.at_eof()
+        assert not other.content.at_eof()
+
+
+async def test_one_token_has_its_share_of_the_streams_and_of_the_waits(serve: Any) -> None:
+    bounds = {"max_streams": 5, "max_streams_by_token": 3, "max_waits": 4, "max_waits_by_token": 2}
+    async with serve(**bounds) as api:
+        await submit(api, "t")
+        one, two = [api.using(await api.token_of("read")) for _ in range(2)]
+        async with contextlib.AsyncExitStack() as stack:
+            for _ in range(3):
+                await stack.enter_async_context(stream(one))
+            refused = await one.ask("GET", "/events")
+            assert (refused.status, refused.body["code"]) == (429, "too_many_requests")
+            assert refused.body["hint"] == "close some, or raise api.max_streams_by_token"
+            assert (await one.ask("GET", "/tasks/t/logs?follow=true")).status == 429
+            for _ in range(2):
+                await stack.enter_async_context(stream(two))
+            full = await two.ask("GET", "/events")
+            assert (full.status, full.body["hint"]) == (429, "close some, or raise api.max_streams")
+        waits = [asyncio.create_task(one.ask("GET", "/tasks/t/wait?timeout=60s")) for _ in range(3)]
+        first, rest = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        refused = first.pop().result()
+        assert refused.status == 429
+        assert refused.body["hint"] == "close some, or raise api.max_waits_by_token"
+        assert (await two.ask("GET", "/tasks/t/wait?timeout=1ms")).status == 200
+        assert (await api.ask("POST", "/tasks/t/cancel", {"reason": "over"})).status == 200
+        assert [(await each).status for each in rest] == [200, 200]
+        assert (await one.ask("GET", "/tasks/t/wait?timeout=1ms")).status == 200

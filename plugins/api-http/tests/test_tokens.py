@@ -1,14 +1,18 @@
 """Tokens: the first one, their secrets, expiry, revocation, and what wrong ones cost."""
 
 import asyncio
+import time
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from dsched.contracts.store.outcomes import Outcome
 from dsched_api_http.scopes import Scope
-from dsched_api_http.tokens import KIND, Tokens
+from dsched_api_http.tokens import CACHE_S, KIND, Tokens
 from dsched_testkit.memory import MemoryStore, new_state
+
+HOUR = timedelta(hours=1)
 
 
 async def test_a_token_is_shown_once_and_kept_as_a_hash_only(api: Any) -> None:
@@ -61,14 +65,19 @@ async def test_where_the_last_token_was_revoked_the_next_start_makes_a_first_one
         assert await Tokens(store).recognise(token.token) is None
 
 
-async def test_an_expired_token_is_refused(api: Any) -> None:
+async def test_an_expired_token_is_refused(api: Any, eventually: Any) -> None:
     token = await api.token_of("read", expires_in="1h")
     reader = api.using(token)
     assert (await reader.ask("GET", "/configs")).status == 200
     wall = api.pod.store.inner._state
     real = wall.wall
     wall.wall = lambda: real() + 3_600_001
-    assert (await reader.ask("GET", "/configs")).status == 401
+
+    async def refused() -> bool:
+        return bool((await reader.ask("GET", "/configs")).status == 401)
+
+    # Here the store's clock leaps, which is seen when the token is read again; see the next test.
+    await eventually(refused, CACHE_S + 5)
     assert (await api.ask("GET", "/tokens")).body["items"] == []
 
 
@@ -143,3 +152,118 @@ async def test_the_first_token_is_logged_once_and_works(
     async with serve(state=state, admin_token="") as api:
         assert (await api.using(token).ask("GET", "/tokens")).status == 200
     assert caplog.text.count("dsk_") == 1
+
+
+async def test_a_token_that_expires_is_remembered_but_not_beyond_its_end(
+    api: Any, eventually: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    store = api.pod.store.inner
+    real = store.get_document
+
+    async def counted(kind: str, document_id: str) -> Any:
+        asked.append(document_id)
+        return await real(kind, document_id)
+
+    monkeypatch.setattr(store, "get_document", counted)
+    lasting = api.using(await api.token_of("read", expires_in="1h"))
+    assert [(await lasting.ask("GET", "/schemas/config")).status for _ in range(20)] == [200] * 20
+    assert len(asked) == 1
+    made_s = time.monotonic()
+    brief = api.using(await api.token_of("read", expires_in="1s"))
+    assert (await brief.ask("GET", "/schemas/config")).status == 200
+
+    async def refused() -> bool:
+        return bool((await brief.ask("GET", "/schemas/config")).status == 401)
+
+    await eventually(refused)
+    assert 1.0 <= time.monotonic() - made_s < 3.0
+
+
+async def guessing(api: Any, token: str) -> None:
+    """Guess for ever from this address."""
+    while True:
+        await api.using(token).ask("GET", "/cluster")
+
+
+async def test_a_good_token_is_never_refused_for_the_guesses_of_others(serve: Any) -> None:
+    """Not even one that this pod has never seen, of which others know the id, from their address."""
+    state = new_state()
+    elsewhere = Tokens(MemoryStore(state))
+    async with serve(state=state) as api:
+        good = [await elsewhere.create("ci", Scope.READ, by="eve") for _ in range(5)]
+        good.append(await elsewhere.create("ci", Scope.READ, by="eve", expires_in=HOUR))
+        wrong = ["dsk_abcdef_" + "x" * 43, *(f"dsk_{one.id}_" + "x" * 43 for one in good)]
+        guesses = [asyncio.create_task(guessing(api, token)) for token in wrong]
+        try:
+            async with asyncio.timeout(20):
+                for token in wrong:
+                    while (await api.using(token).ask("GET", "/cluster")).status != 429:
+                        pass
+            for one in good:
+                answers = [await api.using(one.token).ask("GET", "/cluster") for _ in range(3)]
+                assert [answer.status for answer in answers] == [200] * 3
+            assert (await api.using(wrong[0]).ask("GET", "/cluster")).status == 429
+        finally:
+            for guess in guesses:
+                guess.cancel()
+            await asyncio.gather(*guesses, return_exceptions=True)
+
+
+async def test_where_wrong_tokens_come_from_few_are_looked_up_at_a_time(
+    api: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stranger = api.using("dsk_abcdef_" + "x" * 43)
+    while (await stranger.ask("GET", "/cluster")).status != 429:
+        pass
+    at_once: list[int] = [0, 0]
+    store = api.pod.store.inner
+    real = store.get_document
+
+    async def counted(kind: str, document_id: str) -> Any:
+        at_once[0] += 1
+        at_once[1] = max(at_once)
+        await asyncio.sleep(0.01)
+        at_once[0] -= 1
+        return await real(kind, document_id)
+
+    monkeypatch.setattr(store, "get_document", counted)
+    answers = await asyncio.gather(*(stranger.ask("GET", "/cluster") for _ in range(50)))
+    assert {one.status for one in answers} <= {401, 429}
+    assert 1 <= at_once[1] <= 4
+
+
+async def test_what_an_admin_does_is_asked_of_the_store_and_not_remembered(serve: Any) -> None:
+    state = new_state()
+    async with serve(state=state) as one, serve(state=state) as other:
+        token = await one.token_of("admin")
+        admin = other.using(token)
+        assert (await admin.ask("GET", "/tokens")).status == 200
+        assert (await admin.ask("GET", "/cluster")).status == 200
+        assert (await one.ask("DELETE", f"/tokens/{token.split('_')[1]}")).status == 204
+        assert (await admin.ask("GET", "/tokens")).status == 401
+        made = await admin.ask("POST", "/tokens", {"name": "x", "scope": "admin"})
+        assert made.status == 401
+        assert (await admin.ask("GET", "/cluster")).status == 401  # the other pod knows by now
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, [], "x", {}, {"name": "x"}, {"name": "x", "scope": "god", "hash": "y", "created": 1, "by": "z"},
+     {"name": "x", "scope": "read", "hash": 7, "created": 1, "by": "z"},
+     {"name": "x", "scope": "read", "hash": "\u00e4", "created": 1, "by": "z"},
+     {"name": "x", "scope": "read", "hash": "y", "created": "then", "by": "z"}],
+)  # fmt: skip
+async def test_a_damaged_token_hides_itself_alone(
+    api: Any, value: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    await api.token_of("read")
+    await api.pod.store.put_document(KIND, "damaged", value, read=0)
+    listed = await api.ask("GET", "/tokens")
+    assert listed.status == 200
+    assert [one["name"] for one in listed.body["items"]] == ["test"]
+    assert (await api.using("dsk_damaged_" + "x" * 43).ask("GET", "/cluster")).status == 401
+    assert caplog.text.count("token damaged is damaged") == 1
+    assert "ERROR" not in caplog.text
+    assert (await api.ask("DELETE", "/tokens/damaged")).status == 204
+    assert (await api.ask("DELETE", "/tokens/damaged")).status == 404

@@ -136,7 +136,7 @@ async def _handle(api: Api, route: Route, request: web.Request) -> web.StreamRes
 
 async def _admitted(api: Api, route: Route, request: web.Request, scope: Scope) -> Principal:
     """Who asks; somebody known who asks for more than it may is in the audit."""
-    principal = await api.gate.recognise(request)
+    principal = await api.gate.recognise(request, fresh=scope is Scope.ADMIN)
     if not principal.scope.covers(scope):
         if route.audited:
             act = Act(object=printable(request.match_info.get("id", "")))

@@ -20,7 +20,7 @@ from dsched_api_http.problems import Problem
 from dsched_api_http.readiness import Readiness
 from dsched_api_http.requests import MAX_LIMIT, Nothing
 from dsched_api_http.scopes import Scope
-from dsched_api_http.streams import Streams
+from dsched_api_http.shares import Shares
 from dsched_api_http.tokens import Principal, Tokens
 
 T = TypeVar("T")
@@ -41,7 +41,8 @@ class Api:
     idempotency: Idempotency
     hub: EventHub
     readiness: Readiness
-    streams: Streams
+    streams: Shares
+    waits: Shares
     stopping: asyncio.Event
 
 

@@ -1,5 +1,6 @@
 """Who may come in: host and origin of a request, its token, its rate, its scope."""
 
+import asyncio
 import logging
 import time
 from math import ceil
@@ -17,6 +18,7 @@ _log = logging.getLogger(__name__)
 
 ANYBODY = Principal(id="local", name="local", scope=Scope.ADMIN)
 MAX_TOKEN = 512
+MAX_IN_TURN = 4  # look-ups at a time of tokens from where wrong ones came
 
 
 class Gate:
@@ -27,6 +29,7 @@ class Gate:
         self._tokens = tokens
         self._rates = RateLimit(options.rate_per_s)
         self._penalties = Penalties()
+        self._turns = asyncio.Semaphore(MAX_IN_TURN)
         self._check_hosts = is_loopback(options.bind) or bool(options.hosts)
         self._hosts = {host.lower() for host in options.hosts} | {options.bind.lower()}
 
@@ -50,35 +53,56 @@ class Gate:
                 hint="list the origins that may in api.origins",
             )
 
-    async def recognise(self, request: web.Request) -> Principal:
-        """Who asks; raises `Problem` 401 or 429."""
-        principal = ANYBODY if self._options.auth == "none" else await self._known(request)
+    async def recognise(self, request: web.Request, *, fresh: bool = False) -> Principal:
+        """Who asks; raises `Problem` 401 or 429. ``fresh``: as the store has it at this moment."""
+        open_to_all = self._options.auth == "none"
+        principal = ANYBODY if open_to_all else await self._known(request, fresh=fresh)
         wait_s = self._rates.wait_s(principal.id, time.monotonic())
         if wait_s:
             raise _too_many("this token asks more often than it may", wait_s)
         return principal
 
-    async def _known(self, request: web.Request) -> Principal:
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        token = token.strip()
-        if scheme.lower() != "bearer" or not token or len(token) > MAX_TOKEN:
-            raise _unauthenticated("send Authorization: Bearer dsk_...")
-        recalled = self._tokens.recall(token)
-        if recalled is not None:  # a good token is not locked out by somebody else's bad ones
+    async def still_good(self, request: web.Request) -> bool:
+        """Whether who was recognised would be so now: for what goes on for long."""
+        return self._options.auth == "none" or bool(
+            await self._tokens.recognise(_token(request), fresh=True)
+        )
+
+    async def _known(self, request: web.Request, *, fresh: bool) -> Principal:
+        token = _token(request)
+        recalled = None if fresh else self._tokens.recall(token)
+        if recalled is not None:
             return recalled
         now_s, keys = time.monotonic(), _penalty_keys(request, token)
         wait_s = max(self._penalties.wait_s(key, now_s) for key in keys)
+        principal = await self._looked_up(token, in_turn=wait_s > 0, fresh=fresh)
+        if principal is not None:
+            # Others may go on guessing from this address; what they have earned stays theirs.
+            self._penalties.succeeded(keys[-1])
+            return principal
         if wait_s:
             raise _too_many("too many wrong tokens came from here", wait_s)
-        principal = await self._tokens.recognise(token)
-        if principal is None:
-            for key in keys:
-                if self._penalties.failed(key, now_s) == FREE_FAILURES:
-                    _log.warning("wrong tokens: %s has to wait from now on", key)
-            raise _unauthenticated("this token is not known (any more)")
         for key in keys:
-            self._penalties.succeeded(key)
-        return principal
+            if self._penalties.failed(key, now_s) == FREE_FAILURES:
+                _log.warning("wrong tokens: %s has to wait from now on", key)
+        raise _unauthenticated("this token is not known (any more)")
+
+    async def _looked_up(self, token: str, *, in_turn: bool, fresh: bool) -> Principal | None:
+        """Who it is. Where wrong ones come from, only a few at a time: a good one among them has to
+        be found all the same, since nobody is refused for the guesses of others."""
+        if not in_turn:
+            return await self._tokens.recognise(token, fresh=fresh)
+        async with self._turns:
+            return await self._tokens.recognise(token, fresh=fresh)
+
+
+def _token(request: web.Request) -> str:
+    """The token that a request brings; raises `Problem` 401 where there is none."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    token = token.strip()
+    if scheme.lower() != "bearer" or not token or len(token) > MAX_TOKEN:
+        raise _unauthenticated("send Authorization: Bearer dsk_...")
+    return token
 
 
 def _penalty_keys(request: web.Request, token: str) -> list[str]:

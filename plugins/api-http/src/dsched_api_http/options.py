@@ -34,6 +34,9 @@ class ApiOptions:
     origins: tuple[str, ...] = ()
     rate_per_s: float = attrs.field(default=200.0)
     max_streams: int = attrs.field(default=100)
+    max_streams_by_token: int = attrs.field(default=25)
+    max_waits: int = attrs.field(default=400)
+    max_waits_by_token: int = attrs.field(default=200)
     max_configs: int = attrs.field(default=10_000)
     max_connections: int = attrs.field(default=500)
     max_connections_by_address: int = attrs.field(default=250)
@@ -62,9 +65,12 @@ class ApiOptions:
             raise ValueError(f"rate_per_s is {value:g}, and must be from 1 to 100000")
 
     @max_streams.validator
-    def _check_max_streams(self, _: object, value: int) -> None:
+    @max_streams_by_token.validator
+    @max_waits.validator
+    @max_waits_by_token.validator
+    def _check_open(self, field: "attrs.Attribute[int]", value: int) -> None:
         if not 0 <= value <= 10_000:
-            raise ValueError(f"max_streams is {value}, and must be from 0 to 10000")
+            raise ValueError(f"{field.name} is {value}, and must be from 0 to 10000")
 
     @max_connections.validator
     @max_connections_by_address.validator

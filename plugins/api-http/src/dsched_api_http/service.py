@@ -19,7 +19,7 @@ from dsched_api_http.listener import Listener
 from dsched_api_http.options import DEFAULT_PORT, ApiOptions
 from dsched_api_http.patience import HeededStore
 from dsched_api_http.readiness import Readiness
-from dsched_api_http.streams import Streams
+from dsched_api_http.shares import Shares
 from dsched_api_http.tokens import Tokens
 
 _log = logging.getLogger(__name__)
@@ -75,9 +75,17 @@ class ApiService:
             idempotency=Idempotency(store),
             hub=EventHub(store),
             readiness=Readiness(pod.store),
-            streams=Streams(self._options.max_streams),
+            streams=self._shares("streams", "max_streams"),
+            waits=self._shares("waits for a task", "max_waits"),
             stopping=asyncio.Event(),
         )
+
+    def _shares(self, what: str, setting: str) -> Shares:
+        most = getattr(self._options, setting)
+        # Without tokens everybody is one principal.
+        alone = self._options.auth == "none"
+        share = most if alone else getattr(self._options, f"{setting}_by_token")
+        return Shares(what, f"api.{setting}", most, share)
 
     def _doorkeeper(self) -> Doorkeeper:
         """Whoever counts the connections; below what the process may open."""

@@ -1,44 +1,21 @@
-"""Server-sent events: opened, counted, written with patience, and left when the pod leaves."""
+"""Server-sent events: opened, written with patience, left when their token ends or the pod leaves."""
 
 import asyncio
-from collections.abc import Coroutine, Iterator
-from contextlib import AbstractContextManager, contextmanager
+import logging
+from collections.abc import Coroutine
 from typing import Any
 
 from aiohttp import web
 
+from dsched.contracts import StoreError
+from dsched_api_http.gate import Gate
 from dsched_api_http.patience import end_of_patience
-from dsched_api_http.problems import Problem
 
+_log = logging.getLogger(__name__)
+
+CHECK_S = 5.0  # how long a stream may outlast its token
 WRITE_S = 20.0  # a client that takes nothing for so long is let go
 RETRY_MS = 2000
-
-
-class Streams:
-    """How many streams are open, and no more than may be."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self.open = 0
-
-    def one_more(self) -> AbstractContextManager[None]:
-        """Count a stream while it is open; raises `Problem` 429."""
-        if self.open >= self._most:
-            raise Problem(
-                "too_many_requests",
-                "as many streams are open as there may be",
-                hint="close some, or raise api.max_streams",
-                headers={"Retry-After": "10"},
-            )
-        return self._counted()
-
-    @contextmanager
-    def _counted(self) -> Iterator[None]:
-        self.open += 1
-        try:
-            yield
-        finally:
-            self.open -= 1
 
 
 async def opened(request: web.Request) -> web.StreamResponse:
@@ -56,13 +33,36 @@ async def send(response: web.StreamResponse, data: bytes) -> None:
         await response.write(data)
 
 
+async def while_admitted(
+    gate: Gate, request: web.Request, stopping: asyncio.Event, work: Coroutine[Any, Any, None]
+) -> None:
+    """Do the work of a stream until it is done, its token ends, or the pod leaves."""
+
+    async def admitted() -> None:
+        while True:
+            await asyncio.sleep(CHECK_S)
+            try:
+                if not await gate.still_good(request):
+                    return
+            except StoreError as error:
+                _log.debug("whether a stream's token is still good cannot be asked: %s", error)
+
+    await first_of(work, admitted(), stopping.wait())
+
+
+async def first_of(*works: Coroutine[Any, Any, Any]) -> None:
+    """Do several things until one of them is done; the others are cancelled. Raises its error."""
+    tasks = [asyncio.create_task(one) for one in works]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for one in tasks:
+            one.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for one in done:
+        one.result()
+
+
 async def until_stopped(stopping: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
     """Do the work until it is done or the pod leaves."""
-    working = asyncio.create_task(work)
-    waiting = asyncio.create_task(stopping.wait())
-    try:
-        await asyncio.wait({working, waiting}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for one in (working, waiting):
-            one.cancel()
-        await asyncio.gather(working, waiting, return_exceptions=True)
+    await first_of(work, stopping.wait())

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import logging
 import re
 import secrets
 import time
@@ -19,6 +20,8 @@ from dsched_api_http.answered import answered
 from dsched_api_http.models import NewToken, TokenView
 from dsched_api_http.scopes import Scope
 from dsched_api_http.wire import optional_time, time_text
+
+_log = logging.getLogger(__name__)
 
 KIND = "api-token"
 FIRST_ID = "first"
@@ -39,6 +42,13 @@ class Principal:
     id: str
     name: str
     scope: Scope
+
+
+CONFIGURED = Principal(id="configured", name="admin:configured", scope=Scope.ADMIN)
+
+
+class DamagedError(ValueError):
+    """A stored token that is none."""
 
 
 @attrs.frozen(kw_only=True)
@@ -77,42 +87,64 @@ class Tokens:
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._first = _Wanted(id=FIRST_ID, name="admin", scope=Scope.ADMIN, by="first start")
         self._tried = False
+        self._damaged: set[str] = set()
 
     def recall(self, token: str) -> Principal | None:
         """Who this token is, if it is configured or was read a moment ago; never asks the store."""
-        if self._admin is not None and hmac.compare_digest(_digest(token), self._admin):
-            return Principal(id="configured", name="admin:configured", scope=Scope.ADMIN)
+        if self._configured(token):
+            return CONFIGURED
         found = _TOKEN.fullmatch(token)
         known = None if found is None else self._known.get(found[1])
         if found is None or known is None or known.until_s < self._monotonic():
             return None
         return known.principal if hmac.compare_digest(known.digest, _digest(found[2])) else None
 
-    async def recognise(self, token: str) -> Principal | None:
-        """Who this token is, or None."""
-        recalled = self.recall(token)
+    def _configured(self, token: str) -> bool:
+        return self._admin is not None and hmac.compare_digest(_digest(token), self._admin)
+
+    async def recognise(self, token: str, *, fresh: bool = False) -> Principal | None:
+        """Who this token is, or None. ``fresh``: as the store has it at this moment."""
+        if self._configured(token):
+            return CONFIGURED
         found = _TOKEN.fullmatch(token)
+        recalled = None if fresh else self.recall(token)
         if recalled is not None or found is None:
             return recalled
+        asked_s = self._monotonic()
         document = await self._store.get_document(KIND, found[1])
-        if document is None or _revoked(document):
+        known = None if document is None else self._read(document)
+        if document is None or known is None:
+            self._known.pop(found[1], None)
             return None
-        digest = str(document.value["hash"])
+        principal, digest = known
         if not hmac.compare_digest(digest, _digest(found[2])):
             return None
-        principal = Principal(
-            id=document.id,
-            name=f"{document.value['name']}:{document.id}",
-            scope=Scope(document.value["scope"]),
-        )
-        self._remember(principal, digest, document.expires_ms)
+        left_s = CACHE_S
+        if document.expires_ms is not None:  # in the store's time, as it is now
+            now_ms = (await self._store.now()).wall_ms
+            left_s = min(left_s, (document.expires_ms - now_ms) / 1000)
+        self._remember(principal, digest, asked_s + left_s)
         return principal
 
-    def _remember(self, principal: Principal, digest: str, expires_ms: int | None) -> None:
-        # One that expires is asked for each time: its end is in the store's time.
-        if expires_ms is not None:
-            return
-        until_s = self._monotonic() + CACHE_S
+    def _read(self, document: Document) -> tuple[Principal, str] | None:
+        """Whose it is, and the hash; None for one that is revoked, or damaged: that one opens nothing,
+        and hides no other."""
+        if _revoked(document):
+            return None
+        try:
+            return _read(document)
+        except DamagedError as error:
+            if document.id not in self._damaged and len(self._damaged) < MAX_CACHED:
+                self._damaged.add(document.id)
+                _log.warning(
+                    "the document of token %s is damaged (%s) and opens nothing; take it away with "
+                    "`dsched token revoke`",
+                    document.id,
+                    error,
+                )
+            return None
+
+    def _remember(self, principal: Principal, digest: str, until_s: float) -> None:
         self._known[principal.id] = _Known(principal=principal, digest=digest, until_s=until_s)
         self._known.move_to_end(principal.id)
         if len(self._known) > MAX_CACHED:
@@ -166,7 +198,7 @@ class Tokens:
     async def page(self, cursor: str | None, limit: int) -> tuple[list[TokenView], str | None]:
         """Some tokens, and where the list goes on."""
         page = await self._store.list_documents(KIND, cursor, limit)
-        return [view(one) for one in page.documents if not _revoked(one)], page.cursor
+        return [view(one) for one in page.documents if self._read(one)], page.cursor
 
     async def revoke(self, token_id: str) -> TokenView | None:
         """Revoke a token; what it was, or None if there is none (any more)."""
@@ -174,10 +206,11 @@ class Tokens:
         self._known.pop(token_id, None)
         if document is None or _revoked(document):
             return None
+        shown = _shown(document)
         read = document.version
         # Nothing else changes a token: whatever the answer, it is revoked then, or has run out.
         await self._store.put_document(KIND, token_id, REVOKED, read=read, ttl_ms=REVOKED_MS)
-        return view(document)
+        return shown
 
 
 def token_id_of(token: str) -> str | None:
@@ -188,6 +221,35 @@ def token_id_of(token: str) -> str | None:
 
 def _revoked(document: Document) -> bool:
     return bool(document.value == REVOKED)
+
+
+def _read(document: Document) -> tuple[Principal, str]:
+    """Whose it is, and the hash; raises `DamagedError`."""
+    value = document.value
+    try:
+        who = Principal(
+            id=document.id, name=f"{value['name']}:{document.id}", scope=Scope(value["scope"])
+        )
+        view(document)
+        return who, value["hash"].encode("ascii").decode()
+    except (TypeError, KeyError, ValueError, AttributeError) as error:
+        raise DamagedError(type(error).__name__) from error
+
+
+def _shown(document: Document) -> TokenView:
+    """What is answered of one that may be damaged."""
+    try:
+        _read(document)
+    except DamagedError:
+        return TokenView(
+            id=document.id,
+            name="damaged",
+            scope="",
+            created=time_text(0),
+            created_by="",
+            expires=None,
+        )
+    return view(document)
 
 
 def view(document: Document) -> TokenView:

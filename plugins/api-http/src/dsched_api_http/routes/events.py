@@ -11,7 +11,7 @@ from dsched_api_http.events import TOPICS, TooOldError, message_of, topics_of
 from dsched_api_http.problems import invalid
 from dsched_api_http.requests import EventsQuery
 from dsched_api_http.scopes import Scope
-from dsched_api_http.streams import opened, send, until_stopped
+from dsched_api_http.streams import opened, send, while_admitted
 
 
 async def stream_events(call: Call) -> web.StreamResponse:
@@ -19,9 +19,11 @@ async def stream_events(call: Call) -> web.StreamResponse:
     kinds = topics_of(call.query.topics)
     if kinds is None:
         raise invalid("topics", f"must be some of {', '.join(TOPICS)}")
-    with call.api.streams.one_more():
+    with call.api.streams.one_more(call.principal.id):
         response = await opened(call.request)
-        await until_stopped(call.api.stopping, _write(call, response, kinds))
+        await while_admitted(
+            call.api.gate, call.request, call.api.stopping, _write(call, response, kinds)
+        )
     return response
 
 

@@ -11,7 +11,7 @@ from dsched_api_http.facts import Lines, line_of
 from dsched_api_http.requests import LogsQuery
 from dsched_api_http.routes.asking import named_task
 from dsched_api_http.scopes import Scope
-from dsched_api_http.streams import opened, send, until_stopped
+from dsched_api_http.streams import opened, send, while_admitted
 from dsched_api_http.wire import plain
 
 
@@ -36,7 +36,7 @@ async def _follow(call: Call, task_id: str) -> web.StreamResponse:
     asked: LogsQuery = call.query
     last = call.request.headers.get("Last-Event-ID") or ""
     after = last if last.isascii() and last.isdigit() and len(last) <= 15 else asked.after
-    with call.api.streams.one_more():
+    with call.api.streams.one_more(call.principal.id):
         response = await opened(call.request)
 
         async def write() -> None:
@@ -49,7 +49,7 @@ async def _follow(call: Call, task_id: str) -> web.StreamResponse:
             except (OSError, TimeoutError, StoreError, ClientError):
                 return  # the client is gone, the store is away, or the task is: it comes again
 
-        await until_stopped(call.api.stopping, write())
+        await while_admitted(call.api.gate, call.request, call.api.stopping, write())
     return response
 
 

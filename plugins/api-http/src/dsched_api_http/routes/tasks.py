@@ -184,7 +184,8 @@ async def wait_for_task(call: Call) -> Answer:
         except TimeoutError:
             return
 
-    await until_stopped(call.api.stopping, wait())
+    with call.api.waits.one_more(call.principal.id):
+        await until_stopped(call.api.stopping, wait())
     return Answer(body=task_of(await call.client.get(task_id, full=False)))
 
 
@@ -276,7 +277,7 @@ ROUTES = (
         summary="Wait until a task has ended",
         query=WaitQuery,
         answer=TaskView,
-        problems=("not_found",),
+        problems=("not_found", "too_many_requests"),
     ),
     Route(
         method="POST",
