@@ -128,6 +128,7 @@ AUDIT = (
     Column("ACTION", "action"),
     Column("OBJECT", "object"),
     Column("OUTCOME", "outcome", kind="state"),
+    Column("COUNT", "count", kind="number"),
     Column("REASON", "reason"),
     Column("BEFORE", "before", wide=True),
     Column("AFTER", "after", wide=True),

@@ -12,7 +12,7 @@ from dsched.client import Client, ClientError, NotFoundError, PreconditionError,
 from dsched.contracts import EntryError, StoreRefusedError, StoreUnavailableError
 from dsched.model.json import dumps
 from dsched.wording import printable
-from dsched_api_http.audit import Act
+from dsched_api_http.acts import Act
 from dsched_api_http.bodies import MAX_BODY_BYTES, read_json, read_query, structured
 from dsched_api_http.call import Answer, Api, Call, Entry, Patch, Route, unavailable
 from dsched_api_http.idempotency import HEADER, Claim
@@ -32,7 +32,7 @@ REQUEST_S = 75.0  # longer than the longest wait that may be asked for
 NOBODY = Principal(id="nobody", name="nobody", scope=Scope.READ)
 
 # Said before a handler has changed anything.
-_NOTHING_DONE = frozenset({"invalid", "not_found"})
+_NOTHING_DONE = frozenset({"invalid", "not_found", "backlog_full"})
 _REFUSED = {"TOO_LATE": "too_late", "FULL": "quota_exceeded"}
 
 _Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -13,24 +13,18 @@ import attrs
 from dsched.contracts import StoreError
 from dsched.contracts.store import Store
 from dsched.model.json import dumps
+from dsched_api_http.acts import Act
 from dsched_api_http.answered import answered
 from dsched_api_http.models import AuditEntry
+from dsched_api_http.refusals import Kind, Refusals, Several
 from dsched_api_http.wire import time_text
 
 _log = logging.getLogger(__name__)
 
 KIND = "api-audit"
+CHECK_S = 5.0
+LEAVE_S = 2.0  # for the last refusals, when the pod leaves
 KEPT_MS = 90 * 24 * 3600 * 1000
-
-
-@attrs.define(kw_only=True)
-class Act:
-    """What a handler says of what it does; ``before`` and ``after`` are what `fingerprint` made."""
-
-    object: str = ""
-    reason: str = ""
-    before: str = ""
-    after: str = ""
 
 
 def fingerprint(value: object) -> str:
@@ -48,6 +42,12 @@ def _entry(principal: str, action: str, act: Act, outcome: str) -> dict[str, Any
     }
 
 
+def _entry_of(several: Several) -> dict[str, Any]:
+    kind = several.kind
+    value = _entry(kind.principal, kind.action, several.last, kind.outcome)
+    return value | {"count": several.count}
+
+
 class Audit:
     """The audit of a store."""
 
@@ -55,10 +55,42 @@ class Audit:
         self._store = store
         self._pod = secrets.token_hex(3)
         self._numbers = itertools.count()
+        self._refusals = Refusals()
+
+    async def run(self) -> None:
+        """Tell, now and then, how many refusals were counted; until cancelled, and then the rest."""
+        try:
+            while True:
+                await asyncio.sleep(CHECK_S)
+                for several in self._refusals.due(time.monotonic()):
+                    await self._add(_entry_of(several))
+        finally:
+            await self._leave()
+
+    async def _leave(self) -> None:
+        rest = self._refusals.rest()
+        try:
+            async with asyncio.timeout(LEAVE_S):
+                while rest:
+                    await self._add(_entry_of(rest[-1]))
+                    rest.pop()
+        except TimeoutError:
+            for several in rest:
+                _log.warning("an audit entry was not stored: %s", dumps(_entry_of(several)))
 
     async def record(self, principal: str, action: str, act: Act, outcome: str) -> None:
-        """Add an entry. One that the store does not take goes to the log: what was done is done."""
-        value = _entry(principal, action, act, outcome)
+        """Add an entry. One that the store does not take goes to the log: what was done is done.
+
+        Refusals cost who asks nothing, so of each kind the first is an entry, and the others of a
+        minute are one together.
+        """
+        if outcome != "ok":
+            kind = Kind(principal, action, outcome)
+            if not self._refusals.first(kind, act, time.monotonic()):
+                return
+        await self._add(_entry(principal, action, act, outcome))
+
+    async def _add(self, value: dict[str, Any]) -> None:
         at_ms = value["at"]
         entry_id = f"{at_ms:015d}-{next(self._numbers) % 10**6:06d}-{self._pod}"
         try:

@@ -10,7 +10,9 @@ from aiohttp import web
 from dsched.client import Client
 from dsched.contracts import Intake, PodView
 from dsched.contracts.store import Store
-from dsched_api_http.audit import Act, Audit
+from dsched_api_http.acts import Act
+from dsched_api_http.audit import Audit
+from dsched_api_http.backlog import Backlog
 from dsched_api_http.cursors import Cursors
 from dsched_api_http.events import EventHub
 from dsched_api_http.gate import Gate
@@ -43,6 +45,7 @@ class Api:
     readiness: Readiness
     streams: Shares
     waits: Shares
+    backlog: Backlog
     stopping: asyncio.Event
 
 

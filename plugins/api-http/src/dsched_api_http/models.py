@@ -301,7 +301,8 @@ class NewToken(TokenView):
 
 @attrs.frozen(kw_only=True)
 class AuditEntry:
-    """Who did what to what, why and how it went; ``before`` and ``after`` are hashes."""
+    """Who did what to what, why and how it went; ``before`` and ``after`` are hashes. ``count``: so many
+    refusals of one kind, of which this is the last."""
 
     at: str = attrs.field(metadata=TIME)
     principal: str
@@ -311,6 +312,7 @@ class AuditEntry:
     before: str
     after: str
     outcome: str
+    count: int = 1
 
 
 @attrs.frozen(kw_only=True)

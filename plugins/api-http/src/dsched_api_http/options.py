@@ -38,6 +38,10 @@ class ApiOptions:
     max_waits: int = attrs.field(default=400)
     max_waits_by_token: int = attrs.field(default=200)
     max_configs: int = attrs.field(default=10_000)
+    max_waiting: int = attrs.field(default=1_000_000)
+    max_waiting_by_token: int = attrs.field(default=100_000)
+    max_waiting_bytes: int = attrs.field(default=1024**3)
+    max_waiting_bytes_by_token: int = attrs.field(default=256 * 1024**2)
     max_connections: int = attrs.field(default=500)
     max_connections_by_address: int = attrs.field(default=250)
 
@@ -71,6 +75,14 @@ class ApiOptions:
     def _check_open(self, field: "attrs.Attribute[int]", value: int) -> None:
         if not 0 <= value <= 10_000:
             raise ValueError(f"{field.name} is {value}, and must be from 0 to 10000")
+
+    @max_waiting.validator
+    @max_waiting_by_token.validator
+    @max_waiting_bytes.validator
+    @max_waiting_bytes_by_token.validator
+    def _check_waiting(self, field: "attrs.Attribute[int]", value: int) -> None:
+        if not 0 <= value <= 1024**5:
+            raise ValueError(f"{field.name} is {value}, and must be from 0 to {1024**5}")
 
     @max_connections.validator
     @max_connections_by_address.validator

@@ -34,6 +34,7 @@ CODES: Mapping[str, tuple[int, str]] = {
     "invalid": (422, "The request cannot be accepted"),
     "too_many_requests": (429, "Too many requests"),
     "internal": (500, "This is a defect of dsched"),
+    "backlog_full": (429, "Too much waits to be run"),
     "too_slow": (408, "The request did not come in time"),
     "busy": (503, "The API has no room for this now"),
     "leaderless": (409, "No pod leads at the moment"),

@@ -10,6 +10,7 @@ from aiohttp import web
 from dsched.contracts import PodView, StoreError
 from dsched_api_http.app import make_app
 from dsched_api_http.audit import Audit
+from dsched_api_http.backlog import Backlog
 from dsched_api_http.call import Api
 from dsched_api_http.doorkeeper import Doorkeeper, within_descriptors
 from dsched_api_http.events import EventHub
@@ -54,6 +55,7 @@ class ApiService:
             if await self._listen(runner):
                 async with asyncio.TaskGroup() as group:
                     group.create_task(api.hub.run(), name="api events")
+                    group.create_task(api.audit.run(), name="api refusals")
                     if self._options.auth == "token":
                         group.create_task(self._first_token(api), name="api first token")
             await asyncio.Event().wait()  # until cancelled
@@ -77,6 +79,7 @@ class ApiService:
             readiness=Readiness(pod.store),
             streams=self._shares("streams", "max_streams"),
             waits=self._shares("waits for a task", "max_waits"),
+            backlog=Backlog(store, self._options),
             stopping=asyncio.Event(),
         )
 

@@ -7,7 +7,8 @@ import attrs
 
 from dsched.client import NotFoundError, PreconditionError, check_origin
 from dsched.contracts.store.configs import StoredConfig
-from dsched.model import InvalidIdError, JsonValue, TaskConfig, check_id
+from dsched.model import InvalidIdError, JsonValue, TaskConfig, check_id, manual_task_id
+from dsched.model.json import dumps
 from dsched_api_http.audit import fingerprint
 from dsched_api_http.call import Answer, Call, Entry, Patch, Route, listing
 from dsched_api_http.etags import etag, expected_revision
@@ -185,7 +186,11 @@ async def trigger_config(call: Call) -> Answer:
         key = check_id(call.body.key or call.claim.unique, "key")
     except InvalidIdError as error:
         raise invalid("key", str(error)) from error
-    task_id = await call.client.trigger(named(call, "config"), key=key)
+    stored = await _stored(call)
+    task_id = manual_task_id(stored.config.id, key)
+    size = len(dumps(stored.config.payload))
+    async with call.api.backlog.room(call.principal, {task_id: size}):
+        await call.client.trigger(stored.config.id, key=key)
     call.act.after = task_id
     return Answer(body=task_of(await call.client.get(task_id, full=False)))
 
@@ -300,7 +305,7 @@ ROUTES = (
         body_optional=True,
         answer=TaskView,
         status=201,
-        problems=("not_found", "idempotency_mismatch"),
+        problems=("not_found", "idempotency_mismatch", "backlog_full"),
         audited=True,
         idempotent=True,
     ),

@@ -1,6 +1,6 @@
 """Tasks: submit, list, get, result, wait, cancel, retry."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -58,10 +58,16 @@ def _submission(call: Call, wanted: Submit, unique: str) -> Submission:
     )
 
 
+def _sizes(items: Sequence[Submission]) -> dict[str, int]:
+    """How large the arguments of each are, about."""
+    return {item.task_id: len(dumps(item.spec.payload)) for item in items}
+
+
 async def submit(call: Call) -> Answer:
     """Run something once."""
     item = _submission(call, call.body, call.claim.unique)
-    (outcome,) = await call.client.submit_many([item])
+    async with call.api.backlog.room(call.principal, _sizes([item])):
+        (outcome,) = await call.client.submit_many([item])
     if outcome is Outcome.CONFLICT:
         raise Problem("conflict", f"task id {item.task_id} is taken by a task with another spec")
     task = await call.client.get(item.task_id, full=False)
@@ -84,7 +90,9 @@ async def submit_batch(call: Call) -> Answer:
             continue
         wanted[item.task_id] = item
         found.append(None)
-    outcomes = await call.client.submit_many(list(wanted.values())) if wanted else ()
+    items = list(wanted.values())
+    async with call.api.backlog.room(call.principal, _sizes(items)):
+        outcomes = await call.client.submit_many(items) if items else ()
     done = iter(zip(wanted, outcomes, strict=True))
     return Answer(
         body=Batch(items=tuple(one if one is not None else _done(*next(done)) for one in found))
@@ -231,7 +239,7 @@ ROUTES = (
         summary="Submit a task",
         body=Submit,
         also=(200,),
-        problems=("conflict", "idempotency_mismatch"),
+        problems=("conflict", "idempotency_mismatch", "backlog_full"),
         idempotent=True,
     ),
     Route(
@@ -244,7 +252,7 @@ ROUTES = (
         body=SubmitBatch,
         answer=Batch,
         status=207,
-        problems=("idempotency_mismatch",),
+        problems=("idempotency_mismatch", "backlog_full"),
         idempotent=True,
     ),
     Route(
