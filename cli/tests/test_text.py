@@ -6,11 +6,13 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dsched_cli.cleaning import clean, clean_json
 from dsched_cli.errors import UsageError
+from dsched_cli.output import yaml_text
 from dsched_cli.table import bar, cut, join, layout, width_of
 from dsched_cli.times import (
     ms_of,
@@ -41,6 +43,32 @@ BERLIN = ZoneInfo("Europe/Berlin")
 )
 def test_no_escape_survives_and_text_stays(dirty: str, expected: str):
     assert clean(dirty) == expected
+
+
+MARKS = "\u061c\u200e\u200f\u202a\u202e\u2066\u2069\x85\x9b\x7f"
+
+
+@pytest.mark.parametrize("mark", MARKS)
+def test_yaml_escapes_what_turns_a_text_around_and_stays_the_same_value(mark: str):
+    value = {
+        f"key{mark}": [mark, f"{mark}gnp: exe\n# no comment", {"b": f"word {mark} " * 60}],
+        "plain": f"\\{mark}",
+    }
+    text = yaml_text(value)
+    assert mark not in text
+    assert yaml.safe_load(text) == value
+
+
+@given(
+    st.dictionaries(
+        st.text(st.characters(exclude_categories=["Cs"])),
+        st.text(st.sampled_from(MARKS + " a:#\n\\\"'-")),
+    )
+)
+def test_yaml_is_the_same_value_without_raw_marks(value: dict[str, str]):
+    text = yaml_text(value)
+    assert not set(MARKS) & set(text)
+    assert yaml.safe_load(text) == value
 
 
 @given(st.text())

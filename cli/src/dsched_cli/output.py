@@ -234,6 +234,7 @@ def _yaml(value: Any) -> str:
         def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - PyYAML's
             return True
 
+    Dumper.add_representer(str, _scalar)
     text: str = yaml.dump(
         value,
         Dumper=Dumper,
@@ -242,7 +243,13 @@ def _yaml(value: Any) -> str:
         default_flow_style=False,
         width=100,
     )
-    return text
+    return clean_json(text)  # the escapes of JSON are those of a quoted scalar
+
+
+def _scalar(dumper: Any, value: str) -> Any:
+    """Text; in quotes where an escape may be needed."""
+    style = None if clean_json(value) == value else '"'
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
 
 def _short(value: Any) -> str:

@@ -1,12 +1,22 @@
 """How errors speak of names that somebody wrote: bounded, printable, with the name that was meant."""
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 MAX_SHOWN = 60
 # Nobody reads more, and each costs a comparison with every known name.
 MAX_PROBLEMS = 20
+
+
+# What ends a line, speaks to a terminal, or turns the direction of a text around.
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+def has_controls(text: str) -> bool:
+    """Whether a text can look like something else than it is."""
+    return _CONTROLS.search(text) is not None
 
 
 def printable(text: str, length: int = MAX_SHOWN) -> str:

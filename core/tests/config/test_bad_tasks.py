@@ -251,6 +251,28 @@ for _field in (
     )
 
 
+_CONTROLS_SAID = "has control characters or direction marks; leave them out"
+for _what, _mark in (
+    ("an escape", "\\e"),
+    ("a new line", "\\n"),
+    ("a turned text", "\\u202e"),
+    ("C1", "\\x9b"),
+):
+    BAD_TASKS[f"{_what} in an owner"] = (
+        f'id: a, {LINES}, owner: "team{_mark}a"',
+        [("owner", _CONTROLS_SAID)],
+    )
+    for _field in ("labels", "required_labels"):
+        BAD_TASKS[f"{_what} in {_field}"] = (
+            f'id: a, {LINES}, {_field}: {{zone: "a{_mark}b"}}',
+            [(f"{_field}.zone", _CONTROLS_SAID)],
+        )
+BAD_TASKS["an escape in the name of a label"] = (
+    f'id: a, {LINES}, labels: {{"zo\\u202ene": a}}',
+    [("labels.zo\\u202ene", _CONTROLS_SAID)],
+)
+
+
 @pytest.mark.parametrize("case", BAD_TASKS)
 def test_a_bad_task_is_refused_with_file_path_and_reason(
     case: str, read: Any, refused: Any

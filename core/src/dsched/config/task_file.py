@@ -23,8 +23,9 @@ from dsched.model import (
     to_ms,
 )
 from dsched.model.json import MAX_JSON_DEPTH, MAX_PAYLOAD_BYTES, check_json
-from dsched.model.task_config import Reserved
+from dsched.model.task_config import MAX_LABELS, Reserved
 from dsched.planning import InvalidTriggerError, check_policies, compile_trigger
+from dsched.wording import has_controls
 
 MAX_TASKS = 10_000
 MAX_PAYLOAD_PROBLEMS = 20
@@ -196,6 +197,7 @@ def _task(raw: object, defaults: TaskSettings, catalogue: Catalogue) -> TaskConf
     provider = _choose_executor(given, flaws, catalogue)
     _check_payload(given, flaws, provider)
     _check_one_trigger(given, flaws)
+    flaws += _control_flaws(given)
     _fill_defaults(given, defaults)
     config = None
     try:
@@ -206,6 +208,20 @@ def _task(raw: object, defaults: TaskSettings, catalogue: Catalogue) -> TaskConf
     if flaws or config is None:
         raise FlawedError(flaws)
     return config
+
+
+def _control_flaws(given: Mapping[str, Any]) -> list[Flaw]:
+    """Labels and owners are compared and shown by themselves, so they are what they look like."""
+    flaws = []
+    for field in ("owner", "labels", "required_labels"):
+        value = given.get(field)
+        found = list(value.items()) if isinstance(value, Mapping) else [("", value)]
+        for key, text in found[:MAX_LABELS]:
+            if any(isinstance(one, str) and has_controls(one) for one in (key, text)):
+                place = (field, str(key)) if key else (field,)
+                reason = "has control characters or direction marks; leave them out"
+                flaws.append(Flaw(place, reason))
+    return flaws
 
 
 def _refused_keys(raw: Mapping[Any, Any]) -> list[Flaw]:
