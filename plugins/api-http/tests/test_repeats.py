@@ -54,12 +54,23 @@ async def test_a_repeated_batch_and_trigger_and_retry_make_nothing_new(cluster: 
             assert again.body["id"] == first.body["id"]
 
 
-async def test_a_key_of_another_principal_body_or_address_is_refused(api: Any) -> None:
+async def test_a_key_is_its_principals_and_nobody_takes_or_learns_of_it(api: Any) -> None:
+    stranger = api.using(await api.token_of("submit"))
+    theirs = await stranger.ask("POST", "/tasks", SPEC, KEY)
+    mine = await api.ask("POST", "/tasks", {**SPEC, "payload": 2}, KEY)
+    assert (theirs.status, mine.status) == (201, 201)
+    assert theirs.body["id"] != mine.body["id"]
+    for who, task in ((stranger, theirs), (api, mine)):
+        body = SPEC if who is stranger else {**SPEC, "payload": 2}
+        again = await who.ask("POST", "/tasks", body, KEY)
+        assert (again.status, again.body["id"]) == (200, task.body["id"])
+    assert len(api.pod.store.inner._state.tasks) == 2
+
+
+async def test_a_key_of_another_body_or_address_is_refused(api: Any) -> None:
     await api.ask("PUT", "/configs/c", {**SPEC, "every": "24h"})
     first = await api.ask("POST", "/tasks", SPEC, KEY)
-    stranger = api.using(await api.token_of("submit"))
     for reply in (
-        await stranger.ask("POST", "/tasks", SPEC, KEY),
         await api.ask("POST", "/tasks", {**SPEC, "payload": 2}, KEY),
         await api.ask("POST", "/configs/c/trigger", None, KEY),
         await api.ask("POST", "/tasks/batch", {"items": [SPEC]}, KEY),

@@ -62,10 +62,20 @@ def _guarded(api: Api) -> Middleware:
             return problem.response()
         except web.HTTPException as error:
             return _of_http(error).response()
+        except (ConnectionError, web.RequestPayloadError) as error:
+            if not _has_left(request):
+                return _unexpected(error).response()
+            _log.debug("a client left before its answer: %r", error)
+            return Problem("bad_request", "the client is gone").response()  # nobody reads it
         except Exception as error:  # noqa: BLE001 - strangers see no trace, the log does
             return _unexpected(error).response()
 
     return guard
+
+
+def _has_left(request: web.Request) -> bool:
+    """Whether there is nobody any more whom to answer."""
+    return request.transport is None or request.transport.is_closing()
 
 
 def _of_http(error: web.HTTPException) -> Problem:
@@ -81,6 +91,8 @@ def _of_http(error: web.HTTPException) -> Problem:
 
 
 def _unexpected(error: Exception) -> Problem:
+    if isinstance(error, web.RequestPayloadError):
+        return Problem("bad_request", "the body cannot be read")
     if isinstance(error, SilentStoreError):
         return unavailable(
             f"the store has said nothing for {PATIENCE_S:g} s: it hangs, or cannot be reached; "

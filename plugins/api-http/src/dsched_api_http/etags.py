@@ -39,9 +39,15 @@ class Expected:
             )
 
 
+def _joined(request: web.Request, name: str) -> str | None:
+    """A header that may come in several lines, which are one list (RFC 9110, 5.3)."""
+    lines = request.headers.getall(name, None)
+    return None if lines is None else ", ".join(lines)
+
+
 def expected_revision(request: web.Request) -> Expected:
     """What the headers of a change say; raises `Problem` for what is no ETag."""
-    match, none_match = request.headers.get("If-Match"), request.headers.get("If-None-Match")
+    match, none_match = _joined(request, "If-Match"), _joined(request, "If-None-Match")
     if none_match is not None and none_match.strip() != "*":
         raise invalid("If-None-Match", "only * is understood: the config must not exist")
     if none_match is not None and match is not None:

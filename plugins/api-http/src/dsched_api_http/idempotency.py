@@ -40,21 +40,22 @@ class Idempotency:
 
     async def claim(self, key: str | None, principal_id: str, request: str) -> Claim:
         """Take a key for a request (its action, object and body in one text); without a key
-        something unique. Raises `Problem` 409 for a key of another principal or request."""
+        something unique. Raises `Problem` 409 for the key of another request."""
         if key is None:
             return Claim(unique=secrets.token_hex(12))
         if not _KEY.fullmatch(key):
             raise invalid(HEADER, "must be 1 to 200 visible ASCII characters")
         digest = hashlib.sha256(request.encode("utf-8", "surrogatepass")).hexdigest()
         value = {"principal": principal_id, "request": digest, "unique": secrets.token_hex(12)}
-        key_id = hashlib.sha256(key.encode()).hexdigest()
+        # A key is its principal's: nobody can take, or learn of, the key of another.
+        key_id = hashlib.sha256(f"{principal_id} {key}".encode()).hexdigest()
         answer = await answered(
             lambda: self._store.put_document(KIND, key_id, value, read=0, ttl_ms=KEPT_MS)
         )
         if answer.outcome is not Outcome.MOVED:
             return Claim(unique=str(value["unique"]), document=answer.stored)
         found = {} if answer.stored is None else answer.stored.value
-        if found.get("principal") != principal_id or found.get("request") != digest:
+        if found.get("request") != digest:
             raise Problem(
                 "idempotency_mismatch",
                 "this key stands for another request",

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import attrs
 
-from dsched.contracts.store.checks import check_instants, check_limit
+from dsched.contracts.store.checks import check_instants, check_limit, number_of
 from dsched.contracts.store.operating import (
     MAX_PODS,
     MAX_SKIPS,
@@ -56,7 +56,7 @@ class RedisOperating(OnRedis, Operating):
     async def terms(self, cursor: str | None, limit: int) -> TermPage:
         """The last terms."""
         check_limit(limit)
-        before = "" if cursor is None else int(cursor)
+        before = "" if cursor is None else number_of(cursor)
         rows = (await self._step("terms", before, limit))[1]
         terms = tuple(_term(row) for row in rows[:limit])
         return TermPage(terms=terms, cursor=str(terms[-1].epoch) if len(rows) > limit else None)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from dsched.contracts.store.bounds import MAX_EVENT_PAGE
-from dsched.contracts.store.checks import check_batch, check_limit, hours_between
+from dsched.contracts.store.checks import check_batch, check_limit, hours_between, number_of
 from dsched.contracts.store.events import EventPage
 from dsched.contracts.store.reading import Counts, DecisionPage, Reading, TaskPage, TaskQuery
 from dsched.contracts.store.statistics import EVERYTHING, Rollup
@@ -14,7 +14,8 @@ from dsched_store_redis.collecting import read_decisions, read_rollup
 from dsched_store_redis.rows import read_event, read_task, read_tasks
 from dsched_store_redis.wire import ids, optional
 
-_CURSOR = re.compile(r"\d{1,20}-\d{1,20}")
+# 19 digits are less than the 64 bits that a server reads.
+_CURSOR = re.compile(r"[0-9]{1,19}-[0-9]{1,19}")
 _START = "0-0"
 
 
@@ -127,8 +128,4 @@ def index_of(query: TaskQuery) -> tuple[str, str]:
 
 def position(cursor: str | None) -> int:
     """A position from a cursor."""
-    if cursor is None:
-        return 0
-    if not cursor.isdigit():
-        raise ValueError(f"{cursor!r} is not a cursor of this store")
-    return int(cursor)
+    return 0 if cursor is None else number_of(cursor)

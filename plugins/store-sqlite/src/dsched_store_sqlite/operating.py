@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import attrs
 
-from dsched.contracts.store.checks import check_instants, check_limit
+from dsched.contracts.store.checks import check_instants, check_limit, number_of
 from dsched.contracts.store.events import EventKind
 from dsched.contracts.store.leadership import fence_pod
 from dsched.contracts.store.operating import (
@@ -68,7 +68,7 @@ class SqliteOperating(OnSqlite, Operating):
     async def terms(self, cursor: str | None, limit: int) -> TermPage:
         """The last terms."""
         check_limit(limit)
-        before = NO_EPOCH if cursor is None else int(cursor)
+        before = NO_EPOCH if cursor is None else number_of(cursor)
 
         def run(step: Step) -> TermPage:
             found = step.db.execute(TERMS, (before, limit + 1)).fetchall()

@@ -205,9 +205,11 @@ def _keys(cursor: str, start: Sequence[int | str]) -> tuple[int | str, ...]:
     except ValueError:
         keys = None
     kinds = [type(key) for key in start]
-    if not isinstance(keys, list) or [type(key) for key in keys] != kinds:
+    fits = isinstance(keys, list) and [type(key) for key in keys] == kinds
+    if not fits or any(isinstance(key, int) and abs(key) > _MOST for key in keys):
         raise ValueError(f"{cursor!r} is not a cursor of this list")
-    return tuple(keys)
+    found: list[int | str] = keys
+    return tuple(found)
 
 
 def _counts(step: Step) -> Counts:

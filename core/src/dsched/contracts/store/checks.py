@@ -8,6 +8,8 @@ from dsched.contracts.store.collecting import Projection
 from dsched.contracts.store.firing import Fire
 from dsched.contracts.store.statistics import HOUR_MS, MAX_STATS_HOURS
 
+MAX_DIGITS = 15  # so that the number is exact in every language of a store
+
 
 def check_batch(ids: Sequence[str], bound: int = MAX_BATCH) -> None:
     """Refuse a batch that is too large or names an id twice."""
@@ -21,6 +23,13 @@ def check_limit(limit: int, bound: int = MAX_BATCH) -> None:
     """Refuse a limit outside 1 to ``bound``."""
     if not 1 <= limit <= bound:
         raise ValueError(f"limit must be 1 to {bound}, got {limit}")
+
+
+def number_of(cursor: str) -> int:
+    """The number that a cursor is; anybody may send one, so any other text is refused."""
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= MAX_DIGITS):
+        raise ValueError(f"{cursor[:60]!r} is not a cursor of this list")
+    return int(cursor)
 
 
 def check_skip(skip: int) -> None:

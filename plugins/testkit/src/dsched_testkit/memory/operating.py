@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import attrs
 
-from dsched.contracts.store.checks import check_instants, check_limit
+from dsched.contracts.store.checks import check_instants, check_limit, number_of
 from dsched.contracts.store.events import EventKind
 from dsched.contracts.store.leadership import fence_pod
 from dsched.contracts.store.operating import (
@@ -94,7 +94,7 @@ class MemoryOperating(OnState, Operating):
     async def terms(self, cursor: str | None, limit: int) -> TermPage:
         """The last terms."""
         check_limit(limit)
-        before = None if cursor is None else int(cursor)
+        before = None if cursor is None else number_of(cursor)
         with self._state.step():
             found = [
                 term

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from dsched.contracts.store.bounds import MAX_EVENT_PAGE
-from dsched.contracts.store.checks import check_batch, check_limit, hours_between
+from dsched.contracts.store.checks import check_batch, check_limit, hours_between, number_of
 from dsched.contracts.store.events import EventPage
 from dsched.contracts.store.reading import Counts, DecisionPage, Reading, TaskPage, TaskQuery
 from dsched.contracts.store.settings import StoreSettings
@@ -147,8 +147,4 @@ def _kept(task: TaskRow, settings: StoreSettings, wall_ms: int) -> bool:
 
 
 def _position(cursor: str | None) -> int:
-    if cursor is None:
-        return 0
-    if not cursor.isdigit():
-        raise ValueError(f"{cursor!r} is not a cursor of this store")
-    return int(cursor)
+    return 0 if cursor is None else number_of(cursor)

@@ -1,6 +1,8 @@
 """Named tests: reading tasks and the log; several handles on one store."""
 
 import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
 from itertools import pairwise
 
 import pytest
@@ -25,6 +27,14 @@ from dsched_testkit.suites.store.arrange import (
     a_spec,
     kinds_of,
 )
+
+# What might be taken for a number, a place of a stream, or keys.
+FORGED = (
+    "", "-1", "x", "1-1", "-", "9" * 15, "9" * 20, "-" + "9" * 20, "9" * 400, "\u0665", "\u0665-\u0665",
+    "9" * 20 + "-1", "1-" + "9" * 20, "1_000", " 5", "1e9", "nan", "[]", "[1]", "[1,2,3]", '["a","b"]',
+    "[" + "9" * 20 + ',"a"]', "[" + "9" * 20 + ',"a","b"]', "[1e999]", '{"a":1}', "\x00", "\ud800", "a" * 600,
+    '[1,"\\ud800"]',
+)  # fmt: skip
 
 
 class ReadTests(Arranging):
@@ -186,6 +196,28 @@ class EventTests(Arranging):
         await self.submit("b")
         (event,) = (await self.store.events(end.cursor, 10)).events
         assert [dict(item) for item in event.items] == [{"task": "b"}]
+
+    async def test_a_cursor_that_no_page_gave_is_a_value_error_or_some_place_of_the_list(
+        self,
+    ) -> None:
+        """Anybody may send one, so nothing else may come of it."""
+        await self.submit("a")
+        await self.put(a_config(), next_due_ms=None)
+        lists: tuple[Callable[[str], Awaitable[object]], ...] = (
+            lambda cursor: self.store.list_tasks(TaskQuery(home=Home.READY), cursor, 10),
+            lambda cursor: self.store.list_tasks(TaskQuery(config_id="c"), cursor, 10),
+            lambda cursor: self.store.list_tasks(TaskQuery(status=TaskStatus.FAILED), cursor, 10),
+            lambda cursor: self.store.list_tasks(TaskQuery(live_of="c"), cursor, 10),
+            lambda cursor: self.store.decisions("c", cursor, 10),
+            lambda cursor: self.store.terms(cursor, 10),
+            lambda cursor: self.store.events(cursor, 10),
+            lambda cursor: self.store.list_configs(cursor, 10),
+            lambda cursor: self.store.list_documents("kind", cursor, 10),
+        )
+        for forged in FORGED:
+            for page_of in lists:
+                with contextlib.suppress(ValueError):
+                    await page_of(forged)
 
     async def test_entries_are_in_the_order_of_the_steps(self) -> None:
         await self.lead()
