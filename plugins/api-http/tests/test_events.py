@@ -177,6 +177,33 @@ async def test_a_listener_that_is_too_slow_is_reset_and_goes_on(
         await asyncio.gather(running, return_exceptions=True)
 
 
+async def test_what_is_kept_for_listeners_is_bounded_by_what_entries_are_about(api: Any) -> None:
+    """An entry about a hundred tasks takes the memory of a hundred."""
+    hub = events.EventHub(api.pod.store, 500)
+    running = asyncio.create_task(hub.run())
+    state = api.pod.store.inner._state
+    try:
+        listener = hub.follow(None)
+        first = asyncio.create_task(anext(listener))
+        async with asyncio.timeout(20):
+            while not first.done():
+                await submit(api, f"k-{time.monotonic_ns()}")
+        await first
+        for size, kept in ((100, 5), (1, 500), (1000, 1)):
+            before = hub._count
+            for number in range(600):
+                items = [{"n": number, "part": part} for part in range(size)]
+                state.append(events.EventKind.WORKER, 0, "w", items)
+            async with asyncio.timeout(20):
+                while hub._count < before + 600:
+                    await asyncio.sleep(0.01)
+            assert len(hub._ring) == kept
+        await listener.aclose()
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
 async def test_a_quiet_stream_has_heartbeats(api: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "HEARTBEAT_S", 0.05)
     async with stream(api) as opened:

@@ -36,6 +36,7 @@ from dsched.contracts.service import (
     PodStatus,
     PodView,
     Service,
+    ServiceError,
 )
 from dsched.contracts.store import Store
 from dsched.contracts.store.dispatching import ReadyTask
@@ -87,6 +88,7 @@ __all__ = [
     "Scrape",
     "Scraped",
     "Service",
+    "ServiceError",
     "ServiceProvider",
     "Store",
     "StoreCalled",

@@ -22,6 +22,13 @@ class PodStatus:
     detail: str
 
 
+class ServiceError(Exception):
+    """Why a service cannot run as things are, such as an address that is taken.
+
+    The message says what, why and what to do, so it is logged as one line, without a trace.
+    """
+
+
 class EntryError(ValueError):
     """What was handed in cannot be a config or a task; ``flaws`` are all the (field, reason)."""
 
@@ -79,7 +86,8 @@ class PodView(Protocol):
 
 
 class Service(Protocol):
-    """Runs until cancelled. An exception is logged and restarts it with a growing delay."""
+    """Runs until cancelled. An exception is logged and restarts it with a growing delay; a
+    `ServiceError` is logged by its message alone."""
 
     async def run(self, pod: PodView) -> None:
         """Serve until cancelled; re-raise the cancellation."""

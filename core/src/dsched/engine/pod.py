@@ -9,7 +9,7 @@ import attrs
 from dsched.contracts.balancer import LoadBalancer
 from dsched.contracts.executor import Executor
 from dsched.contracts.observer import Observer, Scrape, Scraped
-from dsched.contracts.service import Intake, PodStatus, Service
+from dsched.contracts.service import Intake, PodStatus, Service, ServiceError
 from dsched.contracts.store import Store
 from dsched.engine.assertions import Assertions
 from dsched.engine.isolation import apart
@@ -178,16 +178,26 @@ class Pod:
                 await apart(service.run(self))
                 log.warning("service %s ended; it is not restarted", name)
                 return
-            except Exception as error:
-                why = f"{type(error).__name__}: {error}"
-                # Where it came from is told once, not with every start that fails alike.
-                log.error(
-                    "service %s failed; restarting it in %g s: %s",
-                    name,
-                    delay_s,
-                    why,
-                    exc_info=why != before,
-                )
-                before = why
+            except Exception as error:  # noqa: BLE001 - whatever a plugin raises; it is logged
+                before = _said(name, error, delay_s, before)
             await self._runtime.sleep(delay_s)
             delay_s = min(SERVICE_RESTART_MAX_S, delay_s * 2)
+
+
+def _said(name: str, error: Exception, delay_s: float, before: str) -> str:
+    """Log why a service failed. Where it came from is told once, not with every start that fails alike,
+    and never where the service has said all that there is to know."""
+    if isinstance(error, ServiceError):
+        why = str(error)
+        level = logging.DEBUG if why == before else logging.ERROR
+        log.log(level, "service %s cannot run, and tries again: %s", name, why)
+        return why
+    why = f"{type(error).__name__}: {error}"
+    log.error(
+        "service %s failed; restarting it in %g s: %s",
+        name,
+        delay_s,
+        why,
+        exc_info=error if why != before else None,
+    )
+    return why

@@ -15,7 +15,7 @@ from dsched_api_http.wire import time_text
 _log = logging.getLogger(__name__)
 
 POLL_S = 0.25
-RING = 5000  # how far behind a listener may be
+RING = 20_000  # how far behind a listener may be, in what entries are about
 PAGE = 1000
 HEARTBEAT_S = 15.0
 
@@ -52,12 +52,15 @@ class TooOldError(Exception):
 class EventHub:
     """Reads the log while somebody listens, and keeps the newest entries for all listeners.
 
-    The ring is each listener's queue: whoever falls out of it gets `TooOldError`.
+    The ring is each listener's queue: whoever falls out of it gets `TooOldError`. An entry about a
+    hundred tasks takes the memory of a hundred, so they are what is counted.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, most: int = RING) -> None:
         self._store = store
-        self._ring: deque[Event] = deque(maxlen=RING)
+        self._most = most
+        self._ring: deque[Event] = deque()
+        self._weight = 0  # of what is in the ring
         self._count = 0  # entries ever put into the ring
         self._cursor: str | None = None
         self._at_end = asyncio.Event()
@@ -82,12 +85,19 @@ class EventHub:
         page = await self._store.events(self._cursor, PAGE)
         self._cursor = page.cursor
         async with self._news:
-            self._ring.extend(page.events)
-            self._count += len(page.events)
+            for event in page.events:
+                self._keep(event)
             if not page.more:
                 self._at_end.set()
             self._news.notify_all()
         return page.more
+
+    def _keep(self, event: Event) -> None:
+        self._ring.append(event)
+        self._count += 1
+        self._weight += _weight(event)
+        while self._weight > self._most and len(self._ring) > 1:
+            self._weight -= _weight(self._ring.popleft())
 
     @property
     def listeners(self) -> int:
@@ -176,6 +186,10 @@ async def _happened(event: asyncio.Event) -> bool:
     except TimeoutError:
         return False
     return True
+
+
+def _weight(event: Event) -> int:
+    return max(1, len(event.items))
 
 
 def _order(cursor: str) -> tuple[int, ...]:

@@ -35,6 +35,7 @@ class ApiOptions:
     rate_per_s: float = attrs.field(default=200.0)
     max_streams: int = attrs.field(default=100)
     max_streams_by_token: int = attrs.field(default=25)
+    max_events_behind: int = attrs.field(default=20_000)
     max_waits: int = attrs.field(default=400)
     max_waits_by_token: int = attrs.field(default=200)
     max_configs: int = attrs.field(default=10_000)
@@ -75,6 +76,11 @@ class ApiOptions:
     def _check_open(self, field: "attrs.Attribute[int]", value: int) -> None:
         if not 0 <= value <= 10_000:
             raise ValueError(f"{field.name} is {value}, and must be from 0 to 10000")
+
+    @max_events_behind.validator
+    def _check_behind(self, _: object, value: int) -> None:
+        if not 100 <= value <= 10_000_000:
+            raise ValueError(f"max_events_behind is {value}, and must be from 100 to 10000000")
 
     @max_waiting.validator
     @max_waiting_by_token.validator

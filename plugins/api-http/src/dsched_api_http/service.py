@@ -3,11 +3,12 @@
 import asyncio
 import errno
 import logging
+import os
 import resource
 
 from aiohttp import web
 
-from dsched.contracts import PodView, StoreError
+from dsched.contracts import PodView, ServiceError, StoreError
 from dsched_api_http.app import make_app
 from dsched_api_http.audit import Audit
 from dsched_api_http.backlog import Backlog
@@ -29,8 +30,14 @@ _SHUTDOWN_S = 2.0
 _TRY_AGAIN_S = 2.0
 
 
-class AddressError(OSError):
+class AddressError(ServiceError):
     """The configured address cannot be served; the message says what to do."""
+
+
+def _reason(error: OSError) -> str:
+    """The system's words, without those that asyncio puts around them."""
+    known = error.errno is not None and error.errno in errno.errorcode
+    return os.strerror(error.errno).lower() if known else str(error)
 
 
 class ApiService:
@@ -75,7 +82,7 @@ class ApiService:
             gate=Gate(self._options, tokens),
             audit=Audit(store),
             idempotency=Idempotency(store),
-            hub=EventHub(store),
+            hub=EventHub(store, self._options.max_events_behind),
             readiness=Readiness(pod.store),
             streams=self._shares("streams", "max_streams"),
             waits=self._shares("waits for a task", "max_waits"),
@@ -120,8 +127,7 @@ class ApiService:
                 )
                 return False
             raise AddressError(
-                error.errno,
-                f"the API cannot listen on {bind} port {wanted}: {error.strerror}. Set api.bind to "
+                f"the API cannot listen on {bind} port {wanted}: {_reason(error)}. Set api.bind to "
                 "an address of this host and api.port to a free port (0 picks one), or free this "
                 "one",
             ) from error

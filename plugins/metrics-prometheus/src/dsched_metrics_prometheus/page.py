@@ -3,11 +3,12 @@
 import asyncio
 import errno
 import logging
+import os
 
 from aiohttp import web
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from dsched.contracts import PodView
+from dsched.contracts import PodView, ServiceError
 from dsched_metrics_prometheus.metrics import Metrics
 from dsched_metrics_prometheus.options import DEFAULT_PORT, MetricsOptions
 
@@ -15,7 +16,7 @@ _log = logging.getLogger(__name__)
 _SHUTDOWN_S = 2.0
 
 
-class PageError(OSError):
+class PageError(ServiceError):
     """The configured address cannot be served; the message says what to do."""
 
 
@@ -56,9 +57,9 @@ class MetricsPage:
                     bind,
                 )
                 return
+            why = os.strerror(error.errno).lower() if error.errno in errno.errorcode else str(error)
             raise PageError(
-                error.errno,
-                f"the metrics page cannot listen on {bind} port {wanted}: {error.strerror}. "
+                f"the metrics page cannot listen on {bind} port {wanted}: {why}. "
                 "Set metrics.bind to an address of this host and metrics.port to a free port "
                 "(0 picks one), or free this one",
             ) from error
