@@ -36,8 +36,8 @@ class AddressError(ServiceError):
 
 def _reason(error: OSError) -> str:
     """The system's words, without those that asyncio puts around them."""
-    known = error.errno is not None and error.errno in errno.errorcode
-    return os.strerror(error.errno).lower() if known else str(error)
+    number = error.errno or 0  # a name that is not found has none of the system's
+    return os.strerror(number).lower() if number in errno.errorcode else str(error)
 
 
 class ApiService:

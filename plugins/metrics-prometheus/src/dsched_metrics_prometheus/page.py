@@ -57,7 +57,8 @@ class MetricsPage:
                     bind,
                 )
                 return
-            why = os.strerror(error.errno).lower() if error.errno in errno.errorcode else str(error)
+            number = error.errno or 0
+            why = os.strerror(number).lower() if number in errno.errorcode else str(error)
             raise PageError(
                 f"the metrics page cannot listen on {bind} port {wanted}: {why}. "
                 "Set metrics.bind to an address of this host and metrics.port to a free port "
