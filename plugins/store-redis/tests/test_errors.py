@@ -3,7 +3,11 @@
 import pytest
 from redis._parsers.base import BaseParser
 
-from dsched.contracts.store.outcomes import StoreRefusedError, StoreUnavailableError
+from dsched.contracts.store.outcomes import (
+    StoreReadOnlyError,
+    StoreRefusedError,
+    StoreUnavailableError,
+)
 from dsched_store_redis.errors import Verdict, code_of, judge, to_raise
 
 REPLIES = [
@@ -74,6 +78,15 @@ def test_what_is_raised_says_whether_the_step_may_have_run(verdict: Verdict, may
     assert isinstance(raised, StoreRefusedError) is (verdict is Verdict.REFUSED)
     if isinstance(raised, StoreUnavailableError):
         assert raised.maybe_applied is maybe
+
+
+@pytest.mark.parametrize("code", ["OOM", "MISCONF", "READONLY", "NOREPLICAS"])
+def test_a_server_that_takes_no_writes_is_told_from_one_that_does_not_answer(code: str) -> None:
+    error = BaseParser.parse_error(f"{code} in its own words")
+    raised = to_raise(error, judge(error, sent=True), "host:1")
+    assert isinstance(raised, StoreReadOnlyError)
+    assert "in its own words" in str(raised)
+    assert not isinstance(to_raise(ConnectionError("x"), Verdict.LOST, "h:1"), StoreReadOnlyError)
 
 
 def test_a_refusal_says_what_to_do() -> None:

@@ -46,6 +46,7 @@ from dsched.contracts.store.outcomes import (
     Outcome,
     RunOutcome,
     StoreError,
+    StoreReadOnlyError,
     StoreRefusedError,
     StoreUnavailableError,
 )
@@ -94,6 +95,7 @@ __all__ = [
     "StoreCalled",
     "StoreError",
     "StoreProvider",
+    "StoreReadOnlyError",
     "StoreRefusedError",
     "StoreSettings",
     "StoreUnavailableError",

@@ -3,7 +3,12 @@
 import re
 from enum import Enum
 
-from dsched.contracts.store.outcomes import StoreError, StoreRefusedError, StoreUnavailableError
+from dsched.contracts.store.outcomes import (
+    StoreError,
+    StoreReadOnlyError,
+    StoreRefusedError,
+    StoreUnavailableError,
+)
 
 
 class Verdict(Enum):
@@ -43,6 +48,9 @@ _BY_CODE = {
     "DSCHEDFORMAT": Verdict.REFUSED,
 }
 
+# The server answers, and would answer a read: it is writes that it does not take.
+_NO_WRITES = frozenset({"OOM", "MISCONF", "READONLY", "NOREPLICAS"})
+
 # redis-py turns some replies into classes of its own and drops the first word.
 _BY_CLASS = {
     "NoScriptError": "NOSCRIPT",
@@ -68,6 +76,8 @@ _ADVICE = {
     "ASK": "its slot is being moved to another node: what waits goes on when that is done",
     "OOM": "it has reached maxmemory: give it more, or remove what is not needed",
     "MISCONF": "it cannot save to its disk: make room there, then it takes writes again",
+    "READONLY": "it is a replica: a failover is under way, or redis.addr names the wrong server",
+    "NOREPLICAS": "fewer replicas follow it than its min-replicas-to-write: bring them back",
     "NOAUTH": "it wants a password: set redis.password",
     "WRONGPASS": "the user name or password is wrong: correct redis.username and redis.password",
     "NOPERM": "its user lacks a permission: grant what the example ACL file of this plugin lists",
@@ -116,4 +126,6 @@ def to_raise(error: BaseException, verdict: Verdict, where: str) -> StoreError:
         text = f"{text}; {_ADVICE[code]}"
     if verdict is Verdict.REFUSED:
         return StoreRefusedError(text)
+    if code in _NO_WRITES:
+        return StoreReadOnlyError(text, maybe_applied=False)
     return StoreUnavailableError(text, maybe_applied=verdict is Verdict.LOST)

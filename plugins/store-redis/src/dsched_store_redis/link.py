@@ -5,7 +5,7 @@ import random
 from collections.abc import Callable
 from functools import lru_cache
 
-from dsched.contracts.store.outcomes import StoreError, StoreUnavailableError
+from dsched.contracts.store.outcomes import StoreError, StoreReadOnlyError
 from dsched_store_redis.connections import (
     FAULTS,
     Dialler,
@@ -64,7 +64,7 @@ class Link:
             nonce=args[0],
         )
         if replicas and (not isinstance(replies[1], int) or replies[1] < replicas):
-            raise StoreUnavailableError(
+            raise StoreReadOnlyError(
                 f"not {replicas} of the replicas acknowledged the step in time (durability strict, "
                 f"redis.replicas {replicas}; answer: {replies[1]}): check that they are connected; "
                 "the step is on the primary and may be repeated",

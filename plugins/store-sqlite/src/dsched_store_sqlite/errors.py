@@ -2,7 +2,12 @@
 
 import sqlite3
 
-from dsched.contracts.store.outcomes import StoreError, StoreRefusedError, StoreUnavailableError
+from dsched.contracts.store.outcomes import (
+    StoreError,
+    StoreReadOnlyError,
+    StoreRefusedError,
+    StoreUnavailableError,
+)
 
 BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
@@ -10,10 +15,19 @@ BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _REFUSED = {
     sqlite3.SQLITE_NOTADB: "is not an SQLite database; set sqlite.path to another file",
     sqlite3.SQLITE_CORRUPT: "is damaged; restore it from a backup (see the README)",
-    sqlite3.SQLITE_READONLY: "cannot be written; fix the permissions of the file and its folder",
     sqlite3.SQLITE_PERM: "may not be accessed; fix the permissions of the file and its folder",
     sqlite3.SQLITE_AUTH: "may not be accessed; fix the permissions of the file and its folder",
 }
+
+# The file can still be read, and it can be written again when somebody has mended what is wrong.
+_READ_ONLY = {
+    sqlite3.SQLITE_FULL: "takes no writes: its disk is full; make room there",
+    sqlite3.SQLITE_READONLY: "takes no writes: it is read-only; check its file system, and the "
+    "permissions of the file and its folder",
+    sqlite3.SQLITE_IOERR: "takes no writes: its disk fails; check the disk, its quota and the "
+    "system's log",
+}
+_FAILED_READS = frozenset({sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ})
 
 
 def primary_code(error: sqlite3.Error) -> int:
@@ -42,7 +56,7 @@ def again(error: Exception) -> Exception:
     """The same error for another waiter: raised in two places, one would gather both tracebacks."""
     fresh: Exception
     if isinstance(error, StoreUnavailableError):
-        fresh = StoreUnavailableError(str(error), maybe_applied=error.maybe_applied)
+        fresh = type(error)(str(error), maybe_applied=error.maybe_applied)
     elif isinstance(error, StoreRefusedError):
         fresh = StoreRefusedError(str(error))
     else:
@@ -56,6 +70,12 @@ def store_error(error: sqlite3.Error, path: object, *, maybe_applied: bool) -> S
     refused = _REFUSED.get(primary_code(error))
     if refused is not None:
         return StoreRefusedError(f"{path} {refused} ({error})")
+    read_only = _READ_ONLY.get(primary_code(error))
+    if read_only is not None and getattr(error, "sqlite_errorcode", None) not in _FAILED_READS:
+        name = getattr(error, "sqlite_errorname", None) or type(error).__name__
+        return StoreReadOnlyError(
+            f"{path} {read_only} ({error}, {name})", maybe_applied=maybe_applied
+        )
     if is_busy(error):
         text = f"{path} stayed locked by another process"
     else:

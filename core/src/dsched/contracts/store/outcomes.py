@@ -58,6 +58,14 @@ class StoreUnavailableError(StoreError):
         self.maybe_applied = maybe_applied
 
 
+class StoreReadOnlyError(StoreUnavailableError):
+    """The store answers, but takes no writes now: no memory or disk left, read-only, replicas missing.
+
+    Reads may go on. It may pass without a restart, so the step is repeated as for any
+    `StoreUnavailableError`. The message holds the store's own words and what to do.
+    """
+
+
 class StoreRefusedError(StoreError):
     """The store must not be used as it is: unsafe settings, no permission, a foreign format.
 
