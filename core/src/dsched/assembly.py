@@ -16,6 +16,7 @@ from dsched.contracts.store.outcomes import StoreUnavailableError
 from dsched.contracts.store.settings import Kept, StoreSettings
 from dsched.engine.leader.election import ElectionTimes
 from dsched.engine.leader.leading import LeaderTimes
+from dsched.engine.leader.term import trust_s
 from dsched.engine.pod import SCHEDULER, WORKER, Pod, PodPlan
 from dsched.engine.runtime import Runtime
 from dsched.engine.store_calls import Patience
@@ -68,12 +69,13 @@ def store_opener(
     settings = loaded.settings
     provider: StoreProvider = catalogue.stores[settings.store].provider
     options = loaded.stores[settings.store]
-    told = _store_settings(settings.task)
+    told = _store_settings(settings.task, settings.schedule.leader_lock_ttl)
     return lambda: provider.open(options, told)
 
 
-def _store_settings(task: TaskSettings) -> StoreSettings:
+def _store_settings(task: TaskSettings, lock_ttl: timedelta) -> StoreSettings:
     return StoreSettings(
+        leader_trust_ms=round(1000 * trust_s(lock_ttl.total_seconds())),
         result_ttl_ms=_ms(task.result_ttl),
         stats_ttl_ms=_ms(task.stats_ttl),
         log_caps=task.logs.caps,

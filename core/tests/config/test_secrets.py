@@ -1,11 +1,16 @@
 """Secrets: from files of their own, warned about where others can read, never quoted."""
 
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
 from dsched.config import read_settings
-from dsched.loading import Catalogue
+from dsched.contracts.hookspecs import hookimpl
+from dsched.contracts.providers import BalancerProvider, StoreProvider
+from dsched.loading import Catalogue, load_catalogue
 
 
 def test_a_secret_is_read_from_the_file_beside_the_configuration(
@@ -34,6 +39,48 @@ def test_settings_given_in_code_may_name_the_file_of_a_secret_too(
 ) -> None:
     flags = {"redis.password_file": write("hunter4\n", "pw")}
     assert read_settings(None, {}, flags, catalogue).stores["redis"].password == "hunter4"
+
+
+@attrs.frozen(kw_only=True)
+class _RereadOptions:
+    password: str = attrs.field(default="", repr=False)
+    password_file: str = attrs.field(default="", metadata={"read_again": True})
+    ca_file: str = ""
+
+
+@asynccontextmanager
+async def _opened(*_: Any) -> Any:
+    yield None
+
+
+class _Reread:
+    @hookimpl
+    def dsched_stores(self) -> list[StoreProvider]:
+        return [StoreProvider(name="sqlite", open=_opened, options=_RereadOptions)]
+
+    @hookimpl
+    def dsched_balancers(self) -> list[BalancerProvider]:
+        return [BalancerProvider(name="least-tasks", build=lambda options: None)]
+
+
+def test_a_plugin_that_reads_a_secret_again_is_told_the_file_too(
+    write: Any, tmp_path: Path
+) -> None:
+    catalogue = load_catalogue(extra_plugins=[_Reread()], path=[])
+    (tmp_path / "etc").mkdir()
+    write("hunter2\n", "etc/pw")
+    path = write("sqlite: {password_file: pw, ca_file: ca}", "etc/dsched.yaml")
+    options = read_settings(path, {}, {}, catalogue).stores["sqlite"]
+    assert options.password == "hunter2"
+    assert options.password_file == str(tmp_path / "etc" / "pw")
+    assert options.ca_file == "ca", "a file that holds no setting stays as it is written"
+
+
+def test_a_variable_may_name_the_file_that_a_plugin_reads_again(write: Any, tmp_path: Path) -> None:
+    catalogue = load_catalogue(extra_plugins=[_Reread()], path=[])
+    variables = {"DSCHED_SQLITE__PASSWORD_FILE": write("hunter3", "pw")}
+    options = read_settings(None, variables, {}, catalogue).stores["sqlite"]
+    assert (options.password, options.password_file) == ("hunter3", str(tmp_path / "pw"))
 
 
 BAD_SECRET_FILES = {

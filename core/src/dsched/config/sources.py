@@ -187,9 +187,13 @@ def _add_from_file(
     """Follow ``password_file: /run/secrets/x``; whether ``place`` was such a key.
 
     Relative paths start at the folder of the configuration file, in variables at the current one.
+    A plugin that declares the key itself, to read the file again, is told its whole path.
     """
     name = str(place[-1])
-    if not name.endswith("_file") or field_at(sources.shape, place) is not None:
+    declared = field_at(sources.shape, place)
+    if not name.endswith("_file"):
+        return False
+    if declared is not None and not declared.metadata.get("read_again", False):
         return False
     target = (*place[:-1], name.removesuffix("_file"))
     field = field_at(sources.shape, target)
@@ -209,6 +213,8 @@ def _add_from_file(
         else:
             text = f"{origin.text}, read from the file named there"
             sources.set(target, secret, attrs.evolve(origin, text=text))
+            if declared is not None:
+                sources.set(place, os.path.abspath(os.path.join(base, value)), origin)
     return True
 
 

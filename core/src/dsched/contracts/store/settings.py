@@ -27,7 +27,8 @@ class StoreSettings:
     ``retention`` says otherwise for their outcome; decisions for ``result_ttl_ms``, no more than
     the latest ``max_decisions`` of each config; statistics for ``stats_ttl_ms``. The log keeps at
     most ``max_events`` entries; those the collector has not read are kept as long as they are fewer
-    than that. ``log_caps`` bounds the lines of each task.
+    than that. ``log_caps`` bounds the lines of each task. ``leader_trust_ms``, where it is given, is
+    for how long a leader trusts its lock after a renewal: no call may take so long.
     """
 
     result_ttl_ms: int = 7 * 24 * 3600 * 1000
@@ -36,6 +37,7 @@ class StoreSettings:
     max_decisions: int = 1000
     stats_ttl_ms: int = 30 * 24 * 3600 * 1000
     log_caps: LogCaps = attrs.field(factory=LogCaps)
+    leader_trust_ms: int | None = None
 
     def kept_ms(self, status: TaskStatus) -> int:
         """For how long after its end a task of this outcome is kept."""

@@ -7,6 +7,11 @@ MARGIN_S = 1.5
 MARGIN_SHARE = 0.15
 
 
+def trust_s(ttl_s: float) -> float:
+    """For how long after the start of a renewal a leader may trust its lock."""
+    return ttl_s - min(MARGIN_S, MARGIN_SHARE * ttl_s)
+
+
 class TermOverError(Exception):
     """This pod is not leader any more, or must not act as one. The message says why."""
 
@@ -22,7 +27,7 @@ class Term:
         self.fence = fence
         self.epoch = fence_epoch(fence)
         self._runtime = runtime
-        self._window_s = ttl_s - min(MARGIN_S, MARGIN_SHARE * ttl_s)
+        self._window_s = trust_s(ttl_s)
         self._until_s = started_s + self._window_s
         self._steady_since_s = started_s
         self._answered_s = started_s
