@@ -49,10 +49,12 @@ def opener() -> Opener:
 
     @asynccontextmanager
     async def opened(server: RedisServer, **options: Any) -> AsyncIterator[RedisStore]:
+        # Behind sentinels `dev` is refused.
+        profile = Durability.STANDALONE if "sentinel" in options else Durability.DEV
         defaults: dict[str, Any] = {
             "addr": server.addr,
             "key_prefix": f"t{uuid4().hex[:8]}:",
-            "durability": Durability.DEV,
+            "durability": profile,
         }
         async with open_store(RedisOptions(**(defaults | options)), StoreSettings()) as store:
             yield store

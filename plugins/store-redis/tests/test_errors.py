@@ -25,9 +25,14 @@ REPLIES = [
     ("UNBLOCKED force unblock from blocking operation", Verdict.RELOCATE),
     ("OOM command not allowed when used memory > 'maxmemory'.", Verdict.FULL),
     ("MISCONF Redis is configured to save RDB snapshots, but cannot persist", Verdict.FULL),
-    ("NOAUTH Authentication required.", Verdict.REFUSED),
-    ("WRONGPASS invalid username-password pair or user is disabled.", Verdict.REFUSED),
-    ("NOPERM this user has no permissions to run the 'evalsha' command", Verdict.REFUSED),
+    ("NOAUTH Authentication required.", Verdict.DENIED),
+    ("WRONGPASS invalid username-password pair or user is disabled.", Verdict.DENIED),
+    ("NOPERM this user has no permissions to run the 'evalsha' command", Verdict.DENIED),
+    ("DENIED Redis is running in protected mode because", Verdict.DENIED),
+    (
+        "ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?",
+        Verdict.DENIED,
+    ),
     ("WRONGTYPE Operation against a key holding the wrong kind of value", Verdict.REFUSED),
     ("CROSSSLOT Keys in request don't hash to the same slot", Verdict.REFUSED),
     ("DSCHEDFORMAT none", Verdict.REFUSED),
@@ -36,6 +41,10 @@ REPLIES = [
     (
         "ERR Error running script (call to f_ab12): @user_script:40: @user_script: 40: -OOM command not allowed when used memory > 'maxmemory'.",
         Verdict.FULL,
+    ),
+    (
+        "ERR Error running script (call to f_ab12): @user_script:40: @user_script: 40: The user executing the script can't run this command or subcommand",
+        Verdict.DENIED,
     ),
     (
         "ERR Error running script (call to f_ab12): @user_script:40: WRONGTYPE Operation against",
@@ -87,6 +96,16 @@ def test_a_server_that_takes_no_writes_is_told_from_one_that_does_not_answer(cod
     assert isinstance(raised, StoreReadOnlyError)
     assert "in its own words" in str(raised)
     assert not isinstance(to_raise(ConnectionError("x"), Verdict.LOST, "h:1"), StoreReadOnlyError)
+
+
+@pytest.mark.parametrize("code", ["NOAUTH", "WRONGPASS", "NOPERM", "DENIED"])
+def test_what_is_refused_to_the_user_ends_the_start_and_is_tried_again_later(code: str) -> None:
+    error = BaseParser.parse_error(f"{code} in its own words")
+    verdict = judge(error, sent=False)
+    assert isinstance(to_raise(error, verdict, "host:1", starting=True), StoreRefusedError)
+    later = to_raise(error, verdict, "host:1")
+    assert isinstance(later, StoreUnavailableError)
+    assert not later.maybe_applied
 
 
 def test_a_refusal_says_what_to_do() -> None:

@@ -83,6 +83,9 @@ class OnRedis:
         Only for a step that may run at any time, and more than once.
         """
         footing, sent = self._footing, self._sent(args)
+        refusal = footing.link.write_refusal()
+        if refusal is not None:
+            raise refusal
         call = packed(footing.scripts[name], self._meta, sent)
         heard = await footing.bells.wait_and_run(who, timeout_s, call, sent[0])
         if heard.answer is None:

@@ -6,13 +6,15 @@ import socket
 from collections.abc import Sequence
 from typing import Any
 
-import attrs
-from redis.asyncio.connection import Connection, SSLConnection, parse_url
+from redis.asyncio.connection import Connection, SSLConnection
 from redis.exceptions import RedisError, ResponseError
 
+from dsched_store_redis.credentials import Credentials, ServerCredentials, target_of
 from dsched_store_redis.endpoints import Address
-from dsched_store_redis.errors import is_reply
-from dsched_store_redis.options import RedisOptions, host_and_port
+from dsched_store_redis.errors import code_of, is_reply
+from dsched_store_redis.options import RedisOptions
+from dsched_store_redis.resolving import resolve
+from dsched_store_redis.tls import tls_settings
 
 _KEEPALIVE = {
     getattr(socket, name): value
@@ -34,15 +36,6 @@ def pack(*args: bytes) -> bytes:
 def pack_arguments(args: Sequence[bytes]) -> bytes:
     """Some arguments of a command, without its head."""
     return b"".join([b"$%d\r\n%b\r\n" % (len(arg), arg) for arg in args])
-
-
-@attrs.frozen(kw_only=True)
-class Credentials:
-    """How to present oneself on a new connection."""
-
-    username: str = ""
-    password: str = attrs.field(default="", repr=False)
-    db: int = 0
 
 
 class Line:
@@ -105,40 +98,66 @@ class Line:
         await self._connection.disconnect()
 
 
+class _Plain(Connection):
+    """A connection to an address that has been looked up."""
+
+    peer = ""
+
+    def _connection_arguments(self) -> dict[str, Any]:
+        return {**super()._connection_arguments(), "host": self.peer}
+
+
+class _Encrypted(SSLConnection):
+    """The same with TLS: the certificate is checked for the name, not for the address."""
+
+    peer = ""
+
+    def _connection_arguments(self) -> dict[str, Any]:
+        found = super()._connection_arguments()
+        return {**found, "host": self.peer, "server_hostname": self.host}
+
+
 class Dialler:
-    """Opens connections by the options."""
+    """Opens connections by the options. `ValueError` for options that cannot work."""
 
     def __init__(self, options: RedisOptions) -> None:
         self.timeout_s = options.timeout.total_seconds()
-        self._tls = _tls(options)
-        self.credentials = Credentials(
-            username=options.username, password=options.password, db=options.db
-        )
-        self.address = host_and_port(options.addr)
-        if options.url:
-            self._read_url(options.url)
+        self._tls = tls_settings(options)
+        self._credentials = ServerCredentials(options)
+        target = target_of(options)
+        self.address = target.address
 
     @property
     def encrypted(self) -> bool:
         """Whether connections use TLS."""
         return self._tls is not None
 
-    def _read_url(self, url: str) -> None:
-        parsed = parse_url(url)
-        if "path" in parsed:
-            raise ValueError("redis.url: unix sockets are not supported; give redis://host:port")
-        if parsed.get("connection_class") is SSLConnection and self._tls is None:
-            self._tls = {}
-        self.address = (parsed.get("host", "localhost"), int(parsed.get("port", 6379)))
-        self.credentials = Credentials(
-            username=parsed.get("username", self.credentials.username),
-            password=parsed.get("password", self.credentials.password),
-            db=int(parsed.get("db", self.credentials.db)),
-        )
+    def credentials(self) -> Credentials:
+        """What a connection to a server presents now."""
+        return self._credentials.now()
 
     async def dial(self, address: Address, credentials: Credentials | None = None) -> Line:
         """Connect and present oneself; at most the timeout. Errors are redis-py's own."""
-        who = credentials or self.credentials
+        who = credentials or self.credentials()
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + self.timeout_s
+        peers = await resolve(address[0], self.timeout_s)
+        for at, peer in enumerate(peers):
+            connection = self._connection(address, peer, who)
+            # None of several addresses may use up the time of those after it.
+            share_s = max(0.0, until_s - loop.time()) / (len(peers) - at)
+            try:
+                async with asyncio.timeout(share_s):
+                    await connection.connect()
+            except BaseException as error:
+                await connection.disconnect(nowait=True)
+                if at + 1 < len(peers) and _elsewhere(error):
+                    continue
+                raise
+            return Line(connection, address)
+        raise OSError(f"the name {address[0]} has no address")
+
+    def _connection(self, address: Address, peer: str, who: Credentials) -> Any:
         settings: dict[str, Any] = {
             "host": address[0],
             "port": address[1],
@@ -152,49 +171,15 @@ class Dialler:
             "socket_keepalive_options": _KEEPALIVE,
             "client_name": f"dsched-{os.getpid()}",
         }
-        connection: Any
-        if self._tls is None:
-            connection = Connection(**settings)
-        else:
-            connection = SSLConnection(**settings, **self._tls)
-        try:
-            async with asyncio.timeout(self.timeout_s):
-                await connection.connect()
-        except BaseException:
-            await connection.disconnect(nowait=True)
-            raise
-        return Line(connection, address)
-
-    async def ask_sentinel(
-        self, address: Address, master: str, credentials: Credentials
-    ) -> Address | None:
-        """Where one sentinel sees the primary; None if it does not answer or knows none."""
-        try:
-            line = await self.dial(address, credentials)
-        except FAULTS:
-            return None
-        try:
-            reply = await line.command(
-                b"SENTINEL", b"GET-MASTER-ADDR-BY-NAME", master.encode(), timeout_s=self.timeout_s
-            )
-        except FAULTS:
-            return None
-        finally:
-            await line.close_now()
-        return (reply[0].decode(), int(reply[1])) if reply else None
+        tls = self._tls
+        connection: Any = _Plain(**settings) if tls is None else _Encrypted(**settings, **tls)
+        connection.peer = peer
+        return connection
 
 
-def _tls(options: RedisOptions) -> dict[str, Any] | None:
-    tls = options.tls
-    if not tls.enabled:
-        return None
-    files = {
-        "ssl_ca_certs": tls.ca_file,
-        "ssl_certfile": tls.cert_file,
-        "ssl_keyfile": tls.key_file,
-    }
-    given = {name: value for name, value in files.items() if value}
-    return {"ssl_check_hostname": tls.check_hostname, **given}
+def _elsewhere(error: BaseException) -> bool:
+    """Whether another address of the same name may do better."""
+    return isinstance(error, OSError | RedisError) and not is_reply(error) and not code_of(error)
 
 
 async def close_all(lines: Sequence[Line]) -> None:

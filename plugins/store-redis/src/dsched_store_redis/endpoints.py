@@ -1,14 +1,10 @@
 """Where the primary is: a fixed address, what sentinels say, or where a cluster redirects to."""
 
-from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from dsched.contracts.store.outcomes import StoreUnavailableError
-from dsched_store_redis.options import SentinelOptions, host_and_port
+from dsched_store_redis.options import host_and_port
 
 Address = tuple[str, int]
-# Ask one sentinel for the primary of its master: an address, or None if it knows none.
-AskSentinel = Callable[[Address], Awaitable[Address | None]]
 
 _MAX_KNOWN = 1000
 
@@ -19,6 +15,11 @@ class Endpoints(Protocol):
     @property
     def alternatives(self) -> int:
         """How many other addresses there are to try at once when one cannot be reached."""
+        ...
+
+    @property
+    def current(self) -> Address | None:
+        """The primary that somebody else names and watches; None where nobody does."""
         ...
 
     async def locate(self) -> Address:
@@ -34,6 +35,7 @@ class FixedEndpoint:
     """One address, for ever."""
 
     alternatives = 0
+    current = None
 
     def __init__(self, address: Address) -> None:
         self._address = address
@@ -48,6 +50,8 @@ class FixedEndpoint:
 
 class ClusterEndpoints:
     """One prefix is one slot, so one node: the last one named, else the known ones in turn."""
+
+    current = None
 
     def __init__(self, nodes: tuple[str, ...]) -> None:
         self._known = [host_and_port(node) for node in nodes]
@@ -71,42 +75,6 @@ class ClusterEndpoints:
         self._current = (target[0] or self._current[0], target[1])
         if self._current not in self._known and len(self._known) < _MAX_KNOWN:
             self._known.append(self._current)
-
-
-class SentinelEndpoints:
-    """What the first sentinel that answers says; asked anew after every complaint."""
-
-    alternatives = 0
-
-    def __init__(self, options: SentinelOptions, ask: AskSentinel) -> None:
-        self._nodes = [host_and_port(node) for node in options.nodes]
-        self._master = options.master
-        self._ask = ask
-        self._current: Address | None = None
-
-    async def locate(self) -> Address:
-        """The primary, as known or as a sentinel says."""
-        if self._current is None:
-            self._current = await self._ask_all()
-        return self._current
-
-    def moved(self, target: Address | None) -> None:  # noqa: ARG002 - sentinels know better
-        """Ask again next time."""
-        self._current = None
-
-    async def _ask_all(self) -> Address:
-        for at, node in enumerate(list(self._nodes)):
-            found = await self._ask(node)
-            if found is not None:
-                # The one that answered is asked first next time.
-                self._nodes.insert(0, self._nodes.pop(at))
-                return found
-        names = ", ".join(f"{host}:{port}" for host, port in self._nodes)
-        raise StoreUnavailableError(
-            f"no sentinel of {names} names a primary of {self._master!r}: check that they run, "
-            "and redis.sentinel.master",
-            maybe_applied=False,
-        )
 
 
 def redirection(text: str) -> Address | None:

@@ -19,6 +19,7 @@ class Verdict(Enum):
     RELOCATE = "not here: find the primary and send it there"
     UNREACHABLE = "no connection was made"
     FULL = "the server takes no writes"
+    DENIED = "not to this user as it is: somebody may mend that under way"
     REFUSED = "it must not or cannot work like this: waiting does not help"
     LOST = "it was sent and not answered: it may have run"
 
@@ -40,9 +41,11 @@ _BY_CODE = {
     "UNBLOCKED": Verdict.RELOCATE,
     "OOM": Verdict.FULL,
     "MISCONF": Verdict.FULL,
-    "NOAUTH": Verdict.REFUSED,
-    "WRONGPASS": Verdict.REFUSED,
-    "NOPERM": Verdict.REFUSED,
+    "NOAUTH": Verdict.DENIED,
+    "WRONGPASS": Verdict.DENIED,
+    "NOPERM": Verdict.DENIED,
+    # Protected mode: somebody took the password away, or put the server on a network.
+    "DENIED": Verdict.DENIED,
     "WRONGTYPE": Verdict.REFUSED,
     "CROSSSLOT": Verdict.REFUSED,
     "DSCHEDFORMAT": Verdict.REFUSED,
@@ -69,8 +72,14 @@ _BY_CLASS = {
     "ClusterCrossSlotError": "CROSSSLOT",
 }
 
-# Before 7.0 an error inside a script is wrapped into text.
+# Before 7.0 an error inside a script is wrapped into text, and some have no first word.
 _WRAPPED = re.compile(r"Error running script .*?: ?-?([A-Z]{2,})\b")
+_BY_TEXT = (
+    ("max number of clients reached", "TRYAGAIN"),
+    ("The user executing the script can't", "NOPERM"),
+    ("ACL failure in script", "NOPERM"),
+    ("called without any password configured", "WRONGPASS"),
+)
 
 _ADVICE = {
     "ASK": "its slot is being moved to another node: what waits goes on when that is done",
@@ -97,9 +106,10 @@ def code_of(error: BaseException) -> str:
     wrapped = _WRAPPED.search(text)
     if wrapped:
         return wrapped.group(1)
+    for part, code in _BY_TEXT:
+        if part in text:
+            return code
     first = text.partition(" ")[0]
-    if "max number of clients reached" in text:
-        return "TRYAGAIN"
     return first if first.isupper() and first.isalpha() else ""
 
 
@@ -118,13 +128,18 @@ def judge(error: BaseException, *, sent: bool) -> Verdict:
     return Verdict.LOST if sent else Verdict.UNREACHABLE
 
 
-def to_raise(error: BaseException, verdict: Verdict, where: str) -> StoreError:
-    """The exception for the caller, naming the server, the reason and what to do."""
+def to_raise(
+    error: BaseException, verdict: Verdict, where: str, *, starting: bool = False
+) -> StoreError:
+    """The exception for the caller, naming the server, the reason and what to do.
+
+    ``starting``: nothing has worked yet, so that refused credentials are wrong rather than late.
+    """
     code = code_of(error)
     text = f"Redis at {where}: {str(error) or type(error).__name__}"
     if code in _ADVICE:
         text = f"{text}; {_ADVICE[code]}"
-    if verdict is Verdict.REFUSED:
+    if verdict is Verdict.REFUSED or (verdict is Verdict.DENIED and starting):
         return StoreRefusedError(text)
     if code in _NO_WRITES:
         return StoreReadOnlyError(text, maybe_applied=False)

@@ -2,10 +2,12 @@
 
 import asyncio
 import random
+import weakref
 from collections.abc import Callable
 from functools import lru_cache
 
-from dsched.contracts.store.outcomes import StoreError, StoreReadOnlyError
+from dsched.contracts.store.outcomes import StoreError, StoreReadOnlyError, StoreUnavailableError
+from dsched_store_redis.checks import ServerChecks
 from dsched_store_redis.connections import (
     FAULTS,
     Dialler,
@@ -15,6 +17,7 @@ from dsched_store_redis.connections import (
     pack,
     pack_arguments,
 )
+from dsched_store_redis.denials import Denials
 from dsched_store_redis.endpoints import Address, Endpoints, redirection
 from dsched_store_redis.errors import Verdict, code_of, is_reply, judge, to_raise
 from dsched_store_redis.scripts import Script
@@ -32,13 +35,30 @@ _PING = pack(b"PING")
 class Link:
     """A pool of at most ``size`` connections to the primary. Callers wait for a free one."""
 
-    def __init__(self, dialler: Dialler, endpoints: Endpoints, size: int) -> None:
+    def __init__(
+        self,
+        dialler: Dialler,
+        endpoints: Endpoints,
+        size: int,
+        checks: ServerChecks | None = None,
+    ) -> None:
         self._dialler = dialler
         self._endpoints = endpoints
         self._free = asyncio.Semaphore(size)
         self._idle: list[Line] = []
+        self._open: weakref.WeakSet[Line] = weakref.WeakSet()
         self._newest: Address | None = None
+        self._checks = checks
+        self._denials = Denials()
+        # Until then refusals end the start; from then on they may pass, and the server is checked.
+        self._started = False
         self.timeout_s = dialler.timeout_s
+
+    def started(self) -> None:
+        """The server was checked, and has run a step."""
+        self._started = True
+        if self._checks is not None and self._newest is not None:
+            self._checks.passed(self._newest)
 
     async def command(self, *args: bytes) -> Reply:
         """A command that changes nothing, or nothing that a second time would change."""
@@ -62,6 +82,7 @@ class Link:
             # A text has many times the length of a call: it is packed only for who does not know it.
             in_full=lambda: pack(b"EVAL", script.text, *_keys(meta_key), *args) + wait,
             nonce=args[0],
+            step=script,
         )
         if replicas and (not isinstance(replies[1], int) or replies[1] < replicas):
             raise StoreReadOnlyError(
@@ -80,13 +101,14 @@ class Link:
         *,
         in_full: Callable[[], bytes] | None = None,
         nonce: bytes = b"",
+        step: Script | None = None,
     ) -> list[Reply]:
         """Exchange, and once more for as long as it certainly has not run and the budget lasts."""
         tries = 0
         while True:
             tries += 1
             try:
-                return await self._exchange(data, replies, nonce=nonce)
+                return await self._exchange(data, replies, nonce=nonce, step=step)
             except Failed as failed:
                 verdict = failed.verdict
                 if verdict is Verdict.RELOAD and in_full is not None:
@@ -96,6 +118,8 @@ class Link:
                 elif verdict in {Verdict.UNREACHABLE, Verdict.LOST}:
                     # It may be gone for good: next time whoever knows is asked where to go.
                     self._endpoints.moved(None)
+                    if self._checks is not None and self._newest is not None:
+                        self._checks.forget(self._newest)
                 elsewhere = verdict is Verdict.UNREACHABLE and tries <= self._endpoints.alternatives
                 if tries >= _TRIES or not (verdict in _AGAIN or elsewhere):
                     raise failed.error from failed.__cause__
@@ -108,25 +132,52 @@ class Link:
         self._endpoints.moved(target)
         await self._drop_idle()
 
-    async def _exchange(self, data: bytes, replies: int, *, nonce: bytes) -> list[Reply]:
+    async def _exchange(
+        self, data: bytes, replies: int, *, nonce: bytes, step: Script | None
+    ) -> list[Reply]:
         async with self._free:
             line = await self._take()
-            where = f"{line.address[0]}:{line.address[1]}"
+            where = _text(line.address)
+            if step is not None and not step.reads_only:
+                self._refuse_writes(line)
             try:
                 found = await line.exchange(data, replies, self.timeout_s)
             except FAULTS as error:
-                raise _failed(error, where, sent=line.sent) from error
+                raise self._failed(error, where, sent=line.sent) from error
             first = found[0]
             if nonce and isinstance(first, list) and (not first or first[0] != nonce):
                 await line.close_now()
-                raise _failed(ConnectionError("an answer to another call"), where, sent=True)
+                raise self._failed(ConnectionError("an answer to another call"), where, sent=True)
             if isinstance(first, Exception) and code_of(first) in {"READONLY", "UNBLOCKED"}:
                 await line.close_now()
             else:
                 self._idle.append(line)
             if isinstance(first, Exception):
-                raise _failed(first, where, sent=True) from first
+                failed = self._failed(first, where, sent=True)
+                if failed.verdict is Verdict.DENIED and self._started and step is not None:
+                    self._denials.step_refused(step.name, first, where)
+                raise failed from first
+            if step is not None:
+                self._denials.step_done(step.name)
             return found
+
+    def _refuse_writes(self, line: Line) -> None:
+        """Raise if what is written there might be lost, against the profile's promise."""
+        error = self.write_refusal(line.address)
+        if error is not None:
+            self._idle.append(line)
+            raise Failed(Verdict.FULL, "", error)
+
+    def write_refusal(self, address: Address | None = None) -> StoreReadOnlyError | None:
+        """Why nothing may be written to a server, by default the one dialled last; None if it may."""
+        address = address or self._newest
+        problem = None
+        if self._checks is not None and address is not None:
+            problem = self._checks.problem(address)
+        if problem is None or address is None:
+            return None
+        text = f"Redis at {_text(address)}: nothing is written there: {problem}"
+        return StoreReadOnlyError(text, maybe_applied=False)
 
     async def _take(self) -> Line:
         """An open connection: an idle one that gives signs of life, else a new one."""
@@ -158,12 +209,84 @@ class Link:
             address = await self._endpoints.locate()
         except StoreError as error:
             raise Failed(Verdict.UNREACHABLE, "", error) from error
+        where = _text(address)
+        presented = self._dialler.credentials()
+        standing = self._denials.standing(presented)
+        if standing is not None:
+            raise self._failed(standing, where, sent=False) from standing
         try:
-            line = await self._dialler.dial(address)
+            line = await self._dialler.dial(address, presented)
         except FAULTS as error:
-            raise _failed(error, f"{address[0]}:{address[1]}", sent=False) from error
+            failed = self._failed(error, where, sent=False)
+            if failed.verdict is Verdict.DENIED and self._started:
+                self._denials.refused(error, presented, where)
+            if self._checks is not None:
+                self._checks.forget(address)
+            raise failed from error
+        self._denials.admitted(where)
+        await self._meet(line)
+        if self._endpoints.current not in (None, address):
+            await line.close_now()
+            error = StoreUnavailableError(f"{where} is the primary no more", maybe_applied=False)
+            raise Failed(Verdict.RELOCATE, "", error)
         self._newest = address
+        self._open.add(line)
         return line
+
+    async def _meet(self, line: Line) -> None:
+        """Look at a server before the first step on it, and that it still is the primary."""
+        checks = self._checks
+        if checks is None or not self._started:
+            return
+        named = self._endpoints.current
+        if named is None and checks.is_known(line.address):
+            return  # no sentinel may have another opinion by now
+        where = _text(line.address)
+        try:
+            await checks.poll(line)
+        except StoreUnavailableError as error:
+            await line.close_now()
+            self._endpoints.moved(None)
+            raise Failed(Verdict.RELOCATE, "", error) from error
+        except FAULTS as error:
+            await line.close_now()
+            raise self._failed(error, where, sent=False) from error
+
+    async def poll(self) -> None:
+        """Look at the server again; nobody waits for what is found."""
+        if self._checks is None:
+            return
+        async with self._free:
+            line = await self._take()
+            await self._meet_again(line)
+            self._idle.append(line)
+
+    async def _meet_again(self, line: Line) -> None:
+        assert self._checks is not None  # noqa: S101 - its only caller has looked
+        try:
+            await self._checks.poll(line)
+        except StoreUnavailableError as error:
+            await line.close_now()
+            self._endpoints.moved(None)
+            raise Failed(Verdict.RELOCATE, "", error) from error
+        except FAULTS as error:
+            if line.usable:
+                self._idle.append(line)
+            raise self._failed(error, _text(line.address), sent=False) from error
+
+    async def relocated(self, address: Address) -> None:
+        """Another primary is named: leave every other server at once, whatever is under way there.
+
+        What such a server still acknowledges is lost when it begins to follow.
+        """
+        for line in list(self._open):
+            if line.address != address:
+                await line.close_now()
+
+    def _failed(self, error: Exception, where: str, *, sent: bool) -> "Failed":
+        verdict = judge(error, sent=sent and not is_reply(error))
+        raised = to_raise(error, verdict, where, starting=not self._started)
+        return Failed(verdict, code_of(error), raised)
 
     def complain(self, target_text: str = "") -> None:
         """Say that what was dialled is not the primary any more."""
@@ -176,6 +299,9 @@ class Link:
 
     async def close(self) -> None:
         """Close every idle connection. No call may be under way."""
+        self._denials.close()
+        if self._checks is not None:
+            self._checks.close()
         idle, self._idle = self._idle, []
         await close_all(idle)
 
@@ -213,6 +339,5 @@ class Failed(Exception):  # noqa: N818 - it carries a verdict to the one who res
         self.error = error
 
 
-def _failed(error: Exception, where: str, *, sent: bool) -> Failed:
-    verdict = judge(error, sent=sent and not is_reply(error))
-    return Failed(verdict, code_of(error), to_raise(error, verdict, where))
+def _text(address: Address) -> str:
+    return f"{address[0]}:{address[1]}"

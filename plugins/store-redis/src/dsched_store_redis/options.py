@@ -5,6 +5,9 @@ from enum import StrEnum
 
 import attrs
 
+# A file that `<name>_file` names: beside its content the plugin is told its path, to read it anew.
+_READ_AGAIN = {"read_again": True}
+
 
 class Durability(StrEnum):
     """How much loss of acknowledged writes is accepted when a server or a network dies."""
@@ -17,12 +20,16 @@ class Durability(StrEnum):
 
 @attrs.frozen(kw_only=True)
 class SentinelOptions:
-    """Sentinels that name the primary; ``nodes`` as ``host:port``; ``password`` is theirs."""
+    """Sentinels that name the primary; ``nodes`` as ``host:port``; ``password`` is theirs.
+
+    ``password_file`` is where ``password`` was read from; it is read again for new connections.
+    """
 
     master: str
     nodes: tuple[str, ...]
     username: str = ""
     password: str = attrs.field(default="", repr=False)
+    password_file: str = attrs.field(default="", metadata=_READ_AGAIN)
 
 
 @attrs.frozen(kw_only=True)
@@ -42,10 +49,26 @@ class TlsOptions:
     key_file: str = ""
     check_hostname: bool = True
 
+    def __attrs_post_init__(self) -> None:
+        """Refuse what cannot be meant."""
+        if self.key_file and not self.cert_file:
+            raise ValueError("key_file is given without cert_file: name the certificate too")
+
+    def files(self) -> dict[str, str]:
+        """The files that are named, by the name of their setting."""
+        return {
+            name: value
+            for name in ("ca_file", "cert_file", "key_file")
+            if (value := getattr(self, name))
+        }
+
 
 @attrs.frozen(kw_only=True)
 class RedisOptions:
     """The `redis` section. ``url`` (redis:// or rediss://) replaces addr, db and credentials.
+
+    ``password_file`` and ``url_file`` are where those two were read from; they are read again for
+    new connections, of an URL the credentials only.
 
     ``timeout`` bounds every call but the waiting for a bell, and the connecting; ``pool_size`` is
     the number of connections a handle opens for steps, besides one a bell. ``replicas``: how many
@@ -55,8 +78,10 @@ class RedisOptions:
     addr: str = "localhost:6379"
     username: str = ""
     password: str = attrs.field(default="", repr=False)
+    password_file: str = attrs.field(default="", metadata=_READ_AGAIN)
     db: int = 0
     url: str = attrs.field(default="", repr=False)
+    url_file: str = attrs.field(default="", metadata=_READ_AGAIN)
     pool_size: int = 10
     key_prefix: str = ""
     durability: Durability = Durability.STANDALONE
@@ -66,8 +91,22 @@ class RedisOptions:
     cluster: ClusterOptions | None = None
     tls: TlsOptions = attrs.field(factory=TlsOptions)
 
+    @property
+    def encrypted(self) -> bool:
+        """Whether connections use TLS."""
+        return self.tls.enabled or self.url.startswith("rediss://")
+
     def __attrs_post_init__(self) -> None:
         """Refuse what cannot be meant."""
+        self._check_numbers()
+        self._check_nodes()
+        unused = next(iter(self.tls.files()), None)
+        if unused is not None and not self.encrypted:
+            raise ValueError(
+                f"tls.{unused} is given and TLS is off: set tls.enabled: true, or use a rediss:// url"
+            )
+
+    def _check_numbers(self) -> None:
         if not 1 <= self.pool_size <= 1000:
             raise ValueError(f"pool_size must be 1 to 1000, got {self.pool_size}")
         if not 1 <= self.replicas <= 100:
@@ -80,8 +119,15 @@ class RedisOptions:
             raise ValueError("key_prefix must not hold spaces or control characters")
         if len(self.key_prefix) > 128:
             raise ValueError("key_prefix must have at most 128 characters")
+
+    def _check_nodes(self) -> None:
         if sum((bool(self.url), self.sentinel is not None, self.cluster is not None)) > 1:
             raise ValueError("give only one of url, sentinel and cluster")
+        if self.sentinel is not None and self.durability is Durability.DEV:
+            raise ValueError(
+                "durability dev is for one server to try things out on; with sentinel set choose ha "
+                "or strict (or standalone, which bounds no loss at a failover)"
+            )
         if self.cluster is not None and self.db:
             raise ValueError(f"db must be 0 on a cluster, got {self.db}: a cluster has no others")
         for name, nodes in (

@@ -38,14 +38,35 @@ _USES = re.compile(r"^-- use: (.*)$", re.MULTILINE)
 # what runs can end and drain.
 _ADMITTING = frozenset({"submit", "put", "fire", "put_document", "append_lines"})
 
+_READING = frozenset(
+    {
+        "counts",
+        "decisions",
+        "events",
+        "get",
+        "get_configs",
+        "get_document",
+        "leader",
+        "list_configs",
+        "list_documents",
+        "list_tasks",
+        "pods",
+        "stats",
+        "task_lines",
+        "terms",
+        "workers",
+    }
+)
+
 
 @attrs.frozen
 class Script:
-    """One step."""
+    """One step. ``reads_only``: it changes nothing but the clock's mark, so nothing of it is lost."""
 
     name: str
     text: bytes
     sha: bytes
+    reads_only: bool = False
 
 
 def script_names() -> tuple[str, ...]:
@@ -95,7 +116,8 @@ def _assemble(name: str, clock: str, *, flags: bool) -> Script:
     head = [] if name == "init" else [clock, _read("_prelude")]
     text = shorten(_only_needed(_strip("\n".join([*head, *parts, body]))))
     data = (shebang + text).replace("@FORMAT@", FORMAT).encode()
-    return Script(name, data, hashlib.sha1(data, usedforsecurity=False).hexdigest().encode())
+    sha = hashlib.sha1(data, usedforsecurity=False).hexdigest().encode()
+    return Script(name, data, sha, reads_only=name in _READING)
 
 
 def _only_needed(text: str) -> str:

@@ -2,28 +2,39 @@
 
 import ipaddress
 import logging
+from collections.abc import Awaitable, Callable
 
-from dsched.contracts.store.outcomes import StoreRefusedError, StoreUnavailableError
-from dsched_store_redis.connections import Dialler
+from redis.exceptions import RedisError
+
+from dsched.contracts.store.outcomes import StoreError, StoreRefusedError, StoreUnavailableError
+from dsched.contracts.store.settings import StoreSettings
+from dsched_store_redis.connections import Dialler, Reply
 from dsched_store_redis.errors import code_of
-from dsched_store_redis.link import Link
 from dsched_store_redis.options import Durability, RedisOptions, hash_tag
 from dsched_store_redis.scripts import FORMAT
 
 log = logging.getLogger("dsched.store.redis")
+
+# Send one command to the server that is checked; its answer.
+Ask = Callable[..., Awaitable[Reply]]
+Warn = Callable[..., object]
 
 _LEAST = (6, 2)
 _FLAGS_FROM = (7, 0)
 _MAX_LAG_S = 2
 
 
-async def check_server(link: Link, options: RedisOptions) -> bool:
-    """Refuse a server that would lose or evict what dsched keeps; whether it knows script flags."""
+async def check_server(ask: Ask, options: RedisOptions, *, warn: Warn = log.warning) -> bool:
+    """Refuse a server that would lose or evict what dsched keeps; whether it knows script flags.
+
+    ``ask`` sends one command to it. Raises `StoreRefusedError`, and `StoreUnavailableError` for a
+    replica where somebody else names the primary.
+    """
     if options.cluster is not None:
         # Any node answers INFO. One that has not got the slot names the one that has only when it
         # is asked for a key.
-        await link.command(b"HGET", f"{options.key_prefix}meta".encode(), b"format")
-    info = parse_info(await link.command(b"INFO"))
+        await ask(b"HGET", f"{options.key_prefix}meta".encode(), b"format")
+    info = parse_info(await ask(b"INFO"))
     version = _version(info)
     if version < _LEAST:
         raise StoreRefusedError(
@@ -34,7 +45,7 @@ async def check_server(link: Link, options: RedisOptions) -> bool:
         _refuse_replica(options)
     if options.durability is not Durability.DEV:
         _check_eviction(info)
-        _check_persistence(info)
+        _check_persistence(info, warn)
     if options.durability is Durability.HA and version < _FLAGS_FROM:
         raise StoreRefusedError(
             "redis.durability ha needs Redis 7.0 or newer, or Valkey: older servers do not apply "
@@ -42,11 +53,11 @@ async def check_server(link: Link, options: RedisOptions) -> bool:
             "acknowledging; use a newer server, or strict"
         )
     if options.durability in {Durability.HA, Durability.STRICT}:
-        needed = await _check_replicas(link, info)
+        needed = await _check_replicas(ask, info, warn)
         if options.durability is Durability.STRICT:
-            _warn_of_more(info, "redis.replicas", options.replicas)
+            _warn_of_more(info, "redis.replicas", options.replicas, warn)
         else:
-            _warn_of_more(info, "min-replicas-to-write of the server", needed)
+            _warn_of_more(info, "min-replicas-to-write of the server", needed, warn)
     return version >= _FLAGS_FROM
 
 
@@ -94,15 +105,15 @@ def _check_eviction(info: dict[str, str]) -> None:
         )
 
 
-def _check_persistence(info: dict[str, str]) -> None:
+def _check_persistence(info: dict[str, str], warn: Warn) -> None:
     if info.get("aof_enabled") != "1":
-        log.warning(
+        warn(
             "Redis keeps no append-only file: what it acknowledged since its last snapshot is lost "
             "when it stops; set appendonly yes on the server"
         )
 
 
-async def _check_replicas(link: Link, info: dict[str, str]) -> int:
+async def _check_replicas(ask: Ask, info: dict[str, str], warn: Warn) -> int:
     """``min-replicas-to-write`` bounds what a cut-off primary can acknowledge and then lose.
 
     How many replicas the server needs.
@@ -110,8 +121,8 @@ async def _check_replicas(link: Link, info: dict[str, str]) -> int:
     settings = {}
     for name in (b"min-replicas-to-write", b"min-replicas-max-lag"):
         try:
-            reply = await link.command(b"CONFIG", b"GET", name)
-        except StoreRefusedError as error:
+            reply = await ask(b"CONFIG", b"GET", name)
+        except (StoreError, RedisError) as error:
             if code_of(error.__cause__ or error) != "NOPERM":
                 raise
             reply = []
@@ -120,7 +131,7 @@ async def _check_replicas(link: Link, info: dict[str, str]) -> int:
     if replicas is None:
         # Where CONFIG is hidden INFO still shows whether any limit is set.
         replicas = 1 if "min_slaves_good_slaves" in info else 0
-        log.warning("Redis hides its configuration: min-replicas-max-lag could not be checked")
+        warn("Redis hides its configuration: min-replicas-max-lag could not be checked")
     if replicas < 1 or (lag_s is not None and not 0 < lag_s <= _MAX_LAG_S):
         raise StoreRefusedError(
             f"the server has min-replicas-to-write {replicas} and min-replicas-max-lag {lag_s}: a "
@@ -131,11 +142,11 @@ async def _check_replicas(link: Link, info: dict[str, str]) -> int:
     return replicas
 
 
-def _warn_of_more(info: dict[str, str], setting: str, needed: int) -> None:
+def _warn_of_more(info: dict[str, str], setting: str, needed: int, warn: Warn) -> None:
     """A failover may promote any replica, so each one that a step does not need may lack it."""
     connected = int(info.get("connected_slaves", "0"))
     if connected > needed:
-        log.warning(
+        warn(
             "%d replicas follow the server and %s is %d: at a failover that is asked for while the "
             "server lives, one that lags may take over, and what was acknowledged meanwhile is "
             "lost: usually a second of it, but nothing bounds it; set %s to %d to bound it (then "
@@ -157,6 +168,30 @@ async def check_format(found: bytes) -> None:
         )
 
 
+def check_timeout(options: RedisOptions, settings: StoreSettings) -> None:
+    """Refuse a timeout in which a leader would lose its lock over one call that is not answered."""
+    trust_ms = settings.leader_trust_ms
+    timeout_ms = options.timeout.total_seconds() * 1000
+    if trust_ms is not None and timeout_ms >= trust_ms:
+        raise StoreRefusedError(
+            f"redis.timeout is {timeout_ms / 1000:g} s, and a leader trusts its lock for no more "
+            f"than {trust_ms / 1000:g} s after a renewal: one renewal without an answer would cost "
+            "the leadership; set redis.timeout lower, or schedule.leader_lock_ttl higher"
+        )
+
+
+def warn_of_profile(options: RedisOptions) -> None:
+    """Say loudly that behind sentinels this profile bounds no loss."""
+    if options.sentinel is not None and options.durability is Durability.STANDALONE:
+        log.warning(
+            "redis.sentinel is set and redis.durability is standalone: at each failover, planned or "
+            "not, what the old primary acknowledged and the new one has not got is lost, and what "
+            "ran may run again; nothing bounds it. Set redis.durability: ha, and on the servers "
+            "min-replicas-to-write 1 and min-replicas-max-lag %d",
+            _MAX_LAG_S,
+        )
+
+
 def warn_of_exposure(options: RedisOptions, dialler: Dialler) -> None:
     """Say loudly that a store beyond this machine is open or unencrypted (S16)."""
     hosts = [dialler.address[0]]
@@ -165,7 +200,7 @@ def warn_of_exposure(options: RedisOptions, dialler: Dialler) -> None:
         hosts = [node.rpartition(":")[0] for node in nodes]
     if all(map(_loopback, hosts)):
         return
-    if not dialler.credentials.password:
+    if not dialler.credentials().password:
         log.warning(
             "Redis at %s is used without a password: whoever reaches it can run any task; set "
             "redis.username and redis.password (the README has an ACL user)",

@@ -2,34 +2,38 @@
 
 import asyncio
 import logging
+import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from dsched.contracts.store import Store
 from dsched.contracts.store.outcomes import StoreRefusedError
 from dsched.contracts.store.settings import StoreSettings
+from dsched_store_redis.background import Loop, running
 from dsched_store_redis.base import Footing
+from dsched_store_redis.checks import AGAIN_S, ServerChecks
 from dsched_store_redis.collecting import RedisCollecting
 from dsched_store_redis.configs import RedisConfigs
-from dsched_store_redis.connections import Credentials, Dialler
+from dsched_store_redis.connections import Dialler
 from dsched_store_redis.dispatching import RedisDispatching
 from dsched_store_redis.documents import RedisDocuments
-from dsched_store_redis.endpoints import (
-    Address,
-    ClusterEndpoints,
-    Endpoints,
-    FixedEndpoint,
-    SentinelEndpoints,
-)
+from dsched_store_redis.endpoints import ClusterEndpoints, Endpoints, FixedEndpoint
 from dsched_store_redis.firing import RedisFiring
 from dsched_store_redis.leadership import RedisLeadership, RedisTiming
-from dsched_store_redis.link import Link
+from dsched_store_redis.link import Failed, Link
 from dsched_store_redis.operating import RedisOperating
-from dsched_store_redis.options import Durability, RedisOptions, SentinelOptions
+from dsched_store_redis.options import Durability, RedisOptions
 from dsched_store_redis.reading import RedisReading
 from dsched_store_redis.recovering import RedisRecovering
 from dsched_store_redis.scripts import Scripts
-from dsched_store_redis.startup import check_format, check_server, warn_of_exposure
+from dsched_store_redis.sentinels import SentinelEndpoints
+from dsched_store_redis.startup import (
+    check_format,
+    check_server,
+    check_timeout,
+    warn_of_exposure,
+    warn_of_profile,
+)
 from dsched_store_redis.tasklogs import RedisTaskLogs
 from dsched_store_redis.wakeups import Wakeups
 from dsched_store_redis.watching import RedisWatching
@@ -71,29 +75,49 @@ async def open_store(
         dialler = Dialler(options)
     except ValueError as error:
         raise StoreRefusedError(str(error)) from error
-    link = Link(dialler, _endpoints(options, dialler), options.pool_size)
+    check_timeout(options, settings)
+    endpoints = _endpoints(options, dialler)
+    checks = ServerChecks(options, dialler.timeout_s)
+    link = Link(dialler, endpoints, options.pool_size, checks)
     bells = Wakeups(link, options.key_prefix)
+    loops: dict[str, Loop] = {"server checks": lambda: _check_now_and_then(link, checks)}
+    if isinstance(endpoints, SentinelEndpoints):
+        loops["sentinels"] = lambda: endpoints.watch(link.relocated)
     try:
         warn_of_exposure(options, dialler)
-        flags = await check_server(link, options)
+        warn_of_profile(options)
+        flags = await check_server(link.command, options, warn=checks.warn)
         scripts = Scripts.assemble(flags=flags, time_source=time_source)
         meta = f"{options.key_prefix}meta".encode()
         await check_format((await link.run(scripts["init"], meta, [b"0"]))[0])
-        yield RedisStore(
-            Footing(
-                link=link,
-                scripts=scripts,
-                prefix=options.key_prefix,
-                settings=settings,
-                bells=bells,
-                replicas=options.replicas if options.durability is Durability.STRICT else 0,
-            )
+        link.started()
+        footing = Footing(
+            link=link,
+            scripts=scripts,
+            prefix=options.key_prefix,
+            settings=settings,
+            bells=bells,
+            replicas=options.replicas if options.durability is Durability.STRICT else 0,
         )
+        async with running(**loops):
+            yield RedisStore(footing)
     finally:
         await bells.close()
         await link.close()
+        if isinstance(endpoints, SentinelEndpoints):
+            await endpoints.close()
         # Connections that were cut rather than closed are gone after one turn of the loop.
         await asyncio.sleep(0)
+
+
+async def _check_now_and_then(link: Link, checks: ServerChecks) -> None:
+    while True:
+        await asyncio.sleep(AGAIN_S * random.uniform(0.9, 1.1))
+        try:
+            if checks.due():
+                await link.poll()
+        except Failed as failed:
+            log.debug("the server could not be looked at: %s", failed.error)
 
 
 def _endpoints(options: RedisOptions, dialler: Dialler) -> Endpoints:
@@ -101,10 +125,4 @@ def _endpoints(options: RedisOptions, dialler: Dialler) -> Endpoints:
         return ClusterEndpoints(options.cluster.nodes)
     if options.sentinel is None:
         return FixedEndpoint(dialler.address)
-    sentinel: SentinelOptions = options.sentinel
-    who = Credentials(username=sentinel.username, password=sentinel.password)
-
-    async def ask(address: Address) -> Address | None:
-        return await dialler.ask_sentinel(address, sentinel.master, who)
-
-    return SentinelEndpoints(sentinel, ask)
+    return SentinelEndpoints(options.sentinel, dialler)

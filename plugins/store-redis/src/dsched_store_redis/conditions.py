@@ -1,0 +1,55 @@
+"""Troubles that last are logged once when they begin and once when they are over, by process.
+
+A pod has several handles, in several threads, that meet the same trouble: nobody wants to read
+each of them.
+"""
+
+import logging
+import threading
+from collections.abc import Hashable
+
+log = logging.getLogger("dsched.store.redis")
+
+_MAX = 1000
+
+
+class Conditions:
+    """What is the matter now, and who has met it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._standing: dict[Hashable, set[Hashable]] = {}
+
+    def begins(self, what: Hashable, who: Hashable, text: str, *args: object) -> None:
+        """``who`` has met the trouble; the first one has it logged."""
+        with self._lock:
+            met = self._standing.get(what)
+            if met is None and len(self._standing) < _MAX:
+                self._standing[what] = {who}
+            elif met is not None:
+                met.add(who)
+        if met is None:
+            log.error(text, *args)
+
+    def over(self, what: Hashable, who: Hashable, text: str, *args: object) -> None:
+        """``who`` does not meet it any more; the last one has that logged."""
+        with self._lock:
+            met = self._standing.get(what)
+            if met is None or who not in met:
+                return
+            met.discard(who)
+            if met:
+                return
+            del self._standing[what]
+        log.warning(text, *args)
+
+    def leave(self, who: Hashable) -> None:
+        """``who`` is closed, and will not say that anything is over."""
+        with self._lock:
+            for what in [what for what, met in self._standing.items() if who in met]:
+                self._standing[what].discard(who)
+                if not self._standing[what]:
+                    del self._standing[what]
+
+
+CONDITIONS = Conditions()
