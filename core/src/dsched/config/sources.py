@@ -191,9 +191,8 @@ def _add_from_file(
     """
     name = str(place[-1])
     declared = field_at(sources.shape, place)
-    if not name.endswith("_file"):
-        return False
-    if declared is not None and not declared.metadata.get("read_again", False):
+    plain = declared is not None and not declared.metadata.get("read_again", False)
+    if plain or not name.endswith("_file"):
         return False
     target = (*place[:-1], name.removesuffix("_file"))
     field = field_at(sources.shape, target)
@@ -205,8 +204,9 @@ def _add_from_file(
     elif not isinstance(value, str) or not value:
         sources.add_problem(place, "must be the path of a file")
     else:
+        path = os.path.join(base, value)
         try:
-            secret = _read_secret(os.path.join(base, value))
+            secret = _read_secret(path)
         except (OSError, ValueError) as error:
             why = getattr(error, "strerror", None) or str(error)
             sources.add_problem(place, f"cannot be read: {why}; check the path and its mode")
@@ -214,7 +214,7 @@ def _add_from_file(
             text = f"{origin.text}, read from the file named there"
             sources.set(target, secret, attrs.evolve(origin, text=text))
             if declared is not None:
-                sources.set(place, os.path.abspath(os.path.join(base, value)), origin)
+                sources.set(place, os.path.abspath(path), origin)
     return True
 
 

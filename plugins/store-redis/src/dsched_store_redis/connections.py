@@ -50,6 +50,7 @@ class Line:
         self.address = address
         self.used_at = asyncio.get_running_loop().time()
         self.sent = False
+        self._left = False
 
     @property
     def usable(self) -> bool:
@@ -68,8 +69,11 @@ class Line:
                 self.sent = True
                 await self._connection.send_packed_command(data, check_health=False)
                 found = [await self._read() for _ in range(replies)]
-        except BaseException:
+        except BaseException as error:
             await self.close_now()
+            if self._left and isinstance(error, Exception) and not isinstance(error, FAULTS):
+                # redis-py expects nobody to close a connection that is read from.
+                raise ConnectionError("the connection was closed from this side") from error
             raise
         self.used_at = asyncio.get_running_loop().time()
         return found
@@ -88,6 +92,11 @@ class Line:
         if isinstance(reply, Exception):
             raise reply
         return reply
+
+    async def leave(self) -> None:
+        """Close it under whatever is under way on it, which then is without an answer."""
+        self._left = True
+        await self.close_now()
 
     async def close_now(self) -> None:
         """Close without waiting for the other side."""

@@ -181,9 +181,10 @@ class Link:
 
     async def _take(self) -> Line:
         """An open connection: an idle one that gives signs of life, else a new one."""
+        named = self._endpoints.current
         while self._idle:
             line = self._idle.pop()
-            if line.address != self._newest:
+            if line.address != self._newest or named not in (None, line.address):
                 # Whoever dialled last knows better where the primary is. Not every command would
                 # be sent on from here: a bell is unblocked by the server that it waits on.
                 await line.close_now()
@@ -227,8 +228,8 @@ class Link:
         await self._meet(line)
         if self._endpoints.current not in (None, address):
             await line.close_now()
-            error = StoreUnavailableError(f"{where} is the primary no more", maybe_applied=False)
-            raise Failed(Verdict.RELOCATE, "", error)
+            text = f"Redis at {where} is the primary no more"
+            raise Failed(Verdict.RELOCATE, "", StoreUnavailableError(text, maybe_applied=False))
         self._newest = address
         self._open.add(line)
         return line
@@ -241,7 +242,22 @@ class Link:
         named = self._endpoints.current
         if named is None and checks.is_known(line.address):
             return  # no sentinel may have another opinion by now
-        where = _text(line.address)
+        try:
+            await self._look_at(line, checks)
+        except Failed:
+            await line.close_now()
+            raise
+
+    async def poll(self) -> None:
+        """Look at the server again; nobody waits for what is found. Raises `Failed`."""
+        if self._checks is None:
+            return
+        async with self._free:
+            line = await self._take()
+            await self._look_at(line, self._checks)
+            self._idle.append(line)
+
+    async def _look_at(self, line: Line, checks: ServerChecks) -> None:
         try:
             await checks.poll(line)
         except StoreUnavailableError as error:
@@ -250,29 +266,10 @@ class Link:
             raise Failed(Verdict.RELOCATE, "", error) from error
         except FAULTS as error:
             await line.close_now()
-            raise self._failed(error, where, sent=False) from error
-
-    async def poll(self) -> None:
-        """Look at the server again; nobody waits for what is found."""
-        if self._checks is None:
-            return
-        async with self._free:
-            line = await self._take()
-            await self._meet_again(line)
-            self._idle.append(line)
-
-    async def _meet_again(self, line: Line) -> None:
-        assert self._checks is not None  # noqa: S101 - its only caller has looked
-        try:
-            await self._checks.poll(line)
-        except StoreUnavailableError as error:
-            await line.close_now()
-            self._endpoints.moved(None)
-            raise Failed(Verdict.RELOCATE, "", error) from error
-        except FAULTS as error:
-            if line.usable:
-                self._idle.append(line)
-            raise self._failed(error, _text(line.address), sent=False) from error
+            failed = self._failed(error, _text(line.address), sent=False)
+            if failed.verdict is Verdict.RELOCATE:
+                self.complain(str(error) if failed.code == "MOVED" else "")
+            raise failed from error
 
     async def relocated(self, address: Address) -> None:
         """Another primary is named: leave every other server at once, whatever is under way there.
@@ -281,7 +278,7 @@ class Link:
         """
         for line in list(self._open):
             if line.address != address:
-                await line.close_now()
+                await line.leave()
 
     def _failed(self, error: Exception, where: str, *, sent: bool) -> "Failed":
         verdict = judge(error, sent=sent and not is_reply(error))

@@ -91,6 +91,7 @@ class SentinelEndpoints:
         ]
         self._answers: dict[Address, Named] = {}
         self._current: Named | None = None
+        self._told: Address | None = None
         self._doubted = False
 
     @property
@@ -126,17 +127,20 @@ class SentinelEndpoints:
     async def _watch(self, one: _Sentinel, changed: Callable[[Address], Awaitable[None]]) -> None:
         while True:
             await asyncio.sleep(ASK_EVERY_S * random.uniform(0.9, 1.1))
-            before = self.current
             self._hear(one, await one.ask(self._who))
             self._tell_of_silence()
-            if self._current is not None and self._current.address != before:
+            before, address = self._told, self.current
+            if address is None or address == before:
+                continue
+            self._told = address
+            if before is not None:
                 log.warning(
-                    "the sentinels name %s:%d as the primary of %s (before: %s)",
-                    *self._current.address,
+                    "the sentinels name %s:%d as the primary of %s (before: %s:%d)",
+                    *address,
                     self._master,
-                    "none" if before is None else "{}:{}".format(*before),
+                    *before,
                 )
-                await changed(self._current.address)
+            await changed(address)
 
     async def _ask_all(self) -> None:
         """Ask all at once; those that are silent are not waited for once one has answered."""

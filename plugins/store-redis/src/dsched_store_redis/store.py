@@ -76,16 +76,13 @@ async def open_store(
     except ValueError as error:
         raise StoreRefusedError(str(error)) from error
     check_timeout(options, settings)
+    warn_of_exposure(options, dialler)
+    warn_of_profile(options)
     endpoints = _endpoints(options, dialler)
     checks = ServerChecks(options, dialler.timeout_s)
     link = Link(dialler, endpoints, options.pool_size, checks)
     bells = Wakeups(link, options.key_prefix)
-    loops: dict[str, Loop] = {"server checks": lambda: _check_now_and_then(link, checks)}
-    if isinstance(endpoints, SentinelEndpoints):
-        loops["sentinels"] = lambda: endpoints.watch(link.relocated)
     try:
-        warn_of_exposure(options, dialler)
-        warn_of_profile(options)
         flags = await check_server(link.command, options, warn=checks.warn)
         scripts = Scripts.assemble(flags=flags, time_source=time_source)
         meta = f"{options.key_prefix}meta".encode()
@@ -99,7 +96,7 @@ async def open_store(
             bells=bells,
             replicas=options.replicas if options.durability is Durability.STRICT else 0,
         )
-        async with running(**loops):
+        async with running(**_loops(endpoints, link, checks)):
             yield RedisStore(footing)
     finally:
         await bells.close()
@@ -108,6 +105,14 @@ async def open_store(
             await endpoints.close()
         # Connections that were cut rather than closed are gone after one turn of the loop.
         await asyncio.sleep(0)
+
+
+def _loops(endpoints: Endpoints, link: Link, checks: ServerChecks) -> dict[str, Loop]:
+    """What goes on beside the steps."""
+    loops: dict[str, Loop] = {"server checks": lambda: _check_now_and_then(link, checks)}
+    if isinstance(endpoints, SentinelEndpoints):
+        loops["sentinels"] = lambda: endpoints.watch(link.relocated)
+    return loops
 
 
 async def _check_now_and_then(link: Link, checks: ServerChecks) -> None:
