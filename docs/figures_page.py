@@ -179,9 +179,10 @@ def _durability(found: Record) -> list[str]:
                 f"{one['lost']:,}",
                 f"{one['longest_loss_s']:.1f} s",
                 f"{one['longest_silence_s']:.1f} s",
+                f"{one['twice']:,} of {one['fired']:,}" if "twice" in one else "not recorded",
             )
         )
-    heads = ("profile", "replicas", "a write needs", "cut", "rounds", "acknowledged", "of these lost", "made within", "longest without an answer")  # fmt: skip
+    heads = ("profile", "replicas", "a write needs", "cut", "rounds", "acknowledged", "of these lost", "made within", "longest without an answer", "instants fired twice")  # fmt: skip
     return [
         *_section("Durability", 'make durability ARGS="--rounds 3 --record"'),
         *_table(heads, rows),

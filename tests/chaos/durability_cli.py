@@ -25,10 +25,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3, help="of each profile and cut")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--profile", choices=sorted({key[0] for key in ROUNDS}), help="this alone")
+    parser.add_argument("--cut", choices=sorted({key[1] for key in ROUNDS}), help="this alone")
     parser.add_argument("--record", action="store_true", help="write docs/results")
     options = parser.parse_args(argv)
     chance, found = random.Random(options.seed), []
+    if options.record and (options.profile or options.cut):
+        parser.error("--record is of all profiles and cuts")
     for key in ROUNDS:
+        if options.profile not in (None, key[0]) or options.cut not in (None, key[1]):
+            continue
         for _ in range(options.rounds):
             with tempfile.TemporaryDirectory() as folder:
                 one = asyncio.run(measure(*key, folder=Path(folder), chance=chance))
@@ -51,6 +57,8 @@ def summed(rounds: list[Round]) -> dict[str, Any]:
             "lost": sum(one.lost for one in some),
             "longest_loss_s": max((one.loss_s for one in some), default=0.0),
             "longest_silence_s": max((one.silence_s for one in some), default=0.0),
+            "fired": sum(one.fired for one in some),
+            "twice": sum(one.twice for one in some),
         }
     return {"format": 1, "sums": sums, "rounds": [attrs.asdict(one) for one in rounds]}
 

@@ -244,7 +244,7 @@ async def test_a_cluster_survives_each_of_its_faults_and_only_an_election_may_lo
 @pytest.mark.slow
 async def test_the_exporter_tells_exactly_what_a_redis_forgot(tmp_path: Path):
     with RedisServer() as server:
-        settings = {"store": "redis", "redis": {"addr": server.addr}}
+        settings = {"store": "redis", "redis": {"addr": server.addr, "timeout": "1s"}}
         async with cluster_on(settings, tmp_path) as cluster:
             with Recorder(tmp_path / "store.jsonl") as recorder:
                 exporter = Exporter(recorder, ConfigCalls())

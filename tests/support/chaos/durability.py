@@ -1,4 +1,4 @@
-"""How many acknowledged submissions a store loses when its primary dies under load, by profile."""
+"""What a store loses of acknowledged submissions, and fires twice, when its primary dies or moves."""
 
 import asyncio
 import contextlib
@@ -14,6 +14,7 @@ import attrs
 
 from chaos.stages.base import told
 from chaos.stages.opening import EVERYSEC, at_least
+from chaos.twice_fired import Fires
 from dsched.assembly import store_opener
 from dsched.client import Client
 from dsched.config import read_settings
@@ -28,6 +29,9 @@ from dsched_testkit.servers import RedisServer, SentinelSet, sentinel_set
 ROUNDS = (
     ("dev", "kill", 0, 0),
     ("standalone", "kill", 0, 0),
+    # Behind sentinels: it is warned about, and promises nothing.
+    ("standalone", "kill", 1, 0),
+    ("standalone", "failover", 1, 0),
     *(
         (profile, cut, *counts)
         for profile in ("ha", "strict")
@@ -36,6 +40,7 @@ ROUNDS = (
     ),
 )
 CLIENTS = 8
+Opener = Callable[[], contextlib.AbstractAsyncContextManager[Store]]
 BOUND_S = 2.0  # what `ha` may lose
 _LOAD_S = 1.5
 _AGAIN_S = 60.0
@@ -45,7 +50,11 @@ _FAST_SYNC = ("--repl-diskless-sync-delay", "0")
 
 @attrs.frozen(kw_only=True)
 class Round:
-    """What one cut did. ``loss_s``: from the first to the last acknowledged write that is gone."""
+    """What one cut did. ``loss_s``: from the first to the last acknowledged write that is gone.
+
+    ``fired``: instants that were acknowledged as fired; ``twice``: those of them that were so more
+    than once, by leaders of two histories.
+    """
 
     profile: str
     cut: str
@@ -55,6 +64,8 @@ class Round:
     lost: int
     loss_s: float
     silence_s: float
+    fired: int = 0
+    twice: int = 0
 
     @property
     def broken(self) -> bool:
@@ -106,13 +117,15 @@ async def measure(
         loaded = read_settings(str(config), {}, {}, catalogue)
         opener = store_opener(loaded, catalogue)
         async with opener() as store, contextlib.AsyncExitStack() as later:
+            fires = Fires()
 
             async def act(load: _Load) -> None:
                 await (kill if cut == "kill" else fail_over)()
                 if profile == "dev":  # it forgot everything, so handles of before are refused
                     load.store = await later.enter_async_context(opener())
 
-            load, cut_s = await _under_load(_Load(store), act, chance)
+            async with _leading(fires, opener if profile != "dev" else None):
+                load, cut_s = await _under_load(_Load(store), act, chance)
             gone = await _missing(load.store, sorted(load.acknowledged_s))
     times = sorted(load.acknowledged_s[task_id] for task_id in gone)
     later = [at_s for at_s in load.acknowledged_s.values() if at_s > cut_s]
@@ -125,7 +138,35 @@ async def measure(
         lost=len(gone),
         loss_s=round(times[-1] - times[0], 3) if times else 0.0,
         silence_s=round(_longest_gap_s(cut_s, later), 3),
+        fired=len(fires.fired),
+        twice=fires.twice,
     )
+
+
+@contextlib.asynccontextmanager
+async def _leading(fires: Fires, opener: Opener | None) -> AsyncIterator[None]:
+    """Two leaders from now on, and one that starts all the time, as pods may in a failover."""
+    if opener is None:
+        yield
+        return
+
+    async def one(name: str, lasts_s: float | None) -> None:
+        while True:
+            with contextlib.suppress(StoreError, TimeoutError):
+                async with opener() as store, asyncio.timeout(lasts_s):
+                    await fires.lead(store, name)
+            await asyncio.sleep(0.1)
+
+    async with opener() as store:
+        await fires.begin(store)
+    names = {"a": None, "b": None, "starts": 4.0}
+    tasks = [asyncio.create_task(one(name, lasts_s)) for name, lasts_s in names.items()]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _under_load(
@@ -184,7 +225,7 @@ async def _servers(
     profile: str, replicas: int, needs: int
 ) -> AsyncIterator[tuple[dict[str, Any], Cut, Cut]]:
     """The servers that a profile asks for, their settings, and the two cuts."""
-    if profile in ("dev", "standalone"):
+    if not replicas:
         with RedisServer(*(EVERYSEC if profile == "standalone" else ())) as server:
 
             async def restart() -> None:
