@@ -111,11 +111,7 @@ async def measure(
     async with _servers(profile, replicas, needs) as (settings, kill, fail_over):
         settings = settings | {"durability": profile, "timeout": "1s"}
         settings |= {"replicas": needs} if profile == "strict" else {}
-        config = folder / "durability.yaml"
-        config.write_text(json.dumps({"store": "redis", "redis": settings}))
-        catalogue = load_catalogue()
-        loaded = read_settings(str(config), {}, {}, catalogue)
-        opener = store_opener(loaded, catalogue)
+        opener = _opener(settings, folder)
         async with opener() as store, contextlib.AsyncExitStack() as later:
             fires = Fires()
 
@@ -141,6 +137,13 @@ async def measure(
         fired=len(fires.fired),
         twice=fires.twice,
     )
+
+
+def _opener(settings: dict[str, Any], folder: Path) -> Opener:
+    config = folder / "durability.yaml"
+    config.write_text(json.dumps({"store": "redis", "redis": settings}))
+    catalogue = load_catalogue()
+    return store_opener(read_settings(str(config), {}, {}, catalogue), catalogue)
 
 
 @contextlib.asynccontextmanager

@@ -189,8 +189,7 @@ def _add_from_file(
     Relative paths start at the folder of the configuration file, in variables at the current one.
     A plugin that declares the key itself, to read the file again, is told its whole path.
     """
-    name = str(place[-1])
-    declared = field_at(sources.shape, place)
+    name, declared = str(place[-1]), field_at(sources.shape, place)
     plain = declared is not None and not declared.metadata.get("read_again", False)
     if plain or not name.endswith("_file"):
         return False

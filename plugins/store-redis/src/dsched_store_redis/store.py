@@ -103,8 +103,7 @@ async def open_store(
         await link.close()
         if isinstance(endpoints, SentinelEndpoints):
             await endpoints.close()
-        # Connections that were cut rather than closed are gone after one turn of the loop.
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # connections that were cut are gone after one turn of the loop
 
 
 def _loops(endpoints: Endpoints, link: Link, checks: ServerChecks) -> dict[str, Loop]:

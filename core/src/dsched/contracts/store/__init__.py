@@ -20,7 +20,8 @@ Rules that hold for every step, and that the contract suite checks:
   or a drain; a follower (`ELECTION_WAKEUP`) when the leader resigns or is asked to step down.
 * Leader steps take the fence and raise `FencedError` when the lock is not held with exactly this
   value, a missing or expired lock included, before they check anything else.
-* When the server cannot be reached a step raises `StoreUnavailableError`.
+* When the server cannot be reached a step raises `StoreUnavailableError`; when it answers and
+  takes no writes, `StoreReadOnlyError`, with its own words.
 
 Units: every name ending in ``_ms`` is in milliseconds. *Wall* instants are the store server's
 clock, *store time* is that clock made monotone. Unless a field says otherwise, instants of
