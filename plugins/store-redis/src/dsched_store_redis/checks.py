@@ -81,11 +81,11 @@ class ServerChecks:
         self._latest, self._looked_s = address, asyncio.get_running_loop().time()
         if found is None:
             text = "Redis at %s is again what redis.durability asks for: steps are written"
-            CONDITIONS.over(("profile", where), self._who, text, where)
+            CONDITIONS.over(("profile", where), self.who, text, where)
             return
         CONDITIONS.begins(
             ("profile", where),
-            self._who,
+            self.who,
             "store degraded: nothing is written to Redis at %s while redis.durability is %s: %s",
             where,
             self._options.durability,
@@ -100,9 +100,10 @@ class ServerChecks:
             log.warning("%s", said)
 
     @property
-    def _who(self) -> int:
+    def who(self) -> int:
+        """Who this is among those that meet the same trouble."""
         return id(self)
 
     def close(self) -> None:
         """The handle is closed."""
-        CONDITIONS.leave(self._who)
+        CONDITIONS.leave(self.who)

@@ -20,7 +20,9 @@ class Conditions:
         self._lock = threading.Lock()
         self._standing: dict[Hashable, set[Hashable]] = {}
 
-    def begins(self, what: Hashable, who: Hashable, text: str, *args: object) -> None:
+    def begins(
+        self, what: Hashable, who: Hashable, text: str, *args: object, level: int = logging.ERROR
+    ) -> None:
         """``who`` has met the trouble; the first one has it logged."""
         with self._lock:
             met = self._standing.get(what)
@@ -29,7 +31,7 @@ class Conditions:
             elif met is not None:
                 met.add(who)
         if met is None:
-            log.error(text, *args)
+            log.log(level, text, *args)
 
     def over(self, what: Hashable, who: Hashable, text: str, *args: object) -> None:
         """``who`` does not meet it any more; the last one has that logged."""

@@ -12,7 +12,8 @@ from dsched.contracts.store.outcomes import (
 
 
 class Verdict(Enum):
-    """What a failed exchange means. All but ``LOST`` are certain: the step has not run."""
+    """What a failed exchange means. All but ``LOST``, and ``DENIED`` within a script, are certain:
+    the step has not run."""
 
     RELOAD = "the server does not know the script: send its text"
     RESEND = "not now: send it again in a moment"
@@ -74,10 +75,10 @@ _BY_CLASS = {
 
 # Before 7.0 an error inside a script is wrapped into text, and some have no first word.
 _WRAPPED = re.compile(r"Error running script .*?: ?-?([A-Z]{2,})\b")
+_WITHIN_A_SCRIPT = ("The user executing the script can't", "ACL failure in script")
 _BY_TEXT = (
     ("max number of clients reached", "TRYAGAIN"),
-    ("The user executing the script can't", "NOPERM"),
-    ("ACL failure in script", "NOPERM"),
+    *((part, "NOPERM") for part in _WITHIN_A_SCRIPT),
     ("called without any password configured", "WRONGPASS"),
 )
 
@@ -143,4 +144,6 @@ def to_raise(
         return StoreRefusedError(text)
     if code in _NO_WRITES:
         return StoreReadOnlyError(text, maybe_applied=False)
-    return StoreUnavailableError(text, maybe_applied=verdict is Verdict.LOST)
+    # A script is not rolled back: what it did before the command that it may not run stays done.
+    within = verdict is Verdict.DENIED and any(part in text for part in _WITHIN_A_SCRIPT)
+    return StoreUnavailableError(text, maybe_applied=verdict is Verdict.LOST or within)

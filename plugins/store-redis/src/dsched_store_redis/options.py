@@ -94,7 +94,7 @@ class RedisOptions:
     @property
     def encrypted(self) -> bool:
         """Whether connections use TLS."""
-        return self.tls.enabled or self.url.startswith("rediss://")
+        return self.tls.enabled or self.url.lower().startswith("rediss://")
 
     def __attrs_post_init__(self) -> None:
         """Refuse what cannot be meant."""

@@ -23,6 +23,8 @@ FRESH_S = 5.0
 # After the first answer the other sentinels have so long: one that lags must not be believed alone.
 _OTHERS_S = 0.2
 
+_last_said: dict[str, Address] = {}
+
 
 @attrs.frozen
 class Named:
@@ -133,7 +135,8 @@ class SentinelEndpoints:
             if address is None or address == before:
                 continue
             self._told = address
-            if before is not None:
+            if before is not None and _last_said.get(self._master) != address:
+                _last_said[self._master] = address  # once for all handles of the process
                 log.warning(
                     "the sentinels name %s:%d as the primary of %s (before: %s:%d)",
                     *address,

@@ -2,12 +2,13 @@
 
 import ipaddress
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 
 from redis.exceptions import RedisError
 
 from dsched.contracts.store.outcomes import StoreError, StoreRefusedError, StoreUnavailableError
 from dsched.contracts.store.settings import StoreSettings
+from dsched_store_redis.conditions import CONDITIONS
 from dsched_store_redis.connections import Dialler, Reply
 from dsched_store_redis.errors import code_of
 from dsched_store_redis.options import Durability, RedisOptions, hash_tag
@@ -180,15 +181,18 @@ def check_timeout(options: RedisOptions, settings: StoreSettings) -> None:
         )
 
 
-def warn_of_profile(options: RedisOptions) -> None:
-    """Say loudly that behind sentinels this profile bounds no loss."""
+def warn_of_profile(options: RedisOptions, who: Hashable) -> None:
+    """Say loudly, once a process, that behind sentinels this profile bounds no loss."""
     if options.sentinel is not None and options.durability is Durability.STANDALONE:
-        log.warning(
+        CONDITIONS.begins(
+            ("profile behind sentinels", options.sentinel.master),
+            who,
             "redis.sentinel is set and redis.durability is standalone: at each failover, planned or "
             "not, what the old primary acknowledged and the new one has not got is lost, and what "
             "ran may run again; nothing bounds it. Set redis.durability: ha, and on the servers "
             "min-replicas-to-write 1 and min-replicas-max-lag %d",
             _MAX_LAG_S,
+            level=logging.WARNING,
         )
 
 

@@ -77,9 +77,9 @@ async def open_store(
         raise StoreRefusedError(str(error)) from error
     check_timeout(options, settings)
     warn_of_exposure(options, dialler)
-    warn_of_profile(options)
     endpoints = _endpoints(options, dialler)
     checks = ServerChecks(options, dialler.timeout_s)
+    warn_of_profile(options, who=checks.who)
     link = Link(dialler, endpoints, options.pool_size, checks)
     bells = Wakeups(link, options.key_prefix)
     try:
