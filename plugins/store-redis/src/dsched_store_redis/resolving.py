@@ -68,7 +68,8 @@ class _Lookup(threading.Thread):
     def run(self) -> None:
         found = _addresses(self._host)
         with _lock:
-            del _under_way[self._host]
+            if _under_way.get(self._host) is self:
+                del _under_way[self._host]
             waiting, self.waiting = self.waiting, []
         for answer in waiting:
             try:
