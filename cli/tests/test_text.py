@@ -166,3 +166,16 @@ def test_a_span_is_shown_in_its_two_largest_units(ms: int, expected: str):
 
 def test_milliseconds_are_exact():
     assert ms_of(datetime(2026, 1, 1, microsecond=999_999, tzinfo=UTC)) % 1000 == 999
+
+
+@pytest.mark.parametrize("text", ["2026-03-29 02:30", "2026-03-29T02:00", "2026-03-29 02:59:59"])
+def test_a_local_time_that_does_not_exist_is_not_moved_but_refused_with_its_neighbours(text: str):
+    with pytest.raises(UsageError, match="does not exist in Europe/Berlin") as refused:
+        parse_instant(text, BERLIN, NOW)
+    assert "2026-03-29 01:" in (refused.value.todo or "")
+    assert "2026-03-29 03:" in (refused.value.todo or "")
+
+
+@pytest.mark.parametrize("text", ["2026-03-29 03:00", "2026-03-29 01:59", "2026-10-25 02:30"])
+def test_a_local_time_that_exists_once_or_twice_is_taken(text: str):
+    assert parse_instant(text, BERLIN, NOW).isoformat(sep=" ").startswith(text)

@@ -61,7 +61,24 @@ def parse_instant(text: str, zone: tzinfo, now: datetime) -> datetime:
             why="it is neither a date and time nor an offset from now",
             todo="write 2026-01-31T09:00:00Z, 2026-01-31 09:00, 2026-01-31, -2h or +30m",
         ) from None
-    return found if found.tzinfo else found.replace(tzinfo=zone)
+    return found if found.tzinfo else _on_the_clock(found, zone)
+
+
+def _on_the_clock(local: datetime, zone: tzinfo) -> datetime:
+    """A local time as an instant; refused where the clocks jumped over it."""
+    found = local.replace(tzinfo=zone)
+    shown = found.astimezone(UTC).astimezone(zone)
+    if shown.replace(tzinfo=None) == local:
+        return found
+    text = local.isoformat(sep=" ", timespec="minutes")
+    # What the wall shows a while later and earlier than what it skips: fold chooses the side.
+    earlier = found.replace(fold=1).astimezone(UTC).astimezone(zone)
+    raise UsageError(
+        f"{text} does not exist in {zone}",
+        why="the clocks are put forward over it",
+        todo=f"name the instant that is meant: {earlier.isoformat(sep=' ', timespec='minutes')} or "
+        f"{shown.isoformat(sep=' ', timespec='minutes')}",
+    )
 
 
 def ms_of(instant: datetime) -> int:

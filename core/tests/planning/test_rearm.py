@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import attrs
 import pytest
 
 from dsched.model import SkippedRange, SkipReason, TaskConfig, from_ms
@@ -20,6 +21,7 @@ def _config(**fields: object) -> TaskConfig:
 
 
 def _owed(config: TaskConfig | None, **more: object) -> SkippedRange | None:
+    """What is owed; which trigger it remembers has tests of its own."""
     defaults = {
         "due_ms": None,
         "paused_gap_from_ms": None,
@@ -27,7 +29,8 @@ def _owed(config: TaskConfig | None, **more: object) -> SkippedRange | None:
         "last_fired_ms": None,
         "reason": SkipReason.EDITED,
     }
-    return plan_rearm(config, **{**defaults, **more})
+    found = plan_rearm(config, **{**defaults, **more})
+    return None if found is None else attrs.evolve(found, trigger="")
 
 
 def _range(first_ms: int, last_ms: int, count: int, reason: SkipReason) -> SkippedRange:

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from dsched.contracts.store.operating import PodRecord
+
 ENTRY = {"executor": "echo", "payload": 1, "cron_expr": "0 * * * *"}
 
 
@@ -162,6 +164,28 @@ async def test_who_runs_and_who_leads_is_told_and_may_be_changed(cluster: Any) -
         "upgrade",
         "admin:configured",
     )
+
+
+async def test_a_pod_whose_term_is_over_is_not_said_to_lead(api: Any, eventually: Any) -> None:
+    store = api.pod.store
+    record = PodRecord(
+        id="dead-1", name="dead", roles=("scheduler",), version="1", started_ms=5, leading=True
+    )
+    await store.pod_seen(record, 60_000)
+    assert (await store.acquire("dead", "token-of-the-dead", 3000)).outcome == "OK"
+
+    async def told() -> Any:
+        pods = (await api.ask("GET", "/cluster/pods")).body["items"]
+        (term,) = (await api.ask("GET", "/cluster/terms")).body["items"]
+        (dead,) = (pod for pod in pods if pod["id"] == "dead-1")
+        return dead["leading"], term["ended"], term["how"]
+
+    assert await told() == (True, None, "")
+
+    async def over() -> Any:
+        return await told() == (False, None, "expired")
+
+    await eventually(over)
 
 
 async def test_where_nobody_leads_nobody_steps_down(api: Any) -> None:

@@ -9,8 +9,8 @@ from dsched.contracts.store.bounds import MAX_BATCH
 from dsched.contracts.store.configs import ConfigPage, ConfigVersion, PutConfig, Rearm, StoredConfig
 from dsched.contracts.store.outcomes import Outcome
 from dsched.contracts.store.reading import TaskQuery
-from dsched.model import ORPHAN, SkipReason, TaskConfig
-from dsched.planning import check_policies, next_due, plan_edit, plan_rearm
+from dsched.model import ORPHAN, SkippedRange, SkipReason, TaskConfig
+from dsched.planning import check_policies, disabled_range, next_due, plan_edit, plan_rearm
 
 MOVED_TRIES = 20
 
@@ -90,6 +90,7 @@ class Configs(Asking):
             SkipReason.PAUSED,
             lambda rearm: self._store.pause(config_id, rearm, by=self._by, why=why),
             rearmed=False,
+            asked=(self._by, why),
         )
 
     async def orphan_config(self, config_id: str, *, origin: str) -> None:
@@ -104,6 +105,7 @@ class Configs(Asking):
             lambda rearm: self._store.pause(config_id, rearm, by=ORPHAN, why=why),
             rearmed=False,
             origin=origin,
+            asked=(ORPHAN, why),
         )
 
     async def resume_config(self, config_id: str) -> None:
@@ -123,6 +125,7 @@ class Configs(Asking):
         *,
         rearmed: bool,
         origin: str | None = None,
+        asked: tuple[str, str] = ("", ""),
     ) -> None:
         """Read, plan, compare-and-change; again while somebody else was faster."""
         for _ in range(MOVED_TRIES):
@@ -130,7 +133,9 @@ class Configs(Asking):
             now_ms = (await self._answered(self._store.now)).wall_ms  # after it, as in `put_config`
             if origin is not None:
                 check_origin(stored, origin)
-            rearm = planned_rearm(stored, now_ms, reason, stored.config if rearmed else None)
+            rearm = planned_rearm(
+                stored, now_ms, reason, stored.config if rearmed else None, asked=asked
+            )
             outcome = await self._answered(lambda: step(rearm))  # noqa: B023
             if outcome in (Outcome.OK, Outcome.ALREADY):
                 return
@@ -157,9 +162,17 @@ class Configs(Asking):
 
 
 def planned_rearm(
-    stored: StoredConfig, now_ms: int, reason: SkipReason, successor: TaskConfig | None
+    stored: StoredConfig,
+    now_ms: int,
+    reason: SkipReason,
+    successor: TaskConfig | None,
+    *,
+    asked: tuple[str, str] = ("", ""),
 ) -> Rearm:
-    """What a change of this config owes, and when ``successor`` (None: nothing) is due next."""
+    """What a change of this config owes, and when ``successor`` (None: nothing) is due next.
+
+    ``asked`` is by whom a pause is asked for, and why; while it lasts the store knows them.
+    """
     skipped = plan_rearm(
         stored.config,
         due_ms=stored.due_ms,
@@ -169,10 +182,27 @@ def planned_rearm(
         reason=reason,
         successor=successor,
     )
+    if skipped is not None or reason is not SkipReason.PAUSED:
+        skipped = _remembered(stored, skipped, now_ms, asked=asked)
     due_ms = None
     if successor is not None:
         due_ms = next_due(successor, now_ms=now_ms, last_fired_ms=stored.last_fired_ms)
     return Rearm(read=stored.version, upto_ms=now_ms, skipped=skipped, next_due_ms=due_ms)
+
+
+def _remembered(
+    stored: StoredConfig,
+    skipped: SkippedRange | None,
+    now_ms: int,
+    *,
+    asked: tuple[str, str] = ("", ""),
+) -> SkippedRange | None:
+    """A range with who asked for it, and why; of a disabled config, that it was disabled."""
+    if skipped is None:
+        return disabled_range(stored.config, now_ms=now_ms)
+    if stored.paused is not None:
+        asked = (stored.paused.who, stored.paused.why)
+    return attrs.evolve(skipped, who=asked[0], why=asked[1])
 
 
 def _planned_put(config: TaskConfig, old: StoredConfig | None, now_ms: int) -> PutConfig:
@@ -196,7 +226,7 @@ def _planned_put(config: TaskConfig, old: StoredConfig | None, now_ms: int) -> P
     rearm = Rearm(
         read=old.version,
         upto_ms=edit.upto_ms,
-        skipped=edit.skipped,
+        skipped=_remembered(old, edit.skipped, now_ms),
         next_due_ms=edit.next_due_ms,
     )
     return PutConfig(config=config, rearm=rearm)

@@ -69,6 +69,10 @@ async def why_config(
         fence=await answered(store.leader),
         task=task,
     )
+    decision = facts.decision
+    if decision is not None and decision.behind is not None:
+        about = await why_task(store, answered, decision.behind)
+        facts = attrs.evolve(facts, in_the_way=about)
     return explain_config(facts)
 
 
@@ -98,31 +102,51 @@ async def _decisions_near(
 
 async def why_task(store: Store, answered: Calls, task_id: str) -> Explanation | None:
     """Why a task is where it is, or ended as it did; None if there is no such task (any more)."""
+    facts = await _task_facts(store, answered, task_id)
+    if facts is None:
+        return None
+    others = [other for other in facts.live if other.id != task_id and other.home is not Home.HELD]
+    if (
+        others
+    ):  # what a held task waits for is not held itself, so this goes one step and no further
+        first = await _task_facts(store, answered, others[0].id)
+        facts = attrs.evolve(facts, in_the_way=None if first is None else explain_task(first))
+    return explain_task(facts)
+
+
+async def _task_facts(store: Store, answered: Calls, task_id: str) -> TaskFacts | None:
     (task,) = await answered(lambda: store.get([task_id], full=True))
     if task is None:
         return None
     time = await answered(store.now)
     workers = () if task.status.terminal else await answered(store.workers)
     live: tuple[Task, ...] = ()
-    if task.home is Home.HELD and task.config_id is not None:
-        query = TaskQuery(live_of=task.config_id)
+    owner, fire_ms = task.config_id, task.fire_ms
+    if task.home is Home.HELD and owner is not None:
+        query = TaskQuery(live_of=owner)
         live = (await answered(lambda: store.list_tasks(query, None, MAX_BATCH))).tasks
-    decision = None
-    if task.fire_ms is not None and task.config_id is not None:
-        owner, fire_ms = task.config_id, task.fire_ms
-        near, _ = await _decisions_near(store, answered, owner, fire_ms)
-        decision = next(
-            (d for d in near if d.verdict is Verdict.FIRED and d.first_ms == fire_ms), None
-        )
-    facts = TaskFacts(
+    stored, decision = None, None
+    if fire_ms is not None and owner is not None:
+        decision = await _decision_of_fire(store, answered, owner, fire_ms)
+        if task.home is Home.DELAYED:
+            (stored,) = await answered(lambda: store.get_configs([owner]))
+    return TaskFacts(
         task=task,
         now_ms=time.wall_ms,
         workers=workers,
         fence=await answered(store.leader),
         decision=decision,
         live=live,
+        config=None if stored is None else stored.config,
     )
-    return explain_task(facts)
+
+
+async def _decision_of_fire(
+    store: Store, answered: Calls, config_id: str, fire_ms: int
+) -> Decision | None:
+    near, _ = await _decisions_near(store, answered, config_id, fire_ms)
+    fired = (d for d in near if d.verdict is Verdict.FIRED and d.first_ms == fire_ms)
+    return next(fired, None)
 
 
 async def statistics(
@@ -138,10 +162,11 @@ async def statistics(
     Whole hours are counted: those that the span touches. `ValueError` beyond `MAX_STATS_SPAN`.
     """
     start, end = span
+    start_ms, end_ms = to_ms(start), to_ms(end)
     if end - start > MAX_STATS_SPAN:
         raise ValueError(f"at most {MAX_STATS_SPAN.days} days of statistics, got {end - start}")
-    step_ms, end_ms = MAX_STATS_HOURS * HOUR_MS, to_ms(end)
-    at_ms = to_ms(start) - to_ms(start) % HOUR_MS
+    step_ms = MAX_STATS_HOURS * HOUR_MS
+    at_ms = start_ms - start_ms % HOUR_MS
     rollups: list[Rollup] = []
     first_ms = at_ms
     while at_ms < end_ms:

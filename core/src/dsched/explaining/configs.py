@@ -6,11 +6,11 @@ import attrs
 
 from dsched.contracts.store.codec import UNREADABLE
 from dsched.contracts.store.configs import StoredConfig
-from dsched.explaining.decisions import explain_decision, short
+from dsched.explaining.decisions import clock_words, explain_decision, jitter_words, short
 from dsched.explaining.explanation import Answer, Explanation
 from dsched.explaining.words import instant, span
 from dsched.model import Decision, Task, TaskConfig, Verdict, to_ms
-from dsched.planning import InvalidTriggerError, config_instants
+from dsched.planning import InvalidTriggerError, clock_note, config_instants, remembered
 
 PATIENCE_MS = 5_000  # a due instant so young is pending: the leader looks every few seconds
 _NO_LIMIT_MS = -(2**62)
@@ -22,7 +22,8 @@ class ConfigFacts:
 
     ``decisions``: newest first, of those kept at least every one that touches ``at_ms`` and the
     nearest on either side; those about instants before ``kept_from_ms`` may be gone. ``fence`` is
-    that of the current leader. ``task`` is the task of the fire of this instant, if it exists.
+    that of the current leader. ``task`` is the task of the fire of this instant, if it exists;
+    ``in_the_way`` says what is known of the task that the decision was ``behind``.
     """
 
     config_id: str
@@ -33,13 +34,24 @@ class ConfigFacts:
     kept_from_ms: int = _NO_LIMIT_MS
     fence: str | None = None
     task: Task | None = None
+    in_the_way: Explanation | None = None
 
     @property
     def decision(self) -> Decision | None:
-        """The decision about this instant: the fire itself before any range that touches it."""
-        found = [d for d in self.decisions if d.first_ms <= self.at_ms <= d.last_ms]
+        """The decision about this instant: the fire itself before any range that has it."""
+        found = [decision for decision in self._spanning if _concerns(self, decision)]
         order = (Verdict.FIRED, Verdict.SKIPPED, Verdict.MISSED)
         return min(found, key=lambda d: (order.index(d.verdict), d.count), default=None)
+
+    @property
+    def passed_over(self) -> Decision | None:
+        """A range whose ends lie around this instant, and that does not have it."""
+        found = [decision for decision in self._spanning if not _concerns(self, decision)]
+        return min(found, key=lambda d: d.last_ms - d.first_ms, default=None)
+
+    @property
+    def _spanning(self) -> list[Decision]:
+        return [d for d in self.decisions if d.first_ms <= self.at_ms <= d.last_ms]
 
     @property
     def config(self) -> TaskConfig | None:
@@ -50,10 +62,13 @@ class ConfigFacts:
 def explain_config(facts: ConfigFacts) -> Explanation:
     """Why the config fired at ``at_ms``, or why it did not, or what is not known about that."""
     decision = facts.decision
-    if decision is not None and _concerns(facts, decision):
-        return _with_neighbours(facts, explain_decision(decision, facts.config, facts.task))
-    if decision is None and facts.task is not None:
+    if decision is not None:
+        told = explain_decision(decision, facts.config, facts.task, facts.in_the_way)
+        return _with_neighbours(facts, told)
+    if facts.task is not None:
         return _with_neighbours(facts, _uncollected(facts, facts.task))
+    if facts.passed_over is not None:
+        return _with_neighbours(facts, _never_due(facts, facts.passed_over))
     if facts.stored is None:
         return _without_config(facts)
     return _with_neighbours(facts, _undecided(facts, facts.stored))
@@ -62,9 +77,30 @@ def explain_config(facts: ConfigFacts) -> Explanation:
 def _concerns(facts: ConfigFacts, decision: Decision) -> bool:
     """Whether the instant is one of the decision's: a range also spans what lies between them."""
     at_ms, config = facts.at_ms, facts.config
-    if at_ms in (decision.first_ms, decision.last_ms) or config is None:
+    if at_ms in (decision.first_ms, decision.last_ms):
+        return True
+    if 1 <= decision.count <= 2:
+        return False
+    past = remembered(decision.trigger, decision.config_id) if decision.trigger else None
+    if past is not None:
+        return past.has(at_ms)
+    if config is None:  # a record from before ranges told their trigger: nobody knows
         return True
     return at_ms < config.updated_ms or not _plannable(config) or _is_instant(config, at_ms)
+
+
+def _never_due(facts: ConfigFacts, decision: Decision) -> Explanation:
+    """Between the ends of a range, and no instant of it."""
+    text = instant(facts.at_ms)
+    past = remembered(decision.trigger, decision.config_id) if decision.trigger else None
+    if past is None:
+        why, note = "No instant lies between the ends of what is recorded there.", ""
+    else:
+        why = f"Its {past.words}, as it was then, has no instant there."
+        note = "" if past.cron is None else clock_note(past.cron, facts.at_ms)
+    around = f"Around it: {short(decision)}."
+    summary = f"{facts.config_id} was never due at {text}."
+    return _not_due(facts, summary, why, f"{note}." if note else "", around)
 
 
 def _answer(
@@ -147,7 +183,9 @@ def _by_plan(facts: ConfigFacts, stored: StoredConfig) -> Explanation:
         return _answer(facts, Answer.UNKNOWN, f"Whether {text} was due is not known.", why)
     if not _is_instant(config, at_ms):
         why = f"Its {_trigger(config)} has no instant there."
-        return _not_due(facts, f"{config.id} had nothing due at {text}.", why, *_nearest(facts))
+        note = clock_words(config, at_ms)
+        summary = f"{config.id} had nothing due at {text}."
+        return _not_due(facts, summary, why, note, *_nearest(facts))
     return _answer(
         facts,
         Answer.UNKNOWN,
@@ -195,9 +233,8 @@ def _to_come(facts: ConfigFacts, stored: StoredConfig) -> Explanation:
     if stored.due_ms != facts.at_ms and not (
         _plannable(config) and _is_instant(config, facts.at_ms)
     ):
-        return _not_due(
-            facts, f"{config.id} has nothing due at {text}.", _bounds(config, facts.at_ms)
-        )
+        bounds, note = _bounds(config, facts.at_ms), clock_words(config, facts.at_ms)
+        return _not_due(facts, f"{config.id} has nothing due at {text}.", bounds, note)
     asked = next((one for one in stored.skips if one.at_ms == facts.at_ms), None)
     if asked is not None:
         summary = f"{config.id} will not fire at {text}: an operator asked to skip it."
@@ -205,7 +242,8 @@ def _to_come(facts: ConfigFacts, stored: StoredConfig) -> Explanation:
     summary = f"{config.id} will be due at {text}, in {span(facts.at_ms - facts.now_ms)}."
     paused = stored.paused
     hindrance = "" if paused is None else f"It is paused by {paused.who}: it fires when resumed."
-    return _answer(facts, Answer.PENDING, summary, hindrance, _leading(facts.fence))
+    notes = (jitter_words(config, facts.at_ms), clock_words(config, facts.at_ms))
+    return _answer(facts, Answer.PENDING, summary, hindrance, *notes, _leading(facts.fence))
 
 
 def _not_due(facts: ConfigFacts, summary: str, *because: str) -> Explanation:
@@ -219,7 +257,8 @@ def _leading(fence: str | None) -> str:
     if fence is None:
         return "No pod holds the leader lock."
     epoch, _, rest = fence.partition(":")
-    return f"Pod {rest.rpartition(':')[2]} leads (term {epoch})."
+    # A pod that died holds it until it runs out: whether it still leads is not known here.
+    return f"Pod {rest.rpartition(':')[2]} holds the leader lock (term {epoch})."
 
 
 def _horizon(facts: ConfigFacts) -> str:

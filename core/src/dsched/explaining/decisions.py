@@ -4,9 +4,19 @@ from datetime import timedelta
 
 from dsched.explaining.explanation import Answer, Explanation
 from dsched.explaining.words import instant, plural, span
-from dsched.model import Decision, MissReason, SkipReason, Task, TaskConfig, Verdict
+from dsched.model import (
+    CronTrigger,
+    Decision,
+    MissReason,
+    SkipReason,
+    Task,
+    TaskConfig,
+    Verdict,
+)
+from dsched.planning import clock_note, jitter_ms
 
 LATE_MS = 1000
+SHOWN_OF_ANOTHER = 2  # sentences about a task that stands in the way
 
 
 def short(decision: Decision) -> str:
@@ -18,6 +28,8 @@ def short(decision: Decision) -> str:
             return f"{at} fired, {span(decision.late_ms)} late{ended}"
         case Verdict.MISSED:
             return f"{at} was missed ({decision.reason})"
+    if decision.count == 0:
+        return f"{at} to {instant(decision.last_ms)} nothing was due: it was disabled"
     if decision.count == 1:
         return f"{at} was skipped ({decision.reason})"
     last = instant(decision.last_ms)
@@ -25,14 +37,22 @@ def short(decision: Decision) -> str:
 
 
 def explain_decision(
-    decision: Decision, config: TaskConfig | None, task: Task | None
+    decision: Decision,
+    config: TaskConfig | None,
+    task: Task | None,
+    in_the_way: Explanation | None = None,
 ) -> Explanation:
-    """What was decided, by whom, why, and what became of it."""
+    """What was decided, by whom, why, and what became of it.
+
+    ``in_the_way`` is about the task that an overlap policy did not let it run beside, if it is known.
+    """
     match decision.verdict:
         case Verdict.FIRED:
             return _fired(decision, config, task)
+        case Verdict.SKIPPED if decision.count == 0:
+            return _disabled(decision)
         case Verdict.SKIPPED:
-            return _skipped(decision, config)
+            return _skipped(decision, config, in_the_way)
         case Verdict.MISSED:
             return _missed(decision)
 
@@ -50,6 +70,7 @@ def _fired(decision: Decision, config: TaskConfig | None, task: Task | None) -> 
         because.append(f"It had been reported missed at {instant(decision.missed_at_ms)}.")
     if decision.detail:
         because.append(f"Its task was {decision.detail}.")
+    because += _moved_by(decision, config)
     because.append(_where(decision, task))
     if decision.ended == "cancelled: expired":
         limit = "" if config is None or config.start_deadline is None else _of(config)
@@ -82,12 +103,55 @@ def _where(decision: Decision, task: Task | None) -> str:
     return f"Task {decision.task_id} was sent to worker {worker_id}{why}."
 
 
-def _skipped(decision: Decision, config: TaskConfig | None) -> Explanation:
+def _moved_by(decision: Decision, config: TaskConfig | None) -> list[str]:
+    """What a jitter and the clocks did to the instant, by the config that it was fired by."""
+    if config is None or config.updated_ms > decision.at_ms:
+        return []
+    told = jitter_words(config, decision.first_ms)
+    note = clock_words(config, decision.first_ms)
+    return [text for text in (told, note) if text]
+
+
+def jitter_words(config: TaskConfig, at_ms: int) -> str:
+    """What the jitter of a config does to an instant of it; empty if it has none."""
+    wait_ms = jitter_ms(config.id, at_ms, config.jitter)
+    if not wait_ms:
+        return ""
+    most = span(config.jitter // timedelta(milliseconds=1))
+    return (
+        f"Its jitter (up to {most}) holds its task back for {span(wait_ms)}: until "
+        f"{instant(at_ms + wait_ms)}."
+    )
+
+
+def clock_words(config: TaskConfig, at_ms: int) -> str:
+    """What a clock change does to an instant of a config, or near it; empty if nothing."""
+    trigger = config.trigger
+    note = clock_note(trigger, at_ms) if isinstance(trigger, CronTrigger) else ""
+    return f"{note}." if note else ""
+
+
+def _disabled(decision: Decision) -> Explanation:
+    first, last = instant(decision.first_ms), instant(decision.last_ms)
+    over = f"It was disabled over its instants from {first} to {last}"
+    return Explanation(
+        subject=decision.config_id,
+        at_ms=decision.first_ms,
+        verdict=Answer.NOT_DUE,
+        summary=f"{decision.config_id} had nothing due: it was disabled then.",
+        because=(f"{over}, until it was changed at {instant(decision.at_ms)}.",),
+        decision=decision,
+    )
+
+
+def _skipped(
+    decision: Decision, config: TaskConfig | None, in_the_way: Explanation | None
+) -> Explanation:
     first, last = instant(decision.first_ms), instant(decision.last_ms)
     what = first
     if decision.count > 1:
         what = f"the {plural(decision.count, 'instant')} from {first} to {last}"
-    because = [_skip_reason(decision.reason, config)]
+    because = [_skip_reason(decision, config), *_behind(decision, in_the_way)]
     if decision.term:
         because.append(
             f"The leader of term {decision.term} decided it at {instant(decision.at_ms)}."
@@ -106,8 +170,19 @@ def _skipped(decision: Decision, config: TaskConfig | None) -> Explanation:
     )
 
 
-def _skip_reason(reason: str, config: TaskConfig | None) -> str:
-    match reason:
+def _behind(decision: Decision, in_the_way: Explanation | None) -> list[str]:
+    """The task that was in the way, and what became of it or what it waits for."""
+    if decision.behind is None:
+        return []
+    told = f"Task {decision.behind} was in the way"
+    if in_the_way is None:
+        return [told + "; it is not kept any more."]
+    return [told + ".", in_the_way.summary, *in_the_way.because[:SHOWN_OF_ANOTHER]]
+
+
+def _skip_reason(decision: Decision, config: TaskConfig | None) -> str:
+    by = f" by {decision.detail}" if decision.detail else ""
+    match decision.reason:
         case SkipReason.MISFIRE:
             policy = ""
             if config is not None:
@@ -119,12 +194,14 @@ def _skip_reason(reason: str, config: TaskConfig | None) -> str:
         case SkipReason.EDITED:
             return "It was due and not fired when the config was changed."
         case SkipReason.PAUSED:
-            return "The config was paused then, or was paused before it was fired."
+            return f"The config was paused{by}, then or before the instant was fired."
+        case SkipReason.OPERATOR:
+            return f"It was to be skipped, as asked for{by}."
         case SkipReason.DELETED:
             return "It was due and not fired when the config was deleted."
         case SkipReason.DISABLED:
             return "It was due and not fired when the config was disabled."
-    return f"The recorded reason is {reason!r}."
+    return f"The recorded reason is {decision.reason!r}."
 
 
 def _missed(decision: Decision) -> Explanation:

@@ -5,9 +5,10 @@ from datetime import timedelta
 
 import attrs
 
+from dsched.explaining.decisions import SHOWN_OF_ANOTHER, jitter_words
 from dsched.explaining.explanation import Answer, Explanation
 from dsched.explaining.words import instant, last_line, plural, span
-from dsched.model import Decision, Home, Task, TaskStatus, Worker
+from dsched.model import Decision, Home, Task, TaskConfig, TaskStatus, Worker
 
 SHOWN = 5  # workers or tasks that a sentence names
 
@@ -16,7 +17,9 @@ SHOWN = 5  # workers or tasks that a sentence names
 class TaskFacts:
     """What the store says about a task, read with its spec; and about what it may wait for.
 
-    ``decision`` is that of its fire, if a fire made it; ``live`` the live tasks of its config.
+    ``decision`` is that of its fire, if a fire made it, ``config`` the config as it is now;
+    ``live`` are the live tasks of its config, and ``in_the_way`` is about the first of them that a
+    held task waits for.
     """
 
     task: Task
@@ -25,6 +28,8 @@ class TaskFacts:
     fence: str | None = None
     decision: Decision | None = None
     live: Sequence[Task] = ()
+    config: TaskConfig | None = None
+    in_the_way: Explanation | None = None
 
 
 def explain_task(facts: TaskFacts) -> Explanation:
@@ -71,7 +76,10 @@ def _pending(facts: TaskFacts) -> _Told:
             shown = ", ".join(others[:SHOWN]) + (" ..." if len(others) > SHOWN else "")
             earlier = f"These have not ended: {shown}." if others else ""
             summary = f"Task {task.id} is held until the earlier tasks of its config have ended."
-            return summary, ["The overlap policy of its config allows one at a time.", earlier]
+            told = ["The overlap policy of its config allows one at a time.", earlier]
+            if facts.in_the_way is not None:
+                told += [facts.in_the_way.summary, *facts.in_the_way.because[:SHOWN_OF_ANOTHER]]
+            return summary, told
     return f"Task {task.id} is pending.", moved
 
 
@@ -83,11 +91,23 @@ def _delayed(facts: TaskFacts) -> _Told:
     if task.reason:
         return f"Task {task.id} waits before it runs again.", [_moved(task)]
     wait_ms = task.scheduled_ms - facts.now_ms
-    if wait_ms > 0:
+    jitter = _jitter(facts)
+    if jitter:
+        when = jitter
+    elif wait_ms > 0:
         when = f"It is wanted at {instant(task.scheduled_ms)}, in {span(wait_ms)}."
     else:
         when = f"Its instant is {instant(task.scheduled_ms)}; a jitter or a delay holds it back."
     return f"Task {task.id} may not start yet.", [when]
+
+
+def _jitter(facts: TaskFacts) -> str:
+    """What the jitter of its config, if that is still the same, does to a fire's task."""
+    task, config = facts.task, facts.config
+    if config is None or task.fire_ms is None or task.spec is None:
+        return ""
+    same = task.spec.revision == config.revision
+    return jitter_words(config, task.fire_ms) if same else ""
 
 
 def _fit(facts: TaskFacts) -> list[str]:

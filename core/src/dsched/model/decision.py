@@ -34,12 +34,20 @@ class MissReason(StrEnum):
 
 @attrs.frozen(kw_only=True)
 class SkippedRange:
-    """Instants that were owed and will not be fired: first, last (ms, inclusive), how many, why."""
+    """Instants that were owed and will not be fired: first, last (ms, inclusive), how many, why.
+
+    ``trigger`` is the text of the trigger that has them (`dsched.planning.trigger_text`), where the
+    ends alone do not say which they are. ``who`` and ``why`` are those of a pause. A range with a
+    ``count`` of 0 tells that the config was disabled: the trigger had instants, and none was owed.
+    """
 
     first_ms: int
     last_ms: int
     count: int
     reason: SkipReason
+    trigger: str = ""
+    who: str = ""
+    why: str = ""
 
 
 @attrs.frozen(kw_only=True)
@@ -51,7 +59,9 @@ class Decision:
     ``held: an earlier run is live``. What became of a fire's task since: ``worker_id`` and
     ``worker_why`` are those of its last dispatch, ``ended`` how it ended (``success``,
     ``cancelled: expired``), empty while it lives. ``missed_at_ms``: when the instant, or one of the
-    range, was reported missed before it was fired or skipped after all.
+    range, was reported missed before it was fired or skipped after all. ``trigger`` is that of a
+    skipped range, as `SkippedRange` has it; ``behind`` the live task that an overlap policy did not
+    let it run beside.
     """
 
     config_id: str
@@ -69,12 +79,15 @@ class Decision:
     worker_why: str | None = None
     ended: str = ""
     missed_at_ms: int | None = None
+    trigger: str = ""
+    behind: str | None = None
 
     @property
     def account(self) -> str:
         """What there is to say beside verdict and reason, in one line for readers."""
         missed = "" if self.missed_at_ms is None else "was reported missed"
-        return "; ".join(part for part in (self.detail, missed, self.ended) if part)
+        behind = "" if self.behind is None else f"behind {self.behind}"
+        return "; ".join(part for part in (self.detail, behind, missed, self.ended) if part)
 
 
 @attrs.frozen(kw_only=True)

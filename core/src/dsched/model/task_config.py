@@ -246,7 +246,12 @@ class TaskConfig:
 
 
 def to_ms(instant: datetime) -> int:
-    """Milliseconds since the epoch of an aware datetime."""
+    """Milliseconds since the epoch of an aware datetime; `ValueError` for a naive one."""
+    if instant.utcoffset() is None:
+        raise ValueError(
+            f"{instant.isoformat(sep=' ')} has no UTC offset, so it names no instant: give an aware "
+            "datetime, such as datetime(2026, 1, 31, 9, tzinfo=UTC)"
+        )
     return int((instant - _EPOCH) // timedelta(milliseconds=1))
 
 

@@ -6,8 +6,15 @@ from dsched.planning.jitter import jitter_ms
 from dsched.planning.misfire import FirePlan, PlannedRun, plan_fire
 from dsched.planning.policies import check_policies
 from dsched.planning.rearm import Edit, next_due, plan_edit, plan_rearm
+from dsched.planning.remembered import Remembered, disabled_range, remembered, trigger_text
 from dsched.planning.triggers import compile_trigger, config_instants
-from dsched.planning.upcoming import Upcoming, UpcomingInstant, config_upcoming, upcoming
+from dsched.planning.upcoming import (
+    Upcoming,
+    UpcomingInstant,
+    clock_note,
+    config_upcoming,
+    upcoming,
+)
 from dsched.planning.zone_rules import zone_rules_version
 
 __all__ = [
@@ -16,17 +23,22 @@ __all__ = [
     "Instants",
     "InvalidTriggerError",
     "PlannedRun",
+    "Remembered",
     "Upcoming",
     "UpcomingInstant",
     "check_policies",
+    "clock_note",
     "compile_trigger",
     "config_instants",
     "config_upcoming",
+    "disabled_range",
     "jitter_ms",
     "next_due",
     "plan_edit",
     "plan_fire",
     "plan_rearm",
+    "remembered",
+    "trigger_text",
     "upcoming",
     "zone_rules_version",
 ]

@@ -13,6 +13,7 @@ import attrs
 from dsched.model import Misfire, SkippedRange, SkipReason, TaskConfig, to_ms
 from dsched.planning.instants import Instants, Without
 from dsched.planning.jitter import jitter_ms
+from dsched.planning.remembered import remembering
 from dsched.planning.triggers import config_instants
 
 
@@ -92,7 +93,9 @@ def _plan_instants(
     next_ms = every.next_after(runs[-1].scheduled_ms if len(runs) == max_runs else now_ms)
     return FirePlan(
         runs=runs,
-        skipped=skipped_range(instants, due_ms, cut_ms - 1, SkipReason.MISFIRE),
+        skipped=remembering(
+            config, skipped_range(instants, due_ms, cut_ms - 1, SkipReason.MISFIRE)
+        ),
         left_out=tuple(at_ms for at_ms in left_out if next_ms is None or at_ms < next_ms),
         next_due_ms=next_ms,
     )

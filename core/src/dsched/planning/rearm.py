@@ -7,6 +7,7 @@ import attrs
 from dsched.model import AtTrigger, SkippedRange, SkipReason, TaskConfig, to_ms
 from dsched.planning.instants import SingleInstant
 from dsched.planning.misfire import skipped_range
+from dsched.planning.remembered import remembering
 from dsched.planning.triggers import compile_trigger, config_instants
 
 
@@ -43,7 +44,7 @@ def plan_rearm(
         return None if kept or at_ms is None else _owed_once(at_ms, now_ms, reason)
     if last_fired_ms is not None:
         from_ms = max(from_ms, last_fired_ms + 1)
-    return skipped_range(config_instants(config), from_ms, now_ms, reason)
+    return remembering(config, skipped_range(config_instants(config), from_ms, now_ms, reason))
 
 
 @attrs.frozen(kw_only=True)

@@ -96,6 +96,40 @@ def upcoming(
     return Upcoming(items=tuple(items))
 
 
+def clock_note(trigger: CronTrigger, at_ms: int) -> str:
+    """What a clock change does to this instant: it moved a time here, made it one of two that the
+    wall shows, or left one out that people would look for here. Empty where it does nothing.
+    """
+    instants = compile_trigger(trigger)
+    if not isinstance(instants, CronInstants) or at_ms % 1000:
+        return ""
+    at_s = at_ms // 1000
+    notes = []
+    for segment in instants.zone.segments(at_s, at_s):
+        gap_s = segment.offset_s - segment.before_s
+        if gap_s > 0 and abs(at_s - segment.start_s) <= gap_s:
+            notes.append(_lost_note(instants, segment))
+        shown_s = at_s + segment.offset_s
+        here = segment.start_s <= at_s < segment.end_s
+        if here and instants.pattern.next_from(shown_s, shown_s) is not None:
+            notes.append(_twice_note(instants, segment, at_s))
+    return "; ".join(note for note in notes if note)
+
+
+def _lost_note(instants: CronInstants, segment: Segment) -> str:
+    """A fixed time that the clocks jumped over, wherever near it one asks."""
+    from_s = segment.start_s + segment.before_s
+    to_s = segment.start_s + segment.offset_s
+    lost_s = instants.pattern.next_from(from_s, to_s - 1)
+    if lost_s is None or not instants.pattern.fixed_time:
+        return ""
+    fate = "dst_gap skip leaves it out"
+    if instants.dst_gap == DstGap.NEXT:
+        fate = f"dst_gap next makes it due at the jump, {_wall(to_s)}"
+    jump = f"clocks jump from {_wall(from_s)} to {_wall(to_s)}"
+    return f"{_wall(lost_s)} does not exist on {_date(lost_s)} in {instants.zone.name} ({jump}): {fate}"
+
+
 def _local(at_ms: int, zone: Zone) -> str:
     """The wall clock of a zone; of UTC on the days at which the calendar begins and ends."""
     instant = from_ms(at_ms)

@@ -3,6 +3,7 @@
 import attrs
 
 from dsched.client import Backfill, Skipped
+from dsched.contracts.store.leadership import fence_epoch, fence_pod
 from dsched.contracts.store.operating import PodRecord, Term
 from dsched.contracts.store.statistics import Bucket, Spread
 from dsched.contracts.store.tasklogs import TaskLine
@@ -194,7 +195,7 @@ def backfill_of(found: Backfill) -> BackfillView:
 
 @attrs.frozen(kw_only=True)
 class TermView:
-    """A term of leadership; ``ended`` null: it lasts."""
+    """A term of leadership; ``ended`` null: it lasts, or has ``expired`` and none came after it."""
 
     epoch: int
     pod: str
@@ -205,14 +206,16 @@ class TermView:
     why: str
 
 
-def term_of(term: Term) -> TermView:
-    """A term as answered."""
+def term_of(term: Term, fence: str | None) -> TermView:
+    """A term as answered; ``fence`` is that of the pod that leads."""
+    lasts = fence is not None and fence_epoch(fence) == term.epoch
+    how = "expired" if term.ended_ms is None and not lasts else term.how
     return TermView(
         epoch=term.epoch,
         pod=term.pod,
         began=time_text(term.began_ms),
         ended=optional_time(term.ended_ms),
-        how=term.how,
+        how=how,
         who=term.who,
         why=term.why,
     )
@@ -233,8 +236,8 @@ class PodInfo:
     draining: bool
 
 
-def pod_of(pod: PodRecord) -> PodInfo:
-    """A pod as answered."""
+def pod_of(pod: PodRecord, fence: str | None) -> PodInfo:
+    """A pod as answered. It says that it leads, and ``fence`` says whether its term still lasts."""
     return PodInfo(
         id=pod.id,
         name=pod.name,
@@ -243,7 +246,7 @@ def pod_of(pod: PodRecord) -> PodInfo:
         started=time_text(pod.started_ms),
         seen=time_text(pod.seen_ms),
         ready=pod.ready,
-        leading=pod.leading,
+        leading=pod.leading and fence is not None and fence_pod(fence) == pod.name,
         draining=pod.draining,
     )
 

@@ -19,7 +19,15 @@ from dsched.contracts.store.configs import (
 )
 from dsched.contracts.store.operating import Skip
 from dsched.contracts.store.outcomes import Outcome
-from dsched.model import API_ORIGIN, Overlap, SkippedRange, SkipReason, TaskConfig, TaskSpec
+from dsched.model import (
+    API_ORIGIN,
+    JsonValue,
+    Overlap,
+    SkippedRange,
+    SkipReason,
+    TaskConfig,
+    TaskSpec,
+)
 from dsched.model.json import dumps
 from dsched_store_redis.base import OnRedis
 from dsched_store_redis.rows import read_configs, read_stored_config
@@ -116,15 +124,17 @@ def skipped_item(config_id: str, skipped: SkippedRange | None) -> str:
     """The item of a ``skipped`` event, or nothing."""
     if skipped is None:
         return ""
-    return dumps(
-        {
-            "config": config_id,
-            "first": skipped.first_ms,
-            "last": skipped.last_ms,
-            "count": skipped.count,
-            "reason": skipped.reason.value,
-        }
-    )
+    item: dict[str, JsonValue] = {
+        "config": config_id,
+        "first": skipped.first_ms,
+        "last": skipped.last_ms,
+        "count": skipped.count,
+        "reason": skipped.reason.value,
+    }
+    for key in ("trigger", "who", "why"):
+        if text := getattr(skipped, key):
+            item[key] = text
+    return dumps(item)
 
 
 def left_out_item(config_id: str, skip: Skip) -> str:

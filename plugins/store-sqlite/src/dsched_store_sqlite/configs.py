@@ -140,6 +140,22 @@ def note_skipped(step: Step, by: str, config_id: str, skipped: SkippedRange | No
         "count": skipped.count,
         "reason": skipped.reason.value,
     }
+    for key in ("trigger", "who", "why"):
+        if text := getattr(skipped, key):
+            item[key] = text
+    step.note(EventKind.SKIPPED, by, item)
+
+
+def note_overlap(step: Step, by: str, config_id: str, at_ms: int, behind: str) -> None:
+    """Record that the overlap policy dropped a run, and the task it may not run beside."""
+    item: Item = {
+        "config": config_id,
+        "first": at_ms,
+        "last": at_ms,
+        "count": 1,
+        "reason": SkipReason.OVERLAP.value,
+        "behind": behind,
+    }
     step.note(EventKind.SKIPPED, by, item)
 
 

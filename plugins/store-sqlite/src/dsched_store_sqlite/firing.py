@@ -12,14 +12,12 @@ from dsched.contracts.store.outcomes import Outcome, RunOutcome
 from dsched.model import (
     Home,
     Overlap,
-    SkippedRange,
-    SkipReason,
     TaskSpec,
     fire_task_id,
 )
 from dsched.planning import PlannedRun
 from dsched_store_sqlite.base import OnSqlite
-from dsched_store_sqlite.configs import note_left_out, note_skipped
+from dsched_store_sqlite.configs import note_left_out, note_overlap, note_skipped
 from dsched_store_sqlite.rows import CONFIG, TASK, ConfigRow
 from dsched_store_sqlite.step import Item, Step
 
@@ -31,6 +29,10 @@ NEXT_DUE = "SELECT min(due_ms) FROM config WHERE due_ms IS NOT NULL AND due_ms >
 LIVE = (
     f"SELECT {TASK} FROM task WHERE live_of IS NOT NULL AND live_of = ? "  # noqa: S608
     "ORDER BY scheduled_ms LIMIT ?"
+)
+FIRST_LIVING = (
+    "SELECT id FROM task WHERE live_of IS NOT NULL AND live_of = ? "
+    "ORDER BY scheduled_ms, id LIMIT 1"
 )
 
 
@@ -131,8 +133,9 @@ def _run(step: Step, fence: str, row: ConfigRow, run: PlannedRun) -> RunOutcome:
             return RunOutcome.SKIPPED
     outcome = _overlap(step, fence, row)
     if outcome is RunOutcome.SKIPPED:
-        skipped = SkippedRange(first_ms=at_ms, last_ms=at_ms, count=1, reason=SkipReason.OVERLAP)
-        note_skipped(step, fence, row.id, skipped)
+        step.flush()
+        (behind,) = step.db.execute(FIRST_LIVING, (row.id,)).fetchone()
+        note_overlap(step, fence, row.id, at_ms, behind)
         return outcome
     item: Item = {"config": row.id, "ms": at_ms, "task": task_id, "late": step.wall_ms - at_ms}
     home, until_ms = Home.READY, 0

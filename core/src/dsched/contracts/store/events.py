@@ -21,7 +21,8 @@ class EventKind(StrEnum):
     CONFIG = "config"  # config, act: put, paused, resumed, deleted, skip; revision, (why);
     #                     skip: first, last, count
     FIRED = "fired"  # config, ms, task, late, (held: true)
-    SKIPPED = "skipped"  # config, first, last, count, reason; reason operator: who, why
+    SKIPPED = "skipped"  # config, first, last, count, reason, (trigger); reason operator: who, why;
+    #                      paused: (who, why); overlap: behind (a live task)
     MISSED = "missed"  # config, ms, late (ms), term (of the leader, 0: nobody leads)
     LEADERLESS = "leaderless"  # epoch (of the last term), idle (ms since its lock ran out)
     SUBMITTED = "submitted"  # task, (why)

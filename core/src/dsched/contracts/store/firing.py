@@ -79,7 +79,8 @@ class Firing(ABC):
         A run whose task exists (in any state): ``dup``, nothing changes. One that an operator
         asked to skip: ``skipped``, recorded with that reason. Else by the overlap
         policy, L being the live tasks at that moment, runs of this very call included:
-        *allow*: create. *skip*: create if L is empty, else ``skipped`` (reason ``overlap``).
+        *allow*: create. *skip*: create if L is empty, else ``skipped`` (reason ``overlap``,
+        ``behind`` the first of L by scheduled time and id).
         *queue_one*: create if L is empty; else hold it if none is held; else skip it.
         *queue_all*: create if L is empty; else hold it if fewer than ``misfire_cap`` are held; else
         skip it.

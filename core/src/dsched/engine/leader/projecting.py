@@ -131,11 +131,19 @@ def _skipped(event: Event, item: Item) -> dict[str, Any]:
         "last_ms": item["last"],
         "count": item["count"],
         "reason": item["reason"],
-        "detail": f"{item['who']}: {item['why']}" if "who" in item else "",
+        "detail": _asked(item),
         "late_ms": max(0, event.at_ms - item["last"]),
         "at_ms": event.at_ms,
         "term": _epoch(event.by),
+        "trigger": item.get("trigger", ""),
+        "behind": item.get("behind"),
     }
+
+
+def _asked(item: Item) -> str:
+    """Who asked for it, and why, if somebody did."""
+    who, why = item.get("who", ""), item.get("why", "")
+    return f"{who}: {why}" if why else str(who)
 
 
 def _missed(event: Event, item: Item) -> dict[str, Any]:

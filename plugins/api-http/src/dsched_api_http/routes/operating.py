@@ -57,11 +57,12 @@ async def resume_worker(call: Call) -> Answer:
 async def list_pods(call: Call) -> Answer:
     """The pods that run, by name."""
     pods = sorted(await call.client.pods(), key=lambda one: (one.name, one.id))
+    fence = await call.store.leader()
 
     async def fetch(cursor: str | None, limit: int) -> tuple[list[PodInfo], str | None]:
         start = 0 if cursor is None else int(cursor)
         last = start + limit
-        page = [pod_of(one) for one in pods[start:last]]
+        page = [pod_of(one, fence) for one in pods[start:last]]
         return page, str(last) if last < len(pods) else None
 
     return listing(*await call.page("pods", fetch))
@@ -72,7 +73,8 @@ async def list_terms(call: Call) -> Answer:
 
     async def fetch(cursor: str | None, limit: int) -> tuple[list[TermView], str | None]:
         page = await call.client.terms(cursor=cursor, limit=limit)
-        return [term_of(one) for one in page.terms], page.cursor
+        fence = await call.store.leader()
+        return [term_of(one, fence) for one in page.terms], page.cursor
 
     return listing(*await call.page("terms", fetch))
 

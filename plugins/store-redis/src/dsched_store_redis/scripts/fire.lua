@@ -117,7 +117,8 @@ local function fire(one)
       note('skipped', fence, asked)
     elseif outcome == 'skipped' then
       note('skipped', fence, '{"config":"' .. one.id .. '","first":' .. run.ms .. ',"last":'
-        .. run.ms .. ',"count":1,"reason":"overlap"}')
+        .. run.ms .. ',"count":1,"reason":"overlap","behind":"'
+        .. call('ZRANGE', LIVE .. one.id, 0, 0)[1] .. '"}')
     elseif outcome ~= 'dup' then
       create(one, run, outcome)
     end

@@ -18,6 +18,7 @@ from dsched.contracts.store.configs import (
 )
 from dsched.contracts.store.events import EventKind
 from dsched.contracts.store.outcomes import Outcome
+from dsched.model import SkippedRange
 from dsched_testkit.memory.base import OnState
 from dsched_testkit.memory.state import ConfigRow, Item, Step
 
@@ -156,14 +157,19 @@ def _check(step: Step, row: ConfigRow | None, rearm: Rearm) -> Outcome:
 
 def _note_skipped(step: Step, config_id: str, rearm: Rearm, by: str) -> None:
     if rearm.skipped is not None:
-        step.note(
-            EventKind.SKIPPED,
-            by,
-            {
-                "config": config_id,
-                "first": rearm.skipped.first_ms,
-                "last": rearm.skipped.last_ms,
-                "count": rearm.skipped.count,
-                "reason": rearm.skipped.reason.value,
-            },
-        )
+        step.note(EventKind.SKIPPED, by, skipped_item(config_id, rearm.skipped))
+
+
+def skipped_item(config_id: str, skipped: SkippedRange) -> Item:
+    """A range of instants that will not be fired, as the log has it."""
+    item: Item = {
+        "config": config_id,
+        "first": skipped.first_ms,
+        "last": skipped.last_ms,
+        "count": skipped.count,
+        "reason": skipped.reason.value,
+    }
+    for key in ("trigger", "who", "why"):
+        if text := getattr(skipped, key):
+            item[key] = text
+    return item

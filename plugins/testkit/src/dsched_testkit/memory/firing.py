@@ -12,6 +12,7 @@ from dsched.contracts.store.outcomes import Outcome, RunOutcome
 from dsched.model import Home, Overlap, SkipReason, fire_task_id
 from dsched.planning import PlannedRun
 from dsched_testkit.memory.base import OnState
+from dsched_testkit.memory.configs import skipped_item
 from dsched_testkit.memory.state import ConfigRow, Item, State, Step, TaskRow
 
 
@@ -45,16 +46,7 @@ class MemoryFiring(OnState, Firing):
         if any(instant > step.wall_ms for instant in instants):
             return FireAnswer(outcome=Outcome.EARLY)
         if fire.skipped is not None:
-            skipped = fire.skipped
-            _note_skipped(
-                step,
-                fence,
-                config_id=fire.config_id,
-                first_ms=skipped.first_ms,
-                last_ms=skipped.last_ms,
-                count=skipped.count,
-                reason=skipped.reason,
-            )
+            step.note(EventKind.SKIPPED, fence, skipped_item(fire.config_id, fire.skipped))
         for skip in fire.left_out:
             _note_left_out(step, fence, fire.config_id, skip)
         runs = tuple(self._run(step, fence, row, run) for run in fire.runs)
@@ -83,16 +75,7 @@ class MemoryFiring(OnState, Firing):
                 return RunOutcome.SKIPPED
         outcome = self._overlap(step, fence, row)
         if outcome is RunOutcome.SKIPPED:
-            at = run.scheduled_ms
-            _note_skipped(
-                step,
-                fence,
-                config_id=config.id,
-                first_ms=at,
-                last_ms=at,
-                count=1,
-                reason=SkipReason.OVERLAP,
-            )
+            _note_overlap(step, fence, config.id, run, self._first_living(config.id))
             return outcome
         task = TaskRow(id=task_id, spec=config.spec, scheduled_ms=run.scheduled_ms)
         item: Item = {
@@ -131,6 +114,10 @@ class MemoryFiring(OnState, Firing):
             step.cancel(state.tasks[task_id], fence, "superseded")
         return RunOutcome.HELD if state.live.get(config_id) else RunOutcome.FIRED
 
+    def _first_living(self, config_id: str) -> str:
+        tasks = self._state.tasks
+        return min(self._state.live[config_id], key=lambda key: (tasks[key].scheduled_ms, key))
+
     async def replan(self, fence: str, items: Sequence[Replan]) -> tuple[Outcome, ...]:
         """Move dues after the clock went back."""
         check_batch([item.config_id for item in items])
@@ -158,27 +145,18 @@ def due_page(state: State, step: Step, limit: int) -> DuePage:
     )
 
 
-def _note_skipped(
-    step: Step,
-    by: str,
-    *,
-    config_id: str,
-    first_ms: int,
-    last_ms: int,
-    count: int,
-    reason: SkipReason,
-) -> None:
-    step.note(
-        EventKind.SKIPPED,
-        by,
-        {
-            "config": config_id,
-            "first": first_ms,
-            "last": last_ms,
-            "count": count,
-            "reason": reason.value,
-        },
-    )
+def _note_overlap(step: Step, by: str, config_id: str, run: PlannedRun, behind: str) -> None:
+    """Record that the overlap policy dropped a run, and the task it may not run beside."""
+    at_ms = run.scheduled_ms
+    item: Item = {
+        "config": config_id,
+        "first": at_ms,
+        "last": at_ms,
+        "count": 1,
+        "reason": SkipReason.OVERLAP.value,
+        "behind": behind,
+    }
+    step.note(EventKind.SKIPPED, by, item)
 
 
 def _note_left_out(step: Step, by: str, config_id: str, skip: Skip) -> None:

@@ -74,7 +74,13 @@ def a_rearm(
     skipped = None
     if skips:
         skipped = SkippedRange(
-            first_ms=wall_ms - 5000, last_ms=wall_ms, count=2, reason=SkipReason.EDITED
+            first_ms=wall_ms - 5000,
+            last_ms=wall_ms,
+            count=6,
+            reason=SkipReason.EDITED,
+            trigger='{"every":1000,"anchor":0}',
+            who="operator",
+            why="test",
         )
     return Rearm(
         read=version,

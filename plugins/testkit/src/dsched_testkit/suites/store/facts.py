@@ -106,6 +106,13 @@ class FateTests(Projecting):
             a_miss(4, at_ms=70),
         )
 
+    async def test_a_decision_keeps_its_trigger_and_what_it_was_behind(self) -> None:
+        await self.lead()
+        ranged = a_skip(5, 7, count=3, trigger='{"cron":"*/5 * * * *","zone":"UTC"}')
+        behind = a_skip(9, 9, reason="overlap", behind="c@5")
+        await self.project(decisions=(ranged, behind))
+        assert await self.decisions() == (behind, ranged)
+
     async def test_an_instant_that_was_fired_is_not_missed_any_more(self) -> None:
         await self.lead()
         await self.project(decisions=(a_decision(first_ms=5),))

@@ -1,5 +1,7 @@
 """Named tests: due configs become tasks, each instant once; delayed tasks are promoted."""
 
+from typing import Any
+
 import attrs
 import pytest
 
@@ -219,6 +221,21 @@ class FiringTests(Arranging):
         expected = {"config": "c", "first": first, "last": last, "count": 5, "reason": "misfire"}
         assert [expected] == items_of(events, EventKind.SKIPPED)
         assert self.fence == events[0].by
+
+    async def test_a_skipped_range_tells_its_trigger_and_who_asked_for_it(self) -> None:
+        await self.lead()
+        await self.config(due_in_ms=-5 * MINUTE_MS)
+        first, last = self.clock.ms - 5 * MINUTE_MS, self.clock.ms - MINUTE_MS
+        await self.news()
+        told: dict[str, Any] = {
+            "trigger": '{"every":60000,"anchor":-7}',
+            "who": "alice",
+            "why": "a\ttab",
+        }
+        skipped = attrs.evolve(a_range(first, last, 5), **told)
+        await self.fire("c", self.clock.ms, skipped=skipped)
+        (item,) = await self.new_items(EventKind.SKIPPED)
+        assert told.items() <= item.items()
 
     async def test_a_fire_may_only_skip(self) -> None:
         await self.lead()

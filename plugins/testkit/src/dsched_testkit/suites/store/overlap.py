@@ -38,10 +38,30 @@ class OverlapTests(Arranging):
         event = await self.the_news()
         now = self.clock.ms
         expected = {"config": "c", "first": now, "last": now, "count": 1, "reason": "overlap"}
+        expected["behind"] = first
         assert (EventKind.SKIPPED, self.fence) == (event.kind, event.by)
         assert [expected] == [dict(item) for item in event.items]
         assert [first] == await self.ready_ids()
         assert now == (await self.stored()).last_fired_ms
+
+    async def test_a_run_dropped_by_overlap_names_the_first_live_task_by_instant(self) -> None:
+        await self.lead()
+        await self.config(due_in_ms=-2 * MINUTE_MS, overlap=Overlap.QUEUE_ONE)
+        now = self.clock.ms
+        await self.fire("c", now - 2 * MINUTE_MS)
+        await self.news()
+        await self.fire("c", now - MINUTE_MS, now)
+        (item,) = await self.new_items(EventKind.SKIPPED)
+        assert (item["first"], item["behind"]) == (now, f"c@{now - 2 * MINUTE_MS}")
+
+    async def test_a_run_dropped_by_overlap_may_be_behind_one_of_the_very_same_call(self) -> None:
+        await self.lead()
+        await self.config(due_in_ms=-MINUTE_MS, overlap=Overlap.SKIP)
+        await self.news()
+        now = self.clock.ms
+        await self.fire("c", now - MINUTE_MS, now)
+        (item,) = await self.new_items(EventKind.SKIPPED)
+        assert item["behind"] == f"c@{now - MINUTE_MS}"
 
     async def test_skip_counts_the_runs_of_the_very_same_call(self) -> None:
         await self.lead()

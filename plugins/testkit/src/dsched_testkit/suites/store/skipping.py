@@ -1,18 +1,24 @@
 """Named tests: instants that an operator asked not to fire."""
 
+from typing import Any
+
+import attrs
 import pytest
 
 from dsched.contracts.store.bounds import MAX_BATCH
-from dsched.contracts.store.configs import StoredConfig
+from dsched.contracts.store.configs import PutConfig, StoredConfig
 from dsched.contracts.store.events import EventKind
 from dsched.contracts.store.operating import MAX_SKIPS, Skip
 from dsched.contracts.store.outcomes import Outcome, RunOutcome
+from dsched.model import SkipReason
 from dsched_testkit.suites.store.arrange import (
+    AUTHOR,
     MINUTE_MS,
     OPERATOR,
     SECOND_MS,
     Arranging,
     a_config,
+    a_range,
 )
 
 WHY = 'the "target" is down\tüber Nacht'
@@ -203,3 +209,26 @@ class SkippedFireTests(SkipTests):
         stored = await self.a_skipped_config(MINUTE_MS)
         assert await self.store.delete("c", self.rearm(stored), by=OPERATOR) == Outcome.OK
         assert (await self.config()).skips == ()
+
+    async def test_what_a_change_skips_tells_its_trigger_and_who_had_asked_for_it(self) -> None:
+        told: dict[str, Any] = {
+            "trigger": '{"every":60000,"anchor":-7}',
+            "who": "alice",
+            "why": "a\ttab",
+        }
+        for change in ("put", "pause", "resume", "delete"):
+            stored = await (self.stored() if change == "resume" else self.config(name=change))
+            await self.news()
+            due = self.clock.ms
+            skipped = attrs.evolve(a_range(due - 5, due, 3, SkipReason.PAUSED), **told)
+            rearm = self.rearm(stored, skipped=skipped)
+            if change == "put":
+                put = PutConfig(config=a_config(name="other"), rearm=rearm)
+                await self.store.put([put], by=AUTHOR)
+            elif change == "pause":
+                await self.store.pause("c", rearm, by=OPERATOR, why="")
+            else:
+                step = self.store.resume if change == "resume" else self.store.delete
+                assert await step("c", rearm, by=OPERATOR) is Outcome.OK
+            (item,) = await self.new_items(EventKind.SKIPPED)
+            assert told.items() <= item.items(), change
