@@ -193,3 +193,11 @@ def test_what_an_operator_paused_stays_paused_and_counts_no_fires(own_pod: "Serv
 def test_an_export_of_json_is_a_task_file_too(own_pod: "Served"):
     own_pod.ok("apply", "-f", write(own_pod, "jobs.yaml", entry("one")))
     assert json.loads(own_pod.ok("export", "one", "-o", "json").out)["tasks"][0]["id"] == "one"
+
+
+def test_apply_and_put_tell_what_a_file_says_and_hardly_means(own_pod: "Served"):
+    path = write(own_pod, "odd.yaml", entry("odd", cron_expr="0 0 9 * * 2-6"))
+    sentence = "cron_expr: day of week 2-6 is TUE-SAT here"
+    for command in (("apply", "--dry-run"), ("apply",)):
+        assert f"warning: odd: {sentence}" in own_pod.ok(*command, "-f", path).err
+    assert f"warning: {sentence}" in own_pod.ok("config", "put", "odd", "-f", path, "--adopt").err

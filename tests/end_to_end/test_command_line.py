@@ -353,3 +353,24 @@ async def test_sigterm_before_the_start_is_complete_ends_with_0(tmp_path):
         finally:
             pod.end()
             silent.send_signal(signal.SIGCONT)
+
+
+def test_check_warns_of_what_a_task_file_says_and_hardly_means(tmp_path):
+    path = write(
+        tmp_path,
+        "odd.yaml",
+        f"""
+        tasks:
+          - {{id: odd, cron_expr: "0 0 9 * * 2-6", {HTTP}}}
+          - {{id: late, every: 1m, jitter: 5m, start_deadline: 2m, {HTTP}}}
+          - {{id: fine, every: 1m, {HTTP}}}
+        """,
+    )
+    done = run(tmp_path, "--tasks", path, "--check")
+    assert done.returncode == 0, done.stderr
+    warned = [line for line in done.stdout.splitlines() if line.startswith("warning: task ")]
+    assert [line.split(": ")[:3] for line in warned] == [
+        ["warning", "task odd", "cron_expr"],
+        ["warning", "task late", "start_deadline"],
+        ["warning", "task late", "jitter"],
+    ]

@@ -23,7 +23,12 @@ REFUSED = {
     "* * * JAN-JAN *": "to itself",
     "5-1 * * * *": "upwards",
     "* 22-3 * * *": "upwards",
-    "* * * * FRI-MON": "upwards",
+    "* * * * FRI-MON": "ends with SUN: write two, such as FRI-SUN,MON for FRI to MON",
+    "* * * * 6-1": "ends with SUN: write two, such as FRI-SUN,MON for FRI to MON",
+    "* * * * SUN-SUN": "to itself",
+    "* * * * FRI-0": "upwards",
+    "0 0 L-3W * *": "15W and LW have a W; L-3 is the third day before the last",
+    "0 0 LW-3 * *": "15W and LW have a W; L-3 is the third day before the last",
     "* * * NOV-FEB *": "upwards",
     "0 0 30 2 *": "no date ever matches",
     "0 0 31 2,4,6,9,11 *": "no date ever matches",
@@ -217,3 +222,25 @@ def test_h_for_a_day_of_month_falls_on_a_day_that_every_month_has():
         days.add(pattern.days_of(2026, 2).bit_length() - 1)
 
     assert days == set(range(1, 29))
+
+
+@pytest.mark.parametrize(
+    ("written", "same"),
+    [
+        ("0 9 * * FRI-SUN", "0 9 * * 5-7"),
+        ("0 9 * * MON-SUN", "0 9 * * *"),
+        ("0 9 * * 5-SUN", "0 9 * * 0,5,6"),
+        ("0 9 * * MON-SUN/3", "0 9 * * 1,4,7"),
+        ("0 9 * * SUN-TUE", "0 9 * * 0-2"),
+        ("0 9 * * 7/2", "0 9 * * 0/2"),
+    ],
+)
+def test_a_range_may_end_with_sunday_which_then_ends_the_week(written, same):
+    ours, theirs = (CronExpression.parse(one, "").pattern() for one in (written, same))
+    assert ours.days == theirs.days
+
+
+@pytest.mark.parametrize("field", ["*/15", "5/15", "*"])
+def test_an_open_step_counts_as_a_wildcard_and_a_step_within_a_range_does_not(field):
+    assert not CronExpression.parse(f"{field} 2 * * *", "").pattern().fixed_time
+    assert CronExpression.parse("5-50/15 2 * * *", "").pattern().fixed_time

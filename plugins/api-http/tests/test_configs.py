@@ -154,3 +154,20 @@ async def test_arguments_are_hidden_from_who_may_only_read(api: Any) -> None:
         assert "canary" not in seen.text
         assert '"payload_hidden":true' in seen.text
         assert "canary" in (await api.ask("GET", path)).text
+
+
+async def test_what_is_hardly_meant_is_told_by_the_answer_to_a_put(api: Any) -> None:
+    entry = {
+        "executor": "echo",
+        "cron_expr": "0 0 9 * * 2-6",
+        "jitter": "2h",
+        "start_deadline": "1m",
+    }
+    for query in ("?dry_run=true", ""):
+        put = await api.ask("PUT", f"/configs/c{query}", entry)
+        fields = [warning.partition(":")[0] for warning in put.body["warnings"]]
+        assert fields == ["start_deadline", "cron_expr"]
+    assert (await api.ask("PUT", "/configs/d", {"executor": "echo", "every": "1h"})).body[
+        "warnings"
+    ] == []
+    assert all(one["warnings"] == [] for one in (await api.ask("GET", "/configs")).body["items"])

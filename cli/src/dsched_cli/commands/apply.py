@@ -197,7 +197,15 @@ def _act(session: Session, change: "Change") -> None:
         session.api.post(config_path(change.id, "resume"), {"reason": "declared again"})
 
 
+def _warn(found: "Difference") -> None:
+    """What the server says of configs that are allowed and hardly meant."""
+    for change in found.changes:
+        for warning in (change.new or {}).get("warnings") or ():
+            say(f"warning: {clean(change.id)}: {clean(warning)}")
+
+
 def _show(session: Session, found: "Difference", horizon: str) -> None:
+    _warn(found)
     if session.output.format not in ("table", "wide"):
         _show_data(session, found, horizon)
         return

@@ -75,6 +75,8 @@ def put(session: Session, config_id: str, *, task_file: str, adopt: bool, dry_ru
     answer = session.api.call("PUT", config_path(config_id), query=query, body=entry.content)
     outcome = clean(answer.headers.get("x-dsched-outcome", "done"))
     say(f"{config_id}: {'would be ' if dry_run else ''}{outcome}")
+    for warning in answer.data.get("warnings") or ():
+        say(f"warning: {clean(warning)}")
     session.output.record(answer.data, columns.CONFIG)
 
 

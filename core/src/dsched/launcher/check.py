@@ -7,6 +7,7 @@ from dsched.client import Client
 from dsched.config import LoadedSettings
 from dsched.declaring import Source, conflicts
 from dsched.loading import Catalogue
+from dsched.planning import config_warnings
 
 
 async def check(
@@ -19,9 +20,20 @@ async def check(
     found, disputed = await _store(loaded, catalogue, sources)
     lines.append(f"store: {loaded.settings.store}: {found}")
     lines += disputed
+    lines += [f"warning: {warning}" for warning in task_warnings(sources)]
     ids = [task.id for source in sources for task in source.configs]
     lines.append(f"tasks: {len(ids)} ok" + (f": {', '.join(ids[:10])}" if ids else ""))
     return lines
+
+
+def task_warnings(sources: Sequence[Source]) -> list[str]:
+    """What the declared tasks say that is hardly meant."""
+    return [
+        f"task {task.id}: {warning}"
+        for source in sources
+        for task in source.configs
+        for warning in config_warnings(task)
+    ]
 
 
 async def _store(

@@ -28,7 +28,7 @@ from dsched.engine.runtime import Runtime
 from dsched.engine.takeover import take_over_from_dead
 from dsched.functions.schedules import SCHEDULES
 from dsched.launcher.arguments import Arguments, parse
-from dsched.launcher.check import check
+from dsched.launcher.check import check, task_warnings
 from dsched.launcher.event_loop import run_on
 from dsched.launcher.logs import configure
 from dsched.launcher.putting import put_all
@@ -84,7 +84,7 @@ def _run(arguments: Arguments) -> int:
             print(line)  # noqa: T201 - this is the command's output
         return OK
     configure(loaded.settings.log.format, loaded.settings.log.level)
-    for warning in (*catalogue.warnings, *loaded.warnings):
+    for warning in (*catalogue.warnings, *loaded.warnings, *task_warnings(sources)):
         log.warning("%s", warning)
     serving = _serve(arguments, loaded, catalogue=catalogue, roles=roles, sources=sources)
     return run_on(loaded.settings.pod.event_loop, serving)

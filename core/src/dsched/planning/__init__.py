@@ -15,6 +15,7 @@ from dsched.planning.upcoming import (
     config_upcoming,
     upcoming,
 )
+from dsched.planning.warnings import config_warnings
 from dsched.planning.zone_rules import zone_rules_version
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "compile_trigger",
     "config_instants",
     "config_upcoming",
+    "config_warnings",
     "disabled_range",
     "jitter_ms",
     "next_due",

@@ -35,7 +35,10 @@ class SkipView:
 
 @attrs.frozen(kw_only=True)
 class Config:
-    """A config with what the store knows of it. ``spec`` is what PUT takes."""
+    """A config with what the store knows of it. ``spec`` is what PUT takes.
+
+    ``warnings`` tells what it says and hardly means; in answers about one config, not in lists.
+    """
 
     id: str
     name: str
@@ -51,6 +54,7 @@ class Config:
     spec: Mapping[str, Any]
     skips: tuple[SkipView, ...] = ()
     payload_hidden: bool = False
+    warnings: tuple[str, ...] = ()
 
 
 def config_of(stored: StoredConfig, intake: Intake, *, show_payload: bool) -> Config:

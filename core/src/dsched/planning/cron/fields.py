@@ -34,6 +34,9 @@ _ALIASES = {
     "@ANNUALLY": "0 0 1 1 *",
 }
 
+# As the end of a range Sunday is the last day of the week, whatever its first number is.
+_SUNDAY_LAST = re.compile(r"-SUN(?=[,/]|$)")
+
 _PLAIN = re.compile(
     r"(?P<low>\*|\d{1,2}|[A-Z]{3})(?:-(?P<high>\d{1,2}|[A-Z]{3}))?(?:/(?P<step>\d{1,2}))?"
 )
@@ -116,6 +119,7 @@ class CronExpression:
         """What the expression says about local time; raises `InvalidTriggerError`."""
         day_rules, plain_days = _split_days(self.fields[3])
         week_rules, plain_weekdays = _split_weekdays(self.fields[5])
+        plain_weekdays = _SUNDAY_LAST.sub("-7", plain_weekdays)
         plain = [*self.fields[:3], plain_days or "1", self.fields[4], plain_weekdays or "0"]
         for field, word in zip(_FIELDS, plain, strict=True):
             for term in word.split(","):
@@ -209,18 +213,25 @@ def _check_plain(field: _Field, term: str) -> None:
     first = field.low if low == "*" else field.value(low)
     if high is not None:
         last = field.value(high)
-        if first == last:
+        if first == last or (field is _WEEKDAY and (first, last) == (0, 7) and low == "SUN"):
             raise _bad(field, term, f"a range from {first} to itself; write {low}")
         if first > last:
-            raise _bad(
-                field, term, "a range runs upwards; write two, such as 22-23,0-5 for 22 to 5"
-            )
+            raise _bad(field, term, _BACKWARDS[field is _WEEKDAY])
     size = _TOP[field.name] - field.low + 1
     if step is not None and not 1 <= int(step) <= size:
         raise _bad(field, term, f"the step is 1 to {size}")
 
 
+_BACKWARDS = {
+    False: "a range runs upwards; write two, such as 22-23,0-5 for 22 to 5",
+    True: "a range runs upwards, and the week ends with SUN: write two, such as FRI-SUN,MON for FRI "
+    "to MON",
+}
+
+
 def _hint(field: _Field, term: str) -> str:
+    if field is _DAY and "W" in term and "L" in term and "-" in term:
+        return "only 15W and LW have a W; L-3 is the third day before the last"
     if term == "":
         return "a list has an empty place"
     if term == "?":

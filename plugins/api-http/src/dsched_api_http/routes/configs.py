@@ -9,6 +9,7 @@ from dsched.client import NotFoundError, PreconditionError, check_origin
 from dsched.contracts.store.configs import StoredConfig
 from dsched.model import InvalidIdError, JsonValue, TaskConfig, check_id, manual_task_id
 from dsched.model.json import dumps
+from dsched.planning import config_warnings
 from dsched_api_http.audit import fingerprint
 from dsched_api_http.call import Answer, Call, Entry, Patch, Route, listing
 from dsched_api_http.etags import etag, expected_revision
@@ -38,7 +39,8 @@ def _shown(call: Call, stored: StoredConfig) -> Config:
 
 def _answer(call: Call, stored: StoredConfig, **fields: Any) -> Answer:
     headers = {"ETag": etag(stored.config.revision), **fields.pop("headers", {})}
-    return Answer(body=_shown(call, stored), headers=headers, **fields)
+    body = attrs.evolve(_shown(call, stored), warnings=config_warnings(stored.config))
+    return Answer(body=body, headers=headers, **fields)
 
 
 async def list_configs(call: Call) -> Answer:
