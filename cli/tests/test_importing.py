@@ -116,6 +116,10 @@ app.conf.timezone = "Europe/Berlin"
 def add(x, y=1):
     return x + y
 
+@app.task(name="other")
+def other():
+    pass
+
 app.conf.beat_schedule = {
     "every": {"task": "jobs.add", "schedule": 30.0, "args": (1,), "kwargs": {"y": 2}},
     "delta": {"task": "jobs.add", "schedule": timedelta(minutes=5), "kwargs": {"x": 1}},

@@ -81,11 +81,20 @@ def _read(file: str) -> str:
 
 
 def _print(found: "Imported", source: str) -> int:
+    from dsched_cli.importers.judging import keep_what_is_allowed
+
+    keep_what_is_allowed(found)
     write(f"# Imported from {clean(source)} by `dsched import`.")
     write(yaml_text({"tasks": found.entries}).rstrip("\n"))
     for note in found.notes:
         say(f"note: {clean(note)}")
     for one in found.unsaid:
         say(clean(str(one)))
-    say(f"{len(found.entries)} tasks; {len(found.unsaid)} things could not be expressed")
+    disabled = sum(one.get("enabled") is False for one in found.entries)
+    say(
+        f"{len(found.entries)} tasks"
+        + (f", {disabled} of them disabled" if disabled else "")
+        + (f"; {found.left_out} left out" if found.left_out else "")
+        + f"; {len(found.unsaid)} things could not be expressed"
+    )
     return ExitCode.PARTLY if found.unsaid else ExitCode.OK

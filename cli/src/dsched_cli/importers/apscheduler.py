@@ -7,7 +7,7 @@ from typing import Any
 from dsched.model import CronTrigger
 from dsched.planning import InvalidTriggerError, compile_trigger
 from dsched_cli.importers import fields
-from dsched_cli.importers.modules import arguments, span_text, zone_name
+from dsched_cli.importers.modules import call_of, span_text, zone_name
 from dsched_cli.importers.result import Imported
 
 _MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()  # noqa: SIM905 - as one reads
@@ -29,10 +29,10 @@ def read_apscheduler(scheduler: Any) -> Imported:
         try:
             trigger = _trigger(job.trigger)
         except _CannotError as error:
-            found.cannot(where, f"{error}; left out")
+            found.leave_out(where, str(error))
             continue
         if not job.func_ref:
-            found.cannot(where, "its function cannot be named (a lambda or a closure); left out")
+            found.leave_out(where, "its function cannot be named (a lambda or a closure)")
             continue
         _job(found, job, where=where, trigger=trigger, defaults=defaults)
     if found.entries:
@@ -46,9 +46,10 @@ def read_apscheduler(scheduler: Any) -> Imported:
 def _job(
     found: Imported, job: Any, *, where: str, trigger: dict[str, Any], defaults: Mapping[str, Any]
 ) -> None:
-    args = arguments(found, where, function=job.func, args=job.args, kwargs=job.kwargs)
-    payload = {"function": job.func_ref} | ({} if args is None else {"args": args})
-    entry = {**trigger, "executor": "local", "payload": payload}
+    call = call_of(
+        found, where, name=str(job.func_ref), function=job.func, args=job.args, kwargs=job.kwargs
+    )
+    entry = {**trigger, **call}
     if job.name and job.name not in (job.func_ref, getattr(job.func, "__name__", "")):
         entry["name"] = str(job.name)[:200]
     entry |= _policies(found, job, where, defaults)
@@ -72,6 +73,10 @@ def _policies(found: Imported, job: Any, where: str, defaults: Mapping[str, Any]
 
     entry: dict[str, Any] = {"timeout": "1d", "retry": {"max_retries": 0}}
     grace_s, coalesce, most = of("misfire_grace_time"), of("coalesce"), of("max_instances")
+    if grace_s is None and not coalesce:
+        found.cannot(
+            where, "no coalescing, without a limit: the latest 100 missed instants are made up for"
+        )
     if grace_s is None:
         entry["misfire"] = "fire_once" if coalesce else "fire_all"
     else:
@@ -96,6 +101,9 @@ def _trigger(trigger: Any) -> dict[str, Any]:
         entry = _cron(trigger)
     else:
         raise _CannotError(f"a {kind} has no word in dsched")
+    if kind == "IntervalTrigger" and trigger.interval.total_seconds() < 1:
+        every = f"{trigger.interval.total_seconds():g} s"
+        raise _CannotError(f"runs every {every}; 1 s is the least")
     if isinstance(trigger.end_date, datetime):
         entry["end_at"] = trigger.end_date.isoformat(timespec="milliseconds")
     if getattr(trigger, "jitter", None):

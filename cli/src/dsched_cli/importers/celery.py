@@ -7,13 +7,13 @@ from typing import Any
 from dsched.model import CronTrigger
 from dsched.planning import InvalidTriggerError, compile_trigger
 from dsched_cli.importers import fields
-from dsched_cli.importers.modules import arguments, span_text, zone_name
+from dsched_cli.importers.celery_options import Settings, entry_options
+from dsched_cli.importers.modules import call_of, span_text, zone_name
 from dsched_cli.importers.result import Imported
 
 # Beat sends whether or not the last run has ended, and after a standstill sends once.
 _HABITS: Mapping[str, Any] = {"overlap": "allow", "misfire": "fire_once"}
 _FULL_DAYS, _FULL_WEEK = set(range(1, 32)), set(range(7))
-_LONG = "1d"
 
 
 def read_celery(app: Any) -> Imported:
@@ -42,14 +42,11 @@ def _entry(found: Imported, app: Any, *, name: str, given: Any, zone: str) -> No
     task_name = str(raw.get("task"))
     task = app.tasks.get(task_name)
     function = getattr(task, "run", None)
-    args = arguments(
-        found, where, function=function, args=raw.get("args") or (), kwargs=raw.get("kwargs") or {}
-    )
-    payload = {"function": task_name} | ({} if args is None else {"args": args})
-    entry = {**trigger, "executor": "local", "payload": payload, **_HABITS}
-    entry |= _task_options(app, task)
-    entry |= _options(found, where, raw.get("options") or {})
-    found.add(name, entry)
+    args, kwargs = raw.get("args") or (), raw.get("kwargs") or {}
+    call = call_of(found, where, name=task_name, function=function, args=args, kwargs=kwargs)
+    entry = {**trigger, **call, **_HABITS}
+    settings = Settings(app, task, task_name, raw.get("options") or {})
+    found.add(name, entry | entry_options(found, where, settings))
 
 
 def _trigger(found: Imported, where: str, schedule: Any, zone: str) -> dict[str, Any] | None:
@@ -63,13 +60,13 @@ def _trigger(found: Imported, where: str, schedule: Any, zone: str) -> dict[str,
         if getattr(schedule, "relative", False):
             found.cannot(where, "relative: the period counts from the first put, not by the clock")
         return _every(found, where, schedule.run_every)
-    found.cannot(where, f"a {type(schedule).__name__} schedule has no word in dsched; left out")
+    found.leave_out(where, f"a {type(schedule).__name__} schedule has no word in dsched")
     return None
 
 
 def _every(found: Imported, where: str, period: timedelta) -> dict[str, Any] | None:
     if period < timedelta(seconds=1):
-        found.cannot(where, f"runs every {period.total_seconds():g} s; 1 s is the least; left out")
+        found.leave_out(where, f"runs every {period.total_seconds():g} s; 1 s is the least")
         return None
     return {"every": span_text(period.total_seconds())}
 
@@ -77,7 +74,7 @@ def _every(found: Imported, where: str, period: timedelta) -> dict[str, Any] | N
 def _crontab(found: Imported, where: str, schedule: Any, zone: str) -> dict[str, Any] | None:
     days, week = set(schedule.day_of_month), set(schedule.day_of_week)
     if days != _FULL_DAYS and week != _FULL_WEEK:
-        found.cannot(
+        found.leave_out(
             where, "day of month and day of week must both match in Celery; cron takes either"
         )
         return None
@@ -94,34 +91,6 @@ def _crontab(found: Imported, where: str, schedule: Any, zone: str) -> dict[str,
     try:
         compile_trigger(CronTrigger(expression=expression, timezone=zone))
     except InvalidTriggerError as error:
-        found.cannot(where, f"{error.field}: {error.reason}")
+        found.leave_out(where, f"{error.field}: {error.reason}")
         return None
     return {"cron_expr": expression} | ({} if zone == "UTC" else {"timezone": zone})
-
-
-def _task_options(app: Any, task: Any) -> dict[str, Any]:
-    """Time limit and retries of the task, which Celery keeps with its function."""
-    limit = getattr(task, "time_limit", None) or app.conf.task_time_limit
-    entry: dict[str, Any] = {"timeout": span_text(limit) if limit else _LONG}
-    retry: dict[str, Any] = {"max_retries": 0}
-    if getattr(task, "autoretry_for", None):
-        most = getattr(task, "max_retries", 3)
-        retry = {"max_retries": 1_000_000 if most is None else most}
-        retry["retry_delay"] = span_text(getattr(task, "default_retry_delay", 180))
-    return entry | {"retry": retry}
-
-
-def _options(found: Imported, where: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    entry: dict[str, Any] = {}
-    for key, value in options.items():
-        if key == "expires" and isinstance(value, int | float):
-            entry["start_deadline"] = span_text(value)
-        elif key == "expires" and isinstance(value, timedelta):
-            entry["start_deadline"] = span_text(value.total_seconds())
-        elif key == "queue":
-            found.cannot(
-                where, f"queue {value!r}: let workers have a label and require it: required_labels"
-            )
-        else:
-            found.cannot(where, f"the option {key} has no word in dsched")
-    return entry

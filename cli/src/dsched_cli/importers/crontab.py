@@ -46,6 +46,7 @@ class _Line:
 def read_crontab(text: str, *, timezone: str, with_user: bool) -> Imported:
     """The jobs of a crontab. ``with_user``: each has a user column, as in ``/etc/crontab``."""
     found = Imported()
+    functions: dict[str, str] = {}
     zone, comment = timezone, ""
     for number, raw in enumerate(text.splitlines(), 1):
         stripped = raw.strip()
@@ -59,20 +60,21 @@ def read_crontab(text: str, *, timezone: str, with_user: bool) -> Imported:
         line = _split(found, number, stripped, comment, with_user=with_user)
         comment = ""
         if line is not None:
-            _job(found, line, zone)
+            _job(found, line, zone, functions)
     return found
 
 
 def _setting(found: Imported, number: int, *, name: str, value: str, zone: str) -> str:
     """A line that sets a variable; the zone that holds from here on."""
     value = value.strip().strip("'\"")
-    if name in ("CRON_TZ", "TZ"):
+    if name == "CRON_TZ":
         return value
     if name == "MAILTO" and not value:
         return zone
     what = {
         "MAILTO": "no mail is sent; let an alert of dsched watch failures",
         "SHELL": "there is no shell",
+        "TZ": "cron gives it to the commands and does not schedule by it; where yours does, say --tz",
     }.get(name, "give it to the worker's own environment")
     found.cannot(f"line {number}", f"{name}: {what}")
     return zone
@@ -85,7 +87,7 @@ def _split(
     parts = text.split(None, width + (1 if with_user else 0))
     needed = width + (2 if with_user else 1)
     if len(parts) < needed:
-        found.cannot(f"line {number}", f"is no job: {text[:60]!r}")
+        found.leave_out(f"line {number}", f"is no job: {text[:60]!r}")
         return None
     expression, command = " ".join(parts[:width]), parts[-1]
     if with_user and parts[width] != "root":
@@ -93,17 +95,17 @@ def _split(
     return _Line(number, expression, command, comment)
 
 
-def _job(found: Imported, line: _Line, zone: str) -> None:
+def _job(found: Imported, line: _Line, zone: str, functions: dict[str, str]) -> None:
     if line.expression.lower() == "@reboot":
-        found.cannot(line.where, "@reboot is no instant; let the service manager start it")
+        found.leave_out(line.where, "@reboot is no instant: let the service manager start it")
         return
     try:
         compile_trigger(CronTrigger(expression=line.expression, timezone=zone))
     except InvalidTriggerError as error:
         hint = "; ~ is H in dsched" if "~" in line.expression else ""
-        found.cannot(line.where, f"{error.field}: {error.reason}{hint}")
+        found.leave_out(line.where, f"{error.field}: {error.reason}{hint}")
         return
-    entry: dict[str, Any] = {"name": line.comment[:200]} if line.comment else {}
+    entry: dict[str, Any] = {"name": _plain(line.comment)} if line.comment else {}
     entry["cron_expr"] = line.expression
     if zone != "UTC":
         entry["timezone"] = zone
@@ -111,7 +113,9 @@ def _job(found: Imported, line: _Line, zone: str) -> None:
     if called is not None:
         found.add(_host(called), {**entry, "executor": "http", "payload": called, **_HABITS})
         return
-    name = _name(line.command)
+    # A command has a function of its own, by its whole text: two calls of a script are two functions.
+    name = functions.get(line.command) or found.free_id(_name(line.command))
+    functions[line.command] = name
     payload = {"function": name}
     added = found.add(name, {**entry, "executor": "local", "payload": payload, **_HABITS})
     found.cannot(
@@ -119,6 +123,11 @@ def _job(found: Imported, line: _Line, zone: str) -> None:
         f"dsched runs no shell: {added} calls the function {name!r}; register it with "
         f"@dsched.task({name!r}) so that it does what `{line.command}` does",
     )
+
+
+def _plain(text: str) -> str:
+    """A comment as a name: without control characters, and not too long."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:200]
 
 
 def _curl(command: str) -> dict[str, Any] | None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from dsched.model import NotJsonError
-from dsched.model.json import check_json
+from dsched.model.json import check_json, loads
 from dsched_cli.cleaning import clean
 from dsched_cli.errors import CliError, ExitCode, UsageError
 from dsched_cli.importers.result import Imported
@@ -40,29 +40,50 @@ def load(name: str, attributes: Sequence[str]) -> Any:
     )
 
 
-def arguments(
+def call_of(
     found: Imported,
     where: str,
     *,
+    name: str,
     function: Callable[..., Any] | None,
     args: Sequence[Any],
     kwargs: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The keys of an entry that calls a function of the local executor.
+
+    Where its arguments cannot be said, it is disabled: called without them it would do another thing.
+    """
+    try:
+        given = _arguments(function, args, kwargs)
+    except _UnsayableError as error:
+        found.cannot(where, f"{error}; imported disabled and without them: give its args yourself")
+        return {"executor": "local", "payload": {"function": name}, "enabled": False}
+    payload = {"function": name} | ({} if given is None else {"args": given})
+    return {"executor": "local", "payload": payload}
+
+
+class _UnsayableError(Exception):
+    """Arguments that a payload cannot have."""
+
+
+def _arguments(
+    function: Callable[..., Any] | None, args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> Any:
     """Arguments as the local executor takes them: a list, a mapping, or None for none."""
     given: Any = None
     if args and kwargs:
         given = _by_name(function, args, kwargs)
         if given is None:
-            found.cannot(where, "has arguments by position and by name, whose names are unknown")
-            return None
+            raise _UnsayableError(
+                "has arguments by position and by name, and its function does not say which names "
+                "the former have"
+            )
     elif args or kwargs:
         given = dict(kwargs) if kwargs else list(args)
     try:
-        check_json(given, "args")
+        return loads(check_json(given, "args"))  # tuples and the like become what JSON has for them
     except NotJsonError as error:
-        found.cannot(where, f"its arguments are no JSON: {error}")
-        return None
-    return given
+        raise _UnsayableError(f"its arguments are no JSON: {error}") from error
 
 
 def _by_name(
@@ -75,10 +96,14 @@ def _by_name(
         bound = signature.bind(*args, **kwargs)
     except (TypeError, ValueError):
         return None
-    kinds = {one.kind for one in signature.parameters.values()}
-    if inspect.Parameter.VAR_POSITIONAL in kinds or inspect.Parameter.VAR_KEYWORD in kinds:
-        return None
-    return dict(bound.arguments)
+    named = dict(bound.arguments)
+    for name in list(named):
+        kind = signature.parameters[name].kind
+        if kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_POSITIONAL):
+            return None
+        if kind is inspect.Parameter.VAR_KEYWORD:
+            named |= named.pop(name)
+    return named
 
 
 def span_text(seconds: float) -> str:
