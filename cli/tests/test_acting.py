@@ -248,3 +248,37 @@ def test_terms_and_pods_are_listed(pod: "Served", eventually: Any):
     pod.needs("/cluster/terms")
     eventually(lambda: pod.ok("cluster", "terms", "-o", "json").data)
     assert pod.ok("cluster", "pods", "-o", "json").data
+
+
+def test_a_result_is_seen_with_the_task_that_answered(pod: "Served"):
+    pod.put("answers")
+    done = pod.ok("trigger", "answers", "--wait")
+    assert "hello=you" in done.out
+    task_id = pod.ok("trigger", "answers", "--wait", "-o", "json").data["id"]
+    shown = pod.ok("task", "get", task_id)
+    assert "hello=you" in shown.out
+    assert "spec" not in pod.ok("task", "get", task_id, "-o", "json").data
+    assert (
+        pod.ok("task", "get", task_id, "--full", "-o", "json").data["spec"]["executor"] == "local"
+    )
+    assert "hello=you" in pod.ok("task", "wait", task_id).out
+
+
+def test_a_run_by_hand_that_lives_is_listed_and_found_by_a_short_id(pod: "Served"):
+    pod.put("alive", payload={"function": "hang"}, every=None, cron_expr="0 5 1 1 *")
+    task_id = pod.ok("trigger", "alive", "--key", "by-hand", "-o", "json").data["id"]
+    ended = pod.ok("trigger", "alive", "--key", "over", "-o", "json").data["id"]
+    pod.ok("task", "cancel", ended, "--reason", "test")
+    pod.run("task", "wait", ended, "--timeout", "40s")
+    listed = pod.ok("task", "list", "--of", "alive", "-o", "json").data
+    assert [one["id"] for one in listed] == [task_id, ended]
+    assert pod.ok("task", "get", "alive@manual-by", "-o", "json").data["id"] == task_id
+    assert pod.ok("task", "get", task_id[:8] + task_id[8:-2], "-o", "json").data["id"] == task_id
+    pod.ok("task", "cancel", task_id, "--reason", "test")
+
+
+def test_to_delete_and_cancel_asks_why_and_the_task_is_told(pod: "Served"):
+    pod.put("doomed-too", payload={"function": "hang"}, every="1s", cron_expr=None)
+    refused = pod.run("config", "delete", "doomed-too", "--cancel", "--yes")
+    assert (refused.code, "--cancel needs a reason" in refused.err) == (2, True)
+    pod.ok("config", "delete", "doomed-too", "--cancel", "--yes", "--reason", "moved")

@@ -22,7 +22,6 @@ def test_configs_are_put_and_listed_without_a_server(dsched: "Callable[..., Done
     (tmp_path / "tasks.yaml").write_text(TASKS)
     (tmp_path / "dsched.yaml").write_text("sqlite: {path: mine.db}\n")
     local = ("--local", "--config", "dsched.yaml")
-    assert dsched(*local, "config", "list", "-o", "json", cwd=tmp_path).data == []
     done = dsched("config", "put", "one", "-f", "tasks.yaml", *local, cwd=tmp_path)
     assert done.code == 0, done.err
     listed = dsched("config", "list", "-o", "name", *local, cwd=tmp_path)
@@ -42,15 +41,32 @@ def test_next_of_a_paused_config_says_that_it_is_paused(
     assert "note: one is paused: until it is resumed none of these fires" in waits.err
 
 
-def test_a_folder_without_a_store_is_told_apart_from_an_empty_one(
+@pytest.mark.parametrize(
+    "command",
+    [("status",), ("config", "list"), ("why", "one"), ("task", "cancel", "x", "--reason", "y")],
+)
+def test_a_question_never_makes_a_store(
+    dsched: "Callable[..., Done]", tmp_path: Path, command: tuple[str, ...]
+):
+    (tmp_path / "mine.yaml").write_text("sqlite: {path: mine.db}\n")
+    for config, file in (((), "dsched.db"), (("--config", "mine.yaml"), "mine.db")):
+        done = dsched("--local", *config, *command, cwd=tmp_path)
+        assert done.code == 3, done.err
+        assert "there is no store here" in done.err
+        assert f"{file} does not exist" in done.err
+    assert [one.name for one in tmp_path.iterdir()] == ["mine.yaml"]
+
+
+def test_what_puts_something_into_a_store_makes_one_and_says_so(
     dsched: "Callable[..., Done]", tmp_path: Path
 ):
-    first, second = (dsched("--local", "config", "list", cwd=tmp_path) for _ in range(2))
-    assert "there is no dsched.db in this folder" in first.err
-    assert (first.code, second.code, second.err) == (0, 0, "")
-    elsewhere = {"DSCHED_SQLITE__PATH": str(tmp_path / "other.db")}
-    third = dsched("--local", "config", "list", cwd=tmp_path / "..", env=elsewhere)
-    assert (third.code, third.err) == (0, "")
+    first = dsched("--local", "token", "create", "me", "--save", "me.token", cwd=tmp_path)
+    assert first.code == 0, first.err
+    assert "dsched.db does not exist yet; an empty store is made" in first.err
+    second = dsched("--local", "config", "list", cwd=tmp_path)
+    assert (second.code, second.err) == (0, "")
+    elsewhere = {"DSCHED_SQLITE__PATH": str(tmp_path / "dsched.db")}
+    assert dsched("--local", "config", "list", cwd=tmp_path / "..", env=elsewhere).code == 0
 
 
 def test_a_configuration_that_cannot_be_used_is_told(dsched: "Callable[..., Done]", tmp_path: Path):
@@ -76,7 +92,11 @@ def test_doctor_looks_at_settings_and_store_without_a_server(
     assert [one["check"] for one in bad.data if one["state"] == "error"] == ["settings"]
 
 
-def test_the_pod_ends_with_the_command_whatever_kills_it(tmp_path: Path, eventually: Any):
+def test_the_pod_ends_with_the_command_whatever_kills_it(
+    dsched: "Callable[..., Done]", tmp_path: Path, eventually: Any
+):
+    (tmp_path / "tasks.yaml").write_text(TASKS)
+    assert dsched("--local", "config", "put", "one", "-f", "tasks.yaml", cwd=tmp_path).code == 0
     command = [sys.executable, "-m", "dsched_cli.main", "--local", "config", "list", "--watch"]
     env = {name: value for name, value in os.environ.items() if not name.startswith("DSCHED_")}
     with subprocess.Popen(command, cwd=tmp_path, env=env, stdout=subprocess.PIPE) as watching:

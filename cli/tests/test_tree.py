@@ -119,3 +119,8 @@ def test_a_reader_that_goes_away_is_no_error():
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_help_of_a_priority_says_which_is_first():
+    (option,) = [one for one in ALL["dsched task submit"].params if "--priority" in one.opts]
+    assert "9 first, 0 last" in str(option.help)  # type: ignore[attr-defined]

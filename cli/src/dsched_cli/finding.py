@@ -1,9 +1,9 @@
 """From what somebody typed to the id that was meant: exact, a unique prefix, or a suggestion."""
 
 import difflib
-from collections.abc import Callable, Iterable
-from itertools import islice
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
+from typing import Any, TypeVar
 
 from dsched_cli.calling import path_of
 from dsched_cli.cleaning import clean
@@ -15,6 +15,7 @@ A = TypeVar("A")
 # What is looked through for a prefix; beyond that an id must be given in full.
 MAX_SEARCHED = 5_000
 _LISTED = 500
+_WORKERS = 100
 
 
 def call_config(session: Session, given: str, call: Callable[[str], A]) -> A:
@@ -35,8 +36,8 @@ def call_token(session: Session, given: str, call: Callable[[str], A]) -> A:
 def call_task(session: Session, given: str, call: Callable[[str], A]) -> A:
     """Make a call with a task's id; if there is none, with the one id that begins like it.
 
-    Looked through are the tasks of the config named before ``@``, else those that wait or run and
-    the latest that ended, a page of each.
+    Looked through are the tasks of the config named before ``@``, else the latest that ended, a
+    page of each status; and those that wait or run, a page of each home.
     """
     return _call(given, call, "task", lambda: _task_ids(session, given))
 
@@ -84,15 +85,40 @@ def _ids(session: Session, path: str) -> list[str]:
 
 def _task_ids(session: Session, given: str) -> Iterable[str]:
     config_id, at, _ = given.partition("@")
-    queries: list[dict[str, str]]
     if at:
-        queries = [{"config": config_id}, {"live_of": config_id}]
-    else:
-        queries = [{"home": home} for home in ("ready", "lease", "delayed", "held")]
-        queries += [{"status": status} for status in ("success", "failed", "cancelled")]
-    for query in queries:
-        for one in islice(session.api.items("/tasks", most=_LISTED, **query), _LISTED):
-            yield str(one["id"])
+        return (str(one["id"]) for one in runs_of(session, config_id, most=_LISTED))
+    ended = (
+        one
+        for status in ("success", "failed", "cancelled")
+        for one in session.api.items("/tasks", most=_LISTED, status=status)
+    )
+    return (str(one["id"]) for one in chain(_living(session), ended))
+
+
+def runs_of(session: Session, config_id: str, *, most: int | None = None) -> Iterator[Any]:
+    """A config's runs: those that wait or run, then those that ended, each once.
+
+    Its fires that live have an index; what was triggered by hand is found among all that live, as
+    far as a page of each home reaches.
+    """
+    seen = set()
+    by_hand = (one for one in _living(session) if str(one["id"]).rpartition("@")[0] == config_id)
+    fires = session.api.items("/tasks", most=most, live_of=config_id)
+    ended = session.api.items("/tasks", most=most, config=config_id)
+    for one in chain(fires, by_hand, ended):
+        if one["id"] not in seen:
+            seen.add(one["id"])
+            yield one
+
+
+def _living(session: Session) -> Iterator[Any]:
+    """Tasks that wait or run, a page of each home, and of each worker's queue."""
+    for home in ("lease", "ready", "delayed", "held"):
+        yield from session.api.items("/tasks", most=_LISTED, home=home)
+    for worker in session.api.items("/workers", most=_WORKERS):
+        if worker.get("queued"):
+            worker_id = worker["id"]
+            yield from session.api.items("/tasks", most=_LISTED, home="queue", worker=worker_id)
 
 
 def config_path(config_id: str, *more: str) -> str:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO
 
@@ -22,19 +22,28 @@ _START_TIMEOUT_S = 30.0
 _STOP_TIMEOUT_S = 5.0
 _KEPT_LINES = 10
 BAD_CONFIG = 2  # the exit code of `dsched-run`
-_FILE = "dsched.db"
 _LISTENS = re.compile(r"API: (http://[0-9.]+:[0-9]+)/api/v1")
 
 
 @contextmanager
-def local_api(config_file: str | None) -> Iterator[Api]:
+def local_api(config_file: str | None, *, may_create: bool) -> Iterator[Api]:
     """The API of a pod of our own on the configured store; it ends with this block.
+
+    A store that is not there is only made for a command that puts something into it.
 
     It has a token that only this process and its child know. It ends by itself when this process
     does, whatever kills it: its standard input closes.
     """
-    if config_file is None and not os.path.exists(_FILE) and not _chosen(os.environ):
-        say(f"note: there is no {_FILE} in this folder; an empty store is made")
+    absent = _absent(config_file)
+    if absent is not None and not may_create:
+        raise CliError(
+            "there is no store here",
+            why=absent,
+            todo="go to the folder of the pod, or name its configuration: --local --config FILE",
+            code=ExitCode.NOT_FOUND,
+        )
+    if absent is not None:
+        say(f"note: {clean(absent)}; an empty store is made")
     token = secrets.token_urlsafe(32)
     command = [sys.executable, "-m", "dsched_cli.local_pod", "--role", "api", "--no-wait"]
     command += ["--log-format", "json", "--log-level", "info"]
@@ -55,9 +64,20 @@ def local_api(config_file: str | None) -> Iterator[Api]:
             _stop(process)
 
 
-def _chosen(env: Mapping[str, str]) -> bool:
-    """Whether the environment names a store, so that the folder's file is not meant."""
-    return "DSCHED_STORE" in env or "DSCHED_SQLITE__PATH" in env
+def _absent(config_file: str | None) -> str | None:
+    """That the configured store is not there, if it can be told without making it."""
+    from dsched.config import ConfigError, read_plugin_settings, read_settings
+    from dsched.loading import PluginError, load_catalogue
+
+    try:
+        allowed = read_plugin_settings(config_file, os.environ, {})
+        catalogue = load_catalogue(enabled=allowed.enabled, disabled=allowed.disabled)
+        loaded = read_settings(config_file, os.environ, {}, catalogue)
+    except (ConfigError, PluginError):
+        return None  # the pod that is started says it all
+    name = loaded.settings.store
+    said = catalogue.stores[name].provider.pod_left(loaded.stores[name])
+    return None if said is None else said.partition(";")[0]
 
 
 def _environment(token: str) -> dict[str, str]:

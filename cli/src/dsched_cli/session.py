@@ -3,9 +3,10 @@
 import functools
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, tzinfo
+from itertools import islice
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import attrs
@@ -59,6 +60,8 @@ _CONNECTION_OPTIONS = (
         help="With --local: the configuration of the pod; default: dsched.db in this folder.",
     ),
 )
+# What may make a store with --local, where there is none: it puts something into it.
+_CREATING = frozenset({"apply", "config put", "task submit", "token create"})
 _COMMON = ("output_format", "tz", "url", "token", "profile", "local", "config_file")
 
 
@@ -93,10 +96,17 @@ class Session:
     ) -> None:
         """Write a list of the API and say when there was more than asked for."""
         asked: dict[str, Any] = {name: value for name, value in query.items() if value is not None}
+        most = None if limit is None else limit + 1
+        self.show_items(self.api.items(path, most=most, **asked), columns, limit=limit)
+
+    def show_items(
+        self, items: Iterable[Any], columns: Sequence[Column], *, limit: int | None
+    ) -> None:
+        """Write items of the API and say when there are more than asked for."""
         if limit is None:
-            self.output.records(self.api.items(path, **asked), columns)
+            self.output.records(items, columns)
             return
-        found = list(self.api.items(path, most=limit + 1, **asked))
+        found = list(islice(items, limit + 1))
         self.output.records(found[:limit], columns)
         if len(found) > limit:
             say(f"only the first {limit} are shown; use --limit N, or --all")
@@ -105,7 +115,9 @@ class Session:
         if self.options.get("local"):
             from dsched_cli.local import local_api
 
-            return self._stack.enter_context(local_api(self.options.get("config_file")))
+            may_create = self.options.get("command") in _CREATING
+            config_file = self.options.get("config_file")
+            return self._stack.enter_context(local_api(config_file, may_create=may_create))
         target = self.target
         if plain_text_token(target):
             say(f"warning: the token goes to {clean(target.url)} unencrypted; use https")
@@ -150,6 +162,7 @@ def asks_api(function: Callable[Concatenate[Session, P], R]) -> Callable[..., R]
         for name in _COMMON:
             own = given.pop(name, None)
             options[name] = above.get(name) if own is None else own
+        _, _, options["command"] = ctx.command_path.partition(" ")
         with open_session(options) as session:
             return function(session, *args, **given)
 

@@ -165,6 +165,7 @@ def test_a_worker_is_idle_busy_or_draining_and_matches_by_all_labels():
     worker = Worker(id="w", incarnation="1", capacity=2, backlog=3, labels={"zone": "a", "gpu": ""})
 
     assert worker.status is WorkerStatus.IDLE
+    assert attrs.evolve(worker, running=1).status is WorkerStatus.BUSY
     assert attrs.evolve(worker, running=2).status is WorkerStatus.BUSY
     assert attrs.evolve(worker, running=2, draining=True).status is WorkerStatus.DRAINING
     assert (attrs.evolve(worker, running=1, queued=3).load, worker.limit) == (4, 5)

@@ -123,6 +123,8 @@ async def test_a_trigger_runs_the_task_now_and_a_key_makes_it_one(cluster: Any) 
 
 async def test_a_deleted_config_is_gone_and_its_live_tasks_may_be_cancelled(api: Any) -> None:
     await api.ask("PUT", "/configs/report", ENTRY)
+    refused = await api.ask("DELETE", "/configs/report?cancel=true")
+    assert (refused.status, "say why tasks are cancelled" in refused.text) == (422, True)
     gone = await api.ask("DELETE", "/configs/report?cancel=true&reason=old")
     assert (gone.status, gone.text) == (204, "")
     for method in ("GET", "DELETE"):

@@ -91,6 +91,12 @@ def delete(
     session: Session, config_id: str, *, cancel: bool, reason: str, yes: bool, dry_run: bool
 ) -> None:
     """Delete a config; its tasks that live finish unless --cancel is given."""
+    if cancel and not reason:
+        raise UsageError(
+            "--cancel needs a reason",
+            why="each task that it cancels is told",
+            todo="add --reason TEXT, as for `dsched task cancel`",
+        )
     found = call_config(session, config_id, lambda one: session.api.get(config_path(one)))
     full_id = str(found["id"])
     fate = "cancelled" if cancel else "left to finish"

@@ -1,5 +1,6 @@
 """`dsched task`: single runs. Listing, submitting, waiting, cancelling, running once more."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -9,7 +10,7 @@ from dsched_cli.bodies import payload_of, read_submissions
 from dsched_cli.cleaning import clean
 from dsched_cli.completing import config_ids, worker_ids
 from dsched_cli.errors import ExitCode, UsageError
-from dsched_cli.finding import call_task, task_path
+from dsched_cli.finding import call_task, runs_of, task_path
 from dsched_cli.output import Column, say
 from dsched_cli.session import Session, asks_api, list_options, reason_option
 from dsched_cli.watching import (
@@ -28,6 +29,11 @@ _RESULT = (
     Column("MESSAGE", "message"),
     Column("DATA", "data"),
 )
+_ANSWERED = {
+    "code": Column("RESULT CODE", "result.code"),
+    "message": Column("RESULT MESSAGE", "result.message"),
+    "data": Column("RESULT DATA", "result.data"),
+}
 _BATCH = (
     Column("ID", "id"),
     Column("OUTCOME", "outcome", kind="state"),
@@ -43,7 +49,11 @@ def task() -> None:
 @task.command(name="list")
 @asks_api
 @click.option(
-    "--of", "of_config", metavar="CONFIG", help="Ended runs of a config.", shell_complete=config_ids
+    "--of",
+    "of_config",
+    metavar="CONFIG",
+    help="Runs of a config: those that wait or run, then those that ended.",
+    shell_complete=config_ids,
 )
 @click.option("--live-of", metavar="ID", help="A config's runs that wait or run.")
 @click.option(
@@ -80,7 +90,10 @@ def list_(
         given["home"] = "lease"
 
     def show() -> bool:
-        session.show_list("/tasks", columns.TASK, limit=limit, **given)
+        if of_config is None:
+            session.show_list("/tasks", columns.TASK, limit=limit, **given)
+        else:
+            session.show_items(runs_of(session, of_config), columns.TASK, limit=limit)
         return watches
 
     watch(show) if watches else show()
@@ -89,23 +102,31 @@ def list_(
 @task.command()
 @asks_api
 @ID
-@click.option("--full", is_flag=True, help="With what it runs and its result.")
+@click.option("--full", is_flag=True, help="With what it runs.")
 @watch_option
 def get(session: Session, task_id: str, full: bool, watches: bool) -> None:
     """Show one task; with --watch until it has ended."""
 
     def show() -> bool:
-        found = call_task(
-            session, task_id, lambda one: session.api.get(task_path(one), full=full or None)
-        )
-        shown = (*columns.TASK, *_FULL) if full else columns.TASK
-        session.output.record(found, shown)
+        found = call_task(session, task_id, lambda one: session.api.get(task_path(one), full=True))
+        if full:
+            session.output.record(found, (*columns.TASK, *_FULL))
+        else:
+            show_with_result(session, found)
         return watches and found["status"] not in TERMINAL
 
     watch(show) if watches else show()
 
 
 _FULL = (Column("SPEC", "spec"), Column("RESULT", "result"))
+
+
+def show_with_result(session: Session, found: Mapping[str, Any]) -> None:
+    """Write a task that was read in full, with what it answered and without what it ran."""
+    told = {key: value for key, value in found.items() if key != "spec"}
+    result = told.get("result") or {}
+    answered = [column for name, column in _ANSWERED.items() if result.get(name) not in (None, "")]
+    session.output.record(told, (*columns.TASK, *answered))
 
 
 @task.command()
@@ -131,8 +152,9 @@ def result(session: Session, task_id: str) -> None:
 def wait(session: Session, task_id: str, exit_status: bool, timeout: str) -> int:
     """Wait for a task's end and show it."""
     found = call_task(session, task_id, lambda one: session.api.get(task_path(one)))
-    ended = wait_for_end(session, str(found["id"]), timeout)
-    session.output.record(ended, columns.TASK)
+    wait_for_end(session, str(found["id"]), timeout)
+    ended = session.api.get(task_path(str(found["id"])), full=True)
+    show_with_result(session, ended)
     return exit_code_of(ended, exit_status=exit_status)
 
 
@@ -169,8 +191,12 @@ def finish(session: Session, found: Any, *, waits: bool, exit_status: bool, time
     """Show a new task, or wait for its end first."""
     if waits or exit_status:
         say(f"{clean(found['id'])} is accepted; waiting")
-        found = wait_for_end(session, str(found["id"]), timeout)
-    session.output.record(found, columns.TASK)
+        task_id = str(found["id"])
+        wait_for_end(session, task_id, timeout)
+        found = session.api.get(task_path(task_id), full=True)
+        show_with_result(session, found)
+    else:
+        session.output.record(found, columns.TASK)
     return exit_code_of(found, exit_status=exit_status)
 
 
@@ -182,7 +208,7 @@ def finish(session: Session, found: Any, *, waits: bool, exit_status: bool, time
 @click.option("--delay", metavar="SPAN", help="Not before this time from now.")
 @click.option("--task-timeout", metavar="SPAN", help="How long a run may take.")
 @click.option("--max-retries", type=click.IntRange(0, 1_000_000), help="Tries after the first.")
-@click.option("--priority", type=click.IntRange(0, 9), help="0 first, 9 last.")
+@click.option("--priority", type=click.IntRange(0, 9), help="9 first, 0 last.  [default: 5]")
 @click.option("--label", "labels", metavar="KEY=VALUE", multiple=True, help="A worker must have.")
 @click.option("--batch", metavar="FILE", help="JSON lines, one task each; up to 10,000.")
 @wait_options

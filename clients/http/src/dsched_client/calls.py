@@ -17,6 +17,9 @@ MAX_WAIT_S = 30.0  # of one request; who waits longer asks again
 # --- tasks ---------------------------------------------------------------------------------------
 
 
+CANCELLED = "cancelled by a client"
+
+
 def submit(
     item: TaskSpec | Entry, *, task_id: str | None, delay: Seconds, key: str
 ) -> Call[values.Task]:
@@ -172,7 +175,8 @@ def list_configs(*, cursor: str | None, limit: int) -> Call[Page[values.Config]]
 
 def delete_config(config_id: str, *, cancel_tasks: bool, reason: str) -> Call[None]:
     """Remove a config."""
-    query = {"cancel": cancel_tasks or None, "reason": reason or None}
+    told = reason or (CANCELLED if cancel_tasks else None)  # whoever cancels says why
+    query = {"cancel": cancel_tasks or None, "reason": told}
     return Call(request("DELETE", path_of("configs", config_id), query=query), nothing)
 
 

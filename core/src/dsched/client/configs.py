@@ -67,9 +67,14 @@ class Configs(Asking):
         return tuple(found[one] for one in config_ids)
 
     async def delete_config(
-        self, config_id: str, *, cancel_tasks: bool = False, origin: str | None = None
+        self,
+        config_id: str,
+        *,
+        cancel_tasks: bool = False,
+        origin: str | None = None,
+        why: str = "",
     ) -> None:
-        """Remove a config. Its live tasks finish, unless they are to be cancelled too.
+        """Remove a config. Its live tasks finish, unless they are to be cancelled too, and say ``why``.
 
         With ``origin``: only if it is of this one (``origin_conflict``).
         """
@@ -81,7 +86,9 @@ class Configs(Asking):
             origin=origin,
         )
         if cancel_tasks:
-            await self._cancel_live(config_id)
+            await self._cancel_live(
+                config_id, f"config deleted: {why}" if why else "config deleted"
+            )
 
     async def pause_config(self, config_id: str, *, why: str = "") -> None:
         """Pause a config: nothing fires until it is resumed. Pausing again changes nothing."""
@@ -145,7 +152,7 @@ class Configs(Asking):
                 raise NotFoundError(outcome, f"there is no config {config_id}")
         raise _moved(config_id)
 
-    async def _cancel_live(self, config_id: str) -> None:
+    async def _cancel_live(self, config_id: str, reason: str) -> None:
         query, cursor = TaskQuery(live_of=config_id), None
         while True:
             page = await self._answered(
@@ -154,7 +161,7 @@ class Configs(Asking):
             ids = [task.id for task in page.tasks]
             if ids:
                 await self._answered(
-                    lambda: self._store.cancel(ids, by=self._by, reason="config deleted")  # noqa: B023
+                    lambda: self._store.cancel(ids, by=self._by, reason=reason)  # noqa: B023
                 )
             cursor = page.cursor
             if cursor is None:

@@ -11,8 +11,8 @@ LATE_BEAT_MS = 2_000
 class WorkerStatus(StrEnum):
     """What a worker is doing."""
 
-    IDLE = "idle"
-    BUSY = "busy"
+    IDLE = "idle"  # nothing runs
+    BUSY = "busy"  # something runs; whether there is room for more say capacity and backlog
     DRAINING = "draining"
 
 
@@ -66,7 +66,7 @@ class Worker:
         """The one word for what it is doing."""
         if self.draining:
             return WorkerStatus.DRAINING
-        return WorkerStatus.BUSY if self.running >= self.capacity else WorkerStatus.IDLE
+        return WorkerStatus.BUSY if self.running else WorkerStatus.IDLE
 
     def with_one_more(self) -> "Worker":
         """This worker with one task more in its queue.

@@ -159,10 +159,13 @@ async def delete_config(call: Call) -> Answer:
     """Remove a config; its live tasks finish unless they are cancelled too."""
     stored = await _stored(call)
     call.act.before = fingerprint(call.intake.entry(stored.config))
-    call.act.reason = call.query.reason
+    asked = call.query
+    if asked.cancel and not asked.reason:
+        raise invalid("reason", "say why tasks are cancelled: each of them is told")
+    call.act.reason = asked.reason
     expected_revision(call.request).check(stored.config.id, stored)
     await call.client.delete_config(
-        stored.config.id, cancel_tasks=call.query.cancel, origin=call.query.origin
+        stored.config.id, cancel_tasks=asked.cancel, origin=asked.origin, why=asked.reason
     )
     return Answer()
 
