@@ -145,7 +145,8 @@ def _metrics() -> Iterator[tuple[str, str, tuple[str, ...], str]]:
             yield name, collector._type, tuple(collector._labelnames), collector._documentation
         else:
             for family in collector.collect():
-                yield family.name, family.type, (), family.documentation
+                labels = tuple(getattr(family, "_labelnames", ()))
+                yield family.name, family.type, labels, family.documentation
 
 
 def _registry() -> CollectorRegistry:

@@ -81,3 +81,13 @@ def test_a_project_that_is_wrong_is_told_what(dsched: "Callable[..., Done]", tmp
 
 def test_a_folder_without_project_is_a_usage_error(dsched: "Callable[..., Done]", tmp_path: Path):
     assert dsched("plugin", "check", str(tmp_path)).code == 2
+
+
+def test_one_installed_plugin_is_checked_by_its_name_or_its_distributions(
+    dsched: "Callable[..., Done]",
+):
+    for name in ("http", "dsched-executor-http"):
+        done = dsched("plugin", "check", name, "-o", "json")
+        assert [(one["check"], one["state"]) for one in done.data] == [("executor http", "ok")]
+    done = dsched("plugin", "check", "no-such-plugin")
+    assert (done.code, "neither a folder nor an installed plugin" in done.err) == (2, True)

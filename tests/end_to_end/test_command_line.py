@@ -211,6 +211,28 @@ def test_two_plugins_with_one_name_end_with_3_and_both_are_named(tmp_path):
     assert_reported(done, 3, "http", "acme-http 1.2.3", "dsched-executor-http")
 
 
+def test_an_open_that_is_no_context_manager_is_named_by_check_and_by_a_start(tmp_path):
+    site, work = tmp_path / "site", tmp_path / "work"
+    site.mkdir()
+    work.mkdir()
+    body = """
+        from dsched.contracts import ExecutorProvider, hookimpl
+
+        def opens(options):
+            return object()
+
+        @hookimpl
+        def dsched_executors():
+            return [ExecutorProvider(name="plain", protocol="plain", open=opens)]
+    """
+    install(site, "acme-plain", body)
+    told = ("acme-plain 1.2.3", "'plain'", "no async context manager", "@asynccontextmanager")
+    for more in (["--check"], ["--for", "5s"]):
+        done = run(work, *more, PYTHONPATH=str(site), PYTHONDONTWRITEBYTECODE="1")
+        assert done.returncode == 3, (more, done.stderr)
+        assert [part for part in told if part not in done.stderr] == []
+
+
 def test_a_store_that_refuses_or_with_no_wait_does_not_answer_ends_with_4(tmp_path):
     elsewhere = tmp_path / "nowhere" / "x.db"
     done = run(tmp_path, DSCHED_SQLITE__PATH=str(elsewhere))

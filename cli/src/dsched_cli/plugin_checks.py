@@ -28,15 +28,28 @@ _LIST_HEAVY = (
 )
 
 
-def check_installed() -> Iterator[Finding]:
-    """Every plugin installed here, one finding each; faults as they are found."""
+def check_installed(name: str | None = None) -> Iterator[Finding]:
+    """Every plugin installed here, one finding each; faults as they are found.
+
+    With ``name`` those of that distribution, or of that provider; `UsageError` if there is none.
+    """
+    found = False
     try:
         catalogue = load_catalogue()
     except PluginError as error:
         for fault in error.faults:
-            yield Finding(clean(fault.distribution), "error", clean(str(fault)))
-        return
-    yield from _providers(catalogue)
+            if name in (None, fault.distribution):
+                found = True
+                yield Finding(clean(fault.distribution), "error", clean(str(fault)))
+    else:
+        for finding in _providers(catalogue, name):
+            found = True
+            yield finding
+    if not found:
+        raise UsageError(
+            f"{clean(str(name))!r} is neither a folder nor an installed plugin",
+            todo="`dsched plugin list` shows what is installed; a project is named by its folder",
+        )
 
 
 def check_project(folder: Path, *, run_tests: bool) -> Iterator[Finding]:
@@ -133,9 +146,11 @@ def _all_installed() -> list[str]:
     return [one.distribution for one in find(None)]
 
 
-def _providers(catalogue: Catalogue) -> Iterator[Finding]:
+def _providers(catalogue: Catalogue, wanted: str | None = None) -> Iterator[Finding]:
     for kind in _KINDS:
         for name, one in getattr(catalogue, kind).items():
+            if wanted not in (None, name, one.distribution):
+                continue
             label = f"{kind.removesuffix('s')} {clean(name)}"
             problem = _options_problem(one.provider.options)
             origin = f"{one.distribution} {one.version}".strip()

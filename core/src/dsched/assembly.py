@@ -10,7 +10,6 @@ from dsched.config import LoadedSettings
 from dsched.config.intake import CatalogueIntake
 from dsched.config.settings import TaskSettings
 from dsched.contracts.balancer import LoadBalancer
-from dsched.contracts.providers import StoreProvider
 from dsched.contracts.store import Store
 from dsched.contracts.store.outcomes import StoreUnavailableError
 from dsched.contracts.store.settings import Kept, StoreSettings
@@ -23,6 +22,7 @@ from dsched.engine.store_calls import Patience
 from dsched.engine.worker.heartbeat import HeartbeatTimes
 from dsched.engine.worker.role import WorkerPlan
 from dsched.loading import Catalogue, Installed
+from dsched.loading.opening import opened_by
 from dsched.model import TaskStatus
 
 log = logging.getLogger("dsched.pod")
@@ -67,10 +67,10 @@ def store_opener(
 ) -> Callable[[], AbstractAsyncContextManager[Store]]:
     """How to open a handle on the configured store."""
     settings = loaded.settings
-    provider: StoreProvider = catalogue.stores[settings.store].provider
+    installed = catalogue.stores[settings.store]
     options = loaded.stores[settings.store]
     told = _store_settings(settings.task, settings.schedule.leader_lock_ttl)
-    return lambda: provider.open(options, told)
+    return lambda: opened_by(installed, options, told)
 
 
 def _store_settings(task: TaskSettings, lock_ttl: timedelta) -> StoreSettings:
@@ -186,5 +186,5 @@ async def _open_all(
     opened = {}
     for name, one in installed.items():
         log.debug("opening %s (%s %s)", name, one.distribution, one.version)
-        opened[name] = await stack.enter_async_context(one.provider.open(options[name]))
+        opened[name] = await stack.enter_async_context(opened_by(one, options[name]))
     return opened

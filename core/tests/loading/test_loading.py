@@ -200,6 +200,22 @@ BROKEN = {
         "@hookimpl\ndef dsched_stores():\n    return [StoreProvider(name='a', open=None)]",
         "provider 'a': its open cannot be called",
     ),
+    "an opener that is an async generator": (
+        (
+            "async def opens(options):\n    yield 1\n\n"
+            "@hookimpl\ndef dsched_executors():\n"
+            "    return [ExecutorProvider(name='a', protocol='a', open=opens)]"
+        ),
+        "provider 'a': its open is no async context manager: decorate it with @asynccontextmanager",
+    ),
+    "an opener that is a coroutine function": (
+        (
+            "async def opens(options):\n    return 1\n\n"
+            "@hookimpl\ndef dsched_executors():\n"
+            "    return [ExecutorProvider(name='a', protocol='a', open=opens)]"
+        ),
+        "provider 'a': its open is no async context manager: decorate it with @asynccontextmanager",
+    ),
     "a payload check that cannot be called": (
         (
             "@hookimpl\ndef dsched_executors():\n    return [ExecutorProvider(name='a', "

@@ -65,18 +65,19 @@ def _installed() -> list[dict[str, Any]]:
 
 @plugin.command()
 @output_options
-@click.argument("project", required=False, metavar="[FOLDER]", type=click.Path(file_okay=False))
+@click.argument("project", required=False, metavar="[FOLDER|NAME]")
 @click.option("--no-tests", is_flag=True, help="Do not run the project's tests.")
 def check(project: str | None, no_tests: bool, output_format: str | None, tz: str | None) -> int:
-    """Check the installed plugins, or the project in a folder and its contract suite.
+    """Check the installed plugins, one of them by its name or its distribution's, or the project in
+    a folder and its contract suite.
 
     Imports the plugin's code. Exits with 1 if anything is wrong.
     """
     from dsched_cli.plugin_checks import check_installed, check_project
 
     with open_session({"output_format": output_format, "tz": tz}) as session:
-        if project is None:
-            findings = list(check_installed())
+        if project is None or not Path(project).is_dir():
+            findings = list(check_installed(project))
         else:
             findings = list(check_project(Path(project), run_tests=not no_tests))
         session.output.records([attrs.asdict(one) for one in findings], _CHECKS, key="check")

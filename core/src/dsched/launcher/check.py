@@ -7,6 +7,7 @@ from dsched.client import Client
 from dsched.config import LoadedSettings
 from dsched.declaring import Source, conflicts
 from dsched.loading import Catalogue
+from dsched.loading.opening import opened_by
 from dsched.planning import config_warnings
 
 
@@ -17,6 +18,7 @@ async def check(
     lines = [f"config: {loaded.file or 'defaults'}: ok"]
     lines += [f"warning: {warning}" for warning in (*catalogue.warnings, *loaded.warnings)]
     lines += _plugins(catalogue)
+    _openable(loaded, catalogue)
     found, disputed = await _store(loaded, catalogue, sources)
     lines.append(f"store: {loaded.settings.store}: {found}")
     lines += disputed
@@ -53,6 +55,13 @@ async def _store(
             for one in await conflicts(Client(store), source)
         ]
     return f"ok, {counts.configs} configs", disputed
+
+
+def _openable(loaded: LoadedSettings, catalogue: Catalogue) -> None:
+    """Raise `PluginError` for a plugin whose `open` is no context manager; nothing is opened."""
+    for kind in ("executors", "observers", "services"):
+        for name, one in getattr(catalogue, kind).items():
+            opened_by(one, getattr(loaded, kind)[name])
 
 
 def _plugins(catalogue: Catalogue) -> list[str]:

@@ -171,6 +171,8 @@ async def _serve(
         except* (StoreRefusedError, StoreUnavailableError) as errors:
             stopped = signals.stopped
             return_code = OK if stopped else _refuse(BAD_STORE, f"the store: {_first(errors)}")
+        except* PluginError as errors:
+            return_code = _refuse(BAD_PLUGIN, _first(errors))
         except* asyncio.CancelledError:
             if not signals.stopped:
                 raise

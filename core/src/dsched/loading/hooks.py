@@ -17,6 +17,7 @@ from dsched.contracts import (
     hookspecs,
 )
 from dsched.loading.naming import name_problem
+from dsched.loading.opening import HOW_TO_OPEN
 
 P = TypeVar("P")
 
@@ -120,6 +121,13 @@ def _called(value: object) -> str:
     return "None" if value is None else f"a value of type {type(value).__name__}"
 
 
+def _check_open(opener: Any, where: str) -> None:
+    """An async function, with or without a yield, is no context manager before it is decorated."""
+    kinds = (inspect.iscoroutinefunction, inspect.isasyncgenfunction, inspect.isgeneratorfunction)
+    if any(is_one(opener) for is_one in kinds):
+        raise BadPluginError(f"{where}: its open is no async context manager: {HOW_TO_OPEN}")
+
+
 def _check_provider(provider: Any, hook: str) -> None:
     """What every kind of provider must fulfil; options, opener and payload check included."""
     where = f"{hook}: provider {provider.name!r}"
@@ -141,6 +149,7 @@ def _check_provider(provider: Any, hook: str) -> None:
     for ability in ("open", "build", "check_payload"):
         if hasattr(provider, ability) and not callable(getattr(provider, ability)):
             raise BadPluginError(f"{where}: its {ability} cannot be called")
+    _check_open(getattr(provider, "open", None), where)
     if isinstance(provider, ExecutorProvider):
         protocol = name_problem(provider.protocol, "protocols")
         if protocol:
