@@ -8,24 +8,28 @@ import shlex
 import sys
 import types
 from pathlib import Path
+from types import SimpleNamespace
 
 import click
 import pytest
 import yaml
-from pages import ROOT, Block, blocks
+from pages import ROOT, Block, blocks, text_of
 
 import dsched
 from dsched.config import TaskSettings, read_settings
 from dsched.config.task_file import read_tasks
+from dsched.contracts import ExecutionContext, LineLevel
+from dsched.contracts.store.tasklogs import marked_level
 from dsched.functions.registry import REGISTRY
 from dsched.launcher.arguments import parse
 from dsched.loading import Catalogue, load_catalogue
 from dsched_cli.main import root
+from dsched_testkit.suites.balancer import BalancerContract
 
 EXAMPLE = ROOT / "docs/examples/plugin-executor/src"
 MAKE = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
 # Programs that are not ours, and what they are started with is tested elsewhere or theirs to know.
-OTHERS = {"redis-server", "pip", "python", "cd", "curl", "source", "export", "umask"}
+OTHERS = {"redis-server", "pip", "python", "cd", "curl", "source", "export", "umask", "pytest"}
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +83,36 @@ async def test_the_plugin_of_the_readme_runs_tasks() -> None:
         task = await pod.client.wait(task_id, timeout_s=20)
     assert task.result
     assert task.result.message == "Hello, Ada"
+
+
+def test_the_balancer_of_the_page_keeps_the_contract_of_balancers() -> None:
+    (block,) = (one for one in blocks("python") if "class Roomy(LoadBalancer)" in one.text)
+    roomy = module_of(block)
+    (provider,) = roomy.dsched_balancers()
+    suite = BalancerContract()
+    suite.balancer = lambda: provider.build(provider.options())  # type: ignore[method-assign]
+    names = [name for name in dir(suite) if name.startswith("test_")]
+    assert len(names) >= 5
+    for name in names:
+        getattr(suite, name)()
+    with pytest.raises(ValueError, match="spare"):
+        provider.options(spare=-1)
+
+
+def test_printed_lines_are_marked_as_the_page_says() -> None:
+    (block,) = (one for one in blocks("python") if "def tell_what_was_printed" in one.text)
+    said: list[tuple[object, object]] = []
+    logger = SimpleNamespace(info=lambda _, line, extra: said.append((line, marked_level(extra))))
+    module_of(block).tell_what_was_printed(SimpleNamespace(logger=logger), "one\ntwo\n")
+    assert said == [("one", LineLevel.STDOUT), ("two", LineLevel.STDOUT)]
+
+
+def test_the_context_of_the_page_is_the_whole_context() -> None:
+    page = text_of(ROOT / "docs/writing-a-plugin.md")
+    table = page.partition("The whole of what an attempt knows")[2].partition("**Lines")[0]
+    members = [name for name in vars(ExecutionContext) if not name.startswith("_")]
+    assert len(members) >= 8
+    assert [name for name in members if f"`{name}" not in table] == []
 
 
 async def test_the_alerting_observer_tells_of_a_failed_task_and_of_no_other(

@@ -1,7 +1,9 @@
 """The first schedule, walked as its reader would: every command, in order, in an empty folder."""
 
 import contextlib
+import itertools
 import json
+from datetime import datetime
 
 import pytest
 from pages import ROOT, blocks_of
@@ -32,10 +34,25 @@ def test_every_command_of_the_first_schedule_does_what_the_page_says(tmp_path):
         assert "no reports in August" in walk.last("dsched config get").out
         assert "07:30" in walk.last("dsched next report").out
         assert len(walk.last("dsched cluster terms").out.splitlines()) >= 3  # a head, two terms
+        decided = walk.last("dsched config decisions heartbeat").out
+        assert_every_beat_once(walk, decided)
         fires = [one.out for one in walk.said if one.line.startswith("dsched why heartbeat")]
         assert len(fires) == 2
         assert all("fired" in told for told in fires)
         walk.stop("pod-0")
+
+
+def assert_every_beat_once(walk: Walk, shown: str) -> None:
+    """Of what the list shows since it beats again, no beat is missing and none is there twice."""
+    assert " LATE" in shown.splitlines()[0]
+    told = json.loads(walk.ask("dsched config decisions heartbeat -o json"))
+    # The newest come first; the first that is not 5 s from its neighbour is from before the edit.
+    beats = [datetime.fromisoformat(one["first"]) for one in told]
+    steps = [(late - early).total_seconds() for late, early in itertools.pairwise(beats)]
+    again = list(itertools.takewhile(lambda step: step == 5, steps))
+    assert again, told
+    assert all(step >= 5 for step in steps), "none twice"
+    assert max(one["late_ms"] for one in told[: len(again) + 1]) > 500, "one came while it was away"
 
 
 def the_leader_has_written(walk: Walk, *configs: str) -> None:

@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import tomllib
 from datetime import UTC, datetime
 
 import attrs
@@ -157,6 +158,12 @@ def test_every_role_and_distribution_is_named():
     plugins = [one for kind in kinds for one in getattr(load_catalogue(), kind).values()]
     index = text_of(ROOT / "docs/index.md")
     assert all(f"[{one.distribution}]" in index for one in plugins)
+    house = text_of(ROOT / "docs/architecture.md")
+    for project in (path for path in ROOT.glob("**/pyproject.toml") if ".venv" not in path.parts):
+        named = tomllib.loads(project.read_text()).get("project", {}).get("name", "")
+        if "examples" not in project.parts and named.startswith("dsched"):
+            assert f"[{named}]" in index, f"{named} is not in docs/index.md"
+            assert re.search(rf" {named}$| {named} ", house, re.MULTILINE), f"{named}: no house"
 
 
 def test_every_redis_key_that_the_deviations_name_is_one():

@@ -103,6 +103,26 @@ def readme_commands() -> tuple[list[str], list[str]]:
     return wanted, arguments
 
 
+def who_leads(server_addr: str) -> str:
+    """The pod that the README's question about the leader names."""
+    texts = [block.text for block in blocks_of(ROOT / "README.md") if block.language == "sh"]
+    told, program, *arguments = shlex.split(next(text for text in texts if "--local" in text))
+    name, _, value = told.partition("=")
+    assert Path(program).name == "dsched"
+    done = subprocess.run(
+        [str(BIN / "dsched"), *arguments],
+        cwd=THREE_PODS,
+        env={**os.environ, name: value, "DSCHED_REDIS__ADDR": server_addr},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("leader:")]
+    return line.split()[1]
+
+
 def test_three_pods_on_redis_elect_a_leader_survive_its_death_and_all_run_tasks(tmp_path):
     server_arguments, arguments = readme_commands()
     with contextlib.ExitStack() as stack:
@@ -117,6 +137,7 @@ def test_three_pods_on_redis_elect_a_leader_survive_its_death_and_all_run_tasks(
             pod.says(r"ended: ok.* \(task=greet-\w+@")
         leaders = [name for name, pod in pods.items() if "leads from now on" in pod.said()]
         assert len(leaders) == 1
+        assert who_leads(server.addr) == leaders[0]
         pods.pop(leaders[0]).process.kill()
         wait_until(
             lambda: any("leads from now on" in pod.said() for pod in pods.values()),
