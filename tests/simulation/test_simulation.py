@@ -170,7 +170,7 @@ def _cancels_forgotten(monkeypatch):
 
 
 def _skips_untold(monkeypatch):
-    monkeypatch.setattr(firing, "_note_skipped", lambda *args: None)
+    monkeypatch.setattr(firing, "_note_overlap", lambda *args: None)
 
 
 def _misfires_untold(monkeypatch):
