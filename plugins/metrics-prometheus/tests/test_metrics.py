@@ -46,6 +46,7 @@ PICTURE = ClusterGauges(
         worker("w3", draining=True),
         worker("w4", gone=True, silent=True),
         worker("w5", silent=True),
+        worker("w6"),
     ),
     now_ms=1_700_000_000_000,
 )
@@ -170,9 +171,9 @@ FROM_NOTICES = [
     (PICTURE, "dsched_tasks", {"status": "pending"}, 7),
     (PICTURE, "dsched_tasks_at_home", {"home": "queue"}, 3),
     (PICTURE, "dsched_oldest_ready_task_age_seconds", {}, 1.5),
-    (PICTURE, "dsched_workers_online", {}, 3),
+    (PICTURE, "dsched_workers_online", {}, 4),
     (PICTURE, "dsched_workers", {"status": "idle"}, 1),
-    (PICTURE, "dsched_workers", {"status": "busy"}, 1),
+    (PICTURE, "dsched_workers", {"status": "busy"}, 2),
     (PICTURE, "dsched_workers", {"status": "draining"}, 1),
     (PICTURE, "dsched_workers", {"status": "silent"}, 1),
     (PICTURE, "dsched_workers", {"status": "gone"}, 1),
@@ -278,7 +279,7 @@ def test_a_picture_that_is_not_renewed_is_dropped(read: Read) -> None:
     metrics = Metrics(MetricsOptions(stale_after_s=60), monotonic=lambda: now[0])
     metrics.notify(PICTURE)
     now[0] += 59
-    assert read(metrics).value("dsched_workers_online") == 3
+    assert read(metrics).value("dsched_workers_online") == 4
     now[0] += 2
     assert read(metrics).value("dsched_workers_online") is None
 
