@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 import yaml
-from dsched_cli.importers.crontab import read_crontab
 
 from dsched.launcher.run import main
 from dsched.model import RetryPolicy
+from dsched_cli.importers.crontab import read_crontab
 
 if TYPE_CHECKING:
     from conftest import Done

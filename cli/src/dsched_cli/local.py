@@ -76,7 +76,7 @@ def _absent(config_file: str | None) -> str | None:
     except (ConfigError, PluginError):
         return None  # the pod that is started says it all
     name = loaded.settings.store
-    said = catalogue.stores[name].provider.pod_left(loaded.stores[name])
+    said = catalogue.stores[name].provider.absent(loaded.stores[name])
     return None if said is None else said.partition(";")[0]
 
 

@@ -158,6 +158,7 @@ async def _serve(
     log.info("pod %s starts: %s on %s", name, ", ".join(sorted(roles)), loaded.settings.store)
     if arguments.run_for is not None:
         signals.stop_after(arguments.run_for.total_seconds())
+    return_code = OK
     with signals:
         try:
             await _run_pod(
@@ -169,21 +170,19 @@ async def _serve(
                 signals=signals,
             )
         except* (StoreRefusedError, StoreUnavailableError) as errors:
-            stopped = signals.stopped
-            return_code = OK if stopped else _refuse(BAD_STORE, f"the store: {_first(errors)}")
+            why = f"the store: {_first(errors)}"
+            return_code = OK if signals.stopped else _refuse(BAD_STORE, why)
         except* PluginError as errors:
             return_code = _refuse(BAD_PLUGIN, _first(errors))
         except* asyncio.CancelledError:
             if not signals.stopped:
                 raise
-            return_code = OK
         except* Exception as errors:
             cause = _first(errors)
             log.error("a part failed for good: %s", cause, exc_info=cause)
             return_code = FAILED
         else:
             log.info("pod %s has stopped", name)
-            return_code = OK
     return return_code
 
 

@@ -146,7 +146,7 @@ def note_skipped(step: Step, by: str, config_id: str, skipped: SkippedRange | No
     step.note(EventKind.SKIPPED, by, item)
 
 
-def note_overlap(step: Step, by: str, config_id: str, at_ms: int, behind: str) -> None:
+def note_overlap(step: Step, by: str, *, config_id: str, at_ms: int, behind: str) -> None:
     """Record that the overlap policy dropped a run, and the task it may not run beside."""
     item: Item = {
         "config": config_id,

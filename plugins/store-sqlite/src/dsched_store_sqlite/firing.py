@@ -135,7 +135,7 @@ def _run(step: Step, fence: str, row: ConfigRow, run: PlannedRun) -> RunOutcome:
     if outcome is RunOutcome.SKIPPED:
         step.flush()
         (behind,) = step.db.execute(FIRST_LIVING, (row.id,)).fetchone()
-        note_overlap(step, fence, row.id, at_ms, behind)
+        note_overlap(step, fence, config_id=row.id, at_ms=at_ms, behind=behind)
         return outcome
     item: Item = {"config": row.id, "ms": at_ms, "task": task_id, "late": step.wall_ms - at_ms}
     home, until_ms = Home.READY, 0

@@ -28,7 +28,7 @@ def judge_result(task: Task, token: str, result: object) -> Completion:
         if result.data is not None:
             check_json(result.data, "result", MAX_RESULT_BYTES)
     except NotJsonError as error:
-        return _failed(task, token, TaskFailed(str(error), "bad_result", retryable=False), None)
+        return _failed(task, token, failure=TaskFailed(str(error), "bad_result", retryable=False))
     return Completion(
         task_id=task.id, token=token, success=True, result=_bounded(result), error="", reason=""
     )
@@ -43,7 +43,7 @@ def judge_error(
     delay_ms = None
     if failure.retryable and task.retry_count < spec.retry.max_retries:
         delay_ms = _delay_ms(spec.retry, task.retry_count + 1, failure.retry_after, uniform)
-    return _failed(task, token, failure, delay_ms, summary)
+    return _failed(task, token, failure=failure, delay_ms=delay_ms, summary=summary)
 
 
 def timed_out(spec: TaskSpec) -> TaskFailed:
@@ -130,7 +130,12 @@ def _text(value: object) -> str:
 
 
 def _failed(
-    task: Task, token: str, failure: TaskFailed, delay_ms: int | None, summary: str | None = None
+    task: Task,
+    token: str,
+    *,
+    failure: TaskFailed,
+    delay_ms: int | None = None,
+    summary: str | None = None,
 ) -> Completion:
     """``summary``: the result's message, where it is not the last line of the failure's."""
     message = _text(failure.message)

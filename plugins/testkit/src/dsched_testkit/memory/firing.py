@@ -75,7 +75,13 @@ class MemoryFiring(OnState, Firing):
                 return RunOutcome.SKIPPED
         outcome = self._overlap(step, fence, row)
         if outcome is RunOutcome.SKIPPED:
-            _note_overlap(step, fence, config.id, run, self._first_living(config.id))
+            _note_overlap(
+                step,
+                fence,
+                config_id=config.id,
+                run=run,
+                behind=self._first_living(config.id),
+            )
             return outcome
         task = TaskRow(id=task_id, spec=config.spec, scheduled_ms=run.scheduled_ms)
         item: Item = {
@@ -145,7 +151,7 @@ def due_page(state: State, step: Step, limit: int) -> DuePage:
     )
 
 
-def _note_overlap(step: Step, by: str, config_id: str, run: PlannedRun, behind: str) -> None:
+def _note_overlap(step: Step, by: str, *, config_id: str, run: PlannedRun, behind: str) -> None:
     """Record that the overlap policy dropped a run, and the task it may not run beside."""
     at_ms = run.scheduled_ms
     item: Item = {

@@ -21,7 +21,7 @@ from dsched_testkit.suites.store.documents import DocumentTests
 from dsched_testkit.suites.store.draining import DrainTests
 from dsched_testkit.suites.store.editing import EditTests
 from dsched_testkit.suites.store.facts import FateTests, StatsTests
-from dsched_testkit.suites.store.firing import FiringTests, PromoteTests, ReplanTests
+from dsched_testkit.suites.store.firing import FiringTests, ReplanTests
 from dsched_testkit.suites.store.fixed_delay import FixedDelayEndTests, FixedDelayTests
 from dsched_testkit.suites.store.harness import StoreHarness, WallClock
 from dsched_testkit.suites.store.leadership import LeadershipTests
@@ -35,6 +35,7 @@ from dsched_testkit.suites.store.operating import (
 from dsched_testkit.suites.store.origins import OriginTests
 from dsched_testkit.suites.store.overlap import HeldTests, OverlapTests
 from dsched_testkit.suites.store.polling import PollTests
+from dsched_testkit.suites.store.promoting import PromoteTests
 from dsched_testkit.suites.store.queueing import QueueAllTests
 from dsched_testkit.suites.store.reading import EventTests, HandleTests, ReadTests
 from dsched_testkit.suites.store.reading_lines import ReadLinesTests
