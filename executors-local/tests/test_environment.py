@@ -8,7 +8,8 @@ import pytest
 from dsched_local_test_kit import APP, Opener
 
 import dsched
-from dsched.contracts import TaskFailed, withheld
+from dsched.contracts import TaskFailed
+from dsched.contracts.executor import withheld
 from dsched.contracts.executor.withheld import Withheld, named_in
 from dsched_executor_local import environment
 from dsched_executor_local.environment import PassEnvError, child_environment

@@ -14,12 +14,14 @@ import attrs
 import dsched_api_http
 from dsched_api_http.audit import KIND as AUDIT
 from dsched_api_http.audit import Act, Audit
+from dsched_api_http.backlog import Backlog
 from dsched_api_http.events import EventHub, TooOldError
 from dsched_api_http.idempotency import Claim, Idempotency
+from dsched_api_http.options import ApiOptions
 from dsched_api_http.problems import Problem
 from dsched_api_http.readiness import Readiness
 from dsched_api_http.scopes import Scope
-from dsched_api_http.tokens import Tokens
+from dsched_api_http.tokens import CONFIGURED, Tokens
 from dsched_testkit.sweep.play import Scenario
 from dsched_testkit.sweep.scenarios import NARROW, spec
 from dsched_testkit.sweep.sites import include
@@ -87,6 +89,7 @@ async def _tokens(stage: Stage, shared: Shared, user: User) -> None:
     await tokens.revoke(made.id)
     shared.revoked.append(made.token)
     short = await tokens.create("short", Scope.READ, by="me", expires_in=timedelta(seconds=1))
+    await tokens.recognise(short.token, fresh=True)
     await asyncio.sleep(1.1)
     shared.revoked.append(short.token)
     await tokens.revoke(short.id)
@@ -142,6 +145,26 @@ async def follows(stage: Stage) -> None:
     await stage.ended("t")
 
 
+async def backlog(stage: Stage) -> None:
+    """An API pod counts what waits before it lets more in, and finds out what waits no longer."""
+    await stage.lead_by("a", NARROW)
+    options = ApiOptions(auth="token", max_waiting_by_token=1)
+    refused: list[str] = []
+
+    async def script(user: User) -> None:
+        bounds = Backlog(user.store, options)
+        for task_id in ("first", "second"):
+            try:
+                async with bounds.room(CONFIGURED, {task_id: 10}):
+                    await user.attempt(user.submit(spec("work", 2), task_id=task_id))
+            except Problem as problem:
+                refused.append(problem.code)
+
+    await stage.user(script)
+    if refused not in ([], ["backlog_full"]):
+        stage.problems.append(f"refused for {refused}")
+
+
 async def _upto(hub: EventHub, after: str | None) -> str | None:
     """Follow until something has come; where that is, None if nothing came in time."""
     try:
@@ -158,4 +181,5 @@ API = (
     Scenario(name="shared-documents", play=shared_documents),
     Scenario(name="dropped-documents", play=dropped_documents),
     Scenario(name="follows", play=follows),
+    Scenario(name="backlog", play=backlog),
 )

@@ -20,6 +20,7 @@ def test_one_more_changes_the_queue_and_nothing_else():
         queued=4,
         stalled=True,
         gone=True,
+        silent=True,
     )
     usual = Worker(id="", incarnation="", capacity=0, backlog=0)
     for field in attrs.fields(Worker):  # else one that is left out would not be noticed

@@ -105,6 +105,16 @@ def _unexpected(error: BaseException) -> TaskFailed:
     return TaskFailed(text, type(error).__name__)
 
 
+def can_be_written(error: BaseException) -> bool:
+    """Whether a handler of `logging` can write its traceback: a lone surrogate would fail it."""
+    trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    try:
+        trace.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _causes(group: BaseExceptionGroup[BaseException]) -> list[str]:
     """The headlines of what a group is made of, in its order, `MAX_CAUSES` at most."""
     found: list[str] = []

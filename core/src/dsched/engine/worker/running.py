@@ -14,6 +14,7 @@ from dsched.engine.runtime import Runtime
 from dsched.engine.worker.attempts import Attempt, Attempts, StopReason
 from dsched.engine.worker.capturing import speak
 from dsched.engine.worker.completion import (
+    can_be_written,
     cancelled,
     in_words,
     judge_error,
@@ -232,7 +233,7 @@ class Runner:
             in_words(completion.result),
             then,
             extra=attempt.facts(),
-            exc_info=told if level >= logging.ERROR else None,
+            exc_info=told if level >= logging.ERROR and can_be_written(error) else None,
         )
         self._reporter.report(attempt, completion)
 

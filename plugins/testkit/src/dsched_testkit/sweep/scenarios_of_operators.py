@@ -134,6 +134,8 @@ async def _asked(user: User, stage: Stage) -> None:
     await user.attempt(user.why_config("every1"))
     held = next((row.id for row in stage.state.tasks.values() if row.home == "held"), "nothing")
     await user.attempt(user.why_task(held))
+    delayed = next((row.id for row in stage.state.tasks.values() if row.home == "delayed"), "none")
+    await user.attempt(user.why_task(delayed))
     now = from_ms(stage.wall())
     await user.attempt(user.stats(None, now - timedelta(hours=1), now))
     async for _ in user.follow_lines("long"):
@@ -147,6 +149,8 @@ async def explains(stage: Stage) -> None:
     async def script(user: User) -> None:
         slow = config("every1", lasts_s=1.8, overlap=Overlap.QUEUE_ONE)
         await user.attempt(user.put_config(slow))
+        late = config("late", cron_expr="* * * * * *", jitter=timedelta(seconds=30))
+        await user.attempt(user.put_config(late))
         await _asked(user, stage)
 
     await stage.user(script)
