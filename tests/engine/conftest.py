@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 import pytest
 from engine_cluster import Cluster, open_cluster
 
-from dsched_testkit.virtual_time import VirtualLoop
+from dsched_testkit.kernel.virtual_time import VirtualLoop
 
 
 def pytest_asyncio_loop_factories(

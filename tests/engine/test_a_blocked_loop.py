@@ -30,7 +30,7 @@ async def test_a_blocked_loop_costs_no_heartbeat_and_no_lease(cluster):
     task = await cluster.client.wait("t", timeout_s=20)
     assert (task.status, task.attempt, task.crash_count) == (TaskStatus.SUCCESS, 1, 0)
     gaps = [after - before for before, after in itertools.pairwise(beats)]
-    assert max(gaps) < cluster.heartbeat.timeout_s
+    assert max(gaps) < cluster.times.heartbeat.timeout_s
 
 
 async def test_a_timeout_of_a_blocked_loop_is_reported_by_the_heartbeat(cluster, monkeypatch):

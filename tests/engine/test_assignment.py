@@ -18,7 +18,7 @@ from dsched.engine.leader.assignment import Assigner
 from dsched.engine.leader.dispatching import PAGES_A_TICK, DispatchStep, with_new
 from dsched.engine.leader.term import Term
 from dsched_balancers.least_tasks import LeastTasks
-from dsched_testkit.virtual_time import virtual_runtime
+from dsched_testkit.kernel.virtual_time import virtual_runtime
 
 
 def _ready_page(*tasks, more=False):

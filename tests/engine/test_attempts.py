@@ -21,7 +21,7 @@ from dsched.engine.worker.log_reporting import LineReporter
 from dsched.engine.worker.reporting import Reporter
 from dsched.engine.worker.running import Runner
 from dsched.model import Task, TaskResult, TaskStatus
-from dsched_testkit.virtual_time import virtual_runtime
+from dsched_testkit.kernel.virtual_time import virtual_runtime
 
 
 async def _none():

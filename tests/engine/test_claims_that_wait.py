@@ -13,7 +13,7 @@ from dsched.engine.worker.claiming import Claimer
 from dsched.engine.worker.claims import Claims
 from dsched.engine.worker.wakeups import Wakeups
 from dsched.model import Task, TaskStatus
-from dsched_testkit.virtual_time import virtual_runtime
+from dsched_testkit.kernel.virtual_time import virtual_runtime
 
 CALM_S = 20
 

@@ -20,7 +20,7 @@ from dsched.engine.assertions import Assertions, AttemptWatch
 from dsched.engine.leader.collecting import MAX_PROJECTED, PAGE_ITEMS, WEIGHT_OF_FIRES, CollectStep
 from dsched.engine.leader.term import Term
 from dsched.engine.observers import Announcer
-from dsched_testkit.virtual_time import virtual_runtime
+from dsched_testkit.kernel.virtual_time import virtual_runtime
 
 
 class Log:

@@ -10,12 +10,14 @@ from dsched.contracts.store.leadership import fence_epoch
 from dsched.engine.store_calls import LONGEST_WAIT_S, Patience
 from dsched.engine.worker.heartbeat import HeartbeatTimes
 from dsched_testkit.checker import History
-from dsched_testkit.virtual_time import virtual_runtime
+from dsched_testkit.kernel.virtual_time import virtual_runtime
 
 
 async def test_a_delay_and_a_run_of_many_leases_are_one_run(cluster):
     """F08: nothing is handed out again because it takes long to come, or to end."""
-    cluster.heartbeat = HeartbeatTimes(interval_s=1.0, timeout_s=5.0)
+    cluster.times = attrs.evolve(
+        cluster.times, heartbeat=HeartbeatTimes(interval_s=1.0, timeout_s=5.0)
+    )
     cluster.start("a")
     cluster.start("b")
     task_id = await cluster.client.submit(spec("sleep 60", timeout=seconds(300)), delay_s=60)

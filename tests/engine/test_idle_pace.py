@@ -6,7 +6,7 @@ from collections import Counter
 from engine_cluster import SCHEDULER, WORKER, Line, only, spec, unreachable
 
 from dsched.engine.leader.activity import ACTIVE_EVERY_S, IDLE_EVERY_S, Activity
-from dsched_testkit.virtual_time import virtual_runtime
+from dsched_testkit.kernel.virtual_time import virtual_runtime
 
 CALM_S = 20
 

@@ -119,4 +119,6 @@ async def test_a_lock_won_long_ago_is_not_led_with(cluster):
 
 async def test_an_acquire_that_is_never_answered_is_tried_again(cluster):
     cluster.start("a", SCHEDULER, line=Line(only(first(1, _waits), steps={"acquire"})))
-    await cluster.until(lambda: cluster.leader() == "a", "it leads", 2 * cluster.election.ttl_s)
+    await cluster.until(
+        lambda: cluster.leader() == "a", "it leads", 2 * cluster.times.election.ttl_s
+    )

@@ -122,7 +122,7 @@ async def test_a_worker_on_which_something_still_runs_stays_registered(cluster):
     await cluster.client.submit(spec("stubborn", retry=NO_RETRY), task_id="t")
     await cluster.until(lambda: cluster.executor.starts("t") == 1, "the start")
     leaving = asyncio.create_task(cluster.leave("b"))
-    await asyncio.sleep(cluster.drain_timeout_s + 10)
+    await asyncio.sleep(cluster.times.drain_timeout_s + 10)
     assert "b-w" in cluster.state.workers
     await cluster.client.cancel("t")
     await leaving

@@ -9,7 +9,7 @@ from engine_cluster import Line, config, open_cluster, seconds, spec
 from dsched.contracts import StoreUnavailableError
 from dsched.model import RetryPolicy, TaskStatus
 from dsched_testkit.checker import History
-from dsched_testkit.virtual_time import run_virtual
+from dsched_testkit.kernel.virtual_time import run_virtual
 
 SEEDS = range(8)
 # A doubled wait would take a ring from somebody else; that is no fault of the wire.

@@ -9,8 +9,8 @@ from dsched.contracts.store.outcomes import Outcome
 from dsched.contracts.store.workers import Registration
 from dsched.engine.takeover import take_over_from_dead
 from dsched.model import TaskStatus
+from dsched_testkit.kernel.virtual_time import virtual_runtime
 from dsched_testkit.memory import MemoryStore
-from dsched_testkit.virtual_time import virtual_runtime
 
 
 def runtime():

@@ -18,7 +18,7 @@ from dsched.engine.observers import Announcer
 from dsched.engine.watchdog import Watchdog, WatchTimes
 from dsched.explaining import Answer
 from dsched.model import MissReason, Verdict, from_ms
-from dsched_testkit.virtual_time import VirtualWall, virtual_runtime
+from dsched_testkit.kernel.virtual_time import VirtualWall, virtual_runtime
 
 MINUTE = timedelta(minutes=1)
 

@@ -4,6 +4,7 @@ import asyncio
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 
+import attrs
 import pytest
 from engine_cluster import (
     NO_RETRY,
@@ -27,7 +28,7 @@ from dsched.engine.worker.attempts import Attempt, Attempts
 from dsched.engine.worker.claims import SupersededError
 from dsched.engine.worker.heartbeat import Heartbeat, HeartbeatTimes, Verdicts
 from dsched.model import Task, TaskStatus
-from dsched_testkit.virtual_time import virtual_runtime
+from dsched_testkit.kernel.virtual_time import virtual_runtime
 
 
 @pytest.mark.parametrize("rule", [unreachable, never], ids=["unreachable", "silent"])
@@ -43,7 +44,7 @@ async def test_a_worker_that_cannot_beat_stops_its_work_before_its_leases_end(cl
     line.rule = only(rule, handles={"heartbeat"})
     cut_s = cluster.now_s()
     await cluster.until(lambda: stopped, "the stop", 60)
-    assert stopped[0] - cut_s < cluster.heartbeat.timeout_s
+    assert stopped[0] - cut_s < cluster.times.heartbeat.timeout_s
     assert cluster.row("t").crash_count == 0
     assert [item["reason"] for item in cluster.items("released", task="t")] == ["released"]
 
@@ -127,7 +128,7 @@ async def test_a_worker_that_the_store_has_forgotten_registers_again(cluster):
 
 
 async def test_a_worker_that_leaves_does_not_register_again(cluster):
-    cluster.drain_timeout_s = 30
+    cluster.times = attrs.evolve(cluster.times, drain_timeout_s=30)
     cluster.start("lead", SCHEDULER)
     pod = cluster.start("a", WORKER)
     await cluster.client.submit(spec("sleep 60", retry=NO_RETRY), task_id="t")

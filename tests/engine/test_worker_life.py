@@ -4,6 +4,7 @@ import asyncio
 import itertools
 from datetime import timedelta
 
+import attrs
 import pytest
 from engine_cluster import NO_RETRY, SCHEDULER, WORKER, seconds, spec
 
@@ -57,7 +58,7 @@ async def test_cancelling_a_waiting_task_ends_it_at_once_and_it_never_runs(clust
 
 
 async def test_cancelling_a_running_task_stops_it_within_a_second(cluster):
-    cluster.use_defaults()  # beats every 10 s: the bell must bring the news
+    cluster.use_defaults()  # beats every 10 s: the wake-up must bring the news
     cluster.start("a")
     await cluster.client.submit(spec("sleep 60"), task_id="t")
     await cluster.until(lambda: cluster.executor.starts("t") == 1, "the start")
@@ -154,14 +155,18 @@ async def test_what_does_not_finish_within_the_drain_timeout_is_released_without
     await cluster.until(lambda: cluster.executor.starts("t") == 1, "the start")
     began_s = cluster.now_s()
     await cluster.leave("a")
-    assert cluster.drain_timeout_s <= cluster.now_s() - began_s < cluster.drain_timeout_s + 1
+    assert (
+        cluster.times.drain_timeout_s
+        <= cluster.now_s() - began_s
+        < cluster.times.drain_timeout_s + 1
+    )
     task = await cluster.client.get("t")
     assert (task.status, task.crash_count) == (TaskStatus.PENDING, 0)
     assert [item["reason"] for item in cluster.items("released", task="t")] == ["released"]
 
 
 async def test_a_hurried_drain_waits_for_nothing(cluster):
-    cluster.drain_timeout_s = 1000
+    cluster.times = attrs.evolve(cluster.times, drain_timeout_s=1000)
     cluster.start("lead", SCHEDULER)
     cluster.start("a", WORKER)
     await cluster.client.submit(spec("sleep 60"), task_id="t")
@@ -175,7 +180,7 @@ async def test_a_hurried_drain_waits_for_nothing(cluster):
 
 
 async def test_a_hurried_drain_does_not_wait_for_a_store_that_is_silent(cluster):
-    cluster.drain_timeout_s = 1000
+    cluster.times = attrs.evolve(cluster.times, drain_timeout_s=1000)
     cluster.start("a")
     await cluster.until(lambda: "a-w" in cluster.state.workers, "the registration")
     cluster.lines["a"].cut()

@@ -5,8 +5,8 @@ import attrs
 from dsched.contracts.store.events import EventKind as Kind
 from dsched.engine.leader.projecting import project
 from dsched.model import Verdict
+from dsched_testkit.judging.facts import facts_problems
 from dsched_testkit.memory import new_state
-from dsched_testkit.simulation.facts import facts_problems
 
 LEADS = "1:t:a"
 

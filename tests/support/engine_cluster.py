@@ -10,21 +10,10 @@ import attrs
 import pytest
 
 from dsched.client import Client
-from dsched.contracts import (
-    ExecutionContext,
-    Executor,
-    LoadBalancer,
-    Observer,
-    Service,
-    Store,
-)
+from dsched.contracts import ExecutionContext, Executor, LoadBalancer, Observer, Service
 from dsched.contracts.store.settings import StoreSettings
-from dsched.engine.leader.election import ElectionTimes
-from dsched.engine.leader.leading import LeaderTimes
-from dsched.engine.pod import Pod, PodPlan
+from dsched.engine.pod import Pod
 from dsched.engine.runtime import Runtime
-from dsched.engine.worker.heartbeat import HeartbeatTimes
-from dsched.engine.worker.role import WorkerPlan
 from dsched.engine.worker.succession import Host
 from dsched.model import (
     Misfire,
@@ -37,20 +26,21 @@ from dsched.model import (
     TaskSpec,
 )
 from dsched_balancers.least_tasks import LeastTasks
+from dsched_testkit.kernel.line import Line as Line
+from dsched_testkit.kernel.line import first as first
+from dsched_testkit.kernel.line import lost_reply as lost_reply
+from dsched_testkit.kernel.line import never as never
+from dsched_testkit.kernel.line import only as only
+from dsched_testkit.kernel.line import unreachable as unreachable
+from dsched_testkit.kernel.plans import BOTH as BOTH
+from dsched_testkit.kernel.plans import SCHEDULER as SCHEDULER
+from dsched_testkit.kernel.plans import SHORT, Times, pod_plan
+from dsched_testkit.kernel.plans import WORKER as WORKER
+from dsched_testkit.kernel.process import Process
+from dsched_testkit.kernel.virtual_time import VirtualLoop, VirtualWall, virtual_runtime
 from dsched_testkit.memory import MemoryStore, State, new_state
-from dsched_testkit.simulation.lines import Line as Line
-from dsched_testkit.simulation.lines import first as first
-from dsched_testkit.simulation.lines import lost_reply as lost_reply
-from dsched_testkit.simulation.lines import never as never
-from dsched_testkit.simulation.lines import only as only
-from dsched_testkit.simulation.lines import unreachable as unreachable
-from dsched_testkit.virtual_time import VirtualLoop, VirtualWall, virtual_runtime
 
 Body = Callable[[ExecutionContext, Task], Awaitable[object]]
-
-BOTH = frozenset({"scheduler", "worker"})
-SCHEDULER = frozenset({"scheduler"})
-WORKER = frozenset({"worker"})
 
 NO_RETRY = RetryPolicy(max_retries=0)
 
@@ -109,23 +99,12 @@ class Cluster:
     lines: dict[str, Line] = attrs.field(factory=dict)
     running: dict[str, asyncio.Task[None]] = attrs.field(factory=dict)
     failures: dict[str, BaseException] = attrs.field(factory=dict)
-    heartbeat: HeartbeatTimes = attrs.field(
-        factory=lambda: HeartbeatTimes(interval_s=0.3, timeout_s=1.0)
-    )
-    election: ElectionTimes = attrs.field(
-        factory=lambda: ElectionTimes(ttl_s=1.5, renew_every_s=0.4)
-    )
-    scan_interval_s: float = 1.0
-    dispatch_timeout_s: float = 2.0  # above the second after which a worker looks by itself
-    drain_timeout_s: float = 3.0
-    missed_after_s: float = 60.0
+    times: Times = SHORT
     task_logs: bool = True
 
     def use_defaults(self) -> None:
         """The settings of a pod that nobody configured."""
-        self.heartbeat, self.election = HeartbeatTimes(), ElectionTimes()
-        self.dispatch_timeout_s, self.drain_timeout_s = 15.0, 25.0
-        self.scan_interval_s = 5.0
+        self.times = Times()
 
     @property
     def client(self) -> Client:
@@ -148,57 +127,36 @@ class Cluster:
         line: Line | None = None,
         host: Host | None = None,
     ) -> Pod:
-        line = line or Line()
-
-        def handle(name: str) -> Store:
-            return line.over(MemoryStore(self.state), name)
-
-        @asynccontextmanager
-        async def opened() -> AsyncIterator[Store]:
-            yield handle("heartbeat")
-
-        plan = PodPlan(
-            name=name,
-            roles=roles,
-            election=self.election,
-            leader=LeaderTimes(
-                scan_interval_s=self.scan_interval_s,
-                dispatch_timeout_s=self.dispatch_timeout_s,
-                heartbeat_interval_s=self.heartbeat.interval_s,
-            ),
-            worker=WorkerPlan(
-                worker_id=worker_id or f"{name}-w",
-                capacity=capacity,
-                backlog=capacity,
-                labels=labels or {},
-                heartbeat=self.heartbeat,
-                drain_timeout_s=self.drain_timeout_s,
-                task_logs=self.task_logs,
-                host=host,
-            ),
+        line, loop = line or Line(), asyncio.get_running_loop()
+        process = Process(name=name, now_s=loop.time, line=line)
+        plan = pod_plan(
+            name,
+            worker_id or f"{name}-w",
+            self.times,
             balancer=("test", self.balancer),
-            executors={"fn": self.executor},
+            executor=self.executor,
+            roles=roles,
+            capacity=capacity,
+            labels=labels or {},
+            task_logs=self.task_logs,
+            host=host,
             observers=self.observers,
             services=self.services,
-            missed_after_s=self.missed_after_s,
         )
-        pod = Pod(
-            plan,
-            store=handle("main"),
-            election_store=handle("election"),
-            open_store=opened,
-            runtime=runtime or self._runtime(name),
+        runtime = runtime or self._runtime(name)
+        process.run_pod(
+            plan, lambda: self.store, runtime, spawn=self.group.create_task, ended=self._ended
         )
-        self.pods[name], self.lines[name] = pod, line
-        self.running[name] = self.group.create_task(self._run(name, pod), name=f"pod {name}")
-        return pod
+        assert process.pod is not None
+        assert process.task is not None
+        self.pods[name], self.lines[name] = process.pod, line
+        self.running[name] = process.task
+        return process.pod
 
-    async def _run(self, name: str, pod: Pod) -> None:
-        """A pod that fails for good ends; the test looks at `failures`, and the rest goes on."""
-        try:
-            await pod.run()
-        except Exception as error:
-            self.failures[name] = error
+    def _ended(self, process: Process, error: Exception | None) -> None:
+        """A pod that fails for good ends; the test finds it in `failures`, and the rest goes on."""
+        if error is not None:
+            self.failures[process.name] = error
 
     def _runtime(self, name: str) -> Runtime:
         loop = asyncio.get_running_loop()

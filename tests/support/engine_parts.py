@@ -7,7 +7,7 @@ from dsched.engine.leader.term import Term
 from dsched.engine.observers import Announcer
 from dsched.engine.runtime import Runtime
 from dsched.model import Worker
-from dsched_testkit.virtual_time import virtual_runtime
+from dsched_testkit.kernel.virtual_time import virtual_runtime
 
 QUIET = Announcer({})
 

@@ -12,8 +12,8 @@ from typing import TypeAlias
 from scenarios_of_api import API
 
 from dsched_balancers.least_tasks import LeastTasks
+from dsched_testkit.sweep.process import Point
 from dsched_testkit.sweep.repertoire import SCENARIOS as IN_THE_CORE
-from dsched_testkit.sweep.strand import Point
 from dsched_testkit.sweep.sweep import Swept, Totals, sampled, sweep
 
 SCENARIOS = (*IN_THE_CORE, *API)

@@ -12,8 +12,8 @@ from dsched_testkit.memory.recovering import MemoryRecovering
 from dsched_testkit.memory.tasklogs import MemoryTaskLogs
 from dsched_testkit.memory.working import MemoryWorking
 from dsched_testkit.sweep.play import play
+from dsched_testkit.sweep.process import Kind
 from dsched_testkit.sweep.sites import Site, all_sites, missing, sites_in
-from dsched_testkit.sweep.strand import Kind
 from dsched_testkit.sweep.sweep import Totals, every_point_of, points_of, sampled
 
 POINTS = 8

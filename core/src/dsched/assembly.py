@@ -10,6 +10,9 @@ from dsched.config import LoadedSettings
 from dsched.config.intake import CatalogueIntake
 from dsched.config.settings import TaskSettings
 from dsched.contracts.balancer import LoadBalancer
+from dsched.contracts.executor import Executor
+from dsched.contracts.observer import Observer
+from dsched.contracts.service import Intake, Service
 from dsched.contracts.store import Store
 from dsched.contracts.store.outcomes import StoreUnavailableError
 from dsched.contracts.store.settings import Kept, StoreSettings
@@ -128,26 +131,17 @@ async def _plan(
     runtime: Runtime,
 ) -> PodPlan:
     """Open the plugins that the roles need, and gather what the pod is to be."""
-    settings = loaded.settings
     executors = await _open_all(
         stack, catalogue.executors if WORKER in roles else {}, loaded.executors
     )
     services = {name: one for name, one in catalogue.services.items() if name in roles}
-    return PodPlan(
+    settings = loaded.settings
+    return configured_plan(
+        loaded,
         name=settings.pod.name,
+        worker_id=settings.worker.id or f"{settings.pod.name[:64]}-{runtime.token()[:12]}",
         roles=roles,
-        election=ElectionTimes(
-            ttl_s=settings.schedule.leader_lock_ttl.total_seconds(),
-            renew_every_s=settings.schedule.leader_renew_interval.total_seconds(),
-        ),
-        leader=LeaderTimes(
-            scan_interval_s=settings.schedule.scan_interval.total_seconds(),
-            dispatch_timeout_s=settings.schedule.dispatch_timeout.total_seconds(),
-            heartbeat_interval_s=settings.worker.heartbeat_interval.total_seconds(),
-        ),
-        worker=_worker_plan(loaded, runtime),
         balancer=_balancer(loaded, catalogue),
-        missed_after_s=settings.schedule.missed_after.total_seconds(),
         executors=executors,
         observers=await _open_all(stack, catalogue.observers, loaded.observers),
         services=await _open_all(stack, services, loaded.services),
@@ -155,10 +149,46 @@ async def _plan(
     )
 
 
-def _worker_plan(loaded: LoadedSettings, runtime: Runtime) -> WorkerPlan:
+def configured_plan(
+    loaded: LoadedSettings,
+    *,
+    name: str,
+    worker_id: str,
+    roles: frozenset[str],
+    balancer: tuple[str, LoadBalancer],
+    executors: Mapping[str, Executor],
+    observers: Mapping[str, Observer],
+    services: Mapping[str, Service],
+    intake: Intake | None = None,
+) -> PodPlan:
+    """What a pod of that name is to be by these settings, with plugins that are open."""
+    schedule, worker = loaded.settings.schedule, loaded.settings.worker
+    return PodPlan(
+        name=name,
+        roles=roles,
+        election=ElectionTimes(
+            ttl_s=schedule.leader_lock_ttl.total_seconds(),
+            renew_every_s=schedule.leader_renew_interval.total_seconds(),
+        ),
+        leader=LeaderTimes(
+            scan_interval_s=schedule.scan_interval.total_seconds(),
+            dispatch_timeout_s=schedule.dispatch_timeout.total_seconds(),
+            heartbeat_interval_s=worker.heartbeat_interval.total_seconds(),
+        ),
+        worker=_worker_plan(loaded, worker_id),
+        balancer=balancer,
+        executors=executors,
+        observers=observers,
+        services=services,
+        intake=intake,
+        missed_after_s=schedule.missed_after.total_seconds(),
+    )
+
+
+def _worker_plan(loaded: LoadedSettings, worker_id: str) -> WorkerPlan:
     settings = loaded.settings.worker
     return WorkerPlan(
-        worker_id=settings.id or f"{loaded.settings.pod.name[:64]}-{runtime.token()[:12]}",
+        worker_id=worker_id,
         capacity=settings.max_concurrent_tasks,
         backlog=settings.queue_bound,
         labels=settings.labels,

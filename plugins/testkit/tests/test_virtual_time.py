@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from dsched_testkit import virtual_time
-from dsched_testkit.virtual_time import (
+from dsched_testkit.kernel import virtual_time
+from dsched_testkit.kernel.virtual_time import (
     BusyLoopError,
     SleepsForeverError,
     VirtualWall,

@@ -1,7 +1,7 @@
 """What tasks do in a test cluster: the user's functions, and stand-ins for what needs a network."""
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
@@ -10,9 +10,17 @@ from dsched.contracts.executor import Executor, TaskFailed
 from dsched.contracts.executor.context import ExecutionContext
 from dsched.functions.registry import Registry
 from dsched.model import Task, TaskResult
+from dsched_testkit.kernel.process import Process
 
 StandIn = Callable[[ExecutionContext, Task], Any]
-Gate = Callable[[], Awaitable[None]]
+
+
+async def given(process: Process, value: Any) -> TaskResult:
+    """What a function gave, as a result; of a coroutine function when it has returned."""
+    if inspect.isawaitable(value):
+        value = await value
+    await process.resumed()
+    return value if isinstance(value, TaskResult) else TaskResult(data=value)
 
 
 class FunctionsContext:
@@ -37,11 +45,11 @@ class Functions(Executor):
     """
 
     registry: Registry
-    gate: Gate
+    process: Process
 
     async def execute(self, context: ExecutionContext, task: Task) -> TaskResult:
         """Call the function that the payload names."""
-        await self.gate()
+        await self.process.resumed()
         payload = task.spec.payload if task.spec else None
         if not isinstance(payload, Mapping):
             raise TaskFailed("the payload must be a mapping", "payload", retryable=False)
@@ -51,11 +59,7 @@ class Functions(Executor):
             raise TaskFailed(self.registry.unknown(name), "unknown_function")
         asked = FunctionsContext(context, task)
         positional, named = function.arguments(payload.get("args"), asked)
-        value = function.call(*positional, **named)
-        if inspect.isawaitable(value):
-            value = await value
-        await self.gate()
-        return value if isinstance(value, TaskResult) else TaskResult(data=value)
+        return await given(self.process, function.call(*positional, **named))
 
 
 @attrs.define(kw_only=True)
@@ -63,15 +67,12 @@ class Recorded(Executor):
     """Stands in for an executor that needs a network: keeps the call, and answers as it is told."""
 
     answer: StandIn | None
-    gate: Gate
+    process: Process
     calls: list[Task]
 
     async def execute(self, context: ExecutionContext, task: Task) -> TaskResult:
         """Ask the test's stand-in; without one every call succeeds, with no data."""
-        await self.gate()
+        await self.process.resumed()
         self.calls.append(task)
         value = None if self.answer is None else self.answer(context, task)
-        if inspect.isawaitable(value):
-            value = await value
-        await self.gate()
-        return value if isinstance(value, TaskResult) else TaskResult(data=value)
+        return await given(self.process, value)

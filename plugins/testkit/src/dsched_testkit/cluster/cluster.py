@@ -23,10 +23,11 @@ from dsched.model import JsonValue, Task, TaskConfig, TaskSpec, from_ms, to_ms
 from dsched_testkit.checker import History
 from dsched_testkit.cluster.bodies import Functions, Recorded, StandIn
 from dsched_testkit.cluster.idling import Idling, QuietLeaps
-from dsched_testkit.cluster.pods import Pods, Process
+from dsched_testkit.cluster.pods import Pods
 from dsched_testkit.cluster.values import Done, Skipped, Span, instant_of, seconds_of
+from dsched_testkit.kernel.process import Process
+from dsched_testkit.kernel.virtual_time import VirtualLoop, VirtualWall
 from dsched_testkit.memory import MemoryStore, new_state
-from dsched_testkit.virtual_time import VirtualLoop, VirtualWall
 
 T = TypeVar("T")
 
@@ -74,7 +75,7 @@ class VirtualCluster:
         self._executors = tuple(catalogue.executors)
         self._pods = Pods(
             state=self._state,
-            settings=loaded.settings,
+            loaded=loaded,
             balancer=(name, balancer),
             executors=self._made_for,
             seed=seed,
@@ -134,7 +135,7 @@ class VirtualCluster:
     def pause_worker(self, span: Span = "60s", name: str | None = None) -> str:
         """Stop a pod for so long, as a suspended machine is; one that does not lead, or ``name``."""
         chosen = self._known(name or self._follower())
-        chosen.paused_until_s = self._loop.time() + seconds_of(span)
+        chosen.frozen_until_s = self._loop.time() + seconds_of(span)
         return chosen.name
 
     def start(self, name: str) -> None:
@@ -295,11 +296,11 @@ class VirtualCluster:
         made: dict[str, Executor] = {}
         for name in self._executors:
             if name == "local" and name not in self._stand_ins:
-                made[name] = Functions(registry=self._registry, gate=process.gate)
+                made[name] = Functions(registry=self._registry, process=process)
             else:
                 calls = self._calls.setdefault(name, [])
                 answer = self._stand_ins.get(name)
-                made[name] = Recorded(answer=answer, gate=process.gate, calls=calls)
+                made[name] = Recorded(answer=answer, process=process, calls=calls)
         return made
 
     def _items(self, kind: EventKind, config_id: str) -> list[Any]:

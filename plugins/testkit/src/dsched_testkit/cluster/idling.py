@@ -8,10 +8,10 @@ got meanwhile; the pods never see a gap, and are awake well before the next inst
 import logging
 
 from dsched_testkit.cluster.pods import Pods
+from dsched_testkit.kernel.virtual_time import VirtualWall
 from dsched_testkit.memory import State
-from dsched_testkit.virtual_time import VirtualWall
 
-AWAKE_MS = 10_000  # before an instant; the leader looks at its clock every scan interval
+AWAKE_MS = 10_000  # before an instant; the leader polls every scan interval
 LEAST_MS = 20_000
 SETTLE_S = 2.0
 
@@ -25,7 +25,7 @@ class Idling:
         self._state = state
         self._pods = pods
         self._wall = wall
-        scan_ms = round(pods.settings.schedule.scan_interval.total_seconds() * 1000)
+        scan_ms = round(pods.loaded.settings.schedule.scan_interval.total_seconds() * 1000)
         self._awake_ms = max(AWAKE_MS, 2 * scan_ms)
 
     def leap(self, end_ms: int) -> bool:
@@ -55,7 +55,7 @@ class Idling:
         if leader is None or state.fence is None or not state.fence.endswith(f":{leader}"):
             return False
         processes = list(pods.alive.values())
-        if any(one.paused or not one.pod.status().ready for one in processes):
+        if any(one.frozen or one.pod is None or not one.pod.status().ready for one in processes):
             return False
         if processes[0].now_s() < pods.down_until_s + SETTLE_S:
             return False

@@ -1,4 +1,4 @@
-"""The fault menu, and the wire between one process and the store on which its faults happen."""
+"""The fault menu, and what becomes of the calls of a process that faults happen to."""
 
 import asyncio
 import random
@@ -16,7 +16,8 @@ from dsched.contracts.store.outcomes import (
     StoreRefusedError,
     StoreUnavailableError,
 )
-from dsched_testkit.simulation.lines import Proceed
+from dsched_testkit.kernel.line import Proceed
+from dsched_testkit.kernel.process import Process
 
 # Faults of single calls, of processes, of the world, and of what executors run.
 CALL_FAULTS = ("lost_request", "lost_reply", "delay", "duplicate")
@@ -61,7 +62,7 @@ def choose_faults(chance: random.Random, only: frozenset[str] | None = None) -> 
 
 @attrs.define(kw_only=True)
 class Sky:
-    """What all wires share: the faults in use, how the store is, and counts of what was.
+    """What all processes share: the faults in use, how the store is, and counts of what was.
 
     ``generation`` counts the wipes of the store: handles opened before one are refused.
     ``refusing`` is ``loading``, ``readonly`` or ``oom`` until ``refusing_until_s``.
@@ -91,42 +92,40 @@ class Sky:
                 return step not in READS
         return step != "wakeup"
 
-    def unreachable(self) -> bool:
-        """Whether nothing gets to the server."""
-        return not self.fair and self.now_s() < max(self.down_until_s, self.dead_until_s)
 
+@attrs.define(kw_only=True, eq=False)
+class FaultyProcess(Process):
+    """A process under this sky. ``late`` faults outlive the call.
 
-@attrs.define(kw_only=True)
-class Wire:
-    """The rule of one process's line to the store. ``late`` faults outlive the call."""
+    Its handle on the store is opened on the store as it is: ``generation``.
+    """
 
     sky: Sky
     chance: random.Random
+    number: int = 0
     late: bool = True
-    dead: bool = False
-    paused_until_s: float = 0.0
     cut_until_s: float = 0.0
-    generation: int = attrs.field(init=False)
+    generation: int = attrs.field(
+        init=False, default=attrs.Factory(lambda self: self.sky.generation, takes_self=True)
+    )
 
-    def __attrs_post_init__(self) -> None:
-        """The handle is opened on the store as it is."""
-        self.generation = self.sky.generation
-
-    async def __call__(self, handle: str, step: str, proceed: Proceed) -> Any:  # noqa: ARG002
+    async def call(self, handle: str, step: str, proceed: Proceed) -> Any:  # noqa: ARG002
         """One call of the process: there, and back."""
-        await self.resumed()
-        sky = self.sky
-        cut = not sky.fair and sky.now_s() < self.cut_until_s
-        if self.dead or cut or sky.unreachable():
-            await asyncio.sleep(self.chance.uniform(0, 0.5))
-            raise StoreUnavailableError("the store is out of reach", maybe_applied=False)
-        sky.calls += 1
+        return await self.passed(lambda: self._sent(step, proceed))
+
+    def out_of_reach(self) -> bool:
+        """Whether its line is cut, or nobody's call gets to the server."""
+        until_s = max(self.cut_until_s, self.sky.down_until_s, self.sky.dead_until_s)
+        return not self.sky.fair and self.now_s() < until_s
+
+    def refused_after_s(self) -> float:
+        """Soon."""
+        return self.chance.uniform(0, 0.5)
+
+    async def _sent(self, step: str, proceed: Proceed) -> Any:
+        self.sky.calls += 1
         delivered = self._counted(proceed, step)
-        answer = await (delivered() if step == "wakeup" else self._through(delivered, step))
-        await self.resumed()
-        if self.dead:
-            raise StoreUnavailableError("the process is dead", maybe_applied=True)
-        return answer
+        return await (delivered() if step == "wakeup" else self._through(delivered, step))
 
     def _counted(self, proceed: Proceed, step: str) -> Proceed:
         """The call as it reaches the store, its answer counted even where it gets lost."""
@@ -144,7 +143,7 @@ class Wire:
         return deliver
 
     def _admit(self, step: str) -> None:
-        """The server looks at a call before it runs it."""
+        """The server checks a call before it runs it."""
         sky = self.sky
         if self.generation != sky.generation:
             sky.outcomes["refused after a wipe"] += 1
@@ -154,11 +153,6 @@ class Wire:
         if sky.refuses(step):
             sky.outcomes[f"refused {sky.refusing}"] += 1
             raise StoreUnavailableError(f"the server answers {sky.refusing}", maybe_applied=False)
-
-    async def resumed(self) -> None:
-        """A stopped process does nothing; it goes on where it was."""
-        while self.sky.now_s() < self.paused_until_s and not self.dead:  # noqa: ASYNC110
-            await asyncio.sleep(self.paused_until_s - self.sky.now_s())
 
     async def _through(self, proceed: Proceed, step: str) -> Any:
         chance, fault = self.chance, self._fault()

@@ -1,9 +1,13 @@
 """Where a run begins in time: any day, or the minutes before the clocks of a zone change."""
 
 import random
+from collections import Counter
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import cache
 from zoneinfo import ZoneInfo
+
+from dsched.contracts.store.events import Event, EventKind
 
 START_MS = 1_800_000_000_000  # in January 2027
 _YEAR_S = 365 * 86_400
@@ -45,3 +49,23 @@ def offset_s(zone: str, instant_s: int) -> int:
     ahead = datetime.fromtimestamp(instant_s, UTC).astimezone(ZoneInfo(zone)).utcoffset()
     assert ahead is not None
     return round(ahead.total_seconds())
+
+
+def night_paths(log: Iterable[Event], zone: str) -> Counter[str]:
+    """What was fired at the very jump of the zone's clocks, and in the hour that came twice."""
+    seen: Counter[str] = Counter()
+    if zone == "UTC":
+        return seen
+    info, jumps = ZoneInfo(zone), set(changes(zone))
+    for event in log:
+        if event.kind is not EventKind.FIRED:
+            continue
+        for item in event.items:
+            here = datetime.fromtimestamp(item["ms"] // 1000, info)
+            if not item["config"].startswith("cron"):
+                continue
+            if item["ms"] // 1000 in jumps:
+                seen["fired at a jump of the clocks"] += 1
+            if here.replace(fold=0).utcoffset() != here.replace(fold=1).utcoffset():
+                seen["fired in an hour that comes twice"] += 1
+    return seen

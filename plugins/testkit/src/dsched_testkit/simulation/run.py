@@ -6,6 +6,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import attrs
 
@@ -14,33 +15,31 @@ from dsched.contracts.balancer import LoadBalancer
 from dsched_testkit.checker import check, excerpt
 from dsched_testkit.evidence import Line as EvidenceLine
 from dsched_testkit.evidence import gathered
+from dsched_testkit.judging.asked_skips import skips_hold
+from dsched_testkit.judging.facts import facts_problems
+from dsched_testkit.judging.paths import recovery_paths
+from dsched_testkit.judging.testimony import Testimony
+from dsched_testkit.judging.written import LOSES_LINES, lines_kept_once
+from dsched_testkit.kernel.bodies import Ledger
+from dsched_testkit.kernel.recording import Books
+from dsched_testkit.kernel.virtual_time import VirtualLoop, VirtualWall, run_virtual
 from dsched_testkit.memory import State, new_state
 from dsched_testkit.memory.audit import Audit
-from dsched_testkit.simulation.asked_skips import skips_hold
-from dsched_testkit.simulation.bodies import Ledger
 from dsched_testkit.simulation.configs import random_configs
-from dsched_testkit.simulation.facts import facts_problems
-from dsched_testkit.simulation.faults import MODES, Sky, Wire, choose_faults
-from dsched_testkit.simulation.lines import Line
+from dsched_testkit.simulation.faults import MODES, FaultyProcess, Sky, choose_faults
 from dsched_testkit.simulation.liveness import rest_within_s
-from dsched_testkit.simulation.night import START_MS, random_night
-from dsched_testkit.simulation.order import number_tasks
-from dsched_testkit.simulation.paths import night_paths, recovery_paths
+from dsched_testkit.simulation.night import START_MS, night_paths, random_night
 from dsched_testkit.simulation.processes import CAPACITIES, Processes
-from dsched_testkit.simulation.recording import Books, RecordedStore
 from dsched_testkit.simulation.store_trouble import StoreTrouble
-from dsched_testkit.simulation.testimony import Testimony
 from dsched_testkit.simulation.trouble import NAMES, ODD_WORK, Trouble
 from dsched_testkit.simulation.users import Users
-from dsched_testkit.simulation.written import LOSES_LINES, lines_kept_once
-from dsched_testkit.virtual_time import VirtualLoop, VirtualWall, run_virtual
 
 TROUBLE_S = 300.0
 USERS_END_WITHIN_S = 120.0
 # A backlog may take its time, a standstill may not: so long without any end is a violation.
 STANDSTILL_S = 120.0
 KILLED_END_WITHIN_S = 60.0
-LOOK_EVERY_S = 15.0
+CHECK_EVERY_S = 15.0
 BACKGROUND = frozenset({"packet", "operator", "restart", "store", "trouble", "users"})
 MOST_DRIFT_PPM = 500.0
 MAX_LOG = 500_000  # the checker reads the log from its beginning
@@ -79,21 +78,8 @@ def simulate(
     keep: bool = False,
 ) -> Ran:
     """Run one seed in virtual time; with ``faults`` only those of its faults that are in there."""
-    return run_virtual(_main(seed, balancer, only=faults, trouble_s=trouble_s, keep=keep))
-
-
-async def _main(
-    seed: int,
-    balancer: tuple[str, LoadBalancer],
-    *,
-    only: frozenset[str] | None,
-    trouble_s: float,
-    keep: bool,
-) -> Ran:
-    loop = asyncio.get_running_loop()
-    number_tasks(loop)
-    return await loop.create_task(
-        _story(seed, balancer, only=only, trouble_s=trouble_s, keep=keep), name="story"
+    return run_virtual(
+        _story(seed, balancer, only=faults, trouble_s=trouble_s, keep=keep), numbered=True
     )
 
 
@@ -160,11 +146,11 @@ class _Run:
     ledger: Ledger = attrs.field(init=False)
     audit: Audit = attrs.field(init=False)
     store_trouble: StoreTrouble = attrs.field(init=False)
-    client_wire: Wire = attrs.field(init=False)
+    client: FaultyProcess = attrs.field(init=False)
     testimony: Testimony = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        """Wire the parts together; nothing runs yet."""
+        """Put the parts together; nothing runs yet."""
         self.state.settings = attrs.evolve(self.state.settings, max_events=MAX_LOG)
         self.ledger = Ledger(now_s=self.now_s)
         self.audit = Audit(self.state)
@@ -174,20 +160,20 @@ class _Run:
             books=self.books,
             ledger=self.ledger,
         )
-        self.client_wire = Wire(sky=self.sky, chance=self._dice(), late=False)
-        line = Line(self.client_wire).over(RecordedStore(self.state, self.books), "client")
+        self.client = FaultyProcess(
+            name="client", now_s=self.now_s, sky=self.sky, chance=self._dice(), late=False
+        )
+        shared: dict[str, Any] = {"state": self.state, "books": self.books, "sky": self.sky}
         self.processes = Processes(
+            **shared,
             group=self.group,
-            state=self.state,
-            books=self.books,
             ledger=self.ledger,
-            sky=self.sky,
             chance=self._dice(),
             balancer=self.balancer,
         )
         configs = random_configs(self._dice(), self.sky.faults, self.wall(), self.zone)
         self.users = Users(
-            client=Client(line),
+            client=Client(self.client.handle(self.processes.state_store(), "client")),
             sky=self.sky,
             chance=self._dice(),
             wall=self.wall,
@@ -196,12 +182,7 @@ class _Run:
             configs={config.id: config for config in configs},
         )
         self.store_trouble = StoreTrouble(
-            state=self.state,
-            books=self.books,
-            sky=self.sky,
-            wall=self.wall,
-            chance=self._dice(),
-            dying=self._dying,
+            **shared, wall=self.wall, chance=self._dice(), dying=self._dying
         )
 
     def _dice(self) -> random.Random:
@@ -216,7 +197,7 @@ class _Run:
 
     def _emptied(self) -> None:
         """Clients connect anew, and somebody puts the configs again."""
-        self.client_wire.generation = self.sky.generation
+        self.client.generation = self.sky.generation
         self.group.create_task(self.users.put_all(), name="users")
 
     async def trouble(self, seconds: float) -> None:
@@ -237,21 +218,21 @@ class _Run:
         users = self.group.create_task(self.users.run(), name="users")
         until_s = self.now_s() + seconds
         while self.now_s() < until_s:
-            await asyncio.sleep(LOOK_EVERY_S)
+            await asyncio.sleep(CHECK_EVERY_S)
             self.found += self.audit.problems()
         self.sky.fair = True
         await asyncio.wait({users}, timeout=USERS_END_WITHIN_S)
 
     async def heal_and_quiesce(self) -> bool:
         """No more faults; what is missing is started; whether all is quiet in time."""
-        self.client_wire.generation = self.sky.generation
+        self.client.generation = self.sky.generation
         for one in list(self.processes.alive):
-            one.wire.paused_until_s = one.wire.cut_until_s = 0.0
-            if one.wire.generation != self.sky.generation:
+            one.frozen_until_s = one.cut_until_s = 0.0
+            if one.generation != self.sky.generation:
                 self.processes.kill(one)
-        await asyncio.sleep(LOOK_EVERY_S)
+        await asyncio.sleep(CHECK_EVERY_S)
         self._start_the_missing()
-        await asyncio.sleep(LOOK_EVERY_S)
+        await asyncio.sleep(CHECK_EVERY_S)
         for config_id in sorted(self.state.configs):
             await self.users.client.delete_config(config_id)
         self._testify_to_the_faults()

@@ -8,25 +8,16 @@ from collections.abc import Callable
 import attrs
 
 from dsched.model import config_of
+from dsched_testkit.judging.testimony import LOSS_BOUND_S, Loss
+from dsched_testkit.kernel.recording import Books
+from dsched_testkit.kernel.virtual_time import VirtualWall
 from dsched_testkit.memory import State
 from dsched_testkit.simulation.copies import copy_of, nothing_stored, put_back
 from dsched_testkit.simulation.faults import Sky
-from dsched_testkit.simulation.recording import Books
-from dsched_testkit.virtual_time import VirtualWall
 
 RESTART_LOSES_S = 1.0
-FAILOVER_LOSES_S = 2.0
 MOST_FAILOVERS = 4
 EVICTS_AFTER_MS = 60_000  # what nobody has asked for in that time
-
-
-@attrs.frozen(kw_only=True)
-class Loss:
-    """A time (virtual s) whose writes the store may have lost, though it acknowledged them."""
-
-    from_s: float
-    upto_s: float
-    kind: str
 
 
 @attrs.define(kw_only=True)
@@ -54,7 +45,7 @@ class StoreTrouble:
                 self._refuse("loading", chance.uniform(0.2, 5))
             case "failover" if sky.counts[kind] < MOST_FAILOVERS:
                 sky.counts[kind] += 1
-                await self._lose(kind, chance.uniform(0, FAILOVER_LOSES_S))
+                await self._lose(kind, chance.uniform(0, LOSS_BOUND_S))
                 self._other_clock()
                 self._refuse("readonly", chance.uniform(0.2, 3))
             case "wipe" if not sky.counts[kind]:

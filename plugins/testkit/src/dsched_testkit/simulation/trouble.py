@@ -6,10 +6,16 @@ from collections.abc import Callable
 
 import attrs
 
-from dsched_testkit.simulation.faults import PROCESS_FAULTS, STORE_FAULTS, WORLD_FAULTS, Sky
-from dsched_testkit.simulation.processes import Process, Processes
+from dsched_testkit.kernel.virtual_time import VirtualWall
+from dsched_testkit.simulation.faults import (
+    PROCESS_FAULTS,
+    STORE_FAULTS,
+    WORLD_FAULTS,
+    FaultyProcess,
+    Sky,
+)
+from dsched_testkit.simulation.processes import Processes
 from dsched_testkit.simulation.store_trouble import StoreTrouble
-from dsched_testkit.virtual_time import VirtualWall
 
 NAMES = ("a", "b", "c")
 MOST_CLOCK_STEPS = 3  # each way: more would only carry the wall away
@@ -75,7 +81,7 @@ class Trouble:
         self.emptied()
         for one in list(self.processes.alive):
             await asyncio.sleep(self.chance.uniform(0.1, 5))
-            if one in self.processes.alive and one.wire.generation != self.sky.generation:
+            if one in self.processes.alive and one.generation != self.sky.generation:
                 self.processes.kill(one)
             self._start_later(one.name, self.chance.uniform(0.1, 5))
 
@@ -87,9 +93,9 @@ class Trouble:
         now_s = self.sky.now_s()
         match kind:
             case "pause":
-                victim.wire.paused_until_s = now_s + chance.uniform(0.5, 60)
+                victim.frozen_until_s = now_s + chance.uniform(0.5, 60)
             case "cut":
-                victim.wire.cut_until_s = now_s + chance.uniform(0.5, 60)
+                victim.cut_until_s = now_s + chance.uniform(0.5, 60)
             case "crash":
                 processes.kill(victim)
                 self._start_later(victim.name, chance.uniform(0.5, 20))
@@ -104,14 +110,14 @@ class Trouble:
             case "leave" | "drain":
                 self._leave(victim, operator=kind == "drain")
 
-    def _leave(self, victim: Process, *, operator: bool) -> None:
+    def _leave(self, victim: FaultyProcess, *, operator: bool) -> None:
         if operator:
             self.group.create_task(self._drained(victim), name="operator")
         else:
-            self.processes.leave(victim)
+            victim.stop()
             self._start_later(victim.name, self.chance.uniform(1, 20))
 
-    async def _drained(self, victim: Process) -> None:
+    async def _drained(self, victim: FaultyProcess) -> None:
         """An operator drains the worker; some time later its pod is restarted.
 
         That is every pod under its id: who drained it may not be who is registered by then. What the
@@ -121,7 +127,7 @@ class Trouble:
         await asyncio.sleep(self.chance.uniform(2, 20))
         for one in self.processes.alive:
             if one.worker_id == victim.worker_id:
-                self.processes.leave(one)
+                one.stop()
         await asyncio.sleep(self.chance.uniform(1, 10))
         self.processes.start(victim.name)
 

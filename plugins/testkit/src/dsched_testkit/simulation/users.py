@@ -17,7 +17,7 @@ from dsched_testkit.simulation.faults import Sky
 
 @attrs.define(kw_only=True)
 class Users:
-    """Clients behind a wire of their own: submissions, triggers, cancels, changes of configs."""
+    """Clients in a process of their own: submissions, triggers, cancels, changes of configs."""
 
     client: Client
     sky: Sky

@@ -11,21 +11,20 @@ from dsched.contracts.store.settings import StoreSettings
 from dsched.model import ORPHAN, TaskStatus
 from dsched_testkit.checker import check, excerpt
 from dsched_testkit.evidence import gathered
+from dsched_testkit.judging.asked_skips import skips_hold
+from dsched_testkit.judging.facts import facts_problems
+from dsched_testkit.judging.paths import recovery_paths
+from dsched_testkit.judging.testimony import Testimony
+from dsched_testkit.judging.written import lines_kept_once
+from dsched_testkit.kernel.virtual_time import VirtualWall, run_virtual
 from dsched_testkit.memory import State
 from dsched_testkit.memory.audit import Audit
-from dsched_testkit.simulation.asked_skips import skips_hold
-from dsched_testkit.simulation.facts import facts_problems
-from dsched_testkit.simulation.order import number_tasks
-from dsched_testkit.simulation.paths import recovery_paths
-from dsched_testkit.simulation.testimony import Testimony
-from dsched_testkit.simulation.written import lines_kept_once
+from dsched_testkit.sweep.process import Call, Point
 from dsched_testkit.sweep.rest import end, heal, projected
 from dsched_testkit.sweep.stage import Stage
-from dsched_testkit.sweep.strand import Call, Point
-from dsched_testkit.virtual_time import VirtualWall, run_virtual
 
 START_MS = 1_800_000_000_000
-# A lease of 1 s, 1.5 s without a leader, steady answers for 1.5 s, looks every second, and a last
+# A lease of 1 s, 1.5 s without a leader, steady answers for 1.5 s, polls every second, and a last
 # request of the dead that arrives 4 s late.
 RECOVERY_BOUND_MS = 10_000
 
@@ -80,16 +79,7 @@ def play(
     record: bool = False,
 ) -> Played:
     """Play a scenario in virtual time. Equal arguments give equal plays, up to the fault."""
-    return run_virtual(_main(scenario, balancer, point, record=record))
-
-
-async def _main(
-    scenario: Scenario, balancer: tuple[str, LoadBalancer], point: Point | None, *, record: bool
-) -> Played:
-    loop = asyncio.get_running_loop()
-    number_tasks(loop)
-    story = _story(scenario, balancer, point, record=record)
-    return await loop.create_task(story, name="story")
+    return run_virtual(_story(scenario, balancer, point, record=record), numbered=True)
 
 
 async def _story(

@@ -5,8 +5,8 @@ import asyncio
 from dsched.client import Client
 from dsched.contracts.store.events import EventKind
 from dsched.model import TaskSpec
+from dsched_testkit.sweep.process import PACKET
 from dsched_testkit.sweep.stage import Stage
-from dsched_testkit.sweep.strand import PACKET
 
 QUIET_WITHIN_S = 60.0
 COLLECTED_WITHIN_S = 10.0
@@ -20,7 +20,8 @@ async def heal(stage: Stage) -> list[str]:
     """No more faults; what is missing is started; what does not come to rest, in words."""
     stage.healing = True
     for process in stage.pods.values():
-        process.strand.paused_until_s, process.strand.rule = 0.0, None
+        process.frozen_until_s = 0.0
+        process.line.heal()
     await asyncio.sleep(SETTLE_S)
     await stage.until(lambda: not stage.meter.packets, "every packet has arrived")
     for name in stage.plans:

@@ -7,8 +7,9 @@ from typing import Any
 from dsched.contracts.store.reading import TaskQuery
 from dsched.contracts.store.working import Submission
 from dsched.model import OnCrash, RetryPolicy, TaskSpec, TaskStatus
+from dsched_testkit.kernel.plans import SCHEDULER, WORKER
 from dsched_testkit.sweep.play import Scenario
-from dsched_testkit.sweep.stage import SCHEDULER, WORKER, Role, Stage, User
+from dsched_testkit.sweep.stage import Role, Stage, User
 
 ONCE = RetryPolicy(max_retries=0)
 AGAIN = RetryPolicy(max_retries=2, retry_delay=timedelta(seconds=0.4), backoff_rate=2.0)

@@ -7,7 +7,8 @@ import attrs
 
 from dsched.contracts.store.settings import Kept, StoreSettings
 from dsched.model import Misfire, Overlap, TaskConfig, TaskStatus, from_ms
-from dsched_testkit.simulation.lines import Rule, first, lost_reply, never, only, unreachable
+from dsched_testkit.kernel.line import Rule, first, lost_reply, never, only, unreachable
+from dsched_testkit.kernel.plans import SCHEDULER, WORKER
 from dsched_testkit.sweep.play import START_MS, Scenario
 from dsched_testkit.sweep.scenarios import (
     NARROW,
@@ -16,7 +17,7 @@ from dsched_testkit.sweep.scenarios import (
     spec,
     two_pods,
 )
-from dsched_testkit.sweep.stage import SCHEDULER, WORKER, Role, Stage, User
+from dsched_testkit.sweep.stage import Role, Stage, User
 
 
 def config(config_id: str, what: str = "work", lasts_s: float = 0.0, **changes: Any) -> TaskConfig:
@@ -156,7 +157,7 @@ async def leader_asleep(stage: Stage) -> None:
 def broken(stage: Stage, name: str, rule: Rule | None) -> None:
     """Break a pod's line by a rule, or mend it; one that is dead has none."""
     if name in stage.pods:
-        stage.pods[name].strand.rule = rule
+        stage.pods[name].line.rule = rule
 
 
 async def stalled_worker(stage: Stage) -> None:

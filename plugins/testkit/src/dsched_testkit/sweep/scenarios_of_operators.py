@@ -7,12 +7,13 @@ from dsched.contracts.store.bounds import MAX_BATCH
 from dsched.contracts.store.working import Submission
 from dsched.engine.takeover import take_over_from_dead
 from dsched.model import OnCrash, Overlap, from_ms
-from dsched_testkit.simulation.lines import never, only
+from dsched_testkit.kernel.line import never, only
+from dsched_testkit.kernel.plans import SCHEDULER, WORKER
+from dsched_testkit.kernel.virtual_time import virtual_runtime
 from dsched_testkit.sweep.play import Scenario
 from dsched_testkit.sweep.scenarios import NARROW, spec, two_pods
 from dsched_testkit.sweep.scenarios_of_configs import broken, config
-from dsched_testkit.sweep.stage import SCHEDULER, WORKER, Role, Stage, User
-from dsched_testkit.virtual_time import virtual_runtime
+from dsched_testkit.sweep.stage import Role, Stage, User
 
 WHY = "sweep"
 

@@ -1,9 +1,8 @@
-"""Where a scenario plays: a store, pods of the production code, a user, each behind its strand."""
+"""Where a scenario plays: a store, pods of the production code, a user, each in a process of its own."""
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
 import attrs
@@ -12,38 +11,20 @@ from dsched.client import Client, ClientError
 from dsched.contracts.balancer import LoadBalancer
 from dsched.contracts.store import Store
 from dsched.contracts.store.outcomes import StoreUnavailableError
-from dsched.engine.leader.election import ElectionTimes
-from dsched.engine.leader.leading import LeaderTimes
-from dsched.engine.leader.term import first_error
-from dsched.engine.pod import Pod, PodPlan
-from dsched.engine.runtime import Runtime
-from dsched.engine.worker.claims import SupersededError
-from dsched.engine.worker.heartbeat import HeartbeatTimes
-from dsched.engine.worker.process_identity import ProcessIdentity
-from dsched.engine.worker.role import WorkerPlan
 from dsched.engine.worker.succession import Host
 from dsched.model import TaskSpec
 from dsched_testkit.evidence import Line as EvidenceLine
+from dsched_testkit.kernel.bodies import Bodies, Ledger
+from dsched_testkit.kernel.failures import BrokenAssertions, leaves, superseded
+from dsched_testkit.kernel.plans import BOTH, SHORT, host_of, pod_plan
+from dsched_testkit.kernel.recording import Books, RecordedStore
+from dsched_testkit.kernel.virtual_time import VirtualWall, virtual_runtime
 from dsched_testkit.memory import State
-from dsched_testkit.simulation.bodies import Ledger
-from dsched_testkit.simulation.lines import Line
-from dsched_testkit.simulation.processes import BrokenAssertions
-from dsched_testkit.simulation.recording import Books, RecordedStore
-from dsched_testkit.sweep.bodies import Bodies
-from dsched_testkit.sweep.strand import Call, Meter, Point, Strand
-from dsched_testkit.virtual_time import VirtualWall, virtual_runtime
-
-BOTH = frozenset({"scheduler", "worker"})
-SCHEDULER = frozenset({"scheduler"})
-WORKER = frozenset({"worker"})
+from dsched_testkit.sweep.process import Call, Meter, Point, SweptProcess
 
 USER = "user"
 RESTART_S = 1.0
 WAIT_S = 20.0
-HEARTBEAT = HeartbeatTimes(interval_s=0.3, timeout_s=1.0)
-ELECTION = ElectionTimes(ttl_s=1.5, renew_every_s=0.4)
-LEADER = LeaderTimes(scan_interval_s=1.0, dispatch_timeout_s=2.0, heartbeat_interval_s=0.3)
-DRAIN_TIMEOUT_S = 3.0
 
 T = TypeVar("T")
 
@@ -60,18 +41,6 @@ class Role:
     labels: Mapping[str, str] = attrs.field(factory=dict)
     missed_after_s: float = 60.0
     knows_host: bool = False  # whether it can tell that a process of its name has ended
-
-
-@attrs.define(kw_only=True, eq=False)
-class Process:
-    """One operating system's process; ``pod`` is None for the user's."""
-
-    name: str
-    strand: Strand
-    worker_id: str = ""
-    pod: Pod | None = None
-    task: asyncio.Task[None] | None = None
-    leaving: bool = False
 
 
 class User(Client):
@@ -118,8 +87,8 @@ class Stage:
     calls: list[Call] | None = None
     books: Books = attrs.field(factory=Books)
     ledger: Ledger = attrs.field(init=False)
-    pods: dict[str, Process] = attrs.field(factory=dict)
-    lives: list[Process] = attrs.field(factory=list)
+    pods: dict[str, SweptProcess] = attrs.field(factory=dict)
+    lives: list[SweptProcess] = attrs.field(factory=list)
     plans: dict[str, Role] = attrs.field(factory=dict)
     counts: Counter[str] = attrs.field(factory=Counter)
     acknowledged: list[str] = attrs.field(factory=list)
@@ -136,10 +105,14 @@ class Stage:
         """The ledger is kept by the stage's clock."""
         self.ledger = Ledger(now_s=self.now_s)
 
+    def handle(self) -> RecordedStore:
+        """A handle of no process: the operator's, or the world's."""
+        return RecordedStore(self.state, self.books)
+
     @property
     def store(self) -> RecordedStore:
-        """A handle without a strand: the operator's, or the world's."""
-        return RecordedStore(self.state, self.books)
+        """One more of them."""
+        return self.handle()
 
     # --- what it testifies ---
 
@@ -170,121 +143,74 @@ class Stage:
 
     # --- pods ---
 
-    def start(self, name: str, role: Role | None = None) -> Process:
+    def start(self, name: str, role: Role | None = None) -> SweptProcess:
         """Start a pod unless it is there; its worker has a new id in each life, unless it is fixed."""
         present = self.pods.get(name)
         if present is not None and not present.leaving:
             return present
         role = self.plans[name] = role or self.plans.get(name, Role())
-        self.counts[f"starts of {name}"] += 1
-        life = f"{name}-{self.counts[f'starts of {name}']}"
-        strand = self._strand(life, lambda: self.kill(name, process))
-        process = Process(name=life, strand=strand, worker_id=role.worker_id or life)
-        process.pod = self._pod(name, process, role)
-        process.task = self.group.create_task(self._run(name, process), name=f"pod {life}")
+        process = self._process(name, lambda: self._killed(name, process))
+        process.worker_id = role.worker_id or process.name
+        plan = pod_plan(
+            name,
+            process.worker_id,
+            attrs.evolve(SHORT, missed_after_s=role.missed_after_s),
+            balancer=self.balancer,
+            executor=Bodies(process=process, ledger=self.ledger, kill=process.kill),
+            roles=role.roles,
+            capacity=role.capacity,
+            labels=role.labels,
+            host=self._host(name) if role.knows_host else None,
+            observers={"assertions": self.assertions},
+        )
+        # By the whole name: processes that draw the same tokens would be taken for one another.
+        runtime = virtual_runtime(asyncio.get_running_loop(), int.from_bytes(process.name.encode()))
+        process.run_pod(plan, self.handle, runtime, spawn=self.group.create_task, ended=self._ended)
         self.pods[name] = process
         self.lives.append(process)
         return process
 
-    def _strand(self, life: str, crash: Callable[[], None]) -> Strand:
-        return Strand(
-            name=life,
+    def _host(self, name: str) -> Host:
+        return host_of(name, len(self.lives), lambda number: self.lives[number].dead)
+
+    def _process(self, name: str, killed: Callable[[], None]) -> SweptProcess:
+        """The next life of a process of that name."""
+        self.counts[f"starts of {name}"] += 1
+        return SweptProcess(
+            name=f"{name}-{self.counts[f'starts of {name}']}",
             state=self.state,
             group=self.group,
             point=self.point,
-            crash=crash,
+            killed=killed,
             calls=self.calls,
             now_s=self.now_s,
             meter=self.meter,
         )
 
-    def _pod(self, name: str, process: Process, role: Role) -> Pod:
-        line, strand = Line(process.strand), process.strand
+    def _ended(self, process: SweptProcess, error: Exception | None) -> None:
+        if error is not None and not superseded(error):
+            self.problems.append(f"pod {process.name} failed: {leaves(error)[0]!r}")
+        self._gone(process)
 
-        @asynccontextmanager
-        async def opened() -> AsyncIterator[Store]:
-            yield line.over(self.store, "heartbeat")
+    def _gone(self, process: SweptProcess) -> None:
+        self.pods = {name: one for name, one in self.pods.items() if one is not process}
 
-        plan = PodPlan(
-            name=name,
-            roles=role.roles,
-            election=ELECTION,
-            leader=LEADER,
-            worker=WorkerPlan(
-                worker_id=process.worker_id,
-                capacity=role.capacity,
-                backlog=role.capacity,
-                labels=role.labels,
-                heartbeat=HEARTBEAT,
-                drain_timeout_s=DRAIN_TIMEOUT_S,
-                host=self._host(name) if role.knows_host else None,
-            ),
-            balancer=self.balancer,
-            executors={
-                "fn": Bodies(
-                    strand=strand, ledger=self.ledger, kill=lambda: self.kill(name, process)
-                )
-            },
-            observers={"assertions": self.assertions},
-            services={},
-            missed_after_s=role.missed_after_s,
-        )
-        return Pod(
-            plan,
-            store=line.over(self.store, "main"),
-            election_store=line.over(self.store, "election"),
-            open_store=opened,
-            runtime=self._runtime(strand),
-        )
-
-    def _host(self, name: str) -> Host:
-        """The host of all pods of this name, of whose processes the next life is one."""
-        host, number = name.encode().hex()[:8].rjust(8, "0"), len(self.lives)
-        return Host(
-            own=ProcessIdentity(host, "1", number, number),
-            ended=lambda process: self.lives[process.pid].strand.dead,
-        )
-
-    def _runtime(self, strand: Strand) -> Runtime:
-        # By the whole name: processes that draw the same tokens would be taken for one another.
-        seed = int.from_bytes(strand.name.encode())
-        runtime = virtual_runtime(asyncio.get_running_loop(), seed)
-
-        async def sleep(seconds: float) -> None:
-            await asyncio.sleep(seconds)
-            await strand.resumed()
-
-        return attrs.evolve(runtime, sleep=sleep)
-
-    async def _run(self, name: str, process: Process) -> None:
-        assert process.pod is not None
-        try:
-            await process.pod.run()
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is the finding
-            if not isinstance(first_error(error), SupersededError):
-                self.problems.append(f"pod {process.name} failed: {first_error(error)!r}")
-        finally:
-            if self.pods.get(name) is process:
-                del self.pods[name]
+    def _killed(self, name: str, process: SweptProcess) -> None:
+        """The supervisor of a pod that was killed starts another a second later."""
+        self._gone(process)
+        if not (process.leaving or self.over):
+            self.group.create_task(self._restart(name), name="restart")
 
     def end(self) -> None:
         """Stop every process there still is; none is started again."""
         self.over = True
         for process in self.lives:
-            self.kill("", process)
+            process.kill()
 
-    def kill(self, name: str, process: Process | None = None) -> None:
-        """End a pod at once, as ``kill -9`` does; its supervisor starts another a second later."""
-        process = process or self.pods.get(name)
-        if process is None or process.strand.dead:
-            return
-        process.strand.dead = True
-        if self.pods.get(name) is process:
-            del self.pods[name]
-        if process.task is not None:
-            process.task.cancel()
-        if not (process.leaving or self.over):
-            self.group.create_task(self._restart(name), name="restart")
+    def kill(self, name: str) -> None:
+        """End a pod at once, as ``kill -9`` does, if it is there."""
+        if name in self.pods:
+            self.pods[name].kill()
 
     async def _restart(self, name: str) -> None:
         await asyncio.sleep(RESTART_S)
@@ -294,21 +220,19 @@ class Stage:
     async def leave(self, name: str) -> None:
         """SIGTERM, and wait until the pod has left."""
         process = self.pods.get(name)
-        if process is None or process.pod is None or process.task is None:
+        if process is None or process.task is None:
             return
-        process.leaving = True
-        process.pod.stop()
+        process.stop()
         await asyncio.wait({process.task}, timeout=WAIT_S)
 
     def pause(self, name: str, seconds: float) -> None:
         """Stop a pod, as SIGSTOP does, for so long."""
         if name in self.pods:
-            self.pods[name].strand.paused_until_s = self.now_s() + seconds
+            self.pods[name].frozen_until_s = self.now_s() + seconds
 
     def leads(self, name: str) -> bool:
         """Whether this pod thinks it leads."""
-        process = self.pods.get(name)
-        return bool(process and process.pod and process.pod.status().leading)
+        return name in self.pods and self.pods[name].leads
 
     async def lead_by(self, name: str, role: Role | None = None) -> None:
         """Start a pod and wait until it leads."""
@@ -324,13 +248,12 @@ class Stage:
 
     async def _program(self, script: Script) -> bool:
         """One life of a user's program; whether it came to its end."""
-        self.counts["starts of user"] += 1
-        life = f"{USER}-{self.counts['starts of user']}"
-        process = Process(name=life, strand=self._strand(life, lambda: _end(process)))
-        user = User(Line(process.strand).over(self.store, "client"), self)
-        process.task = self.group.create_task(_played(script, user), name=f"program {life}")
+        process = self._process(USER, lambda: None)
+        user = User(process.handle(self.store, "client"), self)
+        process.run(_played(script, user), self.group.create_task)
+        assert process.task is not None
         await asyncio.wait({process.task})
-        return not process.strand.dead
+        return not process.dead
 
     # --- waiting ---
 
@@ -366,12 +289,6 @@ class Stage:
         """Whether a task has ended, or is removed already."""
         row = self.state.tasks.get(task_id)
         return row is not None and row.status.terminal
-
-
-def _end(process: Process) -> None:
-    process.strand.dead = True
-    if process.task is not None:
-        process.task.cancel()
 
 
 async def _played(script: Script, user: User) -> None:

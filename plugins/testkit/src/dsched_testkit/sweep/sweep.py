@@ -7,9 +7,9 @@ import attrs
 
 from dsched.contracts.balancer import LoadBalancer
 from dsched_testkit.sweep.play import Played, Scenario, play
+from dsched_testkit.sweep.process import Call, Kind, Point
 from dsched_testkit.sweep.sites import Site, all_sites, missing
 from dsched_testkit.sweep.stage import USER
-from dsched_testkit.sweep.strand import Call, Kind, Point
 
 _UNANSWERED = (Kind.LOST_REQUEST, Kind.LOST_REPLY, Kind.LATE_REQUEST, Kind.CRASH_LATE)
 

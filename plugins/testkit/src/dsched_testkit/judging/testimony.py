@@ -9,16 +9,25 @@ from dsched.contracts.store.events import Event
 from dsched.model import JsonValue
 from dsched_testkit.evidence import FORMAT, Line, event_line
 from dsched_testkit.instants import content_line
+from dsched_testkit.kernel.bodies import Ledger
+from dsched_testkit.kernel.recording import Act, Books, TakenAway
 from dsched_testkit.memory import State
 from dsched_testkit.memory.state import TaskRow
-from dsched_testkit.simulation.bodies import Ledger
-from dsched_testkit.simulation.recording import Act, Books, TakenAway
-from dsched_testkit.simulation.store_trouble import FAILOVER_LOSES_S, Loss
 
-# A lease of 30 s, 1 s between looks, 12.5 s without a leader, 12 s of unbroken answers, 15 s until
+# A lease of 30 s, 1 s between polls, 12.5 s without a leader, 12 s of unbroken answers, 15 s until
 # the missing pods are started; and the last beat of a dead worker may be on its way for 60 s.
 RECOVERY_BOUND_MS = 131_000
+LOSS_BOUND_S = 2.0
 EMPTY_AT_REST = ("ready", "delayed", "queues", "leases", "held", "due", "live")
+
+
+@attrs.frozen(kw_only=True)
+class Loss:
+    """A time (virtual s) whose writes the store may have lost, though it acknowledged them."""
+
+    from_s: float
+    upto_s: float
+    kind: str
 
 
 @attrs.frozen(kw_only=True)
@@ -67,7 +76,7 @@ class Testimony:
             "principals": list(self.principals),
             "at_rest": True,
             "recovery_bound_ms": self.recovery_bound_ms,
-            "loss_bound_s": FAILOVER_LOSES_S,
+            "loss_bound_s": LOSS_BOUND_S,
         }
         yield from self._histories()
         yield {"line": "clock", "store_ms": self.state.mark_ms, "gen": self.state.clock_gen}

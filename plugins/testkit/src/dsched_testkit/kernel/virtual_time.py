@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from dsched.engine.runtime import Runtime
+from dsched_testkit.kernel.order import number_tasks
 
 T = TypeVar("T")
 
@@ -107,9 +108,14 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self.call_at(self.time() + delay, callback, *args, context=context)
 
 
-def run_virtual(main: Coroutine[Any, Any, T]) -> T:
-    """Run ``main`` to its end in virtual time; as `asyncio.run` otherwise."""
+def run_virtual(main: Coroutine[Any, Any, T], *, numbered: bool = False) -> T:
+    """Run ``main`` to its end in virtual time; as `asyncio.run` otherwise.
+
+    ``numbered``: with tasks that sort the same in every run, so that equal seeds give equal runs.
+    """
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        if numbered:
+            number_tasks(runner.get_loop())
         return runner.run(main)
 
 

@@ -2,11 +2,8 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from datetime import datetime
-from zoneinfo import ZoneInfo
 
 from dsched.contracts.store.events import Event, EventKind
-from dsched_testkit.simulation.night import changes
 
 
 def recovery_paths(log: Iterable[Event]) -> Counter[str]:
@@ -36,23 +33,3 @@ def recovery_paths(log: Iterable[Event]) -> Counter[str]:
 
 _REASONS = {"timeout", "retries exhausted", "not retryable"}
 _ENDS = {"superseded", "expired"}
-
-
-def night_paths(log: Iterable[Event], zone: str) -> Counter[str]:
-    """What was fired at the very jump of the zone's clocks, and in the hour that came twice."""
-    seen: Counter[str] = Counter()
-    if zone == "UTC":
-        return seen
-    info, jumps = ZoneInfo(zone), set(changes(zone))
-    for event in log:
-        if event.kind is not EventKind.FIRED:
-            continue
-        for item in event.items:
-            here = datetime.fromtimestamp(item["ms"] // 1000, info)
-            if not item["config"].startswith("cron"):
-                continue
-            if item["ms"] // 1000 in jumps:
-                seen["fired at a jump of the clocks"] += 1
-            if here.replace(fold=0).utcoffset() != here.replace(fold=1).utcoffset():
-                seen["fired in an hour that comes twice"] += 1
-    return seen

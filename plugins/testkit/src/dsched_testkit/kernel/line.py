@@ -27,10 +27,21 @@ class Line:
         """All is well again."""
         self.rule = None
 
-    def over(self, inner: Store, handle: str) -> Store:
-        """``inner`` as seen through this line, by the part of the pod named ``handle``."""
-        linked: Store = _LINKED(inner, self, handle)
+    def ruled(self, handle: str, step: str, proceed: Proceed) -> Proceed:
+        """One call, by the rule that there is now."""
+        rule = self.rule
+        return proceed if rule is None else lambda: rule(handle, step, proceed)
+
+    def over(self, inner: Store, handle: str, call: Rule | None = None) -> Store:
+        """``inner`` as seen through this line, by the part of the pod named ``handle``.
+
+        ``call`` makes each call in place of the line itself, which it may ask for its rule.
+        """
+        linked: Store = _LINKED(inner, self, handle, call or self._call)
         return linked
+
+    async def _call(self, handle: str, step: str, proceed: Proceed) -> Any:
+        return await self.ruled(handle, step, proceed)()
 
 
 async def unreachable(handle: str, step: str, proceed: Proceed) -> Any:  # noqa: ARG001
@@ -80,14 +91,13 @@ def _linked(step: str) -> Callable[..., Awaitable[Any]]:
         async def proceed() -> Any:
             return await getattr(self.inner, step)(*args, **kwargs)
 
-        rule = self.line.rule
-        return await (proceed() if rule is None else rule(self.handle, step, proceed))
+        return await self.call(self.handle, step, proceed)
 
     return call
 
 
-def _init(self: Any, inner: Store, line: Line, handle: str) -> None:
-    self.inner, self.line, self.handle = inner, line, handle
+def _init(self: Any, inner: Store, line: Line, handle: str, call: Rule) -> None:
+    self.inner, self.line, self.handle, self.call = inner, line, handle, call
 
 
 _LINKED: Any = type(

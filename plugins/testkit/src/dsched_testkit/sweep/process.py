@@ -1,4 +1,4 @@
-"""The line between one process and the store: counts its calls, and breaks the one it is told to."""
+"""A process that counts its calls of the store, and breaks the one that it is told to."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,8 +8,9 @@ from typing import Any
 import attrs
 
 from dsched.contracts.store.outcomes import StoreError, StoreUnavailableError
+from dsched_testkit.kernel.line import Proceed
+from dsched_testkit.kernel.process import Process
 from dsched_testkit.memory import State
-from dsched_testkit.simulation.lines import Proceed, Rule
 from dsched_testkit.sweep.content import Change, Situation, change, content, situation
 from dsched_testkit.sweep.sites import Site, calling_site
 
@@ -29,7 +30,7 @@ class RestlessError(RuntimeError):
 
 @attrs.define
 class Meter:
-    """Counts the calls of all strands of a play, and the packets that are on their way."""
+    """Counts the calls of all processes of a play, and the packets that are on their way."""
 
     calls: int = 0
     packets: int = 0
@@ -81,51 +82,42 @@ class Call:
 
 
 @attrs.define(kw_only=True, eq=False)
-class Strand:
-    """The rule of one process's line. ``crash`` ends the process; ``calls`` is kept if recording."""
+class SweptProcess(Process):
+    """A process whose calls are counted; each is added to ``calls`` if recording.
 
-    name: str
+    ``killed`` is called when it has been killed, once.
+    """
+
     state: State
     group: asyncio.TaskGroup
     point: Point | None
-    crash: Callable[[], None]
+    killed: Callable[[], None]
     calls: list[Call] | None
-    now_s: Callable[[], float]
     meter: Meter
-    rule: Rule | None = None  # what the scenario itself does to this line
-    dead: bool = False
-    paused_until_s: float = 0.0
     count: int = 0
 
-    async def __call__(self, handle: str, step: str, proceed: Proceed) -> Any:
+    def kill(self) -> None:
+        """SIGKILL, by a fault or by the scenario."""
+        if not self.dead:
+            super().kill()
+            self.killed()
+
+    async def call(self, handle: str, step: str, proceed: Proceed) -> Any:
         """One call: there and back, or not."""
         mine = self.point is not None and self.point.name == self.name
         site = calling_site(step) if mine or self.calls is not None else None
-        await self.resumed()
-        if self.dead:
-            await asyncio.sleep(HOP_S)
-            raise StoreUnavailableError("the process is dead", maybe_applied=False)
+        return await self.passed(lambda: self._counted(site, handle, step, proceed))
+
+    def refused_after_s(self) -> float:
+        """As long as a call takes on its way."""
+        return HOP_S
+
+    async def _counted(self, site: Site | None, handle: str, step: str, proceed: Proceed) -> Any:
         self.meter.count()
         self.count += 1
-        number = self.count
+        number, point = self.count, self.point
         await asyncio.sleep(HOP_S)
-        answer = await self._passed(number, site, self._ruled(handle, step, proceed))
-        await self.resumed()
-        if self.dead:
-            raise StoreUnavailableError("the process is dead", maybe_applied=True)
-        return answer
-
-    async def resumed(self) -> None:
-        """A stopped process does nothing; it goes on where it was."""
-        while self.now_s() < self.paused_until_s and not self.dead:  # noqa: ASYNC110
-            await asyncio.sleep(self.paused_until_s - self.now_s())
-
-    def _ruled(self, handle: str, step: str, proceed: Proceed) -> Proceed:
-        rule = self.rule
-        return proceed if rule is None else lambda: rule(handle, step, proceed)
-
-    async def _passed(self, number: int, site: Site | None, proceed: Proceed) -> Any:
-        point = self.point
+        proceed = self.line.ruled(handle, step, proceed)
         if point is not None and point.name == self.name and point.number == number:
             self.point = None
             if site != point.site:
@@ -154,17 +146,17 @@ class Strand:
     async def _broken(self, kind: Kind, proceed: Proceed) -> Any:
         match kind:
             case Kind.CRASH_BEFORE:
-                self.crash()
+                self.kill()
             case Kind.CRASH_AFTER:
                 await proceed()
-                self.crash()
+                self.kill()
             case Kind.LOST_REPLY:
                 await proceed()
             case Kind.LATE_REQUEST:
                 self._send_later(proceed, LATE_S)
             case Kind.CRASH_LATE:
                 self._send_later(proceed, AFTER_DEATH_S)
-                self.crash()
+                self.kill()
             case Kind.LOST_REQUEST:
                 pass
         await asyncio.sleep(LOST_AFTER_S)
@@ -185,7 +177,7 @@ class Strand:
 
 
 def shape(answer: Any) -> str:
-    """The words in an answer and how much it holds, to tell one empty look from the next find."""
+    """The words in an answer and how much it holds, to tell one empty poll from the next find."""
     if isinstance(answer, str | bool | None):
         return repr(answer)
     if isinstance(answer, tuple):
