@@ -22,7 +22,7 @@ from dsched_api_http.problems import Problem
 from dsched_api_http.readiness import Readiness
 from dsched_api_http.scopes import Scope
 from dsched_api_http.tokens import CONFIGURED, Tokens
-from dsched_testkit.sweep.play import Scenario
+from dsched_testkit.sweep.play import scenario
 from dsched_testkit.sweep.scenarios import NARROW, spec
 from dsched_testkit.sweep.sites import include
 from dsched_testkit.sweep.stage import Stage, User
@@ -57,6 +57,7 @@ async def _pod(shared: Shared, user: User) -> None:
     shared.acts.append(act)
 
 
+@scenario()
 async def shared_documents(stage: Stage) -> None:
     """Two API pods start at once, and one request reaches both of them."""
     await stage.lead_by("a", NARROW)
@@ -107,6 +108,7 @@ async def _keys(stage: Stage, user: User) -> None:
             stage.problems.append("a key that was given back is not free")
 
 
+@scenario()
 async def dropped_documents(stage: Stage) -> None:
     """Tokens are revoked and run out, keys are given back."""
     await stage.lead_by("a", NARROW)
@@ -123,6 +125,7 @@ async def dropped_documents(stage: Stage) -> None:
             stage.problems.append("a token that was revoked, or has run out, is known")
 
 
+@scenario()
 async def follows(stage: Stage) -> None:
     """An API pod tells a listener what happens, and goes on from where one was cut off."""
     await stage.lead_by("a", NARROW)
@@ -145,6 +148,7 @@ async def follows(stage: Stage) -> None:
     await stage.ended("t")
 
 
+@scenario()
 async def backlog(stage: Stage) -> None:
     """An API pod counts what waits before it lets more in, and finds out what waits no longer."""
     await stage.lead_by("a", NARROW)
@@ -177,9 +181,4 @@ async def _upto(hub: EventHub, after: str | None) -> str | None:
     return None
 
 
-API = (
-    Scenario(name="shared-documents", play=shared_documents),
-    Scenario(name="dropped-documents", play=dropped_documents),
-    Scenario(name="follows", play=follows),
-    Scenario(name="backlog", play=backlog),
-)
+API = (shared_documents, dropped_documents, follows, backlog)

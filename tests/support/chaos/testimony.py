@@ -8,8 +8,8 @@ from typing import Any
 from chaos.exporter import Cut, Loss
 from dsched.contracts.store import Store
 from dsched.contracts.store.events import Event
-from dsched.model import JsonValue, Task, TaskStatus
-from dsched_testkit.evidence import FORMAT, Recorder, task_items
+from dsched.model import TaskStatus
+from dsched_testkit.evidence import FORMAT, Recorder, task_items, task_line
 
 _PAGE = 100
 SOURCE = "chaos"
@@ -83,27 +83,3 @@ def lost_unseen(
             first_s = min([*inside, *(loss.from_s for loss in seen)])
             spans.append((first_s, max([*inside, *(loss.upto_s for loss in seen)])))
     return spans
-
-
-def task_line(task: Task) -> dict[str, JsonValue]:
-    """A stored task as a line of evidence."""
-    line: dict[str, JsonValue] = {
-        "task": task.id,
-        "status": task.status.value,
-        "home": None if task.home is None else task.home.value,
-        "reason": task.reason,
-        "attempt": task.attempt,
-    }
-    if task.spec is not None:
-        retry = task.spec.retry
-        line["policy"] = {
-            "max_retries": retry.max_retries,
-            "retry_delay_ms": retry.retry_delay.total_seconds() * 1000,
-            "backoff_rate": retry.backoff_rate,
-            "max_delay_ms": retry.max_delay.total_seconds() * 1000,
-            "jitter": retry.jitter,
-            "on_crash": task.spec.on_crash.value,
-        }
-    if task.result is not None:
-        line["result"] = task.result.data
-    return line

@@ -15,7 +15,7 @@ from typing import Any, Self, TypeAlias
 import attrs
 
 from dsched.contracts.store.events import Event, EventKind
-from dsched.model import JsonValue
+from dsched.model import JsonValue, Task
 
 FORMAT = 1
 
@@ -214,6 +214,30 @@ def read(paths: Iterable[Path]) -> Evidence:
                 except (ValueError, TypeError, AttributeError) as error:
                     raise EvidenceError(f"{path}:{number}: {error}") from error
     return evidence
+
+
+def task_line(task: Task) -> dict[str, JsonValue]:
+    """A stored task as a line of evidence."""
+    line: dict[str, JsonValue] = {
+        "task": task.id,
+        "status": task.status.value,
+        "home": None if task.home is None else task.home.value,
+        "reason": task.reason,
+        "attempt": task.attempt,
+    }
+    if task.spec is not None:
+        retry = task.spec.retry
+        line["policy"] = {
+            "max_retries": retry.max_retries,
+            "retry_delay_ms": retry.retry_delay.total_seconds() * 1000,
+            "backoff_rate": retry.backoff_rate,
+            "max_delay_ms": retry.max_delay.total_seconds() * 1000,
+            "jitter": retry.jitter,
+            "on_crash": task.spec.on_crash.value,
+        }
+    if task.result is not None:
+        line["result"] = task.result.data
+    return line
 
 
 def event_line(event: Event) -> dict[str, JsonValue]:

@@ -59,7 +59,6 @@ class VirtualCluster:
         registry: Registry,
         seed: int,
     ) -> None:
-        self._loaded = loaded
         self._stand_ins = stand_ins
         self._registry = registry
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="dsched cluster")

@@ -6,13 +6,11 @@ from typing import Any
 import attrs
 
 from dsched.contracts.store.events import Event
-from dsched.model import JsonValue
-from dsched_testkit.evidence import FORMAT, Line, event_line
+from dsched_testkit.evidence import FORMAT, Line, event_line, task_line
 from dsched_testkit.instants import content_line
-from dsched_testkit.kernel.bodies import Ledger
+from dsched_testkit.kernel.bodies import Execution, Ledger
 from dsched_testkit.kernel.recording import Act, Books, TakenAway
 from dsched_testkit.memory import State
-from dsched_testkit.memory.state import TaskRow
 
 # A lease of 30 s, 1 s between polls, 12.5 s without a leader, 12 s of unbroken answers, 15 s until
 # the missing pods are started; and the last beat of a dead worker may be on its way for 60 s.
@@ -83,7 +81,8 @@ class Testimony:
         yield from self.said
         yield from _ledger(self.ledger)
         yield from self.faults
-        yield from (_task(row) for row in self.state.tasks.values())
+        for row in self.state.tasks.values():
+            yield {"line": "task", **task_line(row.view(full=True))}
         yield {
             "line": "census",
             "families": {name: _size(getattr(self.state, name)) for name in EMPTY_AT_REST},
@@ -135,45 +134,30 @@ def _act(act: Act) -> Line:
 
 def _ledger(ledger: Ledger) -> Iterator[Line]:
     for one in ledger.began:
-        yield {
-            "line": "start",
-            "task": one.task_id,
-            "attempt": one.attempt,
-            "worker": one.worker_id,
-            "at_s": one.at_s,
-        }
+        yield _execution("start", one)
     for one, result in ledger.ended:
-        yield {
-            "line": "end",
-            "task": one.task_id,
-            "attempt": one.attempt,
-            "worker": one.worker_id,
-            "at_s": one.at_s,
-            "result": result,
-        }
+        yield {**_execution("end", one), "result": result}
 
 
-def _task(row: TaskRow) -> Line:
-    retry = row.spec.retry
-    line: dict[str, JsonValue] = {
-        "line": "task",
-        "task": row.id,
-        "status": row.status.value,
-        "home": None if row.home is None else row.home.value,
-        "reason": row.reason,
-        "attempt": row.attempt,
-        "policy": {
-            "max_retries": retry.max_retries,
-            "retry_delay_ms": retry.retry_delay.total_seconds() * 1000,
-            "backoff_rate": retry.backoff_rate,
-            "max_delay_ms": retry.max_delay.total_seconds() * 1000,
-            "jitter": retry.jitter,
-            "on_crash": row.spec.on_crash.value,
-        },
+def _execution(line: str, one: Execution) -> Line:
+    return {
+        "line": line,
+        "task": one.task_id,
+        "attempt": one.attempt,
+        "worker": one.worker_id,
+        "at_s": one.at_s,
     }
-    if row.result is not None:
-        line["result"] = row.result.data
-    return line
+
+
+def trouble(upto_ms: int, dead: Iterable[str]) -> list[Line]:
+    """What went wrong: until then everything might, and the dead workers were killed by it."""
+    return [
+        {"line": "fault", "kind": "trouble", "at_ms": 0, "upto_ms": upto_ms},
+        *(
+            {"line": "fault", "kind": "kill", "at_ms": upto_ms + 1, "worker": worker_id}
+            for worker_id in dead
+        ),
+    ]
 
 
 def _size(kept: Any) -> int:

@@ -18,7 +18,7 @@ from dsched_testkit.evidence import gathered
 from dsched_testkit.judging.asked_skips import skips_hold
 from dsched_testkit.judging.facts import facts_problems
 from dsched_testkit.judging.paths import recovery_paths
-from dsched_testkit.judging.testimony import Testimony
+from dsched_testkit.judging.testimony import Testimony, trouble
 from dsched_testkit.judging.written import LOSES_LINES, lines_kept_once
 from dsched_testkit.kernel.bodies import Ledger
 from dsched_testkit.kernel.recording import Books
@@ -287,7 +287,7 @@ class _Run:
         found = [*self.found, *self.processes.problems, *self.audit.problems(), *report.violations]
         if not LOSES_LINES & self.sky.faults:
             found += lines_kept_once(self.state) + facts_problems(self.state)
-            if not (self.sky.counts["clock_back"] or self.store_trouble.clock_went_back):
+            if not self._clock_went_back:
                 found += skips_hold(self.state.log, self.books.skips)
         if not self.store_trouble.losses:  # a claim that the store lost is made a second time
             found += self.processes.assertions.found
@@ -311,23 +311,20 @@ class _Run:
 
     def _testify_to_the_faults(self) -> None:
         """The trouble is over now; whoever is dead now has been killed by it."""
-        now_ms, trouble = self.wall(), self.store_trouble
-        faults: list[EvidenceLine] = [
-            {"line": "fault", "kind": "trouble", "at_ms": 0, "upto_ms": now_ms}
-        ]
-        if self.sky.counts["clock_back"] or trouble.clock_went_back:
-            faults.append({"line": "fault", "kind": "clock_back", "at_ms": 0, "upto_ms": now_ms})
-        faults += [
-            {"line": "fault", "kind": "evict", "at_ms": 0, "upto_ms": now_ms, "task": task_id}
-            for task_id in sorted(trouble.evicted)
-        ]
+        now_ms, store = self.wall(), self.store_trouble
+        span = {"line": "fault", "at_ms": 0, "upto_ms": now_ms}
         alive = {process.worker_id for process in self.processes.alive}
-        faults += [
-            {"line": "fault", "kind": "kill", "at_ms": now_ms + 1, "worker": worker_id}
-            for worker_id in self.processes.worker_ids
-            if worker_id not in alive
+        dead = [one for one in self.processes.worker_ids if one not in alive]
+        self.testimony.faults = trouble(now_ms, dead)
+        if self._clock_went_back:
+            self.testimony.faults.append({**span, "kind": "clock_back"})
+        self.testimony.faults += [
+            {**span, "kind": "evict", "task": task_id} for task_id in sorted(store.evicted)
         ]
-        self.testimony.faults = faults
+
+    @property
+    def _clock_went_back(self) -> bool:
+        return bool(self.sky.counts["clock_back"]) or self.store_trouble.clock_went_back
 
     def _evidence(self, *, quiet: bool) -> Iterator[EvidenceLine]:
         waiting = sum(not row.status.terminal for row in self.state.tasks.values())

@@ -91,14 +91,14 @@ class StoreTrouble:
         self.sky.refusing_until_s = self.sky.now_s() + seconds
 
     def _evict(self) -> None:
-        """A server that evicts takes what has a time to live: the lock, bells, ended tasks."""
+        """A server that evicts takes what has a time to live: the lock, wake-ups, ended tasks."""
         self.sky.counts["evict"] += 1
-        state, what = self.state, self.chance.choice(("lock", "lock", "bells", "ended"))
+        state, what = self.state, self.chance.choice(("lock", "lock", "wake-ups", "ended"))
         self.evictions[f"evicted {what}"] += 1
         match what:
             case "lock":
                 state.fence, state.lock_until_ms = None, 0
-            case "bells":
+            case "wake-ups":
                 state.bells.forget()
             case "ended":
                 self._evict_ended()

@@ -34,7 +34,7 @@ PATHS = frozenset(
         *("skipped misfire", "skipped overlap", "skipped edited", "skipped paused"),
         *("skipped deleted", "skipped disabled"),
         *("refused loading", "refused readonly", "refused oom", "refused after a wipe"),
-        *("evicted lock", "evicted bells", "evicted ended", "pod refused after a wipe"),
+        *("evicted lock", "evicted wake-ups", "evicted ended", "pod refused after a wipe"),
         *("fired at a jump of the clocks", "fired in an hour that comes twice"),
     }
 )

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import attrs
 
@@ -29,6 +30,9 @@ START_MS = 1_800_000_000_000
 RECOVERY_BOUND_MS = 10_000
 
 
+Play = Callable[[Stage], Awaitable[None]]
+
+
 @attrs.frozen(kw_only=True)
 class Scenario:
     """A short story. ``shows``: words of the log that it must bring about when nothing is broken.
@@ -39,11 +43,21 @@ class Scenario:
     """
 
     name: str
-    play: Callable[[Stage], Awaitable[None]]
+    play: Play
     shows: frozenset[str] = frozenset()
     settings: StoreSettings = attrs.field(factory=StoreSettings)
     clock_back: bool = False
     opening: bool = False
+
+
+def scenario(*shows: str, name: str = "", **more: Any) -> Callable[[Play], Scenario]:
+    """Make a `Scenario` of what is decorated, named like it; ``more`` of its fields."""
+
+    def make(play: Play) -> Scenario:
+        called = name or play.__name__.replace("_", "-")
+        return Scenario(name=called, play=play, shows=frozenset(shows), **more)
+
+    return make
 
 
 @attrs.frozen(kw_only=True)

@@ -1,8 +1,11 @@
-"""All scenarios of the sweep."""
+"""All scenarios of the sweep: those that these modules define."""
 
+from dsched_testkit.sweep import scenarios, scenarios_of_configs, scenarios_of_operators
 from dsched_testkit.sweep.play import Scenario
-from dsched_testkit.sweep.scenarios import TASKS
-from dsched_testkit.sweep.scenarios_of_configs import CONFIGS
-from dsched_testkit.sweep.scenarios_of_operators import OPERATORS
 
-SCENARIOS: tuple[Scenario, ...] = (*TASKS, *CONFIGS, *OPERATORS)
+SCENARIOS: tuple[Scenario, ...] = tuple(
+    one
+    for module in (scenarios, scenarios_of_configs, scenarios_of_operators)
+    for one in vars(module).values()
+    if isinstance(one, Scenario)
+)

@@ -8,11 +8,12 @@ import attrs
 from dsched.contracts.store.settings import Kept, StoreSettings
 from dsched.model import Misfire, Overlap, TaskConfig, TaskStatus, from_ms
 from dsched_testkit.kernel.line import Rule, first, lost_reply, never, only, unreachable
-from dsched_testkit.kernel.plans import SCHEDULER, WORKER
-from dsched_testkit.sweep.play import START_MS, Scenario
+from dsched_testkit.kernel.plans import WORKER
+from dsched_testkit.sweep.play import START_MS, scenario
 from dsched_testkit.sweep.scenarios import (
     NARROW,
     ONCE,
+    leader_and_worker,
     seconds,
     spec,
     two_pods,
@@ -37,6 +38,7 @@ async def _put(stage: Stage, *configs: TaskConfig) -> None:
     await stage.user(script)
 
 
+@scenario("fired", "completed success")
 async def fires(stage: Stage) -> None:
     """One of each trigger, on two pods."""
     await two_pods(stage)
@@ -61,6 +63,15 @@ def _overlap(policy: Overlap, times: int) -> Any:
     return play
 
 
+overlap_skip = scenario("skipped overlap", name="overlap-skip")(_overlap(Overlap.SKIP, 2))
+overlap_queue_one = scenario("fired held", name="overlap-queue-one")(_overlap(Overlap.QUEUE_ONE, 3))
+overlap_queue_all = scenario("fired held", name="overlap-queue-all")(_overlap(Overlap.QUEUE_ALL, 4))
+overlap_cancel_previous = scenario(
+    "fired held", "cancel_requested", name="overlap-cancel-previous"
+)(_overlap(Overlap.CANCEL_PREVIOUS, 4))
+
+
+@scenario("skipped misfire")
 async def misfires(stage: Stage) -> None:
     """Nobody leads for some seconds; what was missed is caught up, or skipped."""
     await stage.lead_by("a", NARROW)
@@ -78,6 +89,7 @@ async def misfires(stage: Stage) -> None:
     await stage.fired("every1", 3)
 
 
+@scenario("config put", "config paused", "config resumed", "config deleted")
 async def config_changes(stage: Stage) -> None:
     """Pause, resume, edit, trigger, switch off, delete with what still runs."""
     await stage.lead_by("a", Role(capacity=2))
@@ -98,6 +110,7 @@ async def config_changes(stage: Stage) -> None:
     await stage.user(script)
 
 
+@scenario("clock_back", clock_back=True)
 async def clock_back(stage: Stage) -> None:
     """The wall goes back by 20 s: what is due moves with it, so that it need not wait for so long."""
     await two_pods(stage)
@@ -108,6 +121,7 @@ async def clock_back(stage: Stage) -> None:
     await stage.fired("delay1", 6, within_s=6)
 
 
+@scenario("skipped misfire")
 async def clock_forward(stage: Stage) -> None:
     """The wall goes forward by 30 s while something runs: it is caught up with once."""
     await stage.lead_by("a", NARROW)
@@ -123,15 +137,13 @@ async def clock_forward(stage: Stage) -> None:
     await asyncio.sleep(1)
 
 
+@scenario("leader acquired")
 async def leader_death(stage: Stage) -> None:
     """The leader dies with tasks ready, queued and running."""
-    await stage.lead_by("a", Role(roles=SCHEDULER))
-    stage.start("c", Role(roles=SCHEDULER))
-    stage.start("b", Role(roles=WORKER, capacity=1))
+    await leader_and_worker(stage, "c", capacity=1)
 
     async def script(user: User) -> None:
-        for n in (1, 2, 3):
-            await user.attempt(user.submit(spec("work", 0.8), task_id=f"t{n}"))
+        await user.submit_each({f"t{n}": spec("work", 0.8) for n in (1, 2, 3)})
         await user.attempt(user.put_config(config("every1", overlap=Overlap.QUEUE_ONE)))
 
     await stage.user(script)
@@ -142,11 +154,10 @@ async def leader_death(stage: Stage) -> None:
     await stage.fired("every1", 2)
 
 
+@scenario("leader acquired")
 async def leader_asleep(stage: Stage) -> None:
     """The leader is stopped for longer than its lock lives, and wakes up in another's term."""
-    await stage.lead_by("a", Role(roles=SCHEDULER))
-    stage.start("c", Role(roles=SCHEDULER))
-    stage.start("b", Role(roles=WORKER, capacity=1))
+    await leader_and_worker(stage, "c", capacity=1)
     await _put(stage, config("every1"))
     await stage.fired("every1", 1)
     stage.pause("a", 2.5)
@@ -160,18 +171,13 @@ def broken(stage: Stage, name: str, rule: Rule | None) -> None:
         stage.pods[name].line.rule = rule
 
 
+@scenario("recalled stalled", opening=True)
 async def stalled_worker(stage: Stage) -> None:
     """A worker whose claims hang while it beats on: its queue is recalled."""
-    await stage.lead_by("a", Role(roles=SCHEDULER))
-    stage.start("b", Role(roles=WORKER, capacity=2))
+    await leader_and_worker(stage, capacity=2)
     await stage.until(lambda: len(stage.state.workers) == 1, "b is registered")
     broken(stage, "b", only(never, steps={"claim"}))
-
-    async def script(user: User) -> None:
-        await user.attempt(user.submit(spec("work", 0.2), task_id="t1"))
-        await user.attempt(user.submit(spec("work", 0.2), task_id="t2"))
-
-    await stage.user(script)
+    await stage.submit(dict.fromkeys(("t1", "t2"), spec("work", 0.2)))
     await stage.until(
         lambda: any(row.stalled for row in stage.state.workers.values()), "b is stalled"
     )
@@ -180,46 +186,32 @@ async def stalled_worker(stage: Stage) -> None:
     broken(stage, "b", None)
 
 
+@scenario("worker superseded", "reaped pending", opening=True)
 async def takeover(stage: Stage) -> None:
     """A worker with a fixed id comes back at once, with attempts and a queue of its past life."""
-    await stage.lead_by("a", Role(roles=SCHEDULER))
-    stage.start("b", Role(roles=WORKER, worker_id="w", capacity=1))
-
-    async def script(user: User) -> None:
-        await user.attempt(user.submit(spec("work", 0.8), task_id="t1"))
-        await user.attempt(user.submit(spec("work", 0.2), task_id="t2"))
-
-    await stage.user(script)
+    await leader_and_worker(stage, worker_id="w", capacity=1)
+    await stage.submit({"t1": spec("work", 0.8), "t2": spec("work", 0.2)})
     await stage.running("t1")
     stage.kill("b")
     stage.start("b")
     await stage.ended("t1", "t2")
 
 
+@scenario("worker superseded")
 async def twins(stage: Stage) -> None:
     """Two processes with one worker id: the older stops, and nothing runs twice."""
-    await stage.lead_by("a", Role(roles=SCHEDULER))
-    stage.start("b", Role(roles=WORKER, worker_id="w", capacity=1))
-
-    async def script(user: User) -> None:
-        await user.attempt(user.submit(spec("work", 0.8), task_id="t1"))
-        await user.attempt(user.submit(spec("work", 0.2), task_id="t2"))
-
-    await stage.user(script)
+    await leader_and_worker(stage, worker_id="w", capacity=1)
+    await stage.submit({"t1": spec("work", 0.8), "t2": spec("work", 0.2)})
     await stage.running("t1")
     stage.start("c", Role(roles=WORKER, worker_id="w", capacity=1))
     await stage.ended("t1", "t2")
 
 
+@scenario("worker registered")
 async def forgotten_worker(stage: Stage) -> None:
     """The store forgets a worker that runs something; it registers again and goes on."""
-    await stage.lead_by("a", Role(roles=SCHEDULER))
-    stage.start("b", Role(roles=WORKER, worker_id="w", capacity=2))
-
-    async def script(user: User) -> None:
-        await user.attempt(user.submit(spec("work", 1.5), task_id="t1"))
-
-    await stage.user(script)
+    await leader_and_worker(stage, worker_id="w", capacity=2)
+    await stage.submit({"t1": spec("work", 1.5)})
     await stage.running("t1")
     # Once by its beat, while no claim gets through.
     broken(stage, "b", only(unreachable, steps={"claim"}))
@@ -239,86 +231,33 @@ async def _forget(stage: Stage) -> None:
         await stage.store.deregister("w", row.incarnation)
 
 
+@scenario("leader acquired", opening=True)
 async def slow_election(stage: Stage) -> None:
     """The lock is won, and the answer lost: the repeat finds it held by itself."""
     stage.start("a", NARROW)
     broken(stage, "a", only(first(1, lost_reply), steps={"acquire"}))
     await stage.until(lambda: stage.leads("a"), "a leads")
     broken(stage, "a", None)
-
-    async def script(user: User) -> None:
-        await user.attempt(user.submit(spec("work", 0), task_id="t1"))
-
-    await stage.user(script)
+    await stage.submit({"t1": spec("work", 0)})
     await stage.ended("t1")
 
 
+@scenario(
+    "leader resigned",
+    "fired",
+    settings=StoreSettings(
+        result_ttl_ms=1500,
+        retention={TaskStatus.FAILED: Kept(age_ms=3_600_000)},
+        max_events=12,
+    ),
+)
 async def pruning(stage: Stage) -> None:
     """Ended tasks, each outcome at its age, decisions and old log entries are removed."""
     await two_pods(stage, Role(capacity=2))
-
-    async def script(user: User) -> None:
-        await user.attempt(user.submit(spec("refuse"), task_id="refused"))
-
-    await stage.user(script)
+    await stage.submit({"refused": spec("refuse")})
     await _put(stage, config("every1", overlap=Overlap.ALLOW))
     await stage.fired("every1", 2)
     await asyncio.sleep(2)
     await stage.leave("a")
     await stage.until(lambda: stage.leads("b"), "b leads")
     await asyncio.sleep(2)
-
-
-def _shows(*words: str) -> frozenset[str]:
-    return frozenset(words)
-
-
-CONFIGS = (
-    Scenario(name="fires", play=fires, shows=_shows("fired", "completed success")),
-    Scenario(name="overlap-skip", play=_overlap(Overlap.SKIP, 2), shows=_shows("skipped overlap")),
-    Scenario(
-        name="overlap-queue-one", play=_overlap(Overlap.QUEUE_ONE, 3), shows=_shows("fired held")
-    ),
-    Scenario(
-        name="overlap-queue-all", play=_overlap(Overlap.QUEUE_ALL, 4), shows=_shows("fired held")
-    ),
-    Scenario(
-        name="overlap-cancel-previous",
-        play=_overlap(Overlap.CANCEL_PREVIOUS, 4),
-        shows=_shows("fired held", "cancel_requested"),
-    ),
-    Scenario(name="misfires", play=misfires, shows=_shows("skipped misfire")),
-    Scenario(
-        name="config-changes",
-        play=config_changes,
-        shows=_shows("config put", "config paused", "config resumed", "config deleted"),
-    ),
-    Scenario(name="clock-back", play=clock_back, shows=_shows("clock_back"), clock_back=True),
-    Scenario(name="clock-forward", play=clock_forward, shows=_shows("skipped misfire")),
-    Scenario(name="leader-death", play=leader_death, shows=_shows("leader acquired")),
-    Scenario(name="leader-asleep", play=leader_asleep, shows=_shows("leader acquired")),
-    Scenario(
-        name="stalled-worker", play=stalled_worker, shows=_shows("recalled stalled"), opening=True
-    ),
-    Scenario(
-        name="takeover",
-        play=takeover,
-        shows=_shows("worker superseded", "reaped pending"),
-        opening=True,
-    ),
-    Scenario(name="twins", play=twins, shows=_shows("worker superseded")),
-    Scenario(name="forgotten-worker", play=forgotten_worker, shows=_shows("worker registered")),
-    Scenario(
-        name="slow-election", play=slow_election, shows=_shows("leader acquired"), opening=True
-    ),
-    Scenario(
-        name="pruning",
-        play=pruning,
-        shows=_shows("leader resigned", "fired"),
-        settings=StoreSettings(
-            result_ttl_ms=1500,
-            retention={TaskStatus.FAILED: Kept(age_ms=3_600_000)},
-            max_events=12,
-        ),
-    ),
-)

@@ -8,16 +8,16 @@ from dsched.contracts.store.working import Submission
 from dsched.engine.takeover import take_over_from_dead
 from dsched.model import OnCrash, Overlap, from_ms
 from dsched_testkit.kernel.line import never, only
-from dsched_testkit.kernel.plans import SCHEDULER, WORKER
 from dsched_testkit.kernel.virtual_time import virtual_runtime
-from dsched_testkit.sweep.play import Scenario
-from dsched_testkit.sweep.scenarios import NARROW, spec, two_pods
+from dsched_testkit.sweep.play import scenario
+from dsched_testkit.sweep.scenarios import NARROW, leader_and_worker, spec, two_pods
 from dsched_testkit.sweep.scenarios_of_configs import broken, config
 from dsched_testkit.sweep.stage import Role, Stage, User
 
 WHY = "sweep"
 
 
+@scenario("config skip", "skipped operator")
 async def skips(stage: Stage) -> None:
     """Instants that are not to be fired: one, a range, one that is none, some over an edit."""
     await stage.lead_by("a", NARROW)
@@ -51,6 +51,7 @@ async def _backfilled(stage: Stage, user: User, config_id: str) -> None:
         await asyncio.sleep(0.3)
 
 
+@scenario("submitted")
 async def backfills(stage: Stage) -> None:
     """The past of a config runs again: all at once, and one by one where runs may not overlap."""
     await stage.lead_by("a", NARROW)
@@ -66,14 +67,13 @@ async def backfills(stage: Stage) -> None:
     await stage.user(script)
 
 
+@scenario("worker draining", "worker undrained")
 async def undrained(stage: Stage) -> None:
     """An operator drains a worker with a queue, and thinks better of it."""
-    await stage.lead_by("a", Role(roles=SCHEDULER))
-    stage.start("b", Role(roles=WORKER, worker_id="w", capacity=1))
+    await leader_and_worker(stage, worker_id="w", capacity=1)
 
     async def script(user: User) -> None:
-        for n in (1, 2, 3):
-            await user.attempt(user.submit(spec("work", 0.5), task_id=f"t{n}"))
+        await user.submit_each({f"t{n}": spec("work", 0.5) for n in (1, 2, 3)})
         await stage.running("t1")
         await user.attempt(user.drain_worker("w"))
         await user.attempt(user.resume_worker("w"))
@@ -84,16 +84,14 @@ async def undrained(stage: Stage) -> None:
     await stage.ended("t1", "t2", "t3")
 
 
+@scenario("leader stepped_down")
 async def steps_down(stage: Stage) -> None:
     """The lead is taken from one that works; another goes on, and both say that they run."""
-    await stage.lead_by("a", Role(roles=SCHEDULER))
-    stage.start("c", Role(roles=SCHEDULER))
-    stage.start("b", Role(roles=WORKER, capacity=1))
+    await leader_and_worker(stage, "c", capacity=1)
 
     async def script(user: User) -> None:
         await user.attempt(user.put_config(config("every1", overlap=Overlap.ALLOW)))
-        for n in (1, 2):
-            await user.attempt(user.submit(spec("work", 0.5), task_id=f"t{n}"))
+        await user.submit_each({f"t{n}": spec("work", 0.5) for n in (1, 2)})
         await stage.running("t1")
         await user.attempt(user.step_down(why=WHY))
         await stage.until(lambda: stage.leads("c") or stage.leads("a"), "somebody leads again")
@@ -105,6 +103,7 @@ async def steps_down(stage: Stage) -> None:
     await stage.fired("every1", 2)
 
 
+@scenario("missed", "leaderless")
 async def leaderless(stage: Stage) -> None:
     """Nobody can lead for a while: pods that do not lead report what is missed, and that."""
     watching = Role(capacity=1, missed_after_s=1.0)
@@ -143,6 +142,7 @@ async def _asked(user: User, stage: Stage) -> None:
         pass
 
 
+@scenario("fired held")
 async def explains(stage: Stage) -> None:
     """Clients ask why, how much, and what a task wrote, while it runs and when it has ended."""
     await two_pods(stage)
@@ -158,6 +158,7 @@ async def explains(stage: Stage) -> None:
     await stage.ended("long")
 
 
+@scenario("config paused", "config resumed")
 async def orphans(stage: Stage) -> None:
     """What its origin no longer declares is paused, and goes on when it is declared again."""
     await stage.lead_by("a", NARROW)
@@ -174,6 +175,7 @@ async def orphans(stage: Stage) -> None:
     await stage.fired("every1", 2)
 
 
+@scenario("completed success")
 async def many_delayed(stage: Stage) -> None:
     """More become ready at once than one step takes."""
     await stage.lead_by("a", Role(capacity=MAX_BATCH))
@@ -189,43 +191,23 @@ async def many_delayed(stage: Stage) -> None:
     await stage.ended(*names)
 
 
+@scenario("worker superseded", "worker deregistered")
 async def buried(stage: Stage) -> None:
     """A worker dies, and whoever has seen its process end tells the store."""
-    await stage.lead_by("a", Role(roles=SCHEDULER))
-    dead = stage.start("b", Role(roles=WORKER, capacity=2)).worker_id
-
-    async def script(user: User) -> None:
-        await user.attempt(user.submit(spec("work", 1), task_id="again"))
-        once = spec("work", 1, on_crash=OnCrash.FAIL)
-        await user.attempt(user.submit(once, task_id="once"))
-        await user.attempt(user.submit(spec("work", 1), task_id="queued"))
+    await leader_and_worker(stage, capacity=2)
+    dead = stage.pods["b"].worker_id
+    once = spec("work", 1, on_crash=OnCrash.FAIL)
+    tasks = {"again": spec("work", 1), "once": once, "queued": spec("work", 1)}
 
     async def parent(user: User) -> None:
         runtime = virtual_runtime(asyncio.get_running_loop(), stage.counts["starts of user"])
         await take_over_from_dead(user.store, dead, runtime)
         await take_over_from_dead(user.store, "nobody", runtime)
 
-    await stage.user(script)
+    await stage.submit(tasks)
     await stage.running("once")
     process = stage.pods.get("b")
     if process is not None and process.worker_id == dead:  # unless the fault was its death
         stage.kill("b")
     await stage.user(parent)
-    await stage.ended("again", "once", "queued")
-
-
-OPERATORS = (
-    Scenario(
-        name="buried", play=buried, shows=frozenset({"worker superseded", "worker deregistered"})
-    ),
-    Scenario(name="skips", play=skips, shows=frozenset({"config skip", "skipped operator"})),
-    Scenario(name="backfills", play=backfills, shows=frozenset({"submitted"})),
-    Scenario(
-        name="undrained", play=undrained, shows=frozenset({"worker draining", "worker undrained"})
-    ),
-    Scenario(name="steps-down", play=steps_down, shows=frozenset({"leader stepped_down"})),
-    Scenario(name="leaderless", play=leaderless, shows=frozenset({"missed", "leaderless"})),
-    Scenario(name="explains", play=explains, shows=frozenset({"fired held"})),
-    Scenario(name="orphans", play=orphans, shows=frozenset({"config paused", "config resumed"})),
-    Scenario(name="many-delayed", play=many_delayed, shows=frozenset({"completed success"})),
-)
+    await stage.ended(*tasks)

@@ -14,6 +14,7 @@ from dsched.contracts.store.outcomes import StoreUnavailableError
 from dsched.engine.worker.succession import Host
 from dsched.model import TaskSpec
 from dsched_testkit.evidence import Line as EvidenceLine
+from dsched_testkit.judging.testimony import trouble
 from dsched_testkit.kernel.bodies import Bodies, Ledger
 from dsched_testkit.kernel.failures import BrokenAssertions, leaves, superseded
 from dsched_testkit.kernel.plans import BOTH, SHORT, host_of, pod_plan
@@ -64,6 +65,11 @@ class User(Client):
         self._stage.answered("ok", op)
         self._stage.acknowledged.append(done)
         return done
+
+    async def submit_each(self, tasks: Mapping[str, TaskSpec]) -> None:
+        """Submit these tasks, by their ids, in their order."""
+        for task_id, spec in tasks.items():
+            await self.attempt(self.submit(spec, task_id=task_id))
 
     async def attempt(self, act: Awaitable[T]) -> T | None:
         """An act that may find the world changed: a repeated script must bear that."""
@@ -130,16 +136,9 @@ class Stage:
 
     def healed(self) -> None:
         """Until now there was trouble; a worker that is dead now was killed by it."""
-        now_ms = self.wall()
         here = {process.worker_id for process in self.pods.values()}
         dead = sorted({process.worker_id for process in self.lives} - here)
-        self.faults = [
-            {"line": "fault", "kind": "trouble", "at_ms": 0, "upto_ms": now_ms},
-            *(
-                {"line": "fault", "kind": "kill", "at_ms": now_ms + 1, "worker": worker_id}
-                for worker_id in dead
-            ),
-        ]
+        self.faults = trouble(self.wall(), dead)
 
     # --- pods ---
 
@@ -245,6 +244,10 @@ class Stage:
         """Run a user's program; one that crashes is started again from its beginning."""
         while not await self._program(script):  # noqa: ASYNC110 - a supervisor waits like this
             await asyncio.sleep(RESTART_S)
+
+    async def submit(self, tasks: Mapping[str, TaskSpec]) -> None:
+        """Run a user's program that submits these tasks."""
+        await self.user(lambda user: user.submit_each(tasks))
 
     async def _program(self, script: Script) -> bool:
         """One life of a user's program; whether it came to its end."""
