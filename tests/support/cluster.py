@@ -5,7 +5,7 @@ import contextlib
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -225,6 +225,15 @@ class Cluster:
             pod.end()
 
 
+def opener(
+    config_file: Path, settings: Mapping[str, Any]
+) -> Callable[[], AbstractAsyncContextManager[Store]]:
+    """How to open the store of these settings, which are written to that file first."""
+    config_file.write_text(json.dumps(settings))
+    catalogue = load_catalogue()
+    return store_opener(read_settings(str(config_file), {}, {}, catalogue), catalogue)
+
+
 _HALF_S = RetryPolicy().retry_delay / 20
 
 
@@ -236,10 +245,7 @@ async def cluster_on(
     whole = merged(merged(SHORT, settings or {}), store_settings)
     whole = {key: value for key, value in whole.items() if value != {}}
     config_file = folder / "dsched.yaml"
-    config_file.write_text(json.dumps(whole))
-    catalogue = load_catalogue()
-    loaded = read_settings(str(config_file), {}, {}, catalogue)
-    async with Ledger() as ledger, store_opener(loaded, catalogue)() as store:
+    async with Ledger() as ledger, opener(config_file, whole)() as store:
         cluster = Cluster(
             folder=folder,
             ledger=ledger,

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -11,16 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+from cluster import opener
 
-from chaos.stages.base import told
+from chaos.stages.base import leads, told
 from chaos.stages.opening import EVERYSEC, at_least
 from chaos.twice_fired import Fires
-from dsched.assembly import store_opener
 from dsched.client import Client
-from dsched.config import read_settings
 from dsched.contracts.store import Store
 from dsched.contracts.store.outcomes import StoreError, StoreUnavailableError
-from dsched.loading import load_catalogue
 from dsched.model import Task, TaskSpec
 from dsched_testkit.servers import RedisServer, SentinelSet, sentinel_set
 
@@ -111,16 +108,17 @@ async def measure(
     async with _servers(profile, replicas, needs) as (settings, kill, fail_over):
         settings = settings | {"durability": profile, "timeout": "1s"}
         settings |= {"replicas": needs} if profile == "strict" else {}
-        opener = _opener(settings, folder)
-        async with opener() as store, contextlib.AsyncExitStack() as later:
+        whole = {"store": "redis", "redis": settings}
+        opened = opener(folder / "durability.yaml", whole)
+        async with opened() as store, contextlib.AsyncExitStack() as later:
             fires = Fires()
 
             async def act(load: _Load) -> None:
                 await (kill if cut == "kill" else fail_over)()
                 if profile == "dev":  # it forgot everything, so handles of before are refused
-                    load.store = await later.enter_async_context(opener())
+                    load.store = await later.enter_async_context(opened())
 
-            async with _leading(fires, opener if profile != "dev" else None):
+            async with _leading(fires, opened if profile != "dev" else None):
                 load, cut_s = await _under_load(_Load(store), act, chance)
             gone = await _missing(load.store, sorted(load.acknowledged_s))
     times = sorted(load.acknowledged_s[task_id] for task_id in gone)
@@ -139,28 +137,21 @@ async def measure(
     )
 
 
-def _opener(settings: dict[str, Any], folder: Path) -> Opener:
-    config = folder / "durability.yaml"
-    config.write_text(json.dumps({"store": "redis", "redis": settings}))
-    catalogue = load_catalogue()
-    return store_opener(read_settings(str(config), {}, {}, catalogue), catalogue)
-
-
 @contextlib.asynccontextmanager
-async def _leading(fires: Fires, opener: Opener | None) -> AsyncIterator[None]:
+async def _leading(fires: Fires, opened: Opener | None) -> AsyncIterator[None]:
     """Two leaders from now on, and one that starts all the time, as pods may in a failover."""
-    if opener is None:
+    if opened is None:
         yield
         return
 
     async def one(name: str, lasts_s: float | None) -> None:
         while True:
             with contextlib.suppress(StoreError, TimeoutError):
-                async with opener() as store, asyncio.timeout(lasts_s):
+                async with opened() as store, asyncio.timeout(lasts_s):
                     await fires.lead(store, name)
             await asyncio.sleep(0.1)
 
-    async with opener() as store:
+    async with opened() as store:
         await fires.begin(store)
     names = {"a": None, "b": None, "starts": 4.0}
     tasks = [asyncio.create_task(one(name, lasts_s)) for name, lasts_s in names.items()]
@@ -258,16 +249,8 @@ async def _promoted(servers: SentinelSet) -> None:
     """Wait until a replica leads, and who led does not."""
     end_s = time.monotonic() + _AGAIN_S
     while time.monotonic() < end_s:
-        roles = [await asyncio.to_thread(_role, one) for one in servers.replicas]
-        if "master" in roles and await asyncio.to_thread(_role, servers.primary) != "master":
+        led = [await leads(one) for one in servers.replicas]
+        if any(led) and not await leads(servers.primary):
             return
         await asyncio.sleep(0.1)
     raise AssertionError(f"no replica was promoted within {_AGAIN_S:g} s")
-
-
-def _role(server: RedisServer) -> str:
-    try:
-        info = str(server.command("INFO", "replication"))
-    except (OSError, RuntimeError):
-        return "gone"
-    return "master" if "role:master" in info else "slave"

@@ -1,4 +1,4 @@
-"""The line between one pod and its store: a TCP proxy on loopback that can be cut and delayed."""
+"""The line between a pod and its store: a TCP proxy on loopback that can be cut and delayed."""
 
 import asyncio
 import contextlib
@@ -84,8 +84,8 @@ class Line:
         ends = {writer, far_writer}
         self._writers |= ends
         try:
-            there = asyncio.create_task(self._pump(reader, far_writer))
-            back = asyncio.create_task(self._pump(far_reader, writer))
+            there = asyncio.create_task(self._pump(reader, far_writer, answers=False))
+            back = asyncio.create_task(self._pump(far_reader, writer, answers=True))
             try:
                 await asyncio.wait({there, back}, return_when=asyncio.FIRST_COMPLETED)
             finally:
@@ -96,9 +96,17 @@ class Line:
             self._writers -= ends
             far_writer.transport.abort()
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _loses(self, *, answer: bool) -> bool:
+        """Whether a piece gets lost, which breaks its connection. This line loses none."""
+        return False
+
+    async def _pump(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, answers: bool
+    ) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(_CHUNK_BYTES):
+                if self._loses(answer=answers):
+                    return
                 until_s = time.monotonic() + self.delay_s
                 while (left_s := min(until_s - time.monotonic(), self.delay_s)) > 0:
                     await asyncio.sleep(left_s)

@@ -5,11 +5,12 @@ import contextlib
 import json
 import random
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
 import attrs
+from cluster import opener
 
 from chaos.exporter import ConfigCalls, Exporter
 from chaos.figures import Figures, figures_of
@@ -20,12 +21,9 @@ from chaos.stages.base import Stage
 from chaos.stages.opening import open_stage
 from chaos.testimony import final_run, live_tasks, lost_unseen, run_line, write_state
 from chaos.users import Users, random_configs
-from dsched.assembly import store_opener
 from dsched.client import Client
-from dsched.config import read_settings
 from dsched.contracts.store import Store
 from dsched.contracts.store.outcomes import StoreError
-from dsched.loading import load_catalogue
 from dsched_testkit.checker import check
 from dsched_testkit.evidence import Recorder, read, task_items
 
@@ -93,7 +91,9 @@ async def run(options: Options) -> Verdict:
         files = {name: stack.enter_context(Recorder(evidence / f"{name}.jsonl")) for name in names}
         stage = await stack.enter_async_context(_opened_stage(options))
         files["store"].write("run", **run_line(options.seed, options.backend, stage.loss_bound_s))
-        store = await stack.enter_async_context(_open_store(stage, options.folder))
+        store = await stack.enter_async_context(
+            opener(options.folder / "watcher.yaml", stage.settings(None))()
+        )
         harness = _Harness(options=options, stage=stage, store=store, files=files)
         stack.callback(harness.havoc.end)
         await harness.run()
@@ -108,17 +108,6 @@ async def run(options: Options) -> Verdict:
 
 def _opened_stage(options: Options) -> contextlib.AbstractAsyncContextManager[Stage]:
     return open_stage(options.backend, options.folder, PODS, options.store)
-
-
-@contextlib.asynccontextmanager
-async def _open_store(stage: Stage, folder: Path) -> AsyncIterator[Store]:
-    """The store as whoever watches reaches it."""
-    config = folder / "watcher.yaml"
-    config.write_text(json.dumps(stage.settings(None)))
-    catalogue = load_catalogue()
-    loaded = read_settings(str(config), {}, {}, catalogue)
-    async with store_opener(loaded, catalogue)() as store:
-        yield store
 
 
 class _Harness:

@@ -5,7 +5,8 @@ import signal
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
-from typing import Any
+from functools import partial
+from typing import Any, Generic, TypeVar
 
 from chaos.clocks import ClockOffset
 from chaos.exporter import Cut
@@ -50,6 +51,86 @@ class Stage(ABC):
     def _cut(self, what: str, from_s: float) -> None:
         """Writes acknowledged between then and now may be lost."""
         self.cuts.append(Cut(what=what, from_s=from_s, upto_s=time.monotonic()))
+
+    async def _kill(self, what: str, server: RedisServer, planned: Planned) -> None:
+        """Kill a server that has what others have not; it is started again later."""
+        from_s = time.monotonic()
+        await asyncio.to_thread(server.kill)
+        self._cut(what, from_s)
+        await asyncio.sleep(planned.lasts_s)
+        await asyncio.to_thread(server.start)
+
+
+Whole = TypeVar("Whole")
+OnWhole = Callable[[Whole, Planned], Awaitable[None]]
+
+
+class ReplicatedStage(Stage, Generic[Whole]):
+    """Servers of which one leads, and others take its place; the profile ``ha``.
+
+    What may lose writes is done only while all is ``whole``: a second trouble on top would lose
+    more than any profile bounds.
+    """
+
+    loss_bound_s = 2.0
+    not_whole = "the replicas do not follow yet"
+
+    @abstractmethod
+    async def whole(self) -> Whole | None:
+        """Who is who, if every server runs and follows or is followed."""
+
+    @abstractmethod
+    async def leading(self) -> RedisServer | None:
+        """The server that takes the writes now."""
+
+    @abstractmethod
+    def acts_on_whole(self) -> dict[str, OnWhole[Whole]]:
+        """What is done only if all is whole, by kind."""
+
+    def acts(self) -> dict[str, Act]:
+        return {
+            **{kind: partial(self._if_whole, act) for kind, act in self.acts_on_whole().items()},
+            "script_flush": lambda _: self._on_leading("SCRIPT", "FLUSH"),
+            "client_kill": lambda _: self._on_leading("CLIENT", "KILL", "TYPE", "normal"),
+        }
+
+    async def heal(self) -> None:
+        end_s = time.monotonic() + 2 * TURNS_S
+        while await self.whole() is None:
+            if time.monotonic() > end_s:
+                raise AssertionError(f"{self.not_whole}, after {2 * TURNS_S:g} s")
+            await asyncio.sleep(0.2)
+
+    async def _if_whole(self, act: OnWhole[Whole], planned: Planned) -> str | None:
+        whole = await self.whole()
+        if whole is None:
+            return self.not_whole
+        await act(whole, planned)
+        return None
+
+    async def _on_leading(self, *words: str) -> str | None:
+        server = await self.leading()
+        return "nobody leads" if server is None else await told(server, *words)
+
+
+async def asked(server: RedisServer, *words: str) -> str:
+    """The answer to a command as text; "" where there is none."""
+    try:
+        return str(await asyncio.to_thread(server.command, *words))
+    except (OSError, RuntimeError):
+        return ""
+
+
+async def leads(server: RedisServer) -> bool:
+    """Whether it says that it is a primary."""
+    return "role:master" in await asked(server, "INFO", "replication")
+
+
+async def away(server: RedisServer, planned: Planned) -> None:
+    """Kill a server that has nothing of its own, and start it again later."""
+    await asyncio.to_thread(server.kill)
+    await asyncio.sleep(planned.lasts_s)
+    await asyncio.to_thread(server.start)
 
 
 async def told(server: RedisServer, *words: str) -> str | None:

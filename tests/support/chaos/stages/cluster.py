@@ -2,13 +2,23 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import attrs
 
 from chaos.plan import Planned
-from chaos.stages.base import TIMEOUT, TURNS_S, Act, Stage, freeze, pause, told
+from chaos.stages.base import (
+    TIMEOUT,
+    TURNS_S,
+    OnWhole,
+    ReplicatedStage,
+    asked,
+    away,
+    freeze,
+    pause,
+    told,
+)
 from dsched_testkit.servers import RedisServer
 from dsched_testkit.slots import View, begin_move, bin_of, end_move, move_keys, view
 
@@ -38,10 +48,10 @@ class Whole:
     others: tuple[Shard, ...]
 
 
-class ClusterStage(Stage):
+class ClusterStage(ReplicatedStage[Whole]):
     """Six nodes; the profile ``ha``. Pods are told of the first three, and learn of the others."""
 
-    loss_bound_s = 2.0
+    not_whole = "the cluster is not whole yet"
 
     def __init__(self, nodes: Sequence[RedisServer]) -> None:
         super().__init__()
@@ -57,27 +67,18 @@ class ClusterStage(Stage):
     def settings(self, pod: str | None) -> dict[str, Any]:
         return {"store": "redis", "redis": self._settings}
 
-    def acts(self) -> dict[str, Act]:
+    def acts_on_whole(self) -> dict[str, OnWhole[Whole]]:
         return {
-            "primary_kill": lambda planned: self._if_whole(planned, self._kill_owner),
-            "primary_freeze": lambda planned: self._if_whole(planned, self._freeze_owner),
-            "failover": lambda planned: self._if_whole(planned, self._failover),
-            "replica_kill": lambda planned: self._if_whole(planned, self._kill_replica),
-            "other_kill": lambda planned: self._if_whole(planned, self._kill_another),
-            "slot_move": lambda planned: self._if_whole(planned, self._move_slot),
-            "redis_pause": lambda planned: self._if_whole(planned, self._pause_owner),
-            "script_flush": lambda _: self._on_owner(lambda one: told(one, "SCRIPT", "FLUSH")),
-            "client_kill": lambda _: self._on_owner(
-                lambda one: told(one, "CLIENT", "KILL", "TYPE", "normal")
+            "primary_kill": lambda whole, planned: self._kill(
+                "primary_kill", whole.owner.master, planned
             ),
+            "primary_freeze": lambda whole, planned: freeze(whole.owner.master, planned),
+            "failover": self._failover,
+            "replica_kill": lambda whole, planned: away(whole.owner.replica, planned),
+            "other_kill": self._kill_another,
+            "slot_move": self._move_slot,
+            "redis_pause": lambda whole, planned: pause(whole.owner.master, planned),
         }
-
-    async def heal(self) -> None:
-        end_s = time.monotonic() + 2 * TURNS_S
-        while await self.whole() is None:
-            if time.monotonic() > end_s:
-                raise AssertionError("the cluster did not come together again")
-            await asyncio.sleep(0.2)
 
     async def whole(self) -> Whole | None:
         """Who is whose, if every node runs, follows or is followed, and no slot is moving."""
@@ -87,8 +88,8 @@ class ClusterStage(Stage):
         by_port = {node.port: node for node in self._all}
         shards = []
         for node, one in views.items():
-            info = await _asked(node, "INFO", "replication")
-            state = await _asked(node, "CLUSTER", "INFO")
+            info = await asked(node, "INFO", "replication")
+            state = await asked(node, "CLUSTER", "INFO")
             if "cluster_state:ok" not in state:
                 return None
             if not one.master:
@@ -116,27 +117,13 @@ class ClusterStage(Stage):
         found = await asyncio.gather(*map(one, self._all))
         return {node: seen for node, seen in zip(self._all, found, strict=True) if seen is not None}
 
-    async def _owner(self) -> RedisServer | None:
+    async def leading(self) -> RedisServer | None:
         """The node that has the slot; where two say so, the one that got it last."""
         views = await self._views()
         owners = [
             (one.epoch, node.port, node) for node, one in views.items() if one.has(self._slot)
         ]
         return max(owners)[2] if owners else None
-
-    async def _on_owner(self, act: Callable[[RedisServer], Awaitable[str | None]]) -> str | None:
-        owner = await self._owner()
-        return "nobody has the slot" if owner is None else await act(owner)
-
-    async def _if_whole(
-        self, planned: Planned, act: Callable[[Whole, Planned], Awaitable[None]]
-    ) -> str | None:
-        """A second trouble on top would lose more than any profile bounds."""
-        whole = await self.whole()
-        if whole is None:
-            return "the cluster is not whole yet"
-        await act(whole, planned)
-        return None
 
     async def watch(self) -> None:
         """See each node become a replica that had the slot. Only then writes may be lost.
@@ -159,35 +146,19 @@ class ClusterStage(Stage):
                     alone_s[node] = asked_s
             await asyncio.sleep(0.2)
 
-    async def _kill_owner(self, whole: Whole, planned: Planned) -> None:
-        from_s = time.monotonic()
-        await asyncio.to_thread(whole.owner.master.kill)
-        self._cut("primary_kill", from_s)
-        await asyncio.sleep(planned.lasts_s)
-        await asyncio.to_thread(whole.owner.master.start)
-
-    async def _freeze_owner(self, whole: Whole, planned: Planned) -> None:
-        await freeze(whole.owner.master, planned)
-
-    async def _pause_owner(self, whole: Whole, planned: Planned) -> None:
-        await pause(whole.owner.master, planned)
-
     async def _failover(self, whole: Whole, planned: Planned) -> None:
         """In order: the master holds writes back until its replica has all."""
         replica = whole.owner.replica
         await told(replica, "CLUSTER", "FAILOVER")
         end_s = time.monotonic() + TURNS_S
         while time.monotonic() < end_s:
-            if await self._owner() is replica:
+            if await self.leading() is replica:
                 return
             await asyncio.sleep(0.1)
 
-    async def _kill_replica(self, whole: Whole, planned: Planned) -> None:
-        await _away(whole.owner.replica, planned)
-
     async def _kill_another(self, whole: Whole, planned: Planned) -> None:
         """A master that has none of the keys: without its slots the whole cluster stops."""
-        await _away(whole.others[int(planned.target * len(whole.others))].master, planned)
+        await away(whole.others[int(planned.target * len(whole.others))].master, planned)
 
     async def _move_slot(self, whole: Whole, planned: Planned) -> None:
         """To another master under load, and back; a third of the time each way, and one there."""
@@ -202,7 +173,7 @@ class ClusterStage(Stage):
         end_s = time.monotonic() + TURNS_S
         while time.monotonic() < end_s:
             try:
-                views, source = await self._views(), await self._owner()
+                views, source = await self._views(), await self.leading()
                 target = next(node for node in goal if node in views and views[node].master)
                 if source is target and not any(one.moving for one in views.values()):
                     return
@@ -215,24 +186,10 @@ class ClusterStage(Stage):
     async def _move(self, source: RedisServer, target: RedisServer, takes_s: float) -> None:
         until_s = time.monotonic() + takes_s
         await asyncio.to_thread(begin_move, self._slot, source, target)
-        count = await _asked(source, "CLUSTER", "COUNTKEYSINSLOT", str(self._slot))
+        count = await asked(source, "CLUSTER", "COUNTKEYSINSLOT", str(self._slot))
         pause_s = takes_s / (1 + int(count) // _BATCH)
         while await asyncio.to_thread(move_keys, self._slot, source, target, limit=_BATCH):
             await asyncio.sleep(min(pause_s, max(0.0, until_s - time.monotonic())))
         masters = [node for node, one in (await self._views()).items() if one.master]
         others = [node for node in masters if node is not source and node is not target]
         await asyncio.to_thread(end_move, self._slot, source, target, others)
-
-
-async def _away(node: RedisServer, planned: Planned) -> None:
-    await asyncio.to_thread(node.kill)
-    await asyncio.sleep(planned.lasts_s)
-    await asyncio.to_thread(node.start)
-
-
-async def _asked(node: RedisServer, *words: str) -> str:
-    """The answer as text; "" where there is none."""
-    try:
-        return str(await asyncio.to_thread(node.command, *words))
-    except (OSError, RuntimeError):
-        return ""

@@ -1,7 +1,6 @@
 """One Redis server."""
 
 import asyncio
-import time
 from typing import Any
 
 from chaos.line import Line
@@ -25,7 +24,7 @@ class RedisStage(Stage):
 
     def acts(self) -> dict[str, Act]:
         return {
-            "redis_kill": self._kill,
+            "redis_kill": lambda planned: self._kill("redis_kill", self._server, planned),
             "redis_restart": self._restart,
             "redis_pause": lambda planned: pause(self._server, planned),
             "redis_freeze": lambda planned: freeze(self._server, planned),
@@ -33,13 +32,6 @@ class RedisStage(Stage):
             "client_kill": lambda _: told(self._server, "CLIENT", "KILL", "TYPE", "normal"),
             "out_of_memory": lambda planned: fill(self._server, planned),
         }
-
-    async def _kill(self, planned: Planned) -> None:
-        from_s = time.monotonic()
-        await asyncio.to_thread(self._server.kill)
-        self._cut("redis_kill", from_s)
-        await asyncio.sleep(planned.lasts_s)
-        await asyncio.to_thread(self._server.start)
 
     async def _restart(self, planned: Planned) -> None:
         await asyncio.to_thread(self._server.stop)
