@@ -229,6 +229,24 @@ def test_a_task_file_is_judged_as_dsched_run_judges_it(dsched_cluster, tmp_path)
         dsched_cluster(tmp_path / "tasks.yaml")
 
 
+def test_settings_that_a_real_pod_obeys_are_obeyed_here(dsched_cluster, registry, tmp_path):
+    @registry.task("says")
+    def says(ctx: FunctionContext) -> None:
+        ctx.logger.info("a line")
+
+    def lines(settings):
+        (tmp_path / "dsched.yaml").write_text(settings)
+        config = tmp_path / "dsched.yaml"
+        cluster = dsched_cluster([], config=config, registry=registry, pods=1)
+        task_id = cluster.submit("says")
+        cluster.advance("5s")
+        assert cluster.task(task_id).status == "success"
+        return cluster.ask(lambda client: client.task_lines(task_id)).value.lines
+
+    assert [line.text for line in lines("pod: {}")] == ["a line"]
+    assert lines("task: {logs: {enabled: false}}") == ()
+
+
 async def test_an_async_test_uses_the_same_calls(dsched_cluster, registry):
     cluster = dsched_cluster([every()], registry=registry)
     now = await cluster.advance("25m")
