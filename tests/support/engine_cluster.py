@@ -67,21 +67,19 @@ async def _ok(context: ExecutionContext, task: Task) -> object:
     return {"ran": task.id}
 
 
-async def _sleep_60(context: ExecutionContext, task: Task) -> object:
-    await asyncio.sleep(60)
-    return "slept"
+def _sleep(seconds: float) -> Body:
+    async def body(context: ExecutionContext, task: Task) -> object:
+        await asyncio.sleep(seconds)
+        return "slept"
 
-
-async def _sleep_1(context: ExecutionContext, task: Task) -> object:
-    await asyncio.sleep(1)
-    return "slept"
+    return body
 
 
 async def _fail(context: ExecutionContext, task: Task) -> object:
     raise RuntimeError("no luck")
 
 
-BODIES: dict[str, Body] = {"ok": _ok, "sleep 60": _sleep_60, "sleep 1": _sleep_1, "fail": _fail}
+BODIES: dict[str, Body] = {"ok": _ok, "sleep 60": _sleep(60), "sleep 1": _sleep(1), "fail": _fail}
 
 
 @attrs.define

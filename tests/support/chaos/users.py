@@ -5,6 +5,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import attrs
@@ -102,18 +103,12 @@ class Users:
         """Create the configs; returns when all are there."""
         for config in self.configs:
             self.calls.contents[config.id] = content_line(config)
-            await self.insist(
-                "put", config.id, lambda config=config: self.client.put_config(config)
-            )  # type: ignore[misc]
+            await self.insist("put", config.id, partial(self.client.put_config, config))
 
     async def delete_all(self) -> None:
         """Remove the configs: nothing fires any more."""
         for config in self.configs:
-            await self.insist(
-                "deleted",
-                config.id,
-                lambda config=config: self.client.delete_config(config.id),  # type: ignore[misc]
-            )
+            await self.insist("deleted", config.id, partial(self.client.delete_config, config.id))
 
     async def insist(self, act: str, config_id: str, call: Callable[[], Awaitable[object]]) -> None:
         """Change a config, again and again until the store says that it is so."""
@@ -145,23 +140,19 @@ class Users:
                 await self.trigger(chance.choice(self.configs).id, task_id)
             elif self.acknowledged:
                 victim = chance.choice(self.acknowledged[-30:])
-                await self.told("cancel", victim, lambda victim=victim: self.client.cancel(victim))  # type: ignore[misc]
+                await self.told("cancel", victim, partial(self.client.cancel, victim))
 
     async def submit(self, task_id: str, spec: TaskSpec, delay_s: float = 0.0) -> None:
         """Submit; now and then once more, as a client does that lost its memory."""
         for _ in range(1 + (self.chance.random() < 0.05)):
-            done = await self.told(
-                "submit",
-                task_id,
-                lambda: self.client.submit(spec, task_id=task_id, delay_s=delay_s),
-            )
-            if done == "ok":
+            call = partial(self.client.submit, spec, task_id=task_id, delay_s=delay_s)
+            if await self.told("submit", task_id, call) == "ok":
                 self.acknowledged.append(task_id)
 
     async def trigger(self, config_id: str, key: str) -> None:
         """Run a config's task now."""
         task_id = manual_task_id(config_id, key)
-        call = lambda: self.client.trigger(config_id, key=key)  # noqa: E731
+        call = partial(self.client.trigger, config_id, key=key)
         if await self.told("trigger", task_id, call) == "ok":
             self.acknowledged.append(task_id)
 
@@ -174,13 +165,13 @@ class Users:
             config = self.chance.choice(operated)
             act = self.chance.choice(("pause", "resume", "skip", "edit"))
             if act == "pause" and len(paused) < 3:
-                call = lambda: self.client.pause_config(config.id, why="chaos")  # noqa: B023, E731
+                call = partial(self.client.pause_config, config.id, why="chaos")
                 await self._change("paused", config.id, call)
                 paused.add(config.id)
             elif act == "resume" and paused:
                 one = self.chance.choice(sorted(paused))
-                call = lambda: self.client.resume_config(one)  # noqa: B023, E731
-                if await self._change("resumed", one, call) == "ok":
+                resume = partial(self.client.resume_config, one)
+                if await self._change("resumed", one, resume) == "ok":
                     paused.discard(one)
             elif act == "skip" and config.fixed_delay is None:
                 await self._skip(config.id)
@@ -193,14 +184,14 @@ class Users:
             seconds=self.chance.uniform(0.5, 4)
         )
         to = first + timedelta(seconds=self.chance.uniform(2, 6))
-        call = lambda: self.client.skip_config(config_id, from_=first, to=to, why="chaos")  # noqa: E731
+        call = partial(self.client.skip_config, config_id, from_=first, to=to, why="chaos")
         await self.told("skip", None, call)
 
     async def _edit(self, config: TaskConfig) -> None:
         """Another payload and priority; the trigger stays, so its instants are the same."""
         spec = random_spec(self.chance)
         changed = attrs.evolve(config, payload=spec.payload, priority=spec.priority)
-        await self._change("put", config.id, lambda: self.client.put_config(changed))
+        await self._change("put", config.id, partial(self.client.put_config, changed))
 
     async def _change(self, act: str, config_id: str, call: Callable[[], Awaitable[object]]) -> str:
         entry = self.calls.invoke(config_id, act)

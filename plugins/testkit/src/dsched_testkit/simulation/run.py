@@ -5,13 +5,14 @@ import hashlib
 import json
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import attrs
 
 from dsched.client import Client
 from dsched.contracts.balancer import LoadBalancer
+from dsched.contracts.store.settings import StoreSettings
 from dsched_testkit.checker import check, excerpt
 from dsched_testkit.evidence import Line as EvidenceLine
 from dsched_testkit.evidence import gathered
@@ -23,7 +24,7 @@ from dsched_testkit.judging.written import LOSES_LINES, lines_kept_once
 from dsched_testkit.kernel.bodies import Ledger
 from dsched_testkit.kernel.recording import Books
 from dsched_testkit.kernel.virtual_time import VirtualLoop, VirtualWall, run_virtual
-from dsched_testkit.memory import State, new_state
+from dsched_testkit.memory import new_state
 from dsched_testkit.memory.audit import Audit
 from dsched_testkit.simulation.configs import random_configs
 from dsched_testkit.simulation.faults import MODES, FaultyProcess, Sky, choose_faults
@@ -91,85 +92,66 @@ async def _story(
     trouble_s: float,
     keep: bool,
 ) -> Ran:
-    chance = random.Random(seed)
-    loop = asyncio.get_running_loop()
-    faults = choose_faults(chance, only)
-    zone, start_ms = "UTC", START_MS + chance.randrange(86_400_000)
-    if "dst" in faults:
-        zone, start_ms = random_night(chance)
-    wall = VirtualWall(loop, start_ms)
-    if "drift" in faults:
-        wall.drift(chance.uniform(-MOST_DRIFT_PPM, MOST_DRIFT_PPM))
-    if "permute" in faults and isinstance(loop, VirtualLoop):
-        loop.permute = random.Random(chance.getrandbits(64))
-    state = new_state(wall)
     async with asyncio.TaskGroup() as group:
-        run = _Run(
-            seed=seed,
-            chance=chance,
-            wall=wall,
-            state=state,
-            zone=zone,
-            keep=keep,
-            sky=Sky(faults=faults, now_s=loop.time, network=group),
-            group=group,
-            balancer=balancer,
-            now_s=loop.time,
-        )
+        run = _Run(seed, balancer, only=only, keep=keep, group=group)
         await run.trouble(trouble_s)
         quiet = await run.heal_and_quiesce()
         await run.end()
     return run.result(quiet=quiet)
 
 
-@attrs.define(kw_only=True)
 class _Run:
-    """The parts of a run under way."""
+    """The parts of a run under way. Made, nothing runs yet."""
 
-    seed: int
-    chance: random.Random
-    wall: VirtualWall
-    zone: str
-    keep: bool
-    state: State
-    sky: Sky
-    group: asyncio.TaskGroup
-    balancer: tuple[str, LoadBalancer]
-    now_s: Callable[[], float]
-    books: Books = attrs.field(factory=Books)
-    found: list[str] = attrs.field(factory=list)
-    seen: Counter[str] = attrs.field(factory=Counter)
-    allowed_s: float = 0.0
-    rested_s: float = 0.0
-    users: Users = attrs.field(init=False)
-    processes: Processes = attrs.field(init=False)
-    ledger: Ledger = attrs.field(init=False)
-    audit: Audit = attrs.field(init=False)
-    store_trouble: StoreTrouble = attrs.field(init=False)
-    client: FaultyProcess = attrs.field(init=False)
-    testimony: Testimony = attrs.field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        """Put the parts together; nothing runs yet."""
-        self.state.settings = attrs.evolve(self.state.settings, max_events=MAX_LOG)
-        self.ledger = Ledger(now_s=self.now_s)
+    def __init__(
+        self,
+        seed: int,
+        balancer: tuple[str, LoadBalancer],
+        *,
+        only: frozenset[str] | None,
+        keep: bool,
+        group: asyncio.TaskGroup,
+    ) -> None:
+        self.seed, self.keep, self.group = seed, keep, group
+        self.found: list[str] = []
+        self.seen: Counter[str] = Counter()
+        self.allowed_s = self.rested_s = 0.0
+        self.chance = random.Random(seed)
+        loop = asyncio.get_running_loop()
+        self.now_s = loop.time
+        self.sky = Sky(faults=choose_faults(self.chance, only), now_s=self.now_s, network=group)
+        self.zone, self.wall = self._clock(loop)
+        self.state = new_state(self.wall, StoreSettings(max_events=MAX_LOG))
+        self.books, self.ledger = Books(), Ledger(now_s=self.now_s)
         self.audit = Audit(self.state)
-        self.testimony = Testimony(
-            source=f"simulation, seed {self.seed}",
-            state=self.state,
-            books=self.books,
-            ledger=self.ledger,
-        )
+        kept: dict[str, Any] = {"state": self.state, "books": self.books}
+        self.testimony = Testimony(source=f"simulation, seed {seed}", ledger=self.ledger, **kept)
+        self._people(balancer, {**kept, "sky": self.sky})
+
+    def _clock(self, loop: asyncio.AbstractEventLoop) -> tuple[str, VirtualWall]:
+        """The zone of the night, and its wall clock."""
+        chance, faults = self.chance, self.sky.faults
+        zone, start_ms = "UTC", START_MS + chance.randrange(86_400_000)
+        if "dst" in faults:
+            zone, start_ms = random_night(chance)
+        wall = VirtualWall(loop, start_ms)
+        if "drift" in faults:
+            wall.drift(chance.uniform(-MOST_DRIFT_PPM, MOST_DRIFT_PPM))
+        if "permute" in faults and isinstance(loop, VirtualLoop):
+            loop.permute = random.Random(chance.getrandbits(64))
+        return zone, wall
+
+    def _people(self, balancer: tuple[str, LoadBalancer], shared: dict[str, Any]) -> None:
+        """The processes, whoever uses them, and whoever breaks the store."""
         self.client = FaultyProcess(
             name="client", now_s=self.now_s, sky=self.sky, chance=self._dice(), late=False
         )
-        shared: dict[str, Any] = {"state": self.state, "books": self.books, "sky": self.sky}
         self.processes = Processes(
             **shared,
             group=self.group,
             ledger=self.ledger,
             chance=self._dice(),
-            balancer=self.balancer,
+            balancer=balancer,
         )
         configs = random_configs(self._dice(), self.sky.faults, self.wall(), self.zone)
         self.users = Users(
