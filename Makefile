@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-DISTRIBUTIONS := core executors-local executors-http executors-grpc \
+DISTRIBUTIONS := core executors-local executors-http executors-grpc executors-mq \
 	plugins/balancers plugins/store-sqlite plugins/store-redis \
 	plugins/metrics-prometheus plugins/api-http cli \
 	clients/http plugins/alerts plugins/testkit

@@ -28,6 +28,7 @@ FLOORS = {
 # How code or settings name what they use, where it is not the name of the distribution.
 NAMED = {
     "build": "-m build",
+    "confluent-kafka": "confluent_kafka",
     "grpcio-health-checking": "grpc_health",
     "grpcio-tools": "grpc_tools",
     "import-linter": "importlinter",

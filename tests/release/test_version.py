@@ -51,7 +51,8 @@ def test_the_extras_of_the_core_name_what_ships_with_it():
     ours = {metadata(member)["project"]["name"] for member in MEMBERS[1:]}
     at = f"=={dsched.__version__}"
     assert set(extras["standard"]) == {f"{name}{at}" for name in ours - {"dsched-testkit"}}
-    assert set(extras["all"]) == {f"dsched[standard]{at}", f"dsched-client[async]{at}"}
+    assert extras["mq"] == [f"dsched-executor-mq[amqp,kafka,nats,redis]{at}"]
+    assert set(extras["all"]) == {f"dsched[mq,standard]{at}", f"dsched-client[async]{at}"}
     assert extras["testkit"] == [f"dsched-testkit{at}"]
 
 

@@ -13,6 +13,7 @@ MEMBERS = (
     "executors-local",
     "executors-http",
     "executors-grpc",
+    "executors-mq",
     "plugins/balancers",
     "plugins/store-sqlite",
     "plugins/store-redis",

@@ -1,0 +1,1 @@
+"""Runs a task as one message to AMQP, NATS JetStream, Kafka or Redis Streams."""
