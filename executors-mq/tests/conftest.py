@@ -47,8 +47,8 @@ class Context:
 
 
 @pytest.fixture(scope="session")
-def servers() -> Iterator[Callable[[Kind], str]]:
-    """The address of a running broker of a kind, started when first asked for."""
+def processes() -> Iterator[Callable[[Kind], Any]]:
+    """A running broker of a kind, started when first asked for, for all tests."""
     running: dict[Kind, Any] = {}
     made = {
         Kind.AMQP: RabbitServer,
@@ -57,17 +57,23 @@ def servers() -> Iterator[Callable[[Kind], str]]:
         Kind.REDIS: RedisServer,
     }
 
-    def address_of(kind: Kind) -> str:
+    def process_of(kind: Kind) -> Any:
         why = {Kind.AMQP: missing_rabbit, Kind.KAFKA: missing_kafka}.get(kind, str)()
         if why:
             pytest.skip(why)
         if kind not in running:
             running[kind] = made[kind]().__enter__()
-        return running[kind].addr
+        return running[kind]
 
-    yield address_of
+    yield process_of
     for server in running.values():
         server.__exit__(None, None, None)
+
+
+@pytest.fixture(scope="session")
+def servers(processes: Callable[[Kind], Any]) -> Callable[[Kind], str]:
+    """The address of the running broker of a kind."""
+    return lambda kind: str(processes(kind).addr)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Self
 
 import pytest
-from mq_brokers import MAX_AMQP_BYTES, KafkaMock, NatsServer, RabbitServer
+from mq_brokers import MAX_AMQP_BYTES, KafkaMock, NatsServer
 from mq_consumers import CONSUMERS, KINDS
 
 from dsched.contracts import TaskFailed
@@ -185,25 +185,23 @@ async def test_what_answers_but_speaks_something_else_ends_within_the_connect_ti
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("kind", "make"),
-    [(Kind.NATS, NatsServer), (Kind.REDIS, RedisServer), (Kind.AMQP, RabbitServer)],
-)
+@pytest.mark.parametrize("kind", [Kind.NATS, Kind.REDIS, Kind.AMQP])
 @pytest.mark.timeout(120)
 async def test_a_broker_that_was_killed_and_comes_back_is_used_again(
-    kind, make, consume, servers, open_mq, run
+    kind, consume, processes, open_mq, run
 ):
-    servers(kind)  # skips where there is none
-    with make() as server:
-        consumer = await consume(kind, server.addr)
-        executor = await open_mq(consumer.options())
-        await run(executor, consumer.payload(json=1), "before@1")
-        server.kill()
+    server = processes(kind)
+    consumer = await consume(kind)
+    executor = await open_mq(consumer.options())
+    await run(executor, consumer.payload(json=1), "before@1")
+    server.kill()
+    try:
         with pytest.raises(TaskFailed) as caught:
             await run(executor, consumer.payload(json=2), "while@1")
+    finally:
         await asyncio.to_thread(server.start)
-        fresh = await consume(kind, server.addr)
-        result = await run(executor, fresh.payload(json=3), "after@1")
+    fresh = await consume(kind)
+    result = await run(executor, fresh.payload(json=3), "after@1")
 
     assert caught.value.code in {"connect", "unconfirmed"}
     assert caught.value.retryable

@@ -38,13 +38,18 @@ class NamedContext(ssl.SSLContext):
     names: dict[str, str]
     server_name: str
 
-    def wrap_bio(  # type: ignore[override] # streams by position, the rest by name: as loops do
-        self, *streams: ssl.MemoryBIO, server_hostname: str | None = None, **more: Any
+    def wrap_bio(  # type: ignore[override] # loops give the streams by position, the rest by name
+        self,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+        *,
+        server_hostname: str | None = None,
+        **more: Any,
     ) -> ssl.SSLObject:
         """As of any context, for the name behind the address."""
         asked = server_hostname or ""
         name = self.server_name or self.names.get(asked, asked)
-        return super().wrap_bio(*streams, server_hostname=name, **more)
+        return super().wrap_bio(incoming, outgoing, server_hostname=name, **more)
 
 
 @attrs.frozen(kw_only=True)

@@ -26,6 +26,8 @@ from dsched_executor_mq.waiting import Answer, ConnectionLostError, Lost, Replie
 
 MAX_CHANNELS = 32
 HEARTBEAT_S = 10
+# The client expects the virtual host to be opened and says what else came, but not its code.
+_NOT_OPENED = "Connection.OpenOk"
 
 
 async def open_broker(login: Login) -> "AmqpBroker":
@@ -48,11 +50,11 @@ async def open_broker(login: Login) -> "AmqpBroker":
             )
         except (amqp.AuthenticationError, amqp.ProbableAuthenticationError):
             raise bad_login("the broker refuses the user name or password") from None
-        except amqp.ConnectionNotAllowed:
-            raise bad_login(
-                f"the broker has no virtual host {address.path!r}, or not for this user"
-            ) from None
         except (amqp.AMQPError, OSError) as error:
+            if isinstance(error, amqp.ConnectionNotAllowed) or _NOT_OPENED in str(error):
+                raise bad_login(
+                    f"the broker has no virtual host {address.path!r}, or not for this user"
+                ) from None
             failure = error
         else:
             return AmqpBroker(connection, login.max_message_bytes)
