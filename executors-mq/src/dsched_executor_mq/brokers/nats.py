@@ -52,26 +52,35 @@ class CheckedClient(Client):
 
 async def open_broker(login: Login) -> "NatsBroker":
     """Connect to the first address that listens."""
-    failure: Exception | None = None
+    trouble: Exception | None = None
     for place in await login.reach.places(login.options.address.hosts):
         broker = NatsBroker()
         try:
             await broker.connect(place, login)
-        except errors.SecureConnRequiredError:
-            raise bad_tls(
-                "the server speaks no TLS, but url asks for it; nothing was sent to it"
-            ) from None
         except (errors.Error, OSError) as error:
-            if "authorization" in str(error).lower():
-                raise bad_login("the server refuses the user name or password") from None
-            failure = broker.trouble or error
+            await broker.close()
+            failure = _final(error)
+            if failure is not None:
+                raise failure from None
+            trouble = broker.trouble or error
+        except BaseException:
+            await broker.close()
+            raise
         else:
             return broker
-        await broker.close()
-    problem = certificate_problem(failure)
+    problem = certificate_problem(trouble)
     if problem is not None:
         raise bad_tls(f"the server's certificate is not accepted: {problem}")
-    raise no_connection(f"no connection: {reason_of(failure or OSError())}")
+    raise no_connection(f"no connection: {reason_of(trouble or OSError())}")
+
+
+def _final(error: Exception) -> TaskFailed | None:
+    """What no other address of the server would do better, if it is that."""
+    if isinstance(error, errors.SecureConnRequiredError):
+        return bad_tls("the server speaks no TLS, but url asks for it; nothing was sent to it")
+    if "authorization" in str(error).lower():
+        return bad_login("the server refuses the user name or password")
+    return None
 
 
 class NatsBroker:
@@ -147,7 +156,11 @@ class NatsBroker:
     async def close(self) -> None:
         """Close the connection."""
         self._lose("the executor is closing")
-        # A connection whose TLS failed is never told closed: do not wait for that for long.
+        # The client leaves the socket open on which TLS failed, and waits for it to be closed.
+        transport = getattr(self._client, "_transport", None)
+        writer = getattr(transport, "_bare_io_writer", None)
+        if writer is not None and not self._client.is_connected:
+            writer.transport.abort()
         with suppress(errors.Error, OSError, TimeoutError):
             async with asyncio.timeout(CLOSE_S):
                 await self._client.close()
