@@ -131,7 +131,7 @@ async def follows(stage: Stage) -> None:
     await stage.lead_by("a", NARROW)
 
     async def script(user: User) -> None:
-        await Readiness(user.store).store_answers()
+        await Readiness(user.store).trouble()
         hub = EventHub(user.store)
         following = asyncio.create_task(hub.run(), name="event hub")
         try:

@@ -43,6 +43,7 @@ _EXITS: Mapping[str, ExitCode] = {
     "precondition_failed": ExitCode.CONFLICT,
     "too_many_requests": ExitCode.UNREACHABLE,
     "store_unavailable": ExitCode.UNREACHABLE,
+    "store_read_only": ExitCode.UNREACHABLE,
     "leaderless": ExitCode.CONFLICT,
 }
 _BY_STATUS: Mapping[int, ExitCode] = {
@@ -62,6 +63,7 @@ _REMEDIES: Mapping[str, str] = {
     "origin_conflict": "change it where it is declared, or take it over with --adopt",
     "store_unavailable": "look at the store: its server, its log, the network between it and the pods; they go "
     "on by themselves when it answers",
+    "store_read_only": "do what the store says; the pods go on by themselves when it takes writes",
     "leaderless": "`dsched cluster pods` shows who could lead; try again in a few seconds",
     "too_many_requests": "wait as long as it says, then try again",
 }

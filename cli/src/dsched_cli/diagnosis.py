@@ -16,6 +16,7 @@ from dsched_cli.cleaning import clean
 from dsched_cli.columns import is_lost
 from dsched_cli.errors import ApiError, CliError
 from dsched_cli.times import show_span_ms
+from dsched_cli.troubles import refused_writes, waits_beside_room
 
 _SKEW_WARNING_MS = 1_000
 _SKEW_ERROR_MS = 30_000
@@ -126,7 +127,7 @@ def server(api: Api) -> Iterator[Finding]:
     try:
         cluster = api.get("/cluster")
     except CliError as error:
-        behind = isinstance(error, ApiError) and error.kind == "store_unavailable"
+        behind = isinstance(error, ApiError) and error.kind.startswith("store_")
         check = "store" if behind else "server"
         yield Finding(check, "error", f"{error.what}: {error.why}", error.todo)
         return
@@ -138,7 +139,11 @@ def server(api: Api) -> Iterator[Finding]:
         yield Finding("leader", "ok", f"{clean(leader['pod'])}, epoch {leader['epoch']}")
     else:
         yield Finding("leader", "error", "there is none", "start a pod with the scheduler role")
-    yield _workers(list(api.items("/workers", most=500)))
+    yield _store(cluster)
+    workers = list(api.items("/workers", most=500))
+    yield _workers(workers)
+    if aged := waits_beside_room(cluster, workers):
+        yield Finding("tasks", "error", aged)
     yield _clock(cluster, sent, received)
     if cluster.get("clock_gen"):
         yield Finding(
@@ -156,6 +161,12 @@ def _same_version(theirs: str) -> Finding:
     return Finding(
         "version", "warning", f"{ours} here, {clean(theirs)} there", "use the server's version"
     )
+
+
+def _store(cluster: Any) -> Finding:
+    if refused := refused_writes(cluster):
+        return Finding("store", "error", refused, "do what it says; the pods go on by themselves")
+    return Finding("store", "ok", "it takes writes")
 
 
 def _workers(workers: list[Any]) -> Finding:

@@ -2,11 +2,12 @@
 
 from datetime import UTC, datetime, timedelta
 
+import attrs
 import pytest
 from alert_hook import SECRET, entry, failed
 
 from dsched.contracts import ClusterGauges, StoreCalled
-from dsched.contracts.observer import InstantsMissed, InvariantViolated, NobodyLeads
+from dsched.contracts.observer import InstantsMissed, InvariantViolated, NobodyLeads, StoreWrites
 from dsched.contracts.store.watching import MissedInstant
 from dsched.model import Worker
 from dsched_alerts.alert import Kind
@@ -224,3 +225,16 @@ def test_what_is_remembered_is_bounded():
     for n in range(MAX_KEYS + 50):
         told.judge(failed(str(n), task=f"adhoc-{n}"), 0)
     assert {len(told._seen), len(told._posted), len(told._failures)} == {MAX_KEYS}
+
+
+def test_a_store_that_takes_no_writes_is_told_by_each_pod_in_the_stores_words_and_when_it_is_over():
+    judging = judge()
+    stopped = StoreWrites(pod="p", taken=False, reason="disk", words="the disk is full")
+    (alert,) = judging.judge(stopped, 1000)
+    assert (alert.kind, alert.state, alert.reason) == (Kind.STORE_READ_ONLY, "firing", "disk")
+    assert alert.summary.endswith("the disk is full")
+    (other,) = judging.judge(attrs.evolve(stopped, pod="q"), 1000)
+    assert other.id != alert.id
+    (over,) = judging.judge(StoreWrites(pod="p", taken=True, lasted_s=146.0), 147_000)
+    assert (over.kind, over.state, over.value) == (Kind.STORE_READ_ONLY, "resolved", 146_000)
+    assert over.summary == "the store takes writes of pod p again, after 146 s"

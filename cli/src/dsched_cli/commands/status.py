@@ -12,6 +12,7 @@ from dsched_cli.errors import ExitCode
 from dsched_cli.output import Column, write
 from dsched_cli.session import Session, asks_api
 from dsched_cli.times import show_time
+from dsched_cli.troubles import refused_writes, waits_beside_room
 from dsched_cli.watching import watch, watch_option
 
 _COLUMNS = (
@@ -30,7 +31,8 @@ _LOOKED_AT = 500
 def status(session: Session, watches: bool) -> int:
     """Answer at a glance: is it healthy, what runs now, what fires next.
 
-    Exits with 1 when there is no leader or no worker.
+    Exits with 1 when something is wrong: no leader, no worker, workers lost or stalled, a store that
+    takes no writes, tasks that wait although workers have room.
     """
     problems: list[str] = []
 
@@ -67,7 +69,7 @@ def gather(session: Session) -> dict[str, Any]:
 
 
 def _problems(cluster: Mapping[str, Any], workers: list[Any]) -> list[str]:
-    problems = []
+    problems = [text for text in (refused_writes(cluster),) if text]
     if not cluster.get("leader"):
         problems.append("there is no leader: nothing fires until a scheduler is elected")
     if not any(not is_lost(one) and not one.get("draining") for one in workers):
@@ -79,6 +81,8 @@ def _problems(cluster: Mapping[str, Any], workers: list[Any]) -> list[str]:
     stalled = [clean(one["id"]) for one in workers if one.get("stalled")]
     if stalled:
         problems.append(f"stalled workers: {', '.join(stalled)}")
+    if aged := waits_beside_room(cluster, workers):
+        problems.append(aged)
     return problems
 
 

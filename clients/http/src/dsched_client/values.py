@@ -308,6 +308,15 @@ class Counts:
 
 
 @attrs.frozen(kw_only=True)
+class StoreState:
+    """Whether the store takes writes; else a word for why, and the store's own words."""
+
+    writable: bool = True
+    reason: str = ""
+    words: str = ""
+
+
+@attrs.frozen(kw_only=True)
 class Cluster:
     """The cluster at a glance."""
 
@@ -315,6 +324,7 @@ class Cluster:
     counts: Counts = attrs.field(factory=Counts)
     configs: int = 0
     workers: int = 0
+    store: StoreState = attrs.field(factory=StoreState)
     store_time: datetime | None = None
     clock_gen: int = 0
     version: str = ""

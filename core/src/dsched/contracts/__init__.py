@@ -17,6 +17,7 @@ from dsched.contracts.observer import (
     Scrape,
     Scraped,
     StoreCalled,
+    StoreWrites,
     TermChanged,
     ThreadOutlived,
 )
@@ -99,6 +100,7 @@ __all__ = [
     "StoreRefusedError",
     "StoreSettings",
     "StoreUnavailableError",
+    "StoreWrites",
     "TaskFacts",
     "TaskFailed",
     "TaskLine",

@@ -60,6 +60,21 @@ class StoreCalled:
 
 
 @attrs.frozen(kw_only=True)
+class StoreWrites:
+    """The store stopped to take this pod's writes (``taken`` False), or takes them again.
+
+    ``reason`` is a word (`StoreReadOnlyError.reason`, or ``no_answer``), ``words`` the store's own;
+    ``lasted_s``: for how long it took none. Given once each time, and when the reason changes.
+    """
+
+    pod: str
+    taken: bool
+    reason: str = ""
+    words: str = ""
+    lasted_s: float = 0.0
+
+
+@attrs.frozen(kw_only=True)
 class ThreadOutlived:
     """A function in a thread outlived its timeout and keeps its slot until it returns."""
 
@@ -119,6 +134,7 @@ Notice: TypeAlias = (
     | ClusterGauges
     | HeartbeatSent
     | StoreCalled
+    | StoreWrites
     | ThreadOutlived
     | InstantsMissed
     | NobodyLeads

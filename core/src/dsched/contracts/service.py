@@ -12,7 +12,11 @@ from dsched.model import JsonValue, TaskConfig, TaskSpec
 
 @attrs.frozen(kw_only=True)
 class PodStatus:
-    """What a pod says of itself; `ready` is what a readiness probe answers."""
+    """What a pod says of itself; `ready` is what a readiness probe answers.
+
+    While the store takes none of its writes, ``writes_refused`` is a word for why and
+    ``store_words`` what the store says; else both are empty.
+    """
 
     name: str
     roles: frozenset[str]
@@ -20,6 +24,8 @@ class PodStatus:
     leading: bool
     draining: bool
     detail: str
+    writes_refused: str = ""
+    store_words: str = ""
 
 
 class ServiceError(Exception):

@@ -5,11 +5,12 @@ from typing import Any
 
 from dsched.contracts.observer import StoreCalled
 from dsched.contracts.store import Store
-from dsched.contracts.store.outcomes import FencedError, StoreUnavailableError
+from dsched.contracts.store.outcomes import FencedError, StoreReadOnlyError, StoreUnavailableError
 from dsched.contracts.store.working import Claimed
 from dsched.engine.assertions import Assertions
 from dsched.engine.observers import Announcer
 from dsched.engine.runtime import Runtime
+from dsched.engine.write_watch import WriteWatch
 
 _UNTIMED = frozenset({"wakeup", "poll_when_woken"})  # waits, not work
 # Steps whose answers tell the time, or whose they are.
@@ -17,10 +18,15 @@ _LOOKED_AT = frozenset({"now", "due", "ready", "overdue", "counts", "claim"})
 
 
 def ObservedStore(  # noqa: N802 - a constructor to its callers
-    store: Store, runtime: Runtime, announcer: Announcer, assertions: Assertions
+    store: Store,
+    runtime: Runtime,
+    *,
+    announcer: Announcer,
+    assertions: Assertions,
+    writes: WriteWatch,
 ) -> Store:
     """``store`` with a timer around each step: same contract, same answers, same errors."""
-    observed: Store = _OBSERVED(store, runtime, announcer, assertions)
+    observed: Store = _OBSERVED(store, runtime, announcer, assertions, writes)
     return observed
 
 
@@ -37,6 +43,10 @@ def _observed(step: str) -> Callable[..., Awaitable[Any]]:
             return answer
         except FencedError:
             outcome = "fenced"
+            raise
+        except StoreReadOnlyError as error:
+            outcome = "read_only"
+            self.writes.refused(error)
             raise
         except StoreUnavailableError:
             outcome = "unavailable"
@@ -65,10 +75,15 @@ async def _claim_when_woken(self: Any, *args: Any) -> tuple[bool, Claimed]:
 
 
 def _init(
-    self: Any, inner: Store, runtime: Runtime, announcer: Announcer, assertions: Assertions
+    self: Any,
+    inner: Store,
+    runtime: Runtime,
+    announcer: Announcer,
+    assertions: Assertions,
+    writes: WriteWatch,
 ) -> None:
     self.inner, self.runtime, self.announcer = inner, runtime, announcer
-    self.assertions = assertions
+    self.assertions, self.writes = assertions, writes
 
 
 _OBSERVED: Any = type(

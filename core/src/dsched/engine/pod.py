@@ -22,6 +22,7 @@ from dsched.engine.runtime import Runtime
 from dsched.engine.watchdog import Watchdog, WatchTimes
 from dsched.engine.worker.heartbeat import OpenStore
 from dsched.engine.worker.role import WorkerPlan, WorkerRole
+from dsched.engine.write_watch import WriteWatch
 
 log = logging.getLogger("dsched.pod")
 
@@ -69,7 +70,8 @@ class Pod:
         self._runtime = runtime
         self._announcer = Announcer(plan.observers)
         assertions = Assertions(self._announcer)
-        self._store = ObservedStore(store, runtime, self._announcer, assertions)
+        self._writes = WriteWatch(runtime, plan.name, self._announcer.tell)
+        self._store = self._observed(store, assertions)
         self._stopping = asyncio.Event()
         self._scraping = asyncio.Lock()
         self.worker: WorkerRole | None = None
@@ -96,6 +98,15 @@ class Pod:
                 self._store, open_store, plan.executors, runtime, self._announcer, plan.worker
             )
 
+    def _observed(self, store: Store, assertions: Assertions) -> Store:
+        return ObservedStore(
+            store,
+            self._runtime,
+            announcer=self._announcer,
+            assertions=assertions,
+            writes=self._writes,
+        )
+
     @property
     def store(self) -> Store:
         """The general store handle."""
@@ -121,14 +132,17 @@ class Pod:
         draining = self._stopping.is_set()
         registered = self.worker is None or self.worker.registered.is_set()
         leading = self.election is not None and self.election.term is not None
+        trouble = self._writes.trouble
         detail = "draining" if draining else "ready" if registered else "registering"
         return PodStatus(
             name=self._plan.name,
             roles=self._plan.roles,
-            ready=registered and not draining,
+            ready=registered and not draining and trouble is None,
             leading=leading,
             draining=draining,
-            detail=detail,
+            detail=detail if trouble is None else "the store takes no writes",
+            writes_refused="" if trouble is None else trouble.reason,
+            store_words="" if trouble is None else trouble.words,
         )
 
     def stop(self) -> None:
@@ -149,7 +163,7 @@ class Pod:
         """Run until `stop` or until a part fails for good."""
         async with asyncio.TaskGroup() as group:
             background = [group.create_task(self._announcer.run(), name="observers")]
-            presence = Presence(self._store, self._store, self._runtime, self.status)
+            presence = Presence(self._store, self._store, self._runtime, self.status, self._writes)
             background.append(group.create_task(presence.run(), name="presence"))
             background += [
                 group.create_task(self._serve(name, service), name=f"service {name}")

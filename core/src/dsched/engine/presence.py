@@ -7,10 +7,11 @@ from importlib import metadata
 
 from dsched.contracts.service import PodStatus
 from dsched.contracts.store.operating import Operating, PodRecord
-from dsched.contracts.store.outcomes import StoreError
+from dsched.contracts.store.outcomes import StoreError, StoreUnavailableError
 from dsched.contracts.store.timing import Timing
 from dsched.engine.runtime import Runtime
 from dsched.engine.store_calls import answered_within
+from dsched.engine.write_watch import WriteWatch
 
 log = logging.getLogger("dsched.pod")
 
@@ -24,7 +25,8 @@ LEAVE_S = 1.0
 class Presence:
     """Tells the store what `Pod.status` says: when it changes, and every ten seconds.
 
-    Nothing depends on it, so a store that does not answer is asked again at the next look.
+    Nothing depends on it, so a store that does not answer is asked again at the next look. It is
+    the one write that each pod makes regularly, so it tells `WriteWatch` whether writes are taken.
     """
 
     def __init__(
@@ -33,11 +35,13 @@ class Presence:
         store: Operating,
         runtime: Runtime,
         status: Callable[[], PodStatus],
+        writes: WriteWatch,
     ) -> None:
         self._timing = timing
         self._store = store
         self._runtime = runtime
         self._status = status
+        self._writes = writes
         self._id = f"{status().name[:64]}-{runtime.token()}"
         self._started_ms: int | None = None
         self._said: PodStatus | None = None
@@ -48,7 +52,8 @@ class Presence:
         while True:
             status = self._status()
             due = self._runtime.monotonic() - self._said_s >= SAY_EVERY_S
-            if status != self._said or due:
+            # While writes are refused, each look tries one: what says that it is over.
+            if status != self._said or due or status.writes_refused:
                 await self._say(status)
             await self._runtime.sleep(LOOK_EVERY_S)
 
@@ -68,7 +73,10 @@ class Presence:
                 await self._store.pod_seen(self._record(status, self._started_ms), TTL_MS)
         except StoreError as error:
             log.debug("the store was not told that this pod runs: %s", error)
+            if isinstance(error, StoreUnavailableError):
+                self._writes.unanswered(error)
             return
+        self._writes.accepted()
         self._said, self._said_s = status, self._runtime.monotonic()
 
     def _record(self, status: PodStatus, started_ms: int) -> PodRecord:

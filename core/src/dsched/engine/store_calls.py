@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import TypeVar
 
-from dsched.contracts.store.outcomes import StoreUnavailableError
+from dsched.contracts.store.outcomes import StoreReadOnlyError, StoreUnavailableError
 from dsched.engine.runtime import Runtime
 
 log = logging.getLogger("dsched.store")
@@ -34,7 +34,9 @@ class Patience:
         """Wait before the next attempt; says so the first time."""
         if not self._failures or self._runtime.monotonic() - self._said_s >= REMIND_EVERY_S:
             self._said_s = self._runtime.monotonic()
-            log.warning("%s: the store does not answer (%s); trying on", self._what, error)
+            refuses = isinstance(error, StoreReadOnlyError)
+            trouble = "takes no writes" if refuses else "does not answer"
+            log.warning("%s: the store %s (%s); trying on", self._what, trouble, error)
         ceiling = min(self._longest_s, FIRST_WAIT_S * 2 ** min(self._failures, 10))
         self._failures += 1
         await self._runtime.sleep(self._runtime.jittered(ceiling))

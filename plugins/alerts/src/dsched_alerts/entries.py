@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from dsched.contracts import Event, LogEntry, Notice
-from dsched.contracts.observer import InstantsMissed, InvariantViolated, NobodyLeads
+from dsched.contracts.observer import InstantsMissed, InvariantViolated, NobodyLeads, StoreWrites
 from dsched.model import JsonValue, config_of
 from dsched_alerts.alert import RESOLVED, Alert, Kind
 
@@ -21,6 +21,8 @@ def alerts_of(notice: Notice, now_ms: int) -> Iterator[Alert]:
             yield from (_missed(notice, config, due) for config, due in _overdue(notice))
         case NobodyLeads():
             yield _leaderless(notice, now_ms)
+        case StoreWrites():
+            yield _store_writes(notice, now_ms)
         case InvariantViolated():
             yield _defect(notice, now_ms)
 
@@ -55,6 +57,29 @@ def _leaderless(notice: NobodyLeads, now_ms: int) -> Alert:
         "or dispatched",
         reason=notice.pod,
         value=notice.idle_s * 1000,
+    )
+
+
+def _store_writes(notice: StoreWrites, now_ms: int) -> Alert:
+    """One from each pod: what they could agree by is what takes no writes."""
+    kind = Kind.STORE_READ_ONLY
+    if notice.taken:
+        return Alert(
+            id=f"{kind}:{RESOLVED}:{notice.pod}:{now_ms}",
+            kind=kind,
+            key=f"{kind}:{RESOLVED}:{notice.pod}",
+            at_ms=now_ms,
+            summary=f"the store takes writes of pod {notice.pod} again, after {notice.lasted_s:.0f} s",
+            state=RESOLVED,
+            value=notice.lasted_s * 1000,
+        )
+    return Alert(
+        id=f"{kind}:{notice.pod}:{now_ms}",
+        kind=kind,
+        key=f"{kind}:{notice.pod}",
+        at_ms=now_ms,
+        summary=f"the store takes no writes, says pod {notice.pod}: {notice.words[:MAX_REASON]}",
+        reason=notice.reason,
     )
 
 

@@ -28,7 +28,15 @@ MAX_QUEUE = 100_000
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9-]{1,64}")
 _HEADER_VALUE = re.compile(r"[\x20-\x7e]{0,1024}")
-_DEFAULT_KINDS = ("failed", "missed", "leaderless", "worker_lost", "backlog", "defect")
+_DEFAULT_KINDS = (
+    "failed",
+    "missed",
+    "leaderless",
+    "worker_lost",
+    "backlog",
+    "store_read_only",
+    "defect",
+)
 _SPANS = {
     "late_after": (timedelta(milliseconds=1), timedelta(days=30)),
     "failed_within": (timedelta(seconds=1), timedelta(days=30)),

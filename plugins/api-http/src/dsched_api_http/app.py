@@ -9,12 +9,17 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from dsched.client import Client, ClientError, NotFoundError, PreconditionError, RefusedError
-from dsched.contracts import EntryError, StoreRefusedError, StoreUnavailableError
+from dsched.contracts import (
+    EntryError,
+    StoreReadOnlyError,
+    StoreRefusedError,
+    StoreUnavailableError,
+)
 from dsched.model.json import dumps
 from dsched.wording import printable
 from dsched_api_http.acts import Act
 from dsched_api_http.bodies import MAX_BODY_BYTES, read_json, read_query, structured
-from dsched_api_http.call import Answer, Api, Call, Entry, Patch, Route, unavailable
+from dsched_api_http.call import Answer, Api, Call, Entry, Patch, Route, read_only, unavailable
 from dsched_api_http.idempotency import HEADER, Claim
 from dsched_api_http.listener import SECURITY_HEADERS
 from dsched_api_http.openapi import address_of
@@ -93,6 +98,10 @@ def _of_http(error: web.HTTPException) -> Problem:
 def _unexpected(error: Exception) -> Problem:
     if isinstance(error, web.RequestPayloadError):
         return Problem("bad_request", "the body cannot be read")
+    if isinstance(error, SilentStoreError) and error.refusal is not None:
+        return read_only(error.refusal)
+    if isinstance(error, StoreReadOnlyError):
+        return read_only(error)
     if isinstance(error, SilentStoreError):
         return unavailable(
             f"the store has said nothing for {PATIENCE_S:g} s: it hangs, or cannot be reached; "
@@ -130,6 +139,8 @@ async def _handle(api: Api, route: Route, request: web.Request) -> web.StreamRes
         answer = await route.handle(call)
     except (Problem, ClientError, EntryError) as error:
         problem = _as_problem(error)
+    except StoreReadOnlyError as error:
+        problem = read_only(error)
     except StoreUnavailableError:
         problem = unavailable("the store does not answer; what was asked may have happened or not")
     except asyncio.CancelledError:

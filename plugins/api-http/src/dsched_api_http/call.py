@@ -8,8 +8,9 @@ import attrs
 from aiohttp import web
 
 from dsched.client import Client
-from dsched.contracts import Intake, PodView
+from dsched.contracts import Intake, PodView, StoreReadOnlyError
 from dsched.contracts.store import Store
+from dsched.wording import printable
 from dsched_api_http.acts import Act
 from dsched_api_http.audit import Audit
 from dsched_api_http.backlog import Backlog
@@ -24,6 +25,8 @@ from dsched_api_http.requests import MAX_LIMIT, Nothing
 from dsched_api_http.scopes import Scope
 from dsched_api_http.shares import Shares
 from dsched_api_http.tokens import Principal, Tokens
+
+MAX_STORE_WORDS = 500
 
 T = TypeVar("T")
 
@@ -158,3 +161,16 @@ def listing(items: list[Any], cursor: str | None) -> Answer:
 def unavailable(detail: str) -> Problem:
     """The store did not answer."""
     return Problem("store_unavailable", detail, headers={"Retry-After": "1"})
+
+
+def read_only(error: StoreReadOnlyError) -> Problem:
+    """The store answers and takes no writes, in its own words."""
+    words = printable(str(error), MAX_STORE_WORDS)
+    if error.maybe_applied:
+        words += "; what was asked may have happened or not"
+    return Problem(
+        "store_read_only",
+        words,
+        hint="mend the store; the pods go on by themselves when it takes writes again",
+        headers={"Retry-After": "1"},
+    )

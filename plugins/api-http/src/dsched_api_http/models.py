@@ -255,6 +255,16 @@ class CountsView:
 
 
 @attrs.frozen(kw_only=True)
+class StoreView:
+    """Whether the store takes the writes of the pod that answers; else a word for why, and the
+    store's own words."""
+
+    writable: bool
+    reason: str
+    words: str
+
+
+@attrs.frozen(kw_only=True)
 class Cluster:
     """The cluster at a glance."""
 
@@ -262,6 +272,7 @@ class Cluster:
     counts: CountsView
     configs: int
     workers: int
+    store: StoreView
     store_time: str = attrs.field(metadata=TIME)
     clock_gen: int
     version: str

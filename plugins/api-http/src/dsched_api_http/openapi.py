@@ -13,7 +13,14 @@ from dsched_api_http.requests import Submit
 from dsched_api_http.schema import Schema, Schemas, entry_schema
 
 BASE = "/api/v1"
-_ALWAYS = ("bad_request", "forbidden", "too_large", "invalid", "store_unavailable")
+_ALWAYS = (
+    "bad_request",
+    "forbidden",
+    "too_large",
+    "invalid",
+    "store_unavailable",
+    "store_read_only",
+)
 _WITH_SCOPE = ("unauthenticated", "too_many_requests")
 _PARAMETER = re.compile(r"\{(\w+)\}")
 

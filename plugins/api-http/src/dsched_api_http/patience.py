@@ -11,14 +11,18 @@ from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Self
 
-from dsched.contracts import StoreUnavailableError
+from dsched.contracts import StoreReadOnlyError, StoreUnavailableError
 from dsched.contracts.store import Store
 
 PATIENCE_S = 5.0
 
 
 class SilentStoreError(Exception):
-    """The store has said nothing for as long as a request waits for it."""
+    """The store has said nothing for as long as a request waits for it, or has refused to write."""
+
+    def __init__(self, refusal: StoreReadOnlyError | None = None) -> None:
+        super().__init__()
+        self.refusal = refusal
 
 
 class Patience:
@@ -28,6 +32,7 @@ class Patience:
         self._seconds = seconds
         self._limit = asyncio.timeout(None)
         self._asked = 0
+        self._refusal: StoreReadOnlyError | None = None
         self._over = False
 
     async def __aenter__(self) -> Self:
@@ -51,7 +56,7 @@ class Patience:
         except TimeoutError as late:
             if not expired:
                 raise
-            raise SilentStoreError from late
+            raise SilentStoreError(self._refusal) from late
 
     def end(self) -> None:
         """Count no longer: what comes now has its own idea of time, as a stream has."""
@@ -67,8 +72,10 @@ class Patience:
             self._move()
         try:
             yield
-        except (StoreUnavailableError, asyncio.CancelledError):
+        except (StoreUnavailableError, asyncio.CancelledError) as error:
             self._asked -= 1
+            if isinstance(error, StoreReadOnlyError):
+                self._refusal = error  # it is asked again, and the request told if that is no use
             raise
         except BaseException:
             self._answered()
@@ -78,6 +85,7 @@ class Patience:
 
     def _answered(self) -> None:
         self._asked -= 1
+        self._refusal = None
         self._move()
 
     def _move(self) -> None:

@@ -39,6 +39,7 @@ CODES: Mapping[str, tuple[int, str]] = {
     "busy": (503, "The API has no room for this now"),
     "leaderless": (409, "No pod leads at the moment"),
     "store_unavailable": (503, "The store does not answer"),
+    "store_read_only": (503, "The store takes no writes"),
 }
 
 

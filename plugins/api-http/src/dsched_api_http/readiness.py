@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from dsched.contracts import StoreError
+from dsched.contracts import StoreError, StoreReadOnlyError
 from dsched.contracts.store import Store
 
 FRESH_S = 1.0
@@ -17,17 +17,24 @@ class Readiness:
         self._store = store
         self._asking = asyncio.Lock()
         self._until_s = 0.0
-        self._answered = False
+        self._trouble = ""
 
-    async def store_answers(self) -> bool:
-        """Whether it answered within two seconds, just now or a moment ago."""
+    async def trouble(self) -> str:
+        """Why the store is of no use, or "": it answered within two seconds, now or a moment ago."""
         async with self._asking:
             if time.monotonic() >= self._until_s:
                 try:
                     async with asyncio.timeout(PATIENCE_S):
                         await self._store.now()
-                    self._answered = True
+                    self._trouble = ""
+                except StoreReadOnlyError as error:  # some refuse reads too
+                    self._trouble = no_writes(error.reason)
                 except (StoreError, TimeoutError):
-                    self._answered = False
+                    self._trouble = "the store does not answer"
                 self._until_s = time.monotonic() + FRESH_S
-            return self._answered
+            return self._trouble
+
+
+def no_writes(reason: str) -> str:
+    """Said to whoever asks: the word for why, and no address."""
+    return f"the store takes no writes ({reason})"

@@ -19,6 +19,7 @@ from dsched.contracts import (
     ObserverTrouble,
     Scrape,
     StoreCalled,
+    StoreWrites,
     TermChanged,
     ThreadOutlived,
 )
@@ -68,6 +69,8 @@ class Metrics:
                 self._tasks.count(notice.event)
             case StoreCalled():
                 self._pod.store_called(notice)
+            case StoreWrites():
+                self._pod.store_writes(notice)
             case HeartbeatSent():
                 self._pod.heartbeat(notice)
             case ClusterGauges():

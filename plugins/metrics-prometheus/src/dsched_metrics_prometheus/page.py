@@ -78,6 +78,8 @@ class MetricsPage:
             if status.ready:
                 return web.Response(text="ready\n")
             why = "draining" if status.draining else "not ready"
+            if status.writes_refused and not status.draining:
+                why = f"the store takes no writes ({status.writes_refused})"
             return web.Response(text=f"{why}\n", status=503)
 
         app = web.Application()

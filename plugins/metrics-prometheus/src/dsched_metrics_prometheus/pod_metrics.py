@@ -10,6 +10,7 @@ from dsched.contracts import (
     InvariantViolated,
     ObserverTrouble,
     StoreCalled,
+    StoreWrites,
 )
 from dsched.model import MissReason
 from dsched_metrics_prometheus.labels import LabelCap
@@ -31,9 +32,11 @@ class PodMetrics:
         self._steps = LabelCap(_MAX_STEPS)
         self._outcomes = LabelCap(_MAX_OUTCOMES)
         self._invariants = LabelCap(_MAX_NAMES)
+        self._reasons = LabelCap(_MAX_NAMES)
         self._observers = LabelCap(_MAX_NAMES)
         self._own_workers: OrderedDict[str, None] = OrderedDict()
         self._define_work(registry)
+        self._define_writes(registry)
         self._define_trouble(registry)
 
     def _define_work(self, registry: CollectorRegistry) -> None:
@@ -65,6 +68,15 @@ class PodMetrics:
             buckets=_STORE_S,
             registry=registry,
         )
+
+    def _define_writes(self, registry: CollectorRegistry) -> None:
+        self._writable = Gauge(
+            "dsched_store_writable",
+            "1 while the store takes this pod's writes, else 0 with the reason; one series a pod.",
+            ["reason"],
+            registry=registry,
+        )
+        self._writable.labels("").set(1)
 
     def _define_trouble(self, registry: CollectorRegistry) -> None:
         self._outlived = Counter(
@@ -122,6 +134,12 @@ class PodMetrics:
         """A step of the store was answered or refused."""
         step, outcome = self._steps.value(notice.step), self._outcomes.value(notice.outcome)
         self._store.labels(step, outcome).observe(max(0.0, notice.seconds))
+
+    def store_writes(self, notice: StoreWrites) -> None:
+        """The store stopped to take writes, or takes them again: one series, the one that holds."""
+        self._writable.clear()
+        reason = "" if notice.taken else self._reasons.value(notice.reason)
+        self._writable.labels(reason).set(1 if notice.taken else 0)
 
     def thread_outlived(self) -> None:
         """A thread went on past its timeout."""

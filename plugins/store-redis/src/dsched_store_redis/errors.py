@@ -53,7 +53,12 @@ _BY_CODE = {
 }
 
 # The server answers, and would answer a read: it is writes that it does not take.
-_NO_WRITES = frozenset({"OOM", "MISCONF", "READONLY", "NOREPLICAS"})
+_NO_WRITES = {
+    "OOM": "memory",
+    "MISCONF": "disk",
+    "READONLY": "read_only",
+    "NOREPLICAS": "replicas",
+}
 
 # redis-py turns some replies into classes of its own and drops the first word.
 _BY_CLASS = {
@@ -143,7 +148,7 @@ def to_raise(
     if verdict is Verdict.REFUSED or (verdict is Verdict.DENIED and starting):
         return StoreRefusedError(text)
     if code in _NO_WRITES:
-        return StoreReadOnlyError(text, maybe_applied=False)
+        return StoreReadOnlyError(text, maybe_applied=False, reason=_NO_WRITES[code])
     # A script is not rolled back: what it did before the command that it may not run stays done.
     within = verdict is Verdict.DENIED and any(part in text for part in _WITHIN_A_SCRIPT)
     return StoreUnavailableError(text, maybe_applied=verdict is Verdict.LOST or within)

@@ -90,6 +90,7 @@ class Link:
                 f"redis.replicas {replicas}; answer: {replies[1]}): check that they are connected; "
                 "the step is on the primary and may be repeated",
                 maybe_applied=True,
+                reason="replicas",
             )
         answer: list[Reply] = replies[0]
         return answer[1:]

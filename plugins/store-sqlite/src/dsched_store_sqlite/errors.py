@@ -55,7 +55,11 @@ def is_defect(error: BaseException) -> bool:
 def again(error: Exception) -> Exception:
     """The same error for another waiter: raised in two places, one would gather both tracebacks."""
     fresh: Exception
-    if isinstance(error, StoreUnavailableError):
+    if isinstance(error, StoreReadOnlyError):
+        fresh = StoreReadOnlyError(
+            str(error), maybe_applied=error.maybe_applied, reason=error.reason
+        )
+    elif isinstance(error, StoreUnavailableError):
         fresh = type(error)(str(error), maybe_applied=error.maybe_applied)
     elif isinstance(error, StoreRefusedError):
         fresh = StoreRefusedError(str(error))
@@ -74,7 +78,9 @@ def store_error(error: sqlite3.Error, path: object, *, maybe_applied: bool) -> S
     if read_only is not None and getattr(error, "sqlite_errorcode", None) not in _FAILED_READS:
         name = getattr(error, "sqlite_errorname", None) or type(error).__name__
         return StoreReadOnlyError(
-            f"{path} {read_only} ({error}, {name})", maybe_applied=maybe_applied
+            f"{path} {read_only} ({error}, {name})",
+            maybe_applied=maybe_applied,
+            reason="read_only" if primary_code(error) == sqlite3.SQLITE_READONLY else "disk",
         )
     if is_busy(error):
         text = f"{path} stayed locked by another process"

@@ -62,8 +62,13 @@ class StoreReadOnlyError(StoreUnavailableError):
     """The store answers, but takes no writes now: no memory or disk left, read-only, replicas missing.
 
     Reads may go on. It may pass without a restart, so the step is repeated as for any
-    `StoreUnavailableError`. The message holds the store's own words and what to do.
+    `StoreUnavailableError`. The message holds the store's own words and what to do; ``reason`` is one
+    word, for figures: ``memory``, ``disk``, ``replicas``, ``read_only``.
     """
+
+    def __init__(self, message: str, *, maybe_applied: bool, reason: str = "read_only") -> None:
+        super().__init__(message, maybe_applied=maybe_applied)
+        self.reason = reason
 
 
 class StoreRefusedError(StoreError):

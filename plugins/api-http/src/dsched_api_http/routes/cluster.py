@@ -3,7 +3,7 @@
 from importlib.metadata import version
 
 from dsched_api_http.call import Answer, Call, Route
-from dsched_api_http.models import Cluster, CountsView, leader_of
+from dsched_api_http.models import Cluster, CountsView, StoreView, leader_of
 from dsched_api_http.scopes import Scope
 from dsched_api_http.wire import optional_time, time_text
 
@@ -11,6 +11,7 @@ from dsched_api_http.wire import optional_time, time_text
 async def get_cluster(call: Call) -> Answer:
     """Who leads, how much there is of what, and the store's clock."""
     counts = await call.client.counts()
+    pod = call.api.pod.status()
     return Answer(
         body=Cluster(
             leader=leader_of(await call.store.leader()),
@@ -20,7 +21,12 @@ async def get_cluster(call: Call) -> Answer:
                 oldest_ready=optional_time(counts.oldest_ready_ms),
             ),
             configs=counts.configs,
-            workers=len(await call.client.workers()),
+            workers=sum(not (one.silent or one.gone) for one in await call.client.workers()),
+            store=StoreView(
+                writable=not pod.writes_refused,
+                reason=pod.writes_refused,
+                words=pod.store_words,
+            ),
             store_time=time_text(counts.time.now_ms),
             clock_gen=counts.time.clock_gen,
             version=version("dsched"),

@@ -6,6 +6,7 @@ from dsched.model import TaskConfig
 from dsched_api_http.call import Answer, Call, Route
 from dsched_api_http.models import PluginView
 from dsched_api_http.problems import Problem
+from dsched_api_http.readiness import no_writes
 from dsched_api_http.schema import entry_schema
 from dsched_api_http.scopes import Scope
 
@@ -45,9 +46,11 @@ async def readyz(call: Call) -> web.Response:
     status = call.api.pod.status()
     if not status.ready:
         why = "draining" if status.draining else "not ready"
+        if status.writes_refused and not status.draining:
+            why = no_writes(status.writes_refused)
         return web.Response(text=f"{why}\n", status=503)
-    if not await call.api.readiness.store_answers():
-        return web.Response(text="the store does not answer\n", status=503)
+    if trouble := await call.api.readiness.trouble():
+        return web.Response(text=f"{trouble}\n", status=503)
     return web.Response(text="ready\n")
 
 

@@ -1,0 +1,42 @@
+"""What is wrong with a cluster as the server describes it, a sentence each; pure."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from dsched_cli.cleaning import clean
+from dsched_cli.columns import is_lost
+
+AGED_S = 30.0
+
+
+def refused_writes(cluster: Mapping[str, Any]) -> str:
+    """That the store takes no writes, in its own words; "" if it does."""
+    store = cluster.get("store") or {}
+    if store.get("writable", True):
+        return ""
+    return f"the store takes no writes, so nothing fires or runs: {clean(store.get('words', ''))}"
+
+
+def waits_beside_room(cluster: Mapping[str, Any], workers: Sequence[Mapping[str, Any]]) -> str:
+    """That ready tasks have waited long while workers have room, whatever the cause; "" if not."""
+    counts = cluster.get("counts") or {}
+    oldest, now = counts.get("oldest_ready"), cluster.get("store_time")
+    if not oldest or not now:
+        return ""
+    age = datetime.fromisoformat(str(now)) - datetime.fromisoformat(str(oldest))
+    idle = [clean(one["id"]) for one in workers if _has_room(one)]
+    if age.total_seconds() < AGED_S or not idle:
+        return ""
+    ready = (counts.get("by_home") or {}).get("ready", 0)
+    shown = ", ".join(idle[:3]) + (", ..." if len(idle) > 3 else "")
+    return (
+        f"{ready} ready tasks wait, the oldest for {age.total_seconds():.0f} s, though workers have "
+        f"room ({shown}): `dsched task list --home ready` shows them, `dsched why` of one says why"
+    )
+
+
+def _has_room(worker: Mapping[str, Any]) -> bool:
+    if is_lost(worker) or worker.get("draining") or worker.get("queued"):
+        return False
+    return int(worker.get("running") or 0) < int(worker.get("capacity") or 0)

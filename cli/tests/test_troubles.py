@@ -1,0 +1,48 @@
+"""What `status` and `doctor` say of a store that takes no writes, and of tasks that wait beside room."""
+
+import pytest
+
+from dsched_cli.commands.status import _problems
+from dsched_cli.diagnosis import _store
+from dsched_cli.troubles import refused_writes, waits_beside_room
+
+READY = {"oldest_ready": "2030-01-01T00:00:00.000Z", "by_home": {"ready": 7}}
+CLUSTER = {
+    "leader": {"pod": "a"},
+    "counts": READY,
+    "store_time": "2030-01-01T00:01:00.000Z",
+    "store": {"writable": True, "reason": "", "words": ""},
+}
+
+
+def _worker(worker_id="w", **facts):
+    return {"id": worker_id, "running": 0, "queued": 0, "capacity": 4, **facts}
+
+
+def test_a_store_that_takes_no_writes_comes_first_and_in_its_own_words():
+    refused = {"writable": False, "reason": "memory", "words": "OOM command not allowed"}
+    cluster = CLUSTER | {"store": refused, "counts": {}}
+    (problem,) = _problems(cluster, [_worker()])
+    assert problem.endswith("OOM command not allowed")
+    assert _store(cluster).state == "error"
+    assert _store(CLUSTER).state == "ok"
+    assert refused_writes({}) == ""  # a server of an earlier version does not say
+
+
+def test_tasks_that_wait_while_a_worker_has_room_are_a_problem():
+    (problem,) = _problems(CLUSTER, [_worker("idle"), _worker("full", running=4)])
+    assert "7 ready tasks wait, the oldest for 60 s" in problem
+    assert "(idle)" in problem
+
+
+@pytest.mark.parametrize(
+    "facts", [{"running": 4}, {"queued": 1}, {"silent": True}, {"draining": True}]
+)
+def test_where_no_worker_has_room_waiting_is_no_problem_of_its_own(facts):
+    assert waits_beside_room(CLUSTER, [_worker(**facts)]) == ""
+
+
+def test_a_short_wait_is_none():
+    soon = CLUSTER | {"store_time": "2030-01-01T00:00:20.000Z"}
+    assert waits_beside_room(soon, [_worker()]) == ""
+    assert waits_beside_room(CLUSTER | {"counts": {}}, [_worker()]) == ""
