@@ -1,9 +1,11 @@
 """From settings and installed plugins to a pod: opens what is needed, in order, and closes it."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from dsched.config import LoadedSettings
@@ -14,7 +16,7 @@ from dsched.contracts.executor import Executor
 from dsched.contracts.observer import Observer
 from dsched.contracts.service import Intake, Service
 from dsched.contracts.store import Store
-from dsched.contracts.store.outcomes import StoreUnavailableError
+from dsched.contracts.store.outcomes import StoreReadOnlyError, StoreUnavailableError
 from dsched.contracts.store.settings import Kept, StoreSettings
 from dsched.engine.leader.election import ElectionTimes
 from dsched.engine.leader.leading import LeaderTimes
@@ -29,6 +31,8 @@ from dsched.loading.opening import opened_by
 from dsched.model import TaskStatus
 
 log = logging.getLogger("dsched.pod")
+
+PROBES_AFTER_S = 0.5
 
 
 def all_roles(catalogue: Catalogue) -> frozenset[str]:
@@ -53,8 +57,10 @@ async def open_pod(
     runtime = runtime or Runtime()
     open_store = store_opener(loaded, catalogue)
     async with AsyncExitStack() as stack:
-        store = await _reachable(stack, open_store, runtime, wait=wait)
-        election_store = await _reachable(stack, open_store, runtime, wait=wait)
+        trouble = _Trouble()
+        async with _probes_answered(loaded, catalogue, roles=roles, why=lambda: trouble.words):
+            reach = partial(_reachable, stack, open_store, runtime, trouble, wait=wait)
+            store, election_store = await reach(), await reach()
         plan = await _plan(stack, loaded, catalogue=catalogue, roles=roles, runtime=runtime)
         yield Pod(
             plan,
@@ -98,10 +104,55 @@ def _ms(span: timedelta) -> int:
     return span // timedelta(milliseconds=1)
 
 
+class _Trouble:
+    """Why the store is of no use yet, in words that may be told to anybody."""
+
+    words = "waiting for the store"
+
+    def met(self, error: StoreUnavailableError) -> None:
+        if isinstance(error, StoreReadOnlyError):
+            self.words = f"the store takes no writes ({error.reason})"
+        else:
+            self.words = "the store does not answer"
+
+
+@asynccontextmanager
+async def _probes_answered(
+    loaded: LoadedSettings,
+    catalogue: Catalogue,
+    *,
+    roles: frozenset[str],
+    why: Callable[[], str],
+) -> AsyncIterator[None]:
+    """Have the services answer probes while the pod waits, lest something restarts it for that."""
+    answering = asyncio.create_task(_answer_probes(loaded, catalogue, roles, why))
+    try:
+        yield
+    finally:
+        answering.cancel()
+        await asyncio.wait({answering})
+
+
+async def _answer_probes(
+    loaded: LoadedSettings, catalogue: Catalogue, roles: frozenset[str], why: Callable[[], str]
+) -> None:
+    await asyncio.sleep(PROBES_AFTER_S)  # most stores answer at once: then nothing is opened twice
+    async with AsyncExitStack() as stack:
+        for name, one in catalogue.services.items():
+            if name not in roles or one.provider.before is None:
+                continue
+            try:
+                await stack.enter_async_context(one.provider.before(loaded.services[name], why))
+            except Exception as error:  # noqa: BLE001 - the service itself says so when it runs
+                log.debug("%s answers no probes while the pod waits: %s", name, error)
+        await asyncio.Event().wait()  # until cancelled
+
+
 async def _reachable(
     stack: AsyncExitStack,
     open_store: Callable[[], AbstractAsyncContextManager[Store]],
     runtime: Runtime,
+    trouble: _Trouble,
     *,
     wait: bool,
 ) -> Store:
@@ -115,6 +166,7 @@ async def _reachable(
             except StoreUnavailableError as error:
                 if not wait:
                     raise
+                trouble.met(error)
                 await patience.wait(error)
                 continue
             patience.answered()

@@ -82,9 +82,16 @@ class ServiceProvider:
     """A service; ``name`` is also the role that switches it on (``--role``).
 
     Its options are read from the top-level section named like it.
+
+    ``before`` serves, at the same address, what can be said while the pod still waits for its store:
+    that the process lives, and why it is not ready, which its second argument says. It is left
+    before ``open``'s service runs. A pod whose ``before`` fails goes on without.
     """
 
     name: str
     open: Callable[[Options], AbstractAsyncContextManager[Service]]
     options: type[Options] = NoOptions
+    before: Callable[[Options, Callable[[], str]], AbstractAsyncContextManager[object]] | None = (
+        None
+    )
     api: int = PLUGIN_API

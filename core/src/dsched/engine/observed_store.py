@@ -26,7 +26,9 @@ def ObservedStore(  # noqa: N802 - a constructor to its callers
     writes: WriteWatch,
 ) -> Store:
     """``store`` with a timer around each step: same contract, same answers, same errors."""
-    observed: Store = _OBSERVED(store, runtime, announcer, assertions, writes)
+    observed: Store = _OBSERVED(
+        store, runtime, announcer=announcer, assertions=assertions, writes=writes
+    )
     return observed
 
 
@@ -78,6 +80,7 @@ def _init(
     self: Any,
     inner: Store,
     runtime: Runtime,
+    *,
     announcer: Announcer,
     assertions: Assertions,
     writes: WriteWatch,

@@ -163,7 +163,13 @@ class Pod:
         """Run until `stop` or until a part fails for good."""
         async with asyncio.TaskGroup() as group:
             background = [group.create_task(self._announcer.run(), name="observers")]
-            presence = Presence(self._store, self._store, self._runtime, self.status, self._writes)
+            presence = Presence(
+                self._store,
+                self._store,
+                runtime=self._runtime,
+                status=self.status,
+                writes=self._writes,
+            )
             background.append(group.create_task(presence.run(), name="presence"))
             background += [
                 group.create_task(self._serve(name, service), name=f"service {name}")

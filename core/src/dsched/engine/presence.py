@@ -33,6 +33,7 @@ class Presence:
         self,
         timing: Timing,
         store: Operating,
+        *,
         runtime: Runtime,
         status: Callable[[], PodStatus],
         writes: WriteWatch,

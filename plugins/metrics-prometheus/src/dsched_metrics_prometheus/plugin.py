@@ -1,6 +1,6 @@
 """Registers the observer and the service ``metrics`` with dsched."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
 from dsched.contracts import Observer, ObserverProvider, Service, ServiceProvider, hookimpl
@@ -18,7 +18,7 @@ def dsched_observers() -> Iterable[ObserverProvider]:
 @hookimpl
 def dsched_services() -> Iterable[ServiceProvider]:
     """The page they are scraped from, with the probes."""
-    return [ServiceProvider(name=NAME, open=_open_page, options=MetricsOptions)]
+    return [ServiceProvider(name=NAME, open=_open_page, options=MetricsOptions, before=_before)]
 
 
 # The clients are imported when opened: listing plugins costs neither their time nor their memory.
@@ -39,3 +39,11 @@ async def _open_page(options: MetricsOptions) -> AsyncIterator[Service]:
 
     with shared_metrics(options) as metrics:
         yield MetricsPage(metrics, options)
+
+
+@asynccontextmanager
+async def _before(options: MetricsOptions, why: Callable[[], str]) -> AsyncIterator[object]:
+    from dsched_metrics_prometheus.waiting import answering
+
+    async with answering(options, why) as address:
+        yield address
