@@ -19,7 +19,7 @@ def test_a_secret_is_read_from_the_file_beside_the_configuration(
     (tmp_path / "etc").mkdir()
     write("hunter2\n", "etc/pw")
     path = write("redis: {password_file: pw}", "etc/dsched.yaml", mode=0o644)
-    loaded = read_settings(path, {}, {}, catalogue)
+    loaded = read_settings(path, {}, {"store": "redis"}, catalogue)
     assert loaded.stores["redis"].password == "hunter2"
     assert loaded.origin("redis", "password") == "etc/dsched.yaml:1, read from the file named there"
     assert loaded.warnings == ()
@@ -128,7 +128,7 @@ def test_a_secret_that_cannot_be_read_from_its_file_is_refused(
 def test_a_plain_secret_in_a_file_that_others_can_read_is_a_warning(
     text: str, mode: int, key: str, write: Any, catalogue: Catalogue
 ) -> None:
-    (warning,) = read_settings(write(text, mode=mode), {}, {}, catalogue).warnings
+    (warning,) = read_settings(write(text, mode=mode), {}, {"store": "redis"}, catalogue).warnings
     assert warning.startswith(
         f"dsched.yaml holds secrets ({key}) and can be read by others (mode {mode:04o}); "
         "run chmod 600 on it"
@@ -147,7 +147,7 @@ def test_a_plain_secret_in_a_file_that_others_can_read_is_a_warning(
 def test_no_secret_or_a_file_of_its_own_is_no_warning(
     text: str, mode: int, write: Any, catalogue: Catalogue
 ) -> None:
-    assert read_settings(write(text, mode=mode), {}, {}, catalogue).warnings == ()
+    assert read_settings(write(text, mode=mode), {}, {"store": "redis"}, catalogue).warnings == ()
 
 
 def test_a_refused_secret_is_not_quoted(write: Any, refused: Any, catalogue: Catalogue) -> None:

@@ -263,3 +263,22 @@ plugins:  {enabled: [], disabled: []}
     )
     assert loaded.stores["redis"] == options.redis()
     assert loaded.warnings == ()
+
+
+def test_a_section_of_a_store_where_none_was_chosen_is_a_warning(
+    write: Any, catalogue: Catalogue
+) -> None:
+    loaded = read_settings(write("redis: {addr: 'h:1'}"), {}, {}, catalogue)
+    (warning,) = loaded.warnings
+    assert warning.startswith("the section redis is not used: store is not set, so it is sqlite.")
+    assert warning.endswith("Set `store: redis` to use it, or `store: sqlite` if that is meant")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["store: redis\nredis: {addr: 'h:1'}", "store: sqlite\nredis: {db: 1}", "redis:", "redis: {}"],
+)
+def test_a_section_beside_a_choice_or_one_that_says_nothing_is_none(
+    text: str, write: Any, catalogue: Catalogue
+) -> None:
+    assert read_settings(write(text), {}, {}, catalogue).warnings == ()

@@ -97,7 +97,7 @@ def read_settings(
     sections = {name: sources.raw[name] for name in catalogue.sections if name in sources.raw}
     return LoadedSettings(
         settings=attrs.evolve(settings, sections=sections),
-        warnings=_warnings(sources, path),
+        warnings=(*_warnings(sources, path), *_unused_stores(sources, settings, catalogue)),
         file=path,
         origins=MappingProxyType(sources.origins),
         **filled,
@@ -286,6 +286,18 @@ def pod_name_of(host: str) -> str:
     """A host's name as a valid id."""
     kept = "".join(char if char.isascii() and char.isalnum() else "-" for char in host)
     return kept.strip("-")[:MAX_ID_LENGTH] or "pod"
+
+
+def _unused_stores(sources: Sources, settings: Settings, catalogue: Catalogue) -> tuple[str, ...]:
+    """A store that is configured where none was chosen: somebody believes that it is used."""
+    if "store" in sources.raw:
+        return ()
+    return tuple(
+        f"the section {name} is not used: store is not set, so it is {settings.store}. Set "
+        f"`store: {name}` to use it, or `store: {settings.store}` if that is meant"
+        for name in catalogue.stores
+        if name != settings.store and sources.raw.get(name)
+    )
 
 
 def _warnings(sources: Sources, path: str | None) -> tuple[str, ...]:
