@@ -199,3 +199,22 @@ async def test_an_orphaned_config_skips_what_it_owed_and_says_why(cluster):
         if one.verdict is Verdict.SKIPPED
     ]
     assert [one.reason for one in skipped] == ["paused"]
+
+
+async def test_other_content_of_the_same_origin_is_overwritten_with_a_warning_where_pods_run(
+    cluster, caplog
+):
+    mine = Client(cluster.store, by="me")
+    await declare(mine, [config(timeout=seconds(5))], origin=FILE)
+    await declare(mine, [config(timeout=seconds(6))], origin=FILE)
+    assert "overwrites" not in caplog.text  # nobody is there who could undo it
+    cluster.start("old", frozenset({"scheduler"}))
+    while not await cluster.client.pods():
+        await asyncio.sleep(0.1)
+    await declare(mine, [config(timeout=seconds(6))], origin=FILE)
+    assert "overwrites" not in caplog.text
+    await declare(mine, [config(timeout=seconds(7))], origin=FILE)
+    assert "overwrites it: tick (revision " in caplog.text
+    caplog.clear()
+    await declare(Client(cluster.store, by="old"), [config(timeout=seconds(8))], origin=FILE)
+    assert "overwrites" not in caplog.text

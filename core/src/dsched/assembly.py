@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import os
+import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
@@ -18,12 +20,13 @@ from dsched.contracts.service import Intake, Service
 from dsched.contracts.store import Store
 from dsched.contracts.store.outcomes import StoreReadOnlyError, StoreUnavailableError
 from dsched.contracts.store.settings import Kept, StoreSettings
+from dsched.contracts.store.standing import join_cluster
 from dsched.engine.leader.election import ElectionTimes
 from dsched.engine.leader.leading import LeaderTimes
 from dsched.engine.leader.term import trust_s
 from dsched.engine.pod import SCHEDULER, WORKER, Pod, PodPlan
 from dsched.engine.runtime import Runtime
-from dsched.engine.store_calls import Patience
+from dsched.engine.store_calls import Patience, until_answered
 from dsched.engine.worker.heartbeat import HeartbeatTimes
 from dsched.engine.worker.role import WorkerPlan
 from dsched.loading import Catalogue, Installed
@@ -33,6 +36,7 @@ from dsched.model import TaskStatus
 log = logging.getLogger("dsched.pod")
 
 PROBES_AFTER_S = 0.5
+MAX_HOST = 100
 
 
 def all_roles(catalogue: Catalogue) -> frozenset[str]:
@@ -60,7 +64,11 @@ async def open_pod(
         trouble = _Trouble()
         async with _probes_answered(loaded, catalogue, roles=roles, why=lambda: trouble.words):
             reach = partial(_reachable, stack, open_store, runtime, trouble, wait=wait)
-            store, election_store = await reach(), await reach()
+            store = await reach()
+            await until_answered(
+                runtime, "start-up", lambda: join_cluster(store, loaded.settings.cluster)
+            )
+            election_store = await reach()
         plan = await _plan(stack, loaded, catalogue=catalogue, roles=roles, runtime=runtime)
         yield Pod(
             plan,
@@ -244,7 +252,7 @@ def _worker_plan(loaded: LoadedSettings, worker_id: str) -> WorkerPlan:
         capacity=settings.max_concurrent_tasks,
         backlog=settings.queue_bound,
         labels=settings.labels,
-        address=settings.address,
+        address=settings.address or own_address(),
         heartbeat=HeartbeatTimes(
             interval_s=settings.heartbeat_interval.total_seconds(),
             timeout_s=settings.heartbeat_timeout.total_seconds(),
@@ -254,6 +262,12 @@ def _worker_plan(loaded: LoadedSettings, worker_id: str) -> WorkerPlan:
         capture_logging=settings.capture_logging,
         capture_prints=settings.capture_prints,
     )
+
+
+def own_address() -> str:
+    """Where this process is, for those who look: its host and its process id."""
+    host = "".join(char for char in socket.gethostname() if char.isprintable())
+    return f"{host[:MAX_HOST]}:{os.getpid()}"
 
 
 def _balancer(loaded: LoadedSettings, catalogue: Catalogue) -> tuple[str, LoadBalancer]:

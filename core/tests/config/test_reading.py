@@ -169,7 +169,7 @@ BAD_FILES = {
                 "[1]",
                 (
                     "is neither a section of dsched nor of an installed plugin; there is balancers, "
-                    "executors, log, metrics, plugins, pod, redis, schedule, sqlite, store, task, "
+                    "cluster, executors, log, metrics, plugins, pod, redis, schedule, sqlite, store, task, "
                     "worker"
                 ),
             )

@@ -75,6 +75,11 @@ class Asking:
         self._by = by
         self._defaults = defaults or TaskDefaults()
 
+    @property
+    def by(self) -> str:
+        """In whose name this client acts."""
+        return self._by
+
     async def get_config(self, config_id: str) -> StoredConfig:
         """A config with what the store knows of it; `NotFoundError`."""
         (stored,) = await self._answered(lambda: self._store.get_configs([config_id]))

@@ -17,6 +17,7 @@ from dsched.contracts.store.configs import StoredConfig
 from dsched.contracts.store.leadership import fence_pod
 from dsched.contracts.store.operating import MAX_SKIPS, PodRecord, TermPage
 from dsched.contracts.store.outcomes import Outcome
+from dsched.contracts.store.standing import forget_drain
 from dsched.model import TaskConfig, to_ms
 from dsched.planning import Instants, config_instants
 
@@ -113,8 +114,11 @@ class Operating(Asking):
         )
 
     async def resume_worker(self, worker_id: str, *, by: str | None = None) -> None:
-        """Undo an operator's drain. `NotFoundError`; `ConflictError` if the worker itself leaves."""
+        """Undo an operator's drain, for whoever has this id. `NotFoundError`; `ConflictError` if the worker itself leaves."""
+        stood = await self._answered(lambda: forget_drain(self._store, worker_id))
         outcome = await self._answered(lambda: self._store.undrain(worker_id, by=by or self._by))
+        if outcome is Outcome.NO_WORKER and stood:
+            return  # it is not there now, and takes tasks when it comes
         if outcome is Outcome.NO_WORKER:
             raise NotFoundError(outcome, f"there is no worker {worker_id}")
         if outcome is Outcome.DRAINING:

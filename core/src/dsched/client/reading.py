@@ -9,6 +9,7 @@ from dsched.client.asking import Asking, NotFoundError
 from dsched.contracts.store.events import Event
 from dsched.contracts.store.outcomes import Outcome
 from dsched.contracts.store.reading import Counts, DecisionPage
+from dsched.contracts.store.standing import remember_drain
 from dsched.explaining import Explanation
 from dsched.model import Worker
 
@@ -81,7 +82,14 @@ class Reading(Asking):
         return await self._answered(self._store.workers)
 
     async def drain_worker(self, worker_id: str) -> None:
-        """Let a worker take no more tasks and hand back its queue; `NotFoundError`."""
+        """Let a worker take no more tasks and hand back its queue; `NotFoundError`.
+
+        It holds for whoever has this id, restarts included, until `resume_worker`.
+        """
+        known = await self._answered(self._store.workers)
+        if all(one.id != worker_id for one in known):
+            raise NotFoundError(Outcome.NO_WORKER, f"there is no worker {worker_id}")
+        await self._answered(lambda: remember_drain(self._store, worker_id, self._by))
         outcome = Outcome.OK
         while outcome is Outcome.OK:
             outcome = await self._answered(lambda: self._store.drain(worker_id, None))

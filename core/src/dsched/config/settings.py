@@ -226,12 +226,17 @@ class LogSettings:
 
 @attrs.frozen(kw_only=True)
 class Settings:
-    """Everything the core itself is told; ``sections`` holds what belongs to plugins, raw."""
+    """Everything the core itself is told; ``sections`` holds what belongs to plugins, raw.
+
+    ``cluster`` names the cluster that the store is for: the first pod writes it there, and pods of
+    another one are refused.
+    """
 
     schedule: ScheduleSettings = attrs.field(factory=ScheduleSettings)
     worker: WorkerSettings = attrs.field(factory=WorkerSettings)
     task: TaskSettings = attrs.field(factory=TaskSettings)
     store: str = "sqlite"
+    cluster: str = ""
     pod: PodSettings = attrs.field(factory=PodSettings)
     plugins: PluginSettings = attrs.field(factory=PluginSettings)
     log: LogSettings = attrs.field(factory=LogSettings)
@@ -242,6 +247,8 @@ class Settings:
         """Without a store there is nothing to run on."""
         if not self.store:
             raise InvalidConfigError("store", "name one, such as sqlite or redis")
+        if self.cluster:
+            _check_id("cluster", self.cluster)
 
 
 def _check_span(field: str, span: timedelta, least: timedelta, most: timedelta) -> None:

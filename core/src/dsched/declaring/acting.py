@@ -62,6 +62,7 @@ async def declare(
         prune=prune,
         orphan=orphan,
     )
+    await _say_overwritten(client, plan, held)
     stored = {one: held[one] for one in plan.unchanged}
     lost = await _put(client, plan, configs, stored)
     await _drop(client, plan)
@@ -69,6 +70,28 @@ async def declare(
         plan=plan,
         stored=tuple(stored[one] for one in configs if one in stored),
         conflicts=(*plan.conflicts, *lost),
+    )
+
+
+async def _say_overwritten(
+    client: Client, plan: DeclarationPlan, held: Mapping[str, StoredConfig]
+) -> None:
+    """Warn where other pods run: two with unlike files of one origin would undo each other."""
+    if not plan.change:
+        return
+    others = sorted({one.name for one in await client.pods() if one.name != client.by})
+    if not others:
+        return
+    shown = ", ".join(f"{one} (revision {held[one].config.revision})" for one in plan.change[:5])
+    log.warning(
+        "%s declares other content than is stored for %d configs, and overwrites it: %s%s. Pods that "
+        "run too (%s) put the stored content back when they start again with the files that they "
+        "had; give all the same files",
+        plan.origin,
+        len(plan.change),
+        shown,
+        ", ..." if len(plan.change) > 5 else "",
+        ", ".join(others[:5]),
     )
 
 

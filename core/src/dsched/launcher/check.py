@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dsched.assembly import store_opener
 from dsched.client import Client
 from dsched.config import LoadedSettings
+from dsched.contracts.store.standing import check_cluster, cluster_name
 from dsched.declaring import Source, conflicts
 from dsched.loading import Catalogue
 from dsched.loading.opening import opened_by
@@ -47,6 +48,7 @@ async def _store(
     if absent is not None:
         return absent, []
     async with store_opener(loaded, catalogue)() as store:
+        check_cluster(await cluster_name(store), loaded.settings.cluster)
         counts = await store.counts()
         disputed = [
             f"warning: config {one.id} is declared by {one.origin}, not by {source.origin}: it is "

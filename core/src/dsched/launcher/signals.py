@@ -25,7 +25,10 @@ class Stoppable(Protocol):
 
 
 class Signals:
-    """SIGTERM and SIGINT: the first stops cleanly, the second skips the wait, the third exits."""
+    """SIGTERM, SIGINT and SIGHUP: the first stops cleanly, the second skips the wait, the third exits.
+
+    A terminal that is closed sends SIGHUP: what runs is to end as well as by SIGTERM. Settings are
+    not read again by it, since a pod is replaced rather than changed."""
 
     def __init__(self, drain_s: float) -> None:
         self._drain_s = drain_s
@@ -91,8 +94,10 @@ class Signals:
     @staticmethod
     def _each(act: Callable[[asyncio.AbstractEventLoop, signal.Signals], object]) -> None:
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            act(loop, number)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            # Who starts a pod under nohup wants it to outlive the terminal.
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                act(loop, number)
 
     def _received(self, number: signal.Signals) -> None:
         if not self._parts:

@@ -10,6 +10,7 @@ import attrs
 from dsched.contracts.executor import Executor
 from dsched.contracts.store import Store
 from dsched.contracts.store.outcomes import Outcome, StoreUnavailableError
+from dsched.contracts.store.standing import drained_by
 from dsched.contracts.store.workers import Held, Registration
 from dsched.engine.observers import Announcer
 from dsched.engine.runtime import Runtime
@@ -162,9 +163,28 @@ class WorkerRole:
         )
         if outcome is Outcome.SUPERSEDED:
             raise SupersededError(f"another process holds the worker id {plan.worker_id}")
+        await self._stay_drained()
         log.info("worker %s is ready for %d tasks at once", plan.worker_id, plan.capacity)
         self.registered.set()
         return registration
+
+    async def _stay_drained(self) -> None:
+        """An operator's drain is of the id: a restart does not undo it."""
+        worker_id = self._plan.worker_id
+        by = await until_answered(
+            self._runtime, "registering", lambda: drained_by(self._store, worker_id)
+        )
+        if by is None:
+            return
+        await until_answered(
+            self._runtime, "registering", lambda: self._store.drain(worker_id, None)
+        )
+        log.warning(
+            "worker %s was drained by %s and stays so: `dsched worker resume %s` ends that",
+            worker_id,
+            by or "an operator",
+            worker_id,
+        )
 
     def _incarnation(self, now_ms: int) -> str:
         """Ordered by store time, unique, and naming the process where its host can tell it."""

@@ -3,7 +3,9 @@
 import asyncio
 
 from dsched.client import Client
+from dsched.contracts.store.bounds import MAX_BATCH
 from dsched.contracts.store.events import EventKind
+from dsched.contracts.store.standing import DRAINS
 from dsched.model import TaskSpec
 from dsched_testkit.sweep.process import PACKET
 from dsched_testkit.sweep.stage import Stage
@@ -31,6 +33,10 @@ async def heal(stage: Stage) -> list[str]:
     for row in list(stage.state.workers.values()):
         if row.draining and not row.leaving:  # an operator's drain may have come after its undoing
             await client.resume_worker(row.id)
+    for drain in (await stage.store.list_documents(DRAINS, None, MAX_BATCH)).documents:
+        await client.resume_worker(
+            drain.id
+        )  # one that is not there now would be drained when it comes
     await client.submit(TaskSpec(executor="fn", payload={"do": "work", "s": 0}), task_id=PROBE)
     await stage.until(lambda: stage.is_ended(PROBE), "the probe has ended", PROBE_WITHIN_S)
     found = [] if stage.is_ended(PROBE) else [f"I9: a new task does not end: {_where(stage)}"]

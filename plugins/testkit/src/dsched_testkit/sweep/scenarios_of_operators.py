@@ -4,6 +4,7 @@ import asyncio
 from datetime import timedelta
 
 from dsched.contracts.store.bounds import MAX_BATCH
+from dsched.contracts.store.standing import join_cluster
 from dsched.contracts.store.working import Submission
 from dsched.engine.takeover import take_over_from_dead
 from dsched.model import OnCrash, Overlap, from_ms
@@ -82,6 +83,28 @@ async def undrained(stage: Stage) -> None:
 
     await stage.user(script)
     await stage.ended("t1", "t2", "t3")
+
+
+@scenario("worker draining", "worker undrained")
+async def drained_over_a_restart(stage: Stage) -> None:
+    """A drained worker starts again under its id and stays drained, until an operator ends that."""
+    await stage.lead_by("a", Role(roles=SCHEDULER))
+    role = Role(roles=WORKER, worker_id="w", capacity=1)
+    stage.start("b", role)
+
+    async def script(user: User) -> None:
+        await user.attempt(user.submit(spec("work", 0.2), task_id="t1"))
+        await stage.ended("t1")
+        await user.attempt(join_cluster(user.store, "sweep"))
+        await user.attempt(user.drain_worker("w"))
+        await stage.leave("b")
+        stage.start("b", role)
+        await user.attempt(user.submit(spec("work", 0.2), task_id="t2"))
+        await asyncio.sleep(2)
+        await user.attempt(user.resume_worker("w"))
+
+    await stage.user(script)
+    await stage.ended("t1", "t2")
 
 
 @scenario("leader stepped_down")

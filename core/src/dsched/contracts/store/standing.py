@@ -1,0 +1,71 @@
+"""What a store keeps in documents for every pod: drains that outlive a worker, the cluster's name."""
+
+from dsched.contracts.store.documents import Documents
+from dsched.contracts.store.outcomes import Outcome, StoreRefusedError
+
+DRAINS = "worker-drain"
+# Ids that are made up at each start never come again, so what is known of them must end.
+DRAIN_KEPT_MS = 90 * 24 * 3600 * 1000
+CLUSTER = "cluster"
+NAME = "name"
+
+
+async def remember_drain(store: Documents, worker_id: str, by: str) -> None:
+    """Whoever registers with this id from now on is drained, until `forget_drain`."""
+    outcome = Outcome.MOVED
+    while outcome is Outcome.MOVED:
+        known = await store.get_document(DRAINS, worker_id)
+        read = 0 if known is None else known.version
+        value = {"by": by}
+        answer = await store.put_document(DRAINS, worker_id, value, read=read, ttl_ms=DRAIN_KEPT_MS)
+        outcome = answer.outcome
+
+
+async def forget_drain(store: Documents, worker_id: str) -> bool:
+    """Whether there was one to forget."""
+    outcome = Outcome.MOVED
+    while outcome is Outcome.MOVED:
+        known = await store.get_document(DRAINS, worker_id)
+        if known is None:
+            return False
+        outcome = await store.drop_document(DRAINS, worker_id, read=known.version)
+    return True
+
+
+async def drained_by(store: Documents, worker_id: str) -> str | None:
+    """Who asked that a worker of this id takes nothing; None if nobody has."""
+    known = await store.get_document(DRAINS, worker_id)
+    if known is None:
+        return None
+    return str(known.value.get("by", "")) if isinstance(known.value, dict) else ""
+
+
+async def cluster_name(store: Documents) -> str:
+    """The name of the cluster that the store belongs to; "" if it has none yet."""
+    known = await store.get_document(CLUSTER, NAME)
+    if known is None or not isinstance(known.value, str):
+        return ""
+    return known.value
+
+
+async def join_cluster(store: Documents, name: str) -> None:
+    """Make the store this cluster's, if it has no name. `StoreRefusedError` if it is another's.
+
+    Whoever names none joins any. Nothing is written by one who finds the name.
+    """
+    while name:
+        found = await cluster_name(store)
+        check_cluster(found, name)
+        if found == name:
+            return
+        await store.put_document(CLUSTER, NAME, name, read=0)
+
+
+def check_cluster(found: str, name: str) -> None:
+    """`StoreRefusedError` if a store of the cluster ``found`` is not for this one."""
+    if found and name and found != name:
+        raise StoreRefusedError(
+            f"it belongs to the cluster {found!r}, and this pod is of {name!r}: two clusters must "
+            "not share a store. Give this one another (redis.key_prefix, sqlite.path), or correct "
+            "`cluster` in its settings"
+        )
