@@ -146,7 +146,8 @@ def _metrics() -> Iterator[tuple[str, str, tuple[str, ...], str]]:
         else:
             for family in collector.collect():
                 labels = tuple(getattr(family, "_labelnames", ()))
-                yield family.name, family.type, labels, family.documentation
+                suffix = "_total" if family.type == "counter" else ""
+                yield family.name + suffix, family.type, labels, family.documentation
 
 
 def _registry() -> CollectorRegistry:

@@ -65,6 +65,11 @@ def worker_state(worker: Mapping[str, Any]) -> str:
     return "silent" if worker.get("silent") else str(worker.get("status", ""))
 
 
+def _success_rate(record: Mapping[str, Any]) -> str | None:
+    rate = record.get("success_rate")
+    return None if rate is None else f"{100 * float(rate):.1f}%"
+
+
 def _where(record: Mapping[str, Any]) -> str | None:
     return record.get("home") or None
 
@@ -152,6 +157,7 @@ BUCKET = (
     Column("RUNS", "runs", kind="number"),
     Column("SUCCESS", "success", kind="number"),
     Column("FAILED", "failed", kind="number"),
+    Column("RATE", _success_rate, kind="number"),
     Column("CANCELLED", "cancelled", kind="number", wide=True),
     Column("RETRIES", "retries", kind="number"),
     Column("SKIPPED", "skipped", kind="number"),
@@ -159,7 +165,8 @@ BUCKET = (
     Column("WAIT P50", "wait_ms.p50", kind="ms", wide=True),
     Column("WAIT P99", "wait_ms.p99", kind="ms"),
     Column("RUN P50", "run_ms.p50", kind="ms"),
-    Column("RUN P99", "run_ms.p99", kind="ms"),
+    Column("RUN P95", "run_ms.p95", kind="ms"),
+    Column("RUN P99", "run_ms.p99", kind="ms", wide=True),
     Column("RUN MAX", "run_ms.max", kind="ms", wide=True),
 )
 LOG_LINE = (

@@ -1,12 +1,16 @@
 """What moves each metric, read from a real page, and the README's table of them."""
 
+import platform
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
+from dsched import __version__
 from dsched.contracts import (
     ClusterGauges,
     EventKind,
@@ -25,10 +29,12 @@ from dsched.contracts.store.watching import MissedInstant
 from dsched.model import Worker
 from dsched_metrics_prometheus.metrics import Metrics
 from dsched_metrics_prometheus.options import MetricsOptions
+from dsched_metrics_prometheus.share_metrics import MAX_WORKERS
 
 README = Path(__file__).parents[1] / "README.md"
 Entry = Callable[..., LogEntry]
 Read = Callable[[Metrics], Any]
+BY = "1:t:pod"  # whom the entries of these tests are by: a worker, where an attempt ended
 
 
 def worker(name: str, *, running: int = 0, queued: int = 0, **more: bool) -> Worker:
@@ -157,6 +163,28 @@ FROM_THE_LOG = [
         {"outcome": "cancelled"},
         1,
     ),
+    *(
+        (
+            K.COMPLETED,
+            [{"task": "c@1", "status": "success", "attempt": 1, "code": "ok", "run": 40}],
+            name,
+            labels,
+            grows,
+        )
+        for name, labels, grows in [
+            ("dsched_worker_task_outcomes_total", {"worker": BY, "outcome": "success"}, 1),
+            ("dsched_worker_task_run_seconds_sum", {"worker": BY}, 0.04),
+            ("dsched_worker_task_run_seconds_bucket", {"worker": BY, "le": "0.05"}, 1),
+            ("dsched_config_task_run_seconds_sum", {"config": "c"}, 0.04),
+        ]
+    ),
+    (
+        K.REAPED,
+        [{"task": "c@1", "status": "pending", "crashes": 1, "worker": "w"}],
+        "dsched_worker_task_outcomes_total",
+        {"worker": "w", "outcome": "crashed"},
+        1,
+    ),
     (K.CLOCK_BACK, [{"back": 5000, "gen": 2}], "dsched_clock_steps_back_total", {}, 1),
     (K.GAP, [{"dropped": 12}], "dsched_events_dropped_total", {}, 12),
 ]
@@ -235,11 +263,14 @@ async def test_a_notice_moves_its_metric(
         assert (await page.scrape()).value(name, **labels) == pytest.approx(value)
 
 
+# Shown from the start; they have tests of their own.
+ALWAYS = {"dsched_store_writable", "dsched_build_info"}
+
+
 def test_every_metric_of_the_readme_is_moved_by_a_test_above() -> None:
     moved = {row[2] for row in FROM_THE_LOG} | {row[1] for row in FROM_NOTICES}
     moved = {re.sub(r"_(sum|bucket)$", "", name) for name in moved}
-    # This one has a test of its own: it begins with 1.
-    assert {name for name, *_ in readme_table()} == moved | {"dsched_store_writable"}
+    assert {name for name, *_ in readme_table()} == moved | ALWAYS
 
 
 # --- the leader only -------------------------------------------------------------------------
@@ -410,6 +441,8 @@ def test_the_readme_lists_every_metric_with_its_type_and_labels(entry: Entry) ->
         metrics.notify(notice)
     found = {}
     for family in metrics.registry.collect():
+        if family.name.startswith("process_"):
+            continue  # the usual ones, by their own names
         name = f"{family.name}_total" if family.type == "counter" else family.name
         labels = {label for sample in family.samples for label in sample.labels} - {"le"}
         found[name] = (family.type, labels)
@@ -446,3 +479,28 @@ def test_whether_the_store_takes_writes_is_one_series_at_a_time(read: Read) -> N
 def _writable(samples: Any) -> dict[str, float]:
     found = {name: value for name, value in samples.items() if name[0] == "dsched_store_writable"}
     return {dict(labels).get("reason", ""): value for (_, labels), value in found.items()}
+
+
+def test_build_and_process_are_shown_from_the_start(read: Read) -> None:
+    samples = read(Metrics(MetricsOptions()))
+    python = platform.python_version()
+    assert samples.value("dsched_build_info", version=__version__, python=python) == 1
+    if sys.platform == "linux":
+        assert samples.value("process_resident_memory_bytes") > 1_000_000
+        assert samples.value("process_open_fds") > 0
+
+
+def test_workers_that_are_gone_long_make_room_for_others(entry: Entry, read: Read) -> None:
+    metrics = Metrics(MetricsOptions())
+    for number in range(MAX_WORKERS + 5):
+        gone = {"task": "c@1", "status": "pending", "crashes": 1, "worker": f"w{number}"}
+        metrics.notify(entry(K.REAPED, gone))
+        done = {"task": "c@1", "status": "success", "attempt": 1, "code": "ok", "run": 4}
+        event = attrs.evolve(entry(K.COMPLETED, done).event, by=f"w{number}")
+        metrics.notify(LogEntry(event=event))
+    shown = {
+        dict(labels)["worker"]
+        for name, labels in read(metrics)
+        if name.startswith("dsched_worker_task")
+    }
+    assert shown == {f"w{number}" for number in range(5, MAX_WORKERS + 5)}

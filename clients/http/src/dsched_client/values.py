@@ -225,6 +225,7 @@ class Spread:
 
     p50: int | None = None
     p90: int | None = None
+    p95: int | None = None
     p99: int | None = None
     max: int | None = None
 
@@ -243,6 +244,7 @@ class Bucket:
     fires: int = 0
     skipped: int = 0
     missed: int = 0
+    success_rate: float | None = None
     wait_ms: Spread = attrs.field(factory=Spread)
     run_ms: Spread = attrs.field(factory=Spread)
 

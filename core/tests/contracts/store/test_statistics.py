@@ -32,17 +32,31 @@ def test_quantiles_are_exact_to_a_slot_and_the_longest_is_exact():
     halves = [_rollup(durations[0::2]), _rollup(durations[1::2])]
     spread = bucket_of("c", 0, halves).run
     assert (spread.count, spread.max_ms) == (1000, 1000)
-    for found, exact in ((spread.p50_ms, 500), (spread.p90_ms, 900), (spread.p99_ms, 990)):
+    found_and_exact = (
+        (spread.p50_ms, 500),
+        (spread.p90_ms, 900),
+        (spread.p95_ms, 950),
+        (spread.p99_ms, 990),
+    )
+    for found, exact in found_and_exact:
         assert found is not None
         assert exact <= found <= exact * 1.2
 
 
 def test_no_quantile_exceeds_the_longest():
     spread = bucket_of("c", 0, [_rollup([1001])]).run
-    assert spread == Spread(count=1, p50_ms=1001, p90_ms=1001, p99_ms=1001, max_ms=1001)
+    assert spread == Spread(
+        count=1, p50_ms=1001, p90_ms=1001, p95_ms=1001, p99_ms=1001, max_ms=1001
+    )
 
 
 def test_counters_add_up_and_an_empty_bucket_has_no_quantiles():
     bucket = bucket_of("c", 7, [_rollup([], fires=2, failed=1), _rollup([], fires=3, runs=4)])
     assert bucket == Bucket(config_id="c", start_ms=7, fires=5, failed=1, runs=4)
     assert bucket.wait == Spread()
+
+
+def test_the_rate_of_success_leaves_out_what_was_cancelled():
+    ended = {"success": 3, "failed": 1, "cancelled": 4}
+    assert bucket_of("c", 0, [_rollup([], **ended)]).success_rate == 0.75
+    assert bucket_of("c", 0, [_rollup([], cancelled=4)]).success_rate is None

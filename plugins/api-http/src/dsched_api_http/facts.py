@@ -59,6 +59,7 @@ class SpreadView:
     count: int
     p50: int | None
     p90: int | None
+    p95: int | None
     p99: int | None
     max: int | None
 
@@ -77,6 +78,7 @@ class BucketView:
     fires: int
     skipped: int
     missed: int
+    success_rate: float | None
     wait_ms: SpreadView
     run_ms: SpreadView
 
@@ -102,6 +104,7 @@ def bucket_of(bucket: Bucket) -> BucketView:
         fires=bucket.fires,
         skipped=bucket.skipped,
         missed=bucket.missed,
+        success_rate=bucket.success_rate,
         wait_ms=_spread(bucket.wait),
         run_ms=_spread(bucket.run),
     )
@@ -112,6 +115,7 @@ def _spread(spread: Spread) -> SpreadView:
         count=spread.count,
         p50=spread.p50_ms,
         p90=spread.p90_ms,
+        p95=spread.p95_ms,
         p99=spread.p99_ms,
         max=spread.max_ms,
     )

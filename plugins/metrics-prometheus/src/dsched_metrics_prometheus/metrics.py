@@ -1,13 +1,17 @@
 """All metrics of one pod: the observer that keeps them and the text that shows them."""
 
+import platform
 import threading
 import time
 from collections.abc import Callable, Iterable
 
+from prometheus_client import Gauge
 from prometheus_client.core import Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import CollectorRegistry
 
+from dsched import __version__
 from dsched.contracts import (
     ClusterGauges,
     HeartbeatSent,
@@ -55,6 +59,14 @@ class Metrics:
             self.registry, stale_after_s=options.stale_after_s, monotonic=monotonic
         )
         self._pod = PodMetrics(self.registry)
+        ProcessCollector(registry=self.registry)
+        build = Gauge(
+            "dsched_build_info",
+            "1, with the versions of dsched and Python that this pod runs.",
+            ["version", "python"],
+            registry=self.registry,
+        )
+        build.labels(__version__, platform.python_version()).set(1)
         # Several pods of one process, each in a thread of its own, may share these metrics.
         self._lock = threading.Lock()
 

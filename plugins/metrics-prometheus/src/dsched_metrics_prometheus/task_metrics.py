@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from dsched.contracts import Event, EventKind
 from dsched.model import JsonValue, TaskStatus, config_of
 from dsched_metrics_prometheus.labels import LabelCap
+from dsched_metrics_prometheus.share_metrics import ShareMetrics
 
 Items = Sequence[Mapping[str, JsonValue]]
 
@@ -43,6 +44,7 @@ class TaskMetrics:
         self._configs = LabelCap(max_configs)
         self._reasons = LabelCap(_MAX_REASONS)
         self._seen: OrderedDict[tuple[str, int], None] = OrderedDict()
+        self._shares = ShareMetrics(registry, self._configs)
         self._define_fires(registry)
         self._define_tasks(registry)
         for outcome in ("ok", "deferred", "failed"):
@@ -134,9 +136,11 @@ class TaskMetrics:
             case EventKind.RECALLED:
                 self._dispatches.labels("failed").inc(len(items))
             case EventKind.COMPLETED:
-                self._count_runs(items)
+                self._count_runs(event.by, items)
             case EventKind.REAPED:
                 self._crashes.inc(len(items))
+                for item in items:
+                    self._shares.crashed(str(item.get("worker") or ""))
             case EventKind.RELEASED:
                 self._released.inc(len(items))
             case EventKind.CLOCK_BACK:
@@ -171,12 +175,13 @@ class TaskMetrics:
             reason = self._reasons.value(str(item.get("reason", "")))
             self._skipped.labels(reason).inc(_number(item, "count") or 0)
 
-    def _count_runs(self, items: Items) -> None:
+    def _count_runs(self, worker: str, items: Items) -> None:
         for item in items:
             run_ms = _number(item, "run")
             outcome = _word(_OF_COMPLETIONS, item)
             if run_ms is not None and outcome is not None:
                 self._run_by_outcome[outcome].observe(run_ms / 1000)
+                self._shares.ran(worker, str(item.get("task", "")), outcome, run_ms / 1000)
 
     def _count_outcomes(self, kind: EventKind, items: Items) -> None:
         # Every item that ends a task has its terminal status, whatever the kind of entry. One

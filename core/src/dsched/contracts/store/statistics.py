@@ -47,6 +47,7 @@ class Spread:
     count: int = 0
     p50_ms: int | None = None
     p90_ms: int | None = None
+    p95_ms: int | None = None
     p99_ms: int | None = None
     max_ms: int | None = None
 
@@ -72,6 +73,12 @@ class Bucket:
     missed: int = 0
     wait: Spread = attrs.field(factory=Spread)
     run: Spread = attrs.field(factory=Spread)
+
+    @property
+    def success_rate(self) -> float | None:
+        """The share of successes among tasks that ended in success or failure; None without one."""
+        ended = self.success + self.failed
+        return self.success / ended if ended else None
 
 
 def bin_of(ms: int) -> int:
@@ -107,10 +114,18 @@ def _spread(letter: str, adds: Mapping[str, int], tops: Mapping[str, int]) -> Sp
     if not count:
         return Spread()
     longest_ms = tops.get(letter, BIN_TOPS_MS[slots[-1][0]])
-    p50_ms, p90_ms, p99_ms = (
-        min(longest_ms, _quantile(slots, -(-count * percent // 100))) for percent in (50, 90, 99)
+    p50_ms, p90_ms, p95_ms, p99_ms = (
+        min(longest_ms, _quantile(slots, -(-count * percent // 100)))
+        for percent in (50, 90, 95, 99)
     )
-    return Spread(count=count, p50_ms=p50_ms, p90_ms=p90_ms, p99_ms=p99_ms, max_ms=longest_ms)
+    return Spread(
+        count=count,
+        p50_ms=p50_ms,
+        p90_ms=p90_ms,
+        p95_ms=p95_ms,
+        p99_ms=p99_ms,
+        max_ms=longest_ms,
+    )
 
 
 def _quantile(slots: Iterable[tuple[int, int]], rank: int) -> int:
