@@ -3,6 +3,7 @@
 import asyncio
 from types import SimpleNamespace
 
+import attrs
 import pytest
 from engine_cluster import (
     NO_RETRY,
@@ -20,6 +21,7 @@ from dsched.contracts.store.configs import ConfigPage
 from dsched.contracts.store.firing import DuePage
 from dsched.contracts.store.recovering import OverdueLease, QueuedTask
 from dsched.engine.clock_watch import ClockWatch
+from dsched.engine.leader.crashes import MAX_KNOWN, CrashMemory, deaths
 from dsched.engine.leader.firing import Fired, FiringStep
 from dsched.engine.leader.recovery import to_recall, verdict
 from dsched.engine.leader.replanning import ReplanStep
@@ -103,6 +105,47 @@ def test_from_its_second_crash_on_a_task_waits_longer_each_time(crashes, delay_m
 @pytest.mark.parametrize(("crashes", "reason"), [(1, None), (2, "poison")])
 def test_one_crash_more_than_allowed_is_poison(crashes, reason):
     assert verdict(_crashed(crashes, max_crashes=2), 0.0).fail_reason == reason
+
+
+@pytest.mark.parametrize(
+    ("crashes", "spoke_again", "counted"),
+    [(3, 0, 3), (3, 1, 2), (4, 3, 1), (4, 4, 1), (16, 16, 4), (17, 16, 5), (1, 5, 0)],
+)
+def test_a_silence_that_ended_is_a_quarter_of_a_death(crashes, spoke_again, counted):
+    assert deaths(crashes, spoke_again) == counted
+
+
+def test_a_task_that_keeps_its_worker_from_beating_ends_all_the_same():
+    for earlier in range(12):
+        reap = verdict(_crashed(earlier, max_crashes=2), 0.0, spoke_again=earlier)
+        if reap.fail_reason:
+            break
+    assert (earlier, reap.fail_reason) == (8, "poison")
+
+
+def test_only_the_process_that_fell_silent_can_speak_again():
+    memory = CrashMemory()
+    memory.reaped("t", "w.0100-a.0.1")
+    same = attrs.evolve(new_worker("w"), incarnation="0100-a")
+    for other in (attrs.evolve(same, gone=True), attrs.evolve(same, incarnation="0200-b")):
+        memory.heard([other])
+        assert memory.spoke_again("t") == 0
+    for _ in range(2):
+        memory.heard([same])
+        assert memory.spoke_again("t") == 1
+    memory.reaped("t", "w.0100-a.0.2")  # silent anew: whether it comes back is not known yet
+    assert memory.spoke_again("t") == 1
+    memory.heard([same])
+    assert (memory.spoke_again("t"), memory.spoke_again("u")) == (2, 0)
+
+
+def test_what_is_remembered_of_crashes_is_bounded():
+    memory = CrashMemory()
+    for number in range(MAX_KNOWN + 5):
+        memory.reaped(f"t{number}", f"w{number}.1.0.1")
+    memory.heard([new_worker("w0"), new_worker(f"w{MAX_KNOWN}")])
+    assert memory.spoke_again("t0") == 0
+    assert memory.spoke_again(f"t{MAX_KNOWN}") == 1
 
 
 BUSY = {"running": 4}

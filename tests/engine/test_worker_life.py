@@ -86,6 +86,22 @@ async def test_a_killed_workers_task_runs_elsewhere_and_counts_a_crash(cluster):
     assert (task.attempt, task.crash_count, task.retry_count) == (2, 1, 0)
 
 
+async def test_a_worker_that_was_cut_off_and_came_back_did_not_die(cluster):
+    cluster.start("lead", SCHEDULER)
+    cluster.start("w", WORKER)
+    retry = RetryPolicy(retry_delay=seconds(1), backoff_rate=1)
+    await cluster.client.submit(spec("sleep 60", max_crashes=1, retry=retry), task_id="t")
+    for number in range(1, 5):
+        await cluster.until(lambda n=number: cluster.executor.starts("t") == n, "a start", 60)
+        cluster.lines["w"].cut()
+        await cluster.until(lambda n=number: cluster.row("t").crash_count == n, "a crash", 60)
+        cluster.lines["w"].heal()
+    await cluster.until(lambda: cluster.executor.starts("t") == 5, "it runs once more", 60)
+    task = await cluster.client.get("t")
+    assert (task.status, task.crash_count) == (TaskStatus.RUNNING, 4)
+    assert "3 of 4 that did so were cut off, and came back" in task.error
+
+
 async def test_a_task_that_kills_every_worker_ends_as_poison_after_max_crashes(cluster):
     cluster.start("lead", SCHEDULER)
     await cluster.client.submit(

@@ -13,6 +13,7 @@ from dsched.engine.assertions import Assertions, AttemptWatch, HomeSample
 from dsched.engine.clock_watch import ClockWatch
 from dsched.engine.leader.activity import Activity
 from dsched.engine.leader.collecting import CollectStep
+from dsched.engine.leader.crashes import CrashMemory
 from dsched.engine.leader.recovery import RecoveryStep
 from dsched.engine.leader.replanning import ReplanStep
 from dsched.engine.leader.scheduling import Scheduling
@@ -41,7 +42,7 @@ class LeaderTimes:
 
 
 class Leader:
-    """Runs a term's loops. Only its reading of the clocks survives a term; the rest starts clean."""
+    """Runs a term's loops. Its reading of the clocks and what it knows of crashes survive a term."""
 
     def __init__(
         self,
@@ -59,6 +60,7 @@ class Leader:
         self._times = times
         self._balancer = balancer
         self._watch = ClockWatch(runtime)
+        self._crashes = CrashMemory()
 
     async def lead(self, term: Term) -> None:
         """Run all loops until the term is over; ends by an exception only."""
@@ -109,6 +111,7 @@ class Leader:
             heartbeat_interval_s=self._times.heartbeat_interval_s,
             dispatch_timeout_s=self._times.dispatch_timeout_s,
             uniform=self._runtime.uniform,
+            crashes=self._crashes,
         )
 
     async def _sleep(self, seconds: float) -> None:

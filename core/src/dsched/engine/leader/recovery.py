@@ -8,6 +8,7 @@ from dsched.contracts.store import Store
 from dsched.contracts.store.bounds import MAX_BATCH
 from dsched.contracts.store.outcomes import Outcome
 from dsched.contracts.store.recovering import OverdueLease, QueuedTask, Reap
+from dsched.engine.leader.crashes import CrashMemory, deaths
 from dsched.engine.leader.term import Term
 from dsched.model import OnCrash, Worker, retry_delay_ms
 
@@ -33,12 +34,14 @@ class RecoveryStep:
         heartbeat_interval_s: float,
         dispatch_timeout_s: float,
         uniform: Callable[[], float],
+        crashes: CrashMemory,
     ) -> None:
         self._store = store
         self._term = term
         self._steady_s = heartbeat_interval_s + STEADY_EXTRA_S
         self._queue_age_ms = round(dispatch_timeout_s * 1000)
         self._uniform = uniform
+        self._crashes = crashes
 
     async def recover(self) -> bool:
         """One pass; a full page is followed by another, up to a bound.
@@ -49,6 +52,7 @@ class RecoveryStep:
         for _ in range(PAGES_A_TICK):
             self._term.check()
             found = await self._store.overdue(self._term.fence, MAX_BATCH, self._queue_age_ms)
+            self._crashes.heard(found.workers)
             busy = busy or bool(found.leases) or any(worker.load for worker in found.workers)
             entries = to_recall(found.queued, found.workers)
             if not entries and len(found.queued) == MAX_BATCH:
@@ -60,11 +64,21 @@ class RecoveryStep:
             steady = self._term.steady_s() >= self._steady_s
             leases = found.leases if steady else forsaken(found.leases, found.workers)
             if leases:
-                reaps = [verdict(lease, self._uniform()) for lease in leases]
-                _say_reaped(leases, await self._store.reap(self._term.fence, reaps))
+                await self._reap(leases)
             if not steady or len(found.leases) < MAX_BATCH:
                 break
         return busy
+
+    async def _reap(self, leases: Sequence[OverdueLease]) -> None:
+        reaps = [
+            verdict(lease, self._uniform(), spoke_again=self._crashes.spoke_again(lease.task.id))
+            for lease in leases
+        ]
+        outcomes = await self._store.reap(self._term.fence, reaps)
+        for lease, outcome in zip(leases, outcomes, strict=True):
+            if outcome is Outcome.OK:
+                self._crashes.reaped(lease.task.id, lease.token)
+        _say_reaped(leases, outcomes)
 
 
 def _say_recalled(entries: Iterable[QueuedTask], outcomes: Iterable[Outcome]) -> None:
@@ -119,19 +133,22 @@ def _begun_before(token: str, newest: Mapping[str, str]) -> bool:
     return incarnation < newest.get(worker_id, "")
 
 
-def verdict(lease: OverdueLease, uniform: float) -> Reap:
+def verdict(lease: OverdueLease, uniform: float, *, spoke_again: int = 0) -> Reap:
     """What becomes of an attempt whose worker fell silent, by the task's own snapshot.
 
     The first crash runs again at once; from the second on it waits as before retry
-    ``crashes - 1``, so that it parts from its neighbours; past `max_crashes` it is poison.
+    ``crashes - 1``, so that it parts from its neighbours; past `max_crashes` it is poison. Of
+    earlier ones ``spoke_again`` were no deaths (see `deaths`).
     """
     task, spec = lease.task, lease.task.spec
     crashes = task.crash_count + 1
     error = f"the worker {task.worker_id} fell silent while it ran attempt {task.attempt}"
+    if spoke_again:
+        error += f"; {spoke_again} of {crashes} that did so were cut off, and came back"
     fail_reason, delay_ms = None, 0
     if spec is None or spec.on_crash is OnCrash.FAIL:
         fail_reason = "crashed"
-    elif crashes > spec.max_crashes:
+    elif deaths(crashes, spoke_again) > spec.max_crashes:
         fail_reason = "poison"
     elif crashes > 1:
         delay_ms = retry_delay_ms(spec.retry, crashes - 1, uniform)
