@@ -23,6 +23,7 @@ from dsched.contracts.store.outcomes import FencedError, Outcome
 from dsched.contracts.store.recovering import Recovering
 from dsched.engine.leader.election import Election, ElectionTimes
 from dsched.engine.observers import Announcer
+from dsched.engine.past import Past
 from dsched.model import TaskStatus
 from dsched_testkit.kernel.virtual_time import virtual_runtime
 
@@ -141,7 +142,9 @@ async def test_an_election_that_is_cancelled_while_its_term_ends_by_an_error_end
             await asyncio.sleep(1)  # the group of the term waits for this, and is cancelled in it
 
     runtime = virtual_runtime(asyncio.get_running_loop(), 1)
-    election = Election("a", cluster.store, runtime, Announcer({}), ElectionTimes(), lead)
+    election = Election(
+        "a", cluster.store, runtime, Announcer({}), ElectionTimes(), lead, past=Past()
+    )
     running = asyncio.create_task(election.run())
     await cluster.until(lambda: election.term is not None, "it leads")
     await cluster.store.resign(election.term.fence)

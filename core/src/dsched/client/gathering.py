@@ -8,6 +8,7 @@ import attrs
 
 from dsched.contracts.store import Store
 from dsched.contracts.store.bounds import MAX_BATCH
+from dsched.contracts.store.history import Break
 from dsched.contracts.store.reading import TaskQuery
 from dsched.contracts.store.statistics import HOUR_MS, MAX_STATS_HOURS, Bucket, Rollup, bucket_of
 from dsched.explaining import (
@@ -68,6 +69,7 @@ async def why_config(
         kept_from_ms=kept_from_ms,
         fence=await answered(store.leader),
         task=task,
+        breaks=await breaks_of(store, answered),
     )
     decision = facts.decision
     if decision is not None and decision.behind is not None:
@@ -138,6 +140,7 @@ async def _task_facts(store: Store, answered: Calls, task_id: str) -> TaskFacts 
         decision=decision,
         live=live,
         config=None if stored is None else stored.config,
+        breaks=await breaks_of(store, answered),
     )
 
 
@@ -147,6 +150,11 @@ async def _decision_of_fire(
     near, _ = await _decisions_near(store, answered, config_id, fire_ms)
     fired = (d for d in near if d.verdict is Verdict.FIRED and d.first_ms == fire_ms)
     return next(fired, None)
+
+
+async def breaks_of(store: Store, answered: Calls) -> tuple[Break, ...]:
+    """The breaks of the store's history, the newest first."""
+    return (await answered(lambda: store.history(None))).breaks
 
 
 async def statistics(

@@ -14,6 +14,7 @@ from dsched.client.asking import (
 )
 from dsched.client.backfilling import MAX_BACKFILL, Backfill, Backfiller
 from dsched.contracts.store.configs import StoredConfig
+from dsched.contracts.store.history import MAX_WHY, Break, Loss, Lost
 from dsched.contracts.store.leadership import fence_pod
 from dsched.contracts.store.operating import MAX_SKIPS, PodRecord, TermPage
 from dsched.contracts.store.outcomes import Outcome
@@ -141,6 +142,32 @@ class Operating(Asking):
             lambda: self._store.step_down(fence, by=by or self._by, why=why, rest_ms=REST_MS)
         )
         return fence_pod(fence)
+
+    async def declare_restored(
+        self, *, why: str, since: datetime | None = None, by: str | None = None
+    ) -> Break:
+        """Say that a backup was put in the store's place, so that `why` and the log tell it.
+
+        For when no pod was there to see it: call it before the first one starts. ``since`` is when
+        the backup was made; by default the newest entry of its log.
+        """
+        _check_why(why)
+        by, why = by or self._by, why[:MAX_WHY]
+        for _ in range(MOVED_TRIES):
+            found = await self._answered(lambda: self._store.history(None))
+            end_ms = None if found.end is None else found.end.at_ms
+            from_ms = end_ms if since is None else to_ms(since)
+            lost = Lost(loss=Loss.DECLARED, identity=found.identity, from_ms=from_ms, why=why)
+            await self._answered(
+                lambda: self._store.raise_break(found.generation, lost, by=by)  # noqa: B023
+            )
+            # Moved may be this very call, its first answer lost: what is recorded tells.
+            after = await self._answered(lambda: self._store.history(None))
+            for one in after.breaks:
+                mine = (one.loss, one.by, one.why) == (Loss.DECLARED, by, why)
+                if mine and one.generation > found.generation:
+                    return one
+        raise ConflictError(Outcome.MOVED, "others kept recording breaks: try again")
 
     async def pods(self) -> tuple[PodRecord, ...]:
         """Every pod that runs, by name: seen within the last 30 s."""

@@ -10,7 +10,7 @@ from dsched.contracts.store.events import Event
 from dsched.contracts.store.outcomes import Outcome
 from dsched.contracts.store.reading import Counts, DecisionPage
 from dsched.contracts.store.standing import remember_drain
-from dsched.explaining import Explanation
+from dsched.explaining import Explanation, told_of_unknown
 from dsched.model import Worker
 
 
@@ -46,15 +46,22 @@ class Reading(Asking):
         """
         explanation = await gathering.why_config(self._store, self._answered, config_id, at)
         if explanation is None:
-            raise NotFoundError("UNKNOWN", f"there is no config {config_id}, and no record of it")
+            unknown = f"there is no config {config_id}, and no record of it"
+            raise NotFoundError("UNKNOWN", await self._with_breaks(unknown))
         return explanation
 
     async def why_task(self, task_id: str) -> Explanation:
         """Why a task waits, runs, failed or was cancelled, and where; `NotFoundError`."""
         explanation = await gathering.why_task(self._store, self._answered, task_id)
         if explanation is None:
-            raise NotFoundError("UNKNOWN", f"there is no task {task_id} (any more)")
+            unknown = f"there is no task {task_id} (any more)"
+            raise NotFoundError("UNKNOWN", await self._with_breaks(unknown))
         return explanation
+
+    async def _with_breaks(self, unknown: str) -> str:
+        """What is not known, and the break of the store's history that may be why."""
+        told = told_of_unknown(await gathering.breaks_of(self._store, self._answered))
+        return f"{unknown}. {told}" if told else unknown
 
     async def stats(
         self,

@@ -5,6 +5,7 @@ from typing import Protocol, TypeAlias, runtime_checkable
 import attrs
 
 from dsched.contracts.store.events import Event
+from dsched.contracts.store.history import Loss
 from dsched.contracts.store.watching import MissedInstant
 from dsched.model import Worker
 
@@ -106,6 +107,20 @@ class NobodyLeads:
 
 
 @attrs.frozen(kw_only=True)
+class HistoryBroken:
+    """The past that pods have seen is gone from the store. Given by the pod that recorded it, once.
+
+    ``generation`` is that of the break, 0 while nothing is there to record it in (``emptied``; each
+    pod says so). What happened after ``from_ms`` (wall, None: ever) may be forgotten or repeated.
+    """
+
+    pod: str
+    loss: Loss
+    generation: int
+    from_ms: int | None
+
+
+@attrs.frozen(kw_only=True)
 class InvariantViolated:
     """A cheap production assertion failed: a defect of dsched or of a store, never of its user.
 
@@ -138,6 +153,7 @@ Notice: TypeAlias = (
     | ThreadOutlived
     | InstantsMissed
     | NobodyLeads
+    | HistoryBroken
     | InvariantViolated
     | ObserverTrouble
 )

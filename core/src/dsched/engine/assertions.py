@@ -93,7 +93,7 @@ class AttemptWatch:
                 self._claimed(event)
             elif event.kind in _ENDS_AN_ATTEMPT:
                 self._ended(event)
-            elif event.kind is EventKind.GAP:
+            elif event.kind in (EventKind.GAP, EventKind.HISTORY):
                 self._running.clear()
 
     def _claimed(self, event: Event) -> None:

@@ -12,11 +12,13 @@ from dsched.contracts.observer import Observer, Scrape, Scraped
 from dsched.contracts.service import Intake, PodStatus, Service, ServiceError
 from dsched.contracts.store import Store
 from dsched.engine.assertions import Assertions
+from dsched.engine.history_watch import HistoryWatch
 from dsched.engine.isolation import apart
 from dsched.engine.leader.election import Election, ElectionTimes
 from dsched.engine.leader.leading import Leader, LeaderTimes
 from dsched.engine.observed_store import ObservedStore
 from dsched.engine.observers import Announcer
+from dsched.engine.past import Past
 from dsched.engine.presence import Presence
 from dsched.engine.runtime import Runtime
 from dsched.engine.watchdog import Watchdog, WatchTimes
@@ -77,22 +79,12 @@ class Pod:
         self.worker: WorkerRole | None = None
         self.election: Election | None = None
         self._watchdog: Watchdog | None = None
+        past = Past()
+        self._history = HistoryWatch(
+            plan.name, self._store, runtime=runtime, announcer=self._announcer, past=past
+        )
         if SCHEDULER in plan.roles:
-            leader = Leader(
-                self._store, runtime, self._announcer, assertions, plan.leader, plan.balancer
-            )
-            self.election = Election(
-                plan.name, election_store, runtime, self._announcer, plan.election, leader.lead
-            )
-            self._watchdog = Watchdog(
-                plan.name,
-                self._store,
-                self._store,
-                runtime,
-                self._announcer,
-                WatchTimes(missed_after_s=plan.missed_after_s, lock_ttl_s=plan.election.ttl_s),
-                leads=lambda: self.status().leading or self._stopping.is_set(),
-            )
+            self._take_part(election_store, assertions, past)
         if WORKER in plan.roles:
             self.worker = WorkerRole(
                 self._store, open_store, plan.executors, runtime, self._announcer, plan.worker
@@ -105,6 +97,29 @@ class Pod:
             announcer=self._announcer,
             assertions=assertions,
             writes=self._writes,
+        )
+
+    def _take_part(self, election_store: Store, assertions: Assertions, past: Past) -> None:
+        """Be a scheduler: stand for election, and watch while another one leads."""
+        plan, store, runtime = self._plan, self._store, self._runtime
+        leader = Leader(store, runtime, self._announcer, assertions, plan.leader, plan.balancer)
+        self.election = Election(
+            plan.name,
+            election_store,
+            runtime,
+            self._announcer,
+            plan.election,
+            leader.lead,
+            past=past,
+        )
+        self._watchdog = Watchdog(
+            plan.name,
+            store,
+            store,
+            runtime,
+            self._announcer,
+            WatchTimes(missed_after_s=plan.missed_after_s, lock_ttl_s=plan.election.ttl_s),
+            leads=lambda: self.status().leading or self._stopping.is_set(),
         )
 
     @property
@@ -171,6 +186,7 @@ class Pod:
                 writes=self._writes,
             )
             background.append(group.create_task(presence.run(), name="presence"))
+            background.append(group.create_task(self._history.run(), name="history"))
             background += [
                 group.create_task(self._serve(name, service), name=f"service {name}")
                 for name, service in self._plan.services.items()

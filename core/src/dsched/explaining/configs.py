@@ -6,6 +6,8 @@ import attrs
 
 from dsched.contracts.store.codec import UNREADABLE
 from dsched.contracts.store.configs import StoredConfig
+from dsched.contracts.store.history import Break
+from dsched.explaining.breaks import told_of_instant
 from dsched.explaining.decisions import clock_words, explain_decision, jitter_words, short
 from dsched.explaining.explanation import Answer, Explanation
 from dsched.explaining.words import instant, span
@@ -24,6 +26,7 @@ class ConfigFacts:
     nearest on either side; those about instants before ``kept_from_ms`` may be gone. ``fence`` is
     that of the current leader. ``task`` is the task of the fire of this instant, if it exists;
     ``in_the_way`` says what is known of the task that the decision was ``behind``.
+    ``breaks`` are those of the store's history.
     """
 
     config_id: str
@@ -35,6 +38,7 @@ class ConfigFacts:
     fence: str | None = None
     task: Task | None = None
     in_the_way: Explanation | None = None
+    breaks: Sequence[Break] = ()
 
     @property
     def decision(self) -> Decision | None:
@@ -61,6 +65,12 @@ class ConfigFacts:
 
 def explain_config(facts: ConfigFacts) -> Explanation:
     """Why the config fired at ``at_ms``, or why it did not, or what is not known about that."""
+    explanation = _explained(facts)
+    told = told_of_instant(facts.breaks, facts.at_ms)
+    return attrs.evolve(explanation, because=(*explanation.because, *told))
+
+
+def _explained(facts: ConfigFacts) -> Explanation:
     decision = facts.decision
     if decision is not None:
         told = explain_decision(decision, facts.config, facts.task, facts.in_the_way)

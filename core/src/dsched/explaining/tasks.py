@@ -5,6 +5,8 @@ from datetime import timedelta
 
 import attrs
 
+from dsched.contracts.store.history import Break
+from dsched.explaining.breaks import told_of_task
 from dsched.explaining.decisions import SHOWN_OF_ANOTHER, jitter_words
 from dsched.explaining.explanation import Answer, Explanation
 from dsched.explaining.words import instant, last_line, plural, span
@@ -19,7 +21,8 @@ class TaskFacts:
 
     ``decision`` is that of its fire, if a fire made it, ``config`` the config as it is now;
     ``live`` are the live tasks of its config, and ``in_the_way`` is about the first of them that a
-    held task waits for.
+    held task waits for. ``breaks`` are those of the store's
+    history.
     """
 
     task: Task
@@ -30,6 +33,7 @@ class TaskFacts:
     live: Sequence[Task] = ()
     config: TaskConfig | None = None
     in_the_way: Explanation | None = None
+    breaks: Sequence[Break] = ()
 
 
 def explain_task(facts: TaskFacts) -> Explanation:
@@ -44,12 +48,13 @@ def explain_task(facts: TaskFacts) -> Explanation:
             verdict, summary, because = Answer.RETRYING, *_retrying(task)
         case _:
             verdict, summary, because = Answer(task.status.value), *_ended(facts)
+    broken = told_of_task(facts.breaks, task, facts.now_ms)
     return Explanation(
         subject=task.id,
         at_ms=facts.now_ms,
         verdict=verdict,
         summary=summary,
-        because=tuple(text for text in (*because, *_origin(facts)) if text),
+        because=tuple(text for text in (*because, *_origin(facts), *broken) if text),
         decision=facts.decision,
         task=task,
     )

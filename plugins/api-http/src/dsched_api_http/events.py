@@ -23,7 +23,13 @@ _CURSOR = re.compile(r"[0-9]{1,20}(-[0-9]{1,20})?")
 
 TOPICS: Mapping[str, frozenset[EventKind]] = {
     "leader": frozenset(
-        {EventKind.LEADER, EventKind.LEADERLESS, EventKind.CLOCK_BACK, EventKind.GAP}
+        {
+            EventKind.LEADER,
+            EventKind.LEADERLESS,
+            EventKind.CLOCK_BACK,
+            EventKind.GAP,
+            EventKind.HISTORY,
+        }
     ),
     "worker": frozenset({EventKind.WORKER}),
     "config": frozenset({EventKind.CONFIG, EventKind.FIRED, EventKind.SKIPPED, EventKind.MISSED}),

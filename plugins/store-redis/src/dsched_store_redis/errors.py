@@ -4,6 +4,7 @@ import re
 from enum import Enum
 
 from dsched.contracts.store.outcomes import (
+    StoreEmptiedError,
     StoreError,
     StoreReadOnlyError,
     StoreRefusedError,
@@ -20,6 +21,9 @@ class Verdict(Enum):
     RELOCATE = "not here: find the primary and send it there"
     UNREACHABLE = "no connection was made"
     FULL = "the server takes no writes"
+    GONE = (
+        "nothing is there any more of the store: it was emptied, or another server is in its place"
+    )
     DENIED = "not to this user as it is: somebody may mend that under way"
     REFUSED = "it must not or cannot work like this: waiting does not help"
     LOST = "it was sent and not answered: it may have run"
@@ -50,6 +54,7 @@ _BY_CODE = {
     "WRONGTYPE": Verdict.REFUSED,
     "CROSSSLOT": Verdict.REFUSED,
     "DSCHEDFORMAT": Verdict.REFUSED,
+    "DSCHEDGONE": Verdict.GONE,
 }
 
 # The server answers, and would answer a read: it is writes that it does not take.
@@ -98,8 +103,11 @@ _ADVICE = {
     "NOPERM": "its user lacks a permission: grant what the example ACL file of this plugin lists",
     "WRONGTYPE": "a key under redis.key_prefix has another type than dsched's: use another prefix",
     "CROSSSLOT": "the keys lie in several slots: give redis.key_prefix a hash tag, as in {prod}:",
-    "DSCHEDFORMAT": "the store was emptied, or taken over by another version of dsched, while "
-    "this one ran: start the pods anew",
+    "DSCHEDFORMAT": "the store was taken over by another version of dsched while this one ran: "
+    "start the pods anew",
+    "DSCHEDGONE": "the store was emptied while this process worked on it, or another server took "
+    "its place: nothing is written, lest it comes back empty; put a backup in place, or, to begin "
+    "anew with an empty store, stop every pod and start them",
 }
 
 
@@ -147,6 +155,8 @@ def to_raise(
         text = f"{text}; {_ADVICE[code]}"
     if verdict is Verdict.REFUSED or (verdict is Verdict.DENIED and starting):
         return StoreRefusedError(text)
+    if verdict is Verdict.GONE:
+        return StoreEmptiedError(text, maybe_applied=False)
     if code in _NO_WRITES:
         return StoreReadOnlyError(text, maybe_applied=False, reason=_NO_WRITES[code])
     # A script is not rolled back: what it did before the command that it may not run stays done.

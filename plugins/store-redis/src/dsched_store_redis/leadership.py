@@ -22,11 +22,11 @@ class RedisTiming(OnRedis, Timing):
 class RedisLeadership(OnRedis, Leadership):
     """The leader lock."""
 
-    async def acquire(self, pod: str, token: str, ttl_ms: int) -> Acquired:
+    async def acquire(self, pod: str, token: str, ttl_ms: int, *, floor: int = 0) -> Acquired:
         """Take the lock if it is free."""
         if ":" in token:
             raise ValueError("a leader's token must not hold a colon: it is a part of the fence")
-        answer = await self._step("acquire", pod, token, ttl_ms, durable=True)
+        answer = await self._step("acquire", pod, token, ttl_ms, floor, durable=True)
         return Acquired(outcome=outcome(answer[0]), fence=decode(answer[1]))
 
     async def renew(self, fence: str, ttl_ms: int) -> Outcome:

@@ -46,6 +46,7 @@ _READING = frozenset(
         "get",
         "get_configs",
         "get_document",
+        "history",
         "leader",
         "list_configs",
         "list_documents",

@@ -5,6 +5,7 @@ import logging
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from uuid import uuid4
 
 from dsched.contracts.store import Store
 from dsched.contracts.store.outcomes import StoreRefusedError
@@ -19,6 +20,8 @@ from dsched_store_redis.dispatching import RedisDispatching
 from dsched_store_redis.documents import RedisDocuments
 from dsched_store_redis.endpoints import ClusterEndpoints, Endpoints, FixedEndpoint
 from dsched_store_redis.firing import RedisFiring
+from dsched_store_redis.history import RedisRemembering
+from dsched_store_redis.known import Known
 from dsched_store_redis.leadership import RedisLeadership, RedisTiming
 from dsched_store_redis.link import Failed, Link
 from dsched_store_redis.operating import RedisOperating
@@ -58,6 +61,7 @@ class RedisStore(
     RedisReading,
     RedisDocuments,
     RedisOperating,
+    RedisRemembering,
     Store,
 ):
     """A handle on the store of one server and prefix."""
@@ -82,11 +86,11 @@ async def open_store(
     warn_of_profile(options, who=checks.who)
     link = Link(dialler, endpoints, options.pool_size, checks)
     bells = Wakeups(link, options.key_prefix)
+    known = Known.by(options)
     try:
         flags = await check_server(link.command, options, warn=checks.warn)
         scripts = Scripts.assemble(flags=flags, time_source=time_source)
-        meta = f"{options.key_prefix}meta".encode()
-        await check_format((await link.run(scripts["init"], meta, [b"0"]))[0])
+        await _begin(link, scripts, known)
         link.started()
         footing = Footing(
             link=link,
@@ -99,11 +103,27 @@ async def open_store(
         async with running(**_loops(endpoints, link, checks)):
             yield RedisStore(footing)
     finally:
-        await bells.close()
-        await link.close()
-        if isinstance(endpoints, SentinelEndpoints):
-            await endpoints.close()
-        await asyncio.sleep(0)  # connections that were cut are gone after one turn of the loop
+        known.leave()
+        await _close(bells, link, endpoints)
+
+
+async def _close(bells: Wakeups, link: Link, endpoints: Endpoints) -> None:
+    await bells.close()
+    await link.close()
+    if isinstance(endpoints, SentinelEndpoints):
+        await endpoints.close()
+    await asyncio.sleep(0)  # connections that were cut are gone after one turn of the loop
+
+
+async def _begin(link: Link, scripts: Scripts, known: Known) -> None:
+    """Give a new store its format and identity; refuse one of another format.
+
+    One that a handle of this process works on must be there: to make it anew would hide its loss.
+    """
+    expected = b"1" if known.seen else b"0"
+    args = [b"0", uuid4().hex.encode(), expected]
+    await check_format((await link.run(scripts["init"], known.meta_key, args))[0])
+    known.see()
 
 
 def _loops(endpoints: Endpoints, link: Link, checks: ServerChecks) -> dict[str, Loop]:

@@ -13,6 +13,8 @@ from dsched_store_sqlite.errors import is_busy
 from dsched_store_sqlite.schema import (
     APPLICATION_ID,
     FORMAT,
+    HAS_HISTORY,
+    HISTORY_STATEMENTS,
     SET_APPLICATION_ID,
     SET_FORMAT,
     STATEMENTS,
@@ -94,7 +96,7 @@ def _furnish(db: sqlite3.Connection, file: Path) -> None:
             f"{file} cannot be put into WAL mode (it stays {mode!r}): its file system lacks shared "
             "memory or locks; set sqlite.path to a local disk"
         )
-    if not new:
+    if not new and _has_history(db):
         return
     db.execute("BEGIN IMMEDIATE")
     try:
@@ -103,10 +105,18 @@ def _furnish(db: sqlite3.Connection, file: Path) -> None:
                 db.execute(statement)
             db.execute(SET_APPLICATION_ID)
             db.execute(SET_FORMAT)
+        for statement in HISTORY_STATEMENTS:
+            db.execute(statement)
         db.execute("COMMIT")
     except BaseException:
         rollback(db)
         raise
+
+
+def _has_history(db: sqlite3.Connection) -> bool:
+    """Whether the file knows who it is; the first ones of this format do not."""
+    (tables,) = db.execute(HAS_HISTORY).fetchone()
+    return bool(tables)
 
 
 def _check_format(db: sqlite3.Connection, file: Path) -> bool:

@@ -23,7 +23,7 @@ class SqliteTiming(OnSqlite, Timing):
 class SqliteLeadership(OnSqlite, Leadership):
     """The leader lock."""
 
-    async def acquire(self, pod: str, token: str, ttl_ms: int) -> Acquired:
+    async def acquire(self, pod: str, token: str, ttl_ms: int, *, floor: int = 0) -> Acquired:
         """Take the lock if it is free."""
 
         def run(step: Step) -> Acquired:
@@ -38,7 +38,7 @@ class SqliteLeadership(OnSqlite, Leadership):
             if meta.rest_pod == pod and step.now_ms < meta.rest_until_ms:
                 return Acquired(outcome=Outcome.RESTING, fence="")
             meta.rest_pod = None
-            meta.epoch = max(meta.epoch + 1, step.now_ms)
+            meta.epoch = max(meta.epoch + 1, step.now_ms, floor)
             meta.fence = fence = f"{meta.epoch}:{token}:{pod}"
             meta.lock_until_ms = step.now_ms + ttl_ms
             step.begin_term(meta.epoch, pod)

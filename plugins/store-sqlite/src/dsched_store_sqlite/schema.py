@@ -242,4 +242,28 @@ CREATE TABLE bell (
 ) WITHOUT ROWID;
 """
 
+# Later than the first files of this format: a file without these gets them when it is opened.
+_HISTORY = """
+CREATE TABLE IF NOT EXISTS history (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    identity TEXT NOT NULL,
+    generation INTEGER NOT NULL DEFAULT 0
+);
+
+-- Breaks of the history, the newest few; `from_ms` is null where nothing of the past is left.
+CREATE TABLE IF NOT EXISTS history_break (
+    generation INTEGER PRIMARY KEY,
+    at_ms INTEGER NOT NULL,
+    from_ms INTEGER,
+    loss TEXT NOT NULL,
+    lost TEXT NOT NULL,
+    author TEXT NOT NULL,
+    why TEXT NOT NULL
+);
+
+INSERT OR IGNORE INTO history (one, identity) VALUES (1, lower(hex(randomblob(16))));
+"""
+HAS_HISTORY = "SELECT count(*) FROM sqlite_master WHERE name = 'history'"
+
+HISTORY_STATEMENTS = tuple(part.strip() for part in _HISTORY.split(";\n") if part.strip())
 STATEMENTS = tuple(part.strip() for part in _TABLES.split(";\n") if part.strip())

@@ -52,6 +52,7 @@ from dsched.contracts.store.configs import Configs
 from dsched.contracts.store.dispatching import Dispatching, Poll
 from dsched.contracts.store.documents import Documents
 from dsched.contracts.store.firing import Firing
+from dsched.contracts.store.history import Remembering
 from dsched.contracts.store.leadership import Leadership
 from dsched.contracts.store.operating import Operating
 from dsched.contracts.store.reading import Reading
@@ -78,6 +79,7 @@ class Store(
     Reading,
     Documents,
     Operating,
+    Remembering,
 ):
     """All groups of steps; a store implements them all. One handle belongs to one event loop."""
 

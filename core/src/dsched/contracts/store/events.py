@@ -12,7 +12,8 @@ class EventKind(StrEnum):
     """The kinds of entry in the log. The comment gives the keys of each item.
 
     Keys in parentheses are present only where they say something. Every item that ends a task
-    has ``status`` with the terminal status.
+    has ``status`` with the terminal status. Readers pass over entries of kinds that they do not
+    know: a store may have been written by a later version.
     """
 
     LEADER = "leader"  # act: acquired, resigned, stepped_down (who, why)
@@ -39,6 +40,16 @@ class EventKind(StrEnum):
     CANCEL_REQUESTED = "cancel_requested"  # task, reason
     CLOCK_BACK = "clock_back"  # back (ms), gen
     GAP = "gap"  # dropped: entries trimmed before the collector had read them
+    HISTORY = "history"  # generation, loss, from (wall ms, or null: all), (why)
+
+    @classmethod
+    def _missing_(cls, value: object) -> "EventKind | None":
+        """A kind that a later version writes: read as it is, equal to no kind of this version."""
+        if not isinstance(value, str):
+            return None
+        kind = str.__new__(cls, value)
+        kind._name_ = kind._value_ = value
+        return kind
 
 
 @attrs.frozen(kw_only=True)

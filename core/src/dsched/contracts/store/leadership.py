@@ -29,13 +29,13 @@ class Leadership(ABC):
     """The leader lock: one term, one fence."""
 
     @abstractmethod
-    async def acquire(self, pod: str, token: str, ttl_ms: int) -> Acquired:
+    async def acquire(self, pod: str, token: str, ttl_ms: int, *, floor: int = 0) -> Acquired:
         """Take the lock if it is free or expired: ``OK`` and the fence ``epoch:token:pod``.
 
         A free lock, and the pod rests (`Operating.step_down`): ``RESTING`` with the fence "".
 
-        ``epoch = max(stored epoch + 1, store time)``, kept without a time limit. If the lock is
-        held with this very token (a repeat), ``OK`` with the same fence, unchanged. Else
+        ``epoch = max(stored epoch + 1, store time, floor)``, kept without a time limit. If the lock
+        is held with this very token (a repeat), ``OK`` with the same fence, unchanged. Else
         ``TAKEN`` with the holder's fence; a lock whose time limit is missing or longer than
         ``ttl_ms`` + 1 s is given ``ttl_ms``. Writes a ``leader`` event (by = fence).
         """

@@ -71,6 +71,13 @@ class StoreReadOnlyError(StoreUnavailableError):
         self.reason = reason
 
 
+class StoreEmptiedError(StoreUnavailableError):
+    """Nothing is there any more of the store that this process has worked on.
+
+    Nothing is written, lest it comes back empty and silent; a backup may be put in place.
+    """
+
+
 class StoreRefusedError(StoreError):
     """The store must not be used as it is: unsafe settings, no permission, a foreign format.
 

@@ -8,11 +8,13 @@ import attrs
 
 from dsched.contracts.observer import TermChanged
 from dsched.contracts.store import Store
+from dsched.contracts.store.leadership import fence_epoch
 from dsched.contracts.store.outcomes import FencedError, Outcome, StoreUnavailableError
 from dsched.contracts.store.timing import ELECTION_WAKEUP
 from dsched.engine.isolation import apart
 from dsched.engine.leader.term import Term, TermOverError, first_error
 from dsched.engine.observers import Announcer
+from dsched.engine.past import Past
 from dsched.engine.runtime import Runtime
 from dsched.engine.store_calls import WAKEUP_SLACK_S, Patience, answered_within
 
@@ -46,6 +48,8 @@ class Election:
         announcer: Announcer,
         times: ElectionTimes,
         lead: Callable[[Term], Awaitable[None]],
+        *,
+        past: Past,
     ) -> None:
         self._pod = pod
         self._store = store
@@ -53,6 +57,7 @@ class Election:
         self._announcer = announcer
         self._times = times
         self._lead = lead
+        self._past = past
         self._stopping = asyncio.Event()
         self.term: Term | None = None
 
@@ -76,7 +81,11 @@ class Election:
             started_s = self._runtime.monotonic()
             try:
                 async with answered_within(ttl_s):
-                    answer = await self._store.acquire(self._pod, token, ttl_ms)
+                    answer = await self._store.acquire(
+                        self._pod, token, ttl_ms, floor=self._past.floor
+                    )
+                    if answer.fence:
+                        self._past.saw_epoch(fence_epoch(answer.fence))
                     if answer.outcome is not Outcome.OK:
                         patience.answered()
                         return None

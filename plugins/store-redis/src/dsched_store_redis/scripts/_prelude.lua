@@ -31,7 +31,7 @@ end
 
 local stored = call('HMGET', META, 'offset', 'mark', 'gen', 'format', 'until')
 if stored[4] ~= '@FORMAT@' then
-  return redis.error_reply('DSCHEDFORMAT ' .. (stored[4] or 'none'))
+  return redis.error_reply(stored[4] and 'DSCHEDFORMAT ' .. stored[4] or 'DSCHEDGONE the store is gone')
 end
 call('XLEN', EVENTS)
 

@@ -1,5 +1,5 @@
 -- use: terms
--- ARGV: pod, token, ttl
+-- ARGV: pod, token, ttl, floor of the epoch
 local pod, token, ttl = ARGV[2], ARGV[3], tonumber(ARGV[4])
 local fence = holder()
 local epoch = call('GET', P .. 'schedule:epoch')
@@ -23,7 +23,7 @@ if rest[1] == pod and now < tonumber(rest[2]) then
   return done('RESTING', '')
 end
 call('HDEL', META, 'rest_pod', 'rest_until')
-local next_epoch = int(math.max(tonumber(epoch or '0') + 1, now))
+local next_epoch = int(math.max(tonumber(epoch or '0') + 1, now, tonumber(ARGV[5])))
 fence = next_epoch .. ':' .. token .. ':' .. pod
 call('SET', P .. 'schedule:epoch', next_epoch)
 call('SET', LEADER, fence, 'PX', px(ttl))

@@ -24,7 +24,7 @@ class MemoryTiming(OnState, Timing):
 class MemoryLeadership(OnState, Leadership):
     """The leader lock."""
 
-    async def acquire(self, pod: str, token: str, ttl_ms: int) -> Acquired:
+    async def acquire(self, pod: str, token: str, ttl_ms: int, *, floor: int = 0) -> Acquired:
         """Take the lock if it is free."""
         with self._state.step() as step:
             state = self._state
@@ -39,7 +39,7 @@ class MemoryLeadership(OnState, Leadership):
             if state.rest_pod == pod and step.now_ms < state.rest_until_ms:
                 return Acquired(outcome=Outcome.RESTING, fence="")
             state.rest_pod = None
-            state.epoch = max(state.epoch + 1, step.now_ms)
+            state.epoch = max(state.epoch + 1, step.now_ms, floor)
             state.fence = f"{state.epoch}:{token}:{pod}"
             state.lock_until_ms = step.now_ms + ttl_ms
             begin_term(step, state.epoch, pod)

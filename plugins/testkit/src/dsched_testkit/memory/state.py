@@ -6,8 +6,10 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
+from uuid import uuid4
 
 from dsched.contracts.store.events import Event, EventKind
+from dsched.contracts.store.history import Break
 from dsched.contracts.store.operating import PodRecord, Term
 from dsched.contracts.store.outcomes import FencedError
 from dsched.contracts.store.settings import StoreSettings
@@ -44,6 +46,9 @@ class State:
         self.settings = settings or StoreSettings()
         self.lock = threading.RLock()
         self.bells = Wakeups()
+        self.identity = uuid4().hex
+        self.generation = 0
+        self.breaks: list[Break] = []
         self.offset_ms = 0
         self.mark_ms = 0
         self.clock_gen = 0

@@ -14,6 +14,7 @@ import pytest
 from dsched.contracts.observer import (
     ClusterGauges,
     HeartbeatSent,
+    HistoryBroken,
     InstantsMissed,
     InvariantViolated,
     LogEntry,
@@ -24,6 +25,7 @@ from dsched.contracts.observer import (
     ThreadOutlived,
 )
 from dsched.contracts.store.events import Event, EventKind
+from dsched.contracts.store.history import Loss
 from dsched.contracts.store.watching import MissedInstant
 from dsched.model import TaskStatus, Worker
 
@@ -53,12 +55,13 @@ _ITEMS: dict[EventKind, dict[str, Any]] = {
     EventKind.CANCEL_REQUESTED: {"task": "t", "reason": "asked"},
     EventKind.CLOCK_BACK: {"back": 5000, "gen": 1},
     EventKind.GAP: {"dropped": 7},
+    EventKind.HISTORY: {"generation": 1, "loss": "restored", "from": 1000},
 }
 
 
 def an_entry(kind: EventKind, cursor: str = "1") -> LogEntry:
     """An entry of the log, as a store would write it."""
-    item = _ITEMS[kind]
+    item = _ITEMS.get(kind, {})
     return LogEntry(event=Event(cursor=cursor, kind=kind, at_ms=1000, by="x", items=(item,)))
 
 
@@ -67,6 +70,7 @@ def every_notice() -> list[Any]:
     worker = Worker(id="w1", incarnation="1", capacity=2, backlog=2)
     return [
         *(an_entry(kind) for kind in EventKind),
+        an_entry(EventKind("of a later version")),
         TermChanged(pod="p", leading=True, epoch=7),
         TermChanged(pod="p", leading=False, epoch=7, reason="resigned"),
         ClusterGauges(
@@ -81,6 +85,8 @@ def every_notice() -> list[Any]:
         ThreadOutlived(task_id="t", worker_id="w1"),
         InstantsMissed(pod="p", epoch=7, missed=(MissedInstant("c", 1000),), now_ms=61_000),
         NobodyLeads(pod="p", idle_s=70.0),
+        HistoryBroken(pod="p", loss=Loss.RESTORED, generation=1, from_ms=1000),
+        HistoryBroken(pod="p", loss=Loss.EMPTIED, generation=0, from_ms=None),
         InvariantViolated(name="I4", detail="two claims"),
     ]
 

@@ -35,7 +35,7 @@ def content(state: State) -> Content:
         )
         for row in state.workers.values()
     )
-    others = (state.fence, state.lock_until_ms, state.rest_pod, state.clock_gen)
+    others = (state.fence, state.lock_until_ms, state.rest_pod, state.clock_gen, state.generation)
     log = (state.collected, state.last_cursor, len(state.log), len(state.finished))
     seen = (tuple(state.missed.items()), state.leaderless)
     written = tuple((key, row.attempt, row.last) for key, row in state.logs.items())

@@ -4,6 +4,7 @@ import attrs
 from hypothesis import strategies as st
 
 from dsched.contracts.store.firing import DuePage
+from dsched.contracts.store.history import Loss, Lost
 from dsched.contracts.store.operating import PodRecord
 from dsched_testkit.suites.machine.leading import age, configs, often, rarely, workers
 from dsched_testkit.suites.machine.pools import PERIOD_MS, a_fire
@@ -66,3 +67,16 @@ class OperatorRules(ClientRules):
             record = PodRecord(id=pod_id, name="n", roles=("worker",), version="1", started_ms=5)
             self.step("pod_seen", record, 20_000)
         self.step("pods")
+
+    @often(1, ahead=st.integers(0, 3), stale=rarely)
+    def the_history_breaks(self, ahead: int, stale: bool) -> None:
+        state = self.twin.state
+        lost = Lost(
+            loss=Loss.RESTORED,
+            identity="i",
+            generation=state.generation + ahead,
+            epoch=state.epoch + ahead - 1,
+            revision=state.last_revision + ahead - 1,
+            why=WHY,
+        )
+        self.step("raise_break", state.generation - stale, lost, by="p0")

@@ -24,6 +24,7 @@ from dsched_testkit.suites.store.facts import FateTests, StatsTests
 from dsched_testkit.suites.store.firing import FiringTests, ReplanTests
 from dsched_testkit.suites.store.fixed_delay import FixedDelayEndTests, FixedDelayTests
 from dsched_testkit.suites.store.harness import StoreHarness, WallClock
+from dsched_testkit.suites.store.history import BreakTests, HistoryTests
 from dsched_testkit.suites.store.leadership import LeadershipTests
 from dsched_testkit.suites.store.operating import (
     PodTests,
@@ -117,6 +118,8 @@ class OperatorContract(
     StepDownTests,
     PodTests,
     ReasonedSubmitTests,
+    HistoryTests,
+    BreakTests,
 ):
     """What operators need of a store."""
 
