@@ -79,7 +79,7 @@ async def test_an_older_copy_in_the_stores_place_is_recorded_once_and_told(clust
     assert [one.cursor for one in notices.entries] == [event.cursor]
     said = [r.getMessage() for r in caplog.records if "history of the store" in r.getMessage()]
     assert len(said) == 2  # each pod, once
-    with pytest.raises(NotFoundError, match="history is broken.*forgotten"):
+    with pytest.raises(NotFoundError, match=r"history is broken.*forgotten"):
         await cluster.client.why_task("forgotten")
     assert (await work(cluster, "later")).status == TaskStatus.SUCCESS
 
@@ -192,7 +192,7 @@ async def test_an_emptied_store_is_told_at_once_though_it_can_be_recorded_nowher
     notices = await two_pods(cluster)
     await cluster.kill("b")
 
-    async def gone(handle, step, proceed):  # noqa: ARG001
+    async def gone(handle, step, proceed):
         await asyncio.sleep(0)
         raise StoreEmptiedError("it was emptied", maybe_applied=False)
 

@@ -35,7 +35,8 @@ REPLIES = [
     ),
     ("WRONGTYPE Operation against a key holding the wrong kind of value", Verdict.REFUSED),
     ("CROSSSLOT Keys in request don't hash to the same slot", Verdict.REFUSED),
-    ("DSCHEDFORMAT none", Verdict.REFUSED),
+    ("DSCHEDFORMAT 77", Verdict.REFUSED),
+    ("DSCHEDGONE the store is gone", Verdict.GONE),
     ("ERR unknown command 'EVALSHA'", Verdict.REFUSED),
     # Before 7.0 an error inside a script comes wrapped.
     (

@@ -13,6 +13,7 @@ from dsched.contracts.store.collecting import Finished, Projection
 from dsched.contracts.store.configs import ConfigVersion, PutConfig, Rearm
 from dsched.contracts.store.dispatching import Choice, Deferral
 from dsched.contracts.store.firing import Fire, Replan
+from dsched.contracts.store.history import Loss, Lost, Mark
 from dsched.contracts.store.operating import PodRecord
 from dsched.contracts.store.outcomes import FencedError, StoreRefusedError
 from dsched.contracts.store.reading import TaskQuery
@@ -83,6 +84,7 @@ def _projection(after: str) -> Projection:
     )
 
 
+LOST = Lost(loss=Loss.RESTORED, identity="i", epoch=2**50, revision=2**50)
 STEPS: dict[str, Step] = {
     "now": lambda s, _: s.now(),
     "acquire": lambda s, _: s.acquire("pod", "other", 5000),
@@ -179,6 +181,8 @@ STEPS: dict[str, Step] = {
     ),
     "pod_left": lambda s, _: s.pod_left("p"),
     "pods": lambda s, _: s.pods(),
+    "history": lambda s, _: s.history(Mark("1-1", 1)),
+    "raise_break": lambda s, _: s.raise_break(0, LOST, by="pod"),
 }
 
 

@@ -11,7 +11,12 @@ import trustme
 from _pytest.logging import LogCaptureFixture
 
 from dsched.contracts.store.codec import STORE_FORMAT
-from dsched.contracts.store.outcomes import Outcome, StoreRefusedError, StoreUnavailableError
+from dsched.contracts.store.outcomes import (
+    Outcome,
+    StoreEmptiedError,
+    StoreRefusedError,
+    StoreUnavailableError,
+)
 from dsched_store_redis.connections import Dialler
 from dsched_store_redis.options import (
     ClusterOptions,
@@ -177,12 +182,24 @@ async def test_a_store_of_another_format_is_refused_with_both_numbers(
 
 
 async def test_a_store_that_is_emptied_under_way_is_refused(opener: Any) -> None:
+    """Nothing is written to it, no further handle makes it anew, and what is restored goes on."""
     with RedisServer() as server:
-        async with opener(server) as store:
-            await store.acquire("pod", "one", 5000)
+        async with opener(server, key_prefix="p:") as store:
+            fence = (await store.acquire("pod", "one", 60_000)).fence
+            server.command("RENAME", "p:meta", "elsewhere")
+            for step in (store.now, store.leader, lambda: store.renew(fence, 1000)):
+                with pytest.raises(StoreEmptiedError, match=r"emptied.*backup"):
+                    await step()
+            with pytest.raises(StoreEmptiedError, match="emptied"):
+                async with opener(server, key_prefix="p:"):
+                    pass
+            assert server.command("EXISTS", "p:meta") == 0
+            server.command("RENAME", "elsewhere", "p:meta")
+            assert await store.leader() == fence
             server.command("FLUSHALL")
-            with pytest.raises(StoreRefusedError, match="emptied"):
+            with pytest.raises(StoreEmptiedError):
                 await store.now()
+            assert server.command("DBSIZE") == 0
 
 
 async def test_the_password_is_wanted_and_used(opener: Any) -> None:

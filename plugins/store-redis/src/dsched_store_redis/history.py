@@ -46,13 +46,14 @@ class RedisRemembering(OnRedis, Remembering):
 
 
 def _history(answer: list[Any]) -> History:
-    identity, generation, epoch, revision, cursor, at_ms, known, kept_ms, breaks, time = answer
+    identity, generation, epoch, revision, end, known, kept_ms, breaks, time = answer
+    cursor, _, at_ms = decode(end).partition(" ")
     return History(
         identity=decode(identity),
         generation=int(generation),
         epoch=int(epoch),
         revision=int(revision),
-        end=Mark(decode(cursor), int(at_ms)) if cursor else None,
+        end=Mark(cursor, int(at_ms)) if cursor else None,
         known=None if known == b"" else bool(known),
         kept_ms=int(kept_ms) if kept_ms else None,
         breaks=tuple(map(_break, decode(breaks).splitlines())),

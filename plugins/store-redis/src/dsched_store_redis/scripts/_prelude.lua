@@ -80,11 +80,12 @@ local function begin()
   end
 end
 
+local newest = nil
 local function write_entry(kind)
   local gathered = notes[kind]
   if gathered then
     local items = '[' .. table.concat(gathered, ',', 2) .. ']'
-    call('XADD', EVENTS, '*', 'k', kind, 't', wall_text, 'b', gathered[1], 'i', items)
+    newest = call('XADD', EVENTS, '*', 'k', kind, 't', wall_text, 'b', gathered[1], 'i', items)
     notes[kind] = nil
   end
 end
@@ -102,6 +103,9 @@ local function done(...)
   end
   for _, kind in ipairs(kinds) do
     write_entry(kind)
+  end
+  if newest then
+    call('HSET', META, 'end', newest .. ' ' .. wall_text)
   end
   for who in pairs(bells) do
     local key = P .. 'bell:' .. who

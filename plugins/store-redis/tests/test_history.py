@@ -1,0 +1,63 @@
+"""What a Redis remembers of the store's past, and who makes one anew."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from dsched.contracts.store.history import Mark
+from dsched.contracts.store.working import Submission
+from dsched.model import TaskSpec
+from dsched_store_redis.store import RedisStore
+from dsched_testkit.servers import RedisServer
+
+SPEC = TaskSpec(executor="local", payload={})
+
+
+async def test_who_has_not_seen_a_store_begins_it_anew(opener: Any) -> None:
+    """Such as a process that was started after it was emptied: the last handle forgets it."""
+    with RedisServer() as server:
+        identities = set()
+        for _ in range(2):
+            async with opener(server, key_prefix="p:") as store:
+                identities.add((await store.history(None)).identity)
+            server.command("FLUSHALL")
+        assert len(identities) == 2
+
+
+async def test_a_store_of_before_gets_an_identity_when_it_is_opened_and_keeps_it(
+    opener: Any,
+) -> None:
+    with RedisServer() as server:
+        async with opener(server, key_prefix="p:") as store:
+            await store.acquire("pod", "one", 5000)
+        server.command("HDEL", "p:meta", "identity", "end")
+        identities = set()
+        for _ in range(2):
+            async with opener(server, key_prefix="p:") as store:
+                found = await store.history(None)
+                identities.add(found.identity)
+                assert (found.generation, found.breaks, found.end) == (0, (), None)
+        (identity,) = identities
+        assert identity
+
+
+async def test_the_last_entry_before_a_mark_is_found_among_many(opener: Any) -> None:
+    async with opener_on_its_own(opener) as (server, store):
+        for number in range(300):
+            await store.submit([Submission(task_id=f"t{number}", spec=SPEC)], by="me")
+        events = (await store.events(None, 1000)).events
+        mark = Mark(events[-1].cursor, events[-1].at_ms)
+        assert (await store.history(None)).end == mark
+        cut = events[170:]
+        for event in cut:
+            server.command("XDEL", "p:events", event.cursor)
+        await store.submit([Submission(task_id="new", spec=SPEC)], by="me")
+        found = await store.history(mark)
+        assert (found.known, found.kept_ms) == (False, events[169].at_ms)
+
+
+@asynccontextmanager
+async def opener_on_its_own(opener: Any) -> AsyncIterator[tuple[RedisServer, RedisStore]]:
+    with RedisServer() as server:
+        async with opener(server, key_prefix="p:") as store:
+            yield server, store
