@@ -7,7 +7,14 @@ import pytest
 from alert_hook import SECRET, entry, failed
 
 from dsched.contracts import ClusterGauges, StoreCalled
-from dsched.contracts.observer import InstantsMissed, InvariantViolated, NobodyLeads, StoreWrites
+from dsched.contracts.observer import (
+    HistoryBroken,
+    InstantsMissed,
+    InvariantViolated,
+    NobodyLeads,
+    StoreWrites,
+)
+from dsched.contracts.store.history import Loss
 from dsched.contracts.store.watching import MissedInstant
 from dsched.model import Worker
 from dsched_alerts.alert import Kind
@@ -238,3 +245,31 @@ def test_a_store_that_takes_no_writes_is_told_by_each_pod_in_the_stores_words_an
     (over,) = judging.judge(StoreWrites(pod="p", taken=True, lasted_s=146.0), 147_000)
     assert (over.kind, over.state, over.value) == (Kind.STORE_READ_ONLY, "resolved", 146_000)
     assert over.summary == "the store takes writes of pod p again, after 146 s"
+
+
+def broken(loss=Loss.RESTORED, generation=1, pod="p"):
+    return HistoryBroken(pod=pod, loss=loss, generation=generation, from_ms=1000)
+
+
+@pytest.mark.parametrize("loss", [Loss.RESTORED, Loss.REPLACED, Loss.EMPTIED])
+def test_a_loss_of_the_past_is_told_by_default_and_says_what_it_was(loss):
+    by_default = Judge(AlertOptions(url="https://hooks.example.com/x", secret=SECRET))
+    (alert,) = by_default.judge(broken(loss), 5000)
+    assert (alert.kind, alert.reason, alert.at_ms) == (Kind.HISTORY, loss.value, 5000)
+    assert alert.summary.startswith("the history of the store is broken: ")
+    assert alert.summary.endswith("(noticed by p)")
+
+
+def test_one_break_is_one_alert_whoever_tells_it_and_however_often():
+    judging = judge(repeat_after=timedelta(0))
+    told = [judging.judge(broken(pod=pod), 5000 + at) for at, pod in enumerate("pq")]
+    assert [len(alerts) for alerts in told] == [1, 0]
+    assert len(judging.judge(broken(generation=2), 6000)) == 1
+
+
+def test_an_operators_word_is_told_from_the_log_and_what_pods_told_is_not_told_again():
+    declared = entry("history", generation=3, loss="declared", why="disk", **{"from": None})
+    (alert,) = judge().judge(declared, 5000)
+    assert (alert.kind, alert.reason, alert.value) == (Kind.HISTORY, "declared", 3)
+    seen = entry("history", generation=4, loss="restored", **{"from": 1000})
+    assert judge().judge(seen, 5000) == []

@@ -20,6 +20,7 @@ class Kind(StrEnum):
     WORKER_LOST = "worker_lost"  # a worker is not heard of any more
     BACKLOG = "backlog"  # ready tasks wait too long, or are too many
     STORE_READ_ONLY = "store_read_only"  # the store takes no writes: nothing fires or runs
+    HISTORY = "history"  # the past that pods have seen is gone from the store
     DEFECT = "defect"  # dsched or a store broke a promise of its own
 
 

@@ -3,7 +3,14 @@
 from collections.abc import Iterator, Mapping
 
 from dsched.contracts import Event, LogEntry, Notice
-from dsched.contracts.observer import InstantsMissed, InvariantViolated, NobodyLeads, StoreWrites
+from dsched.contracts.observer import (
+    HistoryBroken,
+    InstantsMissed,
+    InvariantViolated,
+    NobodyLeads,
+    StoreWrites,
+)
+from dsched.contracts.store.history import Loss
 from dsched.model import JsonValue, config_of
 from dsched_alerts.alert import RESOLVED, Alert, Kind
 
@@ -23,6 +30,8 @@ def alerts_of(notice: Notice, now_ms: int) -> Iterator[Alert]:
             yield _leaderless(notice, now_ms)
         case StoreWrites():
             yield _store_writes(notice, now_ms)
+        case HistoryBroken():
+            yield _broken(notice, now_ms)
         case InvariantViolated():
             yield _defect(notice, now_ms)
 
@@ -83,6 +92,37 @@ def _store_writes(notice: StoreWrites, now_ms: int) -> Alert:
     )
 
 
+_LOSSES = {
+    Loss.RESTORED: "the store is an older state of itself, such as a backup",
+    Loss.REPLACED: "the store was emptied and made anew, or another took its place",
+    Loss.EMPTIED: "the store was emptied: nothing is fired or run until a backup is in its place",
+    Loss.DECLARED: "a backup was put in the store's place",
+}
+
+
+def _broken(notice: HistoryBroken, now_ms: int) -> Alert:
+    return _loss(notice.loss, notice.generation, notice.pod, now_ms)
+
+
+def _declared(event: Event, item: Item) -> Alert:
+    """An operator's word; what pods see they tell themselves, and sooner."""
+    return _loss(Loss.DECLARED, item["generation"], event.by, event.at_ms)
+
+
+def _loss(loss: Loss, generation: int, by: str, at_ms: int) -> Alert:
+    which = f"{generation}" if generation else f"{loss}:{by}:{at_ms}"
+    return Alert(
+        id=f"{Kind.HISTORY}:{which}",
+        kind=Kind.HISTORY,
+        key=f"{Kind.HISTORY}:{loss}",
+        at_ms=at_ms,
+        summary=f"the history of the store is broken: {_LOSSES[loss]}; what happened meanwhile may "
+        f"be forgotten, and may happen again (noticed by {by})",
+        reason=loss.value,
+        value=generation,
+    )
+
+
 def _defect(notice: InvariantViolated, now_ms: int) -> Alert:
     return Alert(
         id=f"{Kind.DEFECT}:{notice.name}:{now_ms}",
@@ -112,6 +152,8 @@ def _alert(event: Event, item: Item, at: str) -> Alert | None:
             return _dropped(event, item, at)
         case "leaderless":
             return _led_again(event, item, at)
+        case "history" if item.get("loss") == Loss.DECLARED:
+            return _declared(event, item)
     return None
 
 

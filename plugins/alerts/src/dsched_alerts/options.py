@@ -35,6 +35,7 @@ _DEFAULT_KINDS = (
     "worker_lost",
     "backlog",
     "store_read_only",
+    "history",
     "defect",
 )
 _SPANS = {

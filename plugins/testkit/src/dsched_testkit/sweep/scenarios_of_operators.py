@@ -233,12 +233,10 @@ async def buried(stage: Stage) -> None:
     if process is not None and process.worker_id == dead:  # unless the fault was its death
         stage.kill("b")
     await stage.user(parent)
-<<<<<<< HEAD
     await stage.ended(*tasks)
-=======
-    await stage.ended("again", "once", "queued")
 
 
+@scenario("history")
 async def breaks(stage: Stage) -> None:
     """The store is another one of a sudden, all else as it was; later an operator says so, too."""
     await two_pods(stage)
@@ -254,22 +252,3 @@ async def breaks(stage: Stage) -> None:
 
     await stage.user(script)
     await stage.ended("later")
-
-
-OPERATORS = (
-    Scenario(name="breaks", play=breaks, shows=frozenset({"history"})),
-    Scenario(
-        name="buried", play=buried, shows=frozenset({"worker superseded", "worker deregistered"})
-    ),
-    Scenario(name="skips", play=skips, shows=frozenset({"config skip", "skipped operator"})),
-    Scenario(name="backfills", play=backfills, shows=frozenset({"submitted"})),
-    Scenario(
-        name="undrained", play=undrained, shows=frozenset({"worker draining", "worker undrained"})
-    ),
-    Scenario(name="steps-down", play=steps_down, shows=frozenset({"leader stepped_down"})),
-    Scenario(name="leaderless", play=leaderless, shows=frozenset({"missed", "leaderless"})),
-    Scenario(name="explains", play=explains, shows=frozenset({"fired held"})),
-    Scenario(name="orphans", play=orphans, shows=frozenset({"config paused", "config resumed"})),
-    Scenario(name="many-delayed", play=many_delayed, shows=frozenset({"completed success"})),
-)
->>>>>>> 50e465d (A store knows its history, and a pod that finds its past gone says so)
