@@ -248,6 +248,8 @@ async def test_the_cluster_and_its_workers_are_seen(cluster, connected):
         (term,) = await client.terms()
         assert (term.pod, term.ended) == ("pod-a", None)
         assert await client.step_down(why="a test") == "pod-a"
+        told = await client.declare_restored(why="a test", since=term.began)
+        assert (told.generation, told.loss, told.since) == (1, "declared", term.began)
         listed = await client.list(live_of="none")
         assert (listed.items, listed.cursor) == ((), None)
 
@@ -336,6 +338,7 @@ def every_call():
         calls.terms(**page),
         calls.pods(),
         calls.step_down(reason="r"),
+        calls.declare_restored(reason="r", since=now),
         calls.resume_worker("x", reason="r"),
         calls.cluster(),
         calls.workers(**page),

@@ -188,6 +188,20 @@ async def test_a_pod_whose_term_is_over_is_not_said_to_lead(api: Any, eventually
     await eventually(over)
 
 
+async def test_a_restore_is_declared_with_a_reason_and_the_past_is_told_of(api: Any) -> None:
+    assert (await api.ask("POST", "/cluster/restored", {})).status == 422
+    since = "2026-01-31T07:30:00.000Z"
+    done = await api.ask("POST", "/cluster/restored", {"reason": "disk", "since": since})
+    assert done.status == 201
+    assert {"generation": 1, "loss": "declared", "why": "disk", "since": since}.items() <= (
+        done.body.items()
+    )
+    unknown = await api.ask("GET", "/tasks/nothing/why")
+    assert (unknown.status, unknown.body["code"]) == (404, "not_found")
+    assert "history is broken" in unknown.body["detail"]
+    assert "disk" in unknown.body["detail"]
+
+
 async def test_where_nobody_leads_nobody_steps_down(api: Any) -> None:
     refused = await api.ask("POST", "/cluster/step-down", {"reason": "upgrade"})
     assert (refused.status, refused.body["code"]) == (409, "leaderless")

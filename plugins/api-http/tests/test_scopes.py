@@ -45,6 +45,7 @@ NEEDED = {
     "cluster.pods": "read",
     "cluster.terms": "read",
     "cluster.step_down": "admin",
+    "cluster.restored": "admin",
     "stats": "read",
     "event.stream": "read",
     "audit.list": "operate",

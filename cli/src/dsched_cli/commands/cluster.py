@@ -1,10 +1,11 @@
-"""`dsched cluster`: leader, counts, terms, pods, step-down."""
+"""`dsched cluster`: leader, counts, terms, pods, step-down, restored."""
 
 import click
 
 from dsched_cli import columns
 from dsched_cli.output import Column, say
 from dsched_cli.session import Session, asks_api, confirm, list_options, reason_option, yes_option
+from dsched_cli.times import parse_instant, rfc3339
 
 STATE = (
     Column("LEADER", "leader.pod"),
@@ -22,7 +23,7 @@ STATE = (
 
 @click.group()
 def cluster() -> None:
-    """The whole: leader, counts, terms, pods, step-down."""
+    """The whole: leader, counts, terms, pods, step-down, restored."""
 
 
 @cluster.command()
@@ -59,3 +60,26 @@ def step_down(session: Session, reason: str, yes: bool) -> None:
     confirm(f"Ask {leader} to step down?", yes=yes)
     session.api.post("/cluster/step-down", {"reason": reason})
     say(f"{leader} is asked to step down")
+
+
+@cluster.command()
+@asks_api
+@reason_option(required=True)
+@click.option(
+    "--since",
+    metavar="TIME",
+    help="When the backup was made.  [default: the newest entry of its log]",
+)
+@yes_option
+def restored(session: Session, reason: str, since: str | None, yes: bool) -> None:
+    """Say that a backup was put in the store's place, before the first pod starts on it.
+
+    What happened since the backup is forgotten and may happen again: the log, the alerts and `why` tell so.
+    """
+    confirm("Record a break in the store's history?", yes=yes)
+    body = {"reason": reason}
+    if since is not None:
+        body["since"] = rfc3339(parse_instant(since, session.zone, session.now))
+    found = session.api.post("/cluster/restored", body)
+    span = f"since {found['since']}" if found.get("since") else "before now"
+    say(f"recorded, generation {found['generation']}: what happened {span} may be lost")

@@ -307,6 +307,15 @@ def step_down(*, reason: str) -> Call[values.SteppedDown]:
     return Call(asked, one(values.SteppedDown))
 
 
+def declare_restored(*, reason: str, since: datetime | None) -> Call[values.Break]:
+    """Say that a backup was put in the store's place. Made once only: a repeat is another break."""
+    body: dict[str, JsonValue] = {"reason": reason}
+    if since is not None:
+        body["since"] = instant(since)
+    path = path_of("cluster", "restored")
+    return Call(request("POST", path, body=body, repeatable=False), one(values.Break))
+
+
 def drain_worker(worker_id: str, *, reason: str) -> Call[values.Worker]:
     """Let a worker take no more tasks."""
     path = path_of("workers", worker_id, "drain")

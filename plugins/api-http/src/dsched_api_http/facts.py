@@ -3,6 +3,7 @@
 import attrs
 
 from dsched.client import Backfill, Skipped
+from dsched.contracts.store.history import Break
 from dsched.contracts.store.leadership import fence_epoch, fence_pod
 from dsched.contracts.store.operating import PodRecord, Term
 from dsched.contracts.store.statistics import Bucket, Spread
@@ -260,3 +261,27 @@ class SteppedDown:
     """The pod that led until now."""
 
     pod: str
+
+
+@attrs.frozen(kw_only=True)
+class BreakView:
+    """A break of the store's history: what happened since may be lost (null: all that was before)."""
+
+    generation: int
+    at: str = attrs.field(metadata=TIME)
+    since: str | None = attrs.field(metadata=TIME)
+    loss: str
+    by: str
+    why: str
+
+
+def break_of(one: Break) -> BreakView:
+    """A break as it is shown."""
+    return BreakView(
+        generation=one.generation,
+        at=time_text(one.at_ms),
+        since=optional_time(one.from_ms),
+        loss=one.loss.value,
+        by=one.by,
+        why=one.why,
+    )

@@ -89,6 +89,13 @@ class Reason:
 
 
 @attrs.frozen(kw_only=True)
+class Restored(Reason):
+    """Why; ``since``: when the backup was made, by default the newest entry of its log."""
+
+    since: datetime | None = None
+
+
+@attrs.frozen(kw_only=True)
 class Pause(Reason):
     """Why; ``orphan_of``: because this origin no longer declares it."""
 

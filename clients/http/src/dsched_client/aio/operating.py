@@ -8,6 +8,7 @@ from dsched_client import calls
 from dsched_client.aio.sending import Sending
 from dsched_client.values import (
     Backfill,
+    Break,
     Cluster,
     Config,
     Counts,
@@ -176,6 +177,10 @@ class Operating(Sending):
     async def pods(self) -> tuple[Pod, ...]:
         """The pods that run, by name."""
         return await self._send(calls.pods())
+
+    async def declare_restored(self, *, why: str, since: datetime | None = None) -> Break:
+        """Say that a backup was put in the store's place, before the first pod starts on it."""
+        return await self._send(calls.declare_restored(reason=why, since=since))
 
     async def step_down(self, *, why: str) -> str:
         """Let another pod lead; the name of the one that led."""

@@ -3,18 +3,27 @@
 from dsched_api_http.call import Answer, Call, Route, listing
 from dsched_api_http.facts import (
     BackfillView,
+    BreakView,
     PodInfo,
     SkippedView,
     SteppedDown,
     TermView,
     backfill_of,
+    break_of,
     pod_of,
     skipped_of,
     term_of,
 )
 from dsched_api_http.models import WorkerView, worker_of
 from dsched_api_http.problems import not_found
-from dsched_api_http.requests import BackfillBody, OptionalReason, Page, Reason, SkipBody
+from dsched_api_http.requests import (
+    BackfillBody,
+    OptionalReason,
+    Page,
+    Reason,
+    Restored,
+    SkipBody,
+)
 from dsched_api_http.routes.asking import named
 from dsched_api_http.scopes import Scope
 
@@ -84,6 +93,14 @@ async def step_down(call: Call) -> Answer:
     pod = await call.client.step_down(why=call.body.reason)
     call.act.object = pod
     return Answer(body=SteppedDown(pod=pod))
+
+
+async def restored(call: Call) -> Answer:
+    """Record that a backup was put in the store's place."""
+    body: Restored = call.body
+    found = await call.client.declare_restored(why=body.reason, since=body.since)
+    call.act.object = str(found.generation)
+    return Answer(body=break_of(found))
 
 
 ROUTES = (
@@ -157,6 +174,18 @@ ROUTES = (
         answer=SteppedDown,
         status=202,
         problems=("leaderless",),
+        audited=True,
+    ),
+    Route(
+        method="POST",
+        path="/cluster/restored",
+        name="cluster.restored",
+        scope=Scope.ADMIN,
+        handle=restored,
+        summary="Say that a backup was put in the store's place",
+        body=Restored,
+        answer=BreakView,
+        status=201,
         audited=True,
     ),
 )
