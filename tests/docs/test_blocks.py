@@ -29,7 +29,10 @@ from dsched_testkit.suites.balancer import BalancerContract
 EXAMPLE = ROOT / "docs/examples/plugin-executor/src"
 MAKE = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
 # Programs that are not ours, and what they are started with is tested elsewhere or theirs to know.
-OTHERS = {"redis-server", "pip", "python", "cd", "curl", "source", "export", "umask", "pytest"}
+OTHERS = {
+    *("redis-server", "redis-cli", "pip", "python", "cd", "curl", "source", "export", "umask"),
+    *("cp", "mv", "mkdir", "pytest"),
+}
 
 
 @pytest.fixture(scope="module")

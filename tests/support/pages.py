@@ -61,6 +61,14 @@ def blocks_of(page: Path) -> tuple[Block, ...]:
     )
 
 
+def blocks_below(page: Path, heading: str) -> tuple[Block, ...]:
+    """The blocks below a heading, up to the next one."""
+    begin = text_of(page).index(f"\n{heading}\n")
+    end = text_of(page).find("\n#", begin + len(heading) + 1)
+    section = text_of(page)[begin : end if end > 0 else None]
+    return tuple(one for one in blocks_of(page) if one.text in section)
+
+
 def prose_of(page: Path) -> str:
     """A page without its blocks."""
     return _FENCE.sub("", text_of(page))

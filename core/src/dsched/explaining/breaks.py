@@ -14,16 +14,20 @@ _WHAT = {
 
 
 def touching(breaks: Iterable[Break], first_ms: int, last_ms: int) -> list[Break]:
-    """The breaks in whose span some of these instants lie."""
-    return [one for one in breaks if first_ms <= one.at_ms and last_ms >= (one.from_ms or 0)]
+    """The breaks in whose span some of this time lies."""
+    return [one for one in breaks if first_ms <= one.at_ms and last_ms > (one.from_ms or 0)]
 
 
-def told_of_instant(breaks: Iterable[Break], at_ms: int) -> list[str]:
-    """What is to be said about an instant: it may have been fired twice, or what came of it be lost."""
+def told_of_instant(breaks: Iterable[Break], at_ms: int, decided_ms: int | None) -> list[str]:
+    """What is to be said about an instant: it may have been fired twice, or what came of it be lost.
+
+    An instant of before that was decided on later (``decided_ms``) is one of them.
+    """
+    last_ms = at_ms if decided_ms is None else max(at_ms, decided_ms)
     return [
         f"{_happened(one)}: an instant in between may have been fired before, and what was "
         "recorded of that is gone."
-        for one in touching(breaks, at_ms, at_ms)
+        for one in touching(breaks, at_ms, last_ms)
     ]
 
 

@@ -66,7 +66,8 @@ class ConfigFacts:
 def explain_config(facts: ConfigFacts) -> Explanation:
     """Why the config fired at ``at_ms``, or why it did not, or what is not known about that."""
     explanation = _explained(facts)
-    told = told_of_instant(facts.breaks, facts.at_ms)
+    decided_ms = None if facts.decision is None else facts.decision.at_ms
+    told = told_of_instant(facts.breaks, facts.at_ms, decided_ms)
     return attrs.evolve(explanation, because=(*explanation.because, *told))
 
 
