@@ -71,9 +71,11 @@ def _only(given: str, what: str, ids: list[str], error: ApiError) -> str:
         raise error
     close = difflib.get_close_matches(given[:128], ids, n=1, cutoff=0.6)
     meant = f"did you mean {clean(close[0])!r}? " if close else ""
+    told = clean(error.problem.get("hint") or "")
     raise CliError(
         f"there is no {what} {shown!r}",
-        why=f"none has this id, and none of the {len(ids)} looked at begins like it",
+        why=f"none has this id, and none of the {len(ids)} looked at begins like it"
+        + (f". {told}" if told else ""),
         todo=f"{meant}`dsched {what} list` shows what there is",
         code=ExitCode.NOT_FOUND,
     )

@@ -199,7 +199,7 @@ async def test_a_restore_is_declared_with_a_reason_and_the_past_is_told_of(api: 
     unknown = await api.ask("GET", "/tasks/nothing/why")
     assert (unknown.status, unknown.body["code"]) == (404, "not_found")
     assert "history is broken" in unknown.body["detail"]
-    assert "disk" in unknown.body["detail"]
+    assert "disk" in unknown.body["hint"]
 
 
 async def test_where_nobody_leads_nobody_steps_down(api: Any) -> None:

@@ -25,7 +25,14 @@ class ClientError(Exception):
 
 
 class NotFoundError(ClientError):
-    """There is no such task, config, worker or leader (any more)."""
+    """There is no such task, config, worker or leader (any more).
+
+    ``broken``: the break of the store's history that may be why, "" if there is none.
+    """
+
+    def __init__(self, code: str, message: str, *, broken: str = "") -> None:
+        super().__init__(code, f"{message}. {broken}" if broken else message)
+        self.broken = broken
 
 
 class ConflictError(ClientError):

@@ -47,7 +47,7 @@ class Reading(Asking):
         explanation = await gathering.why_config(self._store, self._answered, config_id, at)
         if explanation is None:
             unknown = f"there is no config {config_id}, and no record of it"
-            raise NotFoundError("UNKNOWN", await self._with_breaks(unknown))
+            raise NotFoundError("UNKNOWN", unknown, broken=await self._broken())
         return explanation
 
     async def why_task(self, task_id: str) -> Explanation:
@@ -55,13 +55,12 @@ class Reading(Asking):
         explanation = await gathering.why_task(self._store, self._answered, task_id)
         if explanation is None:
             unknown = f"there is no task {task_id} (any more)"
-            raise NotFoundError("UNKNOWN", await self._with_breaks(unknown))
+            raise NotFoundError("UNKNOWN", unknown, broken=await self._broken())
         return explanation
 
-    async def _with_breaks(self, unknown: str) -> str:
-        """What is not known, and the break of the store's history that may be why."""
-        told = told_of_unknown(await gathering.breaks_of(self._store, self._answered))
-        return f"{unknown}. {told}" if told else unknown
+    async def _broken(self) -> str:
+        """The break of the store's history by which something may be unknown."""
+        return told_of_unknown(await gathering.breaks_of(self._store, self._answered))
 
     async def stats(
         self,

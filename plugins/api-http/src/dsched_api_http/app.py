@@ -216,7 +216,7 @@ def _as_problem(error: Problem | ClientError | EntryError) -> Problem:
     if isinstance(error, NotFoundError):
         if error.code == "LEADERLESS":
             return Problem("leaderless", str(error), headers={"Retry-After": "5"})
-        return Problem("not_found", str(error))
+        return Problem("not_found", str(error), hint=error.broken)
     if isinstance(error, RefusedError):
         return Problem(_REFUSED.get(error.code, "invalid"), str(error))
     if isinstance(error, PreconditionError):
