@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from dsched.contracts.store.events import EventKind
 from dsched.contracts.store.history import Mark
 from dsched.contracts.store.working import Submission
 from dsched.model import TaskSpec
@@ -61,3 +62,15 @@ async def opener_on_its_own(opener: Any) -> AsyncIterator[tuple[RedisServer, Red
     with RedisServer() as server:
         async with opener(server, key_prefix="p:") as store:
             yield server, store
+
+
+async def test_an_entry_of_a_kind_of_a_later_version_is_read_as_it_is(opener: Any) -> None:
+    async with opener_on_its_own(opener) as (server, store):
+        fields = ("k", "of a later version", "t", "5", "b", "x", "i", '[{"odd":1}]')
+        server.command("XADD", "p:events", "*", *fields)
+        fence = (await store.acquire("pod", "token", 60_000)).fence
+        for page in (await store.events(None, 10), await store.collect(fence, 10)):
+            strange, own = page.events
+            assert strange.kind == "of a later version"
+            assert strange.kind not in set(EventKind)
+            assert own.kind is EventKind.LEADER
