@@ -63,8 +63,8 @@ async def pod(
     failure: Exception | None = None
     async with open_pod(loaded, catalogue, roles=chosen) as opened, asyncio.TaskGroup() as group:
         client = _client(opened.store, loaded.settings, by=loaded.settings.pod.name)
-        for config_of_task in configs:
-            await client.put_config(config_of_task)
+        for done in await client.put_configs(configs):
+            done.kept()
         for source in sources:
             report(await declare(client, source.configs, origin=source.origin))
         running = group.create_task(opened.run(), name="dsched pod")

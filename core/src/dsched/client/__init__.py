@@ -10,7 +10,7 @@ from dsched.client.asking import (
     TaskEndedBadlyError,
 )
 from dsched.client.backfilling import Backfill
-from dsched.client.configs import Configs, check_origin, planned_rearm
+from dsched.client.configs import ConfigOutcome, Configs, check_origin, planned_rearm
 from dsched.client.gathering import BucketSize, Statistics
 from dsched.client.operating import Operating, Skipped
 from dsched.client.reading import Reading
@@ -21,6 +21,7 @@ __all__ = [
     "BucketSize",
     "Client",
     "ClientError",
+    "ConfigOutcome",
     "ConflictError",
     "NotFoundError",
     "NotScheduledError",

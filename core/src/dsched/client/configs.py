@@ -1,18 +1,49 @@
 """What the client does to configs: put, list, pause, resume, delete, each planned and compared."""
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 
 import attrs
 
-from dsched.client.asking import Asking, ConflictError, NotFoundError, PreconditionError
-from dsched.contracts.store.bounds import MAX_BATCH
+from dsched.client.asking import (
+    Asking,
+    ClientError,
+    ConflictError,
+    NotFoundError,
+    PreconditionError,
+)
+from dsched.contracts.store.bounds import MAX_BATCH, MAX_HEAVY_BATCH
 from dsched.contracts.store.configs import ConfigPage, ConfigVersion, PutConfig, Rearm, StoredConfig
 from dsched.contracts.store.outcomes import Outcome
 from dsched.contracts.store.reading import TaskQuery
-from dsched.model import ORPHAN, SkippedRange, SkipReason, TaskConfig
-from dsched.planning import check_policies, disabled_range, next_due, plan_edit, plan_rearm
+from dsched.model import ORPHAN, InvalidConfigError, SkippedRange, SkipReason, TaskConfig
+from dsched.planning import (
+    InvalidTriggerError,
+    check_policies,
+    disabled_range,
+    next_due,
+    plan_edit,
+    plan_rearm,
+)
 
 MOVED_TRIES = 20
+
+
+@attrs.frozen(kw_only=True)
+class ConfigOutcome:
+    """What became of one config of `put_configs`: ``created``, ``changed``, ``unchanged``, with what
+    is stored now; or ``refused``, with the ``error`` that says why."""
+
+    id: str
+    outcome: str = "refused"
+    stored: StoredConfig | None = None
+    error: ClientError | InvalidConfigError | InvalidTriggerError | None = None
+
+    def kept(self) -> StoredConfig:
+        """What is stored now; raises the error of what was refused."""
+        if self.stored is None:
+            raise self.error or ValueError(f"config {self.id} was refused without a reason")
+        return self.stored
 
 
 class Configs(Asking):
@@ -32,20 +63,88 @@ class Configs(Asking):
         ``expected_revision`` (0: there must be none) only if that is what is stored, else
         `PreconditionError`. Policies that contradict one another are an `InvalidConfigError`.
         """
-        check_policies(config)
-        config = self._defaults.fill(config)
+        wanted = self._completed(config)
         for _ in range(MOVED_TRIES):
-            (old,) = await self._answered(lambda: self._store.get_configs([config.id]))
-            # Only now the time: what was decided before the config was read lies before it.
-            now_ms = (await self._answered(self._store.now)).wall_ms
-            _check_revision(config.id, old, expected_revision)
-            if not adopt:
-                check_origin(old, config.origin)
-            item = _planned_put(config, old, now_ms)
-            (answer,) = await self._answered(lambda: self._store.put([item], by=self._by))  # noqa: B023
-            if answer.stored is not None and answer.outcome in (Outcome.OK, Outcome.DUP):
-                return answer.stored
+            (done,) = await self._put_batch(
+                [wanted], adopt=adopt, expected_revision=expected_revision
+            )
+            if done is not None:
+                return done.kept()
         raise _moved(config.id)
+
+    async def put_configs(
+        self, configs: Sequence[TaskConfig], *, adopt: bool = False
+    ) -> tuple[ConfigOutcome, ...]:
+        """Create or change any number of configs, each by itself: an outcome each, in their order.
+
+        One that is refused leaves the others alone: what `put_config` would raise for it is its
+        ``error``. Of several with one id the last one stays. May be repeated as it is.
+        """
+        found: list[ConfigOutcome] = []
+        for start in range(0, len(configs), MAX_HEAVY_BATCH):
+            found += await self._put_some(configs[start : start + MAX_HEAVY_BATCH], adopt=adopt)
+        return tuple(found)
+
+    async def _put_some(
+        self, configs: Sequence[TaskConfig], *, adopt: bool
+    ) -> Sequence[ConfigOutcome]:
+        """As many as one step of the store takes; again those with which somebody was faster."""
+        wanted: dict[int, TaskConfig] = {}
+        done: dict[int, ConfigOutcome] = {}
+        for place, config in enumerate(configs):
+            try:
+                wanted[place] = self._completed(config)
+            except InvalidConfigError as error:
+                done[place] = ConfigOutcome(id=config.id, error=error)
+        moved: Counter[int] = Counter()
+        while len(done) < len(configs):
+            # One step names an id once: of several the first goes first, the others after it.
+            first = {wanted[at].id: at for at in reversed(wanted) if at not in done}
+            places = sorted(first.values())
+            answers = await self._put_batch([wanted[at] for at in places], adopt=adopt)
+            for at, answer in zip(places, answers, strict=True):
+                moved[at] += answer is None
+                if answer is not None:
+                    done[at] = answer
+                elif moved[at] == MOVED_TRIES:
+                    done[at] = ConfigOutcome(id=wanted[at].id, error=_moved(wanted[at].id))
+        return [done[place] for place in range(len(configs))]
+
+    async def _put_batch(
+        self, configs: Sequence[TaskConfig], *, adopt: bool, expected_revision: int | None = None
+    ) -> list[ConfigOutcome | None]:
+        """Read, plan, compare and put, once, configs of distinct ids; None: somebody was faster."""
+        ids = [config.id for config in configs]
+        read = await self._answered(lambda: self._store.get_configs(ids))
+        # Only now the time: what was decided before the configs were read lies before it.
+        now_ms = (await self._answered(self._store.now)).wall_ms
+        found: dict[str, ConfigOutcome | None] = dict.fromkeys(ids)
+        items: list[tuple[StoredConfig | None, PutConfig]] = []
+        for config, old in zip(configs, read, strict=True):
+            try:
+                _check_revision(config.id, old, expected_revision)
+                if not adopt:
+                    check_origin(old, config.origin)
+                items.append((old, _planned_put(config, old, now_ms)))
+            except (ClientError, InvalidTriggerError) as error:
+                found[config.id] = ConfigOutcome(id=config.id, error=error)
+        if items:
+            puts = [item for _, item in items]
+            answers = await self._answered(lambda: self._store.put(puts, by=self._by))
+            for (old, item), answer in zip(items, answers, strict=True):
+                if answer.stored is not None and answer.outcome in (Outcome.OK, Outcome.DUP):
+                    word = "created" if old is None else "changed"
+                    if old is not None and old.config == item.config:
+                        word = "unchanged"
+                    found[item.config.id] = ConfigOutcome(
+                        id=item.config.id, outcome=word, stored=answer.stored
+                    )
+        return list(found.values())
+
+    def _completed(self, config: TaskConfig) -> TaskConfig:
+        """What is put of a config; `InvalidConfigError` where its policies contradict each other."""
+        check_policies(config)
+        return self._defaults.fill(config)
 
     async def list_configs(
         self, *, cursor: str | None = None, limit: int = 100, origin: str | None = None

@@ -165,13 +165,12 @@ async def _put(
 ) -> list[Conflict]:
     """Put, then resume, noting what is stored now; what another origin has taken meanwhile."""
     lost = []
-    for config_id in (*plan.create, *plan.change, *plan.adopt):
-        try:
-            stored[config_id] = await client.put_config(
-                configs[config_id], adopt=config_id in plan.adopt
-            )
-        except ConflictError as error:
-            lost.append(await _lost(client, config_id, error))
+    for ids, adopt in (((*plan.create, *plan.change), False), (plan.adopt, True)):
+        for done in await client.put_configs([configs[one] for one in ids], adopt=adopt):
+            if isinstance(done.error, ConflictError):
+                lost.append(await _lost(client, done.id, done.error))
+            else:
+                stored[done.id] = done.kept()
     for config_id in plan.resume:
         if config_id in stored:
             await client.resume_config(config_id)
