@@ -162,6 +162,31 @@ async def test_a_config_lives_through_all_its_calls(cluster, connected):
             await client.get_config("nightly")
 
 
+async def test_many_configs_are_put_by_batches_and_each_has_an_outcome(cluster, connected):
+    async with connected(cluster.url) as client:
+        await client.put_config({"id": "c3", "executor": "echo", "every": "1h"}, origin="code:shop")
+        configs = [
+            TaskConfig(id=f"c{n}", executor="echo", cron_expr="H 2 * * *") for n in range(130)
+        ]
+        wrong = {"id": "wrong", "executor": "echo", "every": "often"}
+        found = await client.put_configs([*configs, wrong])
+        assert [one.id for one in found] == [*(one.id for one in configs), "wrong"]
+        assert {one.outcome for one in (*found[:3], *found[4:-1])} == {"created"}
+        assert found[0].kept() == await client.get_config("c0")
+        with pytest.raises(dsched_client.ConflictError) as conflict:
+            found[3].kept()
+        assert conflict.value.code == "origin_conflict"
+        with pytest.raises(dsched_client.InvalidError) as invalid:
+            found[-1].kept()
+        assert [flaw.field for flaw in invalid.value.errors] == ["every"]
+        again = await client.put_configs(configs, adopt=True)
+        assert [one.id for one in again if one.outcome != "unchanged"] == ["c3"]
+        dry = await client.put_configs([{**wrong, "every": "2h"}], origin="file:x", dry_run=True)
+        assert [one.outcome for one in dry] == ["created"]
+        with pytest.raises(dsched_client.NotFoundError):
+            await client.get_config("wrong")
+
+
 async def test_operators_skip_backfill_and_ask_why(cluster, connected):
     now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     async with connected(cluster.url) as client:
@@ -304,6 +329,7 @@ def test_every_call_goes_to_a_route_that_the_api_has():
 def every_call():
     """Each call with everything that it can be given."""
     from dsched_client import calls
+    from dsched_client.batches import ConfigBatch
 
     now = datetime(2026, 1, 1, tzinfo=UTC)
     page = {"cursor": "c", "limit": 5}
@@ -321,6 +347,7 @@ def every_call():
         calls.task_lines("x", attempt=1, after="a", limit=5),
         calls.why_task("x"),
         calls.put_config({"id": "x"}, adopt=True, origin="api", revision=1, dry_run=True),
+        calls.put_configs(ConfigBatch("api", ({"id": "x"},)), adopt=True, dry_run=True),
         calls.patch_config("x", {}, revision=1),
         calls.get_config("x"),
         calls.list_configs(**page),

@@ -144,7 +144,7 @@ class Api:
         data = self._decoded(answer)
         if answer.status >= 300:
             problem = data if isinstance(data, dict) else {}
-            raise _refusal(
+            raise refusal(
                 method, path, status=answer.status, problem=problem, headers=answer.headers
             )
         return Answer(answer.status, answer.headers, data)
@@ -181,7 +181,7 @@ class Api:
                     yield from reader.feed(piece)
         except Refusal as error:
             problem = attrs.asdict(error.problem)
-            raise _refusal("GET", path, status=error.status, problem=problem, headers={}) from error
+            raise refusal("GET", path, status=error.status, problem=problem, headers={}) from error
         except ProtocolError as error:
             raise self._strange(str(error)) from error
         except UnreachableError as error:
@@ -254,10 +254,17 @@ def _tls(ca_file: str) -> ssl.SSLContext:
         ) from error
 
 
-def _refusal(
-    method: str, path: str, *, status: int, problem: dict[str, Any], headers: Mapping[str, str]
+def refusal(
+    method: str,
+    path: str,
+    *,
+    problem: dict[str, Any],
+    status: int | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> ApiError:
-    """A problem document as an error with its exit code."""
+    """A problem document as an error with its exit code; the status of the answer, or its own."""
+    status = int(problem.get("status") or 0) if status is None else status
+    headers = headers or {}
     kind = str(problem.get("code", ""))
     what = clean(problem.get("title") or f"{method} {path} was answered with status {status}")
     detail = clean(problem.get("detail") or "")

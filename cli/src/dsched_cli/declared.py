@@ -12,8 +12,9 @@ from dsched.config.yaml_reader import Document
 from dsched.declaring.plan import Conflict, Present, plan_declaration
 from dsched.model import API_ORIGIN, file_origin
 from dsched_cli.errors import ApiError, UsageError
-from dsched_cli.finding import config_path
 from dsched_cli.firing import FireDifference, compare
+from dsched_cli.progress import Progress
+from dsched_cli.putting import Wanted, put_many
 from dsched_cli.session import Session
 from dsched_cli.task_files import files_below, unreadable
 
@@ -163,23 +164,27 @@ def _judge(
     """Each entry as the server would store it; every refusal of all of them in one report."""
     judged: dict[str, Any] = {}
     problems: list[Problem] = []
-    for entry in entries:
-        # Whose it may be is planned here, so the server is asked about the content alone.
-        asked = str(stored[entry.id].get("origin")) if entry.id in stored else origin
-        query = {"origin": asked, "dry_run": True}
-        try:
-            answer = session.api.call(
-                "PUT", config_path(entry.id), query=query, body=dict(entry.content)
-            )
-        except ApiError as error:
-            if error.kind != "invalid":
-                raise
-            problems += _problems(entry, error)
-            continue
-        judged[entry.id] = answer.data
+    by_id = {entry.id: entry for entry in entries}
+    # Whose it may be is planned here, so the server is asked about the content alone.
+    wanted = [
+        Wanted(id=one, content=entry.content, origin=_asked(stored.get(one), origin))
+        for one, entry in by_id.items()
+    ]
+    with Progress("judging configs", len(wanted)) as progress:
+        for done in put_many(session, wanted, dry_run=True, progress=progress):
+            if done.error is None:
+                judged[done.id] = done.config
+            elif isinstance(done.error, ApiError) and done.error.kind == "invalid":
+                problems += _problems(by_id[done.id], done.error)
+            else:
+                raise done.error
     if problems:
         raise unreadable(ConfigError(problems))
     return judged
+
+
+def _asked(stored: Mapping[str, Any] | None, origin: str) -> str:
+    return origin if stored is None else str(stored.get("origin"))
 
 
 def _problems(entry: Declared, error: ApiError) -> list[Problem]:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from dsched.model import RetryPolicy, TaskConfig, TaskSpec, TaskStatus
 from dsched_client import calls, errors
 from dsched_client.answers import Answer, body_of
+from dsched_client.batches import config_batches
 from dsched_client.requests import common_headers, endpoint, path_of
 from dsched_client.retrying import Trouble, delay_s
 from dsched_client.stream import Event, EventReader, events_request
@@ -70,6 +71,29 @@ def test_a_config_is_put_by_its_id_and_origin_and_an_entry_may_hold_times():
     assert call.request.target == "/api/v1/configs/x?dry_run=true"
     assert call.request.headers["If-None-Match"] == "*"
     assert body(call) == {"executor": "http", "at": "2026-01-01T00:00:00.000Z"}
+
+
+def test_many_configs_are_cut_into_batches_by_origin_number_and_size():
+    def config(number, origin="api", payload=None):
+        return TaskConfig(
+            id=f"c{number}", executor="x", every=timedelta(hours=1), origin=origin, payload=payload
+        )
+
+    configs = [config(number) for number in range(250)]
+    assert [len(one.items) for one in config_batches(configs)] == [100, 100, 50]
+    configs = [config(1), config(2), config(3, "code:a"), config(4)]
+    batches = [(one.origin, len(one.items)) for one in config_batches(configs)]
+    assert batches == [("api", 2), ("code:a", 1), ("api", 1)]
+    (batch,) = config_batches([*configs, {"id": "e", "executor": "x"}], origin="file:f")
+    assert (batch.origin, [item["id"] for item in batch.items]) == (
+        "file:f",
+        ["c1", "c2", "c3", "c4", "e"],
+    )
+    large = [config(number, payload="\u00e4" * 120_000) for number in range(5)]
+    assert [len(one.items) for one in config_batches(large)] == [3, 2]
+    for batch in config_batches(large):
+        assert len(calls.put_configs(batch, adopt=False, dry_run=False).request.body) < 2**20
+    assert list(config_batches([])) == []
 
 
 def test_a_task_is_read_with_aware_times_and_unknown_fields_are_passed_over():

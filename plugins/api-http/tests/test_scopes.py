@@ -16,6 +16,7 @@ NEEDED = {
     "config.list": "read",
     "config.get": "read",
     "config.put": "operate",
+    "config.put_batch": "operate",
     "config.patch": "operate",
     "config.delete": "operate",
     "config.pause": "operate",

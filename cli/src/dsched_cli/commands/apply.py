@@ -1,7 +1,9 @@
 """`dsched apply` and `dsched diff`: make the cluster what task files say, and see it first."""
 
 import json
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,7 +17,9 @@ from dsched_cli.times import ms_of, parse_span
 
 if TYPE_CHECKING:
     from dsched_cli.declared import Change, Difference
+    from dsched_cli.progress import Progress
 
+_PUTS = ("create", "change", "adopt")
 _SIGNS = {
     "create": "+",
     "change": "~",
@@ -165,28 +169,55 @@ def _refuse_conflicts(found: "Difference") -> None:
 
 
 def _carry_out(session: Session, found: "Difference") -> int:
+    """Every change; one that is refused is said and leaves the others alone."""
+    from dsched_cli.progress import Progress
+
     failed = 0
-    for change in found.changes:
-        try:
-            _act(session, change)
-        except CliError as error:
-            if error.code in (ExitCode.UNREACHABLE, ExitCode.NOT_ALLOWED):
-                raise
+    with Progress("applying changes", len(found.changes)) as progress:
+        for config_id, error in _acted(session, found.changes, progress):
             failed += 1
-            say(f"{clean(change.id)}: {error.what}: {error.why}")
+            progress.clear()
+            say(f"{clean(config_id)}: {error.what}: {error.why}")
     done = len(found.changes) - failed
     say(f"{done} changed, {found.unchanged} unchanged" + (f", {failed} failed" if failed else ""))
     return ExitCode.PARTLY if failed else ExitCode.OK
 
 
+def _acted(
+    session: Session, changes: "Iterable[Change]", progress: "Progress"
+) -> "Iterator[tuple[str, CliError]]":
+    """Carry the changes out in their order, puts by batches, and tell what was refused."""
+    from dsched_cli.putting import Wanted, put_many
+
+    for puts, group in groupby(changes, key=lambda one: one.action in _PUTS):
+        if puts:
+            wanted = [
+                Wanted(
+                    id=one.id,
+                    content=one.content or {},
+                    origin=one.origin,
+                    adopt=one.action == "adopt",
+                )
+                for one in group
+            ]
+            for done in put_many(session, wanted, dry_run=False, progress=progress):
+                if done.error is not None:
+                    yield done.id, done.error
+            continue
+        for change in group:
+            try:
+                _act(session, change)
+            except CliError as error:
+                if error.code in (ExitCode.UNREACHABLE, ExitCode.NOT_ALLOWED):
+                    raise
+                yield change.id, error
+            progress.add(1)
+
+
 def _act(session: Session, change: "Change") -> None:
-    """One step of the plan; each is safe to repeat."""
+    """A change that is no put; each is safe to repeat."""
     path = config_path(change.id)
-    if change.action in ("create", "change", "adopt"):
-        adopt = True if change.action == "adopt" else None
-        query = {"origin": change.origin, "adopt": adopt}
-        session.api.call("PUT", path, query=query, body=dict(change.content or {}))
-    elif change.action == "orphan":
+    if change.action == "orphan":
         reason = f"no longer declared by {change.origin}"
         body = {"reason": reason, "orphan_of": change.origin}
         session.api.post(config_path(change.id, "pause"), body)

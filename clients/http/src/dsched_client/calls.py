@@ -6,6 +6,7 @@ from datetime import datetime
 from dsched.model import JsonValue, TaskConfig, TaskSpec
 from dsched_client import values
 from dsched_client.answers import Answer
+from dsched_client.batches import ConfigBatch
 from dsched_client.reading import nothing, one, page_of, raw
 from dsched_client.requests import Call, path_of, request
 from dsched_client.values import Page
@@ -153,6 +154,19 @@ def put_config(
 
     path = path_of("configs", config_id)
     return Call(request("PUT", path, query=query, body=body, headers=headers), answered)
+
+
+def put_configs(
+    batch: ConfigBatch, *, adopt: bool, dry_run: bool
+) -> Call[tuple[values.ConfigOutcome, ...]]:
+    """Create or change up to 100 configs of one origin."""
+    query = {"origin": batch.origin, "adopt": adopt or None, "dry_run": dry_run or None}
+    body: JsonValue = {"items": list(batch.items)}
+    read = page_of(values.ConfigOutcome)
+    return Call(
+        request("POST", path_of("configs", "batch"), query=query, body=body),
+        lambda answer: read(answer).items,
+    )
 
 
 def patch_config(config_id: str, changes: Entry, *, revision: int | None) -> Call[values.Config]:

@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 import attrs
 
 from dsched.model import JsonValue, TaskStatus
+from dsched_client.errors import Problem, ProtocolError, refusal
 
 T = TypeVar("T")
 
@@ -94,6 +95,25 @@ class PutAnswer:
 
     outcome: str
     config: Config
+
+
+@attrs.frozen(kw_only=True)
+class ConfigOutcome:
+    """What became of one config of many: ``created``, ``changed`` or ``unchanged``, with the config as
+    it is now; or ``refused``, with the ``problem``."""
+
+    id: str | None = None
+    outcome: str
+    config: Config | None = None
+    problem: Problem | None = None
+
+    def kept(self) -> Config:
+        """The config as it is now; raises the `ApiError` of one that was refused."""
+        if self.problem is not None:
+            raise refusal(self.problem)
+        if self.config is None:
+            raise ProtocolError(f"{self.id} is {self.outcome}, but the answer has no config")
+        return self.config
 
 
 @attrs.frozen(kw_only=True)

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from dsched.client import Client, ClientError, NotFoundError, PreconditionError, RefusedError
+from dsched.client import Client, ClientError
 from dsched.contracts import (
     EntryError,
     StoreReadOnlyError,
@@ -24,7 +24,8 @@ from dsched_api_http.idempotency import HEADER, Claim
 from dsched_api_http.listener import SECURITY_HEADERS
 from dsched_api_http.openapi import address_of
 from dsched_api_http.patience import PATIENCE_S, Patience, SilentStoreError
-from dsched_api_http.problems import Problem, of_entry
+from dsched_api_http.problems import Problem
+from dsched_api_http.refused import problem_of
 from dsched_api_http.scopes import Scope
 from dsched_api_http.table import ROUTES
 from dsched_api_http.tokens import Principal
@@ -38,7 +39,6 @@ NOBODY = Principal(id="nobody", name="nobody", scope=Scope.READ)
 
 # Said before a handler has changed anything.
 _NOTHING_DONE = frozenset({"invalid", "not_found", "backlog_full"})
-_REFUSED = {"TOO_LATE": "too_late", "FULL": "quota_exceeded"}
 
 _Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -138,23 +138,29 @@ async def _handle(api: Api, route: Route, request: web.Request) -> web.StreamRes
     try:
         answer = await route.handle(call)
     except (Problem, ClientError, EntryError) as error:
-        problem = _as_problem(error)
+        problem = problem_of(error)
     except StoreReadOnlyError as error:
         problem = read_only(error)
     except StoreUnavailableError:
         problem = unavailable("the store does not answer; what was asked may have happened or not")
     except asyncio.CancelledError:
-        if route.audited:
+        if _changes(route, call):
             api.audit.given_up(call.principal.name, route.name, call.act)
         raise
     if problem is not None and problem.code in _NOTHING_DONE:
         await api.idempotency.release(call.claim)
-    if route.audited and (problem is None or problem.code != "invalid"):
+    if _changes(route, call) and (problem is None or problem.code != "invalid"):
         outcome = "ok" if problem is None else problem.code
         await api.audit.record(call.principal.name, route.name, call.act, outcome)
     if problem is not None:
         raise problem
     return answer if isinstance(answer, web.StreamResponse) else _response(route, call, answer)
+
+
+def _changes(route: Route, call: Call) -> bool:
+    """Whether the audit has it: a change, or one that was refused. A dry run is none."""
+    dry = (getattr(asked, "dry_run", False) for asked in (call.query, call.body))
+    return route.audited and not any(dry)
 
 
 async def _admitted(api: Api, route: Route, request: web.Request, scope: Scope) -> Principal:
@@ -206,23 +212,6 @@ async def _read_body(route: Route, request: web.Request) -> tuple[object, object
             raise Problem("invalid", "the body must be a JSON object")
         return raw, raw
     return raw, structured(route.body, raw)
-
-
-def _as_problem(error: Problem | ClientError | EntryError) -> Problem:
-    if isinstance(error, Problem):
-        return error
-    if isinstance(error, EntryError):
-        return of_entry(error)
-    if isinstance(error, NotFoundError):
-        if error.code == "LEADERLESS":
-            return Problem("leaderless", str(error), headers={"Retry-After": "5"})
-        return Problem("not_found", str(error), hint=error.broken)
-    if isinstance(error, RefusedError):
-        return Problem(_REFUSED.get(error.code, "invalid"), str(error))
-    if isinstance(error, PreconditionError):
-        return Problem("precondition_failed", str(error))
-    known = {"MOVED": "moved", "origin_conflict": "origin_conflict", "not_ended": "not_ended"}
-    return Problem(known.get(error.code, "conflict"), str(error))
 
 
 def _response(route: Route, call: Call, answer: Answer | None) -> web.Response:

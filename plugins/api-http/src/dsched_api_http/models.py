@@ -346,27 +346,3 @@ class Cancelled:
 
     outcome: str
     task: TaskView
-
-
-@attrs.frozen(kw_only=True)
-class BatchProblem:
-    """Why an item of a batch was refused."""
-
-    code: str
-    detail: str
-
-
-@attrs.frozen(kw_only=True)
-class BatchItem:
-    """What became of an item of a batch: ``OK``, ``DUP``, ``CONFLICT`` or ``INVALID``."""
-
-    id: str | None
-    outcome: str
-    problem: BatchProblem | None = attrs.field(default=None, metadata=OPTIONAL)
-
-
-@attrs.frozen(kw_only=True)
-class Batch:
-    """One item an item, in order."""
-
-    items: tuple[BatchItem, ...]

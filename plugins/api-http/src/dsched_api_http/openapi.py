@@ -121,9 +121,21 @@ def _body(body: type[Any], schemas: Schemas) -> Schema:
         return {"type": "object", "description": "RFC 7396: null takes a field away"}
     schema = schemas.of(body)
     for name, field in fields_of(body).items():
-        if field.metadata.get("items") == "Submit":
-            schemas.components[body.__name__]["properties"][name]["items"] = schemas.of(Submit)
+        items = field.metadata.get("items")
+        if items is not None:
+            found = schemas.components[body.__name__]["properties"][name]
+            found["items"] = schemas.of(Submit) if items == "Submit" else _config_item(schemas)
     return schema
+
+
+def _config_item(schemas: Schemas) -> Schema:
+    """An entry with the id that stands in the address elsewhere."""
+    entry = entry_schema(TaskConfig, schemas)
+    schemas.components["ConfigItem"] = entry | {
+        "required": ["id", *entry.get("required", ())],
+        "properties": {"id": {"type": "string", "minLength": 1}, **entry["properties"]},
+    }
+    return {"$ref": "#/components/schemas/ConfigItem"}
 
 
 def _responses(route: Route, schemas: Schemas) -> Schema:

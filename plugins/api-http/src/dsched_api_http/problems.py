@@ -71,10 +71,15 @@ class Problem(Exception):  # noqa: N818 - the RFC's word
         self.hint = hint
         self.headers = dict(headers or {})
 
+    @property
+    def type(self) -> str:
+        """The kind of problem as a URI."""
+        return f"about:blank#{self.code}"
+
     def document(self) -> dict[str, object]:
         """The problem as JSON."""
         found: dict[str, object] = {
-            "type": f"about:blank#{self.code}",
+            "type": self.type,
             "title": self.title,
             "status": self.status,
             "code": self.code,

@@ -47,6 +47,14 @@ def _some(most: int, default: int) -> Any:
     )
 
 
+def _batch_of(schema: str) -> Any:
+    def check(_: object, field: Any, value: tuple[Any, ...]) -> None:
+        if len(value) > MAX_BATCH_ITEMS:
+            raise ValueError(f"{field.name} must be at most {MAX_BATCH_ITEMS}, got {len(value)}")
+
+    return attrs.field(validator=check, metadata={"maxItems": MAX_BATCH_ITEMS, "items": schema})
+
+
 _WHY: Mapping[str, Any] = {"minLength": 1, "maxLength": MAX_REASON}
 
 
@@ -205,12 +213,15 @@ class Submit:
 class SubmitBatch:
     """Up to a hundred tasks. They are raw, so that one that is wrong refuses no other."""
 
-    items: tuple[Any, ...] = attrs.field(metadata={"maxItems": MAX_BATCH_ITEMS, "items": "Submit"})
+    items: tuple[Any, ...] = _batch_of("Submit")
 
-    @items.validator
-    def _check(self, _: object, value: tuple[Any, ...]) -> None:
-        if len(value) > MAX_BATCH_ITEMS:
-            raise ValueError(f"items must be at most {MAX_BATCH_ITEMS}, got {len(value)}")
+
+@attrs.frozen(kw_only=True)
+class PutBatch:
+    """Up to a hundred configs, each as a task file has it, with its ``id``. They are raw, so that one
+    that is wrong refuses no other."""
+
+    items: tuple[Any, ...] = _batch_of("ConfigItem")
 
 
 @attrs.frozen(kw_only=True)

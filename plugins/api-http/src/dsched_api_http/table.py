@@ -4,6 +4,7 @@ from dsched_api_http.call import Route
 from dsched_api_http.routes import (
     audit,
     cluster,
+    config_batch,
     configs,
     events,
     logs,
@@ -18,6 +19,7 @@ from dsched_api_http.routes import (
 
 ROUTES: tuple[Route, ...] = (
     *configs.ROUTES,
+    *config_batch.ROUTES,
     *upcoming.ROUTES,
     *why.ROUTES,
     *tasks.ROUTES,

@@ -1,16 +1,19 @@
 """A client's calls about configs and the cluster."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Literal
 
 from dsched.model import JsonValue, TaskConfig
 from dsched_client import calls
 from dsched_client.aio.sending import Sending
+from dsched_client.batches import config_batches
 from dsched_client.values import (
     Backfill,
     Break,
     Cluster,
     Config,
+    ConfigOutcome,
     Counts,
     Decision,
     Explanation,
@@ -49,6 +52,25 @@ class Operating(Sending):
         return await self._send(
             calls.put_config(config, adopt=adopt, origin=origin, revision=revision, dry_run=dry_run)
         )
+
+    async def put_configs(
+        self,
+        configs: Iterable[TaskConfig | Entry],
+        *,
+        adopt: bool = False,
+        origin: str | None = None,
+        dry_run: bool = False,
+    ) -> tuple[ConfigOutcome, ...]:
+        """Create or change any number of configs, 100 a call: an outcome each, in their order.
+
+        Each is put by itself, as by `put_config`: one that is refused leaves the others alone. What
+        raises has left the batches before it done; all of it may be repeated.
+        """
+        found: list[ConfigOutcome] = []
+        for batch in config_batches(configs, origin=origin):
+            done = await self._send(calls.put_configs(batch, adopt=adopt, dry_run=dry_run))
+            found.extend(done)
+        return tuple(found)
 
     async def patch_config(
         self, config_id: str, changes: Entry, *, revision: int | None = None

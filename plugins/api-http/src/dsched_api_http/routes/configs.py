@@ -33,14 +33,16 @@ async def _stored(call: Call) -> StoredConfig:
     return await call.client.get_config(named(call, "config"))
 
 
-def _shown(call: Call, stored: StoredConfig) -> Config:
-    return config_of(stored, call.intake, show_payload=call.sees_payloads)
+def shown(call: Call, stored: StoredConfig) -> Config:
+    """One config as answered, with what it says and hardly means."""
+    found = config_of(stored, call.intake, show_payload=call.sees_payloads)
+    warnings = config_warnings(stored.config)
+    return attrs.evolve(found, warnings=warnings) if warnings else found
 
 
 def _answer(call: Call, stored: StoredConfig, **fields: Any) -> Answer:
     headers = {"ETag": etag(stored.config.revision), **fields.pop("headers", {})}
-    body = attrs.evolve(_shown(call, stored), warnings=config_warnings(stored.config))
-    return Answer(body=body, headers=headers, **fields)
+    return Answer(body=shown(call, stored), headers=headers, **fields)
 
 
 async def list_configs(call: Call) -> Answer:
@@ -48,7 +50,10 @@ async def list_configs(call: Call) -> Answer:
 
     async def fetch(cursor: str | None, limit: int) -> tuple[list[Config], str | None]:
         page = await call.client.list_configs(cursor=cursor, limit=limit)
-        return [_shown(call, one) for one in page.configs], page.cursor
+        found = [
+            config_of(one, call.intake, show_payload=call.sees_payloads) for one in page.configs
+        ]
+        return found, page.cursor
 
     return listing(*await call.page("configs", fetch))
 
@@ -105,12 +110,12 @@ async def _optional(call: Call) -> StoredConfig | None:
 
 async def _put_once(call: Call, old: StoredConfig | None, config: TaskConfig) -> Answer:
     dry, adopt = getattr(call.query, "dry_run", False), getattr(call.query, "adopt", False)
-    if old is None:
-        await _check_quota(call)
+    if old is None and await room_for_configs(call) < 1:
+        raise no_room(call)
     if dry:
         if not adopt:
             check_origin(old, config.origin)
-        stored = _as_it_would_be(old, config)
+        stored = as_it_would_be(old, config)
     else:
         revision = 0 if old is None else old.config.revision
         stored = await call.client.put_config(config, adopt=adopt, expected_revision=revision)
@@ -123,7 +128,7 @@ async def _put_once(call: Call, old: StoredConfig | None, config: TaskConfig) ->
     )
 
 
-def _as_it_would_be(old: StoredConfig | None, config: TaskConfig) -> StoredConfig:
+def as_it_would_be(old: StoredConfig | None, config: TaskConfig) -> StoredConfig:
     """What a put would leave, but for the revision and the due that only the store gives."""
     if old is None:
         return StoredConfig(config=config)
@@ -131,14 +136,18 @@ def _as_it_would_be(old: StoredConfig | None, config: TaskConfig) -> StoredConfi
     return attrs.evolve(old, config=attrs.evolve(config, **kept))
 
 
-async def _check_quota(call: Call) -> None:
-    most = call.api.options.max_configs
-    if (await call.client.counts()).configs >= most:
-        raise Problem(
-            "quota_exceeded",
-            f"there are {most} configs, and no more may be made",
-            hint="delete some, or raise api.max_configs",
-        )
+async def room_for_configs(call: Call) -> int:
+    """How many configs may still be made."""
+    return call.api.options.max_configs - (await call.client.counts()).configs
+
+
+def no_room(call: Call) -> Problem:
+    """There are as many configs as there may be."""
+    return Problem(
+        "quota_exceeded",
+        f"there are {call.api.options.max_configs} configs, and no more may be made",
+        hint="delete some, or raise api.max_configs",
+    )
 
 
 def merged(entry: Mapping[str, JsonValue], patch: Mapping[str, JsonValue]) -> dict[str, JsonValue]:

@@ -11,20 +11,12 @@ from dsched.contracts.store.reading import TaskQuery
 from dsched.contracts.store.working import Submission
 from dsched.model import Home, InvalidIdError, TaskStatus, check_id
 from dsched.model.json import dumps
-from dsched.wording import printable
+from dsched_api_http.batches import Batch, BatchItem, BatchProblem, id_given
 from dsched_api_http.bodies import structured
 from dsched_api_http.call import Answer, Call, Route, listing
-from dsched_api_http.models import (
-    Batch,
-    BatchItem,
-    BatchProblem,
-    Cancelled,
-    Result,
-    TaskView,
-    result_of,
-    task_of,
-)
-from dsched_api_http.problems import Problem, invalid, of_entry
+from dsched_api_http.models import Cancelled, Result, TaskView, result_of, task_of
+from dsched_api_http.problems import Problem, invalid
+from dsched_api_http.refused import problem_of
 from dsched_api_http.requests import (
     OptionalReason,
     Reason,
@@ -85,8 +77,9 @@ async def submit_batch(call: Call) -> Answer:
             if item.task_id in wanted:
                 raise invalid("id", f"{item.task_id} occurs twice in the batch")
         except (Problem, EntryError) as error:
-            given = raw.get("id") if isinstance(raw, Mapping) else None
-            found.append(_refused(error, given))
+            problem = problem_of(error)
+            told = BatchProblem(code=problem.code, detail=problem.detail)
+            found.append(BatchItem(id=id_given(raw), outcome="INVALID", problem=told))
             continue
         wanted[item.task_id] = item
         found.append(None)
@@ -96,15 +89,6 @@ async def submit_batch(call: Call) -> Answer:
     done = iter(zip(wanted, outcomes, strict=True))
     return Answer(
         body=Batch(items=tuple(one if one is not None else _done(*next(done)) for one in found))
-    )
-
-
-def _refused(error: Problem | EntryError, given: object) -> BatchItem:
-    problem = of_entry(error) if isinstance(error, EntryError) else error
-    return BatchItem(
-        id=printable(given, 128) if isinstance(given, str) else None,
-        outcome="INVALID",
-        problem=BatchProblem(code=problem.code, detail=problem.detail),
     )
 
 

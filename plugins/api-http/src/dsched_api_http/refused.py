@@ -1,0 +1,25 @@
+"""The errors of those who are asked, as problem documents."""
+
+from dsched.client import ClientError, NotFoundError, PreconditionError, RefusedError
+from dsched.contracts import EntryError
+from dsched_api_http.problems import Problem, of_entry
+
+_REFUSED = {"TOO_LATE": "too_late", "FULL": "quota_exceeded"}
+
+
+def problem_of(error: Problem | ClientError | EntryError) -> Problem:
+    """What is answered to what a handler has raised."""
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, EntryError):
+        return of_entry(error)
+    if isinstance(error, NotFoundError):
+        if error.code == "LEADERLESS":
+            return Problem("leaderless", str(error), headers={"Retry-After": "5"})
+        return Problem("not_found", str(error), hint=error.broken)
+    if isinstance(error, RefusedError):
+        return Problem(_REFUSED.get(error.code, "invalid"), str(error))
+    if isinstance(error, PreconditionError):
+        return Problem("precondition_failed", str(error))
+    known = {"MOVED": "moved", "origin_conflict": "origin_conflict", "not_ended": "not_ended"}
+    return Problem(known.get(error.code, "conflict"), str(error))
