@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import crowd
+import declaring
 import failover
 import http_share
 import profiling
@@ -16,6 +17,7 @@ MEASURES: dict[str, Callable[[Stage, Plan], dict[str, float]]] = {
     "http": http_share.http_share,
     "failover": failover.failover,
     "waiting": waiting.memory,
+    "declare": declaring.declaring,
     "scale-configs": scale_configs.many_against_few,
     "scale-redis": scale_steps.steps,
     "scale-sqlite": scale_steps.steps,
@@ -24,6 +26,7 @@ MEASURES: dict[str, Callable[[Stage, Plan], dict[str, float]]] = {
 }
 OF = {name: {"dsched"} for name in MEASURES} | {
     "waiting": {"dsched", "dsched-sqlite"},
+    "declare": {"dsched", "dsched-sqlite"},
     "scale-sqlite": {"dsched-sqlite"},
 }
 

@@ -6,7 +6,7 @@ import attrs
 @attrs.frozen(kw_only=True)
 class Plan:
     """Sizes of a run. ``many``: configs, and waiting tasks, of a store at scale;
-    ``many_in_a_file`` the same for SQLite; ``window_s``: how long pods are watched at a steady
+    ``many_in_a_file`` the same for SQLite; ``declared``: configs that are put at once; ``window_s``: how long pods are watched at a steady
     rate; ``failovers``: how often the leader is killed (it is stopped thrice as often)."""
 
     rounds: int
@@ -17,5 +17,6 @@ class Plan:
     many: int = 1_000_000
     many_in_a_file: int = 100_000
     waiting: int = 100_000
+    declared: int = 10_000
     failovers: int = 5
     window_s: int = 60

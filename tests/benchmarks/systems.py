@@ -137,7 +137,13 @@ def set_up(wanted: Sequence[System]) -> tuple[list[System], dict[str, str]]:
 def _compile_ours() -> None:
     """What an installer does with what it installs: else the first start of a checkout would."""
     root = rig.HERE.parents[1]
-    for folder in (root / "core", *root.glob("executors-*"), *root.glob("plugins/*")):
+    for folder in (
+        root / "core",
+        *root.glob("executors-*"),
+        *root.glob("plugins/*"),
+        root / "cli",
+        root / "clients" / "http",
+    ):
         compileall.compile_dir(folder / "src", quiet=2)
 
 
