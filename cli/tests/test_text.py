@@ -18,10 +18,10 @@ from dsched_cli.times import (
     ms_of,
     parse_instant,
     parse_span,
-    rfc3339,
     show_span_ms,
     show_time,
 )
+from dsched_client.instants import rfc3339
 
 NOW = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
 BERLIN = ZoneInfo("Europe/Berlin")

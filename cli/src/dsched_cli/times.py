@@ -91,11 +91,6 @@ def from_ms(ms: int) -> datetime:
     return _EPOCH + timedelta(milliseconds=ms)
 
 
-def rfc3339(instant: datetime) -> str:
-    """As the API writes it: UTC, milliseconds, ``Z``."""
-    return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def show_time(text: object, zone: tzinfo) -> str:
     """An instant of the API on the clock of ``zone``, with its offset; milliseconds if it has any."""
     if not isinstance(text, str) or not text:

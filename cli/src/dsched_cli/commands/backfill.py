@@ -12,8 +12,9 @@ from dsched_cli.errors import ExitCode
 from dsched_cli.finding import call_config, config_path
 from dsched_cli.output import say
 from dsched_cli.session import Session, asks_api, confirm, reason_option, yes_option
-from dsched_cli.times import parse_instant, rfc3339
+from dsched_cli.times import parse_instant
 from dsched_cli.watching import wait_for_end
+from dsched_client.instants import rfc3339
 
 MAX_PAGES = 1_000
 _COUNTED_PAGES = 20

@@ -20,8 +20,9 @@ from dsched_cli.session import (
     reason_option,
     yes_option,
 )
-from dsched_cli.times import parse_instant, rfc3339
+from dsched_cli.times import parse_instant
 from dsched_cli.watching import watch, watch_option
+from dsched_client.instants import rfc3339
 
 ID = click.argument("config_id", metavar="ID", shell_complete=config_ids)
 

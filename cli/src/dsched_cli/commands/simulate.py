@@ -16,9 +16,9 @@ from dsched_cli.times import (
     ms_of,
     parse_instant,
     parse_span,
-    rfc3339,
     show_time,
 )
+from dsched_client.instants import rfc3339
 
 if TYPE_CHECKING:
     from dsched_cli.simulation import Load

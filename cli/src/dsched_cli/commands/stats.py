@@ -6,7 +6,8 @@ from dsched_cli import columns
 from dsched_cli.completing import config_ids
 from dsched_cli.finding import config_path
 from dsched_cli.session import Session, asks_api
-from dsched_cli.times import parse_instant, rfc3339
+from dsched_cli.times import parse_instant
+from dsched_client.instants import rfc3339
 
 
 @click.command()

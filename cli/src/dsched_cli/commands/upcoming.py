@@ -13,7 +13,8 @@ from dsched_cli.errors import UsageError
 from dsched_cli.finding import call_config
 from dsched_cli.output import Column, say, write
 from dsched_cli.session import Session, asks_api
-from dsched_cli.times import from_ms, ms_of, parse_instant, rfc3339
+from dsched_cli.times import from_ms, ms_of, parse_instant
+from dsched_client.instants import rfc3339
 
 if TYPE_CHECKING:
     from dsched.model import TaskConfig

@@ -10,7 +10,8 @@ from dsched_cli.errors import ApiError
 from dsched_cli.finding import call_config, call_task, config_path, task_path
 from dsched_cli.output import Column, write
 from dsched_cli.session import Session, asks_api
-from dsched_cli.times import parse_instant, rfc3339, show_time
+from dsched_cli.times import parse_instant, show_time
+from dsched_client.instants import rfc3339
 
 _COLUMNS = (
     Column("SUBJECT", "subject"),

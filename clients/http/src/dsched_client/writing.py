@@ -1,7 +1,7 @@
 """Configs, snapshots and times as the API takes them."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, TypeAlias
 
@@ -9,6 +9,7 @@ import attrs
 
 from dsched.model import JsonValue, RetryPolicy, TaskConfig, TaskSpec
 from dsched.model.defaults import is_left_out
+from dsched_client.instants import rfc3339
 
 Entry: TypeAlias = Mapping[str, JsonValue]
 Seconds: TypeAlias = float | timedelta
@@ -43,7 +44,7 @@ def instant(moment: datetime) -> str:
     """An instant as the API reads it; `ValueError` without an offset."""
     if moment.tzinfo is None:
         raise ValueError(f"{moment} needs a UTC offset, such as datetime(..., tzinfo=UTC)")
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return rfc3339(moment)
 
 
 def plain(value: Any) -> JsonValue:

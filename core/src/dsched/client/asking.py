@@ -7,7 +7,7 @@ from typing import TypeVar
 from dsched.contracts.store import Store
 from dsched.contracts.store.configs import StoredConfig
 from dsched.contracts.store.outcomes import StoreUnavailableError
-from dsched.model import Task, from_ms
+from dsched.model import Task, rfc3339_ms
 from dsched.model.defaults import TaskDefaults
 
 T = TypeVar("T")
@@ -52,7 +52,7 @@ class NotScheduledError(RefusedError):
 
     def __init__(self, what: str, before_ms: int | None, after_ms: int | None) -> None:
         near = [
-            f"{word} is {instant(at_ms)}"
+            f"{word} is {rfc3339_ms(at_ms)}"
             for word, at_ms in (("the one before", before_ms), ("the next one", after_ms))
             if at_ms is not None
         ]
@@ -107,8 +107,3 @@ class Asking:
                 await asyncio.sleep(wait_s)
                 wait_s = min(2.0, wait_s * 2)
         return await call()
-
-
-def instant(ms: int) -> str:
-    """An instant as people read it: RFC 3339 in UTC."""
-    return from_ms(ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -10,7 +10,6 @@ from dsched.client.asking import (
     NotFoundError,
     NotScheduledError,
     RefusedError,
-    instant,
 )
 from dsched.client.backfilling import MAX_BACKFILL, Backfill, Backfiller
 from dsched.contracts.store.configs import StoredConfig
@@ -19,7 +18,7 @@ from dsched.contracts.store.leadership import fence_pod
 from dsched.contracts.store.operating import MAX_SKIPS, PodRecord, TermPage
 from dsched.contracts.store.outcomes import Outcome
 from dsched.contracts.store.standing import forget_drain
-from dsched.model import TaskConfig, to_ms
+from dsched.model import TaskConfig, rfc3339_ms, to_ms
 from dsched.planning import Instants, config_instants
 
 REST_MS = 15_000  # for which the pod that led leaves the lead to others
@@ -78,7 +77,9 @@ class Operating(Asking):
             if outcome is Outcome.FULL:
                 raise RefusedError(outcome, _full(stored))
             if outcome is Outcome.TOO_LATE and found[0] <= await self._wall_ms() and at:
-                raise RefusedError(outcome, f"{instant(found[0])} has come: it is too late to skip")
+                raise RefusedError(
+                    outcome, f"{rfc3339_ms(found[0])} has come: it is too late to skip"
+                )
         raise ConflictError(Outcome.MOVED, f"config {config_id} changed under our hands; try again")
 
     async def backfill_config(
@@ -198,10 +199,10 @@ def _named(
         at_ms = to_ms(at)
         if not instants.count_between(at_ms, at_ms):
             raise _not_scheduled(
-                instants, f"{config.id} is not scheduled at {instant(at_ms)}", at_ms
+                instants, f"{config.id} is not scheduled at {rfc3339_ms(at_ms)}", at_ms
             )
         if at_ms <= now_ms:
-            what = f"{instant(at_ms)} is past: only what lies ahead can be skipped"
+            what = f"{rfc3339_ms(at_ms)} is past: only what lies ahead can be skipped"
             raise RefusedError(Outcome.TOO_LATE, what)
         return [at_ms]
     assert from_ is not None and to is not None  # noqa: S101, PT018 - checked above

@@ -1,7 +1,7 @@
 """What services take in: entries of configs and tasks, judged as a task file's, and back again."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
 
@@ -14,7 +14,15 @@ from dsched.config.structuring import fields_of
 from dsched.config.task_file import task_from_mapping
 from dsched.contracts.service import EntryError, PluginFacts
 from dsched.loading import Catalogue
-from dsched.model import InvalidIdError, JsonValue, RetryPolicy, TaskConfig, TaskSpec, check_id
+from dsched.model import (
+    InvalidIdError,
+    JsonValue,
+    RetryPolicy,
+    TaskConfig,
+    TaskSpec,
+    check_id,
+    rfc3339,
+)
 from dsched.wording import did_you_mean, printable
 
 # Never part of an entry: the id stands beside it, the rest is the store's or a later version's.
@@ -105,7 +113,7 @@ def _plain(value: Any) -> JsonValue:
     if isinstance(value, timedelta):
         return format_duration(value)
     if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return rfc3339(value)
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, RetryPolicy):

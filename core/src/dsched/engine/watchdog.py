@@ -15,7 +15,7 @@ from dsched.engine.clock_watch import ClockWatch
 from dsched.engine.observers import Announcer
 from dsched.engine.runtime import Runtime
 from dsched.engine.store_calls import answered_within
-from dsched.model import from_ms
+from dsched.model import rfc3339_ms
 
 log = logging.getLogger("dsched.watchdog")
 
@@ -116,8 +116,7 @@ class Watchdog:
     def _say(self, watched: Watched) -> None:
         epoch = 0 if watched.fence is None else fence_epoch(watched.fence)
         shown = ", ".join(
-            f"{one.config_id} for {from_ms(one.due_ms).isoformat(timespec='milliseconds')}"
-            for one in watched.missed[:NAMED]
+            f"{one.config_id} for {rfc3339_ms(one.due_ms)}" for one in watched.missed[:NAMED]
         )
         log.error(
             "%d configs are overdue by more than %g s and nobody has fired them (%s): %s%s",

@@ -10,8 +10,8 @@ from dsched.contracts.store.history import Break
 from dsched.explaining.breaks import told_of_instant
 from dsched.explaining.decisions import clock_words, explain_decision, jitter_words, short
 from dsched.explaining.explanation import Answer, Explanation
-from dsched.explaining.words import instant, span
-from dsched.model import Decision, Task, TaskConfig, Verdict, to_ms
+from dsched.explaining.words import span
+from dsched.model import Decision, Task, TaskConfig, Verdict, rfc3339_ms, to_ms
 from dsched.planning import InvalidTriggerError, clock_note, config_instants, remembered
 
 PATIENCE_MS = 5_000  # a due instant so young is pending: the leader looks every few seconds
@@ -102,7 +102,7 @@ def _concerns(facts: ConfigFacts, decision: Decision) -> bool:
 
 def _never_due(facts: ConfigFacts, decision: Decision) -> Explanation:
     """Between the ends of a range, and no instant of it."""
-    text = instant(facts.at_ms)
+    text = rfc3339_ms(facts.at_ms)
     past = remembered(decision.trigger, decision.config_id) if decision.trigger else None
     if past is None:
         why, note = "No instant lies between the ends of what is recorded there.", ""
@@ -131,7 +131,7 @@ def _uncollected(facts: ConfigFacts, task: Task) -> Explanation:
     return _answer(
         facts,
         Answer.FIRED,
-        f"{facts.config_id} fired for {instant(facts.at_ms)}: its task is {task.id}.",
+        f"{facts.config_id} fired for {rfc3339_ms(facts.at_ms)}: its task is {task.id}.",
         f"The task is {task.status}.",
         "The record of the decision is not kept (any more, or not yet: the leader's collector "
         "makes it within a second or so).",
@@ -140,7 +140,7 @@ def _uncollected(facts: ConfigFacts, task: Task) -> Explanation:
 
 
 def _without_config(facts: ConfigFacts) -> Explanation:
-    summary = f"Nothing is recorded of {facts.config_id} at {instant(facts.at_ms)}."
+    summary = f"Nothing is recorded of {facts.config_id} at {rfc3339_ms(facts.at_ms)}."
     why = f"There is no config {facts.config_id}."
     if facts.decisions:
         why = f"There is no config {facts.config_id} any more."
@@ -150,13 +150,13 @@ def _without_config(facts: ConfigFacts) -> Explanation:
 
 def _undecided(facts: ConfigFacts, stored: StoredConfig) -> Explanation:
     """An instant without any record, of a config that is there."""
-    config, at_ms, text = stored.config, facts.at_ms, instant(facts.at_ms)
+    config, at_ms, text = stored.config, facts.at_ms, rfc3339_ms(facts.at_ms)
     if config.executor == UNREADABLE:
         return _answer(facts, Answer.UNKNOWN, f"The stored config {config.id} cannot be read.")
     if at_ms > facts.now_ms:
         return _to_come(facts, stored)
     if at_ms < config.created_ms:
-        created = f"It was created at {instant(config.created_ms)}."
+        created = f"It was created at {rfc3339_ms(config.created_ms)}."
         return _not_due(facts, f"{config.id} was not there yet at {text}.", created)
     if at_ms < facts.kept_from_ms:
         summary = f"What {config.id} did at {text} is not known any more."
@@ -168,7 +168,7 @@ def _undecided(facts: ConfigFacts, stored: StoredConfig) -> Explanation:
             facts,
             f"{config.id} had nothing due at {text}.",
             "Every instant that is due is recorded, fired or not, and nothing is recorded for it.",
-            f"The config was last changed at {instant(config.updated_ms)}; what it was before is "
+            f"The config was last changed at {rfc3339_ms(config.updated_ms)}; what it was before is "
             "not kept.",
             *_nearest(facts),
         )
@@ -177,7 +177,7 @@ def _undecided(facts: ConfigFacts, stored: StoredConfig) -> Explanation:
 
 def _by_plan(facts: ConfigFacts, stored: StoredConfig) -> Explanation:
     """Since its last change a config's instants are known: was this one of them?"""
-    config, at_ms, text = stored.config, facts.at_ms, instant(facts.at_ms)
+    config, at_ms, text = stored.config, facts.at_ms, rfc3339_ms(facts.at_ms)
     if not config.enabled:
         return _not_due(facts, f"{config.id} is disabled: nothing was due at {text}.")
     owed = stored.due_ms is not None and stored.due_ms <= at_ms
@@ -212,7 +212,7 @@ def _overdue(facts: ConfigFacts) -> Explanation:
     late_ms = facts.now_ms - facts.at_ms
     young = late_ms <= PATIENCE_MS
     summary = (
-        f"{facts.config_id} is due for {instant(facts.at_ms)} since {span(late_ms)} and has not "
+        f"{facts.config_id} is due for {rfc3339_ms(facts.at_ms)} since {span(late_ms)} and has not "
         "been fired yet."
     )
     return _answer(
@@ -223,10 +223,10 @@ def _overdue(facts: ConfigFacts) -> Explanation:
 def _paused(facts: ConfigFacts, stored: StoredConfig) -> Explanation:
     pause, config = stored.paused, stored.config
     assert pause is not None  # noqa: S101 - the caller looked
-    said = f"It is paused since {instant(pause.since_ms)} by {pause.who}" + (
+    said = f"It is paused since {rfc3339_ms(pause.since_ms)} by {pause.who}" + (
         f": {pause.why}" if pause.why else ""
     )
-    text = instant(facts.at_ms)
+    text = rfc3339_ms(facts.at_ms)
     if config.at is not None:
         kept = "Its one instant is kept, and goes by the misfire policy when it is resumed."
         return _not_due(facts, f"{config.id} was paused at {text}.", said + ".", kept)
@@ -238,7 +238,7 @@ def _paused(facts: ConfigFacts, stored: StoredConfig) -> Explanation:
 
 
 def _to_come(facts: ConfigFacts, stored: StoredConfig) -> Explanation:
-    config, text = stored.config, instant(facts.at_ms)
+    config, text = stored.config, rfc3339_ms(facts.at_ms)
     if not config.enabled:
         return _not_due(facts, f"{config.id} is disabled: nothing will be due at {text}.")
     if stored.due_ms != facts.at_ms and not (
@@ -275,7 +275,7 @@ def _leading(fence: str | None) -> str:
 def _horizon(facts: ConfigFacts) -> str:
     if facts.kept_from_ms == _NO_LIMIT_MS:
         return ""
-    return f"Decisions are kept from {instant(facts.kept_from_ms)} on."
+    return f"Decisions are kept from {rfc3339_ms(facts.kept_from_ms)} on."
 
 
 def _nearest(facts: ConfigFacts) -> tuple[str, ...]:
@@ -324,9 +324,9 @@ def _latest(one: int | None, other: int | None) -> int | None:
 
 def _bounds(config: TaskConfig, at_ms: int) -> str:
     if config.start_at is not None and at_ms < to_ms(config.start_at):
-        return f"It starts at {instant(to_ms(config.start_at))}."
+        return f"It starts at {rfc3339_ms(to_ms(config.start_at))}."
     if config.end_at is not None and at_ms > to_ms(config.end_at):
-        return f"It ended at {instant(to_ms(config.end_at))}."
+        return f"It ended at {rfc3339_ms(to_ms(config.end_at))}."
     return ""
 
 

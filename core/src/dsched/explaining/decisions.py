@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from dsched.explaining.explanation import Answer, Explanation
-from dsched.explaining.words import instant, plural, span
+from dsched.explaining.words import plural, span
 from dsched.model import (
     CronTrigger,
     Decision,
@@ -12,6 +12,7 @@ from dsched.model import (
     Task,
     TaskConfig,
     Verdict,
+    rfc3339_ms,
 )
 from dsched.planning import clock_note, jitter_ms
 
@@ -21,7 +22,7 @@ SHOWN_OF_ANOTHER = 2  # sentences about a task that stands in the way
 
 def short(decision: Decision) -> str:
     """A decision in a few words."""
-    at = instant(decision.first_ms)
+    at = rfc3339_ms(decision.first_ms)
     match decision.verdict:
         case Verdict.FIRED:
             ended = f", its task ended {decision.ended}" if decision.ended else ""
@@ -29,10 +30,10 @@ def short(decision: Decision) -> str:
         case Verdict.MISSED:
             return f"{at} was missed ({decision.reason})"
     if decision.count == 0:
-        return f"{at} to {instant(decision.last_ms)} nothing was due: it was disabled"
+        return f"{at} to {rfc3339_ms(decision.last_ms)} nothing was due: it was disabled"
     if decision.count == 1:
         return f"{at} was skipped ({decision.reason})"
-    last = instant(decision.last_ms)
+    last = rfc3339_ms(decision.last_ms)
     return f"{plural(decision.count, 'instant')} from {at} to {last} skipped ({decision.reason})"
 
 
@@ -60,14 +61,14 @@ def explain_decision(
 def _fired(decision: Decision, config: TaskConfig | None, task: Task | None) -> Explanation:
     late = decision.late_ms > LATE_MS or decision.missed_at_ms is not None
     summary = (
-        f"{decision.config_id} fired for {instant(decision.first_ms)}, "
+        f"{decision.config_id} fired for {rfc3339_ms(decision.first_ms)}, "
         f"{span(decision.late_ms)} late"
     )
     if decision.ended:
         summary += f"; its task ended {decision.ended}"
-    because = [f"The leader of term {decision.term} decided it at {instant(decision.at_ms)}."]
+    because = [f"The leader of term {decision.term} decided it at {rfc3339_ms(decision.at_ms)}."]
     if decision.missed_at_ms is not None:
-        because.append(f"It had been reported missed at {instant(decision.missed_at_ms)}.")
+        because.append(f"It had been reported missed at {rfc3339_ms(decision.missed_at_ms)}.")
     if decision.detail:
         because.append(f"Its task was {decision.detail}.")
     because += _moved_by(decision, config)
@@ -120,7 +121,7 @@ def jitter_words(config: TaskConfig, at_ms: int) -> str:
     most = span(config.jitter // timedelta(milliseconds=1))
     return (
         f"Its jitter (up to {most}) holds its task back for {span(wait_ms)}: until "
-        f"{instant(at_ms + wait_ms)}."
+        f"{rfc3339_ms(at_ms + wait_ms)}."
     )
 
 
@@ -132,14 +133,14 @@ def clock_words(config: TaskConfig, at_ms: int) -> str:
 
 
 def _disabled(decision: Decision) -> Explanation:
-    first, last = instant(decision.first_ms), instant(decision.last_ms)
+    first, last = rfc3339_ms(decision.first_ms), rfc3339_ms(decision.last_ms)
     over = f"It was disabled over its instants from {first} to {last}"
     return Explanation(
         subject=decision.config_id,
         at_ms=decision.first_ms,
         verdict=Answer.NOT_DUE,
         summary=f"{decision.config_id} had nothing due: it was disabled then.",
-        because=(f"{over}, until it was changed at {instant(decision.at_ms)}.",),
+        because=(f"{over}, until it was changed at {rfc3339_ms(decision.at_ms)}.",),
         decision=decision,
     )
 
@@ -147,19 +148,19 @@ def _disabled(decision: Decision) -> Explanation:
 def _skipped(
     decision: Decision, config: TaskConfig | None, in_the_way: Explanation | None
 ) -> Explanation:
-    first, last = instant(decision.first_ms), instant(decision.last_ms)
+    first, last = rfc3339_ms(decision.first_ms), rfc3339_ms(decision.last_ms)
     what = first
     if decision.count > 1:
         what = f"the {plural(decision.count, 'instant')} from {first} to {last}"
     because = [_skip_reason(decision, config), *_behind(decision, in_the_way)]
     if decision.term:
         because.append(
-            f"The leader of term {decision.term} decided it at {instant(decision.at_ms)}."
+            f"The leader of term {decision.term} decided it at {rfc3339_ms(decision.at_ms)}."
         )
     else:
-        because.append(f"It was recorded at {instant(decision.at_ms)}, with that change.")
+        because.append(f"It was recorded at {rfc3339_ms(decision.at_ms)}, with that change.")
     if decision.missed_at_ms is not None:
-        because.append(f"It had been reported missed at {instant(decision.missed_at_ms)}.")
+        because.append(f"It had been reported missed at {rfc3339_ms(decision.missed_at_ms)}.")
     return Explanation(
         subject=decision.config_id,
         at_ms=decision.first_ms,
@@ -216,9 +217,9 @@ def _missed(decision: Decision) -> Explanation:
         at_ms=decision.first_ms,
         verdict=Answer.MISSED,
         summary=(
-            f"{decision.config_id} was due for {instant(decision.first_ms)} and nobody had fired "
+            f"{decision.config_id} was due for {rfc3339_ms(decision.first_ms)} and nobody had fired "
             f"it {span(decision.late_ms)} later."
         ),
-        because=(because, f"A follower reported it at {instant(decision.at_ms)}."),
+        because=(because, f"A follower reported it at {rfc3339_ms(decision.at_ms)}."),
         decision=decision,
     )

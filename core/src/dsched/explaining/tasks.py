@@ -9,8 +9,8 @@ from dsched.contracts.store.history import Break
 from dsched.explaining.breaks import told_of_task
 from dsched.explaining.decisions import SHOWN_OF_ANOTHER, jitter_words
 from dsched.explaining.explanation import Answer, Explanation
-from dsched.explaining.words import instant, last_line, plural, span
-from dsched.model import Decision, Home, Task, TaskConfig, TaskStatus, Worker
+from dsched.explaining.words import last_line, plural, span
+from dsched.model import Decision, Home, Task, TaskConfig, TaskStatus, Worker, rfc3339_ms
 
 SHOWN = 5  # workers or tasks that a sentence names
 
@@ -100,9 +100,9 @@ def _delayed(facts: TaskFacts) -> _Told:
     if jitter:
         when = jitter
     elif wait_ms > 0:
-        when = f"It is wanted at {instant(task.scheduled_ms)}, in {span(wait_ms)}."
+        when = f"It is wanted at {rfc3339_ms(task.scheduled_ms)}, in {span(wait_ms)}."
     else:
-        when = f"Its instant is {instant(task.scheduled_ms)}; a jitter or a delay holds it back."
+        when = f"Its instant is {rfc3339_ms(task.scheduled_ms)}; a jitter or a delay holds it back."
     return f"Task {task.id} may not start yet.", [when]
 
 
@@ -279,7 +279,7 @@ def _origin(facts: TaskFacts) -> list[str]:
         told.append(f"Worker {decision.worker_id} was chosen by {decision.worker_why}.")
     if task.fire_ms is not None:
         late = f", {span(decision.late_ms)} late" if decision is not None else ""
-        told.append(f"Config {task.config_id} fired it for {instant(task.fire_ms)}{late}.")
+        told.append(f"Config {task.config_id} fired it for {rfc3339_ms(task.fire_ms)}{late}.")
     elif task.config_id is not None:
         told.append(f"It was triggered by hand, from config {task.config_id}.")
     return told

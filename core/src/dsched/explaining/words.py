@@ -1,16 +1,6 @@
-"""How explanations write instants, spans and numbers."""
-
-from dsched.model import from_ms
+"""How explanations write spans and numbers."""
 
 _UNITS = (("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1000))
-
-
-def instant(ms: int) -> str:
-    """``2026-01-31T09:00:00.000Z``."""
-    try:
-        return from_ms(ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    except (OverflowError, ValueError, OSError):
-        return f"{ms} ms"
 
 
 def span(ms: int) -> str:

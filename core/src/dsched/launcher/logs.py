@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from dsched.contracts.executor import TaskFailed
+from dsched.model import rfc3339
 
 FACTS = ("task_id", "attempt", "worker_id")
 REPEAT_S = 10.0
@@ -94,7 +95,7 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The record with its task's facts."""
-        moment = _moment(record).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        moment = rfc3339(_moment(record))
         fields: dict[str, Any] = {
             "time": moment,
             "level": record.levelname.lower(),

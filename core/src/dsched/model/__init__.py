@@ -18,6 +18,7 @@ from dsched.model.ids import (
     fire_task_id,
     manual_task_id,
 )
+from dsched.model.instants import from_ms, rfc3339, rfc3339_ms, to_ms
 from dsched.model.json import JsonValue, NotJsonError
 from dsched.model.origin import API_ORIGIN, ORPHAN, code_origin, file_origin, is_origin
 from dsched.model.retry import RetryPolicy, retry_delay_ms
@@ -31,8 +32,6 @@ from dsched.model.task_config import (
     Reserved,
     TaskConfig,
     TaskSpec,
-    from_ms,
-    to_ms,
 )
 from dsched.model.trigger import (
     AtTrigger,
@@ -93,5 +92,7 @@ __all__ = [
     "manual_task_id",
     "missed_a_beat",
     "retry_delay_ms",
+    "rfc3339",
+    "rfc3339_ms",
     "to_ms",
 ]

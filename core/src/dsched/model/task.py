@@ -5,9 +5,10 @@ from datetime import datetime
 import attrs
 
 from dsched.model.ids import backfill_instant_of, config_of, fire_instant_of
+from dsched.model.instants import from_ms
 from dsched.model.json import JsonValue
 from dsched.model.status import Home, TaskStatus
-from dsched.model.task_config import TaskSpec, from_ms
+from dsched.model.task_config import TaskSpec
 
 
 @attrs.frozen(kw_only=True)

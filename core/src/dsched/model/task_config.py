@@ -1,7 +1,7 @@
 """`TaskConfig`: what a user sets, and the snapshot of it that each task carries."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import attrs
 
 from dsched.model.ids import check_id
+from dsched.model.instants import to_ms
 from dsched.model.json import JsonValue, check_json
 from dsched.model.origin import API_ORIGIN, is_origin
 from dsched.model.retry import RetryPolicy
@@ -243,24 +244,6 @@ class TaskConfig:
             revision=self.revision,
             reserved=self.reserved,
         )
-
-
-def to_ms(instant: datetime) -> int:
-    """Milliseconds since the epoch of an aware datetime; `ValueError` for a naive one."""
-    if instant.utcoffset() is None:
-        raise ValueError(
-            f"{instant.isoformat(sep=' ')} has no UTC offset, so it names no instant: give an aware "
-            "datetime, such as datetime(2026, 1, 31, 9, tzinfo=UTC)"
-        )
-    return int((instant - _EPOCH) // timedelta(milliseconds=1))
-
-
-def from_ms(ms: int) -> datetime:
-    """The UTC datetime of milliseconds since the epoch."""
-    return _EPOCH + timedelta(milliseconds=ms)
-
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def _check_common(item: Any) -> None:

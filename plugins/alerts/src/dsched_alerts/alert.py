@@ -1,12 +1,11 @@
 """An alert as a value, and what may be said of it in a template."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from enum import StrEnum
 
 import attrs
 
-from dsched.model import JsonValue
+from dsched.model import JsonValue, rfc3339_ms
 
 
 class Kind(StrEnum):
@@ -49,12 +48,11 @@ class Alert:
     @property
     def facts(self) -> Mapping[str, JsonValue]:
         """What a template may name, and what is posted without one."""
-        at = datetime.fromtimestamp(self.at_ms / 1000, UTC)
         return {
             "id": self.id,
             "kind": self.kind.value,
             "state": self.state,
-            "at": at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "at": rfc3339_ms(self.at_ms),
             "summary": self.summary,
             "config_id": self.config_id,
             "task_id": self.task_id,

@@ -12,12 +12,12 @@ import attrs
 
 from dsched.contracts import StoreError
 from dsched.contracts.store import Store
+from dsched.model import rfc3339_ms
 from dsched.model.json import dumps
 from dsched_api_http.acts import Act
 from dsched_api_http.answered import answered
 from dsched_api_http.models import AuditEntry
 from dsched_api_http.refusals import Kind, Refusals, Several
-from dsched_api_http.wire import time_text
 
 _log = logging.getLogger(__name__)
 
@@ -112,6 +112,7 @@ class Audit:
         """Some entries, newest first, and where the list goes on."""
         page = await self._store.list_documents(KIND, cursor, limit, descending=True)
         entries = [
-            AuditEntry(**(one.value | {"at": time_text(one.value["at"])})) for one in page.documents
+            AuditEntry(**(one.value | {"at": rfc3339_ms(one.value["at"])}))
+            for one in page.documents
         ]
         return entries, page.cursor

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 
 from dsched.contracts import Event, EventKind, StoreError
 from dsched.contracts.store import Store
-from dsched_api_http.wire import time_text
+from dsched.model import rfc3339_ms
 
 _log = logging.getLogger(__name__)
 
@@ -214,7 +214,7 @@ def topics_of(text: str) -> frozenset[EventKind] | None:
 def message_of(event: Event) -> bytes:
     """An entry as a server-sent event."""
     data = {
-        "at": time_text(event.at_ms),
+        "at": rfc3339_ms(event.at_ms),
         "by": _shown(event),
         "items": [dict(item) for item in event.items],
     }

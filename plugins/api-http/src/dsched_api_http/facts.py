@@ -9,9 +9,9 @@ from dsched.contracts.store.operating import PodRecord, Term
 from dsched.contracts.store.statistics import Bucket, Spread
 from dsched.contracts.store.tasklogs import TaskLine
 from dsched.explaining import Explanation
-from dsched.model import to_ms
+from dsched.model import rfc3339_ms, to_ms
 from dsched_api_http.models import TIME, DecisionView, TaskView, decision_of, task_of
-from dsched_api_http.wire import optional_time, time_text
+from dsched_api_http.wire import optional_time
 
 
 @attrs.frozen(kw_only=True)
@@ -41,7 +41,7 @@ def why_of(explanation: Explanation) -> Why:
     decision, task = explanation.decision, explanation.task
     return Why(
         subject=explanation.subject,
-        at=time_text(explanation.at_ms),
+        at=rfc3339_ms(explanation.at_ms),
         verdict=explanation.verdict.value,
         summary=explanation.summary,
         because=explanation.because,
@@ -96,7 +96,7 @@ def bucket_of(bucket: Bucket) -> BucketView:
     """A bucket as answered."""
     return BucketView(
         config_id=bucket.config_id,
-        start=time_text(bucket.start_ms),
+        start=rfc3339_ms(bucket.start_ms),
         runs=bucket.runs,
         success=bucket.success,
         failed=bucket.failed,
@@ -146,7 +146,7 @@ def line_of(line: TaskLine) -> LineView:
     """A line as answered."""
     return LineView(
         n=line.n,
-        at=time_text(line.at_ms),
+        at=rfc3339_ms(line.at_ms),
         attempt=line.attempt,
         level=line.level.value,
         line=line.text,
@@ -165,7 +165,7 @@ class SkippedView:
 def skipped_of(skipped: Skipped) -> SkippedView:
     """What a skip came to."""
     return SkippedView(
-        skipped=skipped.count, first=time_text(skipped.first_ms), last=time_text(skipped.last_ms)
+        skipped=skipped.count, first=rfc3339_ms(skipped.first_ms), last=rfc3339_ms(skipped.last_ms)
     )
 
 
@@ -187,13 +187,13 @@ class BackfillView:
 def backfill_of(found: Backfill) -> BackfillView:
     """A backfill as answered."""
     return BackfillView(
-        instants=tuple(map(time_text, found.instants)),
-        fired=tuple(map(time_text, found.fired)),
-        known=tuple(map(time_text, found.known)),
+        instants=tuple(map(rfc3339_ms, found.instants)),
+        fired=tuple(map(rfc3339_ms, found.fired)),
+        known=tuple(map(rfc3339_ms, found.known)),
         tasks=tuple(found.tasks),
         count=len(found.instants),
         done=found.done,
-        next_from=None if found.next_from is None else time_text(to_ms(found.next_from)),
+        next_from=None if found.next_from is None else rfc3339_ms(to_ms(found.next_from)),
         waits_for=found.waits_for,
     )
 
@@ -218,7 +218,7 @@ def term_of(term: Term, fence: str | None) -> TermView:
     return TermView(
         epoch=term.epoch,
         pod=term.pod,
-        began=time_text(term.began_ms),
+        began=rfc3339_ms(term.began_ms),
         ended=optional_time(term.ended_ms),
         how=how,
         who=term.who,
@@ -248,8 +248,8 @@ def pod_of(pod: PodRecord, fence: str | None) -> PodInfo:
         name=pod.name,
         roles=pod.roles,
         version=pod.version,
-        started=time_text(pod.started_ms),
-        seen=time_text(pod.seen_ms),
+        started=rfc3339_ms(pod.started_ms),
+        seen=rfc3339_ms(pod.seen_ms),
         ready=pod.ready,
         leading=pod.leading and fence is not None and fence_pod(fence) == pod.name,
         draining=pod.draining,

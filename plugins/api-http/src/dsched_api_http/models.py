@@ -8,8 +8,8 @@ import attrs
 from dsched.contracts import Intake
 from dsched.contracts.store.configs import StoredConfig
 from dsched.contracts.store.leadership import fence_epoch
-from dsched.model import ORPHAN, Decision, JsonValue, Task, TaskResult, Worker
-from dsched_api_http.wire import optional_time, time_text
+from dsched.model import ORPHAN, Decision, JsonValue, Task, TaskResult, Worker, rfc3339_ms
+from dsched_api_http.wire import optional_time
 
 TIME: Mapping[str, Any] = {"format": "date-time"}
 OPTIONAL: Mapping[str, Any] = {"optional": True}
@@ -64,7 +64,7 @@ def config_of(stored: StoredConfig, intake: Intake, *, show_payload: bool) -> Co
     hidden = not show_payload and spec.pop("payload", None) is not None
     paused = None
     if pause is not None:
-        paused = Paused(who=pause.who, why=pause.why, since=time_text(pause.since_ms))
+        paused = Paused(who=pause.who, why=pause.why, since=rfc3339_ms(pause.since_ms))
     return Config(
         id=config.id,
         name=config.name,
@@ -74,12 +74,12 @@ def config_of(stored: StoredConfig, intake: Intake, *, show_payload: bool) -> Co
         last_fired=optional_time(stored.last_fired_ms),
         paused=paused,
         enabled=config.enabled,
-        created=time_text(config.created_ms),
-        updated=time_text(config.updated_ms),
+        created=rfc3339_ms(config.created_ms),
+        updated=rfc3339_ms(config.updated_ms),
         orphaned=pause is not None and pause.who == ORPHAN,
         spec=spec,
         skips=tuple(
-            SkipView(at=time_text(one.at_ms), who=one.who, why=one.why) for one in stored.skips
+            SkipView(at=rfc3339_ms(one.at_ms), who=one.who, why=one.why) for one in stored.skips
         ),
         payload_hidden=hidden,
     )
@@ -137,7 +137,7 @@ def task_of(task: Task, intake: Intake | None = None, *, show_payload: bool = Fa
         status=task.status.value,
         home=None if task.home is None else task.home.value,
         worker_id=task.worker_id,
-        scheduled_time=time_text(task.scheduled_ms),
+        scheduled_time=rfc3339_ms(task.scheduled_ms),
         start_time=optional_time(task.start_ms),
         end_time=optional_time(task.end_ms),
         attempt=task.attempt,
@@ -179,7 +179,7 @@ def worker_of(worker: Worker) -> WorkerView:
         id=worker.id,
         status=worker.status.value,
         address=worker.address,
-        last_heartbeat=time_text(worker.last_heartbeat_ms),
+        last_heartbeat=rfc3339_ms(worker.last_heartbeat_ms),
         capacity=worker.capacity,
         running=worker.running,
         queued=worker.queued,
@@ -216,13 +216,13 @@ def decision_of(decision: Decision) -> DecisionView:
     return DecisionView(
         config_id=decision.config_id,
         verdict=decision.verdict.value,
-        first=time_text(decision.first_ms),
-        last=time_text(decision.last_ms),
+        first=rfc3339_ms(decision.first_ms),
+        last=rfc3339_ms(decision.last_ms),
         count=decision.count,
         reason=decision.reason,
         detail=decision.account,
         late_ms=decision.late_ms,
-        at=time_text(decision.at_ms),
+        at=rfc3339_ms(decision.at_ms),
         term=decision.term,
         task_id=decision.task_id,
         worker_id=decision.worker_id,

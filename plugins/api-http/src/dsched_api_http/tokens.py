@@ -15,11 +15,11 @@ import attrs
 from dsched.contracts.store import Store
 from dsched.contracts.store.bounds import MAX_BATCH
 from dsched.contracts.store.documents import Document
-from dsched.model import JsonValue
+from dsched.model import JsonValue, rfc3339_ms
 from dsched_api_http.answered import answered
 from dsched_api_http.models import NewToken, TokenView
 from dsched_api_http.scopes import Scope
-from dsched_api_http.wire import optional_time, time_text
+from dsched_api_http.wire import optional_time
 
 _log = logging.getLogger(__name__)
 
@@ -245,7 +245,7 @@ def _shown(document: Document) -> TokenView:
             id=document.id,
             name="damaged",
             scope="",
-            created=time_text(0),
+            created=rfc3339_ms(0),
             created_by="",
             expires=None,
         )
@@ -259,7 +259,7 @@ def view(document: Document) -> TokenView:
         id=document.id,
         name=value["name"],
         scope=value["scope"],
-        created=time_text(value["created"]),
+        created=rfc3339_ms(value["created"]),
         created_by=value["by"],
         expires=optional_time(document.expires_ms),
     )

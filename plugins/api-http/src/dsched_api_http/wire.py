@@ -2,35 +2,19 @@
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
 
 import attrs
 
 from dsched.config import format_duration
-from dsched.model import JsonValue, from_ms
-
-_LATEST = "9999-12-31T23:59:59.999Z"
-_EARLIEST = "0001-01-01T00:00:00.000Z"
-
-
-def time_text(ms: int) -> str:
-    """RFC 3339 in UTC with milliseconds; beyond the years it knows, their end."""
-    try:
-        return instant_text(from_ms(ms))
-    except OverflowError:
-        return _LATEST if ms > 0 else _EARLIEST
+from dsched.model import JsonValue, rfc3339, rfc3339_ms
 
 
 def optional_time(ms: int | None) -> str | None:
-    """The same of an instant that there may not be."""
-    return None if ms is None else time_text(ms)
-
-
-def instant_text(instant: datetime) -> str:
-    """An aware datetime in UTC."""
-    return instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+    """An instant that there may not be."""
+    return None if ms is None else rfc3339_ms(ms)
 
 
 def plain(value: Any) -> JsonValue:
@@ -42,7 +26,7 @@ def plain(value: Any) -> JsonValue:
             if not (one.metadata.get("optional") and getattr(value, one.name) is None)
         }
     if isinstance(value, datetime):
-        return instant_text(value)
+        return rfc3339(value)
     if isinstance(value, timedelta):
         return format_duration(value)
     if isinstance(value, Enum):

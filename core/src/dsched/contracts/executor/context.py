@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeAlias
 
 import attrs
 
-from dsched.model import Task, from_ms
+from dsched.model import Task, rfc3339_ms
 
 MAX_CACHED_INSTANTS = 1024
 TaskLogger: TypeAlias = "Logger | LoggerAdapter[Any]"
@@ -110,4 +110,4 @@ class TaskFacts:
 # What fires at once is for one instant, and so are all attempts of a task.
 @lru_cache(maxsize=MAX_CACHED_INSTANTS)
 def _in_text(instant_ms: int) -> str:
-    return from_ms(instant_ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return rfc3339_ms(instant_ms)

@@ -16,7 +16,7 @@ from dsched.contracts.store.outcomes import Outcome, RunOutcome
 from dsched.engine.clock_watch import ClockWatch
 from dsched.engine.leader.term import Term
 from dsched.engine.observers import Announcer
-from dsched.model import SkippedRange, SkipReason, TaskConfig, fire_task_id, from_ms
+from dsched.model import SkippedRange, SkipReason, TaskConfig, fire_task_id, rfc3339_ms
 from dsched.planning import PlannedRun, plan_fire
 
 log = logging.getLogger("dsched.leader")
@@ -194,7 +194,7 @@ def _say(fire: Fire, answer: FireAnswer, now_ms: int) -> None:
             continue
         why = "; it waits for an earlier run" if outcome is RunOutcome.HELD else ""
         late_ms = now_ms - run.scheduled_ms
-        instant = _instant(run.scheduled_ms)
+        instant = rfc3339_ms(run.scheduled_ms)
         log.info("%s %s for %s, %d ms late%s", fire.config_id, outcome, instant, late_ms, why)
     if dropped:
         _say_skipped(
@@ -212,11 +212,7 @@ def _say(fire: Fire, answer: FireAnswer, now_ms: int) -> None:
 
 def _say_skipped(config_id: str, first_ms: int, last_ms: int, count: int, why: str) -> None:
     if count == 1:
-        log.info("%s skipped for %s: %s", config_id, _instant(first_ms), why)
+        log.info("%s skipped for %s: %s", config_id, rfc3339_ms(first_ms), why)
     else:
-        first, last = _instant(first_ms), _instant(last_ms)
+        first, last = rfc3339_ms(first_ms), rfc3339_ms(last_ms)
         log.info("%s skipped %d times, %s to %s: %s", config_id, count, first, last, why)
-
-
-def _instant(ms: int) -> str:
-    return from_ms(ms).isoformat(timespec="milliseconds")

@@ -2,10 +2,11 @@
 
 from importlib.metadata import version
 
+from dsched.model import rfc3339_ms
 from dsched_api_http.call import Answer, Call, Route
 from dsched_api_http.models import Cluster, CountsView, StoreView, leader_of
 from dsched_api_http.scopes import Scope
-from dsched_api_http.wire import optional_time, time_text
+from dsched_api_http.wire import optional_time
 
 
 async def get_cluster(call: Call) -> Answer:
@@ -27,7 +28,7 @@ async def get_cluster(call: Call) -> Answer:
                 reason=pod.writes_refused,
                 words=pod.store_words,
             ),
-            store_time=time_text(counts.time.now_ms),
+            store_time=rfc3339_ms(counts.time.now_ms),
             clock_gen=counts.time.clock_gen,
             version=version("dsched"),
         )

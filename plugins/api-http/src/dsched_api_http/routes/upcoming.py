@@ -5,7 +5,7 @@ from datetime import datetime
 
 import attrs
 
-from dsched.model import InvalidConfigError, InvalidIdError, TaskConfig, to_ms
+from dsched.model import InvalidConfigError, InvalidIdError, TaskConfig, rfc3339_ms, to_ms
 from dsched.planning import InvalidTriggerError, compile_trigger, config_upcoming
 from dsched.planning import Upcoming as PlannedUpcoming
 from dsched.planning.upcoming import MAX_UPCOMING
@@ -15,7 +15,6 @@ from dsched_api_http.problems import FieldError, invalid, of_errors
 from dsched_api_http.requests import Preview, UpcomingQuery
 from dsched_api_http.routes.asking import named
 from dsched_api_http.scopes import Scope
-from dsched_api_http.wire import time_text
 
 _NO_TRIGGER = frozenset({"from_", "limit"})
 
@@ -39,7 +38,7 @@ async def get_upcoming(call: Call) -> Answer:
 def _shown(found: PlannedUpcoming, skips: Mapping[int, str]) -> Answer:
     items = (
         Instant(
-            time=time_text(one.at_ms),
+            time=rfc3339_ms(one.at_ms),
             local=one.local,
             note="; ".join(filter(None, (skips.get(one.at_ms), one.note))),
         )
