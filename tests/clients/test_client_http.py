@@ -1,12 +1,10 @@
 """The HTTP clients against real pods with a real API: what they promise, end to end."""
 
 import asyncio
-import json
 import re
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
-import attrs
 import pytest
 from api_pods import ADMIN, serving
 from workspace import ROOT
@@ -309,65 +307,3 @@ async def test_events_follow_a_task_through_its_life(cluster):
                 await asyncio.wait({following}, timeout=0.2)
     assert kinds.index("submitted") < len(kinds) - 1 - kinds[::-1].index("completed")
     assert {"submitted", "claimed", "completed"} <= set(kinds)
-
-
-def test_every_call_goes_to_a_route_that_the_api_has():
-    """By the API's own table, so that neither side can drift."""
-    from dsched_api_http.table import ROUTES
-
-    routes = {(one.method, re.sub(r"{\w+}", "{}", one.path)): one for one in ROUTES}
-    for call in every_call():
-        path = call.request.path.removeprefix("/api/v1").replace("/x", "/{}")
-        route = routes[call.request.method, path]
-        known = {field.name.rstrip("_") for field in attrs.fields(route.query)}
-        assert {name for name, _ in call.request.query} <= known, path
-        if attrs.has(route.body or dict):
-            taken = {field.name.rstrip("_") for field in attrs.fields(route.body)}
-            assert json.loads(call.request.body).keys() <= taken, path
-
-
-def every_call():
-    """Each call with everything that it can be given."""
-    from dsched_client import calls
-    from dsched_client.batches import ConfigBatch
-
-    now = datetime(2026, 1, 1, tzinfo=UTC)
-    page = {"cursor": "c", "limit": 5}
-    index = dict.fromkeys(("home", "worker_id", "config_id", "status", "live_of"), "i")
-    return [
-        calls.submit({}, task_id="x", delay=1, key="k"),
-        calls.submit_many([], key="k"),
-        calls.trigger("x", key="k", reason="r"),
-        calls.get("x", full=True),
-        calls.wait("x", at_most_s=1),
-        calls.result("x"),
-        calls.cancel("x", reason="r"),
-        calls.retry("x", reason="r", key="k"),
-        calls.list_tasks(**index, **page),
-        calls.task_lines("x", attempt=1, after="a", limit=5),
-        calls.why_task("x"),
-        calls.put_config({"id": "x"}, adopt=True, origin="api", revision=1, dry_run=True),
-        calls.put_configs(ConfigBatch("api", ({"id": "x"},)), adopt=True, dry_run=True),
-        calls.patch_config("x", {}, revision=1),
-        calls.get_config("x"),
-        calls.list_configs(**page),
-        calls.delete_config("x", cancel_tasks=True, reason="r"),
-        calls.pause_config("x", why="w"),
-        calls.resume_config("x", why="w"),
-        calls.skip_config("x", at=now, from_=now, to=now, why="w"),
-        calls.backfill_config(
-            "x", from_=now, to=now, why="w", dry_run=True, limit=1, again=True, key="k"
-        ),
-        calls.upcoming("x", start=now, end=now, limit=1),
-        calls.decisions("x", **page),
-        calls.why_config("x", at=now),
-        calls.stats("c", start=now, end=now, bucket="hour"),
-        calls.terms(**page),
-        calls.pods(),
-        calls.step_down(reason="r"),
-        calls.declare_restored(reason="r", since=now),
-        calls.resume_worker("x", reason="r"),
-        calls.cluster(),
-        calls.workers(**page),
-        calls.drain_worker("x", reason="r"),
-    ]

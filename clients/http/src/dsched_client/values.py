@@ -55,6 +55,7 @@ class Task:
     progress: JsonValue = None
     result: TaskResult | None = None
     spec: Mapping[str, JsonValue] | None = None
+    payload_hidden: bool = False
 
     @property
     def ended(self) -> bool:
@@ -72,8 +73,21 @@ class Pause:
 
 
 @attrs.frozen(kw_only=True)
+class Skip:
+    """An instant to come that will not be fired, who asked for that, and why."""
+
+    at: datetime
+    who: str = ""
+    why: str = ""
+
+
+@attrs.frozen(kw_only=True)
 class Config:
-    """A config. ``spec`` is its entry as a task file would have it, and as `put_config` takes it."""
+    """A config. ``spec`` is its entry as a task file would have it, and as `put_config` takes it.
+
+    ``warnings`` tells what it says and hardly means; in answers about one config, not in lists.
+    ``payload_hidden``: there is a payload, which the token may not see.
+    """
 
     id: str
     name: str = ""
@@ -87,6 +101,9 @@ class Config:
     updated: datetime | None = None
     orphaned: bool = False
     spec: Mapping[str, JsonValue] = attrs.field(factory=dict)
+    skips: tuple[Skip, ...] = ()
+    payload_hidden: bool = False
+    warnings: tuple[str, ...] = ()
 
 
 @attrs.frozen(kw_only=True)
@@ -185,7 +202,7 @@ class Neighbours:
 class Explanation:
     """Why something fired, or did not: a verdict, a sentence, and what it follows from."""
 
-    subject: JsonValue = None
+    subject: str = ""
     at: datetime | None = None
     verdict: str
     summary: str = ""
@@ -243,6 +260,7 @@ class Backfill:
 class Spread:
     """A distribution in milliseconds; None without a sample."""
 
+    count: int = 0
     p50: int | None = None
     p90: int | None = None
     p95: int | None = None

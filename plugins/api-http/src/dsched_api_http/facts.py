@@ -10,7 +10,7 @@ from dsched.contracts.store.statistics import Bucket, Spread
 from dsched.contracts.store.tasklogs import TaskLine
 from dsched.explaining import Explanation
 from dsched.model import rfc3339_ms, to_ms
-from dsched_api_http.models import TIME, DecisionView, TaskView, decision_of, task_of
+from dsched_api_http.models import TIME, TIMES, DecisionView, TaskView, decision_of, task_of
 from dsched_api_http.wire import optional_time
 
 
@@ -174,9 +174,9 @@ class BackfillView:
     """What a backfill came to. Unless ``done``, ask again, or from ``next_from`` on; ``waits_for``
     is the task that must end first."""
 
-    instants: tuple[str, ...]
-    fired: tuple[str, ...]
-    known: tuple[str, ...]
+    instants: tuple[str, ...] = attrs.field(metadata=TIMES)
+    fired: tuple[str, ...] = attrs.field(metadata=TIMES)
+    known: tuple[str, ...] = attrs.field(metadata=TIMES)
     tasks: tuple[str, ...]
     count: int
     done: bool

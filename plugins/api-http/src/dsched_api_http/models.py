@@ -12,6 +12,7 @@ from dsched.model import ORPHAN, Decision, JsonValue, Task, TaskResult, Worker, 
 from dsched_api_http.wire import optional_time
 
 TIME: Mapping[str, Any] = {"format": "date-time"}
+TIMES: Mapping[str, Any] = {"each": TIME}
 OPTIONAL: Mapping[str, Any] = {"optional": True}
 
 
@@ -194,7 +195,8 @@ def worker_of(worker: Worker) -> WorkerView:
 
 @attrs.frozen(kw_only=True)
 class DecisionView:
-    """What was decided about one instant, or a range of them."""
+    """What was decided about one instant, or a range of them. ``ended``: how its task did, empty while
+    that lives; ``missed_at``: when it was reported missed, before it was fired or skipped after all."""
 
     config_id: str
     verdict: str
@@ -209,6 +211,8 @@ class DecisionView:
     task_id: str | None
     worker_id: str | None
     worker_why: str | None
+    ended: str
+    missed_at: str | None = attrs.field(metadata=TIME)
 
 
 def decision_of(decision: Decision) -> DecisionView:
@@ -227,6 +231,8 @@ def decision_of(decision: Decision) -> DecisionView:
         task_id=decision.task_id,
         worker_id=decision.worker_id,
         worker_why=decision.worker_why,
+        ended=decision.ended,
+        missed_at=optional_time(decision.missed_at_ms),
     )
 
 

@@ -90,6 +90,8 @@ class Schemas:
         for one in schema.get("anyOf", [schema]):
             if one.get("type") != "null":
                 one.update(limits)
+        if "each" in field.metadata:
+            schema["items"].update(field.metadata["each"])
         default = field.default
         simple = not isinstance(default, attrs.Factory)  # type: ignore[arg-type]
         if default is not attrs.NOTHING and simple and default not in (None, ""):
