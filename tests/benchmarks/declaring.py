@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import re
+import resource
 import subprocess
 import sys
 import time
@@ -32,29 +33,36 @@ def declaring(stage: Stage, plan: Plan) -> dict[str, float]:
     """Seconds to make ``plan.declared`` cron configs, and to see that they are there already."""
     count = plan.declared
     shown = f"{count:,} configs"
-    with _api(stage) as url:
+    with _api(stage) as (pod, url):
         path = _folder(stage, count)
+        before_s, own_before_s = rig.cpu_s([pod]), _cpu_of_commands_s()
         found = {f"{shown} by the command, s": _applied(stage, path, url)}
+        found[f"{shown} by the command, CPU of the command, s"] = (
+            _cpu_of_commands_s() - own_before_s
+        )
+        found[f"{shown} by the command, CPU of the pod, s"] = rig.cpu_s([pod]) - before_s
         found[f"{shown} by the command, unchanged, s"] = _applied(stage, path, url)
+        before_s = rig.cpu_s([pod])
         found[f"{shown} by the HTTP client, s"] = _by_client(url, _configs("client", count))
+        found[f"{shown} by the HTTP client, CPU of the pod, s"] = rig.cpu_s([pod]) - before_s
     found[f"{shown} in the store, s"] = asyncio.run(_in_store(stage, _configs("store", count)))
     return found
 
 
 @contextmanager
-def _api(stage: Stage) -> Iterator[str]:
-    """The address of a pod that leads and serves the API."""
+def _api(stage: Stage) -> Iterator[tuple[int, str]]:
+    """A pod that leads and serves the API: its process, and its address."""
     log = stage.folder / "pod-1.log"
     env = {"POD_NAME": "pod-1", "DSCHED_API__PORT": "0", "DSCHED_API__ADMIN_TOKEN": TOKEN}
     env["DSCHED_API__MAX_CONFIGS"] = str(MAX_CONFIGS)
     argv = [*stage.system.worker_argv(stage.folder), "--role", "scheduler,api"]
-    with rig.process(argv, {**stage.env, **env}, log):
+    with rig.process(argv, {**stage.env, **env}, log) as pod:
         end_s = time.monotonic() + START_S
         while (found := re.search(r"API: (http://[0-9.]+:[0-9]+)/", log.read_text())) is None:
             if time.monotonic() > end_s:
                 raise rig.BenchError("the pod did not serve its API")
             time.sleep(rig.LOOK_S)
-        yield found[1]
+        yield pod, found[1]
 
 
 def _configs(name: str, count: int) -> list[TaskConfig]:
@@ -97,6 +105,11 @@ def _applied(stage: Stage, path: str, url: str) -> float:
     if done.returncode:
         raise rig.BenchError(f"apply ended with {done.returncode}: {done.stderr[:150]}")
     return time.perf_counter() - started_s
+
+
+def _cpu_of_commands_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _by_client(url: str, configs: list[TaskConfig]) -> float:

@@ -8,6 +8,7 @@ from dsched.client.asking import (
     PreconditionError,
     RefusedError,
     TaskEndedBadlyError,
+    answered,
 )
 from dsched.client.backfilling import Backfill
 from dsched.client.configs import ConfigOutcome, Configs, check_origin, planned_rearm
@@ -30,6 +31,7 @@ __all__ = [
     "Skipped",
     "Statistics",
     "TaskEndedBadlyError",
+    "answered",
     "check_origin",
     "planned_rearm",
 ]

@@ -98,12 +98,20 @@ class Asking:
         return (await self._answered(self._store.now)).wall_ms
 
     async def _answered(self, call: Callable[[], Awaitable[T]]) -> T:
-        """Repeat an unanswered call a few times; every step may be repeated unchanged."""
-        wait_s = FIRST_RETRY_S
-        for _ in range(TRIES - 1):
-            try:
-                return await call()
-            except StoreUnavailableError:
-                await asyncio.sleep(wait_s)
-                wait_s = min(2.0, wait_s * 2)
-        return await call()
+        return await answered(call)
+
+
+async def answered(call: Callable[[], Awaitable[T]]) -> T:
+    """The answer of a call of the store, made again unchanged for some seconds if there is none.
+
+    This is for those who wait for the answer: after about 7 s of pauses they get the
+    `StoreUnavailableError`. A pod's own loops never give up: `dsched.engine.store_calls`.
+    """
+    wait_s = FIRST_RETRY_S
+    for _ in range(TRIES - 1):
+        try:
+            return await call()
+        except StoreUnavailableError:
+            await asyncio.sleep(wait_s)
+            wait_s = min(2.0, wait_s * 2)
+    return await call()

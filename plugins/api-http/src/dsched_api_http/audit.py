@@ -10,12 +10,12 @@ from typing import Any
 
 import attrs
 
+from dsched.client import answered
 from dsched.contracts import StoreError
 from dsched.contracts.store import Store
 from dsched.model import rfc3339_ms
 from dsched.model.json import dumps
 from dsched_api_http.acts import Act
-from dsched_api_http.answered import answered
 from dsched_api_http.models import AuditEntry
 from dsched_api_http.refusals import Kind, Refusals, Several
 

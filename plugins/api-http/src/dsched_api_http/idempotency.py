@@ -6,10 +6,10 @@ import secrets
 
 import attrs
 
+from dsched.client import answered
 from dsched.contracts.store import Store
 from dsched.contracts.store.documents import Document
 from dsched.contracts.store.outcomes import Outcome
-from dsched_api_http.answered import answered
 from dsched_api_http.problems import Problem, invalid
 
 KIND = "api-idempotency"

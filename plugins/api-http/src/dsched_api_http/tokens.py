@@ -12,11 +12,11 @@ from datetime import timedelta
 
 import attrs
 
+from dsched.client import answered
 from dsched.contracts.store import Store
 from dsched.contracts.store.bounds import MAX_BATCH
 from dsched.contracts.store.documents import Document
 from dsched.model import JsonValue, rfc3339_ms
-from dsched_api_http.answered import answered
 from dsched_api_http.models import NewToken, TokenView
 from dsched_api_http.scopes import Scope
 from dsched_api_http.wire import optional_time
