@@ -5,7 +5,8 @@ import click
 from dsched_cli import columns
 from dsched_cli.output import Column, say
 from dsched_cli.session import Session, asks_api, confirm, list_options, reason_option, yes_option
-from dsched_cli.times import parse_instant, rfc3339
+from dsched_cli.times import parse_instant
+from dsched_client.instants import rfc3339
 
 STATE = (
     Column("LEADER", "leader.pod"),

@@ -3,8 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from dsched.contracts.store.history import Break, Loss
-from dsched.explaining.words import instant
-from dsched.model import Task
+from dsched.model import Task, rfc3339_ms
 
 _WHAT = {
     Loss.RESTORED: "the store became an older state of itself (a backup, or a replica that lagged)",
@@ -48,9 +47,9 @@ def told_of_unknown(breaks: Sequence[Break]) -> str:
 
 
 def _happened(one: Break) -> str:
-    since = "before" if one.from_ms is None else f"between {instant(one.from_ms)} and"
+    since = "before" if one.from_ms is None else f"between {rfc3339_ms(one.from_ms)} and"
     reason = f": {one.why}" if one.why else ""
     return (
-        f"The store's history is broken: what happened {since} {instant(one.at_ms)} may be lost, as "
+        f"The store's history is broken: what happened {since} {rfc3339_ms(one.at_ms)} may be lost, as "
         f"{_WHAT.get(one.loss, one.loss)} (noticed by {one.by}{reason})"
     )

@@ -279,7 +279,7 @@ def break_of(one: Break) -> BreakView:
     """A break as it is shown."""
     return BreakView(
         generation=one.generation,
-        at=time_text(one.at_ms),
+        at=rfc3339_ms(one.at_ms),
         since=optional_time(one.from_ms),
         loss=one.loss.value,
         by=one.by,

@@ -9,6 +9,7 @@ from dsched.contracts.store.working import Submission
 from dsched.engine.takeover import take_over_from_dead
 from dsched.model import OnCrash, Overlap, from_ms
 from dsched_testkit.kernel.line import never, only
+from dsched_testkit.kernel.plans import SCHEDULER, WORKER
 from dsched_testkit.kernel.virtual_time import virtual_runtime
 from dsched_testkit.sweep.play import scenario
 from dsched_testkit.sweep.scenarios import NARROW, leader_and_worker, spec, two_pods
