@@ -7,6 +7,7 @@ from dsched.model import JsonValue, TaskConfig, TaskSpec
 from dsched_client import values
 from dsched_client.answers import Answer
 from dsched_client.batches import ConfigBatch
+from dsched_client.history import Break
 from dsched_client.reading import nothing, one, page_of, raw
 from dsched_client.requests import Call, path_of, request
 from dsched_client.values import Page
@@ -321,13 +322,13 @@ def step_down(*, reason: str) -> Call[values.SteppedDown]:
     return Call(asked, one(values.SteppedDown))
 
 
-def declare_restored(*, reason: str, since: datetime | None) -> Call[values.Break]:
+def declare_restored(*, reason: str, since: datetime | None) -> Call[Break]:
     """Say that a backup was put in the store's place. Made once only: a repeat is another break."""
     body: dict[str, JsonValue] = {"reason": reason}
     if since is not None:
         body["since"] = instant(since)
     path = path_of("cluster", "restored")
-    return Call(request("POST", path, body=body, repeatable=False), one(values.Break))
+    return Call(request("POST", path, body=body, repeatable=False), one(Break))
 
 
 def drain_worker(worker_id: str, *, reason: str) -> Call[values.Worker]:

@@ -331,18 +331,6 @@ class SteppedDown:
 
 
 @attrs.frozen(kw_only=True)
-class Break:
-    """A break of the store's history: what happened since may be lost (None: all that was before)."""
-
-    generation: int
-    at: datetime | None = None
-    since: datetime | None = None
-    loss: str = ""
-    by: str = ""
-    why: str = ""
-
-
-@attrs.frozen(kw_only=True)
 class Leader:
     """The pod that leads, and the number of its term."""
 

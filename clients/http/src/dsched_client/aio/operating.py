@@ -8,9 +8,9 @@ from dsched.model import JsonValue, TaskConfig
 from dsched_client import calls
 from dsched_client.aio.sending import Sending
 from dsched_client.batches import config_batches
+from dsched_client.history import Break
 from dsched_client.values import (
     Backfill,
-    Break,
     Cluster,
     Config,
     ConfigOutcome,
