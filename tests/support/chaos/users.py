@@ -50,6 +50,8 @@ def random_configs(chance: random.Random) -> list[TaskConfig]:
             "misfire": tuple(Misfire)[number % len(Misfire)],
             "misfire_grace": timedelta(seconds=chance.choice((1, 5, 60))),
         }
+        if policies["misfire"] is Misfire.FIRE_ALL:  # beside the others it is refused
+            policies["overlap"] = chance.choice((Overlap.ALLOW, Overlap.QUEUE_ALL))
         kept = ("payload", "timeout", "retry", "on_crash", "max_crashes", "priority")
         copied = {name: getattr(spec, name) for name in kept}
         found.append(TaskConfig(id=config_id, executor="local", **trigger, **policies, **copied))

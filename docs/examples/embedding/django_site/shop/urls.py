@@ -4,4 +4,4 @@ from django.urls import path
 
 from shop import views
 
-urlpatterns = [path("reports", views.order), path("reports/<str:task_id>", views.poll)]
+urlpatterns = [path("reports", views.order), path("reports/<str:task_id>", views.look)]
