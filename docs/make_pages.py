@@ -3,6 +3,7 @@
 `make docs-pages` runs it; tests/docs/test_generated.py fails when a page is not what it makes.
 """
 
+import inspect
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
@@ -83,7 +84,8 @@ def _options(command: click.Command, *, leave_out: set[str | None] = frozenset()
 
 
 def _paragraphs(text: str) -> str:
-    kept = [part.replace("\b", "").strip() for part in text.split("\n\n")]
+    # Python 3.13 takes the indentation off docstrings, earlier ones leave it.
+    kept = [part.replace("\b", "").strip() for part in inspect.cleandoc(text).split("\n\n")]
     return "\n\n".join(part for part in kept if part)
 
 

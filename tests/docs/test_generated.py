@@ -21,3 +21,10 @@ def test_every_command_and_option_says_what_it_is_for():
     rows = [line for line in make_pages.commands_page().splitlines() if line.startswith("| `-")]
     assert rows
     assert [row for row in rows if row.endswith("|  |")] == []
+
+
+def test_a_page_is_the_same_whether_python_strips_docstrings_or_not():
+    """Python 3.13 does, earlier ones do not."""
+    kept = "First line\n    and more.\n\n    Second paragraph\n    and more.\n    "
+    stripped = "First line\nand more.\n\nSecond paragraph\nand more.\n"
+    assert make_pages._paragraphs(kept) == make_pages._paragraphs(stripped)
