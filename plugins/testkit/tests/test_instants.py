@@ -1,14 +1,14 @@
 """The checker's enumerator and the planner find the same instants by different means."""
 
 from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
 
 import pytest
 
 from dsched.model import TaskConfig, from_ms
 from dsched.planning.triggers import config_instants
 from dsched_testkit.instants import UnknownTriggerError, content_line, owed, read_content
-from dsched_testkit.simulation.night import ZONES, changes
+from dsched_testkit.simulated_zones import ZONES, simulated_zone
+from dsched_testkit.simulation.night import changes
 
 START_MS = 1_800_000_001_234
 
@@ -50,7 +50,7 @@ def test_the_enumerator_finds_what_the_planner_finds_by_other_means(trigger, hou
 @pytest.mark.parametrize("overlap", ["first", "last", "both"])
 def test_around_a_change_of_the_clocks_both_find_the_same(zone, gap, overlap):
     for change_s in changes(zone):
-        shown = datetime.fromtimestamp(change_s - 1, ZoneInfo(zone))
+        shown = datetime.fromtimestamp(change_s - 1, simulated_zone(zone))
         for cron in (f"0,40 {shown.hour},{(shown.hour + 1) % 24} * * *", "*/30 * * * *"):
             config = TaskConfig(
                 id="c", executor="fn", cron_expr=cron, timezone=zone, dst_gap=gap,

@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import attrs
 
 from dsched.model import JsonValue, TaskConfig
+from dsched_testkit.simulated_zones import simulated_zone
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = timedelta(seconds=1)
@@ -104,7 +104,7 @@ def _cron(content: Content, low_s: int, high_s: int) -> Iterator[int]:
     """Second by second, or minute by minute, as a clock on a wall of that zone shows it."""
     fields = _fields(content.cron or "")
     texts = (content.cron or "").split()
-    zone = ZoneInfo(content.timezone)
+    zone = simulated_zone(content.timezone)
     # A cron of given times of day follows the policies; any other matches what the wall shows.
     fixed = "*" not in texts[-5] + texts[-4]
     step_s = 60 if fields[0] == {0} else 1

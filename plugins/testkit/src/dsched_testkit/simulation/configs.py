@@ -3,7 +3,6 @@
 import random
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import attrs
 
@@ -18,6 +17,7 @@ from dsched.model import (
     TaskSpec,
     from_ms,
 )
+from dsched_testkit.simulated_zones import simulated_zone
 from dsched_testkit.simulation.bodies import random_payload
 from dsched_testkit.simulation.night import offset_s
 
@@ -67,7 +67,7 @@ def random_trigger(
 def night_cron(chance: random.Random, now_ms: int, zone: str) -> dict[str, Any]:
     """A cron of a few times of day around now, as the zone's clocks show it, or skip it."""
     around = [now_ms // 1000 + 60 * chance.randint(-1, 6) for _ in range(4)]
-    shown = [datetime.fromtimestamp(at_s, ZoneInfo(zone)) for at_s in around]
+    shown = [datetime.fromtimestamp(at_s, simulated_zone(zone)) for at_s in around]
     # Also what a clock shows that has not been changed: in a gap nobody's does.
     plain = timedelta(seconds=offset_s(zone, now_ms // 1000))
     shown += [datetime.fromtimestamp(at_s, UTC) + plain for at_s in around]

@@ -5,24 +5,19 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import cache
-from zoneinfo import ZoneInfo
 
 from dsched.contracts.store.events import Event, EventKind
+from dsched_testkit.simulated_zones import ZONES, simulated_zone
 
 START_MS = 1_800_000_000_000  # in January 2027
 _YEAR_S = 365 * 86_400
 _LEAD_S = 280  # at most so long before the change a run begins: its trouble lasts 300 s
 
-# Changes of an hour, of half an hour, of two hours, at midnight, around Ramadan, of a far shore.
-ZONES = (
-    *("Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Antarctica/Troll"),
-    *("America/Havana", "Africa/Casablanca", "Pacific/Chatham"),
-)
-
 
 def random_night(chance: random.Random) -> tuple[str, int]:
     """A zone, and the instant (ms) at which a run begins shortly before that zone's clocks change."""
     zone = chance.choice(ZONES)
+    simulated_zone(zone)  # the engine of the run is to find it by its name
     change_s = chance.choice(changes(zone))
     return zone, change_s * 1000 - chance.randrange(20_000, _LEAD_S * 1000)
 
@@ -46,7 +41,7 @@ def changes(zone: str) -> tuple[int, ...]:
 
 def offset_s(zone: str, instant_s: int) -> int:
     """How far the zone's clocks are ahead of UTC at an instant."""
-    ahead = datetime.fromtimestamp(instant_s, UTC).astimezone(ZoneInfo(zone)).utcoffset()
+    ahead = datetime.fromtimestamp(instant_s, UTC).astimezone(simulated_zone(zone)).utcoffset()
     assert ahead is not None
     return round(ahead.total_seconds())
 
@@ -56,7 +51,7 @@ def night_paths(log: Iterable[Event], zone: str) -> Counter[str]:
     seen: Counter[str] = Counter()
     if zone == "UTC":
         return seen
-    info, jumps = ZoneInfo(zone), set(changes(zone))
+    info, jumps = simulated_zone(zone), set(changes(zone))
     for event in log:
         if event.kind is not EventKind.FIRED:
             continue
