@@ -16,6 +16,7 @@ from dsched_store_redis.link import Failed, Link
 _BLOCK_S = 5
 _AGAIN_S = 0.001
 _AGAIN_AT_MOST_S = 0.05
+_REFUSALS = 8  # over 0.16 s: a command that was on its way has arrived by then
 _ELSEWHERE_S = 0.1
 # Unblocking takes about a millisecond. A wait begins with it so much before its end, and keeps its
 # time: what is due then should not wait for the bell.
@@ -102,7 +103,8 @@ class _Wakeup:
                 raise
             if self._listening is listening:
                 self._listening = None
-            heard = listening.result()
+            # Given up, perhaps by somebody else who waited: nothing was heard of a wake-up.
+            heard = Heard(rang=False) if listening.cancelled() else listening.result()
             if heard.rang or call:
                 # The answer to somebody else's call is none to this one.
                 return Heard(heard.rang) if joined else heard
@@ -111,20 +113,32 @@ class _Wakeup:
                 return Heard(rang=False)
 
     async def _unblock(self, listening: asyncio.Task[Heard]) -> None:
-        """Make the server answer the command now: with a ring that came meanwhile, or with none."""
+        """Make the server answer the command now: with a ring that came meanwhile, or with none.
+
+        Where the server has no such command blocked, the command is given up.
+        """
         loop = asyncio.get_running_loop()
         until, again_s = loop.time() + self._link.timeout_s, _AGAIN_S
+        refusals = 0
         while not listening.done() and loop.time() < until:
             if self._client_id:
                 # ERROR: unblocked as if by a timeout, a command that waits for the end of a CLIENT
                 # PAUSE WRITE, which failovers use, aborts servers of Redis 6.2 and 7.0.
-                await self._link.command(b"CLIENT", b"UNBLOCK", self._client_id, b"ERROR")
+                unblock = (b"CLIENT", b"UNBLOCK", self._client_id, b"ERROR")
+                refusals += not await self._link.command(*unblock)
+            if refusals >= _REFUSALS:
+                # Redis from 7.2 on and Valkey unblock no command that waits for the end of such a
+                # pause. With its connection closed it will never take a ring.
+                await self._abandon(listening)
+                return
             # A command that was still on its way was not blocked yet: it is told once more.
             await asyncio.wait({listening}, timeout=again_s)
             again_s = min(_AGAIN_AT_MOST_S, 2 * again_s)
         if not listening.done():
             await self._abandon(listening)
-            raise StoreUnavailableError("a bell's connection is dead", maybe_applied=False)
+            raise StoreUnavailableError(
+                "the connection that waits for a wake-up is dead", maybe_applied=False
+            )
 
     async def _abandon(self, listening: asyncio.Task[Heard]) -> None:
         """Close the connection with the command on it."""
