@@ -3,10 +3,12 @@
 import contextlib
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import attrs
@@ -39,6 +41,16 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
+def _programs(stack: contextlib.ExitStack) -> Path:
+    """A folder with what the pages use and not every machine has; it goes last on the path."""
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dsched-programs-")))
+    curl = folder / "curl"
+    words = shlex.join((sys.executable, str(Path(__file__).with_name("curl.py"))))
+    curl.write_text(f'#!/bin/sh\nexec {words} "$@"\n')
+    curl.chmod(0o755)
+    return folder
+
+
 class Walk:
     """A reader in an empty folder, with the programs of dsched on the path."""
 
@@ -52,7 +64,7 @@ class Walk:
         kept = {name: value for name, value in os.environ.items() if "DSCHED" not in name}
         self._env = {
             **kept,
-            "PATH": f"{BIN}{os.pathsep}{kept.get('PATH', '')}",
+            "PATH": os.pathsep.join((str(BIN), kept.get("PATH", ""), str(_programs(stack)))),
             "XDG_CONFIG_HOME": str(folder / "none"),
             "NO_COLOR": "1",
             "TZ": "Europe/Berlin",
