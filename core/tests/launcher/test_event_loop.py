@@ -1,9 +1,12 @@
 import asyncio
+import signal
+import subprocess
 import sys
 
 import pytest
 import uvloop
 
+from dsched.config.settings import EventLoop
 from dsched.launcher.event_loop import run_on
 
 pytestmark = pytest.mark.timeout(20)
@@ -29,3 +32,64 @@ def test_a_pod_runs_on_the_loop_of_asyncio_where_uvloop_is_not_installed(
         found = run_on("auto", the_loop())
     assert isinstance(found, asyncio.SelectorEventLoop)
     assert "uvloop is not installed" in caplog.text
+
+
+async def a_group_with(error: BaseException) -> str:
+    async def child() -> None:
+        raise error
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(child())
+    except BaseException as raised:
+        await asyncio.sleep(0.01)  # the loop goes on
+        return type(raised).__name__
+    return "nothing"
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt("mine"), SystemExit(3)])
+@pytest.mark.parametrize("event_loop", ["auto", "asyncio"])
+def test_what_an_asyncio_task_of_a_function_raises_past_the_loop_ends_no_pod(
+    event_loop: EventLoop, error: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
+    try:
+        seen = run_on(event_loop, a_group_with(error))
+    except type(error):
+        pytest.fail("it ended the loop")
+    assert seen == type(error).__name__
+    assert f"raised {type(error).__name__}" in caplog.text
+
+
+@pytest.mark.parametrize("event_loop", ["auto", "asyncio"])
+def test_what_the_program_itself_exits_with_still_ends_it(event_loop: EventLoop) -> None:
+    async def ends() -> None:
+        await asyncio.sleep(0)
+        raise SystemExit(4)
+
+    with pytest.raises(SystemExit) as raised:
+        run_on(event_loop, ends())
+    assert raised.value.code == 4
+
+
+INTERRUPTED = """
+import asyncio
+from dsched.launcher.event_loop import run_on
+
+async def spins():
+    print("spins", flush=True)
+    while True:
+        await asyncio.sleep(0)
+
+run_on({event_loop!r}, spins())
+"""
+
+
+@pytest.mark.parametrize("event_loop", ["auto", "asyncio"])
+def test_an_interrupt_from_the_keyboard_still_ends_the_program(event_loop: EventLoop) -> None:
+    command = [sys.executable, "-c", INTERRUPTED.format(event_loop=event_loop)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline() == b"spins\n"
+        program.send_signal(signal.SIGINT)
+        program.communicate(timeout=15)
+    assert program.returncode == -signal.SIGINT
