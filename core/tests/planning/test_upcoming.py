@@ -14,7 +14,13 @@ from dsched.model import (
     from_ms,
     to_ms,
 )
-from dsched.planning import InvalidTriggerError, compile_trigger, config_upcoming, upcoming
+from dsched.planning import (
+    InvalidTriggerError,
+    clock_note,
+    compile_trigger,
+    config_upcoming,
+    upcoming,
+)
 
 BERLIN_SPRING = "2026-03-28T00:00:00Z"
 BERLIN_AUTUMN = "2026-10-24T00:00:00Z"
@@ -110,6 +116,12 @@ def test_exactly_the_times_that_zoneinfo_calls_ambiguous_are_noted_as_one_of_two
             break
         after_ms = found.items[-1].at_ms
     assert seen
+
+
+@pytest.mark.parametrize("instant", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
+def test_no_clock_change_is_told_at_the_edges_of_the_calendar(instant: str):
+    trigger = CronTrigger(expression="30 2 * * *", timezone="Europe/Berlin")
+    assert clock_note(trigger, _ms(instant)) == ""
 
 
 def test_the_instants_are_those_that_fire():

@@ -104,6 +104,8 @@ def clock_note(trigger: CronTrigger, at_ms: int) -> str:
     if not isinstance(instants, CronInstants) or at_ms % 1000:
         return ""
     at_s = at_ms // 1000
+    if not instants.reaches(at_s):
+        return ""
     notes = []
     for segment in instants.zone.segments(at_s, at_s):
         gap_s = segment.offset_s - segment.before_s

@@ -31,6 +31,10 @@ class CronInstants:
     start_ms: int | None = None
     end_ms: int | None = None
 
+    def reaches(self, at_s: int) -> bool:
+        """Whether an instant lies where zones can be asked about."""
+        return _MIN_S <= at_s <= _MAX_S
+
     def next_after(self, ms: int) -> int | None:
         """The first instant later than ``ms``, at most eight calendar years ahead."""
         first_s = self._bounded_first(ms // 1000 + 1)
