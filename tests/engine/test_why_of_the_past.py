@@ -104,6 +104,16 @@ async def test_who_paused_a_config_and_why_is_told_when_the_pause_is_over(cluste
     )
 
 
+async def test_an_instant_to_come_of_a_paused_config_tells_who_why_and_what_it_takes(cluster):
+    cluster.start("a")
+    created_ms = await put(cluster)
+    await cluster.client.pause_config("tick", why="maintenance")
+    told = await why(cluster, created_ms + 5 * MINUTE_MS)
+    assert told.verdict == Answer.PENDING
+    assert told.because[0].endswith(" by client: maintenance. It fires only if resumed before.")
+    assert "will be due" not in told.summary
+
+
 async def test_a_time_in_which_it_was_disabled_is_told_when_it_is_over(cluster):
     cluster.start("a")
     created_ms = await put(cluster)

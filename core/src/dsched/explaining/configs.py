@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import attrs
 
 from dsched.contracts.store.codec import UNREADABLE
-from dsched.contracts.store.configs import StoredConfig
+from dsched.contracts.store.configs import Pause, StoredConfig
 from dsched.contracts.store.history import Break
 from dsched.explaining.breaks import told_of_instant
 from dsched.explaining.decisions import clock_words, explain_decision, jitter_words, short
@@ -223,18 +223,20 @@ def _overdue(facts: ConfigFacts) -> Explanation:
 def _paused(facts: ConfigFacts, stored: StoredConfig) -> Explanation:
     pause, config = stored.paused, stored.config
     assert pause is not None  # noqa: S101 - the caller looked
-    said = f"It is paused since {rfc3339_ms(pause.since_ms)} by {pause.who}" + (
-        f": {pause.why}" if pause.why else ""
-    )
-    text = rfc3339_ms(facts.at_ms)
+    said, text = _who_paused(pause), rfc3339_ms(facts.at_ms)
     if config.at is not None:
         kept = "Its one instant is kept, and goes by the misfire policy when it is resumed."
-        return _not_due(facts, f"{config.id} was paused at {text}.", said + ".", kept)
+        return _not_due(facts, f"{config.id} was paused at {text}.", said, kept)
     if not _plannable(config) or not _is_instant(config, facts.at_ms):
-        return _not_due(facts, f"{config.id} was paused at {text}.", said + ".")
+        return _not_due(facts, f"{config.id} was paused at {text}.", said)
     later = "The instants of the pause are recorded as skipped when it ends."
     summary = f"{config.id} did not fire for {text}: it was paused."
-    return _answer(facts, Answer.SKIPPED, summary, said + ".", later)
+    return _answer(facts, Answer.SKIPPED, summary, said, later)
+
+
+def _who_paused(pause: Pause) -> str:
+    why = f": {pause.why}" if pause.why else ""
+    return f"It is paused since {rfc3339_ms(pause.since_ms)} by {pause.who}{why}."
 
 
 def _to_come(facts: ConfigFacts, stored: StoredConfig) -> Explanation:
@@ -250,9 +252,12 @@ def _to_come(facts: ConfigFacts, stored: StoredConfig) -> Explanation:
     if asked is not None:
         summary = f"{config.id} will not fire at {text}: an operator asked to skip it."
         return _answer(facts, Answer.SKIPPED, summary, f"{asked.who}: {asked.why}")
-    summary = f"{config.id} will be due at {text}, in {span(facts.at_ms - facts.now_ms)}."
-    paused = stored.paused
-    hindrance = "" if paused is None else f"It is paused by {paused.who}: it fires when resumed."
+    away = span(facts.at_ms - facts.now_ms)
+    summary, hindrance = f"{config.id} will be due at {text}, in {away}.", ""
+    if stored.paused is not None:
+        summary = f"{config.id} is paused; the instant {text} comes in {away}."
+        fires = "It fires when resumed." if config.at else "It fires only if resumed before."
+        hindrance = f"{_who_paused(stored.paused)} {fires}"
     notes = (jitter_words(config, facts.at_ms), clock_words(config, facts.at_ms))
     return _answer(facts, Answer.PENDING, summary, hindrance, *notes, _leading(facts.fence))
 
