@@ -117,3 +117,18 @@ def test_the_shipped_redis_user_is_shown_as_it_is():
     acl = ROOT / "plugins/store-redis/src/dsched_store_redis/dsched.acl"
     shown = [block.text for block in blocks_of(ROOT / "docs/usage.md") if block.language == "text"]
     assert acl.read_text(encoding="utf-8") in shown
+
+
+def test_decisions_are_dated_and_numbered_without_a_hole_but_those_that_are_told():
+    folder = ROOT / "docs/decisions"
+    told = {
+        int(number)
+        for number in re.findall(r"\b0\d{3}\b", prose_of(folder / "README.md").split("- [")[0])
+    }
+    pages = sorted(folder.glob("0*.md"))
+    numbers = [int(page.name[:4]) for page in pages]
+    assert numbers == [n for n in range(1, numbers[-1] + 1) if n not in told]
+    undated = [
+        page.name for page in pages if not re.search(r"Decided \d{4}-\d\d-\d\d", text_of(page))
+    ]
+    assert undated == []
