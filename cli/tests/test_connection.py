@@ -121,9 +121,9 @@ def test_a_token_with_a_line_break_cannot_forge_a_header():
 
 def test_a_server_that_takes_a_call_and_says_nothing_is_not_called_missing():
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        api = Api(f"http://127.0.0.1:{silent.getsockname()[1]}")
+        api = Api(f"http://127.0.0.1:{silent.getsockname()[1]}", timeout_s=0.2)
         with pytest.raises(CliError) as caught:
-            api.call("GET", "/cluster", timeout_s=0.2)
+            api.call("GET", "/cluster")
     assert caught.value.why == "it did not answer in time"
     assert "start a pod" not in caught.value.todo
     assert "its pod still runs" in caught.value.todo

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import attrs
 import pytest
 
 from dsched.model import SkippedRange, SkipReason, TaskConfig, from_ms
@@ -81,7 +82,8 @@ def test_under_another_schedule_the_old_owed_instants_are_skipped_and_the_new_be
     edit = _edit(_config(), new)
 
     first_ms = NOON_MS - 2 * HOUR_MS
-    assert edit.skipped == SkippedRange(
+    # Which trigger a range remembers has tests of its own.
+    assert attrs.evolve(edit.skipped, trigger="") == SkippedRange(
         first_ms=first_ms, last_ms=NOON_MS, count=3, reason=SkipReason.EDITED
     )
     assert NOON_MS < edit.next_due_ms <= NOON_MS + HOUR_MS
