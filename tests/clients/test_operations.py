@@ -84,6 +84,7 @@ def every_call() -> dict[str, Call[Any]]:
         "terms": calls.terms(**page),
         "pods": calls.pods(),
         "step_down": calls.step_down(reason="r"),
+        "declare_restored": calls.declare_restored(reason="r", since=now),
         "resume_worker": calls.resume_worker("x", reason="r"),
         "cluster": calls.cluster(),
         "workers": calls.workers(**page),
@@ -229,7 +230,7 @@ ONLY_IN_THE_STORE = {
 
 def test_the_clients_have_the_methods_of_the_client_on_a_store():
     by_http, in_store, blocking = (
-        {name for name in dir(cls) if not name.startswith("_")}
+        {name for name, _ in inspect.getmembers(cls, inspect.isfunction) if name[0] != "_"}
         for cls in (dsched_client.AsyncClient, dsched.client.Client, dsched_client.Client)
     )
     assert by_http - in_store == ONLY_BY_HTTP.keys()
