@@ -1,7 +1,8 @@
 """What an import cannot say it tells, and what it writes a pod accepts, and runs as it ran before."""
 
+import subprocess
+import sys
 from collections.abc import Callable
-from contextlib import chdir
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from dsched.launcher.run import main
+from dsched.functions.registry import REGISTRY
 from dsched.model import RetryPolicy
 from dsched_cli.importers.crontab import read_crontab
 
@@ -42,13 +43,20 @@ def entries(done: "Done") -> dict[str, dict[str, object]]:
     return {one["id"]: one for one in yaml.safe_load(done.out)["tasks"]}
 
 
-def accepted(done: "Done", folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.fixture(autouse=True)
+def _nothing_is_registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in the command's process; other tests of this one have registered functions."""
+    monkeypatch.setattr(REGISTRY, "_functions", {})
+
+
+def accepted(done: "Done", folder: Path) -> None:
     """What was written passes `dsched-run --check`."""
     path = folder / "imported.yaml"
     path.write_text(done.out)
-    with chdir(folder):  # where there is no store
-        code = main(["--tasks", str(path), "--check"])
-    assert code == 0, capsys.readouterr().err
+    # In a process of its own, where no other test has registered a function; there is no store.
+    command = [sys.executable, "-m", "dsched.launcher.run", "--tasks", str(path), "--check"]
+    checked = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=30)
+    assert checked.returncode == 0, checked.stderr
 
 
 def said_of(done: "Done", name: str) -> list[str]:
@@ -141,7 +149,6 @@ def test_an_entry_without_anything_special_says_nothing(from_celery: Callable[[s
 def test_a_constant_delay_stays_constant_and_a_back_off_stays_one(
     from_celery: Callable[[str], "Done"],
     tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
     task: str,
     policy: dict[str, float],
 ):
@@ -150,7 +157,7 @@ def test_a_constant_delay_stays_constant_and_a_back_off_stays_one(
     from dsched.loading import load_catalogue
 
     done = from_celery(one_entry(task=f"autoretry_for=(Exception,), {task}"))
-    accepted(done, tmp_path, capsys)
+    accepted(done, tmp_path)
     path = str(tmp_path / "imported.yaml")
     (config,) = read_tasks(path, defaults=TaskSettings(), catalogue=load_catalogue())
     spans = {"retry_delay", "max_delay"}
@@ -187,7 +194,6 @@ def test_a_priority_goes_by_what_the_broker_makes_of_it(
 def test_a_job_whose_arguments_cannot_be_said_is_imported_disabled_and_said_to_be(
     from_celery: Callable[[str], "Done"],
     tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
     options: str,
     told: str,
 ):
@@ -198,16 +204,16 @@ def test_a_job_whose_arguments_cannot_be_said_is_imported_disabled_and_said_to_b
     assert told in line
     assert "imported disabled and without them" in line
     assert "1 tasks, 1 of them disabled; 1 things" in done.err
-    accepted(done, tmp_path, capsys)
+    accepted(done, tmp_path)
 
 
 def test_mixed_arguments_whose_names_are_known_are_kept_and_tuples_become_lists(
-    from_celery: Callable[[str], "Done"], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    from_celery: Callable[[str], "Done"], tmp_path: Path
 ):
     done = from_celery(one_entry(options='"args": ((1, (2,)),), "kwargs": {"y": 3}'))
     assert done.code == 0, done.err
     assert entries(done)["one"]["payload"]["args"] == {"x": [1, [2]], "y": 3}  # type: ignore[index]
-    accepted(done, tmp_path, capsys)
+    accepted(done, tmp_path)
 
 
 APSCHEDULER = """\
@@ -228,7 +234,7 @@ scheduler.add_job(only, "cron", hour=1, id="all", args=[1], misfire_grace_time=N
 
 
 def test_jobs_of_apscheduler_are_disabled_or_left_out_rather_than_changed(
-    dsched: Import, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    dsched: Import, tmp_path: Path
 ):
     (tmp_path / "honest_aps.py").write_text(APSCHEDULER)
     done = dsched("import", "apscheduler", "honest_aps", cwd=tmp_path)
@@ -241,7 +247,7 @@ def test_jobs_of_apscheduler_are_disabled_or_left_out_rather_than_changed(
     assert strict.endswith("; left out")
     assert any("the latest 100 missed instants" in one for one in lines)
     assert "3 tasks, 2 of them disabled; 2 left out; 5 things" in lines[-1]
-    accepted(done, tmp_path, capsys)
+    accepted(done, tmp_path)
 
 
 # --- crontabs ---------------------------------------------------------------------------------------
@@ -282,9 +288,7 @@ def test_two_calls_of_one_script_are_two_functions_and_one_call_twice_is_one():
     assert len({one["id"] for one in found.entries}) == 3
 
 
-def test_whatever_a_crontab_holds_the_file_passes_the_check(
-    dsched: Import, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-):
+def test_whatever_a_crontab_holds_the_file_passes_the_check(dsched: Import, tmp_path: Path):
     text = (
         "#\ttabs\tand \x1b[31mcolours " + "long " * 80 + "\n"
         "0 1 * * * curl -X NONSENSE http://a.example/\n"
@@ -294,5 +298,5 @@ def test_whatever_a_crontab_holds_the_file_passes_the_check(
         "H H * * FRI-SUN job\n"
     )
     done = dsched("import", "crontab", "-", "--tz", "UTC", given=text)
-    accepted(done, tmp_path, capsys)
+    accepted(done, tmp_path)
     assert "job" in entries(done)
