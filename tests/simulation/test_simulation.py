@@ -199,7 +199,9 @@ def _skips_of_operators_ignored(monkeypatch):
 def _crashes_never_final(monkeypatch):
     good = recovery.verdict
     monkeypatch.setattr(
-        recovery, "verdict", lambda *args: attrs.evolve(good(*args), fail_reason=None)
+        recovery,
+        "verdict",
+        lambda *args, **named: attrs.evolve(good(*args, **named), fail_reason=None),
     )
 
 
