@@ -37,6 +37,10 @@ UNUSED = {
     "schema.config": "for editors, which read it by its address",
     "openapi": "for generators, which read it by its address",
     "preview": "`next` and `simulate` compute it without a server",
+    "now": "`status` and `top` ask for its parts, as they are at this moment",
+    "session.open": "for browsers: the command sends its token",
+    "session.get": "for browsers: the command sends its token",
+    "session.close": "for browsers: the command sends its token",
     "event.stream": "`top` asks anew; a program follows the stream",
     "livez": "a probe",
     "readyz": "a probe",
@@ -54,6 +58,7 @@ OF_ROUTE = {
     "worker.drain": "worker drain",
     "worker.resume": "worker resume",
     "cluster.step_down": "cluster step-down",
+    "cluster.restored": "cluster restored",
 }
 
 

@@ -31,6 +31,7 @@ def test_every_kind_of_plugin_is_used_by_one_of_ours():
         "dsched_stores": catalogue.stores,
         "dsched_observers": catalogue.observers,
         "dsched_services": catalogue.services,
+        "dsched_pages": catalogue.pages,
     }
     assert set(HOOKS) == set(kinds)
     assert [name for name, installed in kinds.items() if not installed] == []

@@ -32,6 +32,10 @@ WITHOUT_A_CALL = {
     "token.list": "for people: `dsched token list`",
     "token.create": "for people: a program is given its token",
     "token.delete": "for people: `dsched token revoke`",
+    "session.open": "for browsers: a program sends its token",
+    "session.get": "for browsers: a program knows whose token it has",
+    "session.close": "for browsers: a program has nothing to end",
+    "now": "for people: the console shows it; `cluster`, `workers` and `stats` are its parts",
     "plugin.list": "for people: `dsched plugin list --server`",
     "schema.config": "for editors, which read it by its address",
     "openapi": "for generators, which read it by its address",
@@ -39,7 +43,8 @@ WITHOUT_A_CALL = {
     "readyz": "a probe",
     "metrics": "Prometheus reads it",
 }
-NOT_READ = {"Problem": {"type"}}  # its `code` says the same
+# The `code` of a problem says the same as its type; `recent` is told only to who asks for it.
+NOT_READ = {"Problem": {"type"}, "Config": {"recent"}}
 # Read as the text that it is: its offset, which is that of the config's zone, belongs to it.
 AS_TEXT = {"config.upcoming.items[].local"}
 

@@ -16,7 +16,7 @@ from dsched.config.settings import TaskSettings
 from dsched.contracts.balancer import LoadBalancer
 from dsched.contracts.executor import Executor
 from dsched.contracts.observer import Observer
-from dsched.contracts.service import Intake, Service
+from dsched.contracts.service import Intake, Pages, Service
 from dsched.contracts.store import Store
 from dsched.contracts.store.outcomes import StoreReadOnlyError, StoreUnavailableError
 from dsched.contracts.store.settings import Kept, StoreSettings
@@ -206,6 +206,7 @@ async def _plan(
         observers=await _open_all(stack, catalogue.observers, loaded.observers),
         services=await _open_all(stack, services, loaded.services),
         intake=CatalogueIntake(defaults=settings.task, catalogue=catalogue),
+        pages=tuple(one.provider.pages for one in catalogue.pages.values()),
     )
 
 
@@ -220,6 +221,7 @@ def configured_plan(
     observers: Mapping[str, Observer],
     services: Mapping[str, Service],
     intake: Intake | None = None,
+    pages: tuple[Pages, ...] = (),
 ) -> PodPlan:
     """What a pod of that name is to be by these settings, with plugins that are open."""
     schedule, worker = loaded.settings.schedule, loaded.settings.worker
@@ -241,6 +243,7 @@ def configured_plan(
         observers=observers,
         services=services,
         intake=intake,
+        pages=pages,
         missed_after_s=schedule.missed_after.total_seconds(),
     )
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -16,6 +17,7 @@ from dsched.contracts import (
     ExecutionContext,
     Executor,
     ExecutorProvider,
+    PagesProvider,
     Store,
     StoreProvider,
     StoreSettings,
@@ -56,9 +58,14 @@ class TestPlugin:
 
     __test__ = False
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, pages: Path | None = None) -> None:
         self.executor = Echo()
         self.state = state
+        self.pages = pages
+
+    @hookimpl
+    def dsched_pages(self) -> list[PagesProvider]:
+        return [] if self.pages is None else [PagesProvider(name="shop", folder=self.pages)]
 
     @hookimpl
     def dsched_executors(self) -> list[ExecutorProvider]:
@@ -147,10 +154,11 @@ async def serving(
     settings: Mapping[str, Any] | None = None,
     roles: tuple[str, ...] = ("api",),
     state: State | None = None,
+    pages: Path | None = None,
     **api: Any,
 ) -> AsyncIterator[Served]:
     """A running pod with the API."""
-    plugin = TestPlugin(state or new_state())
+    plugin = TestPlugin(state or new_state(), pages)
     catalogue = load_catalogue(extra_plugins=(plugin,))
     options = {"port": 0, "admin_token": ADMIN, "rate_per_s": 10_000.0} | api
     given = {"store": "fresh", "pod.name": "pod-a"} | dict(settings or {})

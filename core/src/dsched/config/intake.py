@@ -78,6 +78,7 @@ class CatalogueIntake:
             "store": self.catalogue.stores,
             "observer": self.catalogue.observers,
             "service": self.catalogue.services,
+            "pages": self.catalogue.pages,
         }
         return tuple(
             PluginFacts(kind=kind, name=name, distribution=one.distribution, version=one.version)

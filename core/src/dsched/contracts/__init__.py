@@ -28,12 +28,14 @@ from dsched.contracts.providers import (
     ExecutorProvider,
     NoOptions,
     ObserverProvider,
+    PagesProvider,
     ServiceProvider,
     StoreProvider,
 )
 from dsched.contracts.service import (
     EntryError,
     Intake,
+    Pages,
     PluginFacts,
     PodStatus,
     PodView,
@@ -84,6 +86,8 @@ __all__ = [
     "ObserverProvider",
     "ObserverTrouble",
     "Outcome",
+    "Pages",
+    "PagesProvider",
     "PayloadCheck",
     "PluginFacts",
     "PodStatus",

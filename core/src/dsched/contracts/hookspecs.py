@@ -8,6 +8,7 @@ from dsched.contracts.providers import (
     BalancerProvider,
     ExecutorProvider,
     ObserverProvider,
+    PagesProvider,
     ServiceProvider,
     StoreProvider,
 )
@@ -41,3 +42,8 @@ def dsched_observers() -> Iterable[ObserverProvider]:  # type: ignore[empty-body
 @hookspec
 def dsched_services() -> Iterable[ServiceProvider]:  # type: ignore[empty-body]
     """The services this plugin provides."""
+
+
+@hookspec
+def dsched_pages() -> Iterable[PagesProvider]:  # type: ignore[empty-body]
+    """The pages for people that this plugin provides."""

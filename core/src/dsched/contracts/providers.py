@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import attrs
@@ -9,7 +10,7 @@ import attrs
 from dsched.contracts.balancer import LoadBalancer
 from dsched.contracts.executor import Executor, PayloadCheck, accept_any_payload
 from dsched.contracts.observer import Observer
-from dsched.contracts.service import Service
+from dsched.contracts.service import Pages, Service
 from dsched.contracts.store import Store
 from dsched.contracts.store.settings import StoreSettings
 
@@ -95,3 +96,18 @@ class ServiceProvider:
         None
     )
     api: int = PLUGIN_API
+
+
+@attrs.frozen(kw_only=True)
+class PagesProvider:
+    """Static files that the service which answers HTTP serves below ``/NAME/``; see `Pages`."""
+
+    name: str
+    folder: Path
+    options: type[Options] = NoOptions
+    api: int = PLUGIN_API
+
+    @property
+    def pages(self) -> Pages:
+        """What is served."""
+        return Pages(name=self.name, folder=self.folder)

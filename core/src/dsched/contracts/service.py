@@ -1,6 +1,7 @@
 """The service contract: something that lives beside the pod, such as a metrics page or an API."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 import attrs
@@ -45,7 +46,7 @@ class EntryError(ValueError):
 
 @attrs.frozen(kw_only=True)
 class PluginFacts:
-    """An installed plugin: ``kind`` is executor, balancer, store, observer or service."""
+    """An installed plugin: ``kind`` is executor, balancer, store, observer, service or pages."""
 
     kind: str
     name: str
@@ -73,12 +74,28 @@ class Intake(Protocol):
         """What is installed, by kind and name."""
 
 
+@attrs.frozen(kw_only=True)
+class Pages:
+    """Static files for people, which the service that answers HTTP serves below ``/NAME/``.
+
+    ``folder`` holds them, ``index.html`` among them: that one is answered to every path below
+    ``/NAME/`` that names no file. It refers to the other files by paths that begin with ``./``.
+    """
+
+    name: str
+    folder: Path
+
+
 class PodView(Protocol):
     """The pod as a service sees it."""
 
     @property
     def intake(self) -> Intake:
         """The judge of configs and tasks that a service takes in."""
+
+    @property
+    def pages(self) -> tuple[Pages, ...]:
+        """The pages that are installed, by name; for the service that answers HTTP."""
 
     @property
     def store(self) -> Store:

@@ -9,7 +9,7 @@ import attrs
 from dsched.contracts.balancer import LoadBalancer
 from dsched.contracts.executor import Executor
 from dsched.contracts.observer import Observer, Scrape, Scraped
-from dsched.contracts.service import Intake, PodStatus, Service, ServiceError
+from dsched.contracts.service import Intake, Pages, PodStatus, Service, ServiceError
 from dsched.contracts.store import Store
 from dsched.engine.assertions import Assertions
 from dsched.engine.history_watch import HistoryWatch
@@ -37,7 +37,7 @@ SERVICE_RESTART_MAX_S = 60.0
 @attrs.frozen(kw_only=True)
 class PodPlan:
     """What a pod is to be, as configured. ``services`` are those of its roles, for whom
-    ``intake`` is."""
+    ``intake`` and ``pages`` are."""
 
     name: str
     roles: frozenset[str]
@@ -49,6 +49,7 @@ class PodPlan:
     observers: Mapping[str, Observer]
     services: Mapping[str, Service]
     intake: Intake | None = None
+    pages: tuple[Pages, ...] = ()
     missed_after_s: float = 60.0
 
 
@@ -133,6 +134,11 @@ class Pod:
         if self._plan.intake is None:
             raise RuntimeError("this pod was put together without one")
         return self._plan.intake
+
+    @property
+    def pages(self) -> tuple[Pages, ...]:
+        """The pages that are installed, by name."""
+        return self._plan.pages
 
     async def scrape(self) -> Scrape | None:
         """The figures of the first observer that has some, written in a thread of its own."""

@@ -73,6 +73,7 @@ def _plugins(catalogue: Catalogue) -> list[str]:
         "store": catalogue.stores,
         "observer": catalogue.observers,
         "service": catalogue.services,
+        "pages": catalogue.pages,
     }
     return [
         f"{kind}: {name} ({one.distribution} {one.version})"

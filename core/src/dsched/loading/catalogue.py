@@ -10,12 +10,18 @@ from dsched.contracts import (
     BalancerProvider,
     ExecutorProvider,
     ObserverProvider,
+    PagesProvider,
     ServiceProvider,
     StoreProvider,
 )
 
 Provider: TypeAlias = (
-    ExecutorProvider | BalancerProvider | StoreProvider | ObserverProvider | ServiceProvider
+    ExecutorProvider
+    | BalancerProvider
+    | StoreProvider
+    | ObserverProvider
+    | ServiceProvider
+    | PagesProvider
 )
 P = TypeVar("P")
 P_co = TypeVar("P_co", covariant=True)
@@ -58,6 +64,7 @@ class Catalogue:
     services: Mapping[str, Installed[ServiceProvider]] = attrs.field(
         factory=dict, converter=_by_name
     )
+    pages: Mapping[str, Installed[PagesProvider]] = attrs.field(factory=dict, converter=_by_name)
     warnings: tuple[str, ...] = ()
 
     def executor_for_type(self, task_type: str) -> Installed[ExecutorProvider]:

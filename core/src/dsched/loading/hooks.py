@@ -12,6 +12,7 @@ from dsched.contracts import (
     BalancerProvider,
     ExecutorProvider,
     ObserverProvider,
+    PagesProvider,
     ServiceProvider,
     StoreProvider,
     hookspecs,
@@ -27,6 +28,7 @@ KINDS: Mapping[str, type[Any]] = {
     "stores": StoreProvider,
     "observers": ObserverProvider,
     "services": ServiceProvider,
+    "pages": PagesProvider,
 }
 MAX_PROVIDERS = 1_000
 

@@ -11,6 +11,8 @@ from dsched.loading.discovery import Found, find, import_plugin, normal
 from dsched.loading.faults import Fault, PluginError
 from dsched.loading.hooks import KINDS, BadPluginError, Hooks
 
+_ONE = {"pages": "pages"}  # what one of a kind is called, where that is not the kind without its s
+
 
 @attrs.define
 class _Collection:
@@ -155,7 +157,7 @@ def _add(kind: str, new: Installed[Provider], collection: _Collection) -> None:
             Fault(
                 new.distribution,
                 new.version,
-                f"provides the {kind[:-1]} {name!r}, which {first.distribution} {first.version} "
+                f"provides the {_ONE.get(kind, kind[:-1])} {name!r}, which {first.distribution} {first.version} "
                 f"provides too; uninstall one of them, or switch it off with plugins.disabled",
             )
         )

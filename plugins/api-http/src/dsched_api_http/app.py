@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
@@ -20,9 +20,11 @@ from dsched.wording import printable
 from dsched_api_http.acts import Act
 from dsched_api_http.bodies import MAX_BODY_BYTES, read_json, read_query, structured
 from dsched_api_http.call import Answer, Api, Call, Entry, Patch, Route, read_only, unavailable
+from dsched_api_http.gate import SAFE
 from dsched_api_http.idempotency import HEADER, Claim
 from dsched_api_http.listener import SECURITY_HEADERS
 from dsched_api_http.openapi import address_of
+from dsched_api_http.pages import Site, sites_of
 from dsched_api_http.patience import PATIENCE_S, Patience, SilentStoreError
 from dsched_api_http.problems import Problem
 from dsched_api_http.refused import problem_of
@@ -45,23 +47,33 @@ _Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 def make_app(api: Api) -> web.Application:
     """Everything of the table, and problem documents for the rest."""
-    app = web.Application(middlewares=[_guarded(api)], client_max_size=MAX_BODY_BYTES)
+    sites = sites_of(api.pod.pages, prefix=api.options.prefix)
+    app = web.Application(middlewares=[_guarded(api, sites)], client_max_size=MAX_BODY_BYTES)
     for route in ROUTES:
         app.router.add_route(route.method, address_of(route), _endpoint(api, route))
+    for site in sites:
+        app.router.add_get(site.root.rstrip("/"), site.enter)
+        app.router.add_get(f"{site.root}{{tail:.*}}", site.answer)
     app.on_response_prepare.append(_add_headers)
     return app
 
 
 async def _add_headers(_: web.Request, response: web.StreamResponse) -> None:
     for name, value in SECURITY_HEADERS.items():
-        response.headers[name] = value
+        if name == "Server" or name not in response.headers:  # pages bring a policy of their own
+            response.headers[name] = value
 
 
-def _guarded(api: Api) -> Middleware:
+def _guarded(api: Api, sites: Sequence[Site]) -> Middleware:
+    roots = tuple(site.root for site in sites)
+
     @web.middleware
     async def guard(request: web.Request, handler: _Handle) -> web.StreamResponse:
         try:
-            api.gate.check_source(request)
+            if request.method in SAFE and request.path.startswith(roots):
+                api.gate.check_host(request)  # a link in a message may lead to a page
+            else:
+                api.gate.check_source(request)
             return await handler(request)
         except Problem as problem:
             return problem.response()

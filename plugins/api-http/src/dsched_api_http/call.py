@@ -19,10 +19,12 @@ from dsched_api_http.events import EventHub
 from dsched_api_http.gate import Gate
 from dsched_api_http.idempotency import Claim, Idempotency
 from dsched_api_http.options import ApiOptions
+from dsched_api_http.overview import Overview
 from dsched_api_http.problems import Problem
 from dsched_api_http.readiness import Readiness
 from dsched_api_http.requests import MAX_LIMIT, Nothing
 from dsched_api_http.scopes import Scope
+from dsched_api_http.sessions import Sessions
 from dsched_api_http.shares import Shares
 from dsched_api_http.tokens import Principal, Tokens
 
@@ -45,7 +47,9 @@ class Api:
     audit: Audit
     idempotency: Idempotency
     hub: EventHub
+    overview: Overview
     readiness: Readiness
+    sessions: Sessions
     streams: Shares
     waits: Shares
     backlog: Backlog

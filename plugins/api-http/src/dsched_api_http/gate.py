@@ -11,6 +11,7 @@ from aiohttp import web
 from dsched_api_http.options import ApiOptions, is_loopback
 from dsched_api_http.problems import Problem
 from dsched_api_http.scopes import Scope
+from dsched_api_http.sessions import Sessions, cookie_name
 from dsched_api_http.throttle import FREE_FAILURES, Penalties, RateLimit
 from dsched_api_http.tokens import Principal, Tokens, token_id_of
 
@@ -19,22 +20,26 @@ _log = logging.getLogger(__name__)
 ANYBODY = Principal(id="local", name="local", scope=Scope.ADMIN)
 MAX_TOKEN = 512
 MAX_IN_TURN = 4  # look-ups at a time of tokens from where wrong ones came
+SAFE = frozenset({"GET", "HEAD"})
+UNKNOWN_SESSIONS_PER_S = 10.0  # of one address
 
 
 class Gate:
     """Decides about each request before anything else looks at it."""
 
-    def __init__(self, options: ApiOptions, tokens: Tokens) -> None:
+    def __init__(self, options: ApiOptions, tokens: Tokens, sessions: Sessions) -> None:
         self._options = options
         self._tokens = tokens
+        self._sessions = sessions
+        self._strangers = RateLimit(UNKNOWN_SESSIONS_PER_S)
         self._rates = RateLimit(options.rate_per_s)
         self._penalties = Penalties()
         self._turns = asyncio.Semaphore(MAX_IN_TURN)
         self._check_hosts = is_loopback(options.bind) or bool(options.hosts)
         self._hosts = {host.lower() for host in options.hosts} | {options.bind.lower()}
 
-    def check_source(self, request: web.Request) -> None:
-        """Refuse a page of another site, and a name that somebody else made point here."""
+    def check_host(self, request: web.Request) -> None:
+        """Refuse a name that somebody else made point here."""
         host = _host_of(f"//{request.host}")
         if self._check_hosts and not (host in self._hosts or is_loopback(host)):
             raise Problem(
@@ -42,6 +47,10 @@ class Gate:
                 "this name is not one of the API's",
                 hint="list the names it is reached by in api.hosts",
             )
+
+    def check_source(self, request: web.Request) -> None:
+        """Refuse a page of another site, and a name that somebody else made point here."""
+        self.check_host(request)
         origin = request.headers.get("Origin")
         same = origin is not None and urlsplit(origin).netloc.lower() == request.host.lower()
         foreign = origin is not None and not same and origin not in self._options.origins
@@ -55,8 +64,7 @@ class Gate:
 
     async def recognise(self, request: web.Request, *, fresh: bool = False) -> Principal:
         """Who asks; raises `Problem` 401 or 429. ``fresh``: as the store has it at this moment."""
-        open_to_all = self._options.auth == "none"
-        principal = ANYBODY if open_to_all else await self._known(request, fresh=fresh)
+        principal = await self._principal(request, fresh=fresh)
         wait_s = self._rates.wait_s(principal.id, time.monotonic())
         if wait_s:
             raise _too_many("this token asks more often than it may", wait_s)
@@ -64,12 +72,49 @@ class Gate:
 
     async def still_good(self, request: web.Request) -> bool:
         """Whether who was recognised would be so now: for what goes on for long."""
-        return self._options.auth == "none" or bool(
-            await self._tokens.recognise(_token(request), fresh=True)
-        )
+        if self._options.auth == "none":
+            return True
+        cookie = _session(request)
+        if cookie is not None:
+            return bool(await self._sessions.recognise(cookie, fresh=True))
+        return bool(await self._tokens.recognise(_token(request), fresh=True))
 
-    async def _known(self, request: web.Request, *, fresh: bool) -> Principal:
-        token = _token(request)
+    def check_browser_write(self, request: web.Request) -> None:
+        """Refuse a change that rests on a cookie unless the browser says that a page of this very
+        origin asks for it, whatever ``api.origins`` allows those who send a token."""
+        site = request.headers.get("Sec-Fetch-Site")
+        origin = request.headers.get("Origin")
+        if site is None and origin is None:
+            own = False
+        elif site is None:
+            own = urlsplit(str(origin)).netloc.lower() == request.host.lower()
+        else:
+            own = site == "same-origin"
+        if not own:
+            raise Problem("forbidden", "only a page of this address may change something here")
+
+    async def _principal(self, request: web.Request, *, fresh: bool) -> Principal:
+        if self._options.auth == "none":
+            return ANYBODY
+        cookie = _session(request)
+        if cookie is None:
+            return await self.recognise_token(request, _token(request), fresh=fresh)
+        if request.method not in SAFE:
+            self.check_browser_write(request)
+        principal = await self._sessions.recognise(cookie, fresh=fresh)
+        if principal is None:
+            wait_s = self._strangers.wait_s(request.remote or "", time.monotonic())
+            if wait_s:
+                raise _too_many("too many sessions that are none came from here", wait_s)
+            raise _unauthenticated("this session has ended; log in again")
+        return principal
+
+    async def recognise_token(
+        self, request: web.Request, token: str, *, fresh: bool = False
+    ) -> Principal:
+        """Whose token this is; raises `Problem` 401, or 429 to who has guessed too often."""
+        if len(token) > MAX_TOKEN:
+            raise _unauthenticated("this token is not known (any more)")
         recalled = None if fresh else self._tokens.recall(token)
         if recalled is not None:
             return recalled
@@ -103,6 +148,12 @@ def _token(request: web.Request) -> str:
     if scheme.lower() != "bearer" or not token or len(token) > MAX_TOKEN:
         raise _unauthenticated("send Authorization: Bearer dsk_...")
     return token
+
+
+def _session(request: web.Request) -> str | None:
+    """The cookie of a session, unless the request brings a token: that one is meant then."""
+    brought = "Authorization" in request.headers
+    return None if brought else request.cookies.get(cookie_name(request)) or None
 
 
 def _penalty_keys(request: web.Request, token: str) -> list[str]:

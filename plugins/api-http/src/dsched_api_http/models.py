@@ -35,6 +35,27 @@ class SkipView:
 
 
 @attrs.frozen(kw_only=True)
+class RecentTask:
+    """An ended task in short; ``run_ms`` is how long its last attempt took."""
+
+    id: str
+    status: str
+    end_time: str | None = attrs.field(metadata=TIME)
+    run_ms: int | None
+
+
+def recent_of(task: Task) -> RecentTask:
+    """An ended task in short."""
+    known = task.start_ms is not None and task.end_ms is not None
+    return RecentTask(
+        id=task.id,
+        status=task.status.value,
+        end_time=optional_time(task.end_ms),
+        run_ms=(task.end_ms or 0) - (task.start_ms or 0) if known else None,
+    )
+
+
+@attrs.frozen(kw_only=True)
 class Config:
     """A config with what the store knows of it. ``spec`` is what PUT takes.
 
@@ -56,6 +77,7 @@ class Config:
     skips: tuple[SkipView, ...] = ()
     payload_hidden: bool = False
     warnings: tuple[str, ...] = ()
+    recent: tuple[RecentTask, ...] | None = attrs.field(default=None, metadata=OPTIONAL)
 
 
 def config_of(stored: StoredConfig, intake: Intake, *, show_payload: bool) -> Config:
@@ -318,6 +340,14 @@ class NewToken(TokenView):
     """A token as shown once, when it is made."""
 
     token: str
+
+
+@attrs.frozen(kw_only=True)
+class SessionView:
+    """Who asks, and with which scope."""
+
+    name: str
+    scope: str
 
 
 @attrs.frozen(kw_only=True)

@@ -9,6 +9,7 @@ import attrs
 DEFAULT_PORT = 8700
 MIN_TOKEN_LENGTH = 32
 
+_PREFIX = re.compile(r"(/[A-Za-z0-9._~-]{1,64}){1,8}")
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{32,256}")
 
 
@@ -45,6 +46,7 @@ class ApiOptions:
     max_waiting_bytes_by_token: int = attrs.field(default=256 * 1024**2)
     max_connections: int = attrs.field(default=500)
     max_connections_by_address: int = attrs.field(default=250)
+    prefix: str = attrs.field(default="")
 
     @bind.validator
     def _check_bind(self, _: object, value: str) -> None:
@@ -100,6 +102,14 @@ class ApiOptions:
     def _check_max_configs(self, _: object, value: int) -> None:
         if not 0 <= value <= 1_000_000:
             raise ValueError(f"max_configs is {value}, and must be from 0 to 1000000")
+
+    @prefix.validator
+    def _check_prefix(self, _: object, value: str) -> None:
+        if value and not _PREFIX.fullmatch(value):
+            raise ValueError(
+                f"prefix is {value!r}, and must be empty or a path such as /dsched, without a "
+                "slash at its end"
+            )
 
     def __attrs_post_init__(self) -> None:
         """Refuse what would let strangers in."""

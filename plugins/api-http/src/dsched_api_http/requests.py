@@ -12,6 +12,7 @@ from dsched_api_http.scopes import Scope
 
 MAX_LIMIT = 500
 MAX_UPCOMING = 1000
+MAX_RECENT = 30
 MAX_BATCH_ITEMS = 100
 MAX_REASON = 500
 MAX_WAIT = timedelta(seconds=60)
@@ -33,12 +34,16 @@ def _origin(_: object, field: Any, value: str) -> None:
         raise ValueError(f"{field.name} must be api, code:NAME or file:NAME")
 
 
-def _limit(most: int) -> Any:
+def _between(least: int, most: int) -> Any:
     def check(_: object, field: Any, value: int) -> None:
-        if not 1 <= value <= most:
-            raise ValueError(f"{field.name} must be 1 to {most}, got {value}")
+        if not least <= value <= most:
+            raise ValueError(f"{field.name} must be {least} to {most}, got {value}")
 
     return check
+
+
+def _limit(most: int) -> Any:
+    return _between(1, most)
 
 
 def _some(most: int, default: int) -> Any:
@@ -69,6 +74,15 @@ class Page:
 
     cursor: str | None = None
     limit: int = _some(MAX_LIMIT, 50)
+
+
+@attrs.frozen(kw_only=True)
+class ConfigList(Page):
+    """``recent``: with how many of its last ended tasks each config comes."""
+
+    recent: int = attrs.field(
+        default=0, validator=_between(0, MAX_RECENT), metadata={"minimum": 0, "maximum": MAX_RECENT}
+    )
 
 
 @attrs.frozen(kw_only=True)
@@ -296,6 +310,14 @@ class EventsQuery:
     """Which topics: some of task, config, worker, leader; none means all."""
 
     topics: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class OpenSession:
+    """Exactly one: a token, or the code of a one-time link."""
+
+    token: str | None = None
+    once: str | None = None
 
 
 @attrs.frozen(kw_only=True)

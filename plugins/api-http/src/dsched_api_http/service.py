@@ -18,9 +18,11 @@ from dsched_api_http.events import EventHub
 from dsched_api_http.gate import Gate
 from dsched_api_http.idempotency import Idempotency
 from dsched_api_http.listener import Listener
-from dsched_api_http.options import DEFAULT_PORT, ApiOptions
+from dsched_api_http.options import DEFAULT_PORT, ApiOptions, is_loopback
+from dsched_api_http.overview import Overview
 from dsched_api_http.patience import HeededStore
 from dsched_api_http.readiness import Readiness
+from dsched_api_http.sessions import Sessions
 from dsched_api_http.shares import Shares
 from dsched_api_http.tokens import Tokens
 
@@ -60,6 +62,7 @@ class ApiService:
         await runner.setup()
         try:
             if await self._listen(runner):
+                self._tell_pages(api)
                 async with asyncio.TaskGroup() as group:
                     group.create_task(api.hub.run(), name="api events")
                     group.create_task(api.audit.run(), name="api refusals")
@@ -74,15 +77,18 @@ class ApiService:
     def _api(self, pod: PodView) -> Api:
         store = HeededStore(pod.store)
         tokens = Tokens(store, admin_token=self._options.admin_token)
+        sessions = Sessions(store, tokens)
         return Api(
             pod=pod,
             store=store,
             options=self._options,
             tokens=tokens,
-            gate=Gate(self._options, tokens),
+            sessions=sessions,
+            gate=Gate(self._options, tokens, sessions),
             audit=Audit(store),
             idempotency=Idempotency(store),
             hub=EventHub(store, self._options.max_events_behind),
+            overview=Overview(store, pod.intake),
             readiness=Readiness(pod.store),
             streams=self._shares("streams", "max_streams"),
             waits=self._shares("waits for a task", "max_waits"),
@@ -133,8 +139,21 @@ class ApiService:
             ) from error
         host, bound = runner.addresses[0][:2]
         self.address = (host, bound)
-        _log.info("API: http://%s:%d/api/v1", f"[{host}]" if ":" in host else host, bound)
+        _log.info("API: http://%s:%d/api/v1", _shown(host), bound)
         return True
+
+    def _tell_pages(self, api: Api) -> None:
+        """Say where the pages are; on loopback with a link that logs in once."""
+        if self.address is None:
+            return
+        host, port = self.address
+        for pages in api.pod.pages:
+            url = f"http://{_shown(host)}:{port}/{pages.name}/"
+            if self._options.auth == "token" and is_loopback(host):
+                once = f"{url}#once={api.sessions.link()}"
+                _log.info("pages: %s ; this link logs in once, within a minute: %s", url, once)
+            else:
+                _log.info("pages: %s", url)
 
     async def _first_token(self, api: Api) -> None:
         """Log an admin token if this store has no token at all, once over all pods."""
@@ -151,3 +170,7 @@ class ApiService:
         if token is not None:
             # In the log, so that a log of JSON lines stays one; it is the only one there will be.
             _log.warning("the admin token of this store, shown this once: %s", token.token)
+
+
+def _shown(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

@@ -52,7 +52,7 @@ class DamagedError(ValueError):
 
 
 @attrs.frozen(kw_only=True)
-class _Known:
+class Known:
     """A token that was read from the store a moment ago."""
 
     principal: Principal
@@ -84,7 +84,7 @@ class Tokens:
         self._store = store
         self._admin = _digest(admin_token) if admin_token else None
         self._monotonic = monotonic
-        self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._known: OrderedDict[str, Known] = OrderedDict()
         self._first = _Wanted(id=FIRST_ID, name="admin", scope=Scope.ADMIN, by="first start")
         self._tried = False
         self._damaged: set[str] = set()
@@ -110,21 +110,38 @@ class Tokens:
         recalled = None if fresh else self.recall(token)
         if recalled is not None or found is None:
             return recalled
+        asked = await self._asked(found[1], _digest(found[2]))
+        return None if asked is None else asked.principal
+
+    async def standing(self, token_id: str, digest: str) -> Known | None:
+        """Whom the token with this id and `digest_of` stands for, as the store has it now, and
+        until when that may be remembered."""
+        if token_id == CONFIGURED.id:
+            same = self._admin is not None and hmac.compare_digest(digest, self._admin)
+            until_s = self._monotonic() + CACHE_S
+            return Known(principal=CONFIGURED, digest=digest, until_s=until_s) if same else None
+        return await self._asked(token_id, digest)
+
+    async def _asked(self, token_id: str, shown: str) -> Known | None:
         asked_s = self._monotonic()
-        document = await self._store.get_document(KIND, found[1])
+        document = await self._store.get_document(KIND, token_id)
         known = None if document is None else self._read(document)
         if document is None or known is None:
-            self._known.pop(found[1], None)
+            self._known.pop(token_id, None)
             return None
         principal, digest = known
-        if not hmac.compare_digest(digest, _digest(found[2])):
+        if not hmac.compare_digest(digest, shown):
             return None
         left_s = CACHE_S
         if document.expires_ms is not None:  # in the store's time, as it is now
             now_ms = (await self._store.now()).wall_ms
             left_s = min(left_s, (document.expires_ms - now_ms) / 1000)
-        self._remember(principal, digest, asked_s + left_s)
-        return principal
+        found = Known(principal=principal, digest=digest, until_s=asked_s + left_s)
+        self._known[token_id] = found
+        self._known.move_to_end(token_id)
+        if len(self._known) > MAX_CACHED:
+            self._known.popitem(last=False)
+        return found
 
     def _read(self, document: Document) -> tuple[Principal, str] | None:
         """Whose it is, and the hash; None for one that is revoked, or damaged: that one opens nothing,
@@ -143,12 +160,6 @@ class Tokens:
                     error,
                 )
             return None
-
-    def _remember(self, principal: Principal, digest: str, until_s: float) -> None:
-        self._known[principal.id] = _Known(principal=principal, digest=digest, until_s=until_s)
-        self._known.move_to_end(principal.id)
-        if len(self._known) > MAX_CACHED:
-            self._known.popitem(last=False)
 
     async def create(
         self, name: str, scope: Scope, *, by: str, expires_in: timedelta | None = None
@@ -211,6 +222,12 @@ class Tokens:
         # Nothing else changes a token: whatever the answer, it is revoked then, or has run out.
         await self._store.put_document(KIND, token_id, REVOKED, read=read, ttl_ms=REVOKED_MS)
         return shown
+
+
+def digest_of(token: str) -> str:
+    """What is kept of a token in place of its secret."""
+    found = _TOKEN.fullmatch(token)
+    return _digest(token if found is None else found[2])
 
 
 def token_id_of(token: str) -> str | None:

@@ -7,15 +7,25 @@ import attrs
 
 from dsched.client import NotFoundError, PreconditionError, check_origin
 from dsched.contracts.store.configs import StoredConfig
+from dsched.contracts.store.reading import TaskQuery
 from dsched.model import InvalidIdError, JsonValue, TaskConfig, check_id, manual_task_id
 from dsched.model.json import dumps
 from dsched.planning import config_warnings
 from dsched_api_http.audit import fingerprint
 from dsched_api_http.call import Answer, Call, Entry, Patch, Route, listing
 from dsched_api_http.etags import etag, expected_revision
-from dsched_api_http.models import Config, DecisionView, TaskView, config_of, decision_of, task_of
+from dsched_api_http.models import (
+    Config,
+    DecisionView,
+    TaskView,
+    config_of,
+    decision_of,
+    recent_of,
+    task_of,
+)
 from dsched_api_http.problems import Problem, invalid
 from dsched_api_http.requests import (
+    ConfigList,
     DeleteQuery,
     OptionalReason,
     Page,
@@ -50,12 +60,19 @@ async def list_configs(call: Call) -> Answer:
 
     async def fetch(cursor: str | None, limit: int) -> tuple[list[Config], str | None]:
         page = await call.client.list_configs(cursor=cursor, limit=limit)
-        found = [
-            config_of(one, call.intake, show_payload=call.sees_payloads) for one in page.configs
-        ]
-        return found, page.cursor
+        return [await _listed(call, one) for one in page.configs], page.cursor
 
     return listing(*await call.page("configs", fetch))
+
+
+async def _listed(call: Call, stored: StoredConfig) -> Config:
+    """A config as listed, with its last tasks if they were asked for: the newest first."""
+    found = config_of(stored, call.intake, show_payload=call.sees_payloads)
+    if not call.query.recent:
+        return found
+    query = TaskQuery(config_id=stored.config.id)
+    page = await call.client.list(query, limit=call.query.recent)
+    return attrs.evolve(found, recent=tuple(map(recent_of, page.tasks)))
 
 
 async def get_config(call: Call) -> Answer:
@@ -231,7 +248,7 @@ ROUTES = (
         scope=Scope.READ,
         handle=list_configs,
         summary="List configs",
-        query=Page,
+        query=ConfigList,
         answer=Config,
         listed=True,
     ),

@@ -36,6 +36,7 @@ async def delete_token(call: Call) -> Answer:
     revoked = await call.api.tokens.revoke(token_id)
     if revoked is None:
         raise not_found("token", token_id)
+    call.api.sessions.forget(token_id)
     call.act.before = fingerprint(plain(revoked))
     return Answer()
 

@@ -1,0 +1,163 @@
+"""Sessions of browsers: a cookie that stands for a token as long as that stands; and links that log in once."""
+
+import hashlib
+import hmac
+import re
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from datetime import timedelta
+
+import attrs
+from aiohttp import web
+
+from dsched.client import answered
+from dsched.contracts.store import Store
+from dsched.contracts.store.documents import Document
+from dsched_api_http.scopes import Scope
+from dsched_api_http.tokens import Known, Principal, Tokens, digest_of
+
+KIND = "api-session"
+KEPT = timedelta(hours=12)
+LINK_S = 60.0
+LINK_NAME = "console-link"
+MAX_CACHED = 1024
+FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
+
+_COOKIE = re.compile(r"([0-9a-f]{24})\.([A-Za-z0-9_-]{43})")
+_PORT = re.compile(r":([0-9]{1,5})$")
+
+
+@attrs.frozen(kw_only=True)
+class Opened:
+    """A new session: whose it is, for how long, and what the browser keeps."""
+
+    principal: Principal
+    cookie: str
+
+
+class Sessions:
+    """The sessions of a store. What a browser holds is of no use for anything but asking this API,
+    and of none at all once the token is revoked or has run out."""
+
+    def __init__(
+        self, store: Store, tokens: Tokens, *, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._store = store
+        self._tokens = tokens
+        self._monotonic = monotonic
+        self._known: OrderedDict[str, Known] = OrderedDict()
+        self._links: dict[str, float] = {}
+
+    async def open(self, token: str, principal: Principal) -> Opened:
+        """A session for whoever has just shown a token that stands."""
+        session_id, secret = secrets.token_hex(12), secrets.token_urlsafe(32)
+        value = {
+            "token": principal.id,
+            "digest": digest_of(token),
+            "hash": _hash(secret),
+            "created": time.time_ns() // 1_000_000,
+        }
+        ttl_ms = KEPT // timedelta(milliseconds=1)
+        await answered(
+            lambda: self._store.put_document(KIND, session_id, value, read=0, ttl_ms=ttl_ms)
+        )
+        return Opened(principal=principal, cookie=f"{session_id}.{secret}")
+
+    async def recognise(self, cookie: str, *, fresh: bool = False) -> Principal | None:
+        """Whose session this is, or None: none, ended, or its token is no more. ``fresh``: as the
+        store has both at this moment."""
+        found = _COOKIE.fullmatch(cookie)
+        if found is None:
+            return None
+        digest = _hash(found[2])
+        known = None if fresh else self._known.get(found[1])
+        if known is not None and known.until_s >= self._monotonic():
+            return known.principal if hmac.compare_digest(known.digest, digest) else None
+        document = await self._store.get_document(KIND, found[1])
+        stands = None
+        if document is not None and _is(document, digest):
+            stands = await self._tokens.standing(
+                str(document.value["token"]), str(document.value["digest"])
+            )
+        if stands is None:
+            self._known.pop(found[1], None)
+            return None
+        self._remember(found[1], attrs.evolve(stands, digest=digest))
+        return stands.principal
+
+    def _remember(self, session_id: str, known: Known) -> None:
+        self._known[session_id] = known
+        self._known.move_to_end(session_id)
+        if len(self._known) > MAX_CACHED:
+            self._known.popitem(last=False)
+
+    def forget(self, token_id: str) -> None:
+        """This pod has just revoked a token: its sessions end here at once."""
+        for session_id in [
+            one for one, known in self._known.items() if known.principal.id == token_id
+        ]:
+            del self._known[session_id]
+
+    async def close(self, cookie: str) -> None:
+        """End a session."""
+        found = _COOKIE.fullmatch(cookie)
+        if found is None:
+            return
+        self._known.pop(found[1], None)
+        document = await self._store.get_document(KIND, found[1])
+        if document is None or not _is(document, _hash(found[2])):
+            return
+        read = document.version
+        await answered(lambda: self._store.drop_document(KIND, found[1], read=read))
+
+    def link(self) -> str:
+        """A code that logs in once, within a minute, from this machine. Known to this pod alone."""
+        now_s = self._monotonic()
+        self._links = {code: until for code, until in self._links.items() if until >= now_s}
+        code = secrets.token_urlsafe(24)
+        self._links[_hash(code)] = now_s + LINK_S
+        return code
+
+    async def redeem(self, code: str) -> Opened | None:
+        """A session for a code, which is used up by that; None if it is not (any more) one.
+
+        It stands on a token of its own, so that it is in the list and can be revoked.
+        """
+        until_s = self._links.pop(_hash(code), None)
+        if until_s is None or until_s < self._monotonic():
+            return None
+        made = await self._tokens.create(
+            LINK_NAME, Scope.ADMIN, by="one-time link", expires_in=KEPT
+        )
+        principal = Principal(id=made.id, name=f"{made.name}:{made.id}", scope=Scope.ADMIN)
+        return await self.open(made.token, principal)
+
+
+def cookie_name(request: web.Request) -> str:
+    """Browsers send cookies to all ports of a host: two pods on one machine must not mix theirs."""
+    port = _PORT.search(request.host)
+    return f"dsched_session_{port[1]}" if port else "dsched_session"
+
+
+def set_cookie(request: web.Request, value: str, *, prefix: str) -> str:
+    """The header that sets the cookie, or with an empty value takes it away."""
+    age = KEPT // timedelta(seconds=1) if value else 0
+    # There is no TLS here, so only the browser knows whether there is some in front.
+    secure = "; Secure" if request.headers.get("Origin", "").startswith("https://") else ""
+    return (
+        f"{cookie_name(request)}={value}; Path={prefix}/; Max-Age={age}; "
+        f"HttpOnly; SameSite=Strict{secure}"
+    )
+
+
+def _is(document: Document, digest: str) -> bool:
+    """Whether this is the session whose secret has that hash; one that is damaged is nobody's."""
+    value = document.value
+    whole = isinstance(value, dict) and {"hash", "token", "digest"} <= value.keys()
+    return whole and hmac.compare_digest(str(value["hash"]).encode(), digest.encode())
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
