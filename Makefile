@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DISTRIBUTIONS := core executors-local executors-http executors-grpc executors-mq \
 	plugins/balancers plugins/store-sqlite plugins/store-redis \
-	plugins/metrics-prometheus plugins/api-http cli \
+	plugins/metrics-prometheus plugins/api-http plugins/console cli \
 	clients/http plugins/alerts plugins/testkit
 SOURCES := $(addsuffix /src,$(DISTRIBUTIONS))
 ARGS ?=
@@ -15,7 +15,7 @@ DIST ?= dist
 NEW ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help docs-pages sync-client dev run test test-fast simulate sweep mutants chaos durability bench lint check format lock \
+.PHONY: help docs-pages sync-client vendor screenshots dev run test test-fast simulate sweep mutants chaos durability bench lint check format lock \
 	version dist clean
 
 help: ## List the targets.
@@ -72,6 +72,12 @@ check: lint ## Format, lint, types, layers, sizes.
 
 sync-client: dev ## Make the blocking HTTP client from the one that awaits.
 	$(BIN)/python clients/http/make_sync.py
+
+vendor: dev ## Bring the libraries of the console from npm, as plugins/console/vendored.toml lists them.
+	$(BIN)/python plugins/console/vendor.py
+
+screenshots: dev ## Make the pictures of the console for README and docs, from a running cluster.
+	$(BIN)/python plugins/console/screenshots.py $(ARGS)
 
 docs-pages: dev ## Write the reference pages that are made of the code.
 	$(BIN)/python docs/make_pages.py

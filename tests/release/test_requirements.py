@@ -27,6 +27,7 @@ FLOORS = {
 
 # How code or settings name what they use, where it is not the name of the distribution.
 NAMED = {
+    "axe-playwright-python": "axe_playwright_python",
     "build": "-m build",
     "confluent-kafka": "confluent_kafka",
     "grpcio-health-checking": "grpc_health",

@@ -19,6 +19,7 @@ MEMBERS = (
     "plugins/store-redis",
     "plugins/metrics-prometheus",
     "plugins/api-http",
+    "plugins/console",
     "cli",
     "clients/http",
     "plugins/alerts",

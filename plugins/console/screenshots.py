@@ -1,0 +1,225 @@
+"""`make screenshots`: the pictures of the console, made of a running cluster with real tasks.
+
+A pod runs the jobs below for a while, on a store of its own: what the pictures show has happened.
+"""
+
+import argparse
+import asyncio
+import importlib.util
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+INTO = ROOT / "docs/pictures"
+TOKEN = "token-of-the-pictures-" + "0" * 20
+PORT = 8790
+MOST_BYTES = 150_000
+
+JOBS = """
+import asyncio, random
+import dsched
+from dsched import FunctionContext
+
+@dsched.task("work")
+async def work(ctx: FunctionContext, seconds: float = 0.2, steps: int = 3):
+    for step in range(1, steps + 1):
+        ctx.logger.info("batch %d of %d: %d rows", step, steps, random.randint(900, 2100))
+        await asyncio.sleep(seconds / steps * random.uniform(0.6, 1.2))
+        if step == 4:
+            ctx.logger.warning("ledger AT-03: 3 invoices without VAT id, kept open")
+    return {"rows": steps * 1500, "run_key": 2**60}
+
+@dsched.task("warehouse")
+async def warehouse(ctx: FunctionContext):
+    ctx.logger.info("connecting to the warehouse")
+    await asyncio.sleep(0.4)
+    ctx.logger.error("no answer after 60 s")
+    raise TimeoutError("warehouse did not answer in 60 s")
+"""
+
+
+def task(name: str, when: str, call: str = "function: work", **more: str) -> str:
+    """One config of the pictures, as a line of the task file."""
+    rest = "".join(f", {key}: {value}" for key, value in more.items())
+    return f"  - {{id: {name}, {when}, executor: local, payload: {{{call}}}{rest}}}\n"
+
+
+def long(seconds: int) -> str:
+    """The payload of a task that takes a while."""
+    return f"function: work, args: {{seconds: {seconds}, steps: {seconds}}}"
+
+
+BERLIN, NEW_YORK = "timezone: Europe/Berlin", "timezone: America/New_York"
+TASKS = "tasks:\n" + "".join(
+    (
+        task("billing.close", f'cron_expr: "10 18 * * 1-5", {BERLIN}', owner="finance"),
+        task("billing.invoices", f'cron_expr: "30 2 * * *", {BERLIN}', owner="finance"),
+        task("cache.warm", 'cron_expr: "*/5 * * * *"', owner="platform"),
+        task("crm.leads_score", 'cron_expr: "17 * * * *"', owner="sales"),
+        task("dns.check", "every: 4s", owner="platform"),
+        task("email.digest", f'cron_expr: "30 12 * * 1-5", {NEW_YORK}', owner="growth"),
+        task(
+            "etl.orders_import",
+            "every: 20s",
+            "function: warehouse",
+            owner="data",
+            retry="{max_retries: 0}",
+        ),
+        task("etl.stock_levels", "every: 12s", long(9), owner="data"),
+        task("gdpr.erasure", f'cron_expr: "0 1 * * 0", {BERLIN}', owner="legal"),
+        task("hr.payroll_export", f'cron_expr: "0 6 25 * *", {BERLIN}', owner="people"),
+        task("ledger.eod", "every: 40s", long(34), owner="finance"),
+        task("media.transcode", "every: 26s", long(20), owner="media"),
+        task("ml.train_ranker", 'cron_expr: "0 22 * * 5"', owner="ml"),
+        task("ops.backup_primary", 'cron_expr: "0 0,12 * * *"', owner="platform"),
+        task("pricing.refresh", "every: 15s", long(11), owner="growth"),
+        task("reports.us_daily", f'cron_expr: "0 6 * * 1-5", {NEW_YORK}', owner="bi"),
+        task("shop.feed_export", "every: 31s", long(25), owner="shop"),
+        task("webhooks.redeliver", "every: 3s", owner="platform"),
+    )
+)
+
+
+@contextmanager
+def pod() -> Iterator[str]:
+    """A pod with the jobs; its address."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "jobs.py").write_text(JOBS)
+        (folder / "tasks.yaml").write_text(TASKS)
+        config = folder / "dsched.yaml"
+        config.touch(mode=0o600)
+        config.write_text(
+            f"sqlite: {{path: {folder / 'pictures.db'}}}\n"
+            f"api: {{port: {PORT}, admin_token: {TOKEN}}}\nmetrics: {{port: 0}}\n"
+            "pod: {name: pod-b}\nworker: {id: w-1, max_concurrent_tasks: 20}\n"
+        )
+        command = [str(Path(sys.executable).parent / "dsched-run"), "--config", str(config)]
+        command += ["--tasks", "tasks.yaml", "--app", "jobs"]
+        running = subprocess.Popen(command, cwd=folder, stderr=subprocess.DEVNULL)  # noqa: S603
+        try:
+            _wait_for(f"http://127.0.0.1:{PORT}/readyz")
+            yield f"http://127.0.0.1:{PORT}"
+        finally:
+            running.terminate()
+            running.wait(60)
+
+
+def _wait_for(url: str) -> None:
+    end = time.monotonic() + 60
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=2):  # noqa: S310
+                return
+        except OSError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.2)
+
+
+def _tests() -> ModuleType:
+    """Where the tests find a browser, the pictures find one too."""
+    sys.path.insert(0, str(ROOT / "tests/support"))
+    spec = importlib.util.spec_from_file_location("console_tests", HERE / "tests/conftest.py")
+    if spec is None or spec.loader is None:
+        raise SystemExit("screenshots: plugins/console/tests/conftest.py is not there")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+async def _prepare(ask: Any, url: str) -> dict[str, str]:
+    """A pause to show, and the tasks that are shown."""
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    reason = {"reason": "the GPUs are away until Monday"}
+    await ask.post(f"{url}/api/v1/configs/ml.train_ranker/pause", data=reason, headers=headers)
+    found = {}
+    for name in ("etl.orders_import", "ledger.eod"):
+        listed = await ask.get(f"{url}/api/v1/tasks?config={name}&limit=1", headers=headers)
+        found[name] = (await listed.json())["items"][0]["id"]
+    return found
+
+
+async def take(url: str, only: str) -> None:
+    """All pictures, each in both themes."""
+    from playwright.async_api import async_playwright
+
+    tests = _tests()
+    if tests.chromium() is None:
+        raise SystemExit(f"screenshots: {tests.NO_BROWSER}")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=tests.chromium(), args=tests.FLAGS
+        )
+        for theme in ("light", "dark"):
+            context = await browser.new_context(
+                viewport={"width": 1280, "height": 800},
+                color_scheme=theme,
+                locale="en-GB",
+                timezone_id="Europe/Berlin",
+            )
+            logged_in = await context.request.post(f"{url}/api/v1/session", data={"token": TOKEN})
+            if logged_in.status != 201:
+                raise SystemExit(f"screenshots: the pod answers {await logged_in.text()}")
+            tasks = await _prepare(context.request, url)
+            await _take_all(context, url, theme=theme, tasks=tasks, only=only)
+            await context.close()
+        await browser.close()
+
+
+async def _take_all(
+    context: Any, url: str, *, theme: str, tasks: dict[str, str], only: str
+) -> None:
+    pages = {
+        "now": "",
+        "configs": "configs",
+        "config": "configs/media.transcode",
+        "task": f"tasks/{tasks['ledger.eod']}",
+        "failed": f"tasks/{tasks['etl.orders_import']}",
+        "workers": "workers",
+        "cluster": "cluster",
+        "narrow": "",
+    }
+    page = await context.new_page()
+    for name, address in pages.items():
+        if only not in ("", name):
+            continue
+        size = (
+            {"width": 360, "height": 1100} if name == "narrow" else {"width": 1280, "height": 800}
+        )
+        await page.set_viewport_size(size)
+        await page.goto(f"{url}/ui/{address}")
+        await page.wait_for_selector("h1")
+        await page.wait_for_selector("[aria-busy=true]", state="detached")
+        await page.get_by_text("live", exact=True).wait_for()
+        await page.wait_for_timeout(1500)  # for what is drawn after it has been told
+        file = INTO / f"{name}-{theme}.png"
+        await page.screenshot(path=file)
+        print(file.relative_to(ROOT), file.stat().st_size)
+        if file.stat().st_size > MOST_BYTES:
+            raise SystemExit(f"screenshots: {file.name} is larger than {MOST_BYTES} bytes")
+
+
+def main() -> None:
+    """Run a pod for a while, and look at it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default="", help="the name of one picture")
+    parser.add_argument("--seconds", type=float, default=90.0, help="how long the pod runs before")
+    arguments = parser.parse_args()
+    INTO.mkdir(exist_ok=True)
+    with pod() as url:
+        time.sleep(arguments.seconds)
+        asyncio.run(take(url, arguments.only))
+
+
+if __name__ == "__main__":
+    main()
