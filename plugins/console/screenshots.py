@@ -23,6 +23,8 @@ INTO = ROOT / "docs/pictures"
 TOKEN = "token-of-the-pictures-" + "0" * 20
 PORT = 8790
 MOST_BYTES = 150_000
+# What README and docs show.
+SHOWN = {("now", "light"), ("config", "dark"), ("failed", "light")}
 
 JOBS = """
 import asyncio, random
@@ -149,8 +151,8 @@ async def _prepare(ask: Any, url: str) -> dict[str, str]:
     return found
 
 
-async def take(url: str, only: str) -> None:
-    """All pictures, each in both themes."""
+async def take(url: str, into: Path | None) -> None:
+    """The pictures of README and docs; with a folder all pages in both themes, into that."""
     from playwright.async_api import async_playwright
 
     tests = _tests()
@@ -158,7 +160,8 @@ async def take(url: str, only: str) -> None:
         raise SystemExit(f"screenshots: {tests.NO_BROWSER}")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
-            executable_path=tests.chromium(), args=tests.FLAGS
+            executable_path=tests.chromium(),
+            args=[*tests.FLAGS, "--disable-lcd-text"],  # coloured edges double a picture's size
         )
         for theme in ("light", "dark"):
             context = await browser.new_context(
@@ -171,13 +174,13 @@ async def take(url: str, only: str) -> None:
             if logged_in.status != 201:
                 raise SystemExit(f"screenshots: the pod answers {await logged_in.text()}")
             tasks = await _prepare(context.request, url)
-            await _take_all(context, url, theme=theme, tasks=tasks, only=only)
+            await _take_all(context, url, theme=theme, tasks=tasks, into=into)
             await context.close()
         await browser.close()
 
 
 async def _take_all(
-    context: Any, url: str, *, theme: str, tasks: dict[str, str], only: str
+    context: Any, url: str, *, theme: str, tasks: dict[str, str], into: Path | None
 ) -> None:
     pages = {
         "now": "",
@@ -191,7 +194,7 @@ async def _take_all(
     }
     page = await context.new_page()
     for name, address in pages.items():
-        if only not in ("", name):
+        if into is None and (name, theme) not in SHOWN:
             continue
         size = (
             {"width": 360, "height": 1100} if name == "narrow" else {"width": 1280, "height": 800}
@@ -202,23 +205,23 @@ async def _take_all(
         await page.wait_for_selector("[aria-busy=true]", state="detached")
         await page.get_by_text("live", exact=True).wait_for()
         await page.wait_for_timeout(1500)  # for what is drawn after it has been told
-        file = INTO / f"{name}-{theme}.png"
+        file = (into or INTO) / f"{name}-{theme}.png"
         await page.screenshot(path=file)
-        print(file.relative_to(ROOT), file.stat().st_size)
-        if file.stat().st_size > MOST_BYTES:
+        print(file, file.stat().st_size)
+        if into is None and file.stat().st_size > MOST_BYTES:
             raise SystemExit(f"screenshots: {file.name} is larger than {MOST_BYTES} bytes")
 
 
 def main() -> None:
     """Run a pod for a while, and look at it."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", default="", help="the name of one picture")
+    parser.add_argument("--into", type=Path, help="a folder for all pages in both themes")
     parser.add_argument("--seconds", type=float, default=90.0, help="how long the pod runs before")
     arguments = parser.parse_args()
-    INTO.mkdir(exist_ok=True)
+    (arguments.into or INTO).mkdir(exist_ok=True)
     with pod() as url:
         time.sleep(arguments.seconds)
-        asyncio.run(take(url, arguments.only))
+        asyncio.run(take(url, arguments.into))
 
 
 if __name__ == "__main__":

@@ -94,6 +94,7 @@ async def test_everything_can_be_done_by_keyboard(
         await press("?")
         await page.get_by_role("heading", name="Keys").wait_for()
         await press("Escape")
+        await page.get_by_role("dialog").wait_for(state="hidden")
         await press("/")
         await page.keyboard.type("wor")
         await press("Enter")

@@ -110,7 +110,7 @@ function Next({ found }) {
     <tbody>${found.next.slice(0, 8).map((one) => {
       const bad = failing.get(one.config_id);
       return html`<tr key=${one.config_id}>
-        <td class="num"><${At} at=${one.due} own=${one.trigger.timezone} /></td><td class="num"><${Ago} at=${one.due} short /></td>
+        <td class="num"><${At} at=${one.due} own=${one.trigger.timezone} clockOnly /></td><td class="num"><${Ago} at=${one.due} short /></td>
         <td class="main"><${ConfigLink} id=${one.config_id} /></td>
         <td class="r">${bad ? html`<span class="bad">${t("failing")}</span>` : html`<span class="dim">${words(one.trigger).text}</span>`}</td>
       </tr>`;

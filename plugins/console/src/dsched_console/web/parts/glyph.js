@@ -31,7 +31,7 @@ export function Glyph({ kind, label }) {
 
 /** A glyph followed by its word. */
 export function State({ kind, children, soft }) {
-  return html`<span class="state s-${kind} ${soft ? "soft" : ""}"><${Glyph} kind=${kind} />${children}</span>`;
+  return html`<span class="state s-${kind} ${soft ? "soft" : ""}"><${Glyph} kind=${kind} /><span class="word">${children}</span></span>`;
 }
 
 const WORDS = {

@@ -33,7 +33,7 @@ export function ProblemItem({ problem }) {
     <${Glyph} kind=${shape} />
     <div><p class="line">${problem.config_id ? html`<${ConfigLink} id=${problem.config_id} />` : html`<b dir="auto">${problem.worker_id}</b>`}
       <span class="s-${shape}">${headline(problem)}</span>
-      <span class="end dim"><${Ago} at=${problem.since} /></span></p>
+      <span class="end dim"><${Ago} at=${problem.since} short /></span></p>
       ${problem.detail && html`<p class="mono detail" dir="auto">${problem.detail}</p>`}
       <div class="acts"><${Acts} problem=${problem} /></div>
     </div>
