@@ -3,6 +3,8 @@
 import gzip
 import hashlib
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -111,3 +113,18 @@ def test_what_is_of_others_is_what_the_table_says() -> None:
     for one in table:
         assert one["licence"]
         assert hashlib.sha256(lying[one["file"]].read_bytes()).hexdigest() == one["kept"], one
+
+
+@pytest.mark.slow
+def test_the_first_steps_that_are_shown_to_a_newcomer_work(tmp_path: Path) -> None:
+    shown = dict(
+        re.findall(r"const (\w+) = `(.+?)`;", (WEB / "pages/now.js").read_text(), re.DOTALL)
+    )
+    run = re.search(r'const RUN = "dsched-run (.+?)";', (WEB / "pages/now.js").read_text())
+    assert run is not None
+    (tmp_path / "jobs.py").write_text(shown["JOBS"])
+    (tmp_path / "tasks.yaml").write_text(shown["TASKS"])
+    command = [str(Path(sys.executable).parent / "dsched-run"), *run[1].split(), "--check"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "hello-every-minute" in done.stdout + done.stderr

@@ -43,9 +43,9 @@ class File:
 
 @attrs.frozen(kw_only=True)
 class Edition:
-    """All files of a folder as they were at one time; ``digest`` names exactly them."""
+    """All files of a folder as they were at one time; ``name`` stands for exactly them."""
 
-    digest: str
+    name: str
     files: Mapping[str, File]
     seen: tuple[tuple[str, int, int], ...]
 
@@ -74,7 +74,7 @@ class Site:
             raise Problem("not_found", "there is no such file")
         # While pods of two versions serve one address, a browser may ask the one for what the other
         # named: what is here then is better than nothing, but is kept by nobody.
-        same = found[1] == self._edition.digest
+        same = found[1] == self._edition.name
         return _sent(request, file, cache=IMMUTABLE if same else "no-store")
 
     async def enter(self, request: web.Request) -> web.Response:
@@ -86,7 +86,7 @@ class Site:
         if _seen(self._folder) != self._edition.seen:  # somebody works on the pages
             self._edition = _read(self._folder)
         page = self._edition.files[INDEX]
-        base = f"{self._prefix}{self.root}-/{self._edition.digest}/"
+        base = f"{self._prefix}{self.root}-/{self._edition.name}/"
         text = _OWN.sub(rf"\g<1>{base}", page.plain.decode())
         return _sent(request, _file(INDEX, text.encode()), cache="no-cache")
 
@@ -125,7 +125,7 @@ def _read(folder: Path) -> Edition:
     digest = hashlib.sha256()
     for name, file in files.items():
         digest.update(f"{name}\0{len(file.plain)}\0".encode() + file.plain)
-    return Edition(digest=digest.hexdigest()[:16], files=files, seen=seen)
+    return Edition(name=digest.hexdigest()[:16], files=files, seen=seen)
 
 
 def _file(name: str, content: bytes) -> File:

@@ -93,10 +93,10 @@ class Sessions:
         if len(self._known) > MAX_CACHED:
             self._known.popitem(last=False)
 
-    def forget(self, token_id: str) -> None:
+    def forget(self, principal_id: str) -> None:
         """This pod has just revoked a token: its sessions end here at once."""
         for session_id in [
-            one for one, known in self._known.items() if known.principal.id == token_id
+            one for one, known in self._known.items() if known.principal.id == principal_id
         ]:
             del self._known[session_id]
 

@@ -116,7 +116,7 @@ class Tokens:
     async def standing(self, token_id: str, digest: str) -> Known | None:
         """Whom the token with this id and `digest_of` stands for, as the store has it now, and
         until when that may be remembered."""
-        if token_id == CONFIGURED.id:
+        if hmac.compare_digest(token_id, CONFIGURED.id):
             same = self._admin is not None and hmac.compare_digest(digest, self._admin)
             until_s = self._monotonic() + CACHE_S
             return Known(principal=CONFIGURED, digest=digest, until_s=until_s) if same else None

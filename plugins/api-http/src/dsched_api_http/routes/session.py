@@ -13,7 +13,7 @@ from dsched_api_http.sessions import FORWARDED, Opened, cookie_name, set_cookie
 async def open_session(call: Call) -> Answer:
     """Log a browser in: its cookie stands for the token as long as that stands."""
     body: OpenSession = call.body
-    if (body.token is None) == (body.once is None):
+    if sum(one is not None for one in (body.token, body.once)) != 1:
         raise invalid("", "give exactly one of token and once")
     if body.token is not None:
         principal = await call.api.gate.recognise_token(call.request, body.token)
