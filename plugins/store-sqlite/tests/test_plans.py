@@ -23,7 +23,7 @@ from dsched_store_sqlite import (
     workers,
     working,
 )
-from dsched_store_sqlite.schema import STATEMENTS
+from dsched_store_sqlite.schema import ADDED_STATEMENTS, STATEMENTS
 
 # Bounded by MAX_WORKERS, and read whole on purpose.
 OF_ALL_WORKERS = {"workers.WORKER_VIEWS", "recovering.FORGOTTEN"}
@@ -42,7 +42,7 @@ HOT = {
 @pytest.fixture(scope="module")
 def db():
     db = sqlite3.connect(":memory:")
-    for statement in STATEMENTS:
+    for statement in (*STATEMENTS, *ADDED_STATEMENTS):
         db.execute(statement)
     yield db
     db.close()
@@ -81,7 +81,9 @@ def test_the_statement_is_served_by_an_index(db, name):
 
 def test_the_configs_of_an_origin_are_a_range_of_their_index(db):
     assert _plan(db, configs.LIST_ORIGIN) == [
-        "SEARCH config USING INDEX config_origin (origin=? AND id>?)"
+        "SEARCH config USING INDEX config_origin (origin=? AND id>?)",
+        "CORRELATED SCALAR SUBQUERY 1",
+        "SEARCH parked USING PRIMARY KEY (config_id=?)",
     ]
 
 

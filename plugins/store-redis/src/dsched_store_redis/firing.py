@@ -58,6 +58,7 @@ def _fire_row(fire: Fire) -> str:
             number(max(instants, default=None)),
             skipped_item(fire.config_id, fire.skipped),
             ",".join(left_out_item(fire.config_id, skip) for skip in fire.left_out),
+            number(fire.parked_until_ms),
             " ".join(f"{run.scheduled_ms}:{run.not_before_ms}" for run in fire.runs),
         )
     )

@@ -210,7 +210,7 @@ def _check(step: Step, row: ConfigRow | None, rearm: Rearm) -> Outcome:
     if row is not None:
         stored = ConfigVersion(
             revision=row.revision,
-            due_ms=row.due_ms,
+            due_ms=row.owed_ms,
             last_fired_ms=row.last_fired_ms,
             paused=row.paused,
         )

@@ -11,10 +11,10 @@ from typing import TypeVar
 from dsched.contracts.store.outcomes import StoreRefusedError
 from dsched_store_sqlite.errors import is_busy
 from dsched_store_sqlite.schema import (
+    ADDED_STATEMENTS,
     APPLICATION_ID,
     FORMAT,
-    HAS_HISTORY,
-    HISTORY_STATEMENTS,
+    HAS_ADDED,
     SET_APPLICATION_ID,
     SET_FORMAT,
     STATEMENTS,
@@ -96,7 +96,7 @@ def _furnish(db: sqlite3.Connection, file: Path) -> None:
             f"{file} cannot be put into WAL mode (it stays {mode!r}): its file system lacks shared "
             "memory or locks; set sqlite.path to a local disk"
         )
-    if not new and _has_history(db):
+    if not new and _has_added(db):
         return
     db.execute("BEGIN IMMEDIATE")
     try:
@@ -105,7 +105,7 @@ def _furnish(db: sqlite3.Connection, file: Path) -> None:
                 db.execute(statement)
             db.execute(SET_APPLICATION_ID)
             db.execute(SET_FORMAT)
-        for statement in HISTORY_STATEMENTS:
+        for statement in ADDED_STATEMENTS:
             db.execute(statement)
         db.execute("COMMIT")
     except BaseException:
@@ -113,10 +113,10 @@ def _furnish(db: sqlite3.Connection, file: Path) -> None:
         raise
 
 
-def _has_history(db: sqlite3.Connection) -> bool:
-    """Whether the file knows who it is; the first ones of this format do not."""
-    (tables,) = db.execute(HAS_HISTORY).fetchone()
-    return bool(tables)
+def _has_added(db: sqlite3.Connection) -> bool:
+    """Whether it has the tables that came later; the first files of this format do not."""
+    (has,) = db.execute(HAS_ADDED).fetchone()
+    return bool(has)
 
 
 def _check_format(db: sqlite3.Connection, file: Path) -> bool:

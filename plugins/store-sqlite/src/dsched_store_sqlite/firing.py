@@ -97,8 +97,11 @@ def _fire(step: Step, fence: str, fire: Fire) -> FireAnswer:
     row = _current(step, fire.config_id, fire.revision)
     if row is None:
         return FireAnswer(outcome=Outcome.REVISED)
-    if row.due_ms != fire.due_ms:
+    if row.owed_ms != fire.due_ms:
         return FireAnswer(outcome=Outcome.MOVED)
+    if fire.parked_until_ms is not None:
+        step.park(row, fire.parked_until_ms)
+        return FireAnswer(outcome=Outcome.OK)
     instants = [run.scheduled_ms for run in fire.runs]
     if fire.skipped is not None:
         instants.append(fire.skipped.last_ms)
@@ -191,7 +194,7 @@ def _replan(step: Step, item: Replan) -> Outcome:
     row = _current(step, item.config_id, item.revision)
     if row is None:
         return Outcome.REVISED
-    if row.due_ms != item.due_ms:
+    if row.owed_ms != item.due_ms:
         return Outcome.MOVED
     row.last_fired_ms = item.last_fired_ms
     step.set_due(row, item.next_due_ms)

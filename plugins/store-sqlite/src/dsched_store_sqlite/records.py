@@ -22,6 +22,7 @@ from dsched_store_sqlite.rows import (
     Meta,
     TaskRow,
     WorkerRow,
+    config_values,
     ending_values,
     moving_values,
     new_values,
@@ -175,6 +176,9 @@ class Records:
 
     def drop_config(self, config_id: str) -> None:
         """Remove a config."""
+        row = self.config(config_id)
+        if row is not None and row.parked_due_ms is not None:
+            self.db.execute("DELETE FROM parked WHERE config_id = ?", (config_id,))
         self._configs[config_id] = None
         self._changed_configs.discard(config_id)
         self.meta.configs -= 1
@@ -196,7 +200,7 @@ class Records:
             self._changed_workers.clear()
         if self._changed_configs:
             configs = [self._configs[key] for key in self._changed_configs]
-            db.executemany(PUT_CONFIG, [_values(row) for row in configs if row])
+            db.executemany(PUT_CONFIG, [config_values(row) for row in configs if row])
             self._changed_configs.clear()
         self._flush_counts()
 

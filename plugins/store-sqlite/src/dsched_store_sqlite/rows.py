@@ -162,7 +162,12 @@ def _moving(row: TaskRow) -> tuple[Any, ...]:
 
 @attrs.define
 class ConfigRow:
-    """A config as kept; the fields are the columns of `config`, in their order."""
+    """A config as kept; the fields are the columns of `config`, in their order, and then what
+    `parked` says.
+
+    ``due_ms`` is when it is looked at: of a parked config later than what it owes, which is
+    ``parked_due_ms``.
+    """
 
     id: str
     content: str
@@ -177,6 +182,12 @@ class ConfigRow:
     paused_since_ms: int | None = None
     paused_gap_ms: int | None = None
     skips: str | None = None
+    parked_due_ms: int | None = None
+
+    @property
+    def owed_ms(self) -> int | None:
+        """The due instant as callers see it."""
+        return self.due_ms if self.parked_due_ms is None else self.parked_due_ms
 
     @property
     def skipped(self) -> tuple[Skip, ...]:
@@ -219,7 +230,7 @@ class ConfigRow:
         """The config as readers see it."""
         return StoredConfig(
             config=self.config,
-            due_ms=self.due_ms,
+            due_ms=self.owed_ms,
             last_fired_ms=self.last_fired_ms,
             paused=None
             if self.paused_who is None
@@ -233,10 +244,19 @@ class ConfigRow:
         )
 
 
-CONFIG = ", ".join(field.name for field in attrs.fields(ConfigRow))
-PUT_CONFIG = (
-    f"INSERT OR REPLACE INTO config VALUES ({', '.join('?' * len(attrs.fields(ConfigRow)))})"  # noqa: S608
+_OF_CONFIG = [field.name for field in attrs.fields(ConfigRow)][:-1]
+# A row of `parked` holds for the due that it set: a version that does not know of it sets another.
+PARKED = (
+    "(SELECT parked.due_ms FROM parked "
+    "WHERE parked.config_id = config.id AND parked.until_ms = config.due_ms)"
 )
+CONFIG = ", ".join([*_OF_CONFIG, PARKED])
+PUT_CONFIG = f"INSERT OR REPLACE INTO config VALUES ({', '.join('?' * len(_OF_CONFIG))})"  # noqa: S608
+
+
+def config_values(row: ConfigRow) -> tuple[Any, ...]:
+    """What `PUT_CONFIG` takes."""
+    return attrs.astuple(row, recurse=False)[:-1]
 
 
 @lru_cache(maxsize=4096)

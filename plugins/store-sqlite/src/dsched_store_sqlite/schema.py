@@ -243,7 +243,7 @@ CREATE TABLE bell (
 """
 
 # Later than the first files of this format: a file without these gets them when it is opened.
-_HISTORY = """
+_ADDED = """
 CREATE TABLE IF NOT EXISTS history (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     identity TEXT NOT NULL,
@@ -261,9 +261,14 @@ CREATE TABLE IF NOT EXISTS history_break (
     why TEXT NOT NULL
 );
 
+-- Configs that a leader could not plan: looked at again at `until_ms`, and what they owe till then.
+CREATE TABLE IF NOT EXISTS parked (
+    config_id TEXT PRIMARY KEY, until_ms INTEGER NOT NULL, due_ms INTEGER NOT NULL
+) WITHOUT ROWID;
+
 INSERT OR IGNORE INTO history (one, identity) VALUES (1, lower(hex(randomblob(16))));
 """
-HAS_HISTORY = "SELECT count(*) FROM sqlite_master WHERE name = 'history'"
+HAS_ADDED = "SELECT count(*) = 2 FROM sqlite_master WHERE name IN ('history', 'parked')"
 
-HISTORY_STATEMENTS = tuple(part.strip() for part in _HISTORY.split(";\n") if part.strip())
+ADDED_STATEMENTS = tuple(part.strip() for part in _ADDED.split(";\n") if part.strip())
 STATEMENTS = tuple(part.strip() for part in _TABLES.split(";\n") if part.strip())

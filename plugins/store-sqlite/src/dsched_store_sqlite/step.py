@@ -95,10 +95,22 @@ class Step(Records):
 
     def set_due(self, row: ConfigRow, due_ms: int | None) -> None:
         """Give a config its due instant, or none."""
-        row.due_ms = due_ms
+        if row.parked_due_ms is not None:
+            self.db.execute("DELETE FROM parked WHERE config_id = ?", (row.id,))
+        row.due_ms, row.parked_due_ms = due_ms, None
         self.put_config(row)
         if due_ms is not None:
             self.rings.add(LEADER_WAKEUP)
+
+    def park(self, row: ConfigRow, until_ms: int) -> None:
+        """Keep what a config owes, and do not name it before an instant."""
+        owed_ms = row.owed_ms
+        self.db.execute(
+            "INSERT OR REPLACE INTO parked VALUES (?, ?, ?)", (row.id, until_ms, owed_ms)
+        )
+        row.due_ms, row.parked_due_ms = until_ms, owed_ms
+        self.put_config(row)
+        self.rings.add(LEADER_WAKEUP)
 
     def create(
         self,

@@ -6,10 +6,11 @@ from dsched.contracts.store.leadership import fence_epoch
 from dsched.contracts.store.outcomes import Outcome
 from dsched.contracts.store.watching import MissedInstant, Watched, Watching
 from dsched_store_sqlite.base import OnSqlite
+from dsched_store_sqlite.rows import PARKED
 from dsched_store_sqlite.step import Step
 
 OVERDUE = (
-    "SELECT config.id, config.due_ms, missed.due_ms FROM config "
+    f"SELECT config.id, coalesce({PARKED}, config.due_ms), missed.due_ms FROM config "  # noqa: S608
     "LEFT JOIN missed ON missed.config_id = config.id "
     "WHERE config.due_ms IS NOT NULL AND config.due_ms <= ? "
     "ORDER BY config.due_ms, config.id LIMIT ? OFFSET ?"

@@ -46,6 +46,8 @@ def check_fires(fires: Sequence[Fire]) -> None:
     if sum(len(fire.left_out) for fire in fires) > 2 * MAX_BATCH:
         raise ValueError(f"more than {2 * MAX_BATCH} instants left out in one call")
     for fire in fires:
+        if fire.parked_until_ms is not None and fire != _parked(fire):
+            raise ValueError(f"{fire.config_id}: a fire that parks decides nothing else")
         instants = [run.scheduled_ms for run in fire.runs]
         if not _ascends(instants):
             raise ValueError(f"{fire.config_id}: runs must ascend")
@@ -57,6 +59,15 @@ def check_fires(fires: Sequence[Fire]) -> None:
             instants.append(fire.skipped.last_ms)
         if instants and fire.next_due_ms is not None and fire.next_due_ms <= max(instants):
             raise ValueError(f"{fire.config_id}: next_due_ms must be later than every instant")
+
+
+def _parked(fire: Fire) -> Fire:
+    return Fire(
+        config_id=fire.config_id,
+        revision=fire.revision,
+        due_ms=fire.due_ms,
+        parked_until_ms=fire.parked_until_ms,
+    )
 
 
 def check_instants(instants: Sequence[int]) -> None:

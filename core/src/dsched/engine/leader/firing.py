@@ -16,7 +16,7 @@ from dsched.contracts.store.outcomes import Outcome, RunOutcome
 from dsched.engine.clock_watch import ClockWatch
 from dsched.engine.leader.term import Term
 from dsched.engine.observers import Announcer
-from dsched.model import SkippedRange, SkipReason, TaskConfig, fire_task_id, rfc3339_ms
+from dsched.model import TaskConfig, fire_task_id, rfc3339_ms
 from dsched.planning import PlannedRun, plan_fire
 
 log = logging.getLogger("dsched.leader")
@@ -149,6 +149,7 @@ def _again_in_s(
     now_ms = page.time.wall_ms
     starts = [run.not_before_ms for fire in fires for run in fire.runs]
     instants = [page.next_due_ms, *(fire.next_due_ms for fire in fires)]
+    instants += [fire.parked_until_ms for fire in fires]
     instants += [start_ms for start_ms in starts if start_ms > now_ms]
     known = [instant_ms for instant_ms in instants if instant_ms is not None]
     return max(0, min(known) - now_ms) / 1000 if known else None
@@ -168,13 +169,12 @@ def _ready(config: TaskConfig, fire: Fire, answer: FireAnswer, now_ms: int) -> I
 
 
 def _set_aside(config: TaskConfig, due_ms: int, now_ms: int) -> Fire:
-    """Not this minute; the one owed instant that is known is accounted for."""
+    """Not this minute; what it owes stays owed, for a pod that can read it or for its mending."""
     return Fire(
         config_id=config.id,
         revision=config.revision,
         due_ms=due_ms,
-        skipped=SkippedRange(first_ms=due_ms, last_ms=due_ms, count=1, reason=SkipReason.MISFIRE),
-        next_due_ms=now_ms + SET_ASIDE_MS,
+        parked_until_ms=now_ms + SET_ASIDE_MS,
     )
 
 

@@ -19,6 +19,19 @@ local function move_origin(id, old, new)
   end
 end
 
+-- What a config owes: its due, or, of one that a leader could not plan and parked, what was due
+-- then. `parked` is "until due": it holds for the due that it set, since a version that does not
+-- know of it sets another.
+local function owed(due, parked)
+  if due and parked then
+    local till, before = string.match(parked, '^(%-?%d+) (%-?%d+)$')
+    if int(tonumber(due)) == till then
+      return before
+    end
+  end
+  return due
+end
+
 local function config_of(id)
   local flat = call('HGETALL', CONFIG .. id)
   if #flat == 0 then
@@ -28,6 +41,7 @@ local function config_of(id)
   for i = 1, #flat, 2 do
     row[flat[i]] = flat[i + 1]
   end
+  row.due = owed(row.due, row.parked)
   return row
 end
 
@@ -36,7 +50,13 @@ local function config_row(id)
   if #flat == 0 then
     return false
   end
-  return { id, flat, call('ZSCORE', DUE, id) or '', call('GET', CONTENT .. id) }
+  local parked = nil
+  for i = 1, #flat, 2 do
+    if flat[i] == 'parked' then
+      parked = flat[i + 1]
+    end
+  end
+  return { id, flat, owed(call('ZSCORE', DUE, id), parked) or '', call('GET', CONTENT .. id) }
 end
 
 -- What is stored, in the form in which callers say what they read.
@@ -85,6 +105,13 @@ local function skip_item(id, skips, ms)
       return '{"config":"' .. id .. '","first":' .. ms .. ',"last":' .. ms
         .. ',"count":1,"reason":"operator","who":' .. who .. ',"why":' .. why .. '}'
     end
+  end
+end
+
+-- `row`: the config as it was read.
+local function unpark(row)
+  if row and row.parked then
+    call('HDEL', CONFIG .. row.id, 'parked')
   end
 end
 

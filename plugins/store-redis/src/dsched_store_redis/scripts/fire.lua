@@ -1,6 +1,6 @@
 -- use: workers tasks configs cancel
 -- ARGV: fence, rows "id, revision, due, next_due, latest, skipped item,
--- left out items, runs", result ttl, batch
+-- left out items, parked until, runs", result ttl, batch
 -- runs: "scheduled:not_before scheduled:not_before"
 local fence, ttl, most = ARGV[2], ARGV[4], tonumber(ARGV[5])
 local refused = fenced(fence)
@@ -28,11 +28,11 @@ local function live_rows(id)
 end
 
 local fires = {}
-for id, revision, due, next_due, latest, skipped, left_out, runs in string.gmatch(ARGV[3],
-  '([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\n]*)\n') do
+for id, revision, due, next_due, latest, skipped, left_out, parked, runs in string.gmatch(ARGV[3],
+  '([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\n]*)\n') do
   local config = config_of(id)
   local one = { id = id, config = config, next_due = next_due, skipped = skipped,
-    left_out = left_out, runs = {}, outcome = 'OK' }
+    left_out = left_out, parked = parked, runs = {}, outcome = 'OK' }
   if not config or config.paused or config.revision ~= revision then
     one.outcome = 'REVISED'
   elseif (config.due and int(tonumber(config.due)) or '') ~= due then
@@ -103,6 +103,12 @@ local function create(one, run, outcome)
 end
 
 local function fire(one)
+  if one.parked ~= '' then
+    call('HSET', CONFIG .. one.id, 'parked', one.parked .. ' ' .. int(tonumber(one.config.due)))
+    push(dues, one.parked, one.id)
+    return ''
+  end
+  unpark(one.config)
   if one.skipped ~= '' then
     note('skipped', fence, one.skipped)
   end

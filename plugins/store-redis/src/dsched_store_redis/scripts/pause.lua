@@ -21,6 +21,7 @@ call('HSET', CONFIG .. id, 'paused', wall_text, 'gap', ARGV[5], 'who', ARGV[10],
 if ARGV[8] ~= '' then
   note('skipped', by, ARGV[8])
 end
+unpark(row)
 set_due(id, '')
 note('config', by, '{"config":"' .. id .. '","act":"paused","revision":' .. row.revision
   .. (why ~= '""' and ',"why":' .. why or '') .. '}')

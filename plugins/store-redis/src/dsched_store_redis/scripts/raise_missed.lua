@@ -1,6 +1,7 @@
+-- use: tasks configs
 -- ARGV: by, ms late, skip, limit
 local by, skip, limit = ARGV[2], ARGV[4], ARGV[5]
-local DUE, MISSED = P .. 'config:due', P .. 'config:missed'
+local MISSED = P .. 'config:missed'
 call('ZCARD', MISSED)
 local fence = holder()
 local term = fence and string.match(fence, '^(%d+):') or '0'
@@ -8,7 +9,8 @@ local found = call('ZRANGEBYSCORE', DUE, '-inf', int(wall - tonumber(ARGV[3])), 
   'LIMIT', skip, limit)
 local missed = {}
 for i = 1, #found, 2 do
-  local id, due = found[i], tonumber(found[i + 1])
+  local id = found[i]
+  local due = tonumber(owed(found[i + 1], call('HGET', CONFIG .. id, 'parked')))
   if tonumber(call('ZSCORE', MISSED, id) or '') ~= due then
     missed[#missed + 1] = { id, due }
   end

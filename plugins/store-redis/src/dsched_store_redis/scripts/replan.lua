@@ -15,7 +15,7 @@ for id, revision, due, next_due, last in
   elseif (row.due and int(tonumber(row.due)) or '') ~= due then
     outcome = 'MOVED'
   end
-  push(items, { id = id, outcome = outcome, next_due = next_due, last = last })
+  push(items, { id = id, row = row, outcome = outcome, next_due = next_due, last = last })
 end
 begin()
 local outcomes = {}
@@ -27,6 +27,7 @@ for i, item in ipairs(items) do
     else
       call('HSET', CONFIG .. item.id, 'last_fired', item.last)
     end
+    unpark(item.row)
     set_due_and_ring(item.id, item.next_due)
   end
 end

@@ -18,7 +18,7 @@ begin()
 if outcome ~= 'OK' then
   return done(outcome)
 end
-call('HDEL', CONFIG .. id, 'paused', 'gap', 'who', 'why')
+call('HDEL', CONFIG .. id, 'paused', 'gap', 'who', 'why', 'parked')
 if ARGV[8] ~= '' then
   note('skipped', by, ARGV[8])
 end

@@ -39,6 +39,9 @@ class MemoryFiring(OnState, Firing):
             return FireAnswer(outcome=Outcome.REVISED)
         if row.due_ms != fire.due_ms:
             return FireAnswer(outcome=Outcome.MOVED)
+        if fire.parked_until_ms is not None:
+            step.park(row, fire.parked_until_ms)
+            return FireAnswer(outcome=Outcome.OK)
         instants = [run.scheduled_ms for run in fire.runs]
         if fire.skipped is not None:
             instants.append(fire.skipped.last_ms)

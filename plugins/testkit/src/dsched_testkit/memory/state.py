@@ -286,6 +286,11 @@ class Step:
             self.state.due.add(row.config.id, due_ms)
             self.state.bells.ring(LEADER_WAKEUP)
 
+    def park(self, row: ConfigRow, until_ms: int) -> None:
+        """Keep a config's due, and do not name it before an instant."""
+        self.state.due.add(row.config.id, until_ms)
+        self.state.bells.ring(LEADER_WAKEUP)
+
     def worker_views(self) -> tuple[Worker, ...]:
         """All workers by id, with the store's counts."""
         return tuple(

@@ -21,7 +21,8 @@ class MemoryWatching(OnState, Watching):
             overdue = state.due.upto(step.wall_ms - late_ms, skip + limit)[skip:]
             missed = []
             for config_id in overdue:
-                due_ms = state.due.key_of(config_id)
+                due_ms = state.configs[config_id].due_ms
+                assert due_ms is not None
                 if state.missed.get(config_id) == due_ms:
                     continue
                 state.missed[config_id] = due_ms

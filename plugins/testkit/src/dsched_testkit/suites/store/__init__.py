@@ -35,6 +35,7 @@ from dsched_testkit.suites.store.operating import (
 )
 from dsched_testkit.suites.store.origins import OriginTests
 from dsched_testkit.suites.store.overlap import HeldTests, OverlapTests
+from dsched_testkit.suites.store.parking import ParkingTests
 from dsched_testkit.suites.store.polling import PollTests
 from dsched_testkit.suites.store.promoting import PromoteTests
 from dsched_testkit.suites.store.queueing import QueueAllTests
@@ -70,6 +71,7 @@ class LeadingContract(
     FateTests,
     StatsTests,
     MissedTests,
+    ParkingTests,
     LeaderlessTests,
 ):
     """What the leader needs of a store."""
