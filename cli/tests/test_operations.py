@@ -59,6 +59,7 @@ OF_ROUTE = {
     "worker.resume": "worker resume",
     "cluster.step_down": "cluster step-down",
     "cluster.restored": "cluster restored",
+    "store.migrate": "store migrate",
 }
 
 

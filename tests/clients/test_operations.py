@@ -89,6 +89,8 @@ def every_call() -> dict[str, Call[Any]]:
         "terms": calls.terms(**page),
         "pods": calls.pods(),
         "step_down": calls.step_down(reason="r"),
+        "store_format": calls.store_format(),
+        "migrate_store": calls.migrate_store(reason="r"),
         "declare_restored": calls.declare_restored(reason="r", since=now),
         "resume_worker": calls.resume_worker("x", reason="r"),
         "cluster": calls.cluster(),

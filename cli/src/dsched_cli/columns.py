@@ -1,6 +1,6 @@
 """Which columns a thing has when people read it, by noun."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from dsched_cli.output import Column
@@ -207,3 +207,8 @@ BACKFILL = (
     Column("INSTANTS", lambda record: ", ".join(map(str, record.get("instants") or []))),
     Column("TASKS", lambda record: ", ".join(map(str, record.get("tasks") or []))),
 )
+
+
+def names_of(pods: Iterable[Mapping[str, Any]]) -> str:
+    """Pods in words: name and version of each."""
+    return ", ".join(f"{pod.get('name')} ({pod.get('version')})" for pod in pods)

@@ -29,6 +29,7 @@ NOUNS = {
     "task": "task:task",
     "worker": "worker:worker",
     "cluster": "cluster:cluster",
+    "store": "store:store",
     "plugin": "plugin:plugin",
     "token": "token:token",
     "audit": "audit:audit",

@@ -47,6 +47,8 @@ NEEDED = {
     "cluster.terms": "read",
     "cluster.step_down": "admin",
     "cluster.restored": "admin",
+    "store.get": "read",
+    "store.migrate": "admin",
     "stats": "read",
     "event.stream": "read",
     "audit.list": "operate",

@@ -8,6 +8,7 @@ import pytest
 from dsched.contracts.store import Store
 from dsched.contracts.store.settings import StoreSettings
 from dsched_store_redis.options import ClusterOptions, Durability, RedisOptions
+from dsched_store_redis.scripts import LAYOUT
 from dsched_store_redis.store import open_store
 from dsched_testkit.servers import RedisServer
 from dsched_testkit.suites.machine import StoreMachine
@@ -48,6 +49,12 @@ class OnServer(StoreHarness):
         if link is not None:
             key = f"{self.options(clock).key_prefix}test:clock".encode()
             await link.command(b"SET", key, b"%d" % clock.ms)
+
+    async def give_format(self, clock: WallClock, number: int) -> bool:
+        """The number beside that of the layout; all else is as it was."""
+        key = f"{self.options(clock).key_prefix}meta".encode()
+        await clock.shared["link"].command(b"HSET", key, b"format", b"%d.%d" % (number, LAYOUT))
+        return True
 
 
 class OnOneServer(OnServer):

@@ -10,7 +10,6 @@ import pytest
 import trustme
 from _pytest.logging import LogCaptureFixture
 
-from dsched.contracts.store.codec import STORE_FORMAT
 from dsched.contracts.store.outcomes import (
     Outcome,
     StoreEmptiedError,
@@ -27,6 +26,7 @@ from dsched_store_redis.options import (
     hash_tag,
     host_and_port,
 )
+from dsched_store_redis.scripts import FORMATS
 from dsched_store_redis.startup import warn_of_exposure
 from dsched_testkit.servers import (
     NoServerError,
@@ -175,7 +175,9 @@ async def test_a_store_of_another_format_is_refused_with_both_numbers(
     shared_server: RedisServer, opener: Any
 ) -> None:
     shared_server.command("HSET", "alien:meta", "format", "77")
-    with pytest.raises(StoreRefusedError, match=rf"format 77; this dsched knows {STORE_FORMAT}\b"):
+    with pytest.raises(
+        StoreRefusedError, match=rf"format 77; this dsched knows {' and '.join(FORMATS)}:"
+    ):
         async with opener(shared_server, key_prefix="alien:"):
             pass
     assert shared_server.command("HGET", "alien:meta", "format") == "77"

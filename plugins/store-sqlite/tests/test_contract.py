@@ -1,9 +1,10 @@
 """The embedded store passes the contract that every store must pass."""
 
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,12 @@ class OnAFile(StoreHarness):
         options = SqliteOptions(path=str(folder / "store.db"), synchronous="normal")
         async with open_sqlite(options, settings, wall=clock) as store:
             yield store
+
+    async def give_format(self, clock: WallClock, number: int) -> bool:
+        """The number that is kept in the file; all else is as it was."""
+        with closing(sqlite3.connect(clock.shared["folder"] / "store.db")) as db:
+            db.execute(f"PRAGMA user_version = {number:d}")
+        return True
 
 
 class TestSqliteStore(OnAFile, StoreContract):

@@ -17,3 +17,8 @@ class TestMemoryStore(StoreContract):
         """All handles of one clock share one state."""
         state = clock.shared.setdefault("state", new_state(clock, settings))
         yield MemoryStore(state)
+
+    async def give_format(self, clock: WallClock, number: int) -> bool:
+        """A number, and nothing else."""
+        clock.shared["state"].format = number
+        return True

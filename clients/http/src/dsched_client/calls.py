@@ -331,6 +331,17 @@ def declare_restored(*, reason: str, since: datetime | None) -> Call[Break]:
     return Call(request("POST", path, body=body, repeatable=False), one(Break))
 
 
+def store_format() -> Call[values.StoreFormat]:
+    """The format of the store."""
+    return Call(request("GET", path_of("store")), one(values.StoreFormat))
+
+
+def migrate_store(*, reason: str) -> Call[values.StoreFormat]:
+    """Give the store the newest format; a repeat finds that it has it."""
+    body: dict[str, JsonValue] = {"reason": reason} if reason else {}
+    return Call(request("POST", path_of("store", "migrate"), body=body), one(values.StoreFormat))
+
+
 def drain_worker(worker_id: str, *, reason: str) -> Call[values.Worker]:
     """Let a worker take no more tasks."""
     path = path_of("workers", worker_id, "drain")

@@ -324,6 +324,15 @@ class Pod:
 
 
 @attrs.frozen(kw_only=True)
+class StoreFormat:
+    """The format of the store, the newest that the server knows, and the pods that do not know it."""
+
+    format: int
+    newest: int
+    older_pods: tuple[Pod, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
 class SteppedDown:
     """The pod that led until now."""
 

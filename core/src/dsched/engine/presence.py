@@ -6,6 +6,7 @@ from functools import cache
 from importlib import metadata
 
 from dsched.contracts.service import PodStatus
+from dsched.contracts.store.formats import STORE_FORMAT
 from dsched.contracts.store.operating import Operating, PodRecord
 from dsched.contracts.store.outcomes import StoreError, StoreUnavailableError
 from dsched.contracts.store.timing import Timing
@@ -90,6 +91,7 @@ class Presence:
             ready=status.ready,
             leading=status.leading,
             draining=status.draining,
+            store_format=STORE_FORMAT,
         )
 
 

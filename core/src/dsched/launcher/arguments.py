@@ -21,6 +21,8 @@ class Arguments:
     run_for: timedelta | None
     check: bool
     print_config: bool
+    migrate: bool
+    dry_run: bool
     wait: bool
     adopt: bool
     flags: dict[str, object]
@@ -28,7 +30,10 @@ class Arguments:
 
 def parse(argv: Sequence[str] | None = None) -> Arguments:
     """Read the command line; usage errors exit with 2, as argparse does."""
-    found = _parser().parse_args(argv)
+    parser = _parser()
+    found = parser.parse_args(argv)
+    if found.dry_run and not found.migrate:
+        parser.error("--dry-run goes with --migrate")
     flags: dict[str, object] = {
         "store": found.store,
         "schedule.balancer": found.balancer,
@@ -43,6 +48,8 @@ def parse(argv: Sequence[str] | None = None) -> Arguments:
         run_for=found.run_for,
         check=found.check,
         print_config=found.print_config,
+        migrate=found.migrate,
+        dry_run=found.dry_run,
         wait=not found.no_wait,
         adopt=found.adopt,
         flags={key: value for key, value in flags.items() if value is not None},
@@ -74,6 +81,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--for", dest="run_for", metavar="20s", type=_span, help="stop by itself after this time")
     add("--check", action="store_true", help="check config, tasks, plugins and store, then exit")
     add("--print-config", action="store_true", help="show each setting and where it came from")
+    add("--migrate", action="store_true", help="give the store the newest format, then exit")
+    add("--dry-run", action="store_true", help="with --migrate: only say what would be done")
     add("--no-wait", action="store_true", help="exit with 4 if the store does not answer at start")
     add("--log-format", choices=("console", "json"), help="plain words or JSON lines")
     add("--log-level", choices=("debug", "info", "warning", "error"), help="least level shown")

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from dsched.assembly import all_roles, open_pod
-from dsched.client import Client
+from dsched.client import Client, RefusedError
 from dsched.config import (
     ConfigError,
     LoadedSettings,
@@ -31,6 +31,7 @@ from dsched.launcher.arguments import Arguments, parse
 from dsched.launcher.check import check, task_warnings
 from dsched.launcher.event_loop import run_on
 from dsched.launcher.logs import configure
+from dsched.launcher.migrating import migrate
 from dsched.launcher.putting import put_all
 from dsched.launcher.signals import FAILED, Signals
 from dsched.launcher.worker_processes import WorkerProcesses
@@ -57,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _refuse(BAD_CONFIG, error)
     except PluginError as error:
         return _refuse(BAD_PLUGIN, error)
-    except (StoreRefusedError, StoreUnavailableError) as error:
+    except (StoreRefusedError, StoreUnavailableError, RefusedError) as error:
         return _refuse(BAD_STORE, f"the store: {error}")
 
 
@@ -82,6 +83,9 @@ def _run(arguments: Arguments) -> int:
     if arguments.check:
         for line in asyncio.run(check(loaded, catalogue, sources)):
             print(line)  # noqa: T201 - this is the command's output
+        return OK
+    if arguments.migrate:
+        print(asyncio.run(migrate(loaded, catalogue, dry_run=arguments.dry_run)))  # noqa: T201
         return OK
     configure(loaded.settings.log.format, loaded.settings.log.level)
     for warning in (*catalogue.warnings, *loaded.warnings, *task_warnings(sources)):

@@ -29,6 +29,7 @@ TOPICS: Mapping[str, frozenset[EventKind]] = {
             EventKind.CLOCK_BACK,
             EventKind.GAP,
             EventKind.HISTORY,
+            EventKind.MIGRATED,
         }
     ),
     "worker": frozenset({EventKind.WORKER}),

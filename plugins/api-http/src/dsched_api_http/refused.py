@@ -4,7 +4,7 @@ from dsched.client import ClientError, NotFoundError, PreconditionError, Refused
 from dsched.contracts import EntryError
 from dsched_api_http.problems import Problem, of_entry
 
-_REFUSED = {"TOO_LATE": "too_late", "FULL": "quota_exceeded"}
+_REFUSED = {"TOO_LATE": "too_late", "FULL": "quota_exceeded", "OLDER": "conflict"}
 
 
 def problem_of(error: Problem | ClientError | EntryError) -> Problem:

@@ -103,8 +103,8 @@ _ADVICE = {
     "NOPERM": "its user lacks a permission: grant what the example ACL file of this plugin lists",
     "WRONGTYPE": "a key under redis.key_prefix has another type than dsched's: use another prefix",
     "CROSSSLOT": "the keys lie in several slots: give redis.key_prefix a hash tag, as in {prod}:",
-    "DSCHEDFORMAT": "the store was taken over by another version of dsched while this one ran: "
-    "start the pods anew",
+    "DSCHEDFORMAT": "the store was given a format that this version does not know while it ran: "
+    "start the pod with the version that migrated it, or a newer one",
     "DSCHEDGONE": "the store was emptied while this process worked on it, or another server took "
     "its place: nothing is written, lest it comes back empty; put a backup in place, or, to begin "
     "anew with an empty store, stop every pod and start them",

@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 
-import attrs
-
 from dsched.contracts.store.checks import check_instants, check_limit, number_of
+from dsched.contracts.store.codec import read_pod, write_pod
 from dsched.contracts.store.operating import (
     MAX_PODS,
     MAX_SKIPS,
@@ -14,7 +13,6 @@ from dsched.contracts.store.operating import (
     TermPage,
 )
 from dsched.contracts.store.outcomes import Outcome
-from dsched.model.json import dumps, loads
 from dsched_store_redis.base import OnRedis
 from dsched_store_redis.wire import decode, is_id, load_json, optional, outcome, text
 
@@ -63,8 +61,7 @@ class RedisOperating(OnRedis, Operating):
 
     async def pod_seen(self, pod: PodRecord, ttl_ms: int) -> None:
         """Say that a pod runs."""
-        record = dumps({**attrs.asdict(pod), "roles": list(pod.roles)})
-        await self._step("pod_seen", pod.id, ttl_ms, record, MAX_PODS)
+        await self._step("pod_seen", pod.id, ttl_ms, write_pod(pod), MAX_PODS, pod.store_format)
 
     async def pod_left(self, pod_id: str) -> None:
         """Say that a pod has left."""
@@ -72,8 +69,8 @@ class RedisOperating(OnRedis, Operating):
 
     async def pods(self) -> tuple[PodRecord, ...]:
         """The pods that run."""
-        pods = map(_pod, (await self._step("pods", MAX_PODS))[1])
-        return tuple(sorted(pods, key=lambda pod: (pod.name, pod.id)))
+        _, rows, formats = await self._step("pods", MAX_PODS)
+        return read_pods(rows, formats)
 
 
 def _term(row: bytes) -> Term:
@@ -89,7 +86,12 @@ def _term(row: bytes) -> Term:
     )
 
 
-def _pod(row: bytes) -> PodRecord:
+def read_pods(rows: list[bytes], formats: list[bytes]) -> tuple[PodRecord, ...]:
+    """Pods by (name, id)."""
+    pods = (_pod(row, int(known)) for row, known in zip(rows, formats, strict=True))
+    return tuple(sorted(pods, key=lambda pod: (pod.name, pod.id)))
+
+
+def _pod(row: bytes, store_format: int) -> PodRecord:
     seen_ms, _, record = decode(row).partition("\t")
-    fields = loads(record)
-    return PodRecord(**{**fields, "roles": tuple(fields["roles"]), "seen_ms": int(seen_ms)})
+    return read_pod(record, seen_ms=int(seen_ms), store_format=store_format)

@@ -7,12 +7,13 @@ from importlib import resources
 
 import attrs
 
-from dsched.contracts.store.codec import STORE_FORMAT
+from dsched.contracts.store.formats import KNOWN_FORMATS, STORE_FORMAT
 from dsched_store_redis.phrases import shorten
 
 # What the keys hold, beside the format of the records that all stores share.
 LAYOUT = 3
 FORMAT = f"{STORE_FORMAT}.{LAYOUT}"
+FORMATS = tuple(f"{known}.{LAYOUT}" for known in KNOWN_FORMATS)
 _FOLDER = resources.files("dsched_store_redis").joinpath("scripts")
 _PARTS = (
     "workers",
@@ -52,6 +53,7 @@ _READING = frozenset(
         "list_documents",
         "list_tasks",
         "pods",
+        "store_format",
         "stats",
         "task_lines",
         "terms",
@@ -116,7 +118,9 @@ def _assemble(name: str, clock: str, *, flags: bool) -> Script:
     # The first step of all runs before there is a format for the prelude to compare.
     head = [] if name == "init" else [clock, _read("_prelude")]
     text = shorten(_only_needed(_strip("\n".join([*head, *parts, body]))))
-    data = (shebang + text).replace("@FORMAT@", FORMAT).encode()
+    known = "\n".join(FORMATS) + "\n"
+    text = text.replace("@FORMAT@", FORMAT).replace("@FORMATS@", known.replace("\n", "\\n"))
+    data = (shebang + text).encode()
     sha = hashlib.sha1(data, usedforsecurity=False).hexdigest().encode()
     return Script(name, data, sha, reads_only=name in _READING)
 

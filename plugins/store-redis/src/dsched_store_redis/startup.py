@@ -12,7 +12,7 @@ from dsched_store_redis.conditions import CONDITIONS
 from dsched_store_redis.connections import Dialler, Reply
 from dsched_store_redis.errors import code_of
 from dsched_store_redis.options import Durability, RedisOptions, hash_tag
-from dsched_store_redis.scripts import FORMAT
+from dsched_store_redis.scripts import FORMATS
 
 log = logging.getLogger("dsched.store.redis")
 
@@ -162,10 +162,11 @@ def _warn_of_more(info: dict[str, str], setting: str, needed: int, warn: Warn) -
 
 async def check_format(found: bytes) -> None:
     """Refuse a store of another format."""
-    if found != FORMAT.encode():
+    if found.decode(errors="replace") not in FORMATS:
         raise StoreRefusedError(
             f"the store has format {found.decode(errors='replace')}; this dsched knows "
-            f"{FORMAT}: run the version that wrote it, or choose another redis.key_prefix"
+            f"{' and '.join(FORMATS)}: run the version that wrote it or a newer one, or choose "
+            "another redis.key_prefix"
         )
 
 

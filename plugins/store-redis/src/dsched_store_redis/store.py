@@ -20,6 +20,7 @@ from dsched_store_redis.dispatching import RedisDispatching
 from dsched_store_redis.documents import RedisDocuments
 from dsched_store_redis.endpoints import ClusterEndpoints, Endpoints, FixedEndpoint
 from dsched_store_redis.firing import RedisFiring
+from dsched_store_redis.formats import RedisMigrating
 from dsched_store_redis.history import RedisRemembering
 from dsched_store_redis.known import Known
 from dsched_store_redis.leadership import RedisLeadership, RedisTiming
@@ -62,6 +63,7 @@ class RedisStore(
     RedisDocuments,
     RedisOperating,
     RedisRemembering,
+    RedisMigrating,
     Store,
 ):
     """A handle on the store of one server and prefix."""

@@ -8,12 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from dsched.contracts.store.formats import KNOWN_FORMATS, is_known
 from dsched.contracts.store.outcomes import StoreRefusedError
 from dsched_store_sqlite.errors import is_busy
 from dsched_store_sqlite.schema import (
     ADDED_STATEMENTS,
     APPLICATION_ID,
     FORMAT,
+    GET_FORMAT,
     HAS_ADDED,
     SET_APPLICATION_ID,
     SET_FORMAT,
@@ -119,10 +121,20 @@ def _has_added(db: sqlite3.Connection) -> bool:
     return bool(has)
 
 
+def check_format(found: int, file: Path) -> None:
+    """Refuse a file of a format that this version does not know."""
+    if not is_known(found):
+        raise StoreRefusedError(
+            f"{file} has store format {found}; this dsched knows "
+            f"{' and '.join(map(str, KNOWN_FORMATS))}: run the version that wrote it or a newer one, "
+            "or set sqlite.path to another file"
+        )
+
+
 def _check_format(db: sqlite3.Connection, file: Path) -> bool:
     """Whether the file is still empty; refuse one that is not ours or of another format."""
     (application,) = db.execute("PRAGMA application_id").fetchone()
-    (found,) = db.execute("PRAGMA user_version").fetchone()
+    (found,) = db.execute(GET_FORMAT).fetchone()
     (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if (application, found, tables) == (0, 0, 0):
         return True
@@ -132,9 +144,5 @@ def _check_format(db: sqlite3.Connection, file: Path) -> bool:
             f"format {found}; a store of this dsched has {APPLICATION_ID}, format {FORMAT}): "
             "set sqlite.path to another file"
         )
-    if found != FORMAT:
-        raise StoreRefusedError(
-            f"{file} has store format {found}; this dsched knows format {FORMAT}: run the version "
-            "that wrote it, or set sqlite.path to another file"
-        )
+    check_format(found, file)
     return False

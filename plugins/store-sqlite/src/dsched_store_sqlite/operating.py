@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 
-import attrs
-
 from dsched.contracts.store.checks import check_instants, check_limit, number_of
+from dsched.contracts.store.codec import read_pod, write_pod
 from dsched.contracts.store.events import EventKind
 from dsched.contracts.store.leadership import fence_pod
 from dsched.contracts.store.operating import (
@@ -18,7 +17,6 @@ from dsched.contracts.store.operating import (
 )
 from dsched.contracts.store.outcomes import Outcome
 from dsched.contracts.store.timing import ELECTION_WAKEUP, LEADER_WAKEUP
-from dsched.model.json import dumps, loads
 from dsched_store_sqlite.base import OnSqlite
 from dsched_store_sqlite.step import Step
 from dsched_store_sqlite.workers import LEAVING
@@ -28,6 +26,11 @@ TERMS = (
     "ORDER BY epoch DESC LIMIT ?"
 )
 NO_EPOCH = 2**62  # later than any
+PODS = (
+    "SELECT pod.seen_ms, pod.record, coalesce(pod_format.format, ?) FROM pod "
+    "LEFT JOIN pod_format ON pod_format.id = pod.id WHERE pod.until_ms > ?"
+)
+OF_BEFORE = 3  # what pods know that say nothing of it
 
 
 class SqliteOperating(OnSqlite, Operating):
@@ -80,12 +83,15 @@ class SqliteOperating(OnSqlite, Operating):
 
     async def pod_seen(self, pod: PodRecord, ttl_ms: int) -> None:
         """Say that a pod runs."""
-        record = dumps({**attrs.asdict(pod), "roles": list(pod.roles)})
+        record = write_pod(pod)
 
         def run(step: Step) -> None:
             step.db.execute(
                 "INSERT OR REPLACE INTO pod VALUES (?, ?, ?, ?)",
                 (pod.id, step.now_ms + ttl_ms, step.wall_ms, record),
+            )
+            step.db.execute(
+                "INSERT OR REPLACE INTO pod_format VALUES (?, ?)", (pod.id, pod.store_format)
             )
             _forget_pods(step)
 
@@ -96,20 +102,23 @@ class SqliteOperating(OnSqlite, Operating):
 
         def run(step: Step) -> None:
             step.db.execute("DELETE FROM pod WHERE id = ?", (pod_id,))
+            step.db.execute("DELETE FROM pod_format WHERE id = ?", (pod_id,))
 
         await self._step(run)
 
     async def pods(self) -> tuple[PodRecord, ...]:
         """The pods that run."""
 
-        def run(step: Step) -> tuple[PodRecord, ...]:
-            found = step.db.execute(
-                "SELECT seen_ms, record FROM pod WHERE until_ms > ?", (step.now_ms,)
-            ).fetchall()
-            pods = [_pod(seen_ms, record) for seen_ms, record in found]
-            return tuple(sorted(pods, key=lambda pod: (pod.name, pod.id)))
+        return await self._step(living_pods)
 
-        return await self._step(run)
+
+def living_pods(step: Step) -> tuple[PodRecord, ...]:
+    """The pods that were seen within their time, by (name, id)."""
+    found = step.db.execute(PODS, (OF_BEFORE, step.now_ms)).fetchall()
+    pods = [
+        read_pod(record, seen_ms=seen_ms, store_format=known) for seen_ms, record, known in found
+    ]
+    return tuple(sorted(pods, key=lambda pod: (pod.name, pod.id)))
 
 
 def _skip(
@@ -170,6 +179,7 @@ def _forget_pods(step: Step) -> None:
         "DELETE FROM pod WHERE id IN (SELECT id FROM pod ORDER BY until_ms DESC LIMIT -1 OFFSET ?)",
         (MAX_PODS,),
     )
+    step.db.execute("DELETE FROM pod_format WHERE id NOT IN (SELECT id FROM pod)")
 
 
 def _term(
@@ -184,8 +194,3 @@ def _term(
         who=who,
         why=why,
     )
-
-
-def _pod(seen_ms: int, record: str) -> PodRecord:
-    fields = loads(record)
-    return PodRecord(**{**fields, "roles": tuple(fields["roles"]), "seen_ms": seen_ms})

@@ -4,7 +4,7 @@ Every page that a step reads is a range of one index: partial indexes hold only 
 home, so a tick costs what is due and not what exists.
 """
 
-from dsched.contracts.store.codec import STORE_FORMAT
+from dsched.contracts.store.formats import STORE_FORMAT
 
 # "dSch": tells our files from other programs' (PRAGMA application_id).
 APPLICATION_ID = 0x64536368
@@ -12,6 +12,7 @@ FORMAT = STORE_FORMAT
 # PRAGMA takes no parameters; these two are built from constants once.
 SET_APPLICATION_ID = f"PRAGMA application_id = {APPLICATION_ID:d}"
 SET_FORMAT = f"PRAGMA user_version = {FORMAT:d}"
+GET_FORMAT = "PRAGMA user_version"
 
 # Durations and instants are in ms. `at_ms` is when a delay ends, when a task was queued, or when
 # its lease ends; `place` orders a worker's queue. `rank` is 9 - priority, so that it ascends.
@@ -266,9 +267,17 @@ CREATE TABLE IF NOT EXISTS parked (
     config_id TEXT PRIMARY KEY, until_ms INTEGER NOT NULL, due_ms INTEGER NOT NULL
 ) WITHOUT ROWID;
 
+-- The newest format that a pod knows; a pod without a row knows 3. Apart, since versions of then
+-- write all columns of `pod`.
+CREATE TABLE IF NOT EXISTS pod_format (
+    id TEXT PRIMARY KEY, format INTEGER NOT NULL
+) WITHOUT ROWID;
+
 INSERT OR IGNORE INTO history (one, identity) VALUES (1, lower(hex(randomblob(16))));
 """
-HAS_ADDED = "SELECT count(*) = 2 FROM sqlite_master WHERE name IN ('history', 'parked')"
+HAS_ADDED = (
+    "SELECT count(*) = 3 FROM sqlite_master WHERE name IN ('history', 'parked', 'pod_format')"
+)
 
 ADDED_STATEMENTS = tuple(part.strip() for part in _ADDED.split(";\n") if part.strip())
 STATEMENTS = tuple(part.strip() for part in _TABLES.split(";\n") if part.strip())

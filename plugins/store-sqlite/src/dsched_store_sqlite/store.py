@@ -12,6 +12,7 @@ from dsched_store_sqlite.connection import check_sqlite_version
 from dsched_store_sqlite.dispatching import SqliteDispatching
 from dsched_store_sqlite.documents import SqliteDocuments
 from dsched_store_sqlite.firing import SqliteFiring
+from dsched_store_sqlite.formats import SqliteMigrating
 from dsched_store_sqlite.history import SqliteRemembering
 from dsched_store_sqlite.hub import join_hub, leave_hub
 from dsched_store_sqlite.leadership import SqliteLeadership, SqliteTiming
@@ -41,6 +42,7 @@ class SqliteStore(
     SqliteDocuments,
     SqliteOperating,
     SqliteRemembering,
+    SqliteMigrating,
     Store,
 ):
     """A handle. Several, also in several threads and processes, may be open on one file."""

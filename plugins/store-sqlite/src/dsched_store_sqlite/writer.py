@@ -17,10 +17,11 @@ from dsched.contracts.store.events import EventKind
 from dsched.contracts.store.outcomes import StoreRefusedError, StoreUnavailableError
 from dsched.contracts.store.settings import StoreSettings
 from dsched.contracts.store.timing import StoreTime
-from dsched_store_sqlite.connection import begin, connect, rollback
+from dsched_store_sqlite.connection import begin, check_format, connect, rollback
 from dsched_store_sqlite.errors import again, is_defect, store_error
 from dsched_store_sqlite.files import FileId, file_id
 from dsched_store_sqlite.rows import META, PUT_META, Meta
+from dsched_store_sqlite.schema import GET_FORMAT
 from dsched_store_sqlite.step import Step
 
 log = logging.getLogger("dsched.store.sqlite")
@@ -130,6 +131,8 @@ class Writer:
         try:
             db = self._begin()
             transaction = Transaction(db, mark_ms=self._mark_ms, origin=self._origin)
+            # Another process may have given it a later format than it had when it was opened.
+            check_format(transaction.format, self.file)
             until = time.monotonic() + MAX_TRANSACTION_S
             for job in jobs:
                 if done and time.monotonic() > until:
@@ -195,6 +198,7 @@ class Transaction:
     def __init__(self, db: sqlite3.Connection, *, mark_ms: int, origin: str) -> None:
         self._db = db
         self._origin = origin
+        (self.format,) = db.execute(GET_FORMAT).fetchone()
         self.meta = Meta(*db.execute(_GET_META).fetchone())
         self._stored = self.meta.values()
         self._stored_mark_ms = self.meta.mark_ms

@@ -22,6 +22,7 @@ from dsched_client.values import (
     PutAnswer,
     Skipped,
     Statistics,
+    StoreFormat,
     Term,
     Upcoming,
     Worker,
@@ -203,6 +204,14 @@ class Operating(Sending):
     async def declare_restored(self, *, why: str, since: datetime | None = None) -> Break:
         """Say that a backup was put in the store's place, before the first pod starts on it."""
         return await self._send(calls.declare_restored(reason=why, since=since))
+
+    async def store_format(self) -> StoreFormat:
+        """The format of the store, the newest that the server knows, and which pods do not."""
+        return await self._send(calls.store_format())
+
+    async def migrate_store(self, *, why: str = "") -> StoreFormat:
+        """Give the store the newest format; refused while pods run that do not know it."""
+        return await self._send(calls.migrate_store(reason=why))
 
     async def step_down(self, *, why: str) -> str:
         """Let another pod lead; the name of the one that led."""

@@ -52,6 +52,7 @@ from dsched.contracts.store.configs import Configs
 from dsched.contracts.store.dispatching import Dispatching, Poll
 from dsched.contracts.store.documents import Documents
 from dsched.contracts.store.firing import Firing
+from dsched.contracts.store.formats import Migrating
 from dsched.contracts.store.history import Remembering
 from dsched.contracts.store.leadership import Leadership
 from dsched.contracts.store.operating import Operating
@@ -80,6 +81,7 @@ class Store(
     Documents,
     Operating,
     Remembering,
+    Migrating,
 ):
     """All groups of steps; a store implements them all. One handle belongs to one event loop."""
 

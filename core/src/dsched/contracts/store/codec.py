@@ -12,6 +12,7 @@ import attrs
 from cattrs import Converter
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn
 
+from dsched.contracts.store.operating import PodRecord
 from dsched.model import (
     Decision,
     JsonValue,
@@ -24,8 +25,6 @@ from dsched.model import (
 from dsched.model.defaults import settle
 from dsched.model.json import dumps, loads
 
-# The format of a store as a whole: stored at its creation, compared at every start.
-STORE_FORMAT = 3
 # The version in each record.
 RECORD_VERSION = 1
 # The executor of a record that cannot be read; no plugin can have this name.
@@ -157,3 +156,21 @@ def write_decision(decision: Decision) -> str:
 def read_decision(text: str) -> Decision:
     """A decision from a record of `write_decision`."""
     return _read(text, Decision)
+
+
+# Said beside the record: versions of before refuse one with a key that they do not know.
+_BESIDE = {"store_format"}
+_OF_A_POD = {field.name for field in attrs.fields(PodRecord)} - _BESIDE
+
+
+def write_pod(pod: PodRecord) -> str:
+    """What a pod says of itself, but for the newest format that it knows."""
+    record = {key: value for key, value in attrs.asdict(pod).items() if key in _OF_A_POD}
+    return dumps({**record, "roles": list(pod.roles)})
+
+
+def read_pod(text: str, *, seen_ms: int, store_format: int) -> PodRecord:
+    """A pod from a text of `write_pod`, whatever else a later version has put into it."""
+    fields = {key: value for key, value in loads(text).items() if key in _OF_A_POD}
+    fields |= {"roles": tuple(fields["roles"]), "seen_ms": seen_ms, "store_format": store_format}
+    return PodRecord(**fields)

@@ -42,6 +42,8 @@ class EventKind(StrEnum):
     GAP = "gap"  # dropped: entries trimmed before the collector had read them
     HISTORY = "history"  # generation, loss, from (wall ms, or null: all), (why)
 
+    MIGRATED = "migrated"  # from, to: formats of the store
+
     @classmethod
     def _missing_(cls, value: object) -> "EventKind | None":
         """A kind that a later version writes: read as it is, equal to no kind of this version."""

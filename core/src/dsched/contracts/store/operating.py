@@ -51,7 +51,8 @@ class PodRecord:
     """What a pod says of itself. ``id`` is of one process, ``name`` may be shared.
 
     ``roles`` are sorted; ``started_ms`` and ``seen_ms`` are wall, and both are the store's: what
-    a caller of `pod_seen` gives for ``seen_ms`` is ignored.
+    a caller of `pod_seen` gives for ``seen_ms`` is ignored. ``store_format`` is the newest format of a
+    store that it knows; pods of 0.1.0, which knew 3, say nothing of it.
     """
 
     id: str
@@ -63,6 +64,7 @@ class PodRecord:
     leading: bool = False
     draining: bool = False
     seen_ms: int = 0
+    store_format: int = 3
 
 
 class Operating(ABC):

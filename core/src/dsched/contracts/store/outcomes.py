@@ -27,6 +27,7 @@ class Outcome(StrEnum):
     EMPTY = "EMPTY"  # nothing to claim
     ALREADY = "ALREADY"  # a repeat of what was accepted before
     REQUESTED = "REQUESTED"  # the cancel is recorded; the running attempt is being stopped
+    OLDER = "OLDER"  # a pod runs that does not know the newest format of a store
     TOO_LATE = "TOO_LATE"  # the task had ended
 
 

@@ -6,7 +6,7 @@ if not found and ARGV[3] == '1' then
   return redis.error_reply('DSCHEDGONE the store is gone')
 end
 redis.call('HSETNX', KEYS[1], 'format', '@FORMAT@')
-if not found or found == '@FORMAT@' then
+if not found or string.find('@FORMATS@', found .. '\n', 1, true) then
   redis.call('HSETNX', KEYS[1], 'identity', ARGV[2])
 end
 return { ARGV[1], redis.call('HGET', KEYS[1], 'format') }

@@ -2,6 +2,5 @@
 -- ARGV: pod
 probe_pods()
 begin()
-call('ZREM', PODS, ARGV[2])
-call('HDEL', POD, ARGV[2])
+forget_pods({ ARGV[2] })
 return done('OK')

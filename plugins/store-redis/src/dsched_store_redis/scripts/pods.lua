@@ -1,9 +1,6 @@
 -- use: pods
 -- ARGV: most pods
 probe_pods()
-local rows = {}
-for _, id in ipairs(call('ZRANGEBYSCORE', PODS, '(' .. now_text, '+inf', 'LIMIT', 0, ARGV[2])) do
-  push(rows, call('HGET', POD, id))
-end
+local rows, formats = living_pods(ARGV[2])
 begin()
-return done('OK', rows)
+return done('OK', rows, formats)

@@ -10,6 +10,7 @@ from dsched_testkit.memory.configs import MemoryConfigs
 from dsched_testkit.memory.dispatching import MemoryDispatching
 from dsched_testkit.memory.documents import MemoryDocuments
 from dsched_testkit.memory.firing import MemoryFiring
+from dsched_testkit.memory.formats import MemoryMigrating
 from dsched_testkit.memory.history import MemoryRemembering
 from dsched_testkit.memory.leadership import MemoryLeadership, MemoryTiming
 from dsched_testkit.memory.operating import MemoryOperating
@@ -40,6 +41,7 @@ class MemoryStore(
     MemoryDocuments,
     MemoryOperating,
     MemoryRemembering,
+    MemoryMigrating,
     Store,
 ):
     """A handle on a `State`. Several handles, also in several threads, share one state."""

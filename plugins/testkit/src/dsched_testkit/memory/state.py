@@ -9,6 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 from dsched.contracts.store.events import Event, EventKind
+from dsched.contracts.store.formats import STORE_FORMAT
 from dsched.contracts.store.history import Break
 from dsched.contracts.store.operating import PodRecord, Term
 from dsched.contracts.store.outcomes import FencedError
@@ -46,8 +47,8 @@ class State:
         self.settings = settings or StoreSettings()
         self.lock = threading.RLock()
         self.bells = Wakeups()
-        self.identity = uuid4().hex
-        self.generation = 0
+        self.format = STORE_FORMAT
+        self.identity, self.generation = uuid4().hex, 0
         self.breaks: list[Break] = []
         self.offset_ms = 0
         self.mark_ms = 0

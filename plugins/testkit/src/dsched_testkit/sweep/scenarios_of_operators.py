@@ -237,6 +237,21 @@ async def buried(stage: Stage) -> None:
     await stage.ended(*tasks)
 
 
+@scenario("migrated")
+async def migrates(stage: Stage) -> None:
+    """The store has the format of before; an operator migrates it while pods run."""
+    stage.state.format = 3
+    await two_pods(stage)
+
+    async def script(user: User) -> None:
+        await user.attempt(user.migrate_store())
+        await user.attempt(user.store_format())
+        await user.attempt(user.submit(spec("work", 0), task_id="later"))
+
+    await stage.user(script)
+    await stage.ended("later")
+
+
 @scenario("history")
 async def breaks(stage: Stage) -> None:
     """The store is another one of a sudden, all else as it was; later an operator says so, too."""

@@ -59,14 +59,23 @@ class OperatorRules(ClientRules):
             self.lead()
         self.step("terms", None, 10)
 
-    @often(1, pod_id=st.sampled_from(["p0", "p1"]), leaves=rarely)
-    def a_pod_speaks(self, pod_id: str, leaves: bool) -> None:
+    @often(1, pod_id=st.sampled_from(["p0", "p1"]), leaves=rarely, old=rarely)
+    def a_pod_speaks(self, pod_id: str, leaves: bool, old: bool) -> None:
         if leaves:
             self.step("pod_left", pod_id)
         else:
-            record = PodRecord(id=pod_id, name="n", roles=("worker",), version="1", started_ms=5)
+            record = PodRecord(
+                id=pod_id,
+                name="n",
+                roles=("worker",),
+                version="1",
+                started_ms=5,
+                store_format=3 if old else 4,
+            )
             self.step("pod_seen", record, 20_000)
         self.step("pods")
+        self.step("store_format")
+        self.step("migrate", by="op")
 
     @often(1, ahead=st.integers(0, 3), stale=rarely)
     def the_history_breaks(self, ahead: int, stale: bool) -> None:

@@ -26,6 +26,7 @@ from dsched_testkit.suites.store.fixed_delay import FixedDelayEndTests, FixedDel
 from dsched_testkit.suites.store.harness import StoreHarness, WallClock
 from dsched_testkit.suites.store.history import BreakTests, HistoryTests
 from dsched_testkit.suites.store.leadership import LeadershipTests
+from dsched_testkit.suites.store.migrating import MigrateTests
 from dsched_testkit.suites.store.operating import (
     PodTests,
     ReasonedSubmitTests,
@@ -122,6 +123,7 @@ class OperatorContract(
     ReasonedSubmitTests,
     HistoryTests,
     BreakTests,
+    MigrateTests,
 ):
     """What operators need of a store."""
 

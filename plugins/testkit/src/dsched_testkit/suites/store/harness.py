@@ -69,6 +69,12 @@ class StoreHarness:
         Nothing to do for a store that is handed ``clock`` itself and calls it.
         """
 
+    async def give_format(self, clock: WallClock, number: int) -> bool:  # noqa: ARG002
+        """Make this clock's store, which is open, one of an earlier format, as the version of then
+        would have left it; whether this kind of store has ever had it.
+        """
+        return False
+
 
 class StoreTests(StoreHarness):
     """The base of the groups of named tests: each test finds an open ``self.store``."""

@@ -1,0 +1,6 @@
+-- use: pods
+-- ARGV: most pods
+probe_pods()
+local rows, formats = living_pods(ARGV[2])
+begin()
+return done('OK', string.match(store_format, '^%d+'), rows, formats)
