@@ -250,6 +250,14 @@ def test_terms_and_pods_are_listed(pod: "Served", eventually: Any):
     assert pod.ok("cluster", "pods", "-o", "json").data
 
 
+def test_the_format_of_the_store_is_told_and_the_newest_needs_no_migration(pod: "Served"):
+    pod.needs("/store")
+    found = pod.ok("store", "get", "-o", "json").data
+    assert found["format"] == found["newest"]
+    for args in (("--dry-run",), ("--yes", "--reason", "test")):
+        assert "the newest: nothing to do" in pod.ok("store", "migrate", *args).err
+
+
 def test_a_result_is_seen_with_the_task_that_answered(pod: "Served"):
     pod.put("answers")
     done = pod.ok("trigger", "answers", "--wait")

@@ -273,6 +273,9 @@ async def test_the_cluster_and_its_workers_are_seen(cluster, connected):
         assert await client.step_down(why="a test") == "pod-a"
         told = await client.declare_restored(why="a test", since=term.began)
         assert (told.generation, told.loss, told.since) == (1, "declared", term.began)
+        found = await client.store_format()
+        assert (found.format, found.older_pods) == (found.newest, ())
+        assert await client.migrate_store(why="a test") == found
         listed = await client.list(live_of="none")
         assert (listed.items, listed.cursor) == ((), None)
 

@@ -140,6 +140,7 @@ def server(api: Api) -> Iterator[Finding]:
     else:
         yield Finding("leader", "error", "there is none", "start a pod with the scheduler role")
     yield _store(cluster)
+    yield from _format(api)
     workers = list(api.items("/workers", most=500))
     yield _workers(workers)
     if aged := waits_beside_room(cluster, workers):
@@ -167,6 +168,19 @@ def _store(cluster: Any) -> Finding:
     if refused := refused_writes(cluster):
         return Finding("store", "error", refused, "do what it says; the pods go on by themselves")
     return Finding("store", "ok", "it takes writes")
+
+
+def _format(api: Api) -> Iterator[Finding]:
+    try:
+        found = api.get("/store")
+    except ApiError:  # a server of before, or a token that may not read it
+        return
+    now, newest = found["format"], found["newest"]
+    if now == newest:
+        yield Finding("format", "ok", f"{now}, the newest")
+    else:
+        todo = "when all pods run this version: dsched store migrate"
+        yield Finding("format", "warning", f"the store has format {now}; {newest} is known", todo)
 
 
 def _workers(workers: list[Any]) -> Finding:

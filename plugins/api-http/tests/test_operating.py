@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from dsched.contracts.store.formats import STORE_FORMAT
 from dsched.contracts.store.operating import PodRecord
 
 ENTRY = {"executor": "echo", "payload": 1, "cron_expr": "0 * * * *"}
@@ -200,6 +201,25 @@ async def test_a_restore_is_declared_with_a_reason_and_the_past_is_told_of(api: 
     assert (unknown.status, unknown.body["code"]) == (404, "not_found")
     assert "history is broken" in unknown.body["detail"]
     assert "disk" in unknown.body["hint"]
+
+
+async def test_the_format_of_the_store_is_told_and_a_migration_waits_for_older_pods(
+    api: Any,
+) -> None:
+    newest = await api.ask("GET", "/store")
+    assert newest.body == {"format": STORE_FORMAT, "newest": STORE_FORMAT, "older_pods": []}
+    api.pod.store._state.format = 3
+    older = PodRecord(id="old-1", name="old", roles=(), version="0.1.0", started_ms=5)
+    await api.pod.store.pod_seen(older, 60_000)
+    refused = await api.ask("POST", "/store/migrate", {"reason": "update"})
+    assert (refused.status, refused.body["code"]) == (409, "conflict")
+    assert "old (0.1.0)" in refused.body["detail"]
+    told = (await api.ask("GET", "/store")).body
+    assert (told["format"], [pod["id"] for pod in told["older_pods"]]) == (3, ["old-1"])
+    await api.pod.store.pod_left("old-1")
+    for _ in range(2):
+        done = await api.ask("POST", "/store/migrate", {"reason": "update"})
+        assert (done.status, done.body) == (200, newest.body)
 
 
 async def test_where_nobody_leads_nobody_steps_down(api: Any) -> None:

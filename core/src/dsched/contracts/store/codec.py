@@ -25,8 +25,11 @@ from dsched.model import (
 from dsched.model.defaults import settle
 from dsched.model.json import dumps, loads
 
-# The version in each record.
+# The version in each record, and those that are read. A record that uses a key which came later than
+# format 3 will say 2, so that versions of then leave it alone rather than read half of it; all others
+# stay as they were, to the byte. What is not known in a record that is read is passed over.
 RECORD_VERSION = 1
+READ_VERSIONS = (1, 2)
 # The executor of a record that cannot be read; no plugin can have this name.
 UNREADABLE = "(unreadable)"
 
@@ -68,10 +71,10 @@ def _read(text: str | bytes, cls: type[T]) -> T:
 
 def _structure(record: dict[str, JsonValue], cls: type[T]) -> T:
     version = record.pop("v", None)
-    if version != RECORD_VERSION:
+    if version not in READ_VERSIONS:
         raise UnknownRecordError(
-            f"a stored {cls.__name__} has version {version!r}; this dsched knows {RECORD_VERSION}: "
-            "run the version that wrote it, or a newer one"
+            f"a stored {cls.__name__} has version {version!r}; this dsched knows "
+            f"{' and '.join(map(str, READ_VERSIONS))}: run the version that wrote it, or a newer one"
         )
     return _CONVERTER.structure(record, cls)
 
