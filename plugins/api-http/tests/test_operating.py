@@ -9,6 +9,7 @@ import pytest
 
 from dsched.contracts.store.formats import STORE_FORMAT
 from dsched.contracts.store.operating import PodRecord
+from dsched_testkit.memory import State, new_state
 
 ENTRY = {"executor": "echo", "payload": 1, "cron_expr": "0 * * * *"}
 
@@ -204,11 +205,17 @@ async def test_a_restore_is_declared_with_a_reason_and_the_past_is_told_of(api: 
 
 
 async def test_the_format_of_the_store_is_told_and_a_migration_waits_for_older_pods(
-    api: Any,
+    serve: Any,
 ) -> None:
+    state = new_state()
+    async with serve(state=state) as api:
+        await _migrated_in_the_end(api, state)
+
+
+async def _migrated_in_the_end(api: Any, state: State) -> None:
     newest = await api.ask("GET", "/store")
     assert newest.body == {"format": STORE_FORMAT, "newest": STORE_FORMAT, "older_pods": []}
-    api.pod.store._state.format = 3
+    state.format = 3
     older = PodRecord(id="old-1", name="old", roles=(), version="0.1.0", started_ms=5)
     await api.pod.store.pod_seen(older, 60_000)
     refused = await api.ask("POST", "/store/migrate", {"reason": "update"})
