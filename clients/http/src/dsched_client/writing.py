@@ -8,7 +8,8 @@ from typing import Any, TypeAlias
 import attrs
 
 from dsched.model import JsonValue, RetryPolicy, TaskConfig, TaskSpec
-from dsched.model.defaults import is_left_out
+from dsched.model.defaults import given_fields
+from dsched.model.left_out import is_left_out
 from dsched_client.instants import rfc3339
 
 Entry: TypeAlias = Mapping[str, JsonValue]
@@ -56,11 +57,7 @@ def plain(value: Any) -> JsonValue:
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, RetryPolicy):
-        return {
-            one.name: plain(getattr(value, one.name))
-            for one in attrs.fields(RetryPolicy)
-            if not is_left_out(value, one.name)
-        }
+        return {name: plain(getattr(value, name)) for name in given_fields(value)}
     if isinstance(value, Mapping):
         return {key: plain(one) for key, one in value.items()}
     return value
@@ -70,8 +67,10 @@ def _is_default(item: TaskConfig | TaskSpec, field: "attrs.Attribute[Any]") -> b
     value = getattr(item, field.name)
     # What fills them in where they are left out is a setting of the server: what is equal to the
     # default was perhaps given, to be kept.
-    if field.name in ("timeout", "retry"):
-        return is_left_out(item, field.name)
+    if isinstance(value, RetryPolicy):
+        return not given_fields(value)
+    if field.name == "timeout":
+        return is_left_out(value)
     if isinstance(field.default, attrs.Factory):  # type: ignore[arg-type]
         return not value
     return bool(value == field.default)

@@ -1,14 +1,14 @@
 """What a task gets where whoever made it has left timeout or retry out.
 
-What was left out is told from an equal value that was given by identity: a field that was left out
-holds the very object that its class has for a default.
+What was left out is told from an equal value that was given by its type: see `left_out`.
 """
 
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import attrs
 
+from dsched.model.left_out import is_left_out
 from dsched.model.retry import RetryPolicy
 from dsched.model.task_config import TaskConfig, TaskSpec
 
@@ -17,10 +17,20 @@ I = TypeVar("I", TaskSpec, TaskConfig)  # noqa: E741 - an item
 _RETRY_FIELDS = tuple(field.name for field in attrs.fields(RetryPolicy))
 
 
-def is_left_out(item: Any, name: str) -> bool:
-    """Whether a field of an attrs value was left out when the value was made."""
-    default = getattr(attrs.fields(type(item)), name).default
-    return getattr(item, name) is default
+def given_fields(policy: RetryPolicy) -> tuple[str, ...]:
+    """The names of the fields that were given when the policy was made."""
+    return tuple(name for name in _RETRY_FIELDS if not is_left_out(getattr(policy, name)))
+
+
+def given_retry(policy: RetryPolicy) -> RetryPolicy:
+    """An equal policy of which nothing counts as left out."""
+    return RetryPolicy(
+        max_retries=int(policy.max_retries),
+        retry_delay=_given_span(policy.retry_delay),
+        backoff_rate=float(policy.backoff_rate),
+        max_delay=_given_span(policy.max_delay),
+        jitter=float(policy.jitter),
+    )
 
 
 @attrs.frozen(kw_only=True)
@@ -32,7 +42,7 @@ class TaskDefaults:
 
     def fill(self, item: I) -> I:
         """The same with what was left out; a policy that was given in part is completed."""
-        timeout = self.timeout if is_left_out(item, "timeout") else item.timeout
+        timeout = self.timeout if is_left_out(item.timeout) else item.timeout
         retry = self.fill_retry(item.retry)
         if timeout == item.timeout and retry == item.retry:
             return item  # as most are
@@ -40,36 +50,28 @@ class TaskDefaults:
 
     def fill_retry(self, policy: RetryPolicy) -> RetryPolicy:
         """The policy with what was left out of it."""
-        left = [name for name in _RETRY_FIELDS if is_left_out(policy, name)]
-        return attrs.evolve(policy, **{name: getattr(self.retry, name) for name in left})
-
-
-def _again(span: timedelta) -> timedelta:
-    return timedelta(days=span.days, seconds=span.seconds, microseconds=span.microseconds)
-
-
-def given_retry(policy: RetryPolicy) -> RetryPolicy:
-    """An equal policy of which nothing counts as left out."""
-    return RetryPolicy(
-        max_retries=int(policy.max_retries),
-        retry_delay=_again(policy.retry_delay),
-        backoff_rate=policy.backoff_rate / 1,
-        max_delay=_again(policy.max_delay),
-        jitter=policy.jitter / 1,
-    )
-
-
-_GIVEN_TIMEOUT = timedelta(minutes=5)
-_GIVEN_RETRY = given_retry(RetryPolicy())
+        given = given_fields(policy)
+        if not given:
+            return self.retry
+        if len(given) == len(_RETRY_FIELDS):
+            return policy
+        return attrs.evolve(self.retry, **{name: getattr(policy, name) for name in given})
 
 
 def settle(item: I) -> I:
     """Let nothing count as left out of a value that was just read and that nobody else has yet: it
     was filled when it was written. Changes the value itself."""
-    if is_left_out(item, "timeout"):
-        object.__setattr__(item, "timeout", _GIVEN_TIMEOUT)
-    if item.retry == _GIVEN_RETRY:
-        object.__setattr__(item, "retry", _GIVEN_RETRY)
-    else:
-        object.__setattr__(item, "retry", given_retry(item.retry))
+    if is_left_out(item.timeout):
+        object.__setattr__(item, "timeout", _given_span(item.timeout))
+    if len(given_fields(item.retry)) < len(_RETRY_FIELDS):
+        equal = _GIVEN_RETRY if item.retry == _GIVEN_RETRY else given_retry(item.retry)
+        object.__setattr__(item, "retry", equal)
     return item
+
+
+def _given_span(span: timedelta) -> timedelta:
+    return timedelta(days=span.days, seconds=span.seconds, microseconds=span.microseconds)
+
+
+# Most snapshots have it, and each is made to be looked at.
+_GIVEN_RETRY = given_retry(RetryPolicy())

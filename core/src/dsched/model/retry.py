@@ -4,18 +4,10 @@ from datetime import timedelta
 
 import attrs
 
-_MAX_DELAY = timedelta(hours=1)
+from dsched.model.left_out import LeftOutFloat, LeftOutInt, LeftOutSpan
 
-
-class _Default(int):
-    """A number that is told from an equal one that somebody has written: see `defaults`."""
-
-
-# An object of their own each, for the same reason.
-_MAX_RETRIES = _Default(3)
-_RETRY_DELAY = timedelta(seconds=10)
-_BACKOFF_RATE = float("2.0")
-_JITTER = float("0.25")
+_RETRY_DELAY = LeftOutSpan(seconds=10)
+_MAX_DELAY = LeftOutSpan(hours=1)
 
 
 @attrs.frozen(kw_only=True)
@@ -25,11 +17,11 @@ class RetryPolicy:
     ``max_retries`` counts tries after the first. Crashes and releases are counted apart.
     """
 
-    max_retries: int = _MAX_RETRIES
+    max_retries: int = LeftOutInt(3)
     retry_delay: timedelta = _RETRY_DELAY
-    backoff_rate: float = _BACKOFF_RATE
+    backoff_rate: float = LeftOutFloat(2.0)
     max_delay: timedelta = _MAX_DELAY
-    jitter: float = _JITTER
+    jitter: float = LeftOutFloat(0.25)
 
     def __attrs_post_init__(self) -> None:
         """Refuse what cannot be meant."""

@@ -11,6 +11,7 @@ import attrs
 from dsched.model.ids import check_id
 from dsched.model.instants import to_ms
 from dsched.model.json import JsonValue, check_json
+from dsched.model.left_out import LeftOutSpan
 from dsched.model.origin import API_ORIGIN, is_origin
 from dsched.model.retry import RetryPolicy
 from dsched.model.trigger import (
@@ -101,7 +102,7 @@ def _on_crash(value: OnCrash | str) -> OnCrash:
 # Defaults that never change are made once: most snapshots have them, and each is made to be looked at.
 _NO_LABELS: Mapping[str, str] = MappingProxyType({})
 _DEFAULT_RETRY = RetryPolicy()
-_DEFAULT_TIMEOUT = timedelta(minutes=5)
+_DEFAULT_TIMEOUT = LeftOutSpan(minutes=5)
 
 
 def _frozen_labels(value: Mapping[str, str]) -> Mapping[str, str]:
