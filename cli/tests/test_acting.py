@@ -191,6 +191,30 @@ def test_stats_sum_up_the_runs_of_a_config(pod: "Served", eventually: Any):
     assert (unknown.code, unknown.out) == (3, "")
 
 
+def test_stats_sum_up_the_runs_of_each_worker(pod: "Served", eventually: Any):
+    pod.needs("/stats")
+    pod.put("counted-by-worker")
+    (worker,) = pod.ok("worker", "list", "-o", "json").data
+
+    def done() -> int:
+        (of_worker,) = pod.ok("stats", "--workers", "-o", "json").data
+        assert of_worker["worker_id"] == worker["id"]
+        assert of_worker["config_id"] is None
+        return int(of_worker["success"])
+
+    before = done()
+    pod.ok("trigger", "counted-by-worker", "--wait")
+    eventually(lambda: done() == before + 1)
+    total = pod.ok("stats", "--worker", worker["id"], "--total", "-o", "json").data
+    assert (total["success"], total["success_rate"] > 0) == (before + 1, True)
+    assert total["run_ms"]["count"] == total["success"] + total["failed"] + total["cancelled"]
+    shown = pod.ok("stats", "--workers").out
+    assert worker["id"] in shown
+    assert "RUN P95" in shown
+    both = pod.run("stats", "counted-by-worker", "--worker", worker["id"])
+    assert (both.code, both.out) == (2, "")
+
+
 def test_logs_show_what_a_run_printed(pod: "Served", eventually: Any):
     pod.needs("/tasks/{id}/logs")
     pod.put("talking", payload={"function": "hello", "args": {"name": "Grace"}})

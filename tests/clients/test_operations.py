@@ -85,7 +85,7 @@ def every_call() -> dict[str, Call[Any]]:
         "upcoming": calls.upcoming("x", start=now, end=now, limit=1),
         "decisions": calls.decisions("x", **page),
         "why_config": calls.why_config("x", at=now),
-        "stats": calls.stats("c", start=now, end=now, bucket="hour"),
+        "stats": calls.stats("c", start=now, end=now, bucket="hour", worker_id="w"),
         "terms": calls.terms(**page),
         "pods": calls.pods(),
         "step_down": calls.step_down(reason="r"),

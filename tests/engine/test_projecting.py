@@ -3,7 +3,14 @@
 import pytest
 
 from dsched.contracts.store.events import Event, EventKind
-from dsched.contracts.store.statistics import EVERYTHING, HOUR_MS, bucket_of
+from dsched.contracts.store.statistics import (
+    EVERYTHING,
+    HOUR_MS,
+    MAX_COUNTED_WORKERS,
+    bucket_of,
+    worker_key,
+)
+from dsched.engine.leader.counting import CountedWorkers
 from dsched.engine.leader.projecting import project
 from dsched.model import Decision, DecisionUpdate, MissReason, Verdict
 
@@ -55,6 +62,48 @@ def test_what_became_of_an_earlier_fire_is_one_fate_and_the_last_dispatch_counts
     )
 
 
+def of_worker(made, worker_id, hour_ms=AT_MS - AT_MS % HOUR_MS):
+    found = [one for one in made.rollups if one.config_id == worker_key(worker_id)]
+    assert all(one.hour_ms == hour_ms for one in found)
+    return bucket_of(None, hour_ms, found, worker_id=worker_id)
+
+
+def test_statistics_count_by_worker_what_it_ran_and_what_ended_by_its_death():
+    claimed = entry("claimed", {"task": "c@5", "attempt": 1}, {"task": "a", "attempt": 1}, by="w1")
+    done = entry(
+        "completed",
+        {"task": "c@5", "status": "success", "attempt": 1, "run": 9},
+        {"task": "b", "status": "retrying", "attempt": 1, "run": 30},
+        by="w1",
+    )
+    reaped = entry("reaped", {"task": "a", "status": "failed", "crashes": 4, "worker": "w2"})
+    cancelled = entry("cancelled", {"task": "x", "status": "cancelled", "reason": "r"}, by="api")
+    made = project("", [claimed, done, reaped, cancelled])
+    first, second = of_worker(made, "w1"), of_worker(made, "w2")
+    assert (first.runs, first.success, first.retries, first.failed) == (2, 1, 1, 0)
+    assert (first.run.count, first.run.max_ms, first.success_rate) == (2, 30, 1.0)
+    assert (second.runs, second.failed, second.success_rate) == (0, 1, 0.0)
+    assert of_worker(made, "api").cancelled == 0
+
+
+def test_no_more_workers_are_counted_in_an_hour_than_there_is_room_for():
+    counted = CountedWorkers()
+
+    def made_of(numbers, at_ms=AT_MS):
+        claims = [
+            entry("claimed", {"task": "a", "attempt": 1}, by=f"w{n}", at_ms=at_ms) for n in numbers
+        ]
+        keys = {one.config_id for one in project("", claims, counted).rollups}
+        return keys - {EVERYTHING}
+
+    first = made_of(range(MAX_COUNTED_WORKERS - 1))
+    assert len(first) == MAX_COUNTED_WORKERS - 1
+    many = range(1000, 1000 + MAX_COUNTED_WORKERS)
+    assert made_of(many) == {worker_key("w1000")}
+    assert made_of([0, 1000, 1001]) == {worker_key("w0"), worker_key("w1000")}  # read again
+    assert len(made_of(many, at_ms=AT_MS + HOUR_MS)) == MAX_COUNTED_WORKERS
+
+
 def test_tasks_that_no_fire_made_have_no_fates():
     items = [{"task": "adhoc", "worker": "w"}, {"task": "c@manual-1", "worker": "w"}]
     assert project("", [entry("dispatched", *items)]).updates == ()
@@ -89,7 +138,11 @@ def test_statistics_count_by_config_by_hour_and_everything():
             entry("reaped", {"task": f"c@{AT_MS - 1000}", "status": "failed"}, at_ms=later),
         ],
     )
-    totals = {(one.config_id, one.hour_ms): bucket_of(None, 0, [one]) for one in made.rollups}
+    totals = {
+        (one.config_id, one.hour_ms): bucket_of(None, 0, [one])
+        for one in made.rollups
+        if one.config_id != worker_key(FENCE)  # who signed the entries of this test
+    }
     hour = AT_MS - AT_MS % HOUR_MS
     assert set(totals) == {(o, h) for o in ("c", EVERYTHING) for h in (hour, hour + HOUR_MS)}
     ours, all_of_it = totals["c", hour], totals[EVERYTHING, hour]

@@ -169,6 +169,10 @@ BUCKET = (
     Column("RUN P99", "run_ms.p99", kind="ms", wide=True),
     Column("RUN MAX", "run_ms.max", kind="ms", wide=True),
 )
+BUCKET_OF_WORKER = (
+    Column("WORKER", "worker_id"),
+    *(one for one in BUCKET if one.source not in ("config_id", "skipped", "missed")),
+)
 LOG_LINE = (
     Column("N", "n", kind="number"),
     Column("AT", "at", kind="time"),

@@ -291,11 +291,17 @@ def resume_worker(worker_id: str, *, reason: str) -> Call[values.Worker]:
 
 
 def stats(
-    config_id: str | None, *, start: datetime | None, end: datetime | None, bucket: str
+    config_id: str | None,
+    *,
+    start: datetime | None,
+    end: datetime | None,
+    bucket: str,
+    worker_id: str | None,
 ) -> Call[values.Statistics]:
-    """What a config, or everything, did."""
+    """What a config, a worker, or everything, did."""
     query = {
         "config": config_id,
+        "worker": worker_id,
         "from": None if start is None else instant(start),
         "to": None if end is None else instant(end),
         "bucket": bucket,

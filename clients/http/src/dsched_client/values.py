@@ -270,9 +270,10 @@ class Spread:
 
 @attrs.frozen(kw_only=True)
 class Bucket:
-    """What a config (None: everything) did in an hour, a day, or in all."""
+    """What a config, or a worker (neither: everything), did in an hour, a day, or in all."""
 
     config_id: str | None = None
+    worker_id: str | None = None
     start: datetime
     runs: int = 0
     success: int = 0

@@ -10,7 +10,14 @@ from dsched.contracts.store import Store
 from dsched.contracts.store.bounds import MAX_BATCH
 from dsched.contracts.store.history import Break
 from dsched.contracts.store.reading import TaskQuery
-from dsched.contracts.store.statistics import HOUR_MS, MAX_STATS_HOURS, Bucket, Rollup, bucket_of
+from dsched.contracts.store.statistics import (
+    HOUR_MS,
+    MAX_STATS_HOURS,
+    Bucket,
+    Rollup,
+    bucket_of,
+    worker_key,
+)
 from dsched.explaining import (
     ConfigFacts,
     Explanation,
@@ -162,10 +169,12 @@ async def statistics(
     answered: Calls,
     *,
     config_id: str | None,
+    worker_id: str | None,
     span: tuple[datetime, datetime],
     bucket: BucketSize,
 ) -> Statistics:
-    """What a config (None: everything) did between two instants, by hour or by day (UTC).
+    """What a config or a worker (neither: everything) did between two instants, by hour or by day
+    (UTC).
 
     Whole hours are counted: those that the span touches. `ValueError` beyond `MAX_STATS_SPAN`.
     """
@@ -173,20 +182,24 @@ async def statistics(
     start_ms, end_ms = to_ms(start), to_ms(end)
     if end - start > MAX_STATS_SPAN:
         raise ValueError(f"at most {MAX_STATS_SPAN.days} days of statistics, got {end - start}")
+    counted_as = config_id if worker_id is None else worker_key(worker_id)
     step_ms = MAX_STATS_HOURS * HOUR_MS
     at_ms = start_ms - start_ms % HOUR_MS
     rollups: list[Rollup] = []
     first_ms = at_ms
     while at_ms < end_ms:
         upto_ms = min(at_ms + step_ms, end_ms)
-        rollups += await answered(lambda: store.stats(config_id, at_ms, upto_ms))  # noqa: B023
+        rollups += await answered(lambda: store.stats(counted_as, at_ms, upto_ms))  # noqa: B023
         at_ms = upto_ms
     by_start: dict[int, list[Rollup]] = {}
     for rollup in rollups:
         by_start.setdefault(_start(rollup.hour_ms, bucket), []).append(rollup)
     return Statistics(
-        items=tuple(bucket_of(config_id, at, part) for at, part in sorted(by_start.items())),
-        total=bucket_of(config_id, first_ms, rollups),
+        items=tuple(
+            bucket_of(config_id, at, part, worker_id=worker_id)
+            for at, part in sorted(by_start.items())
+        ),
+        total=bucket_of(config_id, first_ms, rollups, worker_id=worker_id),
     )
 
 

@@ -69,14 +69,23 @@ class Reading(Asking):
         end: datetime,
         *,
         bucket: gathering.BucketSize = "hour",
+        worker_id: str | None = None,
     ) -> gathering.Statistics:
-        """What a config (None: everything) did between two instants, by hour or by day (UTC).
+        """What a config (None: everything), or a worker, did between two instants, by hour or by
+        day (UTC).
 
-        Hours without anything are left out; `ValueError` beyond a year.
+        Hours without anything are left out; `ValueError` beyond a year, and for both a config and a
+        worker: they are not counted together.
         """
-        span = (start, end)
+        if config_id is not None and worker_id is not None:
+            raise ValueError("statistics are of a config or of a worker, not of both; name one")
         return await gathering.statistics(
-            self._store, self._answered, config_id=config_id, span=span, bucket=bucket
+            self._store,
+            self._answered,
+            config_id=config_id,
+            worker_id=worker_id,
+            span=(start, end),
+            bucket=bucket,
         )
 
     async def counts(self) -> Counts:

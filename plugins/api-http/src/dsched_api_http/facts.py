@@ -67,9 +67,10 @@ class SpreadView:
 
 @attrs.frozen(kw_only=True)
 class BucketView:
-    """What a config, or all of them, did in a span of time."""
+    """What a config, a worker, or all of them, did in a span of time."""
 
     config_id: str | None
+    worker_id: str | None
     start: str = attrs.field(metadata=TIME)
     runs: int
     success: int
@@ -96,6 +97,7 @@ def bucket_of(bucket: Bucket) -> BucketView:
     """A bucket as answered."""
     return BucketView(
         config_id=bucket.config_id,
+        worker_id=bucket.worker_id,
         start=rfc3339_ms(bucket.start_ms),
         runs=bucket.runs,
         success=bucket.success,

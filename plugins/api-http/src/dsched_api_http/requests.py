@@ -247,9 +247,10 @@ class WhyQuery:
 
 @attrs.frozen(kw_only=True)
 class StatsQuery:
-    """Which config (none: all), which span (none: the last day), by the hour or by the day."""
+    """Which config or worker (none: all), which span (none: the last day), by the hour or by the day."""
 
     config: str | None = None
+    worker: str | None = None
     from_: datetime | None = None
     to: datetime | None = None
     bucket: Literal["hour", "day"] = "hour"

@@ -189,9 +189,13 @@ class Operating(Sending):
         end: datetime | None = None,
         *,
         bucket: Literal["hour", "day"] = "hour",
+        worker_id: str | None = None,
     ) -> Statistics:
-        """What a config (None: everything) did, the last day unless told, by hour or day (UTC)."""
-        return self._send(calls.stats(config_id, start=start, end=end, bucket=bucket))
+        """What a config (None: everything), or a worker, did, the last day unless told, by hour or
+        day (UTC)."""
+        return self._send(
+            calls.stats(config_id, start=start, end=end, bucket=bucket, worker_id=worker_id)
+        )
 
     def terms(self, *, cursor: str | None = None, limit: int = 50) -> Page[Term]:
         """A page of terms of leadership, newest first."""

@@ -87,7 +87,8 @@ class Reading(ABC):
 
     @abstractmethod
     async def stats(self, config_id: str | None, from_ms: int, to_ms: int) -> tuple[Rollup, ...]:
-        """What a config (None: everything) did in each hour that overlaps ``[from_ms, to_ms)``.
+        """What a config (None: everything), or whatever else rollups name, did in each hour that
+        overlaps ``[from_ms, to_ms)``.
 
         By ascending hour; hours without anything are left out, and so are those that began
         ``stats_ttl_ms`` ago or before. At most `MAX_STATS_HOURS` hours, else `ValueError`.

@@ -12,6 +12,8 @@ import attrs
 HOUR_MS = 3_600_000
 MAX_STATS_HOURS = 24 * 31  # in one call
 EVERYTHING = ""  # the config id under which everything is counted, tasks without a config included
+_WORKER = "worker@"  # before a worker's id, which nothing else that is counted can be called
+MAX_COUNTED_WORKERS = 200  # by one leader, in one hour: ids may be made up anew at each start
 
 _BINS_AN_OCTAVE = 4
 _OCTAVES = 32  # up to 2^32 ms, some 50 days; what is longer is in the last slot
@@ -27,7 +29,8 @@ RUN = "r"  # ms from a claim to the completion
 
 @attrs.frozen(kw_only=True)
 class Rollup:
-    """What a config (`EVERYTHING`: all of them) did in one hour of the wall clock, or a part of it.
+    """What a config (`EVERYTHING`: all of them), or a worker (`worker_key`), did in one hour of the
+    wall clock, or a part of it.
 
     ``adds`` are counters, to be added: the words of `COUNTED`, and ``w3`` or ``r17`` for how many
     waits or runs fell into that slot. ``tops`` are the longest wait ``w`` and run ``r``, in ms.
@@ -54,14 +57,17 @@ class Spread:
 
 @attrs.frozen(kw_only=True)
 class Bucket:
-    """What a config (None: everything) did from ``start_ms`` on, in an hour, a day or in all.
+    """What a config (None: everything), or a worker, did from ``start_ms`` on, in an hour, a day or
+    in all.
 
     ``runs`` are attempts begun; ``success``, ``failed`` and ``cancelled`` tasks that ended;
     ``retries`` failures to be tried again; ``skipped`` instants, not ranges. ``wait`` is known for
-    the tasks of fires, ``run`` for completed attempts.
+    the tasks of fires, ``run`` for completed attempts. Of a worker only its own attempts count, and
+    the tasks that ended by them, by its death too.
     """
 
     config_id: str | None
+    worker_id: str | None = None
     start_ms: int
     runs: int = 0
     success: int = 0
@@ -81,12 +87,23 @@ class Bucket:
         return self.success / ended if ended else None
 
 
+def worker_key(worker_id: str) -> str:
+    """Under what a worker is counted, in the place of a config's id."""
+    return _WORKER + worker_id
+
+
 def bin_of(ms: int) -> int:
     """The slot of a duration."""
     return min(bisect_left(BIN_TOPS_MS, max(0, ms)), len(BIN_TOPS_MS) - 1)
 
 
-def bucket_of(config_id: str | None, start_ms: int, rollups: Iterable[Rollup]) -> Bucket:
+def bucket_of(
+    config_id: str | None,
+    start_ms: int,
+    rollups: Iterable[Rollup],
+    *,
+    worker_id: str | None = None,
+) -> Bucket:
     """The sum of rollups."""
     adds: dict[str, int] = {}
     tops: dict[str, int] = {}
@@ -97,6 +114,7 @@ def bucket_of(config_id: str | None, start_ms: int, rollups: Iterable[Rollup]) -
             tops[name] = max(tops.get(name, 0), number)
     return Bucket(
         config_id=config_id,
+        worker_id=worker_id,
         start_ms=start_ms,
         **{word: adds.get(word, 0) for word in COUNTED},
         wait=_spread(WAIT, adds, tops),

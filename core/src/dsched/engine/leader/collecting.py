@@ -9,6 +9,7 @@ from dsched.contracts.store.collecting import Collecting
 from dsched.contracts.store.events import Event, EventKind
 from dsched.contracts.store.outcomes import Outcome
 from dsched.engine.assertions import AttemptWatch
+from dsched.engine.leader.counting import CountedWorkers
 from dsched.engine.leader.projecting import MAY_END, project
 from dsched.engine.leader.term import Term
 from dsched.engine.observers import Announcer
@@ -35,6 +36,7 @@ class CollectStep:
         self._term = term
         self._announcer = announcer
         self._watch = watch
+        self._workers = CountedWorkers()
         self._told: str | None = None
         self._page_size = SMALL_PAGE
 
@@ -49,7 +51,7 @@ class CollectStep:
             page = await self._store.collect(self._term.fence, self._page_size)
             after = page.after
             for events in _portions(page.events):
-                projection = project(after, events)
+                projection = project(after, events, self._workers)
                 self._tell(events)
                 outcome = await self._store.project(self._term.fence, projection)
                 if outcome is Outcome.MOVED:

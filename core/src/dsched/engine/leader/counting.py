@@ -1,4 +1,4 @@
-"""What the statistics count in the event log, by config and hour."""
+"""What the statistics count in the event log, by config, by worker and hour."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -8,10 +8,12 @@ from dsched.contracts.store.statistics import (
     BIN_TOPS_MS,
     EVERYTHING,
     HOUR_MS,
+    MAX_COUNTED_WORKERS,
     RUN,
     WAIT,
     Rollup,
     bin_of,
+    worker_key,
 )
 from dsched.model import JsonValue, config_of, fire_instant_of
 
@@ -24,13 +26,34 @@ _ENDS = {"success": "success", "failed": "failed", "cancelled": "cancelled"}
 _COMPLETIONS = {**_ENDS, "retrying": "retries"}
 
 
+class CountedWorkers:
+    """Under what workers are counted: the first `MAX_COUNTED_WORKERS` of an hour."""
+
+    def __init__(self) -> None:
+        self._hour_ms = 0
+        self._keys: dict[str, str] = {}
+
+    def key(self, worker_id: str, hour_ms: int) -> str | None:
+        """The key of a worker, None for one too many. The hours come in order."""
+        if hour_ms != self._hour_ms:
+            self._hour_ms, self._keys = hour_ms, {}
+        key = self._keys.get(worker_id)
+        if key is None:
+            if len(self._keys) >= MAX_COUNTED_WORKERS:
+                return None
+            key = self._keys[worker_id] = worker_key(worker_id)
+        return key
+
+
 class Tally:
-    """Adds up entries of the log. Each is counted for its config, and for `EVERYTHING`.
+    """Adds up entries of the log. Each is counted for its config, for the worker that did it, and
+    for `EVERYTHING`.
 
     The collector of a busy cluster comes by here for each step of each task: it is kept lean.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, workers: CountedWorkers) -> None:
+        self._workers = workers
         self._cells: dict[tuple[str, int], _Cell] = {}
         self._counters: dict[EventKind, Callable[[Event, int], None]] = {
             EventKind.FIRED: self._fired,
@@ -64,6 +87,10 @@ class Tally:
             cell = self._cells[key] = ({}, {})
         return cell
 
+    def _cells_of_worker(self, worker_id: str, hour_ms: int) -> tuple[_Cell, ...]:
+        key = self._workers.key(worker_id, hour_ms)
+        return () if key is None else (self._cell(key, hour_ms),)
+
     def _cells_of(self, task_id: str, everything: _Cell, hour_ms: int) -> tuple[_Cell, ...]:
         if "@" not in task_id:
             return (everything,)
@@ -90,8 +117,8 @@ class Tally:
     def _claimed(self, event: Event, hour_ms: int) -> None:
         """Attempts begun; the first of a fire's task tells how long the fire waited."""
         everything = self._cell(EVERYTHING, hour_ms)
-        adds, _ = everything
-        adds["runs"] = adds.get("runs", 0) + len(event.items)
+        for adds, _ in (everything, *self._cells_of_worker(event.by, hour_ms)):
+            adds["runs"] = adds.get("runs", 0) + len(event.items)
         for item in event.items:
             task_id = item["task"]
             if "@" not in task_id:
@@ -112,10 +139,11 @@ class Tally:
             for item in event.items
         )
         everything = self._cell(EVERYTHING, hour_ms)
+        worker = self._cells_of_worker(event.by, hour_ms)
         for (status, run, task_id), number in alike.items():
             name, run_ms = _COMPLETIONS[status], max(0, run)
             slot = _RUN_BINS[bin_of(run_ms)]
-            for adds, tops in self._cells_of(task_id, everything, hour_ms):
+            for adds, tops in (*worker, *self._cells_of(task_id, everything, hour_ms)):
                 adds[name] = adds.get(name, 0) + number
                 adds[slot] = adds.get(slot, 0) + number
                 if run_ms >= tops.get(RUN, 0):
@@ -126,5 +154,8 @@ class Tally:
         for item in event.items:
             name = _ENDS.get(item["status"])
             if name is not None:
-                for adds, _ in self._cells_of(item["task"], everything, hour_ms):
+                cells = self._cells_of(item["task"], everything, hour_ms)
+                if event.kind is EventKind.REAPED and (dead := item.get("worker")):
+                    cells = (*cells, *self._cells_of_worker(dead, hour_ms))
+                for adds, _ in cells:
                     adds[name] = adds.get(name, 0) + 1

@@ -9,7 +9,7 @@ from typing import Any
 from dsched.contracts.store.collecting import Finished, Projection
 from dsched.contracts.store.events import Event, EventKind
 from dsched.contracts.store.leadership import fence_epoch
-from dsched.engine.leader.counting import Tally
+from dsched.engine.leader.counting import CountedWorkers, Tally
 from dsched.model import (
     Decision,
     DecisionUpdate,
@@ -32,9 +32,14 @@ MAY_END = frozenset(
 _Fire = tuple[str, int]  # config, nominal instant
 
 
-def project(after: str, events: Sequence[Event]) -> Projection:
-    """The projection of these entries, which come after ``after``."""
-    portion = _Portion()
+def project(
+    after: str, events: Sequence[Event], workers: CountedWorkers | None = None
+) -> Projection:
+    """The projection of these entries, which come after ``after``.
+
+    ``workers`` are those that were counted before, in a term; of what is read again, they count the same.
+    """
+    portion = _Portion(workers or CountedWorkers())
     for event in events:
         portion.take(event)
     return Projection(
@@ -54,11 +59,11 @@ class _Portion:
     """What was read so far, as the fields of values that are made at the end: a fire's decision
     and what became of its task often come in one part of the log."""
 
-    def __init__(self) -> None:
+    def __init__(self, workers: CountedWorkers) -> None:
         self.decisions: list[dict[str, Any]] = []
         self.finished: dict[str, Finished] = {}
         self.updates: dict[_Fire, dict[str, Any]] = {}
-        self.tally = Tally()
+        self.tally = Tally(workers)
         self._fired: dict[_Fire, dict[str, Any]] = {}
 
     def take(self, event: Event) -> None:

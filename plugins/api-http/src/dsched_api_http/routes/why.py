@@ -27,13 +27,18 @@ async def why_task(call: Call) -> Answer:
 async def get_stats(call: Call) -> Answer:
     """How much was done in a span of time."""
     asked: StatsQuery = call.query
-    if asked.config is not None:
-        try:
-            check_id(asked.config, "config")
-        except InvalidIdError as error:
-            raise invalid("config", str(error)) from error
+    if asked.config is not None and asked.worker is not None:
+        raise invalid("worker", "is counted apart from configs; name a config or a worker")
+    for name in ("config", "worker"):
+        if (given := getattr(asked, name)) is not None:
+            try:
+                check_id(given, name)
+            except InvalidIdError as error:
+                raise invalid(name, str(error)) from error
     start, end = await _span(call, asked)
-    found = await call.client.stats(asked.config, start, end, bucket=asked.bucket)
+    found = await call.client.stats(
+        asked.config, start, end, bucket=asked.bucket, worker_id=asked.worker
+    )
     return Answer(
         body=Statistics(items=tuple(map(bucket_of, found.items)), total=bucket_of(found.total))
     )

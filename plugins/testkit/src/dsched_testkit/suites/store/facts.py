@@ -7,7 +7,7 @@ import pytest
 from dsched.contracts.store.collecting import Projection
 from dsched.contracts.store.outcomes import Outcome
 from dsched.contracts.store.statistics import HOUR_MS as HOUR
-from dsched.contracts.store.statistics import MAX_STATS_HOURS, Rollup
+from dsched.contracts.store.statistics import MAX_STATS_HOURS, Rollup, worker_key
 from dsched.model import Decision, DecisionUpdate, Verdict
 from dsched_testkit.suites.store.arrange import DAY_MS, HOUR_MS, Arranging
 from dsched_testkit.suites.store.collecting import a_decision
@@ -191,6 +191,23 @@ class StatsTests(Projecting):
         assert await self.store.stats("c", hour, hour + 2 * HOUR) == (total, later)
         assert await self.store.stats(None, hour, hour + 2 * HOUR) == (other,)
         assert await self.store.stats("d", hour, hour + 2 * HOUR) == ()
+
+    async def test_workers_are_counted_apart_from_configs_and_pruned_like_them(self) -> None:
+        await self.lead()
+        hour = self.clock.ms - self.clock.ms % HOUR
+        longest = "w" * 128
+        named = [Rollup(config_id=key, hour_ms=hour, adds={"runs": 1}) for key in ("w", "")]
+        workers = [
+            Rollup(config_id=worker_key(one), hour_ms=hour, adds={"runs": 2}, tops={"r": 9})
+            for one in ("w", longest)
+        ]
+        await self.project(rollups=(*named, *workers))
+        for rollup in (*named, *workers):
+            found = await self.store.stats(rollup.config_id or None, hour, hour + 1)
+            assert found == (rollup,)
+        await self.clock.advance(31 * DAY_MS)
+        await self.store.prune(self.fence, 40)
+        assert await self.store.stats(worker_key("w"), hour, hour + 1) == ()
 
     async def test_a_repeated_projection_counts_nothing_twice(self) -> None:
         await self.lead()
