@@ -227,6 +227,48 @@ def test_a_backlog_is_told_by_age_or_size_once_until_it_is_over():
     assert many.summary == "100 tasks are ready and wait for a worker"
 
 
+def a_backlog(age_s, ready=3):
+    return gauges(ready=ready, age_s=age_s)
+
+
+def test_a_backlog_is_not_told_again_by_the_next_leader_but_its_end_is():
+    options = {"backlog_after": timedelta(seconds=60)}
+    first, second = judge(**options), judge(**options)
+    assert [alert.kind for alert in first.judge(a_backlog(61), 0)] == [Kind.BACKLOG]
+    assert second.judge(a_backlog(130), 69_000) == []
+    assert second.judge(a_backlog(135), 74_000) == []
+    (over,) = second.judge(a_backlog(0, ready=0), 80_000)
+    assert (over.kind, over.state) == (Kind.BACKLOG, "resolved")
+    (anew,) = second.judge(a_backlog(61), 200_000)
+    assert anew.state == "firing"
+
+
+def test_a_backlog_that_perhaps_nobody_told_is_told_once_it_has_lasted():
+    told = judge(backlog_after=timedelta(seconds=60), repeat_after=timedelta(minutes=10))
+    found = [
+        (s, alert.state)
+        for s in range(0, 1200, 10)
+        for alert in told.judge(a_backlog(3600 + s), s * 1000)
+    ]
+    assert found == [(600, "firing")]
+
+
+def test_a_backlog_that_began_about_when_the_leaders_changed_is_told_by_both_with_one_id():
+    options = {"backlog_after": timedelta(seconds=60)}
+    (one,) = judge(**options).judge(a_backlog(61), 1)
+    (two,) = judge(**options).judge(
+        attrs.evolve(a_backlog(91), now_ms=a_backlog(0).now_ms + 30_000), 2
+    )
+    assert one.id == two.id
+
+
+def test_a_leader_that_leads_again_knows_nothing_of_the_backlog_of_its_last_term():
+    told = judge(backlog_after=timedelta(seconds=60))
+    assert len(told.judge(a_backlog(61), 0)) == 1
+    # Meanwhile another led, under which it was over, and began again.
+    assert len(told.judge(a_backlog(70), 3_600_000)) == 1
+
+
 def test_what_is_remembered_is_bounded():
     told = judge()
     for n in range(MAX_KEYS + 50):

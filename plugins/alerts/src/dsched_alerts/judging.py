@@ -1,7 +1,7 @@
 """Which notices are worth an alert: thresholds, silences, repeats. No I/O, and the time is given."""
 
 from collections import OrderedDict, deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import Any
@@ -19,6 +19,8 @@ MAX_KEYS = 10_000
 # A worker that was lost longer ago when a new leader first looks is no news.
 NEWS_MS = 15 * 60_000
 BACKLOG = "backlog"
+# A leader gives a picture every few seconds. After a longer break another one may have led.
+SUCCESSION_MS = 60_000
 
 
 @attrs.define
@@ -42,6 +44,8 @@ class Judge:
         self._posted: OrderedDict[str, tuple[int, int]] = OrderedDict()
         self._standing: set[str] = set()  # keys of what is firing and has been told
         self._alive: set[str] = set()
+        self._looked_ms: int | None = None
+        self._inherited_ms: int | None = None  # since when the predecessor's backlog is held back
 
     def judge(self, notice: Notice, now_ms: int) -> list[Alert]:
         """The alerts that this notice makes, at this wall time."""
@@ -101,6 +105,7 @@ class Judge:
 
     def _gauges(self, picture: ClusterGauges, now_ms: int) -> Iterator[Alert]:
         standing = {alert.key: alert for alert in self._conditions(picture, now_ms)}
+        self._inherit(picture, standing.keys(), now_ms)
         for key, alert in standing.items():
             if key in self._standing:
                 continue
@@ -117,6 +122,27 @@ class Judge:
             yield _resolved(Kind.BACKLOG, BACKLOG, "ready tasks are taken in time again", now_ms)
         self._standing &= standing.keys()
         self._alive = {worker.id for worker in picture.workers if not worker.gone}
+
+    def _inherit(self, picture: ClusterGauges, standing: Collection[str], now_ms: int) -> None:
+        """Take over the backlog that the leader before this one must have told: it counts as told,
+        but once it has stood for `repeat_after` it is told here, lest nobody did."""
+        earlier_ms, self._looked_ms = self._looked_ms, now_ms
+        if BACKLOG not in standing:
+            self._inherited_ms = None
+        elif earlier_ms is None or not 0 <= now_ms - earlier_ms < SUCCESSION_MS:
+            self._standing.discard(BACKLOG)
+            if self._stood_before(picture):
+                self._standing.add(BACKLOG)
+                self._inherited_ms = now_ms
+        since_ms = self._inherited_ms
+        if since_ms is not None and now_ms - since_ms >= _ms(self._options.repeat_after):
+            self._standing.discard(BACKLOG)
+            self._inherited_ms = None
+
+    def _stood_before(self, picture: ClusterGauges) -> bool:
+        """Whether there was this backlog too when the leader before this one looked."""
+        age_ms = picture.oldest_ready_age_s * 1000 - SUCCESSION_MS
+        return age_ms >= _ms(self._options.backlog_after) or (self._many(picture) and age_ms >= 0)
 
     def _conditions(self, picture: ClusterGauges, now_ms: int) -> Iterator[Alert]:
         for worker in picture.workers if Kind.WORKER_LOST in self._kinds else ():
@@ -136,7 +162,7 @@ class Judge:
                 )
         if Kind.BACKLOG in self._kinds and (why := self._behind(picture)):
             yield Alert(
-                id=f"{BACKLOG}:{now_ms}",
+                id=f"{BACKLOG}:{picture.now_ms - round(picture.oldest_ready_age_s * 1000)}",
                 kind=Kind.BACKLOG,
                 key=BACKLOG,
                 at_ms=now_ms,
@@ -147,10 +173,12 @@ class Judge:
     def _behind(self, picture: ClusterGauges) -> str:
         ready = picture.waiting_by_home.get("ready", 0)
         age_s, limit_s = picture.oldest_ready_age_s, self._options.backlog_after.total_seconds()
-        size = self._options.backlog_size
         if age_s >= limit_s:
             return f"the oldest of {ready} ready tasks has waited {age_s:.0f} s for a worker"
-        return f"{ready} tasks are ready and wait for a worker" if 0 < size <= ready else ""
+        return f"{ready} tasks are ready and wait for a worker" if self._many(picture) else ""
+
+    def _many(self, picture: ClusterGauges) -> bool:
+        return 0 < self._options.backlog_size <= picture.waiting_by_home.get("ready", 0)
 
 
 def _worker_key(worker_id: str) -> str:
