@@ -4,6 +4,7 @@ import asyncio
 import random
 from datetime import UTC, datetime, timedelta
 
+import attrs
 import pytest
 from engine_cluster import SCHEDULER, Line, config, first, lost_reply, only, seconds, spec
 
@@ -202,6 +203,28 @@ async def test_a_clock_that_jumps_forward_gives_one_catch_up_run_for_each_config
         assert len(caught) == 1, (name, caught)
     problems = [p for name in names for p in _unaccounted_every(cluster, name, 10_000)]
     assert problems == []
+
+
+@pytest.mark.parametrize("stopped", ["paused", "disabled"])
+async def test_what_fired_under_a_clock_that_was_ahead_fires_again_once_it_may(cluster, stopped):
+    cluster.start("a")
+    entry = config("c", every=seconds(10))
+    await cluster.client.put_config(entry)
+    cluster.wall.step(3_600_000)
+    await asyncio.sleep(15)
+    if stopped == "paused":
+        await cluster.client.pause_config("c")
+    else:
+        await cluster.client.put_config(attrs.evolve(entry, enabled=False))
+    cluster.wall.step(-3_600_000)
+    await asyncio.sleep(15)
+    fired = len(cluster.items("fired"))
+    if stopped == "paused":
+        await cluster.client.resume_config("c")
+    else:
+        await cluster.client.put_config(entry)
+    await asyncio.sleep(35)
+    assert len(cluster.items("fired")) - fired >= 3
 
 
 async def test_a_clock_set_back_gives_no_duplicates_and_keeps_firing(cluster):

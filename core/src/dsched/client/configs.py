@@ -284,7 +284,7 @@ def planned_rearm(
         due_ms=stored.due_ms,
         paused_gap_from_ms=None if stored.paused is None else stored.paused.gap_from_ms,
         now_ms=now_ms,
-        last_fired_ms=stored.last_fired_ms,
+        last_fired_ms=_last_fired(stored, now_ms),
         reason=reason,
         successor=successor,
     )
@@ -292,8 +292,20 @@ def planned_rearm(
         skipped = _remembered(stored, skipped, now_ms, asked=asked)
     due_ms = None
     if successor is not None:
-        due_ms = next_due(successor, now_ms=now_ms, last_fired_ms=stored.last_fired_ms)
+        due_ms = next_due(successor, now_ms=now_ms, last_fired_ms=_last_fired(stored, now_ms))
     return Rearm(read=stored.version, upto_ms=now_ms, skipped=skipped, next_due_ms=due_ms)
+
+
+def _last_fired(stored: StoredConfig, now_ms: int) -> int | None:
+    """When it fired last; at the latest now, as a leader has it too after a clock was set back.
+
+    Else what fired under a clock that was ahead would not fire again before that time has come. An
+    `at` stays fired: its instant comes again with the clock, and its task may be forgotten.
+    """
+    last_ms = stored.last_fired_ms
+    if last_ms is None or stored.config.at is not None:
+        return last_ms
+    return min(last_ms, now_ms)
 
 
 def _remembered(
@@ -326,7 +338,7 @@ def _planned_put(config: TaskConfig, old: StoredConfig | None, now_ms: int) -> P
         config,
         due_ms=old.due_ms,
         paused_gap_from_ms=None if old.paused is None else old.paused.gap_from_ms,
-        last_fired_ms=old.last_fired_ms,
+        last_fired_ms=_last_fired(old, now_ms),
         now_ms=now_ms,
     )
     rearm = Rearm(
