@@ -17,6 +17,7 @@ from dsched.contracts.service import PodStatus
 from dsched.contracts.store import Store
 from dsched.declaring import declare, report
 from dsched.engine.pod import WORKER, Pod
+from dsched.engine.worker.exits import exits_kept_in
 from dsched.functions.schedules import SCHEDULES
 from dsched.loading import Catalogue, load_catalogue
 from dsched.model import InvalidConfigError, TaskConfig
@@ -67,15 +68,15 @@ async def pod(
             done.kept()
         for source in sources:
             report(await declare(client, source.configs, origin=source.origin))
-        running = group.create_task(opened.run(), name="dsched pod")
-        try:
-            yield EmbeddedPod(client=client, pod=opened)
-        except Exception as error:  # noqa: BLE001 - the block's own; raised below, outside the group
-            failure = error
-        finally:
-            opened.stop()
-            # Drain however the block ends: an error or a cancellation would cut the pod off.
-            await asyncio.wait({running})
+        with exits_kept_in(asyncio.get_running_loop()):
+            running = group.create_task(opened.run(), name="dsched pod")
+            try:
+                yield EmbeddedPod(client=client, pod=opened)
+            except Exception as error:  # noqa: BLE001 - the block's own; raised below, outside the group
+                failure = error
+            finally:
+                opened.stop()
+                await asyncio.wait({running})  # drain: an error or a cancellation would cut it off
     if failure is not None:
         raise failure
 

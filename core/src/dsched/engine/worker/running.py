@@ -23,6 +23,7 @@ from dsched.engine.worker.completion import (
     users_part,
 )
 from dsched.engine.worker.context import AttemptContext
+from dsched.engine.worker.exits import mark_attempt
 from dsched.engine.worker.interrupts import is_of_a_signal
 from dsched.engine.worker.log_lines import keep_trace
 from dsched.engine.worker.log_rate import LogRate
@@ -142,6 +143,7 @@ class Runner:
             attempt.runner.cancel()
 
     async def _run(self, attempt: Attempt) -> None:
+        mark_attempt()
         voice = None
         if self._captures and self._lines is not None:
             voice = speak(attempt, self._lines)
