@@ -35,6 +35,8 @@ def config_of(record: Mapping[str, Any]) -> TaskConfig:
     """
     entry = record.get("spec") or {}
     given = {key: entry[key] for key in _KEYS if entry.get(key) is not None}
+    created = record.get("created")
+    created_ms = to_ms(datetime.fromisoformat(created)) if isinstance(created, str) else 0
     try:
         config = structure(TaskConfig, {**given, "id": record["id"], "executor": "any"})
         config_instants(config)
@@ -45,9 +47,7 @@ def config_of(record: Mapping[str, Any]) -> TaskConfig:
             todo="bring this command to the version of the server",
             code=ExitCode.FAILED,
         ) from error
-    created = record.get("created")
-    created_ms = to_ms(datetime.fromisoformat(created)) if isinstance(created, str) else 0
-    return attrs.evolve(config, created_ms=created_ms)
+    return config.stamped(created_ms=created_ms)
 
 
 @attrs.frozen(kw_only=True)

@@ -325,14 +325,14 @@ def _remembered(
 
 def _planned_put(config: TaskConfig, old: StoredConfig | None, now_ms: int) -> PutConfig:
     if old is None:
-        config = attrs.evolve(config, created_ms=now_ms)
+        config = config.stamped(created_ms=now_ms)
         rearm = Rearm(
             read=ConfigVersion(),
             upto_ms=now_ms,
             next_due_ms=next_due(config, now_ms=now_ms),
         )
         return PutConfig(config=config, rearm=rearm)
-    config = attrs.evolve(config, created_ms=old.config.created_ms)
+    config = config.stamped(created_ms=old.config.created_ms)
     edit = plan_edit(
         old.config,
         config,

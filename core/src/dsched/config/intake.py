@@ -29,6 +29,7 @@ from dsched.wording import did_you_mean, printable
 _APART = frozenset({"id", "origin", "reserved", "revision", "created_ms", "updated_ms"})
 # Said even at their defaults: what fills them in is a setting of the pod that reads the entry.
 _ALWAYS = frozenset({"executor", "type", "timeout", "retry"})
+_SAID = object()
 _STAND_IN: Mapping[str, str] = {"id": "task", "every": "1h"}
 
 
@@ -95,19 +96,24 @@ class CatalogueIntake:
 
 def _written(item: TaskConfig | TaskSpec) -> dict[str, JsonValue]:
     found: dict[str, JsonValue] = {}
-    for field in attrs.fields(type(item)):
-        value = getattr(item, field.name)
-        if field.name in _APART or (field.name not in _ALWAYS and _is_default(value, field)):
+    for name, default in _CONFIG if isinstance(item, TaskConfig) else _SPEC:
+        value = getattr(item, name)
+        if value is default or value == default:
             continue
-        found[field.name] = value if field.name == "payload" else _plain(value)
+        found[name] = value if name == "payload" else _plain(value)
     return found
 
 
-def _is_default(value: object, field: "attrs.Attribute[Any]") -> bool:
-    default = field.default
-    if isinstance(default, attrs.Factory):  # type: ignore[arg-type]
-        return not value
-    return bool(value == default)
+def _defaults(kind: type[TaskConfig | TaskSpec]) -> tuple[tuple[str, object], ...]:
+    """The fields of an entry, each with the value at which it is not said."""
+    return tuple(
+        (field.name, _SAID if field.name in _ALWAYS else field.default)
+        for field in attrs.fields(kind)
+        if field.name not in _APART
+    )
+
+
+_CONFIG, _SPEC = _defaults(TaskConfig), _defaults(TaskSpec)
 
 
 def _plain(value: Any) -> JsonValue:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
@@ -174,18 +175,20 @@ class TaskSettings:
     @property
     def retry(self) -> RetryPolicy:
         """The retry policy of a task that has none."""
-        return given_retry(
-            RetryPolicy(
-                max_retries=self.max_retry,
-                retry_delay=self.retry_delay,
-                backoff_rate=self.backoff_rate,
-            )
-        )
+        return _retry(self.max_retry, self.retry_delay, self.backoff_rate)
 
     @property
     def defaults(self) -> TaskDefaults:
         """What clients of these settings fill in."""
         return TaskDefaults(timeout=self.default_timeout, retry=self.retry)
+
+
+@lru_cache(maxsize=16)
+def _retry(max_retries: int, retry_delay: timedelta, backoff_rate: float) -> RetryPolicy:
+    """Made once: each entry that is read asks for it."""
+    return given_retry(
+        RetryPolicy(max_retries=max_retries, retry_delay=retry_delay, backoff_rate=backoff_rate)
+    )
 
 
 @attrs.frozen(kw_only=True)

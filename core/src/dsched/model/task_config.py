@@ -204,6 +204,20 @@ class TaskConfig:
         check_json(self.payload, "payload")
         _check_trigger(self)
 
+    def stamped(
+        self, *, created_ms: int, revision: int | None = None, updated_ms: int | None = None
+    ) -> "TaskConfig":
+        """The same with what the store knows of it; what its author wrote is not judged again."""
+        copy = object.__new__(TaskConfig)
+        for name in _CONFIG_FIELDS:
+            object.__setattr__(copy, name, getattr(self, name))
+        object.__setattr__(copy, "created_ms", created_ms)
+        if revision is not None:
+            object.__setattr__(copy, "revision", revision)
+        if updated_ms is not None:
+            object.__setattr__(copy, "updated_ms", updated_ms)
+        return copy
+
     @property
     def trigger(self) -> Trigger:
         """The one trigger this config has, with everything that its instants depend on."""
@@ -245,6 +259,9 @@ class TaskConfig:
             revision=self.revision,
             reserved=self.reserved,
         )
+
+
+_CONFIG_FIELDS = tuple(field.name for field in attrs.fields(TaskConfig))
 
 
 def _check_common(item: Any) -> None:

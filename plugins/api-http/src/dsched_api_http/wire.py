@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import Any
+from typing import Any, TypeAlias
 
 import attrs
 
@@ -17,14 +17,24 @@ def optional_time(ms: int | None) -> str | None:
     return None if ms is None else rfc3339_ms(ms)
 
 
+_PLAIN = frozenset({str, int, bool, float, type(None)})
+
+
 def plain(value: Any) -> JsonValue:
     """A value as JSON. Fields with metadata ``optional`` are left out where they are None."""
-    if attrs.has(type(value)):
-        return {
-            one.alias or one.name: plain(getattr(value, one.name))
-            for one in attrs.fields(type(value))
-            if not (one.metadata.get("optional") and getattr(value, one.name) is None)
-        }
+    kind = type(value)
+    if kind in _PLAIN:
+        return value
+    if kind is dict:
+        return {str(key): plain(item) for key, item in value.items()}
+    fields = _fields_of(kind)
+    if fields is not None:
+        found = {}
+        for name, key, optional in fields:
+            item = getattr(value, name)
+            if item is not None or not optional:
+                found[key] = plain(item)
+        return found
     if isinstance(value, datetime):
         return rfc3339(value)
     if isinstance(value, timedelta):
@@ -36,6 +46,22 @@ def plain(value: Any) -> JsonValue:
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     return value
+
+
+_Fields: TypeAlias = tuple[tuple[str, str, bool], ...] | None
+_known: dict[type, _Fields] = {}  # of each type that is ever answered with
+
+
+def _fields_of(kind: type) -> _Fields:
+    """Of an attrs class: each field's name, its key, and whether it is left out where it is None."""
+    if kind not in _known:
+        _known[kind] = None
+        if attrs.has(kind):
+            _known[kind] = tuple(
+                (one.name, one.alias or one.name, bool(one.metadata.get("optional")))
+                for one in attrs.fields(kind)
+            )
+    return _known[kind]
 
 
 def encode(value: Any) -> bytes:

@@ -81,7 +81,7 @@ def _structure(record: dict[str, JsonValue], cls: type[T]) -> T:
 
 def write_config(config: TaskConfig) -> str:
     """The author's content alone, canonical: equal content gives equal text."""
-    return _write(attrs.evolve(config, revision=0, created_ms=0, updated_ms=0))
+    return _write(config.stamped(revision=0, created_ms=0, updated_ms=0))
 
 
 @lru_cache(maxsize=4096)
@@ -91,7 +91,7 @@ def read_config(text: str, *, revision: int, created_ms: int, updated_ms: int) -
     Cached: a leader reads a config anew for each fire, and none of these changes by a fire.
     """
     config = settle(_read(text, TaskConfig))
-    return attrs.evolve(config, revision=revision, created_ms=created_ms, updated_ms=updated_ms)
+    return config.stamped(revision=revision, created_ms=created_ms, updated_ms=updated_ms)
 
 
 def write_spec(spec: TaskSpec) -> str:

@@ -29,18 +29,20 @@ MAX_OBJECT = 300
 async def put_configs(call: Call) -> Answer:
     """Create or replace up to a hundred configs; one that is refused refuses no other."""
     wanted: dict[int, TaskConfig] = {}
+    named: set[str] = set()
     found: dict[int, ConfigPut] = {}
     for place, raw in enumerate(call.body.items):
         if place % AT_ONCE == 0:
             await asyncio.sleep(0)  # a batch must not make the pod's other work late
         try:
             config = _judged(call, raw)
-            if any(config.id == other.id for other in wanted.values()):
+            if config.id in named:
                 raise invalid("id", f"{config.id} occurs twice in the batch")
         except (Problem, EntryError) as error:
             found[place] = _refused(id_given(raw), problem_of(error))
         else:
             wanted[place] = config
+            named.add(config.id)
     outcomes = await _put(call, list(wanted.values()))
     for place, config in wanted.items():
         found[place] = outcomes[config.id]

@@ -150,7 +150,7 @@ def as_it_would_be(old: StoredConfig | None, config: TaskConfig) -> StoredConfig
     if old is None:
         return StoredConfig(config=config)
     kept = {name: getattr(old.config, name) for name in ("revision", "created_ms", "updated_ms")}
-    return attrs.evolve(old, config=attrs.evolve(config, **kept))
+    return attrs.evolve(old, config=config.stamped(**kept))
 
 
 async def room_for_configs(call: Call) -> int:
