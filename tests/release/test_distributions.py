@@ -2,17 +2,15 @@
 
 import hashlib
 import json
-import os
 import subprocess
 import sys
-import sysconfig
-import venv
 import zipfile
 from pathlib import Path
 
 import pytest
 from check_dist import problems
 from hatchling.builders.wheel import WheelBuilder
+from installed import clean_env, run
 from workspace import MEMBERS, ROOT, metadata
 
 import dsched
@@ -34,42 +32,6 @@ import dsched
 def hello():
     return dsched.__file__
 """
-
-
-@pytest.fixture(scope="module")
-def dist(tmp_path_factory):
-    """Wheels and source archives of all distributions, as `make dist` builds them."""
-    folder = tmp_path_factory.mktemp("dist")
-    # -o: the environment of the tests is there already, and stays as it is
-    target = ["make", "-o", "dev", "dist", f"DIST={folder}", f"VENV={sys.prefix}"]
-    built = subprocess.run(
-        target, cwd=ROOT, capture_output=True, text=True, timeout=200, check=False
-    )
-    assert built.returncode == 0, built.stdout + built.stderr
-    return folder
-
-
-@pytest.fixture(scope="module")
-def bare(tmp_path_factory, dist):
-    """A python with our wheels and others' packages, and with nothing of this workspace.
-
-    Other people's packages are those of the environment that runs the tests, one link each. Ours
-    are resolved by pip, from the wheels alone: it would refuse a range that does not fit.
-    """
-    folder = tmp_path_factory.mktemp("bare")
-    venv.create(folder / "venv", with_pip=False, symlinks=True)
-    python = folder / "venv/bin/python"
-    others = folder / "others"
-    others.mkdir()
-    for entry in Path(sysconfig.get_path("purelib")).iterdir():
-        if "dsched" not in entry.name and entry.suffix != ".pth" and entry.name != "__pycache__":
-            (others / entry.name).symlink_to(entry)
-    base, version = folder / "venv", f"python{sys.version_info.major}.{sys.version_info.minor}"
-    (base / f"lib/{version}/site-packages/others.pth").write_text(f"{others}\n")
-    pip = [sys.executable, "-m", "pip", "--isolated", "--python", str(python), "install", "--quiet"]
-    wanted = ["--no-index", "--find-links", str(dist), f"dsched[all]=={dsched.__version__}"]
-    _run([*pip, *wanted], folder)
-    return python
 
 
 def test_the_archives_hold_what_they_should(dist):
@@ -123,7 +85,7 @@ def test_a_task_runs_from_installed_wheels(bare, tmp_path):
     command = [bare.with_name("dsched-run"), "--config", config, "--tasks", "tasks.yaml"]
     with (tmp_path / "log").open("wb") as log:
         pod = subprocess.Popen(
-            [*command, "--app", "app"], cwd=tmp_path, env=_env(), stdout=log, stderr=log
+            [*command, "--app", "app"], cwd=tmp_path, env=clean_env(), stdout=log, stderr=log
         )
     try:
         wait_until(lambda: _ended(bare, tmp_path), "a task that ended", timeout_s=60)
@@ -142,12 +104,12 @@ def test_the_installed_wheels_are_all_and_fit_together(bare):
         "import json, sys; from importlib.metadata import distributions as d; "
         "print(json.dumps([{x.name: x.version for x in d() if x.name.startswith('dsched')}, sys.path]))"
     )
-    installed, path = json.loads(_run([bare, "-c", listed], bare.parent))
+    installed, path = json.loads(run([bare, "-c", listed], bare.parent))
     assert sorted(installed) == [name for name in NAMES if name != "dsched-testkit"]
     assert set(installed.values()) == {dsched.__version__}
     assert not [folder for folder in path if Path(folder).is_relative_to(ROOT / "core")]
     pip = [sys.executable, "-m", "pip", "--isolated", "--python", str(bare), "check"]
-    assert "No broken requirements" in _run(pip, bare.parent)
+    assert "No broken requirements" in run(pip, bare.parent)
 
 
 def _ended(bare: Path, folder: Path) -> list:
@@ -158,27 +120,7 @@ def _ended(bare: Path, folder: Path) -> list:
 
 
 def _dsched(bare: Path, folder: Path, *words: str) -> str:
-    return _run([bare.with_name("dsched"), "--local", *words], folder)
-
-
-def _run(command: list, folder: Path) -> str:
-    done = subprocess.run(
-        [str(word) for word in command],
-        cwd=folder,
-        env=_env(),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
-    return done.stdout
-
-
-def _env() -> dict[str, str]:
-    """Without a hint to the workspace or to settings of whoever runs the tests."""
-    mine = ("PYTHON", "DSCHED", "PIP_", "POD_NAME", "VIRTUAL_ENV")
-    return {name: value for name, value in os.environ.items() if not name.startswith(mine)}
+    return run([bare.with_name("dsched"), "--local", *words], folder)
 
 
 def _digest(path: Path) -> str:

@@ -31,6 +31,7 @@ from dsched.engine.worker.heartbeat import HeartbeatTimes
 from dsched.engine.worker.role import WorkerPlan
 from dsched.loading import Catalogue, Installed
 from dsched.loading.opening import opened_by
+from dsched.loading.remedy import installed
 from dsched.model import TaskStatus
 
 log = logging.getLogger("dsched.pod")
@@ -42,6 +43,13 @@ MAX_HOST = 100
 def all_roles(catalogue: Catalogue) -> frozenset[str]:
     """Every role that is installed: scheduler, worker, and each service by its name."""
     return frozenset({SCHEDULER, WORKER, *catalogue.services})
+
+
+def no_executor(roles: frozenset[str], catalogue: Catalogue) -> str | None:
+    """Why this pod would be of no use as a worker; None if it has an executor, or is no worker."""
+    if WORKER not in roles or catalogue.executors:
+        return None
+    return f"the role {WORKER} needs an executor; installed: {installed(catalogue.executors)}"
 
 
 @asynccontextmanager

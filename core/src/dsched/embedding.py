@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import attrs
 
-from dsched.assembly import all_roles, open_pod, store_opener
+from dsched.assembly import all_roles, no_executor, open_pod, store_opener
 from dsched.client import Client
 from dsched.config import LoadedSettings, read_plugin_settings, read_settings
 from dsched.config.scheduled import code_sources
@@ -118,6 +118,8 @@ def _checked_roles(
     known = all_roles(catalogue)
     if unknown := chosen - known:
         raise ValueError(f"unknown roles {sorted(unknown)}; there are {sorted(known)}")
+    if missing := no_executor(chosen, catalogue):
+        raise InvalidConfigError("executors", missing)
     count = settings.worker.processes
     if WORKER in chosen and count > 1:
         raise InvalidConfigError(

@@ -199,12 +199,13 @@ def test_problems_carry_the_line_they_are_in(write: Any, catalogue: Catalogue) -
 
 
 def test_a_default_that_is_not_installed_is_refused_too(refused: Any) -> None:
+    remedy = 'installed: none; pip install "dsched[standard]" installs those that ship with dsched'
     assert refused(read_settings, None, {}, {}, load_catalogue(path=[])) == [
-        ("defaults", "store", "no installed store is called 'sqlite'; installed: none"),
+        ("defaults", "store", f"no installed store is called 'sqlite'; {remedy}"),
         (
             "defaults",
             "schedule.balancer",
-            "no installed balancer is called 'least-tasks'; installed: none",
+            f"no installed balancer is called 'least-tasks'; {remedy}",
         ),
     ]
 

@@ -230,7 +230,10 @@ def test_without_any_executor_the_report_says_so(write: Any, refused: Any) -> No
     ((_, _, reason),) = refused(
         read_tasks, path, defaults=DEFAULTS, catalogue=load_catalogue(path=[])
     )
-    assert reason == "no installed executor runs type 'http'; installed types: none"
+    assert reason == (
+        "no installed executor runs type 'http'; installed types: none; "
+        'pip install "dsched[standard]" installs those that ship with dsched'
+    )
 
 
 def test_a_task_from_a_mapping_goes_by_the_same_rules(catalogue: Catalogue, refused: Any) -> None:

@@ -27,13 +27,22 @@ class Site:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def install(self, name: str, body: str, *, version: str = "1.2.3", entry: str = "main") -> None:
+    def install(
+        self,
+        name: str,
+        body: str,
+        *,
+        version: str = "1.2.3",
+        entry: str = "main",
+        requires: str = "dsched",
+    ) -> None:
         """Write a distribution whose plugin module has ``body`` after the usual imports."""
         module = name.replace("-", "_").lower()
         (self.folder / f"{module}.py").write_text(PRELUDE + textwrap.dedent(body))
         info = self.folder / f"{module}-{version}.dist-info"
         info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        about = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+        (info / "METADATA").write_text(f"{about}Requires-Dist: {requires}\n")
         (info / "entry_points.txt").write_text(f"[dsched]\n{entry} = {module}\n")
 
     def load(self, **options: object) -> Catalogue:

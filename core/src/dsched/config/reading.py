@@ -21,6 +21,7 @@ from dsched.config.structuring import (
 )
 from dsched.contracts.executor.withheld import WITHHELD, named_in
 from dsched.loading import Catalogue, Installed
+from dsched.loading.remedy import installed
 from dsched.model.ids import MAX_ID_LENGTH
 from dsched.wording import MAX_PROBLEMS, did_you_mean
 
@@ -169,10 +170,7 @@ def _check_names(sources: Sources, catalogue: Catalogue) -> None:
 
 
 def _not_installed(kind: str, name: object, plugins: Mapping[str, Any]) -> str:
-    return (
-        f"no installed {kind} is called {str(name)!r}; "
-        f"installed: {', '.join(sorted(plugins)) or 'none'}"
-    )
+    return f"no installed {kind} is called {str(name)!r}; installed: {installed(plugins)}"
 
 
 def _check_choices(sources: Sources, catalogue: Catalogue) -> None:

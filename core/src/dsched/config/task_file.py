@@ -12,6 +12,7 @@ from dsched.config.structuring import Flaw, FlawedError, structure, unknown_keys
 from dsched.config.yaml_reader import Document, read_yaml
 from dsched.contracts import ExecutorProvider
 from dsched.loading import Catalogue, Installed, NotInstalledError
+from dsched.loading.remedy import installed
 from dsched.model import (
     CronTrigger,
     InvalidConfigError,
@@ -233,11 +234,11 @@ def _choose_executor(
 ) -> Installed[ExecutorProvider] | None:
     """Fill in `executor` from `type`, or `type` from the protocol of the executor."""
     name, kind = given.get("executor"), given.get("type")
-    installed = ", ".join(catalogue.executors) or "none"
+    there = installed(catalogue.executors)
     if any(value is not None and not isinstance(value, str) for value in (name, kind)):
         return None  # structuring says which
     if not name and not kind:
-        flaws.append(Flaw(("executor",), f"is missing; name one of those installed: {installed}"))
+        flaws.append(Flaw(("executor",), f"is missing; name one of those installed: {there}"))
         given["executor"] = _STAND_IN
         return None
     if not name:
@@ -250,7 +251,7 @@ def _choose_executor(
         given["executor"] = chosen.provider.name
         return chosen
     if name not in catalogue.executors:
-        reason = f"no installed executor is called {str(name)!r}; installed: {installed}"
+        reason = f"no installed executor is called {str(name)!r}; installed: {there}"
         flaws.append(Flaw(("executor",), tidy(reason)))
         return None
     chosen = catalogue.executors[name]

@@ -1,23 +1,42 @@
 """Puts the configs that this pod was started with, each under the origin that declares it."""
 
+import logging
 from collections.abc import Sequence
 
 from dsched.client import Client
 from dsched.contracts.store.outcomes import StoreUnavailableError
 from dsched.declaring import Declared, Source, declare, report
 from dsched.engine.runtime import Runtime
-from dsched.engine.store_calls import Patience
+from dsched.engine.store_calls import Patience, until_answered
+
+log = logging.getLogger("dsched.run")
+
+NOTHING_YET = (
+    "nothing is scheduled here yet: write a task file, then start with `dsched-run --tasks "
+    "tasks.yaml`, or leave this pod as it is and `dsched apply -f tasks.yaml`"
+)
 
 
 async def put_all(
-    client: Client, sources: Sequence[Source], *, adopt: bool, runtime: Runtime
+    client: Client,
+    sources: Sequence[Source],
+    *,
+    adopt: bool,
+    runtime: Runtime,
+    hint: bool = False,
 ) -> None:
     """Put what files and code declare. Equal content changes nothing, so every pod may.
 
-    What another origin declares stays as it is and is logged: the pod has other work to do.
+    What another origin declares stays as it is and is logged: the pod has other work to do. With
+    ``hint`` a store that has no config at all is told of, with what to do next.
     """
     for source in sources:
         report(await _declared(client, source, adopt=adopt, runtime=runtime))
+    if not hint or any(source.configs for source in sources):
+        return
+    counts = await until_answered(runtime, "the first look at the configs", client.counts)
+    if not counts.configs:
+        log.info(NOTHING_YET)
 
 
 async def _declared(client: Client, source: Source, *, adopt: bool, runtime: Runtime) -> Declared:

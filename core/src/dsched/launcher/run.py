@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from dsched.assembly import all_roles, open_pod
+from dsched.assembly import all_roles, no_executor, open_pod
 from dsched.client import Client, RefusedError
 from dsched.config import (
     ConfigError,
@@ -23,7 +23,7 @@ from dsched.config.task_file import read_tasks
 from dsched.contracts.store import Store
 from dsched.contracts.store.outcomes import StoreRefusedError, StoreUnavailableError
 from dsched.declaring import Source
-from dsched.engine.pod import WORKER
+from dsched.engine.pod import SCHEDULER, WORKER
 from dsched.engine.runtime import Runtime
 from dsched.engine.takeover import take_over_from_dead
 from dsched.functions.schedules import SCHEDULES
@@ -111,13 +111,14 @@ def _import_app(modules: Sequence[str]) -> None:
 
 def _roles(arguments: Arguments, catalogue: Catalogue) -> frozenset[str]:
     known = all_roles(catalogue)
-    if arguments.roles is None:
-        return known
-    unknown = sorted(arguments.roles - known)
+    chosen = known if arguments.roles is None else arguments.roles
+    unknown = sorted(chosen - known)
     if unknown:
         reason = f"unknown; there are {', '.join(sorted(known))}"
         raise ConfigError([Problem("--role", role, reason) for role in unknown])
-    return arguments.roles
+    if missing := no_executor(chosen, catalogue):
+        raise ConfigError([Problem("plugins", "executors", missing)])
+    return chosen
 
 
 def _sources(arguments: Arguments, loaded: LoadedSettings, catalogue: Catalogue) -> list[Source]:
@@ -209,7 +210,14 @@ async def _run_pod(
         async with asyncio.TaskGroup() as group:
             client = Client(pod.store, by=loaded.settings.pod.name)
             putting = group.create_task(
-                put_all(client, sources, adopt=arguments.adopt, runtime=Runtime()), name="tasks"
+                put_all(
+                    client,
+                    sources,
+                    adopt=arguments.adopt,
+                    runtime=Runtime(),
+                    hint=SCHEDULER in roles,
+                ),
+                name="tasks",
             )
             if family is not None:
                 group.create_task(family.run(), name="worker processes")

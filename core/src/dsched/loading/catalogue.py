@@ -14,6 +14,7 @@ from dsched.contracts import (
     ServiceProvider,
     StoreProvider,
 )
+from dsched.loading.remedy import installed
 
 Provider: TypeAlias = (
     ExecutorProvider
@@ -85,8 +86,7 @@ class Catalogue:
             )
         types = sorted({one.provider.protocol for one in self.executors.values()})
         raise NotInstalledError(
-            f"no installed executor runs type {task_type!r}; installed types: "
-            f"{', '.join(types) or 'none'}"
+            f"no installed executor runs type {task_type!r}; installed types: {installed(types)}"
         )
 
     @property

@@ -7,17 +7,22 @@ from importlib import metadata
 import attrs
 
 from dsched.loading.faults import Fault
+from dsched.loading.versions import version_fault
 
 GROUP = "dsched"
 
 
 @attrs.frozen
 class Found:
-    """An entry point of the group ``dsched`` and the distribution that declares it."""
+    """An entry point of the group ``dsched`` and the distribution that declares it.
+
+    ``unfit`` says that the distribution was made for another version of the core.
+    """
 
     entry_point: metadata.EntryPoint
     distribution: str
     version: str
+    unfit: Fault | None = None
 
     @property
     def names(self) -> frozenset[str]:
@@ -47,11 +52,9 @@ def find(path: Sequence[str] | None = None) -> list[Found]:
         if not name or normal(name) in seen:
             continue
         seen.add(normal(name))
-        found.extend(
-            Found(point, name, distribution.version)
-            for point in distribution.entry_points
-            if point.group == GROUP
-        )
+        points = [point for point in distribution.entry_points if point.group == GROUP]
+        unfit = version_fault(distribution) if points else None
+        found.extend(Found(point, name, distribution.version, unfit) for point in points)
     return sorted(found, key=lambda one: (normal(one.distribution), one.entry_point.name))
 
 

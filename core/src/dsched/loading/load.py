@@ -104,6 +104,10 @@ def _version_of(distribution: str) -> str:
 def _load(
     found: Found, name: str, *, hooks: Hooks, disabled: Sequence[str], collection: _Collection
 ) -> None:
+    if found.unfit is not None:  # it is not imported: what it would find is not what it expects
+        if found.unfit not in collection.faults:
+            collection.faults.append(found.unfit)
+        return
     try:
         plugin = import_plugin(found)
     except ImportError as error:

@@ -13,15 +13,17 @@ from zoneinfo import ZoneInfo
 
 from dsched.client import Client
 from dsched.config import LoadedSettings, read_settings
+from dsched.config.settings import Settings
 from dsched.config.task_file import read_tasks
 from dsched.contracts.executor import Executor
 from dsched.contracts.store.events import EventKind
 from dsched.contracts.store.settings import StoreSettings
 from dsched.functions.registry import REGISTRY, Registry
-from dsched.loading import Catalogue, load_catalogue
+from dsched.loading import Catalogue
 from dsched.model import JsonValue, Task, TaskConfig, TaskSpec, from_ms, to_ms
 from dsched_testkit.checker import History
 from dsched_testkit.cluster.bodies import Functions, Recorded, StandIn
+from dsched_testkit.cluster.catalogue import cluster_catalogue
 from dsched_testkit.cluster.idling import Idling, QuietLeaps
 from dsched_testkit.cluster.pods import Pods
 from dsched_testkit.cluster.values import Done, Skipped, Span, instant_of, seconds_of
@@ -345,11 +347,14 @@ def open_cluster(
     """A cluster around a task file (from ``folder`` if relative), or configs made in code.
 
     ``config`` is a configuration file, as for `dsched-run`; its store is not used. Raises
-    `ConfigError` for what `dsched-run` would refuse.
+    `ConfigError` for what `dsched-run` would refuse. Executors and the balancer that ship with
+    dsched need not be installed.
     """
-    catalogue = load_catalogue()
+    catalogue = cluster_catalogue(stand_ins or ())
     settings = None if config is None else str(folder / config)
-    loaded = read_settings(settings, {}, {}, catalogue)
+    # The store is the reference in memory; the default must not be missed where it is not installed.
+    chosen = {} if Settings().store in catalogue.stores else {"store": "memory"}
+    loaded = read_settings(settings, {}, chosen, catalogue)
     if isinstance(tasks, (str, os.PathLike)):
         found = read_tasks(str(folder / tasks), defaults=loaded.settings.task, catalogue=catalogue)
     else:
