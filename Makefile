@@ -16,10 +16,10 @@ NEW ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help docs-pages sync-client vendor screenshots dev run test test-fast simulate sweep mutants chaos durability bench lint check format lock \
-	version dist clean
+	version dist release-check release-tag release-publish clean
 
 help: ## List the targets.
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 dev: $(VENV)/.ready ## Set up .venv with every distribution, editable.
 
@@ -102,6 +102,15 @@ dist: dev ## Build and check wheels and source archives of all distributions in 
 	@printf '%s\n' $(DISTRIBUTIONS) | xargs -P 2 -n 1 $(SHELL) -c \
 		'said=$$($(BIN)/python -m build --no-isolation --outdir $(DIST) "$$0" 2>&1) || { echo "$$said" >&2; exit 255; }'
 	$(BIN)/python release/check_dist.py $(DIST) $(DISTRIBUTIONS)
+
+release-check: dist ## Say whether a release can be made of this tree; changes nothing.
+	$(BIN)/python release/check_release.py $(DIST) $(DISTRIBUTIONS)
+
+release-tag: release-check ## Tag this commit with its notes and sums: make release-tag ARGS=--sign
+	$(BIN)/python release/publish.py tag $(DIST) $(ARGS)
+
+release-publish: dev ## Upload what the tag names: make release-publish ARGS=--dry-run
+	$(BIN)/python release/publish.py publish $(DIST) $(ARGS)
 
 clean: ## Remove the environment, the archives and every cache.
 	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

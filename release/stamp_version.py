@@ -26,14 +26,22 @@ def stamped(text: str, version: str) -> str:
     return IMAGE.sub(rf"\1:{version}", text)
 
 
-def stamp(root: Path, members: list[str], new: str | None = None) -> list[str]:
-    """Stamp the workspace at `root`, first with a `new` version if given; the files that changed."""
-    kept = root / KEPT
-    said = kept.read_text(encoding="utf-8")
-    found = VERSION.search(said)
+def kept_version(root: Path) -> str:
+    """The version that the core keeps."""
+    found = VERSION.search((root / KEPT).read_text(encoding="utf-8"))
     if found is None:
         raise SystemExit(f'{KEPT} has no line __version__ = "..."; write one')
-    version = new or found[1]
+    return found[1]
+
+
+def stamp(
+    root: Path, members: list[str], new: str | None = None, *, dry: bool = False
+) -> list[str]:
+    """Stamp the workspace at `root`, first with a `new` version if given; the files that changed,
+    or with `dry` those that would."""
+    kept = root / KEPT
+    said = kept.read_text(encoding="utf-8")
+    version = new or kept_version(root)
     try:
         version = str(Version(version))
     except InvalidVersion:
@@ -47,7 +55,7 @@ def stamp(root: Path, members: list[str], new: str | None = None) -> list[str]:
     ):
         after[path] = stamped(path.read_text(encoding="utf-8"), version)
     changed = [path for path, text in after.items() if path.read_text(encoding="utf-8") != text]
-    for path in changed:
+    for path in () if dry else changed:
         path.write_text(after[path], encoding="utf-8")
     return [path.relative_to(root).as_posix() for path in changed]
 

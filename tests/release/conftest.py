@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from installed import bare_environment, install
+from wheels import bare_environment, install
 from workspace import ROOT
 
 import dsched

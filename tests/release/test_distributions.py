@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from check_dist import problems
 from hatchling.builders.wheel import WheelBuilder
-from installed import clean_env, run
+from wheels import clean_env, run
 from workspace import MEMBERS, ROOT, metadata
 
 import dsched

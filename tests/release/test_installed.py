@@ -5,7 +5,7 @@ import shutil
 import subprocess
 
 import pytest
-from installed import clean_env, run
+from wheels import clean_env, run
 from workspace import ROOT
 
 import dsched
