@@ -19,8 +19,15 @@ class WheelsError(Exception):
 
 
 def pythons(versions: Sequence[str]) -> dict[str, str | None]:
-    """By version: the interpreter of that name on the path, if there is one."""
-    return {version: shutil.which(f"python{version}") for version in versions}
+    """By version: the interpreter of that name on the path, if there is one that runs."""
+    found = {version: shutil.which(f"python{version}") for version in versions}
+    return {version: path if path and _runs(path) else None for version, path in found.items()}
+
+
+def _runs(python: str) -> bool:
+    """A name on the path may be a shim for what is not there."""
+    done = subprocess.run([python, "-V"], capture_output=True, timeout=TIMEOUT_S, check=False)  # noqa: S603
+    return done.returncode == 0
 
 
 def bare_environment(folder: Path, *, python: str = sys.executable) -> Path:

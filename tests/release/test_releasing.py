@@ -241,6 +241,16 @@ def test_the_wheels_are_tried_in_a_bare_environment_of_each_python(dist, monkeyp
     assert "Python 3.99 is not on this machine; not tried" in capsys.readouterr().out
 
 
+def test_a_name_on_the_path_that_does_not_run_is_no_python(tmp_path, monkeypatch):
+    shim = tmp_path / "python3.98"
+    shim.write_text("#!/bin/sh\nexit 127\n")
+    shim.chmod(0o755)
+    (tmp_path / "python3.97").symlink_to(sys.executable)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    found = wheels.pythons(["3.99", "3.98", "3.97"])
+    assert found == {"3.99": None, "3.98": None, "3.97": str(tmp_path / "python3.97")}
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_wheels_that_do_not_fit_together_are_found(dist, tmp_path):
