@@ -13,7 +13,12 @@ from dsched_testkit.servers import wait_until
 PAGE = ROOT / "docs/operating.md"
 EXAMPLE = ROOT / "docs/examples/first-schedule"
 # These stop every pod: tests/docs/test_restoring.py.
-APART = ("### Restore of SQLite", "### Backup of Redis", "### Restore of Redis")
+APART = (
+    "### With dsched, for every store",
+    "### Restore of SQLite",
+    "### Backup of Redis",
+    "### Restore of Redis",
+)
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ import pytest
 from pages import ROOT, Block, blocks_below
 from walk import Walk, free_port
 
-from dsched_testkit.servers import command, redis_server, wait_until
+from dsched_testkit.servers import RedisServer, command, redis_server, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -125,6 +125,44 @@ def test_a_dump_that_is_just_put_in_place_gives_an_empty_store_as_the_page_warns
         walk.run("rm -r appendonlydir", "cp backup.rdb dump.rdb", "redis-server redis.conf")
         wait_until(lambda: _answers(port), "it is back")
         assert command(port, "DBSIZE") == 0
+
+
+@pytest.mark.redis
+def test_dsched_backs_up_restores_and_moves_a_store_as_the_page_says(tmp_path):
+    backup, restore, move = blocks_below(PAGE, "### With dsched, for every store")
+    with a_reader(tmp_path) as walk, RedisServer("--appendonly", "yes") as server:
+        walk.run(
+            "dsched --local token create root --scope admin --save root.token",
+            "export DSCHED_TOKEN_FILE=root.token",
+            RUN,
+        )
+        walk.submit("before")
+        wait_until(lambda: len(walk.fired()) >= 2, "some instants have fired")
+        walk.take(backup)
+        before = walk.fired()
+        wait_until(lambda: len(walk.fired()) >= len(before) + 2, "more have")
+        lost = sorted(set(walk.fired()) - set(before))
+        walk.stop(next(iter(walk.pods)))
+        walk.take(restore)
+        walk.run(RUN)
+        wait_until(lambda: max(walk.fired()) > max(lost), "it goes on")
+        assert not set(lost) & set(walk.fired())  # not a second time
+        assert "restored: the disk broke" in walk.ask(f"dsched why heartbeat --at {lost[-1]}")
+        walk.stop(next(iter(walk.pods)))
+        config = {"store": "redis", "redis": {"addr": server.addr}}
+        (tmp_path / "redis.yaml").write_text(json.dumps(config))
+        fired = len_of(walk)
+        walk.take(move)
+        walk.run(f"{RUN} --config redis.yaml")
+        wait_until(lambda: len(walk.fired()) > fired, "it goes on, on the other store")
+        task = json.loads(walk.ask("dsched task get before -o json"))
+        assert (task["status"], task["attempt"]) == ("success", 1)
+
+
+def len_of(walk: Restoring) -> int:
+    """How many fires the store in this folder tells of, without a pod."""
+    told = walk.ask("dsched --local config decisions heartbeat -o json --limit 100")
+    return sum(one["verdict"] == "fired" for one in json.loads(told))
 
 
 @contextlib.contextmanager

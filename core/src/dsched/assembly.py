@@ -94,8 +94,14 @@ def store_opener(
     settings = loaded.settings
     installed = catalogue.stores[settings.store]
     options = loaded.stores[settings.store]
-    told = _store_settings(settings.task, settings.schedule.leader_lock_ttl)
+    told = store_settings_of(loaded)
     return lambda: opened_by(installed, options, told)
+
+
+def store_settings_of(loaded: LoadedSettings) -> StoreSettings:
+    """What the settings tell a store."""
+    settings = loaded.settings
+    return _store_settings(settings.task, settings.schedule.leader_lock_ttl)
 
 
 def _store_settings(task: TaskSettings, lock_ttl: timedelta) -> StoreSettings:

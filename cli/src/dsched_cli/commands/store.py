@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from dsched_cli import columns
+from dsched_cli.commands.store_moving import backup, copy, restore
 from dsched_cli.errors import CliError, ExitCode
 from dsched_cli.output import Column, say
 from dsched_cli.session import Session, asks_api, confirm, reason_option, yes_option
@@ -19,7 +20,11 @@ FORMAT = (
 
 @click.group()
 def store() -> None:
-    """The store: its format, and the step to the newest."""
+    """The store: its format, the step to the newest, backup, restore and copy."""
+
+
+for command in (backup, restore, copy):
+    store.add_command(command)
 
 
 @store.command()

@@ -12,6 +12,7 @@ from dsched.contracts.executor import Executor, PayloadCheck, accept_any_payload
 from dsched.contracts.observer import Observer
 from dsched.contracts.service import Pages, Service
 from dsched.contracts.store import Store
+from dsched.contracts.store.moving import Mover
 from dsched.contracts.store.settings import StoreSettings
 
 # An options class is any attrs class; cattrs fills it, so its type is known to its author only.
@@ -58,13 +59,15 @@ class StoreProvider:
     ``open`` gives one handle. A pod opens several (general use, leader renewal, heartbeat), in
     different threads and event loops; all of them speak to the same store. ``pod_left`` says in a
     sentence that there is no store yet and opening would create it, or answers None; so that a
-    check can leave everything as it is.
+    check can leave everything as it is. ``mover`` is how the store is backed up and moved, where
+    it can be.
     """
 
     name: str
     open: Callable[[Options, StoreSettings], AbstractAsyncContextManager[Store]]
     options: type[Options] = NoOptions
     absent: Callable[[Options], str | None] = lambda _options: None
+    mover: Callable[[Options, StoreSettings], Mover] | None = None
     api: int = PLUGIN_API
 
 

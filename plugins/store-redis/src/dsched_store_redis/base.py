@@ -62,6 +62,11 @@ class OnRedis:
         # For how long an ended task is kept, by outcome, as the scripts want it.
         self._ttl = b" ".join(b"%d" % footing.settings.kept_ms(status) for status in ENDS)
 
+    @property
+    def footing(self) -> Footing:
+        """For parts of this plugin that are no group of steps."""
+        return self._footing
+
     async def _step(self, name: str, *args: bytes | str | int, durable: bool = False) -> list[Any]:
         """Run one step; raise `FencedError` where it says so. Returns its answer.
 

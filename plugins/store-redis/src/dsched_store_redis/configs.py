@@ -168,25 +168,31 @@ def _latest(rearm: Rearm) -> int:
     return rearm.upto_ms if rearm.skipped is None else max(rearm.upto_ms, rearm.skipped.last_ms)
 
 
-def _put_row(item: PutConfig) -> str:
-    config, rearm = item.config, item.rearm
+def config_fields(config: TaskConfig) -> list[tuple[str, str]]:
+    """What the steps need of a config, by name; ``enabled`` is told and not kept."""
     fields = []
     if config.overlap is not Overlap.SKIP:
-        fields.append(f"overlap\t{config.overlap.value}")
+        fields.append(("overlap", config.overlap.value))
     if config.overlap is Overlap.QUEUE_ALL:
-        fields.append(f"cap\t{config.misfire_cap}")
+        fields.append(("cap", str(config.misfire_cap)))
     if config.start_deadline is not None:
-        fields.append(f"deadline\t{span_ms(config.start_deadline)}")
+        fields.append(("deadline", str(span_ms(config.start_deadline))))
     if config.priority != _DEFAULT_PRIORITY:
-        fields.append(f"priority\t{config.priority}")
+        fields.append(("priority", str(config.priority)))
     if config.fixed_delay is not None:
-        fields.append(f"delay\t{span_ms(config.fixed_delay)}")
+        fields.append(("delay", str(span_ms(config.fixed_delay))))
     if config.enabled:
-        fields.append("enabled\t1")
+        fields.append(("enabled", "1"))
     if config.origin != API_ORIGIN:
-        fields.append(f"origin\t{config.origin}")
+        fields.append(("origin", config.origin))
     if route(config):
-        fields.append(f"route\t{route(config)}")
+        fields.append(("route", route(config)))
+    return fields
+
+
+def _put_row(item: PutConfig) -> str:
+    config, rearm = item.config, item.rearm
+    fields = [f"{name}\t{value}" for name, value in config_fields(config)]
     return "\t".join(
         (
             config.id,

@@ -20,6 +20,9 @@ log = logging.getLogger("dsched.store.redis")
 Ask = Callable[..., Awaitable[Reply]]
 Warn = Callable[..., object]
 
+# The format of a store while it is filled: no pod opens it.
+FILLING = "filling"
+
 _LEAST = (6, 2)
 _FLAGS_FROM = (7, 0)
 _MAX_LAG_S = 2
@@ -162,6 +165,12 @@ def _warn_of_more(info: dict[str, str], setting: str, needed: int, warn: Warn) -
 
 async def check_format(found: bytes) -> None:
     """Refuse a store of another format."""
+    if found == FILLING.encode():
+        raise StoreRefusedError(
+            "a restore or copy into it was broken off half-way: remove its keys (redis-cli --scan "
+            "--pattern 'PREFIX*' | xargs redis-cli unlink, with redis.key_prefix for PREFIX), and "
+            "do it again"
+        )
     if found.decode(errors="replace") not in FORMATS:
         raise StoreRefusedError(
             f"the store has format {found.decode(errors='replace')}; this dsched knows "

@@ -24,6 +24,10 @@ class OnSqlite:
         self._settings = settings
         self._wall = wall
 
+    async def run_step(self, run: Callable[[Step], T]) -> T:
+        """One atomic step, for parts of this plugin that are no group of steps."""
+        return await self._step(run)
+
     async def _step(self, run: Callable[[Step], T]) -> T:
         """Run one atomic step in the writer's thread."""
         answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()

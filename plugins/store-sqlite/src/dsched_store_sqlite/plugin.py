@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from dsched.contracts import Store, StoreProvider, StoreSettings, hookimpl
+from dsched.contracts.store.moving import Mover
 from dsched_store_sqlite.options import SqliteOptions
 
 
@@ -23,7 +24,18 @@ def absent(options: SqliteOptions) -> str | None:
     return None if path.exists() else f"{path} does not exist yet; a start creates it"
 
 
+def mover(options: SqliteOptions, settings: StoreSettings) -> Mover:
+    """How the file is read and filled as a whole."""
+    from dsched_store_sqlite.moving import SqliteMover
+
+    return SqliteMover(options, settings)
+
+
 @hookimpl
 def dsched_stores() -> list[StoreProvider]:
     """The embedded store: one file, several processes of one host."""
-    return [StoreProvider(name="sqlite", open=open_store, options=SqliteOptions, absent=absent)]
+    return [
+        StoreProvider(
+            name="sqlite", open=open_store, options=SqliteOptions, absent=absent, mover=mover
+        )
+    ]

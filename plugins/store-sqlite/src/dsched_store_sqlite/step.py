@@ -124,13 +124,12 @@ class Step(Records):
     ) -> None:
         """Add a new pending task; ``spec_text`` is the text of ``spec`` if it is known."""
         check_transition(task_id, None, (TaskStatus.PENDING, home))
-        deadline = spec.start_deadline
         row = new_task(
             task_id,
             scheduled_ms=scheduled_ms,
             rank=9 - spec.priority,
-            deadline_ms=None if deadline is None else deadline // timedelta(milliseconds=1),
-            needs=_needs(spec),
+            deadline_ms=start_deadline_ms(spec),
+            needs=needs_of(spec),
         )
         row.home, row.at_ms = home, at_ms
         if fire_instant_of(task_id) is not None:
@@ -278,7 +277,13 @@ class Step(Records):
                 )
 
 
-def _needs(spec: TaskSpec) -> str | None:
+def start_deadline_ms(spec: TaskSpec) -> int | None:
+    """Within how long after its instant a task has to start, if there is a limit."""
+    deadline = spec.start_deadline
+    return None if deadline is None else deadline // timedelta(milliseconds=1)
+
+
+def needs_of(spec: TaskSpec) -> str | None:
     """What dispatch must know beyond the row: required labels and affinity key, if any."""
     if not spec.required_labels and spec.affinity_key is None:
         return None

@@ -1,0 +1,153 @@
+"""Stores of both kinds are copied whole and go on, or it is refused and said why."""
+
+import pytest
+from rich_store import make_rich
+from store_places import HOLDS, KINDS, SETTINGS, all_of
+
+from dsched.client import Client
+from dsched.contracts.store.operating import PodRecord
+from dsched.contracts.store.outcomes import Outcome, StoreRefusedError
+from dsched.contracts.store.reading import TaskQuery
+from dsched.contracts.store.recovering import Reap
+from dsched.model import Home, TaskSpec, TaskStatus
+from dsched.moving import copy_store
+
+
+@pytest.mark.parametrize("target_kind", KINDS)
+@pytest.mark.parametrize("source_kind", KINDS)
+async def test_a_copy_holds_what_the_store_held(place, source_kind, target_kind):
+    source, target = place(source_kind), place(target_kind)
+    async with source.opened() as store:
+        await make_rich(store)
+        head = await store.history(None)
+    copied = await copy_store(source.mover(), target.mover(), settings=SETTINGS)
+    assert copied.counts == HOLDS
+    assert (await all_of(source.mover())).differences(await all_of(target.mover())) == []
+    async with target.opened() as store:
+        after = await store.history(None)
+    assert (after.identity, after.generation) == (head.identity, head.generation)
+    assert (after.epoch, after.revision) == (head.epoch, head.revision)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_store_that_was_filled_goes_on_by_its_own_steps(place, kind):
+    """Counters, indexes and the collector's place fit what was filled in."""
+    source, target = place("sqlite"), place(kind)
+    async with source.opened() as store:
+        await make_rich(store)
+        wanted = await store.counts()
+    await copy_store(source.mover(), target.mover(), settings=SETTINGS)
+    async with target.opened() as store:
+        found = await store.counts()
+        assert (found.configs, found.by_home[Home.LEASE], found.by_home[Home.QUEUE]) == (5, 1, 0)
+        moved = wanted.by_home[Home.READY] + wanted.by_home[Home.QUEUE]
+        assert found.by_home[Home.READY] == moved
+        for home in (Home.DELAYED, Home.HELD):
+            assert found.by_home[home] == wanted.by_home[home] > 0
+        assert found.by_status[TaskStatus.RETRYING] == 1
+        fence = (await store.acquire("pod2", "token2", 60_000)).fence
+        page = await store.collect(fence, 1000)
+        assert len(page.events) == HOLDS["log entries"] - 6 + 1
+        await _reaps_what_ran(store, fence)
+        await _frees_what_is_held(store)
+        after = await store.counts()
+        assert after.by_home[Home.LEASE] == 0
+
+
+async def _reaps_what_ran(store, fence):
+    overdue = await store.overdue(fence, 100, 0)
+    (over,) = overdue.leases
+    assert over.task.id == "run"
+    reap = Reap(task_id="run", token=over.token)
+    assert await store.reap(fence, [reap]) == (Outcome.OK,)
+    (task,) = await store.get(["run"])
+    assert task.status is TaskStatus.CANCELLED  # its cancel had been asked for
+
+
+async def _frees_what_is_held(store):
+    live = await store.list_tasks(TaskQuery(live_of="held"), None, 100)
+    first, second, third = (task.id for task in live.tasks)
+    await store.cancel([first], by="op", reason="")
+    homes = [task.home for task in await store.get([second, third])]
+    assert homes == [Home.READY, Home.HELD]
+
+
+# --- what is refused ---
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_store_that_is_not_empty_is_not_filled_and_stays_as_it_is(place, kind):
+    source, target = place("sqlite"), place(kind)
+    for one in (source, target):
+        async with one.opened() as store:
+            await make_rich(store)
+    before = (await all_of(target.mover())).summary()
+    with pytest.raises(StoreRefusedError, match="is not empty"):
+        await copy_store(source.mover(), target.mover(), settings=SETTINGS)
+    assert (await all_of(target.mover())).summary() == before
+
+
+async def test_a_redis_that_pods_use_is_not_read(place):
+    source, target = place("redis"), place("sqlite")
+    async with source.opened() as store:
+        pod = PodRecord(id="p1", name="eu-1", roles=(), version="0", started_ms=0)
+        await store.pod_seen(pod, 30_000)
+        with pytest.raises(StoreRefusedError, match="pods use it \\(eu-1\\): stop them first"):
+            await copy_store(source.mover(), target.mover(), settings=SETTINGS)
+
+
+async def test_a_redis_that_changes_while_it_is_read_is_refused(place):
+    source = place("redis")
+    async with source.opened() as store:
+        await make_rich(store)
+        with pytest.raises(StoreRefusedError, match="changed while it was read"):
+            await _read_beside(source, store)
+
+
+async def _read_beside(source, store):
+    async with source.mover().reading():
+        await Client(store, by="late").submit(TaskSpec(executor="local", payload={}))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_copy_that_breaks_off_leaves_nothing_that_a_pod_would_use(place, kind):
+    source, target = place("sqlite"), place(kind)
+    async with source.opened() as store:
+        await make_rich(store)
+    with pytest.raises(ConnectionError):
+        await _broken_off(source, target)
+    await copy_store(source.mover(), target.mover(), settings=SETTINGS)  # nothing was in the way
+    assert (await all_of(source.mover())).differences(await all_of(target.mover())) == []
+
+
+async def _broken_off(source, target):
+    async with source.mover().reading() as reading, target.mover().filling() as filling:
+        async for part in reading.parts():
+            await filling.fill(part)
+        raise ConnectionError("cut")
+
+
+async def test_a_redis_that_was_left_half_filled_is_opened_by_nobody(place):
+    source, target = place("sqlite"), place("redis")
+    async with source.opened() as store:
+        await make_rich(store)
+    async with target.mover().filling() as filling:
+        async with source.mover().reading() as reading:
+            async for part in reading.parts():
+                await filling.fill(part)
+                with pytest.raises(StoreRefusedError, match="broken off half-way"):
+                    async with target.opened():
+                        pass
+                break
+        await filling.finish(await head_of(source))
+
+
+async def head_of(place):
+    async with place.opened() as store:
+        return await store.history(None)
+
+
+async def test_what_is_not_there_is_not_made(place, tmp_path):
+    with pytest.raises(StoreRefusedError, match="is not there"):
+        await copy_store(place("sqlite").mover(), place("redis").mover(), settings=SETTINGS)
+    assert list(tmp_path.iterdir()) == []
