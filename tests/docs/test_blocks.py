@@ -118,6 +118,11 @@ def test_the_context_of_the_page_is_the_whole_context() -> None:
     assert [name for name in members if f"`{name}" not in table] == []
 
 
+@dsched.task("page.fails")
+def fails() -> None:
+    raise LookupError("as it always does")
+
+
 async def test_the_alerting_observer_tells_of_a_failed_task_and_of_no_other(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -126,8 +131,7 @@ async def test_the_alerting_observer_tells_of_a_failed_task_and_of_no_other(
     never = dsched.RetryPolicy(max_retries=0)
     settings = {"store": "memory", "alert": {"prefix": "page-watched"}}
     async with dsched.pod(settings, plugins=[alert]) as pod:
-        # Nobody registered this function, so that each of them fails.
-        spec = dsched.TaskSpec(executor="local", payload={"function": "nobody.has"}, retry=never)
+        spec = dsched.TaskSpec(executor="local", payload={"function": "page.fails"}, retry=never)
         for task_id in ("other", "page-watched"):
             await pod.client.submit(spec, task_id=task_id)
             await pod.client.wait(task_id, timeout_s=20)

@@ -10,6 +10,8 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
+from dsched.client import Client
+from dsched.client.asking import CALL_S
 from dsched.config import LoadedSettings
 from dsched.config.intake import CatalogueIntake
 from dsched.config.settings import TaskSettings
@@ -29,10 +31,11 @@ from dsched.engine.runtime import Runtime
 from dsched.engine.store_calls import Patience, until_answered
 from dsched.engine.worker.heartbeat import HeartbeatTimes
 from dsched.engine.worker.role import WorkerPlan
+from dsched.functions.handles import Submits
 from dsched.loading import Catalogue, Installed
 from dsched.loading.opening import opened_by
 from dsched.loading.remedy import installed
-from dsched.model import TaskStatus
+from dsched.model import TaskStatus, Wait
 
 log = logging.getLogger("dsched.pod")
 
@@ -102,6 +105,25 @@ def store_settings_of(loaded: LoadedSettings) -> StoreSettings:
     """What the settings tell a store."""
     settings = loaded.settings
     return _store_settings(settings.task, settings.schedule.leader_lock_ttl)
+
+
+def client_on(
+    store: Store,
+    loaded: LoadedSettings,
+    catalogue: Catalogue,
+    *,
+    by: str,
+    timeout: Wait = CALL_S,
+) -> Client:
+    """A client that fills in what the settings say of tasks that do not say it themselves, and
+    refuses what no installed executor takes."""
+    return Client(
+        store,
+        by=by,
+        defaults=loaded.settings.task.defaults,
+        judge=CatalogueIntake(defaults=loaded.settings.task, catalogue=catalogue),
+        timeout=timeout,
+    )
 
 
 def _store_settings(task: TaskSettings, lock_ttl: timedelta) -> StoreSettings:
@@ -221,6 +243,7 @@ async def _plan(
         services=await _open_all(stack, services, loaded.services),
         intake=CatalogueIntake(defaults=settings.task, catalogue=catalogue),
         pages=tuple(one.provider.pages for one in catalogue.pages.values()),
+        client=lambda store: client_on(store, loaded, catalogue, by=settings.pod.name),
     )
 
 
@@ -236,6 +259,7 @@ def configured_plan(
     services: Mapping[str, Service],
     intake: Intake | None = None,
     pages: tuple[Pages, ...] = (),
+    client: Callable[[Store], Submits] = Client,
 ) -> PodPlan:
     """What a pod of that name is to be by these settings, with plugins that are open."""
     schedule, worker = loaded.settings.schedule, loaded.settings.worker
@@ -258,6 +282,7 @@ def configured_plan(
         services=services,
         intake=intake,
         pages=pages,
+        client=client,
         missed_after_s=schedule.missed_after.total_seconds(),
     )
 

@@ -2,28 +2,48 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+import signal
+import threading
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+)
+from types import FrameType
 from typing import Any, TypeAlias
 
 import attrs
 
-from dsched.assembly import all_roles, no_executor, open_pod, store_opener
+from dsched.assembly import all_roles, client_on, no_executor, open_pod, store_opener
 from dsched.client import Client
+from dsched.client.asking import CALL_S
+from dsched.client.blocking import BlockingClient
 from dsched.config import LoadedSettings, read_plugin_settings, read_settings
+from dsched.config.intake import CatalogueIntake
 from dsched.config.scheduled import code_sources
 from dsched.config.settings import Settings
 from dsched.contracts.service import PodStatus
-from dsched.contracts.store import Store
-from dsched.declaring import declare, report
+from dsched.contracts.store.outcomes import StoreUnavailableError
+from dsched.declaring import Source, declare, report
 from dsched.engine.pod import WORKER, Pod
+from dsched.engine.runtime import Runtime
+from dsched.engine.store_calls import Patience, answered_within
 from dsched.engine.worker.exits import exits_kept_in
+from dsched.functions.at_hand import at_hand
 from dsched.functions.schedules import SCHEDULES
 from dsched.loading import Catalogue, load_catalogue
-from dsched.model import InvalidConfigError, TaskConfig
-from dsched.planning import check_policies, compile_trigger
+from dsched.model import InvalidConfigError, TaskConfig, Wait, seconds_of
+
+CLOSE_S = 10.0
 
 ConfigSource: TypeAlias = str | os.PathLike[str] | Mapping[str, Any] | None
+
+
+class StartStoppedError(RuntimeError):
+    """A signal came before the pod had started; nothing runs."""
 
 
 @attrs.frozen(kw_only=True)
@@ -37,6 +57,10 @@ class EmbeddedPod:
         """How the pod is; never touches the store."""
         return self._pod.status()
 
+    def hurry(self) -> None:
+        """Leave without waiting for what still runs: it is given back, to be run elsewhere."""
+        self._pod.hurry()
+
 
 @asynccontextmanager
 async def pod(
@@ -45,6 +69,8 @@ async def pod(
     tasks: Iterable[TaskConfig] = (),
     roles: Iterable[str] | None = None,
     plugins: Iterable[object] = (),
+    wait: bool = True,
+    start_timeout: Wait | None = None,
 ) -> AsyncIterator[EmbeddedPod]:
     """Run a pod in this event loop until the block ends, then drain it.
 
@@ -56,51 +82,223 @@ async def pod(
     raised as it is, after the drain. A failure of the pod for good cancels the block and is raised
     in an `ExceptionGroup`. ``worker.processes`` above 1 is refused. A task with an executor that is not installed, or a payload that its
     executor refuses, is an `InvalidConfigError`, and then none is put.
+
+    A store that does not answer is waited for, unless not to ``wait``, and no longer than
+    ``start_timeout``: then it is a `StoreUnavailableError`. SIGTERM or SIGINT meanwhile, where the
+    program handles them, ends the wait as well, with `StartStoppedError`.
+
+    Within the block `function.submit(...)` goes through this pod.
     """
-    loaded, catalogue = _load(config, plugins)
+    loaded, catalogue = load(config, plugins)
+    running = running_pod(
+        loaded,
+        catalogue,
+        tasks=tasks,
+        roles=roles,
+        wait=wait,
+        start_timeout=start_timeout,
+    )
+    async with running as embedded:
+        yield embedded
+
+
+@asynccontextmanager
+async def running_pod(
+    loaded: LoadedSettings,
+    catalogue: Catalogue,
+    *,
+    tasks: Iterable[TaskConfig] = (),
+    roles: Iterable[str] | None = None,
+    wait: bool = True,
+    start_timeout: Wait | None = None,
+) -> AsyncIterator[EmbeddedPod]:
+    """See `pod`."""
     chosen = _checked_roles(roles, catalogue, loaded.settings)
-    configs = [_checked(task, catalogue) for task in tasks]
+    judge = CatalogueIntake(defaults=loaded.settings.task, catalogue=catalogue)
+    configs = [judge.judged(task) for task in tasks]
     sources = code_sources(SCHEDULES, apps=(), settings=loaded.settings, catalogue=catalogue)
     failure: Exception | None = None
-    async with open_pod(loaded, catalogue, roles=chosen) as opened, asyncio.TaskGroup() as group:
-        client = _client(opened.store, loaded.settings, by=loaded.settings.pod.name)
-        for done in await client.put_configs(configs):
-            done.kept()
-        for source in sources:
-            report(await declare(client, source.configs, origin=source.origin))
-        with exits_kept_in(asyncio.get_running_loop()):
-            running = group.create_task(opened.run(), name="dsched pod")
-            try:
-                yield EmbeddedPod(client=client, pod=opened)
-            except Exception as error:  # noqa: BLE001 - the block's own; raised below, outside the group
-                failure = error
-            finally:
-                opened.stop()
-                await asyncio.wait({running})  # drain: an error or a cancellation would cut it off
+    async with AsyncExitStack() as stack:
+        async with _starting(start_timeout):
+            opened = await stack.enter_async_context(
+                open_pod(loaded, catalogue, roles=chosen, wait=wait)
+            )
+            client = client_on(opened.store, loaded, catalogue, by=loaded.settings.pod.name)
+            await _put(client, configs, sources, wait=wait)
+        stack.enter_context(at_hand(client))
+        group = await stack.enter_async_context(asyncio.TaskGroup())
+        stack.enter_context(exits_kept_in(asyncio.get_running_loop()))
+        running = group.create_task(opened.run(), name="dsched pod")
+        try:
+            yield EmbeddedPod(client=client, pod=opened)
+        except Exception as error:  # noqa: BLE001 - the block's own; raised below, outside the group
+            failure = error
+        finally:
+            opened.stop()
+            # Drain however the block ends: an error or a cancellation would cut the pod off.
+            await asyncio.wait({running})
     if failure is not None:
         raise failure
 
 
+async def _put(
+    client: Client, configs: Sequence[TaskConfig], sources: Sequence[Source], *, wait: bool
+) -> None:
+    """Put what is declared; once more from the start while the store does not answer."""
+    patience = Patience(Runtime(), "putting the configs")
+    while True:
+        try:
+            for done in await client.put_configs(configs):
+                done.kept()
+            for source in sources:
+                report(await declare(client, source.configs, origin=source.origin))
+        except StoreUnavailableError as error:
+            if not wait:
+                raise
+            await patience.wait(error)
+        else:
+            patience.answered()
+            return
+
+
+@asynccontextmanager
+async def _starting(start_timeout: Wait | None) -> AsyncIterator[None]:
+    """A start that ends when its time is over or a signal comes."""
+    limit_s = None if start_timeout is None else seconds_of(start_timeout)
+    limit = asyncio.timeout(limit_s)
+    loop = asyncio.get_running_loop()
+    heard: list[int] = []
+
+    def stop() -> None:
+        if begun and not limit.expired():
+            limit.reschedule(loop.time())
+
+    def signalled(number: int) -> None:
+        heard.append(number)
+        loop.call_soon_threadsafe(stop)
+
+    begun = True
+    try:
+        with _hearing(signalled):
+            async with limit:
+                yield
+            begun = False
+    except TimeoutError as late:
+        if not limit.expired():
+            raise
+        if heard:
+            name = signal.Signals(heard[0]).name
+            raise StartStoppedError(f"{name} came before the pod had started") from None
+        raise StoreUnavailableError(
+            f"the pod could not start within {limit_s:g} s: the store did not answer",
+            maybe_applied=True,
+        ) from late
+
+
+@contextmanager
+def _hearing(signalled: Callable[[int], None]) -> Iterator[None]:
+    """Also told of the signals that the program handles, while nothing else of it may run.
+
+    What a program leaves to the system ends it anyway; and only the main thread hears any.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before: dict[int, Callable[[int, FrameType | None], Any]] = {}
+
+    def received(number: int, frame: FrameType | None) -> None:
+        signalled(number)
+        before[number](number, frame)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        handler = signal.getsignal(number)
+        if callable(handler) and handler is not signal.default_int_handler:
+            before[number] = handler
+            signal.signal(number, received)
+    try:
+        yield
+    finally:
+        for one, former in before.items():
+            if signal.getsignal(one) is received:
+                signal.signal(one, former)
+                signal.siginterrupt(one, False)
+
+
 @asynccontextmanager
 async def connect(
-    config: ConfigSource = None, *, plugins: Iterable[object] = (), by: str = "client"
+    config: ConfigSource = None,
+    *,
+    plugins: Iterable[object] = (),
+    by: str = "client",
+    timeout: Wait = CALL_S,
 ) -> AsyncIterator[Client]:
     """A client on the configured store, for programs that only submit and read.
 
-    ``by`` names the program in the event log. Raises `StoreUnavailableError` if the store does not
-    answer, `StoreRefusedError` if it must not be used.
+    ``by`` names the program in the event log. Opening it and each question take at most ``timeout``;
+    then, or if the store does not answer, `StoreUnavailableError`. `StoreRefusedError` if it must
+    not be used. Within the block `function.submit(...)` goes through this client.
     """
-    loaded, catalogue = _load(config, plugins)
-    async with store_opener(loaded, catalogue)() as store:
-        yield _client(store, loaded.settings, by=by)
+    loaded, catalogue = load(config, plugins)
+    async with AsyncExitStack() as stack:
+        async with answered_within(seconds_of(timeout)):
+            store = await stack.enter_async_context(store_opener(loaded, catalogue)())
+        client = client_on(store, loaded, catalogue, by=by, timeout=timeout)
+        stack.enter_context(at_hand(client))
+        yield client
 
 
-def _client(store: Store, settings: Settings, *, by: str) -> Client:
-    """A client that fills in what the settings say of tasks that do not say it themselves."""
-    return Client(store, by=by, defaults=settings.task.defaults)
+def connect_blocking(
+    config: ConfigSource = None,
+    *,
+    plugins: Iterable[object] = (),
+    by: str = "client",
+    timeout: Wait = CALL_S,
+) -> BlockingClient:
+    """`connect` for code that does not await: open until its `close`, or the end of a `with`.
+
+    It works in a thread of its own, so make it after a server has forked its workers, not before.
+    """
+    serving = _Serving(connect(config, plugins=plugins, by=by, timeout=timeout))
+    return BlockingClient(serving.client, serving.loop, timeout=timeout, close=serving.close)
 
 
-def _load(config: ConfigSource, plugins: Iterable[object]) -> tuple[LoadedSettings, Catalogue]:
+class _Serving:
+    """An event loop in a thread of its own that holds a connection open."""
+
+    def __init__(self, connection: AbstractAsyncContextManager[Client]) -> None:
+        self.loop = asyncio.new_event_loop()
+        self._opened: Future[Client] = Future()
+        self._closing = asyncio.Event()
+        self._thread = threading.Thread(
+            target=self._run, args=(connection,), name="dsched client", daemon=True
+        )
+        self._thread.start()
+        self.client = self._opened.result()
+
+    def _run(self, connection: AbstractAsyncContextManager[Client]) -> None:
+        try:
+            self.loop.run_until_complete(self._serve(connection))
+        finally:
+            self.loop.close()
+
+    async def _serve(self, connection: AbstractAsyncContextManager[Client]) -> None:
+        try:
+            async with connection as client:
+                self._opened.set_result(client)
+                await self._closing.wait()
+        except BaseException as error:
+            if self._opened.done():
+                raise
+            self._opened.set_exception(error)
+
+    def close(self) -> None:
+        """Let go of the store, and wait for the thread's end."""
+        if self._thread.is_alive():
+            self.loop.call_soon_threadsafe(self._closing.set)
+            self._thread.join(CLOSE_S)
+
+
+def load(config: ConfigSource, plugins: Iterable[object]) -> tuple[LoadedSettings, Catalogue]:
     """The installed plugins and the settings, from a file's path or a mapping of its shape."""
     path = os.fspath(config) if isinstance(config, str | os.PathLike) else None
     given = dict(_dotted(config)) if isinstance(config, Mapping) else {}
@@ -129,23 +327,6 @@ def _checked_roles(
             "beside it with dsched-run --role worker",
         )
     return chosen
-
-
-def _checked(task: TaskConfig, catalogue: Catalogue) -> TaskConfig:
-    """Judged as a task file would be, and with the `type` that it would give, so that both ways
-    give equal configs."""
-    executor = catalogue.executors.get(task.executor)
-    if executor is None:
-        known = ", ".join(catalogue.executors)
-        raise InvalidConfigError(
-            f"{task.id}.executor", f"{task.executor!r} is not installed; there is {known}"
-        )
-    problems = executor.provider.check_payload(task.payload)
-    if problems:
-        raise InvalidConfigError(f"{task.id}.payload", "; ".join(problems))
-    compile_trigger(task.trigger)
-    check_policies(task)
-    return task if task.type else attrs.evolve(task, type=executor.provider.protocol)
 
 
 def _dotted(tree: Mapping[str, Any], above: str = "") -> Iterable[tuple[str, Any]]:

@@ -17,6 +17,7 @@ from dsched.client.migrating import Migrating
 from dsched.client.operating import Operating, Skipped
 from dsched.client.reading import Reading
 from dsched.client.tasks import Tasks
+from dsched.functions.handles import TaskHandle
 
 __all__ = [
     "Backfill",
@@ -32,6 +33,7 @@ __all__ = [
     "Skipped",
     "Statistics",
     "TaskEndedBadlyError",
+    "TaskHandle",
     "answered",
     "check_origin",
     "planned_rearm",

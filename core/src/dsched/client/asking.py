@@ -4,47 +4,38 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from dsched.client.judging import Judge
 from dsched.contracts.store import Store
 from dsched.contracts.store.configs import StoredConfig
 from dsched.contracts.store.outcomes import StoreUnavailableError
-from dsched.model import Task, rfc3339_ms
+from dsched.errors import (
+    ClientError,
+    ConflictError,
+    NotFoundError,
+    PreconditionError,
+    RefusedError,
+    TaskEndedBadlyError,
+)
+from dsched.model import Wait, rfc3339_ms, seconds_of
 from dsched.model.defaults import TaskDefaults
+
+__all__ = [
+    "Asking",
+    "ClientError",
+    "ConflictError",
+    "NotFoundError",
+    "NotScheduledError",
+    "PreconditionError",
+    "RefusedError",
+    "TaskEndedBadlyError",
+    "answered",
+]
 
 T = TypeVar("T")
 
+CALL_S = 30.0  # far longer than a store that answers takes, tries included
 TRIES = 8
 FIRST_RETRY_S = 0.1
-
-
-class ClientError(Exception):
-    """Base of what the client raises about what was asked; ``code`` is the outcome's word."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-
-
-class NotFoundError(ClientError):
-    """There is no such task, config, worker or leader (any more).
-
-    ``broken``: the break of the store's history that may be why, "" if there is none.
-    """
-
-    def __init__(self, code: str, message: str, *, broken: str = "") -> None:
-        super().__init__(code, f"{message}. {broken}" if broken else message)
-        self.broken = broken
-
-
-class ConflictError(ClientError):
-    """The id is taken by something else, or somebody else changed it at the same time."""
-
-
-class PreconditionError(ClientError):
-    """The config is not the revision that the change was meant for; nothing was changed."""
-
-
-class RefusedError(ClientError):
-    """What was asked makes no sense here, or comes too late; the message says what would."""
 
 
 class NotScheduledError(RefusedError):
@@ -61,26 +52,25 @@ class NotScheduledError(RefusedError):
         self.after_ms = after_ms
 
 
-class TaskEndedBadlyError(ClientError):
-    """The task ended ``failed`` or ``cancelled``; ``task`` tells how."""
-
-    def __init__(self, task: Task) -> None:
-        super().__init__(
-            task.status, f"task {task.id} ended {task.status}: {task.error or task.reason}"
-        )
-        self.task = task
-
-
 class Asking:
     """Asks a store on somebody's behalf. ``by`` is that somebody, for the event log; ``defaults``
-    are what a config or a task gets that says no timeout or retry."""
+    are what a config or a task gets that says no timeout or retry. ``judge`` refuses what nothing
+    here could run. One question takes at most ``timeout``, its repeats included."""
 
     def __init__(
-        self, store: Store, *, by: str = "client", defaults: TaskDefaults | None = None
+        self,
+        store: Store,
+        *,
+        by: str = "client",
+        defaults: TaskDefaults | None = None,
+        judge: Judge | None = None,
+        timeout: Wait = CALL_S,
     ) -> None:
         self._store = store
         self._by = by
         self._defaults = defaults or TaskDefaults()
+        self._judge = judge
+        self._timeout_s = seconds_of(timeout)
 
     @property
     def by(self) -> str:
@@ -98,7 +88,17 @@ class Asking:
         return (await self._answered(self._store.now)).wall_ms
 
     async def _answered(self, call: Callable[[], Awaitable[T]]) -> T:
-        return await answered(call)
+        """The answer of `answered`, within the client's bound."""
+        limit = asyncio.timeout(self._timeout_s)
+        try:
+            async with limit:
+                return await answered(call)
+        except TimeoutError as late:
+            if not limit.expired():
+                raise
+            raise StoreUnavailableError(
+                f"no answer within {self._timeout_s:g} s", maybe_applied=True
+            ) from late
 
 
 async def answered(call: Callable[[], Awaitable[T]]) -> T:

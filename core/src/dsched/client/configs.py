@@ -1,7 +1,8 @@
 """What the client does to configs: put, list, pause, resume, delete, each planned and compared."""
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import attrs
 
@@ -12,6 +13,8 @@ from dsched.client.asking import (
     NotFoundError,
     PreconditionError,
 )
+from dsched.client.judging import reader
+from dsched.contracts.service import EntryError
 from dsched.contracts.store.bounds import MAX_BATCH, MAX_HEAVY_BATCH
 from dsched.contracts.store.configs import ConfigPage, ConfigVersion, PutConfig, Rearm, StoredConfig
 from dsched.contracts.store.outcomes import Outcome
@@ -37,7 +40,7 @@ class ConfigOutcome:
     id: str
     outcome: str = "refused"
     stored: StoredConfig | None = None
-    error: ClientError | InvalidConfigError | InvalidTriggerError | None = None
+    error: ClientError | InvalidConfigError | InvalidTriggerError | EntryError | None = None
 
     def kept(self) -> StoredConfig:
         """What is stored now; raises the error of what was refused."""
@@ -51,51 +54,69 @@ class Configs(Asking):
 
     async def put_config(
         self,
-        config: TaskConfig,
+        config: TaskConfig | Mapping[str, Any],
         *,
         adopt: bool = False,
+        origin: str | None = None,
+        revision: int | None = None,
         expected_revision: int | None = None,
     ) -> StoredConfig:
         """Create or change a config; equal content changes nothing. What is stored afterwards.
+
+        ``config`` is a `TaskConfig`, or an entry of a task file with its ``id``, of ``origin`` if
+        one is given. ``revision`` and ``expected_revision`` are one. `InvalidConfigError` if no
+        installed executor takes it.
 
         One that another origin declares raises `ConflictError` with the code ``origin_conflict``,
         unless it is to be ``adopt``ed: then it is of ``config.origin`` from now on. With
         ``expected_revision`` (0: there must be none) only if that is what is stored, else
         `PreconditionError`. Policies that contradict one another are an `InvalidConfigError`.
         """
-        wanted = self._completed(config)
+        expected_revision = expected_revision if revision is None else revision
+        wanted = self._accepted(config, origin)
         for _ in range(MOVED_TRIES):
             (done,) = await self._put_batch(
                 [wanted], adopt=adopt, expected_revision=expected_revision
             )
             if done is not None:
                 return done.kept()
-        raise _moved(config.id)
+        raise _moved(wanted.id)
 
     async def put_configs(
-        self, configs: Sequence[TaskConfig], *, adopt: bool = False
+        self,
+        configs: Iterable[TaskConfig | Mapping[str, Any]],
+        *,
+        adopt: bool = False,
+        origin: str | None = None,
     ) -> tuple[ConfigOutcome, ...]:
         """Create or change any number of configs, each by itself: an outcome each, in their order.
 
-        One that is refused leaves the others alone: what `put_config` would raise for it is its
-        ``error``. Of several with one id the last one stays. May be repeated as it is.
+        They are what `put_config` takes. One that is refused leaves the others alone: what
+        `put_config` would raise for it is its ``error``. Of several with one id the last one stays.
+        May be repeated as it is.
         """
+        given = list(configs)
         found: list[ConfigOutcome] = []
-        for start in range(0, len(configs), MAX_HEAVY_BATCH):
-            found += await self._put_some(configs[start : start + MAX_HEAVY_BATCH], adopt=adopt)
+        for start in range(0, len(given), MAX_HEAVY_BATCH):
+            batch = given[start : start + MAX_HEAVY_BATCH]
+            found += await self._put_some(batch, adopt=adopt, origin=origin)
         return tuple(found)
 
     async def _put_some(
-        self, configs: Sequence[TaskConfig], *, adopt: bool
+        self,
+        configs: Sequence[TaskConfig | Mapping[str, Any]],
+        *,
+        adopt: bool,
+        origin: str | None,
     ) -> Sequence[ConfigOutcome]:
         """As many as one step of the store takes; again those with which somebody was faster."""
         wanted: dict[int, TaskConfig] = {}
         done: dict[int, ConfigOutcome] = {}
         for place, config in enumerate(configs):
             try:
-                wanted[place] = self._completed(config)
-            except InvalidConfigError as error:
-                done[place] = ConfigOutcome(id=config.id, error=error)
+                wanted[place] = self._accepted(config, origin)
+            except (InvalidConfigError, InvalidTriggerError, EntryError) as error:
+                done[place] = ConfigOutcome(id=_id_of(config), error=error)
         moved: Counter[int] = Counter()
         while len(done) < len(configs):
             # One step names an id once: of several the first goes first, the others after it.
@@ -141,10 +162,17 @@ class Configs(Asking):
                     )
         return list(found.values())
 
-    def _completed(self, config: TaskConfig) -> TaskConfig:
-        """What is put of a config; `InvalidConfigError` where its policies contradict each other."""
+    def _accepted(self, config: TaskConfig | Mapping[str, Any], origin: str | None) -> TaskConfig:
+        """What is put of a config; `InvalidConfigError` where its policies contradict each other, or
+        where no installed executor takes it."""
+        if isinstance(config, Mapping):
+            entry = {name: value for name, value in config.items() if name != "id"}
+            config = reader(self._judge).config(str(config.get("id", "")), entry)
+        elif self._judge is not None:
+            config = self._judge.judged(config)
         check_policies(config)
-        return self._defaults.fill(config)
+        config = self._defaults.fill(config)
+        return config if origin is None else attrs.evolve(config, origin=origin)
 
     async def list_configs(
         self, *, cursor: str | None = None, limit: int = 100, origin: str | None = None
@@ -265,6 +293,10 @@ class Configs(Asking):
             cursor = page.cursor
             if cursor is None:
                 return
+
+
+def _id_of(config: TaskConfig | Mapping[str, Any]) -> str:
+    return str(config.get("id", "")) if isinstance(config, Mapping) else config.id
 
 
 def planned_rearm(

@@ -2,16 +2,33 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
 
 import attrs
 
 from dsched.client.asking import Asking, ConflictError, NotFoundError, TaskEndedBadlyError
+from dsched.client.judging import reader
 from dsched.contracts.store.outcomes import Outcome
 from dsched.contracts.store.reading import TaskPage, TaskQuery
 from dsched.contracts.store.tasklogs import LinePage, TaskLine
 from dsched.contracts.store.working import CancelAnswer, Submission
-from dsched.model import Task, TaskSpec, TaskStatus, check_id, manual_task_id
+from dsched.functions.handles import TaskHandle
+from dsched.model import (
+    Home,
+    InvalidConfigError,
+    InvalidDurationError,
+    Task,
+    TaskSpec,
+    TaskStatus,
+    Wait,
+    check_id,
+    given,
+    manual_task_id,
+    seconds_of,
+    to_ms,
+)
 
 FIRST_POLL_S = 0.01
 LONGEST_POLL_S = 0.5
@@ -22,28 +39,60 @@ class Tasks(Asking):
     """The acts on tasks."""
 
     async def submit(
-        self, spec: TaskSpec, *, task_id: str | None = None, delay_s: float = 0.0
-    ) -> str:
-        """Create a task; its id. The same id and spec again is the same task.
+        self,
+        spec: TaskSpec | Mapping[str, Any],
+        *,
+        task_id: str | None = None,
+        delay: Wait | None = None,
+        at: datetime | str | None = None,
+        delay_s: float = 0.0,
+    ) -> TaskHandle[Any]:
+        """Create a task of a `TaskSpec`, or of a mapping with the keys of a task file.
 
-        Another spec under a taken id raises `ConflictError`. Without ``task_id`` a new one is made.
+        It does not start before ``delay``, or the instant ``at`` (one that has passed: now). The
+        same id and spec again is the same task, another spec a `ConflictError`; without
+        ``task_id`` a new one is made. `InvalidConfigError` if no installed executor takes it.
+        ``delay_s`` is ``delay`` in seconds. The handle is the task's id as well.
         """
         task_id = check_id(secrets.token_hex(12) if task_id is None else task_id, "task id")
-        spec = self._defaults.fill(spec)
-        outcome = await self._submit(task_id, spec, delay_s)
+        spec = self._taken(spec)
+        wait_s = await self._wait_s(delay_s if delay is None else delay, at)
+        outcome = await self._submit(task_id, spec, wait_s)
         if outcome is Outcome.CONFLICT:
             raise ConflictError(outcome, f"task id {task_id} is taken by a task with another spec")
-        return task_id
+        return TaskHandle(task_id, self)
+
+    def _taken(self, spec: TaskSpec | Mapping[str, Any]) -> TaskSpec:
+        if isinstance(spec, Mapping):
+            return reader(self._judge).spec(spec)
+        return self._defaults.fill(spec if self._judge is None else self._judge.judged(spec))
+
+    async def _wait_s(self, delay: Wait, at: datetime | str | None) -> float:
+        """For how long a task must wait that is to start after a delay, or at an instant."""
+        if at is None:
+            return _seconds("delay", delay)
+        if delay:
+            raise InvalidConfigError("at", "cannot be given together with delay; keep one of them")
+        instant = given.instant_or_none(at)
+        if not isinstance(instant, datetime) or instant.tzinfo is None:
+            raise InvalidConfigError(
+                "at",
+                f"needs to be an instant with a UTC offset, such as "
+                f"2026-01-31T09:00:00Z; got {at!r}",
+            )
+        return (to_ms(instant) - await self._wall_ms()) / 1000
 
     async def submit_many(self, submissions: Sequence[Submission]) -> tuple[Outcome, ...]:
         """Create up to `MAX_BATCH` tasks in one step; one outcome each, as `Working.submit`."""
         for item in submissions:
             check_id(item.task_id, "task id")
-        filled = [attrs.evolve(one, spec=self._defaults.fill(one.spec)) for one in submissions]
+        filled = [attrs.evolve(one, spec=self._taken(one.spec)) for one in submissions]
         return await self._answered(lambda: self._store.submit(filled, by=self._by))
 
-    async def trigger(self, config_id: str, *, key: str | None = None) -> str:
-        """Run a config's task now, beside its schedule; the task id.
+    async def trigger(
+        self, config_id: str, *, key: str | None = None, reason: str = ""
+    ) -> TaskHandle[Any]:
+        """Run a config's task now, beside its schedule; its handle. ``reason`` is for the log.
 
         Works for paused and disabled configs too. The same ``key`` again gives the same task.
         """
@@ -51,16 +100,21 @@ class Tasks(Asking):
         unique = secrets.token_hex(8) if key is None else check_id(key, "key")
         task_id = manual_task_id(config_id, unique)
         # A conflict can only be this key's task, made before the config was edited.
-        await self._submit(task_id, stored.config.spec, 0.0)
-        return task_id
+        await self._submit(task_id, stored.config.spec, 0.0, why=reason)
+        return TaskHandle(task_id, self)
 
-    async def _submit(self, task_id: str, spec: TaskSpec, delay_s: float) -> Outcome:
-        item = Submission(task_id=task_id, spec=spec, delay_ms=max(0, round(delay_s * 1000)))
+    async def _submit(
+        self, task_id: str, spec: TaskSpec, delay_s: float, *, why: str = ""
+    ) -> Outcome:
+        delay_ms = max(0, round(delay_s * 1000))
+        item = Submission(task_id=task_id, spec=spec, delay_ms=delay_ms, why=why)
         (outcome,) = await self._answered(lambda: self._store.submit([item], by=self._by))
         return outcome
 
-    async def retry(self, task_id: str, *, key: str | None = None) -> str:
-        """Run an ended task once more, as a new task with the same snapshot; the new task's id.
+    async def retry(
+        self, task_id: str, *, key: str | None = None, reason: str = ""
+    ) -> TaskHandle[Any]:
+        """Run an ended task once more, as a new task with the same snapshot; its handle.
 
         A config's task becomes a manual one of that config. The same ``key`` again gives the same
         new task. `NotFoundError`; `ConflictError` with the code ``not_ended`` while it lives.
@@ -74,8 +128,8 @@ class Tasks(Asking):
             raise NotFoundError("UNKNOWN", f"what task {task_id} ran is not kept any more")
         unique = secrets.token_hex(12) if key is None else check_id(key, "key")
         new_id = unique if task.config_id is None else manual_task_id(task.config_id, unique)
-        await self._submit(new_id, task.spec, 0.0)
-        return new_id
+        await self._submit(new_id, task.spec, 0.0, why=reason)
+        return TaskHandle(new_id, self)
 
     async def get(self, task_id: str, *, full: bool = True) -> Task:
         """The task, ``full``: with its spec, and its result if it has ended; `NotFoundError`."""
@@ -84,8 +138,14 @@ class Tasks(Asking):
             raise NotFoundError("UNKNOWN", f"there is no task {task_id} (any more)")
         return task
 
-    async def wait(self, task_id: str, *, timeout_s: float | None = None) -> Task:
-        """Wait until the task has ended, and answer with it; `TimeoutError`, `NotFoundError`."""
+    async def wait(
+        self, task_id: str, *, timeout: Wait | None = None, timeout_s: float | None = None
+    ) -> Task:
+        """Wait until the task has ended, and answer with it; `TimeoutError`, `NotFoundError`.
+
+        ``timeout_s`` is ``timeout`` in seconds.
+        """
+        timeout_s = timeout_s if timeout is None else _seconds("timeout", timeout)
         limit = asyncio.timeout(timeout_s)
         try:
             async with limit:
@@ -114,9 +174,11 @@ class Tasks(Asking):
             await asyncio.sleep(poll_s)
             poll_s = min(LONGEST_POLL_S, poll_s * 1.5)
 
-    async def result(self, task_id: str, *, timeout_s: float | None = None) -> object:
+    async def result(
+        self, task_id: str, *, timeout: Wait | None = None, timeout_s: float | None = None
+    ) -> Any:
         """Wait for the task and answer with its result's data; `TaskEndedBadlyError` if it failed."""
-        task = await self.wait(task_id, timeout_s=timeout_s)
+        task = await self.wait(task_id, timeout=timeout, timeout_s=timeout_s)
         if task.status is not TaskStatus.SUCCESS:
             raise TaskEndedBadlyError(task)
         return None if task.result is None else task.result.data
@@ -167,7 +229,30 @@ class Tasks(Asking):
             after = page.cursor
 
     async def list(
-        self, query: TaskQuery, *, cursor: str | None = None, limit: int = 100
+        self,
+        query: TaskQuery | None = None,
+        *,
+        home: Home | str | None = None,
+        worker_id: str | None = None,
+        config_id: str | None = None,
+        status: TaskStatus | str | None = None,
+        live_of: str | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
     ) -> TaskPage:
-        """A page of tasks by one index; see `TaskQuery`."""
+        """A page of tasks by one index, by its name or as a `TaskQuery`."""
+        query = query or TaskQuery(
+            home=None if home is None else Home(home),
+            worker_id=worker_id,
+            config_id=config_id,
+            status=None if status is None else TaskStatus(status),
+            live_of=live_of,
+        )
         return await self._answered(lambda: self._store.list_tasks(query, cursor, limit))
+
+
+def _seconds(name: str, value: Wait) -> float:
+    try:
+        return seconds_of(value)
+    except InvalidDurationError as error:
+        raise InvalidConfigError(name, str(error)) from None

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 
@@ -14,7 +14,9 @@ from dsched.config.structuring import fields_of
 from dsched.config.task_file import task_from_mapping
 from dsched.contracts.service import EntryError, PluginFacts
 from dsched.loading import Catalogue
+from dsched.loading.remedy import installed
 from dsched.model import (
+    InvalidConfigError,
     InvalidIdError,
     JsonValue,
     RetryPolicy,
@@ -23,7 +25,10 @@ from dsched.model import (
     check_id,
     rfc3339,
 )
+from dsched.planning import check_policies, compile_trigger
 from dsched.wording import did_you_mean, printable
+
+I = TypeVar("I", TaskSpec, TaskConfig)  # noqa: E741 - an item
 
 # Never part of an entry: the id stands beside it, the rest is the store's or a later version's.
 _APART = frozenset({"id", "origin", "reserved", "revision", "created_ms", "updated_ms"})
@@ -49,6 +54,22 @@ class CatalogueIntake:
         except InvalidIdError as error:
             raise EntryError([("id", str(error))]) from error
         return self._read({**entry, "id": config_id})
+
+    def judged(self, item: I) -> I:
+        """A value made in code, judged as an entry is, with the ``type`` that one would give."""
+        executor = self.catalogue.executors.get(item.executor)
+        place = f"{item.id}." if isinstance(item, TaskConfig) else ""
+        if executor is None:
+            known = installed(self.catalogue.executors)
+            reason = f"{printable(item.executor)!r} is not installed; installed: {known}"
+            raise InvalidConfigError(f"{place}executor", reason)
+        problems = executor.provider.check_payload(item.payload)
+        if problems:
+            raise InvalidConfigError(f"{place}payload", "; ".join(problems))
+        if isinstance(item, TaskConfig):
+            compile_trigger(item.trigger)
+            check_policies(item)
+        return item if item.type else attrs.evolve(item, type=executor.provider.protocol)
 
     def entry(self, config: TaskConfig) -> dict[str, JsonValue]:
         """An entry from a config."""

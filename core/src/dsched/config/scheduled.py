@@ -12,10 +12,9 @@ from dsched.config.settings import Settings
 from dsched.config.task_file import task_from_mapping
 from dsched.declaring import Source
 from dsched.functions.schedules import Scheduled, Schedules
+from dsched.functions.submitting import LOCAL
 from dsched.loading import Catalogue
 from dsched.model import TaskConfig, code_origin
-
-LOCAL = "local"
 
 
 def code_sources(
@@ -75,6 +74,7 @@ def _config(
         payload["args"] = scheduled.args
     return task_from_mapping(
         {
+            **function.defaults,
             **scheduled.fields,
             "id": scheduled.config_id or function.name,
             "executor": LOCAL,

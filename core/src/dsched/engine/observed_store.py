@@ -5,7 +5,12 @@ from typing import Any
 
 from dsched.contracts.observer import StoreCalled
 from dsched.contracts.store import Store
-from dsched.contracts.store.outcomes import FencedError, StoreReadOnlyError, StoreUnavailableError
+from dsched.contracts.store.outcomes import (
+    FencedError,
+    StoreError,
+    StoreReadOnlyError,
+    StoreUnavailableError,
+)
 from dsched.contracts.store.working import Claimed
 from dsched.engine.assertions import Assertions
 from dsched.engine.observers import Announcer
@@ -17,6 +22,18 @@ _UNTIMED = frozenset({"wakeup", "poll_when_woken"})  # waits, not work
 _LOOKED_AT = frozenset({"now", "due", "ready", "overdue", "counts", "claim"})
 
 
+class Answering:
+    """Whether the store answers, as far as a pod knows from what it asked last."""
+
+    def __init__(self) -> None:
+        self.answers = True
+
+    def note(self, error: StoreError | None = None) -> None:
+        """A call was answered, or was not: one that takes no writes answers all the same."""
+        silent = isinstance(error, StoreUnavailableError)
+        self.answers = not silent or isinstance(error, StoreReadOnlyError)
+
+
 def ObservedStore(  # noqa: N802 - a constructor to its callers
     store: Store,
     runtime: Runtime,
@@ -24,10 +41,16 @@ def ObservedStore(  # noqa: N802 - a constructor to its callers
     announcer: Announcer,
     assertions: Assertions,
     writes: WriteWatch,
+    answering: Answering,
 ) -> Store:
     """``store`` with a timer around each step: same contract, same answers, same errors."""
     observed: Store = _OBSERVED(
-        store, runtime, announcer=announcer, assertions=assertions, writes=writes
+        store,
+        runtime,
+        announcer=announcer,
+        assertions=assertions,
+        writes=writes,
+        answering=answering,
     )
     return observed
 
@@ -42,6 +65,7 @@ def _observed(step: str) -> Callable[..., Awaitable[Any]]:
             answer = await getattr(self.inner, step)(*args, **kwargs)
             if look:
                 self.assertions.answered(step, known_ms, args, answer)
+            self.answering.note()
             return answer
         except FencedError:
             outcome = "fenced"
@@ -49,9 +73,11 @@ def _observed(step: str) -> Callable[..., Awaitable[Any]]:
         except StoreReadOnlyError as error:
             outcome = "read_only"
             self.writes.refused(error)
+            self.answering.note(error)
             raise
-        except StoreUnavailableError:
+        except StoreUnavailableError as error:
             outcome = "unavailable"
+            self.answering.note(error)
             raise
         finally:
             seconds = self.runtime.monotonic() - started_s
@@ -84,9 +110,10 @@ def _init(
     announcer: Announcer,
     assertions: Assertions,
     writes: WriteWatch,
+    answering: Answering,
 ) -> None:
     self.inner, self.runtime, self.announcer = inner, runtime, announcer
-    self.assertions, self.writes = assertions, writes
+    self.assertions, self.writes, self.answering = assertions, writes, answering
 
 
 _OBSERVED: Any = type(

@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import attrs
 
+from dsched.client import Client
 from dsched.contracts.balancer import LoadBalancer
 from dsched.contracts.executor import Executor
 from dsched.contracts.observer import Observer, Scrape, Scraped
@@ -16,7 +17,7 @@ from dsched.engine.history_watch import HistoryWatch
 from dsched.engine.isolation import apart
 from dsched.engine.leader.election import Election, ElectionTimes
 from dsched.engine.leader.leading import Leader, LeaderTimes
-from dsched.engine.observed_store import ObservedStore
+from dsched.engine.observed_store import Answering, ObservedStore
 from dsched.engine.observers import Announcer
 from dsched.engine.past import Past
 from dsched.engine.presence import Presence
@@ -24,7 +25,9 @@ from dsched.engine.runtime import Runtime
 from dsched.engine.watchdog import Watchdog, WatchTimes
 from dsched.engine.worker.heartbeat import OpenStore
 from dsched.engine.worker.role import WorkerPlan, WorkerRole
-from dsched.engine.write_watch import WriteWatch
+from dsched.engine.write_watch import NO_ANSWER, WriteWatch
+from dsched.functions.at_hand import at_hand
+from dsched.functions.handles import Submits
 
 log = logging.getLogger("dsched.pod")
 
@@ -37,7 +40,7 @@ SERVICE_RESTART_MAX_S = 60.0
 @attrs.frozen(kw_only=True)
 class PodPlan:
     """What a pod is to be, as configured. ``services`` are those of its roles, for whom
-    ``intake`` and ``pages`` are."""
+    ``intake`` and ``pages`` are. ``client`` makes what the functions of its tasks submit through."""
 
     name: str
     roles: frozenset[str]
@@ -50,6 +53,7 @@ class PodPlan:
     services: Mapping[str, Service]
     intake: Intake | None = None
     pages: tuple[Pages, ...] = ()
+    client: Callable[[Store], Submits] = Client
     missed_after_s: float = 60.0
 
 
@@ -74,6 +78,7 @@ class Pod:
         self._announcer = Announcer(plan.observers)
         assertions = Assertions(self._announcer)
         self._writes = WriteWatch(runtime, plan.name, self._announcer.tell)
+        self._answering = Answering()
         self._store = self._observed(store, assertions)
         self._stopping = asyncio.Event()
         self._scraping = asyncio.Lock()
@@ -98,6 +103,7 @@ class Pod:
             announcer=self._announcer,
             assertions=assertions,
             writes=self._writes,
+            answering=self._answering,
         )
 
     def _take_part(self, election_store: Store, assertions: Assertions, past: Past) -> None:
@@ -153,18 +159,24 @@ class Pod:
         draining = self._stopping.is_set()
         registered = self.worker is None or self.worker.registered.is_set()
         leading = self.election is not None and self.election.term is not None
-        trouble = self._writes.trouble
-        detail = "draining" if draining else "ready" if registered else "registering"
+        trouble, ails = self._writes.trouble, self._what_ails_the_store()
         return PodStatus(
             name=self._plan.name,
             roles=self._plan.roles,
-            ready=registered and not draining and trouble is None,
+            ready=registered and not draining and not ails,
             leading=leading,
             draining=draining,
-            detail=detail if trouble is None else "the store takes no writes",
+            detail="draining" if draining else ails or ("ready" if registered else "registering"),
             writes_refused="" if trouble is None else trouble.reason,
             store_words="" if trouble is None else trouble.words,
         )
+
+    def _what_ails_the_store(self) -> str:
+        """Why nothing can be asked or written now; "" if nothing is known against it."""
+        trouble = self._writes.trouble
+        if not self._answering.answers or (trouble is not None and trouble.reason == NO_ANSWER):
+            return "the store does not answer"
+        return "" if trouble is None else "the store takes no writes"
 
     def stop(self) -> None:
         """Begin to leave: not ready, resign, hand back, finish what runs. `run` then returns."""
@@ -190,6 +202,7 @@ class Pod:
                 runtime=self._runtime,
                 status=self.status,
                 writes=self._writes,
+                answering=self._answering,
             )
             background.append(group.create_task(presence.run(), name="presence"))
             background.append(group.create_task(self._history.run(), name="history"))
@@ -205,6 +218,11 @@ class Pod:
             await presence.leave()
 
     async def _run_roles(self) -> None:
+        # Each attempt is started from here, and what it submits goes through this client.
+        with at_hand(self._plan.client(self._store), everywhere=False):
+            await self._work()
+
+    async def _work(self) -> None:
         async with asyncio.TaskGroup() as group:
             if self.election is not None:
                 group.create_task(self.election.run(), name="election")

@@ -10,6 +10,7 @@ from dsched.contracts.store.formats import STORE_FORMAT
 from dsched.contracts.store.operating import Operating, PodRecord
 from dsched.contracts.store.outcomes import StoreError, StoreUnavailableError
 from dsched.contracts.store.timing import Timing
+from dsched.engine.observed_store import Answering
 from dsched.engine.runtime import Runtime
 from dsched.engine.store_calls import answered_within
 from dsched.engine.write_watch import WriteWatch
@@ -38,12 +39,14 @@ class Presence:
         runtime: Runtime,
         status: Callable[[], PodStatus],
         writes: WriteWatch,
+        answering: Answering,
     ) -> None:
         self._timing = timing
         self._store = store
         self._runtime = runtime
         self._status = status
         self._writes = writes
+        self._answering = answering
         self._id = f"{status().name[:64]}-{runtime.token()}"
         self._started_ms: int | None = None
         self._said: PodStatus | None = None
@@ -77,6 +80,8 @@ class Presence:
             log.debug("the store was not told that this pod runs: %s", error)
             if isinstance(error, StoreUnavailableError):
                 self._writes.unanswered(error)
+            # Of the pod's calls this one has the shortest bound, and is made however idle the pod is.
+            self._answering.note(error)
             return
         self._writes.accepted()
         self._said, self._said_s = status, self._runtime.monotonic()

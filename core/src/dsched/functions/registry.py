@@ -5,13 +5,16 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from enum import StrEnum
-from typing import Any, Literal, Protocol, TypeAlias, TypeVar, overload
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
 import attrs
 
 from dsched.contracts.executor import TaskFailed
 from dsched.contracts.executor.context import ExecutionContext
-from dsched.model import InvalidIdError, JsonValue, check_id
+from dsched.functions.decorating import Decorating
+from dsched.functions.submitting import LOCAL, Defaults, submits
+from dsched.model import InvalidIdError, JsonValue, TaskSpec, check_id
+from dsched.wording import did_you_mean
 
 MAX_CLOSE_NAMES = 3
 MAX_NAMES_SHOWN = 20
@@ -74,6 +77,7 @@ class Function:
     """A registered function.
 
     ``signature`` is what a payload is bound to: the function's own without ``context_parameter``.
+    ``defaults`` are timeout, retry and priority of its tasks that say nothing else.
     """
 
     name: str
@@ -85,6 +89,7 @@ class Function:
     full_signature: inspect.Signature
     signature: inspect.Signature
     context_parameter: str | None
+    defaults: Mapping[str, Any] = attrs.field(factory=dict, eq=False)
 
     @classmethod
     def of(cls, call: Callable[..., Any], name: str, isolation: Isolation) -> "Function":
@@ -185,7 +190,7 @@ class Function:
         return missing, extra
 
 
-class Registry:
+class Registry(Decorating):
     """Functions by name. The global one is behind `dsched.task`; tests and embedders have theirs."""
 
     def __init__(self) -> None:
@@ -201,26 +206,6 @@ class Registry:
         """The function registered under ``name``, or None. Nothing is imported or evaluated."""
         return self._functions.get(name)
 
-    @overload
-    def task(self, name: F, /) -> F: ...
-
-    @overload
-    def task(
-        self, name: str | None = None, *, isolation: IsolationName | None = None
-    ) -> Callable[[F], F]: ...
-
-    def task(self, name: Any = None, *, isolation: IsolationName | None = None) -> Any:
-        """Register a plain sync or async function; it stays callable as before.
-
-        ``@task``, ``@task()`` take the function's own name. ``isolation`` defaults to ``async``
-        for async functions and ``thread`` for others. Raises `FunctionError` for what cannot be
-        a task, `DuplicateFunctionError` for a name another function has. The same function (equal
-        module or file, and qualified name) may register again: a reload does.
-        """
-        if callable(name):
-            return self._add(name, None, None)
-        return lambda call: self._add(call, name, isolation)
-
     def unknown(self, name: str) -> str:
         """The sentence that says ``name`` is not registered, with close names or the known ones."""
         known = sorted(self._functions)
@@ -234,10 +219,13 @@ class Registry:
             hint = "none is registered: name the modules that use @dsched.task with --app"
         return f"no function named {name[:128]!r} is registered; {hint}"
 
-    def _add(self, call: F, name: str | None, isolation: IsolationName | None) -> F:
+    def _add(
+        self, call: F, name: str | None, isolation: IsolationName | None, defaults: Defaults
+    ) -> F:
         _check_callable(call)
         chosen = _check_name(call.__name__ if name is None else name, call)
-        function = Function.of(call, chosen, _check_isolation(call, isolation))
+        found = Function.of(call, chosen, _check_isolation(call, isolation))
+        function = attrs.evolve(found, defaults=_check_defaults(call, defaults))
         other = self._functions.get(chosen)
         if other is not None and not is_same_function(other.call, call):
             raise DuplicateFunctionError(
@@ -245,6 +233,8 @@ class Registry:
                 f"and {function.qualname} at {function.place}; give one of them another name"
             )
         self._functions[chosen] = function
+        if inspect.isfunction(call):  # a bound method has no place for what it can do besides
+            vars(call).update(submits(function))
         return call
 
 
@@ -288,6 +278,21 @@ def _check_isolation(call: Callable[..., Any], isolation: str | None) -> Isolati
             f"isolation={isolation!r}; use {remedy!r} or 'process'"
         )
     return chosen
+
+
+def _check_defaults(call: Callable[..., Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    known = Defaults.__annotations__
+    for name in defaults:
+        if name not in known:
+            raise FunctionError(
+                f"@task on {call.__qualname__} at {place_of(call)}: {name} is not known; "
+                f"{did_you_mean(name, [*known, 'isolation'])}"
+            )
+    try:
+        TaskSpec(executor=LOCAL, **defaults)
+    except (TypeError, ValueError) as error:
+        raise FunctionError(f"@task on {call.__qualname__} at {place_of(call)}: {error}") from error
+    return dict(defaults)
 
 
 def _context_parameter(signature: inspect.Signature, name: str) -> str | None:

@@ -8,6 +8,7 @@ from dsched.model.decision import (
     SkipReason,
     Verdict,
 )
+from dsched.model.durations import InvalidDurationError, Span, Wait, seconds_of
 from dsched.model.ids import (
     InvalidIdError,
     backfill_instant_of,
@@ -21,7 +22,7 @@ from dsched.model.ids import (
 from dsched.model.instants import from_ms, rfc3339, rfc3339_ms, to_ms
 from dsched.model.json import JsonValue, NotJsonError
 from dsched.model.origin import API_ORIGIN, ORPHAN, code_origin, file_origin, is_origin
-from dsched.model.retry import RetryPolicy, retry_delay_ms
+from dsched.model.retry import Retry, RetryPolicy, retry_delay_ms
 from dsched.model.status import Home, IllegalTransitionError, TaskStatus, check_transition
 from dsched.model.task import Task, TaskResult
 from dsched.model.task_config import (
@@ -58,6 +59,7 @@ __all__ = [
     "Home",
     "IllegalTransitionError",
     "InvalidConfigError",
+    "InvalidDurationError",
     "InvalidIdError",
     "JsonValue",
     "Misfire",
@@ -66,9 +68,11 @@ __all__ = [
     "OnCrash",
     "Overlap",
     "Reserved",
+    "Retry",
     "RetryPolicy",
     "SkipReason",
     "SkippedRange",
+    "Span",
     "Task",
     "TaskConfig",
     "TaskResult",
@@ -76,6 +80,7 @@ __all__ = [
     "TaskStatus",
     "Trigger",
     "Verdict",
+    "Wait",
     "Worker",
     "WorkerStatus",
     "backfill_instant_of",
@@ -94,5 +99,6 @@ __all__ = [
     "retry_delay_ms",
     "rfc3339",
     "rfc3339_ms",
+    "seconds_of",
     "to_ms",
 ]

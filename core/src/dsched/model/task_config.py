@@ -8,12 +8,13 @@ from typing import Any, TypeVar
 
 import attrs
 
+from dsched.model import given
 from dsched.model.ids import check_id
 from dsched.model.instants import to_ms
 from dsched.model.json import JsonValue, check_json
 from dsched.model.left_out import LeftOutSpan
 from dsched.model.origin import API_ORIGIN, is_origin
-from dsched.model.retry import RetryPolicy
+from dsched.model.retry import Retry, RetryPolicy, retry_of
 from dsched.model.trigger import (
     AtTrigger,
     CronTrigger,
@@ -99,6 +100,15 @@ def _on_crash(value: OnCrash | str) -> OnCrash:
     return _one_of(OnCrash, "on_crash", value)
 
 
+def _retry(value: Retry) -> RetryPolicy:
+    if type(value) is RetryPolicy:
+        return value
+    try:
+        return retry_of(value)
+    except ValueError as error:
+        raise InvalidConfigError("retry", str(error)) from None
+
+
 # Defaults that never change are made once: most snapshots have them, and each is made to be looked at.
 _NO_LABELS: Mapping[str, str] = MappingProxyType({})
 _DEFAULT_RETRY = RetryPolicy()
@@ -127,17 +137,20 @@ _NOTHING_RESERVED = Reserved()
 
 @attrs.frozen(kw_only=True)
 class TaskSpec:
-    """The snapshot of what to run: a task keeps its own, whatever happens to its config."""
+    """The snapshot of what to run: a task keeps its own, whatever happens to its config.
+
+    Durations may be given as text, ``retry`` as a mapping, as in a task file.
+    """
 
     executor: str
     payload: JsonValue = None
     type: str = ""
     name: str = ""
-    timeout: timedelta = _DEFAULT_TIMEOUT
-    retry: RetryPolicy = _DEFAULT_RETRY
+    timeout: timedelta = attrs.field(default=_DEFAULT_TIMEOUT, converter=given.span)
+    retry: RetryPolicy = attrs.field(default=_DEFAULT_RETRY, converter=_retry)
     on_crash: OnCrash = attrs.field(default=OnCrash.RETRY, converter=_on_crash)
     max_crashes: int = 3
-    start_deadline: timedelta | None = None
+    start_deadline: timedelta | None = attrs.field(default=None, converter=given.span_or_none)
     priority: int = DEFAULT_PRIORITY
     labels: Mapping[str, str] = attrs.field(default=_NO_LABELS, converter=_frozen_labels)
     required_labels: Mapping[str, str] = attrs.field(default=_NO_LABELS, converter=_frozen_labels)
@@ -167,22 +180,22 @@ class TaskConfig:
     type: str = ""
     payload: JsonValue = None
     cron_expr: str | None = None
-    every: timedelta | None = None
-    fixed_delay: timedelta | None = None
-    at: datetime | None = None
+    every: timedelta | None = attrs.field(default=None, converter=given.span_or_none)
+    fixed_delay: timedelta | None = attrs.field(default=None, converter=given.span_or_none)
+    at: datetime | None = attrs.field(default=None, converter=given.instant_or_none)
     timezone: str = "UTC"
     dst_gap: DstGap = attrs.field(default=DstGap.NEXT, converter=_dst_gap)
     dst_overlap: DstOverlap = attrs.field(default=DstOverlap.FIRST, converter=_dst_overlap)
-    start_at: datetime | None = None
-    end_at: datetime | None = None
-    jitter: timedelta = timedelta(0)
+    start_at: datetime | None = attrs.field(default=None, converter=given.instant_or_none)
+    end_at: datetime | None = attrs.field(default=None, converter=given.instant_or_none)
+    jitter: timedelta = attrs.field(default=timedelta(0), converter=given.span)
     misfire: Misfire = attrs.field(default=Misfire.FIRE_ONCE, converter=_misfire)
-    misfire_grace: timedelta = timedelta(seconds=60)
+    misfire_grace: timedelta = attrs.field(default=timedelta(seconds=60), converter=given.span)
     misfire_cap: int = MAX_CATCH_UP
     overlap: Overlap = attrs.field(default=Overlap.SKIP, converter=_overlap)
-    start_deadline: timedelta | None = None
-    timeout: timedelta = _DEFAULT_TIMEOUT
-    retry: RetryPolicy = _DEFAULT_RETRY
+    start_deadline: timedelta | None = attrs.field(default=None, converter=given.span_or_none)
+    timeout: timedelta = attrs.field(default=_DEFAULT_TIMEOUT, converter=given.span)
+    retry: RetryPolicy = attrs.field(default=_DEFAULT_RETRY, converter=_retry)
     on_crash: OnCrash = attrs.field(default=OnCrash.RETRY, converter=_on_crash)
     max_crashes: int = 3
     priority: int = DEFAULT_PRIORITY
@@ -316,21 +329,19 @@ def _check_labels(field: str, labels: Mapping[str, str]) -> None:
 
 def _check_span(field: str, span: timedelta, least: timedelta) -> None:
     if not isinstance(span, timedelta):
-        raise InvalidConfigError(
-            field, f"must be a timedelta, such as timedelta(seconds=5); got {span!r}"
-        )
+        raise InvalidConfigError(field, given.why_no_span(span))
     if not least <= span <= MAX_DURATION:
         raise InvalidConfigError(field, f"must be {least} to {MAX_DURATION.days} days, got {span}")
 
 
 def _check_trigger(config: TaskConfig) -> None:
-    given = [
+    triggers = [
         name
         for name in ("cron_expr", "every", "fixed_delay", "at")
         if getattr(config, name) is not None
     ]
-    if len(given) != 1:
-        found = ", ".join(given) if given else "none"
+    if len(triggers) != 1:
+        found = ", ".join(triggers) if triggers else "none"
         raise InvalidConfigError(
             "trigger", f"give exactly one of cron_expr, every, fixed_delay, at; found {found}"
         )

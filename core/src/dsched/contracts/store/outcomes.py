@@ -2,6 +2,8 @@
 
 from enum import StrEnum
 
+from dsched.errors import NoAnswerError
+
 
 class Outcome(StrEnum):
     """What became of one item of a batch, or of one call."""
@@ -48,7 +50,7 @@ class FencedError(StoreError):
     """The leader lock is not held with the fence given. Nothing was changed: stop leading."""
 
 
-class StoreUnavailableError(StoreError):
+class StoreUnavailableError(StoreError, NoAnswerError):
     """The store did not answer. ``maybe_applied`` tells whether the step may have happened.
 
     Every step may be repeated unchanged: it is idempotent by a token of the caller or by nature.

@@ -3,7 +3,8 @@
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeVar
+from datetime import datetime
+from typing import Any, TypeVar
 
 import attrs
 
@@ -12,7 +13,8 @@ from dsched.contracts.balancer import LoadBalancer
 from dsched.contracts.store import Store
 from dsched.contracts.store.outcomes import StoreUnavailableError
 from dsched.engine.worker.succession import Host
-from dsched.model import TaskSpec
+from dsched.functions.handles import TaskHandle
+from dsched.model import TaskSpec, Wait
 from dsched_testkit.evidence import Line as EvidenceLine
 from dsched_testkit.judging.testimony import trouble
 from dsched_testkit.kernel.bodies import Bodies, Ledger
@@ -53,12 +55,18 @@ class User(Client):
         self.store = store  # for programs that speak to it without a client, as an API pod does
 
     async def submit(
-        self, spec: TaskSpec, *, task_id: str | None = None, delay_s: float = 0.0
-    ) -> str:
+        self,
+        spec: TaskSpec | Mapping[str, Any],
+        *,
+        task_id: str | None = None,
+        delay: Wait | None = None,
+        at: datetime | str | None = None,
+        delay_s: float = 0.0,
+    ) -> TaskHandle[Any]:
         """As the client; asked and answered is what the user testifies."""
         op = self._stage.invoked("submit", task_id)
         try:
-            done = await super().submit(spec, task_id=task_id, delay_s=delay_s)
+            done = await super().submit(spec, task_id=task_id, delay=delay, at=at, delay_s=delay_s)
         except ClientError:
             self._stage.answered("fail", op)
             raise
