@@ -314,3 +314,13 @@ def test_to_delete_and_cancel_asks_why_and_the_task_is_told(pod: "Served"):
     refused = pod.run("config", "delete", "doomed-too", "--cancel", "--yes")
     assert (refused.code, "--cancel needs a reason" in refused.err) == (2, True)
     pod.ok("config", "delete", "doomed-too", "--cancel", "--yes", "--reason", "moved")
+
+
+def test_a_task_is_submitted_for_an_instant(pod: "Served"):
+    payload = '{"function": "hello", "args": ["you"]}'
+    args = ("task", "submit", "--executor", "local", "--payload", payload, "-o", "json")
+    found = pod.ok(*args, "--id", "at-new-year", "--at", "2999-01-01T00:00:00Z").data
+    assert found["scheduled_time"].startswith("2999-01-01T00:00:00")
+    wrong = pod.run(*args, "--at", "2999-01-01T00:00:00Z", "--delay", "1h")
+    assert wrong.code != 0
+    assert "keep one of them" in wrong.err

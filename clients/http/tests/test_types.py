@@ -19,6 +19,7 @@ from dsched_client.values import Config, Page, Task
 
 def block(client: dsched_client.Client) -> Page[Task]:
     handle = client.submit(TaskSpec(executor="local"), delay_s=timedelta(seconds=1))
+    client.submit(TaskSpec(executor="local", timeout="5s"), at=datetime.now().astimezone())
     data = handle.result(timeout=5)
     print(data, handle.cancel().outcome, handle.task.status.terminal)
     config: Config = client.put_config(TaskConfig(id="a", executor="x", cron_expr="@daily")).config
@@ -48,7 +49,7 @@ import dsched_client
 def wrong(client: dsched_client.Client) -> None:
     client.get(7)  # 1
     client.pause_config("a")  # 2
-    client.submit({"executor": "x"}).result(timeout="5s")  # 3
+    client.submit({"executor": "x"}).result(timeout=["5s"])  # 3
     client.get_config("a").due.year  # 4
 """
 

@@ -8,20 +8,19 @@ to submit and read. Plugin authors import from `dsched.contracts` and `dsched.mo
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from dsched.contracts.executor import TaskFailed
-from dsched.contracts.store.outcomes import StoreUnavailableError
-from dsched.errors import NoClientError
-from dsched.functions.handles import TaskHandle
-from dsched.functions.registry import FunctionContext, Registry, task
-from dsched.functions.schedules import schedule
-from dsched.functions.submitting import TaskFunction
-from dsched.model import RetryPolicy, TaskConfig, TaskResult, TaskSpec
-
 if TYPE_CHECKING:
     from dsched.client import Client
     from dsched.client.blocking import BlockingClient, BlockingHandle
+    from dsched.contracts.executor import TaskFailed
+    from dsched.contracts.store.outcomes import StoreUnavailableError
     from dsched.embedding import EmbeddedPod, StartStoppedError, connect, connect_blocking, pod
+    from dsched.errors import NoClientError
+    from dsched.functions.handles import TaskHandle
+    from dsched.functions.registry import FunctionContext, Registry, task
+    from dsched.functions.schedules import schedule
+    from dsched.functions.submitting import TaskFunction
     from dsched.launcher.program import run
+    from dsched.model import RetryPolicy, TaskConfig, TaskResult, TaskSpec
 
 __version__ = "0.1.0"
 
@@ -51,17 +50,31 @@ __all__ = [
     "task",
 ]
 
-# Loaded on first use: a module that only registers functions need not import the engine.
-_LAZY = {
+# Loaded on first use: a module that only registers functions need not import the engine, and the
+# command, which shares the errors of the clients, need not import anything else.
+_HOMES = {
     "BlockingClient": "dsched.client.blocking",
     "BlockingHandle": "dsched.client.blocking",
     "Client": "dsched.client",
     "EmbeddedPod": "dsched.embedding",
+    "FunctionContext": "dsched.functions.registry",
+    "NoClientError": "dsched.errors",
+    "Registry": "dsched.functions.registry",
+    "RetryPolicy": "dsched.model",
     "StartStoppedError": "dsched.embedding",
+    "StoreUnavailableError": "dsched.contracts.store.outcomes",
+    "TaskConfig": "dsched.model",
+    "TaskFailed": "dsched.contracts.executor",
+    "TaskFunction": "dsched.functions.submitting",
+    "TaskHandle": "dsched.functions.handles",
+    "TaskResult": "dsched.model",
+    "TaskSpec": "dsched.model",
     "connect": "dsched.embedding",
     "connect_blocking": "dsched.embedding",
     "pod": "dsched.embedding",
     "run": "dsched.launcher.program",
+    "schedule": "dsched.functions.schedules",
+    "task": "dsched.functions.registry",
 }
 
 
@@ -71,9 +84,9 @@ def __dir__() -> list[str]:
 
 
 def __getattr__(name: str) -> Any:
-    """Import what the engine and the client need when they are first asked for."""
-    if name not in _LAZY:
+    """Import what is asked for the first time."""
+    if name not in _HOMES:
         raise AttributeError(f"module 'dsched' has no attribute {name!r}")
-    value = getattr(import_module(_LAZY[name]), name)
+    value = getattr(import_module(_HOMES[name]), name)
     globals()[name] = value
     return value

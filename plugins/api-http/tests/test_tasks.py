@@ -203,3 +203,30 @@ async def test_decisions_of_a_config_are_told(cluster: Any) -> None:
     assert (decision["config_id"], decision["verdict"], decision["count"]) == ("tick", "fired", 1)
     ended = await cluster.ask("GET", f"/tasks/{decision['task_id']}/wait?timeout=20s")
     assert ended.body["config_id"] == "tick"
+
+
+async def test_a_task_may_name_the_instant_at_which_it_starts(api: Any) -> None:
+    for number, at in enumerate(("2999-01-01T00:00:00+02:00", "2001-01-01T00:00:00Z")):
+        made = await api.ask("POST", "/tasks", {**SPEC, "id": f"at-{number}", "at": at})
+        assert made.status == 201, made.text
+    late, past = [(await api.ask("GET", f"/tasks/at-{number}")).body for number in (0, 1)]
+    assert (late["home"], late["scheduled_time"]) == ("delayed", "2998-12-31T22:00:00.000Z")
+    assert past["home"] == "ready"
+    batch = await api.ask(
+        "POST", "/tasks/batch", {"items": [{**SPEC, "id": "b", "at": "2999-01-01T00:00:00Z"}]}
+    )
+    assert batch.body["items"] == [{"id": "b", "outcome": "OK"}]
+    assert (await api.ask("GET", "/tasks/b")).body["home"] == "delayed"
+
+
+@pytest.mark.parametrize("more", [{"at": "2027-01-01T00:00:00"}, {"at": "soon"}, {"at": 5}])
+async def test_an_instant_that_is_none_is_refused(api: Any, more: dict[str, Any]) -> None:
+    refused = await api.ask("POST", "/tasks", {**SPEC, **more})
+    assert (refused.status, refused.body["errors"][0]["field"]) == (422, "at")
+
+
+async def test_an_instant_beside_a_delay_is_refused(api: Any) -> None:
+    both = {"at": "2999-01-01T00:00:00Z", "delay": "1h"}
+    refused = await api.ask("POST", "/tasks", {**SPEC, **both})
+    assert refused.status == 422
+    assert "keep one of them" in refused.text

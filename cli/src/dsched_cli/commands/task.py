@@ -13,6 +13,7 @@ from dsched_cli.errors import ExitCode, UsageError
 from dsched_cli.finding import call_task, runs_of, task_path
 from dsched_cli.output import Column, say
 from dsched_cli.session import Session, asks_api, list_options, reason_option
+from dsched_cli.times import parse_instant
 from dsched_cli.watching import (
     TERMINAL,
     exit_code_of,
@@ -21,6 +22,7 @@ from dsched_cli.watching import (
     watch,
     watch_option,
 )
+from dsched_client.instants import rfc3339
 
 ID = click.argument("task_id", metavar="ID")
 _HOMES = ("delayed", "ready", "queue", "held", "lease")
@@ -206,6 +208,7 @@ def finish(session: Session, found: Any, *, waits: bool, exit_status: bool, time
 @click.option("--payload", metavar="JSON|@FILE", help="What the executor is told; - is stdin.")
 @click.option("--id", "task_id", metavar="ID", help="Its id; the same again changes nothing.")
 @click.option("--delay", metavar="SPAN", help="Not before this time from now.")
+@click.option("--at", metavar="TIME", help="Not before this instant; one that has passed: now.")
 @click.option("--task-timeout", metavar="SPAN", help="How long a run may take.")
 @click.option("--max-retries", type=click.IntRange(0, 1_000_000), help="Tries after the first.")
 @click.option("--priority", type=click.IntRange(0, 9), help="9 first, 0 last.  [default: 5]")
@@ -219,6 +222,7 @@ def submit(
     payload: str | None,
     task_id: str | None,
     delay: str | None,
+    at: str | None,
     task_timeout: str | None,
     max_retries: int | None,
     priority: int | None,
@@ -234,7 +238,13 @@ def submit(
     if executor is None:
         raise UsageError("--executor is missing", todo="name one that is installed, such as local")
     body: dict[str, Any] = {"executor": executor, "payload": payload_of(payload)}
-    body |= {"id": task_id, "delay": delay, "timeout": task_timeout, "priority": priority}
+    body |= {
+        "id": task_id,
+        "delay": delay,
+        "at": _instant(session, at),
+        "timeout": task_timeout,
+        "priority": priority,
+    }
     if max_retries is not None:
         body["retry"] = {"max_retries": max_retries}
     if labels:
@@ -253,6 +263,10 @@ def _submit_batch(session: Session, path: str) -> int:
     if refused:
         say(f"{refused} of {len(answers)} were refused")
     return ExitCode.PARTLY if refused else ExitCode.OK
+
+
+def _instant(session: Session, text: str | None) -> str | None:
+    return None if text is None else rfc3339(parse_instant(text, session.zone, session.now))
 
 
 def _labels(given: tuple[str, ...]) -> dict[str, str]:

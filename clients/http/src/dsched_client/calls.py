@@ -23,10 +23,19 @@ CANCELLED = "cancelled by a client"
 
 
 def submit(
-    item: TaskSpec | Entry, *, task_id: str | None, delay: Seconds, key: str
+    item: TaskSpec | Entry,
+    *,
+    task_id: str | None,
+    delay: Seconds,
+    key: str,
+    at: datetime | str | None = None,
 ) -> Call[values.Task]:
     """Create a task."""
     body = entry_of(item)
+    if at is not None:
+        if delay:
+            raise ValueError("at cannot be given together with delay; keep one of them")
+        body["at"] = at if isinstance(at, str) else instant(at)
     if task_id is not None:
         body["id"] = task_id
     if delay:

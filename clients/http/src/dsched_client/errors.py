@@ -1,23 +1,36 @@
-"""What a call may raise: what the server refused, by its code, and what never got an answer."""
+"""What a call may raise: what the server refused, by its code, and what never got an answer.
+
+What the client on a store raises too is of the same classes of `dsched.errors`.
+"""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import attrs
 
-if TYPE_CHECKING:  # the command reads no values, and starts sooner without them
-    from dsched_client.values import Task
+from dsched import errors
+from dsched.errors import ClientError, TaskEndedBadlyError
+
+__all__ = [
+    "ApiError",
+    "AuthenticationError",
+    "ClientError",
+    "ConflictError",
+    "FieldFlaw",
+    "ForbiddenError",
+    "InvalidError",
+    "NotFoundError",
+    "PreconditionError",
+    "Problem",
+    "ProtocolError",
+    "TaskEndedBadlyError",
+    "TooManyRequestsError",
+    "UnavailableError",
+    "UnreachableError",
+    "refusal",
+]
 
 
-class ClientError(Exception):
-    """Base of everything these clients raise about a call; ``code`` is the API's word for it."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-
-
-class UnreachableError(ClientError):
+class UnreachableError(ClientError, errors.NoAnswerError):
     """There was no answer; ``maybe_applied`` tells whether the call may have happened."""
 
     def __init__(self, message: str, *, maybe_applied: bool) -> None:
@@ -30,16 +43,6 @@ class ProtocolError(ClientError):
 
     def __init__(self, message: str) -> None:
         super().__init__("protocol", message)
-
-
-class TaskEndedBadlyError(ClientError):
-    """The task ended ``failed`` or ``cancelled``; ``task`` tells how."""
-
-    def __init__(self, task: "Task") -> None:
-        super().__init__(
-            task.status, f"task {task.id} ended {task.status}: {task.error or task.reason}"
-        )
-        self.task = task
 
 
 @attrs.frozen
@@ -95,19 +98,19 @@ class ForbiddenError(ApiError):
     """The token's scope does not allow this."""
 
 
-class NotFoundError(ApiError):
+class NotFoundError(ApiError, errors.NotFoundError):
     """There is no such thing (any more)."""
 
 
-class ConflictError(ApiError):
+class ConflictError(ApiError, errors.ConflictError):
     """Taken, moved, another origin's, or too late; ``code`` says which."""
 
 
-class PreconditionError(ApiError):
+class PreconditionError(ApiError, errors.PreconditionError):
     """It is not the revision that the call was meant for; nothing was changed."""
 
 
-class InvalidError(ApiError):
+class InvalidError(ApiError, errors.RefusedError, ValueError):
     """The request is wrong; ``errors`` names the fields."""
 
 
@@ -115,8 +118,10 @@ class TooManyRequestsError(ApiError):
     """Slow down; ``problem.retry_after_s`` says how long."""
 
 
-class UnavailableError(ApiError):
+class UnavailableError(ApiError, errors.NoAnswerError):
     """The server, or the store behind it, cannot answer now."""
+
+    maybe_applied = True
 
 
 _BY_STATUS: Mapping[int, type[ApiError]] = {

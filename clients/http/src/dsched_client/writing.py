@@ -7,13 +7,13 @@ from typing import Any, TypeAlias
 
 import attrs
 
-from dsched.model import JsonValue, RetryPolicy, TaskConfig, TaskSpec
+from dsched.model import JsonValue, RetryPolicy, TaskConfig, TaskSpec, Wait, seconds_of
 from dsched.model.defaults import given_fields
 from dsched.model.left_out import is_left_out
 from dsched_client.instants import rfc3339
 
 Entry: TypeAlias = Mapping[str, JsonValue]
-Seconds: TypeAlias = float | timedelta
+Seconds: TypeAlias = Wait  # a number of seconds, a timedelta, or text such as 30s
 
 # Never part of an entry: what stands beside it, and what only the store sets.
 _APART = frozenset({"id", "origin", "reserved", "revision", "created_ms", "updated_ms"})
@@ -37,8 +37,7 @@ def entry_of(item: TaskConfig | TaskSpec | Entry) -> dict[str, JsonValue]:
 
 def duration(span: Seconds) -> str:
     """A duration as the API reads it."""
-    ms = round(span.total_seconds() * 1000 if isinstance(span, timedelta) else span * 1000)
-    return f"{ms}ms"
+    return f"{round(seconds_of(span) * 1000)}ms"
 
 
 def instant(moment: datetime) -> str:
@@ -78,4 +77,4 @@ def _is_default(item: TaskConfig | TaskSpec, field: "attrs.Attribute[Any]") -> b
 
 def in_seconds(span: Seconds | None) -> float | None:
     """A duration as a number of seconds."""
-    return span.total_seconds() if isinstance(span, timedelta) else span
+    return None if span is None else seconds_of(span)

@@ -22,15 +22,15 @@ class Submits(Protocol):
         task_id: str | None = None,
         delay: Wait | None = None,
         at: datetime | str | None = None,
-    ) -> "TaskHandle[Any]":
-        """Create a task."""
+    ) -> Any:
+        """Create a task; its handle."""
         ...
 
-    async def get(self, task_id: str) -> "Task":
+    async def get(self, task_id: str) -> Any:
         """The task as it is now."""
         ...
 
-    async def wait(self, task_id: str, *, timeout: Wait | None = None) -> "Task":
+    async def wait(self, task_id: str, *, timeout: Wait | None = None) -> Any:
         """The task when it has ended."""
         ...
 
@@ -38,9 +38,7 @@ class Submits(Protocol):
         """What it returned."""
         ...
 
-    async def cancel(
-        self, task_id: str, *, reason: str = "cancelled by a client"
-    ) -> "CancelAnswer":
+    async def cancel(self, task_id: str, *, reason: str = "cancelled by a client") -> Any:
         """Cancel it."""
         ...
 
@@ -70,11 +68,13 @@ class TaskHandle(str, Generic[T_co]):
 
     async def get(self) -> "Task":
         """The task as it is now; `NotFoundError`."""
-        return await self._client.get(self.id)
+        task: Task = await self._client.get(self.id)
+        return task
 
     async def wait(self, *, timeout: Wait | None = None) -> "Task":
         """The task when it has ended, however it did; `TimeoutError`, `NotFoundError`."""
-        return await self._client.wait(self.id, timeout=timeout)
+        task: Task = await self._client.wait(self.id, timeout=timeout)
+        return task
 
     async def result(self, *, timeout: Wait | None = None) -> T_co:
         """What it returned; `TaskEndedBadlyError` if it failed, `TimeoutError`."""
@@ -83,4 +83,5 @@ class TaskHandle(str, Generic[T_co]):
 
     async def cancel(self, *, reason: str = "cancelled by a client") -> "CancelAnswer":
         """Cancel it: ``OK``, ``REQUESTED``, ``ALREADY`` or ``TOO_LATE``; `NotFoundError`."""
-        return await self._client.cancel(self.id, reason=reason)
+        answer: CancelAnswer = await self._client.cancel(self.id, reason=reason)
+        return answer

@@ -115,7 +115,9 @@ class Submitter(Generic[P, R]):
         """See `Submittable`."""
         spec = self.spec(*args, **kwargs)
         client = self._options.get("client") or client_at_hand()
-        return await client.submit(spec, **self.call_options)
+        made = await client.submit(spec, **self.call_options)
+        # The handle of a client of the HTTP API is another class of the same shape.
+        return made if isinstance(made, TaskHandle) else TaskHandle(made.id, client)
 
     @property
     def call_options(self) -> dict[str, Any]:

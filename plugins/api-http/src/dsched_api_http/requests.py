@@ -216,11 +216,17 @@ class Submit:
     start_deadline: timedelta | None = None
     owner: str | None = None
     delay: timedelta = attrs.field(default=timedelta(0))
+    at: datetime | None = None
 
     @delay.validator
     def _check_delay(self, _: object, value: timedelta) -> None:
         if value > timedelta(days=3650):
             raise ValueError("delay must be at most 3650 days")
+
+    def __attrs_post_init__(self) -> None:
+        """One way of saying when it starts, not two."""
+        if self.at is not None and self.delay:
+            raise ValueError("at cannot be given together with delay; keep one of them")
 
 
 @attrs.frozen(kw_only=True)

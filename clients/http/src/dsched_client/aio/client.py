@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from contextlib import aclosing
+from datetime import datetime
 
 import attrs
 
@@ -40,11 +41,11 @@ class AsyncTaskHandle:
 
     async def wait(self, *, timeout: Seconds | None = None) -> Task:
         """See `wait` of the client."""
-        return await self._client.wait(self.id, timeout_s=in_seconds(timeout))
+        return await self._client.wait(self.id, timeout=timeout)
 
     async def result(self, *, timeout: Seconds | None = None) -> JsonValue:
         """See `result` of the client."""
-        return await self._client.result(self.id, timeout_s=in_seconds(timeout))
+        return await self._client.result(self.id, timeout=timeout)
 
     async def cancel(self, *, reason: str = "cancelled by a client") -> CancelAnswer:
         """See `cancel` of the client."""
@@ -69,15 +70,20 @@ class AsyncClient(Operating):
         spec: TaskSpec | Entry,
         *,
         task_id: str | None = None,
+        delay: Seconds | None = None,
+        at: datetime | str | None = None,
         delay_s: Seconds = 0.0,
         key: str | None = None,
     ) -> AsyncTaskHandle:
         """Create a task of a `TaskSpec`, or of a mapping with the keys of a task file.
 
-        The same id and spec again is the same task; another spec is a `ConflictError`.
+        It does not start before ``delay``, or the instant ``at`` (one that has passed: now). The
+        same id and spec again is the same task; another spec is a `ConflictError`. ``delay_s`` is
+        ``delay``.
         """
-        key = key or new_key()
-        task = await self._send(calls.submit(spec, task_id=task_id, delay=delay_s, key=key))
+        key, delay = key or new_key(), delay_s if delay is None else delay
+        call = calls.submit(spec, task_id=task_id, delay=delay, at=at, key=key)
+        task = await self._send(call)
         return AsyncTaskHandle(task.id, task, self)
 
     async def submit_many(
@@ -97,8 +103,11 @@ class AsyncClient(Operating):
         """A task; ``full``: with its spec, and its result if it has ended."""
         return await self._send(calls.get(task_id, full=full))
 
-    async def wait(self, task_id: str, *, timeout_s: float | None = None) -> Task:
-        """Wait until a task has ended, however it did; `TimeoutError`."""
+    async def wait(
+        self, task_id: str, *, timeout: Seconds | None = None, timeout_s: float | None = None
+    ) -> Task:
+        """Wait until a task has ended, however it did; `TimeoutError`. ``timeout_s`` is ``timeout``."""
+        timeout_s = timeout_s if timeout is None else in_seconds(timeout)
         until_s = None if timeout_s is None else time.monotonic() + timeout_s
         while True:
             left_s = calls.MAX_WAIT_S if until_s is None else until_s - time.monotonic()
@@ -109,9 +118,11 @@ class AsyncClient(Operating):
             if until_s is not None and time.monotonic() >= until_s:
                 raise TimeoutError(calls.still(task, timeout_s))
 
-    async def result(self, task_id: str, *, timeout_s: float | None = None) -> JsonValue:
+    async def result(
+        self, task_id: str, *, timeout: Seconds | None = None, timeout_s: float | None = None
+    ) -> JsonValue:
         """Wait for a task; its result's data, or `TaskEndedBadlyError`."""
-        task = await self.wait(task_id, timeout_s=timeout_s)
+        task = await self.wait(task_id, timeout=timeout, timeout_s=timeout_s)
         if task.status is not TaskStatus.SUCCESS:
             raise TaskEndedBadlyError(task)
         return (await self._send(calls.result(task_id))).data

@@ -9,7 +9,7 @@ import attrs
 from dsched.contracts import EntryError, Outcome
 from dsched.contracts.store.reading import TaskQuery
 from dsched.contracts.store.working import Submission
-from dsched.model import Home, InvalidIdError, TaskStatus, check_id
+from dsched.model import Home, InvalidIdError, TaskStatus, check_id, to_ms
 from dsched.model.json import dumps
 from dsched_api_http.batches import Batch, BatchItem, BatchProblem, id_given
 from dsched_api_http.bodies import structured
@@ -30,10 +30,11 @@ from dsched_api_http.routes.asking import named_task
 from dsched_api_http.scopes import Scope
 from dsched_api_http.streams import until_stopped
 
-_APART = frozenset({"id", "delay"})
+_APART = frozenset({"id", "delay", "at"})
+_MILLISECOND = timedelta(milliseconds=1)
 
 
-def _submission(call: Call, wanted: Submit, unique: str) -> Submission:
+async def _submission(call: Call, wanted: Submit, unique: str) -> Submission:
     """A task to create; raises `EntryError` or `Problem`."""
     fields = attrs.asdict(wanted, recurse=False)
     entry = {
@@ -46,8 +47,15 @@ def _submission(call: Call, wanted: Submit, unique: str) -> Submission:
     return Submission(
         task_id=task_id,
         spec=call.intake.spec(entry),
-        delay_ms=wanted.delay // timedelta(milliseconds=1),
+        delay_ms=await _delay_ms(call, wanted),
     )
+
+
+async def _delay_ms(call: Call, wanted: Submit) -> int:
+    """For how long a task waits; an instant is counted from the store's time."""
+    if wanted.at is None:
+        return wanted.delay // _MILLISECOND
+    return max(0, to_ms(wanted.at) - (await call.store.now()).wall_ms)
 
 
 def _sizes(items: Sequence[Submission]) -> dict[str, int]:
@@ -57,7 +65,7 @@ def _sizes(items: Sequence[Submission]) -> dict[str, int]:
 
 async def submit(call: Call) -> Answer:
     """Run something once."""
-    item = _submission(call, call.body, call.claim.unique)
+    item = await _submission(call, call.body, call.claim.unique)
     async with call.api.backlog.room(call.principal, _sizes([item])):
         (outcome,) = await call.client.submit_many([item])
     if outcome is Outcome.CONFLICT:
@@ -73,7 +81,7 @@ async def submit_batch(call: Call) -> Answer:
     for index, raw in enumerate(call.body.items):
         unique = f"{call.claim.unique}-{index}"
         try:
-            item = _submission(call, structured(Submit, raw), unique)
+            item = await _submission(call, structured(Submit, raw), unique)
             if item.task_id in wanted:
                 raise invalid("id", f"{item.task_id} occurs twice in the batch")
         except (Problem, EntryError) as error:
