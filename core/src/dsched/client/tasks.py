@@ -56,8 +56,10 @@ class Tasks(Asking):
         """
         task_id = check_id(secrets.token_hex(12) if task_id is None else task_id, "task id")
         spec = self._taken(spec)
-        wait_s = await self._wait_s(delay_s if delay is None else delay, at)
-        outcome = await self._submit(task_id, spec, wait_s)
+        delay_ms, at_ms = _start(delay_s if delay is None else delay, at)
+        outcome = await self._submit(
+            Submission(task_id=task_id, spec=spec, delay_ms=delay_ms, at_ms=at_ms)
+        )
         if outcome is Outcome.CONFLICT:
             raise ConflictError(outcome, f"task id {task_id} is taken by a task with another spec")
         return TaskHandle(task_id, self)
@@ -66,21 +68,6 @@ class Tasks(Asking):
         if isinstance(spec, Mapping):
             return reader(self._judge).spec(spec)
         return self._defaults.fill(spec if self._judge is None else self._judge.judged(spec))
-
-    async def _wait_s(self, delay: Wait, at: datetime | str | None) -> float:
-        """For how long a task must wait that is to start after a delay, or at an instant."""
-        if at is None:
-            return _seconds("delay", delay)
-        if delay:
-            raise InvalidConfigError("at", "cannot be given together with delay; keep one of them")
-        instant = given.instant_or_none(at)
-        if not isinstance(instant, datetime) or instant.tzinfo is None:
-            raise InvalidConfigError(
-                "at",
-                f"needs to be an instant with a UTC offset, such as "
-                f"2026-01-31T09:00:00Z; got {at!r}",
-            )
-        return (to_ms(instant) - await self._wall_ms()) / 1000
 
     async def submit_many(self, submissions: Sequence[Submission]) -> tuple[Outcome, ...]:
         """Create up to `MAX_BATCH` tasks in one step; one outcome each, as `Working.submit`."""
@@ -100,14 +87,10 @@ class Tasks(Asking):
         unique = secrets.token_hex(8) if key is None else check_id(key, "key")
         task_id = manual_task_id(config_id, unique)
         # A conflict can only be this key's task, made before the config was edited.
-        await self._submit(task_id, stored.config.spec, 0.0, why=reason)
+        await self._submit(Submission(task_id=task_id, spec=stored.config.spec, why=reason))
         return TaskHandle(task_id, self)
 
-    async def _submit(
-        self, task_id: str, spec: TaskSpec, delay_s: float, *, why: str = ""
-    ) -> Outcome:
-        delay_ms = max(0, round(delay_s * 1000))
-        item = Submission(task_id=task_id, spec=spec, delay_ms=delay_ms, why=why)
+    async def _submit(self, item: Submission) -> Outcome:
         (outcome,) = await self._answered(lambda: self._store.submit([item], by=self._by))
         return outcome
 
@@ -128,7 +111,7 @@ class Tasks(Asking):
             raise NotFoundError("UNKNOWN", f"what task {task_id} ran is not kept any more")
         unique = secrets.token_hex(12) if key is None else check_id(key, "key")
         new_id = unique if task.config_id is None else manual_task_id(task.config_id, unique)
-        await self._submit(new_id, task.spec, 0.0, why=reason)
+        await self._submit(Submission(task_id=new_id, spec=task.spec, why=reason))
         return TaskHandle(new_id, self)
 
     async def get(self, task_id: str, *, full: bool = True) -> Task:
@@ -249,6 +232,21 @@ class Tasks(Asking):
             live_of=live_of,
         )
         return await self._answered(lambda: self._store.list_tasks(query, cursor, limit))
+
+
+def _start(delay: Wait, at: datetime | str | None) -> tuple[int, int | None]:
+    """The delay (ms), or the instant (wall ms), before which a task may not start."""
+    if at is None:
+        return max(0, round(_seconds("delay", delay) * 1000)), None
+    if delay:
+        raise InvalidConfigError("at", "cannot be given together with delay; keep one of them")
+    instant = given.instant_or_none(at)
+    if not isinstance(instant, datetime) or instant.tzinfo is None:
+        raise InvalidConfigError(
+            "at",
+            f"needs to be an instant with a UTC offset, such as 2026-01-31T09:00:00Z; got {at!r}",
+        )
+    return 0, to_ms(instant)
 
 
 def _seconds(name: str, value: Wait) -> float:

@@ -127,8 +127,9 @@ class RedisWorking(OnRedis, Working):
 def _submit_row(item: Submission) -> str:
     spec = item.spec
     deadline = "" if spec.start_deadline is None else str(span_ms(spec.start_deadline))
+    delay = item.delay_ms if item.at_ms is None else f"@{item.at_ms}"
     return (
-        f"{safe_id(item.task_id, 'task id')}\t{spec.priority}\t{item.delay_ms}"
+        f"{safe_id(item.task_id, 'task id')}\t{spec.priority}\t{delay}"
         f"\t{deadline}\t{route(spec)}\t{text(item.why)}"
     )
 

@@ -130,14 +130,14 @@ def _submit(step: Step, item: Submission, text: str, by: str) -> Outcome:
     if known is not None:
         (stored,) = step.db.execute(SPEC, (known.seq,)).fetchone()
         return Outcome.DUP if stored == text else Outcome.CONFLICT
-    home, at_ms = Home.READY, 0
-    if item.delay_ms:
-        home, at_ms = Home.DELAYED, step.now_ms + item.delay_ms
+    home, at_ms, delay_ms = Home.READY, 0, item.waits_ms(step.wall_ms)
+    if delay_ms:
+        home, at_ms = Home.DELAYED, step.now_ms + delay_ms
     step.create(
         item.task_id,
         item.spec,
         home,
-        scheduled_ms=step.wall_ms + item.delay_ms,
+        scheduled_ms=step.wall_ms + delay_ms,
         at_ms=at_ms,
         spec_text=text,
     )

@@ -11,7 +11,8 @@ from dsched.model import JsonValue, Task, TaskResult, TaskSpec, TaskStatus
 
 @attrs.frozen(kw_only=True)
 class Submission:
-    """A task to create. It may not start before ``delay_ms`` from now (store time).
+    """A task to create. It may not start before ``delay_ms`` from now (store time), or before the
+    instant ``at_ms`` of the store's wall clock, which counts instead if it is given.
 
     ``why`` is for the event log only.
     """
@@ -19,7 +20,12 @@ class Submission:
     task_id: str
     spec: TaskSpec
     delay_ms: int = 0
+    at_ms: int | None = None
     why: str = ""
+
+    def waits_ms(self, wall_ms: int) -> int:
+        """For how long it must wait from this store time on; 0 for an instant that has passed."""
+        return self.delay_ms if self.at_ms is None else max(0, self.at_ms - wall_ms)
 
 
 @attrs.frozen(kw_only=True)

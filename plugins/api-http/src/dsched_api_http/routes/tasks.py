@@ -34,7 +34,7 @@ _APART = frozenset({"id", "delay", "at"})
 _MILLISECOND = timedelta(milliseconds=1)
 
 
-async def _submission(call: Call, wanted: Submit, unique: str) -> Submission:
+def _submission(call: Call, wanted: Submit, unique: str) -> Submission:
     """A task to create; raises `EntryError` or `Problem`."""
     fields = attrs.asdict(wanted, recurse=False)
     entry = {
@@ -47,15 +47,9 @@ async def _submission(call: Call, wanted: Submit, unique: str) -> Submission:
     return Submission(
         task_id=task_id,
         spec=call.intake.spec(entry),
-        delay_ms=await _delay_ms(call, wanted),
+        delay_ms=wanted.delay // _MILLISECOND,
+        at_ms=None if wanted.at is None else to_ms(wanted.at),
     )
-
-
-async def _delay_ms(call: Call, wanted: Submit) -> int:
-    """For how long a task waits; an instant is counted from the store's time."""
-    if wanted.at is None:
-        return wanted.delay // _MILLISECOND
-    return max(0, to_ms(wanted.at) - (await call.store.now()).wall_ms)
 
 
 def _sizes(items: Sequence[Submission]) -> dict[str, int]:
@@ -65,7 +59,7 @@ def _sizes(items: Sequence[Submission]) -> dict[str, int]:
 
 async def submit(call: Call) -> Answer:
     """Run something once."""
-    item = await _submission(call, call.body, call.claim.unique)
+    item = _submission(call, call.body, call.claim.unique)
     async with call.api.backlog.room(call.principal, _sizes([item])):
         (outcome,) = await call.client.submit_many([item])
     if outcome is Outcome.CONFLICT:
@@ -81,7 +75,7 @@ async def submit_batch(call: Call) -> Answer:
     for index, raw in enumerate(call.body.items):
         unique = f"{call.claim.unique}-{index}"
         try:
-            item = await _submission(call, structured(Submit, raw), unique)
+            item = _submission(call, structured(Submit, raw), unique)
             if item.task_id in wanted:
                 raise invalid("id", f"{item.task_id} occurs twice in the batch")
         except (Problem, EntryError) as error:

@@ -1,12 +1,12 @@
 -- use: tasks
--- ARGV: by, rows "id, priority, delay, start deadline, route, why (JSON)", snapshots
+-- ARGV: by, rows "id, priority, delay or @instant, start deadline, route, why (JSON)", snapshots
 local by = ARGV[2]
 probe_tasks()
 local snapshots = string.gmatch(ARGV[4], '([^\n]*)\n')
 local asked, keys = {}, {}
 for id, priority, delay, deadline, route, why in
   string.gmatch(ARGV[3], '(%C*)\t(%C*)\t(%C*)\t(%C*)\t([^\t]*)\t(%C*)\n') do
-  push(asked, { id, priority, tonumber(delay), deadline, route, snapshots(), why })
+  push(asked, { id, priority, delay, deadline, route, snapshots(), why })
   push(keys, DETAIL .. id)
 end
 -- One question for all, since nearly always all of them are new.
@@ -30,6 +30,8 @@ local new, ready, delayed, latest, routed = {}, {}, {}, {}, {}
 local usual = int(4e13 + wall)
 for _, item in ipairs(items) do
   local id, priority, delay, deadline, route, body, why = unpack(item)
+  local at = string.match(delay, '^@(.*)')
+  delay = at and math.max(0, tonumber(at) - wall) or tonumber(delay)
   local scheduled = wall + delay
   push(new, new_task(id, int(scheduled), priority ~= '5' and priority or nil, body))
   if delay > 0 then

@@ -35,9 +35,10 @@ class MemoryWorking(OnState, Working):
         known = self._state.tasks.get(item.task_id)
         if known is not None:
             return Outcome.DUP if known.spec == item.spec else Outcome.CONFLICT
-        task = TaskRow(id=item.task_id, spec=item.spec, scheduled_ms=step.wall_ms + item.delay_ms)
-        if item.delay_ms:
-            step.create(task, Home.DELAYED, step.now_ms + item.delay_ms)
+        delay_ms = item.waits_ms(step.wall_ms)
+        task = TaskRow(id=item.task_id, spec=item.spec, scheduled_ms=step.wall_ms + delay_ms)
+        if delay_ms:
+            step.create(task, Home.DELAYED, step.now_ms + delay_ms)
         else:
             step.create(task, Home.READY)
         event: Item = {"task": task.id}

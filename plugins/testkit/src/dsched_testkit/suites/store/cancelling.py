@@ -76,6 +76,22 @@ class SubmitTests(Arranging):
         await self.store.promote(self.fence, 10)
         assert await self.state("a") == READY
 
+    async def test_a_submission_for_an_instant_is_scheduled_for_just_that(self) -> None:
+        await self.lead()
+        at_ms = self.clock.ms + 5000
+        items = [
+            Submission(task_id="a", spec=a_spec(), at_ms=at_ms),
+            Submission(task_id="past", spec=a_spec(), at_ms=self.clock.ms - 5000, delay_ms=7000),
+        ]
+        await self.clock.advance(3000)
+        assert await self.store.submit(items, by=CLIENT) == (Outcome.OK, Outcome.OK)
+        late, past = await self.task("a"), await self.task("past")
+        assert (*DELAYED, at_ms) == (late.status, late.home, late.scheduled_ms)
+        assert (*READY, self.clock.ms) == (past.status, past.home, past.scheduled_ms)
+        await self.clock.advance(2000)
+        await self.store.promote(self.fence, 10)
+        assert await self.state("a") == READY
+
     async def test_a_repeated_submission_is_dup_and_another_with_its_id_a_conflict(self) -> None:
         item = Submission(task_id="a", spec=a_spec())
         other = Submission(task_id="a", spec=a_spec(payload=2))
