@@ -231,6 +231,8 @@ ONLY_BY_HTTP = {
 }
 ONLY_IN_THE_STORE = {
     "get_configs": "reading by id, a hundred at once, is no route",
+    "declaration": "pods tell one another which version of what they declare lives",
+    "note_declaration": "as `declaration`",
     "orphan_config": "the pause that `dsched apply` asks for by `orphan_of`",
 }
 

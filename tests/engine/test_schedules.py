@@ -94,7 +94,8 @@ async def test_pods_put_the_schedules_of_their_app_and_orphan_those_that_vanishe
 
 async def test_a_check_lists_what_another_origin_declares_already(folder):
     async with dsched.connect("dsched.yaml") as client:
-        spec = dsched.TaskConfig(id="beat", executor="local", cron_expr="@daily")
+        payload = {"function": "elsewhere"}
+        spec = dsched.TaskConfig(id="beat", executor="local", cron_expr="@daily", payload=payload)
         await client.put_config(spec)
     shown = run_pod(folder, "--app", "shop_app", "--check")
     assert "warning: config beat is declared by api, not by code:shop_app" in shown

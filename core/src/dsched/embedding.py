@@ -27,7 +27,7 @@ from dsched.config.scheduled import code_sources
 from dsched.config.settings import Settings
 from dsched.contracts.service import PodStatus
 from dsched.contracts.store.outcomes import StoreUnavailableError
-from dsched.declaring import Source, declare, report
+from dsched.declaring import Keeper, keep
 from dsched.engine.pod import WORKER, Pod
 from dsched.engine.runtime import Runtime
 from dsched.engine.store_calls import Patience, answered_within
@@ -124,16 +124,19 @@ async def running_pod(
                 open_pod(loaded, catalogue, roles=chosen, wait=wait)
             )
             client = client_on(opened.store, loaded, catalogue, by=loaded.settings.pod.name)
-            await _put(client, configs, sources, wait=wait)
+            keepers = [Keeper(client, source) for source in sources]
+            await _put(client, configs, keepers, wait=wait)
         stack.enter_context(at_hand(client))
         group = await stack.enter_async_context(asyncio.TaskGroup())
         stack.enter_context(exits_kept_in(asyncio.get_running_loop()))
         running = group.create_task(opened.run(), name="dsched pod")
+        keeping = group.create_task(keep(keepers, asyncio.sleep), name="dsched schedules")
         try:
             yield EmbeddedPod(client=client, pod=opened)
         except Exception as error:  # noqa: BLE001 - the block's own; raised below, outside the group
             failure = error
         finally:
+            keeping.cancel()
             opened.stop()
             # Drain however the block ends: an error or a cancellation would cut the pod off.
             await asyncio.wait({running})
@@ -142,7 +145,7 @@ async def running_pod(
 
 
 async def _put(
-    client: Client, configs: Sequence[TaskConfig], sources: Sequence[Source], *, wait: bool
+    client: Client, configs: Sequence[TaskConfig], keepers: Sequence[Keeper], *, wait: bool
 ) -> None:
     """Put what is declared; once more from the start while the store does not answer."""
     patience = Patience(Runtime(), "putting the configs")
@@ -150,8 +153,8 @@ async def _put(
         try:
             for done in await client.put_configs(configs):
                 done.kept()
-            for source in sources:
-                report(await declare(client, source.configs, origin=source.origin))
+            for keeper in keepers:
+                await keeper.look()
         except StoreUnavailableError as error:
             if not wait:
                 raise

@@ -12,6 +12,7 @@ from dsched.client.asking import (
 )
 from dsched.client.backfilling import Backfill
 from dsched.client.configs import ConfigOutcome, Configs, check_origin, planned_rearm
+from dsched.client.declarations import Declarations
 from dsched.client.gathering import BucketSize, Statistics
 from dsched.client.migrating import Migrating
 from dsched.client.operating import Operating, Skipped
@@ -40,7 +41,7 @@ __all__ = [
 ]
 
 
-class Client(Tasks, Configs, Reading, Operating, Migrating):
+class Client(Tasks, Configs, Declarations, Reading, Operating, Migrating):
     """Everything a program may ask of a dsched store. ``by`` names it in the event log.
 
     Calls that got no answer are repeated for some seconds, then `StoreUnavailableError` is raised;

@@ -1,16 +1,20 @@
 """Declared configs: what their origin wants is compared with what is stored, then made so."""
 
 from dsched.declaring.acting import Declared, Source, conflicts, declare, present, report
+from dsched.declaring.keeping import LOOK_EVERY_S, Keeper, keep
 from dsched.declaring.plan import Conflict, DeclarationPlan, Present, plan_declaration
 
 __all__ = [
+    "LOOK_EVERY_S",
     "Conflict",
     "DeclarationPlan",
     "Declared",
+    "Keeper",
     "Present",
     "Source",
     "conflicts",
     "declare",
+    "keep",
     "plan_declaration",
     "present",
     "report",

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from dsched.client import Client
 from dsched.contracts.store.outcomes import StoreUnavailableError
-from dsched.declaring import Declared, Source, declare, report
+from dsched.declaring import Keeper, Source, declare, keep, report
 from dsched.engine.runtime import Runtime
 from dsched.engine.store_calls import Patience, until_answered
 
@@ -18,37 +18,51 @@ NOTHING_YET = (
 
 
 async def put_all(
-    client: Client,
-    sources: Sequence[Source],
-    *,
-    adopt: bool,
-    runtime: Runtime,
-    hint: bool = False,
-) -> None:
+    client: Client, sources: Sequence[Source], *, adopt: bool, runtime: Runtime, hint: bool = False
+) -> list[Keeper]:
     """Put what files and code declare. Equal content changes nothing, so every pod may.
 
     What another origin declares stays as it is and is logged: the pod has other work to do. With
-    ``hint`` a store that has no config at all is told of, with what to do next.
+    ``hint`` a store that has no config at all is told of, with what to do next. The answer is what
+    has to be looked after.
     """
+    keepers = []
     for source in sources:
-        report(await _declared(client, source, adopt=adopt, runtime=runtime))
-    if not hint or any(source.configs for source in sources):
-        return
-    counts = await until_answered(runtime, "the first look at the configs", client.counts)
-    if not counts.configs:
-        log.info(NOTHING_YET)
+        keeper = Keeper(client, source, adopt=adopt) if source.orphans else None
+        await _declared(client, source, keeper=keeper, adopt=adopt, runtime=runtime)
+        keepers += [keeper] if keeper is not None else []
+    if hint and not any(source.configs for source in sources):
+        counts = await until_answered(runtime, "the first look at the configs", client.counts)
+        if not counts.configs:
+            log.info(NOTHING_YET)
+    return keepers
 
 
-async def _declared(client: Client, source: Source, *, adopt: bool, runtime: Runtime) -> Declared:
+async def _declared(
+    client: Client, source: Source, *, keeper: Keeper | None, adopt: bool, runtime: Runtime
+) -> None:
     """Repeat until the store has answered to all of it; what is done already is then unchanged."""
     patience = Patience(runtime, f"putting the configs of {source.origin}")
     while True:
         try:
-            declared = await declare(
-                client, source.configs, origin=source.origin, adopt=adopt, orphan=source.orphans
-            )
+            if keeper is not None:
+                await keeper.look()
+            else:
+                report(
+                    await declare(
+                        client, source.configs, origin=source.origin, adopt=adopt, orphan=False
+                    )
+                )
         except StoreUnavailableError as error:
             await patience.wait(error)
         else:
             patience.answered()
-            return declared
+            return
+
+
+async def put_and_keep(
+    client: Client, sources: Sequence[Source], *, adopt: bool, runtime: Runtime, hint: bool
+) -> None:
+    """`put_all`, then `keep`."""
+    keepers = await put_all(client, sources, adopt=adopt, runtime=runtime, hint=hint)
+    await keep(keepers, runtime.sleep)

@@ -32,7 +32,7 @@ from dsched.launcher.check import check, task_warnings
 from dsched.launcher.event_loop import run_on
 from dsched.launcher.logs import configure
 from dsched.launcher.migrating import migrate
-from dsched.launcher.putting import put_all
+from dsched.launcher.putting import put_and_keep
 from dsched.launcher.signals import FAILED, Signals
 from dsched.launcher.worker_processes import WorkerProcesses
 from dsched.loading import Catalogue, PluginError, load_catalogue
@@ -210,7 +210,7 @@ async def _run_pod(
         async with asyncio.TaskGroup() as group:
             client = Client(pod.store, by=loaded.settings.pod.name)
             putting = group.create_task(
-                put_all(
+                put_and_keep(
                     client,
                     sources,
                     adopt=arguments.adopt,

@@ -6,8 +6,9 @@ from datetime import timedelta
 from dsched.contracts.store.bounds import MAX_BATCH
 from dsched.contracts.store.standing import join_cluster
 from dsched.contracts.store.working import Submission
+from dsched.declaring import Keeper, Source
 from dsched.engine.takeover import take_over_from_dead
-from dsched.model import OnCrash, Overlap, from_ms
+from dsched.model import OnCrash, Overlap, TaskConfig, from_ms
 from dsched_testkit.kernel.line import never, only
 from dsched_testkit.kernel.plans import SCHEDULER, WORKER
 from dsched_testkit.kernel.virtual_time import virtual_runtime
@@ -188,15 +189,20 @@ async def orphans(stage: Stage) -> None:
     await stage.lead_by("a", NARROW)
 
     async def script(user: User) -> None:
-        declared = config("every1", overlap=Overlap.ALLOW, origin="code:sweep")
-        await user.attempt(user.put_config(declared))
+        await user.attempt(user.put_config(_declared()))
         await stage.fired("every1", 1)
         await user.attempt(user.orphan_config("every1", origin="code:sweep"))
         await user.attempt(user.orphan_config("every1", origin="code:another"))
         await user.attempt(user.resume_config("every1"))
+        await user.attempt(Keeper(user, source).look())
 
+    source = Source(origin="code:sweep", configs=(_declared(),), orphans=True)
     await stage.user(script)
     await stage.fired("every1", 2)
+
+
+def _declared() -> TaskConfig:
+    return config("every1", overlap=Overlap.ALLOW, origin="code:sweep")
 
 
 @scenario("completed success")
