@@ -4,8 +4,8 @@ from django.core.handlers.asgi import ASGIRequest
 from django.http import Http404, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
-import dsched
 from dsched.client import Client, NotFoundError
+from shop import tasks
 
 
 def client_of(request: ASGIRequest) -> Client:
@@ -17,10 +17,8 @@ def client_of(request: ASGIRequest) -> Client:
 @csrf_exempt
 async def order(request: ASGIRequest) -> JsonResponse:
     """Submit the work; any replica's worker does it."""
-    arguments = {"name": request.GET["name"], "seconds": float(request.GET.get("seconds", 0))}
-    payload = {"function": "report.render", "args": arguments}
-    task_id = await client_of(request).submit(dsched.TaskSpec(executor="local", payload=payload))
-    return JsonResponse({"task": task_id}, status=202)
+    name, seconds = request.GET["name"], float(request.GET.get("seconds", 0))
+    return JsonResponse({"task": await tasks.render.submit(name, seconds)}, status=202)
 
 
 async def look(request: ASGIRequest, task_id: str) -> JsonResponse:

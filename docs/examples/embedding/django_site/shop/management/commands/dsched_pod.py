@@ -1,7 +1,5 @@
 """python manage.py dsched_pod: a pod in a process of its own, beside the web servers."""
 
-import asyncio
-import signal
 from typing import Any
 
 from django.conf import settings
@@ -18,13 +16,4 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """What Django calls."""
-        asyncio.run(run())
-
-
-async def run() -> None:
-    """The pod, until a signal comes."""
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with dsched.pod(settings.DSCHED):
-        await stop.wait()
+        dsched.run(config=settings.DSCHED)
