@@ -1,8 +1,10 @@
 """The fixture `dsched_cluster`: the production code around a test's own tasks, in virtual time."""
 
+import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -263,3 +265,90 @@ def test_equal_seeds_give_equal_runs(dsched_cluster, registry):
 
     assert log(1) == log(1)
     assert log(1) != log(2)
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        (lambda cluster: cluster.fires("tikc"), "no config 'tikc'; did you mean 'tick'?"),
+        (lambda cluster: cluster.skipped("tikc"), "no config 'tikc'; did you mean 'tick'?"),
+        (lambda cluster: cluster.tasks("tikc"), "no config 'tikc'; did you mean 'tick'?"),
+        (lambda cluster: cluster.outcomes("tikc"), "no config 'tikc'; did you mean 'tick'?"),
+        (lambda cluster: cluster.assert_fired("tikc"), "no config 'tikc'"),
+        (lambda cluster: cluster.assert_succeeded("tikc"), "no config 'tikc'"),
+        (
+            lambda cluster: cluster.calls("htp"),
+            "no executor 'htp' is installed; did you mean 'http'",
+        ),
+        (lambda cluster: cluster.task("none"), "there is no task 'none'"),
+    ],
+)
+def test_a_name_that_is_not_there_fails_instead_of_being_empty(
+    dsched_cluster, registry, said, message
+):
+    cluster = dsched_cluster([every()], pods=1, registry=registry)
+    with pytest.raises(AssertionError, match=re.escape(message)):
+        said(cluster)
+
+
+def test_a_config_that_was_deleted_is_no_misspelt_one(dsched_cluster, registry):
+    cluster = dsched_cluster(pods=1, registry=registry)
+    cluster.ask(lambda client: client.put_config(every("gone")))
+    cluster.advance("15m")
+    cluster.ask(lambda client: client.delete_config("gone"))
+    assert len(cluster.fires("gone")) == 1
+
+
+FAILING = """\
+def test_it(dsched_cluster):
+    cluster = dsched_cluster(pods=1)
+    cluster.assert_succeeded("misspelt")
+"""
+
+
+@pytest.mark.slow
+def test_a_failure_is_shown_at_the_line_of_the_users_test(tmp_path):
+    (tmp_path / "test_it.py").write_text(FAILING)
+    shown = subprocess.run(
+        [*PYTEST, *SETTINGS], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    ).stdout
+    assert "AssertionError: there is no config 'misspelt'" in shown
+    assert "test_it.py:3: AssertionError" in shown
+    assert "cluster.py" not in shown
+
+
+ALONE = """\
+import dsched
+
+@dsched.task
+def double(number: int) -> int:
+    return 2 * number
+
+def test_it(dsched_cluster):
+    cluster = dsched_cluster("tasks.yaml", pods=1)
+    cluster.advance("2h")
+    cluster.assert_succeeded("doubles")
+"""
+BROUGHT = ("dsched", "dsched_testkit")
+
+
+@pytest.mark.slow
+def test_it_works_where_nothing_else_of_dsched_is_installed(tmp_path):
+    """An environment with what `pip install dsched-testkit` brings, linked from this one's."""
+    alone, here = tmp_path / "site", Path(sysconfig.get_path("purelib"))
+    alone.mkdir()
+    for entry in here.iterdir():
+        name = entry.name.removeprefix("_editable_impl_").partition("-")[0].partition(".")[0]
+        if not name.startswith("dsched") or name in BROUGHT:
+            (alone / entry.name).symlink_to(entry)
+    (tmp_path / "test_it.py").write_text(ALONE)
+    (tmp_path / "tasks.yaml").write_text(
+        "tasks: [{id: doubles, every: 1h, executor: local, payload: {function: double, args: [2]}}]"
+    )
+    code = (
+        f"import site, sys; site.addsitedir({str(alone)!r}); import pytest;"
+        f"sys.exit(pytest.main({[*PYTEST[3:], *SETTINGS, 'test_it.py']!r}))"
+    )
+    python = [sys._base_executable, "-I", "-S", "-c", code]
+    done = subprocess.run(python, cwd=tmp_path, capture_output=True, text=True, timeout=90)
+    assert done.returncode == 0, done.stdout + done.stderr

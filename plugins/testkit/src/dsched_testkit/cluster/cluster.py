@@ -21,6 +21,7 @@ from dsched.contracts.store.settings import StoreSettings
 from dsched.functions.registry import REGISTRY, Registry
 from dsched.loading import Catalogue
 from dsched.model import JsonValue, Task, TaskConfig, TaskSpec, from_ms, to_ms
+from dsched.wording import did_you_mean
 from dsched_testkit.checker import History
 from dsched_testkit.cluster.bodies import Functions, Recorded, StandIn
 from dsched_testkit.cluster.catalogue import cluster_catalogue
@@ -177,13 +178,15 @@ class VirtualCluster:
 
     def fires(self, config_id: str) -> list[datetime]:
         """The instants that were fired, in the config's own zone, in their order."""
-        zone = ZoneInfo(self._zones.get(config_id, "UTC"))
+        __tracebackhide__ = True
+        zone = ZoneInfo(self._zones.get(self._named(config_id), "UTC"))
         found = [item["ms"] for item in self._items(EventKind.FIRED, config_id)]
         return [from_ms(ms).astimezone(zone) for ms in found]
 
     def skipped(self, config_id: str) -> list[Skipped]:
         """The instants that were not fired, as the store tells them."""
-        zone = ZoneInfo(self._zones.get(config_id, "UTC"))
+        __tracebackhide__ = True
+        zone = ZoneInfo(self._zones.get(self._named(config_id), "UTC"))
         return [
             Skipped(
                 first=from_ms(item["first"]).astimezone(zone),
@@ -196,10 +199,15 @@ class VirtualCluster:
 
     def task(self, task_id: str) -> Task:
         """One task, with its result."""
+        __tracebackhide__ = True
+        if task_id not in self._state.tasks:
+            raise AssertionError(f"there is no task {task_id!r}")
         return self._state.tasks[task_id].view(full=True)
 
     def tasks(self, config_id: str) -> list[Task]:
         """All tasks of a config, by their instants, with their results."""
+        __tracebackhide__ = True
+        self._named(config_id)
         found = [row.view(full=True) for row in self._state.tasks.values()]
         return sorted(
             (task for task in found if task.config_id == config_id),
@@ -208,14 +216,20 @@ class VirtualCluster:
 
     def outcomes(self, config_id: str) -> Counter[str]:
         """How many of a config's tasks have which status."""
+        __tracebackhide__ = True
         return Counter(task.status.value for task in self.tasks(config_id))
 
     def calls(self, executor: str) -> list[Task]:
         """The tasks that were handed to an executor that a stand-in plays, in their order."""
+        __tracebackhide__ = True
+        if executor not in self._executors:
+            hint = did_you_mean(executor, self._executors)
+            raise AssertionError(f"no executor {executor!r} is installed; {hint}")
         return list(self._calls.get(executor, ()))
 
     def assert_fired(self, config_id: str, *instants: str | datetime) -> None:
         """Exactly these instants were fired, written as ``2027-03-28T03:00+02:00``."""
+        __tracebackhide__ = True
         wanted = [instant_of(one) for one in instants]
         found = self.fires(config_id)
         if [one.timestamp() for one in found] != [one.timestamp() for one in wanted]:
@@ -226,6 +240,7 @@ class VirtualCluster:
 
     def assert_succeeded(self, config_id: str) -> None:
         """At least one task of the config ran, and all of them succeeded."""
+        __tracebackhide__ = True
         outcomes = self.outcomes(config_id)
         if set(outcomes) != {"success"}:
             bad = [
@@ -237,6 +252,7 @@ class VirtualCluster:
 
     def check(self) -> None:
         """No pod failed for good, and the promises of dsched hold over all that happened."""
+        __tracebackhide__ = True
         if self._pods.failures:
             raise AssertionError("a pod failed") from self._pods.failures[0]
         problems = History(self._state).problems()
@@ -255,6 +271,7 @@ class VirtualCluster:
     # --- how it is done ---
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        __tracebackhide__ = True
         return self._thread.submit(self._loop.run_until_complete, work).result()
 
     def _call(self, act: Callable[[], object]) -> None:
@@ -312,6 +329,16 @@ class VirtualCluster:
             for item in event.items
             if item["config"] == config_id
         ]
+
+    def _named(self, config_id: str) -> str:
+        """A config that is there, or was: a misspelt one would have fired nothing, as asserted."""
+        __tracebackhide__ = True
+        known = {*self._zones, *self._state.configs}
+        if config_id not in known and not self._items(EventKind.FIRED, config_id):
+            raise AssertionError(
+                f"there is no config {config_id!r}; {did_you_mean(config_id, known)}"
+            )
+        return config_id
 
     def _known(self, name: str) -> Process:
         if name not in self._pods.alive:
