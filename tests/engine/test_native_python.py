@@ -13,8 +13,10 @@ import pytest
 
 import dsched
 from dsched import FunctionContext
-from dsched.client import ConflictError, NotFoundError, TaskEndedBadlyError
+from dsched.client import Client, ConflictError, NotFoundError, TaskEndedBadlyError
 from dsched.model import InvalidConfigError, TaskStatus
+from dsched_testkit.memory import MemoryStore, new_state
+from dsched_testkit.servers import RedisServer
 
 REAL_TIME = True
 MEMORY = {"store": "memory"}
@@ -277,3 +279,43 @@ def test_the_host_has_its_signal_handlers_back_after_the_start():
     finally:
         signal.signal(signal.SIGTERM, before)
     assert heard == [signal.SIGTERM]
+
+
+@pytest.mark.slow
+async def test_a_pod_is_not_ready_while_its_store_is_away():
+    with RedisServer() as server:
+        async with dsched.pod({"store": "redis", "redis": {"addr": server.addr}}) as pod:
+            async with asyncio.timeout(30):
+                while not pod.status().ready:
+                    await asyncio.sleep(0.02)
+            os.kill(server.pid, signal.SIGSTOP)
+            async with asyncio.timeout(40):
+                while pod.status().ready:
+                    await asyncio.sleep(0.02)
+            assert pod.status().detail == "the store does not answer"
+            os.kill(server.pid, signal.SIGCONT)
+            async with asyncio.timeout(30):
+                while not pod.status().ready:
+                    await asyncio.sleep(0.02)
+
+
+class Silent(MemoryStore):
+    """A store that is asked and never answers."""
+
+    async def now(self):
+        await asyncio.Event().wait()
+
+    async def submit(self, items, *, by):
+        await asyncio.Event().wait()
+
+    async def get(self, task_ids, *, full=False):
+        await asyncio.Event().wait()
+
+
+async def test_a_question_to_a_store_that_never_answers_has_a_bound():
+    client = Client(Silent(new_state()), timeout="200ms")
+    spec = dsched.TaskSpec(executor="x")
+    at = "2999-01-01T00:00:00Z"
+    for question in (client.get("t"), client.submit(spec, at=at), client.wait("t", timeout=60)):
+        with pytest.raises(dsched.StoreUnavailableError, match=r"no answer within 0\.2 s"):
+            await question
