@@ -10,7 +10,7 @@ import dsched_client
 from dsched import errors
 from dsched.client import Client as StoreClient
 from dsched.client import TaskHandle
-from dsched.functions.registry import Registry
+from dsched.functions.registry import REGISTRY, Registry
 from dsched_client import AsyncClient, AsyncTaskHandle
 
 CALLS = ("submit", "trigger", "retry", "get", "wait", "result", "cancel", "list", "put_config")
@@ -84,7 +84,8 @@ async def test_a_program_runs_unchanged_on_the_http_api():
         await ordered(client)
 
 
-async def test_a_decorated_function_is_submitted_through_the_http_api():
+async def test_a_decorated_function_is_submitted_through_the_http_api(monkeypatch):
+    monkeypatch.setattr(REGISTRY, "_functions", {})  # the server knows no function
     registry = Registry()
 
     @registry.task("far.away")

@@ -7,6 +7,7 @@ import pytest
 from docs_processes import started
 
 import dsched
+from dsched.functions.registry import REGISTRY
 from dsched.model import ORPHAN
 
 REAL_TIME = True
@@ -92,7 +93,8 @@ async def test_pods_put_the_schedules_of_their_app_and_orphan_those_that_vanishe
         assert (await client.get_config("nightly")).paused is None
 
 
-async def test_a_check_lists_what_another_origin_declares_already(folder):
+async def test_a_check_lists_what_another_origin_declares_already(folder, monkeypatch):
+    monkeypatch.setattr(REGISTRY, "_functions", {})  # else a client refuses what they do not name
     async with dsched.connect("dsched.yaml") as client:
         payload = {"function": "elsewhere"}
         spec = dsched.TaskConfig(id="beat", executor="local", cron_expr="@daily", payload=payload)
