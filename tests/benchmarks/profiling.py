@@ -34,7 +34,7 @@ PARTS = (
     ("leader: dispatch and balancer", r"engine/leader/(dispatching|assignment|leading|scheduling|term)|dsched_balancers"),
     ("leader: collecting", r"engine/(leader/(collecting|projecting|counting)|observers)|contracts/(store/(events|collecting)|observer)"),
     ("the pod's other loops", r"dsched/engine|dsched/launcher|dsched/assembly"),
-    ("codec: records to values and back", r"contracts/store/(codec|checks)|dsched/model|attrs generated|/attr/|cattrs|/json/"),
+    ("codec: records to values and back", r"contracts/store/(codec|records|checks)|dsched/model|attrs generated|/attr/|cattrs|/json/"),
     ("store client: steps and rows", r"dsched_store_redis/(?!link|connections|wire)|contracts/"),
     ("store client: the wire", r"dsched_store_redis/(link|connections|wire)|asyncio/(streams|selector|transports|protocols)|selectors|socket|/redis/"),
     ("asyncio: tasks and timers", r"asyncio/|contextlib|contextvars|_weakrefset"),

@@ -40,7 +40,6 @@ NAMED = {
 }
 UNNAMED = {
     "editables": "hatchling needs it for `pip install -e`",
-    "msgspec": "what a faster codec of the stores would be made of",
     "pytest-randomly": "shuffles the tests by being there",
     "types-pyyaml": "mypy reads it",
 }

@@ -7,8 +7,9 @@ from datetime import timedelta
 import attrs
 import pytest
 
+from dsched.contracts.store.codec import read_config, read_spec, write_config, write_spec
 from dsched.model import RetryPolicy, TaskConfig, TaskSpec
-from dsched.model.defaults import TaskDefaults, given_fields, given_retry, settle
+from dsched.model.defaults import TaskDefaults, given_fields, given_retry
 from dsched.model.left_out import is_left_out
 
 OTHER = TaskDefaults(
@@ -72,9 +73,16 @@ def test_what_was_left_out_is_filled_and_what_was_given_is_kept(make):
     assert kept.retry == RetryPolicy(max_retries=3, retry_delay=timedelta(seconds=2))
 
 
-@pytest.mark.parametrize("make", [a_config, a_spec])
-def test_nothing_counts_as_left_out_of_what_was_read(make):
-    read = settle(make())
+def _read_config(config):
+    return read_config(write_config(config), revision=1, created_ms=0, updated_ms=0)
+
+
+@pytest.mark.parametrize(
+    ("make", "through_a_store"),
+    [(a_config, _read_config), (a_spec, lambda spec: read_spec(write_spec(spec)))],
+)
+def test_nothing_counts_as_left_out_of_what_was_read(make, through_a_store):
+    read = through_a_store(make())
     assert OTHER.fill(read) == make()
     assert not is_left_out(read.timeout)
     assert len(given_fields(read.retry)) == len(attrs.fields(RetryPolicy))

@@ -6,13 +6,14 @@ from typing import Any
 
 from dsched.contracts.executor import TaskFailed
 from dsched.model import JsonValue, NotJsonError, TaskResult
-from dsched.model.json import MAX_RESULT_BYTES, check_json, loads
+from dsched.model.json import MAX_RESULT_BYTES, check_json, dumps, loads, plain_text
 
 MAX_MESSAGE_CHARS = 4096
 MAX_TRACEBACK_CHARS = 16 * 1024
 MAX_CODE_CHARS = 64
 
 _NOTHING = TaskResult()
+_AROUND_BYTES = len(dumps({"code": "ok", "message": "", "data": ""})) - len('""')
 
 
 class ChildTraceback(Exception):  # noqa: N818 - it is no error, but what is known of one
@@ -22,13 +23,16 @@ class ChildTraceback(Exception):  # noqa: N818 - it is no error, but what is kno
 def result_of(value: Any, name: str) -> TaskResult:
     """The `TaskResult` of what function ``name`` returned; not JSON is a failure for good.
 
-    The data is a copy made of plain JSON types, so that it is the same from every isolation.
+    The data is made of plain JSON types, so that it is the same from every isolation. It is checked
+    and written here, and nowhere else.
     """
     if value is None:
         return _NOTHING
-    if value is True or value is False:
-        return TaskResult(data=value)  # nothing to copy, nothing that could not be kept
     result = value if isinstance(value, TaskResult) else TaskResult(data=value)
+    if result.code == "ok" and result.message == "":
+        text = plain_text(result.data, MAX_RESULT_BYTES - _AROUND_BYTES)
+        if text is not None:
+            return result.with_text(text)
     whole = {"code": result.code, "message": result.message, "data": result.data}
     try:
         if not isinstance(result.code, str) or not isinstance(result.message, str):
@@ -41,7 +45,7 @@ def result_of(value: Any, name: str) -> TaskResult:
             code="result",
             retryable=False,
         ) from error
-    return TaskResult(**plain)
+    return TaskResult(**plain).with_text(dumps(plain["data"]))
 
 
 def describe(error: BaseException) -> str:

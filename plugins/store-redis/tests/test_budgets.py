@@ -48,10 +48,16 @@ def _commands(server: RedisServer) -> int:
     return total
 
 
+def _own_spec(number: int) -> TaskSpec:
+    return TaskSpec(executor="local", payload={"data": f"{number:089d}"})
+
+
 async def _submit(store: RedisStore) -> None:
     for first in range(0, TASKS, BATCH):
+        # A payload of each task's own: nothing of one task may pass for that of another.
         items = [
-            Submission(task_id=f"task-{n:06d}", spec=SPEC) for n in range(first, first + BATCH)
+            Submission(task_id=f"task-{n:06d}", spec=_own_spec(n))
+            for n in range(first, first + BATCH)
         ]
         await store.submit(items, by="me")
 
@@ -69,7 +75,7 @@ async def _drain(store: RedisStore, fence: str) -> None:
                 task_id=task.id,
                 token=claimed.token,
                 success=True,
-                result=TaskResult(data={"data": "y" * 70}),
+                result=TaskResult(data={"data": task.id + "y" * (70 - len(task.id))}),
             )
             for task in claimed.tasks
         ]

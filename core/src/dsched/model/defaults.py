@@ -58,20 +58,10 @@ class TaskDefaults:
         return attrs.evolve(self.retry, **{name: getattr(policy, name) for name in given})
 
 
-def settle(item: I) -> I:
-    """Let nothing count as left out of a value that was just read and that nobody else has yet: it
-    was filled when it was written. Changes the value itself."""
-    if is_left_out(item.timeout):
-        object.__setattr__(item, "timeout", _given_span(item.timeout))
-    if len(given_fields(item.retry)) < len(_RETRY_FIELDS):
-        equal = _GIVEN_RETRY if item.retry == _GIVEN_RETRY else given_retry(item.retry)
-        object.__setattr__(item, "retry", equal)
-    return item
-
-
 def _given_span(span: timedelta) -> timedelta:
     return timedelta(days=span.days, seconds=span.seconds, microseconds=span.microseconds)
 
 
-# Most snapshots have it, and each is made to be looked at.
-_GIVEN_RETRY = given_retry(RetryPolicy())
+# What is read from a store has these where nothing is written: it was filled when it was written.
+GIVEN_TIMEOUT = _given_span(attrs.fields(TaskSpec).timeout.default)
+GIVEN_RETRY = given_retry(RetryPolicy())

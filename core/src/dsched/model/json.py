@@ -1,8 +1,15 @@
-"""JSON as dsched stores it: one canonical text per value, bounded in size and depth."""
+"""JSON as dsched stores it: one canonical text per value, bounded in size and depth.
+
+`msgspec` writes and reads what is made of plain types, as most values are; whatever it would write or
+read otherwise than the standard library does is left to that.
+"""
 
 import json
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypeAlias
+
+import msgspec
 
 # Recursive aliases are beyond the checkers' comfort at 3.11; the bounds are checked at run time.
 JsonValue: TypeAlias = Any
@@ -16,19 +23,45 @@ class NotJsonError(ValueError):
     """A value that JSON cannot carry, or that is larger or deeper than the bound allows."""
 
 
-_ENCODER = json.JSONEncoder(
+# What is written is what this one writes, byte by byte: stores compare texts, in all versions.
+_STANDARD = json.JSONEncoder(
     sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
 )
+_FAST = msgspec.json.Encoder(order="sorted")
+_READER = msgspec.json.Decoder()
+# Deeper values are rare, and `_Walk` takes care of them.
+_USUAL_DEPTH = 32
+_NO_BOUND = sys.maxsize
 
 
 def dumps(value: JsonValue) -> str:
     """The canonical text of a value: keys sorted, no spaces, so equal values have equal texts."""
-    return _ENCODER.encode(value)
+    text = plain_text(value, _NO_BOUND)
+    return _STANDARD.encode(value) if text is None else text
 
 
 def loads(text: str | bytes) -> JsonValue:
-    """The value of a JSON text written by `dumps`."""
-    return json.loads(text)
+    """The value of a JSON text written by `dumps`; read as `json` reads it, errors included."""
+    return loads_plain(text)[0]
+
+
+def loads_plain(text: str | bytes) -> tuple[JsonValue, bool]:
+    """`loads`, and whether all of it is what `check_json` lets pass, its size and depth left out."""
+    try:
+        return _READER.decode(text), True
+    except (msgspec.MsgspecError, UnicodeError):
+        # Lone surrogates, NaN, numbers beyond all floats; or no JSON at all.
+        return json.loads(text), False
+
+
+def dumps_with(record: dict[str, JsonValue], name: str, text: str) -> str:
+    """The canonical text of a mapping, under whose ``name`` stands the value with this text."""
+    if not _is_plain(record, _NO_BOUND):
+        return _STANDARD.encode({**record, name: loads(text)})
+    try:
+        return _FAST.encode({**record, name: msgspec.Raw(text.encode())}).decode()
+    except UnicodeError:  # a lone surrogate
+        return _STANDARD.encode({**record, name: loads(text)})
 
 
 def check_json(value: JsonValue, what: str, max_bytes: int = MAX_PAYLOAD_BYTES) -> str:
@@ -36,15 +69,76 @@ def check_json(value: JsonValue, what: str, max_bytes: int = MAX_PAYLOAD_BYTES) 
 
     The work is bounded by ``max_bytes`` too, even for a value that contains itself many times over.
     """
+    plain = plain_text(value, max_bytes)
+    if plain is not None:
+        return plain
     _Walk(what, max_bytes).check(value, what, MAX_JSON_DEPTH)
     try:
-        text = dumps(value)
+        text = _STANDARD.encode(value)
         size = len(text.encode())
     except (TypeError, ValueError) as error:
         raise NotJsonError(f"{what} is not JSON: {error}") from error
     if size > max_bytes:
         raise NotJsonError(f"{what} has {size} bytes as JSON; at most {max_bytes} are allowed")
     return text
+
+
+def plain_text(value: JsonValue, max_bytes: int) -> str | None:
+    """The canonical text, where ``value`` is made of nothing but the types that `loads` gives, and
+    is within the bounds. None says nothing but that it takes a closer look.
+    """
+    if not _is_plain(value, max_bytes):
+        return None
+    try:
+        text = _FAST.encode(value)
+    except UnicodeError:  # a lone surrogate
+        return None
+    return text.decode() if len(text) <= max_bytes else None
+
+
+def _is_plain(value: JsonValue, most: int) -> bool:
+    """Whether the fast encoder writes this as the standard one, within bounded work.
+
+    Level by level, and by exact types: they are told without a call. Every value takes a byte of text
+    at least, and every string its length; what is counted is never more than the text has.
+    """
+    level: Collection[JsonValue] = (value,)
+    for _ in range(_USUAL_DEPTH):
+        inner: list[JsonValue] = []
+        for item in level:
+            kind = type(item)
+            if kind is str:
+                most -= len(item)
+            elif kind is dict:
+                try:
+                    most -= len(item) + len("".join(item))
+                except TypeError:  # a key that is not a string
+                    return False
+                if most < 0:
+                    return False
+                inner += item.values()
+            elif kind is list:
+                most -= len(item)
+                if most < 0:
+                    return False
+                inner += item
+            elif kind is int:
+                if not -_WHOLE < item < _WHOLE:
+                    return False
+            elif kind is float:
+                # Where both write digits without an exponent; zero is written alike, NaN is in no range.
+                if not (_LEAST <= item < _MOST or -_MOST < item <= -_LEAST or item == 0.0):
+                    return False
+            elif item is not None and kind is not bool:
+                return False
+        if not inner or most < 0:
+            return most >= 0
+        level = inner
+    return False
+
+
+_WHOLE = 2**63
+_LEAST, _MOST = 1e-4, 1e16
 
 
 class _Walk:

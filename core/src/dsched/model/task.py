@@ -6,18 +6,40 @@ import attrs
 
 from dsched.model.ids import backfill_instant_of, config_of, fire_instant_of
 from dsched.model.instants import from_ms
-from dsched.model.json import JsonValue
+from dsched.model.json import JsonValue, dumps
 from dsched.model.status import Home, TaskStatus
 from dsched.model.task_config import TaskSpec
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)  # made for each attempt
 class TaskResult:
     """What an executor answers: a code (``ok`` unless it says better), a message, any JSON."""
 
     code: str = "ok"
     message: str = ""
     data: JsonValue = None
+
+    @property
+    def data_text(self) -> str:
+        """The canonical text of the data."""
+        kept: str | None = self.__dict__.get(_DATA_TEXT)
+        return dumps(self.data) if kept is None else kept
+
+    @property
+    def checked(self) -> bool:
+        """Whether the data is known to be JSON within the bounds."""
+        return self.data is None or _DATA_TEXT in self.__dict__
+
+    def with_text(self, text: str) -> "TaskResult":
+        """The same, checked: ``text`` is the canonical text of the data."""
+        twin = object.__new__(TaskResult)
+        twin.__dict__.update(self.__dict__)
+        twin.__dict__[_DATA_TEXT] = text
+        return twin
+
+
+# Where a result keeps the text of its data, beside its fields.
+_DATA_TEXT = "_data_text"
 
 
 @attrs.frozen(kw_only=True, slots=False)  # made for each attempt, and filled in half the time

@@ -1,5 +1,6 @@
 """`TaskConfig`: what a user sets, and the snapshot of it that each task carries."""
 
+import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -11,7 +12,7 @@ import attrs
 from dsched.model import given
 from dsched.model.ids import check_id
 from dsched.model.instants import to_ms
-from dsched.model.json import JsonValue, check_json
+from dsched.model.json import JsonValue, check_json, dumps
 from dsched.model.left_out import LeftOutSpan
 from dsched.model.origin import API_ORIGIN, is_origin
 from dsched.model.retry import Retry, RetryPolicy, retry_of
@@ -69,6 +70,9 @@ class InvalidConfigError(ValueError):
 
 
 E = TypeVar("E", bound=StrEnum)
+I = TypeVar("I", "TaskSpec", "TaskConfig")  # noqa: E741 - an item
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def _one_of(cls: type[E], field: str, value: str) -> E:
@@ -135,11 +139,14 @@ class Reserved:
 _NOTHING_RESERVED = Reserved()
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)  # made for each task, and filled in half the time
 class TaskSpec:
     """The snapshot of what to run: a task keeps its own, whatever happens to its config.
 
     Durations may be given as text, ``retry`` as a mapping, as in a task file.
+
+    The payload is checked and written when the snapshot is made. What is done to it later, in place,
+    is not stored.
     """
 
     executor: str
@@ -162,10 +169,15 @@ class TaskSpec:
     def __attrs_post_init__(self) -> None:
         """Refuse what cannot be run, naming the field."""
         _check_common(self)
-        check_json(self.payload, "payload")
+        self.__dict__[_PAYLOAD_TEXT] = check_json(self.payload, "payload")
+
+    @property
+    def payload_text(self) -> str:
+        """The canonical text of the payload."""
+        return _payload_text(self)
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)  # as the snapshot
 class TaskConfig:
     """What to run and when. Exactly one of ``cron_expr``, ``every``, ``fixed_delay``, ``at``.
 
@@ -212,23 +224,24 @@ class TaskConfig:
 
     def __attrs_post_init__(self) -> None:
         """Refuse what cannot be scheduled or run, naming the field."""
-        check_id(self.id)
-        _check_common(self)
-        check_json(self.payload, "payload")
-        _check_trigger(self)
+        _check_config(self)
+        self.__dict__[_PAYLOAD_TEXT] = check_json(self.payload, "payload")
+
+    @property
+    def payload_text(self) -> str:
+        """The canonical text of the payload."""
+        return _payload_text(self)
 
     def stamped(
         self, *, created_ms: int, revision: int | None = None, updated_ms: int | None = None
     ) -> "TaskConfig":
         """The same with what the store knows of it; what its author wrote is not judged again."""
         copy = object.__new__(TaskConfig)
-        for name in _CONFIG_FIELDS:
-            object.__setattr__(copy, name, getattr(self, name))
-        object.__setattr__(copy, "created_ms", created_ms)
+        copy.__dict__.update(self.__dict__, created_ms=created_ms)
         if revision is not None:
-            object.__setattr__(copy, "revision", revision)
+            copy.__dict__["revision"] = revision
         if updated_ms is not None:
-            object.__setattr__(copy, "updated_ms", updated_ms)
+            copy.__dict__["updated_ms"] = updated_ms
         return copy
 
     @property
@@ -254,27 +267,50 @@ class TaskConfig:
     @property
     def spec(self) -> TaskSpec:
         """The snapshot that a task of this config carries from its creation on."""
-        return TaskSpec(
-            executor=self.executor,
-            payload=self.payload,
-            type=self.type,
-            name=self.name,
-            timeout=self.timeout,
-            retry=self.retry,
-            on_crash=self.on_crash,
-            max_crashes=self.max_crashes,
-            start_deadline=self.start_deadline,
-            priority=self.priority,
-            labels=self.labels,
-            required_labels=self.required_labels,
-            affinity_key=self.affinity_key,
-            owner=self.owner,
-            revision=self.revision,
-            reserved=self.reserved,
-        )
+        twin = object.__new__(TaskSpec)
+        # A config has been checked by the rules of a snapshot: nothing is looked at again.
+        twin.__dict__.update((name, self.__dict__[name]) for name in _SPEC_FIELDS)
+        twin.__dict__[_PAYLOAD_TEXT] = self.payload_text
+        return twin
 
 
-_CONFIG_FIELDS = tuple(field.name for field in attrs.fields(TaskConfig))
+# Where both keep the text of the payload, beside their fields: no part of what is compared or copied.
+_PAYLOAD_TEXT = "_payload_text"
+_SPEC_FIELDS = tuple(field.name for field in attrs.fields(TaskSpec))
+_FIELDS = {
+    cls: {field.name: field.default for field in attrs.fields(cls)}
+    for cls in (TaskSpec, TaskConfig)
+}
+
+
+def restored(cls: type[I], fields: Mapping[str, Any]) -> I:
+    """A snapshot or config from fields that were checked when it was first made, each of its type.
+
+    The payload is trusted. The rest, which takes no time, is looked at again: another version, or
+    another program, may have written it. Raises ValueError.
+    """
+    item = object.__new__(cls)
+    item.__dict__.update(_FIELDS[cls])
+    item.__dict__.update(fields)
+    for name in ("id", "executor"):
+        if item.__dict__.get(name) is attrs.NOTHING:
+            raise InvalidConfigError(name, "is missing")
+    if isinstance(item, TaskSpec):
+        _check_common(item)
+    else:
+        _check_config(item)
+    return item
+
+
+def _payload_text(item: TaskSpec | TaskConfig) -> str:
+    kept: str | None = item.__dict__.get(_PAYLOAD_TEXT)
+    return dumps(item.payload) if kept is None else kept
+
+
+def _check_config(config: TaskConfig) -> None:
+    check_id(config.id)
+    _check_common(config)
+    _check_trigger(config)
 
 
 def _check_common(item: Any) -> None:
@@ -283,17 +319,21 @@ def _check_common(item: Any) -> None:
         raise InvalidConfigError("executor", "name an executor, such as http, grpc or local")
     if len(item.name) > MAX_NAME_LENGTH:
         raise InvalidConfigError("name", f"at most {MAX_NAME_LENGTH} characters")
-    if any(ord(char) < 32 or ord(char) == 127 for char in item.name):
+    if item.name and _CONTROL.search(item.name):
         raise InvalidConfigError("name", "control characters are not allowed")
     if not isinstance(item.revision, int):
         raise InvalidConfigError("revision", "is a whole number that the store gives; leave it out")
     _check_whole("priority", item.priority, 0, 9)
     _check_whole("max_crashes", item.max_crashes, 0, 1000)
-    _check_span("timeout", item.timeout, timedelta(milliseconds=1))
+    # What was left out is as it should be.
+    if item.timeout is not _DEFAULT_TIMEOUT:
+        _check_span("timeout", item.timeout, timedelta(milliseconds=1))
     if item.start_deadline is not None:
         _check_span("start_deadline", item.start_deadline, timedelta(milliseconds=1))
-    for field in ("labels", "required_labels"):
-        _check_labels(field, getattr(item, field))
+    if item.labels is not _NO_LABELS:
+        _check_labels("labels", item.labels)
+    if item.required_labels is not _NO_LABELS:
+        _check_labels("required_labels", item.required_labels)
     _check_text("owner", item.owner)
     if item.affinity_key is not None:
         _check_text("affinity_key", item.affinity_key)

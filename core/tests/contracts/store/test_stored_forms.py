@@ -23,7 +23,7 @@ from dsched.contracts.store.codec import (
     write_spec,
 )
 from dsched.model import Decision, RetryPolicy, TaskConfig, TaskResult, TaskSpec, Verdict
-from dsched.model.defaults import is_left_out
+from dsched.model.left_out import is_left_out
 
 SPEC = TaskSpec(
     executor="http",
@@ -235,13 +235,12 @@ def test_what_is_read_is_made_of_the_types_that_were_written():
 def test_nothing_of_what_is_read_counts_as_left_out(text):
     # Else the defaults of whoever submits it once more would replace what the task ran with.
     read = read_spec(text)
-    assert not is_left_out(read, "timeout")
-    assert not is_left_out(read, "retry")
+    assert not is_left_out(read.timeout)
     for name in ("max_retries", "retry_delay", "backoff_rate", "max_delay", "jitter"):
-        assert not is_left_out(read.retry, name)
+        assert not is_left_out(getattr(read.retry, name))
     config = _config_of('{"every":1000,"executor":"local","id":"a","v":1}')
-    assert not is_left_out(config, "timeout")
-    assert not is_left_out(config.retry, "jitter")
+    assert not is_left_out(config.timeout)
+    assert not is_left_out(config.retry.jitter)
 
 
 @pytest.mark.parametrize(

@@ -1,42 +1,20 @@
 """What every group of steps stands on: a link, the scripts, and the keys' prefix."""
 
-from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Any
 
 import attrs
 
-from dsched.contracts.store.codec import write_spec
 from dsched.contracts.store.outcomes import FencedError
 from dsched.contracts.store.settings import StoreSettings
 from dsched.contracts.store.timing import StoreTime
-from dsched.model import TaskSpec, TaskStatus
+from dsched.model import TaskStatus
 from dsched_store_redis.link import Link, packed
 from dsched_store_redis.scripts import Scripts
 from dsched_store_redis.wakeups import Wakeups
 from dsched_store_redis.wire import decode
 
-_MAX_SPECS = 1024
 ENDS = (TaskStatus.SUCCESS, TaskStatus.FAILED, TaskStatus.CANCELLED)  # in the scripts' order
-
-
-class SpecTexts:
-    """Texts of snapshots by identity: callers submit one value many times."""
-
-    def __init__(self) -> None:
-        self._kept: OrderedDict[int, tuple[TaskSpec, str]] = OrderedDict()
-
-    def of(self, spec: TaskSpec) -> str:
-        """The canonical text of a snapshot."""
-        kept = self._kept.get(id(spec))
-        if kept is not None:
-            return kept[1]
-        text = write_spec(spec)
-        # The value is kept with its text, so that no other can take over its identity.
-        self._kept[id(spec)] = (spec, text)
-        if len(self._kept) > _MAX_SPECS:
-            self._kept.popitem(last=False)
-        return text
 
 
 @attrs.define(kw_only=True)
@@ -49,7 +27,6 @@ class Footing:
     settings: StoreSettings
     bells: Wakeups
     replicas: int = 0
-    specs: SpecTexts = attrs.field(factory=SpecTexts)
     calls: int = 0
 
 

@@ -3,11 +3,9 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-import attrs
-
 from dsched.contracts.store.bounds import MAX_HEAVY_BATCH
 from dsched.contracts.store.checks import check_batch, check_limit
-from dsched.contracts.store.codec import write_config, write_spec
+from dsched.contracts.store.codec import write_config, write_spec_around_revision
 from dsched.contracts.store.configs import (
     ConfigPage,
     Configs,
@@ -33,8 +31,6 @@ from dsched_store_redis.base import OnRedis
 from dsched_store_redis.rows import read_configs, read_stored_config
 from dsched_store_redis.wire import decode, ids, is_id, lines, number, outcome, text
 
-# Two revisions of equal length with no digit in common: where two texts differ, there it stands.
-_REVISIONS = (1111111111111, 2222222222222)
 _DEFAULT_PRIORITY = 5
 
 
@@ -46,7 +42,7 @@ class RedisConfigs(OnRedis, Configs):
         check_batch([item.config.id for item in items], MAX_HEAVY_BATCH)
         if not items:
             return ()
-        split = [split_spec(item.config.spec) for item in items]
+        split = [write_spec_around_revision(item.config.spec) for item in items]
         answer = await self._step(
             "put",
             by,
@@ -109,15 +105,6 @@ class RedisConfigs(OnRedis, Configs):
             *more,
             durable=True,
         )
-
-
-def split_spec(spec: TaskSpec) -> tuple[str, str]:
-    """The snapshot's text before and after its revision, which only the store knows."""
-    first, second = (write_spec(attrs.evolve(spec, revision=value)) for value in _REVISIONS)
-    start = next(
-        at for at, pair in enumerate(zip(first, second, strict=True)) if len(set(pair)) > 1
-    )
-    return first[:start], first[start + len(str(_REVISIONS[0])) :]
 
 
 def skipped_item(config_id: str, skipped: SkippedRange | None) -> str:

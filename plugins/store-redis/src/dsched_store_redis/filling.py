@@ -4,7 +4,13 @@ from collections.abc import Iterator, Sequence
 
 import attrs
 
-from dsched.contracts.store.codec import write_config, write_decision, write_result, write_spec
+from dsched.contracts.store.codec import (
+    write_config,
+    write_decision,
+    write_result,
+    write_spec,
+    write_spec_around_revision,
+)
 from dsched.contracts.store.configs import StoredConfig
 from dsched.contracts.store.documents import document_text
 from dsched.contracts.store.history import History
@@ -15,7 +21,7 @@ from dsched.contracts.store.tasklogs import TaskLine, line_size
 from dsched.model import API_ORIGIN, Decision, Home, Task, TaskSpec, TaskStatus, config_of
 from dsched.model.ids import fire_instant_of
 from dsched.model.json import dumps
-from dsched_store_redis.configs import config_fields, route, span_ms, split_spec
+from dsched_store_redis.configs import config_fields, route, span_ms
 from dsched_store_redis.wire import number, text
 
 Command = tuple[str | int, ...]
@@ -42,7 +48,7 @@ def config_commands(one: StoredConfig) -> Iterator[Command]:
         rows = (f"{skip.at_ms}\t{text(skip.who)}\t{text(skip.why)}\n" for skip in one.skips)
         head += ["skips", "".join(rows)]
     yield ("HSET", key, *head, *(part for pair in fields.items() for part in pair))
-    before, after = split_spec(config.spec)
+    before, after = write_spec_around_revision(config.spec)
     yield ("SET", f"config:body:{config.id}", write_config(config))
     yield ("SET", f"config:spec:{config.id}", f"{before}{config.revision}{after}")
     yield ("ZADD", "config:index", 0, config.id)

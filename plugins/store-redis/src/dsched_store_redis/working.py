@@ -5,7 +5,7 @@ from typing import Any
 
 from dsched.contracts.store.bounds import MAX_HEAVY_BATCH
 from dsched.contracts.store.checks import check_batch, check_limit
-from dsched.contracts.store.codec import readable_spec, write_result
+from dsched.contracts.store.codec import readable_spec, write_result, write_spec
 from dsched.contracts.store.outcomes import Outcome
 from dsched.contracts.store.working import (
     CancelAnswer,
@@ -45,12 +45,11 @@ class RedisWorking(OnRedis, Working):
         check_batch([item.task_id for item in items])
         if not items:
             return ()
-        texts = self._footing.specs
         answer = await self._step(
             "submit",
             by,
             lines(map(_submit_row, items)),
-            lines(texts.of(item.spec) for item in items),
+            lines(write_spec(item.spec) for item in items),
             durable=True,
         )
         return outcomes(answer[1])

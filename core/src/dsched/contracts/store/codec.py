@@ -1,18 +1,17 @@
 """How configs, snapshots, results and decisions are written as JSON; every record has a version.
 
 Fields at their default are omitted, so that what is stored stays small and a later version may add
-fields. Durations are whole milliseconds, datetimes RFC 3339.
+fields. A text is made once, of a payload or of data that was written when it was checked; what is
+read was checked when it was written.
 """
 
-from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import attrs
-from cattrs import Converter
-from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn
 
 from dsched.contracts.store.operating import PodRecord
+from dsched.contracts.store.records import RecordOf
 from dsched.model import (
     Decision,
     JsonValue,
@@ -22,8 +21,9 @@ from dsched.model import (
     TaskResult,
     TaskSpec,
 )
-from dsched.model.defaults import settle
-from dsched.model.json import dumps, loads
+from dsched.model.defaults import GIVEN_RETRY, GIVEN_TIMEOUT, given_retry
+from dsched.model.json import check_json, dumps, dumps_with, loads, loads_plain
+from dsched.model.task_config import restored
 
 # The version in each record, and those that are read. A record that uses a key which came later than
 # format 3 will say 2, so that versions of then leave it alone rather than read half of it; all others
@@ -33,55 +33,25 @@ READ_VERSIONS = (1, 2)
 # The executor of a record that cannot be read; no plugin can have this name.
 UNREADABLE = "(unreadable)"
 
-T = TypeVar("T")
+I = TypeVar("I", TaskSpec, TaskConfig)  # noqa: E741 - an item
 
 
 class UnknownRecordError(ValueError):
     """A stored record of a version that this dsched does not know."""
 
 
-def _make_converter() -> Converter:
-    converter = Converter()
-    converter.register_unstructure_hook(timedelta, lambda span: span // timedelta(milliseconds=1))
-    converter.register_structure_hook(timedelta, lambda ms, _: timedelta(milliseconds=ms))
-    converter.register_unstructure_hook(datetime, lambda instant: instant.isoformat())
-    converter.register_structure_hook(datetime, lambda text, _: datetime.fromisoformat(text))
-    converter.register_unstructure_hook_factory(
-        attrs.has,
-        lambda cls: make_dict_unstructure_fn(cls, converter, _cattrs_omit_if_default=True),
-    )
-    converter.register_structure_hook_factory(
-        attrs.has, lambda cls: make_dict_structure_fn(cls, converter)
-    )
-    return converter
+_SPEC = RecordOf(TaskSpec, apart=["payload"])
+_CONFIG = RecordOf(TaskConfig, apart=["payload", "revision", "created_ms", "updated_ms"])
+_RESULT = RecordOf(TaskResult, apart=["data"])
+_DECISION = RecordOf(Decision)
 
-
-_CONVERTER = _make_converter()
-
-
-def _write(value: Any) -> str:
-    record = _CONVERTER.unstructure(value)
-    record["v"] = RECORD_VERSION
-    return dumps(record)
-
-
-def _read(text: str | bytes, cls: type[T]) -> T:
-    return _structure(loads(text), cls)
-
-
-def _structure(record: dict[str, JsonValue], cls: type[T]) -> T:
-    version = record.pop("v", None)
-    if version not in READ_VERSIONS:
-        raise UnknownRecordError(
-            f"a stored {cls.__name__} has version {version!r}; this dsched knows "
-            f"{' and '.join(map(str, READ_VERSIONS))}: run the version that wrote it, or a newer one"
-        )
-    return _CONVERTER.structure(record, cls)
+# Where a snapshot keeps its text, beside its fields.
+_TEXT = "_text"
 
 
 def write_config(config: TaskConfig) -> str:
     """The author's content alone, canonical: equal content gives equal text."""
-    return _write(config.stamped(revision=0, created_ms=0, updated_ms=0))
+    return _with_payload(_versioned(_CONFIG.write(config)), config)
 
 
 @lru_cache(maxsize=4096)
@@ -90,19 +60,29 @@ def read_config(text: str, *, revision: int, created_ms: int, updated_ms: int) -
 
     Cached: a leader reads a config anew for each fire, and none of these changes by a fire.
     """
-    config = settle(_read(text, TaskConfig))
-    return config.stamped(revision=revision, created_ms=created_ms, updated_ms=updated_ms)
+    known = {"revision": revision, "created_ms": created_ms, "updated_ms": updated_ms}
+    return _read(text, TaskConfig, _CONFIG, known)
 
 
 def write_spec(spec: TaskSpec) -> str:
-    """A snapshot, canonical: equal snapshots have equal texts."""
-    return _write(spec)
+    """A snapshot, canonical: equal snapshots have equal texts. Made once: many tasks share one."""
+    kept: str | None = spec.__dict__.get(_TEXT)
+    if kept is None:
+        kept = spec.__dict__[_TEXT] = _with_payload(_versioned(_SPEC.write(spec)), spec)
+    return kept
 
 
-@lru_cache(maxsize=4096)
+def write_spec_around_revision(spec: TaskSpec) -> tuple[str, str]:
+    """The text of a snapshot before and after its revision, for whom only the store knows that."""
+    record = _versioned(_SPEC.write(spec))
+    before = {name: value for name, value in record.items() if name < "revision"}
+    after = {name: value for name, value in record.items() if name > "revision"}
+    return f'{_with_payload(before, spec)[:-1]},"revision":', f",{dumps(after)[1:]}"
+
+
 def read_spec(text: str) -> TaskSpec:
-    """A snapshot. Cached: the tasks of one config share one text, and the value is immutable."""
-    return settle(_read(text, TaskSpec))
+    """A snapshot."""
+    return _read(text, TaskSpec, _SPEC, {})
 
 
 def readable_spec(text: str) -> TaskSpec:
@@ -143,22 +123,25 @@ def _unreadable(what: str, error: Exception) -> JsonValue:
 
 def write_result(result: TaskResult) -> str:
     """A result alone, as the worker hands it over."""
-    return _write(result)
+    record = _versioned(_RESULT.write(result))
+    return dumps(record) if result.data is None else dumps_with(record, "data", result.data_text)
 
 
 def read_result(text: str) -> TaskResult:
     """A result from a text of `write_result`."""
-    return _read(text, TaskResult)
+    record, _ = _record(text, TaskResult)
+    return TaskResult(**_RESULT.read(record), data=record.get("data"))
 
 
 def write_decision(decision: Decision) -> str:
     """A decision as one record."""
-    return _write(decision)
+    return dumps(_versioned(_DECISION.write(decision)))
 
 
 def read_decision(text: str) -> Decision:
     """A decision from a record of `write_decision`."""
-    return _read(text, Decision)
+    record, _ = _record(text, Decision)
+    return Decision(**_DECISION.read(record))
 
 
 # Said beside the record: versions of before refuse one with a key that they do not know.
@@ -177,3 +160,40 @@ def read_pod(text: str, *, seen_ms: int, store_format: int) -> PodRecord:
     fields = {key: value for key, value in loads(text).items() if key in _OF_A_POD}
     fields |= {"roles": tuple(fields["roles"]), "seen_ms": seen_ms, "store_format": store_format}
     return PodRecord(**fields)
+
+
+def _versioned(record: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    record["v"] = RECORD_VERSION
+    return record
+
+
+def _with_payload(record: dict[str, JsonValue], item: TaskSpec | TaskConfig) -> str:
+    if item.payload is None:
+        return dumps(record)
+    return dumps_with(record, "payload", item.payload_text)
+
+
+def _record(text: str, cls: type) -> tuple[dict[str, JsonValue], bool]:
+    """The record of a text; and False, where only the standard library could read it."""
+    record, plain = loads_plain(text)
+    if not isinstance(record, dict):
+        raise UnknownRecordError(f"a stored {cls.__name__} is a {type(record).__name__}, no record")
+    version = record.get("v")
+    if version not in READ_VERSIONS:
+        raise UnknownRecordError(
+            f"a stored {cls.__name__} has version {version!r}; this dsched knows "
+            f"{' and '.join(map(str, READ_VERSIONS))}: run the version that wrote it, or a newer one"
+        )
+    return record, plain
+
+
+def _read(text: str, cls: type[I], form: RecordOf, known: dict[str, int]) -> I:
+    record, plain = _record(text, cls)
+    fields = form.read(record)
+    payload = fields["payload"] = record.get("payload")
+    if not plain:
+        check_json(payload, "payload")
+    # Nothing counts as left out of what was read: it was filled in when it was written.
+    fields.setdefault("timeout", GIVEN_TIMEOUT)
+    fields["retry"] = given_retry(fields["retry"]) if "retry" in fields else GIVEN_RETRY
+    return restored(cls, {**fields, **known})

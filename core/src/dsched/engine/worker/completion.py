@@ -4,6 +4,8 @@ import math
 import traceback
 from types import TracebackType
 
+import attrs
+
 from dsched.contracts.executor import TaskFailed
 from dsched.contracts.store.working import Completion
 from dsched.model import NotJsonError, RetryPolicy, Task, TaskResult, TaskSpec, retry_delay_ms
@@ -25,8 +27,8 @@ def judge_result(task: Task, token: str, result: object) -> Completion:
             raise NotJsonError(
                 f"the executor returned a {type(result).__name__}; it must return a TaskResult"
             )
-        if result.data is not None:
-            check_json(result.data, "result", MAX_RESULT_BYTES)
+        if not result.checked:
+            result = result.with_text(check_json(result.data, "result", MAX_RESULT_BYTES))
     except NotJsonError as error:
         return _failed(task, token, failure=TaskFailed(str(error), "bad_result", retryable=False))
     return Completion(
@@ -150,12 +152,13 @@ def _failed(
     """``summary``: the result's message, where it is not the last line of the failure's."""
     message = _text(failure.message)
     summary = summary or message.strip().rsplit("\n", 1)[-1]
-    try:
-        check_json(failure.data, "data", MAX_RESULT_BYTES)
-        data = failure.data
-    except NotJsonError as error:
-        data = {"dropped": str(error)}
-    result = _bounded(TaskResult(code=failure.code, message=summary, data=data))
+    result = TaskResult(code=failure.code, message=summary, data=failure.data)
+    if not result.checked:
+        try:
+            result = result.with_text(check_json(result.data, "data", MAX_RESULT_BYTES))
+        except NotJsonError as error:
+            result = attrs.evolve(result, data={"dropped": str(error)})
+    result = _bounded(result)
     return Completion(
         task_id=task.id,
         token=token,
@@ -182,7 +185,8 @@ def _bounded(result: TaskResult) -> TaskResult:
     message = _text(result.message)[:MAX_MESSAGE_CHARS]
     if code is result.code and message is result.message:
         return result
-    return TaskResult(code=code, message=message, data=result.data)
+    shown = TaskResult(code=code, message=message, data=result.data)
+    return shown.with_text(result.data_text) if result.checked else shown
 
 
 def _tail(text: str, limit: int) -> str:

@@ -54,7 +54,7 @@ def _submission(call: Call, wanted: Submit, unique: str) -> Submission:
 
 def _sizes(items: Sequence[Submission]) -> dict[str, int]:
     """How large the arguments of each are, about."""
-    return {item.task_id: len(dumps(item.spec.payload)) for item in items}
+    return {item.task_id: len(item.spec.payload_text) for item in items}
 
 
 async def submit(call: Call) -> Answer:

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import attrs
 
+from dsched.contracts.store.codec import read_result, read_spec, write_spec
 from dsched.contracts.store.configs import Pause, StoredConfig
 from dsched.contracts.store.operating import Skip
 from dsched.model import (
@@ -12,7 +13,6 @@ from dsched.model import (
     JsonValue,
     Task,
     TaskConfig,
-    TaskResult,
     TaskSpec,
     TaskStatus,
 )
@@ -41,7 +41,7 @@ class TaskRow:
     cancel_requested: bool = False
     cancel_reason: str = ""
     progress: JsonValue = None
-    result: TaskResult | None = None
+    result: str | None = None
 
     @property
     def ready_key(self) -> tuple[int, int]:
@@ -73,8 +73,9 @@ class TaskRow:
             error=self.error,
             cancel_requested=self.cancel_requested,
             progress=self.progress,
-            result=self.result if full else None,
-            spec=self.spec if full or with_spec else None,
+            # Read anew, so that nobody shares what is kept.
+            result=read_result(self.result) if full and self.result is not None else None,
+            spec=read_spec(write_spec(self.spec)) if full or with_spec else None,
         )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from dsched.contracts.store.bounds import MAX_BATCH, MAX_HEAVY_BATCH
 from dsched.contracts.store.checks import check_batch, check_limit
+from dsched.contracts.store.codec import write_result, write_spec
 from dsched.contracts.store.events import EventKind
 from dsched.contracts.store.outcomes import Outcome
 from dsched.contracts.store.working import (
@@ -34,7 +35,8 @@ class MemoryWorking(OnState, Working):
     def _submit(self, step: Step, item: Submission, by: str) -> Outcome:
         known = self._state.tasks.get(item.task_id)
         if known is not None:
-            return Outcome.DUP if known.spec == item.spec else Outcome.CONFLICT
+            same = write_spec(known.spec) == write_spec(item.spec)
+            return Outcome.DUP if same else Outcome.CONFLICT
         delay_ms = item.waits_ms(step.wall_ms)
         task = TaskRow(id=item.task_id, spec=item.spec, scheduled_ms=step.wall_ms + delay_ms)
         if delay_ms:
@@ -129,7 +131,7 @@ class MemoryWorking(OnState, Working):
             until_ms = step.now_ms + item.retry_delay_ms
             step.place(task, TaskStatus.RETRYING, Home.DELAYED, until_ms)
         else:
-            task.result = item.result
+            task.result = write_result(item.result)
             status = TaskStatus.SUCCESS if item.success else TaskStatus.FAILED
             step.finish(task, TaskStatus.CANCELLED if task.cancel_requested else status)
         event["status"] = task.status.value

@@ -9,7 +9,7 @@ from dsched.contracts.store.events import EventKind
 from dsched.contracts.store.leadership import fence_epoch
 from dsched.contracts.store.outcomes import Outcome
 from dsched.contracts.store.workers import Held
-from dsched.contracts.store.working import Claimed, claim_token
+from dsched.contracts.store.working import Claimed, Release, Submission, claim_token
 from dsched_testkit.suites.store.arrange import (
     BELL_S,
     CANCELLED,
@@ -21,6 +21,7 @@ from dsched_testkit.suites.store.arrange import (
     RUNNING,
     SECOND_MS,
     Arranging,
+    a_spec,
     items_of,
     kinds_of,
     ms,
@@ -54,6 +55,29 @@ class ClaimTests(Arranging):
         assert task.spec is not None
         assert task.spec.payload == {"n": 1}
         assert task == await self.task("a")
+
+    async def test_what_an_attempt_does_to_its_payload_is_no_other_attempts(self) -> None:
+        await self.lead()
+        await self.worker()
+        spec = a_spec(payload={"list": []})
+        items = [Submission(task_id=task_id, spec=spec) for task_id in ("a", "b")]
+        await self.store.submit(items, by=CLIENT)
+        for task_id in ("a", "b"):
+            await self.queue(task_id)
+        for _ in range(2):
+            claimed = await self.claim()
+            for task in claimed.tasks:
+                assert task.spec is not None
+                assert task.spec.payload == {"list": []}
+                task.spec.payload["list"].append(task.id)
+            given_back = [
+                Release(task_id=task.id, token=claimed.token, reason="released")
+                for task in claimed.tasks
+            ]
+            await self.store.release(given_back, by="w1")
+            for task_id in ("a", "b"):
+                await self.queue(task_id)
+        assert spec == (await self.task("a")).spec
 
     async def test_a_claim_is_one_entry_under_its_token(self) -> None:
         await self.lead()

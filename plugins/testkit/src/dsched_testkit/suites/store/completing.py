@@ -48,6 +48,18 @@ class CompleteTests(Arranging):
         )
         assert (await self.worker_now()).running == 0
 
+    async def test_what_is_done_to_a_result_later_is_not_stored(self) -> None:
+        await self.lead()
+        await self.worker()
+        token = await self.running("a")
+        data: list[int] = [1]
+        assert await self.finish("a", token, result=TaskResult(data=data)) == Outcome.OK
+        data.append(2)
+        kept = (await self.task("a")).result
+        assert kept == TaskResult(data=[1])
+        kept.data.append(3)
+        assert (await self.task("a")).result == TaskResult(data=[1])
+
     async def test_a_completion_is_one_entry_for_its_batch(self) -> None:
         await self.lead()
         await self.worker()
