@@ -270,7 +270,9 @@ class TaskConfig:
         twin = object.__new__(TaskSpec)
         # A config has been checked by the rules of a snapshot: nothing is looked at again.
         twin.__dict__.update((name, self.__dict__[name]) for name in _SPEC_FIELDS)
-        twin.__dict__[_PAYLOAD_TEXT] = self.payload_text
+        kept = self.__dict__.get(_PAYLOAD_TEXT)
+        if kept is not None:
+            twin.__dict__[_PAYLOAD_TEXT] = kept
         return twin
 
 
