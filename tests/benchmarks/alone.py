@@ -6,14 +6,18 @@ import crowd
 import declaring
 import failover
 import http_share
+import kinds
 import profiling
 import scale_configs
 import scale_steps
 import waiting
+import works
 from plan import Plan
 from systems import Stage
 
 MEASURES: dict[str, Callable[[Stage, Plan], dict[str, float]]] = {
+    "kinds": kinds.kinds,
+    "mix": kinds.mix,
     "http": http_share.http_share,
     "failover": failover.failover,
     "waiting": waiting.memory,
@@ -25,6 +29,7 @@ MEASURES: dict[str, Callable[[Stage, Plan], dict[str, float]]] = {
     "profile": profiling.profile,
 }
 OF = {name: {"dsched"} for name in MEASURES} | {
+    "kinds": {"dsched", "dsched-sqlite"},
     "waiting": {"dsched", "dsched-sqlite"},
     "declare": {"dsched", "dsched-sqlite"},
     "scale-sqlite": {"dsched-sqlite"},
@@ -32,6 +37,11 @@ OF = {name: {"dsched"} for name in MEASURES} | {
 
 # What is said above a table of the page, by a part of its heading.
 NOTES = {
+    kinds.TABLE: (
+        "All tasks are enqueued first. What is the same in all tasks of a case, and may be cached: "
+        + "; ".join(f"*{name}*: {case.caches}" for name, case in works.CASES.items())
+        + "."
+    ),
     "The leader goes": (
         "Real pods: two schedulers and a worker, 20 configs with a period of one second. From the signal to the "
         "first fire that the next term writes into the log."

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import works
 from tally import TALLY
 
 import dsched
@@ -10,6 +11,15 @@ import dsched
 @dsched.task("noop")
 async def noop() -> None:
     TALLY.ran()
+
+
+@dsched.task("work")
+async def work(order: int, customer: str, items: list[object], answer: int, log: int, note: str,
+               ctx: dsched.FunctionContext) -> dict[str, object]:  # fmt: skip
+    TALLY.ran()
+    for number in range(log):
+        ctx.logger.info("order %s of %s, line %s", order, customer, number)
+    return works.result(order, answer)
 
 
 @dsched.task("stamp")

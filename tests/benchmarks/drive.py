@@ -1,9 +1,9 @@
 """The client's side of a benchmark, in a process of its own: one system, one act, one JSON line.
 
-    drive.py CLIENT enqueue COUNT          no-op tasks, as fast as the client's bulk call goes
+    drive.py CLIENT enqueue COUNT SIZES    tasks as fast as the client's bulk call goes, `works.Case.sizes`
     drive.py CLIENT pings COUNT GAP_MS     one task at a time, each stamped with its sending
     drive.py CLIENT timed RATE SECONDS     tasks due RATE a second, from three seconds from now on
-    drive.py CLIENT burst COUNT LEAD_S     tasks all due at one instant
+    drive.py CLIENT burst COUNT LEAD_S     tasks all due at one instant; each so manieth is slow (dsched only)
     drive.py CLIENT fires COUNT            configs with a period of one second (dsched only)
     drive.py CLIENT worker                 run a worker until killed
 
@@ -22,10 +22,16 @@ BATCH = 100
 TIMED_BATCH = 10
 
 
-async def enqueue(client, count: int) -> dict[str, float]:
+async def enqueue(client, count: int, *sizes: int) -> dict[str, float]:
+    # A batch of large ones is a few: what one call carries has a bound.
+    batch = max(1, min(BATCH, 2_000_000 // max([1, *sizes[:1]])))
     started_s = time.perf_counter()
-    for start in range(0, count, BATCH):
-        await client.noops(min(BATCH, count - start))
+    for start in range(0, count, batch):
+        numbers = range(start, min(start + batch, count))
+        if any(sizes):
+            await client.works_of(sizes, numbers)
+        else:
+            await client.noops(len(numbers))
     return {"seconds": time.perf_counter() - started_s}
 
 
@@ -46,10 +52,11 @@ async def timed(client, rate: int, seconds: int) -> dict[str, float]:
     return {"until_s": dues[-1]}
 
 
-async def burst(client, count: int, lead_s: int) -> dict[str, float]:
+async def burst(client, count: int, lead_s: int, slow_every: int = 0) -> dict[str, float]:
     due_s = time.time() + lead_s
+    slow = (slow_every,) if slow_every else ()
     for start in range(0, count, BATCH):
-        await client.due([due_s] * min(BATCH, count - start))
+        await client.due([due_s] * min(BATCH, count - start), *slow)
     return {"due_s": due_s, "spare_s": due_s - time.time()}
 
 

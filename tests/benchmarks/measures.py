@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import rig
 import tally
+import works
 from systems import Stage
 
 TIMEOUT_S = 60.0
@@ -18,13 +19,19 @@ LATEST_START = 0.7
 Figures = dict[str, float]
 
 
-def throughput(stage: Stage, workers: int, count: int) -> Figures:
-    """Enqueue ``count`` no-op tasks, then start the workers; from the first run of the last worker
+def throughput(stage: Stage, workers: int, count: int, case: str = works.PLAIN) -> Figures:
+    """Enqueue ``count`` tasks of a case, then start the workers; from the first run of the last worker
     to the last run of all."""
+    found = drained(stage, workers, count, works.CASES[case])
+    return found if case == works.PLAIN else {f"{name}, {case}": one for name, one in found.items()}
+
+
+def drained(stage: Stage, workers: int, count: int, case: works.Case) -> Figures:
+    """The figures of a case, without its name."""
     found: Figures = {}
     server = stage.server
     empty = rig.redis_info(server, "memory", "used_memory") if server else 0
-    found["submitted a second"] = count / stage.drive("enqueue", count)["seconds"]
+    found["submitted a second"] = count / stage.drive("enqueue", count, *case.sizes)["seconds"]
     if server:
         full = rig.redis_info(server, "memory", "used_memory")
         found["bytes a waiting task"] = (full - empty) / count
@@ -80,7 +87,7 @@ def _leftovers(stage: Stage, empty: int, count: int) -> Figures:
 
 def idle_latency(stage: Stage, count: int) -> Figures:
     """One task at a time on an idle system: from just before the submit to the run's first line."""
-    _warmed_up(stage)
+    warmed_up(stage)
     stage.drive("pings", count, 40)
     delays_s = _delays(stage, WARM_UP + count)[WARM_UP:]
     return _spread("idle latency", delays_s)
@@ -88,14 +95,14 @@ def idle_latency(stage: Stage, count: int) -> Figures:
 
 def delayed_lateness(stage: Stage, seconds: int) -> Figures:
     """Tasks submitted ahead, 100 due a second: from the due instant to the run's first line."""
-    _warmed_up(stage)
+    warmed_up(stage)
     stage.drive("timed", 100, seconds)
     return _spread("lateness of delayed tasks", _delays(stage, WARM_UP + 100 * seconds)[WARM_UP:])
 
 
 def fire_lateness(stage: Stage, seconds: int) -> Figures:
     """A hundred configs with a period of one second, ten milliseconds apart."""
-    _warmed_up(stage)
+    warmed_up(stage)
     stage.drive("fires", 100)
     count = WARM_UP + 100 * seconds
     return _spread("lateness of fires", _delays(stage, count)[WARM_UP:count])
@@ -103,7 +110,7 @@ def fire_lateness(stage: Stage, seconds: int) -> Figures:
 
 def burst(stage: Stage, count: int) -> Figures:
     """Tasks all due at one instant: from it to the last run."""
-    _warmed_up(stage)
+    warmed_up(stage)
     told = stage.drive("burst", count, 10)
     if told["spare_s"] < 0.2:
         raise rig.BenchError("the client could not submit the burst before it was due")
@@ -135,7 +142,7 @@ def idle_pod(stage: Stage, seconds: int) -> Figures:
     return found
 
 
-def _warmed_up(stage: Stage) -> None:
+def warmed_up(stage: Stage) -> None:
     """A worker that has run some tasks."""
     stage.start_worker()
     stage.drive("pings", WARM_UP, 20)

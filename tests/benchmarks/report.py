@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import alone
 import targets
 import wide
+import works
 from plan import Plan
 from results import Results
 from systems import System, processors, versions
@@ -35,10 +36,11 @@ def ratio(name: str, ours: Sequence[float], theirs: Sequence[float]) -> str:
 def tables(results: Results) -> list[str]:
     """One table a figure that several systems are asked for."""
     lines = []
-    for name, by_system in results.values.items():
-        if wide.is_cell(name) or name in results.alone:
-            continue
+    named = [name for name in results.values if not (wide.is_cell(name) or name in results.alone)]
+    for name in sorted(named, key=works.rank):
+        by_system = results.values[name]
         lines += ["", f"### {name[0].upper()}{name[1:]}", ""]
+        lines += [f"{said}\n" for said in (works.told(name),) if said]
         lines += ["| system | median (least to most) | dsched is better by a factor of |"]
         lines += ["|---|---|---|"]
         ours = by_system.get(BASE)
@@ -124,9 +126,10 @@ def head(results: Results) -> list[str]:
             "the ratios: absolute figures of a shared machine mean little"
         ),
         (
-            "- throughput: no-op tasks, so many for the fastest systems and fewer for the slower "
-            "ones, all enqueued before any worker starts; counted from the moment when every worker "
-            "process has run its first task"
+            "- throughput: so many tasks for the fastest systems and fewer for the slower ones, all "
+            "enqueued before any worker starts; counted from the moment when every worker process has "
+            "run its first task. *Realistic* is a task whose payload (200 bytes) and result (100 bytes, "
+            "kept) are its own; a figure without a case is of no-op tasks that share one payload"
         ),
     ]
 

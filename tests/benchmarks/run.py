@@ -18,6 +18,7 @@ import report
 import results
 import rig
 import systems
+import works
 from plan import Plan
 
 ROOT = rig.HERE.parents[1]
@@ -32,15 +33,18 @@ FULL = Plan(rounds=3, tasks=60_000, pings=300, seconds=20)
 Measure = Callable[[systems.Stage, Plan], measures.Figures]
 
 
-def _drain(workers: int) -> Measure:
+def _drain(workers: int, case: str = works.PLAIN) -> Measure:
     def drain(stage: systems.Stage, plan: Plan) -> measures.Figures:
-        count = max(500, round(plan.tasks * stage.system.share))
-        return measures.throughput(stage, workers, count)
+        share = stage.system.share * works.CASES[case].share
+        return measures.throughput(stage, workers, max(500, round(plan.tasks * share)), case)
 
     return drain
 
 
+# What users run comes first.
 MEASURES: dict[str, Measure] = {
+    "realistic": _drain(1, works.REAL),
+    "realistic-4k": _drain(1, works.LARGER),
     "throughput": _drain(1),
     "throughput2": _drain(2),
     "idle": lambda stage, plan: measures.idle_latency(stage, plan.pings),
@@ -53,7 +57,7 @@ OURS_ONLY = {"fires", "pod"}
 # What says nothing new about a system is not measured.
 LEFT_OUT = {
     "dsched-quiet": {"idle", "delayed", "fires", "burst", "pod"},
-    "dsched-sqlite": {"throughput2"},
+    "dsched-sqlite": {"throughput2", "realistic-4k"},
 }
 
 

@@ -254,7 +254,7 @@ def _settings(system: System, folder: Path, server: RedisServer | None) -> str:
     )
     return (
         f"store: {system.store}\n{store}\n"
-        f"worker: {{max_concurrent_tasks: {system.concurrency}}}\n"
+        f"worker: {{max_concurrent_tasks: {system.concurrency}, labels: {{zone: a}}}}\n"
         f"metrics: {{port: 0}}\nlog: {{level: {system.log_level}}}\n"
     )
 

@@ -1,5 +1,6 @@
 """The benchmark's own tools: what counts runs, and what makes a page of figures."""
 
+import json
 import re
 import subprocess
 import sys
@@ -79,7 +80,7 @@ def test_an_error_reaches_the_page_without_paths():
 def test_the_targets_are_held_to_what_was_measured():
     import targets
 
-    (check,) = (one for one in targets.targets() if one.what.startswith("submitting"))
+    (check,) = (one for one in targets.targets() if one.what.startswith("submitting no-ops"))
     assert check.verdict({}, "must") == targets.UNKNOWN
     for found, must, goal in ((60_000, "met", "met"), (30_000, "met", targets.MISSED)):
         values = {"submitted a second": {"dsched": [found]}}
@@ -149,6 +150,40 @@ def test_every_figure_of_the_targets_is_one_that_some_measure_gives():
             assert stem in told, check.figure
         assert any(check.must is not None for check in target.checks), target.what
         assert any(check.goal is not None for check in target.checks), target.what
+
+
+def test_what_users_run_comes_first_on_the_page_and_each_case_says_what_it_caches():
+    import report
+    import results
+
+    found = results.Results()
+    for name in ("idle latency, ms p50", "tasks a second, 1 worker"):
+        found.add("dsched", {name: 1.0}, "")
+    found.add("dsched", {"tasks a second, 1 worker, realistic": 1.0}, "")
+    lines = report.tables(found)
+    assert [line for line in lines if line.startswith("###")] == [
+        "### Tasks a second, 1 worker, realistic",
+        "### Idle latency, ms p50",
+        "### Tasks a second, 1 worker",
+    ]
+    notes = [line for line in lines if "Cached is" in line]
+    assert notes[0] == "Payload of 200 bytes, result of 100. Cached is nothing.\n"
+    assert "Cached is everything" in notes[1]
+
+
+@pytest.mark.parametrize("number", [0, 7, 39_999, 9_999_999])
+def test_a_case_carries_and_returns_exactly_the_bytes_that_it_says(number):
+    import works
+
+    def size(value):
+        return len(json.dumps(value, separators=(",", ":")))
+
+    for case in works.CASES.values():
+        if case.payload:
+            payload = works.payload(case.sizes, number)
+            assert size(payload) == case.payload
+            assert size(works.result(payload["order"], payload["answer"])) == case.result
+            assert works.payload(case.sizes, number + 1) != payload
 
 
 def test_cells_of_a_wide_table_stand_in_rows():
@@ -226,7 +261,8 @@ def test_the_page_has_the_targets_and_a_table_for_what_only_dsched_is_asked_for(
     found.add("dsched", figures, "", alone=True)
     page = report.page(found, systems.OURS[:1])
     assert (
-        "| submitting, in batches of 100 | 20,000 tasks/s | 50,000 | 60,000 | met | met |" in page
+        "| submitting no-ops, in batches of 100 | 20,000 tasks/s | 50,000 | 60,000 | met | met |"
+        in page
     )
     assert "| more memory with 100,000 waiting tasks, MB | 12.5 |" in page
     assert "### T" in page
@@ -282,7 +318,7 @@ def test_the_time_of_a_built_in_counts_for_its_callers():
 @pytest.mark.slow
 def test_the_command_measures_a_pod_and_writes_the_page(tmp_path):
     page = tmp_path / "page.md"
-    wanted = ["--only", "dsched", "--measure", "throughput", "--tasks", "2000"]
+    wanted = ["--only", "dsched", "--measure", "realistic", "--tasks", "2000"]
     subprocess.run(
         [sys.executable, str(HERE / "run.py"), "--quick", *wanted, "--out", str(page)],
         check=True,
@@ -290,6 +326,6 @@ def test_the_command_measures_a_pod_and_writes_the_page(tmp_path):
         capture_output=True,
     )
     text = page.read_text()
-    assert "### Tasks a second, 1 worker" in text
+    assert "### Tasks a second, 1 worker, realistic" in text
     assert "## Targets" in text
     assert "gave no figure" not in text

@@ -5,6 +5,7 @@ import logging.config
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
+import works
 from arq import create_pool, run_worker
 from arq.connections import RedisSettings
 from arq.logs import default_log_config
@@ -20,12 +21,17 @@ async def noop(ctx) -> None:
     TALLY.ran()
 
 
+async def work(ctx, order, answer, **rest) -> dict:
+    TALLY.ran()
+    return works.result(order, answer)
+
+
 async def stamp(ctx, due_s: float) -> None:
     TALLY.late(due_s)
 
 
 class WorkerSettings:
-    functions = (noop, stamp)
+    functions = (noop, work, stamp)
     redis_settings = SETTINGS
     max_jobs = CONCURRENCY
 
@@ -39,6 +45,11 @@ async def opened():
 
 async def noops(count: int) -> None:
     await asyncio.gather(*(_open["pool"].enqueue_job("noop") for _ in range(count)))
+
+
+async def works_of(sizes, numbers) -> None:
+    pool = _open["pool"]
+    await asyncio.gather(*(pool.enqueue_job("work", **works.payload(sizes, n)) for n in numbers))
 
 
 async def ping(sent_s: float) -> None:

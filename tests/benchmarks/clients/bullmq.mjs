@@ -16,6 +16,34 @@ const BATCH = 100;
 const wall = () => (performance.timeOrigin + performance.now()) / 1000;
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
+// What `works.py` makes, of as many bytes.
+const FILLER = "leave it at the door, ".repeat(50000);
+
+function order(sizes, number, note) {
+  return {
+    order: 10000000 + number,
+    customer: `customer-${String(number).padStart(8, "0")}`,
+    items: [
+      { sku: `A-${String(number % 997).padStart(4, "0")}`, count: 2, price: 9.75 },
+      { sku: "B-0077", count: 1, price: 120.5 },
+    ],
+    answer: sizes[1],
+    log: sizes[2],
+    note,
+  };
+}
+
+function result(data) {
+  const note = FILLER.slice(0, data.answer - 57);
+  return { order: data.order, state: "done", total: 140.5 + data.order % 100, note };
+}
+
+function jobs(sizes, first, size) {
+  if (!sizes[0]) return Array.from({ length: size }, () => ({ name: "noop", data: {} }));
+  const note = FILLER.slice(0, sizes[0] - JSON.stringify(order(sizes, 0, "")).length);
+  return Array.from({ length: size }, (_, at) => ({ name: "work", data: order(sizes, first + at, note) }));
+}
+
 async function dues(queue, instants) {
   const jobs = instants.map((at) => ({
     name: "stamp", data: { due: at }, opts: { delay: Math.max(0, Math.round((at - wall()) * 1000)) },
@@ -24,11 +52,11 @@ async function dues(queue, instants) {
 }
 
 const acts = {
-  async enqueue(queue, count) {
+  async enqueue(queue, count, ...sizes) {
     const started = performance.now();
     for (let at = 0; at < count; at += BATCH) {
       const size = Math.min(BATCH, count - at);
-      await queue.addBulk(Array.from({ length: size }, () => ({ name: "noop", data: {} })));
+      await queue.addBulk(jobs(sizes, at, size));
     }
     return { seconds: (performance.now() - started) / 1000 };
   },
@@ -80,7 +108,7 @@ function work() {
     if (count === 0) first = now;
     count++;
     last = now;
-    return null;
+    return job.name === "work" ? result(job.data) : null;
   }, { connection, concurrency: Number(process.env.BENCH_CONCURRENCY) });
 }
 

@@ -4,6 +4,7 @@ import os
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
+import works
 from celery import Celery
 from tally import TALLY
 
@@ -16,6 +17,12 @@ APP.conf.update(task_acks_late=True, broker_connection_retry_on_startup=True)
 @APP.task(name="noop")
 def noop() -> None:
     TALLY.ran()
+
+
+@APP.task(name="work")
+def work(order, answer, **rest) -> dict:
+    TALLY.ran()
+    return works.result(order, answer)
 
 
 @APP.task(name="stamp")
@@ -31,6 +38,11 @@ async def opened():
 async def noops(count: int) -> None:
     for _ in range(count):
         noop.delay()
+
+
+async def works_of(sizes, numbers) -> None:
+    for number in numbers:
+        work.delay(**works.payload(sizes, number))
 
 
 async def ping(sent_s: float) -> None:

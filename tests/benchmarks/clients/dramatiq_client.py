@@ -5,6 +5,7 @@ import time
 from contextlib import asynccontextmanager
 
 import dramatiq
+import works
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.results import Results
 from dramatiq.results.backends import RedisBackend
@@ -23,6 +24,12 @@ def noop() -> None:
 
 
 @dramatiq.actor(store_results=True)
+def work(order, answer, **rest) -> dict:
+    TALLY.ran()
+    return works.result(order, answer)
+
+
+@dramatiq.actor(store_results=True)
 def stamp(due_s: float) -> None:
     TALLY.late(due_s)
 
@@ -35,6 +42,11 @@ async def opened():
 async def noops(count: int) -> None:
     for _ in range(count):
         noop.send()
+
+
+async def works_of(sizes, numbers) -> None:
+    for number in numbers:
+        work.send(**works.payload(sizes, number))
 
 
 async def ping(sent_s: float) -> None:

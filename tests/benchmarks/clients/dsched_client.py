@@ -6,11 +6,14 @@ import time
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
+import works
+
 import dsched
 from dsched.contracts.store.outcomes import Outcome
 from dsched.contracts.store.working import Submission
 
 NOOP = dsched.TaskSpec(executor="local", payload={"function": "noop"})
+NAP = dsched.TaskSpec(executor="local", payload={"function": "nap", "args": {"seconds": 0.2}})
 _open: dict[str, dsched.Client] = {}
 
 
@@ -31,20 +34,34 @@ async def noops(count: int) -> None:
     await _submit([Submission(task_id=secrets.token_hex(12), spec=NOOP) for _ in range(count)])
 
 
+async def works_of(sizes: tuple[int, ...], numbers: range) -> None:
+    await _submit([Submission(task_id=f"work-{n:08d}", spec=_work(sizes, n)) for n in numbers])
+
+
+def _work(sizes: tuple[int, ...], number: int) -> dsched.TaskSpec:
+    payload = {"function": "work", "args": works.payload(sizes, number)}
+    routed = sizes[3] and {
+        "start_deadline": timedelta(hours=1),
+        "labels": {"team": f"team-{number % 50}", "kind": "order"},
+        "required_labels": {"zone": "a"},
+    }
+    return dsched.TaskSpec(executor="local", payload=payload, **(routed or {}))
+
+
 async def ping(sent_s: float) -> None:
     await _submit([Submission(task_id=secrets.token_hex(12), spec=_stamp(sent_s))])
 
 
-async def due(instants: list[float]) -> None:
+async def due(instants: list[float], slow_every: int = 0) -> None:
     now_s = time.time()
     await _submit(
         [
             Submission(
                 task_id=secrets.token_hex(12),
-                spec=_stamp(at_s),
+                spec=NAP if slow_every and number % slow_every == 0 else _stamp(at_s),
                 delay_ms=max(0, round((at_s - now_s) * 1000)),
             )
-            for at_s in instants
+            for number, at_s in enumerate(instants)
         ]
     )
 

@@ -4,6 +4,7 @@ import logging
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
+import works
 from huey import RedisHuey
 from tally import TALLY
 
@@ -15,6 +16,12 @@ HUEY = RedisHuey("bench", host=HOST, port=PORT, results=True, store_none=True, u
 @HUEY.task()
 def noop() -> None:
     TALLY.ran()
+
+
+@HUEY.task()
+def work(order, answer, **rest) -> dict:
+    TALLY.ran()
+    return works.result(order, answer)
 
 
 @HUEY.task()
@@ -30,6 +37,11 @@ async def opened():
 async def noops(count: int) -> None:
     for _ in range(count):
         noop()
+
+
+async def works_of(sizes, numbers) -> None:
+    for number in numbers:
+        work(**works.payload(sizes, number))
 
 
 async def ping(sent_s: float) -> None:

@@ -3,6 +3,7 @@
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
+import works
 from redis import Redis
 from rq import Queue, SimpleWorker
 from tally import TALLY
@@ -15,6 +16,11 @@ QUEUE = Queue("bench", connection=REDIS)
 
 def noop() -> None:
     TALLY.ran()
+
+
+def work(order, answer, **rest) -> dict:
+    TALLY.ran()
+    return works.result(order, answer)
 
 
 def stamp(due_s: float) -> None:
@@ -30,6 +36,12 @@ async def noops(count: int) -> None:
     # By name: the module of the client is not that of the worker.
     job = Queue.prepare_data("clients.rq_client.noop")
     QUEUE.enqueue_many([job._replace(job_id=None) for _ in range(count)])
+
+
+async def works_of(sizes, numbers) -> None:
+    name = "clients.rq_client.work"
+    jobs = [Queue.prepare_data(name, kwargs=works.payload(sizes, number)) for number in numbers]
+    QUEUE.enqueue_many([job._replace(job_id=None) for job in jobs])
 
 
 async def ping(sent_s: float) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from contextlib import asynccontextmanager
 
+import works
 from saq import Queue, Worker
 from tally import TALLY
 
@@ -14,6 +15,11 @@ QUEUE = Queue.from_url(URL)
 
 async def noop(ctx) -> None:
     TALLY.ran()
+
+
+async def work(ctx, *, order, answer, **rest) -> dict:
+    TALLY.ran()
+    return works.result(order, answer)
 
 
 async def stamp(ctx, *, due_s: float) -> None:
@@ -31,6 +37,10 @@ async def noops(count: int) -> None:
     await asyncio.gather(*(QUEUE.enqueue("noop") for _ in range(count)))
 
 
+async def works_of(sizes, numbers) -> None:
+    await asyncio.gather(*(QUEUE.enqueue("work", **works.payload(sizes, n)) for n in numbers))
+
+
 async def ping(sent_s: float) -> None:
     await QUEUE.enqueue("stamp", due_s=sent_s)
 
@@ -43,6 +53,6 @@ def worker() -> None:
     logging.basicConfig(level=logging.INFO)
 
     async def run() -> None:
-        await Worker(QUEUE, functions=[noop, stamp], concurrency=CONCURRENCY).start()
+        await Worker(QUEUE, functions=[noop, work, stamp], concurrency=CONCURRENCY).start()
 
     asyncio.run(run())

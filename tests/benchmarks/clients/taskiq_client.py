@@ -4,6 +4,7 @@ import asyncio
 import sys
 from contextlib import asynccontextmanager
 
+import works
 from tally import TALLY
 from taskiq_redis import RedisAsyncResultBackend, RedisStreamBroker
 
@@ -15,6 +16,12 @@ BROKER = RedisStreamBroker(url=URL).with_result_backend(RedisAsyncResultBackend(
 @BROKER.task(task_name="noop")
 async def noop() -> None:
     TALLY.ran()
+
+
+@BROKER.task(task_name="work")
+async def work(order: int, answer: int, customer: str, items: list, log: int, note: str) -> dict:
+    TALLY.ran()
+    return works.result(order, answer)
 
 
 @BROKER.task(task_name="stamp")
@@ -31,6 +38,10 @@ async def opened():
 
 async def noops(count: int) -> None:
     await asyncio.gather(*(noop.kiq() for _ in range(count)))
+
+
+async def works_of(sizes, numbers) -> None:
+    await asyncio.gather(*(work.kiq(**works.payload(sizes, n)) for n in numbers))
 
 
 async def ping(sent_s: float) -> None:
