@@ -60,7 +60,7 @@ NOTES = {
         "come at a steady rate; afterwards leaders are stopped, one after another."
     ),
     "Where a task's time goes": (
-        "`make bench ARGS=--profile`: a pod (leader and worker) drains no-op tasks under cProfile, counted in "
+        "`make bench ARGS=--profile`: a pod (leader and worker) drains realistic tasks under cProfile, counted in "
         "processor time of its main thread from the first task on. The profiler slows Python calls more than "
         "work in C: the shares say where to look, and the microseconds are more than they are without it."
     ),

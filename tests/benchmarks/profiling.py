@@ -1,4 +1,4 @@
-"""Where a task's time goes: a pod drains no-op tasks under cProfile, summed by part.
+"""Where a task's time goes: a pod drains realistic tasks under cProfile, summed by part.
 
 The profiler slows plain Python calls more than it slows work inside C, so the shares are a guide to
 where to look, not a measurement; the us a task of the other tables are. Other threads, of which the
@@ -19,6 +19,7 @@ from typing import Any, TypeAlias
 import rig
 import tally
 import wide
+import works
 from plan import Plan
 from systems import Stage
 
@@ -52,7 +53,7 @@ def profile(stage: Stage, plan: Plan) -> dict[str, float]:
     """Shares and us a task by part, of the time in which the pod does something."""
     count = min(plan.tasks, 20_000)
     out = stage.folder / "pod.prof"
-    stage.drive("enqueue", count)
+    stage.drive("enqueue", count, *works.CASES[works.REAL].sizes)
     before = [sys.executable, str(rig.HERE / "profiled.py"), str(out)]
     pid = stage.start_pod(name="pod-1", before=before)
     rig.until_ran(stage.tally, count, 120, stage.folder / "pod-1.log")

@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import inspect
 from typing import Any
 
 import pytest
@@ -296,3 +297,37 @@ async def test_an_async_function_stays_awaitable() -> None:
         return "rested"
 
     assert await nap() == "rested"
+
+
+def _plain(a, b=2): ...
+def _with_context_first(ctx, a): ...
+def _with_context_last(a, b=2, *, ctx): ...
+def _by_position(a, /, b=2): ...
+def _with_rest(a, **rest): ...
+def _only_names(*, a, b=2): ...
+
+
+@pytest.mark.parametrize(
+    "call",
+    [_plain, _with_context_first, _with_context_last, _by_position, _with_rest, _only_names],
+)
+@pytest.mark.parametrize(
+    "args", [{}, {"a": 1}, {"b": 1}, {"a": 1, "b": 3}, {"a": 1, "c": 3}, {"a": 1, "ctx": 3}]
+)
+def test_what_a_mapping_gives_is_what_the_signature_binds(call: Any, args: Any) -> None:
+    full = inspect.signature(call)
+    takes_context = "ctx" in full.parameters
+    given = {**args, "ctx": CONTEXT} if takes_context else args
+    try:
+        expected = None if takes_context and "ctx" in args else full.bind(**given)
+    except TypeError:
+        expected = None
+    if expected is None:
+        with pytest.raises(TaskFailed):
+            registered(call).arguments(args, CONTEXT)
+        return
+    positional, named = registered(call).arguments(args, CONTEXT)
+    found = full.bind(*positional, **named)
+    for one in (expected, found):
+        one.apply_defaults()
+    assert found.arguments == expected.arguments

@@ -78,6 +78,8 @@ class Function:
 
     ``signature`` is what a payload is bound to: the function's own without ``context_parameter``.
     ``defaults`` are timeout, retry and priority of its tasks that say nothing else.
+    ``names`` are those that a mapping may give, ``needed`` those that it must; None where names alone
+    do not tell (parameters by position only, or any number of them).
     """
 
     name: str
@@ -89,6 +91,8 @@ class Function:
     full_signature: inspect.Signature
     signature: inspect.Signature
     context_parameter: str | None
+    names: frozenset[str] | None
+    needed: frozenset[str]
     defaults: Mapping[str, Any] = attrs.field(factory=dict, eq=False)
 
     @classmethod
@@ -107,6 +111,8 @@ class Function:
             full_signature=full,
             signature=full.replace(parameters=visible),
             context_parameter=context_parameter,
+            names=_names(full, context_parameter),
+            needed=frozenset(p.name for p in visible if p.default is p.empty),
         )
 
     @property
@@ -141,6 +147,18 @@ class Function:
         if args is None and not self.full_signature.parameters:
             # By far the most frequent call: binding nothing takes as long as any other.
             return (), {}
+        if (
+            self.names is not None
+            and type(args) is dict
+            and self.needed <= args.keys() <= self.names
+        ):
+            # As `bind` has it, which takes as long as all else that a task costs.
+            named = (
+                args
+                if self.context_parameter is None
+                else {**args, self.context_parameter: context}
+            )
+            return (), named
         try:
             bound = self._bound(args)
         except TypeError as error:
@@ -306,6 +324,13 @@ def _context_parameter(signature: inspect.Signature, name: str) -> str | None:
             f"function {name!r} asks for its context twice, as {' and '.join(found)}; keep one"
         )
     return found[0] if found else None
+
+
+def _names(full: inspect.Signature, context_parameter: str | None) -> frozenset[str] | None:
+    """What may be given by name, the context left out, if everything may be."""
+    if any(p.kind not in _NAMED_KINDS[1:] for p in full.parameters.values()):
+        return None
+    return frozenset(full.parameters) - {context_parameter}
 
 
 def _is_context_type(annotation: Any) -> bool:

@@ -176,12 +176,14 @@ class TaskMetrics:
             self._skipped.labels(reason).inc(_number(item, "count") or 0)
 
     def _count_runs(self, worker: str, items: Items) -> None:
+        runs: list[tuple[str, str, float]] = []
         for item in items:
             run_ms = _number(item, "run")
             outcome = _word(_OF_COMPLETIONS, item)
             if run_ms is not None and outcome is not None:
                 self._run_by_outcome[outcome].observe(run_ms / 1000)
-                self._shares.ran(worker, str(item.get("task", "")), outcome, run_ms / 1000)
+                runs.append((str(item.get("task", "")), outcome, run_ms / 1000))
+        self._shares.ran(worker, runs)
 
     def _count_outcomes(self, kind: EventKind, items: Items) -> None:
         # Every item that ends a task has its terminal status, whatever the kind of entry. One
