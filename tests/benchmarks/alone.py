@@ -18,6 +18,7 @@ from systems import Stage
 MEASURES: dict[str, Callable[[Stage, Plan], dict[str, float]]] = {
     "kinds": kinds.kinds,
     "mix": kinds.mix,
+    "storm": kinds.storm,
     "http": http_share.http_share,
     "failover": failover.failover,
     "waiting": waiting.memory,
@@ -30,6 +31,7 @@ MEASURES: dict[str, Callable[[Stage, Plan], dict[str, float]]] = {
 }
 OF = {name: {"dsched"} for name in MEASURES} | {
     "kinds": {"dsched", "dsched-sqlite"},
+    "storm": {"dsched", "dsched-sqlite"},
     "waiting": {"dsched", "dsched-sqlite"},
     "declare": {"dsched", "dsched-sqlite"},
     "scale-sqlite": {"dsched-sqlite"},

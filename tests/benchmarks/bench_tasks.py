@@ -28,7 +28,7 @@ async def stamp(due_s: float) -> None:
 
 
 @dsched.task("fire")
-async def fire(ctx: dsched.FunctionContext) -> None:
+async def fire(ctx: dsched.FunctionContext, number: int = 0) -> None:
     """A fire's task id ends in its nominal instant."""
     TALLY.late(int(ctx.task_id.rpartition("@")[2]) / 1000)
 

@@ -5,6 +5,7 @@
     drive.py CLIENT timed RATE SECONDS     tasks due RATE a second, from three seconds from now on
     drive.py CLIENT burst COUNT LEAD_S     tasks all due at one instant; each so manieth is slow (dsched only)
     drive.py CLIENT fires COUNT            configs with a period of one second (dsched only)
+    drive.py CLIENT storm COUNT LEAD_S     configs all due at one instant (dsched only)
     drive.py CLIENT worker                 run a worker until killed
 
 A client is a module of `clients`; see `clients/__init__.py` for what it offers.
@@ -65,7 +66,21 @@ async def fires(client, count: int) -> dict[str, float]:
     return {}
 
 
-ACTS = {"enqueue": enqueue, "pings": pings, "timed": timed, "burst": burst, "fires": fires}
+async def storm(client, count: int, lead_s: int) -> dict[str, float]:
+    started_s = time.time()
+    due_s = float(round(started_s + lead_s))
+    await client.storm(count, due_s)
+    return {"due_s": due_s, "spare_s": due_s - time.time(), "put_s": time.time() - started_s}
+
+
+ACTS = {
+    "enqueue": enqueue,
+    "pings": pings,
+    "timed": timed,
+    "burst": burst,
+    "fires": fires,
+    "storm": storm,
+}
 
 
 async def act(client, name: str, numbers: list[int]) -> dict[str, float]:

@@ -56,6 +56,23 @@ def mix(stage: systems.Stage, plan: Plan) -> measures.Figures:
     }
 
 
+def storm(stage: systems.Stage, plan: Plan) -> measures.Figures:
+    """Cron configs all due in one second: when their first and last tasks start."""
+    measures.warmed_up(stage)
+    count = plan.storm
+    told = stage.drive("storm", count, max(5, count // 400))
+    if told["spare_s"] < 1:
+        raise rig.BenchError("the client could not put the configs before they were due")
+    rig.until_ran(stage.tally, measures.WARM_UP + count, measures.TIMEOUT_S, stage.log)
+    late_s = sorted(tally.read(stage.tally)[3][measures.WARM_UP :])
+    what = f"{count:,} cron configs due in one second"
+    return {
+        f"{what}: put by the client, s": told["put_s"],
+        f"{what}: first start, ms after it": 1000 * late_s[0],
+        f"{what}: last start, s after it": late_s[-1],
+    }
+
+
 def _wait_ms(stage: systems.Stage, count: int, slow_every: int) -> float:
     measures.warmed_up(stage)
     told = stage.drive("burst", count, 10, slow_every)

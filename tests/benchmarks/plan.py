@@ -6,7 +6,7 @@ import attrs
 @attrs.frozen(kw_only=True)
 class Plan:
     """Sizes of a run. ``many``: configs, and waiting tasks, of a store at scale;
-    ``many_in_a_file`` the same for SQLite; ``declared``: configs that are put at once; ``window_s``: how long pods are watched at a steady
+    ``many_in_a_file`` the same for SQLite; ``storm``: configs due in one second; ``declared``: configs that are put at once; ``window_s``: how long pods are watched at a steady
     rate; ``failovers``: how often the leader is killed (it is stopped thrice as often)."""
 
     rounds: int
@@ -14,6 +14,7 @@ class Plan:
     pings: int
     seconds: int
     burst: int = 10_000
+    storm: int = 5_000
     many: int = 1_000_000
     many_in_a_file: int = 100_000
     waiting: int = 100_000

@@ -81,5 +81,20 @@ async def periodic(count: int) -> None:
         await _open["client"].put_config(config)
 
 
+async def storm(count: int, due_s: float) -> None:
+    """Configs with a cron expression of a payload each, all due at one whole second and not again."""
+    due = datetime.fromtimestamp(due_s, UTC)
+    configs = [
+        dsched.TaskConfig(
+            id=f"storm-{number:05d}",
+            executor="local",
+            payload={"function": "fire", "args": {"number": number}},
+            cron_expr=f"{due.second} {due.minute} {due.hour} * * *",
+        )
+        for number in range(count)
+    ]
+    await _open["client"].put_configs(configs)
+
+
 def _stamp(at_s: float) -> dsched.TaskSpec:
     return dsched.TaskSpec(executor="local", payload={"function": "stamp", "args": {"due_s": at_s}})
