@@ -63,5 +63,5 @@ def _given_span(span: timedelta) -> timedelta:
 
 
 # What is read from a store has these where nothing is written: it was filled when it was written.
-GIVEN_TIMEOUT = _given_span(attrs.fields(TaskSpec).timeout.default)
+GIVEN_TIMEOUT = TaskDefaults().timeout
 GIVEN_RETRY = given_retry(RetryPolicy())

@@ -174,7 +174,8 @@ class TaskSpec:
     @property
     def payload_text(self) -> str:
         """The canonical text of the payload."""
-        return _payload_text(self)
+        kept: str | None = self.__dict__.get(_PAYLOAD_TEXT)
+        return dumps(self.payload) if kept is None else kept
 
 
 @attrs.frozen(kw_only=True, slots=False)  # as the snapshot
@@ -230,7 +231,8 @@ class TaskConfig:
     @property
     def payload_text(self) -> str:
         """The canonical text of the payload."""
-        return _payload_text(self)
+        kept: str | None = self.__dict__.get(_PAYLOAD_TEXT)
+        return dumps(self.payload) if kept is None else kept
 
     def stamped(
         self, *, created_ms: int, revision: int | None = None, updated_ms: int | None = None
@@ -302,11 +304,6 @@ def restored(cls: type[I], fields: Mapping[str, Any]) -> I:
     else:
         _check_config(item)
     return item
-
-
-def _payload_text(item: TaskSpec | TaskConfig) -> str:
-    kept: str | None = item.__dict__.get(_PAYLOAD_TEXT)
-    return dumps(item.payload) if kept is None else kept
 
 
 def _check_config(config: TaskConfig) -> None:
