@@ -164,6 +164,7 @@ def _worker(facts: TaskFacts) -> Worker | None:
 
 _MOVES = {
     "recalled": "It was taken back from a worker's queue that did not get to it.",
+    "displaced": "It gave its place in a full worker's queue to a task of higher priority.",
     "crashed": "The worker that ran it fell silent.",
 }
 

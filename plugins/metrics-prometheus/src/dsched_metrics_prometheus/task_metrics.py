@@ -47,7 +47,7 @@ class TaskMetrics:
         self._shares = ShareMetrics(registry, self._configs)
         self._define_fires(registry)
         self._define_tasks(registry)
-        for outcome in ("ok", "deferred", "failed"):
+        for outcome in ("ok", "deferred", "displaced", "failed"):
             self._dispatches.labels(outcome)
         for outcome in _OUTCOMES:
             self._outcomes.labels(outcome)
@@ -87,7 +87,8 @@ class TaskMetrics:
         )
         self._dispatches = Counter(
             "dsched_dispatches",
-            "Dispatches: put on a worker's queue, deferred, or failed (taken back unclaimed).",
+            "Dispatches: put on a worker's queue, deferred, displaced by one of higher priority, or "
+            "failed (taken back unclaimed).",
             ["outcome"],
             registry=registry,
         )
@@ -134,7 +135,9 @@ class TaskMetrics:
             case EventKind.DEFERRED:
                 self._dispatches.labels("deferred").inc(len(items))
             case EventKind.RECALLED:
-                self._dispatches.labels("failed").inc(len(items))
+                gave_way = sum(item.get("displaced") is True for item in items)
+                self._dispatches.labels("displaced").inc(gave_way)
+                self._dispatches.labels("failed").inc(len(items) - gave_way)
             case EventKind.COMPLETED:
                 self._count_runs(event.by, items)
             case EventKind.REAPED:

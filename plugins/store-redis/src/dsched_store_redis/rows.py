@@ -23,7 +23,8 @@ def _worker_head(text: bytes) -> tuple[str, int, int, int, dict[str, str], str]:
 
 def read_workers(row: list[list[bytes]], now_ms: int) -> tuple[Worker, ...]:
     """All workers by ascending id."""
-    details, beats, loads, draining, stalled = row
+    details, beats, loads, draining, stalled, lowest = row
+    lowest_of = {lowest[i]: int(lowest[i + 1]) for i in range(0, len(lowest), 2)}
     beat_of = {beats[i]: int(float(beats[i + 1])) for i in range(0, len(beats), 2)}
     load_of = {loads[i]: int(loads[i + 1]) for i in range(0, len(loads), 2)}
     drains, stalls = set(draining), set(stalled)
@@ -48,6 +49,7 @@ def read_workers(row: list[list[bytes]], now_ms: int) -> tuple[Worker, ...]:
                 stalled=key in stalls,
                 gone=now_ms - beat > timeout,
                 silent=missed_a_beat(now_ms - beat, timeout),
+                lowest_queued=lowest_of.get(key),
             )
         )
     return tuple(sorted(found, key=lambda worker: worker.id))

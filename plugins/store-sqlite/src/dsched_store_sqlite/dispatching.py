@@ -31,6 +31,10 @@ DELAYED_DUE = (
     f"SELECT {TASK} FROM task WHERE home = 'delayed' AND at_ms <= ? "  # noqa: S608
     "ORDER BY at_ms, id LIMIT ?"
 )
+LAST_QUEUED = (
+    f"SELECT {TASK} FROM task WHERE home = 'queue' AND worker_id = ? "  # noqa: S608
+    "ORDER BY place DESC LIMIT ?"
+)
 NEXT_DELAYED = "SELECT min(at_ms) FROM task WHERE home = 'delayed'"
 
 
@@ -86,8 +90,12 @@ class SqliteDispatching(OnSqlite, Dispatching):
         def run(step: Step) -> Dispatched:
             step.check_fence(fence)
             step.load(task_ids)
-            chosen = tuple(_choose(step, fence, choice) for choice in choices)
-            deferred = tuple(_defer(step, fence, item) for item in deferrals)
+            displaced = _Displaced(step)
+            chosen = tuple(_choose(step, fence, choice, displaced) for choice in choices)
+            deferred = tuple(
+                Outcome.STALE if item.task_id in displaced else _defer(step, fence, item)
+                for item in deferrals
+            )
             step.flush()
             return Dispatched(choices=chosen, deferrals=deferred, page=_page(step, skip, limit))
 
@@ -107,6 +115,34 @@ class SqliteDispatching(OnSqlite, Dispatching):
         return await self._step(run)
 
 
+class _Displaced:
+    """What gave its place in a queue to another in this step."""
+
+    def __init__(self, step: Step) -> None:
+        self._step = step
+        self._of: dict[str, list[str]] = {}
+
+    def __contains__(self, task_id: str) -> bool:
+        return any(task_id in ids for ids in self._of.values())
+
+    def by(self, task: TaskRow, worker_id: str, fence: str) -> bool:
+        """Whether the last that waited there before this step gives way to a task."""
+        step, gone = self._step, self._of.setdefault(worker_id, [])
+        # Nothing is written before the step's end: what is read waited there before it.
+        waited = step.db.execute(LAST_QUEUED, (worker_id, len(gone) + 1)).fetchall()
+        if len(waited) <= len(gone):
+            return False
+        last = step.adopt(waited[-1])
+        if last.rank <= task.rank:
+            return False
+        gone.append(last.id)
+        event: Item = {"task": last.id, "worker": worker_id, "displaced": True}
+        step.note(EventKind.RECALLED, fence, event)
+        last.reason = "displaced"
+        step.place(last, TaskStatus.PENDING, Home.READY)
+        return True
+
+
 def read_needs(text: str | None) -> tuple[dict[str, str], str | None]:
     """Required labels and affinity key, as `Step.create` wrote them."""
     if text is None:
@@ -120,13 +156,15 @@ def _ready(step: Step, task_id: str) -> TaskRow | None:
     return None if task is None or task.home is not Home.READY else task
 
 
-def _choose(step: Step, fence: str, choice: Choice) -> Outcome:
+def _choose(step: Step, fence: str, choice: Choice, displaced: "_Displaced") -> Outcome:
     task = _ready(step, choice.task_id)
-    if task is None:
+    if task is None or task.id in displaced:
         return Outcome.STALE
     if step.expire(task, fence):
         return Outcome.EXPIRED
     refusal = _refusal(step, choice.worker_id)
+    if refusal is Outcome.FULL and displaced.by(task, choice.worker_id, fence):
+        refusal = None
     if refusal is not None:
         return refusal
     task.worker_id, task.reason = choice.worker_id, ""

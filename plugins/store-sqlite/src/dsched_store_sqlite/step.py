@@ -31,6 +31,9 @@ from dsched_store_sqlite.rows import (
 
 Item = dict[str, JsonValue]
 
+# A queue is in the order of `place`: of rank, and of the order of dispatch within one.
+RANK_BITS = 40
+
 _EVENT_ORDER = (
     EventKind.CLOCK_BACK,
     EventKind.SKIPPED,
@@ -179,7 +182,7 @@ class Step(Records):
             case Home.QUEUE:
                 meta.in_queue += 1
                 meta.last_place += 1
-                row.place = meta.last_place
+                row.place = (row.rank << RANK_BITS) + meta.last_place
                 self._add_load(row.worker_id or "", 0, 1)
                 self.rings.add(row.worker_id or "")
             case Home.LEASE:

@@ -20,7 +20,10 @@ DEFAULT_LEASE_MS = 30_000
 OPERATOR, LEAVING = 1, 2
 
 WORKER_VIEWS = (
-    f"SELECT {WORKER}, coalesce(load.running, 0), coalesce(load.queued, 0) "  # noqa: S608
+    f"SELECT {WORKER}, coalesce(load.running, 0), coalesce(load.queued, 0), "  # noqa: S608
+    "CASE WHEN load.running + load.queued >= worker.capacity + worker.backlog THEN "
+    "(SELECT rank FROM task WHERE home = 'queue' AND worker_id = worker.id "
+    "ORDER BY place DESC LIMIT 1) END "
     "FROM worker LEFT JOIN load ON load.worker_id = worker.id ORDER BY worker.id"
 )
 QUEUE = (
@@ -74,8 +77,8 @@ def worker_views(step: Step) -> tuple[Worker, ...]:
     """All workers by id, with the store's counts; after a `flush` of what the step changed."""
     found = step.db.execute(WORKER_VIEWS)
     return tuple(
-        WorkerRow(*columns).view(step.now_ms, running, queued)
-        for *columns, running, queued in found
+        WorkerRow(*columns).view(step.now_ms, running, queued, rank)
+        for *columns, running, queued, rank in found
     )
 
 

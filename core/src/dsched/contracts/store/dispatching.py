@@ -109,8 +109,12 @@ class Dispatching(ABC):
         Choice: ``STALE`` unless the task is ready; ``EXPIRED`` if it was never claimed and the
         wall is later than scheduled_ms + start_deadline: it ends ``cancelled``, reason
         ``expired``; ``NO_WORKER``; ``GONE``; ``DRAINING``; ``STALLED``; ``FULL`` (running + queued
-        >= capacity + backlog); else ``OK``. Deferral: ``STALE``, ``EXPIRED``, ``OK``. At most
-        `MAX_BATCH` of both together. Events: ``cancelled``, ``dispatched``, ``deferred``.
+        >= capacity + backlog, and nothing gives way); else ``OK``. A queue is in the order of
+        priority, and within one of dispatch. The last of those that waited in a full queue before
+        this step gives way to a task of higher priority: it becomes ready, reason ``displaced``,
+        and ``STALE`` for this step's other items.
+        Deferral: ``STALE``, ``EXPIRED``, ``OK``. At most `MAX_BATCH` of both together.
+        Events: ``recalled`` (``displaced``), ``cancelled``, ``dispatched``, ``deferred``.
         """
 
     @abstractmethod

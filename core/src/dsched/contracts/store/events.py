@@ -29,7 +29,7 @@ class EventKind(StrEnum):
     SUBMITTED = "submitted"  # task, (why)
     DISPATCHED = "dispatched"  # task, worker, (why)
     DEFERRED = "deferred"  # task, delay, reason
-    RECALLED = "recalled"  # task, worker, (stalled: true)
+    RECALLED = "recalled"  # task, worker, (stalled: true), (displaced: true)
     CLAIMED = "claimed"  # task, attempt; `by` is the token
     COMPLETED = "completed"  # task, status (success, failed, cancelled, retrying), attempt, code,
     #                           run (ms since the claim), (reason), (delay)

@@ -86,7 +86,7 @@ class Workers(ABC):
 
     @abstractmethod
     async def drain(self, worker_id: str, incarnation: str | None) -> Outcome:
-        """Set the draining flag and put its queue back to ready, the oldest `MAX_BATCH` at most.
+        """Set the draining flag and put its queue back to ready, the first `MAX_BATCH` at most.
 
         ``OK`` if something changed, ``ALREADY`` if it was draining with an empty queue,
         ``NO_WORKER``, ``SUPERSEDED``. With ``incarnation`` None any incarnation is meant (an

@@ -103,7 +103,7 @@ class Working(ABC):
     async def claim(
         self, worker_id: str, incarnation: str, lane: int, number: int, limit: int
     ) -> Claimed:
-        """Start attempts at the oldest entries of the worker's queue, at most ``limit``.
+        """Start attempts at the first entries of the worker's queue, at most ``limit``.
 
         Each: running, home lease until now + heartbeat timeout, start_ms := wall, attempt + 1,
         token `claim_token`. An entry past its start deadline ends ``cancelled``, reason

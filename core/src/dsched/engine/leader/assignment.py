@@ -13,6 +13,7 @@ log = logging.getLogger("dsched.leader")
 
 NO_MATCH_DELAY_MS = 2_000
 FULL_DELAY_MS = 1_000
+FULL = "deferred: all matching workers are full"
 READ_PAST = 1_000
 
 
@@ -39,38 +40,38 @@ class Assigner:
     ) -> Assignment:
         """Decide about each task of a page. No worker matches it: deferred 2 s.
 
-        Matching workers are full: it stays and is read past, or beyond `READ_PAST` such tasks is
-        deferred 1 s. Else the balancer's choice, whose count grows so that the next choice sees it.
-        Where nobody has room it stays, and nothing behind it would fare better: it is not read past,
-        and full workers put no task to sleep. A worker that has missed a beat gets nothing as long
-        as another matches, even a full one.
+        Matching workers are full: the last in a queue gives way to a higher priority. Else it stays
+        and is read past, or beyond `READ_PAST` such tasks is deferred 1 s; where nobody has room
+        it stays, since nothing behind it would fare better. A choice counts for the next one. What
+        has missed a beat gets nothing as long as another matches, even a full one.
         """
         present = {w.id: w for w in workers if not (w.gone or w.draining)}
         some_silent = any(w.silent for w in present.values())
+        giving = _Giving(present.values())
         choices: list[Choice] = []
         deferrals: list[Deferral] = []
         passed = 0
         room = room_at(present.values())
         for task in tasks:
-            matching = list(present.values())
-            if labels := task.required_labels:
-                matching = [w for w in matching if w.matches(labels)]
-            matching = _heard(matching) if some_silent else matching
+            matching = _matching(task, present.values(), some_silent=some_silent)
             if not matching:
                 deferrals.append(_no_match(task, present))
                 continue
-            if not room:
+            if not (room or giving.to(task.priority)):
                 continue
-            worker = self._choose(task, matching)
+            worker = self._choose(task, matching, giving)
             if worker is not None:
                 choices.append(self._choice(task, worker))
+                if giving.gave(worker):
+                    continue
                 present[worker.id] = worker.with_one_more()
                 room -= not (some_silent and worker.silent)
+            elif not room:
+                continue
             elif passed_before + passed < READ_PAST:
                 passed += 1
             else:
-                reason = "deferred: all matching workers are full"
-                deferrals.append(Deferral(task_id=task.id, delay_ms=FULL_DELAY_MS, reason=reason))
+                deferrals.append(Deferral(task_id=task.id, delay_ms=FULL_DELAY_MS, reason=FULL))
         return Assignment(
             choices=tuple(choices), deferrals=tuple(deferrals), passed=passed, turns=self._turn
         )
@@ -79,11 +80,14 @@ class Assigner:
         load, limit = worker.running + worker.queued, worker.capacity + worker.backlog
         return Choice(task_id=task.id, worker_id=worker.id, why=f"{self._name} {load}/{limit}")
 
-    def _choose(self, task: ReadyTask, matching: Sequence[Worker]) -> Worker | None:
+    def _choose(
+        self, task: ReadyTask, matching: Sequence[Worker], giving: "_Giving"
+    ) -> Worker | None:
         # The sums of `load` and `limit`, spelt out: this is done for each task.
         eligible = [
             w for w in matching if not w.stalled and w.running + w.queued < w.capacity + w.backlog
         ]
+        eligible = eligible or giving.among(matching, task.priority)
         if not eligible:
             return None
         turn, self._turn = self._turn, self._turn + 1
@@ -108,10 +112,51 @@ class Assigner:
         return min(eligible, key=lambda w: (w.load / w.limit, w.id))
 
 
+class _Giving:
+    """Full workers whose last queued task may give way, and how many have on this page."""
+
+    def __init__(self, workers: Iterable[Worker]) -> None:
+        self._left = {
+            w.id: w.queued for w in workers if w.lowest_queued is not None and not w.stalled
+        }
+        lowest = [w.lowest_queued for w in workers if w.lowest_queued is not None]
+        self._lowest = min(lowest, default=None)
+
+    def to(self, priority: int) -> bool:
+        """Whether anything gives way to a task of this priority."""
+        return self._lowest is not None and self._lowest < priority
+
+    def among(self, workers: Iterable[Worker], priority: int) -> list[Worker]:
+        """Those of these workers whose last task is worth least, and less than this."""
+        if not self.to(priority):
+            return []
+        able = [(w.lowest_queued, w) for w in workers if self._left.get(w.id)]
+        worth = [lowest for lowest, _ in able if lowest is not None and lowest < priority]
+        return [w for lowest, w in able if worth and lowest == min(worth)]
+
+    def gave(self, worker: Worker) -> bool:
+        """Whether a choice for this worker has one more of its tasks give way.
+
+        Whether the next one would, the store knows.
+        """
+        if worker.id not in self._left:
+            return False
+        self._left[worker.id] -= 1
+        return True
+
+
 def room_at(workers: Iterable[Worker]) -> int:
     """How many more tasks these workers may take; what is silent counts only where all are."""
     takers = [w for w in workers if not (w.gone or w.draining)]
     return sum(max(0, w.limit - w.load) for w in _heard(takers) if not w.stalled)
+
+
+def _matching(task: ReadyTask, workers: Iterable[Worker], *, some_silent: bool) -> list[Worker]:
+    """Those that may run a task; one that is silent only where no other may."""
+    matching = list(workers)
+    if labels := task.required_labels:
+        matching = [w for w in matching if w.matches(labels)]
+    return _heard(matching) if some_silent else matching
 
 
 def _heard(workers: Sequence[Worker]) -> list[Worker]:

@@ -97,13 +97,45 @@ local function publish(worker)
     .. rfc(wall) .. '","running_tasks":' .. int(running) .. '}', 'PX', px(worker.timeout))
 end
 
+-- Of workers that may have no more, "id, priority" of the last task in each one's queue.
+local function lowest_queued(details, loads)
+  local has = {}
+  for i = 1, #loads, 2 do
+    has[loads[i]] = tonumber(loads[i + 1])
+  end
+  local full, keys = {}, {}
+  for i = 1, #details, 2 do
+    local id = details[i]
+    local queued = has['q:' .. id] or 0
+    if queued > 0 then
+      local capacity, backlog = string.match(details[i + 1], '^[^\n]*\n(%d+)\n(%d+)\n')
+      local last = queued + (has['r:' .. id] or 0) >= capacity + backlog
+        and call('LINDEX', P .. 'task:queue:' .. id, -1)
+      if last then
+        push(full, id)
+        push(keys, P .. 'task:detail:' .. last)
+      end
+    end
+  end
+  local found = {}
+  for i, text in ipairs(#keys > 0 and call('MGET', unpack(keys)) or {}) do
+    if text then
+      local priority = string.match(text, '^%C*\t%C*\t%C*\t%C*\t%C*\t%C*\t%C*\t%C*\t%C*\t(%d+)')
+      push(found, full[i], priority or '5')
+    end
+  end
+  return found
+end
+
 -- At most 1,000 workers are registered, so these reads are bounded.
 local function all_workers()
+  local details, loads = call('HGETALL', WORKERS), call('HGETALL', LOAD)
   return {
-    call('HGETALL', WORKERS),
+    details,
     call('ZRANGE', BEATS, 0, -1, 'WITHSCORES'),
-    call('HGETALL', LOAD),
+    loads,
     call('SMEMBERS', DRAINING),
     call('SMEMBERS', STALLED),
+    lowest_queued(details, loads),
   }
 end

@@ -25,14 +25,83 @@ local function target_of(worker_id)
     worker = worker_of(worker_id) or false
     known[worker_id] = worker
     if worker then
-      call('LLEN', QUEUE .. worker_id)
+      worker.size = call('LLEN', QUEUE .. worker_id)
       worker.draining = call('SISMEMBER', DRAINING, worker_id) == 1
       worker.stalled = call('SISMEMBER', STALLED, worker_id) == 1
       worker.load = load_of('r:', worker_id) + load_of('q:', worker_id)
-      worker.added = {}
+      worker.added, worker.displaced = {}, {}
     end
   end
   return worker
+end
+
+local function priority_of(row)
+  return tonumber(row.priority or '5')
+end
+
+-- What stands at a position of a queue, with its row.
+local function queued_at(worker, position)
+  local id = call('LINDEX', QUEUE .. worker.id, position)
+  return id and detail(id)
+end
+
+-- Whether the last of those that waited before this step gives way to a task. An entry whose row
+-- somebody removed gives way to none.
+local function displace(worker, row)
+  local last = queued_at(worker, -#worker.displaced - 1)
+  if not last or priority_of(last) >= priority_of(row) then
+    return false
+  end
+  push(worker.displaced, last)
+  worker.load = worker.load - 1
+  return true
+end
+
+-- How many entries of a queue, which is in the order of priority, stand before a new one.
+local function before(worker, priority)
+  local low, high = 0, worker.size
+  local last = high > 0 and queued_at(worker, -1)
+  if last and priority_of(last) >= priority then
+    return high
+  end
+  while low < high do
+    local middle = math.floor((low + high) / 2)
+    local row = queued_at(worker, middle)
+    if row and priority_of(row) < priority then
+      high = middle
+    else
+      low = middle + 1
+    end
+  end
+  return low
+end
+
+-- What a queue's end will be: from which position on, and the ids there in their order.
+local function new_end(worker)
+  local place = {}
+  for i, item in ipairs(worker.added) do
+    item.turn = i
+    item.before = place[item.priority] or before(worker, item.priority)
+    place[item.priority] = item.before
+  end
+  table.sort(worker.added, function(a, b)
+    return a.priority > b.priority or a.priority == b.priority and a.turn < b.turn
+  end)
+  local kept = worker.size - #worker.displaced
+  local from = math.min(kept, worker.added[1].before)
+  local old = from < kept and call('LRANGE', QUEUE .. worker.id, from, kept - 1) or {}
+  local ids, at = {}, 0
+  for _, item in ipairs(worker.added) do
+    while at < #old and from + at < item.before do
+      at = at + 1
+      push(ids, old[at])
+    end
+    push(ids, item.id)
+  end
+  for i = at + 1, #old do
+    push(ids, old[i])
+  end
+  return from, ids
 end
 
 local function refusal(worker)
@@ -70,9 +139,13 @@ for i, item in ipairs(items) do
   elseif item.kind == 'choice' then
     local worker = target_of(item.target)
     item.outcome = refusal(worker) or 'OK'
+    if item.outcome == 'FULL' and displace(worker, item.row) then
+      item.outcome = 'OK'
+    end
     if item.outcome == 'OK' then
       worker.load = worker.load + 1
-      push(worker.added, item.id)
+      item.priority = priority_of(item.row)
+      push(worker.added, item)
     end
   else
     item.outcome = 'OK'
@@ -81,6 +154,11 @@ for i, item in ipairs(items) do
 end
 
 local bodies = snapshots_of(expired)
+for _, worker in pairs(known) do
+  if worker and #worker.added > 0 then
+    worker.from, worker.rest = new_end(worker)
+  end
+end
 
 begin()
 for _, item in ipairs(items) do
@@ -113,9 +191,26 @@ if #delayed > 0 then
 end
 for worker_id, worker in pairs(known) do
   if worker and #worker.added > 0 then
-    call('RPUSH', QUEUE .. worker_id, unpack(worker.added))
-    add_load('q:', worker_id, #worker.added)
+    local queue = QUEUE .. worker_id
+    if worker.from < worker.size then
+      if worker.from == 0 then
+        call('DEL', queue)
+      else
+        call('LTRIM', queue, 0, worker.from - 1)
+      end
+    end
+    for first = 1, #worker.rest, 1000 do
+      call('RPUSH', queue, unpack(worker.rest, first, math.min(first + 999, #worker.rest)))
+    end
+    add_load('q:', worker_id, #worker.added - #worker.displaced)
     ring(worker_id)
+    for _, row in ipairs(worker.displaced) do
+      row.worker_id, row.since = nil, nil
+      set_reason(row, 'displaced')
+      note('recalled', fence, '{"task":"' .. row.id .. '","worker":"' .. worker_id
+        .. '","displaced":true}')
+    end
+    put_back(worker.displaced)
   end
 end
 local outcomes = {}

@@ -18,6 +18,7 @@ def recovery_paths(log: Iterable[Event]) -> Counter[str]:
                 name += f" {item['act']}"
             elif event.kind is EventKind.RECALLED:
                 name += " stalled" if item.get("stalled") else ""
+                name += " displaced" if item.get("displaced") else ""
             elif event.kind is EventKind.COMPLETED:
                 reason = item.get("reason", "")
                 name += f" {item['status']}" + (f" {reason}" if reason in _REASONS else "")

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import attrs
+
 from dsched.contracts.store.checks import check_batch, check_limit
 from dsched.contracts.store.dispatching import (
     Choice,
@@ -19,6 +21,15 @@ from dsched.model import Home, TaskStatus
 from dsched_testkit.memory.base import OnState
 from dsched_testkit.memory.firing import due_page
 from dsched_testkit.memory.state import Item, State, Step, TaskRow
+
+
+@attrs.define
+class _Moved:
+    """What one step has put into queues, and what gave way."""
+
+    fence: str
+    added: set[str] = attrs.field(factory=set)
+    displaced: set[str] = attrs.field(factory=set)
 
 
 class MemoryDispatching(OnState, Dispatching):
@@ -61,26 +72,35 @@ class MemoryDispatching(OnState, Dispatching):
         check_limit(limit)
         with self._state.step() as step:
             step.check_fence(fence)
-            chosen = tuple(self._choose(step, fence, choice) for choice in choices)
-            deferred = tuple(self._defer(step, fence, item) for item in deferrals)
+            moved = _Moved(fence)
+            chosen = tuple(self._choose(step, choice, moved) for choice in choices)
+            deferred = tuple(
+                Outcome.STALE if item.task_id in moved.displaced else self._defer(step, fence, item)
+                for item in deferrals
+            )
             page = self._page(step, skip, limit)
             return Dispatched(choices=chosen, deferrals=deferred, page=page)
 
-    def _choose(self, step: Step, fence: str, choice: Choice) -> Outcome:
+    def _choose(self, step: Step, choice: Choice, moved: "_Moved") -> Outcome:
         task = self._state.tasks.get(choice.task_id)
-        if task is None or task.home is not Home.READY:
+        if task is None or task.home is not Home.READY or task.id in moved.displaced:
             return Outcome.STALE
-        if step.expire(task, fence):
+        if step.expire(task, moved.fence):
             return Outcome.EXPIRED
         refusal = self._refusal(step, choice.worker_id)
+        if refusal is Outcome.FULL and self._displace(
+            step, moved, by=task, worker_id=choice.worker_id
+        ):
+            refusal = None
         if refusal is not None:
             return refusal
+        moved.added.add(task.id)
         task.worker_id, task.reason = choice.worker_id, ""
         step.place(task, TaskStatus.PENDING, Home.QUEUE, step.now_ms)
         item: Item = {"task": task.id, "worker": choice.worker_id}
         if choice.why:
             item["why"] = choice.why
-        step.note(EventKind.DISPATCHED, fence, item)
+        step.note(EventKind.DISPATCHED, moved.fence, item)
         return Outcome.OK
 
     def _refusal(self, step: Step, worker_id: str) -> Outcome | None:
@@ -95,6 +115,19 @@ class MemoryDispatching(OnState, Dispatching):
         if worker.stalled:
             return Outcome.STALLED
         return Outcome.FULL if worker.load >= worker.limit else None
+
+    def _displace(self, step: Step, moved: "_Moved", *, by: TaskRow, worker_id: str) -> bool:
+        """Whether the last that waited there before this step gives way to a task."""
+        waited = [key for key in self._state.queues[worker_id] if key not in moved.added]
+        last = self._state.tasks[waited[-1]] if waited else None
+        if last is None or last.spec.priority >= by.spec.priority:
+            return False
+        moved.displaced.add(last.id)
+        event: Item = {"task": last.id, "worker": worker_id, "displaced": True}
+        step.note(EventKind.RECALLED, moved.fence, event)
+        last.reason = "displaced"
+        step.place(last, TaskStatus.PENDING, Home.READY)
+        return True
 
     def _defer(self, step: Step, fence: str, item: Deferral) -> Outcome:
         task = self._state.tasks.get(item.task_id)

@@ -221,7 +221,8 @@ class Step:
                 state.ready.add(row.id, row.ready_key)
                 state.bells.ring(LEADER_WAKEUP)
             case Home.QUEUE:
-                state.queues[row.worker_id or ""].append(row.id)
+                queue = state.queues[row.worker_id or ""]
+                insort(queue, row.id, key=lambda key: -state.tasks[key].spec.priority)
                 state.bells.ring(row.worker_id or "")
             case Home.HELD:
                 line = state.held.setdefault(_config_of(row), [])
@@ -278,6 +279,13 @@ class Step:
             row.reason = reason
             self.place(row, TaskStatus.PENDING, Home.READY)
 
+    def lowest_queued(self, row: WorkerRow) -> int | None:
+        """The priority of the last task in the queue of a worker that may have no more."""
+        queue = self.state.queues[row.id]
+        if not queue or len(queue) + len(self.state.running[row.id]) < row.capacity + row.backlog:
+            return None
+        return self.state.tasks[queue[-1]].spec.priority
+
     def set_due(self, row: ConfigRow, due_ms: int | None) -> None:
         """Give a config its due instant, or none."""
         row.due_ms = due_ms
@@ -315,6 +323,7 @@ class Step:
             stalled=row.stalled,
             gone=row.gone(self.now_ms),
             silent=missed_a_beat(self.now_ms - row.last_beat_ms, row.heartbeat_timeout_ms),
+            lowest_queued=self.lowest_queued(row),
         )
 
 

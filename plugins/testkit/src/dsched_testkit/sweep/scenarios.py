@@ -166,6 +166,21 @@ async def drained_by_an_operator(stage: Stage) -> None:
     await stage.ended("t2", "t3")
 
 
+@scenario("recalled displaced")
+async def an_urgent_task(stage: Stage) -> None:
+    """A task of high priority meets a worker whose slot and queue are full of others."""
+    await leader_and_worker(stage, capacity=1)
+
+    async def script(user: User) -> None:
+        low = {f"low{n}": spec("work", 0.8, priority=0) for n in (1, 2, 3)}
+        await user.submit_each(low)
+        await stage.running("low1")
+        await user.attempt(user.submit(spec("work", 0.2, priority=9), task_id="urgent"))
+
+    await stage.user(script)
+    await stage.ended("low1", "low2", "low3", "urgent")
+
+
 @scenario("reaped pending", "reaped failed", "recalled", opening=True)
 async def worker_death(stage: Stage) -> None:
     """A worker dies with an attempt that may run again, and one that may not."""

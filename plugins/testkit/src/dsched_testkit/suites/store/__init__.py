@@ -39,6 +39,7 @@ from dsched_testkit.suites.store.overlap import HeldTests, OverlapTests
 from dsched_testkit.suites.store.parking import ParkingTests
 from dsched_testkit.suites.store.polling import PollTests
 from dsched_testkit.suites.store.promoting import PromoteTests
+from dsched_testkit.suites.store.queue_order import QueueOrderTests
 from dsched_testkit.suites.store.queueing import QueueAllTests
 from dsched_testkit.suites.store.reading import EventTests, HandleTests, ReadTests
 from dsched_testkit.suites.store.reading_lines import ReadLinesTests
@@ -62,6 +63,7 @@ class LeadingContract(
     ReadyTests,
     PollTests,
     DispatchTests,
+    QueueOrderTests,
     RecallTests,
     OverdueTests,
     ReapTests,
