@@ -20,6 +20,7 @@ _PARTS = (
     "tasks",
     "lines",
     "cancel",
+    "queues",
     "requeue",
     "rows",
     "page",

@@ -1,4 +1,4 @@
--- use: workers tasks cancel page
+-- use: workers tasks queues cancel page
 -- ARGV: fence, choices "id, worker, why", deferrals "id, delay, reason", skip, limit, result ttl
 local fence, ttl = ARGV[2], ARGV[7]
 local refused = fenced(fence)
@@ -35,20 +35,10 @@ local function target_of(worker_id)
   return worker
 end
 
-local function priority_of(row)
-  return tonumber(row.priority or '5')
-end
-
--- What stands at a position of a queue, with its row.
-local function queued_at(worker, position)
-  local id = call('LINDEX', QUEUE .. worker.id, position)
-  return id and detail(id)
-end
-
 -- Whether the last of those that waited before this step gives way to a task. An entry whose row
 -- somebody removed gives way to none.
 local function displace(worker, row)
-  local last = queued_at(worker, -#worker.displaced - 1)
+  local last = queued_at(worker.id, -#worker.displaced - 1)
   if not last or priority_of(last) >= priority_of(row) then
     return false
   end
@@ -57,31 +47,12 @@ local function displace(worker, row)
   return true
 end
 
--- How many entries of a queue, which is in the order of priority, stand before a new one.
-local function before(worker, priority)
-  local low, high = 0, worker.size
-  local last = high > 0 and queued_at(worker, -1)
-  if last and priority_of(last) >= priority then
-    return high
-  end
-  while low < high do
-    local middle = math.floor((low + high) / 2)
-    local row = queued_at(worker, middle)
-    if row and priority_of(row) < priority then
-      high = middle
-    else
-      low = middle + 1
-    end
-  end
-  return low
-end
-
 -- What a queue's end will be: from which position on, and the ids there in their order.
 local function new_end(worker)
   local place = {}
   for i, item in ipairs(worker.added) do
     item.turn = i
-    item.before = place[item.priority] or before(worker, item.priority)
+    item.before = place[item.priority] or before(worker.id, worker.size, item.priority)
     place[item.priority] = item.before
   end
   table.sort(worker.added, function(a, b)

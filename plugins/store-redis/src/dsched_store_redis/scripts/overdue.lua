@@ -1,4 +1,4 @@
--- use: workers tasks rows
+-- use: workers tasks queues rows
 -- ARGV: fence, limit, least queue age
 local refused = fenced(ARGV[2])
 if refused then
@@ -22,17 +22,29 @@ for i = 1, #workers[3], 2 do
   end
 end
 local queued, left = {}, tonumber(limit)
-for worker_id in pairs(with_queue) do
-  -- A queue is in the order of dispatch: the first that is younger ends it.
-  for _, id in ipairs(left > 0 and call('LRANGE', QUEUE .. worker_id, 0, left - 1) or {}) do
-    local row = detail(id)
-    local at = tonumber(row and row.since or '0')
-    if at > since then
-      break
+
+-- Within a priority the first that is younger ends it: the next one's may be older.
+local function old_of(worker_id)
+  local size, at = call('LLEN', QUEUE .. worker_id), 0
+  while at < size and left > 0 do
+    local young
+    for _, id in ipairs(call('LRANGE', QUEUE .. worker_id, at, at + left - 1)) do
+      local row = detail(id)
+      local queued_ms = tonumber(row and row.since or '0')
+      if queued_ms > since then
+        young = row
+        break
+      end
+      push(queued, id, worker_id, int(now - queued_ms), call('HGET', ROUTE, id) or '')
+      left, at = left - 1, at + 1
     end
-    push(queued, id, worker_id, int(now - at), call('HGET', ROUTE, id) or '')
-    left = left - 1
+    if young then
+      at = math.max(at + 1, before(worker_id, size, priority_of(young)))
+    end
   end
+end
+for worker_id in pairs(with_queue) do
+  old_of(worker_id)
 end
 begin()
 return done('OK', time_row(), leases, queued, workers)

@@ -10,6 +10,7 @@ from dsched_testkit.suites.store.arrange import (
     BELL_S,
     QUEUED,
     READY,
+    SECOND_MS,
     Arranging,
     items_of,
 )
@@ -138,6 +139,20 @@ class QueueOrderTests(Arranging):
         )
         assert (done.choices, done.deferrals) == ((Outcome.OK,), (Outcome.STALE,))
         assert [await self.state(name) for name in "abxy"] == [READY, READY, QUEUED, QUEUED]
+
+    async def test_an_old_entry_is_found_behind_younger_ones_of_higher_priority(self) -> None:
+        await self.lead()
+        await self.worker()
+        for name, priority in (("old9", 9), ("old5", 5), ("old0", 0)):
+            await self.queued(name, priority=priority)
+        await self.clock.advance(15 * SECOND_MS)
+        for name, priority in (("new9", 9), ("new7", 7), ("new5", 5), ("also5", 5), ("new0", 0)):
+            await self.queued(name, priority=priority)
+        found = await self.store.overdue(self.fence, 100, 15 * SECOND_MS)
+        assert {entry.task_id for entry in found.queued} == {"old9", "old5", "old0"}
+        assert {entry.age_ms for entry in found.queued} == {15 * SECOND_MS}
+        few = await self.store.overdue(self.fence, 2, 15 * SECOND_MS)
+        assert len(few.queued) == 2
 
     async def test_a_worker_says_the_priority_of_its_last_only_while_it_is_full(self) -> None:
         await self.lead()
