@@ -254,10 +254,10 @@ async def test_an_unknown_executor_is_a_failure_that_names_those_there_are(clust
     cluster.start("a")
     from dsched.model import TaskSpec
 
-    await cluster.client.submit(TaskSpec(executor="nope", retry=NO_RETRY), task_id="t")
+    await cluster.client.submit(TaskSpec(executor="nope!", retry=NO_RETRY), task_id="t")
     task = await cluster.client.wait("t", timeout_s=20)
     assert (task.status, task.result.code) == (TaskStatus.FAILED, "no_executor")
-    assert "'nope'" in task.error
+    assert "'nope!'" in task.error
     assert "fn" in task.error
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+from collections.abc import Iterable
 from typing import Any
 
 from dsched.contracts.executor import Executor
@@ -40,6 +41,10 @@ class LocalExecutor(Executor):
         if function.isolation is Isolation.THREAD:
             return await self._in_a_thread(function, bound, attempt)
         return await _on_the_loop(function, bound, attempt)
+
+    def offers(self) -> Iterable[str]:
+        """The functions registered by now."""
+        return [function.name for function in self._registry]
 
     async def close(self) -> None:
         """End every thread and every child process; call it when no attempt runs any more."""

@@ -15,7 +15,7 @@ from dsched_store_redis.store import RedisStore
 from dsched_testkit.servers import RedisServer
 
 README = Path(__file__).parents[1] / "README.md"
-# "420 bytes a waiting, 400 a delayed and 405 a finished task"
+# "523 bytes a waiting, 523 a delayed and 406 a finished task"
 SENTENCE = re.compile(
     r"(\d+)\s+bytes\s+a\s+waiting,\s+(\d+)\s+a\s+delayed\s+and\s+(\d+)\s+a\s+finished\s+task"
 )

@@ -23,6 +23,7 @@ from dsched.contracts.store.tasklogs import LineBatch, NewLine
 from dsched.contracts.store.workers import Held
 from dsched.contracts.store.working import Completion, Progress, Release, Submission
 from dsched.model import (
+    Ability,
     Decision,
     DecisionUpdate,
     Home,
@@ -93,11 +94,17 @@ STEPS: dict[str, Step] = {
     "leader": lambda s, _: s.leader(),
     "register": lambda s, x: s.register(
         x.worker.__class__(
-            worker_id="w1", incarnation="2-b", capacity=1, backlog=1, heartbeat_timeout_ms=1000
+            worker_id="w1",
+            incarnation="2-b",
+            capacity=1,
+            backlog=1,
+            heartbeat_timeout_ms=1000,
+            ability=Ability.of(["local"]),
         )
     ),
     "heartbeat": lambda s, x: s.heartbeat("w1", "1-a", [Held("run", x.token)]),
     "workers": lambda s, _: s.workers(),
+    "abilities": lambda s, _: s.abilities(["d" * 32, "e" * 32]),
     "drain": lambda s, _: s.drain("w1", None),
     "deregister": lambda s, _: s.deregister("w1", "1-a"),
     "put": lambda s, _: s.put([_config("new"), _config("another")], by="me"),
@@ -196,7 +203,7 @@ def _ready_query() -> Any:
 FRESH = (
     "task:detail:new", "task:note:run", "task:note:ready", "decision:held", "decision:index",
     "finished:config:held", "finished:status:failed", "worker:draining", "worker:stalled",
-    "config:detail:new", "config:held", "task:held", "config:delay", "task:live:going",
+    "worker:ability", "config:detail:new", "config:held", "task:held", "config:delay", "task:live:going",
     "config:origin", "bell:leader", "bell:w1", "task:ended", "task:deadline", "task:route",
     "document:kind:new", "documents:kind", "document:expiry",
     "task:lines:run", "task:linecount:run",

@@ -139,6 +139,8 @@ async def _task_facts(store: Store, answered: Calls, task_id: str) -> TaskFacts 
         decision = await _decision_of_fire(store, answered, owner, fire_ms)
         if task.home is Home.DELAYED:
             (stored,) = await answered(lambda: store.get_configs([owner]))
+    digests = sorted({worker.ability for worker in workers if worker.ability})[:MAX_BATCH]
+    known = await answered(lambda: store.abilities(digests)) if digests else ()
     return TaskFacts(
         task=task,
         now_ms=time.wall_ms,
@@ -148,6 +150,7 @@ async def _task_facts(store: Store, answered: Calls, task_id: str) -> TaskFacts 
         live=live,
         config=None if stored is None else stored.config,
         breaks=await breaks_of(store, answered),
+        abilities={one.digest: one for one in known if one is not None},
     )
 
 

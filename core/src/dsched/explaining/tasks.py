@@ -1,6 +1,6 @@
 """Why a task is where it is, or ended as it did."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 import attrs
@@ -10,7 +10,18 @@ from dsched.explaining.breaks import told_of_task
 from dsched.explaining.decisions import SHOWN_OF_ANOTHER, jitter_words
 from dsched.explaining.explanation import Answer, Explanation
 from dsched.explaining.words import last_line, plural, span
-from dsched.model import Decision, Home, Task, TaskConfig, TaskStatus, Worker, rfc3339_ms
+from dsched.model import (
+    Ability,
+    Decision,
+    Home,
+    Task,
+    TaskConfig,
+    TaskStatus,
+    Worker,
+    need_in_words,
+    need_of,
+    rfc3339_ms,
+)
 
 SHOWN = 5  # workers or tasks that a sentence names
 
@@ -22,7 +33,7 @@ class TaskFacts:
     ``decision`` is that of its fire, if a fire made it, ``config`` the config as it is now;
     ``live`` are the live tasks of its config, and ``in_the_way`` is about the first of them that a
     held task waits for. ``breaks`` are those of the store's
-    history.
+    history. ``abilities`` are those of the workers, by digest.
     """
 
     task: Task
@@ -34,6 +45,7 @@ class TaskFacts:
     config: TaskConfig | None = None
     in_the_way: Explanation | None = None
     breaks: Sequence[Break] = ()
+    abilities: Mapping[str, Ability] = attrs.field(factory=dict)
 
 
 def explain_task(facts: TaskFacts) -> Explanation:
@@ -121,13 +133,16 @@ def _fit(facts: TaskFacts) -> list[str]:
     wanted = ", ".join(f"{key}={value}" for key, value in sorted(needed.items()))
     present = [w for w in facts.workers if not (w.gone or w.draining)]
     matching = [w for w in present if w.matches(needed)]
-    matching = [w for w in matching if not w.silent] or matching
+    able = [w for w in matching if _runs(facts, w)]
+    matching = [w for w in able if not w.silent] or able
     free = [w for w in matching if not w.stalled and w.load < w.limit]
     told = [] if facts.fence else ["No pod holds the leader lock, so nothing is sent to workers."]
     if not facts.workers:
         return [*told, "No worker is registered."]
     if not present:
         return [*told, f"All {plural(len(facts.workers), 'worker')} are gone or draining."]
+    if not able and any(w.matches(needed) for w in present):
+        return [*told, _nobody_runs(facts, present, wanted)]
     if not matching:
         have = f"none of the {plural(len(present), 'worker')} present has"
         return [*told, f"It needs the labels {wanted}; {have} them."]
@@ -139,6 +154,29 @@ def _fit(facts: TaskFacts) -> list[str]:
         return [*told, f"The {plural(len(matching), 'worker')} {which} are full: {shown}{note}."]
     shown = ", ".join(f"{w.id} {w.load}/{w.limit}" for w in free[:SHOWN])
     return [*told, f"There is room at {shown}; higher priorities and earlier tasks go first."]
+
+
+def _need(facts: TaskFacts) -> str:
+    spec = facts.task.spec
+    return "" if spec is None else need_of(spec.executor, spec.payload)
+
+
+def _runs(facts: TaskFacts, worker: Worker) -> bool:
+    """Whether a worker can run it, as far as is known."""
+    ability = facts.abilities.get(worker.ability)
+    return ability is None or ability.runs(_need(facts))
+
+
+def _nobody_runs(facts: TaskFacts, present: Sequence[Worker], wanted: str) -> str:
+    need = need_in_words(_need(facts))
+    among = f" with {wanted}" if wanted else ""
+    remedy = (
+        "start one with the --app module that registers it"
+        if need.startswith("function")
+        else "install its plugin at one"
+    )
+    whole = plural(len(present), "worker")
+    return f"No worker{among} has {need}, of {whole} present: {remedy}. No attempt is spent."
 
 
 def _queued(facts: TaskFacts) -> list[str]:

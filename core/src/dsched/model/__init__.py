@@ -1,5 +1,6 @@
 """The words of dsched as values: immutable, validated, free of any I/O."""
 
+from dsched.model.ability import Ability, need_in_words, need_of
 from dsched.model.decision import (
     Decision,
     DecisionUpdate,
@@ -48,6 +49,7 @@ from dsched.model.worker import Worker, WorkerStatus, missed_a_beat
 __all__ = [
     "API_ORIGIN",
     "ORPHAN",
+    "Ability",
     "AtTrigger",
     "CronTrigger",
     "Decision",
@@ -96,6 +98,8 @@ __all__ = [
     "is_origin",
     "manual_task_id",
     "missed_a_beat",
+    "need_in_words",
+    "need_of",
     "retry_delay_ms",
     "rfc3339",
     "rfc3339_ms",

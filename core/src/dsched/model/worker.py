@@ -33,6 +33,7 @@ class Worker:
     is how many tasks may wait in its queue beyond its capacity. ``stalled``: a task was recalled
     from its queue although it had a free slot; it gets nothing until its next claim. ``gone``: no
     heartbeat within ``heartbeat_timeout_ms``; ``silent``: it has missed one (`missed_a_beat`).
+    ``ability``: the digest of what it can run (`Ability`); nothing: it takes anything.
     ``lowest_queued``: of one that may have no more, the priority of the last task in its queue.
     ``address`` is information only: nothing connects.
     """
@@ -52,6 +53,7 @@ class Worker:
     gone: bool = False
     silent: bool = False
     lowest_queued: int | None = None
+    ability: str = ""
 
     @property
     def load(self) -> int:

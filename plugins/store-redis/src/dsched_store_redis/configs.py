@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import lru_cache
 
 from dsched.contracts.store.bounds import MAX_HEAVY_BATCH
 from dsched.contracts.store.checks import check_batch, check_limit
@@ -25,6 +26,7 @@ from dsched.model import (
     SkipReason,
     TaskConfig,
     TaskSpec,
+    need_of,
 )
 from dsched.model.json import dumps
 from dsched_store_redis.base import OnRedis
@@ -141,9 +143,19 @@ def left_out_item(config_id: str, skip: Skip) -> str:
 
 def route(item: TaskConfig | TaskSpec) -> str:
     """What dispatch needs beyond priority and time, or nothing."""
-    if not item.required_labels and item.affinity_key is None:
+    need = need_of(item.executor, item.payload)
+    if not (item.required_labels or need) and item.affinity_key is None:
         return ""
-    return dumps({"required": dict(item.required_labels), "affinity": item.affinity_key})
+    if not item.required_labels and item.affinity_key is None:
+        return _route_of_need(need)
+    labels = dict(item.required_labels)
+    return dumps({"required": labels, "affinity": item.affinity_key, "need": need})
+
+
+@lru_cache(maxsize=4096)
+def _route_of_need(need: str) -> str:
+    """The route of most tasks, of which there are few different ones."""
+    return dumps({"required": {}, "affinity": None, "need": need})
 
 
 def _version(read: ConfigVersion) -> str:

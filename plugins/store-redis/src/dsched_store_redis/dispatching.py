@@ -65,10 +65,11 @@ class RedisDispatching(OnRedis, Dispatching):
         check_batch([c.task_id for c in choices] + [d.task_id for d in deferrals])
         check_limit(limit)
         chosen = (
-            f"{known(item.task_id)}\t{known(item.worker_id)}\t{text(item.why)}" for item in choices
+            f"{known(item.task_id)}\t{known(item.worker_id)}\t{text(item.why)}\t{_judged(item)}"
+            for item in choices
         )
         deferred = (
-            f"{known(item.task_id)}\t{item.delay_ms}\t{text(item.reason)}" for item in deferrals
+            f"{known(item.task_id)}\t{item.delay_ms}\t{text(item.reason)}\t" for item in deferrals
         )
         answer = await self._step(
             "dispatch", fence, lines(chosen), lines(deferred), skip, limit, self._ttl
@@ -83,6 +84,11 @@ class RedisDispatching(OnRedis, Dispatching):
         """Put old queue entries back to ready."""
         check_batch(task_ids)
         return outcomes((await self._step("recall", fence, ids(task_ids), min_age_ms))[1])
+
+
+def _judged(choice: Choice) -> str:
+    """The ability by which a worker was chosen: ``*`` for any."""
+    return "*" if choice.ability is None else choice.ability
 
 
 def _poll(answer: list[Any]) -> Poll:
@@ -103,10 +109,10 @@ def _page(row: list[Any]) -> ReadyPage:
     time = store_time(time_row)
     route_of = {routed[i]: routed[i + 1] for i in range(0, len(routed), 2)}
     tasks = []
-    required, affinity = read_route(b"")
+    required, affinity, need = read_route(b"")
     for at in range(0, len(listed), 2):
         if route_of:
-            required, affinity = read_route(route_of.get(listed[at], b""))
+            required, affinity, need = read_route(route_of.get(listed[at], b""))
         # A score is (9 - priority) x 10^13 + the instant, which may lie before 1970.
         rank, instant = divmod(int(float(listed[at + 1])) + _BEFORE_1970, _RANK)
         tasks.append(
@@ -116,6 +122,7 @@ def _page(row: list[Any]) -> ReadyPage:
                 scheduled_ms=instant - _BEFORE_1970,
                 required_labels=required,
                 affinity_key=affinity,
+                need=need,
             )
         )
     return ReadyPage(
@@ -124,9 +131,9 @@ def _page(row: list[Any]) -> ReadyPage:
 
 
 @lru_cache(maxsize=4096)
-def read_route(value: bytes) -> tuple[dict[str, str], str | None]:
-    """Required labels and affinity key of a task, of most: none."""
+def read_route(value: bytes) -> tuple[dict[str, str], str | None, str]:
+    """Required labels, affinity key and need of a task; one of an earlier build has no need."""
     if not value:
-        return {}, None
+        return {}, None, ""
     found = json.loads(decode(value))
-    return found["required"], found["affinity"]
+    return found["required"], found["affinity"], found.get("need", "")

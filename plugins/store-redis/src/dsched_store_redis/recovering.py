@@ -41,6 +41,7 @@ class RedisRecovering(OnRedis, Recovering):
                 worker_id=decode(flat[at + 1]),
                 age_ms=int(flat[at + 2]),
                 required_labels=read_route(flat[at + 3])[0],
+                need=read_route(flat[at + 3])[2],
             )
             for at in range(0, len(flat), 4)
         )

@@ -14,11 +14,9 @@ from dsched_store_redis.wire import decode, load_json, optional, pairs, untext
 
 
 @lru_cache(maxsize=4096)
-def _worker_head(text: bytes) -> tuple[str, int, int, int, dict[str, str], str]:
+def _worker_head(text: bytes) -> tuple[str, int, int, int, dict[str, Any]]:
     incarnation, capacity, backlog, timeout, head = decode(text).split("\n", 4)
-    facts = json.loads(head[:-1] + "}")
-    labels, address = facts["labels"], facts["address"]
-    return incarnation, int(capacity), int(backlog), int(timeout), labels, address
+    return incarnation, int(capacity), int(backlog), int(timeout), json.loads(head[:-1] + "}")
 
 
 def read_workers(row: list[list[bytes]], now_ms: int) -> tuple[Worker, ...]:
@@ -31,7 +29,7 @@ def read_workers(row: list[list[bytes]], now_ms: int) -> tuple[Worker, ...]:
     found = []
     for at in range(0, len(details), 2):
         key = details[at]
-        incarnation, capacity, backlog, timeout, labels, address = _worker_head(details[at + 1])
+        incarnation, capacity, backlog, timeout, facts = _worker_head(details[at + 1])
         beat = beat_of.get(key, 0)
         found.append(
             Worker(
@@ -40,8 +38,9 @@ def read_workers(row: list[list[bytes]], now_ms: int) -> tuple[Worker, ...]:
                 capacity=capacity,
                 backlog=backlog,
                 heartbeat_timeout_ms=timeout,
-                labels=labels,
-                address=address,
+                labels=facts["labels"],
+                address=facts["address"],
+                ability=facts.get("ability", ""),
                 draining=key in drains,
                 last_heartbeat_ms=beat,
                 running=load_of.get(b"r:" + key, 0),

@@ -42,6 +42,7 @@ _ADMITTING = frozenset({"submit", "put", "fire", "put_document", "append_lines"}
 
 _READING = frozenset(
     {
+        "abilities",
         "counts",
         "decisions",
         "events",

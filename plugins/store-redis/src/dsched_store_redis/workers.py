@@ -6,11 +6,11 @@ from dsched.contracts.store.bounds import MAX_WORKERS
 from dsched.contracts.store.checks import check_batch
 from dsched.contracts.store.outcomes import Outcome, StoreRefusedError
 from dsched.contracts.store.workers import HeartbeatAnswer, Held, Registration, Workers
-from dsched.model import Worker
+from dsched.model import Ability, JsonValue, Worker
 from dsched.model.json import dumps
 from dsched_store_redis.base import OnRedis
 from dsched_store_redis.rows import read_workers
-from dsched_store_redis.wire import decode, is_id, lines, outcome, safe_id
+from dsched_store_redis.wire import decode, ids, is_id, lines, load_json, outcome, safe_id
 
 _DEFAULT_LEASE_MS = 30_000
 
@@ -22,16 +22,19 @@ class RedisWorkers(OnRedis, Workers):
         """Make a worker known."""
         safe_id(worker.worker_id, "worker id")
         safe_id(worker.incarnation, "incarnation")
-        # The fixed part of the JSON that readers find; the scripts add what changes.
-        head = dumps(
-            {
-                "id": worker.worker_id,
-                "address": worker.address,
-                "capacity": worker.capacity,
-                "incarnation": worker.incarnation,
-                "labels": dict(worker.labels),
-            }
-        )
+        # The fixed part of the JSON that readers find; the scripts add what changes. The digest of
+        # the ability comes first, by the order of keys: dispatch finds it there.
+        facts: dict[str, JsonValue] = {
+            "id": worker.worker_id,
+            "address": worker.address,
+            "capacity": worker.capacity,
+            "incarnation": worker.incarnation,
+            "labels": dict(worker.labels),
+        }
+        ability = worker.ability
+        if ability is not None:
+            facts["ability"] = safe_id(ability.digest, "ability")
+        head = dumps(facts)
         answer = await self._step(
             "register",
             worker.worker_id,
@@ -41,6 +44,8 @@ class RedisWorkers(OnRedis, Workers):
             worker.heartbeat_timeout_ms,
             head[:-1] + ",",
             MAX_WORKERS,
+            "" if ability is None else ability.digest,
+            "" if ability is None else dumps(sorted(ability.names)),
         )
         if answer[0] == b"CROWDED":
             raise StoreRefusedError(
@@ -71,6 +76,17 @@ class RedisWorkers(OnRedis, Workers):
         """All workers."""
         answer = await self._step("workers")
         return read_workers(answer[2], int(answer[1]))
+
+    async def abilities(self, digests: Sequence[str]) -> tuple[Ability | None, ...]:
+        """What digests stand for."""
+        check_batch(digests)
+        if not digests:
+            return ()
+        answer = await self._step("abilities", ids(digests))
+        return tuple(
+            Ability(digest, frozenset(load_json(decode(names)))) if names else None
+            for digest, names in zip(digests, answer[1], strict=True)
+        )
 
     async def drain(self, worker_id: str, incarnation: str | None) -> Outcome:
         """Set the draining flag and put the queue back."""

@@ -1,6 +1,7 @@
 """Dispatch and recall: ready tasks to workers' queues, and back."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from dsched.contracts.store.checks import check_batch, check_limit
 from dsched.contracts.store.dispatching import (
@@ -143,12 +144,13 @@ class _Displaced:
         return True
 
 
-def read_needs(text: str | None) -> tuple[dict[str, str], str | None]:
-    """Required labels and affinity key, as `Step.create` wrote them."""
+@lru_cache(maxsize=4096)
+def read_needs(text: str | None) -> tuple[dict[str, str], str | None, str]:
+    """Required labels, affinity key and need, as `Step.create` wrote them; earlier builds no need."""
     if text is None:
-        return {}, None
+        return {}, None, ""
     needs = loads(text)
-    return needs["labels"], needs["key"]
+    return needs["labels"], needs["key"], needs.get("need", "")
 
 
 def _ready(step: Step, task_id: str) -> TaskRow | None:
@@ -162,7 +164,7 @@ def _choose(step: Step, fence: str, choice: Choice, displaced: "_Displaced") -> 
         return Outcome.STALE
     if step.expire(task, fence):
         return Outcome.EXPIRED
-    refusal = _refusal(step, choice.worker_id)
+    refusal = _refusal(step, choice.worker_id, choice.ability)
     if refusal is Outcome.FULL and displaced.by(task, choice.worker_id, fence):
         refusal = None
     if refusal is not None:
@@ -176,10 +178,12 @@ def _choose(step: Step, fence: str, choice: Choice, displaced: "_Displaced") -> 
     return Outcome.OK
 
 
-def _refusal(step: Step, worker_id: str) -> Outcome | None:
+def _refusal(step: Step, worker_id: str, ability: str | None) -> Outcome | None:
     row = step.worker(worker_id)
     if row is None:
         return Outcome.NO_WORKER
+    if ability is not None and ability != step.ability_of(row):
+        return Outcome.MOVED
     if row.gone(step.now_ms):
         return Outcome.GONE
     if row.draining:
@@ -238,13 +242,14 @@ def _page(step: Step, skip: int, limit: int) -> ReadyPage:
 
 
 def _ready_task(task_id: str, rank: int, scheduled_ms: int, needs: str | None) -> ReadyTask:
-    labels, key = read_needs(needs)
+    labels, key, need = read_needs(needs)
     return ReadyTask(
         id=task_id,
         priority=9 - rank,
         scheduled_ms=scheduled_ms,
         required_labels=labels,
         affinity_key=key,
+        need=need,
     )
 
 

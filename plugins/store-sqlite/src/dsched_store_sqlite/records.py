@@ -39,6 +39,10 @@ _HELD_OF = (
 )
 _GET_WORKER = f"SELECT {WORKER} FROM worker WHERE id = ?"  # noqa: S608
 
+ABILITY_OF = "SELECT digest FROM worker_ability WHERE worker_id = ? AND incarnation = ?"
+PUT_ABILITY_OF = "INSERT OR REPLACE INTO worker_ability VALUES (?, ?, ?)"
+DROP_ABILITY_OF = "DELETE FROM worker_ability WHERE worker_id = ?"
+
 
 class Records:
     """The rows of one step. `flush` writes what changed; nothing is written before.
@@ -61,6 +65,7 @@ class Records:
         self._configs: dict[str, ConfigRow | None] = {}
         self._living: dict[str, Living] = {}
         self._loads: dict[str, Load] = {}
+        self._abilities: dict[tuple[str, str], str] = {}
         self._changed_workers: set[str] = set()
         self._changed_configs: set[str] = set()
         self._changed_living: set[str] = set()
@@ -102,6 +107,22 @@ class Records:
             found = self.db.execute(_GET_WORKER, (worker_id,)).fetchone()
             self._workers[worker_id] = None if found is None else WorkerRow(*found)
         return self._workers[worker_id]
+
+    def ability_of(self, row: WorkerRow) -> str:
+        """The digest of what a worker can run, or nothing: an earlier build registers without."""
+        key = (row.id, row.incarnation)
+        if key not in self._abilities:
+            found = self.db.execute(ABILITY_OF, key).fetchone()
+            self._abilities[key] = "" if found is None else str(found[0])
+        return self._abilities[key]
+
+    def set_ability(self, row: WorkerRow, digest: str) -> None:
+        """Say what a worker can run, or that it does not say."""
+        self._abilities[(row.id, row.incarnation)] = digest
+        if digest:
+            self.db.execute(PUT_ABILITY_OF, (row.id, row.incarnation, digest))
+        else:
+            self.db.execute(DROP_ABILITY_OF, (row.id,))
 
     def config(self, config_id: str) -> ConfigRow | None:
         """One config."""
@@ -160,6 +181,7 @@ class Records:
         self._changed_workers.discard(worker_id)
         self.rings.discard(worker_id)
         self.db.execute("DELETE FROM worker WHERE id = ?", (worker_id,))
+        self.db.execute(DROP_ABILITY_OF, (worker_id,))
         self.db.execute("DELETE FROM bell WHERE who = ?", (worker_id,))
         self.clear_lanes(worker_id)
 

@@ -130,11 +130,13 @@ def _overdue_lease(columns: Sequence[object]) -> OverdueLease:
 def _queued(
     step: Step, task_id: str, worker_id: str | None, at_ms: int, needs: str | None
 ) -> QueuedTask:
+    labels, _, need = read_needs(needs)
     return QueuedTask(
         task_id=task_id,
         worker_id=worker_id or "",
         age_ms=step.now_ms - at_ms,
-        required_labels=read_needs(needs)[0],
+        required_labels=labels,
+        need=need,
     )
 
 

@@ -288,7 +288,9 @@ class WorkerRow:
         """Whether it has not been heard of for its timeout."""
         return now_ms - self.last_beat_ms > self.heartbeat_timeout_ms
 
-    def view(self, now_ms: int, running: int, queued: int, rank: int | None = None) -> Worker:
+    def view(
+        self, now_ms: int, running: int, queued: int, *, rank: int | None, ability: str | None
+    ) -> Worker:
         """The worker as readers see it; ``rank`` is that of the last in its queue, if it is full."""
         return Worker(
             id=self.id,
@@ -306,6 +308,7 @@ class WorkerRow:
             gone=self.gone(now_ms),
             silent=missed_a_beat(now_ms - self.last_beat_ms, self.heartbeat_timeout_ms),
             lowest_queued=None if rank is None else 9 - rank,
+            ability=ability or "",
         )
 
 

@@ -273,10 +273,19 @@ CREATE TABLE IF NOT EXISTS pod_format (
     id TEXT PRIMARY KEY, format INTEGER NOT NULL
 ) WITHOUT ROWID;
 
+-- What workers can run, and who says what. An earlier build registers without it, so that it is of
+-- this incarnation only.
+CREATE TABLE IF NOT EXISTS ability (digest TEXT PRIMARY KEY, names TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS worker_ability (
+    worker_id TEXT PRIMARY KEY, incarnation TEXT NOT NULL, digest TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS worker_ability_digest ON worker_ability (digest);
+
 INSERT OR IGNORE INTO history (one, identity) VALUES (1, lower(hex(randomblob(16))));
 """
 HAS_ADDED = (
-    "SELECT count(*) = 3 FROM sqlite_master WHERE name IN ('history', 'parked', 'pod_format')"
+    "SELECT count(*) = 4 FROM sqlite_master "
+    "WHERE name IN ('history', 'parked', 'pod_format', 'worker_ability_digest')"
 )
 
 ADDED_STATEMENTS = tuple(part.strip() for part in _ADDED.split(";\n") if part.strip())

@@ -17,6 +17,7 @@ from dsched.model import (
     TaskStatus,
     check_transition,
     config_of,
+    need_of,
 )
 from dsched.model.ids import fire_instant_of
 from dsched.model.json import dumps
@@ -287,7 +288,8 @@ def start_deadline_ms(spec: TaskSpec) -> int | None:
 
 
 def needs_of(spec: TaskSpec) -> str | None:
-    """What dispatch must know beyond the row: required labels and affinity key, if any."""
-    if not spec.required_labels and spec.affinity_key is None:
+    """What dispatch must know beyond the row: required labels, affinity key and need, if any."""
+    need = need_of(spec.executor, spec.payload)
+    if not (spec.required_labels or need) and spec.affinity_key is None:
         return None
-    return dumps({"labels": dict(spec.required_labels), "key": spec.affinity_key})
+    return dumps({"labels": dict(spec.required_labels), "key": spec.affinity_key, "need": need})

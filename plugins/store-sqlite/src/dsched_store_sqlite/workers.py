@@ -8,9 +8,10 @@ from dsched.contracts.store.bounds import MAX_BATCH, MAX_WORKERS
 from dsched.contracts.store.checks import check_batch
 from dsched.contracts.store.events import EventKind
 from dsched.contracts.store.outcomes import Outcome, StoreRefusedError
+from dsched.contracts.store.timing import LEADER_WAKEUP
 from dsched.contracts.store.workers import HeartbeatAnswer, Held, Registration, Workers
-from dsched.model import Home, TaskStatus, Worker
-from dsched.model.json import dumps
+from dsched.model import Ability, Home, TaskStatus, Worker
+from dsched.model.json import dumps, loads
 from dsched_store_sqlite.base import OnSqlite
 from dsched_store_sqlite.rows import TASK, WORKER, TaskRow, WorkerRow
 from dsched_store_sqlite.step import Step
@@ -23,12 +24,22 @@ WORKER_VIEWS = (
     f"SELECT {WORKER}, coalesce(load.running, 0), coalesce(load.queued, 0), "  # noqa: S608
     "CASE WHEN load.running + load.queued >= worker.capacity + worker.backlog THEN "
     "(SELECT rank FROM task WHERE home = 'queue' AND worker_id = worker.id "
-    "ORDER BY place DESC LIMIT 1) END "
-    "FROM worker LEFT JOIN load ON load.worker_id = worker.id ORDER BY worker.id"
+    "ORDER BY place DESC LIMIT 1) END, worker_ability.digest "
+    "FROM worker LEFT JOIN load ON load.worker_id = worker.id LEFT JOIN worker_ability ON "
+    "worker_ability.worker_id = worker.id AND worker_ability.incarnation = worker.incarnation "
+    "ORDER BY worker.id"
 )
 QUEUE = (
     f"SELECT {TASK} FROM task WHERE home = 'queue' AND worker_id = ? "  # noqa: S608
     "ORDER BY place LIMIT ?"
+)
+ABILITY = "SELECT names FROM ability WHERE digest = ?"
+PUT_ABILITY = "INSERT INTO ability VALUES (?, ?)"
+DROP_UNUSED = (
+    "DELETE FROM ability WHERE digest != ? AND NOT EXISTS "
+    "(SELECT 1 FROM worker_ability JOIN worker ON worker.id = worker_ability.worker_id "
+    "AND worker.incarnation = worker_ability.incarnation "
+    "WHERE worker_ability.digest = ability.digest)"
 )
 LEASES_OF = (
     f"SELECT {TASK} FROM task INDEXED BY task_lease_id "  # noqa: S608
@@ -54,6 +65,15 @@ class SqliteWorkers(OnSqlite, Workers):
         """All workers."""
         return await self._step(worker_views)
 
+    async def abilities(self, digests: Sequence[str]) -> tuple[Ability | None, ...]:
+        """What digests stand for."""
+        check_batch(digests)
+
+        def run(step: Step) -> tuple[Ability | None, ...]:
+            return tuple(_ability(step, digest) for digest in digests)
+
+        return await self._step(run)
+
     async def drain(self, worker_id: str, incarnation: str | None) -> Outcome:
         """Set the draining flag and put the queue back."""
         return await self._step(lambda step: _drain(step, worker_id, incarnation))
@@ -77,8 +97,8 @@ def worker_views(step: Step) -> tuple[Worker, ...]:
     """All workers by id, with the store's counts; after a `flush` of what the step changed."""
     found = step.db.execute(WORKER_VIEWS)
     return tuple(
-        WorkerRow(*columns).view(step.now_ms, running, queued, rank)
-        for *columns, running, queued, rank in found
+        WorkerRow(*columns).view(step.now_ms, running, queued, rank=rank, ability=ability)
+        for *columns, running, queued, rank, ability in found
     )
 
 
@@ -111,8 +131,25 @@ def _register(step: Step, worker: Registration) -> Outcome:
             return Outcome.SUPERSEDED
         _take_over(step, row)
     step.put_worker(new)
+    _keep_ability(step, new, worker.ability)
     step.note(EventKind.WORKER, worker_id, {"worker": worker_id, "act": "registered"})
     return Outcome.OK
+
+
+def _ability(step: Step, digest: str) -> Ability | None:
+    found = step.db.execute(ABILITY, (digest,)).fetchone()
+    return None if found is None else Ability(digest, frozenset(loads(found[0])))
+
+
+def _keep_ability(step: Step, row: WorkerRow, ability: Ability | None) -> None:
+    """Keep what a worker can run, and forget what no worker says any more."""
+    digest = "" if ability is None else ability.digest
+    if digest != step.ability_of(row):
+        step.rings.add(LEADER_WAKEUP)
+    step.set_ability(row, digest)
+    if ability is not None and _ability(step, digest) is None:
+        step.db.execute(PUT_ABILITY, (digest, dumps(sorted(ability.names))))
+        step.db.execute(DROP_UNUSED, (digest,))
 
 
 def _worker_row(worker: Registration, now_ms: int) -> WorkerRow:

@@ -1,6 +1,7 @@
 """The executor contract: how one attempt at a task is carried out."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from typing import Protocol
 
 from dsched.contracts.executor.context import ExecutionContext
@@ -44,6 +45,13 @@ class Executor(ABC):
     @abstractmethod
     async def execute(self, context: ExecutionContext, task: Task) -> TaskResult:
         """Run ``task.spec.payload`` once. ``task.spec`` is never None here."""
+
+    def offers(self) -> Iterable[str] | None:
+        """The names of what it can run, which may become more; None, the default: anything.
+
+        Only `local` has tasks that name what they need of it: their ``function``.
+        """
+        return None
 
 
 class PayloadCheck(Protocol):

@@ -20,6 +20,7 @@ class ReadyTask:
     scheduled_ms: int
     required_labels: Mapping[str, str] = attrs.field(factory=dict)
     affinity_key: str | None = None
+    need: str = ""
 
 
 @attrs.frozen(kw_only=True)
@@ -51,11 +52,15 @@ class Poll:
 
 @attrs.frozen(kw_only=True, slots=False)  # one is made for each task
 class Choice:
-    """A ready task goes to the queue of this worker; ``why`` in a few words, for the record."""
+    """A ready task goes to the queue of this worker; ``why`` in a few words, for the record.
+
+    ``ability``: the digest by which the worker was judged, where the task has a need.
+    """
 
     task_id: str
     worker_id: str
     why: str = ""
+    ability: str | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -108,7 +113,8 @@ class Dispatching(ABC):
 
         Choice: ``STALE`` unless the task is ready; ``EXPIRED`` if it was never claimed and the
         wall is later than scheduled_ms + start_deadline: it ends ``cancelled``, reason
-        ``expired``; ``NO_WORKER``; ``GONE``; ``DRAINING``; ``STALLED``; ``FULL`` (running + queued
+        ``expired``; ``NO_WORKER``; ``MOVED`` if its ability is not the one that the choice names;
+        ``GONE``; ``DRAINING``; ``STALLED``; ``FULL`` (running + queued
         >= capacity + backlog, and nothing gives way); else ``OK``. A queue is in the order of
         priority, and within one of dispatch. The last of those that waited in a full queue before
         this step gives way to a task of higher priority: it becomes ready, reason ``displaced``,

@@ -26,6 +26,7 @@ class QueuedTask:
     worker_id: str
     age_ms: int
     required_labels: Mapping[str, str] = attrs.field(factory=dict)
+    need: str = ""
 
 
 @attrs.frozen(kw_only=True)

@@ -6,12 +6,15 @@ from collections.abc import Mapping, Sequence
 import attrs
 
 from dsched.contracts.store.outcomes import Outcome
-from dsched.model import Worker
+from dsched.model import Ability, Worker
 
 
 @attrs.frozen(kw_only=True)
 class Registration:
-    """A worker presents itself. `incarnation` orders the processes that ever had this id."""
+    """A worker presents itself. `incarnation` orders the processes that ever had this id.
+
+    ``ability`` None: it does not say what it can run, and takes anything.
+    """
 
     worker_id: str
     incarnation: str
@@ -20,6 +23,7 @@ class Registration:
     heartbeat_timeout_ms: int
     labels: Mapping[str, str] = attrs.field(factory=dict)
     address: str = ""
+    ability: Ability | None = None
 
 
 @attrs.frozen
@@ -57,6 +61,8 @@ class Workers(ABC):
     async def register(self, worker: Registration) -> Outcome:
         """Make the worker known, with a fresh beat: ``OK`` or ``SUPERSEDED``.
 
+        What the digest of its ability stands for is kept for `abilities` as long as a registered
+        worker has that digest; the leader is woken where a digest is new to the worker.
         The same incarnation again updates its fields and keeps its lanes, draining flag and queue.
         A newer one (or any, if the stored worker is gone) takes over: queue entries of the
         predecessor go back to ready (at most `MAX_BATCH`; the rest stays in the queue), the leases
@@ -83,6 +89,10 @@ class Workers(ABC):
     @abstractmethod
     async def workers(self) -> tuple[Worker, ...]:
         """All registered workers by ascending id, with the store's counts."""
+
+    @abstractmethod
+    async def abilities(self, digests: Sequence[str]) -> tuple[Ability | None, ...]:
+        """What digests of `Worker.ability` stand for, at most `MAX_BATCH`; None where unknown."""
 
     @abstractmethod
     async def drain(self, worker_id: str, incarnation: str | None) -> Outcome:

@@ -7,13 +7,16 @@ import attrs
 
 from dsched.contracts.balancer import LoadBalancer
 from dsched.contracts.store.dispatching import Choice, Deferral, ReadyTask
-from dsched.model import Worker
+from dsched.engine.leader.abilities import Runs, runs_anything
+from dsched.model import Worker, need_in_words
 
 log = logging.getLogger("dsched.leader")
 
 NO_MATCH_DELAY_MS = 2_000
 FULL_DELAY_MS = 1_000
-FULL = "deferred: all matching workers are full"
+DEFERRED = "deferred: "
+MAX_REASON = 200
+FULL = f"{DEFERRED}all matching workers are full"
 READ_PAST = 1_000
 
 
@@ -30,8 +33,9 @@ class Assignment:
 class Assigner:
     """Applies a load balancer; only eligible workers are offered to it, whatever it answers."""
 
-    def __init__(self, name: str, balancer: LoadBalancer) -> None:
+    def __init__(self, name: str, balancer: LoadBalancer, runs: Runs = runs_anything) -> None:
         self._name = name
+        self._runs = runs
         self._balancer = balancer
         self._turn = 0
 
@@ -46,14 +50,13 @@ class Assigner:
         has missed a beat gets nothing as long as another matches, even a full one.
         """
         present = {w.id: w for w in workers if not (w.gone or w.draining)}
-        some_silent = any(w.silent for w in present.values())
-        giving = _Giving(present.values())
+        matches, giving = _Matches(present.values(), self._runs), _Giving(present.values())
         choices: list[Choice] = []
         deferrals: list[Deferral] = []
         passed = 0
         room = room_at(present.values())
         for task in tasks:
-            matching = _matching(task, present.values(), some_silent=some_silent)
+            matching = matches.of(task, present.values())
             if not matching:
                 deferrals.append(_no_match(task, present))
                 continue
@@ -65,7 +68,7 @@ class Assigner:
                 if giving.gave(worker):
                     continue
                 present[worker.id] = worker.with_one_more()
-                room -= not (some_silent and worker.silent)
+                room -= not (matches.some_silent and worker.silent)
             elif not room:
                 continue
             elif passed_before + passed < READ_PAST:
@@ -78,7 +81,12 @@ class Assigner:
 
     def _choice(self, task: ReadyTask, worker: Worker) -> Choice:
         load, limit = worker.running + worker.queued, worker.capacity + worker.backlog
-        return Choice(task_id=task.id, worker_id=worker.id, why=f"{self._name} {load}/{limit}")
+        return Choice(
+            task_id=task.id,
+            worker_id=worker.id,
+            why=f"{self._name} {load}/{limit}",
+            ability=worker.ability if task.need else None,
+        )
 
     def _choose(
         self, task: ReadyTask, matching: Sequence[Worker], giving: "_Giving"
@@ -110,6 +118,33 @@ class Assigner:
             chosen_id,
         )
         return min(eligible, key=lambda w: (w.load / w.limit, w.id))
+
+
+class _Matches:
+    """Who may run what: by labels, by ability, and whether it was heard of."""
+
+    def __init__(self, workers: Iterable[Worker], runs: Runs) -> None:
+        self._workers = list(workers)
+        self._runs = runs
+        self._unable: dict[str, frozenset[str]] = {}
+        self.some_silent = any(w.silent for w in self._workers)
+
+    def of(self, task: ReadyTask, workers: Iterable[Worker]) -> list[Worker]:
+        """Those of these workers that may run a task; one that is silent where no other may."""
+        matching = list(workers)
+        if labels := task.required_labels:
+            matching = [w for w in matching if w.matches(labels)]
+        if unable := self._unable_to(task.need):
+            matching = [w for w in matching if w.id not in unable]
+        return _heard(matching) if self.some_silent else matching
+
+    def _unable_to(self, need: str) -> frozenset[str]:
+        """Most of the time nobody: judged once for each need, not for each task."""
+        unable = self._unable.get(need)
+        if unable is None:
+            unable = frozenset(w.id for w in self._workers if not self._runs(w, need))
+            self._unable[need] = unable
+        return unable
 
 
 class _Giving:
@@ -151,14 +186,6 @@ def room_at(workers: Iterable[Worker]) -> int:
     return sum(max(0, w.limit - w.load) for w in _heard(takers) if not w.stalled)
 
 
-def _matching(task: ReadyTask, workers: Iterable[Worker], *, some_silent: bool) -> list[Worker]:
-    """Those that may run a task; one that is silent only where no other may."""
-    matching = list(workers)
-    if labels := task.required_labels:
-        matching = [w for w in matching if w.matches(labels)]
-    return _heard(matching) if some_silent else matching
-
-
 def _heard(workers: Sequence[Worker]) -> list[Worker]:
     """Those that have not missed a beat; all, where each of them has."""
     return [w for w in workers if not w.silent] or list(workers)
@@ -166,5 +193,12 @@ def _heard(workers: Sequence[Worker]) -> list[Worker]:
 
 def _no_match(task: ReadyTask, present: Mapping[str, Worker]) -> Deferral:
     wanted = ", ".join(f"{key}={value}" for key, value in sorted(task.required_labels.items()))
-    reason = f"deferred: no worker has {wanted}" if present and wanted else "deferred: no worker"
-    return Deferral(task_id=task.id, delay_ms=NO_MATCH_DELAY_MS, reason=reason[:200])
+    reason = "no worker"
+    if present and not any(w.matches(task.required_labels) for w in present.values()):
+        reason = f"no worker has {wanted}"
+    elif present:
+        among = f" with {wanted}" if wanted else ""
+        reason = f"no worker{among} has {need_in_words(task.need)}"
+    return Deferral(
+        task_id=task.id, delay_ms=NO_MATCH_DELAY_MS, reason=f"{DEFERRED}{reason}"[:MAX_REASON]
+    )

@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import attrs
 
@@ -11,6 +11,7 @@ from dsched.contracts.store.dispatching import Deferral, Dispatching, Promoted, 
 from dsched.contracts.store.outcomes import Outcome
 from dsched.engine.leader.assignment import READ_PAST, Assigner, Assignment, room_at
 from dsched.engine.leader.term import Term
+from dsched.model import Worker
 
 log = logging.getLogger("dsched.leader")
 
@@ -22,8 +23,16 @@ MAX_REASONS = 1000
 class DispatchStep:
     """Promotes delayed tasks whose time has come, and dispatches what is ready."""
 
-    def __init__(self, store: Dispatching, term: Term, assigner: Assigner) -> None:
+    def __init__(
+        self,
+        store: Dispatching,
+        term: Term,
+        assigner: Assigner,
+        learn: Callable[[Sequence[Worker]], Awaitable[None]] | None = None,
+    ) -> None:
+        """``learn`` is told the workers of each page before they are judged."""
         self._store = store
+        self._learn = learn
         self._term = term
         self._assigner = assigner
         self._said: Counter[str] = Counter()
@@ -49,6 +58,8 @@ class DispatchStep:
             if not page.tasks:
                 return False
             self._term.check()
+            if self._learn is not None:
+                await self._learn(page.workers)
             plan = self._assigner.assign(page.tasks, page.workers, passed)
             passed += plan.passed
             if not (plan.choices or plan.deferrals) and not (page.more and room_at(page.workers)):
@@ -93,7 +104,10 @@ def with_new(page: ReadyPage, tasks: Sequence[ReadyTask], *, more: bool) -> Read
 
 _MOVED = frozenset({Outcome.OK, Outcome.EXPIRED})
 _STAYS_READY = frozenset(
-    {Outcome.NO_WORKER, Outcome.GONE, Outcome.DRAINING, Outcome.STALLED, Outcome.FULL}
+    {
+        *(Outcome.NO_WORKER, Outcome.MOVED, Outcome.GONE, Outcome.DRAINING, Outcome.STALLED),
+        Outcome.FULL,
+    }
 )
 
 

@@ -11,6 +11,7 @@ from dsched.contracts.store import Store
 from dsched.contracts.store.bounds import MAX_HEAVY_BATCH
 from dsched.engine.assertions import Assertions, AttemptWatch, HomeSample
 from dsched.engine.clock_watch import ClockWatch
+from dsched.engine.leader.abilities import Abilities
 from dsched.engine.leader.activity import Activity
 from dsched.engine.leader.collecting import CollectStep
 from dsched.engine.leader.crashes import CrashMemory
@@ -61,6 +62,7 @@ class Leader:
         self._balancer = balancer
         self._watch = ClockWatch(runtime)
         self._crashes = CrashMemory()
+        self._abilities = Abilities(store)
 
     async def lead(self, term: Term) -> None:
         """Run all loops until the term is over; ends by an exception only."""
@@ -101,6 +103,7 @@ class Leader:
             activity=activity,
             announcer=self._announcer,
             balancer=self._balancer,
+            abilities=self._abilities,
             scan_interval_s=self._times.scan_interval_s,
         )
 
@@ -112,6 +115,7 @@ class Leader:
             dispatch_timeout_s=self._times.dispatch_timeout_s,
             uniform=self._runtime.uniform,
             crashes=self._crashes,
+            abilities=self._abilities,
         )
 
     async def _sleep(self, seconds: float) -> None:

@@ -8,6 +8,7 @@ from dsched.contracts.store import Store
 from dsched.contracts.store.bounds import MAX_BATCH
 from dsched.contracts.store.outcomes import Outcome
 from dsched.contracts.store.recovering import OverdueLease, QueuedTask, Reap
+from dsched.engine.leader.abilities import Abilities, Runs, runs_anything
 from dsched.engine.leader.crashes import CrashMemory, deaths
 from dsched.engine.leader.term import Term
 from dsched.model import OnCrash, Worker, retry_delay_ms
@@ -35,6 +36,7 @@ class RecoveryStep:
         dispatch_timeout_s: float,
         uniform: Callable[[], float],
         crashes: CrashMemory,
+        abilities: Abilities,
     ) -> None:
         self._store = store
         self._term = term
@@ -42,6 +44,7 @@ class RecoveryStep:
         self._queue_age_ms = round(dispatch_timeout_s * 1000)
         self._uniform = uniform
         self._crashes = crashes
+        self._abilities = abilities
 
     async def recover(self) -> bool:
         """One pass; a full page is followed by another, up to a bound.
@@ -54,7 +57,8 @@ class RecoveryStep:
             found = await self._store.overdue(self._term.fence, MAX_BATCH, self._queue_age_ms)
             self._crashes.heard(found.workers)
             busy = busy or bool(found.leases) or any(worker.load for worker in found.workers)
-            entries = to_recall(found.queued, found.workers)
+            await self._abilities.learn(found.workers)
+            entries = to_recall(found.queued, found.workers, self._abilities.runs)
             if not entries and len(found.queued) == MAX_BATCH:
                 entries = list(found.queued)  # else a full page that stays hides what is behind it
             recall = [entry.task_id for entry in entries]
@@ -95,19 +99,23 @@ def _say_reaped(leases: Iterable[OverdueLease], outcomes: Iterable[Outcome]) -> 
         log.warning("worker %s fell silent: took over the %d tasks it ran", worker_id, count)
 
 
-def to_recall(queued: Iterable[QueuedTask], workers: Sequence[Worker]) -> list[QueuedTask]:
+def to_recall(
+    queued: Iterable[QueuedTask], workers: Sequence[Worker], runs: Runs = runs_anything
+) -> list[QueuedTask]:
     """The old entries that would do better elsewhere, or whose worker does not claim.
 
-    Its worker is gone, unregistered, draining, or has a free slot and does not use it; or another
-    eligible worker has a free slot.
+    Its worker is gone, unregistered, draining, cannot run it, or has a free slot and does not use
+    it; or another eligible worker has a free slot.
     """
     by_id = {worker.id: worker for worker in workers}
-    return [entry for entry in queued if _better_elsewhere(entry, by_id)]
+    return [entry for entry in queued if _better_elsewhere(entry, by_id, runs)]
 
 
-def _better_elsewhere(entry: QueuedTask, workers: dict[str, Worker]) -> bool:
+def _better_elsewhere(entry: QueuedTask, workers: dict[str, Worker], runs: Runs) -> bool:
     own = workers.get(entry.worker_id)
     if own is None or own.gone or own.draining or own.running < own.capacity:
+        return True
+    if not runs(own, entry.need):
         return True
     return any(
         other.running + other.queued < other.capacity
@@ -115,6 +123,7 @@ def _better_elsewhere(entry: QueuedTask, workers: dict[str, Worker]) -> bool:
         if other.id != own.id
         and not (other.gone or other.draining or other.stalled)
         and other.matches(entry.required_labels)
+        and runs(other, entry.need)
     )
 
 

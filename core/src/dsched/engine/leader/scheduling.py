@@ -17,6 +17,7 @@ from dsched.contracts.store.dispatching import Poll
 from dsched.contracts.store.outcomes import FencedError, StoreUnavailableError
 from dsched.contracts.store.timing import LEADER_WAKEUP, WAIT_SLACK_S
 from dsched.engine.clock_watch import ClockWatch
+from dsched.engine.leader.abilities import Abilities
 from dsched.engine.leader.activity import Activity
 from dsched.engine.leader.assignment import Assigner
 from dsched.engine.leader.dispatching import DispatchStep, with_new
@@ -95,6 +96,7 @@ class Scheduling:
         activity: Activity,
         announcer: Announcer,
         balancer: tuple[str, LoadBalancer],
+        abilities: Abilities,
         scan_interval_s: float,
     ) -> None:
         self._store = store
@@ -103,7 +105,9 @@ class Scheduling:
         self._activity = activity
         self._scan_interval_s = scan_interval_s
         self._firing = FiringStep(store, term, watch, announcer)
-        self._dispatching = DispatchStep(store, term, Assigner(*balancer))
+        self._dispatching = DispatchStep(
+            store, term, Assigner(*balancer, abilities.runs), abilities.learn
+        )
         self._round_trip = RoundTrip()
         self._polled: Poll | None = None  # by the store, at the end of the wait
         self._following: NextPoll | None = None  # None: the latest tick did not succeed

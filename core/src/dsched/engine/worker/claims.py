@@ -52,7 +52,7 @@ class Claims:
         woken: Callable[[], None],
     ) -> None:
         self._store = store
-        self._registration = registration
+        self.registration = registration
         self._runtime = runtime
         self._start = start
         self._woken = woken
@@ -121,12 +121,12 @@ class Claims:
 
     @property
     def _lease_s(self) -> float:
-        return self._registration.heartbeat_timeout_ms / 1000
+        return self.registration.heartbeat_timeout_ms / 1000
 
     @property
     def _latest(self) -> tuple[str, str, int, int, int]:
         """The latest claim, as a store is asked for it."""
-        worker = self._registration
+        worker = self.registration
         return (worker.worker_id, worker.incarnation, LANE, self._number, self._limit)
 
     def _next(self, limit: int) -> None:
@@ -141,7 +141,7 @@ class Claims:
         """Start what the latest claim has brought."""
         self.answered = True
         if answer.outcome is Outcome.SUPERSEDED:
-            raise SupersededError(_superseded(self._registration.worker_id))
+            raise SupersededError(_superseded(self.registration.worker_id))
         if answer.outcome is Outcome.NO_WORKER:
             await self._register()
             return Answered(asked=self._limit)
@@ -151,10 +151,10 @@ class Claims:
     async def _register(self) -> None:
         log.info("the store does not know this worker; registering again")
         outcome = await until_answered(
-            self._runtime, "registering", lambda: self._store.register(self._registration)
+            self._runtime, "registering", lambda: self._store.register(self.registration)
         )
         if outcome is Outcome.SUPERSEDED:
-            raise SupersededError(_superseded(self._registration.worker_id))
+            raise SupersededError(_superseded(self.registration.worker_id))
 
 
 def _superseded(worker_id: str) -> str:

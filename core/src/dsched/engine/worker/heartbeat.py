@@ -63,7 +63,7 @@ class Heartbeat:
         verdicts: Verdicts,
         tell: Callable[[Callable[[], None]], None],
     ) -> None:
-        self._registration = registration
+        self.registration = registration
         self._attempts = attempts
         self._runtime = runtime
         self._announcer = announcer
@@ -158,8 +158,8 @@ class Heartbeat:
         held = self._attempts.held()
         for start in range(0, max(1, len(held)), MAX_BATCH):
             answer = await store.heartbeat(
-                self._registration.worker_id,
-                self._registration.incarnation,
+                self.registration.worker_id,
+                self.registration.incarnation,
                 held[start : start + MAX_BATCH],
             )
             if answer.outcome is Outcome.NO_WORKER and not self._leaving:
@@ -169,16 +169,16 @@ class Heartbeat:
         self._attempts.cut_off = False
         self._announcer.tell(
             HeartbeatSent(
-                worker_id=self._registration.worker_id,
+                worker_id=self.registration.worker_id,
                 delay_s=late_s,
                 running=len(held),
-                capacity=self._registration.capacity,
+                capacity=self.registration.capacity,
             )
         )
 
     async def _register(self, store: Store) -> None:
         log.info("the store does not know this worker; registering again")
-        if await store.register(self._registration) is Outcome.SUPERSEDED:
+        if await store.register(self.registration) is Outcome.SUPERSEDED:
             self._tell(self._verdicts.superseded)
 
     def _pass_on(self, answer: HeartbeatAnswer, held: list[Held]) -> None:
@@ -201,14 +201,14 @@ class Heartbeat:
                 timed_out(attempt.spec),
                 self._runtime.uniform(),
             )
-            await store.complete([completion], by=self._registration.worker_id)
+            await store.complete([completion], by=self.registration.worker_id)
             self._attempts.unlist(attempt)
             log.warning(
                 "did not stop at its timeout; reported as failed, its slot stays taken",
                 extra=attempt.facts(),
             )
             self._announcer.tell(
-                ThreadOutlived(task_id=attempt.task.id, worker_id=self._registration.worker_id)
+                ThreadOutlived(task_id=attempt.task.id, worker_id=self.registration.worker_id)
             )
 
 

@@ -27,6 +27,7 @@ from dsched.engine.worker.heartbeat import (
     Verdicts,
 )
 from dsched.engine.worker.log_reporting import LineReporter
+from dsched.engine.worker.offering import Offering, Presents, ability_of
 from dsched.engine.worker.reporting import Reporter
 from dsched.engine.worker.running import Runner
 from dsched.engine.worker.succession import Host, Succession
@@ -125,6 +126,7 @@ class WorkerRole:
         loops = {name: group.create_task(loop(), name=name) for name, loop in run}
         try:
             await self._draining.wait()
+            loops["offering"].cancel()
             await self._drain(registration, parts, loops["claiming"])
         except BaseException:
             parts.runner.tear_down()  # together with the loops, which the group cancels now
@@ -157,6 +159,7 @@ class WorkerRole:
             heartbeat_timeout_ms=round(plan.heartbeat.timeout_s * 1000),
             labels=plan.labels,
             address=plan.address,
+            ability=ability_of(self._executors),
         )
         outcome = await until_answered(
             self._runtime, "registering", lambda: self._store.register(registration)
@@ -227,12 +230,22 @@ class WorkerRole:
             running=lambda: len(self.attempts) > 0,
             beat_now=beat.beat_now,
         )
-        claims = Claims(
-            self._store, registration, self._runtime, start=runner.start, woken=wakeups.woken
-        )
+        start, woken = runner.start, wakeups.woken
+        claims = Claims(self._store, registration, self._runtime, start=start, woken=woken)
         claimer = Claimer(claims, wakeups, self.attempts, capacity=registration.capacity)
-        succession = Succession(self._store, registration, self._runtime, self._host)
-        return _Parts(reporter, runner, claimer, wakeups, beat, lines, succession)
+        host = Succession(self._store, registration, self._runtime, self._host)
+        offering = self._offering(registration, claims, beat.of)
+        return _Parts(reporter, runner, claimer, wakeups, beat, lines, host, offering)
+
+    def _offering(self, registration: Registration, *presents: Presents) -> Offering:
+        return Offering(
+            self._store,
+            self._runtime,
+            registration=registration,
+            executors=self._executors,
+            presents=presents,
+            every_s=self._plan.heartbeat.interval_s,
+        )
 
     def _loops(self, parts: "_Parts") -> dict[str, Callable[[], Coroutine[None, None, None]]]:
         return {
@@ -244,6 +257,7 @@ class WorkerRole:
             "progress": parts.reporter.report_progress,
             "lines": parts.lines.run,
             "succession": parts.succession.run,
+            "offering": parts.offering.run,
             "superseded": self._raise_when_superseded,
             "defects": parts.runner.raise_when_broken,
         }
@@ -267,11 +281,9 @@ class WorkerRole:
         )
         if self._runtime.threads:
             thread = HeartbeatThread(heartbeat, self._open_store)
-            return _Beat(run=thread.run, beat_now=thread.beat_now, leave=heartbeat.leave)
+            return _Beat(run=thread.run, beat_now=thread.beat_now, of=heartbeat)
         return _Beat(
-            run=lambda: heartbeat.run(self._open_store),
-            beat_now=heartbeat.beat_now,
-            leave=heartbeat.leave,
+            run=lambda: heartbeat.run(self._open_store), beat_now=heartbeat.beat_now, of=heartbeat
         )
 
     def _verdicts(self, runner: Runner, fence_off: Callable[[], None]) -> Verdicts:
@@ -306,7 +318,7 @@ class WorkerRole:
         running = len(self.attempts)
         log.info("worker %s drains: %d running", registration.worker_id, running)
         parts.claimer.stop()
-        parts.beat.leave()
+        parts.beat.of.leave()
         await self._hand_back_queue(registration)
         await self._settle(claiming, deadline_s)
         await self._until_idle(deadline_s - self._runtime.monotonic(), patient=False)
@@ -357,7 +369,7 @@ class _Beat:
 
     run: Callable[[], Coroutine[None, None, None]]
     beat_now: Callable[[], None]
-    leave: Callable[[], None]
+    of: Heartbeat
 
 
 @attrs.frozen
@@ -371,6 +383,7 @@ class _Parts:
     beat: "_Beat"
     lines: LineReporter
     succession: Succession
+    offering: Offering
 
 
 @asynccontextmanager

@@ -3,6 +3,8 @@ local WORKERS, BEATS = P .. 'worker:detail', P .. 'worker:index'
 -- worker:draining holds ids, and "!id" of those that leave by themselves.
 local DRAINING, STALLED = P .. 'worker:draining', P .. 'worker:stalled'
 local LOAD = P .. 'worker:load'
+-- What workers can run, by digest: a JSON list of names.
+local ABILITY = P .. 'worker:ability'
 local LANES, LEASES, POOL = P .. 'worker:lanes:', P .. 'worker:leases:', P .. 'worker:pool:'
 
 local function probe_workers()
@@ -49,6 +51,10 @@ local function worker_of(worker_id)
     head = head,
     gone = now - beat > tonumber(timeout),
   }
+end
+
+local function ability_of(worker)
+  return string.match(worker.head, '^{"ability":"([^"]*)"') or ''
 end
 
 local function may_replace(worker, incarnation)

@@ -1,5 +1,5 @@
 -- use: workers tasks queues cancel page
--- ARGV: fence, choices "id, worker, why", deferrals "id, delay, reason", skip, limit, result ttl
+-- ARGV: fence, choices "id, worker, why, ability", deferrals "id, delay, reason", skip, limit, result ttl
 local fence, ttl = ARGV[2], ARGV[7]
 local refused = fenced(fence)
 if refused then
@@ -9,8 +9,9 @@ probe_workers()
 probe_tasks()
 local items, ids = {}, {}
 local function add(text, kind)
-  for id, target, why in string.gmatch(text, '(%C*)\t(%C*)\t(%C*)\n') do
-    push(items, { id = id, kind = kind, target = target, why = why, row = false, outcome = '' })
+  for id, target, why, ability in string.gmatch(text, '(%C*)\t(%C*)\t(%C*)\t(%C*)\n') do
+    push(items, { id = id, kind = kind, target = target, why = why, ability = ability,
+      row = false, outcome = '' })
     push(ids, id)
   end
 end
@@ -29,6 +30,7 @@ local function target_of(worker_id)
       worker.draining = call('SISMEMBER', DRAINING, worker_id) == 1
       worker.stalled = call('SISMEMBER', STALLED, worker_id) == 1
       worker.load = load_of('r:', worker_id) + load_of('q:', worker_id)
+      worker.ability = ability_of(worker)
       worker.added, worker.displaced = {}, {}
     end
   end
@@ -75,9 +77,11 @@ local function new_end(worker)
   return from, ids
 end
 
-local function refusal(worker)
+local function refusal(worker, ability)
   if not worker then
     return 'NO_WORKER'
+  elseif ability ~= '*' and ability ~= worker.ability then
+    return 'MOVED'
   elseif worker.gone then
     return 'GONE'
   elseif worker.draining then
@@ -109,7 +113,7 @@ for i, item in ipairs(items) do
     item.at = #expired
   elseif item.kind == 'choice' then
     local worker = target_of(item.target)
-    item.outcome = refusal(worker) or 'OK'
+    item.outcome = refusal(worker, item.ability) or 'OK'
     if item.outcome == 'FULL' and displace(worker, item.row) then
       item.outcome = 'OK'
     end

@@ -1,10 +1,11 @@
 -- use: workers tasks requeue
--- ARGV: worker, incarnation, capacity, backlog, timeout, head, max_workers
+-- ARGV: worker, incarnation, capacity, backlog, timeout, head, max_workers, ability, its names
 local id, incarnation, timeout, head = ARGV[2], ARGV[3], ARGV[6], ARGV[7]
 probe_workers()
 probe_tasks()
 call('HLEN', LANES .. id)
 call('SCARD', LEASES .. id)
+call('HLEN', ABILITY)
 local old = worker_of(id)
 local same = old and old.incarnation == incarnation
 local rows = {}
@@ -41,6 +42,23 @@ end
 call('HSET', WORKERS, id,
   incarnation .. '\n' .. ARGV[4] .. '\n' .. ARGV[5] .. '\n' .. timeout .. '\n' .. head)
 call('ZADD', BEATS, now_text, id)
+if ARGV[9] ~= (old and same and ability_of(old) or '') then
+  ring('leader')
+end
+-- What no worker says any more goes when something new comes.
+if ARGV[9] ~= '' and call('HSETNX', ABILITY, ARGV[9], ARGV[10]) == 1 then
+  local used, details = {}, call('HGETALL', WORKERS)
+  for i = 1, #details, 2 do
+    local digest = string.match(details[i + 1], '^[^\n]*\n%d+\n%d+\n%d+\n{"ability":"([^"]*)"')
+    used[digest or ''] = true
+  end
+  local kept = call('HGETALL', ABILITY)
+  for i = 1, #kept, 2 do
+    if not used[kept[i]] then
+      call('HDEL', ABILITY, kept[i])
+    end
+  end
+end
 publish(worker_of(id))
 note('worker', id, '{"worker":"' .. id .. '","act":"registered"}')
 return done('OK')

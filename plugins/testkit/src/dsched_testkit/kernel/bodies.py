@@ -1,7 +1,7 @@
 """What virtual tasks do, by the word in their payload, and the ledger of what really began."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import attrs
 
@@ -53,12 +53,18 @@ class Ledger:
 class Bodies(Executor):
     """The executor of one process. The payload says what happens: ``{"do": word, "s": seconds}``.
 
-    ``kill``: what a task does that takes its whole process down.
+    ``kill``: what a task does that takes its whole process down. ``offered``: its functions, if it
+    is one of functions.
     """
 
     process: Process
     ledger: Ledger
     kill: Callable[[], None]
+    offered: Callable[[], Iterable[str] | None] = lambda: None
+
+    def offers(self) -> Iterable[str] | None:
+        """What it says that it can run now."""
+        return self.offered()
 
     async def execute(self, context: ExecutionContext, task: Task) -> TaskResult:
         """Do what the payload says."""

@@ -17,7 +17,7 @@ from dsched.contracts.store.dispatching import (
 )
 from dsched.contracts.store.events import EventKind
 from dsched.contracts.store.outcomes import Outcome
-from dsched.model import Home, TaskStatus
+from dsched.model import Home, TaskStatus, need_of
 from dsched_testkit.memory.base import OnState
 from dsched_testkit.memory.firing import due_page
 from dsched_testkit.memory.state import Item, State, Step, TaskRow
@@ -87,7 +87,7 @@ class MemoryDispatching(OnState, Dispatching):
             return Outcome.STALE
         if step.expire(task, moved.fence):
             return Outcome.EXPIRED
-        refusal = self._refusal(step, choice.worker_id)
+        refusal = self._refusal(step, choice)
         if refusal is Outcome.FULL and self._displace(
             step, moved, by=task, worker_id=choice.worker_id
         ):
@@ -103,10 +103,12 @@ class MemoryDispatching(OnState, Dispatching):
         step.note(EventKind.DISPATCHED, moved.fence, item)
         return Outcome.OK
 
-    def _refusal(self, step: Step, worker_id: str) -> Outcome | None:
-        row = self._state.workers.get(worker_id)
+    def _refusal(self, step: Step, choice: Choice) -> Outcome | None:
+        row = self._state.workers.get(choice.worker_id)
         if row is None:
             return Outcome.NO_WORKER
+        if choice.ability is not None and choice.ability != row.ability:
+            return Outcome.MOVED
         worker = step.worker_view(row)
         if worker.gone:
             return Outcome.GONE
@@ -188,6 +190,7 @@ def _ready_task(task: TaskRow) -> ReadyTask:
         scheduled_ms=task.scheduled_ms,
         required_labels=dict(task.spec.required_labels),
         affinity_key=task.spec.affinity_key,
+        need=need_of(task.spec.executor, task.spec.payload),
     )
 
 

@@ -14,7 +14,7 @@ from dsched.contracts.store.recovering import (
     Reap,
     Recovering,
 )
-from dsched.model import Home, TaskStatus
+from dsched.model import Home, TaskStatus, need_of
 from dsched_testkit.memory.base import OnState
 from dsched_testkit.memory.state import Item, Step, TaskRow
 
@@ -179,4 +179,5 @@ def _queued(step: Step, task: TaskRow) -> QueuedTask:
         worker_id=task.worker_id or "",
         age_ms=step.now_ms - task.at_ms,
         required_labels=dict(task.spec.required_labels),
+        need=need_of(task.spec.executor, task.spec.payload),
     )

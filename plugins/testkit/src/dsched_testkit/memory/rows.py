@@ -94,6 +94,7 @@ class WorkerRow:
     labels: Mapping[str, str]
     address: str
     last_beat_ms: int
+    ability: str = ""
     draining: bool = False
     leaving: bool = False
     stalled: bool = False

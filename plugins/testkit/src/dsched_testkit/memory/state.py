@@ -16,6 +16,7 @@ from dsched.contracts.store.outcomes import FencedError
 from dsched.contracts.store.settings import StoreSettings
 from dsched.contracts.store.timing import LEADER_WAKEUP, StoreTime
 from dsched.model import (
+    Ability,
     Decision,
     Home,
     JsonValue,
@@ -66,6 +67,7 @@ class State:
         self.tasks: dict[str, TaskRow] = {}
         self.configs: dict[str, ConfigRow] = {}
         self.workers: dict[str, WorkerRow] = {}
+        self.abilities: dict[str, Ability] = {}
         self.due = SortedIds()
         self.ready = SortedIds()
         self.delayed = SortedIds()
@@ -75,8 +77,7 @@ class State:
         self.queues: defaultdict[str, list[str]] = defaultdict(list)
         self.running: defaultdict[str, set[str]] = defaultdict(set)
         self.log: list[Event] = []
-        self.last_cursor = 0
-        self.collected = _cursor(0)
+        self.last_cursor, self.collected = 0, _cursor(0)
         self.decisions: defaultdict[str, dict[DecisionKey, Decision]] = defaultdict(dict)
         self.stats: defaultdict[tuple[str, int], Totals] = defaultdict(lambda: ({}, {}))
         self.finished: dict[str, tuple[int, TaskStatus]] = {}
@@ -324,6 +325,7 @@ class Step:
             gone=row.gone(self.now_ms),
             silent=missed_a_beat(self.now_ms - row.last_beat_ms, row.heartbeat_timeout_ms),
             lowest_queued=self.lowest_queued(row),
+            ability=row.ability,
         )
 
 

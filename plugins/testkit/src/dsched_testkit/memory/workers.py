@@ -6,8 +6,9 @@ from dsched.contracts.store.bounds import MAX_BATCH, MAX_WORKERS
 from dsched.contracts.store.checks import check_batch
 from dsched.contracts.store.events import EventKind
 from dsched.contracts.store.outcomes import Outcome, StoreRefusedError
+from dsched.contracts.store.timing import LEADER_WAKEUP
 from dsched.contracts.store.workers import HeartbeatAnswer, Held, Registration, Workers
-from dsched.model import Home, Worker
+from dsched.model import Ability, Home, Worker
 from dsched_testkit.memory.base import OnState
 from dsched_testkit.memory.state import State, Step, WorkerRow
 
@@ -46,6 +47,7 @@ class MemoryWorkers(OnState, Workers):
             row.heartbeat_timeout_ms = worker.heartbeat_timeout_ms
             row.labels, row.address = worker.labels, worker.address
             row.last_beat_ms = step.now_ms
+            _keep_ability(self._state, row, worker.ability)
             step.note(EventKind.WORKER, row.id, {"worker": row.id, "act": "registered"})
             return Outcome.OK
 
@@ -82,6 +84,12 @@ class MemoryWorkers(OnState, Workers):
         """All workers."""
         with self._state.step() as step:
             return step.worker_views()
+
+    async def abilities(self, digests: Sequence[str]) -> tuple[Ability | None, ...]:
+        """What digests stand for."""
+        check_batch(digests)
+        with self._state.step():
+            return tuple(self._state.abilities.get(digest) for digest in digests)
 
     async def drain(self, worker_id: str, incarnation: str | None) -> Outcome:
         """Set the draining flag and put the queue back."""
@@ -126,6 +134,18 @@ def check_incarnation(state: State, step: Step, worker_id: str, incarnation: str
     if _may_replace(row, incarnation, step.now_ms):
         return Outcome.NO_WORKER
     return Outcome.SUPERSEDED
+
+
+def _keep_ability(state: State, row: WorkerRow, ability: Ability | None) -> None:
+    """Keep what a worker can run, and forget what no worker says any more."""
+    digest = "" if ability is None else ability.digest
+    if digest != row.ability:
+        row.ability = digest
+        state.bells.ring(LEADER_WAKEUP)
+    if ability is not None and digest not in state.abilities:
+        state.abilities[digest] = ability
+        used = {worker.ability for worker in state.workers.values()}
+        state.abilities = {key: one for key, one in state.abilities.items() if key in used}
 
 
 def _may_replace(row: WorkerRow, incarnation: str, now_ms: int) -> bool:

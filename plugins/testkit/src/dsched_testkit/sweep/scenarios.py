@@ -239,6 +239,16 @@ async def start_deadlines(stage: Stage) -> None:
 
 
 @scenario("deferred")
+async def a_function_that_comes_later(stage: Stage) -> None:
+    """A task whose function no worker has waits, until one registers it while it runs."""
+    await stage.lead_by("a", Role(roles=SCHEDULER))
+    stage.start("b", Role(roles=WORKER, capacity=1, learns="late"))
+    payload = {"do": "work", "s": 0.2, "function": "late"}
+    await stage.submit({"late": TaskSpec(executor="local", payload=payload, retry=ONCE)})
+    await stage.ended("late")
+
+
+@scenario("deferred")
 async def deferrals(stage: Stage) -> None:
     """A task that no worker matches waits, until one comes that does."""
     await stage.lead_by("a", NARROW)

@@ -43,6 +43,7 @@ class Role:
     capacity: int = 3
     labels: Mapping[str, str] = attrs.field(factory=dict)
     missed_after_s: float = 60.0
+    learns: str = ""  # a function that it has from a second after its start on
     knows_host: bool = False  # whether it can tell that a process of its name has ended
 
 
@@ -158,18 +159,24 @@ class Stage:
         role = self.plans[name] = role or self.plans.get(name, Role())
         process = self._process(name, lambda: self._killed(name, process))
         process.worker_id = role.worker_id or process.name
+        bodies = Bodies(process=process, ledger=self.ledger, kill=process.kill)
         plan = pod_plan(
             name,
             process.worker_id,
             attrs.evolve(SHORT, missed_after_s=role.missed_after_s),
             balancer=self.balancer,
-            executor=Bodies(process=process, ledger=self.ledger, kill=process.kill),
+            executor=bodies,
             roles=role.roles,
             capacity=role.capacity,
             labels=role.labels,
             host=self._host(name) if role.knows_host else None,
             observers={"assertions": self.assertions},
         )
+        if role.learns:
+            known_s = self.now_s() + 1.0
+            offered = lambda: [role.learns] if self.now_s() >= known_s else []  # noqa: E731
+            functions = attrs.evolve(bodies, offered=offered)
+            plan = attrs.evolve(plan, executors={**plan.executors, "local": functions})
         # By the whole name: processes that draw the same tokens would be taken for one another.
         runtime = virtual_runtime(asyncio.get_running_loop(), int.from_bytes(process.name.encode()))
         process.run_pod(plan, self.handle, runtime, spawn=self.group.create_task, ended=self._ended)

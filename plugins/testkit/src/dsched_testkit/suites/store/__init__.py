@@ -10,6 +10,7 @@
 not in the test's process overrides ``set_wall`` as well. Groups can be taken one by one.
 """
 
+from dsched_testkit.suites.store.ability import AbilityTests
 from dsched_testkit.suites.store.cancelling import CancelTests, SubmitTests
 from dsched_testkit.suites.store.claiming import ClaimTests, ClaimWhenRungTests
 from dsched_testkit.suites.store.clock import ClockTests
@@ -82,6 +83,7 @@ class LeadingContract(
 
 class WorkingContract(
     WorkerTests,
+    AbilityTests,
     HeartbeatTests,
     DrainTests,
     ClaimTests,
