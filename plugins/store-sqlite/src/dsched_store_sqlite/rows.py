@@ -298,7 +298,7 @@ class WorkerRow:
             capacity=self.capacity,
             backlog=self.backlog,
             heartbeat_timeout_ms=self.heartbeat_timeout_ms,
-            labels=read_labels(self.labels),
+            labels=dict(_labels(self.labels)) if self.labels else {},
             address=self.address,
             draining=bool(self.draining),
             last_heartbeat_ms=self.last_beat_ms,
@@ -391,11 +391,6 @@ class Meta:
 META_NAMES = tuple(field.name for field in attrs.fields(Meta))
 META = ", ".join(META_NAMES)
 PUT_META = f"UPDATE meta SET {', '.join(f'{name} = ?' for name in META_NAMES)} WHERE one = 1"  # noqa: S608
-
-
-def read_labels(text: str | None) -> dict[str, str]:
-    """Labels from their text; a new dict, for the reader to keep."""
-    return dict(_labels(text)) if text else {}
 
 
 @lru_cache(maxsize=4096)
