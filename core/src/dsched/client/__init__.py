@@ -11,12 +11,13 @@ from dsched.client.asking import (
     answered,
 )
 from dsched.client.backfilling import Backfill
-from dsched.client.configs import ConfigOutcome, Configs, check_origin, planned_rearm
+from dsched.client.configs import ConfigOutcome, Configs, check_origin
 from dsched.client.declarations import Declarations
 from dsched.client.gathering import BucketSize, Statistics
 from dsched.client.migrating import Migrating
 from dsched.client.operating import Operating, Skipped
 from dsched.client.reading import Reading
+from dsched.client.rearming import planned_rearm
 from dsched.client.tasks import Tasks
 from dsched.functions.handles import TaskHandle
 

@@ -23,8 +23,9 @@ from dsched.model import (
     file_origin,
     to_ms,
 )
+from dsched.model.fields import MAX_LABELS
 from dsched.model.json import MAX_JSON_DEPTH, MAX_PAYLOAD_BYTES, check_json
-from dsched.model.task_config import MAX_LABELS, Reserved
+from dsched.model.task_config import Reserved
 from dsched.planning import InvalidTriggerError, check_policies, compile_trigger
 from dsched.wording import has_controls
 

@@ -10,6 +10,7 @@ from dsched.model.decision import (
     Verdict,
 )
 from dsched.model.durations import InvalidDurationError, Span, Wait, seconds_of
+from dsched.model.fields import InvalidConfigError
 from dsched.model.ids import (
     InvalidIdError,
     backfill_instant_of,
@@ -27,7 +28,6 @@ from dsched.model.retry import Retry, RetryPolicy, retry_delay_ms
 from dsched.model.status import Home, IllegalTransitionError, TaskStatus, check_transition
 from dsched.model.task import Task, TaskResult
 from dsched.model.task_config import (
-    InvalidConfigError,
     Misfire,
     OnCrash,
     Overlap,

@@ -10,6 +10,14 @@ from typing import Any, TypeVar
 import attrs
 
 from dsched.model import given
+from dsched.model.fields import (
+    MAX_NAME_LENGTH,
+    InvalidConfigError,
+    check_labels,
+    check_span,
+    check_text,
+    check_whole,
+)
 from dsched.model.ids import check_id
 from dsched.model.instants import to_ms
 from dsched.model.json import JsonValue, check_json, dumps
@@ -27,11 +35,7 @@ from dsched.model.trigger import (
 )
 
 MIN_PERIOD = timedelta(seconds=1)
-MAX_NAME_LENGTH = 256
-MAX_LABELS = 64
-MAX_LABEL_LENGTH = 128
 MAX_CATCH_UP = 100
-MAX_DURATION = timedelta(days=3650)
 DEFAULT_PRIORITY = 5
 
 
@@ -58,15 +62,6 @@ class OnCrash(StrEnum):
 
     RETRY = "retry"
     FAIL = "fail"
-
-
-class InvalidConfigError(ValueError):
-    """A field of a config that cannot be accepted; the message names field, reason and remedy."""
-
-    def __init__(self, field: str, reason: str) -> None:
-        super().__init__(f"{field}: {reason}")
-        self.field = field
-        self.reason = reason
 
 
 E = TypeVar("E", bound=StrEnum)
@@ -322,20 +317,20 @@ def _check_common(item: Any) -> None:
         raise InvalidConfigError("name", "control characters are not allowed")
     if not isinstance(item.revision, int):
         raise InvalidConfigError("revision", "is a whole number that the store gives; leave it out")
-    _check_whole("priority", item.priority, 0, 9)
-    _check_whole("max_crashes", item.max_crashes, 0, 1000)
+    check_whole("priority", item.priority, 0, 9)
+    check_whole("max_crashes", item.max_crashes, 0, 1000)
     # What was left out is as it should be.
     if item.timeout is not _DEFAULT_TIMEOUT:
-        _check_span("timeout", item.timeout, timedelta(milliseconds=1))
+        check_span("timeout", item.timeout, timedelta(milliseconds=1))
     if item.start_deadline is not None:
-        _check_span("start_deadline", item.start_deadline, timedelta(milliseconds=1))
+        check_span("start_deadline", item.start_deadline, timedelta(milliseconds=1))
     if item.labels is not _NO_LABELS:
-        _check_labels("labels", item.labels)
+        check_labels("labels", item.labels)
     if item.required_labels is not _NO_LABELS:
-        _check_labels("required_labels", item.required_labels)
-    _check_text("owner", item.owner)
+        check_labels("required_labels", item.required_labels)
+    check_text("owner", item.owner)
     if item.affinity_key is not None:
-        _check_text("affinity_key", item.affinity_key)
+        check_text("affinity_key", item.affinity_key)
     if item.reserved is _NOTHING_RESERVED:
         return
     for attribute in attrs.fields(Reserved):
@@ -343,34 +338,6 @@ def _check_common(item: Any) -> None:
             raise InvalidConfigError(
                 attribute.name, "is reserved for a later version; remove it from the config"
             )
-
-
-def _check_whole(field: str, number: int, least: int, most: int) -> None:
-    whole = isinstance(number, int) and not isinstance(number, bool)
-    if not whole or not least <= number <= most:
-        raise InvalidConfigError(field, f"must be {least} to {most}, got {number!r}")
-
-
-def _check_text(field: str, text: str) -> None:
-    if not isinstance(text, str) or len(text) > MAX_NAME_LENGTH:
-        raise InvalidConfigError(field, f"must be text of at most {MAX_NAME_LENGTH} characters")
-
-
-def _check_labels(field: str, labels: Mapping[str, str]) -> None:
-    if len(labels) > MAX_LABELS:
-        raise InvalidConfigError(field, f"at most {MAX_LABELS} labels")
-    for key, value in labels.items():
-        if not (isinstance(key, str) and isinstance(value, str)):
-            raise InvalidConfigError(f"{field}.{key}", "labels are text to text; quote the value")
-        if not 1 <= len(key) <= MAX_LABEL_LENGTH or len(value) > MAX_LABEL_LENGTH:
-            raise InvalidConfigError(f"{field}.{key}", f"1 to {MAX_LABEL_LENGTH} characters each")
-
-
-def _check_span(field: str, span: timedelta, least: timedelta) -> None:
-    if not isinstance(span, timedelta):
-        raise InvalidConfigError(field, given.why_no_span(span))
-    if not least <= span <= MAX_DURATION:
-        raise InvalidConfigError(field, f"must be {least} to {MAX_DURATION.days} days, got {span}")
 
 
 def _check_trigger(config: TaskConfig) -> None:
@@ -385,12 +352,12 @@ def _check_trigger(config: TaskConfig) -> None:
             "trigger", f"give exactly one of cron_expr, every, fixed_delay, at; found {found}"
         )
     if config.every is not None:
-        _check_span("every", config.every, MIN_PERIOD)
+        check_span("every", config.every, MIN_PERIOD)
     if config.fixed_delay is not None:
-        _check_span("fixed_delay", config.fixed_delay, MIN_PERIOD)
-    _check_span("jitter", config.jitter, timedelta(0))
-    _check_span("misfire_grace", config.misfire_grace, timedelta(0))
-    _check_whole("misfire_cap", config.misfire_cap, 1, MAX_CATCH_UP)
+        check_span("fixed_delay", config.fixed_delay, MIN_PERIOD)
+    check_span("jitter", config.jitter, timedelta(0))
+    check_span("misfire_grace", config.misfire_grace, timedelta(0))
+    check_whole("misfire_cap", config.misfire_cap, 1, MAX_CATCH_UP)
     if not isinstance(config.enabled, bool):
         raise InvalidConfigError("enabled", f"must be true or false, got {config.enabled!r}")
     if not is_origin(config.origin):
