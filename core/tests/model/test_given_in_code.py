@@ -12,7 +12,8 @@ from dsched.model import (
     TaskSpec,
     seconds_of,
 )
-from dsched.model.defaults import TaskDefaults, is_left_out
+from dsched.model.defaults import TaskDefaults
+from dsched.model.left_out import is_left_out
 
 
 def test_durations_of_a_task_may_be_text():
@@ -57,7 +58,7 @@ def test_an_instant_that_is_none_is_refused_by_its_field():
 
 def test_a_mapping_of_retries_leaves_out_what_it_does_not_say():
     spec = TaskSpec(executor="x", retry={"max_retries": 1})
-    assert is_left_out(spec.retry, "retry_delay")
+    assert is_left_out(spec.retry.retry_delay)
     own = TaskDefaults(timeout=timedelta(hours=1), retry=RetryPolicy(retry_delay="7s"))
     filled = own.fill(spec)
     assert filled.retry == RetryPolicy(max_retries=1, retry_delay="7s")

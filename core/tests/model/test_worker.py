@@ -21,6 +21,8 @@ def test_one_more_changes_the_queue_and_nothing_else():
         stalled=True,
         gone=True,
         silent=True,
+        lowest_queued=2,
+        ability="0123456789abcdef",
     )
     usual = Worker(id="", incarnation="", capacity=0, backlog=0)
     for field in attrs.fields(Worker):  # else one that is left out would not be noticed
