@@ -127,7 +127,7 @@ async def test_an_exception_of_the_block_is_raised_as_it_is():
 
 @pytest.mark.parametrize(
     ("executor", "message"),
-    [("lokal", r"job\.executor: 'lokal' is not installed; there is .*local")],
+    [("lokal", r"job\.executor: 'lokal' is not installed; installed: .*local")],
 )
 async def test_a_task_that_no_worker_could_run_is_refused_and_none_is_put(executor, message):
     plugin = _Plugin()
