@@ -10,6 +10,7 @@ from dsched.contracts.store.statistics import (
     bucket_of,
     worker_key,
 )
+from dsched.contracts.store.working import claim_token
 from dsched.engine.leader.counting import CountedWorkers
 from dsched.engine.leader.projecting import project
 from dsched.model import Decision, DecisionUpdate, MissReason, Verdict
@@ -69,7 +70,12 @@ def of_worker(made, worker_id, hour_ms=AT_MS - AT_MS % HOUR_MS):
 
 
 def test_statistics_count_by_worker_what_it_ran_and_what_ended_by_its_death():
-    claimed = entry("claimed", {"task": "c@5", "attempt": 1}, {"task": "a", "attempt": 1}, by="w1")
+    claimed = entry(
+        "claimed",
+        {"task": "c@5", "attempt": 1},
+        {"task": "a", "attempt": 1},
+        by=claim_token("w1", "17", 0, 3),
+    )
     done = entry(
         "completed",
         {"task": "c@5", "status": "success", "attempt": 1, "run": 9},
@@ -91,7 +97,9 @@ def test_no_more_workers_are_counted_in_an_hour_than_there_is_room_for():
 
     def made_of(numbers, at_ms=AT_MS):
         claims = [
-            entry("claimed", {"task": "a", "attempt": 1}, by=f"w{n}", at_ms=at_ms) for n in numbers
+            entry("claimed", {"task": "a", "attempt": 1}, by=f"w{n}.17.0.{k}", at_ms=at_ms)
+            for n in numbers
+            for k in range(2)
         ]
         keys = {one.config_id for one in project("", claims, counted).rollups}
         return keys - {EVERYTHING}

@@ -7,7 +7,7 @@ import pytest
 import trustme
 
 from dsched.contracts.store.outcomes import StoreRefusedError, StoreUnavailableError
-from dsched_store_redis.options import RedisOptions, TlsOptions
+from dsched_store_redis.options import RedisOptions, SentinelOptions, TlsOptions
 from dsched_testkit.servers import RedisServer
 
 
@@ -78,3 +78,18 @@ async def test_what_a_url_asks_for_and_is_not_honoured_is_refused(
     with pytest.raises(StoreRefusedError, match=rf"redis\.url: {query.partition('=')[0]}"):
         async with opener(shared_server, url=url):
             pass
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"addr": "rediss://:secret@127.0.0.1:6379"},
+        {"sentinel": SentinelOptions(nodes=("redis://127.0.0.1:26379",), master="m")},
+    ],
+)
+def test_a_url_in_the_place_of_an_address_is_refused_without_being_shown(
+    options: dict[str, Any],
+) -> None:
+    with pytest.raises(ValueError, match=r"give a URL as redis\.url") as refused:
+        RedisOptions(**options)
+    assert "secret" not in str(refused.value)

@@ -144,6 +144,9 @@ class RedisOptions:
 
 def host_and_port(addr: str) -> tuple[str, int]:
     """``host:port``, ``host`` or ``[v6]:port`` taken apart; the port is 6379 where none is given."""
+    if "://" in addr:
+        # Not quoted: a URL may hold a password. Taken as a name, its scheme would say nothing of TLS.
+        raise ValueError("an address is host:port, not a URL; give a URL as redis.url")
     host, colon, port = addr.rpartition(":")
     if not colon or (addr.endswith("]") and addr.startswith("[")):
         host, port = addr, "6379"

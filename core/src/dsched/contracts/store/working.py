@@ -46,6 +46,11 @@ def claim_token(worker_id: str, incarnation: str, lane: int, number: int) -> str
     return f"{worker_id}.{incarnation}.{lane}.{number}"
 
 
+def worker_of_claim(token: str) -> str:
+    """The worker that made the claim of this token."""
+    return token.rsplit(".", 3)[0]
+
+
 @attrs.frozen(kw_only=True, slots=False)  # one is made for each task
 class Completion:
     """How an attempt ended.

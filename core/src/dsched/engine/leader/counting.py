@@ -15,6 +15,7 @@ from dsched.contracts.store.statistics import (
     bin_of,
     worker_key,
 )
+from dsched.contracts.store.working import worker_of_claim
 from dsched.model import JsonValue, config_of, fire_instant_of
 
 Item = Mapping[str, JsonValue]
@@ -117,7 +118,8 @@ class Tally:
     def _claimed(self, event: Event, hour_ms: int) -> None:
         """Attempts begun; the first of a fire's task tells how long the fire waited."""
         everything = self._cell(EVERYTHING, hour_ms)
-        for adds, _ in (everything, *self._cells_of_worker(event.by, hour_ms)):
+        worker_id = worker_of_claim(event.by)
+        for adds, _ in (everything, *self._cells_of_worker(worker_id, hour_ms)):
             adds["runs"] = adds.get("runs", 0) + len(event.items)
         for item in event.items:
             task_id = item["task"]
