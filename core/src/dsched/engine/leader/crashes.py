@@ -7,6 +7,7 @@ from typing import TypeVar
 from dsched.model import Worker
 
 MAX_KNOWN = 10_000
+MAX_TAKEN = 10_000  # from one process: more than run at once in any
 # A task that keeps its worker from beating now and then must end all the same.
 CUTS_A_DEATH = 4
 
@@ -39,7 +40,9 @@ class CrashMemory:
         """An attempt was taken from a worker that fell silent."""
         worker_id, incarnation, _lane, _number = token.rsplit(".", 3)
         process = (worker_id, incarnation)
-        self._taken.setdefault(process, []).append(task_id)
+        taken = self._taken.setdefault(process, [])
+        if len(taken) < MAX_TAKEN:
+            taken.append(task_id)
         _bound(self._taken, process)
 
     def spoke_again(self, task_id: str) -> int:

@@ -79,9 +79,15 @@ class DispatchStep:
         return moved  # a ready task that no step can move must not keep the loop spinning
 
     def _say_deferred(self, deferrals: Sequence[Deferral]) -> None:
-        """Why tasks wait, when a reason is new and now and then after: the log is no place for all."""
+        """Why tasks wait, when a reason is new and now and then after: the log is no place for all.
+
+        Reasons name what tasks ask for, so there may be as many as tasks: no more are remembered,
+        nor said, than `MAX_REASONS` in a term.
+        """
         for reason in {deferral.reason for deferral in deferrals}:
-            if self._said[reason] % SAY_EVERY == 0 and len(self._said) <= MAX_REASONS:
+            if reason not in self._said and len(self._said) >= MAX_REASONS:
+                continue
+            if self._said[reason] % SAY_EVERY == 0:
                 log.warning("tasks wait, %s", reason)
             self._said[reason] += 1
 
