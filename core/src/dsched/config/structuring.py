@@ -7,6 +7,7 @@ from collections.abc import Set as AbstractSet
 from datetime import UTC, date, datetime, timedelta
 from enum import Enum
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 import attrs
 import cattrs
@@ -61,10 +62,20 @@ def flaws_of(error: Exception) -> list[Flaw]:
     return [Flaw((), tidy(str(error)) or type(error).__name__)]
 
 
+_fields: "WeakKeyDictionary[type[Any], Mapping[str, attrs.Attribute[Any]]]" = WeakKeyDictionary()
+
+
 def fields_of(cls: type[Any]) -> Mapping[str, "attrs.Attribute[Any]"]:
     """The fields of an attrs class that can be given, types resolved, by name."""
-    resolved = attrs.resolve_types(cls)
-    return {field.alias or field.name: field for field in attrs.fields(resolved) if field.init}
+    found = _fields.get(cls)
+    if found is None:
+        resolved = attrs.resolve_types(cls)
+        given = (field for field in attrs.fields(resolved) if field.init)
+        found = _fields[cls] = {field.alias or field.name: field for field in given}
+    return found
+
+
+_AS_THEY_ARE = frozenset({str, int, bool, float, timedelta})
 
 
 def _structure_class(raw: object, cls: type[Any], placeholders: Mapping[str, Any]) -> Any:
@@ -80,8 +91,12 @@ def _structure_class(raw: object, cls: type[Any], placeholders: Mapping[str, Any
             if field.default is attrs.NOTHING:
                 flaws.append(Flaw((name,), "is missing; it has no default"))
             continue
+        value, kind = raw[name], field.type or Any
+        if type(value) is kind and kind in _AS_THEY_ARE:
+            values[name] = value  # as most are
+            continue
         try:
-            values[name] = _CONVERTER.structure(raw[name], field.type or Any)
+            values[name] = _CONVERTER.structure(value, kind)
         except Exception as error:  # noqa: BLE001 - whatever a hook raises is about this value
             flaws.extend(_discreet(flaw, field, raw[name]) for flaw in flaws_of(error))
     built = _build(cls, fields, values=values, placeholders=placeholders, flaws=flaws)

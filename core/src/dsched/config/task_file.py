@@ -356,18 +356,20 @@ def _trigger_flaws(given: Mapping[str, Any], config: TaskConfig | None) -> list[
     else:
         text = expression if isinstance(expression, str) else _ANY_CRON
         trigger = CronTrigger(expression=text, timezone=zone, seed=str(given.get("id", "")))
-    triggers = [trigger]
-    if config is not None and config.cron_expr is None:
-        triggers.append(config.trigger)
-    else:
-        # An expression that cannot be read must not hide a zone that does not exist.
-        triggers.append(CronTrigger(expression=_ANY_CRON, timezone=zone))
     found: dict[str, Flaw] = {}
-    for one in triggers:
+
+    def compiles(one: Trigger) -> None:
         try:
             compile_trigger(one, start_ms=start_ms, end_ms=end_ms)
         except InvalidTriggerError as error:
             found.setdefault(error.field, Flaw((error.field,), tidy(error.reason)))
+
+    compiles(trigger)
+    if config is not None and config.cron_expr is None:
+        compiles(config.trigger)
+    elif found:
+        # An expression that cannot be read must not hide a zone that does not exist.
+        compiles(CronTrigger(expression=_ANY_CRON, timezone=zone))
     return list(found.values())
 
 
