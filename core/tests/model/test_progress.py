@@ -1,6 +1,7 @@
 """Rate and estimate of progress: exact for even work, robust for any."""
 
 import math
+import sys
 from itertools import pairwise
 
 from hypothesis import given
@@ -105,3 +106,8 @@ def test_a_pace_is_a_plain_value():
 
 def test_four_digits_are_kept():
     assert [rounded(value) for value in (0, 1234567.0, 0.000123456)] == [0, 1235000.0, 0.0001235]
+
+
+def test_the_largest_number_is_not_rounded_to_one_that_json_cannot_carry():
+    assert rounded(sys.float_info.max) == sys.float_info.max
+    assert rounded(-sys.float_info.max) == -sys.float_info.max

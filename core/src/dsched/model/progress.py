@@ -61,4 +61,5 @@ def paced(before: Pace | None, done: float, at_s: float) -> Pace:
 
 def rounded(value: float) -> float:
     """Four digits that mean something: no reader needs more of an estimate."""
-    return float(f"{value:.4g}")
+    shown = float(f"{value:.4g}")
+    return shown if math.isfinite(shown) else value  # the largest of all would be rounded up
