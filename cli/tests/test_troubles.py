@@ -4,7 +4,7 @@ import pytest
 
 from dsched_cli.commands.status import _problems
 from dsched_cli.diagnosis import _store
-from dsched_cli.troubles import refused_writes, waits_beside_room
+from dsched_cli.troubles import nobody_can_run, refused_writes, waits_beside_room
 
 READY = {"oldest_ready": "2030-01-01T00:00:00.000Z", "by_home": {"ready": 7}}
 CLUSTER = {
@@ -46,3 +46,20 @@ def test_a_short_wait_is_none():
     soon = CLUSTER | {"store_time": "2030-01-01T00:00:20.000Z"}
     assert waits_beside_room(soon, [_worker()]) == ""
     assert waits_beside_room(CLUSTER | {"counts": {}}, [_worker()]) == ""
+
+
+def test_tasks_that_nobody_can_run_are_a_problem_for_each_reason():
+    waits = [
+        {
+            "reason": "no worker has function etl.load\x1b[2J",
+            "tasks": 3,
+            "since": "2030-01-01T00:00:30.000Z",
+        },
+        {"reason": "no worker has executor grpc", "tasks": 1},
+    ]
+    cluster = CLUSTER | {"counts": {}, "unrunnable": waits}
+    first, second = _problems(cluster, [_worker()])
+    assert first.startswith("3 tasks wait for 30 s: no worker has function etl.load")
+    assert "\x1b" not in first
+    assert second == "1 task waits: no worker has executor grpc"
+    assert nobody_can_run(CLUSTER) == []  # a server of an earlier version does not say

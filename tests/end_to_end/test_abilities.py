@@ -5,6 +5,7 @@ import textwrap
 import pytest
 
 from dsched.contracts.store.events import EventKind
+from dsched.contracts.store.unrunnable import unrunnable_now
 from dsched.model import RetryPolicy, TaskSpec
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
@@ -73,6 +74,14 @@ async def test_what_nobody_can_run_waits_says_why_and_runs_as_soon_as_somebody_c
         await cluster.until_store(waits, "it says what it waits for")
         why = await cluster.client.why_task("new")
         assert "No worker has function etl.store" in " ".join(why.because)
+
+        async def told() -> bool:
+            found = await unrunnable_now(cluster.store)
+            return [(one.reason, one.tasks) for one in found] == [
+                ("no worker has function etl.store", 1)
+            ]
+
+        await cluster.until_store(told, "the leader tells every pod", 30)
         said = [
             item["reason"]
             for event in await cluster.events()

@@ -16,7 +16,7 @@ from dsched_cli.cleaning import clean
 from dsched_cli.columns import is_lost
 from dsched_cli.errors import ApiError, CliError
 from dsched_cli.times import show_span_ms
-from dsched_cli.troubles import refused_writes, waits_beside_room
+from dsched_cli.troubles import nobody_can_run, refused_writes, waits_beside_room
 
 _SKEW_WARNING_MS = 1_000
 _SKEW_ERROR_MS = 30_000
@@ -143,6 +143,9 @@ def server(api: Api) -> Iterator[Finding]:
     yield from _format(api)
     workers = list(api.items("/workers", most=500))
     yield _workers(workers)
+    for waits in nobody_can_run(cluster):
+        todo = "start a worker that has it: labels, plugin, or the --app module; or cancel them"
+        yield Finding("tasks", "error", waits, todo)
     if aged := waits_beside_room(cluster, workers):
         yield Finding("tasks", "error", aged)
     yield _clock(cluster, sent, received)

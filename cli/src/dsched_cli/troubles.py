@@ -18,6 +18,25 @@ def refused_writes(cluster: Mapping[str, Any]) -> str:
     return f"the store takes no writes, so nothing fires or runs: {clean(store.get('words', ''))}"
 
 
+def nobody_can_run(cluster: Mapping[str, Any]) -> list[str]:
+    """That tasks wait for a worker that nobody is, a sentence for each reason."""
+    found = []
+    for one in cluster.get("unrunnable") or ():
+        tasks, since = int(one.get("tasks") or 0), show_age(one.get("since"), cluster)
+        them = "1 task waits" if tasks == 1 else f"{tasks} tasks wait"
+        found.append(f"{them}{since}: {clean(one.get('reason', ''))}")
+    return found
+
+
+def show_age(since: Any, cluster: Mapping[str, Any]) -> str:
+    """How long something has lasted by the store's clock, or nothing."""
+    now = cluster.get("store_time")
+    if not since or not now:
+        return ""
+    age = datetime.fromisoformat(str(now)) - datetime.fromisoformat(str(since))
+    return f" for {max(0.0, age.total_seconds()):.0f} s"
+
+
 def waits_beside_room(cluster: Mapping[str, Any], workers: Sequence[Mapping[str, Any]]) -> str:
     """That ready tasks have waited long while workers have room, whatever the cause; "" if not."""
     counts = cluster.get("counts") or {}

@@ -6,7 +6,7 @@ import attrs
 import pytest
 from alert_hook import SECRET, entry, failed
 
-from dsched.contracts import ClusterGauges, StoreCalled
+from dsched.contracts import ClusterGauges, StoreCalled, Unrunnable
 from dsched.contracts.observer import (
     HistoryBroken,
     InstantsMissed,
@@ -315,3 +315,35 @@ def test_an_operators_word_is_told_from_the_log_and_what_pods_told_is_not_told_a
     assert (alert.kind, alert.reason, alert.value) == (Kind.HISTORY, "declared", 3)
     seen = entry("history", generation=4, loss="restored", **{"from": 1000})
     assert judge().judge(seen, 5000) == []
+
+
+def unrunnable(lasted_s, reason="no worker has function etl.load", tasks=3):
+    return attrs.evolve(
+        gauges(), unrunnable=(Unrunnable(reason=reason, tasks=tasks, lasted_s=lasted_s),)
+    )
+
+
+def test_what_nobody_can_run_is_told_once_after_a_while_and_when_it_is_over():
+    judging = judge(unrunnable_after=timedelta(seconds=30))
+    assert judging.judge(unrunnable(29), 1_000) == []
+    (alert,) = judging.judge(unrunnable(30), 2_000)
+    assert (alert.kind, alert.state) == (Kind.UNRUNNABLE, "firing")
+    assert alert.summary == "3 tasks wait for 30 s: no worker has function etl.load"
+    assert alert.reason == "no worker has function etl.load"
+    assert judging.judge(unrunnable(40), 3_000) == []
+    (over,) = judging.judge(gauges(), 4_000)
+    assert (over.kind, over.state, over.worker_id) == (Kind.UNRUNNABLE, "resolved", "")
+    assert judging.judge(gauges(), 5_000) == []
+    assert kinds(judging.judge(unrunnable(31), 6_000)) == ["unrunnable"]
+
+
+def test_another_reason_is_another_alert_and_who_wants_none_gets_none():
+    judging = judge()
+    first = judging.judge(unrunnable(60), 1_000)
+    other = judging.judge(unrunnable(60, "no worker has executor grpc", 1), 2_000)
+    assert [one.summary for one in other] == [
+        "1 task waits for 60 s: no worker has executor grpc",
+        "nothing waits any more because no worker has function etl.load",
+    ]
+    assert first[0].key == other[1].key != other[0].key
+    assert judge(kinds=("failed",)).judge(unrunnable(600), 1_000) == []

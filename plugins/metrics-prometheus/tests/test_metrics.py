@@ -24,6 +24,7 @@ from dsched.contracts import (
     StoreWrites,
     TermChanged,
     ThreadOutlived,
+    Unrunnable,
 )
 from dsched.contracts.store.watching import MissedInstant
 from dsched.model import Worker
@@ -56,6 +57,7 @@ PICTURE = ClusterGauges(
         worker("w6"),
     ),
     now_ms=1_700_000_000_000,
+    unrunnable=(Unrunnable(reason="no worker has executor x", tasks=5, lasted_s=9.0),),
 )
 LEADING = TermChanged(pod="pod-a", leading=True, epoch=17)
 NOT_LEADING = TermChanged(pod="pod-a", leading=False, epoch=17, reason="resigned")
@@ -200,6 +202,7 @@ FROM_NOTICES = [
     (PICTURE, "dsched_tasks", {"status": "pending"}, 7),
     (PICTURE, "dsched_tasks_at_home", {"home": "queue"}, 3),
     (PICTURE, "dsched_oldest_ready_task_age_seconds", {}, 1.5),
+    (PICTURE, "dsched_unrunnable_tasks", {"reason": "no worker has executor x"}, 5),
     (PICTURE, "dsched_workers_online", {}, 4),
     (PICTURE, "dsched_workers", {"status": "idle"}, 1),
     (PICTURE, "dsched_workers", {"status": "busy"}, 2),

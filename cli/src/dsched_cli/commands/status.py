@@ -12,7 +12,7 @@ from dsched_cli.errors import ExitCode
 from dsched_cli.output import Column, write
 from dsched_cli.session import Session, asks_api
 from dsched_cli.times import show_time
-from dsched_cli.troubles import refused_writes, waits_beside_room
+from dsched_cli.troubles import nobody_can_run, refused_writes, waits_beside_room
 from dsched_cli.watching import watch, watch_option
 
 _COLUMNS = (
@@ -32,7 +32,7 @@ def status(session: Session, watches: bool) -> int:
     """Answer at a glance: is it healthy, what runs now, what fires next.
 
     Exits with 1 when something is wrong: no leader, no worker, workers lost or stalled, a store that
-    takes no writes, tasks that wait although workers have room.
+    takes no writes, tasks that no worker can run, tasks that wait although workers have room.
     """
     problems: list[str] = []
 
@@ -81,6 +81,7 @@ def _problems(cluster: Mapping[str, Any], workers: list[Any]) -> list[str]:
     stalled = [clean(one["id"]) for one in workers if one.get("stalled")]
     if stalled:
         problems.append(f"stalled workers: {', '.join(stalled)}")
+    problems += nobody_can_run(cluster)
     if aged := waits_beside_room(cluster, workers):
         problems.append(aged)
     return problems

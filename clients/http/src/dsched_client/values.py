@@ -7,6 +7,12 @@ from typing import Generic, TypeVar
 import attrs
 
 from dsched.model import JsonValue, TaskStatus
+from dsched_client.cluster_values import Cluster as Cluster
+from dsched_client.cluster_values import Counts as Counts
+from dsched_client.cluster_values import Leader as Leader
+from dsched_client.cluster_values import SteppedDown as SteppedDown
+from dsched_client.cluster_values import StoreState as StoreState
+from dsched_client.cluster_values import Unrunnable as Unrunnable
 from dsched_client.errors import Problem, ProtocolError, refusal
 
 T = TypeVar("T")
@@ -331,53 +337,6 @@ class StoreFormat:
     format: int
     newest: int
     older_pods: tuple[Pod, ...] = ()
-
-
-@attrs.frozen(kw_only=True)
-class SteppedDown:
-    """The pod that led until now."""
-
-    pod: str
-
-
-@attrs.frozen(kw_only=True)
-class Leader:
-    """The pod that leads, and the number of its term."""
-
-    pod: str
-    epoch: int
-
-
-@attrs.frozen(kw_only=True)
-class Counts:
-    """How many tasks there are, and since when the oldest ready one has waited."""
-
-    by_status: Mapping[str, int] = attrs.field(factory=dict)
-    by_home: Mapping[str, int] = attrs.field(factory=dict)
-    oldest_ready: datetime | None = None
-
-
-@attrs.frozen(kw_only=True)
-class StoreState:
-    """Whether the store takes writes; else a word for why, and the store's own words."""
-
-    writable: bool = True
-    reason: str = ""
-    words: str = ""
-
-
-@attrs.frozen(kw_only=True)
-class Cluster:
-    """The cluster at a glance."""
-
-    leader: Leader | None = None
-    counts: Counts = attrs.field(factory=Counts)
-    configs: int = 0
-    workers: int = 0
-    store: StoreState = attrs.field(factory=StoreState)
-    store_time: datetime | None = None
-    clock_gen: int = 0
-    version: str = ""
 
 
 @attrs.frozen(kw_only=True)

@@ -21,6 +21,7 @@ from dsched.contracts.observer import (
     StoreWrites,
     TermChanged,
     ThreadOutlived,
+    Unrunnable,
 )
 from dsched.contracts.providers import (
     PLUGIN_API,
@@ -114,6 +115,7 @@ __all__ = [
     "TaskLine",
     "TermChanged",
     "ThreadOutlived",
+    "Unrunnable",
     "accept_any_payload",
     "as_line",
     "hookimpl",

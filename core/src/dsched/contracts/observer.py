@@ -31,14 +31,30 @@ class TermChanged:
 
 
 @attrs.frozen(kw_only=True)
+class Unrunnable:
+    """Tasks that no worker can run, for one reason (``no worker has function etl.load``).
+
+    ``tasks``: how many were found waiting lately, at least; ``lasted_s``: for how long by now.
+    """
+
+    reason: str
+    tasks: int
+    lasted_s: float
+
+
+@attrs.frozen(kw_only=True)
 class ClusterGauges:
-    """What the leader sees of the whole cluster, every few seconds. Only the leader gives it."""
+    """What the leader sees of the whole cluster, every few seconds. Only the leader gives it.
+
+    ``unrunnable``: the reasons why tasks wait for a worker that nobody is, the most tasks first.
+    """
 
     tasks_by_status: dict[str, int]
     waiting_by_home: dict[str, int]
     oldest_ready_age_s: float
     workers: tuple[Worker, ...]
     now_ms: int
+    unrunnable: tuple[Unrunnable, ...] = ()
 
 
 @attrs.frozen(kw_only=True)

@@ -21,6 +21,7 @@ NEWS_MS = 15 * 60_000
 BACKLOG = "backlog"
 # A leader gives a picture every few seconds. After a longer break another one may have led.
 SUCCESSION_MS = 60_000
+_UNRUNNABLE = f"{Kind.UNRUNNABLE}:"
 
 
 @attrs.define
@@ -120,6 +121,10 @@ class Judge:
                 yield _resolved(Kind.WORKER_LOST, key, f"worker {worker.id} is back", now_ms)
         if BACKLOG in self._standing and BACKLOG not in standing:
             yield _resolved(Kind.BACKLOG, BACKLOG, "ready tasks are taken in time again", now_ms)
+        for key in sorted(self._standing - standing.keys()):
+            if key.startswith(_UNRUNNABLE):
+                summary = f"nothing waits any more because {key.removeprefix(_UNRUNNABLE)}"
+                yield _resolved(Kind.UNRUNNABLE, key, summary, now_ms)
         self._standing &= standing.keys()
         self._alive = {worker.id for worker in picture.workers if not worker.gone}
 
@@ -160,6 +165,7 @@ class Judge:
                     worker_id=worker.id,
                     value=silent_ms,
                 )
+        yield from self._unrunnable(picture, now_ms)
         if Kind.BACKLOG in self._kinds and (why := self._behind(picture)):
             yield Alert(
                 id=f"{BACKLOG}:{picture.now_ms - round(picture.oldest_ready_age_s * 1000)}",
@@ -169,6 +175,25 @@ class Judge:
                 summary=why,
                 value=picture.oldest_ready_age_s * 1000,
             )
+
+    def _unrunnable(self, picture: ClusterGauges, now_ms: int) -> Iterator[Alert]:
+        for one in picture.unrunnable if Kind.UNRUNNABLE in self._kinds else ():
+            key = f"{_UNRUNNABLE}{one.reason}"
+            # In a rolling deploy the first pod that can run it is soon there.
+            if (
+                key in self._standing
+                or one.lasted_s >= self._options.unrunnable_after.total_seconds()
+            ):
+                tasks = "1 task waits" if one.tasks == 1 else f"{one.tasks} tasks wait"
+                yield Alert(
+                    id=f"{key}:{picture.now_ms - round(one.lasted_s * 1000)}",
+                    kind=Kind.UNRUNNABLE,
+                    key=key,
+                    at_ms=now_ms,
+                    summary=f"{tasks} for {one.lasted_s:.0f} s: {one.reason}",
+                    reason=one.reason,
+                    value=one.lasted_s * 1000,
+                )
 
     def _behind(self, picture: ClusterGauges) -> str:
         ready = picture.waiting_by_home.get("ready", 0)
@@ -186,7 +211,7 @@ def _worker_key(worker_id: str) -> str:
 
 
 def _resolved(kind: Kind, key: str, summary: str, now_ms: int) -> Alert:
-    worker_id = key.partition(":")[2]
+    worker_id = key.partition(":")[2] if kind is Kind.WORKER_LOST else ""
     return Alert(
         id=f"{key}:{RESOLVED}:{now_ms}",
         kind=kind,

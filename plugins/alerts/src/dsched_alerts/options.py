@@ -34,6 +34,7 @@ _DEFAULT_KINDS = (
     "leaderless",
     "worker_lost",
     "backlog",
+    "unrunnable",
     "store_read_only",
     "history",
     "defect",
@@ -42,6 +43,7 @@ _SPANS = {
     "late_after": (timedelta(milliseconds=1), timedelta(days=30)),
     "failed_within": (timedelta(seconds=1), timedelta(days=30)),
     "backlog_after": (timedelta(seconds=1), timedelta(days=30)),
+    "unrunnable_after": (timedelta(0), timedelta(days=30)),
     "repeat_after": (timedelta(0), timedelta(days=30)),
     "timeout": (timedelta(milliseconds=10), timedelta(minutes=5)),
 }
@@ -76,6 +78,7 @@ class AlertOptions:
     late_after: timedelta = timedelta(minutes=1)
     backlog_after: timedelta = timedelta(minutes=5)
     backlog_size: int = 0
+    unrunnable_after: timedelta = timedelta(minutes=1)
     repeat_after: timedelta = timedelta(minutes=10)
     timeout: timedelta = timedelta(seconds=10)
     attempts: int = 6

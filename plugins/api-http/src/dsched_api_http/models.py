@@ -293,6 +293,15 @@ class StoreView:
 
 
 @attrs.frozen(kw_only=True)
+class UnrunnableView:
+    """Tasks that no worker can run, for one reason: how many at least, and since when."""
+
+    reason: str
+    tasks: int
+    since: str = attrs.field(metadata=TIME)
+
+
+@attrs.frozen(kw_only=True)
 class Cluster:
     """The cluster at a glance."""
 
@@ -301,6 +310,7 @@ class Cluster:
     configs: int
     workers: int
     store: StoreView
+    unrunnable: tuple[UnrunnableView, ...]
     store_time: str = attrs.field(metadata=TIME)
     clock_gen: int
     version: str

@@ -83,14 +83,28 @@ def _families(picture: ClusterGauges | None) -> list[Metric]:
         "dsched_oldest_ready_task_age_seconds",
         "How long the oldest ready task has waited for a worker.",
     )
+    unrunnable = GaugeMetricFamily(
+        "dsched_unrunnable_tasks",
+        "Tasks that wait for a worker that nobody is, by reason; at least so many.",
+        labels=["reason"],
+    )
     if picture is not None:
+        for one in picture.unrunnable:
+            unrunnable.add_metric([one.reason], one.tasks)
         for status, number in picture.tasks_by_status.items():
             tasks.add_metric([str(status)], number)
         for home, number in picture.waiting_by_home.items():
             waiting.add_metric([str(home)], number)
         oldest.add_metric([], picture.oldest_ready_age_s)
     workers = None if picture is None else picture.workers
-    return [tasks, waiting, oldest, *_fleet_families(workers), *_worker_families(workers or ())]
+    return [
+        tasks,
+        waiting,
+        oldest,
+        unrunnable,
+        *_fleet_families(workers),
+        *_worker_families(workers or ()),
+    ]
 
 
 def _fleet_families(workers: tuple[Worker, ...] | None) -> list[Metric]:

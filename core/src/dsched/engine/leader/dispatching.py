@@ -11,6 +11,7 @@ from dsched.contracts.store.dispatching import Deferral, Dispatching, Promoted, 
 from dsched.contracts.store.outcomes import Outcome
 from dsched.engine.leader.assignment import READ_PAST, Assigner, Assignment, room_at
 from dsched.engine.leader.term import Term
+from dsched.engine.leader.unplaced import Unplaced
 from dsched.model import Worker
 
 log = logging.getLogger("dsched.leader")
@@ -28,11 +29,15 @@ class DispatchStep:
         store: Dispatching,
         term: Term,
         assigner: Assigner,
+        *,
         learn: Callable[[Sequence[Worker]], Awaitable[None]] | None = None,
+        unplaced: Unplaced | None = None,
     ) -> None:
-        """``learn`` is told the workers of each page before they are judged."""
+        """``learn`` is told the workers of each page before they are judged, ``unplaced`` what
+        nobody can run."""
         self._store = store
         self._learn = learn
+        self._unplaced = unplaced
         self._term = term
         self._assigner = assigner
         self._said: Counter[str] = Counter()
@@ -72,6 +77,8 @@ class DispatchStep:
                 limit=_limit(page, plan),
             )
             self._say_deferred(plan.deferrals)
+            if self._unplaced is not None:
+                self._unplaced.note(plan.deferrals)
             # What was refused (a worker left, or filled up) is still ready, before the next page.
             passed += sum(outcome in _STAYS_READY for outcome in answer.choices)
             moved = moved or not _MOVED.isdisjoint((*answer.choices, *answer.deferrals))

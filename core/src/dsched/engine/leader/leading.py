@@ -9,6 +9,7 @@ from dsched.contracts.balancer import LoadBalancer
 from dsched.contracts.observer import ClusterGauges
 from dsched.contracts.store import Store
 from dsched.contracts.store.bounds import MAX_HEAVY_BATCH
+from dsched.contracts.store.unrunnable import UnrunnableSince, tell_unrunnable
 from dsched.engine.assertions import Assertions, AttemptWatch, HomeSample
 from dsched.engine.clock_watch import ClockWatch
 from dsched.engine.leader.abilities import Abilities
@@ -63,6 +64,7 @@ class Leader:
         self._watch = ClockWatch(runtime)
         self._crashes = CrashMemory()
         self._abilities = Abilities(store)
+        self._told_unrunnable = False
 
     async def lead(self, term: Term) -> None:
         """Run all loops until the term is over; ends by an exception only."""
@@ -126,6 +128,7 @@ class Leader:
         counts = await self._store.counts()
         oldest_ms = counts.oldest_ready_ms
         age_s = 0.0 if oldest_ms is None else max(0, counts.time.wall_ms - oldest_ms) / 1000
+        unrunnable = scheduling.unplaced.now()
         self._announcer.tell(
             ClusterGauges(
                 tasks_by_status={str(key): n for key, n in counts.by_status.items()},
@@ -133,8 +136,21 @@ class Leader:
                 oldest_ready_age_s=age_s,
                 workers=scheduling.workers,
                 now_ms=counts.time.now_ms,
+                unrunnable=unrunnable,
             )
         )
+        if unrunnable or self._told_unrunnable:
+            wall_ms = counts.time.wall_ms
+            since = [
+                UnrunnableSince(
+                    reason=one.reason,
+                    tasks=one.tasks,
+                    since_ms=wall_ms - round(one.lasted_s * 1000),
+                )
+                for one in unrunnable
+            ]
+            await tell_unrunnable(self._store, since, wall_ms)
+            self._told_unrunnable = bool(unrunnable)
 
     async def _replan(self, term: Term, step: ReplanStep) -> None:
         """After a step back of the clock: page after page, without a rest while there is more."""

@@ -25,6 +25,7 @@ from dsched.engine.leader.firing import FiringStep
 from dsched.engine.leader.round_trip import RoundTrip
 from dsched.engine.leader.supervision import HANG_S, supervise
 from dsched.engine.leader.term import Term
+from dsched.engine.leader.unplaced import Unplaced
 from dsched.engine.observers import Announcer
 from dsched.engine.runtime import Runtime
 from dsched.model import Worker
@@ -105,8 +106,10 @@ class Scheduling:
         self._activity = activity
         self._scan_interval_s = scan_interval_s
         self._firing = FiringStep(store, term, watch, announcer)
+        self.unplaced = Unplaced(runtime.monotonic)
+        assigner = Assigner(*balancer, abilities.runs)
         self._dispatching = DispatchStep(
-            store, term, Assigner(*balancer, abilities.runs), abilities.learn
+            store, term, assigner, learn=abilities.learn, unplaced=self.unplaced
         )
         self._round_trip = RoundTrip()
         self._polled: Poll | None = None  # by the store, at the end of the wait

@@ -2,9 +2,10 @@
 
 from importlib.metadata import version
 
+from dsched.contracts.store.unrunnable import unrunnable_now
 from dsched.model import rfc3339_ms
 from dsched_api_http.call import Answer, Call, Route
-from dsched_api_http.models import Cluster, CountsView, StoreView, leader_of
+from dsched_api_http.models import Cluster, CountsView, StoreView, UnrunnableView, leader_of
 from dsched_api_http.scopes import Scope
 from dsched_api_http.wire import optional_time
 
@@ -27,6 +28,10 @@ async def get_cluster(call: Call) -> Answer:
                 writable=not pod.writes_refused,
                 reason=pod.writes_refused,
                 words=pod.store_words,
+            ),
+            unrunnable=tuple(
+                UnrunnableView(reason=one.reason, tasks=one.tasks, since=rfc3339_ms(one.since_ms))
+                for one in await unrunnable_now(call.store)
             ),
             store_time=rfc3339_ms(counts.time.now_ms),
             clock_gen=counts.time.clock_gen,

@@ -43,7 +43,7 @@ class Role:
     capacity: int = 3
     labels: Mapping[str, str] = attrs.field(factory=dict)
     missed_after_s: float = 60.0
-    learns: str = ""  # a function that it has from a second after its start on
+    learns: str = ""  # a function that it has from 7 s after its start on
     knows_host: bool = False  # whether it can tell that a process of its name has ended
 
 
@@ -173,7 +173,7 @@ class Stage:
             observers={"assertions": self.assertions},
         )
         if role.learns:
-            known_s = self.now_s() + 1.0
+            known_s = self.now_s() + 7.0
             offered = lambda: [role.learns] if self.now_s() >= known_s else []  # noqa: E731
             functions = attrs.evolve(bodies, offered=offered)
             plan = attrs.evolve(plan, executors={**plan.executors, "local": functions})
