@@ -203,6 +203,8 @@ FROM_NOTICES = [
     (PICTURE, "dsched_tasks_at_home", {"home": "queue"}, 3),
     (PICTURE, "dsched_oldest_ready_task_age_seconds", {}, 1.5),
     (PICTURE, "dsched_unrunnable_tasks", {"reason": "no worker has executor x"}, 5),
+    (PICTURE, "dsched_demand_slots", {}, 9),
+    (PICTURE, "dsched_wanted_workers", {}, 3),
     (PICTURE, "dsched_workers_online", {}, 4),
     (PICTURE, "dsched_workers", {"status": "idle"}, 1),
     (PICTURE, "dsched_workers", {"status": "busy"}, 2),

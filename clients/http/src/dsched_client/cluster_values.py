@@ -49,6 +49,16 @@ class Unrunnable:
 
 
 @attrs.frozen(kw_only=True)
+class Demand:
+    """How much could run now, in slots, and how many workers of their mean size that would fill."""
+
+    slots: int = 0
+    waiting: int = 0
+    capacity: int = 0
+    wanted_workers: int = 0
+
+
+@attrs.frozen(kw_only=True)
 class Cluster:
     """The cluster at a glance."""
 
@@ -58,6 +68,7 @@ class Cluster:
     workers: int = 0
     store: StoreState = attrs.field(factory=StoreState)
     unrunnable: tuple[Unrunnable, ...] = ()
+    demand: Demand = attrs.field(factory=Demand)
     store_time: datetime | None = None
     clock_gen: int = 0
     version: str = ""

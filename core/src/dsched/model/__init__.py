@@ -9,6 +9,7 @@ from dsched.model.decision import (
     SkipReason,
     Verdict,
 )
+from dsched.model.demand import Demand, demand_of
 from dsched.model.durations import InvalidDurationError, Span, Wait, seconds_of
 from dsched.model.fields import InvalidConfigError
 from dsched.model.ids import (
@@ -54,6 +55,7 @@ __all__ = [
     "CronTrigger",
     "Decision",
     "DecisionUpdate",
+    "Demand",
     "DstGap",
     "DstOverlap",
     "EveryTrigger",
@@ -91,6 +93,7 @@ __all__ = [
     "check_transition",
     "code_origin",
     "config_of",
+    "demand_of",
     "file_origin",
     "fire_instant_of",
     "fire_task_id",

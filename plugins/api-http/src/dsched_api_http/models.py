@@ -302,6 +302,16 @@ class UnrunnableView:
 
 
 @attrs.frozen(kw_only=True)
+class DemandView:
+    """How much could run now, in slots, and how many workers of their mean size that would fill."""
+
+    slots: int
+    waiting: int
+    capacity: int
+    wanted_workers: int
+
+
+@attrs.frozen(kw_only=True)
 class Cluster:
     """The cluster at a glance."""
 
@@ -311,6 +321,7 @@ class Cluster:
     workers: int
     store: StoreView
     unrunnable: tuple[UnrunnableView, ...]
+    demand: DemandView
     store_time: str = attrs.field(metadata=TIME)
     clock_gen: int
     version: str

@@ -8,7 +8,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from dsched.contracts import ClusterGauges, TermChanged
-from dsched.model import Worker
+from dsched.model import Worker, demand_of
 
 
 class ClusterMetrics(Collector):
@@ -102,9 +102,25 @@ def _families(picture: ClusterGauges | None) -> list[Metric]:
         waiting,
         oldest,
         unrunnable,
+        *_demand_families(picture),
         *_fleet_families(workers),
         *_worker_families(workers or ()),
     ]
+
+
+def _demand_families(picture: ClusterGauges | None) -> list[Metric]:
+    """What an autoscaler asks for."""
+    slots = GaugeMetricFamily(
+        "dsched_demand_slots", "Tasks that run and that could run now: a slot each."
+    )
+    wanted = GaugeMetricFamily(
+        "dsched_wanted_workers", "How many workers of their mean size these would fill."
+    )
+    if picture is not None:
+        demand = demand_of(picture.waiting_by_home, picture.workers)
+        slots.add_metric([], demand.slots)
+        wanted.add_metric([], demand.wanted_workers)
+    return [slots, wanted]
 
 
 def _fleet_families(workers: tuple[Worker, ...] | None) -> list[Metric]:

@@ -3,9 +3,16 @@
 from importlib.metadata import version
 
 from dsched.contracts.store.unrunnable import unrunnable_now
-from dsched.model import rfc3339_ms
+from dsched.model import demand_of, rfc3339_ms
 from dsched_api_http.call import Answer, Call, Route
-from dsched_api_http.models import Cluster, CountsView, StoreView, UnrunnableView, leader_of
+from dsched_api_http.models import (
+    Cluster,
+    CountsView,
+    DemandView,
+    StoreView,
+    UnrunnableView,
+    leader_of,
+)
 from dsched_api_http.scopes import Scope
 from dsched_api_http.wire import optional_time
 
@@ -13,6 +20,8 @@ from dsched_api_http.wire import optional_time
 async def get_cluster(call: Call) -> Answer:
     """Who leads, how much there is of what, and the store's clock."""
     counts = await call.client.counts()
+    workers = await call.client.workers()
+    demand = demand_of(counts.by_home, workers)
     pod = call.api.pod.status()
     return Answer(
         body=Cluster(
@@ -23,7 +32,13 @@ async def get_cluster(call: Call) -> Answer:
                 oldest_ready=optional_time(counts.oldest_ready_ms),
             ),
             configs=counts.configs,
-            workers=sum(not (one.silent or one.gone) for one in await call.client.workers()),
+            workers=sum(not (one.silent or one.gone) for one in workers),
+            demand=DemandView(
+                slots=demand.slots,
+                waiting=demand.waiting,
+                capacity=demand.capacity,
+                wanted_workers=demand.wanted_workers,
+            ),
             store=StoreView(
                 writable=not pod.writes_refused,
                 reason=pod.writes_refused,
