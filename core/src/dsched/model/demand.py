@@ -26,10 +26,11 @@ class Demand:
     wanted_workers: int
 
 
-def demand_of(by_home: Mapping[str, int], workers: Sequence[Worker]) -> Demand:
+def demand_of(by_home: Mapping[Home, int] | Mapping[str, int], workers: Sequence[Worker]) -> Demand:
     """The demand, by how many tasks live where, and the registered workers."""
-    waiting = sum(by_home.get(home, 0) for home in _WAITING)
-    slots = waiting + by_home.get(Home.LEASE, 0)
+    counts = {str(home): count for home, count in by_home.items()}
+    waiting = sum(counts.get(home, 0) for home in _WAITING)
+    slots = waiting + counts.get(Home.LEASE, 0)
     takers = [worker for worker in workers if not (worker.gone or worker.draining)]
     sized = takers or workers
     total = sum(worker.capacity for worker in sized)

@@ -9,9 +9,10 @@ from dsched.contracts import Intake
 from dsched.contracts.store.configs import StoredConfig
 from dsched.contracts.store.leadership import fence_epoch
 from dsched.model import ORPHAN, Decision, JsonValue, Task, TaskResult, Worker, rfc3339_ms
+from dsched_api_http.cluster_views import DemandView, UnrunnableView
+from dsched_api_http.wire import TIME as TIME
 from dsched_api_http.wire import optional_time
 
-TIME: Mapping[str, Any] = {"format": "date-time"}
 TIMES: Mapping[str, Any] = {"each": TIME}
 OPTIONAL: Mapping[str, Any] = {"optional": True}
 
@@ -290,25 +291,6 @@ class StoreView:
     writable: bool
     reason: str
     words: str
-
-
-@attrs.frozen(kw_only=True)
-class UnrunnableView:
-    """Tasks that no worker can run, for one reason: how many at least, and since when."""
-
-    reason: str
-    tasks: int
-    since: str = attrs.field(metadata=TIME)
-
-
-@attrs.frozen(kw_only=True)
-class DemandView:
-    """How much could run now, in slots, and how many workers of their mean size that would fill."""
-
-    slots: int
-    waiting: int
-    capacity: int
-    wanted_workers: int
 
 
 @attrs.frozen(kw_only=True)

@@ -11,6 +11,8 @@ import attrs
 from dsched.config import format_duration
 from dsched.model import JsonValue, rfc3339, rfc3339_ms
 
+TIME: Mapping[str, Any] = {"format": "date-time"}  # the metadata of a field that is an instant
+
 
 def optional_time(ms: int | None) -> str | None:
     """An instant that there may not be."""

@@ -5,14 +5,8 @@ from importlib.metadata import version
 from dsched.contracts.store.unrunnable import unrunnable_now
 from dsched.model import demand_of, rfc3339_ms
 from dsched_api_http.call import Answer, Call, Route
-from dsched_api_http.models import (
-    Cluster,
-    CountsView,
-    DemandView,
-    StoreView,
-    UnrunnableView,
-    leader_of,
-)
+from dsched_api_http.cluster_views import DemandView, UnrunnableView
+from dsched_api_http.models import Cluster, CountsView, StoreView, leader_of
 from dsched_api_http.scopes import Scope
 from dsched_api_http.wire import optional_time
 

@@ -1,0 +1,24 @@
+"""What the cluster's answer says of work that waits for workers."""
+
+import attrs
+
+from dsched_api_http.wire import TIME
+
+
+@attrs.frozen(kw_only=True)
+class UnrunnableView:
+    """Tasks that no worker can run, for one reason: how many at least, and since when."""
+
+    reason: str
+    tasks: int
+    since: str = attrs.field(metadata=TIME)
+
+
+@attrs.frozen(kw_only=True)
+class DemandView:
+    """How much could run now, in slots, and how many workers of their mean size that would fill."""
+
+    slots: int
+    waiting: int
+    capacity: int
+    wanted_workers: int
