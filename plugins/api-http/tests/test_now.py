@@ -153,6 +153,6 @@ def test_more_than_can_be_counted_is_said_and_bounded() -> None:
 
 def test_what_a_problem_says_is_the_line_that_says_most() -> None:
     trace = "Traceback (most recent call last):\n  File x\nTimeoutError: no answer"
-    assert attention._line(trace) == "TimeoutError: no answer"
-    assert attention._line("\n  first \nsecond") == "first"
-    assert attention._line("") == ""
+    assert attention.line_of(trace) == "TimeoutError: no answer"
+    assert attention.line_of("\n  first \nsecond") == "first"
+    assert attention.line_of("") == ""

@@ -107,7 +107,7 @@ def _failed(config_id: str, row: Sequence[Task], *, more: bool) -> ProblemNow:
         since=optional_time(row[-1].end_ms),
         count=len(row),
         more=more,
-        detail=_line(text),
+        detail=line_of(text),
     )
 
 
@@ -120,7 +120,7 @@ def _missing(config_id: str, missed: Sequence[Decision]) -> ProblemNow:
         since=rfc3339_ms(missed[0].first_ms),
         count=sum(one.count for one in missed),
         more=False,
-        detail=_line(missed[0].account or missed[0].reason),
+        detail=line_of(missed[0].account or missed[0].reason),
     )
 
 
@@ -146,11 +146,11 @@ def _gone(worker: Worker) -> ProblemNow:
         since=rfc3339_ms(worker.last_heartbeat_ms),
         count=1,
         more=False,
-        detail=_line(worker.address),
+        detail=line_of(worker.address),
     )
 
 
-def _line(text: str) -> str:
+def line_of(text: str) -> str:
     """The line that says most: the last of a traceback, the first of anything else."""
     lines = [line for line in text.strip().splitlines() if line.strip()] or [""]
     told = lines[-1] if lines[0].startswith("Traceback") else lines[0]

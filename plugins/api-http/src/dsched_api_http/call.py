@@ -26,6 +26,7 @@ from dsched_api_http.requests import MAX_LIMIT, Nothing
 from dsched_api_http.scopes import Scope
 from dsched_api_http.sessions import Sessions
 from dsched_api_http.shares import Shares
+from dsched_api_http.timetable import Timetable
 from dsched_api_http.tokens import Principal, Tokens
 
 MAX_STORE_WORDS = 500
@@ -51,6 +52,7 @@ class Api:
     readiness: Readiness
     sessions: Sessions
     streams: Shares
+    timetable: Timetable
     waits: Shares
     backlog: Backlog
     stopping: asyncio.Event

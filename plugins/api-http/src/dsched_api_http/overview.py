@@ -75,6 +75,11 @@ class Overview:
                 self._now = time.monotonic(), await self._gathered()
             return self._now[1]
 
+    async def configs(self) -> tuple[tuple[StoredConfig, ...], bool]:
+        """The configs as they were a moment ago, and whether these are all."""
+        slow = await self._slowly((await self._store.now()).wall_ms)
+        return slow.configs, slow.complete
+
     async def _gathered(self) -> Now:
         counts = await self._client.counts()
         workers = await self._client.workers()
@@ -104,7 +109,7 @@ class Overview:
     async def _slowly(self, now_ms: int) -> _Slow:
         if self._slow is not None and time.monotonic() < self._slow[0] + SLOW_FRESH_S:
             return self._slow[1]
-        configs, complete = await self._configs()
+        configs, complete = await self._all_configs()
         first_ms = now_ms - now_ms % HOUR_MS - (DAY_HOURS - 1) * HOUR_MS
         rollups = await self._store.stats(None, first_ms, now_ms + 1)
         terms = await self._client.terms(limit=1)
@@ -120,7 +125,7 @@ class Overview:
         self._slow = time.monotonic(), slow
         return slow
 
-    async def _configs(self) -> tuple[tuple[StoredConfig, ...], bool]:
+    async def _all_configs(self) -> tuple[tuple[StoredConfig, ...], bool]:
         found: list[StoredConfig] = []
         cursor: str | None = None
         while len(found) < MAX_CONFIGS:
@@ -132,16 +137,18 @@ class Overview:
         return tuple(found), False
 
     async def _running(self, task: Task) -> RunningNow:
-        spread = Spread() if task.config_id is None else await self._spread(task.config_id)
+        spread = Spread() if task.config_id is None else await self.spread(task.config_id)
         return RunningNow(task=task_of(task), p50_ms=spread.p50_ms, p90_ms=spread.p90_ms)
 
-    async def _spread(self, config_id: str) -> Spread:
-        """How long the runs of a config took in the last day."""
+    async def spread(self, config_id: str) -> Spread:
+        """How long the runs of a config took in the last day; without an id those of all."""
         known = self._spreads.get(config_id)
         if known is not None and time.monotonic() < known[0] + SPREAD_FRESH_S:
             return known[1]
         now_ms = (await self._store.now()).wall_ms
-        rollups = await self._store.stats(config_id, now_ms - DAY_HOURS * HOUR_MS, now_ms + 1)
+        rollups = await self._store.stats(
+            config_id or None, now_ms - DAY_HOURS * HOUR_MS, now_ms + 1
+        )
         spread = bucket_of(config_id, now_ms, rollups).run
         if len(self._spreads) > MAX_CONFIGS:
             self._spreads.clear()

@@ -13,6 +13,8 @@ from dsched_api_http.scopes import Scope
 MAX_LIMIT = 500
 MAX_UPCOMING = 1000
 MAX_RECENT = 30
+MAX_TIMETABLE = 50
+MAX_PROBLEM_HOURS = 24 * 7
 MAX_BATCH_ITEMS = 100
 MAX_REASON = 500
 MAX_WAIT = timedelta(seconds=60)
@@ -83,6 +85,37 @@ class ConfigList(Page):
     recent: int = attrs.field(
         default=0, validator=_between(0, MAX_RECENT), metadata={"minimum": 0, "maximum": MAX_RECENT}
     )
+
+
+@attrs.frozen(kw_only=True)
+class ProblemsQuery:
+    """How far back failures are gathered."""
+
+    hours: int = _some(MAX_PROBLEM_HOURS, 24)
+
+
+@attrs.frozen(kw_only=True)
+class SpanQuery:
+    """A span of time, cut into cells of one length."""
+
+    from_: datetime
+    to: datetime
+    cell: timedelta = attrs.field(default=timedelta(minutes=5))
+
+
+@attrs.frozen(kw_only=True)
+class TimetableQuery(SpanQuery):
+    """A span of time in cells, and which configs: where the list goes on, and how much of it."""
+
+    cursor: str | None = None
+    limit: int = _some(MAX_TIMETABLE, 25)
+
+
+@attrs.frozen(kw_only=True)
+class MinuteQuery:
+    """The minute that this instant lies in."""
+
+    at: datetime
 
 
 @attrs.frozen(kw_only=True)

@@ -24,6 +24,7 @@ from dsched_api_http.patience import HeededStore
 from dsched_api_http.readiness import Readiness
 from dsched_api_http.sessions import Sessions
 from dsched_api_http.shares import Shares
+from dsched_api_http.timetable import Timetable
 from dsched_api_http.tokens import Tokens
 
 _log = logging.getLogger(__name__)
@@ -78,6 +79,7 @@ class ApiService:
         store = HeededStore(pod.store)
         tokens = Tokens(store, admin_token=self._options.admin_token)
         sessions = Sessions(store, tokens)
+        overview = Overview(store, pod.intake)
         return Api(
             pod=pod,
             store=store,
@@ -88,7 +90,8 @@ class ApiService:
             audit=Audit(store),
             idempotency=Idempotency(store),
             hub=EventHub(store, self._options.max_events_behind),
-            overview=Overview(store, pod.intake),
+            overview=overview,
+            timetable=Timetable(store, overview),
             readiness=Readiness(pod.store),
             streams=self._shares("streams", "max_streams"),
             waits=self._shares("waits for a task", "max_waits"),

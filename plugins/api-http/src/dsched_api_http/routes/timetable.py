@@ -1,0 +1,119 @@
+"""What configs did and will do by cell of time, the load of that, and who fires in one minute."""
+
+import asyncio
+from datetime import timedelta
+
+from dsched.contracts.store.configs import StoredConfig
+from dsched.model import rfc3339_ms, to_ms
+from dsched_api_http.call import Answer, Call, Route
+from dsched_api_http.occupancy import Span, load_of
+from dsched_api_http.problems import invalid
+from dsched_api_http.requests import MinuteQuery, SpanQuery, TimetableQuery
+from dsched_api_http.scopes import Scope
+from dsched_api_http.spreading import Firing, hour_of, minute_of
+from dsched_api_http.timetable_models import AtOnce, Crowd, LoadCell, LoadView, TimetableRow
+
+MAX_CELLS = 1000
+MAX_SPAN = timedelta(days=32)
+MIN_CELL = timedelta(minutes=1)
+
+
+def span_of(asked: SpanQuery) -> Span:
+    """The cells that a query names; raises `Problem` for what cannot be cut into them."""
+    if asked.to <= asked.from_:
+        raise invalid("to", "must be later than from")
+    if asked.to - asked.from_ > MAX_SPAN:
+        raise invalid("to", f"must be at most {MAX_SPAN.days} days after from")
+    if asked.cell < MIN_CELL:
+        raise invalid("cell", "must be at least 1m")
+    cell_ms = asked.cell // timedelta(milliseconds=1)
+    length_ms = to_ms(asked.to) - to_ms(asked.from_)
+    cells = -(-length_ms // cell_ms)
+    if cells > MAX_CELLS:
+        raise invalid("cell", f"makes {cells} cells of this span; at most {MAX_CELLS} are told")
+    return Span(from_ms=to_ms(asked.from_), cell_ms=cell_ms, cells=cells)
+
+
+async def get_load(call: Call) -> Answer:
+    """The load of a span."""
+    return Answer(body=await call.api.timetable.load(span_of(call.query)))
+
+
+async def list_rows(call: Call) -> Answer:
+    """What configs did and will do, in the order of their ids."""
+    span = span_of(call.query)
+
+    async def fetch(cursor: str | None, limit: int) -> tuple[list[StoredConfig], str | None]:
+        page = await call.client.list_configs(cursor=cursor, limit=limit)
+        return list(page.configs), page.cursor
+
+    stored, cursor = await call.page("timetable", fetch)
+    rows = await call.api.timetable.rows(stored, span)
+    return Answer(body={"items": list(rows), "cursor": cursor})
+
+
+async def get_minute(call: Call) -> Answer:
+    """Who fires in a minute, and what `H` would do."""
+    at_ms = to_ms(call.query.at)
+    configs, complete = await call.api.overview.configs()
+    found = await asyncio.to_thread(minute_of, configs, at_ms)
+    took_ms = await call.api.timetable.durations([one.config_id for one in found.due])
+    hour = hour_of(at_ms)
+    now, then = (load_of(due, took_ms, hour) for due in (found.due, found.due_spread))
+    state = await call.api.overview.now()
+    return Answer(
+        body=Crowd(
+            minute=rfc3339_ms(at_ms - at_ms % 60_000),
+            capacity=state.workers.capacity,
+            configs=tuple(map(_at_once, found.firing)),
+            hour=tuple(LoadCell(fires=one.fires, slots=one.slots) for one in now),
+            hour_spread=tuple(LoadCell(fires=one.fires, slots=one.slots) for one in then),
+            complete=complete and found.complete,
+        )
+    )
+
+
+def _at_once(one: Firing) -> AtOnce:
+    return AtOnce(
+        id=one.config.id,
+        at=rfc3339_ms(one.at_ms),
+        cron_expr=one.config.cron_expr,
+        origin=one.config.origin,
+        spread=None if one.spread is None else one.spread.cron_expr,
+        spread_at=None if one.spread_ms is None else rfc3339_ms(one.spread_ms),
+    )
+
+
+ROUTES = (
+    Route(
+        method="GET",
+        path="/load",
+        name="load",
+        scope=Scope.READ,
+        handle=get_load,
+        summary="How many slots a span of time takes, by cell",
+        query=SpanQuery,
+        answer=LoadView,
+    ),
+    Route(
+        method="GET",
+        path="/load/minute",
+        name="load.minute",
+        scope=Scope.READ,
+        handle=get_minute,
+        summary="Who fires in a minute, and what H would do",
+        query=MinuteQuery,
+        answer=Crowd,
+    ),
+    Route(
+        method="GET",
+        path="/timetable",
+        name="timetable",
+        scope=Scope.READ,
+        handle=list_rows,
+        summary="What configs did and will do, by cell of time",
+        query=TimetableQuery,
+        answer=TimetableRow,
+        listed=True,
+    ),
+)
