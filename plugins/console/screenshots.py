@@ -87,6 +87,7 @@ TASKS = "tasks:\n" + "".join(
         task("reports.us_daily", f'cron_expr: "0 6 * * 1-5", {NEW_YORK}', owner="bi"),
         task("shop.feed_export", "every: 31s", long(25), owner="shop"),
         task("webhooks.redeliver", "every: 3s", owner="platform"),
+        *(task(f"night.{n:02}", 'cron_expr: "0 22 * * *"', owner="ops") for n in range(1, 41)),
     )
 )
 
@@ -165,7 +166,7 @@ async def take(url: str, into: Path | None) -> None:
         )
         for theme in ("light", "dark"):
             context = await browser.new_context(
-                viewport={"width": 1280, "height": 800},
+                viewport={"width": 1440, "height": 1000},
                 color_scheme=theme,
                 locale="en-GB",
                 timezone_id="Europe/Berlin",
@@ -188,6 +189,10 @@ async def _take_all(
         "config": "configs/media.transcode",
         "task": f"tasks/{tasks['ledger.eod']}",
         "failed": f"tasks/{tasks['etl.orders_import']}",
+        "tasks": "tasks?state=success",
+        "calendar": "calendar",
+        "editor": "configs/reports.us_daily/edit?cron_expr=0+0,2+28+*+*",
+        "problems": "problems",
         "workers": "workers",
         "cluster": "cluster",
         "narrow": "",
@@ -197,7 +202,7 @@ async def _take_all(
         if into is None and (name, theme) not in SHOWN:
             continue
         size = (
-            {"width": 360, "height": 1100} if name == "narrow" else {"width": 1280, "height": 800}
+            {"width": 360, "height": 1100} if name == "narrow" else {"width": 1440, "height": 1000}
         )
         await page.set_viewport_size(size)
         await page.goto(f"{url}/ui/{address}")

@@ -1,5 +1,5 @@
 // The only file that fetches. What is answered is parsed exactly; what is refused is an ApiError.
-import { parse } from "./json.js";
+import { parse, stringify } from "./json.js";
 
 // This file is PREFIX/ui/-/HASH/api.js.
 export const UI = new URL("../../", import.meta.url).pathname;
@@ -36,7 +36,7 @@ async function ask(method, relative, { body, headers = {} } = {}) {
   const given = { method, headers, credentials: "same-origin", cache: "no-store" };
   given.signal = AbortSignal.timeout(PATIENCE_MS);
   if (body !== undefined) {
-    given.body = JSON.stringify(body);
+    given.body = stringify(body);
     headers["Content-Type"] = "application/json";
   }
   let answer;
@@ -61,4 +61,5 @@ async function ask(method, relative, { body, headers = {} } = {}) {
 
 export const get = (relative) => ask("GET", relative);
 export const post = (relative, body = {}, headers = {}) => ask("POST", relative, { body, headers });
+export const put = (relative, body, headers = {}) => ask("PUT", relative, { body, headers });
 export const remove = (relative) => ask("DELETE", relative);

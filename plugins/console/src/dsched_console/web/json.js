@@ -38,7 +38,7 @@ export function* tokens(value, indent = "") {
     }
     yield ["mark", `${indent}]`];
   } else if (value !== null && typeof value === "object") {
-    const entries = Object.entries(value);
+    const entries = Object.entries(value).filter(([, item]) => item !== undefined);
     if (!entries.length) return yield ["mark", "{}"];
     yield ["mark", "{\n"];
     for (const [index, [key, item]] of entries.entries()) {

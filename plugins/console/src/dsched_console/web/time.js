@@ -103,3 +103,28 @@ export function relative(at, short = false) {
 
 const number = (value) => new Intl.NumberFormat(t("locale")).format(value);
 export const count = (value) => (typeof value === "number" ? number(value) : String(value ?? ""));
+
+const PARTS = { ...DATE, ...CLOCK };
+/** How much a zone's clock is ahead of UTC at an instant, in ms. */
+function aheadOf(ms, zone) {
+  const said = Object.fromEntries(format(zone, PARTS).formatToParts(ms).map((one) => [one.type, Number(one.value)]));
+  return Date.UTC(said.year, said.month - 1, said.day, said.hour, said.minute, said.second) - Math.floor(ms / 1000) * 1000;
+}
+
+/** The date of an instant in a zone: "2026-12-01". */
+export function dateOf(ms, zone) {
+  return new Date(ms + aheadOf(ms, zone)).toISOString().slice(0, 10);
+}
+
+/** The instant at which a date begins in a zone: where clocks change at midnight, its first one. */
+export function startOf(date, zone) {
+  const wanted = Date.parse(`${date}T00:00:00Z`);
+  let found = wanted - aheadOf(wanted, zone);
+  found = wanted - aheadOf(found, zone);
+  return dateOf(found, zone) < date ? found + 3_600_000 : found;
+}
+
+/** A date some days later. */
+export const addDays = (date, days) => new Date(Date.parse(`${date}T00:00:00Z`) + days * 86_400_000).toISOString().slice(0, 10);
+/** A date in words: "Tue 1 Dec 2026". */
+export const dateText = (date) => format("UTC", { ...DAY, year: "numeric" }).format(Date.parse(`${date}T00:00:00Z`));

@@ -5,8 +5,8 @@ import { ask, go, href, route } from "../router.js";
 import { duration, when, zoneOf } from "../time.js";
 import { t } from "../text.js";
 import { words } from "../words.js";
-import { ActButton } from "../parts/acts.js";
-import { Ago, At, Chip, Copy, Loaded, shell, TaskLink, Title, useRows, WorkerLink } from "../parts/basics.js";
+import { ActButton, mayAct } from "../parts/acts.js";
+import { Ago, At, Chip, Copy, Key, Loaded, shell, TaskLink, Title, useRows, WorkerLink } from "../parts/basics.js";
 import { Durations } from "../parts/durations.js";
 import { State, TaskState } from "../parts/glyph.js";
 import { Icon } from "../parts/icons.js";
@@ -125,6 +125,7 @@ function Head({ config }) {
         ? html`<${KeyAct} shortcut="p"><${ActButton} kind="resume" ids=${[id]} label=${t("resume")} shortcut="p" /><//>`
         : html`<${KeyAct} shortcut="p"><${ActButton} kind="pause" ids=${[id]} label=${t("pauseMore")} shortcut="p" /><//>`}
       ${config.due && html`<${ActButton} kind="skip" ids=${[id]} at=${config.due} label=${t("skipNext")} />`}
+      ${mayAct("pause") && html`<a class="button" data-key="e" data-act="put" href=${href(["configs", id, "edit"])}>${t("edit")} <${Key}>e<//></a>`}
       <${KeyAct} shortcut="t"><${ActButton} kind="trigger" ids=${[id]} label=${t("triggerMore")} primary shortcut="t" after=${(made) => go(href(["tasks", made.id]))} /><//>
     </div><${Fires} id=${id} /></div>
   </div>`;

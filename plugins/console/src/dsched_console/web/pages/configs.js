@@ -1,7 +1,7 @@
 // Configs: one line each, what it says in words, its last tasks, and acts over a selection.
 import { path } from "../api.js";
 import { html, useState } from "../html.js";
-import { ask, route } from "../router.js";
+import { ask, href, route } from "../router.js";
 import { duration } from "../time.js";
 import { t } from "../text.js";
 import { words } from "../words.js";
@@ -108,7 +108,7 @@ export function Configs() {
   return html`<section class="page">
     <div class="head"><div class="inline"><${Title}>${t("configs")}<//>
       ${total && html`<span class="dim">${t("configsSub", { n: total.total, active: total.total - total.paused - total.disabled, paused: total.paused })}</span>`}</div>
-      ${mayAct("trigger") && html`<div class="acts"><button type="button" class="primary" data-key="t" onClick=${() => (picked.length ? act("trigger", picked) : setPicking(true))}>${t("triggerMore")} <${Key}>t<//></button></div>`}
+      ${mayAct("trigger") && html`<div class="acts"><button type="button" data-key="t" onClick=${() => (picked.length ? act("trigger", picked) : setPicking(true))}>${t("triggerMore")} <${Key}>t<//></button>${mayAct("pause") && html`<a class="button primary" data-key="n" data-act="put" href=${href(["new"])}>${t("newConfig")} <${Key}>n<//></a>`}</div>`}
     </div>
     <div class="filters">
       <input type="search" aria-label=${t("filterConfigs")} placeholder=${t("filterConfigs")} value=${q} onInput=${(event) => ask({ q: event.target.value })} />

@@ -16,12 +16,13 @@ const PAGES = [
   ["now", "n"],
   ["configs", "c"],
   ["tasks", "t"],
+  ["calendar", "d"],
   ["problems", "p"],
   ["workers", "w"],
   ["cluster", "k"],
 ];
 const address = (name) => href(name === "now" ? [] : [name]);
-const here = () => route.value.parts[0] ?? "now";
+const here = () => ({ new: "configs" })[route.value.parts[0]] ?? route.value.parts[0] ?? "now";
 
 function Badge() {
   const n = cluster.value?.problems.length ?? 0;
@@ -127,6 +128,8 @@ function Help() {
     ["p", t("keyPause")],
     ["l", t("keyLogs")],
     ["f", t("keyFollow")],
+    ["e", t("keyEdit")],
+    ["n", t("keyNew")],
     ["?", t("keyHelp")],
   ];
   return html`<dialog ref=${dialog} aria-labelledby="help-title">
