@@ -15,8 +15,8 @@ DIST ?= dist
 NEW ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help docs-pages sync-client vendor screenshots dev run test test-fast simulate sweep mutants chaos durability bench lint check format lock \
-	version dist release-check release-tag release-publish clean
+.PHONY: help docs-pages sync-client vendor screenshots console-figures dev run test test-fast simulate sweep mutants chaos durability bench \
+	lint check format lock version dist release-check release-tag release-publish clean
 
 help: ## List the targets.
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -78,6 +78,9 @@ vendor: dev ## Bring the libraries of the console from npm, as plugins/console/v
 
 screenshots: dev ## Make the pictures of the console for README and docs, from a running cluster.
 	$(BIN)/python plugins/console/screenshots.py $(ARGS)
+
+console-figures: dev ## Measure what the console weighs and costs, into docs/performance.md.
+	$(BIN)/python plugins/console/measure.py
 
 docs-pages: dev ## Write the reference pages that are made of the code.
 	$(BIN)/python docs/make_pages.py

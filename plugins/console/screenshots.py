@@ -129,7 +129,7 @@ def _wait_for(url: str) -> None:
             time.sleep(0.2)
 
 
-def _tests() -> ModuleType:
+def tests() -> ModuleType:
     """Where the tests find a browser, the pictures find one too."""
     sys.path.insert(0, str(ROOT / "tests/support"))
     spec = importlib.util.spec_from_file_location("console_tests", HERE / "tests/conftest.py")
@@ -156,13 +156,13 @@ async def take(url: str, into: Path | None) -> None:
     """The pictures of README and docs; with a folder all pages in both themes, into that."""
     from playwright.async_api import async_playwright
 
-    tests = _tests()
-    if tests.chromium() is None:
-        raise SystemExit(f"screenshots: {tests.NO_BROWSER}")
+    browsers = tests()
+    if browsers.chromium() is None:
+        raise SystemExit(f"screenshots: {browsers.NO_BROWSER}")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
-            executable_path=tests.chromium(),
-            args=[*tests.FLAGS, "--disable-lcd-text"],  # coloured edges double a picture's size
+            executable_path=browsers.chromium(),
+            args=[*browsers.FLAGS, "--disable-lcd-text"],  # coloured edges double a picture's size
         )
         for theme in ("light", "dark"):
             context = await browser.new_context(

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Sequence
 
 import alone
+import console_figures
 import targets
 import wide
 import works
@@ -106,6 +107,7 @@ def page(results: Results, chosen: Sequence[System]) -> str:
     if results.alone:
         lines += ["", "## dsched alone, and at scale", *own_table(results)]
         lines += wide.tables(results.values, alone.NOTES)
+    lines += ["", *console_figures.section()]
     return "\n".join([*lines, ""])
 
 

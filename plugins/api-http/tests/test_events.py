@@ -312,3 +312,41 @@ async def test_one_token_has_its_share_of_the_streams_and_of_the_waits(serve: An
         assert (await api.ask("POST", "/tasks/t/cancel", {"reason": "over"})).status == 200
         assert [(await each).status for each in rest] == [200, 200]
         assert (await one.ask("GET", "/tasks/t/wait?timeout=1ms")).status == 200
+
+
+async def test_who_has_time_spares_the_store_and_nobody_else_waits_for_it(
+    api: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = events.EventHub(api.pod.store)
+    reads: list[float] = []
+    read = hub._read
+
+    async def counted() -> bool:
+        reads.append(asyncio.get_running_loop().time())
+        return await read()
+
+    monkeypatch.setattr(hub, "_read", counted)
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        running = group.create_task(hub.run())
+        patient = hub.follow(None, 10.0)
+        first = group.create_task(anext(patient))
+        while not reads:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.6)
+        assert len(reads) == 1
+        hasty = hub.follow(None)
+        second = group.create_task(anext(hasty))
+        while len(reads) < 4:
+            await asyncio.sleep(0.01)
+        assert reads[3] - reads[1] < 5.0
+        await api.ask("POST", "/tasks", {"executor": "echo", "id": "seen"})
+        assert {(await first).kind.value, (await second).kind.value} == {"submitted"}
+        await patient.aclose()
+        await hasty.aclose()
+        running.cancel()
+
+
+@pytest.mark.parametrize("within", ["10ms", "1m", "x"])
+async def test_how_late_an_event_may_be_has_bounds(api: Any, within: str) -> None:
+    answer = await api.ask("GET", f"/events?within={within}")
+    assert (answer.status, answer.body["errors"][0]["field"]) == (422, "within")

@@ -63,6 +63,9 @@ def addresses(tasks: dict[str, str]) -> list[str]:
         "configs/berlin/edit",
         "workers",
         "cluster",
+        "cluster?tab=plugins",
+        "cluster?tab=tokens",
+        "cluster?tab=audit",
         "nowhere/at/all",
     ]
 

@@ -14,7 +14,7 @@ from dsched_api_http.standing import ProblemNow
 from dsched_api_http.wire import optional_time
 
 LATE_AFTER_MS = 60_000
-FRESH_S = 10.0
+FRESH_S = 30.0
 DAY_MS = 24 * 3_600_000
 MAX_FAILED = 100  # ended tasks that are looked at
 MAX_FAILING = 12  # configs whose last tasks are looked at

@@ -6,7 +6,8 @@ import json
 import logging
 import re
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import suppress
 
 from dsched.contracts import Event, EventKind, StoreError
 from dsched.contracts.store import Store
@@ -14,7 +15,7 @@ from dsched.model import rfc3339_ms
 
 _log = logging.getLogger(__name__)
 
-POLL_S = 0.25
+POLL_S = 0.25  # unless every listener has more time
 RING = 20_000  # how far behind a listener may be, in what entries are about
 PAGE = 1000
 HEARTBEAT_S = 15.0
@@ -63,7 +64,9 @@ class EventHub:
     hundred tasks takes the memory of a hundred, so they are what is counted.
     """
 
-    def __init__(self, store: Store, most: int = RING) -> None:
+    def __init__(
+        self, store: Store, most: int = RING, heard: Callable[[Event], None] | None = None
+    ) -> None:
         self._store = store
         self._most = most
         self._ring: deque[Event] = deque()
@@ -72,9 +75,11 @@ class EventHub:
         self._cursor: str | None = None
         self._at_end = asyncio.Event()
         self._news = asyncio.Condition()
-        self._listeners: set[int] = set()
+        self._heard = heard
+        self._listeners: dict[int, float] = {}
         self._numbers = itertools.count()
         self._wanted = asyncio.Event()
+        self._came = asyncio.Event()
 
     async def run(self) -> None:
         """Follow the log while there are listeners; until cancelled."""
@@ -86,7 +91,14 @@ class EventHub:
                 _log.debug("the event log cannot be read: %s", error)
                 more = False
             if not more:
-                await asyncio.sleep(POLL_S)
+                await self._pause()
+
+    async def _pause(self) -> None:
+        """As long as the least patient listener waits; one that comes meanwhile is heard at once."""
+        self._came.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(min(self._listeners.values(), default=POLL_S)):
+                await self._came.wait()
 
     async def _read(self) -> bool:
         page = await self._store.events(self._cursor, PAGE)
@@ -100,6 +112,8 @@ class EventHub:
         return page.more
 
     def _keep(self, event: Event) -> None:
+        if self._heard is not None:
+            self._heard(event)
         self._ring.append(event)
         self._count += 1
         self._weight += _weight(event)
@@ -111,15 +125,19 @@ class EventHub:
         """How many listen now."""
         return len(self._listeners)
 
-    async def follow(self, after: str | None) -> AsyncGenerator[Event | None, None]:
-        """The entries after a cursor, or those from now on; None is a heartbeat.
+    async def follow(
+        self, after: str | None, within_s: float = POLL_S
+    ) -> AsyncGenerator[Event | None, None]:
+        """The entries after a cursor, or those from now on, each ``within_s`` or sooner; None is a
+        heartbeat.
 
         Raises `TooOldError` where entries are missing: there is a gap that cannot be filled.
         """
         me = next(self._numbers)
-        self._listeners.add(me)
+        self._listeners[me] = within_s
         self._at_end.clear()
         self._wanted.set()
+        self._came.set()
         try:
             # Whatever was before now is in the ring then, or older.
             while not await _happened(self._at_end):
@@ -133,7 +151,7 @@ class EventHub:
                 if found is None or found.cursor not in sent:
                     yield found
         finally:
-            self._listeners.discard(me)
+            self._listeners.pop(me, None)
             if not self._listeners:
                 self._wanted.clear()
 

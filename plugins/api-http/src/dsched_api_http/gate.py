@@ -3,6 +3,8 @@
 import asyncio
 import logging
 import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
 from math import ceil
 from urllib.parse import urlsplit
 
@@ -22,6 +24,27 @@ MAX_TOKEN = 512
 MAX_IN_TURN = 4  # look-ups at a time of tokens from where wrong ones came
 SAFE = frozenset({"GET", "HEAD"})
 UNKNOWN_SESSIONS_PER_S = 10.0  # of one address
+SHARED_S = 1.0  # how old an answer may be that many streams share
+MAX_SHARED = 1024
+
+
+class SharedChecks:
+    """Whether what was shown is still good, asked once a second for all who showed the same."""
+
+    def __init__(self) -> None:
+        self._found: OrderedDict[str, tuple[float, bool]] = OrderedDict()
+
+    async def good(self, shown: str, ask: Callable[[], Awaitable[bool]]) -> bool:
+        """The answer of a moment ago, or of now."""
+        known = self._found.get(shown)
+        if known is not None and time.monotonic() < known[0] + SHARED_S:
+            return known[1]
+        asked_s, good = time.monotonic(), await ask()
+        self._found[shown] = asked_s, good
+        self._found.move_to_end(shown)
+        if len(self._found) > MAX_SHARED:
+            self._found.popitem(last=False)
+        return good
 
 
 class Gate:
@@ -33,6 +56,7 @@ class Gate:
         self._sessions = sessions
         self._strangers = RateLimit(UNKNOWN_SESSIONS_PER_S)
         self._rates = RateLimit(options.rate_per_s)
+        self._checks = SharedChecks()
         self._penalties = Penalties()
         self._turns = asyncio.Semaphore(MAX_IN_TURN)
         self._check_hosts = is_loopback(options.bind) or bool(options.hosts)
@@ -74,6 +98,10 @@ class Gate:
         """Whether who was recognised would be so now: for what goes on for long."""
         if self._options.auth == "none":
             return True
+        shown = _session(request) or _token(request)
+        return await self._checks.good(shown, lambda: self._stands(request))
+
+    async def _stands(self, request: web.Request) -> bool:
         cookie = _session(request)
         if cookie is not None:
             return bool(await self._sessions.recognise(cookie, fresh=True))

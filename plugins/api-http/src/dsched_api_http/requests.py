@@ -347,9 +347,16 @@ class BackfillBody(Reason):
 
 @attrs.frozen(kw_only=True)
 class EventsQuery:
-    """Which topics: some of task, config, worker, leader; none means all."""
+    """Which topics: some of task, config, worker, leader; none means all. ``within``: how long an event
+    may take to be told, where that is enough; it spares the store."""
 
     topics: str = ""
+    within: timedelta = attrs.field(default=timedelta(milliseconds=250))
+
+    @within.validator
+    def _check(self, _: object, value: timedelta) -> None:
+        if not timedelta(milliseconds=100) <= value <= timedelta(seconds=10):
+            raise ValueError("within must be 100ms to 10s")
 
 
 @attrs.frozen(kw_only=True)

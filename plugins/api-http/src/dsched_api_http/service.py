@@ -89,7 +89,7 @@ class ApiService:
             gate=Gate(self._options, tokens, sessions),
             audit=Audit(store),
             idempotency=Idempotency(store),
-            hub=EventHub(store, self._options.max_events_behind),
+            hub=EventHub(store, self._options.max_events_behind, overview.heard),
             overview=overview,
             timetable=Timetable(store, overview),
             readiness=Readiness(pod.store),

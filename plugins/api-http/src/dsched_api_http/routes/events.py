@@ -30,10 +30,11 @@ async def stream_events(call: Call) -> web.StreamResponse:
 async def _write(call: Call, response: web.StreamResponse, kinds: frozenset[EventKind]) -> None:
     """Write until the client goes, or cannot be served any more."""
     after = call.request.headers.get("Last-Event-ID") or None
+    within_s = call.query.within.total_seconds()
     try:
         while True:
             try:
-                async with aclosing(call.api.hub.follow(after)) as events:
+                async with aclosing(call.api.hub.follow(after, within_s)) as events:
                     await _tell(response, events, kinds)
             except TooOldError:
                 await send(response, b"event: reset\ndata: {}\n\n")

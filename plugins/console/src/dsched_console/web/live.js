@@ -3,6 +3,7 @@ import { address, get } from "./api.js";
 import { signal } from "./html.js";
 
 const TOPICS = "task,config,worker,leader";
+const WITHIN = "5s"; // how late an event may be told: it spares the store
 const RETRY_MS = [1000, 2000, 4000, 8000];
 
 /** "connecting", "live", "lost", "paused" */
@@ -36,7 +37,7 @@ function tell(event) {
 function open() {
   clearTimeout(timer);
   source?.close();
-  source = new EventSource(address(`events?topics=${TOPICS}`));
+  source = new EventSource(address(`events?topics=${TOPICS}&within=${WITHIN}`));
   source.onopen = () => {
     const again = lostAt.value !== null;
     if (again) gap.value = Date.now() - lostAt.value;

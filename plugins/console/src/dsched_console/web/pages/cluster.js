@@ -1,9 +1,11 @@
-// The cluster: pods, terms of leadership, what is installed.
+// The cluster: pods, terms of leadership, what is installed; for an admin who may and who did what.
 import { address, path } from "../api.js";
 import { html } from "../html.js";
+import { href, route } from "../router.js";
 import { duration, now } from "../time.js";
 import { t } from "../text.js";
-import { Ago, At, Loaded, Title } from "../parts/basics.js";
+import { may } from "../parts/acts.js";
+import { Ago, At, Copy, Loaded, shell, Title } from "../parts/basics.js";
 import { State } from "../parts/glyph.js";
 import { useList, useResource } from "../parts/resource.js";
 
@@ -36,7 +38,33 @@ function Plugins() {
     <tbody>${items.map((one) => html`<tr key=${one.kind + one.name}><td class="dim">${one.kind}</td><td class="main">${one.name}</td><td>${one.distribution}</td><td class="num">${one.version}</td></tr>`)}</tbody></table>`}<//></section>`;
 }
 
+function Tokens() {
+  const list = useList((more) => path(["tokens"], { limit: 100, ...more }));
+  return html`<section aria-labelledby="tokens-title"><h2 id="tokens-title">${t("tokens")}</h2><${Loaded} from=${list}>${(items) => html`<table class="rows"><thead><tr><th>${t("name")}</th><th>${t("id")}</th><th>${t("scope")}</th><th>${t("created")}</th><th>${t("createdBy")}</th><th>${t("expires")}</th><th class="r w-num"><span class="off">${t("revoke")}</span></th></tr></thead>
+    <tbody>${items.map((one) => html`<tr key=${one.id}><td class="main" dir="auto">${one.name}</td><td><code>${one.id}</code></td><td>${one.scope}</td><td class="num"><${At} at=${one.created} /></td><td class="dim" dir="auto">${one.created_by}</td><td class="num">${one.expires ? html`<${At} at=${one.expires} />` : html`<span class="dim">${t("never")}</span>`}</td>
+      <td class="r"><${Copy} text=${`dsched token revoke ${shell(one.id)}`} label=${t("revoke")} /></td></tr>`)}</tbody></table>
+    <p class="dim pad">${t("tokensMean")}</p>`}<//></section>`;
+}
+
+function Audit() {
+  const list = useList((more) => path(["audit"], { limit: 50, ...more }), { fits: (event) => event.kind === "config", everyMs: 5000 });
+  return html`<section aria-labelledby="audit-title"><h2 id="audit-title">${t("audit")}</h2><${Loaded} from=${list}>${(items) =>
+    items.length === 0
+      ? html`<p class="dim pad">${t("noAudit")}</p>`
+      : html`<table class="rows fixed"><thead><tr><th class="w-at">${t("when")}</th><th class="w-finish">${t("who")}</th><th class="w-finish">${t("what")}</th><th>${t("object")}</th><th class="w-ago">${t("outcome")}</th><th class="wide">${t("reason")}</th></tr></thead>
+    <tbody>${items.map((one, index) => html`<tr key=${`${one.at} ${index}`}><td class="num"><${At} at=${one.at} /></td><td class="clip" dir="auto" title=${one.principal}>${one.principal}</td><td>${one.action}${one.count > 1 ? ` × ${one.count}` : ""}</td><td class="main clip" dir="auto" title=${one.object}>${one.object}</td><td><${State} kind=${one.outcome === "ok" ? "active" : "late"}>${one.outcome}<//></td><td class="wide dim clip" dir="auto" title=${one.reason}>${one.reason}</td></tr>`)}</tbody></table>
+    ${list.more && html`<p class="pad"><button type="button" onClick=${list.more}>${t("moreRows")}</button></p>`}`}<//></section>`;
+}
+
+const Members = () => html`<${Pods} /><${Terms} />`;
+const TABS = { pods: Members, plugins: Plugins, tokens: Tokens, audit: Audit };
+const ADMIN = new Set(["tokens", "audit"]);
+
 export function Cluster() {
-  return html`<section class="page"><div class="head"><${Title}>${t("cluster")}<//></div><${Pods} /><${Terms} /><${Plugins} />
-    <p class="pad"><a href=${address("openapi.json")} target="_blank" rel="noopener">${t("apiReference")}</a></p></section>`;
+  const { tab } = route.value.query;
+  const open = Object.keys(TABS).filter((one) => may("admin") || !ADMIN.has(one));
+  const chosen = open.includes(tab) ? tab : "pods";
+  return html`<section class="page flush"><div class="head"><${Title}>${t("cluster")}<//><div class="acts"><a class="button" href=${address("openapi.json")} target="_blank" rel="noopener">${t("apiReference")}</a></div></div>
+    <nav class="tabs" aria-label=${t("cluster")}>${open.map((one) => html`<a key=${one} href=${href(["cluster"], { tab: one })} aria-current=${one === chosen ? "page" : undefined}>${t(one)}</a>`)}</nav>
+    <div class="tab"><${TABS[chosen]} /></div></section>`;
 }

@@ -5,13 +5,14 @@ import { listen, state } from "../live.js";
 import { session } from "../session.js";
 import { heardOf } from "../time.js";
 
-const EVERY_MS = 5000;
+const EVERY_MS = 10_000;
 
 /** What GET /now answered last, or null. */
 export const cluster = signal(null);
 export const trouble = signal(null);
 let timer = 0;
 let last = 0;
+let planned = 0;
 let busy = false;
 
 export async function read() {
@@ -33,12 +34,25 @@ export async function read() {
 }
 
 function soon(waitMs) {
-  if (timer || !session.value || state.value === "paused") return;
-  timer = setTimeout(read, Math.max(waitMs, last + waitMs - Date.now()));
+  if (!session.value || state.value === "paused") return;
+  const at = Math.max(Date.now() + waitMs, last + waitMs);
+  if (timer && planned <= at) return;
+  clearTimeout(timer);
+  planned = at;
+  timer = setTimeout(read, at - Date.now());
+}
+
+/** What has ended runs no more, also before the next answer says so. */
+function ended(event) {
+  const ids = new Set(event.items?.map((one) => one.task));
+  const left = cluster.value?.running.filter((one) => !ids.has(one.task.id));
+  if (left && left.length < cluster.value.running.length) cluster.value = { ...cluster.value, running: left };
 }
 
 listen((event) => {
+  if (event.kind === "completed") ended(event);
   if (event.kind === "reset") read();
+  else if (event.kind === "leader" || event.kind === "leaderless") soon(500);
   else soon(EVERY_MS);
 });
 effect(() => {
