@@ -24,7 +24,7 @@ TOKEN = "token-of-the-pictures-" + "0" * 20
 PORT = 8790
 MOST_BYTES = 150_000
 # What README and docs show.
-SHOWN = {("now", "light"), ("config", "dark"), ("failed", "light")}
+SHOWN = {("now", "light"), ("config", "dark"), ("failed", "light"), ("calendar", "light")}
 
 JOBS = """
 import asyncio, random

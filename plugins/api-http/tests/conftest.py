@@ -44,8 +44,9 @@ class Echo(Executor):
         if isinstance(payload, dict):
             if "fail" in payload:
                 raise TaskFailed(str(payload["fail"]), retryable=False)
-            for line in payload.get("log", ()):
-                context.logger.info("%s", line)
+            for _ in range(payload.get("times", 1)):
+                for line in payload.get("log", ()):
+                    context.logger.info("%s", line)
             for line in payload.get("say", ()):
                 context.logger.info(line)
             if payload.get("wait"):

@@ -68,9 +68,16 @@ function Against({ elapsed, p50, p90 }) {
   </span>`;
 }
 
-function Finish({ started, p50, p90 }) {
+/** How long it has run. That it runs beyond its p90 is only said of what the server has seen there:
+ * since it was asked, it may have ended. */
+function elapsedOf(started, p90, toldAt) {
+  const elapsed = Math.max(0, now.value - started);
+  const seen = Date.parse(toldAt) - started;
+  return p90 && seen <= p90 ? Math.min(elapsed, p90) : elapsed;
+}
+
+function Finish({ started, elapsed, p50, p90 }) {
   if (!p90) return "";
-  const elapsed = now.value - started;
   if (elapsed > p90) return html`<${State} kind="late">${t("overP90", { text: duration(elapsed - p90) })}<//>`;
   const at = started + (elapsed > p50 ? p90 : p50);
   return html`${when(at)} <span class="dim">${relative(at)}</span>`;
@@ -87,14 +94,14 @@ function Running({ found }) {
       <thead><tr><th>${t("config")}</th><th class="w-worker">${t("worker")}</th><th class="w-clock">${t("started")}</th><th class="r w-took">${t("elapsed")}</th><th class="w-bar">${t("history")}</th><th class="r w-finish">${t("expectedFinish")}</th></tr></thead>
       <tbody>${rows.map(({ task, p50_ms, p90_ms }) => {
         const started = Date.parse(task.start_time);
-        const elapsed = Math.max(0, now.value - started);
+        const elapsed = elapsedOf(started, p90_ms, found.time);
         return html`<tr key=${task.id} data-row>
           <td class="main"><${Glyph} kind="running" label=${t("running")} /> <${TaskLink} id=${task.id}>${task.config_id ?? task.id}<//>${task.attempt > 1 && html` <small>${t("attemptN", { n: task.attempt })}</small>`}</td>
           <td><${WorkerLink} id=${task.worker_id} /></td>
           <td class="num"><${At} at=${task.start_time} clockOnly /></td>
           <td class="r num">${duration(elapsed)}</td>
           <td><${Against} elapsed=${elapsed} p50=${p50_ms} p90=${p90_ms} /></td>
-          <td class="r num"><${Finish} started=${started} p50=${p50_ms} p90=${p90_ms} /></td>
+          <td class="r num"><${Finish} started=${started} elapsed=${elapsed} p50=${p50_ms} p90=${p90_ms} /></td>
         </tr>`;
       })}</tbody>
     </table>`}
