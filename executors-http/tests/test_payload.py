@@ -34,7 +34,7 @@ BAD: list[tuple[Any, str]] = [
     ({"url": "http://u:p@x/"}, "url: carries a user name"),
     ({"url": URL, "metod": "GET"}, "metod: is not a known key; did you mean 'method'?"),
     ({"url": URL, "header": {}}, "header: is not a known key; did you mean 'headers'?"),
-    ({"url": URL, "zzz": 1}, "zzz: is not a known key; there is body, expected_status"),
+    ({"url": URL, "zzz": 1}, "zzz: is not a known key; there is body, callback, expected_status"),
     ({"url": URL, "method": "TRACE"}, "method: must be one of GET"),
     ({"url": URL, "method": "CONNECT"}, "method: must be one of GET"),
     ({"url": URL, "method": "GET /x HTTP/1.1\r\n"}, "method: must be one of GET"),

@@ -13,6 +13,7 @@ from multidict import CIMultiDict, istr
 from yarl import URL
 
 from dsched.contracts import ExecutionContext, Executor, TaskFacts, TaskFailed
+from dsched.contracts.executor.callback import TOKEN_HEADER, callback_headers, callback_of
 from dsched.contracts.executor.context import TaskLogger
 from dsched.contracts.executor.egress import (
     EgressPolicy,
@@ -48,6 +49,7 @@ from dsched_executor_http.tls import TlsContexts
 from dsched_executor_http.url import TargetUrl, UrlProblemError, redirect_target
 
 MAX_REDIRECTS = 3
+ACCEPTED = "202"
 MAX_CACHED_CALLS = 512
 MAX_CACHED_TEXT = 16 * 1024
 DNS_CACHE_S = 10
@@ -129,12 +131,42 @@ class HttpExecutor(Executor):
     async def execute(self, context: ExecutionContext, task: Task) -> TaskResult:
         """Make the request. Every failure is a `TaskFailed` whose code says what kind it is."""
         ready = self._read(None if task.spec is None else task.spec.payload)
+        if ready.call.callback:
+            return await self._called_back(ready, context, task)
+        return await self._call(ready, context, task, {})
+
+    async def _called_back(
+        self, ready: _Ready, context: ExecutionContext, task: Task
+    ) -> TaskResult:
+        """The same of a target that may answer 202 and say later how it ended."""
+        callback = callback_of(context)
+        earlier = await callback.earlier()
+        if earlier is not None:
+            return earlier
+        base = self._options.callback_url
+        if not base:
+            raise TaskFailed(
+                "the payload asks for a callback, and executors.http.callback_url is not set: "
+                "set it to the address of the API as targets reach it",
+                "callback",
+                retryable=False,
+            )
+        token = await callback.expect()
+        told = callback_headers(base, task.id, context.attempt, token)
+        result = await self._call(ready, context, task, told)
+        return await callback.wait() if result.code == ACCEPTED else result
+
+    async def _call(
+        self, ready: _Ready, context: ExecutionContext, task: Task, more: Mapping[str, str]
+    ) -> TaskResult:
+        """Make the request, with more headers."""
         call = ready.call
         try:
             with self._deadlines.within(context.remaining()):
                 values = await self._secrets.resolve(call.secrets) if call.secrets else {}
                 redactor = Redactor(values.values()) if values else NOTHING_SECRET
                 hop = _first_hop(ready, values, context, task)
+                hop.headers.update(more)
                 return await self._follow(context.logger, call, hop, redactor)
         except SecretError as error:
             raise TaskFailed(str(error), "secret", retryable=error.passing) from None
@@ -284,6 +316,7 @@ def _next_hop(call: HttpCall, hop: _Hop, url: TargetUrl, status: int) -> _Hop:
         for name, value in call.headers.items():
             if name.lower() not in HARMLESS or mentions_secret(value):
                 headers.popall(name, None)
+        headers.popall(TOKEN_HEADER, None)
         tls = None if tls is None else tls.for_other_origin()
     return _Hop(_Target.of(method, url, tls), headers, body)
 

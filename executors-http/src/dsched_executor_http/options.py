@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import attrs
 
+from dsched.contracts.executor.callback import callback_url_problem
 from dsched.contracts.executor.egress import EgressPolicy
 from dsched.contracts.executor.secrets import Secrets, check_env_patterns
 
@@ -25,6 +26,7 @@ class HttpOptions:
     it is kept in the result. ``secret_env``: environment variables that payloads may refer to
     (``NAME`` or ``PREFIX_*``); ``secret_dir``: the directory of ``secret://file/NAME``;
     ``tls_dir``: the directory of the files named under ``tls``. All three refuse when empty.
+    ``callback_url``: where targets reach the HTTP API, for payloads with ``callback``.
     """
 
     allow: tuple[str, ...] = attrs.field(default=(), converter=tuple)
@@ -36,6 +38,7 @@ class HttpOptions:
     secret_env: tuple[str, ...] = attrs.field(default=(), converter=tuple)
     secret_dir: str = ""
     tls_dir: str = ""
+    callback_url: str = ""
 
     def __attrs_post_init__(self) -> None:
         """Refuse what cannot be meant, before anything is opened."""
@@ -47,6 +50,9 @@ class HttpOptions:
         if not timedelta(milliseconds=10) <= self.connect_timeout <= timedelta(minutes=10):
             raise ValueError(f"connect_timeout must be 10ms to 10m, got {self.connect_timeout}")
         check_env_patterns(self.secret_env)
+        problem = callback_url_problem(self.callback_url)
+        if problem is not None:
+            raise ValueError(f"callback_url {problem}")
 
     @property
     def policy(self) -> EgressPolicy:

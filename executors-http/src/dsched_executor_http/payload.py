@@ -25,7 +25,7 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 MAX_QUERY_ITEMS = 200
 KEYS = (
     *("method", "url", "headers", "query", "json", "body"),
-    *("expected_status", "follow_redirects", "tls"),
+    *("expected_status", "follow_redirects", "tls", "callback"),
 )
 _DEFAULT_HEADERS = {
     "User-Agent": "dsched",
@@ -57,7 +57,8 @@ class Tls:
 class HttpCall:
     """A payload, read. Equal payloads give equal calls, so that one may serve many tasks.
 
-    ``statuses`` are those that count as a success.
+    ``statuses`` are those that count as a success; with ``callback`` 202 means that the target
+    completes the attempt later.
     """
 
     method: str
@@ -70,6 +71,7 @@ class HttpCall:
     statuses: frozenset[int] = _DEFAULT_STATUSES
     follow_redirects: bool = False
     tls: Tls | None = None
+    callback: bool = False
 
     def body_with(self, values: Mapping[str, str]) -> bytes | None:
         """The body to send, references replaced by ``values``."""
@@ -103,9 +105,7 @@ def read_payload(payload: JsonValue) -> HttpCall:
         raise InvalidPayloadError(
             ["payload: must map keys to values, such as {url: https://example.com/run}"]
         )
-    problems = unknown_keys(payload, KEYS)
-    if payload.get("json") is not None and payload.get("body") is not None:
-        problems.append("body: give json or body, not both")
+    problems = [*unknown_keys(payload, KEYS), *_both_bodies(payload)]
 
     def read(reader: Callable[[Any, list[str]], Any], key: str) -> Any:
         return reader(payload.get(key), problems)
@@ -118,9 +118,9 @@ def read_payload(payload: JsonValue) -> HttpCall:
     statuses = read(_read_statuses, "expected_status")
     follow = read(_read_follow, "follow_redirects")
     tls = read(_read_tls, "tls")
+    callback = read(_read_callback, "callback")
+    _check_tls(tls, url, follow, problems)
     _check_references(payload, problems)
-    if tls is not None and url is not None and url.scheme == "http" and not follow:
-        problems.append("tls: means nothing for an http URL; write https or remove it")
     if problems or url is None:
         raise InvalidPayloadError(problems)
     return _call(
@@ -133,10 +133,16 @@ def read_payload(payload: JsonValue) -> HttpCall:
             statuses=statuses,
             follow_redirects=follow,
             tls=tls,
+            callback=callback,
         ),
         text,
         payload,
     )
+
+
+def _both_bodies(payload: Mapping[str, Any]) -> list[str]:
+    both = payload.get("json") is not None and payload.get("body") is not None
+    return ["body: give json or body, not both"] if both else []
 
 
 def _call(call: HttpCall, text: str | None, payload: Mapping[str, Any]) -> HttpCall:
@@ -261,6 +267,17 @@ def _read_follow(follow: Any, problems: list[str]) -> bool:
     if not isinstance(follow, bool | None):
         problems.append("follow_redirects: must be true or false")
     return follow is True
+
+
+def _check_tls(tls: Tls | None, url: TargetUrl | None, follow: bool, problems: list[str]) -> None:
+    if tls is not None and url is not None and url.scheme == "http" and not follow:
+        problems.append("tls: means nothing for an http URL; write https or remove it")
+
+
+def _read_callback(callback: Any, problems: list[str]) -> bool:
+    if not isinstance(callback, bool | None):
+        problems.append("callback: must be true or false")
+    return callback is True
 
 
 def _read_tls(tls: Any, problems: list[str]) -> Tls | None:

@@ -1,12 +1,14 @@
 """The executor: one attempt is one message, confirmed, and its answer if one is asked for."""
 
 import asyncio
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from uuid import uuid4
 
 import attrs
 
 from dsched.contracts import ExecutionContext, Executor, TaskFacts, TaskFailed
+from dsched.contracts.executor.callback import callback_headers, callback_of
 from dsched.contracts.executor.secrets import Redactor, SecretError, fill
 from dsched.contracts.store.tasklogs import LineLevel, as_line
 from dsched.model import JsonValue, Task, TaskResult
@@ -60,11 +62,33 @@ class MqExecutor(Executor):
     async def execute(self, context: ExecutionContext, task: Task) -> TaskResult:
         """Publish the message that ``task.spec.payload`` describes; see the README for codes."""
         order = parse_payload(None if task.spec is None else task.spec.payload)
+        if not order.callback:
+            return await self._publish(order, context, task, {})
+        callback = callback_of(context)
+        earlier = await callback.earlier()
+        if earlier is not None:
+            return earlier
+        base = self._options.callback_url
+        if not base:
+            raise bad_payload(
+                "the payload asks for a callback, and executors.mq.callback_url is not set: set it "
+                "to the address of the API as consumers reach it"
+            )
+        token = await callback.expect()
+        told = callback_headers(base, task.id, context.attempt, token)
+        await self._publish(order, context, task, told)
+        return await callback.wait()
+
+    async def _publish(
+        self, order: Order, context: ExecutionContext, task: Task, more: Mapping[str, str]
+    ) -> TaskResult:
+        """Publish the message, with more headers."""
         broker = self._broker_of(order)
         shown = f"{broker.kind} broker {order.broker!r}"
         try:
             async with asyncio.timeout(context.remaining()):
                 message, values = await self._message(order, context, task)
+                message = attrs.evolve(message, headers={**message.headers, **more})
         except TimeoutError:
             raise no_connection(f"{shown}: the attempt's time was over before it began") from None
         attempt = _Attempt(
@@ -123,8 +147,9 @@ class MqExecutor(Executor):
                 f"the body has {len(body)} bytes; executors.mq.max_message_bytes allows {most}"
             )
         facts = TaskFacts.of(context, task)
-        # A broker that drops what it has seen must not drop the next attempt's wish for an answer.
-        message_id = f"{task.id}/{context.attempt}" if order.reply else task.id
+        # A broker that drops what it has seen must not drop the next attempt's wish for an answer,
+        # nor its token.
+        message_id = f"{task.id}/{context.attempt}" if order.reply or order.callback else task.id
         message = Message(
             target=order.target,
             headers={**headers, **facts.as_headers(), "traceparent": facts.traceparent},

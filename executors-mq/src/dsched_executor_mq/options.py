@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import attrs
 
+from dsched.contracts.executor.callback import callback_url_problem
 from dsched.contracts.executor.egress import EgressPolicy
 from dsched.contracts.executor.secrets import (
     Secrets,
@@ -91,6 +92,7 @@ class MqOptions:
     ``brokers`` by the names that payloads use. ``allow``: host names, ``*.suffixes``, addresses
     and networks that may be connected to although they are not public, or without TLS.
     ``secret_env``, ``secret_dir`` and ``tls_dir`` as for the HTTP executor: all refuse when empty.
+    ``callback_url``: where consumers reach the HTTP API, for payloads with ``callback``.
     ``max_message_bytes`` bounds a message and an answer, ``max_result_bytes`` what is kept of one.
     """
 
@@ -99,6 +101,7 @@ class MqOptions:
     secret_env: tuple[str, ...] = attrs.field(default=(), converter=tuple)
     secret_dir: str = ""
     tls_dir: str = ""
+    callback_url: str = ""
     max_message_bytes: int = MEBIBYTE
     max_result_bytes: int = 256 * 1024
 
@@ -106,6 +109,9 @@ class MqOptions:
         """Refuse what cannot be meant, before anything is opened."""
         EgressPolicy(self.allow, ALLOW_KEY)
         check_env_patterns(self.secret_env)
+        problem = callback_url_problem(self.callback_url)
+        if problem is not None:
+            raise ValueError(f"callback_url {problem}")
         _check_range("max_message_bytes", self.max_message_bytes, 1024, 64 * MEBIBYTE)
         _check_range("max_result_bytes", self.max_result_bytes, 1024, 768 * 1024)
         if len(self.brokers) > MAX_BROKERS:

@@ -24,7 +24,7 @@ from dsched_executor_mq.target import KEYS_OF, Target, read_target
 
 KEYS = (
     *("broker", "exchange", "routing_key", "persistent", "subject", "jetstream", "topic", "key"),
-    *("stream", "headers", "json", "body", "reply"),
+    *("stream", "headers", "json", "body", "reply", "callback"),
 )
 _BROKER = re.compile(BROKER_NAME)
 
@@ -39,6 +39,7 @@ class Order:
     template: JsonValue  # of the body: text if ``is_text``, else any JSON; None: no body
     is_text: bool
     reply: bool
+    callback: bool = False
 
     @property
     def secrets(self) -> list[str]:
@@ -89,6 +90,9 @@ def _read(payload: JsonValue) -> tuple[Order | None, list[str]]:
         problems += header_problems(headers)
     text = _text(payload, problems)
     reply = _flag(payload, "reply", problems)
+    callback = _flag(payload, "callback", problems)
+    if reply and callback:
+        problems.append("callback: give reply or callback, not both")
     if target is not None and not target.jetstream and not reply:
         problems.append(
             "jetstream: false needs `reply: true`: without JetStream nobody else would say that "
@@ -104,6 +108,7 @@ def _read(payload: JsonValue) -> tuple[Order | None, list[str]]:
         template=payload.get("json") if text is None else text,
         is_text=text is not None,
         reply=reply,
+        callback=callback,
     )
     return order, []
 

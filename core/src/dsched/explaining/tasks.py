@@ -22,6 +22,7 @@ from dsched.model import (
     need_of,
     rfc3339_ms,
 )
+from dsched.model.progress import WAITS, WAITS_FOR_CALLBACK
 
 SHOWN = 5  # workers or tasks that a sentence names
 
@@ -220,6 +221,9 @@ def _running(facts: TaskFacts) -> _Told:
     for_ms = max(0, facts.now_ms - (task.start_ms or facts.now_ms))
     summary = f"Task {task.id} runs on {task.worker_id} since {span(for_ms)}."
     told = [f"This is attempt {task.attempt}."]
+    if isinstance(task.progress, Mapping) and task.progress.get(WAITS) == WAITS_FOR_CALLBACK:
+        summary = f"Task {task.id} waits for its target's callback since {span(for_ms)}."
+        told.append(f"Its target was told on {task.worker_id}, and has not said yet how it ended.")
     if task.spec is not None:
         told.append(f"It may take {span(task.spec.timeout // timedelta(milliseconds=1))}.")
     worker = _worker(facts)

@@ -4,6 +4,9 @@ import math
 
 import attrs
 
+# What the progress of an attempt says that waits for something else than itself.
+WAITS, WAITS_FOR_CALLBACK = "waits_for", "callback"
+
 # Half of the estimate's weight lies on the last seven seconds or so (10 s x ln 2).
 SMOOTHING_S = 10.0
 

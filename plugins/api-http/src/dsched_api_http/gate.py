@@ -94,6 +94,12 @@ class Gate:
             raise _too_many("this token asks more often than it may", wait_s)
         return principal
 
+    def check_stranger(self, request: web.Request) -> None:
+        """Count a token of an attempt that none waits for; raises `Problem` 429 to who tries many."""
+        wait_s = self._strangers.wait_s(request.remote or "", time.monotonic())
+        if wait_s:
+            raise _too_many("too many tokens that are none came from here", wait_s)
+
     async def still_good(self, request: web.Request) -> bool:
         """Whether who was recognised would be so now: for what goes on for long."""
         if self._options.auth == "none":

@@ -3,6 +3,7 @@
 from dsched_api_http.call import Route
 from dsched_api_http.routes import (
     audit,
+    callbacks,
     cluster,
     config_batch,
     configs,
@@ -29,6 +30,7 @@ ROUTES: tuple[Route, ...] = (
     *why.ROUTES,
     *tasks.ROUTES,
     *logs.ROUTES,
+    *callbacks.ROUTES,
     *workers.ROUTES,
     *now.ROUTES,
     *problems.ROUTES,

@@ -5,8 +5,10 @@ import threading
 from collections.abc import Mapping
 from datetime import datetime
 
+from dsched.contracts.store import Store
 from dsched.engine.runtime import Runtime
 from dsched.engine.worker.attempts import Attempt
+from dsched.engine.worker.callbacks import AttemptCallback
 from dsched.engine.worker.log_lines import TaskLog
 from dsched.engine.worker.log_reporting import LineReporter
 from dsched.model import JsonValue, from_ms
@@ -23,12 +25,18 @@ _PACING = threading.Lock()
 
 
 class AttemptContext:
-    """The `ExecutionContext` of one attempt. Without ``lines`` its task keeps no log."""
+    """The `ExecutionContext` of one attempt. Without ``lines`` its task keeps no log, without
+    ``store`` nobody can call back."""
 
     def __init__(
-        self, attempt: Attempt, runtime: Runtime, lines: LineReporter | None = None
+        self,
+        attempt: Attempt,
+        runtime: Runtime,
+        lines: LineReporter | None = None,
+        store: Store | None = None,
     ) -> None:
         self._attempt = attempt
+        self._store = store
         self._runtime = runtime
         self._lines = lines
         self._logger: TaskLog | None = None
@@ -46,6 +54,15 @@ class AttemptContext:
             kept = None if self._lines is None else self._lines.open(self._attempt)
             self._logger = TaskLog(log, self._attempt.facts(), kept)
         return self._logger
+
+    @property
+    def callback(self) -> AttemptCallback:
+        """How its target completes it later."""
+        if self._store is None:
+            raise RuntimeError(
+                "this attempt belongs to no worker with a store: nobody can call back"
+            )
+        return AttemptCallback(self._attempt, self._store, self._runtime, self.logger)
 
     @property
     def deadline(self) -> datetime:

@@ -5,9 +5,10 @@ import logging
 from collections import deque
 from collections.abc import Callable
 
+from dsched.contracts.store import Store
 from dsched.contracts.store.bounds import MAX_BATCH, MAX_HEAVY_BATCH
 from dsched.contracts.store.outcomes import Outcome, StoreUnavailableError
-from dsched.contracts.store.working import Completion, Progress, Release, Working
+from dsched.contracts.store.working import Completion, Progress, Release
 from dsched.engine.runtime import Runtime
 from dsched.engine.store_calls import until_answered
 from dsched.engine.worker.attempts import Attempt, Attempts
@@ -26,7 +27,7 @@ class Reporter:
 
     def __init__(
         self,
-        store: Working,
+        store: Store,
         runtime: Runtime,
         worker_id: str,
         attempts: Attempts,
@@ -62,6 +63,11 @@ class Reporter:
     async def settled(self) -> None:
         """Wait until everything reported so far has an answer."""
         await self._idle.wait()
+
+    @property
+    def store(self) -> Store:
+        """Where it reports to."""
+        return self._store
 
     async def run(self) -> None:
         """Report until cancelled."""

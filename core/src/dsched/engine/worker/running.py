@@ -64,6 +64,7 @@ class Runner:
         self._ration = LogRate(log, "attempts that start and end", runtime)
         self._lines = lines
         self._captures = captures
+        self._store = reporter.store
 
     def start(self, claimed: Claimed, started_s: float) -> None:
         """Start every attempt of a claim. Their timeouts count from ``started_s`` (monotonic)."""
@@ -198,7 +199,7 @@ class Runner:
                 "install its plugin, or route the task with required_labels",
                 "no_executor",
             )
-        context = AttemptContext(attempt, self._runtime, self._lines)
+        context = AttemptContext(attempt, self._runtime, self._lines, self._store)
         running = executor.execute(context, attempt.task)
         if type(running) is not CoroutineType and not inspect.isawaitable(running):
             raise TaskFailed(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 import attrs
 
 from dsched.contracts.executor import Executor, TaskFailed
+from dsched.contracts.executor.callback import callback_of
 from dsched.contracts.executor.context import ExecutionContext
 from dsched.model import JsonValue, Task, TaskResult
 from dsched_testkit.kernel.process import Process
@@ -29,6 +30,7 @@ class Ledger:
     began: list[Execution] = attrs.field(factory=list)
     ended: list[tuple[Execution, JsonValue]] = attrs.field(factory=list)
     tries: dict[str, int] = attrs.field(factory=dict)
+    tokens: dict[int, str] = attrs.field(factory=dict)  # by attempt, of those that are called back
 
     def begin(self, context: ExecutionContext, task_id: str) -> Execution:
         """An attempt begins now."""
@@ -96,11 +98,21 @@ class Bodies(Executor):
                 await asyncio.sleep(seconds)
                 context.logger.info("ends")
                 return None
+            case "callback":
+                await self._called_back(context)
+                return None
             case "stubborn":
                 await self._stubbornly(seconds)
                 return None
         await asyncio.sleep(seconds)
         return None
+
+    async def _called_back(self, context: ExecutionContext) -> None:
+        """Let a target know, and wait for what it says, unless that was said to an attempt before."""
+        callback = callback_of(context)
+        if await callback.earlier() is None:
+            self.ledger.tokens[context.attempt] = await callback.expect()
+            await callback.wait()
 
     async def _stubbornly(self, seconds: float) -> None:
         """Go on through every cancellation, but for the death of the process."""
