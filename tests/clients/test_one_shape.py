@@ -1,6 +1,7 @@
 """The client on a store and those of the HTTP API take the same calls and raise the same errors."""
 
 import inspect
+from datetime import UTC, datetime
 
 import pytest
 from api_pods import ADMIN, serving
@@ -50,13 +51,18 @@ def test_no_answer_is_one_error_too():
     assert dsched_client.TaskEndedBadlyError is dsched.client.TaskEndedBadlyError
 
 
+NEW_YEAR = datetime(2999, 1, 1, tzinfo=UTC)
+
+
 async def ordered(client) -> None:
     """What a program does, whichever client it was given."""
     spec = dsched.TaskSpec(executor="echo", payload="x", timeout="9s", retry={"max_retries": 0})
     handle = await client.submit(spec, task_id="one", delay="10ms")
     assert await handle.result(timeout="20s") == "x"
     assert (await handle.get()).id == handle.id == "one"
-    later = await client.submit(spec, at="2999-01-01T00:00:00Z")
+    for at in (NEW_YEAR.replace(microsecond=1), "2999-01-01T00:00:00.000001Z"):
+        later = await client.submit(spec, at=at)  # not early, not by a part of a millisecond either
+        assert (await later.get()).scheduled_time == NEW_YEAR.replace(microsecond=1000)
     assert (await later.cancel(reason="no more")).outcome == "OK"
     with pytest.raises(errors.NotFoundError):
         await client.get("nobody")

@@ -4,10 +4,11 @@ import re
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dsched.model import from_ms, rfc3339, rfc3339_ms, to_ms
+from dsched.model import from_ms, rfc3339, rfc3339_ms, to_ms, whole_ms
 
 ROOT = Path(__file__).parents[3]
 # Who writes it: the core, and the HTTP side, whose command starts without the core's values.
@@ -44,3 +45,17 @@ def test_nobody_spells_it_anew():
         if ".venv" not in path.parts and spelled.search(path.read_text(encoding="utf-8"))
     }
     assert found <= HOMES
+
+
+@pytest.mark.parametrize(
+    ("micros", "ms"), [(0, 0), (1, 1), (999, 1), (1000, 1), (1001, 2), (999_001, 1000)]
+)
+def test_what_is_to_start_at_an_instant_is_not_early_by_a_part_of_a_millisecond(micros, ms):
+    second = from_ms(1_700_000_000_000)
+    found = whole_ms(second + timedelta(microseconds=micros))
+    assert to_ms(found) == 1_700_000_000_000 + ms
+    assert found.microsecond % 1000 == 0
+
+
+def test_the_last_instant_of_all_is_left_as_it_is():
+    assert whole_ms(datetime.max.replace(tzinfo=UTC)) == datetime.max.replace(tzinfo=UTC)

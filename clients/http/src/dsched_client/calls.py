@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from dsched.model import JsonValue, TaskConfig, TaskSpec
+from dsched.model import JsonValue, TaskConfig, TaskSpec, whole_ms
 from dsched_client import values
 from dsched_client.answers import Answer
 from dsched_client.batches import ConfigBatch
@@ -35,7 +35,7 @@ def submit(
     if at is not None:
         if delay:
             raise ValueError("at cannot be given together with delay; keep one of them")
-        body["at"] = at if isinstance(at, str) else instant(at)
+        body["at"] = at if isinstance(at, str) else instant(whole_ms(at))
     if task_id is not None:
         body["id"] = task_id
     if delay:

@@ -28,6 +28,7 @@ from dsched.model import (
     manual_task_id,
     seconds_of,
     to_ms,
+    whole_ms,
 )
 
 FIRST_POLL_S = 0.01
@@ -246,7 +247,7 @@ def _start(delay: Wait, at: datetime | str | None) -> tuple[int, int | None]:
             "at",
             f"needs to be an instant with a UTC offset, such as 2026-01-31T09:00:00Z; got {at!r}",
         )
-    return 0, to_ms(instant)
+    return 0, to_ms(whole_ms(instant))
 
 
 def _seconds(name: str, value: Wait) -> float:

@@ -22,7 +22,7 @@ from dsched.model.ids import (
     fire_task_id,
     manual_task_id,
 )
-from dsched.model.instants import from_ms, rfc3339, rfc3339_ms, to_ms
+from dsched.model.instants import from_ms, rfc3339, rfc3339_ms, to_ms, whole_ms
 from dsched.model.json import JsonValue, NotJsonError
 from dsched.model.origin import API_ORIGIN, ORPHAN, code_origin, file_origin, is_origin
 from dsched.model.retry import Retry, RetryPolicy, retry_delay_ms
@@ -108,4 +108,5 @@ __all__ = [
     "rfc3339_ms",
     "seconds_of",
     "to_ms",
+    "whole_ms",
 ]

@@ -17,6 +17,14 @@ def to_ms(instant: datetime) -> int:
     return int((instant - _EPOCH) // timedelta(milliseconds=1))
 
 
+def whole_ms(instant: datetime) -> datetime:
+    """The first whole millisecond that is not before an instant: what is to start then is not early."""
+    try:
+        return instant + timedelta(microseconds=-instant.microsecond % 1000)
+    except OverflowError:
+        return instant
+
+
 def from_ms(ms: int) -> datetime:
     """The UTC datetime of milliseconds since the epoch."""
     return _EPOCH + timedelta(milliseconds=ms)

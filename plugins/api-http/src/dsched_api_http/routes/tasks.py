@@ -9,7 +9,7 @@ import attrs
 from dsched.contracts import EntryError, Outcome
 from dsched.contracts.store.reading import TaskQuery
 from dsched.contracts.store.working import Submission
-from dsched.model import Home, InvalidIdError, TaskStatus, check_id, to_ms
+from dsched.model import Home, InvalidIdError, TaskStatus, check_id, to_ms, whole_ms
 from dsched.model.json import dumps
 from dsched_api_http.batches import Batch, BatchItem, BatchProblem, id_given
 from dsched_api_http.bodies import structured
@@ -48,7 +48,7 @@ def _submission(call: Call, wanted: Submit, unique: str) -> Submission:
         task_id=task_id,
         spec=call.intake.spec(entry),
         delay_ms=wanted.delay // _MILLISECOND,
-        at_ms=None if wanted.at is None else to_ms(wanted.at),
+        at_ms=None if wanted.at is None else to_ms(whole_ms(wanted.at)),
     )
 
 
