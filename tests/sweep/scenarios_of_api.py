@@ -5,23 +5,34 @@ Here and not in the testkit, for no distribution of ours imports another one's p
 
 import asyncio
 import secrets
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import attrs
 
 import dsched_api_http
+from dsched.config.intake import CatalogueIntake
+from dsched.config.settings import TaskSettings
+from dsched.loading import Catalogue
+from dsched.model import TaskConfig
 from dsched_api_http.audit import KIND as AUDIT
 from dsched_api_http.audit import Act, Audit
 from dsched_api_http.backlog import Backlog
 from dsched_api_http.events import EventHub, TooOldError
 from dsched_api_http.idempotency import Claim, Idempotency
+from dsched_api_http.occupancy import Span
 from dsched_api_http.options import ApiOptions
+from dsched_api_http.overview import Overview
 from dsched_api_http.problems import Problem
 from dsched_api_http.readiness import Readiness
 from dsched_api_http.scopes import Scope
-from dsched_api_http.tokens import CONFIGURED, Tokens
+from dsched_api_http.sessions import Sessions
+from dsched_api_http.timetable import Timetable
+from dsched_api_http.tokens import CONFIGURED, Principal, Tokens
 from dsched_testkit.sweep.play import scenario
 from dsched_testkit.sweep.scenarios import NARROW, spec
 from dsched_testkit.sweep.sites import include
@@ -30,6 +41,7 @@ from dsched_testkit.sweep.stage import Stage, User
 include(Path(dsched_api_http.__file__).parent)
 
 REQUEST = "task.submit t"
+_WORK: dict[str, Any] = {"executor": "fn", "payload": {"do": "work", "s": 0}}
 
 
 @attrs.define
@@ -169,6 +181,69 @@ async def backlog(stage: Stage) -> None:
         stage.problems.append(f"refused for {refused}")
 
 
+async def _session(stage: Stage, user: User) -> None:
+    """A browser logs in, is known by its cookie, and logs out; another one's token is revoked."""
+    tokens = Tokens(user.store)
+    sessions = Sessions(user.store, tokens)
+    for ends in (sessions.close, None):
+        made = await tokens.create("browser", Scope.READ, by="me")
+        principal = Principal(id=made.id, name=made.name, scope=made.scope)
+        cookie = (await sessions.open(made.token, principal)).cookie
+        if await sessions.recognise(cookie) is None:
+            stage.problems.append("a session that was opened is not known")
+        if ends is not None:
+            await ends(cookie)
+        await tokens.revoke(made.id)
+        if await sessions.recognise(cookie, fresh=True) is not None:
+            stage.problems.append(
+                "a session is known whose end, or whose token's, was acknowledged"
+            )
+
+
+@scenario()
+async def browser_sessions(stage: Stage) -> None:
+    """A browser's session ends with its log-out, and with its token."""
+    await stage.lead_by("a", NARROW)
+    await stage.user(partial(_session, stage))
+
+
+class _AtOnce(ThreadPoolExecutor):
+    """Runs in the loop's own thread: virtual time would pass while another one works."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **more: Any) -> "Future[Any]":
+        done: Future[Any] = Future()
+        try:
+            done.set_result(fn(*args, **more))
+        except Exception as error:
+            done.set_exception(error)
+        return done
+
+
+@scenario()
+async def seen_by_people(stage: Stage) -> None:
+    """An API pod gathers what the console shows, of a config that runs meanwhile."""
+    asyncio.get_running_loop().set_default_executor(_AtOnce())
+    await stage.lead_by("a", NARROW)
+    intake = CatalogueIntake(defaults=TaskSettings(), catalogue=Catalogue())
+
+    async def script(user: User) -> None:
+        every = TaskConfig(id="c", every=timedelta(seconds=5), **_WORK)
+        await user.attempt(user.put_config(every))
+        await asyncio.sleep(6)
+        overview = Overview(user.store, intake)
+        timetable = Timetable(user.store, overview)
+        await overview.now()
+        configs, _ = await overview.configs()
+        now_ms = (await user.store.now()).wall_ms
+        around = Span(from_ms=now_ms - 3_600_000, cell_ms=300_000, cells=24)
+        await timetable.load(around)
+        rows = await timetable.rows(configs, around)
+        if [row.id for row in rows] != [one.config.id for one in configs]:
+            stage.problems.append(f"rows are of {[row.id for row in rows]}")
+
+    await stage.user(script)
+
+
 async def _upto(hub: EventHub, after: str | None) -> str | None:
     """Follow until something has come; where that is, None if nothing came in time."""
     try:
@@ -181,4 +256,11 @@ async def _upto(hub: EventHub, after: str | None) -> str | None:
     return None
 
 
-API = (shared_documents, dropped_documents, follows, backlog)
+API = (
+    shared_documents,
+    dropped_documents,
+    follows,
+    backlog,
+    browser_sessions,
+    seen_by_people,
+)
