@@ -46,6 +46,12 @@ def section() -> list[str]:
             for number in seen
             if number != "0"
         ),
+        "",
+        (
+            "The jobs of such a pod make a call more or less a second by themselves. Exact is "
+            "`plugins/console/tests/test_cost_of_a_viewer.py`, which counts the API's own calls: one viewer "
+            "costs at most one a second."
+        ),
     ]
 
 

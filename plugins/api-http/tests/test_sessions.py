@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dsched_api_http import streams
-from dsched_api_http.sessions import LINK_S, Sessions
+from dsched_api_http.sessions import LINK_S, READ_S, Sessions
 from dsched_api_http.tokens import Tokens
 from dsched_testkit.memory import MemoryStore, new_state
 
@@ -259,3 +259,32 @@ async def test_a_link_is_good_for_a_minute() -> None:
     clock[0] = LINK_S + 0.1
     assert await sessions.redeem(late) is None
     assert await sessions.redeem("") is None
+
+
+async def test_a_session_that_is_closed_ends_its_stream_here(
+    api: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "CHECK_S", 0.05)
+    cookie = await logged_in(api, await api.token_of("read"))
+    asked = api.http.get(f"{api.url}/api/v1/events", headers={"Cookie": cookie, **SAME})
+    async with asyncio.timeout(20), asked as stream:
+        await stream.content.readuntil(b"\n\n")
+        assert (await browser(api, cookie)("DELETE", "/session")).status == 204
+        while await stream.content.read(1024):
+            pass  # until the server ends it
+
+
+async def test_a_session_that_another_pod_has_closed_is_seen_after_a_while(api: Any) -> None:
+    clock = [0.0]
+    store = api.pod.store
+    here = Sessions(store, Tokens(store), monotonic=lambda: clock[0])
+    there = Sessions(store, Tokens(store))
+    token = await api.token_of("read")
+    principal = await Tokens(store).recognise(token)
+    assert principal is not None
+    opened = await there.open(token, principal)
+    assert await here.stands(opened.cookie)
+    await there.close(opened.cookie)
+    assert await here.stands(opened.cookie)
+    clock[0] = READ_S + 0.1
+    assert not await here.stands(opened.cookie)

@@ -110,7 +110,7 @@ class Gate:
     async def _stands(self, request: web.Request) -> bool:
         cookie = _session(request)
         if cookie is not None:
-            return bool(await self._sessions.recognise(cookie, fresh=True))
+            return await self._sessions.stands(cookie)
         return bool(await self._tokens.recognise(_token(request), fresh=True))
 
     def check_browser_write(self, request: web.Request) -> None:

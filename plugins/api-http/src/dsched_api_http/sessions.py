@@ -8,6 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import timedelta
+from typing import TypeVar
 
 import attrs
 from aiohttp import web
@@ -23,7 +24,10 @@ KEPT = timedelta(hours=12)
 LINK_S = 60.0
 LINK_NAME = "console-link"
 MAX_CACHED = 1024
+READ_S = 30.0  # how long a stream may outlast a session that another pod has closed
 FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
+
+V = TypeVar("V")
 
 _COOKIE = re.compile(r"([0-9a-f]{24})\.([A-Za-z0-9_-]{43})")
 _PORT = re.compile(r":([0-9]{1,5})$")
@@ -37,6 +41,16 @@ class Opened:
     cookie: str
 
 
+@attrs.frozen(kw_only=True)
+class Read:
+    """A session as the store had it: what of, the hash of its secret, and until when that may do."""
+
+    token_id: str
+    token_digest: str
+    hash: str
+    until_s: float
+
+
 class Sessions:
     """The sessions of a store. What a browser holds is of no use for anything but asking this API,
     and of none at all once the token is revoked or has run out."""
@@ -48,6 +62,7 @@ class Sessions:
         self._tokens = tokens
         self._monotonic = monotonic
         self._known: OrderedDict[str, Known] = OrderedDict()
+        self._read: OrderedDict[str, Read] = OrderedDict()
         self._links: dict[str, float] = {}
 
     async def open(self, token: str, principal: Principal) -> Opened:
@@ -75,23 +90,42 @@ class Sessions:
         known = None if fresh else self._known.get(found[1])
         if known is not None and known.until_s >= self._monotonic():
             return known.principal if hmac.compare_digest(known.digest, digest) else None
+        asked_s = self._monotonic()
         document = await self._store.get_document(KIND, found[1])
         stands = None
         if document is not None and _is(document, digest):
-            stands = await self._tokens.standing(
-                str(document.value["token"]), str(document.value["digest"])
+            read = Read(
+                token_id=str(document.value["token"]),
+                token_digest=str(document.value["digest"]),
+                hash=digest,
+                until_s=asked_s + READ_S,
             )
+            self._keep(self._read, found[1], read)
+            stands = await self._tokens.standing(read.token_id, read.token_digest)
         if stands is None:
             self._known.pop(found[1], None)
+            self._read.pop(found[1], None)
             return None
-        self._remember(found[1], attrs.evolve(stands, digest=digest))
+        self._keep(self._known, found[1], attrs.evolve(stands, digest=digest))
         return stands.principal
 
-    def _remember(self, session_id: str, known: Known) -> None:
-        self._known[session_id] = known
-        self._known.move_to_end(session_id)
-        if len(self._known) > MAX_CACHED:
-            self._known.popitem(last=False)
+    async def stands(self, cookie: str) -> bool:
+        """Whether a stream of this session may go on: its token as the store has it at this moment,
+        the session itself as it was `READ_S` ago at most."""
+        found = _COOKIE.fullmatch(cookie)
+        read = None if found is None else self._read.get(found[1])
+        if found is None or read is None or read.until_s < self._monotonic():
+            return await self.recognise(cookie, fresh=True) is not None
+        if not hmac.compare_digest(read.hash, _hash(found[2])):
+            return False
+        return await self._tokens.standing(read.token_id, read.token_digest) is not None
+
+    @staticmethod
+    def _keep(kept: OrderedDict[str, V], session_id: str, value: V) -> None:
+        kept[session_id] = value
+        kept.move_to_end(session_id)
+        if len(kept) > MAX_CACHED:
+            kept.popitem(last=False)
 
     def forget(self, principal_id: str) -> None:
         """This pod has just revoked a token: its sessions end here at once."""
@@ -106,6 +140,7 @@ class Sessions:
         if found is None:
             return
         self._known.pop(found[1], None)
+        self._read.pop(found[1], None)
         document = await self._store.get_document(KIND, found[1])
         if document is None or not _is(document, _hash(found[2])):
             return
