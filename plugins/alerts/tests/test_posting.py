@@ -171,7 +171,8 @@ def test_delays_double_up_to_a_minute():
 async def test_a_pod_tells_of_the_task_that_failed_after_its_retries_and_of_no_other(
     hook, caplog, monkeypatch
 ):
-    # Where no function is registered a client takes any name, and each attempt fails.
+    # Where no function is registered a client takes any name. No function can have this one, so
+    # that no worker is waited for, and each attempt fails.
     monkeypatch.setattr(REGISTRY, "_functions", {})
     caplog.set_level(logging.INFO)
     settings = {
@@ -185,7 +186,7 @@ async def test_a_pod_tells_of_the_task_that_failed_after_its_retries_and_of_no_o
     }
     once = dsched.RetryPolicy(max_retries=1, retry_delay=timedelta(milliseconds=10))
     async with dsched.pod(settings) as pod:
-        spec = dsched.TaskSpec(executor="local", payload={"function": "nobody.has"}, retry=once)
+        spec = dsched.TaskSpec(executor="local", payload={"function": "nobody has"}, retry=once)
         await pod.client.submit(spec, task_id="watched")
         await pod.client.wait("watched", timeout_s=20)
         await hook.until(2)
