@@ -78,7 +78,7 @@ class StoreCalled:
 
 @attrs.frozen(kw_only=True)
 class StoreWrites:
-    """The store stopped to take this pod's writes (``taken`` False), or takes them again.
+    """The store no longer takes this pod's writes (``taken`` False), or takes them again.
 
     ``reason`` is a word (`StoreReadOnlyError.reason`, or ``no_answer``), ``words`` the store's own;
     ``lasted_s``: for how long it took none. Given once each time, and when the reason changes.
@@ -126,8 +126,9 @@ class NobodyLeads:
 class HistoryBroken:
     """The past that pods have seen is gone from the store. Given by the pod that recorded it, once.
 
-    ``generation`` is that of the break, 0 while nothing is there to record it in (``emptied``; each
-    pod says so). What happened after ``from_ms`` (wall, None: ever) may be forgotten or repeated.
+    ``generation`` is that of the break, 0 while there is no store to record it in (``emptied``;
+    each pod says so). What happened after ``from_ms`` (wall, None: ever) may be forgotten or
+    repeated.
     """
 
     pod: str
@@ -151,7 +152,7 @@ class InvariantViolated:
 class ObserverTrouble:
     """An observer (by its name) missed ``dropped`` notices and raised on ``failed`` more.
 
-    Both count since the notice of this kind before. Given to every observer, itself included.
+    Both count since the previous notice of this kind. Given to every observer, itself included.
     """
 
     observer: str

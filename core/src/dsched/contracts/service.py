@@ -61,14 +61,14 @@ class Intake(Protocol):
         """The config of an entry with the keys of a task file, `id` left out; `EntryError`."""
 
     def entry(self, config: TaskConfig) -> dict[str, JsonValue]:
-        """What `config` reads as an equal config: JSON, durations as text, defaults left out."""
+        """An entry that `config` reads as an equal config: JSON, durations as text, no defaults."""
 
     def spec(self, entry: Mapping[str, Any]) -> TaskSpec:
         """The snapshot of a task without a config: the entry's keys that need no trigger;
         `EntryError`."""
 
     def spec_entry(self, spec: TaskSpec) -> dict[str, JsonValue]:
-        """What `spec` reads as an equal snapshot."""
+        """An entry that `spec` reads as an equal snapshot."""
 
     def plugins(self) -> tuple[PluginFacts, ...]:
         """What is installed, by kind and name."""

@@ -1,6 +1,6 @@
-"""Invariants that are looked at while dsched runs: I4, I5, I8 (sampled) and I13, all of them cheap.
+"""Invariants that are checked while dsched runs: I4, I5, I8 (sampled) and I13, all of them cheap.
 
-A broken one is told to the observers as `InvariantViolated` and logged; nothing is stopped for it.
+A broken one is told to the observers as `InvariantViolated` and logged; it stops nothing.
 It means a defect of dsched or of a store plugin, or a store that lost what it had acknowledged.
 """
 
@@ -53,8 +53,8 @@ class Assertions:
     def answered(self, step: str, before_ms: int, args: Sequence[Any], answer: Any) -> None:
         """Look at the answer of a step; ``before_ms`` is `latest_ms` of when it was called.
 
-        Calls overlap, so an answer may come after that of a later call: only what was known
-        before the call binds it.
+        Calls overlap, so an answer may come after that of a later call. So it is compared only with
+        what was known before its call.
         """
         match answer:
             case StoreTime():

@@ -1,4 +1,5 @@
-"""A pod looks now and then whether the past that it has seen is still there, and says if it is not."""
+"""A pod checks now and then that the past that it has seen is still there, and says if it is
+not."""
 
 import logging
 
@@ -13,7 +14,8 @@ from dsched.model import from_ms
 
 log = logging.getLogger("dsched.history")
 
-# While the log grows there is something to lose; while it does not, a look costs and finds nothing.
+# While the log grows there is something to lose; while it does not, a check costs and finds
+# nothing.
 LOOK_EVERY_S = 2.0
 IDLE_LOOK_EVERY_S = 10.0
 ANSWER_S = 10.0
@@ -58,7 +60,7 @@ class HistoryWatch:
             except StoreUnavailableError:
                 pass  # the other parts of the pod say so
             except Exception as error:
-                log.exception("the look at the store's history failed; it looks again")
+                log.exception("checking the store's history failed; it is checked again")
                 self._announcer.tell(InvariantViolated(name="history", detail=f"{error}"))
             idle = self._past.mark == before
             await self._runtime.sleep(IDLE_LOOK_EVERY_S if idle else LOOK_EVERY_S)
@@ -97,7 +99,8 @@ class HistoryWatch:
             self._tell(told.loss, told.generation, told.from_ms)
 
     def _is_empty(self, error: StoreEmptiedError) -> None:
-        """Nothing is there to record it in, so it is told at once, and again when a store is back."""
+        """Nothing is there to record it in, so it is told at once, and again when a store is
+        back."""
         if self._emptied or self._past.seen is None:
             return
         self._emptied = True

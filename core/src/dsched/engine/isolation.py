@@ -21,6 +21,6 @@ async def apart(work: Coroutine[Any, Any, T]) -> T:
         task.cancel()
         await asyncio.wait({task})
         if not task.cancelled():
-            task.exception()  # asked for, lest asyncio complains that nobody did
+            task.exception()  # read it, or asyncio logs that nobody did
         raise
     return task.result()

@@ -1,4 +1,4 @@
-"""A store whose every step is timed, looked at, and told to the observers."""
+"""A store whose every step is timed, checked, and told to the observers."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -18,7 +18,7 @@ from dsched.engine.runtime import Runtime
 from dsched.engine.write_watch import WriteWatch
 
 _UNTIMED = frozenset({"wakeup", "poll_when_woken"})  # waits, not work
-# Steps whose answers tell the time, or whose they are.
+# Steps whose answers tell the store's time, or which claim they answer.
 _LOOKED_AT = frozenset({"now", "due", "ready", "overdue", "counts", "claim"})
 
 

@@ -102,7 +102,7 @@ class Announcer:
                 lane.flush()
 
     async def _tell_troubles(self) -> None:
-        """Say now and then which observers lag or fail: not each time, lest it feeds itself."""
+        """Say now and then which observers lag or fail; each time would make them lag more."""
         while True:
             await asyncio.sleep(TROUBLE_EVERY_S)
             for lane in self._lanes:

@@ -50,7 +50,7 @@ def recorded_break(seen: Seen, found: History) -> Break | None:
 
 
 class Past:
-    """The memory of one pod. The highest epoch of all outlives every break: targets remember it too."""
+    """The memory of one pod. The highest epoch outlives every break: targets remember it too."""
 
     def __init__(self) -> None:
         self.seen: Seen | None = None

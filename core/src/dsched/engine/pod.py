@@ -245,8 +245,8 @@ class Pod:
 
 
 def _said(name: str, error: Exception, delay_s: float, before: str) -> str:
-    """Log why a service failed. Where it came from is told once, not with every start that fails alike,
-    and never where the service has said all that there is to know."""
+    """Log why a service failed. The traceback is logged once, not with every start that fails
+    alike, and never for a `ServiceError`, whose message says all that there is to know."""
     if isinstance(error, ServiceError):
         why = str(error)
         level = logging.DEBUG if why == before else logging.ERROR

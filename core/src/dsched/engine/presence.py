@@ -57,7 +57,7 @@ class Presence:
         while True:
             status = self._status()
             due = self._runtime.monotonic() - self._said_s >= SAY_EVERY_S
-            # While writes are refused, each look tries one: what says that it is over.
+            # While writes are refused, each turn tries one: so the pod learns when it is over.
             if status != self._said or due or status.writes_refused:
                 await self._say(status)
             await self._runtime.sleep(LOOK_EVERY_S)

@@ -15,7 +15,7 @@ def _token() -> str:
 
 @attrs.frozen(kw_only=True)
 class Runtime:
-    """Clock, sleep and randomness. The only place where the engine gets them from.
+    """Clock, sleep and randomness. The engine gets them from nowhere else.
 
     ``monotonic`` is in seconds and may be called from any thread; ``token`` gives a new unique
     text; ``threads`` says whether the heartbeat gets a thread of its own (not in simulation).
@@ -30,8 +30,8 @@ class Runtime:
     rounding_s: float = 0.001
 
     async def sleep_until(self, at_s: float) -> None:
-        """Sleep until ``monotonic`` has come to ``at_s``, and no millisecond longer: what the loop's
-        timers would round is waited out in turns of the loop, so this is not for idle waiting."""
+        """Sleep until ``monotonic`` has come to ``at_s``, and no millisecond longer. The loop's
+        timers round, so the last bit is waited out in turns of the loop: not for idle waiting."""
         while (left_s := at_s - self.monotonic()) > 0:
             await self.sleep(max(0.0, left_s - self.rounding_s))
 

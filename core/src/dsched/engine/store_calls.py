@@ -17,7 +17,7 @@ FIRST_WAIT_S = 0.1
 LONGEST_WAIT_S = 5.0
 REMIND_EVERY_S = 60.0
 CALL_TIMEOUT_S = 30.0
-WAKEUP_SLACK_S = 1.0  # a bell keeps its own time; one that does not is left after this long
+WAKEUP_SLACK_S = 1.0  # a wait for a wake-up that runs late by this much is given up
 
 
 class Patience:
@@ -36,7 +36,7 @@ class Patience:
             self._said_s = self._runtime.monotonic()
             refuses = isinstance(error, StoreReadOnlyError)
             trouble = "takes no writes" if refuses else "does not answer"
-            log.warning("%s: the store %s (%s); trying on", self._what, trouble, error)
+            log.warning("%s: the store %s (%s); still trying", self._what, trouble, error)
         ceiling = min(self._longest_s, FIRST_WAIT_S * 2 ** min(self._failures, 10))
         self._failures += 1
         await self._runtime.sleep(self._runtime.jittered(ceiling))

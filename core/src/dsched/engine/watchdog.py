@@ -20,7 +20,7 @@ from dsched.model import rfc3339_ms
 log = logging.getLogger("dsched.watchdog")
 
 LOOK_EVERY_S = 10.0
-LOOKS_A_BOUND = 4  # a shorter bound is looked at that often within it
+LOOKS_A_BOUND = 4  # within a short bound it checks this many times
 PAGES_A_LOOK = 10
 ANSWER_S = 30.0
 NAMED = 5  # configs that a line of the log names
@@ -81,7 +81,7 @@ class Watchdog:
             except StoreUnavailableError:
                 self._forget()  # the other parts of the pod say so
             except Exception as error:
-                log.exception("the watchdog failed; it looks again")
+                log.exception("the watchdog failed; it checks again")
                 self._announcer.tell(InvariantViolated(name="watchdog", detail=f"{error}"))
 
     def _forget(self) -> None:

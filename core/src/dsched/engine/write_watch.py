@@ -11,8 +11,8 @@ from dsched.engine.runtime import Runtime
 
 log = logging.getLogger("dsched.store")
 
-# Longer than the longest pause between two tries of a step, so that one small write which still
-# fits does not end what larger ones meet.
+# Longer than the longest pause between two tries of a step: one small write that still fits must
+# not end the trouble while larger ones are refused.
 CALM_S = 6.0
 UNANSWERED_S = 10.0
 NO_ANSWER = "no_answer"

@@ -49,7 +49,7 @@ class Denials:
             ("credentials", where),
             self,
             "store degraded: Redis at %s refuses the credentials (%s): correct redis.username and "
-            "redis.password, or the file that holds them; trying on",
+            "redis.password, or the file that holds them; still trying",
             where,
             error,
         )
@@ -69,7 +69,7 @@ class Denials:
             what,
             (self, step),
             "store degraded: Redis at %s refuses steps to its user (%s): grant what the example "
-            "ACL file of this plugin lists; trying on",
+            "ACL file of this plugin lists; still trying",
             where,
             error,
         )

@@ -107,7 +107,7 @@ class TaskFacts:
         return f"00-{trace}-{span}-01"
 
 
-# What fires at once is for one instant, and so are all attempts of a task.
+# Tasks that fire together are for one instant, and so are all attempts of a task.
 @lru_cache(maxsize=MAX_CACHED_INSTANTS)
 def _in_text(instant_ms: int) -> str:
     return rfc3339_ms(instant_ms)

@@ -125,8 +125,8 @@ def is_host_name(host: str) -> bool:
 def is_numeric_host(host: str) -> bool:
     """Whether a host's last label is a number, which makes all of it an IPv4 address.
 
-    Resolvers read ``2130706433``, ``0x7f.1`` and ``0177.0.0.1`` as 127.0.0.1, so whatever is
-    numeric and no `literal_address` has a spelling that parsers disagree on: refuse it.
+    Resolvers read ``2130706433``, ``0x7f.1`` and ``0177.0.0.1`` as 127.0.0.1. So parsers disagree
+    about a host that is numeric and no `literal_address`: refuse it.
     """
     return _NUMERIC_LABEL.match(normal_host(host).rpartition(".")[2]) is not None
 
@@ -244,8 +244,8 @@ class EgressPolicy:
     def lists(self, ip: str, host: str) -> bool:
         """Whether ``allow`` names ``ip``, or ``host`` which resolved to it, public or not.
 
-        For rules that a target must be vouched for to be spared (such as plain text to a public
-        address); whether it may be called at all is for `check_address` to say.
+        For rules that exempt a target only if the operator lists it (such as plain text to a public
+        address). Whether it may be called at all, `check_address` decides.
         """
         try:
             address = ip_address(ip.partition("%")[0])

@@ -8,7 +8,7 @@ from pathlib import Path
 class FileError(Exception):
     """A file that cannot be used; the message names it and the option, never the directory.
 
-    ``passing``: the disk was in trouble, so another attempt may well succeed.
+    ``passing``: the disk had a fault, so another attempt may well succeed.
     """
 
     def __init__(self, message: str, *, passing: bool = False) -> None:

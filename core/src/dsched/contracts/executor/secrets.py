@@ -1,4 +1,4 @@
-"""Secrets by reference: resolved in the worker for one attempt, redacted from all it leaves.
+"""Secrets by reference: resolved in the worker for one attempt, redacted from all that leaves it.
 
 A payload holds ``secret://env/NAME`` or ``secret://file/NAME``; the operator says which of them may
 be read. An executor finds `references` in the payload, asks `Secrets` for their values, puts them
@@ -89,7 +89,7 @@ class Redactor:
 
     def __init__(self, values: Iterable[str] = ()) -> None:
         spellings = {spelling for value in values for spelling in _spellings(value)} - {""}
-        # The longest first, so that no secret is left half when it contains another.
+        # The longest first: if one secret contains another, no half of it may be left.
         ordered = sorted(spellings, key=len, reverse=True)
         self.longest = len(ordered[0]) if ordered else 0
         self._pattern = re.compile("|".join(map(re.escape, ordered))) if ordered else None
@@ -142,7 +142,7 @@ def check_env_patterns(patterns: Sequence[str]) -> None:
 
 @attrs.frozen(kw_only=True)
 class Secrets:
-    """Where references may lead: nowhere, unless the operator says so.
+    """Which references may be resolved: none, unless the operator says so.
 
     ``section`` is the executor's part of the configuration (``executors.http``). Errors name its
     options ``secret_env``, here ``env_patterns`` (``NAME`` or ``PREFIX_*``), and ``secret_dir``,

@@ -1,7 +1,7 @@
-"""The environment variables in which the secrets of this process are: no other process gets them.
+"""The environment variables that hold secrets of this process: no child process gets them.
 
-What names them are the settings: lists called ``secret_env``, and texts that say
-``secret://env/NAME``. Whoever starts a process for user code asks `WITHHELD`.
+The settings name them: in lists called ``secret_env``, and in texts that say
+``secret://env/NAME``. Code that starts a process for user code asks `WITHHELD`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,7 +14,7 @@ KEY = "secret_env"
 
 
 class Withheld:
-    """Names and patterns (``PREFIX_*``). They only become more: an environment has no second owner."""
+    """Names and patterns (``PREFIX_*``). None is ever taken out: all of a process share one set."""
 
     def __init__(self) -> None:
         self._names: set[str] = set()

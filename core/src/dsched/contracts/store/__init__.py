@@ -30,8 +30,8 @@ send durations; the only instants that they send are those of schedules.
 
 How a task ends (``finish``), in whichever step: its home is freed, ``end_ms`` is the wall, its
 snapshot may be dropped (kept with the result); it leaves its config's live tasks; the oldest of the
-tasks held for its config, if any and if no live task but held ones is left, becomes ready; a fixed-delay
-config that exists, is enabled and not paused, and has no live task left gets
+tasks held for its config, if any and if no live task but held ones is left, becomes ready; a
+fixed-delay config that exists, is enabled and not paused, and has no live task left gets
 ``due := wall + delay``.
 
 *Live* tasks of a config are those its fires made (id ``config@ms``) that have not ended; they are
@@ -88,8 +88,8 @@ class Store(
     async def poll_when_woken(self, fence: str, limit: int, timeout_s: float) -> Poll:
         """`wakeup` of the leader, and then `poll`, whether the wake-up came or not.
 
-        A store that is far away saves the leader a round trip by an answer to both at once. The
-        wait need not be exact: it may end `WAIT_SLACK_S` late, or sooner.
+        One answer to both saves the leader a round trip to a store that is far away. The wait need
+        not be exact: it may end `WAIT_SLACK_S` late, or sooner.
         """
         await self.wakeup(LEADER_WAKEUP, timeout_s)
         return await self.poll(fence, limit)
@@ -105,8 +105,9 @@ class Store(
     ) -> tuple[bool, Claimed]:
         """`wakeup` of the worker, and then `claim` in any case; and whether the wake-up came.
 
-        The same saving for workers, and as exact. A caller that gives up, or gets an error, does
-        not know whether the claim was made: it repeats it by `claim`, as after any lost answer.
+        It saves workers a round trip too, and is as exact. A caller that gives up, or gets an
+        error, does not know whether the claim was made: it repeats it by `claim`, as after any
+        lost answer.
         """
         woken = await self.wakeup(worker_id, timeout_s)
         return woken, await self.claim(worker_id, incarnation, lane, number, limit)

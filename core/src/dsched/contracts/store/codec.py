@@ -25,9 +25,9 @@ from dsched.model.defaults import GIVEN_RETRY, GIVEN_TIMEOUT, given_retry
 from dsched.model.json import check_json, dumps, dumps_with, loads, loads_plain
 from dsched.model.task_config import restored
 
-# The version in each record, and those that are read. A record that uses a key which came later than
-# format 3 will say 2, so that versions of then leave it alone rather than read half of it; all others
-# stay as they were, to the byte. What is not known in a record that is read is passed over.
+# The version in each record, and those that are read. A record that uses a key which came later
+# than format 3 says 2, so that versions which know only 1 leave it alone rather than read half of
+# it. All others stay as they were, to the byte. A reader passes over keys that it does not know.
 RECORD_VERSION = 1
 READ_VERSIONS = (1, 2)
 # The executor of a record that cannot be read; no plugin can have this name.
@@ -144,13 +144,13 @@ def read_decision(text: str) -> Decision:
     return Decision(**_DECISION.read(record))
 
 
-# Said beside the record: versions of before refuse one with a key that they do not know.
+# Stored beside the record, because older versions refuse a record with a key that they do not know.
 _BESIDE = {"store_format"}
 _OF_A_POD = {field.name for field in attrs.fields(PodRecord)} - _BESIDE
 
 
 def write_pod(pod: PodRecord) -> str:
-    """What a pod says of itself, but for the newest format that it knows."""
+    """What a pod says of itself, without the newest format that it knows."""
     record = {key: value for key, value in attrs.asdict(pod).items() if key in _OF_A_POD}
     return dumps({**record, "roles": list(pod.roles)})
 

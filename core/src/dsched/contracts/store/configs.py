@@ -69,7 +69,8 @@ class Rearm:
 
     @property
     def decided_before_ms(self) -> int:
-        """Instants before this one are accounted for; what has come may stay owed (see `plan_edit`)."""
+        """Instants before this one are accounted for; what has come may stay owed (see
+        `plan_edit`)."""
         accounted_ms = self.upto_ms + 1
         return accounted_ms if self.next_due_ms is None else min(accounted_ms, self.next_due_ms)
 
@@ -92,7 +93,7 @@ class PutAnswer:
 
 @attrs.frozen(kw_only=True)
 class ConfigPage:
-    """Configs by ascending id; ``cursor`` continues, None at the end, and nothing else says so."""
+    """Configs by ascending id; ``cursor`` continues. Only a cursor of None means the end."""
 
     configs: tuple[StoredConfig, ...]
     cursor: str | None

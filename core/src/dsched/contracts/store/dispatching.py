@@ -33,7 +33,8 @@ class Promoted:
 
 @attrs.frozen(kw_only=True)
 class ReadyPage:
-    """Ready tasks by (priority descending, scheduled_ms, id), all workers by id, one reading."""
+    """Ready tasks by (priority descending, scheduled_ms, id), and all workers by id, read at
+    once."""
 
     time: StoreTime
     tasks: tuple[ReadyTask, ...]
@@ -43,7 +44,8 @@ class ReadyPage:
 
 @attrs.frozen(kw_only=True)
 class Poll:
-    """What a leader's tick needs, of one reading of the clock: as promote, due and ready answer."""
+    """What a leader's tick needs, with one reading of the clock: as promote, due and ready
+    answer."""
 
     promoted: Promoted
     due: DuePage

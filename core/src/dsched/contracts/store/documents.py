@@ -1,6 +1,6 @@
 """The store's group for small versioned documents: what services of several pods share.
 
-Tokens, records of idempotency and the audit of the HTTP API are kept so. The rules of
+The HTTP API keeps its tokens, records of idempotency and audit in them. The rules of
 `dsched.contracts.store` hold for these steps as well.
 """
 

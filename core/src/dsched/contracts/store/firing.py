@@ -29,7 +29,7 @@ class Fire:
     ``due_ms`` is the score the leader read; ``runs`` ascend; ``next_due_ms`` is later than all
     of them, or None. ``left_out`` are the owed instants that an operator asked not to fire.
 
-    With ``parked_until_ms`` (wall) nothing else is decided: who leads cannot plan this config, and
+    With ``parked_until_ms`` (wall) nothing else is decided: the leader cannot plan this config, and
     what it owes stays owed, for a leader that can.
     """
 
@@ -81,8 +81,8 @@ class Firing(ABC):
         none while a live task exists, else wall + delay.
 
         A config that is parked keeps its due and all else; `due` and `poll` do not name it before
-        ``parked_until_ms``, and ``next_due_ms`` of a page is that instant. Whatever sets its due, to
-        any value, ends that. ``ValueError`` for a fire that parks and decides something as well.
+        ``parked_until_ms``, and ``next_due_ms`` of a page is that instant. Whatever sets its due,
+        to any value, ends that. ``ValueError`` for a fire that parks and decides something as well.
 
         A run whose task exists (in any state): ``dup``, nothing changes. One that an operator
         asked to skip: ``skipped``, recorded with that reason. Else by the overlap

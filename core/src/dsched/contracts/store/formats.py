@@ -30,7 +30,7 @@ class Migrating(ABC):
 
     @abstractmethod
     async def store_format(self) -> StoreFormat:
-        """The format of the store, and who stands in the way of a newer one."""
+        """The format of the store, and the pods that keep it from a newer one."""
 
     @abstractmethod
     async def migrate(self, *, by: str) -> Outcome:
@@ -40,7 +40,7 @@ class Migrating(ABC):
 
 
 def too_old(pods: Sequence[PodRecord]) -> tuple[PodRecord, ...]:
-    """Those that do not know the newest format, by (name, id)."""
+    """The pods that do not know the newest format, by (name, id)."""
     found = (pod for pod in pods if pod.store_format < STORE_FORMAT)
     return tuple(sorted(found, key=lambda pod: (pod.name, pod.id)))
 

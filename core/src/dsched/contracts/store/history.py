@@ -71,9 +71,10 @@ class History:
 
 @attrs.frozen(kw_only=True)
 class Lost:
-    """What a pod knows of a past that is gone, and what the store is not to fall behind.
+    """What a pod knows of a past that is gone, and the numbers that the store must not fall behind.
 
-    ``generation``, ``epoch`` and ``revision`` are the highest that it has seen. The others: `Break`.
+    ``generation``, ``epoch`` and ``revision`` are the highest that it has seen. The others:
+    `Break`.
     """
 
     loss: Loss

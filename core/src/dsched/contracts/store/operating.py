@@ -51,8 +51,8 @@ class PodRecord:
     """What a pod says of itself. ``id`` is of one process, ``name`` may be shared.
 
     ``roles`` are sorted; ``started_ms`` and ``seen_ms`` are wall, and both are the store's: what
-    a caller of `pod_seen` gives for ``seen_ms`` is ignored. ``store_format`` is the newest format of a
-    store that it knows; pods of 0.1.0, which knew 3, say nothing of it.
+    a caller of `pod_seen` gives for ``seen_ms`` is ignored. ``store_format`` is the newest format
+    of a store that it knows; pods of 0.1.0, which knew 3, say nothing of it.
     """
 
     id: str
@@ -83,9 +83,9 @@ class Operating(ABC):
 
         The due does not move. The step that moves it past such an instant decides about it: `fire`
         records those that the planner left out (reason ``operator``) and fires none of them;
-        `put`, `pause`, `resume` and `delete` have it in their own range. Forgotten is then, by
-        `fire`, what lies before the new due (all, if there is none), and by `put` and `resume`
-        what lies before `Rearm.decided_before_ms`. An edit keeps the rest, a pause all.
+        `put`, `pause`, `resume` and `delete` have it in their own range. Then `fire` forgets the
+        skips before the new due (all, if there is none), and `put` and `resume` forget those
+        before `Rearm.decided_before_ms`. An edit keeps the rest, a pause all.
         """
 
     @abstractmethod

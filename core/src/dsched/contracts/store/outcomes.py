@@ -53,7 +53,7 @@ class FencedError(StoreError):
 class StoreUnavailableError(StoreError, NoAnswerError):
     """The store did not answer. ``maybe_applied`` tells whether the step may have happened.
 
-    Every step may be repeated unchanged: it is idempotent by a token of the caller or by nature.
+    Every step may be repeated unchanged: it is idempotent by a token of the caller or by itself.
     """
 
     def __init__(self, message: str, *, maybe_applied: bool) -> None:
@@ -62,11 +62,12 @@ class StoreUnavailableError(StoreError, NoAnswerError):
 
 
 class StoreReadOnlyError(StoreUnavailableError):
-    """The store answers, but takes no writes now: no memory or disk left, read-only, replicas missing.
+    """The store answers, but takes no writes now: no memory or disk left, read-only, replicas
+    missing.
 
     Reads may go on. It may pass without a restart, so the step is repeated as for any
-    `StoreUnavailableError`. The message holds the store's own words and what to do; ``reason`` is one
-    word, for figures: ``memory``, ``disk``, ``replicas``, ``read_only``.
+    `StoreUnavailableError`. The message holds the store's own words and what to do; ``reason`` is
+    one word, for figures: ``memory``, ``disk``, ``replicas``, ``read_only``.
     """
 
     def __init__(self, message: str, *, maybe_applied: bool, reason: str = "read_only") -> None:
@@ -77,7 +78,7 @@ class StoreReadOnlyError(StoreUnavailableError):
 class StoreEmptiedError(StoreUnavailableError):
     """Nothing is there any more of the store that this process has worked on.
 
-    Nothing is written, lest it comes back empty and silent; a backup may be put in place.
+    Nothing is written, so that it does not come back empty unnoticed; a backup may be put in place.
     """
 
 

@@ -96,4 +96,4 @@ class Reading(ABC):
 
     @abstractmethod
     async def counts(self) -> Counts:
-        """How many there are of what, from counters and index sizes, without counting."""
+        """How many tasks and configs there are, from counters and index sizes, without a scan."""

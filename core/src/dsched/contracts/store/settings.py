@@ -1,4 +1,4 @@
-"""What every store is told by the core: how long, and how many of what, it keeps."""
+"""What the core tells every store: how long it keeps each kind of record, and how many."""
 
 from collections.abc import Mapping
 
@@ -21,14 +21,14 @@ _DEFAULT = Kept()
 
 @attrs.frozen(kw_only=True)
 class StoreSettings:
-    """What every store is told by the core, whatever its own options.
+    """What the core tells every store, whatever its own options.
 
     Ended tasks, their results and lines are kept for ``result_ttl_ms`` from the end, unless
     ``retention`` says otherwise for their outcome; decisions for ``result_ttl_ms``, no more than
     the latest ``max_decisions`` of each config; statistics for ``stats_ttl_ms``. The log keeps at
     most ``max_events`` entries; those the collector has not read are kept as long as they are fewer
-    than that. ``log_caps`` bounds the lines of each task. ``leader_trust_ms``, where it is given, is
-    for how long a leader trusts its lock after a renewal: no call may take so long.
+    than that. ``log_caps`` bounds the lines of each task. ``leader_trust_ms``, where it is given,
+    is how long a leader trusts its lock after a renewal: no call may take that long.
     """
 
     result_ttl_ms: int = 7 * 24 * 3600 * 1000

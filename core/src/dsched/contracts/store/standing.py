@@ -1,17 +1,18 @@
-"""What a store keeps in documents for every pod: drains that outlive a worker, the cluster's name."""
+"""What a store keeps in documents for every pod: drains that outlive a worker, the cluster's
+name."""
 
 from dsched.contracts.store.documents import Documents
 from dsched.contracts.store.outcomes import Outcome, StoreRefusedError
 
 DRAINS = "worker-drain"
-# Ids that are made up at each start never come again, so what is known of them must end.
+# A random id of one start never comes again, so its drain must end by itself.
 DRAIN_KEPT_MS = 90 * 24 * 3600 * 1000
 CLUSTER = "cluster"
 NAME = "name"
 
 
 async def remember_drain(store: Documents, worker_id: str, by: str) -> None:
-    """Whoever registers with this id from now on is drained, until `forget_drain`."""
+    """From now on a worker that registers with this id is drained, until `forget_drain`."""
     outcome = Outcome.MOVED
     while outcome is Outcome.MOVED:
         known = await store.get_document(DRAINS, worker_id)
@@ -51,7 +52,7 @@ async def cluster_name(store: Documents) -> str:
 async def join_cluster(store: Documents, name: str) -> None:
     """Make the store this cluster's, if it has no name. `StoreRefusedError` if it is another's.
 
-    Whoever names none joins any. Nothing is written by one who finds the name.
+    A pod without a name joins any. Nothing is written if the store has the name already.
     """
     while name:
         found = await cluster_name(store)

@@ -23,7 +23,7 @@ _TAB = " " * 4
 
 
 class LineLevel(StrEnum):
-    """What kind of line it is: the levels of `logging`, and where else lines come from."""
+    """What kind of line it is: the levels of `logging`, and other places that lines come from."""
 
     DEBUG = "debug"
     INFO = "info"
@@ -126,7 +126,7 @@ class TaskLogs(ABC):
 
 
 def check_lines(items: Sequence[LineBatch]) -> None:
-    """Refuse what is too much for one call, or no line: a caller's mistake is a ValueError."""
+    """Refuse too much for one call, and what is no line: a caller's mistake is a ValueError."""
     if sum(len(item.lines) for item in items) > MAX_LINES_A_CALL:
         raise ValueError(f"more than {MAX_LINES_A_CALL} lines in one call")
     for item in items:
@@ -145,7 +145,7 @@ def check_lines(items: Sequence[LineBatch]) -> None:
 
 
 def line_size(text: str) -> int:
-    """What a line counts for: the bytes of its text."""
+    """What a line counts against the caps: the bytes of its text."""
     return len(text) if text.isascii() else len(text.encode())
 
 

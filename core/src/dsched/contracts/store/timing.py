@@ -9,8 +9,8 @@ import attrs
 class StoreTime:
     """One reading of the store's clock. `clock_gen` counts the times it was seen stepping back.
 
-    ``fraction_ms``: how far into the millisecond it was, where the store can tell. Nothing is
-    decided by it; the leader wakes up so much earlier.
+    ``fraction_ms``: how far into the millisecond it was, where the store can tell. It decides
+    nothing; the leader wakes up earlier by as much.
     """
 
     wall_ms: int
@@ -21,7 +21,7 @@ class StoreTime:
 
 LEADER_WAKEUP = "leader"
 ELECTION_WAKEUP = "election"
-# How late a wait may end that has a step behind it. `Timing.wakeup` alone keeps its time.
+# How late a wait may end that is followed by a step. `Timing.wakeup` by itself ends on time.
 WAIT_SLACK_S = 0.5
 
 
@@ -37,7 +37,7 @@ class Timing(ABC):
         """Wait until a step wakes ``who`` or the timeout passes; whether it was woken.
 
         ``who`` is `LEADER_WAKEUP`, `ELECTION_WAKEUP` or a worker id. One wake-up while nobody waits
-        is remembered. A wake-up is only a hint: it may be lost, doubled or taken by somebody else
-        who waits under the same name.
+        is remembered. A wake-up is only a hint: it may be lost, doubled or taken by another that
+        waits under the same name.
         Safe to cancel. Raises `StoreUnavailableError` rather than pretend to wait.
         """

@@ -70,7 +70,7 @@ class Completion:
 
 @attrs.frozen(kw_only=True)
 class Release:
-    """An attempt that really stopped and was not finished. ``fail``: the task ends (on_crash)."""
+    """An attempt that really stopped unfinished. ``fail``: the task ends (``on_crash: fail``)."""
 
     task_id: str
     token: str

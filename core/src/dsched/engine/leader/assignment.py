@@ -22,7 +22,8 @@ READ_PAST = 1_000
 
 @attrs.frozen(kw_only=True)
 class Assignment:
-    """The choices and deferrals for a page, and how many tasks stay ready and are to be read past."""
+    """The choices and deferrals for a page, and how many tasks stay ready and are to be read
+    past."""
 
     choices: tuple[Choice, ...]
     deferrals: tuple[Deferral, ...]
@@ -181,13 +182,13 @@ class _Giving:
 
 
 def room_at(workers: Iterable[Worker]) -> int:
-    """How many more tasks these workers may take; what is silent counts only where all are."""
+    """How many more tasks these workers may take; silent ones count only if all are silent."""
     takers = [w for w in workers if not (w.gone or w.draining)]
     return sum(max(0, w.limit - w.load) for w in _heard(takers) if not w.stalled)
 
 
 def _heard(workers: Sequence[Worker]) -> list[Worker]:
-    """Those that have not missed a beat; all, where each of them has."""
+    """The workers that have not missed a beat; all of them, if each has."""
     return [w for w in workers if not w.silent] or list(workers)
 
 

@@ -14,13 +14,15 @@ from dsched.engine.leader.projecting import MAY_END, project
 from dsched.engine.leader.term import Term
 from dsched.engine.observers import Announcer
 
-# A decision, with its counts and its update, takes a store as long as many ends of tasks that no config
-# made: a thousand in one step would keep a Redis from everything else for thirty milliseconds.
+# A decision, with its counts and its update, costs a store as much as the ends of many tasks that
+# no config made: a thousand in one step would keep a Redis from everything else for thirty
+# milliseconds.
 MAX_PROJECTED = 10 * MAX_BATCH
 WEIGHT_OF_FIRES = 12
 ENTRIES_A_TICK = 10 * MAX_EVENT_PAGE
-# An entry has one item or a hundred. A page of 1,000 large ones takes tens of megabytes, which no pod
-# gives back, and reading it holds up the loop: so a page begins small and becomes as large as fits.
+# An entry has one item or a hundred. A page of 1,000 large ones takes tens of megabytes, which no
+# pod gives back, and reading it holds up the loop: so a page begins small and becomes as large as
+# fits.
 PAGE_ITEMS = 40 * MAX_BATCH
 SMALL_PAGE = PAGE_ITEMS // MAX_BATCH
 GROWTH = 4
@@ -59,7 +61,7 @@ class CollectStep:
                 after = projection.upto
                 await _turns(len(events))
             read += len(page.events)
-            # Only now: what was told before a failure must all be on the page that is read again.
+            # Only now: all that was told before a failure must be on the page that is read again.
             self._page_size = _next_size(page.events)
             if not page.more:
                 break
@@ -106,7 +108,7 @@ def _portions(events: Iterable[Event]) -> Iterator[list[Event]]:
 
 
 def _weight(event: Event) -> int:
-    """How much projecting an entry is, in items that have to do with no config."""
+    """How much it costs to project an entry, in items of tasks that no config made."""
     if event.kind in _DECIDES:
         return WEIGHT_OF_FIRES * len(event.items)
     if event.kind in _TELLS_OF_TASKS:

@@ -50,7 +50,7 @@ class Tally:
     """Adds up entries of the log. Each is counted for its config, for the worker that did it, and
     for `EVERYTHING`.
 
-    The collector of a busy cluster comes by here for each step of each task: it is kept lean.
+    The collector of a busy cluster calls it for each step of each task, so it does little.
     """
 
     def __init__(self, workers: CountedWorkers) -> None:

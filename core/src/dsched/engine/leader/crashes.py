@@ -1,4 +1,4 @@
-"""Which workers that fell silent under a task have spoken again: those were cut off, not killed."""
+"""Which workers that fell silent while running a task beat again: they were cut off, not killed."""
 
 from collections import OrderedDict
 from collections.abc import Iterable
@@ -20,8 +20,8 @@ class CrashMemory:
     """What this pod knows of crashes from its terms as leader, of the latest `MAX_KNOWN` processes
     and tasks.
 
-    Another pod's terms are not known: there every silence counts as a death, as it must where
-    nothing else is known.
+    It knows nothing of another pod's terms: a silence from there counts as a death, since nothing
+    shows otherwise.
     """
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class CrashMemory:
         _bound(self._taken, process)
 
     def spoke_again(self, task_id: str) -> int:
-        """From how many of a task's crashes the worker came back."""
+        """After how many of a task's crashes the worker came back."""
         return self._cuts.get(task_id, 0)
 
 
@@ -57,6 +57,6 @@ def _bound(memory: "OrderedDict[_Key, _Value]", latest: _Key) -> None:
 
 
 def deaths(crashes: int, spoke_again: int) -> int:
-    """How many deaths ``crashes`` silences count as, of which ``spoke_again`` were none."""
+    """How many deaths ``crashes`` silences count as, if ``spoke_again`` of them were none."""
     cuts = min(spoke_again, crashes)
     return crashes - cuts + cuts // CUTS_A_DEATH

@@ -54,7 +54,8 @@ class DispatchStep:
         return 0.0
 
     async def dispatch(self, page: ReadyPage) -> bool:
-        """Dispatch until nothing more can be, or for as many pages as a tick may take, ``page`` first.
+        """Dispatch until nothing more can be, or for as many pages as a tick may take, ``page``
+        first.
 
         Whether there may be more to do at once.
         """
@@ -102,8 +103,8 @@ class DispatchStep:
 def with_new(page: ReadyPage, tasks: Sequence[ReadyTask], *, more: bool) -> ReadyPage:
     """A page with tasks that have become ready since it was read, in the order of ready tasks.
 
-    It has the first of all that are ready: those that it had were, and all others are new. ``more``:
-    some have become ready that nobody has read.
+    The result still begins with the first ready tasks: the old page did, and all others are new.
+    ``more``: some have become ready that nobody has read.
     """
     if not tasks and not more:
         return page
@@ -128,6 +129,6 @@ def _limit(page: ReadyPage, plan: Assignment) -> int:
     """How many tasks to read next: as many as there is room for. But busy workers make room
     meanwhile, for about as many as they have just been given."""
     if plan.passed:
-        return MAX_BATCH  # the ones with a worker lie deeper
+        return MAX_BATCH  # tasks that have a worker come later in the order
     given = len(plan.choices)
     return max(1, min(MAX_BATCH, max(given, room_at(page.workers) - given)))

@@ -89,7 +89,7 @@ class Election:
                     if answer.outcome is not Outcome.OK:
                         patience.answered()
                         return None
-                    # The lock may be an earlier try's, and its time has run since: renew it.
+                    # An earlier try may have got the lock, whose time has run since: renew it.
                     lost = repeated and await self._store.renew(answer.fence, ttl_ms) != Outcome.OK
             except StoreUnavailableError as error:
                 repeated = True
@@ -100,7 +100,7 @@ class Election:
         return None
 
     async def _follow(self, patience: Patience) -> Term | None:
-        """Try every second or so, and at once when the bell rings, until leading or stopping."""
+        """Try every second or so, and at once after a wake-up, until leading or stopping."""
         chance = asyncio.Event()
         async with asyncio.TaskGroup() as group:
             listening = group.create_task(self._listen(chance), name="election bell")
@@ -120,7 +120,7 @@ class Election:
         chance.clear()
 
     async def _listen(self, chance: asyncio.Event) -> None:
-        """One long wait for the bell: to wait anew for each try would cost two requests each."""
+        """One long wait for a wake-up: a new wait for each try would cost two requests each."""
         while True:
             try:
                 async with answered_within(LISTEN_S + WAKEUP_SLACK_S):

@@ -31,8 +31,8 @@ class UnreadableConfigError(Exception):
 
 @attrs.frozen(kw_only=True)
 class Fired:
-    """What came of a page of due configs: the tasks that are ready by now, and in how many seconds to
-    look again (0: at once, there may be more; None: nothing is due any more)."""
+    """What came of a page of due configs: the tasks that are ready by now, and in how many seconds
+    to look again (0: at once, there may be more; None: nothing is due any more)."""
 
     tasks: tuple[ReadyTask, ...] = ()
     again_in_s: float | None = None
@@ -64,7 +64,7 @@ class FiringStep:
         answers: list[FireAnswer] = []
         for portion in _portions(fires):
             answers += await self._store.fire(self._term.fence, portion)
-        # Not now: the tasks wait for a worker. While the store looks for one there is time.
+        # Not now: the tasks wait for a worker. There is time while the store dispatches them.
         asyncio.get_running_loop().call_soon(_say_all, fires, answers, now_ms)
         if all(answer.outcome is Outcome.EARLY for answer in answers):
             return Fired(again_in_s=NO_PROGRESS_S)
@@ -140,7 +140,7 @@ def _portions(fires: Sequence[Fire]) -> Iterable[Sequence[Fire]]:
 def _again_in_s(
     page: DuePage, fires: Sequence[Fire], answers: Sequence[FireAnswer]
 ) -> float | None:
-    """In how many seconds there is something to do again, where all that was due is done; else 0."""
+    """In how many seconds there is something to do again; 0 if not all that was due is done."""
     planned = len(fires) == len(page.configs) < MAX_BATCH
     # When a fixed delay ends only the store knows.
     delays = any(stored.config.fixed_delay is not None for stored in page.configs)
@@ -169,7 +169,7 @@ def _ready(config: TaskConfig, fire: Fire, answer: FireAnswer, now_ms: int) -> I
 
 
 def _set_aside(config: TaskConfig, due_ms: int, now_ms: int) -> Fire:
-    """Not this minute; what it owes stays owed, for a pod that can read it or for its mending."""
+    """Park it for a minute; what it owes stays owed, until a pod can read it or it is corrected."""
     return Fire(
         config_id=config.id,
         revision=config.revision,

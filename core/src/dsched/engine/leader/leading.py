@@ -28,7 +28,8 @@ GAUGES_EVERY_S = 5.0
 IDLE_GAUGES_EVERY_S = 10.0
 PRUNE_EVERY_S = 30.0
 REPLAN_EVERY_S = 1.0
-# What a second brings takes the loop for milliseconds, in which no task starts: less and oftener.
+# To collect a whole second's entries blocks the loop for milliseconds, in which no task starts: so
+# collect less at a time, and more often.
 COLLECT_EVERY_S = 0.2
 SAMPLE_EVERY_S = 10.0
 MORE_S = 0.01
@@ -44,7 +45,7 @@ class LeaderTimes:
 
 
 class Leader:
-    """Runs a term's loops. Its reading of the clocks and what it knows of crashes survive a term."""
+    """Runs a term's loops. What it knows of the clocks and of crashes survives a term."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""The recovery loop's step: recalls what waits at the wrong worker, reaps what died."""
+"""The recovery loop's step: recalls what waits at the wrong worker, reaps leases that are over."""
 
 import logging
 from collections import Counter
@@ -23,7 +23,7 @@ class RecoveryStep:
     """Looks for leases that are over and for queue entries that are old.
 
     Reaping waits until the store has answered without a break for ``heartbeat_interval_s`` + 2 s
-    in this term, so that after an outage of the store live workers speak first. Only what is
+    in this term, so that after an outage of the store live workers beat first. Only what is
     `forsaken` is reaped at once.
     """
 
@@ -60,7 +60,7 @@ class RecoveryStep:
             await self._abilities.learn(found.workers)
             entries = to_recall(found.queued, found.workers, self._abilities.runs)
             if not entries and len(found.queued) == MAX_BATCH:
-                entries = list(found.queued)  # else a full page that stays hides what is behind it
+                entries = list(found.queued)  # a full page that stays would hide what is behind it
             recall = [entry.task_id for entry in entries]
             if recall:
                 outcomes = await self._store.recall(self._term.fence, recall, self._queue_age_ms)
@@ -128,10 +128,10 @@ def _better_elsewhere(entry: QueuedTask, workers: dict[str, Worker], runs: Runs)
 
 
 def forsaken(leases: Iterable[OverdueLease], workers: Iterable[Worker]) -> tuple[OverdueLease, ...]:
-    """Those that no heartbeat can renew: a newer process has their worker's id.
+    """The leases that no heartbeat can renew: a newer process has their worker's id.
 
-    There is nobody to wait for, as there is for a worker that a silent store kept from beating. One
-    that is gone counts for nothing: its predecessor might have the id again.
+    So there is no worker to wait for, unlike one that a silent store kept from beating. A newer
+    process that is gone does not count: its predecessor might get the id again.
     """
     newest = {worker.id: worker.incarnation for worker in workers if not worker.gone}
     return tuple(lease for lease in leases if _begun_before(lease.token, newest))
@@ -145,9 +145,9 @@ def _begun_before(token: str, newest: Mapping[str, str]) -> bool:
 def verdict(lease: OverdueLease, uniform: float, *, spoke_again: int = 0) -> Reap:
     """What becomes of an attempt whose worker fell silent, by the task's own snapshot.
 
-    The first crash runs again at once; from the second on it waits as before retry
-    ``crashes - 1``, so that it parts from its neighbours; past `max_crashes` it is poison. Of
-    earlier ones ``spoke_again`` were no deaths (see `deaths`).
+    After the first crash it runs again at once. From the second on it waits as before retry
+    ``crashes - 1``, so that tasks which crashed together run apart; past `max_crashes` it is
+    poison. Of the earlier crashes ``spoke_again`` were no deaths (see `deaths`).
     """
     task, spec = lease.task, lease.task.spec
     crashes = task.crash_count + 1

@@ -35,7 +35,8 @@ log = logging.getLogger("dsched.leader")
 RETRY_AFTER_S = 0.5
 RETRY_WAIT_S = 1.0
 OVERSLEPT_S = 0.05
-# To begin and end a wait for a wake-up takes a millisecond or two: what is shorter is slept through.
+# To begin and end a wait for a wake-up takes a millisecond or two: what is shorter is slept
+# through.
 WAKEUP_FROM_S = 0.003
 # A shorter wait ends by the clock more often than by a wake-up: the store's poll behind it would
 # mostly come too early.
@@ -130,7 +131,8 @@ class Scheduling:
         if polled is None:
             polled = await self._store.poll(self._term.fence, MAX_BATCH)
             self._round_trip.took(self._runtime.monotonic() - began_s)
-        # The store read its clock about half-way, and a little after the millisecond that it says.
+        # The store read its clock about half-way, and a fraction after the millisecond that it
+        # says.
         read_s = (began_s + self._runtime.monotonic()) / 2 - polled.due.time.fraction_ms / 1000
         following = await self._act(polled, read_s)
         if not measured and following.due_s - self._runtime.monotonic() < MEASURED_WITHIN_S:
@@ -155,8 +157,8 @@ class Scheduling:
     async def _wait(self) -> None:
         """Wait, but no longer than until a wake-up.
 
-        The wake-up is a hint, the sleep is exact. A store that keeps its time is not cut off; one
-        that never comes back is, in time for the fire.
+        The wake-up is a hint, the sleep is exact. A wait that the store ends on time is not broken
+        off; one that the store never ends is, in time for the fire.
         """
         runtime = self._runtime
         following = self._following or NextPoll(runtime.monotonic() + RETRY_AFTER_S)

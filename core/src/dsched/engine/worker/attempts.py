@@ -83,7 +83,7 @@ class Attempts:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._by_key: dict[tuple[str, str], Attempt] = {}
-        # The same by task, lest each start walks over all that run.
+        # The same by task, so that a start need not walk over all that run.
         self._by_task: dict[str, list[Attempt]] = {}
         # Beats have had no answer for too long: nothing may be claimed. Set by the heartbeat.
         self.cut_off = False
@@ -95,13 +95,13 @@ class Attempts:
 
     @property
     def slots_taken(self) -> int:
-        """How many slots are taken. What has ended leaves its own when its report is under way: a
-        claim that is sent after it finds the store without it (ADR 0033)."""
+        """How many slots are taken. An ended attempt frees its slot once its report is under way: a
+        claim that is sent after the report finds the attempt ended in the store (ADR 0033)."""
         return len(self._by_key) - self.reporting
 
     def add(self, attempt: Attempt) -> list[Attempt] | None:
-        """Take an attempt in; it holds a slot until `remove`. The older ones of its task, which are
-        listed no more; None, and nothing changed, if the same one is here already."""
+        """Take an attempt in; it holds a slot until `remove`. Answers with the older ones of its
+        task, which are listed no more; None, and nothing changed, if it is here already."""
         task_id = attempt.task.id
         key = (task_id, attempt.token)
         with self._lock:

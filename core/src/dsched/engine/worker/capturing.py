@@ -19,14 +19,14 @@ from dsched.engine.worker.log_lines import LOWEST_LEVEL, level_of, trace_rows
 from dsched.engine.worker.log_reporting import LineReporter
 
 _STREAMS: Mapping[str, LineLevel] = {"stdout": LineLevel.STDOUT, "stderr": LineLevel.STDERR}
-# dsched's own: what they say of an attempt is in its task's record, or is a line already.
+# Loggers of dsched itself: what they log of an attempt is in its task's record, or a line already.
 _OURS = ("dsched.", "dsched_")
 
 
 class Voice:
     """What one attempt says: lines of its task until it has ended, then nothing any more.
 
-    A connection or a task that it made may live on, and speak in its name for ever.
+    A connection or an asyncio task that the attempt made may live on and keep its context for ever.
     """
 
     __slots__ = ("_attempt", "_begun", "_ended", "_lines", "_lock")
@@ -48,7 +48,7 @@ class Voice:
         """Keep the lines that end in a printed text; what has not ended waits for its end."""
         with self._lock:
             *whole, rest = (self._begun.pop(level, "") + text).split("\n")
-            if len(rest) >= MAX_LINE_BYTES:  # of a progress bar, or of what never ends
+            if len(rest) >= MAX_LINE_BYTES:  # a progress bar, or a line that never ends
                 whole.append(rest)
             elif rest:
                 self._begun[level] = rest
@@ -66,7 +66,7 @@ class Voice:
         if self._ended:
             return
         for text in texts:
-            # Of a bar that draws itself anew: how it looked last.
+            # A progress bar that redraws itself: keep how it looked last.
             self._lines.open(self._attempt).add(level, line_text(text.rstrip("\r").split("\r")[-1]))
 
 
@@ -95,7 +95,7 @@ class _Captured(logging.Handler):
 
 
 class _Heard:
-    """A stream in the place of stdout or stderr. All goes on to it; what attempts print is kept."""
+    """Stands in for stdout or stderr. All is passed on to it; what attempts print is kept too."""
 
     def __init__(self, stream: Any, level: LineLevel) -> None:
         self.heard_stream = stream
@@ -194,7 +194,8 @@ def speak(attempt: Attempt, lines: LineReporter) -> Voice:
 
 
 def _message(record: logging.LogRecord) -> str:
-    """The message; of structlog's, which `logging` carries as a mapping, the event and its facts."""
+    """The message. For structlog, whose message is a mapping to `logging`, the event and its
+    facts."""
     said = record.msg
     if isinstance(said, Mapping) and "event" in said and not record.args:
         facts = " ".join(f"{key}={value!r}" for key, value in said.items() if key != "event")

@@ -18,8 +18,8 @@ from dsched.engine.worker.wakeups import LISTEN_LATER_S, POLL_EVERY_S, Wakeups
 POLL_AT_LEAST_EVERY_S = 4.0  # while wake-ups can be trusted and nothing is found
 # Tasks claimed for a process that is stuck stay leased until they expire; keep this small.
 PARKED_LIMIT = 10
-# A claim takes half of the slots, so that one half runs while the store works on the other; but
-# what few slots there are is not worth two claims.
+# A claim takes half of the slots, so that one half runs while the store works on the other. But a
+# few slots are not worth two claims.
 LEAST_SHARE = 10
 
 
@@ -145,7 +145,7 @@ class Claimer:
         self._woken.clear()
         self._wakeups.listen_if_unheard()
         answer = await self._claims.repeat()
-        self._wakeups.woken()  # it waited for a wake-up, which may have been lost with its answer
+        self._wakeups.woken()  # the claim waited for a wake-up, which its lost answer may have had
         return self._judged(answer)
 
     async def _park(self) -> ClaimEvent:
@@ -161,22 +161,22 @@ class Claimer:
         self._wakeups.heard()
         self._poll_later(woken=answer is not None and answer.woken)
         if answer is None:
-            self._wakeups.listen_now()  # to have it answered may take a while
+            self._wakeups.listen_now()  # it may take a while until the store answers
             return ClaimEvent.UNANSWERED
         if answer.task_ids and not answer.woken:
             self._wakeups.distrust()
         self._announced = True
         if answer.brought_all:
             return ClaimEvent.MORE
-        await asyncio.sleep(0)  # what has come begins before the next claim is made up
+        await asyncio.sleep(0)  # let the claimed tasks begin before the next claim is made
         return ClaimEvent.ALL
 
     async def _rest(self) -> ClaimEvent:
         """Until woken. A worker with free slots polls by itself all the same: every second, and
         less and less often while wake-ups can be trusted and there is nothing.
 
-        To one without room a wake-up could tell of nothing but a cancel or a drain. Those may wait
-        a moment, and a busy worker is not to listen for each batch.
+        To a worker without room a wake-up can announce only a cancel or a drain. Those may wait a
+        moment, and a busy worker should not listen anew for each batch.
         """
         self._wakeups.listen_if_unheard()
         woken = self._room() <= 0 and await self._woken_within(LISTEN_LATER_S)
@@ -190,7 +190,7 @@ class Claimer:
         return ClaimEvent.RESTED
 
     def _judged(self, answer: Answered) -> ClaimEvent:
-        """What no wake-up has announced tells that wake-ups get lost."""
+        """A task that no wake-up has announced shows that wake-ups get lost."""
         if answer.brought_all:
             return ClaimEvent.MORE
         if answer.task_ids and not self._announced:

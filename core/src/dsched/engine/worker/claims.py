@@ -81,7 +81,7 @@ class Claims:
     async def ask_when_woken(self, limit: int, wait_s: float) -> Answered | None:
         """Claim what a wake-up announces, or what is there after ``wait_s``. None: no answer yet.
 
-        Raises `StoreUnavailableError` where the store did not answer: then too, `repeat`.
+        Raises `StoreUnavailableError` if the store did not answer: `repeat` it then too.
         """
         self._next(limit)
         wait_s = min(wait_s, self._lease_s * WAITING_SHARE)
@@ -109,7 +109,7 @@ class Claims:
     async def settle(self) -> None:
         """For a worker that leaves: have the latest claim answered, if the store does so soon.
 
-        What a silent store has given out goes to another worker when the lease is over.
+        If the store stays silent, what it gave out goes to another worker when the lease is over.
         """
         if self.answered:
             return

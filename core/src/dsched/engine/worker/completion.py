@@ -63,7 +63,7 @@ def _delay_ms(policy: RetryPolicy, retry: int, retry_after_s: float | None, unif
     """The policy's delay, or what the target asked for if that is longer, within `max_delay`."""
     delay_ms = retry_delay_ms(policy, retry, uniform)
     if not isinstance(retry_after_s, int | float) or math.isnan(retry_after_s):
-        return delay_ms  # nothing asked for, or nothing that can be meant
+        return delay_ms  # nothing was asked for, or no usable number
     if retry_after_s <= 0:
         return delay_ms
     asked_ms = round(min(retry_after_s, policy.max_delay.total_seconds()) * 1000)
@@ -102,7 +102,7 @@ def headline(error: BaseException) -> str:
 def _unexpected(error: BaseException) -> TaskFailed:
     text = "".join(traceback.format_exception(type(error), error, users_part(error)))
     if len(text) > MAX_ERROR_CHARS and isinstance(error, BaseExceptionGroup):
-        # The end of its text is one of its causes; none of the others may be missing.
+        # Its text ends with only one of its causes, and none of the others may be missing.
         text = "\n".join([headline(error), *_causes(error), "", text])[:MAX_ERROR_CHARS]
     return TaskFailed(text, type(error).__name__)
 
@@ -131,7 +131,7 @@ def _causes(group: BaseExceptionGroup[BaseException]) -> list[str]:
 
 
 def _text(value: object) -> str:
-    """What user code gave for a text, as one that every store can write."""
+    """A text that user code gave, as one that every store can write."""
     try:
         text = value if isinstance(value, str) else str(value)
     except Exception:  # noqa: BLE001 - user code may raise anything, here too

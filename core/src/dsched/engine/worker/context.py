@@ -20,7 +20,7 @@ log = logging.getLogger("dsched.task")
 MAX_NOTE_CHARS = 500
 MAX_PROGRESS_BYTES = 4096
 
-# One for all attempts: it is held for microseconds, and one each would be made for each task.
+# One for all attempts: it is held for microseconds, and a lock for each would cost every task.
 _PACING = threading.Lock()
 
 
@@ -49,7 +49,7 @@ class AttemptContext:
     @property
     def logger(self) -> TaskLog:
         """Made when it is asked for: most attempts log nothing of their own."""
-        # No `cached_property`, which takes a lock on Python 3.11: two of them would do no harm.
+        # No `cached_property`, which takes a lock on Python 3.11. Two loggers would do no harm.
         if self._logger is None:
             kept = None if self._lines is None else self._lines.open(self._attempt)
             self._logger = TaskLog(log, self._attempt.facts(), kept)
@@ -107,7 +107,7 @@ class AttemptContext:
             self._attempt.progress, self._attempt.progress_changed = value, True
 
     def _estimate(self, done: float, total: float | None) -> dict[str, JsonValue]:
-        """Rate and rest, as far as they are known."""
+        """The rate and the seconds left, as far as they are known."""
         try:
             self._pace = paced(self._pace, float(done), self._runtime.monotonic())
             rate, left_s = self._pace.rate_per_s, total and self._pace.eta_s(float(total))

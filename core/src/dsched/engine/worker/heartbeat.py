@@ -120,12 +120,12 @@ class Heartbeat:
     async def _watch_silence(self) -> None:
         """Stop our own attempts before their leases end, when beats get no answer.
 
-        Apart from the beats themselves, because one may hang. While the silence lasts nothing is
+        Separate from the beats, because a beat may hang. While the silence lasts nothing is
         claimed, and what a claim in flight still brought is stopped too.
         """
         limit_s = self._times.timeout_s * (1 - FENCE_SHARE)
         while True:
-            # As an instant: the rest of a span may be too small to add to the clock at all.
+            # Compare instants: the rest of a span may be too small to change the clock's number.
             rest_s = self._answered_s + limit_s - self._runtime.monotonic()
             if rest_s > 0:
                 self._attempts.cut_off = False
@@ -213,7 +213,8 @@ class Heartbeat:
 
 
 class HeartbeatThread:
-    """Runs a `Heartbeat` on an event loop in a thread of its own, with a store handle of its own."""
+    """Runs a `Heartbeat` on an event loop in a thread of its own, with a store handle of its
+    own."""
 
     def __init__(self, heartbeat: Heartbeat, open_store: OpenStore) -> None:
         self._heartbeat = heartbeat

@@ -1,4 +1,4 @@
-"""Whose an interrupt is: that of a signal ends the program, that of user code ends its attempt."""
+"""Where an interrupt comes from: a signal's ends the program, user code's ends its attempt."""
 
 import dis
 import functools
@@ -8,8 +8,8 @@ from types import CodeType, TracebackType
 
 
 def is_of_a_signal(error: BaseException) -> bool:
-    """Whether a `KeyboardInterrupt` was raised by the program's handler of SIGINT, wherever that
-    broke in; not by code that says ``raise KeyboardInterrupt``.
+    """Whether the program's handler of SIGINT raised this `KeyboardInterrupt`, whatever it
+    interrupted; False for code that says ``raise KeyboardInterrupt``.
     """
     if not isinstance(error, KeyboardInterrupt):
         return False
@@ -18,7 +18,7 @@ def is_of_a_signal(error: BaseException) -> bool:
     if trace is None:
         return True  # nobody knows; an operator must not be ignored
     if handler is signal.default_int_handler:
-        # It has no frame of its own: the innermost one is what it broke into.
+        # The handler has no frame of its own: the innermost frame is the code that it interrupted.
         return not _says_raise(_innermost(trace))
     code = _code_of(handler)
     while trace is not None:

@@ -20,7 +20,7 @@ from dsched.contracts.store.tasklogs import (
     marked_level,
 )
 
-# Of one attempt, between two calls to the store: how it went on, and the newest.
+# Of one attempt, between two calls to the store: the first half, and the newest.
 MAX_LINES = 1000
 MAX_BYTES = 256 * 1024
 # Of all attempts of a worker together.
@@ -55,7 +55,7 @@ class Room:
 
 @attrs.frozen
 class _Line:
-    """``size`` is what it takes of the room; nothing for a mark, which stands for dropped ones."""
+    """``size`` is what it takes of the room; 0 for a mark, which stands for dropped lines."""
 
     number: int
     at_s: float
@@ -68,9 +68,9 @@ class LineBuffer:
     """Takes lines at any rate, without blocking, and hands them out in portions.
 
     A portion stays until it is `acknowledged`: a lost reply repeats it, with what has come since
-    behind it. The store knows a line by its number. What comes faster than it can be stored costs
-    the middle; the numbers tell how many. ``notice`` is called, from whatever thread adds, when
-    there is a first line to send, and once more when there are many.
+    behind it. The store knows a line by its number. When lines come faster than they can be stored,
+    the middle is dropped; the numbers tell how many. ``notice`` is called, from the adding thread,
+    when there is a first line to send, and once more when there are many.
     """
 
     def __init__(
@@ -153,7 +153,7 @@ class LineBuffer:
     def _rest(self) -> list[_Line]:
         lines = [*self._first, *self._newest]
         if self._dropped_upto and self._dropped_upto == self._number:
-            # Nothing has come after it whose number would tell.
+            # No later line follows, whose number would show the gap.
             lines.append(_Line(self._number, self._clock(), LineLevel.DROPPED, CUT_OFF))
         self._first, self._newest = [], deque()
         self._first_bytes = self._newest_bytes = 0
@@ -216,7 +216,7 @@ class TaskLog(logging.LoggerAdapter[logging.Logger]):
                 self._keep(self._lines, marked or level_of(level), msg, args, kwargs)
         # Most lines are for the task alone: find that out before a record's facts are put together.
         if self.logger.isEnabledFor(level):
-            # The caller of this is who logs, not this.
+            # Report the caller of this method as the place that logs.
             kwargs["stacklevel"] = kwargs.get("stacklevel", 1) + 1
             super().log(level, msg, *args, **kwargs)
 
@@ -243,7 +243,8 @@ def level_of(number: int) -> LineLevel:
 
 
 def _in_words(msg: object, args: Any) -> str:
-    """The message with its arguments; `logging` itself says on stderr what is wrong with a bad one."""
+    """The message with its arguments; `logging` itself says on stderr what is wrong with a bad
+    one."""
     try:
         return logging.LogRecord("", 0, "", 0, msg, args, None).getMessage()
     except Exception as error:  # noqa: BLE001 - the arguments' own code may raise anything

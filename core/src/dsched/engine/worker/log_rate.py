@@ -1,4 +1,5 @@
-"""A ration of log lines: thousands of tasks a second must not spend their time on being told."""
+"""A rate limit for log lines: with thousands of tasks a second, logging each would cost too
+much."""
 
 import logging
 
@@ -10,7 +11,7 @@ LINES_A_SECOND = 20
 class LogRate:
     """Lets so many lines a second through, and then says how many it kept back.
 
-    At level debug every line passes: whoever asks for all gets all.
+    At level debug every line passes.
     """
 
     def __init__(
@@ -33,7 +34,8 @@ class LogRate:
         return self._lines <= self._allowed
 
     def _turn(self, now_s: float) -> None:
-        """A new second. Each task asks twice: the log's level is looked up here, not there."""
+        """A new second. Each task asks twice, so the log's level is looked up here, not each
+        time."""
         kept_back, self._lines = self._lines - self._allowed, 0
         was_rationed = self._allowed == self._most
         self._until_s = now_s // 1.0 + 1.0

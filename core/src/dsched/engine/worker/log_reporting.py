@@ -65,7 +65,7 @@ class LineReporter:
         """Send what these attempts have logged, in one call; what it cannot take is sent later.
 
         Their ends are reported next. The store takes lines after a completion too, but none after
-        a release, and who follows a task stops at its end.
+        a release; and a client that follows the lines stops at the end of the task.
         """
         buffers = [a.lines for a in attempts if a.lines is not None and a.lines.waiting]
         if buffers:
@@ -115,8 +115,8 @@ class LineReporter:
     async def _send(self, buffers: Sequence[LineBuffer]) -> set[LineBuffer]:
         """One call with what it can take of these; the buffers in it, none if it had no answer.
 
-        One call at a time: a later portion of an attempt that came before an earlier one would
-        make the store ignore that.
+        One call at a time: if a later portion of an attempt arrived first, the store would ignore
+        the earlier one.
         """
         async with self._sending:
             batch = _portions(buffers)

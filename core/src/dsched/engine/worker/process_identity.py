@@ -1,9 +1,9 @@
 """Which process a worker is, so that another one of its host can know whether that has ended.
 
-It stands at the end of the worker's incarnation: ``-HOST-SPACE-PID-START``. HOST is of one boot of one
-machine and its name, SPACE of one PID namespace: only where both are equal does a PID mean anything
-here. START is what tells a process from a later one with its PID. Nothing but the processes of the host
-itself reads it; elsewhere than on Linux it is left out, and nothing is known.
+It stands at the end of the worker's incarnation: ``-HOST-SPACE-PID-START``. HOST stands for one
+boot of one machine and its name, SPACE for one PID namespace: a PID means something here only if
+both are equal. START distinguishes a process from a later one with the same PID. Only processes of
+the same host read it. It is left out on systems other than Linux, where nothing is known.
 """
 
 import contextlib

@@ -41,8 +41,8 @@ STOP_TIMEOUT_S = 5.0
 
 @attrs.frozen(kw_only=True)
 class WorkerPlan:
-    """What a worker is to be, as configured. ``host``: of whose processes it knows, by default the
-    real one's; none in simulation."""
+    """What a worker is to be, as configured. ``host``: the host whose processes it knows, by
+    default the real one; none in simulation."""
 
     worker_id: str
     capacity: int = 10
@@ -58,7 +58,7 @@ class WorkerPlan:
 
     @property
     def captures(self) -> bool:
-        """Whether anything that attempts say by themselves becomes lines of their tasks."""
+        """Whether what attempts log or print becomes lines of their tasks."""
         return self.task_logs and (self.capture_logging or self.capture_prints)
 
 
@@ -172,7 +172,7 @@ class WorkerRole:
         return registration
 
     async def _stay_drained(self) -> None:
-        """An operator's drain is of the id: a restart does not undo it."""
+        """An operator's drain belongs to the worker's id: a restart does not undo it."""
         worker_id = self._plan.worker_id
         by = await until_answered(
             self._runtime, "registering", lambda: drained_by(self._store, worker_id)
@@ -345,7 +345,7 @@ class WorkerRole:
                 return_when=asyncio.FIRST_COMPLETED,
             )
             hurrying.cancel()
-        # In a hurry too, a store that answers at once may do so.
+        # Also in a hurry, give a store that answers at once the time to do so.
         await asyncio.wait({claiming}, timeout=DRAIN_STEP_TIMEOUT_S)
 
     async def _hand_back_queue(self, registration: Registration) -> None:
@@ -388,7 +388,7 @@ class _Parts:
 
 @asynccontextmanager
 async def _bounded(seconds: float) -> AsyncIterator[None]:
-    """At most this long, and whatever the store says: leaving must not fail for its sake."""
+    """At most this long, and whatever the store says: leaving must not fail because of it."""
     try:
         async with asyncio.timeout(seconds):
             yield

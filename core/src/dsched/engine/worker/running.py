@@ -51,7 +51,8 @@ class Runner:
         *,
         captures: bool = False,
     ) -> None:
-        """Without ``lines`` tasks keep no log; with ``captures`` what they log and print is in it."""
+        """Without ``lines`` tasks keep no log; with ``captures`` what they log and print is in
+        it."""
         self._worker_id = worker_id
         self._executors = executors
         self._runtime = runtime
@@ -86,7 +87,7 @@ class Runner:
                 continue  # a repeated claim answered with what is running already
             for each in older:
                 self.stop(each, StopReason.LOST)  # superseded, but it has not stopped yet
-            # No task group: what it does for each task takes longer than a short task runs.
+            # No task group: its work for each task takes longer than a short task runs.
             attempt.runner = self._loop.create_task(self._run(attempt), name=f"task {task.id}")
 
     def stop(self, attempt: Attempt, reason: StopReason) -> None:
@@ -97,7 +98,7 @@ class Runner:
                 attempt.runner.cancel()
 
     async def raise_when_broken(self) -> None:
-        """Raise what an attempt raised that no attempt may raise: a defect of dsched."""
+        """Raise an error that no attempt may raise, if one did: a defect of dsched."""
         await self._broken
 
     async def __aenter__(self) -> Self:
@@ -155,7 +156,7 @@ class Runner:
                 self._broken.set_exception(error)
         finally:
             if voice is not None:
-                voice.end()  # before its end can be reported: that is another task's
+                voice.end()  # before another task reports its end
 
     async def _carry_out(self, attempt: Attempt) -> None:
         attempt.begun = True
@@ -173,13 +174,13 @@ class Runner:
             elif attempt.timed_out:
                 self._failed(attempt, timed_out(attempt.spec))
             else:
-                # Its own doing: handing it back would never end. (Or all of the worker is torn
-                # down, and nothing is reported any more.)
+                # It cancelled itself: handing it back would never end. (Or the whole worker is
+                # torn down, and nothing is reported any more.)
                 self._failed(attempt, error)
         except BaseException as error:
             if is_of_a_signal(error):
                 raise  # the operator's: a second Ctrl-C in a program that embeds us
-            # Not only `Exception`: a panic in a Rust extension, for one, is none.
+            # Not only `Exception`: a panic in a Rust extension, for example, is not one.
             self._failed(attempt, error)
         else:
             completion = judge_result(attempt.task, attempt.token, result)

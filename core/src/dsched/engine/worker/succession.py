@@ -1,4 +1,4 @@
-"""What a worker that starts does about the workers of processes of its host that have ended."""
+"""A worker that starts lets go what ended processes of its host still hold."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -24,7 +24,8 @@ LOOK_EVERY_S = 1.0
 
 @attrs.frozen(kw_only=True)
 class Host:
-    """The processes of this host: who we are (None: nobody knows), and whether another has ended."""
+    """The processes of this host: who we are (None: nobody knows), and whether another has
+    ended."""
 
     own: ProcessIdentity | None = attrs.field(factory=this_process)
     ended: Callable[[ProcessIdentity], bool] = has_ended
@@ -32,7 +33,7 @@ class Host:
 
 @attrs.frozen(kw_only=True)
 class Predecessors:
-    """The workers whose work may be let go now, and those about whom time will tell."""
+    """The workers whose work may be let go now, and those that are still in doubt."""
 
     dead: tuple[Worker, ...] = ()
     doubtful: tuple[Worker, ...] = ()
@@ -41,9 +42,10 @@ class Predecessors:
 def predecessors(workers: Sequence[Worker], own_id: str, host: Host) -> Predecessors:
     """Which of ``workers`` were processes of this host that have ended.
 
-    Known to be so: the process of one in our own PID namespace has ended. One of the same host and
-    pod name in another namespace is our own container before its restart, most likely: it counts as dead
-    once it is silent, and is in doubt before. All others are left to their heartbeat timeout.
+    It is certain for a worker of our own PID namespace whose process has ended. A worker of the
+    same host and pod name in another namespace is most likely our own container before its
+    restart: it counts as dead once it is silent, and is in doubt before. All others are left to
+    their heartbeat timeout.
     """
     dead: list[Worker] = []
     doubtful: list[Worker] = []
@@ -64,8 +66,8 @@ def predecessors(workers: Sequence[Worker], own_id: str, host: Host) -> Predeces
 class Succession:
     """Lets go what dead processes of this host had, so that nobody has to wait for their timeouts.
 
-    Each is registered anew, without room, in the name of this process: that puts its queue back and makes
-    its leases over. It is deregistered when nothing runs in its name any more.
+    Each is registered anew, without room, in the name of this process: that puts its queue back
+    and makes its leases over. It is deregistered when nothing runs in its name any more.
     """
 
     def __init__(
@@ -78,7 +80,7 @@ class Succession:
         self._taken: set[str] = set()
 
     async def run(self) -> None:
-        """Look once, and on for as long as there is something in doubt or not yet given away."""
+        """Check once, and again as long as something is in doubt or not yet given away."""
         if self._host.own is None:
             return
         until_s = self._runtime.monotonic() + 2 * self._own.heartbeat_timeout_ms / 1000

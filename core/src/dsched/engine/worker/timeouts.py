@@ -11,7 +11,7 @@ class Timeouts:
     """Calls ``expire`` for each attempt whose timeout is over, in the loop it was made in.
 
     Exactly one timer is armed, for the earliest timeout known. An attempt that ends costs nothing
-    here; when the timer rings it looks at those that hold a slot, which are few.
+    here; when the timer fires it checks those that hold a slot, which are few.
     """
 
     def __init__(

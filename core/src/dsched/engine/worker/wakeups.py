@@ -1,4 +1,4 @@
-"""Who hears a worker's wake-ups, and whether they can be trusted to come."""
+"""What waits for a worker's wake-ups, and whether they can be trusted to come."""
 
 import asyncio
 from collections.abc import Callable
@@ -43,7 +43,7 @@ class Wakeups:
 
     @property
     def claims_may_wait(self) -> bool:
-        """Whether the next claim may wait in the store: nobody else hears, and it will be woken."""
+        """Whether the next claim may wait in the store: `listen` does not, and wake-ups come."""
         return self.trusted and not self._listening.is_set()
 
     def listen_now(self) -> None:
@@ -51,7 +51,8 @@ class Wakeups:
         self._listening.set()
 
     def listen_if_unheard(self) -> None:
-        """The same, if nobody has listened for a while: the worker claims without a rest."""
+        """The same, if nothing has listened for a while because the worker claims without a
+        rest."""
         if self._runtime.monotonic() - self._heard_s > LISTEN_LATER_S:
             self._listening.set()
 
