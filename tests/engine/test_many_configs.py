@@ -1,4 +1,5 @@
-"""Any number of configs put at once: each by itself, in as few steps of the store as they fit in."""
+"""Any number of configs put at once: each by itself, in as few steps of the store as they fit
+in."""
 
 import asyncio
 
@@ -102,4 +103,4 @@ async def test_one_that_always_moves_is_refused_in_the_end_and_the_others_are_th
     async with asyncio.timeout(20):
         found = await Client(store).put_configs([config("a"), config("b"), config("c")])
     assert said(found) == [("a", "created"), ("b", "refused"), ("c", "created")]
-    assert "changed under our hands" in str(found[1].error)
+    assert "was changed by others" in str(found[1].error)

@@ -168,7 +168,8 @@ async def _probes_answered(
     roles: frozenset[str],
     why: Callable[[], str],
 ) -> AsyncIterator[None]:
-    """Have the services answer probes while the pod waits, lest something restarts it for that."""
+    """Have the services answer probes while the pod waits, so that nothing restarts it for
+    waiting."""
     answering = asyncio.create_task(_answer_probes(loaded, catalogue, roles, why))
     try:
         yield
@@ -261,7 +262,7 @@ def configured_plan(
     pages: tuple[Pages, ...] = (),
     client: Callable[[Store], Submits] = Client,
 ) -> PodPlan:
-    """What a pod of that name is to be by these settings, with plugins that are open."""
+    """What a pod of that name is to be, from these settings and the opened plugins."""
     schedule, worker = loaded.settings.schedule, loaded.settings.worker
     return PodPlan(
         name=name,
@@ -307,7 +308,7 @@ def _worker_plan(loaded: LoadedSettings, worker_id: str) -> WorkerPlan:
 
 
 def own_address() -> str:
-    """Where this process is, for those who look: its host and its process id."""
+    """Where this process is, to be shown to people: its host and its process id."""
     host = "".join(char for char in socket.gethostname() if char.isprintable())
     return f"{host[:MAX_HOST]}:{os.getpid()}"
 

@@ -1,4 +1,4 @@
-"""How errors speak of names that somebody wrote: bounded, printable, with the name that was meant."""
+"""How errors quote names that somebody wrote: bounded, printable, with the name that was meant."""
 
 import difflib
 import re
@@ -10,7 +10,7 @@ MAX_SHOWN = 60
 MAX_PROBLEMS = 20
 
 
-# What ends a line, speaks to a terminal, or turns the direction of a text around.
+# Characters that end a line, control a terminal, or reverse the direction of a text.
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 

@@ -1,4 +1,4 @@
-"""What every part of the Python client stands on: a store, who asks, patience, and the errors."""
+"""What every part of the Python client uses: a store, who asks, repeated calls, and the errors."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -102,9 +102,9 @@ class Asking:
 
 
 async def answered(call: Callable[[], Awaitable[T]]) -> T:
-    """The answer of a call of the store, made again unchanged for some seconds if there is none.
+    """The answer of a store call, which is repeated unchanged for some seconds until there is one.
 
-    This is for those who wait for the answer: after about 7 s of pauses they get the
+    For callers that wait for the answer: after about 7 s of pauses they get the
     `StoreUnavailableError`. A pod's own loops never give up: `dsched.engine.store_calls`.
     """
     wait_s = FIRST_RETRY_S

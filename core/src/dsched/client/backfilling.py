@@ -39,7 +39,7 @@ class Answered(Protocol):
 
 @attrs.define(kw_only=True)
 class Backfill:
-    """What one call came to. Instants are wall ms, ascending.
+    """What one call did. Instants are wall ms, ascending.
 
     ``instants`` were looked at; of them ``fired`` were left out because their fire made a task,
     and ``known`` have a task of this backfill already. ``tasks`` were made by this call. Unless
@@ -80,7 +80,7 @@ class Backfiller:
             raise ValueError(f"limit must be 1 to {MAX_BACKFILL}, got {limit}")
         instants = config_instants(self._config)
         if self._config.every is not None and self._config.start_at is None:
-            # What its period is counted from, its creation, is no instant of it.
+            # Its period is counted from its creation, which is itself no instant.
             first_ms = max(first_ms, self._config.created_ms + 1)
         said = Backfill()
         next_ms = instants.next_after(first_ms - 1)
@@ -94,7 +94,7 @@ class Backfiller:
         if not said.done and next_ms is not None:
             said.next_from = from_ms(next_ms)
             if self._one_by_one and said.tasks:
-                # The next call looks at the run just made first: whether it has ended.
+                # The next call first checks whether the run just made has ended.
                 said.next_from, said.waits_for = from_ms(said.instants[-1]), said.tasks[-1]
         return said
 

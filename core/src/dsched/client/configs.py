@@ -31,8 +31,8 @@ MOVED_TRIES = 20
 
 @attrs.frozen(kw_only=True)
 class ConfigOutcome:
-    """What became of one config of `put_configs`: ``created``, ``changed``, ``unchanged``, with what
-    is stored now; or ``refused``, with the ``error`` that says why."""
+    """What became of one config of `put_configs`: ``created``, ``changed``, ``unchanged``, with
+    what is stored now; or ``refused``, with the ``error`` that says why."""
 
     id: str
     outcome: str = "refused"
@@ -106,7 +106,8 @@ class Configs(Asking):
         adopt: bool,
         origin: str | None,
     ) -> Sequence[ConfigOutcome]:
-        """As many as one step of the store takes; again those with which somebody was faster."""
+        """As many as one step of the store takes. Configs that others changed meanwhile are
+        retried."""
         wanted: dict[int, TaskConfig] = {}
         done: dict[int, ConfigOutcome] = {}
         for place, config in enumerate(configs):
@@ -116,7 +117,7 @@ class Configs(Asking):
                 done[place] = ConfigOutcome(id=_id_of(config), error=error)
         moved: Counter[int] = Counter()
         while len(done) < len(configs):
-            # One step names an id once: of several the first goes first, the others after it.
+            # A step may name an id only once: of several configs with one id the first goes now.
             first = {wanted[at].id: at for at in reversed(wanted) if at not in done}
             places = sorted(first.values())
             answers = await self._put_batch([wanted[at] for at in places], adopt=adopt)
@@ -131,10 +132,11 @@ class Configs(Asking):
     async def _put_batch(
         self, configs: Sequence[TaskConfig], *, adopt: bool, expected_revision: int | None = None
     ) -> list[ConfigOutcome | None]:
-        """Read, plan, compare and put, once, configs of distinct ids; None: somebody was faster."""
+        """Read, plan and put configs of distinct ids, once; None for one that others changed."""
         ids = [config.id for config in configs]
         read = await self._answered(lambda: self._store.get_configs(ids))
-        # Only now the time: what was decided before the configs were read lies before it.
+        # Read the clock only now: what was decided before the configs were read then lies before
+        # it.
         now_ms = (await self._answered(self._store.now)).wall_ms
         found: dict[str, ConfigOutcome | None] = dict.fromkeys(ids)
         items: list[tuple[StoredConfig | None, PutConfig]] = []
@@ -198,7 +200,8 @@ class Configs(Asking):
         origin: str | None = None,
         why: str = "",
     ) -> None:
-        """Remove a config. Its live tasks finish, unless they are to be cancelled too, and say ``why``.
+        """Remove a config. Its live tasks finish, unless they are to be cancelled too, and say
+        ``why``.
 
         With ``origin``: only if it is of this one (``origin_conflict``).
         """
@@ -258,7 +261,7 @@ class Configs(Asking):
         origin: str | None = None,
         asked: tuple[str, str] = ("", ""),
     ) -> None:
-        """Read, plan, compare-and-change; again while somebody else was faster."""
+        """Read, plan, compare-and-change; again if somebody else changed it meanwhile."""
         for _ in range(MOVED_TRIES):
             stored = await self.get_config(config_id)
             now_ms = (await self._answered(self._store.now)).wall_ms  # after it, as in `put_config`
@@ -321,5 +324,5 @@ def _check_revision(config_id: str, stored: StoredConfig | None, expected: int |
 def _moved(config_id: str) -> ConflictError:
     return ConflictError(
         Outcome.MOVED,
-        f"config {config_id} changed under our hands {MOVED_TRIES} times; try again",
+        f"config {config_id} was changed by others {MOVED_TRIES} times meanwhile; try again",
     )

@@ -35,7 +35,7 @@ BucketSize: TypeAlias = Literal["hour", "day"]
 
 
 class Calls(Protocol):
-    """How a store is called: with whatever patience the caller has."""
+    """How a store is called: repeated for as long as the caller wants."""
 
     def __call__(self, call: Callable[[], Awaitable[T]]) -> Awaitable[T]:
         """Call, repeatedly if need be, until there is an answer."""
@@ -86,7 +86,7 @@ async def why_config(
 
 
 def _latest(decisions: tuple[Decision, ...], due_ms: int | None, now_ms: int) -> int:
-    """The instant that a question without one is about: what is overdue, or was decided last."""
+    """The instant for a question that names none: the overdue one, or the one decided last."""
     if due_ms is not None and (due_ms <= now_ms or not decisions):
         return due_ms
     return decisions[0].last_ms if decisions else now_ms
@@ -117,7 +117,7 @@ async def why_task(store: Store, answered: Calls, task_id: str) -> Explanation |
     others = [other for other in facts.live if other.id != task_id and other.home is not Home.HELD]
     if (
         others
-    ):  # what a held task waits for is not held itself, so this goes one step and no further
+    ):  # a held task waits for one that is not held itself, so this goes one step and no further
         first = await _task_facts(store, answered, others[0].id)
         facts = attrs.evolve(facts, in_the_way=None if first is None else explain_task(first))
     return explain_task(facts)

@@ -28,8 +28,8 @@ class Migrating(Asking):
 
 
 def older_pods_told(found: StoreFormat) -> str:
-    """Who stands in the way of the newest format, and what to do."""
-    if not found.older_pods:  # whoever was in the way has left meanwhile
+    """Which pods keep the store from the newest format, and what to do."""
+    if not found.older_pods:  # they have left meanwhile
         return (
             f"the store keeps format {found.stored}: a pod was in the way and has left; try again"
         )

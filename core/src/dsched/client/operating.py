@@ -1,4 +1,5 @@
-"""What operators ask of the client: skip, backfill, resume a worker, change the leader, see who runs."""
+"""What operators ask of the client: skip, backfill, resume a worker, change the leader, see who
+runs."""
 
 from datetime import datetime, timedelta
 
@@ -21,7 +22,7 @@ from dsched.contracts.store.standing import forget_drain
 from dsched.model import TaskConfig, rfc3339_ms, to_ms
 from dsched.planning import Instants, config_instants
 
-REST_MS = 15_000  # for which the pod that led leaves the lead to others
+REST_MS = 15_000  # for this long the pod that led leaves the lead to others
 NEAR = timedelta(days=5 * 366) // timedelta(milliseconds=1)
 MOVED_TRIES = 20
 
@@ -36,7 +37,7 @@ class Skipped:
 
 
 class Operating(Asking):
-    """The verbs of operators. Each may be repeated; each is in the event log with who and why.
+    """The acts of operators. Each may be repeated; each is in the event log with who and why.
 
     ``by`` of a call is who asks, where it is somebody else than the client itself.
     """
@@ -80,7 +81,7 @@ class Operating(Asking):
                 raise RefusedError(
                     outcome, f"{rfc3339_ms(found[0])} has come: it is too late to skip"
                 )
-        raise ConflictError(Outcome.MOVED, f"config {config_id} changed under our hands; try again")
+        raise ConflictError(Outcome.MOVED, f"config {config_id} was changed by others; try again")
 
     async def backfill_config(
         self,
@@ -116,7 +117,8 @@ class Operating(Asking):
         )
 
     async def resume_worker(self, worker_id: str, *, by: str | None = None) -> None:
-        """Undo an operator's drain, for whoever has this id. `NotFoundError`; `ConflictError` if the worker itself leaves."""
+        """Undo an operator's drain, for whoever has this id. `NotFoundError`; `ConflictError` if
+        the worker itself leaves."""
         stood = await self._answered(lambda: forget_drain(self._store, worker_id))
         outcome = await self._answered(lambda: self._store.undrain(worker_id, by=by or self._by))
         if outcome is Outcome.NO_WORKER and stood:
@@ -162,7 +164,8 @@ class Operating(Asking):
             await self._answered(
                 lambda: self._store.raise_break(found.generation, lost, by=by)  # noqa: B023
             )
-            # Moved may be this very call, its first answer lost: what is recorded tells.
+            # `MOVED` may come from this very call, if its first answer was lost: see what is
+            # recorded.
             after = await self._answered(lambda: self._store.history(None))
             for one in after.breaks:
                 mine = (one.loss, one.by, one.why) == (Loss.DECLARED, by, why)

@@ -140,7 +140,7 @@ class Tasks(Asking):
             raise TimeoutError(await self._still(task_id, timeout_s)) from None
 
     async def _still(self, task_id: str, timeout_s: float | None) -> str:
-        """Where a task is that was waited for in vain."""
+        """Where a task is that did not end in time."""
         (task,) = await self._store.get([task_id])
         if task is None:
             return f"there is no task {task_id} after {timeout_s:g} s"

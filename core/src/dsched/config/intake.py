@@ -30,9 +30,9 @@ from dsched.wording import did_you_mean, printable
 
 I = TypeVar("I", TaskSpec, TaskConfig)  # noqa: E741 - an item
 
-# Never part of an entry: the id stands beside it, the rest is the store's or a later version's.
+# Never part of an entry: the id is given beside it; the store or a later version sets the rest.
 _APART = frozenset({"id", "origin", "reserved", "revision", "created_ms", "updated_ms"})
-# Said even at their defaults: what fills them in is a setting of the pod that reads the entry.
+# Written even at their defaults, because the pod that reads the entry may have other defaults.
 _ALWAYS = frozenset({"executor", "type", "timeout", "retry"})
 _SAID = object()
 _STAND_IN: Mapping[str, str] = {"id": "task", "every": "1h"}

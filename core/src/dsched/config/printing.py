@@ -83,7 +83,7 @@ def _plain(value: Any, field: Any = None) -> Any:
 
 
 def _redacted(value: Any) -> Any:
-    """That there is a secret, and under which names, but not what it is."""
+    """Show that there is a secret, and under which names, but not its value."""
     if isinstance(value, Mapping):
         return {str(key): _redacted(item) for key, item in value.items()}
     return _plain(value) if value in ("", None) else REDACTED

@@ -61,7 +61,7 @@ def read_plugin_settings(
     that can be seen without the plugins.
     """
     sources = gather(path, env, flags, Shape(_core_branches()))
-    # Without the plugins nobody knows which variables are theirs.
+    # Without the plugins it is not known which variables are theirs.
     sources.problems = [one for one in sources.problems if one.file != ENVIRONMENT]
     try:
         return structure(PluginSettings, sources.raw.get("plugins") or {})
@@ -79,7 +79,7 @@ def read_settings(
     """Read file, environment and flags, each overriding the one before it.
 
     ``flags`` maps keys (``store``, ``schedule.balancer``) to values; None means not given. Raises
-    `ConfigError`, which lists every problem found. What is named as a secret of the environment is
+    `ConfigError`, which lists every problem found. Variables that are named as secrets are
     `WITHHELD` from then on.
     """
     sources = gather(path, env, flags, _shape(catalogue))
@@ -156,7 +156,7 @@ def _check_sections(sources: Sources, catalogue: Catalogue) -> None:
 
 
 def _check_names(sources: Sources, catalogue: Catalogue) -> None:
-    """What stands below ``executors`` and ``balancers`` must be installed."""
+    """Every name below ``executors`` and ``balancers`` must be installed."""
     for kind, plugins in (("executors", catalogue.executors), ("balancers", catalogue.balancers)):
         section = sources.raw.get(kind)
         if section is None:
@@ -185,7 +185,7 @@ def _check_choices(sources: Sources, catalogue: Catalogue) -> None:
 
 
 def _chosen(sources: Sources) -> tuple[str | None, str | None]:
-    """The names of store and balancer; None where something else than a name was given."""
+    """The names of store and balancer; None if what was given is no name."""
     defaults = Settings()
     store = sources.raw.get("store", defaults.store)
     schedule = sources.raw.get("schedule") or {}
@@ -214,7 +214,7 @@ class _Options:
         for name, one in plugins.items():
             needed = kind != "stores" or name == self._store or name in self._sources.raw
             raw = self._sources.raw.get(name)
-            if isinstance(raw, dict):  # what no plugin of the section knows is reported already
+            if isinstance(raw, dict):  # unknown keys of the section are reported already
                 own = fields_of(one.provider.options)
                 raw = {key: value for key, value in raw.items() if key in own}
             self._fill(
@@ -287,7 +287,7 @@ def pod_name_of(host: str) -> str:
 
 
 def _unused_stores(sources: Sources, settings: Settings, catalogue: Catalogue) -> tuple[str, ...]:
-    """A store that is configured where none was chosen: somebody believes that it is used."""
+    """Warn of a store that is configured but not chosen: its author believes that it is used."""
     if "store" in sources.raw:
         return ()
     return tuple(

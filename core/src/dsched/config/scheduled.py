@@ -1,4 +1,4 @@
-"""What `@dsched.schedule` declares, judged as a task file is, by the app that declares it."""
+"""What `@dsched.schedule` declares, grouped by app, and checked as a task file is."""
 
 import sys
 from collections.abc import Sequence
@@ -50,8 +50,8 @@ def code_sources(
 
 
 def app_of(module: str, names: Sequence[str]) -> str:
-    """Whose schedules a module's are: those of the app named like it or like a package above it,
-    the nearest one; else of the first app; without apps, of the module's own top package.
+    """The app that a module's schedules belong to: the one named like the module or like the
+    nearest package above it; else the first app; without apps, the module's own top package.
     """
     above = [name for name in names if module == name or module.startswith(f"{name}.")]
     if above or names:

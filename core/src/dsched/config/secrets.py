@@ -26,7 +26,8 @@ def is_secret(field: Any) -> bool:
 
 
 def may_come_from_file(field: Any) -> bool:
-    """Whether ``<field>_file`` may name a file that holds the value: secrets, and URLs with one."""
+    """Whether ``<field>_file`` may name a file with the value: for secrets, and URLs that hold
+    one."""
     return is_secret(field) or field.name == "url" or field.name.endswith("_url")
 
 

@@ -45,7 +45,7 @@ class ScheduleSettings:
     missed_after: timedelta = timedelta(seconds=60)
 
     def __attrs_post_init__(self) -> None:
-        """Refuse what would lose the leadership by itself."""
+        """Refuse settings with which a healthy leader would lose its lock."""
         _check_span("leader_lock_ttl", self.leader_lock_ttl, 100 * _MS, _DAY)
         _check_span("leader_renew_interval", self.leader_renew_interval, _MS, _DAY)
         _check_span("scan_interval", self.scan_interval, 10 * _MS, _DAY)
@@ -53,7 +53,7 @@ class ScheduleSettings:
         _check_span("missed_after", self.missed_after, timedelta(seconds=1), _DAY)
         if not self.balancer:
             raise InvalidConfigError("balancer", "name one, such as least-tasks")
-        # What depends on two fields comes last, so that it hides nothing about the others.
+        # Checks of two fields come last, so that they hide no problem of a single field.
         _check_third(
             "leader_renew_interval",
             self.leader_renew_interval,
@@ -66,7 +66,7 @@ class ScheduleSettings:
 class WorkerSettings:
     """The worker role. ``id`` empty: made up at each start; ``backlog`` None: the capacity.
 
-    ``processes`` above 1: so many processes work, each with all of the rest for itself.
+    ``processes`` above 1: so many processes work, and each has all the other settings for itself.
     ``capture_logging``, ``capture_prints``: what running attempts write to `logging`, and what they
     print, becomes lines of their tasks too.
     """
@@ -84,7 +84,8 @@ class WorkerSettings:
     capture_prints: bool = True
 
     def __attrs_post_init__(self) -> None:
-        """Refuse what would lose every lease by itself, or can run nothing."""
+        """Refuse settings with which a healthy worker would lose its leases, or could run
+        nothing."""
         if self.id:
             _check_id("id", self.id)
         _check_span("heartbeat_timeout", self.heartbeat_timeout, 100 * _MS, _DAY)
@@ -133,7 +134,7 @@ class TaskLogSettings:
 
 @attrs.frozen(kw_only=True)
 class TaskSettings:
-    """What holds for a task that does not say it itself, and how long what is kept.
+    """What holds for a task that does not set its own, and how long ended tasks are kept.
 
     ``keep_success`` and its like: how long after its end a task of that outcome is kept, instead of
     ``result_ttl``; ``keep_success_count``: how many of them at most.
@@ -195,7 +196,7 @@ def _retry(max_retries: int, retry_delay: timedelta, backoff_rate: float) -> Ret
 class PodSettings:
     """This process. ``name`` is filled in from ``$POD_NAME`` or the host name when not given.
 
-    ``app`` names the program whose code declares schedules; empty: the module that does.
+    ``app`` names the program whose code declares schedules; empty: the module that declares them.
     ``event_loop``: what `dsched-run` runs on; ``auto`` is uvloop where it is installed.
     """
 

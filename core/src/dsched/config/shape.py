@@ -1,4 +1,4 @@
-"""What may stand where in the settings: the classes of core and plugins as one tree."""
+"""Which keys the settings may have: the classes of core and plugins as one tree."""
 
 import typing
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ class Shape:
 
 def near_variable(name: str, shape: Shape) -> str:
     """What the writer of an unknown variable may have meant."""
-    # Without what all have in common, or everything would be close to everything.
+    # Compare without the common prefix, or every name would be close to every other.
     meant = closest(name.removeprefix(PREFIX), _variables(shape))
     if meant is None:
         return f"settings are named {PREFIX}SECTION__KEY."

@@ -25,8 +25,8 @@ from dsched.config.yaml_reader import Document, read_yaml
 ENVIRONMENT, COMMAND_LINE = "environment", "command line"
 MAX_SECRET_BYTES = 64 * 1024
 
-# What the `dsched` command and the clients of the API are told; a shell that has them may well
-# start a pod too.
+# Variables for the `dsched` command and the clients of the API: a shell that sets them may start a
+# pod too.
 CLIENT_VARIABLES = frozenset(
     {
         "DSCHED_URL",
@@ -37,7 +37,7 @@ CLIENT_VARIABLES = frozenset(
         "DSCHED_TZ",
     }
 )
-# What Kubernetes sets in every container for a Service called dsched or dsched-something.
+# Variables that Kubernetes sets in every container for a Service called dsched or dsched-something.
 _SERVICE_LINK = re.compile(
     r"DSCHED_(?:[A-Z0-9]+_)*(?:SERVICE_HOST|SERVICE_PORT(?:_.*)?|PORT(?:_.*)?)"
 )

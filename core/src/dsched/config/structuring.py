@@ -118,7 +118,7 @@ def unknown_keys(raw: Iterable[object], known: Collection[str]) -> list[Flaw]:
 
 
 def _discreet(flaw: Flaw, field: Any, raw: object = "") -> Flaw:
-    """A flaw of a secret must not quote it."""
+    """The flaw, without the value if that is a secret."""
     below = flaw.below((field.alias or field.name,))
     if not is_secret(field):
         return below
@@ -134,7 +134,7 @@ def _build(
     placeholders: Mapping[str, Any],
     flaws: list[Flaw],
 ) -> Any:
-    """Make the object, mending one refused field after another to find all that are refused."""
+    """Make the object, replacing one refused field after another to find all that are refused."""
     mended: set[str] = set()
     for _ in range(len(fields) + 1):
         try:
@@ -150,7 +150,7 @@ def _build(
             secret = name in fields and is_secret(fields[name])
             if not secret and _quotes_secret(error, fields, values):
                 flaw = Flaw(flaw.place, "is refused (the reason quotes a secret)")
-            if name in mended:  # its default does not go with the rest either: said already
+            if name in mended:  # its default does not fit either: the flaw is noted
                 return None
             flaws.append(_discreet(Flaw((), ""), fields[name]) if secret else flaw)
             if not _mend(name, fields, values, placeholders):

@@ -50,7 +50,7 @@ _REFUSED: Mapping[str, str] = {
     ),
 }
 
-# What stands in for something refused, so that the rest of the task is looked at as well.
+# What stands in for something refused, so that the rest of the task is checked too.
 _STAND_IN = "stand-in"
 _STAND_IN_TRIGGERS: Mapping[str, Any] = {
     "cron_expr": "0 0 * * *",
@@ -93,7 +93,7 @@ def read_tasks(path: str, *, defaults: TaskSettings, catalogue: Catalogue) -> li
 
 @attrs.frozen
 class RawEntry:
-    """A task of a file as it was written, judged by nobody yet; ``place`` is where it stands."""
+    """A task of a file as it was written, not checked yet; ``place`` is where it stands."""
 
     id: str
     content: Mapping[str, Any]
@@ -101,7 +101,7 @@ class RawEntry:
 
 
 def read_entries(path: str) -> tuple[Document, list[RawEntry]]:
-    """The tasks of a file as written, in its order, for whoever sends them on to be judged.
+    """The tasks of a file as written, in its order, for a caller that sends them to a server.
 
     ``content`` has everything but the id, as values of JSON: dates of the schedule as text. Raises
     `ConfigError` for what no server could judge: no list of tasks, no id, the same id twice, a
@@ -213,7 +213,7 @@ def _task(raw: object, defaults: TaskSettings, catalogue: Catalogue) -> TaskConf
 
 
 def _control_flaws(given: Mapping[str, Any]) -> list[Flaw]:
-    """Labels and owners are compared and shown by themselves, so they are what they look like."""
+    """Refuse control characters in labels and owners, so that each is what it looks like."""
     flaws = []
     for field in ("owner", "labels", "required_labels"):
         value = given.get(field)
@@ -321,7 +321,7 @@ def _fill_defaults(given: dict[str, Any], defaults: TaskSettings) -> None:
 
 
 def _check_one_trigger(given: dict[str, Any], flaws: list[Flaw]) -> None:
-    """Exactly one trigger; else a stand-in lets the other fields be looked at."""
+    """Exactly one trigger; else a stand-in, so that the other fields are checked too."""
     found = [name for name in _STAND_IN_TRIGGERS if given.get(name) is not None]
     if len(found) != 1:
         reason = (
@@ -335,7 +335,7 @@ def _check_one_trigger(given: dict[str, Any], flaws: list[Flaw]) -> None:
 
 
 def _placeholders(given: Mapping[str, Any]) -> dict[str, Any]:
-    """What stands in for a refused field, so that the others are still looked at."""
+    """What stands in for a refused field, so that the others are checked too."""
     trigger = {
         name: value for name, value in _STAND_IN_TRIGGERS.items() if given.get(name) is not None
     }

@@ -1,4 +1,4 @@
-"""Reading YAML that somebody else wrote: the safe C loader behind bounds, with line numbers."""
+"""Reads YAML from outside: the safe C loader behind bounds, with line numbers."""
 
 from collections.abc import Hashable, Iterator, Mapping
 from datetime import date
@@ -129,7 +129,7 @@ class _Builder:
     def measure(self, node: yaml.Node) -> tuple[int, int]:
         """How many values and levels a node has once its aliases are written out.
 
-        Linear in the text, because each node is measured once: a bomb is found without lighting it.
+        Linear in the text, because each node is measured once: a YAML bomb is never expanded.
         """
         if id(node) in self._sizes:
             size, height = self._sizes[id(node)]
@@ -174,7 +174,7 @@ class _Builder:
             return self._loader.construct_object(node)
         except (ValueError, OverflowError, KeyError) as error:
             if node.tag == _TIMESTAMP:
-                return node.value  # 2026-02-30: whoever wants a date here will say what is wrong
+                return node.value  # 2026-02-30: a field that wants a date will say what is wrong
             self._problem(node, place, f"cannot be read: {error}; quote it if it is text")
             return None
 

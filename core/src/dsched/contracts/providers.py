@@ -57,7 +57,7 @@ class StoreProvider:
     """A store; options are read from the top-level section named like it.
 
     ``open`` gives one handle. A pod opens several (general use, leader renewal, heartbeat), in
-    different threads and event loops; all of them speak to the same store. ``pod_left`` says in a
+    different threads and event loops; all of them speak to the same store. ``absent`` says in a
     sentence that there is no store yet and opening would create it, or answers None; so that a
     check can leave everything as it is. ``mover`` is how the store is backed up and moved, where
     it can be.
@@ -87,9 +87,9 @@ class ServiceProvider:
 
     Its options are read from the top-level section named like it.
 
-    ``before`` serves, at the same address, what can be said while the pod still waits for its store:
-    that the process lives, and why it is not ready, which its second argument says. It is left
-    before ``open``'s service runs. A pod whose ``before`` fails goes on without.
+    ``before`` serves, at the same address, what can be said while the pod still waits for its
+    store: that the process lives, and why it is not ready, which its second argument says. It is
+    left before ``open``'s service runs. A pod whose ``before`` fails goes on without.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Declared configs: what their origin wants is compared with what is stored, then made so."""
+"""Declared configs: what an origin declares is compared with the store, and the store changed."""
 
 from dsched.declaring.acting import Declared, Source, conflicts, declare, present, report
 from dsched.declaring.keeping import LOOK_EVERY_S, Keeper, keep

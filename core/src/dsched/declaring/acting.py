@@ -29,8 +29,8 @@ class Declared:
 
 @attrs.frozen(kw_only=True)
 class Source:
-    """What one origin declares, each config of this origin. ``orphans``: what it no longer does is
-    paused."""
+    """What one origin declares, each config of this origin. ``orphans``: stored configs that it no
+    longer declares are paused."""
 
     origin: str
     configs: tuple[TaskConfig, ...]
@@ -96,7 +96,7 @@ async def _say_overwritten(
 
 
 async def conflicts(client: Client, source: Source) -> tuple[Conflict, ...]:
-    """What of a source another origin declares already; changes nothing."""
+    """The configs of a source that another origin declares already; changes nothing."""
     wanted = {one.id: _content(one) for one in source.configs}
     held = await _held(client, list(wanted), source.origin, everything=False)
     found = [present(one) for one in held.values()]
@@ -122,7 +122,7 @@ def report(declared: Declared) -> None:
 
 
 def present(stored: StoredConfig) -> Present:
-    """What planning looks at of a stored config."""
+    """The part of a stored config that planning compares."""
     return Present(
         id=stored.config.id,
         origin=stored.config.origin,
@@ -140,7 +140,7 @@ def _content(config: TaskConfig) -> TaskConfig:
 async def _held(
     client: Client, ids: Sequence[str], origin: str, *, everything: bool
 ) -> dict[str, StoredConfig]:
-    """What is stored of these ids, and with ``everything`` of this origin."""
+    """The stored configs of these ids, and with ``everything`` all of this origin."""
     held = await _of_origin(client, origin) if everything else {}
     others = await client.get_configs([one for one in ids if one not in held])
     return held | {one.config.id: one for one in others if one is not None}
@@ -163,7 +163,7 @@ async def _put(
     configs: Mapping[str, TaskConfig],
     stored: dict[str, StoredConfig],
 ) -> list[Conflict]:
-    """Put, then resume, noting what is stored now; what another origin has taken meanwhile."""
+    """Put, then resume, noting what is stored now. Answers with what others took meanwhile."""
     lost = []
     for ids, adopt in (((*plan.create, *plan.change), False), (plan.adopt, True)):
         for done in await client.put_configs([configs[one] for one in ids], adopt=adopt):

@@ -1,4 +1,4 @@
-"""What has to happen so that the stored configs of one origin are those that it declares; pure."""
+"""Plans what must happen so that the stored configs of an origin are those it declares; pure."""
 
 from collections.abc import Iterable, Mapping
 
@@ -9,7 +9,7 @@ from dsched.model import API_ORIGIN
 
 @attrs.frozen(kw_only=True)
 class Present:
-    """A stored config as far as planning looks at it.
+    """The part of a stored config that planning compares.
 
     ``content`` is what the author wrote, without the origin, in any form that compares with ``==``
     to the wanted one. ``orphaned``: paused because its origin no longer declared it.
@@ -67,7 +67,7 @@ def plan_declaration(
 ) -> DeclarationPlan:
     """The plan that makes ``wanted`` (content by id) all that ``origin`` declares.
 
-    ``pod_seen`` has every stored config of ``origin`` and every one with a wanted id; others are
+    ``present`` has every stored config of ``origin`` and every one with a wanted id; others are
     ignored. ``adopt``: take over what other origins declare. Without it only what is ``api``'s with
     equal content is taken over: so were declared configs stored before there were origins. What is
     no longer wanted is paused as orphaned, deleted with ``prune``, left alone without ``orphan``.

@@ -1,4 +1,4 @@
-"""What a break of the store's history has to do with an instant or a task, in sentences."""
+"""What a break of the store's history means for an instant or a task, in sentences."""
 
 from collections.abc import Iterable, Sequence
 
@@ -13,14 +13,14 @@ _WHAT = {
 
 
 def touching(breaks: Iterable[Break], first_ms: int, last_ms: int) -> list[Break]:
-    """The breaks in whose span some of this time lies."""
+    """The breaks whose span overlaps this time."""
     return [one for one in breaks if first_ms <= one.at_ms and last_ms > (one.from_ms or 0)]
 
 
 def told_of_instant(breaks: Iterable[Break], at_ms: int, decided_ms: int | None) -> list[str]:
-    """What is to be said about an instant: it may have been fired twice, or what came of it be lost.
+    """What to say about an instant: it may have fired twice, or its record may be lost.
 
-    An instant of before that was decided on later (``decided_ms``) is one of them.
+    This holds too if a span lies between the instant and when it was decided on (``decided_ms``).
     """
     last_ms = at_ms if decided_ms is None else max(at_ms, decided_ms)
     return [
@@ -31,7 +31,7 @@ def told_of_instant(breaks: Iterable[Break], at_ms: int, decided_ms: int | None)
 
 
 def told_of_task(breaks: Iterable[Break], task: Task, now_ms: int) -> list[str]:
-    """What is to be said about a task that lived in such a span."""
+    """What to say about a task that lived in such a span."""
     last_ms = now_ms if task.end_ms is None else task.end_ms
     return [
         f"{_happened(one)}: what this task did in between is gone, and it may have run before."
@@ -40,7 +40,7 @@ def told_of_task(breaks: Iterable[Break], task: Task, now_ms: int) -> list[str]:
 
 
 def told_of_unknown(breaks: Sequence[Break]) -> str:
-    """What is to be said where a task or a config is not known; "" without any break."""
+    """What to say about an unknown task or config; "" without any break."""
     if not breaks:
         return ""
     return f"{_happened(breaks[0])}: what was made in between is forgotten"

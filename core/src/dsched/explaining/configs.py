@@ -1,4 +1,4 @@
-"""Why a config fired, or did not, at an instant: of what was recorded, and of what was due at all."""
+"""Why a config fired, or did not, at an instant: from the records and from what was due at all."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ from dsched.explaining.words import span
 from dsched.model import Decision, Task, TaskConfig, Verdict, rfc3339_ms, to_ms
 from dsched.planning import InvalidTriggerError, clock_note, config_instants, remembered
 
-PATIENCE_MS = 5_000  # a due instant so young is pending: the leader looks every few seconds
+PATIENCE_MS = 5_000  # a due instant so young is pending: the leader polls every few seconds
 _NO_LIMIT_MS = -(2**62)
 
 
@@ -95,13 +95,13 @@ def _concerns(facts: ConfigFacts, decision: Decision) -> bool:
     past = remembered(decision.trigger, decision.config_id) if decision.trigger else None
     if past is not None:
         return past.has(at_ms)
-    if config is None:  # a record from before ranges told their trigger: nobody knows
+    if config is None:  # an old record, when ranges did not keep their trigger: not known
         return True
     return at_ms < config.updated_ms or not _plannable(config) or _is_instant(config, at_ms)
 
 
 def _never_due(facts: ConfigFacts, decision: Decision) -> Explanation:
-    """Between the ends of a range, and no instant of it."""
+    """The time lies between the ends of a range, but is no instant of it."""
     text = rfc3339_ms(facts.at_ms)
     past = remembered(decision.trigger, decision.config_id) if decision.trigger else None
     if past is None:
@@ -163,7 +163,7 @@ def _undecided(facts: ConfigFacts, stored: StoredConfig) -> Explanation:
         return _answer(facts, Answer.UNKNOWN, summary, _horizon(facts))
     if stored.paused is not None and at_ms > stored.paused.gap_from_ms:
         return _paused(facts, stored)
-    if at_ms <= config.updated_ms:  # a put is due after its own instant
+    if at_ms <= config.updated_ms:  # a put config is due only after the instant of the put
         return _not_due(
             facts,
             f"{config.id} had nothing due at {text}.",

@@ -45,7 +45,7 @@ def explain_decision(
 ) -> Explanation:
     """What was decided, by whom, why, and what became of it.
 
-    ``in_the_way`` is about the task that an overlap policy did not let it run beside, if it is known.
+    ``in_the_way`` explains the live task because of which the overlap policy skipped it, if known.
     """
     match decision.verdict:
         case Verdict.FIRED:
@@ -105,7 +105,7 @@ def _where(decision: Decision, task: Task | None) -> str:
 
 
 def _moved_by(decision: Decision, config: TaskConfig | None) -> list[str]:
-    """What a jitter and the clocks did to the instant, by the config that it was fired by."""
+    """What jitter and clock changes did to the instant, by the config that fired it."""
     if config is None or config.updated_ms > decision.at_ms:
         return []
     told = jitter_words(config, decision.first_ms)

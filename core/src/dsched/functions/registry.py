@@ -145,7 +145,8 @@ class Function:
         Raises `TaskFailed` with code ``payload``, never retryable, when ``args`` do not fit.
         """
         if args is None and not self.full_signature.parameters:
-            # By far the most frequent call: binding nothing takes as long as any other.
+            # By far the most frequent call: to bind nothing would take as long as to bind
+            # arguments.
             return (), {}
         if (
             self.names is not None
@@ -172,7 +173,7 @@ class Function:
             return bound.args, bound.kwargs
         values = {**bound.arguments, self.context_parameter: context}
         complete = inspect.BoundArguments(self.full_signature, OrderedDict(values))
-        complete.apply_defaults()  # no gaps, so a context after a defaulted parameter finds its place
+        complete.apply_defaults()  # fills gaps, so that a context after a defaulted parameter fits
         return complete.args, complete.kwargs
 
     def _bound(self, args: JsonValue) -> inspect.BoundArguments:
@@ -358,7 +359,7 @@ def place_of(call: Callable[..., Any]) -> str:
 
 def _code(call: Callable[..., Any]) -> tuple[str, int]:
     code = getattr(inspect.unwrap(call), "__code__", None)
-    # A decorator may wrap what has no code of its own, such as a partial.
+    # A decorator may wrap an object without code of its own, such as a partial.
     return (code.co_filename, code.co_firstlineno) if code else (call.__module__, 0)
 
 

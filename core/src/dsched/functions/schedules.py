@@ -1,4 +1,5 @@
-"""The registry behind `@dsched.schedule`: which registered functions run when, as their code says."""
+"""The registry behind `@dsched.schedule`: which registered functions run when, as their code
+says."""
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
@@ -108,7 +109,7 @@ class Schedules:
         args: JsonValue = None,
         **fields: Unpack[ScheduleFields],
     ) -> Callable[[F], F]:
-        """Run a function that `@dsched.task` registers, in any order of the two, by itself.
+        """Run by itself a function that `@dsched.task` registers; the decorators' order is free.
 
         Exactly one trigger: a cron expression first, or ``every``, ``fixed_delay``, ``at``. ``id``
         defaults to the function's registered name, ``args`` are what it is called with, the other
@@ -147,7 +148,7 @@ class Schedules:
                 raise ScheduleError(
                     f"{scheduled.place} has two schedules of one id; give each an id of its own"
                 )
-        # A reload makes new objects of the same functions: the old ones' schedules are outdated.
+        # A reload makes new objects of the same functions: drop the schedules of the old ones.
         self._schedules = [
             one
             for one in self._schedules

@@ -30,7 +30,7 @@ async def check(
 
 
 def task_warnings(sources: Sequence[Source]) -> list[str]:
-    """What the declared tasks say that is hardly meant."""
+    """What the declared tasks say that is probably a mistake."""
     return [
         f"task {task.id}: {warning}"
         for source in sources

@@ -16,8 +16,9 @@ T = TypeVar("T")
 def run_on(event_loop: EventLoop, main: Coroutine[Any, Any, T]) -> T:
     """Run ``main`` to its end, as `asyncio.run`. ``auto`` is uvloop where it is installed.
 
-    What an asyncio task of a user's function raises past the loop, as `SystemExit` and
-    `KeyboardInterrupt` do, ends neither the loop nor ``main``: who awaits that task has it too.
+    An asyncio task of a user's function may raise past the loop, with `SystemExit` or
+    `KeyboardInterrupt`. That ends neither the loop nor ``main``: whatever awaits the task gets it
+    too.
     """
     factory = _uvloop() if event_loop == "auto" else None
     begun: list[asyncio.Task[Any]] = []
@@ -55,9 +56,9 @@ def _raise_unless_foreign(error: BaseException, begun: list[asyncio.Task[Any]]) 
 
 
 def _uvloop() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """What makes a loop of uvloop; None where there is none, as on Windows and PyPy."""
+    """The factory of uvloop's loops; None where there is none, as on Windows and PyPy."""
     try:
-        import uvloop  # not everywhere, and not for who asks for asyncio
+        import uvloop  # not installed everywhere, and not wanted with `asyncio`
     except ImportError:
         log.info("uvloop is not installed: tasks run on the slower loop of asyncio")
         return None

@@ -27,7 +27,7 @@ def configure(style: str, level: str) -> None:
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(level.upper())
-    # Chatty libraries speak when something is wrong.
+    # These libraries log much: show only their warnings.
     for name in ("aiohttp", "asyncio", "grpc", "redis"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
@@ -66,7 +66,7 @@ class PlainWords(logging.Formatter):
         self._clock = ""
 
     def _time(self, created: float) -> str:
-        """The clock with milliseconds; its text is made once a second, as records are many."""
+        """The clock with milliseconds; its text is made once a second, because records are many."""
         second, fraction = divmod(created, 1)
         if second != self._second:
             self._second = second
@@ -109,7 +109,8 @@ class JsonLines(logging.Formatter):
 
 
 def _tells_more(error: BaseException | None) -> bool:
-    """Whether a traceback says anything beside the message: an executor's own failure says it all."""
+    """Whether a traceback adds anything to the message: for an executor's own failure it does
+    not."""
     return not isinstance(error, TaskFailed) or error.__cause__ is not None
 
 

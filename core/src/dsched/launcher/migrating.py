@@ -1,4 +1,4 @@
-"""``dsched-run --migrate``: gives the store the newest format, or says what stands in the way."""
+"""``dsched-run --migrate``: gives the store the newest format, or says what prevents it."""
 
 from dsched.assembly import store_opener
 from dsched.client import Client

@@ -41,7 +41,7 @@ async def put_all(
 async def _declared(
     client: Client, source: Source, *, keeper: Keeper | None, adopt: bool, runtime: Runtime
 ) -> None:
-    """Repeat until the store has answered to all of it; what is done already is then unchanged."""
+    """Repeat until the store has answered to all of it; a repeat leaves what is done unchanged."""
     patience = Patience(runtime, f"putting the configs of {source.origin}")
     while True:
         try:

@@ -41,11 +41,12 @@ from dsched.model import file_origin
 log = logging.getLogger("dsched.run")
 
 OK, BAD_CONFIG, BAD_PLUGIN, BAD_STORE = 0, 2, 3, 4
-# What is loaded at the start stays, and to look through it for garbage takes a tenth of the time.
-# Now and then all the same: a pod may wait long for its store.
+# What is loaded at the start stays, and collecting garbage among it takes a tenth of the start.
+# Collect now and then all the same, because a pod may wait long for its store.
 COLLECT_WHILE_LOADING = 50_000
-# Nearly all that a task leaves is freed as soon as nothing points to it. By Python's own threshold
-# the collector walks over what runs at each 700th new object, a twentieth of a busy pod's time.
+# Nearly all that a task leaves is freed as soon as nothing points to it. With Python's own
+# threshold the collector walks over live objects at each 700th new one, a twentieth of a busy
+# pod's time.
 COLLECT_WHILE_RUNNING = (10_000, 10, 10)
 
 
@@ -239,8 +240,8 @@ def _family(arguments: Arguments, loaded: LoadedSettings, store: Store) -> Worke
 
 
 def keep_what_is_loaded() -> None:
-    """Look for garbage no more in what has been loaded by now: a collection that walks over all of
-    it takes 40 ms, in which no task starts."""
+    """Exclude what has been loaded by now from garbage collection: to walk over all of it takes
+    40 ms, in which no task starts."""
     gc.freeze()
     if gc.get_threshold()[0] == COLLECT_WHILE_LOADING:  # the application may have set its own
         gc.set_threshold(*COLLECT_WHILE_RUNNING)

@@ -25,10 +25,11 @@ class Stoppable(Protocol):
 
 
 class Signals:
-    """SIGTERM, SIGINT and SIGHUP: the first stops cleanly, the second skips the wait, the third exits.
+    """SIGTERM, SIGINT and SIGHUP: the first stops cleanly, the second skips the wait, the third
+    exits.
 
-    A terminal that is closed sends SIGHUP: what runs is to end as well as by SIGTERM. Settings are
-    not read again by it, since a pod is replaced rather than changed."""
+    A terminal that is closed sends SIGHUP: what runs then ends as cleanly as with SIGTERM. SIGHUP
+    does not read the settings again, since a pod is replaced rather than changed."""
 
     def __init__(self, drain_s: float) -> None:
         self._drain_s = drain_s
@@ -64,7 +65,7 @@ class Signals:
             self._main.cancel()
 
     def follow(self, *parts: Stoppable) -> None:
-        """From now on signals are for these; before, they just end the start-up."""
+        """From now on signals stop these; before, a signal just ends the start-up."""
         self._parts = parts
         if self._stopping:
             self._stop()
@@ -95,7 +96,7 @@ class Signals:
     def _each(act: Callable[[asyncio.AbstractEventLoop, signal.Signals], object]) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            # Who starts a pod under nohup wants it to outlive the terminal.
+            # A pod that was started under nohup must outlive the terminal.
             if signal.getsignal(number) is not signal.SIG_IGN:
                 act(loop, number)
 

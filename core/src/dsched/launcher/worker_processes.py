@@ -1,9 +1,9 @@
 """Worker processes of one pod: as many as `worker.processes` says, each a worker of its own.
 
-Each child is a `dsched-run` with the role ``worker`` and nothing else, so it registers, beats, drains
-and is recovered from like any other worker. The parent starts them again when they die, and lets the
-store know, so that nobody waits for their leases; it passes its own stop on to them, and takes them
-along when it dies itself.
+Each child is a `dsched-run` with the role ``worker`` and nothing else, so it registers, beats,
+drains and is recovered like any other worker. The parent starts a child again when it dies, and
+tells the store, so that nobody waits for its leases. The parent passes its own stop on to the
+children, and they leave when it dies.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ PARENT_FD = "_DSCHED_PARENT_FD"  # not a setting: those begin with DSCHED_
 RESTART_S = 1.0
 RESTART_MAX_S = 30.0
 LIVED_S = 60.0  # a child that lived for so long is started again without a wait
-BURY_WITHIN_S = 5.0  # what the store is told of a dead child must not delay the next one for long
+BURY_WITHIN_S = 5.0  # telling the store of a dead child must not delay the next one for long
 SLACK_S = 10.0  # beyond the drain timeout, until a child that does not leave is killed
 
 
@@ -77,7 +77,7 @@ class WorkerProcesses:
             os.close(read_end)
 
     async def _keep(self, number: int, read_end: int) -> None:
-        """One place: a child, and another one after it, until told to stop."""
+        """Keep one child running: when it ends, start another, until told to stop."""
         wait_s = RESTART_S
         loop = asyncio.get_running_loop()
         while not self._stopping.is_set():
@@ -126,7 +126,7 @@ class WorkerProcesses:
             env=env,
             stdin=asyncio.subprocess.DEVNULL,
             pass_fds=(read_end,),
-            start_new_session=True,  # Ctrl-C is the parent's to pass on, once
+            start_new_session=True,  # the parent passes Ctrl-C on, once
         )
         self._running.add(child)
         log.info("worker process %d is %d", number, child.pid)
@@ -162,7 +162,7 @@ def _terminate(child: asyncio.subprocess.Process) -> None:
 
 
 def _argv(arguments: Arguments) -> Sequence[str]:
-    """The command line of a child: the parent's, but for what only one of them should do."""
+    """The command line of a child: the parent's, without what only the parent should do."""
     argv = ["--role", WORKER]
     if arguments.config is not None:
         argv += ["--config", arguments.config]

@@ -66,7 +66,7 @@ def _distributions(path: Sequence[str] | None) -> Iterator[metadata.Distribution
 
 
 def import_plugin(found: Found) -> object:
-    """The object behind an entry point. Raises `ImportError` saying what to do, whatever it did."""
+    """The object behind an entry point. Any error becomes an `ImportError` that says what to do."""
     point = found.entry_point
     try:
         return point.load()

@@ -69,7 +69,7 @@ class Hooks:
         return answers
 
     def _refuse_unmarked(self, plugin: object, name: str) -> None:
-        """A function named like a hook that pluggy does not see would be silently ignored."""
+        """Refuse a function named like a hook but not marked: pluggy would silently ignore it."""
         home = getattr(plugin, "__name__", None)
         marked = {caller.name for caller in self._manager.get_hookcallers(plugin) or ()}
         for attribute, value in getattr(plugin, "__dict__", {}).items():
@@ -124,7 +124,7 @@ def _called(value: object) -> str:
 
 
 def _check_open(opener: Any, where: str) -> None:
-    """An async function, with or without a yield, is no context manager before it is decorated."""
+    """Refuse an undecorated async function, with or without a yield: it is no context manager."""
     kinds = (inspect.iscoroutinefunction, inspect.isasyncgenfunction, inspect.isgeneratorfunction)
     if any(is_one(opener) for is_one in kinds):
         raise BadPluginError(f"{where}: its open is no async context manager: {HOW_TO_OPEN}")

@@ -11,12 +11,12 @@ from dsched.loading.discovery import Found, find, import_plugin, normal
 from dsched.loading.faults import Fault, PluginError
 from dsched.loading.hooks import KINDS, BadPluginError, Hooks
 
-_ONE = {"pages": "pages"}  # what one of a kind is called, where that is not the kind without its s
+_ONE = {"pages": "pages"}  # the singular of a kind, if it is not the kind without its s
 
 
 @attrs.define
 class _Collection:
-    """The catalogue in the making, with everything that speaks against it."""
+    """The catalogue in the making, with all faults found so far."""
 
     kinds: dict[str, dict[str, Installed[Any]]] = attrs.field(
         factory=lambda: {kind: {} for kind in KINDS}
@@ -72,7 +72,8 @@ def _allowed(
     disabled: Sequence[str],
     collection: _Collection,
 ) -> list[Found]:
-    """Those that may be imported; an allow-list that names what is not there is a fault."""
+    """The plugins that may be imported; a name in the allow-list that is not installed is a
+    fault."""
     wanted = {normal(name): name for name in enabled}
     there = {normal(one.distribution) for one in installed}
     for missing in sorted(wanted.keys() - there):

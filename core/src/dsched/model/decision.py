@@ -60,8 +60,8 @@ class Decision:
     ``worker_why`` are those of its last dispatch, ``ended`` how it ended (``success``,
     ``cancelled: expired``), empty while it lives. ``missed_at_ms``: when the instant, or one of the
     range, was reported missed before it was fired or skipped after all. ``trigger`` is that of a
-    skipped range, as `SkippedRange` has it; ``behind`` the live task that an overlap policy did not
-    let it run beside.
+    skipped range, as `SkippedRange` has it; ``behind`` the live task because of which an overlap
+    policy skipped it.
     """
 
     config_id: str

@@ -1,4 +1,4 @@
-"""What a task gets where whoever made it has left timeout or retry out.
+"""The timeout and retry policy of a task whose author left them out.
 
 What was left out is told from an equal value that was given by its type: see `left_out`.
 """

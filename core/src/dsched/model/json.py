@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-# Recursive aliases are beyond the checkers' comfort at 3.11; the bounds are checked at run time.
+# Type checkers cope badly with recursive aliases at 3.11; the bounds are checked at run time.
 JsonValue: TypeAlias = Any
 
 MAX_PAYLOAD_BYTES = 256 * 1024
@@ -150,14 +150,14 @@ class _Walk:
         self._left = max_bytes
 
     def check(self, value: JsonValue, where: str, depth: int) -> None:
-        # Every value takes a byte of text at least, and every string its length. Without this
-        # a few lines of shared references (a "billion laughs" file) would keep us for ever.
+        # Every value takes at least a byte of text, and every string its length. Without this
+        # a few lines of shared references (a "billion laughs" file) would never be done.
         self._spend(1 + (len(value) if isinstance(value, str) else 0))
         if value is None or isinstance(value, bool | int | float | str):
             return
         if depth == 0:
             raise NotJsonError(f"{where} is nested deeper than {MAX_JSON_DEPTH} levels")
-        # The plain types come first: an abstract one is told by a call of Python.
+        # The plain types come first: a check for an abstract type calls Python code.
         if isinstance(value, dict | Mapping):
             for key, item in value.items():
                 if not isinstance(key, str):

@@ -16,8 +16,8 @@ class Pace:
     """What is known of an attempt's speed from its progress so far.
 
     ``gained`` (units of work) over ``spent_s`` is the rate; both fade with the time that passes,
-    so that what was long ago counts little. A ratio of two sums, so calls may come as often or as
-    seldom as they like: two calls a microsecond apart weigh a microsecond.
+    so that old progress counts little. It is a ratio of two sums, so the number of calls does not
+    matter: two calls a microsecond apart weigh a microsecond.
     """
 
     at_s: float
@@ -63,6 +63,6 @@ def paced(before: Pace | None, done: float, at_s: float) -> Pace:
 
 
 def rounded(value: float) -> float:
-    """Four digits that mean something: no reader needs more of an estimate."""
+    """Round to four significant digits: no reader needs more of an estimate."""
     shown = float(f"{value:.4g}")
     return shown if math.isfinite(shown) else value  # the largest of all would be rounded up

@@ -108,7 +108,7 @@ def _retry(value: Retry) -> RetryPolicy:
         raise InvalidConfigError("retry", str(error)) from None
 
 
-# Defaults that never change are made once: most snapshots have them, and each is made to be looked at.
+# Defaults that never change are made once, because most snapshots have them.
 _NO_LABELS: Mapping[str, str] = MappingProxyType({})
 _DEFAULT_RETRY = RetryPolicy()
 _DEFAULT_TIMEOUT = LeftOutSpan(minutes=5)

@@ -12,15 +12,15 @@ class WorkerStatus(StrEnum):
     """What a worker is doing."""
 
     IDLE = "idle"  # nothing runs
-    BUSY = "busy"  # something runs; whether there is room for more say capacity and backlog
+    BUSY = "busy"  # something runs; capacity and backlog say whether there is room for more
     DRAINING = "draining"
 
 
 def missed_a_beat(age_ms: int, heartbeat_timeout_ms: int) -> bool:
-    """Whether a beat of this age says that the next one is missing.
+    """Whether a last beat of this age means that the next one is missing.
 
-    Beats come three times in a heartbeat timeout at least: start-up refuses a longer interval. What
-    they may be late by is 2 s, or less where the timeout is short.
+    Beats come at least three times in a heartbeat timeout: start-up refuses a longer interval. They
+    may be late by 2 s, or by less if the timeout is short.
     """
     return age_ms > heartbeat_timeout_ms // 3 + min(LATE_BEAT_MS, heartbeat_timeout_ms // 6)
 

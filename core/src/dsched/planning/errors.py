@@ -1,4 +1,4 @@
-"""The one error of this layer: a trigger that cannot be meant."""
+"""The one error of this layer: a trigger that makes no sense."""
 
 
 class InvalidTriggerError(ValueError):

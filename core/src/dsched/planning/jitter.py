@@ -1,4 +1,4 @@
-"""How long after its nominal instant a fire may lie in wait, so that a crowd spreads out."""
+"""How long a fire's task waits after its nominal instant, so that many do not start at once."""
 
 from datetime import timedelta
 from hashlib import blake2b
@@ -13,5 +13,5 @@ def jitter_ms(config_id: str, scheduled_ms: int, jitter: timedelta) -> int:
     if width_ms <= 0:
         return 0
     digest = blake2b(f"{config_id}@{scheduled_ms}".encode(), digest_size=8).digest()
-    # Scaling by the full 64 bits has no modulo bias worth speaking of, and stays below the width.
+    # Scaling by the full 64 bits has a negligible bias, and stays below the width.
     return int.from_bytes(digest, "big") * width_ms >> 64

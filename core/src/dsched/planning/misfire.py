@@ -60,7 +60,8 @@ def plan_fire(
 
     ``one_catch_up`` is for a wall clock that jumped forward: whatever is owed, only the latest
     instant may run. The work is bounded by ``max_runs + misfire_cap``, however long the outage.
-    The policies decide as if the trigger did not have the instants in ``skips``. A disabled config plans nothing; one that is not due yet keeps its due.
+    The policies decide as if the trigger did not have the instants in ``skips``. A disabled config
+    plans nothing; one that is not due yet keeps its due.
     """
     if max_runs < 1:
         raise ValueError(f"max_runs must be at least 1, got {max_runs}")
@@ -89,7 +90,7 @@ def _plan_instants(
     instants = Without(every, left_out) if left_out else every
     cut_ms = _cut(config, instants, due_ms, now_ms, one_catch_up=one_catch_up)
     runs = _runs_from(config, instants, from_ms=cut_ms, now_ms=now_ms, max_runs=max_runs)
-    # Also a skipped instant is waited for: it is decided about when it has come, not before.
+    # Skipped instants are not left out here: each is decided about when it has come, not before.
     next_ms = every.next_after(runs[-1].scheduled_ms if len(runs) == max_runs else now_ms)
     return FirePlan(
         runs=runs,
@@ -127,7 +128,7 @@ def skipped_range(
 def _cut(
     config: TaskConfig, instants: Instants, due_ms: int, now_ms: int, *, one_catch_up: bool
 ) -> int:
-    """The instant from which on what is owed runs; later than now if nothing does."""
+    """The instant from which on owed instants run; later than now if none does."""
     late_from_ms = max(due_ms, now_ms - config.misfire_grace // timedelta(milliseconds=1))
     latest_ms = instants.last_before(now_ms, not_before_ms=due_ms)
     if latest_ms is None:
@@ -173,7 +174,8 @@ def _plan_fixed_delay(config: TaskConfig, delay: timedelta, due_ms: int, now_ms:
     missed = timedelta(milliseconds=now_ms - due_ms) > config.misfire_grace
     if not missed or config.misfire != Misfire.SKIP:
         return FirePlan(runs=(_run(config, due_ms),))
-    # No run will end and re-arm it, so a skipped instant is followed by one a delay from now.
+    # No run will end and set its next due, so a skipped instant is followed by one a delay from
+    # now.
     next_ms = now_ms + delay // timedelta(milliseconds=1)
     return FirePlan(
         skipped=SkippedRange(first_ms=due_ms, last_ms=due_ms, count=1, reason=SkipReason.MISFIRE),

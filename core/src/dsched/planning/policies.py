@@ -1,4 +1,5 @@
-"""Policies that contradict one another: refused where a config is declared, not where it is read."""
+"""Policies that contradict one another: refused where a config is declared, not where it is
+read."""
 
 from dsched.model import InvalidConfigError, Misfire, Overlap, TaskConfig
 
@@ -13,9 +14,9 @@ _WHAT_BECOMES = {
 
 
 def check_policies(config: TaskConfig) -> None:
-    """Raise `InvalidConfigError` where ``misfire: fire_all`` could not keep its word.
+    """Raise `InvalidConfigError` if the overlap policy would drop runs of ``misfire: fire_all``.
 
-    What was stored before this was refused is read as before, and goes on as it did.
+    Configs that were stored before this check are read as before, and go on as they did.
     """
     recurs = config.cron_expr is not None or config.every is not None
     if config.misfire is Misfire.FIRE_ALL and recurs and config.overlap not in _TAKE_ALL:

@@ -1,4 +1,5 @@
-"""What a put, pause, resume or delete owes: the range it leaves unfired, and the next due instant."""
+"""What a put, pause, resume or delete owes: the range it leaves unfired, and the next due
+instant."""
 
 from datetime import timedelta
 
@@ -27,9 +28,9 @@ def plan_rearm(
     instant after which the gap of a pause began. ``successor`` is the config that holds after the
     change: the new one of a put, the same one of a pause or resume, None for a delete.
 
-    One kind of instant is not left behind: an `at` that never fired, and that the successor has too,
-    stays owed (`next_due` answers it again). A pause keeps it even without a ``successor``. Of a put,
-    `plan_edit` decides before this whether anything is left behind.
+    One kind of instant is not left behind: an `at` that never fired, and that the successor has
+    too, stays owed (`next_due` answers it again). A pause keeps it even without a ``successor``.
+    For a put, `plan_edit` decides before this whether anything is left behind.
     """
     if config is None or not config.enabled:
         return None
@@ -49,7 +50,7 @@ def plan_rearm(
 
 @attrs.frozen(kw_only=True)
 class Edit:
-    """What an edit leaves unfired, when the config is due after it, and up to when it accounts."""
+    """What an edit leaves unfired, the due after it, and up to when instants are accounted for."""
 
     skipped: SkippedRange | None = None
     next_due_ms: int | None = None

@@ -28,7 +28,8 @@ _ONE_MS = timedelta(milliseconds=1)
 
 @attrs.frozen(kw_only=True)
 class Remembered:
-    """A trigger of the past: its instants, what it is called, and itself if it is a cron trigger."""
+    """A trigger of the past: its instants, what it is called, and itself if it is a cron
+    trigger."""
 
     instants: Instants
     words: str
@@ -60,7 +61,8 @@ def trigger_text(config: TaskConfig) -> str:
 
 
 def remembering(config: TaskConfig, skipped: SkippedRange | None) -> SkippedRange | None:
-    """A range that says by which trigger it was made, unless its ends are all there is in it."""
+    """A range that names the trigger that it was made by, unless it has no instants but its
+    ends."""
     if skipped is None or 1 <= skipped.count <= 2:
         return skipped
     return attrs.evolve(skipped, trigger=trigger_text(config))

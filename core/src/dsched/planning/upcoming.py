@@ -1,4 +1,5 @@
-"""What a trigger will do next, as people read it: instants, local times, and DST oddities in words."""
+"""What a trigger will do next, as people read it: instants, local times, and DST oddities in
+words."""
 
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -20,7 +21,7 @@ from dsched.planning.triggers import compile_trigger
 from dsched.planning.zone import DAY_S, Segment, Zone, load_zone
 
 MAX_UPCOMING = 1000
-# How far ahead is looked: what is rare costs by the years between.
+# How far ahead to search: a rare instant costs by the years until it.
 MAX_SPAN_MS = 100 * 366 * DAY_S * 1000
 
 
@@ -39,8 +40,8 @@ class UpcomingInstant:
 
 @attrs.frozen(kw_only=True)
 class Upcoming:
-    """Instants in ascending order; ``truncated`` if the limit, or the longest span that is looked
-    at, left out more within the bounds."""
+    """Instants in ascending order; ``truncated`` if the limit, or the longest span that is
+    searched, left out more within the bounds."""
 
     items: tuple[UpcomingInstant, ...] = ()
     truncated: bool = False
@@ -73,9 +74,10 @@ def upcoming(
 ) -> Upcoming:
     """The first ``limit`` instants (1 to 1000) strictly later than ``after_ms``.
 
-    ``until_ms`` is inclusive; None looks as far as the trigger does. A hundred years after the first
-    instant nothing more is looked for (`MAX_SPAN_MS`). A cron trigger brings its own zone; ``timezone`` is how the local times of the others are shown. Raises `InvalidTriggerError`
-    for what cannot be meant, `ValueError` for a limit out of bounds.
+    ``until_ms`` is inclusive; None looks as far as the trigger does. A hundred years after the
+    first instant nothing more is looked for (`MAX_SPAN_MS`). A cron trigger brings its own zone;
+    ``timezone`` is how the local times of the others are shown. Raises `InvalidTriggerError` for
+    what cannot be meant, `ValueError` for a limit out of bounds.
     """
     if not 1 <= limit <= MAX_UPCOMING:
         raise ValueError(f"limit must be 1 to {MAX_UPCOMING}, got {limit}")
@@ -166,7 +168,7 @@ def _gap_note(instants: CronInstants, segment: Segment, at_s: int) -> str:
         return ""
     jump = f"clocks jump from {_wall(from_s)} to {_wall(to_s)}"
     if not instants.pattern.fixed_time:
-        # Only the first after the jump tells it; a wildcard simply follows the wall.
+        # Only the first instant after the jump notes it; a wildcard simply follows the wall.
         return jump
     lost = f"{_wall(lost_s)} does not exist on {_date(lost_s)}"
     if instants.dst_gap == DstGap.SKIP:

@@ -1,4 +1,4 @@
-"""What a config says that is allowed and hardly meant: told to its author, never refused."""
+"""What a config says that is allowed but probably a mistake: its author is told, never refused."""
 
 import re
 from datetime import timedelta

@@ -14,7 +14,7 @@ DAY_S = 86_400
 EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_+-]{0,31}(/[A-Za-z0-9_+-]{1,31}){0,3}")
-# No zones, or zones that count leap seconds, or whatever this host happens to be set to.
+# Names that are no zones, that count leap seconds, or that mean this host's own setting.
 _NOT_PORTABLE = re.compile(r"(right/|posix/|localtime$|posixrules$|Factory$)")
 
 # Of all transitions in the zone database no two of one zone lie closer than 3.98 days (Freetown
@@ -86,7 +86,8 @@ def year_start_s(year: int) -> int:
 
 @lru_cache(maxsize=8192)
 def _year_transitions(name: str, year: int) -> tuple[tuple[int, int], ...]:
-    """Each instant in ``(start, end]`` of a UTC year from which on another offset holds, with it."""
+    """Each instant in ``(start, end]`` of a UTC year from which on another offset holds, with
+    it."""
     info = load_zone(name).info
     end_s = year_start_s(year + 1)
     low_s = year_start_s(year)

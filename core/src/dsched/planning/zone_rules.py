@@ -1,7 +1,8 @@
 """Which edition of the zone database this process plans with, to be shown beside its decisions.
 
 Governments change rules and hosts update at different times, so two leaders may see different
-instants for one config. Nothing is fired twice for it (an id is an instant), but one wants to know.
+instants for one config. Nothing fires twice because of it (an id is an instant), but people must
+be able to see it.
 """
 
 import zoneinfo

@@ -14,7 +14,7 @@ from dsched.planning.cron.fields import HORIZON_YEARS
 from dsched.planning.cron.pattern import CronPattern
 from dsched.planning.zone import Segment, Zone, year_of, year_start_s
 
-# What datetime and the zone database can be asked about with margin to spare.
+# Years that datetime and the zone database cover, with a margin.
 _MIN_S = year_start_s(1900)
 _MAX_S = year_start_s(9980)
 _WINDOW_S = 366 * 86_400
@@ -128,10 +128,10 @@ class CronInstants:
         high_s = segment.end_s + segment.offset_s
         if self.pattern.fixed_time:
             if self.dst_overlap == DstOverlap.FIRST:
-                # What the wall showed before the clocks went back has fired already.
+                # Local times that the wall showed before the clocks went back have fired already.
                 low_s = max(low_s, segment.start_s + segment.before_s)
             elif self.dst_overlap == DstOverlap.LAST:
-                # What the wall will show again fires then.
+                # Local times that the wall will show again fire then.
                 high_s = min(high_s, segment.end_s + segment.after_s)
         return low_s, high_s
 

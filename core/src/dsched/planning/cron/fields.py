@@ -1,10 +1,11 @@
 """The one class around croniter: from the text of a cron expression to a `CronPattern`.
 
-croniter expands the plain terms (values, ranges, steps, names). What it gets wrong or does not
-have is kept from it: it puts seconds last unless told, reads ``8-8`` as every minute and ``22-3``
+croniter expands only the plain terms (values, ranges, steps, names). It gets other things wrong or
+does not have them: it puts seconds last unless told, reads ``8-8`` as every minute and ``22-3``
 as a wrap, spreads ``@daily`` when given a hash id, moves ``31W`` into short months, allows no ``W``
-in a list and no ``LW``, and fires a daily job twice when clocks go back. So dates are ours to match;
-that also gives exact counts and "the last one before" without walking, which croniter lacks.
+in a list and no ``LW``, and fires a daily job twice when clocks go back. So dsched matches dates
+itself; that also gives exact counts and "the last one before" without walking, which croniter
+lacks.
 """
 
 import re
