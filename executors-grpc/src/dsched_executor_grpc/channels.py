@@ -9,7 +9,7 @@ import grpc
 
 from dsched_executor_grpc.endpoint import Endpoint
 
-# After a server's restart calls fail at once until the channel tries to connect again: soon.
+# After a server's restart calls fail at once until the channel connects again: so try soon.
 _FIRST_RECONNECT_MS = 200
 _LAST_RECONNECT_MS = 5_000
 _CONNECT_TIMEOUT_MS = 10_000

@@ -1,4 +1,4 @@
-"""What descriptors may cost: who sends them must not have this worker's memory or its time.
+"""What descriptors may cost: their sender must not be able to use up this worker's memory or time.
 
 Measured with protobuf's own implementation: a definition costs a microsecond or five, during which
 no other thread runs, and up to 2 kB; a message with n fields the square of n.

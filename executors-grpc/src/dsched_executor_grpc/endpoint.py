@@ -54,7 +54,7 @@ async def find_endpoint(call: GrpcCall, policy: EgressPolicy, tls_dir: str) -> E
             for name in (call.tls.ca_file, call.tls.cert_file, call.tls.key_file)
         ]
     )
-    # gRPC lets nobody be called by a name that is not the one in the certificate.
+    # gRPC calls a server only by the name that is in its certificate.
     name = call.tls.server_name
     return Endpoint(
         authority=f"{name}:{call.port}" if name else call.authority,
@@ -79,7 +79,7 @@ async def _checked(call: GrpcCall, policy: EgressPolicy) -> list[ResolvedAddress
 
 
 def _wants_tls(call: GrpcCall, addresses: Sequence[ResolvedAddress]) -> bool:
-    """What the payload says; where it says nothing, TLS for all that is not this very host."""
+    """What the payload says; if it says nothing, TLS for every target but this very host."""
     if call.tls.enabled is not None:
         return call.tls.enabled
     return not (call.plaintext or _is_loopback(addresses))

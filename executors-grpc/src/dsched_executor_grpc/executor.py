@@ -42,12 +42,12 @@ from dsched_executor_grpc.schema import (
 from dsched_executor_grpc.status import failure_of
 
 MAX_SCHEMAS = 256
-# Of all that are kept together: some 200 MB at the worst, a tenth of that for usual services.
+# For all kept descriptors together: at worst some 200 MB, a tenth of that for usual services.
 MAX_KEPT_DEFINITIONS = 100_000
 MAX_MESSAGE_LENGTH = 2000
 EXCERPT_LENGTH = 2048
 MAX_SHOWN_MESSAGE_BYTES = 64 * 1024
-# A server that was deployed anew may have new fields; what no longer fits is asked for at once.
+# A newly deployed server may have new fields; descriptors that no longer fit are loaded at once.
 SCHEMA_LIFETIME_S = 300.0
 
 Load: TypeAlias = Callable[[], Awaitable[Sequence[FileDescriptorProto]]]
@@ -56,7 +56,7 @@ Load: TypeAlias = Callable[[], Awaitable[Sequence[FileDescriptorProto]]]
 class Schemas:
     """Descriptors by where they come from: a bounded cache whose entries grow old.
 
-    One at a time is made, or many servers together would cost what none may.
+    One at a time is made, or many servers together would cost more than one may.
     """
 
     def __init__(self) -> None:
@@ -202,7 +202,7 @@ class GrpcExecutor(Executor):
         return TaskResult(code="OK", message=redactor.text(remark)[:MAX_MESSAGE_LENGTH], data=shown)
 
     def _source(self, attempt: _Attempt) -> tuple[object, Load]:
-        """Where the descriptors come from: what tells that place from others, and how to load."""
+        """Where the descriptors come from: the key of that place, and how to load them."""
         call = attempt.call
         if call.inline_set:
             digest = blake2b(call.inline_set).digest()
@@ -273,7 +273,7 @@ def _facts(context: ExecutionContext, task: Task) -> Metadata:
 
 
 def _keep_answer(attempt: _Attempt, data: JsonValue, size: int) -> None:
-    """How the message begins, for the task's log. One that is large is not written out for it."""
+    """Keep the beginning of the message in the task's log; a large one is not written out."""
     what = f"{attempt.call.path[1:]} at {attempt.call.authority}: OK, {size:,} bytes"
     _keep_line(attempt.context, what)
     if data is not None and size <= MAX_SHOWN_MESSAGE_BYTES:

@@ -34,6 +34,6 @@ def _read(directory: str, name: str, *, option: str, most: int) -> bytes:
 
 
 def unusable(message: str, *, passing: bool = False) -> TaskFailed:
-    """The failure of a payload that leads nowhere: final, but for passing trouble with a disk."""
+    """The failure of a payload that cannot be used: final, unless a disk has a passing fault."""
     code = "unreadable_file" if passing else "invalid_payload"
     return TaskFailed(message, code=code, retryable=passing)

@@ -29,7 +29,7 @@ from dsched.model import JsonValue, NotJsonError
 from dsched.model.json import MAX_RESULT_BYTES, check_json, dumps
 from dsched_executor_grpc.costs import definitions_in
 
-# Mapping more than this takes milliseconds, which the event loop is not kept waiting for.
+# Mapping more than this takes milliseconds, for which the event loop must not be blocked.
 INLINE_BYTES = 16 * 1024
 # A class of messages takes a tenth of a millisecond to make, and so may any type in an `Any`.
 _INLINE_DEFINITIONS = 500
@@ -66,7 +66,8 @@ class Method:
     inline: bool = True
 
     def encode(self, request: JsonValue) -> bytes:
-        """The request on the wire; raises a final `TaskFailed` naming the field that does not fit."""
+        """The request on the wire; raises a final `TaskFailed` naming the field that does not
+        fit."""
         message = self.request_class()
         name = self.request_class.DESCRIPTOR.full_name
         if not isinstance(request, Mapping) and not name.startswith("google.protobuf."):
@@ -82,7 +83,7 @@ class Method:
     def decode(self, wire: bytes) -> tuple[JsonValue, str]:
         """The response as JSON, and why there is none if it cannot be had.
 
-        The call has succeeded and must not be repeated, so an answer that cannot be shown is a
+        The call has succeeded and must not be repeated. So an answer that cannot be shown gives a
         remark, never a failure.
         """
         try:
@@ -138,7 +139,8 @@ class Schema:
     methods: dict[tuple[str, str], Method] = attrs.field(factory=dict, repr=False)
 
     async def method(self, service: str, name: str) -> Method:
-        """As `find_method`. To make the classes of many messages takes long, so a thread does it."""
+        """As `find_method`. To make the classes of many messages takes long, so a thread does
+        it."""
         found = self.methods.get((service, name))
         if found is None:
             size = INLINE_BYTES + 1 if self.definitions > _INLINE_DEFINITIONS else 0

@@ -16,7 +16,7 @@ from google.protobuf.message import DecodeError
 
 from dsched.contracts import TaskFailed
 
-# Where the target may answer otherwise the next time. `CANCELLED` here is the server's doing: our
+# Statuses after which the target may answer otherwise. `CANCELLED` here comes from the server: our
 # own cancel never becomes a status.
 RETRYABLE = frozenset(
     {
@@ -27,7 +27,7 @@ RETRYABLE = frozenset(
 
 _MILLISECONDS = re.compile(r"[0-9]{1,12}")
 
-# What gRPC itself says, on either side, about a message over the limit: as large the next time.
+# gRPC itself says this, on either side, about a message over the limit. A retry would be as large.
 _TOO_LARGE = "message larger than max"
 
 

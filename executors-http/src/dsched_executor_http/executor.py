@@ -59,14 +59,14 @@ MAX_HEADER_BYTES = 8190
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _OF_A_RESPONSE = as_line(LineLevel.RESPONSE)
-# The client's own kind of name: brought to one case once, and not for each request.
+# The client's own type for names: converted to one case once, and not for each request.
 _client_name = lru_cache(maxsize=16)(istr)
 _TRACEPARENT = istr("traceparent")
 
 
 @attrs.frozen(eq=False)
 class _Target:
-    """Where a request goes and how, with what the client and people are given for it."""
+    """Where a request goes and how, in the forms that the client and people need."""
 
     method: str
     url: TargetUrl
@@ -125,7 +125,7 @@ class HttpExecutor(Executor):
         self._tls = TlsContexts(options.tls_dir)
         self._deadlines = Deadlines()
         self._read_ones: dict[str, _Ready] = {}
-        # What is written into a URL does not change: judge it once. A refusal is not kept.
+        # An address written into a URL does not change: check it once. A refusal is not kept.
         self._check = lru_cache(maxsize=MAX_CACHED_CALLS)(self._check_now)
 
     async def execute(self, context: ExecutionContext, task: Task) -> TaskResult:
@@ -176,7 +176,7 @@ class HttpExecutor(Executor):
             ) from None
 
     def close(self) -> None:
-        """Mind no deadlines any more: no attempt runs. The session is its owner's to close."""
+        """Watch no deadlines any more: no attempt runs. The owner of the session closes it."""
         self._deadlines.close()
 
     def _read(self, payload: JsonValue) -> _Ready:

@@ -1,4 +1,4 @@
-"""What each way of not getting an answer means for the attempt."""
+"""What each kind of missing answer means for the attempt."""
 
 import os
 import ssl
@@ -47,7 +47,7 @@ def _judge(error: Exception) -> tuple[str, str, bool]:
 def _reason(error: BaseException) -> str:
     inner = getattr(error, "os_error", None) or error
     number = getattr(inner, "errno", None)
-    # gaierror has numbers of its own, below zero on Linux, and a fitting text.
+    # gaierror has its own numbers, below zero on Linux, and a text that fits.
     if isinstance(number, int) and number > 0 and not isinstance(inner, ssl.SSLError):
         return os.strerror(number)
     return (

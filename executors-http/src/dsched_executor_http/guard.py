@@ -46,7 +46,7 @@ class CheckedResolver(AbstractResolver):
 
 
 class CheckedSockets:
-    """Makes the sockets of connections; the last check, which IP literals cannot get around."""
+    """Makes the sockets of connections. This is the last check; IP literals cannot bypass it."""
 
     def __init__(self, policy: EgressPolicy) -> None:
         self._policy = policy

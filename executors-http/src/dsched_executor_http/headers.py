@@ -21,7 +21,7 @@ _OF_THE_CONNECTION = frozenset(
 )
 _OF_DSCHED = frozenset({"idempotency-key", "traceparent"})
 
-# What may follow a redirect to another origin: nothing that could be a credential.
+# Headers that may follow a redirect to another origin: none that could be a credential.
 HARMLESS = frozenset({"accept", "accept-encoding", "accept-language", "content-type", "user-agent"})
 
 

@@ -29,10 +29,10 @@ _KEPT_HEADERS = (
     *("Content-Type", "Content-Length", "Date", "ETag", "Last-Modified", "Location"),
     *("Retry-After", "X-Request-Id", "X-Correlation-Id"),
 )
-# Beside each the client's own kind of name, which needs no bringing to one case to be looked up.
+# Each with the client's own type of name, which need not be converted to one case for a look-up.
 _LOOKED_UP = tuple((name, istr(name)) for name in _KEPT_HEADERS)
 _CONTENT_ENCODING = istr("Content-Encoding")
-# What is text although its name does not begin with it.
+# Types that are text although their name does not begin with it.
 _TEXT_KINDS = ("json", "xml", "javascript", "yaml", "x-www-form-urlencoded")
 _MAX_HEADER_LENGTH = 500
 _JSON_SPACE = " \t\n\r"
@@ -140,7 +140,7 @@ def _kept_body(
             return value, False
     text = redactor.text(body.content.decode(_charset(response), "replace"))
     if body.cut and redactor.longest:
-        # The cut may have gone through a secret, whose first half nothing recognises any more.
+        # The cut may have gone through a secret, and nothing would recognise its first half.
         text = text[: -redactor.longest]
     excerpt = _excerpt(text, max_bytes)
     return excerpt, body.cut or len(excerpt) < len(text)
@@ -176,7 +176,7 @@ def _charset(response: "ClientResponse") -> str:
 
 
 def _json_of(content: bytes) -> JsonValue:
-    # What is ASCII without a zero is in no encoding of two or four bytes: nothing to detect.
+    # ASCII without a zero byte is in no encoding of two or four bytes: nothing to detect.
     plain = content.isascii() and 0 not in content
     text = content.decode("ascii" if plain else detect_encoding(content)).strip(_JSON_SPACE)
     value, end = _DECODER.raw_decode(text)
@@ -188,7 +188,7 @@ def _json_of(content: bytes) -> JsonValue:
 def _surely_fits(content: bytes, max_bytes: int) -> bool:
     """Whether no result can be too large, deep or odd for the store when it is made of this text.
 
-    Spares short answers, which are most, being written out only to be measured. A number grows
+    So short answers, which are most, need not be written out only to be measured. A number grows
     fivefold at most (``9e15``); half a character can only come from an escape.
     """
     return (

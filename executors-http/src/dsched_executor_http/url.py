@@ -17,7 +17,7 @@ _URL = re.compile(
 )
 _AUTHORITY = re.compile(r"\A(?P<host>\[[^\[\]]*\]|[^:\[\]]*)(?P<colon>:(?P<port>.*))?\Z")
 _UNSAFE = re.compile(r"[\x00-\x20\x7f\\]")
-# Everything that may stand in a path or query as it is; what is encoded already stays so.
+# Characters that may stand in a path or query as they are; encoded ones stay encoded.
 _KEPT = "/%:@!$&'()*+,;=?~-._[]"
 
 

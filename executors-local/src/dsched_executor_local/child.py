@@ -130,7 +130,7 @@ class Child:
             broken = failed_to_json(failure_of(error))
             self._connection.send({"broken": broken, "what": what})
             return False
-        # An application that shows its records on stderr is heard there.
+        # If the application writes its records to stderr, they are read from there.
         self._hears = start["hears_logging"] and not shows_its_records()
         self._connection.send({"ready": True})
         return True
@@ -146,7 +146,7 @@ class Child:
         except TaskFailed as failed:
             answer = {"failed": failed_to_json(failed)}
         if os.getpid() != self._pid:
-            os._exit(0)  # a fork the function made came back here; the answer is not its to give
+            os._exit(0)  # a fork that the function made came back here; it must not answer
         if self._terminated:
             raise Terminated
         self._connection.function_ended()
@@ -171,7 +171,8 @@ class Child:
         signal.signal(signal.SIGTERM, self._on_sigterm)
 
     def _on_sigterm(self, _number: int, _frame: FrameType | None) -> None:
-        """Unwind the function, so that its `finally` blocks run; SIGKILL follows if they dawdle."""
+        """Unwind the function, so that its `finally` blocks run; SIGKILL follows if they are
+        slow."""
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         self._terminated = True
         raise Terminated
@@ -231,7 +232,7 @@ def _protect() -> None:
     _limit("RLIMIT_CORE", 0)
     if sys.platform != "linux":
         return
-    # Second lines of defence: without ctypes the connection's end still tells of the worker's.
+    # A second defence: without ctypes the end of the connection still shows that the worker ended.
     with contextlib.suppress(ImportError, OSError, AttributeError):
         import ctypes
 

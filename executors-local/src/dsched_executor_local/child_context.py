@@ -1,4 +1,4 @@
-"""The context a function receives in a child process: the facts, and a way to speak."""
+"""The context of a function in a child process: the facts, and a way to send lines and progress."""
 
 import contextlib
 import logging
@@ -67,7 +67,7 @@ class ChildContext:
 
     @contextlib.contextmanager
     def heard(self) -> Iterator[None]:
-        """Meanwhile what is written to `logging` goes to the worker too."""
+        """Within the block, what is written to `logging` goes to the worker too."""
         root = logging.getLogger()
         before = root.level
         if root.level == logging.WARNING and not root.handlers:

@@ -18,7 +18,7 @@ OnLine = Callable[[LineLevel, str], None]
 
 
 class LineSplitter:
-    """Bytes in, lines out. Holds no more than a line may have of one that does not end."""
+    """Bytes in, lines out. Of a line that does not end it holds no more than a line may have."""
 
     def __init__(self) -> None:
         self._open = bytearray()
@@ -75,7 +75,7 @@ def _nobody(_level: LineLevel, _line: str) -> None:
 class ChildOutput:
     """The read ends of a child's stdout and stderr. Everything happens on one loop.
 
-    ``on_line`` is who gets the lines: nobody at first; it may be changed at any time.
+    ``on_line`` gets the lines: nothing at first; it may be changed at any time.
     """
 
     def __init__(self) -> None:
@@ -117,7 +117,7 @@ class ChildOutput:
 
     def _readable(self, read_end: int) -> None:
         if self._read(read_end) and read_end in self._pipes:
-            # A flood: let the child wait in its pipe, and the loop do something else.
+            # Too much at once: let the child wait for its pipe, and the loop do something else.
             self._loop.remove_reader(read_end)
             self._paused.add(read_end)
             self._loop.call_later(PAUSE_S, self._resume, read_end)

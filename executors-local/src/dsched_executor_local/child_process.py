@@ -108,7 +108,7 @@ class ChildProcess:
             self._output.on_line = on_line or self._printed_aside
 
     def _printed_aside(self, level: LineLevel, line: str) -> None:
-        # Before its first function that is why it cannot start; later, a thread left behind.
+        # Before its first function this says why it cannot start; later it is a leftover thread's.
         log.log(
             logging.DEBUG if self.tasks_run else logging.INFO,
             "child process %d, %s: %s",

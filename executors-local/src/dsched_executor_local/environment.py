@@ -37,7 +37,7 @@ _SECRET_PARTS = frozenset(
     ]
 )
 _SECRET_WORDS = ("token", "secret", "password", "passwd", "credential", "apikey", "accesskey")
-MIN_SECRET_CHARS = 8  # a shorter value may be that of many variables
+MIN_SECRET_CHARS = 8  # other variables may well have an equal value that is shorter
 _HARMLESS = frozenset({"PWD", "OLDPWD"})
 
 
@@ -57,7 +57,7 @@ def child_environment(environment: Mapping[str, str], pass_env: Collection[str])
 
 
 def check_pass_env(pass_env: Collection[str]) -> None:
-    """Refuse to pass what is a secret of the pod: one of both is a mistake."""
+    """Refuse to pass a secret of the pod: one of the two settings is a mistake."""
     for name in pass_env:
         if WITHHELD.holds(name):
             raise PassEnvError(

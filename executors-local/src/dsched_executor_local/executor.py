@@ -63,7 +63,7 @@ class LocalExecutor(Executor):
         if isinstance(error, SystemExit):
             raise exit_failure(error, function.name) from error
         if isinstance(error, StopIteration) or not isinstance(error, Exception):
-            # None of these may travel through a coroutine as itself.
+            # None of these exceptions may be raised through a coroutine as itself.
             raise failure_of(error) from error
         raise error
 
@@ -76,7 +76,7 @@ async def _on_the_loop(
     except asyncio.CancelledError as error:
         if attempt.cancelled:
             raise
-        # The function's own affair: something it awaited was cancelled, not the attempt.
+        # Something that the function awaited was cancelled, not the attempt.
         raise failure_of(error) from error
     except KeyboardInterrupt:
         raise

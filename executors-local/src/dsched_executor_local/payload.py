@@ -44,7 +44,7 @@ def read_call(payload: JsonValue, registry: Registry) -> tuple[Function, JsonVal
     A name is only looked up: never imported, never evaluated.
     """
     name = payload.get("function") if isinstance(payload, dict) else None
-    # Looked at for each attempt, and put into words only where something is wrong.
+    # Checked for each attempt, and put into words only if something is wrong.
     if not (name and isinstance(name, str) and _KEYS.issuperset(payload)):
         problems = shape_problems(payload)
         if problems:

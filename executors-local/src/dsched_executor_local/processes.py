@@ -66,7 +66,7 @@ class ProcessPool:
                 sound = failed.code not in ("crashed", "MemoryError")
                 raise
             finally:
-                # A child that is killed here has its last words taken before it is gone.
+                # If the child is killed here, what it has printed is read before it is gone.
                 await self._give_back(child, sound, after_task=True)
 
     async def close(self) -> None:
@@ -82,7 +82,7 @@ class ProcessPool:
         if self._closed:
             raise RuntimeError("the process pool is closed; run nothing after closing the executor")
         while self._idle:
-            child = self._idle.pop()  # the warmest; the others may then end for idleness
+            child = self._idle.pop()  # the one used last; so the others may end when idle for long
             child.clear_idle_timer()
             if not child.ended.done():
                 self._busy.add(child)
@@ -164,7 +164,7 @@ class ProcessPool:
         while True:
             message = await child.receive()
             if message.get("n") != child.tasks_run:
-                continue  # a thread that an earlier function left behind speaks
+                continue  # from a thread that an earlier function left behind
             try:
                 if "progress" in message:
                     done, total, note = message["progress"]
@@ -180,7 +180,7 @@ class ProcessPool:
     async def _crashed(
         self, child: ChildProcess, function: Function, error: ChildEndedError
     ) -> TaskFailed:
-        # It may have closed its connection a moment before its end, which says more.
+        # It may have closed its connection just before its end, and how it ended says more.
         await asyncio.wait([child.ended], timeout=self._grace_s)
         await child.kill(self._grace_s)
         return TaskFailed(

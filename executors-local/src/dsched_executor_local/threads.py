@@ -23,7 +23,7 @@ _numbers = itertools.count(1)
 
 @attrs.frozen
 class Ended:
-    """How a call in a thread ended; exactly one of both is meant.
+    """How a call in a thread ended; exactly one of the two fields counts.
 
     An outcome rather than a raised exception: futures cannot carry `StopIteration`, and
     `SystemExit` would travel into the loop.
@@ -120,7 +120,8 @@ class ThreadPool:
                 self._free -= 1
             future, call = job
             ended = _end_of(call) if future.set_running_or_notify_cancel() else None
-            # Free before its caller knows: who calls again at once finds this thread, not a new one.
+            # Free before its caller knows: the caller's next call then takes this thread, not a
+            # new one.
             with self._lock:
                 self._free += 1
             if ended is not None:

@@ -42,9 +42,9 @@ class Connections:
             yield
 
     async def get(self, name: str) -> Opened:
-        """The broker, connected. All who ask while it is being opened share that one try.
+        """The broker, connected. All callers that ask while it is being opened share that one try.
 
-        Raises `TaskFailed`. The caller bounds the time; who gives up leaves the try to the others.
+        Raises `TaskFailed`. The caller bounds the time; one that gives up does not end the try.
         """
         opened = self._open.get(name)
         if opened is not None and opened.broker.is_open:
@@ -70,7 +70,7 @@ class Connections:
     def _has_opened(self, name: str, opening: "asyncio.Task[Opened]") -> None:
         self._opening.pop(name, None)
         if not opening.cancelled():
-            opening.exception()  # told to who asked; nobody may be left who did
+            opening.exception()  # the callers were told; perhaps none is left, so read it here
 
     async def _replace(self, name: str) -> Opened:
         gone = self._open.pop(name, None)

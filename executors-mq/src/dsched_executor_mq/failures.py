@@ -1,4 +1,4 @@
-"""What each way of not getting a message across means for the attempt."""
+"""What each kind of failed delivery means for the attempt."""
 
 from dsched.contracts import TaskFailed
 
@@ -42,7 +42,8 @@ def forbidden(message: str) -> TaskFailed:
 
 
 def unroutable(message: str) -> TaskFailed:
-    """Nobody would get the message: there is no such target, or nothing is bound to it (yet)."""
+    """No consumer would get the message: there is no such target, or nothing is bound to it
+    (yet)."""
     return TaskFailed(message, "unroutable")
 
 

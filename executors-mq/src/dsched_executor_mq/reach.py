@@ -31,8 +31,8 @@ class Place:
 class NamedContext(ssl.SSLContext):
     """A client's TLS context for connections to numeric addresses.
 
-    The clients are given addresses that were checked, and would ask the certificate for those. It
-    is asked for the name that stands in the settings (or ``server_name``) instead.
+    The clients are given addresses that were checked, and would compare the certificate with those.
+    It is compared with the name in the settings (or ``server_name``) instead.
     """
 
     names: dict[str, str]
@@ -46,7 +46,7 @@ class NamedContext(ssl.SSLContext):
         server_hostname: str | None = None,
         **more: Any,
     ) -> ssl.SSLObject:
-        """As of any context, for the name behind the address."""
+        """As in any context, but for the name behind the address."""
         asked = server_hostname or ""
         name = self.server_name or self.names.get(asked, asked)
         return super().wrap_bio(incoming, outgoing, server_hostname=name, **more)
@@ -127,7 +127,7 @@ def _load(options: TlsOptions, directory: str) -> NamedContext:
 
 
 def certificate_problem(error: BaseException | None) -> str | None:
-    """Why a certificate was not accepted, if that is what an error of a client comes from."""
+    """Why a certificate was not accepted, if that caused the client's error."""
     seen = 0
     while error is not None and seen < 10:
         if isinstance(error, ssl.SSLCertVerificationError):

@@ -24,8 +24,8 @@ class Answer:
 
 
 class Replies:
-    """Who waits for which answer. An answer that nobody waits for is dropped: it is late, given
-    twice, or was never asked for."""
+    """The attempts that wait, by the answer that each waits for. An answer that none waits for is
+    dropped: it is late, given twice, or was never asked for."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, asyncio.Future[Answer]] = {}
@@ -48,7 +48,7 @@ class Replies:
                 waiting.exception()  # it was seen, or nobody needs it any more
 
     def deliver(self, correlation_id: str, answer: Answer) -> bool:
-        """Hand an answer to who waits for it; whether anybody does."""
+        """Hand an answer to the attempt that waits for it; whether one does."""
         waiting = self._waiting.pop(correlation_id, None)
         if waiting is None or waiting.done():
             return False
@@ -56,7 +56,7 @@ class Replies:
         return True
 
     def fail(self, correlation_id: str, error: Exception) -> None:
-        """Tell who waits that its answer will not come."""
+        """Tell the waiting attempt that its answer will not come."""
         waiting = self._waiting.pop(correlation_id, None)
         if waiting is not None and not waiting.done():
             waiting.set_exception(error)

@@ -1,4 +1,4 @@
-"""What every broker is to the executor: one Protocol, and a module for each kind of broker.
+"""How the executor sees every broker: one Protocol, and a module for each kind of broker.
 
 A module imports its client when it is imported itself, so that nothing else needs one.
 """
@@ -68,12 +68,12 @@ class Broker(Protocol):
         """Hand a message over; what the broker says of it, once it says that it has it.
 
         ``unconfirmed`` if it was sent and the connection went before that; a failure of any other
-        code means that the broker does not have it. The caller bounds the time; a cancel or a
-        timeout leaves open which of both it is.
+        code means that the broker does not have it. The caller bounds the time; after a cancel or a
+        timeout it is not known whether the broker has it.
         """
 
     async def reply_address(self, correlation_id: str) -> str:
-        """Where this answer is to come to, once it is listened for; it goes to ``replies``."""
+        """The address for this answer, once somebody listens there; it then goes to ``replies``."""
 
     async def close(self) -> None:
         """Close the connection; waits for answers end."""

@@ -1,4 +1,4 @@
-"""AMQP 0-9-1 by aio-pika: confirms are awaited, and what nobody would get comes back."""
+"""AMQP 0-9-1 by aio-pika: confirms are awaited, and a message that no queue takes comes back."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -67,8 +67,8 @@ async def open_broker(login: Login) -> "AmqpBroker":
 class AmqpBroker:
     """One connection with some channels.
 
-    A channel serves one message at a time: what is wrong with a message closes its channel, and
-    with it everything else on it.
+    A channel serves one message at a time: a bad message closes its channel, and with it everything
+    else on it.
     """
 
     def __init__(self, connection: AbstractConnection, max_message_bytes: int) -> None:

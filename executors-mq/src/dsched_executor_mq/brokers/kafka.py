@@ -28,7 +28,7 @@ from dsched_executor_mq.reach import Place, Reach, certificate_problem, reason_o
 from dsched_executor_mq.waiting import Answer, Replies, end
 
 CLOSE_S = 2
-# What the broker says of one message, so that it does not have it.
+# Errors about one message, after which the broker does not have it.
 _UNROUTABLE = (kafka.UnknownTopicOrPartitionError, kafka.InvalidTopicError)
 _FORBIDDEN = (kafka.TopicAuthorizationFailedError, kafka.ClusterAuthorizationFailedError)
 _TOO_LARGE = (kafka.MessageSizeTooLargeError, kafka.RecordListTooLargeError)
@@ -52,7 +52,7 @@ async def open_broker(login: Login) -> "KafkaBroker":
     )
     _guard(producer.client, login.reach)
     try:
-        # Whom the cluster names, before anything else waits for a connection to them.
+        # Learn which brokers the cluster names before anything else waits for a connection to them.
         await producer.client.bootstrap()
         for known in producer.client.cluster.brokers():
             await login.reach.places([(known.host, known.port)])
@@ -84,7 +84,7 @@ class KafkaBroker:
 
     @property
     def is_open(self) -> bool:
-        """Whether the producer runs; it finds its way to brokers that come back by itself."""
+        """Whether the producer runs; it reconnects by itself to brokers that come back."""
         return not self._closed
 
     async def publish(self, message: Message) -> JsonValue:
@@ -132,7 +132,8 @@ class KafkaBroker:
         await _stop(self._producer)
 
     async def _listen(self, topic: str) -> AIOKafkaConsumer:
-        """A consumer of all partitions, from their ends on: without a group, for each reads all."""
+        """A consumer of all partitions from their ends on, without a group, so that it reads
+        all."""
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self._place.netloc,
             auto_offset_reset="latest",
@@ -182,7 +183,7 @@ class KafkaBroker:
 
 
 async def _stop(producer: AIOKafkaProducer) -> None:
-    """Stop a producer, which waits for its cluster, be it there or not: no longer than a moment."""
+    """Stop a producer. It waits for its cluster, which may be gone, so wait only a moment."""
     if not await _finish(producer.stop()):
         await _finish(producer._sender.close())  # noqa: SLF001 - there is no other way to end it
         await _finish(producer.client.close())

@@ -75,7 +75,7 @@ async def open_broker(login: Login) -> "NatsBroker":
 
 
 def _final(error: Exception) -> TaskFailed | None:
-    """What no other address of the server would do better, if it is that."""
+    """The failure, if no other address of the server would do better."""
     if isinstance(error, errors.SecureConnRequiredError):
         return bad_tls("the server speaks no TLS, but url asks for it; nothing was sent to it")
     if "authorization" in str(error).lower():
@@ -87,7 +87,7 @@ class NatsBroker:
     """One connection with one inbox, for both confirms and answers.
 
     It never connects again by itself: the client would go to addresses that other servers have
-    told it. What has lost its connection is opened anew, with the check of all addresses.
+    told it. When the connection is lost, the broker is opened anew, and all addresses are checked.
     """
 
     def __init__(self) -> None:
@@ -128,7 +128,7 @@ class NatsBroker:
         await self._client.subscribe(f"{self._inbox}.*.*", cb=self._on_message)
 
     async def publish(self, message: Message) -> JsonValue:
-        """Publish to JetStream and wait for its word; or to who answers, without JetStream."""
+        """Publish to JetStream and wait for its confirm; without JetStream, to whoever answers."""
         target, headers = message.target, dict(message.headers)
         if message.content_type:
             headers.setdefault(CONTENT_TYPE, message.content_type)
@@ -195,7 +195,7 @@ class NatsBroker:
 
     async def _on_error(self, error: Exception) -> None:
         self.trouble = error
-        # The server says so before it answers the flush of who has sent the message.
+        # The server says so before it answers the sender's flush.
         found = _DENIED.search(str(error))
         if found is not None:
             if len(self._denied) >= MAX_DENIED:

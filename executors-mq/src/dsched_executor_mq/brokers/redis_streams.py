@@ -28,7 +28,7 @@ from dsched_executor_mq.waiting import Answer, ConnectionLostError, Lost, Replie
 
 MAX_CONNECTIONS = 16
 MAX_ANSWERS_AT_ONCE = 100
-# An entry that a reader leaves behind when it dies is gone after so long.
+# The entries that a reader leaves behind when it dies are gone after this long.
 REPLY_STREAM_TTL_S = 120
 READ_S = 20
 

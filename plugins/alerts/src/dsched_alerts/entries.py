@@ -70,7 +70,7 @@ def _leaderless(notice: NobodyLeads, now_ms: int) -> Alert:
 
 
 def _store_writes(notice: StoreWrites, now_ms: int) -> Alert:
-    """One from each pod: what they could agree by is what takes no writes."""
+    """One from each pod: pods could agree on one only through the store, which takes no writes."""
     kind = Kind.STORE_READ_ONLY
     if notice.taken:
         return Alert(
@@ -105,7 +105,7 @@ def _broken(notice: HistoryBroken, now_ms: int) -> Alert:
 
 
 def _declared(event: Event, item: Item) -> Alert:
-    """An operator's word; what pods see they tell themselves, and sooner."""
+    """What an operator declared; pods tell by themselves, and sooner, what they see."""
     return _loss(Loss.DECLARED, item["generation"], event.by, event.at_ms)
 
 

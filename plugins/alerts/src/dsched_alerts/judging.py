@@ -1,4 +1,5 @@
-"""Which notices are worth an alert: thresholds, silences, repeats. No I/O, and the time is given."""
+"""Which notices are worth an alert: thresholds, silences, repeats. No I/O, and the time is
+given."""
 
 from collections import OrderedDict, deque
 from collections.abc import Collection, Iterator
@@ -16,7 +17,7 @@ from dsched_alerts.options import AlertOptions
 from dsched_alerts.silences import read_silence, silenced
 
 MAX_KEYS = 10_000
-# A worker that was lost longer ago when a new leader first looks is no news.
+# When a new leader starts, a worker that was lost longer ago than this is no news.
 NEWS_MS = 15 * 60_000
 BACKLOG = "backlog"
 # A leader gives a picture every few seconds. After a longer break another one may have led.

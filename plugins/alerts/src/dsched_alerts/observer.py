@@ -27,7 +27,8 @@ LOG_EVERY = 100
 
 @attrs.define
 class Deliveries:
-    """What became of alerts: posted, given up on, lost because the queue was full or the pod left."""
+    """What became of alerts: posted, given up on, lost because the queue was full or the pod
+    left."""
 
     posted: int = 0
     failed: int = 0
@@ -36,7 +37,7 @@ class Deliveries:
 
 
 class Alerts(Observer):
-    """`notify` never waits; `run` posts. Without a poster (no url) it takes no note of anything."""
+    """`notify` never waits; `run` posts. Without a poster (no url) it ignores every notice."""
 
     def __init__(self, options: AlertOptions, poster: Poster | None) -> None:
         self.deliveries = Deliveries()
@@ -49,7 +50,7 @@ class Alerts(Observer):
         self._idle.set()
 
     def notify(self, notice: Notice) -> None:
-        """Judge a notice, and queue what it is worth."""
+        """Judge a notice, and queue its alerts."""
         if self._poster is None:
             return
         for alert in self.judge.judge(notice, round(time.time() * 1000)):

@@ -109,7 +109,7 @@ async def open_poster(
 
     def checked_socket(addr_info: Any) -> socket.socket:
         family, kind, protocol, _, address = addr_info
-        # The last check, which a literal address cannot get around.
+        # The last check; a literal address cannot bypass it.
         policy.check_address(str(address[0]), host)
         return socket.socket(family=family, type=kind, proto=protocol)
 

@@ -1,4 +1,4 @@
-"""Whose turn it is: a fair place for each turn, whatever the turns in between were used for."""
+"""Which place has its turn: fair for any series of turns, such as every second or third."""
 
 _WORD = (1 << 64) - 1
 _ROOT_2 = 0x6A09E667F3BCC908  # the fractional part of the square root of 2, times 2**64

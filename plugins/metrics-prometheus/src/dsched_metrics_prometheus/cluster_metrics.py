@@ -49,7 +49,7 @@ class ClusterMetrics(Collector):
         return [*_leader_families({}), *_families(None)]
 
     def collect(self) -> Iterable[Metric]:
-        """What is to be seen now. May run in another thread: each attribute is read once."""
+        """The current values. May run in another thread: each attribute is read once."""
         epochs, picture = self._epochs, self._picture
         if picture is not None and self._monotonic() - picture[1] > self._stale_after_s:
             picture = None
@@ -139,7 +139,8 @@ def _fleet_families(workers: tuple[Worker, ...] | None) -> list[Metric]:
 
 
 def _status(worker: Worker) -> str:
-    """What it does, or that it is not heard of: then nobody knows."""
+    """The worker's status; ``silent`` or ``gone`` if it is not heard of, since it is then
+    unknown."""
     if worker.gone:
         return "gone"
     return "silent" if worker.silent else worker.status.value

@@ -22,7 +22,7 @@ _STORE_S = (
 _MAX_STEPS = 100
 _MAX_OUTCOMES = 30
 _MAX_NAMES = 50
-_MAX_OWN_WORKERS = 16  # a pod has one; a process may embed several, and a superseded one is new
+_MAX_OWN_WORKERS = 16  # a pod has one; a process may embed several, with new ids after a restart
 
 
 class PodMetrics:
@@ -136,7 +136,8 @@ class PodMetrics:
         self._store.labels(step, outcome).observe(max(0.0, notice.seconds))
 
     def store_writes(self, notice: StoreWrites) -> None:
-        """The store stopped to take writes, or takes them again: one series, the one that holds."""
+        """The store no longer takes writes, or takes them again: only the current series is
+        shown."""
         self._writable.clear()
         reason = "" if notice.taken else self._reasons.value(notice.reason)
         self._writable.labels(reason).set(1 if notice.taken else 0)

@@ -28,7 +28,7 @@ _OUTCOMES = (*sorted(_ENDED), RETRIED)
 # What a status means. A crash also makes a task retry; that is counted as a crash.
 _OF_ENDS = {status: status for status in _ENDED}
 _OF_COMPLETIONS = {**_OF_ENDS, TaskStatus.RETRYING.value: RETRIED}
-# Of these there are as many as tasks, and none of their items ends one.
+# Entries that are as many as tasks, and of which no item ends a task.
 _ENDS_NONE = frozenset(
     {EventKind.SUBMITTED, EventKind.DISPATCHED, EventKind.DEFERRED, EventKind.CLAIMED}
 )

@@ -1,4 +1,4 @@
-"""What a handle does beside its calls: loops that end with it, and survive an odd failure."""
+"""Loops that a handle runs beside its calls: they end with it, and go on after a failure."""
 
 import asyncio
 import logging

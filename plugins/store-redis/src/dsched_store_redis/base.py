@@ -1,4 +1,4 @@
-"""What every group of steps stands on: a link, the scripts, and the keys' prefix."""
+"""What every group of steps uses: a link, the scripts, and the keys' prefix."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -19,7 +19,7 @@ ENDS = (TaskStatus.SUCCESS, TaskStatus.FAILED, TaskStatus.CANCELLED)  # in the s
 
 @attrs.define(kw_only=True)
 class Footing:
-    """What one handle holds. ``replicas``: for how many steps that must not be lost wait."""
+    """What one handle holds. ``replicas``: how many a step that must not be lost waits for."""
 
     link: Link
     scripts: Scripts
@@ -60,7 +60,8 @@ class OnRedis:
     async def _step_when_woken(
         self, who: str, timeout_s: float, name: str, *args: bytes | str | int
     ) -> tuple[bool, list[Any]]:
-        """Run a step as soon as a bell rings, or does not in time; whether it rang, and the answer.
+        """Run a step as soon as a wake-up comes, or after the time; whether one came, and the
+        answer.
 
         Only for a step that may run at any time, and more than once.
         """
@@ -71,7 +72,7 @@ class OnRedis:
         call = packed(footing.scripts[name], self._meta, sent)
         heard = await footing.bells.wait_and_run(who, timeout_s, call, sent[0])
         if heard.answer is None:
-            return heard.rang, await self._step(name, *args)  # refused: ask as any step does
+            return heard.rang, await self._step(name, *args)  # refused: call it as any step
         _check_fence(heard.answer, sent)
         return heard.rang, heard.answer
 

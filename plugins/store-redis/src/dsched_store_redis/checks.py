@@ -11,7 +11,7 @@ from dsched_store_redis.endpoints import Address
 from dsched_store_redis.options import RedisOptions
 from dsched_store_redis.startup import check_server, log
 
-# After how long a server is looked at again that was in order, and one that was not.
+# After how long a server is checked again: one that was in order, and one that was not.
 EVERY_S = 30.0
 AGAIN_S = 2.0
 _MAX_KNOWN = 100
@@ -19,7 +19,7 @@ _MAX_KNOWN = 100
 
 @attrs.define
 class ServerChecks:
-    """What was found of each address.
+    """What was found about the server at each address.
 
     A server is looked at before the first step on it, and again every `EVERY_S`: a failover may
     have brought another one, and settings may change under way. Where it falls short of what the
@@ -101,7 +101,7 @@ class ServerChecks:
 
     @property
     def who(self) -> int:
-        """Who this is among those that meet the same trouble."""
+        """The name of this handle among those that meet the same trouble."""
         return id(self)
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
-"""Troubles that last are logged once when they begin and once when they are over, by process.
+"""Lasting troubles are logged once in a process when they begin, and once when they are over.
 
-A pod has several handles, in several threads, that meet the same trouble: nobody wants to read
-each of them.
+A pod has several handles, in several threads, that meet the same trouble: one line is enough for
+all of them.
 """
 
 import logging

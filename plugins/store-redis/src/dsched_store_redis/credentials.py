@@ -40,7 +40,7 @@ class ServerCredentials:
         self._url = _Secret("redis.url_file", options.url_file, options.url)
 
     def now(self) -> Credentials:
-        """As the files have them now; as they were, where one cannot be read."""
+        """What the files say now; what they said before, if one cannot be read."""
         options = self._options
         own = Credentials(username=options.username, password=self._password.now(), db=options.db)
         if not options.url:
@@ -60,12 +60,13 @@ class SentinelCredentials:
         self._password = _Secret(name, options.password_file, options.password)
 
     def now(self) -> Credentials:
-        """As the file has them now; as they were, where it cannot be read."""
+        """What the file says now; what it said before, if it cannot be read."""
         return Credentials(username=self._username, password=self._password.now())
 
 
 def read_url(url: str, own: Credentials) -> Target:
-    """An URL taken apart; what it does not say is as in ``own``. `ValueError` if it is none."""
+    """The parts of a URL; what it does not say is taken from ``own``. `ValueError` if it is
+    none."""
     try:
         parsed = parse_url(url)
     except ValueError as error:

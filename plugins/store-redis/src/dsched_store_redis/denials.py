@@ -1,4 +1,4 @@
-"""Refused credentials and permissions under way: said once, tried again with back-off."""
+"""Credentials and permissions refused at run time: logged once, tried again with back-off."""
 
 import asyncio
 import random
@@ -23,8 +23,8 @@ class _Refusal:
 class Denials:
     """What one handle was refused.
 
-    Whoever dials asks `standing` first: a server that has refused credentials is not asked again
-    at once by each call, but it is as soon as other credentials are there to present.
+    A caller asks `standing` before it dials. So a server that has refused credentials is not asked
+    again at once by each call, but it is as soon as there are other credentials to present.
     """
 
     def __init__(self) -> None:

@@ -47,7 +47,7 @@ class RedisDispatching(OnRedis, Dispatching):
         return _poll(await self._step("poll", fence, limit))
 
     async def poll_when_woken(self, fence: str, limit: int, timeout_s: float) -> Poll:
-        """The same, as soon as the leader's bell rings."""
+        """The same, as soon as the leader is woken."""
         check_limit(limit)
         _, answer = await self._step_when_woken(LEADER_WAKEUP, timeout_s, "poll", fence, limit)
         return _poll(answer)

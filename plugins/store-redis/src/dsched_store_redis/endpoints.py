@@ -19,7 +19,7 @@ class Endpoints(Protocol):
 
     @property
     def current(self) -> Address | None:
-        """The primary that somebody else names and watches; None where nobody does."""
+        """The primary that sentinels name and watch; None without sentinels."""
         ...
 
     async def locate(self) -> Address:

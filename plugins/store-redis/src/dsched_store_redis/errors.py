@@ -34,9 +34,9 @@ _BY_CODE = {
     "NOSCRIPT": Verdict.RELOAD,
     "LOADING": Verdict.RESEND,
     "TRYAGAIN": Verdict.RESEND,
-    # One key of a step has left with its slot, or all have: until the last has, it runs nowhere.
+    # One key of a step has moved with its slot, or all have: until the last has, no node runs it.
     "ASK": Verdict.RESEND,
-    # What this node sees. It may be the one that is cut off, and another may lead by now.
+    # This node says so. It may be cut off, and another node may have the slot by now.
     "CLUSTERDOWN": Verdict.RELOCATE,
     "NOREPLICAS": Verdict.RELOCATE,
     "MASTERDOWN": Verdict.RELOCATE,
@@ -49,7 +49,7 @@ _BY_CODE = {
     "NOAUTH": Verdict.DENIED,
     "WRONGPASS": Verdict.DENIED,
     "NOPERM": Verdict.DENIED,
-    # Protected mode: somebody took the password away, or put the server on a network.
+    # Protected mode: the password was removed, or the server was put on a network.
     "DENIED": Verdict.DENIED,
     "WRONGTYPE": Verdict.REFUSED,
     "CROSSSLOT": Verdict.REFUSED,
@@ -57,7 +57,7 @@ _BY_CODE = {
     "DSCHEDGONE": Verdict.GONE,
 }
 
-# The server answers, and would answer a read: it is writes that it does not take.
+# The server answers, and would answer a read, but it takes no writes.
 _NO_WRITES = {
     "OOM": "memory",
     "MISCONF": "disk",
@@ -147,7 +147,7 @@ def to_raise(
 ) -> StoreError:
     """The exception for the caller, naming the server, the reason and what to do.
 
-    ``starting``: nothing has worked yet, so that refused credentials are wrong rather than late.
+    ``starting``: no step has worked yet, so refused credentials are wrong rather than outdated.
     """
     code = code_of(error)
     text = f"Redis at {where}: {str(error) or type(error).__name__}"
@@ -159,6 +159,6 @@ def to_raise(
         return StoreEmptiedError(text, maybe_applied=False)
     if code in _NO_WRITES:
         return StoreReadOnlyError(text, maybe_applied=False, reason=_NO_WRITES[code])
-    # A script is not rolled back: what it did before the command that it may not run stays done.
+    # A script is not rolled back: its writes before the command that it may not run remain.
     within = verdict is Verdict.DENIED and any(part in text for part in _WITHIN_A_SCRIPT)
     return StoreUnavailableError(text, maybe_applied=verdict is Verdict.LOST or within)

@@ -12,7 +12,7 @@ class RedisMigrating(OnRedis, Migrating):
     """The step to the newest format."""
 
     async def store_format(self) -> StoreFormat:
-        """The format, and who stands in the way of a newer one."""
+        """The format, and the pods that keep the store from a newer one."""
         _, stored, rows, formats = await self._step("store_format", MAX_PODS)
         return StoreFormat(stored=int(stored), older_pods=too_old(read_pods(rows, formats)))
 

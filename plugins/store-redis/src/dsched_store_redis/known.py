@@ -1,4 +1,4 @@
-"""Which stores this process works on: one that was there must not be made anew without a word."""
+"""Which stores this process works on: one that it has seen must not be silently made anew."""
 
 import threading
 from collections import Counter

@@ -15,7 +15,7 @@ class RedisTiming(OnRedis, Timing):
         return store_time((await self._step("now"))[1])
 
     async def wakeup(self, who: str, timeout_s: float) -> bool:
-        """Wait for a ring."""
+        """Wait for a wake-up."""
         return await self._footing.bells.wait(who, timeout_s)
 
 

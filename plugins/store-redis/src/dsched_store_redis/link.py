@@ -50,7 +50,7 @@ class Link:
         self._newest: Address | None = None
         self._checks = checks
         self._denials = Denials()
-        # Until then refusals end the start; from then on they may pass, and the server is checked.
+        # Before, a refusal ends the start; afterwards it may pass, and the server is checked.
         self._started = False
         self.timeout_s = dialler.timeout_s
 
@@ -79,7 +79,7 @@ class Link:
         replies = await self._call(
             known + wait,
             count,
-            # A text has many times the length of a call: it is packed only for who does not know it.
+            # A script's text is many times longer than a call: send it only if the server lacks it.
             in_full=lambda: pack(b"EVAL", script.text, *_keys(meta_key), *args) + wait,
             nonce=args[0],
             step=script,
@@ -117,7 +117,7 @@ class Link:
                 elif verdict is Verdict.RELOCATE:
                     await self._relocate(failed)
                 elif verdict in {Verdict.UNREACHABLE, Verdict.LOST}:
-                    # It may be gone for good: next time whoever knows is asked where to go.
+                    # It may be gone for good: the next time the primary is located anew.
                     self._endpoints.moved(None)
                     if self._checks is not None and self._newest is not None:
                         self._checks.forget(self._newest)
@@ -163,14 +163,15 @@ class Link:
             return found
 
     def _refuse_writes(self, line: Line) -> None:
-        """Raise if what is written there might be lost, against the profile's promise."""
+        """Raise if writes there might be lost although the profile promises to keep them."""
         error = self.write_refusal(line.address)
         if error is not None:
             self._idle.append(line)
             raise Failed(Verdict.FULL, "", error)
 
     def write_refusal(self, address: Address | None = None) -> StoreReadOnlyError | None:
-        """Why nothing may be written to a server, by default the one dialled last; None if it may."""
+        """Why nothing may be written to a server, by default the one dialled last; None if it
+        may."""
         address = address or self._newest
         problem = None
         if self._checks is not None and address is not None:
@@ -186,8 +187,8 @@ class Link:
         while self._idle:
             line = self._idle.pop()
             if line.address != self._newest or named not in (None, line.address):
-                # Whoever dialled last knows better where the primary is. Not every command would
-                # be sent on from here: a bell is unblocked by the server that it waits on.
+                # The latest dial knows better where the primary is. Not every command would be
+                # redirected from here: a wait for a wake-up is unblocked by its own server.
                 await line.close_now()
             elif await self._alive(line):
                 return line
@@ -242,7 +243,7 @@ class Link:
             return
         named = self._endpoints.current
         if named is None and checks.is_known(line.address):
-            return  # no sentinel may have another opinion by now
+            return  # there is no sentinel that could name another primary by now
         try:
             await self._look_at(line, checks)
         except Failed:
@@ -250,7 +251,7 @@ class Link:
             raise
 
     async def poll(self) -> None:
-        """Look at the server again; nobody waits for what is found. Raises `Failed`."""
+        """Check the server again; no call waits for the result. Raises `Failed`."""
         if self._checks is None:
             return
         async with self._free:

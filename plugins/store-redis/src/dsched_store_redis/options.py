@@ -5,7 +5,7 @@ from enum import StrEnum
 
 import attrs
 
-# A file that `<name>_file` names: beside its content the plugin is told its path, to read it anew.
+# For a file that `<name>_file` names the plugin gets the content and the path, to read it anew.
 _READ_AGAIN = {"read_again": True}
 
 
@@ -70,9 +70,10 @@ class RedisOptions:
     ``password_file`` and ``url_file`` are where those two were read from; they are read again for
     new connections, of an URL the credentials only.
 
-    ``timeout`` bounds every call but the waiting for a bell, and the connecting; ``pool_size`` is
-    the number of connections a handle opens for steps, besides one a bell. ``replicas``: how many
-    must have a step before it counts under ``strict``; nothing is lost only if it is all of them.
+    ``timeout`` bounds connecting and every call, but no wait for a wake-up; ``pool_size`` is the
+    number of connections a handle opens for steps, besides one for each waiter. ``replicas``: how
+    many must have a step before it counts under ``strict``; nothing is lost only if it is all of
+    them.
     """
 
     addr: str = "localhost:6379"

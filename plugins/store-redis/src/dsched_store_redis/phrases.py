@@ -2,7 +2,7 @@
 
 An item of the log is JSON, and most of it is the same in every item. The scripts are written with
 the whole phrases; when they are assembled each becomes a control character, which never occurs
-in a JSON text, and whoever reads the log puts the phrases back.
+in a JSON text, and the reader of the log puts the phrases back.
 """
 
 _PHRASES = (

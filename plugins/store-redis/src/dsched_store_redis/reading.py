@@ -71,7 +71,7 @@ class RedisReading(OnRedis, Reading):
         return tuple(read_rollup(owner, hour, flat) for hour, flat in answer[1])
 
     async def counts(self) -> Counts:
-        """How many there are of what."""
+        """How many tasks and configs there are."""
         answer = await self._step("counts")
         ready, delayed, held, success, failed, cancelled, configs = answer[2]
         lease, queued, retrying = answer[3:6]

@@ -25,7 +25,7 @@ class RedisRecovering(OnRedis, Recovering):
     """Recovering."""
 
     async def overdue(self, fence: str, limit: int, min_queue_age_ms: int) -> Overdue:
-        """What is over or has waited too long."""
+        """Leases that are over, and queue entries that have waited too long."""
         check_limit(limit)
         answer = await self._step("overdue", fence, limit, min_queue_age_ms)
         time = store_time(answer[1])

@@ -1,9 +1,9 @@
-"""Looking names up, so that a resolver that is silent holds nobody up.
+"""Looks names up, so that a silent resolver blocks nothing else.
 
 The event loops look names up in threads that they wait for at their end, or in a queue of four
-for the whole process; a look-up that was given up goes on there, and fails unheard. Here each name
-has at most one look-up under way, in a thread of its own that nobody waits for: who asks meanwhile
-shares it, and who gives up leaves it alone.
+for the whole process; a look-up that was given up goes on there, and its failure is lost. Here each
+name has at most one look-up under way, in a thread of its own that the process does not wait for.
+Callers that ask meanwhile share it; one that gives up does not end it.
 """
 
 import asyncio

@@ -66,7 +66,8 @@ _READING = frozenset(
 
 @attrs.frozen
 class Script:
-    """One step. ``reads_only``: it changes nothing but the clock's mark, so nothing of it is lost."""
+    """One step. ``reads_only``: it changes only the clock's mark, so a failover loses nothing of
+    it."""
 
     name: str
     text: bytes
@@ -104,7 +105,8 @@ class Scripts:
 
 @cache
 def _all(flags: bool, time_source: str | None) -> dict[str, Script]:
-    """Joined once a process: a pod opens three handles, and joining takes 50 ms of processor time."""
+    """Joined once a process: a pod opens three handles, and joining takes 50 ms of processor
+    time."""
     clock = time_source or _read("_clock")
     return {name: _assemble(name, clock, flags=flags) for name in script_names()}
 
@@ -128,7 +130,7 @@ def _assemble(name: str, clock: str, *, flags: bool) -> Script:
 
 
 def _only_needed(text: str) -> str:
-    """Without the functions that nothing in this script calls: each costs time in every run.
+    """The text without the functions that it does not call: each costs time in every run.
 
     A function is what stands between ``local function`` and ``end`` at the start of a line.
     """
@@ -143,7 +145,7 @@ def _only_needed(text: str) -> str:
 
 
 def _strip(text: str) -> str:
-    """Without comment lines: what is sent to a server need not explain itself."""
+    """The text without comment lines: a server does not need them."""
     lines = [line for line in text.splitlines() if not line.lstrip().startswith("--")]
     return "\n".join(line for line in lines if line.strip()) + "\n"
 

@@ -18,9 +18,9 @@ from dsched_store_redis.options import SentinelOptions, host_and_port
 log = logging.getLogger("dsched.store.redis")
 
 ASK_EVERY_S = 1.0
-# An answer counts for so long, while its sentinel gives no other.
+# An answer counts for this long, while its sentinel gives no other.
 FRESH_S = 5.0
-# After the first answer the other sentinels have so long: one that lags must not be believed alone.
+# After the first answer the others have this long: one that lags must not be believed alone.
 _OTHERS_S = 0.2
 
 _last_said: dict[str, Address] = {}
@@ -78,8 +78,8 @@ class SentinelEndpoints:
     """The primary that the sentinels name, by the highest epoch that any of them knows.
 
     A single sentinel may lag behind a failover by seconds, or be cut off together with an old
-    primary. So an older epoch than one heard before is believed only of more than half of them, as
-    after they were set up anew.
+    primary. So an older epoch than one heard before is believed only if more than half of them say
+    so, as after the sentinels were set up anew.
     """
 
     alternatives = 0
@@ -203,13 +203,13 @@ class SentinelEndpoints:
 
 
 def choose(answers: list[Named], current: Named | None, *, of: int) -> Named | None:
-    """Whom to believe; None: what was believed before."""
+    """The answer to believe; None: the one that was believed before."""
     if not answers:
         return None
     newest = max(one.epoch for one in answers)
     agreed = [one for one in answers if one.epoch == newest]
     counted = Counter(one.address for one in agreed)
-    # Where no epochs are told, those that agree; and no change without a majority for it.
+    # If no epochs are told, believe those that agree, and change only with a majority.
     address, votes = max(
         counted.items(),
         key=lambda item: (item[1], current is not None and item[0] == current.address),

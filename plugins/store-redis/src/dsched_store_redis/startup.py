@@ -35,8 +35,8 @@ async def check_server(ask: Ask, options: RedisOptions, *, warn: Warn = log.warn
     replica where somebody else names the primary.
     """
     if options.cluster is not None:
-        # Any node answers INFO. One that has not got the slot names the one that has only when it
-        # is asked for a key.
+        # Any node answers INFO. A node without the slot names the node that has it only when it is
+        # asked for a key.
         await ask(b"HGET", f"{options.key_prefix}meta".encode(), b"format")
     info = parse_info(await ask(b"INFO"))
     version = _version(info)
@@ -133,7 +133,7 @@ async def _check_replicas(ask: Ask, info: dict[str, str], warn: Warn) -> int:
         settings[name.decode()] = int(reply[1]) if len(reply) > 1 else None
     replicas, lag_s = settings["min-replicas-to-write"], settings["min-replicas-max-lag"]
     if replicas is None:
-        # Where CONFIG is hidden INFO still shows whether any limit is set.
+        # If CONFIG is hidden, INFO still shows whether any limit is set.
         replicas = 1 if "min_slaves_good_slaves" in info else 0
         warn("Redis hides its configuration: min-replicas-max-lag could not be checked")
     if replicas < 1 or (lag_s is not None and not 0 < lag_s <= _MAX_LAG_S):

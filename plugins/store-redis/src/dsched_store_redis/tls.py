@@ -43,7 +43,7 @@ def check_files(tls: TlsOptions) -> None:
             context.load_verify_locations(cafile=tls.ca_file)
     if tls.cert_file:
         with _named("cert_file", tls.cert_file):
-            # An encrypted key would ask for its password on a terminal that nobody sits at.
+            # For an encrypted key the library would ask for a password on the terminal.
             context.load_cert_chain(tls.cert_file, tls.key_file or None, password=lambda: "")
 
 

@@ -1,5 +1,5 @@
-"""Doorbells: one connection a bell, blocking only to be woken; the client does the timing where it
-is to be exact."""
+"""Wake-ups: one connection for each waiter, which blocks only to be woken. The client does the
+timing where it must be exact."""
 
 import asyncio
 
@@ -11,22 +11,22 @@ from dsched_store_redis.connections import FAULTS, Line, Reply, close_all, pack
 from dsched_store_redis.errors import Verdict, code_of, judge, to_raise
 from dsched_store_redis.link import Failed, Link
 
-# Redis rounds short blocking timeouts up to its tick: it blocks long, and waiting ends here, where
-# it is to end in time.
+# Redis rounds short blocking timeouts up to its tick. So it blocks long, and where a wait must end
+# in time, the client ends it.
 _BLOCK_S = 5
 _AGAIN_S = 0.001
 _AGAIN_AT_MOST_S = 0.05
 _REFUSALS = 8  # over 0.16 s: a command that was on its way has arrived by then
 _ELSEWHERE_S = 0.1
-# Unblocking takes about a millisecond. A wait begins with it so much before its end, and keeps its
-# time: what is due then should not wait for the bell.
+# Unblocking takes about a millisecond. A wait begins it this much before its end, and so ends on
+# time: what is due then must not wait for the wake-up.
 _AHEAD_S = 0.002
-# What Redis says to who was unblocked with ERROR; a change of roles says something else.
+# What Redis answers a client that was unblocked with ERROR; after a change of roles it differs.
 _BY_US = "via CLIENT UNBLOCK"
 
 
 class Wakeups:
-    """The bells that one handle waits for."""
+    """The wake-ups that one handle waits for."""
 
     def __init__(self, link: Link, prefix: str) -> None:
         self._link = link
@@ -34,13 +34,13 @@ class Wakeups:
         self._bells: dict[str, _Wakeup] = {}
 
     async def wait(self, who: str, timeout_s: float) -> bool:
-        """Wait for a ring, at most ``timeout_s``; whether it rang."""
+        """Wait for a wake-up, at most ``timeout_s``; whether it came."""
         return (await self._bell(who).wait(timeout_s)).rang
 
     async def wait_and_run(self, who: str, timeout_s: float, call: bytes, nonce: bytes) -> "Heard":
-        """The same, and let the server run a packed call as soon as it rings, or the wait is over.
+        """The same, and let the server run a packed call as soon as it comes, or the wait is over.
 
-        The call waits on the server behind the bell's own command, so that it takes no round trip.
+        The call waits on the server behind the blocking command, so that it takes no round trip.
         It must be one that may run at any time, and more than once. Its answer begins with
         ``nonce``; any other is none.
 
@@ -65,14 +65,15 @@ class Wakeups:
 
 @attrs.frozen
 class Heard:
-    """Whether a bell rang, and the answer to the call that was sent behind it, if there is one."""
+    """Whether a wake-up came, and the answer to the call that was sent behind it, if there is
+    one."""
 
     rang: bool
     answer: list[Reply] | None = None
 
 
 class _Wakeup:
-    """One bell. A wait that ends has no command blocked any more, so that it takes no later ring."""
+    """One waiter. After a wait its command is no longer blocked, so it takes no later wake-up."""
 
     def __init__(self, link: Link, key: bytes) -> None:
         self._link = link
@@ -103,17 +104,17 @@ class _Wakeup:
                 raise
             if self._listening is listening:
                 self._listening = None
-            # Given up, perhaps by somebody else who waited: nothing was heard of a wake-up.
+            # Given up, perhaps by another that waited: no wake-up was heard.
             heard = Heard(rang=False) if listening.cancelled() else listening.result()
             if heard.rang or call:
-                # The answer to somebody else's call is none to this one.
+                # The answer to another's call does not answer this one.
                 return Heard(heard.rang) if joined else heard
             if loop.time() >= until - ahead_s:
                 await asyncio.sleep(max(0.0, until - loop.time()))
                 return Heard(rang=False)
 
     async def _unblock(self, listening: asyncio.Task[Heard]) -> None:
-        """Make the server answer the command now: with a ring that came meanwhile, or with none.
+        """Make the server answer the command now: with a wake-up that came meanwhile, or with none.
 
         Where the server has no such command blocked, the command is given up.
         """
@@ -128,10 +129,10 @@ class _Wakeup:
                 refusals += not await self._link.command(*unblock)
             if refusals >= _REFUSALS:
                 # Redis from 7.2 on and Valkey unblock no command that waits for the end of such a
-                # pause. With its connection closed it will never take a ring.
+                # pause. With its connection closed it will never take a wake-up.
                 await self._abandon(listening)
                 return
-            # A command that was still on its way was not blocked yet: it is told once more.
+            # A command that was still on its way was not blocked yet: unblock it once more.
             await asyncio.wait({listening}, timeout=again_s)
             again_s = min(_AGAIN_AT_MOST_S, 2 * again_s)
         if not listening.done():
@@ -160,7 +161,7 @@ class _Wakeup:
                 answer = _answer_to(nonce, replies[0])
                 if answer is None:
                     # Refused, or answered twice: a call that waited for the end of a CLIENT PAUSE
-                    # and was unblocked runs all the same. Nothing of it may meet the next wait.
+                    # and was unblocked runs all the same. The next wait must see no answer of it.
                     await line.close_now()
             if isinstance(ring, Exception):
                 raise ring
@@ -169,7 +170,7 @@ class _Wakeup:
         return Heard(ring is not None, answer)
 
     async def _open(self) -> Line:
-        """The bell's connection, a new one if need be."""
+        """The waiter's connection, a new one if need be."""
         line = self._line
         if line is not None:
             if line.usable:
@@ -192,7 +193,7 @@ class _Wakeup:
         verdict = judge(error, sent=True)
         if verdict is Verdict.RELOCATE:
             self._link.complain(str(error) if code_of(error) == "MOVED" else "")
-            await asyncio.sleep(_ELSEWHERE_S)  # to dial again at once finds the same
+            await asyncio.sleep(_ELSEWHERE_S)  # dialling again at once would find the same server
             return False
         raise to_raise(error, verdict, where) from error
 

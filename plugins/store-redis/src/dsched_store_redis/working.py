@@ -71,7 +71,7 @@ class RedisWorking(OnRedis, Working):
         limit: int,
         timeout_s: float,
     ) -> tuple[bool, Claimed]:
-        """The same, as soon as the worker's bell rings."""
+        """The same, as soon as the worker is woken."""
         check_limit(limit)
         claim = (worker_id, incarnation, lane, number, limit, self._ttl)
         rang, answer = await self._step_when_woken(worker_id, timeout_s, "claim", *claim)
@@ -142,7 +142,7 @@ def _complete_row(item: Completion) -> str:
 
 
 def _result_text(result: TaskResult) -> str:
-    # Functions that return nothing are many, and their result is always the same.
+    # Many functions return nothing, and their result is always the same.
     if result.data is None and result == _NO_RESULT:
         return _NO_RESULT_TEXT
     return write_result(result)

@@ -1,4 +1,4 @@
-"""What every group of steps stands on: a handle, and the way from its event loop to the writer."""
+"""What every group of steps uses: a handle, and the way from its event loop to the writer."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from dsched_store_sqlite.writer import Job
 
 T = TypeVar("T")
 
-# Waiting for the file (5 s), and for a slow disk; past it nobody knows.
+# Waiting for the file (5 s), and for a slow disk; after that it is unknown whether the step ran.
 ANSWER_S = 30.0
 
 

@@ -1,4 +1,4 @@
-"""Connections: opened, checked and, for a new file, furnished."""
+"""Connections: opened and checked; a new file gets its tables."""
 
 import contextlib
 import random
@@ -40,12 +40,12 @@ def check_sqlite_version(version: tuple[int, ...] = sqlite3.sqlite_version_info)
 
 
 def connect(file: Path, synchronous: str) -> sqlite3.Connection:
-    """A connection on a store's file, furnishing a new one.
+    """A connection on a store's file; a new file gets its tables.
 
     Raises `sqlite3.Error`, or `StoreRefusedError` for a file that is not a store of this format.
     Only for the calling thread.
     """
-    # mode=rw: a file that was removed meanwhile must not come back empty.
+    # mode=rw: a file that was removed meanwhile must not be made anew, empty.
     uri = f"{file.as_uri()}?mode=rw"
     db = sqlite3.connect(uri, uri=True, timeout=BUSY_S, isolation_level=None, cached_statements=256)
     try:
@@ -70,7 +70,7 @@ def begin(db: sqlite3.Connection) -> None:
 def rollback(db: sqlite3.Connection) -> None:
     """Undo what is open, if anything is; a connection that cannot even do that is closed anyway."""
     if db.in_transaction:
-        with contextlib.suppress(sqlite3.Error):  # the error that led here is the one to tell
+        with contextlib.suppress(sqlite3.Error):  # the error that led here is the one to report
             db.execute("ROLLBACK")
 
 
@@ -116,7 +116,8 @@ def _furnish(db: sqlite3.Connection, file: Path) -> None:
 
 
 def _has_added(db: sqlite3.Connection) -> bool:
-    """Whether it has the tables that came later; the first files of this format do not."""
+    """Whether the file has the tables that were added later; the first files of this format do
+    not."""
     (has,) = db.execute(HAS_ADDED).fetchone()
     return bool(has)
 

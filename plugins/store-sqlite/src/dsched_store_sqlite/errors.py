@@ -19,7 +19,7 @@ _REFUSED = {
     sqlite3.SQLITE_AUTH: "may not be accessed; fix the permissions of the file and its folder",
 }
 
-# The file can still be read, and it can be written again when somebody has mended what is wrong.
+# The file can still be read, and can be written again once the fault is removed.
 _READ_ONLY = {
     sqlite3.SQLITE_FULL: "takes no writes: its disk is full; make room there",
     sqlite3.SQLITE_READONLY: "takes no writes: it is read-only; check its file system, and the "

@@ -1,4 +1,4 @@
-"""The file itself: may a database live there, and creating it for its owner's eyes only."""
+"""The file itself: whether a database may live there, and creating it for its owner only."""
 
 import logging
 import os
@@ -104,7 +104,7 @@ def file_system_of(file: Path, mounts: Path = MOUNTS) -> str | None:
 
 
 def file_id(file: Path) -> FileId | None:
-    """What tells this very file from another of the same name, or None if there is none."""
+    """What distinguishes this very file from another of the same name, or None if there is none."""
     try:
         found = os.stat(file)
     except FileNotFoundError:

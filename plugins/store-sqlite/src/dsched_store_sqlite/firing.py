@@ -165,7 +165,7 @@ def _snapshot(
 
 def _overlap(step: Step, fence: str, row: ConfigRow) -> RunOutcome:
     living, policy = step.living(row.id), row.config.overlap
-    # What an earlier build did not see it had to release goes on before anything new is held.
+    # An earlier build may have left a task held; it is released before anything new is held.
     if policy is Overlap.QUEUE_ALL:
         living = step.all_living(row.id)
         step.release(row.id, living)

@@ -13,7 +13,7 @@ class SqliteMigrating(OnSqlite, Migrating):
     """The step to the newest format."""
 
     async def store_format(self) -> StoreFormat:
-        """The format, and who stands in the way of a newer one."""
+        """The format, and the pods that keep the store from a newer one."""
         return await self._step(
             lambda step: StoreFormat(stored=_stored(step), older_pods=too_old(living_pods(step)))
         )

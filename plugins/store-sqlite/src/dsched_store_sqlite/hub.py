@@ -1,4 +1,4 @@
-"""What all handles of one process on one file share: the writer, the bells, the listener."""
+"""What all handles of one process on one file share: the writer, the wake-ups, the listener."""
 
 import asyncio
 import os

@@ -16,7 +16,7 @@ class SqliteTiming(OnSqlite, Timing):
         return await self._step(lambda step: step.time)
 
     async def wakeup(self, who: str, timeout_s: float) -> bool:
-        """Wait for a ring."""
+        """Wait for a wake-up."""
         return await self._hub.bells.wait(who, timeout_s)
 
 

@@ -30,7 +30,7 @@ PODS = (
     "SELECT pod.seen_ms, pod.record, coalesce(pod_format.format, ?) FROM pod "
     "LEFT JOIN pod_format ON pod_format.id = pod.id WHERE pod.until_ms > ?"
 )
-OF_BEFORE = 3  # what pods know that say nothing of it
+OF_BEFORE = 3  # the newest format of pods that do not say theirs
 
 
 class SqliteOperating(OnSqlite, Operating):

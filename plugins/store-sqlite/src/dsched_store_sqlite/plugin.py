@@ -19,7 +19,7 @@ async def open_store(options: SqliteOptions, settings: StoreSettings) -> AsyncIt
 
 
 def absent(options: SqliteOptions) -> str | None:
-    """That the file is not there yet, if it is not."""
+    """A sentence that says that the file is not there yet; None if it is there."""
     path = Path(options.path)
     return None if path.exists() else f"{path} does not exist yet; a start creates it"
 

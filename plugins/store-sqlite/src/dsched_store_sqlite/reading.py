@@ -164,7 +164,7 @@ class SqliteReading(OnSqlite, Reading):
         return await self._step(lambda step: read_rollups(step, owner, first_ms, end_ms))
 
     async def counts(self) -> Counts:
-        """How many there are of what."""
+        """How many tasks and configs there are."""
         return await self._step(_counts)
 
 
@@ -172,7 +172,7 @@ def _read(step: Step, row: TaskRow | None, *, full: bool) -> Task | None:
     if row is None:
         return None
     if row.end_ms is not None and row.end_ms <= step.wall_ms - step.settings.kept_ms(row.status):
-        return None  # past its time, whether `prune` came by or not
+        return None  # past its time, whether `prune` has removed it or not
     if not full:
         return row.view()
     spec, result = step.db.execute(BODY, (row.seq,)).fetchone()

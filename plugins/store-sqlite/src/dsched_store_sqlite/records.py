@@ -139,12 +139,12 @@ class Records:
             ).fetchone()
             live, held = found or (0, None)
             self._living[config_id] = living = Living(live)
-            # As they were before this step: none of them changes its home without coming by here.
+            # As they were before this step: every change of home goes through this object.
             living.held = [] if held is None else self._held_of(config_id)
         return self._living[config_id]
 
     def all_living(self, config_id: str) -> Living:
-        """The same, although an earlier build may have lost sight of what is held."""
+        """The same, even if an earlier build lost track of held tasks."""
         living = self.living(config_id)
         if living.live and not living.held:
             self.flush()
@@ -176,7 +176,7 @@ class Records:
         self._changed_workers.add(row.id)
 
     def drop_worker(self, worker_id: str) -> None:
-        """Remove a worker with its lanes and its bell."""
+        """Remove a worker with its lanes and its wake-up."""
         self._workers[worker_id] = None
         self._changed_workers.discard(worker_id)
         self.rings.discard(worker_id)

@@ -61,7 +61,7 @@ class SqliteRecovering(OnSqlite, Recovering):
     """Recovering."""
 
     async def overdue(self, fence: str, limit: int, min_queue_age_ms: int) -> Overdue:
-        """What is over or has waited too long."""
+        """Leases that are over, and queue entries that have waited too long."""
         check_limit(limit)
 
         def run(step: Step) -> Overdue:

@@ -165,7 +165,7 @@ class ConfigRow:
     """A config as kept; the fields are the columns of `config`, in their order, and then what
     `parked` says.
 
-    ``due_ms`` is when it is looked at: of a parked config later than what it owes, which is
+    ``due_ms`` is when the leader polls it: for a parked config that is later than what it owes,
     ``parked_due_ms``.
     """
 
@@ -245,7 +245,7 @@ class ConfigRow:
 
 
 _OF_CONFIG = [field.name for field in attrs.fields(ConfigRow)][:-1]
-# A row of `parked` holds for the due that it set: a version that does not know of it sets another.
+# A row of `parked` counts only for the due that it set: older versions set another due without it.
 PARKED = (
     "(SELECT parked.due_ms FROM parked "
     "WHERE parked.config_id = config.id AND parked.until_ms = config.due_ms)"

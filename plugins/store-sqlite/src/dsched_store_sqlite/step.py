@@ -212,7 +212,7 @@ class Step(Records):
     def _hold_no_more(self, row: TaskRow) -> None:
         config_id = config_of(row.id) or ""
         held = self.living(config_id).held
-        if row.id in held:  # else an earlier build has lost sight of it
+        if row.id in held:  # else an earlier build has lost track of it
             held.remove(row.id)
         self._changed_living.add(config_id)
 
@@ -234,7 +234,7 @@ class Step(Records):
             self._rearm_fixed_delay(config_id)
 
     def release(self, config_id: str, living: Living) -> None:
-        """Make the oldest held task ready, if all that live are held."""
+        """Make the oldest held task ready, if all live tasks are held."""
         if not living.held or living.live != len(living.held):
             return
         held = self.task(living.held[0])

@@ -1,4 +1,4 @@
-"""Doorbells between the handles of this process, and the ear for those of other processes."""
+"""Wake-ups between the handles of this process, and a listener for those of other processes."""
 
 import asyncio
 import logging
@@ -13,11 +13,11 @@ from dsched_store_sqlite.connection import patiently
 log = logging.getLogger("dsched.store.sqlite")
 
 POLL_S = 0.05
-_MAX_REMEMBERED = 4096  # rings of bells that nobody here may ever wait for
+_MAX_REMEMBERED = 4096  # wake-ups that perhaps nothing here ever waits for
 
 
 class Wakeups:
-    """One bell a name. A ring wakes one waiter, or is remembered once for the next."""
+    """Waiters by name. A wake-up wakes one waiter, or is remembered once for the next."""
 
     def __init__(self) -> None:
         self._lock = threading.Condition()
@@ -27,7 +27,7 @@ class Wakeups:
         self._closed = False
 
     def ring(self, names: Iterable[str]) -> None:
-        """Ring; never blocks, may be called from any thread."""
+        """Send wake-ups; never blocks, may be called from any thread."""
         for who in names:
             with self._lock:
                 first = self._next_waiter(who)
@@ -35,7 +35,7 @@ class Wakeups:
                 _settle(first, None)
 
     async def wait(self, who: str, timeout_s: float) -> bool:
-        """Wait for a ring, at most ``timeout_s``; whether it rang."""
+        """Wait for a wake-up, at most ``timeout_s``; whether it came."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         with self._lock:
             self._refuse_if_closed()
@@ -55,7 +55,7 @@ class Wakeups:
         finally:
             self._leave(who, future)
             if not taken and _rang(future):
-                self.ring((who,))  # it rang just when we gave up: for the next one
+                self.ring((who,))  # it came just when we gave up: keep it for the next waiter
         return True
 
     def wait_for_waiters(self, timeout_s: float) -> bool:
@@ -71,14 +71,14 @@ class Wakeups:
             return not self._lock.wait_for(lambda: self._closed, timeout_s)
 
     def fail(self, reason: str) -> None:
-        """Tell all who wait that no ring of another process can be heard now."""
+        """Tell all waiters that no wake-up of another process can be heard now."""
         with self._lock:
             waiting = [one for many in self._waiting.values() for one in many]
         for future in waiting:
             _settle(future, StoreUnavailableError(reason, maybe_applied=False))
 
     def close(self) -> None:
-        """No more waiting: those who do get `StoreUnavailableError`."""
+        """No more waiting: present waiters get `StoreUnavailableError`."""
         with self._lock:
             self._closed = True
             self._lock.notify_all()
@@ -110,8 +110,8 @@ class Wakeups:
 class Listener:
     """The thread that hears other processes: one a file and process, asleep while nobody waits.
 
-    `PRAGMA data_version` costs a look at shared memory, so that 20 a second are not noticed.
-    Rings in the file carry a number, which only grows, and the process they come from.
+    `PRAGMA data_version` only reads shared memory, so that 20 a second cost next to nothing.
+    Wake-ups in the file carry a number, which only grows, and the process they come from.
     """
 
     def __init__(
@@ -128,12 +128,12 @@ class Listener:
         self._thread.start()
 
     def start_after(self, number: int) -> None:
-        """Rings up to this number are from before this process; only the first call counts."""
+        """Wake-ups up to this number are from before this process; only the first call counts."""
         if self._heard is None:
             self._heard = number
 
     def join(self, timeout_s: float) -> None:
-        """Wait for the thread's end, after the bells were closed."""
+        """Wait for the thread's end, after `Wakeups.close`."""
         self._thread.join(timeout_s)
 
     def _run(self) -> None:
@@ -160,7 +160,7 @@ class Listener:
 
     def _listen(self) -> None:
         if self._heard is None:
-            return  # the file was not opened yet, so nobody can have been told to expect a ring
+            return  # the file was not opened yet, so nothing can wait for a wake-up
         if self._db is None:
             self._db = self._connect()
         (version,) = self._db.execute("PRAGMA data_version").fetchone()

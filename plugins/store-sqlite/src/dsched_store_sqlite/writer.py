@@ -147,7 +147,7 @@ class Writer:
             self._fail(done or jobs, self._translated(error, maybe_applied=committing))
             return jobs[len(done) :] if done else []
         self._mark_ms = transaction.meta.mark_ms
-        if transaction.rings:  # before the answers: who has one may count on the ring
+        if transaction.rings:  # before the answers: whoever has one may count on the wake-up
             self._ring(sorted(transaction.rings))
         _answer(done)
         return jobs[len(done) :]
@@ -193,7 +193,8 @@ class Writer:
 
 
 class Transaction:
-    """Steps between one BEGIN and one COMMIT, with the one row of counters read and written once."""
+    """Steps between one BEGIN and one COMMIT, with the one row of counters read and written
+    once."""
 
     def __init__(self, db: sqlite3.Connection, *, mark_ms: int, origin: str) -> None:
         self._db = db
@@ -232,7 +233,7 @@ class Transaction:
             meta = copy.copy(self.meta)
             step = Step(db, meta, time_, job.settings)
             if back is not None:
-                # Its reading of the clock has happened, whatever became of the step.
+                # The step has read the clock, whatever became of it.
                 step.note(EventKind.CLOCK_BACK, "store", back)
         step.write_events()
         db.execute("RELEASE step")
