@@ -1,6 +1,6 @@
-"""Calls of the HTTP API, by the transport of the blocking client and without its values.
+"""Calls of the HTTP API, over the transport of the blocking client and without its values.
 
-What is not imported is not paid for at every start of the command.
+Importing them would slow down every start of the command.
 """
 
 import json
@@ -84,7 +84,7 @@ def path_of(*parts: str) -> str:
 
 
 class Api:
-    """A connection to one server; each call raises `CliError` for whatever is no success."""
+    """A connection to one server; each call raises `CliError` unless it succeeds."""
 
     def __init__(
         self, url: str, *, token: str = "", ca_file: str = "", timeout_s: float = CALL_TIMEOUT_S
@@ -130,7 +130,8 @@ class Api:
         headers: Mapping[str, str] | None = None,
         extra_s: float = 0.0,
     ) -> Answer:
-        """One request below ``/api/v1`` and its decoded answer, which may take longer by ``extra_s``."""
+        """One request below ``/api/v1`` and its decoded answer, which may take longer by
+        ``extra_s``."""
         asked = request(
             method,
             BASE + path,
@@ -188,7 +189,8 @@ class Api:
             raise self._unreachable(str(error), timed_out=False) from error
 
     def _patiently(self, asked: Request) -> Raw:
-        """Too fast is answered before anything is done, so anything may be repeated after it."""
+        """Repeat after "too many requests": the server has then done nothing, so any call may
+        be."""
         for _ in range(MAX_PATIENCE - 1):
             answer = self._once(asked)
             pause_s = retry_after_s(answer) if answer.status == TOO_MANY else None

@@ -54,12 +54,13 @@ def _progress(record: Mapping[str, Any]) -> str | None:
 
 
 def is_lost(worker: Mapping[str, Any]) -> bool:
-    """Whether a worker is not heard of: it has missed a heartbeat, or been silent for its timeout."""
+    """Whether a worker is not heard of: it has missed a heartbeat, or been silent for its
+    timeout."""
     return bool(worker.get("gone") or worker.get("silent"))
 
 
 def worker_state(worker: Mapping[str, Any]) -> str:
-    """What a worker does; of one that is not heard of nobody knows."""
+    """What a worker does; that is unknown for one that is not heard of."""
     if worker.get("gone"):
         return "lost"
     return "silent" if worker.get("silent") else str(worker.get("status", ""))

@@ -45,6 +45,6 @@ def _ids(ctx: click.Context, path: str, incomplete: str) -> "list[CompletionItem
         ) as api:
             page = api.call("GET", path, query={"limit": _MOST}).data
     except CliError:
-        return []  # a completion has nowhere to complain; the command itself will
+        return []  # a completion cannot report an error; the command itself will
     ids = (str(one["id"]) for one in page["items"])
     return [CompletionItem(one) for one in ids if one.startswith(incomplete)]

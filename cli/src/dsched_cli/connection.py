@@ -153,13 +153,13 @@ def _token(text: str) -> str:
     text = text.strip()
     if not text.isascii() or not text.isprintable() or " " in text:
         raise UsageError(
-            "the token is no token", why="it has characters that none has", todo="copy it again"
+            "the token is malformed", why="no token has such characters", todo="copy it again"
         )
     return text
 
 
 def _check_mode(path: Path, why: str) -> None:
-    """What opens a cluster must be readable by its owner only."""
+    """Refuse a file with a token that others than its owner can read."""
     if os.name != "posix":
         return
     try:
@@ -169,7 +169,7 @@ def _check_mode(path: Path, why: str) -> None:
     if mode & 0o077:
         raise UsageError(
             f"{path} can be read by others (mode {mode:04o})",
-            why=f"{why}, which is its reader's key to the cluster",
+            why=f"{why}, with which every reader can use the cluster",
             todo=f"run `chmod 600 {path}`, and replace the token if others may have seen it",
         )
 

@@ -1,4 +1,4 @@
-"""What task files declare, beside what the cluster has: read, judged by the server, compared."""
+"""What task files declare and what the cluster has: read, judged by the server, compared."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -161,11 +161,11 @@ def _judge(
     entries: Iterable[Declared],
     stored: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Each entry as the server would store it; every refusal of all of them in one report."""
+    """Each entry as the server would store it; all refusals are in one report."""
     judged: dict[str, Any] = {}
     problems: list[Problem] = []
     by_id = {entry.id: entry for entry in entries}
-    # Whose it may be is planned here, so the server is asked about the content alone.
+    # Origins are compared here, so the server is asked about the content alone.
     wanted = [
         Wanted(id=one, content=entry.content, origin=_asked(stored.get(one), origin))
         for one, entry in by_id.items()
@@ -206,6 +206,6 @@ def _with_fires(change: Change, first_ms: int, last_ms: int) -> Change:
         # What an operator paused stays so, whatever a file says; only an orphan is resumed.
         new = {**new, "paused": None if change.action == "resume" else old.get("paused")}
     if change.action in ("create", "change", "adopt") and (old or {}).get("orphaned"):
-        return change  # its resume, which follows, has the fires
+        return change  # the resume that follows carries the fires
     found = compare(old, new, first_ms=first_ms, last_ms=last_ms)
     return attrs.evolve(change, fires=found)

@@ -23,7 +23,7 @@ def explain(trigger: Trigger) -> list[str]:
                 "a fixed rate knows no time zone: clock changes do not move it",
             ]
         case FixedDelayTrigger():
-            return [f"{trigger.delay} after the end of each run, so nobody knows the later ones"]
+            return [f"{trigger.delay} after the end of each run, so later ones are not known yet"]
         case AtTrigger():
             return ["once"]
 

@@ -12,7 +12,7 @@ from dsched_cli.session import Session
 
 A = TypeVar("A")
 
-# What is looked through for a prefix; beyond that an id must be given in full.
+# How many ids are searched for a prefix; beyond that an id must be given in full.
 MAX_SEARCHED = 5_000
 _LISTED = 500
 _WORKERS = 100
@@ -36,8 +36,8 @@ def call_token(session: Session, given: str, call: Callable[[str], A]) -> A:
 def call_task(session: Session, given: str, call: Callable[[str], A]) -> A:
     """Make a call with a task's id; if there is none, with the one id that begins like it.
 
-    Looked through are the tasks of the config named before ``@``, else the latest that ended, a
-    page of each status; and those that wait or run, a page of each home.
+    It searches the tasks of the config named before ``@``, else the latest that ended, a page of
+    each status; and those that wait or run, a page of each home.
     """
     return _call(given, call, "task", lambda: _task_ids(session, given))
 
@@ -100,8 +100,8 @@ def _task_ids(session: Session, given: str) -> Iterable[str]:
 def runs_of(session: Session, config_id: str, *, most: int | None = None) -> Iterator[Any]:
     """A config's runs: those that wait or run, then those that ended, each once.
 
-    Its fires that live have an index; what was triggered by hand is found among all that live, as
-    far as a page of each home reaches.
+    Its live fires have an index; tasks triggered by hand are found among all live tasks, as far as
+    a page of each home reaches.
     """
     seen = set()
     by_hand = (one for one in _living(session) if str(one["id"]).rpartition("@")[0] == config_id)

@@ -1,4 +1,4 @@
-"""The fires of a config known only by its entry: which it has in a span, and how two differ."""
+"""The fires of a config known only by its entry: those in a span, and how two entries differ."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -59,7 +59,7 @@ class FireDifference:
     kept: int = 0
 
 
-# Of two schedules that differ, the fires of the rarer one are looked up in the other one by one.
+# If two schedules differ, each fire of the rarer one is looked up in the other.
 MAX_FIRES = 600_000
 
 

@@ -74,7 +74,7 @@ def _absent(config_file: str | None) -> str | None:
         catalogue = load_catalogue(enabled=allowed.enabled, disabled=allowed.disabled)
         loaded = read_settings(config_file, os.environ, {}, catalogue)
     except (ConfigError, PluginError):
-        return None  # the pod that is started says it all
+        return None  # the pod that is started will say what is wrong
     name = loaded.settings.store
     said = catalogue.stores[name].provider.absent(loaded.stores[name])
     return None if said is None else said.partition(";")[0]

@@ -9,7 +9,7 @@ from dsched.launcher.run import main
 
 
 def _stop_at_the_end_of_input() -> None:
-    # The one who started us has gone, or wants us to go; both close the pipe.
+    # The parent has ended, or wants this pod to end: either closes the pipe.
     while os.read(0, 4096):
         pass
     os.kill(os.getpid(), signal.SIGTERM)

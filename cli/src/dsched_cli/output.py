@@ -47,7 +47,8 @@ class Column:
     """One column: its title, where the value comes from, and how it reads.
 
     ``source`` is a key, a dotted path, or a function of the record. ``kind``: ``text``, ``time``
-    (RFC 3339), ``ms``, ``number``, ``state``, ``block`` (several lines). ``wide`` columns need ``-o wide``.
+    (RFC 3339), ``ms``, ``number``, ``state``, ``block`` (several lines). ``wide`` columns need
+    ``-o wide``.
     """
 
     title: str
@@ -191,7 +192,7 @@ def output_for(format_: str, zone: tzinfo) -> Output:
 
 
 def last_line(value: object) -> str:
-    """What a text of several lines comes to: of a traceback, the error itself."""
+    """The last line of a text: for a traceback, the error itself."""
     lines = [line for line in str(value).splitlines() if line.strip()]
     return clean(lines[-1].strip()) if lines else "-"
 
@@ -229,7 +230,7 @@ def _yaml(value: Any) -> str:
     import yaml  # 25 ms that no other format need pay
 
     class Dumper(yaml.SafeDumper):
-        """Writes what is shared twice: an alias helps no reader."""
+        """Writes shared values out each time: YAML aliases are hard to read."""
 
         def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - PyYAML's
             return True

@@ -18,7 +18,7 @@ from dsched_cli.errors import UsageError
 
 _TEST_TIMEOUT_S = 600
 _KINDS = ("executors", "balancers", "stores", "observers", "services")
-# Clients that cost more than the whole start of a pod; opening a plugin may import them.
+# Clients whose import costs more than the start of a pod; only opening a plugin may import them.
 _HEAVY = ("aiohttp", "grpc", "redis", "requests", "httpx", "numpy", "pandas", "boto3", "botocore")
 _LIST_HEAVY = (
     "import importlib, sys\n"
@@ -125,7 +125,8 @@ def _light(module_name: str, source: Path) -> Finding:
 
 
 def _registered(name: str, modules: list[ModuleType]) -> Iterator[Finding]:
-    """As a pod would register it, without the same plugin if that is installed too."""
+    """Register it as a pod would, without the installed copy of the same plugin, if there is
+    one."""
     try:
         catalogue = load_catalogue(disabled=_all_installed(), extra_plugins=modules)
     except PluginError as error:

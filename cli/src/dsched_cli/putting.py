@@ -34,7 +34,7 @@ class Done:
 def put_many(
     session: Session, wanted: Iterable[Wanted], *, dry_run: bool, progress: Progress
 ) -> Iterator[Done]:
-    """Put entries of distinct ids. What raises has left what was not told yet undone."""
+    """Put entries of distinct ids. If it raises, the entries not answered yet are not put."""
     groups: dict[tuple[str, bool], list[Wanted]] = {}
     for one in wanted:
         groups.setdefault((one.origin, one.adopt), []).append(one)

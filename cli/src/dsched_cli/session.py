@@ -60,7 +60,7 @@ _CONNECTION_OPTIONS = (
         help="With --local: the configuration of the pod; default: dsched.db in this folder.",
     ),
 )
-# What may make a store with --local, where there is none: it puts something into it.
+# Commands that may make a missing store with --local, because they put something into it.
 _CREATING = frozenset({"apply", "config put", "task submit", "token create"})
 _COMMON = ("output_format", "tz", "url", "token", "profile", "local", "config_file")
 

@@ -71,7 +71,7 @@ def _on_the_clock(local: datetime, zone: tzinfo) -> datetime:
     if shown.replace(tzinfo=None) == local:
         return found
     text = local.isoformat(sep=" ", timespec="minutes")
-    # What the wall shows a while later and earlier than what it skips: fold chooses the side.
+    # The times that the wall shows just before and after the gap: fold chooses the side.
     earlier = found.replace(fold=1).astimezone(UTC).astimezone(zone)
     raise UsageError(
         f"{text} does not exist in {zone}",
@@ -92,7 +92,8 @@ def from_ms(ms: int) -> datetime:
 
 
 def show_time(text: object, zone: tzinfo) -> str:
-    """An instant of the API on the clock of ``zone``, with its offset; milliseconds if it has any."""
+    """An instant of the API on the clock of ``zone``, with its offset; milliseconds if it has
+    any."""
     if not isinstance(text, str) or not text:
         return "-"
     try:

@@ -71,7 +71,7 @@ class Tree(click.Group):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Nouns with verbs apart from short cuts."""
+        """List the nouns with their verbs, and the short cuts separately."""
         for title, names in (("Nouns", NOUNS), ("Short cuts", SHORT_CUTS)):
             rows = []
             for name in names:

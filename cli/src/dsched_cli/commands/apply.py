@@ -169,7 +169,7 @@ def _refuse_conflicts(found: "Difference") -> None:
 
 
 def _carry_out(session: Session, found: "Difference") -> int:
-    """Every change; one that is refused is said and leaves the others alone."""
+    """Carry out every change; one that is refused is reported and leaves the others alone."""
     from dsched_cli.progress import Progress
 
     failed = 0
@@ -229,7 +229,7 @@ def _act(session: Session, change: "Change") -> None:
 
 
 def _warn(found: "Difference") -> None:
-    """What the server says of configs that are allowed and hardly meant."""
+    """The server's warnings about configs that are allowed but probably a mistake."""
     for change in found.changes:
         for warning in (change.new or {}).get("warnings") or ():
             say(f"warning: {clean(change.id)}: {clean(warning)}")

@@ -94,7 +94,7 @@ def _pages(session: Session, path: str, body: Mapping[str, Any], most: int) -> I
 
 
 def _count(session: Session, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-    """What there is to run, without running it; of a very long span its beginning."""
+    """What there is to run, without running it; for a very long span, its beginning."""
     total = _nothing()
     for answer in _pages(session, path, {**body, "dry_run": True}, _COUNTED_PAGES):
         _add(total, answer)

@@ -1,4 +1,4 @@
-"""`dsched export`: the configs of a cluster as a task file that applies back without a change."""
+"""`dsched export`: the configs of a cluster as a task file; applying it changes nothing."""
 
 from typing import Any
 

@@ -88,7 +88,7 @@ def _problems(cluster: Mapping[str, Any], workers: list[Any]) -> list[str]:
 
 
 def _left_nothing(worker: Mapping[str, Any]) -> bool:
-    """One that is gone with nothing in its name is nobody's trouble: it is forgotten in an hour."""
+    """A worker that is gone and has no tasks needs no report: it is forgotten within an hour."""
     return bool(worker.get("gone")) and not (worker.get("running") or worker.get("queued"))
 
 

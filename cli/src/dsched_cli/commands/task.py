@@ -124,7 +124,7 @@ _FULL = (Column("SPEC", "spec"), Column("RESULT", "result"))
 
 
 def show_with_result(session: Session, found: Mapping[str, Any]) -> None:
-    """Write a task that was read in full, with what it answered and without what it ran."""
+    """Write a task that was read in full, with its result and without what it ran."""
     told = {key: value for key, value in found.items() if key != "spec"}
     result = told.get("result") or {}
     answered = [column for name, column in _ANSWERED.items() if result.get(name) not in (None, "")]

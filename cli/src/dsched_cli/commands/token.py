@@ -81,7 +81,8 @@ def revoke(session: Session, token_id: str, yes: bool) -> None:
 
 
 def _new_file(path: Path) -> int:
-    """Opened before the token is made, so that none is made that cannot be kept."""
+    """The file is opened before the token is made, so that no token is made that cannot be
+    saved."""
     try:
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:

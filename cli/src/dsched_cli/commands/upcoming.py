@@ -86,7 +86,7 @@ def upcoming(
 
 @attrs.frozen(kw_only=True)
 class _Span:
-    """What is asked for; ``named``: the first instant was given, so it is wanted itself."""
+    """The span asked for; ``named``: the first instant was given, so it is included."""
 
     after: datetime
     named: bool
@@ -146,7 +146,7 @@ def _from_api(session: Session, config_id: str) -> "TaskConfig":
 
 def _ask(session: Session, config_id: str, span: _Span) -> tuple[list[Mapping[str, Any]], bool]:
     query: dict[str, Any] = {"from": rfc3339(span.after)}
-    # The server answers with all of a span, or with so many.
+    # The server answers either with a whole span or with a number of instants.
     query |= {"limit": span.count} if span.until is None else {"to": rfc3339(span.until)}
     answer = call_config(
         session,

@@ -1,4 +1,5 @@
-"""The beat schedule of a Celery app. Celery itself is the user's; nothing here imports it by name."""
+"""The beat schedule of a Celery app. Celery itself is the user's; nothing here imports it by
+name."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -11,7 +12,7 @@ from dsched_cli.importers.celery_options import Settings, entry_options
 from dsched_cli.importers.modules import call_of, span_text, zone_name
 from dsched_cli.importers.result import Imported
 
-# Beat sends whether or not the last run has ended, and after a standstill sends once.
+# Beat sends a task whether or not the last run has ended, and once after a standstill.
 _HABITS: Mapping[str, Any] = {"overlap": "allow", "misfire": "fire_once"}
 _FULL_DAYS, _FULL_WEEK = set(range(1, 32)), set(range(7))
 

@@ -1,4 +1,4 @@
-"""What Celery keeps with a task and with an entry of the beat schedule: kept, or told as dropped."""
+"""Options of Celery's tasks and of beat entries: translated, or reported as dropped."""
 
 import inspect
 from collections.abc import Iterator, Mapping
@@ -95,7 +95,8 @@ def _timeout(settings: Settings) -> str:
     return span_text(limit) if limit else _LONG
 
 
-# --- retries ----------------------------------------------------------------------------------------
+# --- retries
+# ----------------------------------------------------------------------------------------
 
 
 def _retry(found: Imported, where: str, settings: Settings) -> dict[str, Any]:
@@ -124,7 +125,8 @@ def _retry(found: Imported, where: str, settings: Settings) -> dict[str, Any]:
 
 
 def _backoff(found: Imported, where: str, settings: Settings, factor: float) -> dict[str, Any]:
-    """Celery waits ``factor x 2^n``, at most ``retry_backoff_max``, drawn from 0 on with a jitter."""
+    """Celery waits ``factor x 2^n``, at most ``retry_backoff_max``, drawn from 0 on with a
+    jitter."""
     most_s = int(settings.of_task("retry_backoff_max", 600))
     spread: dict[str, Any] = {"jitter": 0.0}
     if getattr(settings.task, "retry_jitter", True):
@@ -154,7 +156,7 @@ def _filters(found: Imported, where: str, settings: Settings, wanted: Any) -> No
 
 
 def _told_of_own_retries(found: Imported, where: str, settings: Settings) -> None:
-    """A function that calls `retry` of its task by itself asks for retries that no option tells."""
+    """Report a function that calls `retry` of its task itself: no option shows those retries."""
     try:
         source = inspect.getsource(inspect.unwrap(settings.task.run))
     except (AttributeError, OSError, TypeError):
@@ -167,7 +169,8 @@ def _names(kinds: Any) -> str:
     return ", ".join(str(getattr(kind, "__name__", kind)) for kind in kinds)
 
 
-# --- deadline and priority --------------------------------------------------------------------------
+# --- deadline and priority
+# --------------------------------------------------------------------------
 
 
 def _start_deadline(found: Imported, where: str, settings: Settings) -> str | None:

@@ -1,4 +1,5 @@
-"""What an import brings is judged as `dsched-run --check` judges a task file: nothing else is written."""
+"""Checks imported entries as `dsched-run --check` checks a task file: only good ones are
+written."""
 
 from typing import Any
 
@@ -29,7 +30,7 @@ def _problems(entry: dict[str, Any], defaults: Any, catalogue: Any) -> list[str]
     try:
         task_from_mapping(entry, defaults=defaults, catalogue=catalogue)
     except ConfigError as error:
-        # Where the imported module registers functions of its own, those to come are not among them.
+        # If the imported module registers functions, those still to be written are not among them.
         early = entry["executor"] == "local" and len(REGISTRY) > 0
         return [
             f"{one.path}: {one.reason}"

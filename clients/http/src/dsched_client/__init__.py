@@ -42,7 +42,7 @@ __all__ = [
     "UnreachableError",
 ]
 
-# Loaded on first use: who blocks need not have aiohttp, and the other way round.
+# Loaded on first use: the blocking client does not need aiohttp, and the other way round.
 _HOMES = {
     "AsyncClient": "dsched_client.aio.client",
     "AsyncTaskHandle": "dsched_client.aio.client",

@@ -13,7 +13,7 @@ from dsched_client.requests import Call, path_of, request
 from dsched_client.values import Page
 from dsched_client.writing import Entry, Seconds, duration, entry_of, instant
 
-MAX_WAIT_S = 30.0  # of one request; who waits longer asks again
+MAX_WAIT_S = 30.0  # of one request; a longer wait asks again
 
 
 # --- tasks ---------------------------------------------------------------------------------------
@@ -74,7 +74,7 @@ def wait(task_id: str, *, at_most_s: float) -> Call[values.Task]:
 
 
 def still(task: values.Task, timeout_s: float | None) -> str:
-    """Where a task is that was waited for in vain."""
+    """Where a task is that did not end in time."""
     why = "; ".join(text for text in (task.reason, task.error.strip()[-300:]) if text)
     return f"task {task.id} is {task.status} after {timeout_s:g} s" + (why and f": {why}")
 
@@ -199,7 +199,7 @@ def list_configs(*, cursor: str | None, limit: int) -> Call[Page[values.Config]]
 
 def delete_config(config_id: str, *, cancel_tasks: bool, reason: str) -> Call[None]:
     """Remove a config."""
-    told = reason or (CANCELLED if cancel_tasks else None)  # whoever cancels says why
+    told = reason or (CANCELLED if cancel_tasks else None)  # a cancel needs a reason
     query = {"cancel": cancel_tasks or None, "reason": told}
     return Call(request("DELETE", path_of("configs", config_id), query=query), nothing)
 

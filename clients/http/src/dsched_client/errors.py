@@ -39,7 +39,7 @@ class UnreachableError(ClientError, errors.NoAnswerError):
 
 
 class ProtocolError(ClientError):
-    """An answer that is none of the API's: another server, a proxy's page, a redirect."""
+    """An answer that does not come from the API: another server, a proxy's page, a redirect."""
 
     def __init__(self, message: str) -> None:
         super().__init__("protocol", message)

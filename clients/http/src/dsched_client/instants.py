@@ -1,4 +1,4 @@
-"""Instants as the API writes them; without any value of dsched, so that the command starts soon."""
+"""Instants as the API writes them; imports no value of dsched, so that the command starts fast."""
 
 from datetime import UTC, datetime
 

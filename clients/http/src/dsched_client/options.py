@@ -1,4 +1,4 @@
-"""What both clients are told at their making, judged once."""
+"""The options of both clients, checked once."""
 
 import os
 import secrets
@@ -14,7 +14,7 @@ MAX_TOKEN_FILE_BYTES = 4096
 
 @attrs.frozen(kw_only=True)
 class Options:
-    """Where to, as whom, and how patiently. ``headers`` hold the token, so they are never shown."""
+    """The address, the token, the timeouts. ``headers`` hold the token, so they are never shown."""
 
     endpoint: Endpoint
     headers: dict[str, str] = attrs.field(repr=False)

@@ -1,4 +1,4 @@
-"""Answers of the API into values: pure, and loud about what cannot be one."""
+"""Answers of the API into values: pure; an answer that is no such value raises."""
 
 from collections.abc import Callable
 from datetime import datetime

@@ -10,7 +10,7 @@ from dsched_client.errors import ProtocolError
 from dsched_client.requests import Request, path_of, request
 
 MAX_EVENT_BYTES = 4 * 1024 * 1024
-SILENCE_S = 60.0  # the server's heartbeats come more often; a longer silence is a dead line
+SILENCE_S = 60.0  # the server's heartbeats come more often: after a longer silence it is dead
 
 
 def events_request(topics: Sequence[str], cursor: str | None) -> Request:
@@ -34,7 +34,8 @@ def lines_request(task_id: str, attempt: int | None, cursor: str | None) -> Requ
 
 @attrs.frozen(kw_only=True)
 class Event:
-    """An event of the stream. After ``kind`` ``reset`` some were lost: read anew what you follow."""
+    """An event of the stream. After ``kind`` ``reset`` some were lost: read anew what you
+    follow."""
 
     cursor: str
     kind: str

@@ -92,7 +92,7 @@ class Skip:
 class Config:
     """A config. ``spec`` is its entry as a task file would have it, and as `put_config` takes it.
 
-    ``warnings`` tells what it says and hardly means; in answers about one config, not in lists.
+    ``warnings`` says what is probably a mistake; in answers about one config, not in lists.
     ``payload_hidden``: there is a payload, which the token may not see.
     """
 
@@ -123,8 +123,8 @@ class PutAnswer:
 
 @attrs.frozen(kw_only=True)
 class ConfigOutcome:
-    """What became of one config of many: ``created``, ``changed`` or ``unchanged``, with the config as
-    it is now; or ``refused``, with the ``problem``."""
+    """What became of one config of many: ``created``, ``changed`` or ``unchanged``, with the
+    config as it is now; or ``refused``, with the ``problem``."""
 
     id: str | None = None
     outcome: str
@@ -247,7 +247,7 @@ class Skipped:
 
 @attrs.frozen(kw_only=True)
 class Backfill:
-    """The instants of a backfill, and the tasks made for them. Not ``done``: go on at ``next_from``.
+    """The instants of a backfill, and tasks made for them. Not ``done``: go on at ``next_from``.
 
     ``fired`` had made a task when they were due, ``known`` have one of this backfill already;
     ``waits_for`` is the task that must end first.
@@ -333,7 +333,7 @@ class Pod:
 
 @attrs.frozen(kw_only=True)
 class StoreFormat:
-    """The format of the store, the newest that the server knows, and the pods that do not know it."""
+    """The format of the store, the newest that the server knows, and pods that do not know it."""
 
     format: int
     newest: int

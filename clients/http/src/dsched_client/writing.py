@@ -15,13 +15,13 @@ from dsched_client.instants import rfc3339
 Entry: TypeAlias = Mapping[str, JsonValue]
 Seconds: TypeAlias = Wait  # a number of seconds, a timedelta, or text such as 30s
 
-# Never part of an entry: what stands beside it, and what only the store sets.
+# Never part of an entry: keys that are given beside it, and those that only the store sets.
 _APART = frozenset({"id", "origin", "reserved", "revision", "created_ms", "updated_ms"})
 
 
 def entry_of(item: TaskConfig | TaskSpec | Entry) -> dict[str, JsonValue]:
-    """The entry of a config or a task, without what was left out; a mapping is one already, but for
-    times."""
+    """The entry of a config or a task, without fields that were left out; in a mapping, only times
+    are converted."""
     if isinstance(item, Mapping):
         return {key: plain(value) for key, value in item.items()}
     found: dict[str, JsonValue] = {}
@@ -64,8 +64,8 @@ def plain(value: Any) -> JsonValue:
 
 def _is_default(item: TaskConfig | TaskSpec, field: "attrs.Attribute[Any]") -> bool:
     value = getattr(item, field.name)
-    # What fills them in where they are left out is a setting of the server: what is equal to the
-    # default was perhaps given, to be kept.
+    # If they are left out, the server fills in its own settings. So a value equal to the default may
+    # have been given on purpose, and must be sent.
     if isinstance(value, RetryPolicy):
         return not given_fields(value)
     if field.name == "timeout":

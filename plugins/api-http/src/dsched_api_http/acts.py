@@ -1,4 +1,4 @@
-"""What a handler says of what it does, for the audit."""
+"""What a handler reports to the audit about what it does."""
 
 import attrs
 

@@ -36,10 +36,10 @@ from dsched_api_http.wire import encode
 _log = logging.getLogger(__name__)
 
 REQUEST_S = 75.0  # longer than the longest wait that may be asked for
-# Asks the routes that are open to all; whatever has a scope is asked by somebody.
+# The caller of routes that are open to all; routes with a scope have a known caller.
 NOBODY = Principal(id="nobody", name="nobody", scope=Scope.READ)
 
-# Said before a handler has changed anything.
+# Codes that are answered before a handler has changed anything.
 _NOTHING_DONE = frozenset({"invalid", "not_found", "backlog_full"})
 
 _Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -91,7 +91,7 @@ def _guarded(api: Api, sites: Sequence[Site]) -> Middleware:
 
 
 def _has_left(request: web.Request) -> bool:
-    """Whether there is nobody any more whom to answer."""
+    """Whether the client has closed its connection, so that no answer can reach it."""
     return request.transport is None or request.transport.is_closing()
 
 
@@ -170,13 +170,13 @@ async def _handle(api: Api, route: Route, request: web.Request) -> web.StreamRes
 
 
 def _changes(route: Route, call: Call) -> bool:
-    """Whether the audit has it: a change, or one that was refused. A dry run is none."""
+    """Whether the audit records it: a change, also one that was refused. A dry run is none."""
     dry = (getattr(asked, "dry_run", False) for asked in (call.query, call.body))
     return route.audited and not any(dry)
 
 
 async def _admitted(api: Api, route: Route, request: web.Request, scope: Scope) -> Principal:
-    """Who asks; somebody known who asks for more than it may is in the audit."""
+    """The caller. If a known caller asks for more than it may, the audit records it."""
     principal = await api.gate.recognise(request, fresh=scope is Scope.ADMIN)
     if not principal.scope.covers(scope):
         if route.audited:
@@ -190,7 +190,7 @@ async def _admitted(api: Api, route: Route, request: web.Request, scope: Scope) 
 
 
 async def _read(api: Api, route: Route, request: web.Request, principal: Principal | None) -> Call:
-    """Everything that a request says, judged as far as the table can."""
+    """Everything that a request says, checked as far as the table can."""
     who = principal or NOBODY
     query = read_query(request, route.query)
     raw, body = await _read_body(route, request)

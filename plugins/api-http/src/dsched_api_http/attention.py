@@ -30,7 +30,7 @@ class _Found:
 
 
 class Attention:
-    """Looks for what needs a person, seldom enough."""
+    """Finds what needs a person; it asks the store only now and then."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -45,7 +45,7 @@ class Attention:
         day: Any,
         now_ms: int,
     ) -> tuple[ProblemNow, ...]:
-        """The worst first: failing, missed, late, workers."""
+        """The problems, the worst first: failing, missed, late, workers."""
         if self._found is None or time.monotonic() >= self._found.until_s:
             failing = await self._failing(now_ms) if day.failed else ()
             missed = await self._missed(configs, now_ms) if day.missed else ()
@@ -151,7 +151,7 @@ def _gone(worker: Worker) -> ProblemNow:
 
 
 def line_of(text: str) -> str:
-    """The line that says most: the last of a traceback, the first of anything else."""
+    """The most telling line: the last of a traceback, the first of anything else."""
     lines = [line for line in text.strip().splitlines() if line.strip()] or [""]
     told = lines[-1] if lines[0].startswith("Traceback") else lines[0]
     return told.strip()[:MAX_DETAIL]

@@ -58,7 +58,8 @@ class Audit:
         self._refusals = Refusals()
 
     async def run(self) -> None:
-        """Tell, now and then, how many refusals were counted; until cancelled, and then the rest."""
+        """Tell, now and then, how many refusals were counted; until cancelled, and then the
+        rest."""
         try:
             while True:
                 await asyncio.sleep(CHECK_S)
@@ -79,10 +80,11 @@ class Audit:
                 _log.warning("an audit entry was not stored: %s", dumps(_entry_of(several)))
 
     async def record(self, principal: str, action: str, act: Act, outcome: str) -> None:
-        """Add an entry. One that the store does not take goes to the log: what was done is done.
+        """Add an entry. If the store does not take it, it goes to the pod's log, since the act is
+        done.
 
-        Refusals cost who asks nothing, so of each kind the first is an entry, and the others of a
-        minute are one together.
+        A refusal costs its caller nothing, so the first of each kind is an entry, and the others
+        of a minute are one entry together.
         """
         if outcome != "ok":
             kind = Kind(principal, action, outcome)
@@ -104,7 +106,7 @@ class Audit:
             raise
 
     def given_up(self, principal: str, action: str, act: Act) -> None:
-        """Log what was left in the middle: the store is silent, or the pod leaves."""
+        """Log an act that was left unfinished, because the store is silent or the pod leaves."""
         value = _entry(principal, action, act, "unknown")
         _log.warning("a change was given up, and may have happened: %s", dumps(value))
 

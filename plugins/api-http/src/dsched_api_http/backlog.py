@@ -1,4 +1,4 @@
-"""How much waits to be run: tasks and bytes, of all and of each token, and no more than may."""
+"""Bounds on what waits to be run: tasks and bytes, in all and for each token."""
 
 import asyncio
 import time
@@ -17,7 +17,7 @@ from dsched_api_http.tokens import Principal
 
 WAITING = (Home.DELAYED, Home.READY, Home.QUEUE, Home.HELD)
 FRESH_S = 1.0  # for how long the store's own count is used
-LOOK_EVERY = 500  # tasks of a token, of which then the oldest are looked at
+LOOK_EVERY = 500  # after this many tasks of a token the oldest are looked up in the store
 LOOK_AGAIN_S = 0.2
 # What the store keeps of a task besides its arguments, about.
 OVERHEAD_BYTES = 500
@@ -25,7 +25,7 @@ OVERHEAD_BYTES = 500
 
 @attrs.define
 class _Ledger:
-    """What one token has submitted here and what waits still, as far as is known; oldest first."""
+    """What one token has submitted here and still waits, as far as is known; oldest first."""
 
     waiting: dict[str, int] = attrs.field(factory=dict)
     size: int = 0
@@ -51,14 +51,14 @@ class _Ledger:
         self.size -= self.waiting.pop(task_id, 0)
 
     def later(self, task_id: str) -> None:
-        """It waits still: it is looked at after all others."""
+        """It still waits: look it up after all others."""
         if task_id in self.waiting:
             self.waiting[task_id] = self.waiting.pop(task_id)
 
 
 class Backlog:
-    """The bounds of what waits. The store counts all tasks; those of a token, and bytes, are counted
-    where they came in, by this pod."""
+    """The bounds of what waits. The store counts all tasks; this pod counts the tasks of each
+    token, and bytes, of what came in through it."""
 
     def __init__(
         self, store: Store, options: ApiOptions, monotonic: Callable[[], float] = time.monotonic
@@ -73,7 +73,8 @@ class Backlog:
 
     @asynccontextmanager
     async def room(self, who: Principal, sizes: Mapping[str, int]) -> AsyncIterator[None]:
-        """Let these tasks in (bytes by id) or raise `Problem` 429; with an error they are not counted."""
+        """Let these tasks in (bytes by id) or raise `Problem` 429; with an error they are not
+        counted."""
         ledger = self._ledgers.setdefault(who.id, _Ledger())
         count, size = len(sizes), sum(sizes.values()) + OVERHEAD_BYTES * len(sizes)
         await self._check_all(count, size)
@@ -129,12 +130,12 @@ class Backlog:
 
     @staticmethod
     def _share(options: ApiOptions) -> tuple[int, int]:
-        if options.auth == "none":  # everybody is one
+        if options.auth == "none":  # all callers are one principal
             return options.max_waiting, options.max_waiting_bytes
         return options.max_waiting_by_token, options.max_waiting_bytes_by_token
 
     async def _poll(self, ledger: _Ledger) -> None:
-        """Look at the oldest of a token, and count no longer what has begun or ended."""
+        """Look up the oldest tasks of a token, and stop counting those that have begun or ended."""
         async with ledger.looking:
             if self._monotonic() - ledger.looked_s < LOOK_AGAIN_S:
                 return

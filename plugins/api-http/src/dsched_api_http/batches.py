@@ -18,7 +18,7 @@ class BatchProblem:
 
 
 def id_given(raw: object) -> str | None:
-    """The id of an item that was refused, as far as it had one that can be shown."""
+    """The id of an item that was refused, if it had one that can be shown."""
     given = raw.get("id") if isinstance(raw, Mapping) else None
     return printable(given, 128) if isinstance(given, str) else None
 
@@ -67,8 +67,8 @@ def config_problem_of(problem: Problem) -> ConfigProblem:
 
 @attrs.frozen(kw_only=True)
 class ConfigPut:
-    """What became of a config of a batch: ``created``, ``changed`` or ``unchanged``, with the config
-    as it is now; or ``refused``, with the problem."""
+    """What became of a config of a batch: ``created``, ``changed`` or ``unchanged``, with the
+    config as it is now; or ``refused``, with the problem."""
 
     id: str | None
     outcome: str

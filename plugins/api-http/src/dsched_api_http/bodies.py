@@ -1,4 +1,4 @@
-"""Reads queries and bodies into attrs classes: bounded, strict, all that is wrong at once."""
+"""Reads queries and bodies into attrs classes: bounded, strict, with all problems at once."""
 
 import asyncio
 import json
@@ -153,7 +153,8 @@ def read_query(request: web.Request, cls: type[T]) -> T:
 
 
 def _typed(text: str, kind: Any) -> Any:
-    """A parameter's text as structuring wants it; what does not fit is left for it to refuse."""
+    """A parameter's text as structuring wants it; text that does not fit is left for it to
+    refuse."""
     kinds = typing.get_args(kind) or (kind,)
     if bool in kinds and text in ("true", "false"):
         return text == "true"

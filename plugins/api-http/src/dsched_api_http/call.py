@@ -69,7 +69,7 @@ class Answer:
 
 @attrs.frozen(kw_only=True)
 class Call:
-    """One request that may be done: who asks what."""
+    """One request that was let in: who asks what."""
 
     api: Api
     request: web.Request
@@ -101,7 +101,7 @@ class Call:
         name: str,
         fetch: Callable[[str | None, int], Awaitable[tuple[list[T], str | None]]],
     ) -> tuple[list[T], str | None]:
-        """A page as the query asks: gathered from pages of the store, its cursor made ours."""
+        """A page as the query asks: gathered from pages of the store, with a cursor of the API."""
         cursor = Cursors.read(name, self.query.cursor)
         found: list[T] = []
         limit = min(self.query.limit, MAX_LIMIT)
@@ -124,9 +124,9 @@ Handler = Callable[[Call], Awaitable[Answer | web.StreamResponse]]
 class Route:
     """One line of the table: what is asked where, by whom, with what, and what is answered.
 
-    ``scope`` None: open to all. ``listed``: the answer is a page of ``answer``. ``body`` is a class,
-    or `Entry` for the keys of a task file. ``also`` are further statuses with the same body. ``plain``: text
-    at the root, not JSON below the version. ``stream``: the
+    ``scope`` None: open to all. ``listed``: the answer is a page of ``answer``. ``body`` is a
+    class, or `Entry` for the keys of a task file. ``also`` are further statuses with the same
+    body. ``plain``: text at the root, not JSON below the version. ``stream``: the
     answer is always one of events; ``endless``: it may be.
     """
 
@@ -177,6 +177,6 @@ def read_only(error: StoreReadOnlyError) -> Problem:
     return Problem(
         "store_read_only",
         words,
-        hint="mend the store; the pods go on by themselves when it takes writes again",
+        hint="repair the store; the pods go on by themselves when it takes writes again",
         headers={"Retry-After": "1"},
     )

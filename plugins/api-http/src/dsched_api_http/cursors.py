@@ -38,7 +38,7 @@ class Cursors:
 
     @staticmethod
     def refused() -> Problem:
-        """What is answered to a cursor of something else."""
+        """The answer to a cursor of another list."""
         return invalid(
             "cursor",
             "is no cursor of this list",

@@ -1,4 +1,4 @@
-"""How many connections there are, in all and from one address, and who is told to come later."""
+"""Bounds on connections, in all and from one address; further ones are told to come later."""
 
 import ipaddress
 import logging
@@ -69,7 +69,7 @@ class Doorkeeper:
 
 
 def network_of(address: str) -> str:
-    """What counts as one address: of IPv6 the network, since each host has as many as it likes."""
+    """What counts as one address: for IPv6 the network, since a host may have any number in it."""
     try:
         found = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

@@ -60,8 +60,8 @@ class TooOldError(Exception):
 class EventHub:
     """Reads the log while somebody listens, and keeps the newest entries for all listeners.
 
-    The ring is each listener's queue: whoever falls out of it gets `TooOldError`. An entry about a
-    hundred tasks takes the memory of a hundred, so they are what is counted.
+    The ring is each listener's queue: a listener that falls out of it gets `TooOldError`. An entry
+    about a hundred tasks takes the memory of a hundred, so the ring is bounded by tasks.
     """
 
     def __init__(
@@ -139,7 +139,7 @@ class EventHub:
         self._wanted.set()
         self._came.set()
         try:
-            # Whatever was before now is in the ring then, or older.
+            # Every earlier entry is then in the ring, or older than the ring.
             while not await _happened(self._at_end):
                 yield None
             position, sent = self._count, set[str]()
@@ -242,7 +242,7 @@ def message_of(event: Event) -> bytes:
 
 
 def _shown(event: Event) -> str:
-    """Who did it, without what only its owner should know: tokens of claims and of terms."""
+    """Who did it, without the secrets in it: tokens of claims and of terms."""
     if event.kind is EventKind.CLAIMED:
         return event.by.rsplit(".", 3)[0]
     epoch, first, rest = event.by.partition(":")

@@ -1,4 +1,4 @@
-"""What the API answers about the past and about those who work: reasons, statistics, lines, terms."""
+"""What the API answers about the past and about pods: reasons, statistics, lines, terms."""
 
 import attrs
 
@@ -267,7 +267,8 @@ class SteppedDown:
 
 @attrs.frozen(kw_only=True)
 class BreakView:
-    """A break of the store's history: what happened since may be lost (null: all that was before)."""
+    """A break of the store's history: what happened since may be lost (null: all that was
+    before)."""
 
     generation: int
     at: str = attrs.field(metadata=TIME)

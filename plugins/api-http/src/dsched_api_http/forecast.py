@@ -24,7 +24,8 @@ class Forecast:
 
 
 class Forecaster:
-    """Counts what is due. What was counted of a config stands until it changes or the hour ends."""
+    """Counts what is due. The count of a config is kept until the config changes or the hour
+    ends."""
 
     def __init__(self) -> None:
         self._hour_ms = 0
@@ -86,7 +87,7 @@ def _counted(config: TaskConfig, after_ms: int, upto_ms: int, steps: int) -> tup
     try:
         instants = compile_trigger(trigger, start_ms=start_ms, end_ms=end_ms)
     except InvalidTriggerError:
-        return 0, 1  # stored by another version: it is told where the config is shown
+        return 0, 1  # stored by another version; the view of the config says so
     count, at_ms = 0, instants.next_after(after_ms)
     while at_ms is not None and at_ms <= upto_ms and count < steps:
         count += 1

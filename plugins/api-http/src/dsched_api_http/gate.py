@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 ANYBODY = Principal(id="local", name="local", scope=Scope.ADMIN)
 MAX_TOKEN = 512
-MAX_IN_TURN = 4  # look-ups at a time of tokens from where wrong ones came
+MAX_IN_TURN = 4  # token look-ups at a time for addresses that sent wrong tokens
 SAFE = frozenset({"GET", "HEAD"})
 UNKNOWN_SESSIONS_PER_S = 10.0  # of one address
 SHARED_S = 1.0  # how old an answer may be that many streams share
@@ -63,7 +63,7 @@ class Gate:
         self._hosts = {host.lower() for host in options.hosts} | {options.bind.lower()}
 
     def check_host(self, request: web.Request) -> None:
-        """Refuse a name that somebody else made point here."""
+        """Refuse a host name that is not one of the API's (DNS rebinding)."""
         host = _host_of(f"//{request.host}")
         if self._check_hosts and not (host in self._hosts or is_loopback(host)):
             raise Problem(
@@ -73,7 +73,7 @@ class Gate:
             )
 
     def check_source(self, request: web.Request) -> None:
-        """Refuse a page of another site, and a name that somebody else made point here."""
+        """Refuse a page of another site, and a host name that is not one of the API's."""
         self.check_host(request)
         origin = request.headers.get("Origin")
         same = origin is not None and urlsplit(origin).netloc.lower() == request.host.lower()
@@ -101,7 +101,7 @@ class Gate:
             raise _too_many("too many tokens that are none came from here", wait_s)
 
     async def still_good(self, request: web.Request) -> bool:
-        """Whether who was recognised would be so now: for what goes on for long."""
+        """Whether the caller would still be recognised now: for requests that last long."""
         if self._options.auth == "none":
             return True
         shown = _session(request) or _token(request)
@@ -146,7 +146,7 @@ class Gate:
     async def recognise_token(
         self, request: web.Request, token: str, *, fresh: bool = False
     ) -> Principal:
-        """Whose token this is; raises `Problem` 401, or 429 to who has guessed too often."""
+        """Whose token this is; raises `Problem` 401, or 429 after too many wrong tokens."""
         if len(token) > MAX_TOKEN:
             raise _unauthenticated("this token is not known (any more)")
         recalled = None if fresh else self._tokens.recall(token)
@@ -156,7 +156,7 @@ class Gate:
         wait_s = max(self._penalties.wait_s(key, now_s) for key in keys)
         principal = await self._looked_up(token, in_turn=wait_s > 0, fresh=fresh)
         if principal is not None:
-            # Others may go on guessing from this address; what they have earned stays theirs.
+            # Others may go on guessing from this address, so the address keeps its penalty.
             self._penalties.succeeded(keys[-1])
             return principal
         if wait_s:
@@ -167,8 +167,8 @@ class Gate:
         raise _unauthenticated("this token is not known (any more)")
 
     async def _looked_up(self, token: str, *, in_turn: bool, fresh: bool) -> Principal | None:
-        """Who it is. Where wrong ones come from, only a few at a time: a good one among them has to
-        be found all the same, since nobody is refused for the guesses of others."""
+        """Whose token it is. For addresses that sent wrong ones, only a few look-ups at a time. A
+        good token must be found there too: it is not refused because others guess."""
         if not in_turn:
             return await self._tokens.recognise(token, fresh=fresh)
         async with self._turns:
@@ -185,7 +185,7 @@ def _token(request: web.Request) -> str:
 
 
 def _session(request: web.Request) -> str | None:
-    """The cookie of a session, unless the request brings a token: that one is meant then."""
+    """The cookie of a session, unless the request has a token, which then counts instead."""
     brought = "Authorization" in request.headers
     return None if brought else request.cookies.get(cookie_name(request)) or None
 

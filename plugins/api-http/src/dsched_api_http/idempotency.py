@@ -1,4 +1,4 @@
-"""Idempotency-Key: a repeat of a request is recognised by any pod, and nothing else is."""
+"""Idempotency-Key: any pod recognises a repeat of a request, and takes no other for one."""
 
 import hashlib
 import re
@@ -23,8 +23,8 @@ _KEY = re.compile(r"[\x21-\x7e]{1,200}")
 class Claim:
     """What a key stands for: ``unique`` names whatever the request makes, the same in a repeat.
 
-    So nothing has to be remembered but that: the steps of the store recognise the repeat by name,
-    also where the first try was cut off in the middle.
+    Only that has to be remembered: the steps of the store recognise the repeat by name, even if
+    the first try was cut off in the middle.
     """
 
     unique: str
@@ -47,7 +47,7 @@ class Idempotency:
             raise invalid(HEADER, "must be 1 to 200 visible ASCII characters")
         digest = hashlib.sha256(request.encode("utf-8", "surrogatepass")).hexdigest()
         value = {"principal": principal_id, "request": digest, "unique": secrets.token_hex(12)}
-        # A key is its principal's: nobody can take, or learn of, the key of another.
+        # A key belongs to its principal: nobody can take, or learn of, the key of another.
         key_id = hashlib.sha256(f"{principal_id} {key}".encode()).hexdigest()
         answer = await answered(
             lambda: self._store.put_document(KIND, key_id, value, read=0, ttl_ms=KEPT_MS)
@@ -65,7 +65,7 @@ class Idempotency:
 
     async def release(self, claim: Claim) -> None:
         """Give back the key of a request that was refused before it could do anything, so that
-        the mended one may have it."""
+        the corrected request may use it."""
         mine = claim.document
         if mine is not None:
             await answered(lambda: self._store.drop_document(KIND, mine.id, read=mine.version))

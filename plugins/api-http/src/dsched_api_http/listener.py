@@ -1,5 +1,5 @@
-"""The runner of the application: connections are counted, heads come in time, and what is no HTTP at
-all is answered as quietly as the rest."""
+"""The runner of the application: it counts connections, bounds the time of heads, and answers what
+is no HTTP at all."""
 
 import asyncio
 import logging
@@ -25,8 +25,8 @@ SECURITY_HEADERS = {
 
 
 class Connection(web.RequestHandler):
-    """A connection that answers bytes it cannot read with a problem, and no stranger's noise in
-    the log. It is closed if a head does not come in time, or if it is one too many."""
+    """A connection that answers unreadable bytes with a problem, and keeps them out of the log. It
+    is closed if a head does not come in time, or if there are too many connections."""
 
     __slots__ = ("_address", "_doorkeeper", "_head_timer")
 
@@ -51,7 +51,7 @@ class Connection(web.RequestHandler):
         self._await_head()
 
     def data_received(self, data: bytes) -> None:
-        """Read on; what is not yet a head has its time."""
+        """Read on; the time for a head runs until it is complete."""
         super().data_received(data)
         if not self._idle:
             self._forget_head()
@@ -108,7 +108,7 @@ class Connection(web.RequestHandler):
 
 
 def _text_of(refusal: Refusal) -> bytes:
-    """A whole answer, for who is not let in far enough to ask."""
+    """A whole answer, for a connection that is closed before it can ask anything."""
     problem = Problem(refusal.code, refusal.detail, hint=refusal.hint, headers={"Retry-After": "5"})
     response = problem.response()
     body = response.body

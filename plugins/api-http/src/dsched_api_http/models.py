@@ -60,7 +60,7 @@ def recent_of(task: Task) -> RecentTask:
 class Config:
     """A config with what the store knows of it. ``spec`` is what PUT takes.
 
-    ``warnings`` tells what it says and hardly means; in answers about one config, not in lists.
+    ``warnings`` says what is probably a mistake; in answers about one config, not in lists.
     """
 
     id: str
@@ -218,8 +218,9 @@ def worker_of(worker: Worker) -> WorkerView:
 
 @attrs.frozen(kw_only=True)
 class DecisionView:
-    """What was decided about one instant, or a range of them. ``ended``: how its task did, empty while
-    that lives; ``missed_at``: when it was reported missed, before it was fired or skipped after all."""
+    """What was decided about one instant, or a range of them. ``ended``: how its task did, empty
+    while that lives; ``missed_at``: when it was reported missed, before it was fired or skipped
+    after all."""
 
     config_id: str
     verdict: str
@@ -355,8 +356,8 @@ class SessionView:
 
 @attrs.frozen(kw_only=True)
 class AuditEntry:
-    """Who did what to what, why and how it went; ``before`` and ``after`` are hashes. ``count``: so many
-    refusals of one kind, of which this is the last."""
+    """Who did what to what, why and how it went; ``before`` and ``after`` are hashes. ``count``:
+    so many refusals of one kind, of which this is the last."""
 
     at: str = attrs.field(metadata=TIME)
     principal: str

@@ -1,4 +1,4 @@
-"""What `GET /now` answers: gathered with few calls of the store, and once for all who look."""
+"""What `GET /now` answers: gathered with few calls of the store, and once for all callers."""
 
 import asyncio
 import time
@@ -31,7 +31,7 @@ from dsched_api_http.standing import (
 )
 from dsched_api_http.wire import optional_time
 
-FRESH_S = 1.0  # many who look cost the store as much as one
+FRESH_S = 1.0  # so that many callers cost the store no more than one
 DAY_FRESH_S = 15.0  # of what the last day was
 WHO_FRESH_S = 45.0  # of who is there, unless an event tells of it
 SLOW_FRESH_S = 60.0  # of what needs a walk over the configs, unless an event tells of one

@@ -1,4 +1,5 @@
-"""Pages for people: files below /NAME/, addressed by their content, gzipped once, under one strict CSP."""
+"""Pages for people: files below /NAME/, addressed by their content, gzipped once, under one strict
+CSP."""
 
 import gzip
 import hashlib
@@ -72,8 +73,8 @@ class Site:
         file = self._edition.files.get(found[2])
         if file is None or found[2] == INDEX:
             raise Problem("not_found", "there is no such file")
-        # While pods of two versions serve one address, a browser may ask the one for what the other
-        # named: what is here then is better than nothing, but is kept by nobody.
+        # While pods of two versions serve one address, a browser may ask one pod for a file that
+        # the other named. It gets this pod's file, which no cache may keep.
         same = found[1] == self._edition.name
         return _sent(request, file, cache=IMMUTABLE if same else "no-store")
 
@@ -92,7 +93,7 @@ class Site:
 
 
 def sites_of(pages: Iterable[Pages], *, prefix: str) -> tuple[Site, ...]:
-    """The sites that can be served; what cannot be is in the log, and keeps nothing else away."""
+    """The sites that can be served; one that cannot is logged, and the others are served."""
     found = []
     for one in pages:
         if one.name in TAKEN:

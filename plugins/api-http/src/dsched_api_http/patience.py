@@ -59,7 +59,7 @@ class Patience:
             raise SilentStoreError(self._refusal) from late
 
     def end(self) -> None:
-        """Count no longer: what comes now has its own idea of time, as a stream has."""
+        """Stop counting: what follows, such as a stream, bounds its time itself."""
         self._over = True
         if not self._limit.expired():
             self._limit.reschedule(None)
@@ -75,7 +75,7 @@ class Patience:
         except (StoreUnavailableError, asyncio.CancelledError) as error:
             self._asked -= 1
             if isinstance(error, StoreReadOnlyError):
-                self._refusal = error  # it is asked again, and the request told if that is no use
+                self._refusal = error  # the step is repeated; told to the request if that fails too
             raise
         except BaseException:
             self._answered()
@@ -89,7 +89,7 @@ class Patience:
         self._move()
 
     def _move(self) -> None:
-        """Count anew while somebody asks, else not at all."""
+        """Restart the time while a call is under way, else stop it."""
         if not self._over and not self._limit.expired():
             now_s = asyncio.get_running_loop().time()
             self._limit.reschedule(now_s + self._seconds if self._asked else None)

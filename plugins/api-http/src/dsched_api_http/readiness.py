@@ -20,7 +20,8 @@ class Readiness:
         self._trouble = ""
 
     async def trouble(self) -> str:
-        """Why the store is of no use, or "": it answered within two seconds, now or a moment ago."""
+        """Why the store is of no use, or "": it answered within two seconds, now or a moment
+        ago."""
         async with self._asking:
             if time.monotonic() >= self._until_s:
                 try:
@@ -36,5 +37,5 @@ class Readiness:
 
 
 def no_writes(reason: str) -> str:
-    """Said to whoever asks: the word for why, and no address."""
+    """The answer to anyone: a word for why, and no address."""
     return f"the store takes no writes ({reason})"

@@ -1,4 +1,4 @@
-"""The errors of those who are asked, as problem documents."""
+"""Errors of the client and of the intake, as problem documents."""
 
 from dsched.client import ClientError, NotFoundError, PreconditionError, RefusedError
 from dsched.contracts import EntryError
@@ -8,7 +8,7 @@ _REFUSED = {"TOO_LATE": "too_late", "FULL": "quota_exceeded", "OLDER": "conflict
 
 
 def problem_of(error: Problem | ClientError | EntryError) -> Problem:
-    """What is answered to what a handler has raised."""
+    """The problem document for an error that a handler has raised."""
     if isinstance(error, Problem):
         return error
     if isinstance(error, EntryError):

@@ -12,6 +12,6 @@ class Scope(StrEnum):
     ADMIN = "admin"
 
     def covers(self, needed: "Scope") -> bool:
-        """Whether who has this scope may do what needs the other."""
+        """Whether this scope includes the other."""
         order = list(Scope)
         return order.index(self) >= order.index(needed)

@@ -101,13 +101,13 @@ class ApiService:
 
     def _shares(self, what: str, setting: str) -> Shares:
         most = getattr(self._options, setting)
-        # Without tokens everybody is one principal.
+        # Without tokens all callers are one principal.
         alone = self._options.auth == "none"
         share = most if alone else getattr(self._options, f"{setting}_by_token")
         return Shares(what, f"api.{setting}", most, share)
 
     def _doorkeeper(self) -> Doorkeeper:
-        """Whoever counts the connections; below what the process may open."""
+        """The counter of connections, with a bound below what the process may open."""
         wanted, by_address = self._options.max_connections, self._options.max_connections_by_address
         limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         most = wanted if limit == resource.RLIM_INFINITY else within_descriptors(wanted, limit)
@@ -171,7 +171,8 @@ class ApiService:
                 continue
             break
         if token is not None:
-            # In the log, so that a log of JSON lines stays one; it is the only one there will be.
+            # In the log and not printed, so that a log of JSON lines stays valid. It is shown only
+            # here.
             _log.warning("the admin token of this store, shown this once: %s", token.token)
 
 

@@ -1,4 +1,5 @@
-"""Sessions of browsers: a cookie that stands for a token as long as that stands; and links that log in once."""
+"""Sessions of browsers: a cookie that stands for a token as long as that stands; and links that
+log in once."""
 
 import hashlib
 import hmac
@@ -52,8 +53,8 @@ class Read:
 
 
 class Sessions:
-    """The sessions of a store. What a browser holds is of no use for anything but asking this API,
-    and of none at all once the token is revoked or has run out."""
+    """The sessions of a store. A browser's cookie is good only for this API, and for nothing once
+    the token is revoked or has expired."""
 
     def __init__(
         self, store: Store, tokens: Tokens, *, monotonic: Callable[[], float] = time.monotonic
@@ -66,7 +67,7 @@ class Sessions:
         self._links: dict[str, float] = {}
 
     async def open(self, token: str, principal: Principal) -> Opened:
-        """A session for whoever has just shown a token that stands."""
+        """A session for a caller that has just shown a valid token."""
         session_id, secret = secrets.token_hex(12), secrets.token_urlsafe(32)
         value = {
             "token": principal.id,
@@ -158,7 +159,7 @@ class Sessions:
     async def redeem(self, code: str) -> Opened | None:
         """A session for a code, which is used up by that; None if it is not (any more) one.
 
-        It stands on a token of its own, so that it is in the list and can be revoked.
+        It has a token of its own, so that it is in the list and can be revoked.
         """
         until_s = self._links.pop(_hash(code), None)
         if until_s is None or until_s < self._monotonic():
@@ -171,7 +172,8 @@ class Sessions:
 
 
 def cookie_name(request: web.Request) -> str:
-    """Browsers send cookies to all ports of a host: two pods on one machine must not mix theirs."""
+    """A name with the port: browsers send cookies to all ports of a host, where other pods may
+    be."""
     port = _PORT.search(request.host)
     return f"dsched_session_{port[1]}" if port else "dsched_session"
 
@@ -188,7 +190,7 @@ def set_cookie(request: web.Request, value: str, *, prefix: str) -> str:
 
 
 def _is(document: Document, digest: str) -> bool:
-    """Whether this is the session whose secret has that hash; one that is damaged is nobody's."""
+    """Whether this is the session whose secret has that hash; a damaged one matches none."""
     value = document.value
     whole = isinstance(value, dict) and {"hash", "token", "digest"} <= value.keys()
     return whole and hmac.compare_digest(str(value["hash"]).encode(), digest.encode())

@@ -1,4 +1,4 @@
-"""What is open at one time, of all and of each principal: nobody can take everything."""
+"""Bounds on what is open at one time, in all and for each principal: none can take everything."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -8,7 +8,8 @@ from dsched_api_http.problems import Problem
 
 
 class Shares:
-    """How many of a kind are open, no more than may be, and no more of one principal than its share.
+    """How many of a kind are open, no more than may be, and no more of one principal than its
+    share.
 
     ``setting`` bounds all of them, ``{setting}_by_token`` those of one token.
     """

@@ -26,8 +26,8 @@ _log = logging.getLogger(__name__)
 KIND = "api-token"
 FIRST_ID = "first"
 REVOKED = {"revoked": True}
-# A revoked token stays taken for so long: else a put of it that was repeated, and arrives late, would
-# make it anew.
+# A revoked token's id stays taken for this long, or a repeated put that arrives late would make the
+# token anew.
 REVOKED_MS = 10 * 60 * 1000
 CACHE_S = 5.0  # how long a revoked token may go on working in another pod
 MAX_CACHED = 1024
@@ -48,7 +48,7 @@ CONFIGURED = Principal(id="configured", name="admin:configured", scope=Scope.ADM
 
 
 class DamagedError(ValueError):
-    """A stored token that is none."""
+    """A stored token that cannot be read."""
 
 
 @attrs.frozen(kw_only=True)
@@ -62,7 +62,7 @@ class Known:
 
 @attrs.frozen(kw_only=True)
 class _Wanted:
-    """A token to make; its secret stays the same however often that is tried."""
+    """A token to make; its secret is the same in every try."""
 
     id: str
     name: str
@@ -72,7 +72,8 @@ class _Wanted:
 
 
 class Tokens:
-    """The tokens of a store. Secrets are kept as SHA-256: they are random, so nothing slower."""
+    """The tokens of a store. Secrets are kept as SHA-256; they are random, so a slow hash is not
+    needed."""
 
     def __init__(
         self,
@@ -144,8 +145,8 @@ class Tokens:
         return found
 
     def _read(self, document: Document) -> tuple[Principal, str] | None:
-        """Whose it is, and the hash; None for one that is revoked, or damaged: that one opens nothing,
-        and hides no other."""
+        """Whose it is, and the hash; None for one that is revoked or damaged: a damaged token opens
+        nothing, and hides no other."""
         if _revoked(document):
             return None
         try:
@@ -173,7 +174,7 @@ class Tokens:
 
     async def create_first(self) -> NewToken | None:
         """The admin token of a store that has no token; None if there is one, or another pod was
-        faster. May be repeated after an error: it was this one who made it then."""
+        faster. May be repeated after an error: then this call may have made it."""
         page = await self._store.list_documents(KIND, None, MAX_BATCH)
         taken = page.cursor is not None or not all(map(_revoked, page.documents))
         if taken and not self._tried:
@@ -198,7 +199,7 @@ class Tokens:
             lambda: self._store.put_document(KIND, wanted.id, value, read=read, ttl_ms=ttl_ms)
         )
         stored = answer.stored
-        # Whatever the outcome: a put whose reply was lost must not lose the secret.
+        # Read whatever the outcome: the secret must not be lost with the reply of a put.
         if stored is None or _revoked(stored):
             return None
         if not hmac.compare_digest(stored.value["hash"], value["hash"]):
@@ -219,7 +220,7 @@ class Tokens:
             return None
         shown = _shown(document)
         read = document.version
-        # Nothing else changes a token: whatever the answer, it is revoked then, or has run out.
+        # Nothing else changes a token: whatever the answer, it is now revoked or has expired.
         await self._store.put_document(KIND, token_id, REVOKED, read=read, ttl_ms=REVOKED_MS)
         return shown
 
@@ -254,7 +255,7 @@ def _read(document: Document) -> tuple[Principal, str]:
 
 
 def _shown(document: Document) -> TokenView:
-    """What is answered of one that may be damaged."""
+    """The view of a token that may be damaged."""
     try:
         _read(document)
     except DamagedError:

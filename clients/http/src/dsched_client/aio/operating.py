@@ -31,7 +31,7 @@ from dsched_client.writing import Entry
 
 
 class Operating(Sending):
-    """The acts on configs and workers, and what is to be seen of the cluster."""
+    """The acts on configs and workers, and questions about the cluster."""
 
     # --- configs ---
 
@@ -64,8 +64,8 @@ class Operating(Sending):
     ) -> tuple[ConfigOutcome, ...]:
         """Create or change any number of configs, 100 a call: an outcome each, in their order.
 
-        Each is put by itself, as by `put_config`: one that is refused leaves the others alone. What
-        raises has left the batches before it done; all of it may be repeated.
+        Each is put by itself, as by `put_config`: one that is refused leaves the others alone. If
+        the call raises, the batches before are done; all of it may be repeated.
         """
         found: list[ConfigOutcome] = []
         for batch in config_batches(configs, origin=origin):
@@ -94,7 +94,8 @@ class Operating(Sending):
         await self._send(calls.delete_config(config_id, cancel_tasks=cancel_tasks, reason=reason))
 
     async def pause_config(self, config_id: str, *, why: str) -> Config:
-        """Pause a config: nothing fires until it is resumed. ``why`` is shown wherever it matters."""
+        """Pause a config: nothing fires until it is resumed. ``why`` is shown wherever it
+        matters."""
         return await self._send(calls.pause_config(config_id, why=why))
 
     async def resume_config(self, config_id: str, *, why: str = "") -> Config:

@@ -1,4 +1,4 @@
-"""What a client stands on: its options, and how it sends and follows."""
+"""What a client is built on: its options, and how it sends and follows."""
 
 import os
 import random
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class Sending:
-    """Sends calls, again where that does no harm."""
+    """Sends calls, and sends them again if that does no harm."""
 
     def __init__(
         self,

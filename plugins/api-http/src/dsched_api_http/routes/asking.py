@@ -1,4 +1,4 @@
-"""What a handler does with the id of its address: what cannot be one is not there."""
+"""Reads the id in a route's address: text that cannot be an id is answered 404."""
 
 from dsched.model import InvalidIdError, check_id
 from dsched_api_http.call import Call

@@ -82,7 +82,7 @@ async def _put(call: Call, configs: Sequence[TaskConfig]) -> dict[str, ConfigPut
 
 
 def _tried(old: StoredConfig | None, config: TaskConfig, *, adopt: bool) -> ConfigOutcome:
-    """What a put would come to."""
+    """What a put would do."""
     try:
         if not adopt:
             check_origin(old, config.origin)

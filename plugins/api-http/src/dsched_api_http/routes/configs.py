@@ -36,7 +36,7 @@ from dsched_api_http.requests import (
 from dsched_api_http.routes.asking import named
 from dsched_api_http.scopes import Scope
 
-TRIES = 5  # of a change that somebody else was faster with
+TRIES = 5  # of a change, while others change the config first
 
 
 async def _stored(call: Call) -> StoredConfig:
@@ -44,7 +44,7 @@ async def _stored(call: Call) -> StoredConfig:
 
 
 def shown(call: Call, stored: StoredConfig) -> Config:
-    """One config as answered, with what it says and hardly means."""
+    """One config as answered, with warnings of probable mistakes."""
     found = config_of(stored, call.intake, show_payload=call.sees_payloads)
     warnings = config_warnings(stored.config)
     return attrs.evolve(found, warnings=warnings) if warnings else found
@@ -88,7 +88,7 @@ async def put_config(call: Call) -> Answer:
 
 
 async def patch_config(call: Call) -> Answer:
-    """Change some fields of a config that calls declare; that of a file or of code is theirs."""
+    """Change some fields of a config of origin `api`; a file's or code's is changed there."""
 
     def patched(stored: StoredConfig | None) -> TaskConfig:
         if stored is None:
@@ -101,8 +101,8 @@ async def patch_config(call: Call) -> Answer:
 
 
 async def _put(call: Call, wanted: Any) -> Answer:
-    """Read, decide, compare and put; again if somebody else was faster and the caller had not
-    said which revision was meant."""
+    """Read, decide, compare and put; again if others changed the config meanwhile and the caller
+    did not say which revision was meant."""
     expected = expected_revision(call.request)
     for _ in range(TRIES):
         old = await _optional(call)
@@ -146,7 +146,7 @@ async def _put_once(call: Call, old: StoredConfig | None, config: TaskConfig) ->
 
 
 def as_it_would_be(old: StoredConfig | None, config: TaskConfig) -> StoredConfig:
-    """What a put would leave, but for the revision and the due that only the store gives."""
+    """What a put would store, without the revision and the due, which only the store gives."""
     if old is None:
         return StoredConfig(config=config)
     kept = {name: getattr(old.config, name) for name in ("revision", "created_ms", "updated_ms")}

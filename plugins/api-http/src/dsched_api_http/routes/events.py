@@ -40,7 +40,7 @@ async def _write(call: Call, response: web.StreamResponse, kinds: frozenset[Even
                 await send(response, b"event: reset\ndata: {}\n\n")
                 after = None
     except (OSError, TimeoutError, StoreError):
-        return  # the client is gone or too slow, or the store is away: it comes again
+        return  # the client is gone or too slow, or the store is away: the client reconnects
 
 
 async def _tell(

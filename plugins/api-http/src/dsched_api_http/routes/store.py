@@ -20,7 +20,7 @@ class StoreFormatView:
 
 
 async def get_store(call: Call) -> Answer:
-    """The format of the store, and who stands in the way of a newer one."""
+    """The format of the store, and the pods that keep it from a newer one."""
     return await _answer(call, await call.client.store_format())
 
 

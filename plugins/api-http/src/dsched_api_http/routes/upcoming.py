@@ -64,7 +64,7 @@ async def preview(call: Call) -> Answer:
 
 
 async def _after(call: Call, start: datetime | None) -> int:
-    """The instant before the first that is wanted: ``from`` itself is wanted."""
+    """The instant before the first one asked for, since ``from`` itself is included."""
     if start is not None:
         return to_ms(start) - 1
     return (await call.store.now()).wall_ms
