@@ -1,6 +1,7 @@
-"""Checks the evidence of a run against the invariants of the test plan.
+"""Checks the evidence of a run against the invariants of docs/evidence.md.
 
-``python -m dsched_testkit.checker FILE...`` reads evidence (docs/evidence.md) and prints the verdict.
+``python -m dsched_testkit.checker FILE...`` reads evidence (docs/evidence.md) and prints the
+verdict.
 """
 
 import re
@@ -64,7 +65,7 @@ def check(evidence: Evidence) -> Report:
 
 
 def _of_the_log(log: Sequence[Event]) -> list[str]:
-    """What a history must hold to by itself, also one that was lost later."""
+    """The violations within one history, also one that was lost later."""
     return [
         *fires.fire_unique(log),
         *fires.early(log),

@@ -1,6 +1,6 @@
 """Evidence of a run: what was seen of it, line by line, in the format of docs/evidence.md.
 
-Whoever runs a cluster writes it, a simulation as well as real processes; the checker judges it.
+A harness that runs a cluster, simulated or of real processes, writes it; the checker judges it.
 """
 
 import json
@@ -76,7 +76,7 @@ class Operation:
 
     @property
     def ended(self) -> str:
-        """``info`` as long as nobody knows better."""
+        """``info`` until the outcome is known."""
         return "info" if self.end is None else str(self.end["line"])
 
 
@@ -135,7 +135,7 @@ class Evidence:
         log = self.last.log
         if log and order(event.cursor) <= order(log[-1].cursor):
             if event in log:
-                return  # whoever exports the log may begin again where it is not sure
+                return  # the exporter may begin again from an earlier entry
             raise EvidenceError(
                 f"{_short(line)}: it comes after {log[-1].cursor}; where a store lost its last "
                 "entries, a lost line tells which it kept"

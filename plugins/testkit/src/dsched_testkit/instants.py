@@ -1,4 +1,4 @@
-"""The instants a config owes, found by walking: on purpose not the production code's way."""
+"""The instants that a config owes, found by walking through time, unlike the production code."""
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -101,7 +101,7 @@ def _all(content: Content, low_ms: int, high_ms: int) -> Iterator[int]:
 
 
 def _cron(content: Content, low_s: int, high_s: int) -> Iterator[int]:
-    """Second by second, or minute by minute, as a clock on a wall of that zone shows it."""
+    """Walk second by second, or minute by minute, as a clock on a wall of that zone shows it."""
     fields = _fields(content.cron or "")
     texts = (content.cron or "").split()
     zone = simulated_zone(content.timezone)

@@ -1,8 +1,8 @@
 """The zones of simulated runs: rules of their own, so that a seed is the same run on every machine.
 
-Each machine has another edition of the zone database, and governments change their minds: a run in
-a real zone would be another one after an update. What follows are the rules of real places as the
-edition 2025b foretold them for 2027.
+Each machine has another edition of the zone database, and governments change rules: a run in a real
+zone would differ after an update. The rules below are those of real places, as the edition 2025b
+has them for 2027.
 """
 
 import struct

@@ -68,7 +68,7 @@ def move_keys(slot: int, source: RedisServer, target: RedisServer, *, limit: int
     keys = str(source.command("CLUSTER", "GETKEYSINSLOT", str(slot), str(limit))).splitlines()
     if keys:
         where = ("127.0.0.1", str(target.port), "", "0", str(_MIGRATE_MS))
-        # After a lost reply both ends have the keys, and the source's are those that count.
+        # After a lost reply both ends have the keys, and the source's copies count.
         source.command("MIGRATE", *where, "REPLACE", "KEYS", *keys)
     return len(keys)
 

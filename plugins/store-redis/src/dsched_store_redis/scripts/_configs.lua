@@ -1,5 +1,5 @@
 -- Configs: config:detail:{id} small hash, config:body:{id} the content, config:due the dues,
--- config:origin whose they are: "origin id" with a tab, all at score 0, in the order of bytes.
+-- config:origin their origins: "origin id" with a tab, all at score 0, in the order of bytes.
 local INDEX, CONTENT, SPEC = P .. 'config:index', P .. 'config:body:', P .. 'config:spec:'
 local ORIGIN = P .. 'config:origin'
 
@@ -19,9 +19,9 @@ local function move_origin(id, old, new)
   end
 end
 
--- What a config owes: its due, or, of one that a leader could not plan and parked, what was due
--- then. `parked` is "until due": it holds for the due that it set, since a version that does not
--- know of it sets another.
+-- What a config owes: its due. For a config that a leader could not plan and parked: what was due
+-- then. `parked` is "until due": it counts only for the due that it set, since an older version
+-- sets another due without it.
 local function owed(due, parked)
   if due and parked then
     local till, before = string.match(parked, '^(%-?%d+) (%-?%d+)$')
@@ -123,7 +123,7 @@ local function set_due(id, due)
   end
 end
 
--- The same, of a leader that has not planned it itself: it has to look.
+-- The same, when the leader has not planned it itself: wake the leader, so that it polls.
 local function set_due_and_ring(id, due)
   set_due(id, due)
   if due ~= '' then

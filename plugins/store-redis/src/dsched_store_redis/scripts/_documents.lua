@@ -10,7 +10,7 @@ local function document_index(kind)
   return P .. 'documents:' .. kind
 end
 
--- What is kept unless it has expired: record, version, text. Else an empty record and version 0.
+-- A document that has not expired: record, version, text. Else an empty record and version 0.
 local function document_at(key)
   local record = call('GET', key)
   if record then

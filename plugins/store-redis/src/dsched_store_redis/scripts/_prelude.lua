@@ -1,4 +1,4 @@
--- What every step starts with: keys, one reading of the clock, the log, the bells.
+-- What every step starts with: keys, one reading of the clock, the log, the wake-ups.
 -- A script reads and checks first, calls begin() once, and only then writes.
 local call = redis.call
 local META = KEYS[1]
@@ -93,8 +93,8 @@ end
 
 local closing = {}
 
--- The end of every step: entries, bells, and the answer with the caller's nonce.
--- A bell is a list of one entry that lives a minute: it carries nothing but the ring.
+-- The end of every step: entries, wake-ups, and the answer with the caller's nonce.
+-- A wake-up is a list of one entry that lives a minute: it carries no data.
 local function done(...)
   for _, act in ipairs(closing) do
     act()

@@ -13,8 +13,8 @@ local CONFIG, DUE, FIXED = P .. 'config:detail:', P .. 'config:due', P .. 'confi
 local ENDS = { 'success', 'failed', 'cancelled' }
 local TERMINAL = { success = true, failed = true, cancelled = true }
 local SHORT = 60
--- A member of task:lease that is no task and never over. It is longer than 64 bytes, which makes the
--- server keep the set as a skip list: small sets are searched and copied as a whole for each entry.
+-- A member of task:lease that is no task and never over. It is longer than 64 bytes, so that the server
+-- keeps the set as a skip list: a small set is searched and copied as a whole for each entry.
 local GUARD = string.rep('-', 65)
 
 -- Whether any task has a start deadline or a route: most stores have neither, and then no step asks.
@@ -30,7 +30,7 @@ local function probe_tasks()
   some_lines = call('HLEN', LINE) > 0
 end
 
--- A task is one string: a line of fields, instants in ms, what is at its default left out. An ended
+-- A task is one string: a line of fields, instants in ms, defaults left out. An ended
 -- one has two more lines, its result and its snapshot, since nothing of it changes any more. `since`
 -- is when it ended, or since when (store time) a queued one is in its worker's queue.
 -- `%C` is what is no control character, and is matched in half the time of `[^\t]`.
@@ -89,7 +89,7 @@ local function row_of(id, text)
   return row
 end
 
--- What is at many keys. A question for many says nothing of one that holds another type.
+-- The texts at many keys. A read of many keys raises no error for a key of another type.
 local function texts_at(keys)
   local found = #keys > 0 and call('MGET', unpack(keys)) or {}
   for i, key in ipairs(keys) do
@@ -116,7 +116,7 @@ local function rows_of(ids)
   return rows
 end
 
--- Of those that live: finish() writes the ones that end.
+-- Writes the rows of live tasks; finish() writes those that end.
 local function write_rows(rows)
   local flat = {}
   for _, row in ipairs(rows) do
@@ -232,7 +232,7 @@ local function probe_note(id, ...)
   end
 end
 
--- Of the row as it will be written: a text that is short is in it, a long one in its note.
+-- Sets the reason in the row as it will be written: a short text is in the row, a long one in its note.
 local function set_reason(row, text)
   if row.note then
     call('HDEL', NOTE .. row.id, 'reason')
@@ -291,7 +291,7 @@ local function held_of(config_id)
     push(held, first)
   end
   for id in string.gmatch(some_lines and call('HGET', LINE, config_id) or '', '[^\n]+') do
-    -- One that has ended was cancelled by a build that knows of the oldest only.
+    -- A task that has ended was cancelled by an older build, which knows only the oldest held task.
     if call('ZSCORE', LIVE .. config_id, id) then
       push(held, id)
     end
@@ -336,7 +336,7 @@ local function hold_no_more(config_id, id)
   end
 end
 
--- Make the oldest held task ready if all that live, so many, are held.
+-- Make the oldest held task ready if all live tasks, `live` in number, are held.
 local function free_oldest(config_id, live)
   if live ~= 1 and not some_lines then
     return
@@ -375,7 +375,7 @@ local function keep_ms(ttl, status)
   return kept_ms[status]
 end
 
--- Whether nobody may see it any more, removed or not.
+-- Whether it must not be shown any more, removed or not.
 local function past_its_time(row, ttl)
   return TERMINAL[row.status] and tonumber(row.since) + keep_ms(ttl, row.status) <= wall
 end

@@ -100,7 +100,7 @@ local leaving, delayed, changed, expired = {}, {}, {}, {}
 for i, item in ipairs(items) do
   item.row = rows[i]
   if not scores[i] or not item.row then
-    -- Where somebody removed the row only, the entry goes with it.
+    -- If only the row was removed, remove the entry too.
     item.outcome = 'STALE'
     if scores[i] then
       push(leaving, item.id)

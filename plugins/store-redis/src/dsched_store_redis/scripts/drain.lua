@@ -14,7 +14,7 @@ if outcome == 'OK' and draining and #rows == 0 then
   outcome = 'ALREADY'
 end
 begin()
--- One that drains by itself leaves: no operator can undo it.
+-- A worker that drains by itself leaves: no operator can undo that.
 if ARGV[4] == '0' and (outcome == 'OK' or outcome == 'ALREADY') then
   call('SADD', DRAINING, '!' .. id)
 end

@@ -10,7 +10,7 @@ end
 probe_tasks()
 probe_configs()
 
--- Live tasks that cancel_previous would end: the held ones first, else ending a live one frees one.
+-- Live tasks that cancel_previous would end: the held ones first, or ending a live one frees one.
 local function live_rows(id)
   local held, rows = {}, {}
   for _, task_id in ipairs(held_of(id)) do
@@ -66,7 +66,7 @@ local function overlap(one)
   elseif policy == 'queue_one' then
     return #held_of(one.id) > 0 and 'skipped' or 'held'
   elseif policy == 'queue_all' then
-    -- What an earlier build did not see it had to release goes on before anything new is held.
+    -- An earlier build may have left a task held; it is released before anything new is held.
     free_oldest(one.id, one.live)
     return #held_of(one.id) < tonumber(one.config.cap) and 'held' or 'skipped'
   end

@@ -8,8 +8,8 @@ local function ms_of(cursor)
   return tonumber(string.match(cursor, '^%d+'))
 end
 
--- The wall of the last entry up to a cursor, by halving the time in which it may lie: there is no
--- walking back, and this is asked once a break.
+-- The wall of the last entry up to a cursor, found by halving the time in which it may lie: the
+-- stream cannot be walked backwards here, and this is asked once a break.
 local function last_before(entry, cursor)
   local low, high = ms_of(entry[1]), ms_of(cursor)
   while low < high do

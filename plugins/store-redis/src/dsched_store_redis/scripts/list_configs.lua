@@ -15,7 +15,8 @@ local function ids_of(index, prefix, last, most)
   return ids, more
 end
 
--- What is of no other origin, in a walk over all. Work has a bound, so the page may be short.
+-- The configs of the API, found by leaving out those of other origins. The work is bounded, so the
+-- page may be short.
 local function ids_of_api()
   local looked_at, more = ids_of(INDEX, '', '+', 4 * limit)
   local ids = {}

@@ -10,7 +10,7 @@ for i, id in ipairs(call('ZRANGEBYSCORE', LEASE, '-inf', now_text, 'LIMIT', 0, l
   leases[i] = task_row(id, '', false, true)
 end
 local workers = all_workers()
--- Whoever may have a queue: the registered, and whom the load knows of.
+-- The workers that may have a queue: the registered ones, and those in the load.
 local with_queue = {}
 for i = 1, #workers[1], 2 do
   with_queue[workers[1][i]] = true

@@ -13,7 +13,7 @@ if surplus > 0 then
 end
 forget_pods(old)
 if call('HLEN', POD_FORMAT) > call('ZCARD', PODS) then
-  -- A pod of 0.1.0 has forgotten others, and does not know of this.
+  -- A pod of 0.1.0 may have removed others, and does not know of these formats.
   local known = call('HGETALL', POD_FORMAT)
   for i = 1, #known, 2 do
     if not call('ZSCORE', PODS, known[i]) then

@@ -46,7 +46,7 @@ local function missed_at(config_id, first_ms, member)
   return tonumber(call('ZSCORE', DECISIONS, index) or '0')
 end
 
--- What is kept at an instant: whether this very decision, whether its fire, and its misses.
+-- What is kept at an instant: whether this very decision is, whether its fire is, and its misses.
 local function look(one)
   local known, fired, missed = false, false, {}
   for _, member in ipairs(call('ZRANGEBYSCORE', DECISION .. one.config_id, one.first_ms,

@@ -12,7 +12,7 @@ probe('ZCARD', 'decision:index', 'finished:status:success', 'finished:status:fai
   'finished:status:cancelled')
 local oldest = wall - tonumber(ARGV[6])
 
--- An entry may outlive its task: what has the same id by now and lives is left alone.
+-- An entry may outlive its task: a live task that has the same id by now is left alone.
 local old_tasks, keys, taken, full = {}, {}, {}, false
 local next_most = string.gmatch(ARGV[5], '[^ ]+')
 for _, status in ipairs(ENDS) do
@@ -34,7 +34,7 @@ for _, status in ipairs(ENDS) do
   taken[status] = count
   full = full or count == limit
 end
--- Index entries that the collector made when their task was gone already.
+-- Index entries that the collector made after their task had been removed.
 local late = {}
 for status in pairs(TERMINAL) do
   local oldest = wall - keep_ms(ttl, status)

@@ -1,1 +1,1 @@
-"""The invariants of the test plan, each as a check of the evidence of a run."""
+"""The invariants of docs/evidence.md, each as a check of the evidence of a run."""

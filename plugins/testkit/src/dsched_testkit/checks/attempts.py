@@ -136,7 +136,7 @@ def undisturbed(evidence: Evidence) -> list[str]:
 
 
 def recovered(evidence: Evidence) -> list[str]:
-    """I9: what a dead worker ran is taken from it within ``recovery_bound_ms``, if all is calm."""
+    """I9: what a dead worker ran is taken from it within ``recovery_bound_ms``, without a fault."""
     bound_ms = evidence.run.get("recovery_bound_ms")
     if bound_ms is None:
         return []

@@ -6,7 +6,7 @@ from dsched.contracts.store.events import EventKind
 from dsched.model import Home, TaskStatus
 from dsched_testkit.evidence import Evidence, Line, task_items
 
-SLACK_S = 0.05  # an acknowledgement is on its way that long after the write
+SLACK_S = 0.05  # an acknowledgement may arrive this long after the write
 _SUBMITS = frozenset({"submit", "trigger"})
 _HOMES: dict[TaskStatus, frozenset[str | None]] = {
     TaskStatus.PENDING: frozenset({Home.DELAYED, Home.READY, Home.QUEUE, Home.HELD}),
@@ -124,7 +124,7 @@ def results_kept(evidence: Evidence) -> list[str]:
         task_id, attempt = item["task"], item["attempt"]
         task = evidence.tasks.get(task_id)
         if task is None or "result" not in task:
-            continue  # evicted or past its time: I7 asks for it
+            continue  # evicted or past its time: I7 checks that
         if task["result"] not in gave.get((task_id, attempt), []):
             found.append(_other_result(task_id, attempt, task["result"], gave))
     return found

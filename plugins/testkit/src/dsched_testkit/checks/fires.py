@@ -33,7 +33,8 @@ class Account:
     def audit(self, log: Log, *, back: bool = False) -> list[str]:
         """I2: each owed instant was fired, or is in exactly one skipped range; nothing else was.
 
-        Those that an operator asked to skip have a record of their own, also within a range. Where the clock went ``back``, instants may come again: at least one account is asked for.
+        Those that an operator asked to skip have a record of their own, also within a range. Where
+        the clock went ``back``, instants may come again: at least one account is asked for.
         """
         config_id, known = self.config_id, self.certain | self.possible
         fired = Counter(i["ms"] for i in _items(log, EventKind.FIRED, config_id))
@@ -240,7 +241,8 @@ def overlap(log: Log, config_id: str, policy: str) -> list[str]:
                 found.append(f"I18: {task_id} runs by {policy} while {older} lives")
             if item.get("held") and policy == "skip":
                 found.append(f"I18: {task_id} was held by {policy}")
-            # A held one whose elders have all ended waits no more: that has no entry.
+            # A held task stops waiting when the older ones have ended; the log has no entry of
+            # that.
             if item.get("held") and held in older[1:] and policy != "queue_all":
                 found.append(f"I18: {task_id} is held, and so is {held}")
             held = task_id if item.get("held") else held

@@ -95,7 +95,7 @@ class VirtualCluster:
     def now(self) -> datetime:
         """The instant that the test has advanced to, in UTC.
 
-        The cluster is a breath further, so that what is due at this very instant has been done.
+        The cluster is a moment further, so that what is due at this very instant has been done.
         """
         return from_ms(self._now_ms)
 
@@ -125,7 +125,8 @@ class VirtualCluster:
         return self.kill(name)
 
     def kill_worker(self, task_id: str | None = None) -> str:
-        """``kill -9`` for a pod that does not lead, or for the one that runs this task; its name."""
+        """``kill -9`` for a pod that does not lead, or for the one that runs this task; its
+        name."""
         return self.kill(self._follower() if task_id is None else self._running(task_id))
 
     def kill(self, name: str) -> str:
@@ -135,7 +136,8 @@ class VirtualCluster:
         return name
 
     def pause_worker(self, span: Span = "60s", name: str | None = None) -> str:
-        """Stop a pod for so long, as a suspended machine is; one that does not lead, or ``name``."""
+        """Stop a pod for so long, as a suspended machine is; one that does not lead, or
+        ``name``."""
         chosen = self._known(name or self._follower())
         chosen.frozen_until_s = self._loop.time() + seconds_of(span)
         return chosen.name

@@ -1,8 +1,8 @@
-"""Leaps over hours in which nothing happens, so that a night takes no second.
+"""Leaps over hours in which nothing happens, so that a night takes less than a second.
 
-Where no task is waiting or running and nothing is due, all that pods do is to renew the leader's
-lock and to beat. A leap moves the store's clock on, and gives lock and beats what they would have
-got meanwhile; the pods never see a gap, and are awake well before the next instant.
+Where no task is waiting or running and nothing is due, pods only renew the leader's lock and beat.
+A leap moves the store's clock on, and renews lock and beats as the pods would have done meanwhile;
+the pods never see a gap, and run normally well before the next instant.
 """
 
 import logging

@@ -1,4 +1,5 @@
-"""The pods of a test cluster: the production code on the reference store, by the user's settings."""
+"""The pods of a test cluster: the production code on the reference store, by the user's
+settings."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -64,7 +65,8 @@ class Pods:
             observers={},
             services={},
         )
-        # What functions log and print stays the test's own, which may look for it (`caplog`, `capsys`).
+        # Logs and prints of functions are not captured, so that the test's `caplog` and `capsys`
+        # see them.
         worker = attrs.evolve(plan.worker, capture_logging=False, capture_prints=False)
         plan = attrs.evolve(plan, worker=worker)
         runtime = virtual_runtime(loop, self.seed * 1000 + self.started)
@@ -79,7 +81,7 @@ class Pods:
         return process
 
     def kill(self, name: str) -> None:
-        """End a pod at once, as ``kill -9`` does: none of its farewells reaches the store."""
+        """End a pod at once, as ``kill -9`` does: no call of its clean-up reaches the store."""
         self.alive.pop(name).kill()
 
     async def stop(self, name: str) -> None:
@@ -94,7 +96,7 @@ class Pods:
         return next((name for name, process in self.alive.items() if process.leads), None)
 
     def _ended(self, process: Process, error: Exception | None) -> None:
-        """What failed is shown to the test at its next call."""
+        """Keep the failure; the test's next call raises it."""
         if error is not None and not process.dead:
             self.failures.append(error)
             self.alive.pop(process.name, None)

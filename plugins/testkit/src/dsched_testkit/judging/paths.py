@@ -1,4 +1,4 @@
-"""The paths that a run took, as its log shows them: what proves that the faults bit."""
+"""The paths that a run took, as its log shows them: they prove that the faults had an effect."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ from dsched.contracts.store.events import Event, EventKind
 
 
 def recovery_paths(log: Iterable[Event]) -> Counter[str]:
-    """The ways out of trouble that the log shows, by name."""
+    """The recoveries that the log shows, by name."""
     seen: Counter[str] = Counter()
     for event in log:
         for item in event.items:

@@ -30,7 +30,7 @@ class Loss:
 
 @attrs.frozen(kw_only=True)
 class Past:
-    """A history whose end the store lost: what it held to the last, and what was kept of it."""
+    """A history whose end the store lost: what it held before the loss, and what was kept."""
 
     kept: int
     log: tuple[Event, ...]

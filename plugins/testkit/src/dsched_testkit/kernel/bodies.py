@@ -82,7 +82,7 @@ class Bodies(Executor):
     async def act(
         self, context: ExecutionContext, task_id: str, what: str, seconds: float
     ) -> TaskResult | None:
-        """What the word says. A result takes the place of the ledger's, which then has no end."""
+        """Do what the word says. A result replaces the ledger's, which then has no end."""
         match what:
             case "raise" if self.ledger.tries[task_id] == 1:
                 raise RuntimeError("the first try fails")
@@ -115,7 +115,7 @@ class Bodies(Executor):
             await callback.wait()
 
     async def _stubbornly(self, seconds: float) -> None:
-        """Go on through every cancellation, but for the death of the process."""
+        """Go on through every cancellation, until the process dies."""
         until_s = self.ledger.now_s() + seconds
         while (rest_s := until_s - self.ledger.now_s()) > 0:
             try:

@@ -14,7 +14,7 @@ def leaves(error: BaseException) -> list[BaseException]:
 
 
 def superseded(error: BaseException) -> bool:
-    """Whether a pod ended for this only: that a newer process has its worker id."""
+    """Whether a pod ended only because a newer process has its worker id."""
     return all(isinstance(one, SupersededError) for one in leaves(error))
 
 

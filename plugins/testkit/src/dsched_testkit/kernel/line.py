@@ -35,7 +35,7 @@ class Line:
     def over(self, inner: Store, handle: str, call: Rule | None = None) -> Store:
         """``inner`` as seen through this line, by the part of the pod named ``handle``.
 
-        ``call`` makes each call in place of the line itself, which it may ask for its rule.
+        ``call`` makes each call instead of the line itself; it may ask the line for its rule.
         """
         linked: Store = _LINKED(inner, self, handle, call or self._call)
         return linked

@@ -32,7 +32,7 @@ class Times:
     missed_after_s: float = 60.0
 
 
-# So that what takes half a minute by default takes a second.
+# With these, what takes half a minute by default takes a second.
 SHORT = Times(
     heartbeat=HeartbeatTimes(interval_s=0.3, timeout_s=1.0),
     election=ElectionTimes(ttl_s=1.5, renew_every_s=0.4),

@@ -43,7 +43,7 @@ class Process:
     ) -> None:
         """Start a pod of the production code in here.
 
-        ``ended`` gets this process and what the pod failed of, or None. Not if it is cancelled.
+        ``ended`` gets this process and the error that ended the pod, or None; not after a cancel.
         """
         rest = runtime.sleep
 
@@ -83,7 +83,7 @@ class Process:
             self.pod.stop()
 
     def kill(self) -> None:
-        """SIGKILL: none of its farewells reaches the store."""
+        """SIGKILL: no call of its clean-up reaches the store."""
         self.dead = True
         if self.task is not None:
             self.task.cancel()
@@ -114,7 +114,7 @@ class Process:
         return await self.passed(self.line.ruled(handle, step, proceed))
 
     async def passed(self, proceed: Proceed) -> Any:
-        """A call that leaves a process that lives, and comes back to it; or no answer."""
+        """A call that gets its answer if the process lives when it leaves and when it returns."""
         await self.resumed()
         if self.dead or self.out_of_reach():
             await asyncio.sleep(self.refused_after_s())

@@ -1,4 +1,4 @@
-"""What every group of the reference store's steps stands on."""
+"""What every group of the reference store's steps uses."""
 
 from dsched_testkit.memory.state import State
 

@@ -12,7 +12,7 @@ class MemoryMigrating(OnState, Migrating):
     """The step to the newest format."""
 
     async def store_format(self) -> StoreFormat:
-        """The format, and who stands in the way of a newer one."""
+        """The format, and the pods that keep the store from a newer one."""
         with self._state.step() as step:
             older = too_old(living_pods(self._state, step))
             return StoreFormat(stored=self._state.format, older_pods=older)

@@ -17,7 +17,7 @@ class MemoryTiming(OnState, Timing):
             return step.time
 
     async def wakeup(self, who: str, timeout_s: float) -> bool:
-        """Wait for a ring."""
+        """Wait for a wake-up."""
         return await self._state.bells.wait(who, timeout_s)
 
 

@@ -120,7 +120,7 @@ class MemoryReading(OnState, Reading):
         return Rollup(config_id=owner, hour_ms=hour_ms, adds=dict(adds), tops=dict(tops))
 
     async def counts(self) -> Counts:
-        """How many there are of what."""
+        """How many tasks and configs there are."""
         with self._state.step() as step:
             state = self._state
             by_home = dict.fromkeys(Home, 0)

@@ -26,7 +26,7 @@ class MemoryRecovering(OnState, Recovering):
     """Recovering."""
 
     async def overdue(self, fence: str, limit: int, min_queue_age_ms: int) -> Overdue:
-        """What is over or has waited too long."""
+        """Leases that are over, and queue entries that have waited too long."""
         check_limit(limit)
         with self._state.step() as step:
             step.check_fence(fence)

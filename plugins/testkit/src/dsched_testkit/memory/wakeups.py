@@ -1,4 +1,4 @@
-"""Doorbells between handles of one in-memory store, across event loops and threads."""
+"""Wake-ups between handles of one in-memory store, across event loops and threads."""
 
 import asyncio
 import threading
@@ -6,7 +6,7 @@ from collections import defaultdict
 
 
 class Wakeups:
-    """One bell a name. A ring wakes one waiter, or is remembered once for the next."""
+    """Waiters by name. A wake-up wakes one waiter, or is remembered once for the next."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -14,7 +14,7 @@ class Wakeups:
         self._waiting: defaultdict[str, list[asyncio.Future[None]]] = defaultdict(list)
 
     def ring(self, who: str) -> None:
-        """Ring; never blocks, may be called from any thread."""
+        """Send a wake-up; never blocks, may be called from any thread."""
         with self._lock:
             waiting = self._waiting.pop(who, [])
             if not waiting:
@@ -26,12 +26,12 @@ class Wakeups:
         _wake(first)
 
     def forget(self) -> None:
-        """Lose the rings that nobody has heard yet: a bell is a hint."""
+        """Lose the wake-ups that nobody has heard yet: each is only a hint."""
         with self._lock:
             self._rung.clear()
 
     async def wait(self, who: str, timeout_s: float) -> bool:
-        """Wait for a ring, at most ``timeout_s``; whether it rang."""
+        """Wait for a wake-up, at most ``timeout_s``; whether it came."""
         loop = asyncio.get_running_loop()
         with self._lock:
             if who in self._rung:

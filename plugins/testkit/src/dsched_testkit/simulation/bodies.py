@@ -1,4 +1,5 @@
-"""What tasks do in simulation: succeed, fail, hang, kill their worker, or not let themselves stop."""
+"""What tasks do in simulation: succeed, fail, hang, kill their worker, or not let themselves
+stop."""
 
 import asyncio
 import random
@@ -16,7 +17,7 @@ _AS = {"hang": "work", "ignore_cancel": "stubborn", "late_answer": "stubborn"}
 
 @attrs.define(kw_only=True)
 class OddBodies(Bodies):
-    """Tasks with more ways to go wrong; those that are not quick tell how far they are."""
+    """Tasks with more ways to go wrong; slow ones report their progress."""
 
     async def act(
         self, context: ExecutionContext, task_id: str, what: str, seconds: float

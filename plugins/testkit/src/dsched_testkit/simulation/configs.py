@@ -21,7 +21,8 @@ from dsched_testkit.simulated_zones import simulated_zone
 from dsched_testkit.simulation.bodies import random_payload
 from dsched_testkit.simulation.night import offset_s
 
-# By kind: a fixed delay and an `at` never overlap themselves, so none of the policies is theirs alone.
+# By kind: a fixed delay and an `at` never overlap themselves, so none of the policies is theirs
+# alone.
 OVERLAPS = (
     *(Overlap.SKIP, Overlap.ALLOW, Overlap.QUEUE_ONE, Overlap.QUEUE_ALL, Overlap.SKIP),
     *(Overlap.QUEUE_ALL, Overlap.QUEUE_ONE, Overlap.CANCEL_PREVIOUS, Overlap.SKIP, Overlap.ALLOW),
@@ -68,7 +69,7 @@ def night_cron(chance: random.Random, now_ms: int, zone: str) -> dict[str, Any]:
     """A cron of a few times of day around now, as the zone's clocks show it, or skip it."""
     around = [now_ms // 1000 + 60 * chance.randint(-1, 6) for _ in range(4)]
     shown = [datetime.fromtimestamp(at_s, simulated_zone(zone)) for at_s in around]
-    # Also what a clock shows that has not been changed: in a gap nobody's does.
+    # Also times of a clock that was not changed: within a gap no other clock shows them.
     plain = timedelta(seconds=offset_s(zone, now_ms // 1000))
     shown += [datetime.fromtimestamp(at_s, UTC) + plain for at_s in around]
     minutes = ",".join(str(n) for n in sorted({one.minute for one in shown}))

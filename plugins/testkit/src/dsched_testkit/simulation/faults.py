@@ -35,13 +35,13 @@ MENU = (
 
 SHARE = 0.03
 ANSWER_WITHIN_S = 10.0
-WIPE_SHARE = 0.15  # a wipe ends all that was going on: rarely, or nothing else is seen
+WIPE_SHARE = 0.15  # a wipe ends all that was going on, so it must be rare
 
 # Steps that compare what their caller read with what is stored now.
 RACING = frozenset({"dispatch", "fire", "put", "pause", "resume", "delete"})
 RACING_SHARE = 0.06
 
-# A server at its memory limit refuses what brings more; a replica refuses what writes.
+# A server at its memory limit refuses steps that add data; a replica refuses every write.
 GROWING = frozenset({"submit", "put", "fire"})
 READS = frozenset(
     {"now", "leader", "workers", "get_configs", "list_configs", "due", "ready", "overdue"}
@@ -95,7 +95,7 @@ class Sky:
 
 @attrs.define(kw_only=True, eq=False)
 class FaultyProcess(Process):
-    """A process under this sky. ``late`` faults outlive the call.
+    """A process with the faults of this `Sky`. ``late`` faults outlive the call.
 
     Its handle on the store is opened on the store as it is: ``generation``.
     """
@@ -190,7 +190,7 @@ class FaultyProcess(Process):
         return CALL_FAULTS[number]
 
     def _slow(self) -> bool:
-        """What was decided from an older reading is what a delay may make wrong."""
+        """A delay may make wrong what was decided from an older reading."""
         if self.sky.fair or "delay" not in self.sky.faults or self.chance.random() > RACING_SHARE:
             return False
         self.sky.counts["delay"] += 1

@@ -1,7 +1,7 @@
 """How long a healed cluster may take to come to rest: the work it still owes, and two minutes.
 
 A greedy scheduler with m slots ends work W, whose longest chain takes L, within W / m + L (Graham
-1966). So a backlog of an overloaded run has its time, and nothing else has more than `SETTLE_S`.
+1966). So only the backlog of an overloaded run gets more time than `SETTLE_S`.
 """
 
 from collections.abc import Iterable

@@ -11,13 +11,14 @@ from dsched_testkit.simulated_zones import ZONES, simulated_zone
 
 START_MS = 1_800_000_000_000  # in January 2027
 _YEAR_S = 365 * 86_400
-_LEAD_S = 280  # at most so long before the change a run begins: its trouble lasts 300 s
+_LEAD_S = 280  # a run begins at most this long before the change: its faults last 300 s
 
 
 def random_night(chance: random.Random) -> tuple[str, int]:
-    """A zone, and the instant (ms) at which a run begins shortly before that zone's clocks change."""
+    """A zone, and the instant (ms) at which a run begins shortly before that zone's clocks
+    change."""
     zone = chance.choice(ZONES)
-    simulated_zone(zone)  # the engine of the run is to find it by its name
+    simulated_zone(zone)  # so that the engine of the run finds it by its name
     change_s = chance.choice(changes(zone))
     return zone, change_s * 1000 - chance.randrange(20_000, _LEAD_S * 1000)
 

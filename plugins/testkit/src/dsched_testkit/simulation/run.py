@@ -37,7 +37,7 @@ from dsched_testkit.simulation.users import Users
 
 TROUBLE_S = 300.0
 USERS_END_WITHIN_S = 120.0
-# A backlog may take its time, a standstill may not: so long without any end is a violation.
+# A backlog may take long, but if no task ends for this long it is a violation.
 STANDSTILL_S = 120.0
 KILLED_END_WITHIN_S = 60.0
 CHECK_EVERY_S = 15.0
@@ -142,7 +142,7 @@ class _Run:
         return zone, wall
 
     def _people(self, balancer: tuple[str, LoadBalancer], shared: dict[str, Any]) -> None:
-        """The processes, whoever uses them, and whoever breaks the store."""
+        """The processes, their users, and what breaks the store."""
         self.client = FaultyProcess(
             name="client", now_s=self.now_s, sky=self.sky, chance=self._dice(), late=False
         )
@@ -171,7 +171,7 @@ class _Run:
         return random.Random(self.chance.getrandbits(64))
 
     def _dying(self, position: int) -> None:
-        """What came after ``position`` is about to be lost: up to here it was a history, too."""
+        """Keep the history as it is now: what came after ``position`` is about to be lost."""
         self.testimony.bury(position)
         lost = [event for event in self.state.log if int(event.cursor) > position]
         self.seen.update(recovery_paths(lost))
@@ -230,7 +230,7 @@ class _Run:
         return quiet
 
     def _start_the_missing(self) -> None:
-        """As whoever runs pods does: one that has ended, such as a superseded one, is started anew."""
+        """Start pods that have ended anew, such as a superseded one, as an operator does."""
         present = {one.name for one in self.processes.alive if not one.leaving}
         for name in NAMES:
             if name not in present:
@@ -292,7 +292,7 @@ class _Run:
         )
 
     def _testify_to_the_faults(self) -> None:
-        """The trouble is over now; whoever is dead now has been killed by it."""
+        """The faults are over now; the workers that are dead now were killed by them."""
         now_ms, store = self.wall(), self.store_trouble
         span = {"line": "fault", "at_ms": 0, "upto_ms": now_ms}
         alive = {process.worker_id for process in self.processes.alive}

@@ -1,4 +1,4 @@
-"""Sums over many seeds, and what they must have seen for the faults to count as biting."""
+"""Sums over many seeds, and what they must have seen to show that the faults had an effect."""
 
 import math
 from collections import Counter
@@ -19,7 +19,7 @@ RARE = frozenset(
 )
 WORDS = frozenset(str(word) for word in (*Outcome, *(f"run {run}" for run in RunOutcome)))
 
-# Ways out of trouble, by their entries in the log and by what the store was seen to do.
+# Recoveries, by their entries in the log and by what the store was seen to do.
 PATHS = frozenset(
     {
         *("clock_back", "deferred", "cancel_requested", "cancelled expired"),
@@ -70,7 +70,7 @@ class Totals:
             self.failed.append(ran)
 
     def missing(self) -> list[str]:
-        """What should have been seen and was not; nothing is asked of few seeds."""
+        """What should have been seen and was not; few seeds need not have seen anything."""
         if self.seeds < REQUIRED_FROM:
             return []
         required = REQUIRED | RARE if self.seeds >= RARE_FROM else REQUIRED

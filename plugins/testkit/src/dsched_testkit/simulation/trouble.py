@@ -120,8 +120,8 @@ class Trouble:
     async def _drained(self, victim: FaultyProcess) -> None:
         """An operator drains the worker; some time later its pod is restarted.
 
-        That is every pod under its id: who drained it may not be who is registered by then. What the
-        operator has begun is done to its end, even if the sky is fair meanwhile.
+        That is every pod with its id: another process may be registered by then. The operator
+        completes what was begun, even if the faults are over meanwhile.
         """
         await self.processes.state_store().drain(victim.worker_id, None)
         await asyncio.sleep(self.chance.uniform(2, 20))

@@ -67,7 +67,7 @@ class BalancerContract:
         assert self.balancer().choose(a_task(1), [], 0) is None
 
     def test_it_uses_the_one_worker_there_is(self) -> None:
-        """Or work would wait for ever beside a free worker."""
+        """Else work would wait for ever although a worker is free."""
         (worker,) = a_fleet(1, random.Random(2))
         assert self.balancer().choose(a_task(1), [worker], 5) == worker
 

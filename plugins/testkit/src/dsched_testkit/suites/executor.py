@@ -59,7 +59,8 @@ class PlainContext:
     _stopped: list[bool] = attrs.field(factory=list)
 
     def stop(self, attempt: "asyncio.Future[TaskResult]") -> None:
-        """Cancel the attempt as the engine does: the context says so before the executor is told."""
+        """Cancel the attempt as the engine does: the context says so before the executor is
+        told."""
         self._stopped.append(True)
         attempt.cancel()
 
@@ -143,7 +144,8 @@ class ExecutorContract:
         assert case.data is ... or case.data == result.data
 
     async def test_a_failure_is_raised_with_a_message(self) -> None:
-        """As `TaskFailed`, or as whatever user code raised; never returned, never a BaseException."""
+        """As `TaskFailed`, or as whatever user code raised; never returned, never a
+        BaseException."""
         attempt = an_attempt(self.fails())
         async with self.open_executor() as executor:
             with pytest.raises(Exception) as caught:
@@ -162,7 +164,7 @@ class ExecutorContract:
             assert isinstance(await executor.execute(*good), TaskResult)
 
     async def test_it_serves_many_attempts_at_once(self) -> None:
-        """A hanging one holds no other up."""
+        """A hanging attempt blocks no other."""
         async with self.open_executor() as executor:
             context, task = an_attempt(self.hangs())
             hanging = asyncio.create_task(executor.execute(context, task))

@@ -14,7 +14,7 @@ Change: TypeAlias = tuple[tuple[str, ...], tuple[str, ...]]
 def content(state: State) -> Content:
     """A digest of all that steps change and others act on, to tell whether one did.
 
-    Not who says that it runs: nothing is decided by that.
+    Without the pods that say they run, since no step decides by them.
     """
     tasks = tuple(
         (
@@ -44,10 +44,10 @@ def content(state: State) -> Content:
 
 
 def situation(state: State) -> Situation:
-    """What a crash would find: who holds what, in which state.
+    """What a crash would find: which process holds what, in which state.
 
-    Which instant of a config it is makes no other situation, nor when a lease, a delay or the lock
-    ends, nor how far the collector has read the log, which is its only input.
+    A situation does not depend on which instant of a config it is, nor on when a lease, a delay or
+    the lock ends, nor on how far the collector has read the log, which is its only input.
     """
     return frozenset(_parts(state))
 
@@ -75,7 +75,7 @@ def _parts(state: State) -> Iterator[Part]:
 
 
 def change(before: Situation, after: Situation) -> Change:
-    """What became of one situation, whichever tasks and configs it is about."""
+    """The change from one situation to another, whichever tasks and configs it is about."""
     gone, come = (
         tuple(sorted(repr((kind, *rest)) for kind, _, *rest in parts))
         for parts in (before - after, after - before)

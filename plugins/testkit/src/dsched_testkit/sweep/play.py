@@ -135,7 +135,7 @@ async def _story(
 
 
 def _checked(stage: Stage, state: KeptState, scenario: Scenario) -> list[str]:
-    """As a run of the simulation is judged, in so far as a store that trims its log allows."""
+    """Judge it like a run of the simulation, as far as a store that trims its log allows."""
     trimmed = any(event.kind is EventKind.GAP for event in state.whole)
     found = [] if trimmed else projected(stage)
     state.log = state.whole

@@ -18,7 +18,7 @@ PACKET = "packet"
 HOP_S = 0.001
 LOST_AFTER_S = 0.02
 LATE_S = 1.8  # longer than any lock or lease lives in the scenarios
-AFTER_DEATH_S = 4.0  # when what a dead process held is in other hands
+AFTER_DEATH_S = 4.0  # by then other processes have what a dead one held
 
 
 MOST_CALLS = 10_000  # of one play, which makes some hundreds
@@ -36,7 +36,7 @@ class Meter:
     packets: int = 0
 
     def count(self) -> None:
-        """One more; `RestlessError` where no play that works gets to."""
+        """One more; `RestlessError` beyond the number that a working play needs."""
         self.calls += 1
         if self.calls > MOST_CALLS:
             raise RestlessError(f"more than {MOST_CALLS} calls in one play")

@@ -36,7 +36,7 @@ async def heal(stage: Stage) -> list[str]:
     for drain in (await stage.store.list_documents(DRAINS, None, MAX_BATCH)).documents:
         await client.resume_worker(
             drain.id
-        )  # one that is not there now would be drained when it comes
+        )  # a worker that is not registered now would be drained when it registers
     await client.submit(TaskSpec(executor="fn", payload={"do": "work", "s": 0}), task_id=PROBE)
     await stage.until(lambda: stage.is_ended(PROBE), "the probe has ended", PROBE_WITHIN_S)
     found = [] if stage.is_ended(PROBE) else [f"I9: a new task does not end: {_where(stage)}"]

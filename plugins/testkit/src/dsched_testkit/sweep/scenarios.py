@@ -29,7 +29,7 @@ def seconds(number: float) -> timedelta:
 
 
 async def leader_and_worker(stage: Stage, *followers: str, **worker: Any) -> None:
-    """A cluster in which the leader `a` and those who follow run no tasks: that does `b`."""
+    """A cluster in which the leader `a` and its followers run no tasks, and `b` runs them."""
     await stage.lead_by("a", Role(roles=SCHEDULER))
     for name in followers:
         stage.start(name, Role(roles=SCHEDULER))
@@ -54,7 +54,8 @@ async def _submitted(user: User) -> None:
 
 @scenario("completed success", opening=True)
 async def submits(stage: Stage) -> None:
-    """Tasks by clients: at once, delayed, several in a step, the same again, another under its id."""
+    """Tasks by clients: at once, delayed, several in a step, the same again, another under its
+    id."""
     await two_pods(stage)
     await stage.user(_submitted)
     await stage.ended("now", "soon", "m1", "m2")
@@ -194,7 +195,8 @@ async def worker_death(stage: Stage) -> None:
 
 @scenario(*("worker superseded", "recalled", "reaped pending", "worker deregistered"), opening=True)
 async def restart_on_its_host(stage: Stage) -> None:
-    """A worker is killed with an attempt and a queue, and a new one of its host begins by itself."""
+    """A worker is killed with an attempt and a queue, and a new one of its host begins by
+    itself."""
     await leader_and_worker(stage, capacity=1, knows_host=True)
     tasks = dict.fromkeys(("ran", "waited"), spec("work", 0.8))
     await stage.submit(tasks)

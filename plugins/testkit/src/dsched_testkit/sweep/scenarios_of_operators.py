@@ -1,4 +1,5 @@
-"""The scenarios of operators: skips, backfills, drains undone, the lead taken away, and who looks on."""
+"""The scenarios of operators: skips, backfills, drains undone, the lead taken away, and who looks
+on."""
 
 import asyncio
 from datetime import timedelta
@@ -111,7 +112,7 @@ async def drained_over_a_restart(stage: Stage) -> None:
 
 @scenario("leader stepped_down")
 async def steps_down(stage: Stage) -> None:
-    """The lead is taken from one that works; another goes on, and both say that they run."""
+    """The lead is taken from a working leader; another leads on, and both say that they run."""
     await leader_and_worker(stage, "c", capacity=1)
 
     async def script(user: User) -> None:
@@ -223,7 +224,7 @@ async def many_delayed(stage: Stage) -> None:
 
 @scenario("worker superseded", "worker deregistered")
 async def buried(stage: Stage) -> None:
-    """A worker dies, and whoever has seen its process end tells the store."""
+    """A worker dies, and its parent, which has seen its process end, tells the store."""
     await leader_and_worker(stage, capacity=2)
     dead = stage.pods["b"].worker_id
     once = spec("work", 1, on_crash=OnCrash.FAIL)
@@ -260,7 +261,7 @@ async def migrates(stage: Stage) -> None:
 
 @scenario("history")
 async def breaks(stage: Stage) -> None:
-    """The store is another one of a sudden, all else as it was; later an operator says so, too."""
+    """The store is suddenly another one with the same content; later an operator says so, too."""
     await two_pods(stage)
     await asyncio.sleep(3)  # both have seen the store, whatever befell one of them
     stage.state.identity = "another"

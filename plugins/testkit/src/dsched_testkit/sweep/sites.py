@@ -26,7 +26,7 @@ _included: list[Path] = []
 
 
 def include(package: Path) -> None:
-    """Look for places in the folder of a plugin's package too; before anybody has asked for them."""
+    """Look for places in the folder of a plugin's package too; call it before `all_sites`."""
     if package not in _included:
         _included.append(package)
         for asked in (all_sites, _kept_by_class, _name_in_source, _by_place):
@@ -35,7 +35,8 @@ def include(package: Path) -> None:
 
 @attrs.frozen(order=True)
 class Site:
-    """One place: a file of the core or of a plugin, the function in it, the line, and the step called there."""
+    """One place: a file of the core or of a plugin, the function in it, the line, and the step
+    called there."""
 
     file: str
     function: str
@@ -140,7 +141,8 @@ def calling_site(step: str) -> Site | None:
 
 @cache
 def _name_in_source(file: str) -> str | None:
-    """How sites name a file: from the core on, or from the folder in which a plugin's package is."""
+    """How sites name a file: from the core on, or from the folder in which a plugin's package
+    is."""
     path = Path(file)
     for root, package in ((CORE, CORE), *((found.parent, found) for found in _included)):
         if path.is_relative_to(package):

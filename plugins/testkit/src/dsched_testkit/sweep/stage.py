@@ -1,4 +1,5 @@
-"""Where a scenario plays: a store, pods of the production code, a user, each in a process of its own."""
+"""Where a scenario plays: a store, pods of the production code, a user, each in a process of its
+own."""
 
 import asyncio
 from collections import Counter
@@ -64,7 +65,7 @@ class User(Client):
         at: datetime | str | None = None,
         delay_s: float = 0.0,
     ) -> TaskHandle[Any]:
-        """As the client; asked and answered is what the user testifies."""
+        """As the client; the user testifies what was asked and answered."""
         op = self._stage.invoked("submit", task_id)
         try:
             done = await super().submit(spec, task_id=task_id, delay=delay, at=at, delay_s=delay_s)
@@ -140,11 +141,11 @@ class Stage:
         return op
 
     def answered(self, how: str, op: str) -> None:
-        """A user has an answer. Without one nobody knows."""
+        """A user has an answer. Without one the outcome is unknown."""
         self.said.append({"line": how, "op": op, "at_s": self.now_s()})
 
     def healed(self) -> None:
-        """Until now there was trouble; a worker that is dead now was killed by it."""
+        """The faults end now; a worker that is dead now was killed by them."""
         here = {process.worker_id for process in self.pods.values()}
         dead = sorted({process.worker_id for process in self.lives} - here)
         self.faults = trouble(self.wall(), dead)
@@ -152,7 +153,8 @@ class Stage:
     # --- pods ---
 
     def start(self, name: str, role: Role | None = None) -> SweptProcess:
-        """Start a pod unless it is there; its worker has a new id in each life, unless it is fixed."""
+        """Start a pod unless it is there; its worker has a new id in each life, unless it is
+        fixed."""
         present = self.pods.get(name)
         if present is not None and not present.leaving:
             return present

@@ -1,4 +1,5 @@
-"""The sweep: play a scenario as written, then once more for each call with something broken at it."""
+"""The sweep: play a scenario as written, then once more for each call with something broken at
+it."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -27,7 +28,7 @@ class Swept:
 
 
 def points_of(calls: Iterable[Call]) -> list[Point]:
-    """The faults worth playing: those that are not one that is played already.
+    """The faults worth playing, without those that equal one that is played already.
 
     A process that dies leaves nothing but what the store holds, and what it has sent. So it dies
     once in each situation that one of its calls saw or made, rather than before and after each
@@ -78,7 +79,8 @@ def sweep(
     merged: bool = True,
     stop: bool = False,
 ) -> Swept:
-    """Sweep one scenario over the points that ``choose`` keeps; or ``stop`` at the first that fails."""
+    """Sweep one scenario over the points that ``choose`` keeps; or ``stop`` at the first that
+    fails."""
     written = play(scenario, balancer, record=True)
     written = attrs.evolve(written, violations=[*written.violations, *_unshown(scenario, written)])
     calls = written.calls if scenario.opening or not merged else _asked(written.calls)

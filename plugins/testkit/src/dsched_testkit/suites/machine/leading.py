@@ -44,8 +44,8 @@ Act = TypeVar("Act", bound=Callable[..., None])
 def often(weight: int, /, **strategies: st.SearchStrategy[Any]) -> Callable[[Act], Act]:
     """Mark an act of the machine: how often it is taken, and how its arguments are drawn.
 
-    Not rules of Hypothesis, each: it leaves out many of the rules in each example, and with so
-    many no task ever came to its end.
+    They are not rules of Hypothesis: it leaves out many of the rules in each example, and with so
+    many rules no task ever came to its end.
     """
 
     def mark(act: Act) -> Act:

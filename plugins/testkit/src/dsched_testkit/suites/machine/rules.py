@@ -63,7 +63,7 @@ class FlowRules(OperatorRules):
 
     @often(3, worker_id=workers, how=st.integers(0, 5), variant=variants)
     def an_attempt_is_superseded(self, worker_id: str, how: int, variant: int) -> None:
-        """It fails and runs again; then somebody still acts for the old attempt."""
+        """It fails and runs again; then its old worker still acts for the old attempt."""
         self.work_arrives_and_starts(worker_id, 1, 0)
         running = self.held(0)
         self.complete(0, 1, 3)

@@ -191,7 +191,7 @@ class Twin:
         self.step("stats", None, self.clock.ms - DAY_MS, self.clock.ms + DAY_MS)
 
     def _compare_origin(self, origin: str) -> None:
-        """Compare all pages of one origin as one: how long each is, is the store's affair."""
+        """Compare all pages of one origin as one: a store may choose the length of each."""
         self.steps.append(f"list_configs to the end, origin={origin!r}")
 
         async def both() -> None:

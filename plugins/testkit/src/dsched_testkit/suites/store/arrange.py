@@ -31,7 +31,7 @@ SECOND_MS = 1000
 MINUTE_MS = 60 * SECOND_MS
 HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
-# Long enough for any test: those that mean a lock to end say so.
+# Long enough for any test; a test in which a lock ends gives its own.
 LONG_TTL_MS = 60 * DAY_MS
 HEARTBEAT_MS = 30 * SECOND_MS
 BELL_S = 5.0
@@ -367,10 +367,10 @@ class Arranging(StoreTests):
             assert await self.store.project(self.fence, projection) == Outcome.OK
             decisions = ()
 
-    # --- bells ----------------------------------------------------------------------------------
+    # --- wake-ups -------------------------------------------------------------------------------
 
     async def hush(self, *who: str) -> None:
-        """Take what rang so far, so that the next ring is a new one."""
+        """Take the wake-ups so far, so that the next one is new."""
         for name in who:
             for _ in range(10):
                 if not await self.store.wakeup(name, 0.02):

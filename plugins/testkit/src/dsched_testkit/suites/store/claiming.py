@@ -1,4 +1,4 @@
-"""Named tests: a claim starts attempts; lanes make it repeatable; it may wait for a ring."""
+"""Named tests: a claim starts attempts; lanes make it repeatable; it may wait for a wake-up."""
 
 import asyncio
 
@@ -331,7 +331,7 @@ class ClaimTests(Arranging):
 
 
 class ClaimWhenRungTests(Arranging):
-    """A claim that waits for the worker's bell."""
+    """A claim that waits for the worker's wake-up."""
 
     async def test_a_ring_brings_what_a_claim_then_takes(self) -> None:
         await self.lead()

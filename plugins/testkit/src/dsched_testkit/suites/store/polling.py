@@ -1,4 +1,4 @@
-"""Named tests: a leader's look, by itself and at a ring of its bell."""
+"""Named tests: a leader's poll, by itself and after a wake-up."""
 
 import asyncio
 

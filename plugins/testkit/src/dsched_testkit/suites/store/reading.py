@@ -200,7 +200,7 @@ class EventTests(Arranging):
     async def test_a_cursor_that_no_page_gave_is_a_value_error_or_some_place_of_the_list(
         self,
     ) -> None:
-        """Anybody may send one, so nothing else may come of it."""
+        """Anybody may send such a cursor, so no other error may result."""
         await self.submit("a")
         await self.put(a_config(), next_due_ms=None)
         lists: tuple[Callable[[str], Awaitable[object]], ...] = (
@@ -241,7 +241,7 @@ class EventTests(Arranging):
 
 
 class HandleTests(Arranging):
-    """Several handles on one store, and its bells."""
+    """Several handles on one store, and its wake-ups."""
 
     async def test_a_second_handle_sees_the_same_store(self) -> None:
         other = await self.another_handle()

@@ -285,7 +285,7 @@ class LogCapTests(LogArranging):
             19,
             20,
         ]
-        # A small one finds room in the head no more, once that is closed.
+        # Once the head is closed, it takes not even a small line.
         await self._append("a", token, 21, "small")
         numbers = [line.n for line in (await self._read("a")).lines]
         assert numbers == [1, 2, 3, 4, 17, 18, 19, 20, 21]
