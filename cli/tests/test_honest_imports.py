@@ -1,4 +1,4 @@
-"""What an import cannot say it tells, and what it writes a pod accepts, and runs as it ran before."""
+"""An import reports what it cannot express; a pod accepts what it writes, and runs it as before."""
 
 import subprocess
 import sys
@@ -250,7 +250,8 @@ def test_jobs_of_apscheduler_are_disabled_or_left_out_rather_than_changed(
     accepted(done, tmp_path)
 
 
-# --- crontabs ---------------------------------------------------------------------------------------
+# --- crontabs
+# ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ OF_ROUTE = {
 
 @attrs.frozen
 class Asked:
-    """A call of the API in the command's source; the path is None where it cannot be told."""
+    """A call of the API in the command's source; the path is None if it cannot be found out."""
 
     file: str
     function: str

@@ -14,7 +14,7 @@ SOON_S = 0.01
 
 @pytest.fixture
 def deadlines() -> Iterator[Deadlines]:
-    """What a test uses; nothing rings after it."""
+    """What a test uses; no timer fires after it."""
     found = Deadlines()
     yield found
     found.close()
@@ -43,7 +43,7 @@ async def test_a_block_that_is_over_in_time_is_left_alone(deadlines) -> None:
     with deadlines.within(SOON_S):
         await asyncio.sleep(0)
 
-    # The first one's ring comes before.
+    # The first deadline's timer fires before.
     with pytest.raises(TimeoutError), deadlines.within(2 * SOON_S):
         await for_ever()
 

@@ -17,7 +17,7 @@ from dsched_testkit.suites.executor import Case, ExecutorContract
 
 
 class MqContract(ExecutorContract):
-    """A case is answered when its body says so; one that is not hangs."""
+    """A case is answered if its body says so; else it hangs."""
 
     kind: Kind
     consumer: Consumer

@@ -1,4 +1,4 @@
-"""The house stands as docs/architecture.md draws it: members, versions, files, what they hold."""
+"""The workspace is as docs/architecture.md draws it: members, versions, files, what they hold."""
 
 import re
 import subprocess

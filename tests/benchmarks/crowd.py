@@ -66,7 +66,7 @@ class Asked:
         return getattr(self._store, step)
 
     async def wakeup(self, who: str, timeout_s: float) -> bool:
-        """A wait for the bell is a request, too."""
+        """A wait for a wake-up is a request, too."""
         self._calls["wakeup"] += 1
         return await self._store.wakeup(who, timeout_s)
 
@@ -116,7 +116,7 @@ class Crowd:
         self.running[name] = self.group.create_task(pod.run(), name=f"pod {name}")
 
     def leaders(self) -> list[str]:
-        """Who believes to lead at this moment."""
+        """The pods that believe they lead at this moment."""
         return [name for name, pod in self.pods.items() if pod.status().leading]
 
     async def watch(self) -> None:

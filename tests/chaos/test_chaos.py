@@ -59,7 +59,7 @@ async def test_a_store_that_forgets_tasks_and_takes_any_token_is_found(
     monkeypatch.syspath_prepend(str(plugins))
     broken: set[str] = set()
     found: list[str] = []
-    # A result of before a takeover must arrive after it: real time does not bring that in each run.
+    # A result from before a takeover must arrive after it, which does not happen in every run.
     for seed in (5, 6, 7):
         verdict = await run(
             Options(

@@ -69,7 +69,7 @@ def assert_every_beat_once(beats: list[Beat]) -> None:
 
 
 def assert_what_was_missed_is_told(missed: list[Beat]) -> None:
-    """The oldest beat of the absence ran late; one that found it still running was left out."""
+    """The oldest missed instant ran late; one that found it still running was skipped."""
     assert len(missed) >= 2, missed
     oldest, *others = missed
     assert oldest.verdict == "fired", missed

@@ -1,4 +1,5 @@
-"""A pod that was killed and starts again on its host, and a worker that falls silent beside others."""
+"""A pod that was killed and starts again on its host, and a worker that falls silent beside
+others."""
 
 import time
 
@@ -92,7 +93,7 @@ async def test_nothing_is_given_to_a_worker_that_missed_a_beat_beside_one_that_d
         cluster.start("lead", "--role", "scheduler")
         cluster.start("living", "--role", "worker")
         await cluster.workers_ready(1)
-        # It starts last: who starts lets go what a process of this host that has ended held.
+        # It starts last: a pod that starts lets go what an ended process of this host held.
         dead = cluster.start("dead", "--role", "worker")
         await cluster.workers_ready(2)
         dead.kill()

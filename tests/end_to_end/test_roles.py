@@ -57,7 +57,7 @@ async def test_schedulers_never_work_workers_never_lead_and_a_worker_listens_now
         ids = [f"task-{at}" for at in range(9)]
         await cluster.submit(ids, "/gate/first")
         await cluster.until(lambda: len(cluster.ledger.calls) == 9, "all tasks run")
-        # With nine requests open and the metrics page up, this is what there is to see.
+        # Nine requests are open and the metrics page is up: nothing else may listen.
         await cluster.until(lambda: listening(watched), "the metrics page listens")
         assert [row.partition(":")[0] for row in listening(watched)] == [_loopback()]
         for name in ("work-a", "work-b", "lead-a", "lead-b"):

@@ -1,4 +1,4 @@
-"""A store that answers and takes no writes: everybody who asks is told so, in its own words."""
+"""A store that answers and takes no writes: every caller is told so, in the store's own words."""
 
 import asyncio
 import os

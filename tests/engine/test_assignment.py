@@ -73,7 +73,7 @@ def test_a_silent_worker_gets_nothing_as_long_as_another_matches_even_a_full_one
     assert (plan.passed, plan.deferrals) == (0, ())
     full = assigner.assign(_ready(2000), [silent, new_worker("heard", running=4, queued=4)], 0)
     assert (full.choices, full.passed, full.deferrals) == ((), 0, ())
-    # Whom only a silent one matches, and everybody where all are silent, is given to a silent one.
+    # A silent worker gets a task only if no other matches, or if all workers are silent.
     tasks = [attrs.evolve(task, required_labels=fast) for task in _ready(2)]
     workers = [attrs.evolve(silent, labels=fast), new_worker("heard")]
     assert [c.worker_id for c in assigner.assign(tasks, workers, 0).choices] == ["silent"] * 2

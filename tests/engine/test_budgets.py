@@ -36,7 +36,7 @@ async def _scheduler_and_worker(cluster, capacity=4):
     leader, worker = Calls(), Calls()
     cluster.start("a", SCHEDULER, line=leader.line())
     cluster.start("b", WORKER, line=worker.line(), capacity=capacity)
-    await asyncio.sleep(22)  # between two looks of a calm leader
+    await asyncio.sleep(22)  # between two polls of an idle leader
     leader.clear()
     worker.clear()
     return leader, worker
@@ -52,7 +52,7 @@ async def test_one_task_from_submit_to_end_takes_the_leader_three_calls(cluster)
     leader, worker = await _scheduler_and_worker(cluster)
     await cluster.client.wait(await cluster.client.submit(spec()), timeout_s=1)
     calls = leader.of(OF_A_TICK)
-    # Seen, dispatched, and once more because the end of the task rang for freed room.
+    # Seen, dispatched, and once more because the end of the task woke the leader for freed room.
     assert calls["dispatch"] == 1
     assert sum(calls.values()) <= 3, calls
     assert worker.of(OF_A_WORKER)["complete"] == 1
@@ -75,7 +75,7 @@ async def test_a_batch_of_fires_takes_the_calls_of_one(cluster, count, fires):
     assert calls["fire"] == fires
     assert calls["dispatch"] <= 2
     assert sum(calls.values()) <= 7 + fires, calls
-    # The first of them waited for the ring, in one message with its wait.
+    # The first of them waited for the wake-up, in one message with its wait.
     assert worker.of(OF_A_WORKER)["claim"] <= 5
     assert worker.of(OF_A_WORKER)["complete"] <= 2
 

@@ -1,4 +1,4 @@
-"""An idle worker's claim waits in the store for its bell: what it brings, and how it ends."""
+"""An idle worker's claim waits in the store for its wake-up: what it brings, and how it ends."""
 
 import asyncio
 
@@ -26,7 +26,7 @@ async def _idle(cluster, line=None, **settings):
 
 
 async def _submit(cluster, count, name="ok"):
-    """Tasks that are dispatched at once, so that the bell rings once."""
+    """Tasks that are dispatched at once, so that there is one wake-up."""
     known = len(cluster.state.tasks)
     ids = [f"t{number}" for number in range(known, known + count)]
     items = [Submission(task_id=one, spec=spec(name)) for one in ids]
@@ -184,7 +184,7 @@ def _running(task_id) -> Task:
 
 
 class Inexhaustible:
-    """A store in which there is always as much as is asked for, and whose bell rings after a second."""
+    """A store that always has as much as is asked for, and that wakes its caller after a second."""
 
     def __init__(self) -> None:
         self.claims = 0

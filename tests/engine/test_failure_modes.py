@@ -1,4 +1,5 @@
-"""Failure modes of other schedulers that no other test of ours is about: F08, F16, F28, F49, F62, F64."""
+"""Failure modes of other schedulers that no other test of ours is about: F08, F16, F28, F49, F62,
+F64."""
 
 import asyncio
 
@@ -84,7 +85,7 @@ async def test_a_store_that_lost_its_newest_writes_gives_no_epoch_again(cluster)
 
 
 async def test_clients_of_a_store_that_is_gone_come_back_spread_out(cluster):
-    """F62: waits grow to a bound, and no two pods march in step."""
+    """F62: waits grow to a bound, and no two pods retry at the same times."""
     loop = asyncio.get_running_loop()
     waits = []
     for seed in range(50):
@@ -99,7 +100,7 @@ async def test_clients_of_a_store_that_is_gone_come_back_spread_out(cluster):
 
 
 async def test_without_any_bell_everything_goes_on_within_a_second_or_two(cluster):
-    """F64: bells are hints; looking is the truth."""
+    """F64: wake-ups are hints; only a poll tells the truth."""
 
     async def deaf(handle, step, proceed):
         await asyncio.sleep(1)

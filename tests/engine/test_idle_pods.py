@@ -21,12 +21,12 @@ class Messages(Line):
         super().__init__(self._counted)
 
     async def _counted(self, handle, step, proceed):
-        self.sent[step] += 2 if step == "wakeup" else 1  # a wait for a bell, and its end
+        self.sent[step] += 2 if step == "wakeup" else 1  # a wait for a wake-up, and its end
         return await proceed()
 
 
 def _in_one_message(step):
-    """A wait with a claim or a look behind it, which the server ends:
+    """A wait with a claim or a poll behind it, which the server ends:
     `test_a_look_without_a_ring_is_one_message` of the Redis store."""
     apart = getattr(Store, step)
 

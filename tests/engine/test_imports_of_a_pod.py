@@ -54,6 +54,7 @@ def test_an_idle_pod_imports_only_what_it_needs(store, tmp_path):
     imported = set(next(line for line in lines if line.startswith("imported ")).split())
     needless = NEVER | (SQLITE if name == "redis" else REDIS)
     assert not imported & needless
-    # What it has of those it was not asked for are their plugin and options, which `--check` lists.
+    # Of plugins that it was not asked for it has only plugin module and options, which `--check`
+    # lists.
     assert "dsched_executor_grpc.plugin" in imported
     assert (f"dsched_store_{name}.store") in imported

@@ -1,4 +1,4 @@
-"""Whose an interrupt is: real signals, in programs of their own."""
+"""Where an interrupt comes from: real signals, in programs of their own."""
 
 import asyncio
 import subprocess

@@ -1,4 +1,4 @@
-"""What becomes of what a dead worker had, and when: never before live workers could have spoken."""
+"""What becomes of a dead worker's tasks, and when: never before live workers could have beaten."""
 
 import asyncio
 from types import SimpleNamespace

@@ -12,7 +12,7 @@ from dsched_testkit.checker import History
 from dsched_testkit.kernel.virtual_time import run_virtual
 
 SEEDS = range(8)
-# A doubled wait would take a ring from somebody else; that is no fault of the wire.
+# A doubled wait would take a wake-up from another waiter, which no network fault does.
 NEVER_DOUBLED = {"wakeup"}
 
 

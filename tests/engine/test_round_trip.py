@@ -1,4 +1,4 @@
-"""The look that an instant waits for is sent a little before it."""
+"""The poll for a due instant is sent a little before that instant."""
 
 import asyncio
 from datetime import timedelta

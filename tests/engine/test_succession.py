@@ -1,4 +1,4 @@
-"""Whoever starts on the host of a dead worker lets go what it had; whoever lives keeps everything."""
+"""A pod that starts on a dead worker's host lets go what that had; live workers keep everything."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Whoever has seen a worker's process end tells the store, and nobody waits for its leases."""
+"""A parent that sees a worker's process end tells the store, and nobody waits for its leases."""
 
 import asyncio
 
@@ -46,7 +46,7 @@ async def test_of_a_worker_that_is_not_known_nothing_is_written(cluster):
 
 
 class _Slow(MemoryStore):
-    """A store on the way to which a successor is faster."""
+    """A store that a successor reaches first."""
 
     async def workers(self):
         found = await super().workers()

@@ -128,7 +128,7 @@ async def test_lines_of_many_attempts_share_a_call(cluster):
 
 
 async def test_the_lines_are_there_before_the_end_is(cluster):
-    """Who follows a task stops at its end, so nothing may come after it."""
+    """A client that follows a task stops at its end, so no line may come after it."""
     order = []
     line = Line()
 

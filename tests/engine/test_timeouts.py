@@ -1,4 +1,4 @@
-"""One alarm minds the timeouts of all attempts of a worker."""
+"""One timer serves the timeouts of all attempts of a worker."""
 
 import asyncio
 import logging

@@ -145,7 +145,7 @@ FENCE = "7:t:a"
 
 
 class Seen:
-    """A store in which nothing is but what a watchdog asks for; each look is written down."""
+    """A store with only what a watchdog asks for; each check is recorded."""
 
     def __init__(self):
         self.wall = VirtualWall(asyncio.get_running_loop())

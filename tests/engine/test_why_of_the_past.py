@@ -1,4 +1,4 @@
-"""Why, asked about what is over: ranges of triggers that are gone, pauses, clock changes, overlaps."""
+"""Why, asked about the past: ranges of triggers that are gone, pauses, clock changes, overlaps."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -196,7 +196,8 @@ async def test_a_pod_that_died_holds_the_lock_and_is_not_said_to_lead(cluster):
     assert not any("leads" in line for line in told.because)
 
 
-# --- clock changes ----------------------------------------------------------------------------------
+# --- clock changes
+# ----------------------------------------------------------------------------------
 
 
 async def nightly(cluster, begin, **changes):
@@ -238,7 +239,8 @@ async def test_the_one_of_two_equal_times_that_does_not_fire_says_so(cluster, po
     assert "does not fire" in told.because[1]
 
 
-# --- what makes no sense ------------------------------------------------------------------------------
+# --- what makes no sense
+# ------------------------------------------------------------------------------
 
 
 async def test_a_naive_datetime_is_refused_with_a_sentence(cluster):

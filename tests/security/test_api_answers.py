@@ -114,7 +114,7 @@ async def test_a_stream_is_opened_by_no_other_site_and_without_no_token() -> Non
 
 
 def test_no_secret_is_compared_by_an_equals_sign() -> None:
-    """S23. What takes longer the more is right would tell a token character by character."""
+    """S23. A comparison that takes longer the more is right would reveal a token bit by bit."""
     found, looked_at = [], 0
     for path, tree in sources().items():
         if "api-http" not in path.as_posix() or path.name in HARMLESS:

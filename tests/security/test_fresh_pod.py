@@ -1,4 +1,4 @@
-"""A pod as installed: nothing is scheduled that nobody asked for, and nobody is called (S36, S38)."""
+"""A pod as installed schedules nothing that nobody asked for, and calls nobody (S36, S38)."""
 
 import json
 import subprocess
@@ -14,8 +14,8 @@ from dsched_store_sqlite.store import open_sqlite
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
-# Runs in the pod before anything else: every address that it would speak to goes into a file. On the
-# loop of asyncio, since uvloop connects without a word to the audit.
+# Runs in the pod before anything else: every address that it would speak to goes into a file. On
+# the loop of asyncio, since uvloop connects without a word to the audit.
 WATCH = """
 import os, sys
 def watch(event, args):

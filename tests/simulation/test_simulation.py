@@ -64,7 +64,8 @@ def test_one_seed_gives_the_same_run_in_another_process_with_another_hash_seed()
     assert run_seed(8).digest != here.digest
 
 
-# Of the balancer that looks at the load: another may queue a task behind long ones, whence it is recalled.
+# Only for the balancer that uses the load: others may queue a task behind long ones, and it is
+# recalled.
 @pytest.mark.parametrize("seed", [0, 6])
 def test_without_faults_nothing_has_to_be_recovered(seed):
     ran = run_seed(seed, frozenset())
@@ -308,8 +309,8 @@ EVERYTHING = frozenset(MENU)
 NO_FAULT_BUT_A_NIGHT = frozenset({"dst"})
 
 
-# What breaks only in rare seeds is looked for from where there are some: a night on which the clocks
-# change, and an instant that an operator asked to skip and that then comes (3 in 120 seeds).
+# What breaks only in rare seeds is looked for from where there are some: a night on which the
+# clocks change, and an instant that an operator asked to skip and that then comes (3 in 120 seeds).
 FIRST_SEEDS = {_hours_that_come_twice_fire_twice: 13, _skips_of_operators_ignored: 100}
 
 

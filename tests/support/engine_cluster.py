@@ -173,7 +173,7 @@ class Cluster:
         await self.running.pop(name)
 
     async def kill(self, name: str) -> None:
-        """End a pod at once, as ``kill -9`` does: none of its farewells reaches the store."""
+        """End a pod at once, as ``kill -9`` does: no call of its clean-up reaches the store."""
         self.lines[name].cut()
         self.pods.pop(name)
         task = self.running.pop(name)

@@ -71,7 +71,7 @@ class PodProcess:
             os.kill(self.pid, number)
 
     def kill(self) -> None:
-        """SIGKILL: no farewell of any kind."""
+        """SIGKILL: no clean-up of any kind."""
         self.send(signal.SIGKILL)
         self._process.wait(timeout=STOP_S)
 

@@ -1,4 +1,5 @@
-"""Walks a page as its reader would: writes its files, runs its commands in order, keeps its pods."""
+"""Walks a page as its reader would: writes its files, runs its commands in order, keeps its
+pods."""
 
 import contextlib
 import os
@@ -42,7 +43,8 @@ def free_port() -> int:
 
 
 def _programs(stack: contextlib.ExitStack) -> Path:
-    """A folder with what the pages use and not every machine has; it goes last on the path."""
+    """A folder with programs that the pages use and some machines lack; it goes last on the
+    path."""
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dsched-programs-")))
     curl = folder / "curl"
     words = shlex.join((sys.executable, str(Path(__file__).with_name("curl.py"))))

@@ -1,4 +1,4 @@
-"""Reading YAML of strangers: bounds, duplicates, lines."""
+"""Reading YAML from outside: bounds, duplicates, lines."""
 
 import time
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""What a break of the store's history has to do with an instant or a task."""
+"""What a break of the store's history means for an instant or a task."""
 
 import attrs
 import pytest

@@ -1,4 +1,4 @@
-"""What code may give for a field: policies as text too; what cannot be meant is refused by name."""
+"""What code may give for a field: policies as text too; a senseless value is refused by name."""
 
 from datetime import timedelta
 

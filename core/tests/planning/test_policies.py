@@ -1,4 +1,4 @@
-"""`fire_all` keeps its word with an overlap policy, or the two are refused together."""
+"""An overlap policy lets every run of `fire_all` run, or the two are refused together."""
 
 from datetime import UTC, datetime, timedelta
 

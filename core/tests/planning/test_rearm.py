@@ -1,4 +1,4 @@
-"""What an edit, pause, resume or delete owes, and when the config is due again (design 5.13)."""
+"""What an edit, pause, resume or delete owes, and when the config is due again."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""What a config may say and hardly means is told, and never refused."""
+"""What is allowed in a config but probably a mistake gives a warning, and is never refused."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -118,7 +118,7 @@ def test_what_needs_attention_is_said_in_a_sentence(notice, kind, summary):
         entry("skipped", config="job", first=1, last=1, count=1, reason="paused"),
         entry("cancelled", task="t", status="cancelled", reason="asked"),
         entry("of a later version", task="t"),
-        entry("missed", config="job", ms=1, late=30_000, term=0),  # its pod has told already
+        entry("missed", config="job", ms=1, late=30_000, term=0),  # its pod has reported it already
         StoreCalled(step="claim", seconds=1, outcome="ok"),
         gauges(worker(), ready=5, age_s=10),
     ],

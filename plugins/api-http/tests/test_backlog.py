@@ -1,4 +1,4 @@
-"""How much may wait to be run, of one token and in all; who submits too much is told what to do."""
+"""How much may wait to be run, for one token and in all; a refusal says what to do."""
 
 import asyncio
 from typing import Any

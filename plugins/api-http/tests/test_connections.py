@@ -1,4 +1,4 @@
-"""Connections: heads and bodies come in time, there are no more than there may be, from nobody."""
+"""Connections: heads and bodies must come in time, and their number is bounded, per address too."""
 
 import asyncio
 from collections.abc import AsyncIterator

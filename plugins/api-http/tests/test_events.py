@@ -227,7 +227,7 @@ async def test_there_are_no_more_streams_than_there_may_be(serve: Any) -> None:
                 ) as again:
                     if again.status == 200:
                         break
-                await submit(api, f"k-{time.monotonic_ns()}")  # the old one learns that it is gone
+                await submit(api, f"k-{time.monotonic_ns()}")  # the old stream sees its client gone
 
 
 async def test_tokens_of_attempts_and_terms_are_not_told(cluster: Any) -> None:

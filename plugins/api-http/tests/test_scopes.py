@@ -73,7 +73,7 @@ NEEDED = {
     "readyz": None,
     "metrics": "read",
 }
-# Of the routes that change something, those whose change is told by the event log alone.
+# Routes whose change only the event log records.
 NOT_AUDITED = {
     *("task.submit", "task.submit_batch", "preview", "session.open", "session.close"),
     *("attempt.complete", "attempt.progress", "attempt.lines"),

@@ -214,7 +214,7 @@ async def test_the_link_that_is_printed_logs_in_once(
         assert (again.status, again.body["code"]) == (401, "unauthenticated")
         ask = browser(api, opened.headers["Set-Cookie"].partition(";")[0])
         assert (await ask("GET", "/configs")).status == 200
-        # What it stands on is in the list, so that it can be revoked.
+        # The token behind it is in the list, so that it can be revoked.
         (made,) = [
             one
             for one in (await ask("GET", "/tokens")).body["items"]

@@ -1,4 +1,4 @@
-"""One classifier decides what an error means for a step: a table of what servers really say."""
+"""One classifier decides what an error means for a step: a table of real servers' errors."""
 
 import pytest
 from redis._parsers.base import BaseParser

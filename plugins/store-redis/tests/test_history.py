@@ -1,4 +1,4 @@
-"""What a Redis remembers of the store's past, and who makes one anew."""
+"""What a Redis remembers of the store's past, and when a process may make one anew."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -365,7 +365,7 @@ async def test_a_sentinel_failover_is_followed(opener: Any) -> None:
 
 
 async def test_a_primary_that_has_lost_its_replicas_is_asked_for_the_one_that_leads_now() -> None:
-    """It may be the one that is cut off. Whoever stayed with it would not hear of the election."""
+    """The node may be cut off. A client that stayed with it would not hear of the election."""
 
     class Elected(FixedEndpoint):
         def moved(self, target: Address | None) -> None:

@@ -1,4 +1,4 @@
-"""Whom to believe where the sentinels differ: the newest failover that any of them knows."""
+"""Which answer counts if the sentinels differ: the newest failover that any of them knows."""
 
 import pytest
 

@@ -76,18 +76,18 @@ async def acknowledge(store: Store, fence: str, name: str, ledger: str) -> None:
 
 
 async def listen(store: Store, who: str, other: str) -> None:
-    """Wait for one bell, and for another that must stay silent; say when the first rang."""
+    """Wait for one wake-up, and for another that must not come; say when the first came."""
     silence = asyncio.ensure_future(store.wakeup(other, 20.0))
     say("listening")
     rang = await store.wakeup(who, 20.0)
     say([rang, time.monotonic()])
-    await asyncio.sleep(0.2)  # four looks at the file
+    await asyncio.sleep(0.2)  # the listener reads the file four times
     say(silence.done())
     silence.cancel()
 
 
 async def idle(store: Store, seconds: str) -> None:
-    """Do what an idle pod does: wait for bells; say how much CPU time that took."""
+    """Do what an idle pod does: wait for wake-ups; say how much CPU time that took."""
     waits = [store.wakeup(who, float(seconds)) for who in ("leader", "w1", "election")]
     before = time.process_time()
     await asyncio.gather(*waits)

@@ -1,4 +1,4 @@
-"""What an earlier build, that knows of one held task a config, leaves behind of several (ADR 0041)."""
+"""An earlier build knows one held task a config: what it leaves behind of several (ADR 0041)."""
 
 import sqlite3
 from datetime import timedelta

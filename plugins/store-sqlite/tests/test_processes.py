@@ -1,4 +1,4 @@
-"""Several processes on one file: nothing is lost, nobody is turned away, bells are heard."""
+"""Several processes on one file: nothing is lost, none is turned away, wake-ups are heard."""
 
 import asyncio
 import os

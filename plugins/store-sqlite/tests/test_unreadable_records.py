@@ -1,4 +1,4 @@
-"""Records that this dsched cannot read (F71): each is answered for by itself, the rest goes on."""
+"""Records that this dsched cannot read (F71): each fails by itself, and the rest goes on."""
 
 import sqlite3
 

@@ -25,7 +25,7 @@ class TestFirstWithRoom(BalancerContract):
 
 
 class Remembers:
-    """Chooses whom it chose before: the leader changes, and it is another."""
+    """Chooses the worker it chose before: after a change of leaders that is another one."""
 
     def __init__(self):
         self._seen = []

@@ -1,4 +1,5 @@
-"""What a store loses of acknowledged submissions, and fires twice, when its primary dies or moves."""
+"""What a store loses of acknowledged submissions, and fires twice, when its primary dies or
+moves."""
 
 import asyncio
 import contextlib
@@ -22,7 +23,8 @@ from dsched.model import Task, TaskSpec
 from dsched_testkit.servers import RedisServer, SentinelSet, sentinel_set
 
 # The profile, the cut (the primary killed, or a failover asked for while it lives), the replicas,
-# and how many of these a write needs: the server's min-replicas-to-write, under `strict` waited for.
+# and how many of these a write needs: the server's min-replicas-to-write, under `strict` waited
+# for.
 ROUNDS = (
     ("dev", "kill", 0, 0),
     ("standalone", "kill", 0, 0),
@@ -235,7 +237,7 @@ async def _servers(
         async def kill() -> None:
             await asyncio.to_thread(servers.primary.kill)
             await _promoted(servers)
-            # Who has one replica acknowledges nothing until this one follows.
+            # A primary with one replica acknowledges nothing until this one follows.
             await asyncio.to_thread(servers.primary.start)
 
         async def fail_over() -> None:
@@ -246,7 +248,7 @@ async def _servers(
 
 
 async def _promoted(servers: SentinelSet) -> None:
-    """Wait until a replica leads, and who led does not."""
+    """Wait until a replica is the primary, and the old primary no longer is."""
     end_s = time.monotonic() + _AGAIN_S
     while time.monotonic() < end_s:
         led = [await leads(one) for one in servers.replicas]

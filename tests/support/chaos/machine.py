@@ -1,4 +1,4 @@
-"""How much the machine itself held this process up: what no bound may be blamed for."""
+"""How long the machine itself held this process up, so that bounds can allow for it."""
 
 import asyncio
 import time

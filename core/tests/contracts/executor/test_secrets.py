@@ -1,4 +1,4 @@
-"""Secret references: what they are, where they may lead, and how their values are kept in."""
+"""Secret references: what they are, which may be resolved, and how their values are kept secret."""
 
 import json
 from urllib.parse import quote, quote_plus

@@ -77,7 +77,8 @@ MISTAKES = (None, "", "x", 5, 1.5, -1, True, float("nan"), [], {}, {"a": 1}, b"x
 
 @pytest.mark.parametrize("field", [attribute.name for attribute in attrs.fields(TaskSpec)])
 def test_a_spec_is_refused_when_made_or_can_be_read_again(field):
-    # One that no pod can read would end every pod that claims it, and every leader that reaps it.
+    # A record that no pod can read would end every pod that claims it, and every leader that reaps
+    # it.
     fields: dict[str, object] = {"executor": "local"}
     for mistake in MISTAKES:
         try:
@@ -103,7 +104,7 @@ def test_a_config_that_cannot_be_read_keeps_its_id_and_revision():
     assert sound == CONFIG
 
 
-# What 0.1.0 wrote, to the byte. A text of here never changes: pods of then read it.
+# What 0.1.0 wrote, to the byte. These texts never change, since pods of 0.1.0 read them.
 GOLDEN = {
     write_config: (
         CONFIG,

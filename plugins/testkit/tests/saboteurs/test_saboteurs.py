@@ -41,7 +41,7 @@ class Broken(MemoryStore):
 
     state_class: type[State] = BrokenState
     caught_by: str
-    # Only the named tests look for it: the machine compares no bells, for example.
+    # Only the named tests check it: the machine compares no wake-ups, for example.
     machine_catches = True
 
 
@@ -563,5 +563,6 @@ def test_each_saboteur_fails_the_named_test_that_looks_for_it(saboteur):
 )
 def test_the_machine_catches_what_it_can(saboteur):
     with pytest.raises((DivergedError, IllegalTransitionError, KeyError, ExceptionGroup)):
-        # It stops at the first difference, so the bound costs something only where nothing is found.
+        # It stops at the first difference, so the bound costs something only where nothing is
+        # found.
         run_machine(contract_of(saboteur), 400, 50, shrink=False)
