@@ -75,13 +75,14 @@ async def pod(
     """Run a pod in this event loop until the block ends, then drain it.
 
     ``config`` is the path of a configuration file or a mapping of the same shape. ``tasks`` are put
-    into the store at the start, and so is what `@dsched.schedule` declares in this process; of that,
-    what is no longer declared is paused. ``roles`` default to scheduler and worker: services with ports are
-    the host program's choice. ``plugins`` are plugin objects given in code. Any number of replicas
-    of the program may do this: they elect one leader among them. An exception of the block is
-    raised as it is, after the drain. A failure of the pod for good cancels the block and is raised
-    in an `ExceptionGroup`. ``worker.processes`` above 1 is refused. A task with an executor that is not installed, or a payload that its
-    executor refuses, is an `InvalidConfigError`, and then none is put.
+    into the store at the start, and so is what `@dsched.schedule` declares in this process; of
+    that, what is no longer declared is paused. ``roles`` default to scheduler and worker: services
+    with ports are the host program's choice. ``plugins`` are plugin objects given in code. Any
+    number of replicas of the program may do this: they elect one leader among them. An exception
+    of the block is raised as it is, after the drain. A failure of the pod for good cancels the
+    block and is raised in an `ExceptionGroup`. ``worker.processes`` above 1 is refused. A task
+    with an executor that is not installed, or a payload that its executor refuses, is an
+    `InvalidConfigError`, and then none is put.
 
     A store that does not answer is waited for, unless not to ``wait``, and no longer than
     ``start_timeout``: then it is a `StoreUnavailableError`. SIGTERM or SIGINT meanwhile, where the
@@ -200,9 +201,9 @@ async def _starting(start_timeout: Wait | None) -> AsyncIterator[None]:
 
 @contextmanager
 def _hearing(signalled: Callable[[int], None]) -> Iterator[None]:
-    """Also told of the signals that the program handles, while nothing else of it may run.
+    """Call ``signalled`` too for signals that the program handles, while the start may block it.
 
-    What a program leaves to the system ends it anyway; and only the main thread hears any.
+    A signal that the program does not handle ends it anyway; and only the main thread gets any.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -237,9 +238,10 @@ async def connect(
 ) -> AsyncIterator[Client]:
     """A client on the configured store, for programs that only submit and read.
 
-    ``by`` names the program in the event log. Opening it and each question take at most ``timeout``;
-    then, or if the store does not answer, `StoreUnavailableError`. `StoreRefusedError` if it must
-    not be used. Within the block `function.submit(...)` goes through this client.
+    ``by`` names the program in the event log. Opening it and each question take at most
+    ``timeout``; then, or if the store does not answer, `StoreUnavailableError`.
+    `StoreRefusedError` if it must not be used. Within the block `function.submit(...)` goes
+    through this client.
     """
     loaded, catalogue = load(config, plugins)
     async with AsyncExitStack() as stack:

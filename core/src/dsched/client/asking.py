@@ -54,8 +54,8 @@ class NotScheduledError(RefusedError):
 
 class Asking:
     """Asks a store on somebody's behalf. ``by`` is that somebody, for the event log; ``defaults``
-    are what a config or a task gets that says no timeout or retry. ``judge`` refuses what nothing
-    here could run. One question takes at most ``timeout``, its repeats included."""
+    give a timeout and a retry policy to an item that has none. ``judge`` refuses what nothing here
+    could run. One question takes at most ``timeout``, its repeats included."""
 
     def __init__(
         self,

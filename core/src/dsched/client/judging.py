@@ -26,7 +26,7 @@ class Judge(Protocol):
 
 
 def reader(judge: Judge | None) -> Judge:
-    """The judge, for whom is given a mapping; `RefusedError` where there is none."""
+    """The judge, for a call that was given a mapping; `RefusedError` if there is none."""
     if judge is None:
         raise RefusedError(
             "INVALID", "this client reads no mappings; hand over a TaskSpec or a TaskConfig"

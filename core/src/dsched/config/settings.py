@@ -186,7 +186,7 @@ class TaskSettings:
 
 @lru_cache(maxsize=16)
 def _retry(max_retries: int, retry_delay: timedelta, backoff_rate: float) -> RetryPolicy:
-    """Made once: each entry that is read asks for it."""
+    """Made once, because each entry that is read asks for it."""
     return given_retry(
         RetryPolicy(max_retries=max_retries, retry_delay=retry_delay, backoff_rate=backoff_rate)
     )

@@ -15,7 +15,7 @@ log = logging.getLogger("dsched.configs")
 
 LOOK_EVERY_S = 5.0
 LEAVE_S = 2.0
-RENEW_MS = 3_000  # a sign of life of another replica of this version, so fresh, is ours too
+RENEW_MS = 3_000  # a sign of life of another replica of this version counts for ours for this long
 MOVED_TRIES = 10
 
 
@@ -59,7 +59,8 @@ class Keeper:
             await self._assert(now_ms)
 
     async def leave(self) -> None:
-        """Say that this replica leaves, so that an older version need not wait long for its turn."""
+        """Say that this replica leaves, so that an older version need not wait long for its
+        turn."""
         document, now_ms = await self._client.declaration(self._source.origin)
         if document is not None:
             after = left(read(document.value), self._digest, now_ms=now_ms)

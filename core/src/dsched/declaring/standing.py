@@ -15,10 +15,8 @@ from dsched.contracts.store.codec import write_config
 from dsched.model import JsonValue, TaskConfig
 
 ALIVE_MS = 20_000
-LEFT_MS = (
-    8_000  # for which a version still lives when a replica has left: the others say so by then
-)
-SETTLE_MS = 5_000  # for which somebody who has not read of us yet may still be putting
+LEFT_MS = 8_000  # a version lives on for this long when a replica has left: others report by then
+SETTLE_MS = 5_000  # for this long a replica that has not read of us may still be putting
 MAX_VERSIONS = 20
 
 
@@ -49,8 +47,8 @@ def digest_of(configs: Iterable[TaskConfig]) -> str:
 def standing(
     versions: Mapping[str, Version], digest: str, *, now_ms: int, asserted_ms: int | None
 ) -> Standing:
-    """How ``digest`` stands, of which this replica last declared at ``asserted_ms`` (None: never,
-    or it stood behind a newer one since)."""
+    """How ``digest`` stands, which this replica last declared at ``asserted_ms`` (None: never, or
+    it stood behind a newer one since)."""
     mine = versions.get(digest)
     others = [one for one in versions.values() if one.digest != digest]
     if mine is not None:
@@ -85,7 +83,8 @@ def noted(
 
 
 def left(versions: Mapping[str, Version], digest: str, *, now_ms: int) -> dict[str, Version]:
-    """The versions after a replica of ``digest`` has left; unless others speak up, it lives not."""
+    """The versions after a replica of ``digest`` has left; without others it soon counts as
+    dead."""
     mine = versions.get(digest)
     if mine is None:
         return {**versions}

@@ -39,8 +39,8 @@ SERVICE_RESTART_MAX_S = 60.0
 
 @attrs.frozen(kw_only=True)
 class PodPlan:
-    """What a pod is to be, as configured. ``services`` are those of its roles, for whom
-    ``intake`` and ``pages`` are. ``client`` makes what the functions of its tasks submit through."""
+    """What a pod is to be, as configured. ``services`` are those of its roles; they use ``intake``
+    and ``pages``. ``client`` makes the client through which functions of its tasks submit."""
 
     name: str
     roles: frozenset[str]

@@ -80,7 +80,7 @@ class Presence:
             log.debug("the store was not told that this pod runs: %s", error)
             if isinstance(error, StoreUnavailableError):
                 self._writes.unanswered(error)
-            # Of the pod's calls this one has the shortest bound, and is made however idle the pod is.
+            # This call has the shortest bound of all, and is made however idle the pod is.
             self._answering.note(error)
             return
         self._writes.accepted()

@@ -1,6 +1,6 @@
 """The timeout and retry policy of a task whose author left them out.
 
-What was left out is told from an equal value that was given by its type: see `left_out`.
+The type, not equality, tells whether a value was left out: see `left_out`.
 """
 
 from datetime import timedelta

@@ -131,7 +131,7 @@ class Judge:
 
     def _inherit(self, picture: ClusterGauges, standing: Collection[str], now_ms: int) -> None:
         """Take over the backlog that the leader before this one must have told: it counts as told,
-        but once it has stood for `repeat_after` it is told here, lest nobody did."""
+        but once it has stood for `repeat_after` it is told here, in case nobody did."""
         earlier_ms, self._looked_ms = self._looked_ms, now_ms
         if BACKLOG not in standing:
             self._inherited_ms = None

@@ -47,7 +47,7 @@ class Executor(ABC):
         """Run ``task.spec.payload`` once. ``task.spec`` is never None here."""
 
     def offers(self) -> Iterable[str] | None:
-        """The names of what it can run, which may become more; None, the default: anything.
+        """The names of what it can run; more may come. None, the default: anything.
 
         Only `local` has tasks that name what they need of it: their ``function``.
         """

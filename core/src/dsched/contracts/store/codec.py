@@ -73,7 +73,7 @@ def write_spec(spec: TaskSpec) -> str:
 
 
 def write_spec_around_revision(spec: TaskSpec) -> tuple[str, str]:
-    """The text of a snapshot before and after its revision, for whom only the store knows that."""
+    """The text of a snapshot before and after its revision, which only the store knows."""
     record = _versioned(_SPEC.write(spec))
     before = {name: value for name, value in record.items() if name < "revision"}
     after = {name: value for name, value in record.items() if name > "revision"}

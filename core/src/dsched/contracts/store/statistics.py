@@ -88,7 +88,7 @@ class Bucket:
 
 
 def worker_key(worker_id: str) -> str:
-    """Under what a worker is counted, in the place of a config's id."""
+    """The key under which a worker is counted, in the place of a config's id."""
     return _WORKER + worker_id
 
 

@@ -39,5 +39,5 @@ class Abilities:
 
 
 def runs_anything(worker: Worker, need: str) -> bool:  # noqa: ARG001
-    """Of workers that do not say what they can run."""
+    """True: for workers that do not say what they can run."""
     return True

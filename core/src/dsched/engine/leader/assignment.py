@@ -46,8 +46,8 @@ class Assigner:
         """Decide about each task of a page. No worker matches it: deferred 2 s.
 
         Matching workers are full: the last in a queue gives way to a higher priority. Else it stays
-        and is read past, or beyond `READ_PAST` such tasks is deferred 1 s; where nobody has room
-        it stays, since nothing behind it would fare better. A choice counts for the next one. What
+        and is read past, or beyond `READ_PAST` such tasks is deferred 1 s. Where no worker has room
+        it stays, as would every task behind it. A choice counts for the next one. A worker that
         has missed a beat gets nothing as long as another matches, even a full one.
         """
         present = {w.id: w for w in workers if not (w.gone or w.draining)}
@@ -131,7 +131,7 @@ class _Matches:
         self.some_silent = any(w.silent for w in self._workers)
 
     def of(self, task: ReadyTask, workers: Iterable[Worker]) -> list[Worker]:
-        """Those of these workers that may run a task; one that is silent where no other may."""
+        """Those of these workers that may run a task; silent ones only if no other may."""
         matching = list(workers)
         if labels := task.required_labels:
             matching = [w for w in matching if w.matches(labels)]
@@ -140,7 +140,7 @@ class _Matches:
         return _heard(matching) if self.some_silent else matching
 
     def _unable_to(self, need: str) -> frozenset[str]:
-        """Most of the time nobody: judged once for each need, not for each task."""
+        """The workers that cannot run this, mostly none; judged once a need, not once a task."""
         unable = self._unable.get(need)
         if unable is None:
             unable = frozenset(w.id for w in self._workers if not self._runs(w, need))

@@ -28,7 +28,7 @@ _COMPLETIONS = {**_ENDS, "retrying": "retries"}
 
 
 class CountedWorkers:
-    """Under what workers are counted: the first `MAX_COUNTED_WORKERS` of an hour."""
+    """The keys under which workers are counted: the first `MAX_COUNTED_WORKERS` of an hour."""
 
     def __init__(self) -> None:
         self._hour_ms = 0

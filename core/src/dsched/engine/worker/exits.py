@@ -40,7 +40,8 @@ def exits_kept_in(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
     finally:
         _users[loop] -= 1
         ours = loop.get_task_factory()
-        # One that was set meanwhile is the program's; it may go by ours, which then does no harm.
+        # A factory that was set meanwhile is the program's; it may call ours, which does no harm
+        # then.
         if _users[loop] == 0 and isinstance(ours, _Factory):
             loop.set_task_factory(ours.inner)
 
@@ -62,8 +63,8 @@ class _Factory:
 
 
 class _Kept(Coroutine[Any, Any, Any]):
-    """A coroutine that does not leave the loop. Not one around it: that would leave one that was
-    cancelled before its first step without an end."""
+    """A coroutine that does not leave the loop. It is no wrapper coroutine: cancelled before its
+    first step, that would never run the inner one to an end."""
 
     def __init__(self, coro: Any) -> None:
         self._coro = coro

@@ -27,7 +27,7 @@ def ability_of(executors: Mapping[str, Executor]) -> Ability:
 
 
 class Presents(Protocol):
-    """Whatever registers the worker where the store does not know it any more."""
+    """A part that registers the worker again when the store does not know it any more."""
 
     registration: Registration
 
@@ -46,7 +46,7 @@ class Offering:
         presents: Sequence["Presents"],
         every_s: float,
     ) -> None:
-        """``presents``: who else would register it, and must do so as what it is by now."""
+        """``presents``: the other parts that register it; they are told its new registration."""
         self._store = store
         self._runtime = runtime
         self._registration = registration
@@ -55,7 +55,7 @@ class Offering:
         self._presents = presents
 
     async def run(self) -> None:
-        """Look now and then, until cancelled. Of executors that take anything there is no news."""
+        """Check now and then, until cancelled; not if all executors take anything anyway."""
         if all(executor.offers() is None for executor in self._executors.values()):
             return
         while True:
