@@ -147,7 +147,7 @@ class MqExecutor(Executor):
                 f"the body has {len(body)} bytes; executors.mq.max_message_bytes allows {most}"
             )
         facts = TaskFacts.of(context, task)
-        # A broker that drops what it has seen must not drop the next attempt's wish for an answer,
+        # A broker that drops repeats must not drop the next attempt's message that wants an answer,
         # nor its token.
         message_id = f"{task.id}/{context.attempt}" if order.reply or order.callback else task.id
         message = Message(

@@ -87,7 +87,7 @@ class DispatchStep:
         return moved  # a ready task that no step can move must not keep the loop spinning
 
     def _say_deferred(self, deferrals: Sequence[Deferral]) -> None:
-        """Why tasks wait, when a reason is new and now and then after: the log is no place for all.
+        """Log why tasks wait: once when a reason is new, then now and then, not each time.
 
         Reasons name what tasks ask for, so there may be as many as tasks: no more are remembered,
         nor said, than `MAX_REASONS` in a term.
