@@ -25,6 +25,7 @@ from dsched.model import (
     check_id,
     rfc3339,
 )
+from dsched.model.task_config import typed
 from dsched.planning import check_policies, compile_trigger
 from dsched.wording import did_you_mean, printable
 
@@ -69,7 +70,7 @@ class CatalogueIntake:
         if isinstance(item, TaskConfig):
             compile_trigger(item.trigger)
             check_policies(item)
-        return item if item.type else attrs.evolve(item, type=executor.provider.protocol)
+        return item if item.type else typed(item, executor.provider.protocol)
 
     def entry(self, config: TaskConfig) -> dict[str, JsonValue]:
         """An entry from a config."""

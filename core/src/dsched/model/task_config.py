@@ -282,6 +282,16 @@ _FIELDS = {
 }
 
 
+def typed(item: I, kind: str) -> I:
+    """The same with the ``type`` that its executor gives; what was checked is not checked again."""
+    copy = object.__new__(type(item))
+    copy.__dict__.update((name, item.__dict__[name]) for name in _FIELDS[type(item)])
+    if _PAYLOAD_TEXT in item.__dict__:
+        copy.__dict__[_PAYLOAD_TEXT] = item.__dict__[_PAYLOAD_TEXT]
+    copy.__dict__["type"] = kind
+    return copy
+
+
 def restored(cls: type[I], fields: Mapping[str, Any]) -> I:
     """A snapshot or config from fields that were checked when it was first made, each of its type.
 

@@ -14,6 +14,7 @@ from dsched.contracts.store.codec import (
 from dsched.engine.worker.completion import judge_result
 from dsched.model import Task, TaskConfig, TaskResult, TaskSpec, TaskStatus
 from dsched.model.json import MAX_RESULT_BYTES
+from dsched.model.task_config import typed
 
 TASK = Task(id="a", status=TaskStatus.RUNNING, scheduled_ms=1)
 TRICKY = {"revision": 5, "a": [{'"revision":': 1e22, "z": ',"revision":7,'}]}
@@ -81,3 +82,15 @@ def test_a_result_that_cannot_be_kept_is_no_checked_one(data):
     result = TaskResult(data=data)
     assert not result.checked
     assert not judge_result(TASK, "t", result).success
+
+
+def test_a_type_that_the_executor_gives_changes_the_text_and_nothing_else():
+    spec = TaskSpec(executor="http", payload=TRICKY)
+    before = write_spec(spec)
+    told = typed(spec, "http")
+    assert told == TaskSpec(executor="http", payload=TRICKY, type="http")
+    assert write_spec(told) == write_spec(TaskSpec(executor="http", payload=TRICKY, type="http"))
+    assert write_spec(spec) == before
+    config = TaskConfig(id="a", executor="http", payload=[1], every=timedelta(hours=1))
+    assert typed(config, "http").type == "http"
+    assert typed(config, "http").payload_text == "[1]"

@@ -3,6 +3,7 @@
 import sqlite3
 from bisect import insort
 from datetime import timedelta
+from functools import lru_cache
 
 from dsched.contracts.store.codec import write_spec
 from dsched.contracts.store.events import EventKind
@@ -292,4 +293,12 @@ def needs_of(spec: TaskSpec) -> str | None:
     need = need_of(spec.executor, spec.payload)
     if not (spec.required_labels or need) and spec.affinity_key is None:
         return None
+    if not spec.required_labels and spec.affinity_key is None:
+        return _needs_of_need(need)
     return dumps({"labels": dict(spec.required_labels), "key": spec.affinity_key, "need": need})
+
+
+@lru_cache(maxsize=4096)
+def _needs_of_need(need: str) -> str:
+    """What most tasks need, of which there are few different ones."""
+    return dumps({"labels": {}, "key": None, "need": need})
