@@ -32,6 +32,7 @@ from dsched.launcher.check import check, task_warnings
 from dsched.launcher.event_loop import run_on
 from dsched.launcher.logs import configure
 from dsched.launcher.migrating import migrate
+from dsched.launcher.notifying import Notifier
 from dsched.launcher.putting import put_and_keep
 from dsched.launcher.signals import FAILED, Signals
 from dsched.launcher.worker_processes import WorkerProcesses
@@ -201,12 +202,14 @@ async def _run_pod(
     sources: Sequence[Source],
     signals: Signals,
 ) -> None:
+    notifier = Notifier.of(os.environ)  # before there are worker processes
+    notifier.waiting()
     apart = loaded.settings.worker.processes > 1 and WORKER in roles
     if apart:
         roles -= {WORKER}
     async with open_pod(loaded, catalogue, roles=roles, wait=arguments.wait) as pod:
         family = _family(arguments, loaded, pod.store) if apart else None
-        signals.follow(pod, *([family] if family is not None else []))
+        signals.follow(pod, notifier, *([family] if family is not None else []))
         keep_what_is_loaded()
         async with asyncio.TaskGroup() as group:
             client = Client(pod.store, by=loaded.settings.pod.name)
@@ -222,8 +225,10 @@ async def _run_pod(
             )
             if family is not None:
                 group.create_task(family.run(), name="worker processes")
+            telling = group.create_task(notifier.run(pod.status, Runtime()), name="systemd")
             await pod.run()
             putting.cancel()
+            telling.cancel()
 
 
 def _family(arguments: Arguments, loaded: LoadedSettings, store: Store) -> WorkerProcesses:
