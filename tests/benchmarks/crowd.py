@@ -198,7 +198,7 @@ async def _steady(stage: Stage, crowd: Crowd, window_s: float) -> dict[str, floa
         "terms, before any leader is stopped": float(terms),
         "tries for the lock a second": asked["acquire"] / window_s,
         "renewals a second": asked["renew"] / window_s,
-        "waits for the election bell a second": asked["wakeup"] / window_s,
+        "waits to lead a second": asked["wakeup"] / window_s,
         "election requests a second, all": sum(asked.values()) / window_s,
         "requests to Redis a second, all": reads / window_s,
         "Redis CPU, % of a core": 100 * spent_s / window_s,

@@ -15,14 +15,14 @@ from dsched.engine.worker.wakeups import Wakeups
 from dsched.model import Task, TaskStatus
 from dsched_testkit.kernel.virtual_time import virtual_runtime
 
-CALM_S = 20
+IDLE_S = 20
 
 
 async def _idle(cluster, line=None, **settings):
     """``a`` leads, ``b`` works, and nothing happens for a while."""
     cluster.start("a", SCHEDULER)
     cluster.start("b", WORKER, line=line, **settings)
-    await asyncio.sleep(CALM_S)
+    await asyncio.sleep(IDLE_S)
 
 
 async def _submit(cluster, count, name="ok"):
@@ -109,16 +109,16 @@ async def test_an_old_answer_to_a_claim_that_waited_is_asked_for_again(cluster):
     assert (task.attempt, task.crash_count) == (1, 0)
 
 
-async def test_more_than_one_claim_brings_is_claimed_without_another_ring(cluster):
+async def test_more_than_one_claim_brings_is_claimed_without_another_wakeup(cluster):
     cluster.use_defaults()
-    rings = 0
+    wakeups = 0
 
     async def rings_once(handle, step, proceed):
-        nonlocal rings
-        rings += await proceed()
-        if rings > 1:
+        nonlocal wakeups
+        wakeups += await proceed()
+        if wakeups > 1:
             await asyncio.sleep(1)
-        return rings == 1
+        return wakeups == 1
 
     await _idle(cluster, Line(only(rings_once, steps={"wakeup"})), capacity=40)
     began_s = cluster.now_s()
@@ -158,7 +158,7 @@ async def test_many_attempts_are_given_back_by_a_worker_that_leaves(cluster):
     assert {cluster.row(one).status for one in ids} == {TaskStatus.PENDING}
 
 
-async def test_a_ring_whose_claim_has_no_answer_is_heard_all_the_same(cluster):
+async def test_a_wakeup_whose_claim_has_no_answer_is_heard_all_the_same(cluster):
     cluster.use_defaults()
     line = Line()
     await _idle(cluster, line)
@@ -168,7 +168,7 @@ async def test_a_ring_whose_claim_has_no_answer_is_heard_all_the_same(cluster):
     assert await _cancelled_after_s(cluster, "t") < 0.6
 
 
-async def test_a_ring_is_heard_while_a_claim_has_no_answer(cluster):
+async def test_a_wakeup_is_heard_while_a_claim_has_no_answer(cluster):
     cluster.use_defaults()
     line = Line()
     await _idle(cluster, line)
@@ -200,7 +200,7 @@ class Inexhaustible:
         return True
 
 
-async def test_a_worker_that_claims_without_a_rest_hears_its_bell():
+async def test_a_worker_that_claims_without_a_rest_hears_its_wakeups():
     runtime = virtual_runtime(asyncio.get_running_loop(), 1)
     registration = Registration(
         worker_id="w", incarnation="1-a", capacity=9, backlog=9, heartbeat_timeout_ms=30_000

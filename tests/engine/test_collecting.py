@@ -128,7 +128,7 @@ async def test_a_tick_that_found_as_much_as_the_last_one_is_one_page():
         assert end == 300 or len(log.pages) == 1, list(map(len, log.pages))
 
 
-async def test_pages_are_small_again_after_a_calm():
+async def test_pages_are_small_again_after_an_idle_time():
     log = Log(*[1] * 2_000, *[MAX_BATCH] * 300)
     everything, log.events = log.events, log.events[:2_000]
     step = _step(log, Announcer({}))

@@ -216,7 +216,7 @@ async def test_a_leader_whose_call_never_returns_gives_the_leadership_up(cluster
     await cluster.until(lambda: cluster.pods["well"].status().leading, "the other one leads", 60)
 
 
-async def test_a_bell_that_never_returns_keeps_no_leader_from_firing(cluster):
+async def test_a_wakeup_that_never_returns_keeps_no_leader_from_firing(cluster):
     line = Line()
     line.rule = only(never, steps={"wakeup"})
     cluster.start("a", line=line)
@@ -227,7 +227,7 @@ async def test_a_bell_that_never_returns_keeps_no_leader_from_firing(cluster):
     assert len(cluster.items("leader", act="acquired")) == 1
 
 
-async def test_a_bell_that_never_returns_keeps_no_follower_from_taking_over(cluster):
+async def test_a_wakeup_that_never_returns_keeps_no_follower_from_taking_over(cluster):
     cluster.start("a", SCHEDULER)
     await cluster.lead_by("a")
     line = Line()

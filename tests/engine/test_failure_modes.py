@@ -99,15 +99,15 @@ async def test_clients_of_a_store_that_is_gone_come_back_spread_out(cluster):
     assert len({round(wait_s, 1) for wait_s in waits}) > 10
 
 
-async def test_without_any_bell_everything_goes_on_within_a_second_or_two(cluster):
+async def test_without_any_wakeup_everything_goes_on_within_a_second_or_two(cluster):
     """F64: wake-ups are hints; only a poll tells the truth."""
 
-    async def deaf(handle, step, proceed):
+    async def unheard(handle, step, proceed):
         await asyncio.sleep(1)
         return False
 
     for name in "ab":
-        cluster.start(name, line=Line(only(deaf, steps={"wakeup"})))
+        cluster.start(name, line=Line(only(unheard, steps={"wakeup"})))
     await cluster.until(lambda: cluster.leader() is not None, "somebody leads")
     for number in range(20):
         began_ms = cluster.wall()

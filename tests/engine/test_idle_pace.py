@@ -8,7 +8,7 @@ from engine_cluster import SCHEDULER, WORKER, Line, only, spec, unreachable
 from dsched.engine.leader.activity import ACTIVE_EVERY_S, IDLE_EVERY_S, Activity
 from dsched_testkit.kernel.virtual_time import virtual_runtime
 
-CALM_S = 20
+IDLE_S = 20
 
 
 class Counted(Line):
@@ -50,12 +50,12 @@ async def test_an_idle_cluster_is_asked_less_often_until_something_happens():
         assert [await _paused_s(activity) for _ in slowing] == slowing
 
 
-async def test_the_gauges_of_a_calm_cluster_are_read_half_as_often(cluster):
+async def test_the_gauges_of_an_idle_cluster_are_read_half_as_often(cluster):
     cluster.use_defaults()
     line = Counted()
     cluster.start("a", line=line)
     assert await line.within(5, "counts") in {1, 2}
-    await asyncio.sleep(CALM_S)
+    await asyncio.sleep(IDLE_S)
     assert await line.within(60, "counts") == 6
     await asyncio.sleep(3)  # between two readings
     await cluster.client.submit(spec("sleep 60"))
@@ -67,9 +67,9 @@ async def test_a_leader_that_finds_work_looks_at_once_at_what_comes_of_it(cluste
     cluster.use_defaults()
     line = Counted()
     cluster.start("a", line=line)
-    await asyncio.sleep(CALM_S)
+    await asyncio.sleep(IDLE_S)
     looks = line.calls["collect"]
-    await cluster.until(lambda: line.calls["collect"] > looks, "a look in the calm")
+    await cluster.until(lambda: line.calls["collect"] > looks, "a poll while idle")
     await cluster.client.submit(spec())
     assert await line.within(0.5, "collect") >= 1
 
@@ -79,7 +79,7 @@ async def test_a_leader_looks_every_second_while_something_runs(cluster):
     line = Counted()
     cluster.start("a", line=line)
     await cluster.client.submit(spec("sleep 60"))
-    await asyncio.sleep(CALM_S)
+    await asyncio.sleep(IDLE_S)
     assert await line.within(10, "overdue") >= 9
 
 
@@ -89,11 +89,11 @@ async def _working(cluster, broken=None):
     cluster.start("a", SCHEDULER)
     line = Counted(broken)
     cluster.start("b", WORKER, line=line)
-    await asyncio.sleep(CALM_S)
+    await asyncio.sleep(IDLE_S)
     return line
 
 
-async def test_an_idle_worker_looks_every_few_seconds_as_long_as_its_bell_works(cluster):
+async def test_an_idle_worker_looks_every_few_seconds_as_long_as_its_wakeup_works(cluster):
     line = await _working(cluster)
     assert 14 <= await line.within(60, "claim") <= 16
 
@@ -105,28 +105,28 @@ async def test_a_worker_that_has_been_woken_looks_again_soon(cluster):
     assert await line.within(1, "claim") >= 1
 
 
-async def test_a_worker_whose_bell_fails_looks_every_second_until_it_rings_again(cluster):
+async def test_a_worker_whose_wakeup_fails_looks_every_second_until_it_wakes_again(cluster):
     line = await _working(cluster, only(unreachable, steps={"wakeup"}))
     assert await line.within(10, "claim") >= 9
     line.broken = None
     await asyncio.sleep(2)
     await cluster.client.wait(await cluster.client.submit(spec()), timeout_s=10)
-    await asyncio.sleep(CALM_S)
+    await asyncio.sleep(IDLE_S)
     assert await line.within(20, "claim") <= 6
 
 
-async def test_a_worker_whose_bell_fails_while_busy_looks_every_second(cluster):
+async def test_a_worker_whose_wakeup_fails_while_busy_looks_every_second(cluster):
     line = await _working(cluster)
     ids = [await cluster.client.submit(spec("sleep 1")) for _ in range(4)]
     await cluster.until(lambda: len(cluster.items("claimed")) == 4, "all slots are taken")
     line.broken = only(unreachable, steps={"wakeup"})
     for one in ids:
         await cluster.client.wait(one, timeout_s=10)
-    await asyncio.sleep(CALM_S)
+    await asyncio.sleep(IDLE_S)
     assert await line.within(10, "claim") >= 9
 
 
-async def test_a_worker_that_finds_what_no_ring_announced_looks_every_second(cluster):
+async def test_a_worker_that_finds_what_no_wakeup_announced_looks_every_second(cluster):
     async def mute(handle, step, proceed):
         answer = await proceed()
         return False if step == "wakeup" else answer
@@ -134,11 +134,11 @@ async def test_a_worker_that_finds_what_no_ring_announced_looks_every_second(clu
     line = await _working(cluster, mute)
     assert await line.within(12, "claim") <= 4
     await cluster.client.wait(await cluster.client.submit(spec()), timeout_s=10)
-    await asyncio.sleep(CALM_S)
+    await asyncio.sleep(IDLE_S)
     assert await line.within(10, "claim") >= 9
 
 
-async def test_a_follower_whose_bell_failed_hears_of_a_resignation_again(cluster):
+async def test_a_follower_whose_wakeup_failed_hears_of_a_resignation_again(cluster):
     cluster.use_defaults()
     cluster.start("a", SCHEDULER)
     await cluster.lead_by("a")

@@ -9,7 +9,7 @@ from engine_cluster import SCHEDULER, WORKER, Line, spec
 from dsched.contracts.store import Store
 from dsched.model import TaskStatus
 
-CALM_S = 20
+IDLE_S = 20
 WATCHED_S = 60
 
 
@@ -27,7 +27,7 @@ class Messages(Line):
 
 def _in_one_message(step):
     """A wait with a claim or a poll behind it, which the server ends:
-    `test_a_look_without_a_ring_is_one_message` of the Redis store."""
+    `test_a_look_without_a_wakeup_is_one_message` of the Redis store."""
     apart = getattr(Store, step)
 
     async def joined(self, *args):
@@ -50,7 +50,7 @@ async def test_no_idle_pod_asks_the_store_twice_a_second(cluster):
     lines = {name: Messages() for name in "abc"}
     for name, line in lines.items():
         cluster.start(name, line=line)
-    await asyncio.sleep(CALM_S)
+    await asyncio.sleep(IDLE_S)
     for line in lines.values():
         line.sent.clear()
     await asyncio.sleep(WATCHED_S)
@@ -59,11 +59,11 @@ async def test_no_idle_pod_asks_the_store_twice_a_second(cluster):
     assert {name: of for name, of in sent.items() if of.total() >= 2 * WATCHED_S} == {}
 
 
-async def test_a_calm_leader_looks_where_its_waits_end_and_not_again(cluster):
+async def test_an_idle_leader_looks_where_its_waits_end_and_not_again(cluster):
     cluster.use_defaults()
     line = Messages()
     cluster.start("a", SCHEDULER, line=line)
-    await asyncio.sleep(CALM_S)
+    await asyncio.sleep(IDLE_S)
     line.sent.clear()
     await asyncio.sleep(WATCHED_S)
     looks = line.sent["poll"]
@@ -74,18 +74,18 @@ async def test_a_calm_leader_looks_where_its_waits_end_and_not_again(cluster):
 async def test_a_pod_that_was_idle_is_awake_at_once(cluster):
     cluster.use_defaults()
     cluster.start("a")
-    await asyncio.sleep(CALM_S)
+    await asyncio.sleep(IDLE_S)
     began_s = cluster.now_s()
     task = await cluster.client.wait(await cluster.client.submit(spec()), timeout_s=10)
     assert task.status == TaskStatus.SUCCESS
     assert cluster.now_s() - began_s < 0.2
 
 
-async def test_a_worker_that_dies_after_a_calm_is_noticed_as_soon_as_ever(cluster):
+async def test_a_worker_that_dies_after_an_idle_time_is_noticed_as_soon_as_ever(cluster):
     cluster.use_defaults()
     cluster.start("a", SCHEDULER)
     cluster.start("b", WORKER)
-    await asyncio.sleep(CALM_S)
+    await asyncio.sleep(IDLE_S)
     await cluster.client.submit(spec("sleep 60"), task_id="t")
     await cluster.until(lambda: cluster.executor.starts("t") == 1, "it runs")
     await cluster.kill("b")

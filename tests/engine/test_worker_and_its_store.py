@@ -190,7 +190,7 @@ async def test_an_older_incarnation_cannot_register_over_a_live_newer_one(cluste
     assert await cluster.store.register(old) == Outcome.SUPERSEDED
 
 
-async def test_three_rings_close_together_are_each_heard_at_once(cluster):
+async def test_three_wakes_close_together_are_each_heard_at_once(cluster):
     cluster.start("a", capacity=8)
     await cluster.client.submit(spec("sleep 60"), task_id="long")
     await cluster.until(lambda: cluster.executor.starts("long") == 1, "the long one runs")

@@ -99,7 +99,7 @@ async def test_while_its_slot_moves_each_step_is_refused_as_a_whole_and_later_no
         assert new is not None
 
 
-async def test_a_bell_on_a_moving_slot_says_that_it_cannot_be_waited_for(
+async def test_a_wakeup_on_a_moving_slot_says_that_it_cannot_be_waited_for(
     shared_cluster: list[RedisServer], opener: Any
 ) -> None:
     cluster = ClusterOptions(nodes=(shared_cluster[0].addr,))

@@ -82,7 +82,7 @@ async def test_a_restart_is_survived_with_everything_acknowledged(opener: Any) -
             assert None not in await store.get(acknowledged)
 
 
-async def test_a_bell_survives_a_restart(opener: Any) -> None:
+async def test_a_wakeup_survives_a_restart(opener: Any) -> None:
     with RedisServer() as server:
         async with opener(server) as store:
             waiting = asyncio.create_task(store.wakeup("leader", 20))
@@ -107,7 +107,7 @@ async def _blocked(server: RedisServer) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_a_wait_that_ends_takes_no_later_ring(
+async def test_a_wait_that_ends_takes_no_later_wakeup(
     shared_server: RedisServer, opener: Any
 ) -> None:
     async with opener(shared_server) as store:
@@ -143,7 +143,7 @@ async def test_a_wait_that_ends_while_writes_are_paused_leaves_the_server_alive(
             assert not await store.wakeup("leader", 0.1)
 
 
-async def test_a_cancelled_wait_takes_no_later_ring(
+async def test_a_cancelled_wait_takes_no_later_wakeup(
     shared_server: RedisServer, opener: Any
 ) -> None:
     async with opener(shared_server) as store:
@@ -173,7 +173,7 @@ async def test_a_cancelled_wait_does_not_cancel_another_under_the_same_name(
         assert await asyncio.wait_for(kept, 5)
 
 
-async def test_bells_are_capped_at_one_entry_and_do_not_live_for_ever(
+async def test_wakeups_are_capped_at_one_entry_and_do_not_live_for_ever(
     shared_server: RedisServer, opener: Any
 ) -> None:
     async with opener(shared_server) as store:
@@ -404,7 +404,7 @@ def _counted(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     return sent
 
 
-async def test_a_look_at_a_ring_takes_no_round_trip_of_its_own(
+async def test_a_look_at_a_wakeup_takes_no_round_trip_of_its_own(
     shared_server: RedisServer, opener: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prefix = f"t{uuid4().hex[:8]}:"
@@ -421,7 +421,7 @@ async def test_a_look_at_a_ring_takes_no_round_trip_of_its_own(
         assert [task.id for task in look.ready.tasks] == ["t1"]
 
 
-async def test_a_look_without_a_ring_is_one_message(
+async def test_a_look_without_a_wakeup_is_one_message(
     shared_server: RedisServer, opener: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with opener(shared_server) as store:
@@ -433,7 +433,7 @@ async def test_a_look_without_a_ring_is_one_message(
     assert len(sent) == 1
 
 
-async def test_a_ring_is_not_lost_where_the_look_behind_it_is_refused(
+async def test_a_wakeup_is_not_lost_where_the_look_behind_it_is_refused(
     shared_server: RedisServer, opener: Any
 ) -> None:
     prefix = f"t{uuid4().hex[:8]}:"
@@ -509,30 +509,30 @@ async def worker_and_client(shared_server: RedisServer, opener: Any) -> AsyncIte
         yield store, client
 
 
-async def test_a_claim_at_a_ring_takes_no_round_trip_of_its_own(
+async def test_a_claim_at_a_wakeup_takes_no_round_trip_of_its_own(
     worker_and_client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store, client = worker_and_client
     waiting = asyncio.create_task(store.claim_when_woken("w", "1-a", 0, 2, 9, 20))
     monkeypatch.setattr(store._footing.link, "run", None)
     await _queued(client, 1)
-    rang, claimed = await waiting
-    assert (rang, [task.id for task in claimed.tasks]) == (True, ["t1"])
+    woken, claimed = await waiting
+    assert (woken, [task.id for task in claimed.tasks]) == (True, ["t1"])
 
 
-async def test_a_claim_without_a_ring_is_one_message(
+async def test_a_claim_without_a_wakeup_is_one_message(
     worker_and_client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store, client = worker_and_client
     await _queued(client, 1)
     await store.wakeup("w", 0.01)
     sent = _counted(monkeypatch)
-    rang, claimed = await store.claim_when_woken("w", "1-a", 0, 2, 9, 0.1)
-    assert (rang, [task.id for task in claimed.tasks]) == (False, ["t1"])
+    woken, claimed = await store.claim_when_woken("w", "1-a", 0, 2, 9, 0.1)
+    assert (woken, [task.id for task in claimed.tasks]) == (False, ["t1"])
     assert len(sent) == 1
 
 
-async def test_a_ring_is_not_lost_where_the_claim_behind_it_is_refused(
+async def test_a_wakeup_is_not_lost_where_the_claim_behind_it_is_refused(
     worker_and_client: Any,
 ) -> None:
     store, client = worker_and_client
@@ -540,11 +540,11 @@ async def test_a_ring_is_not_lost_where_the_claim_behind_it_is_refused(
     await asyncio.sleep(0)
     await client._footing.link.command(b"SCRIPT", b"FLUSH")
     await _queued(client, 1)
-    rang, claimed = await waiting
-    assert (rang, [task.id for task in claimed.tasks]) == (True, ["t1"])
+    woken, claimed = await waiting
+    assert (woken, [task.id for task in claimed.tasks]) == (True, ["t1"])
 
 
-async def _waits_for_a_bell(client: RedisStore, *, blocked: bool = True) -> bytes:
+async def _waits_for_a_wakeup(client: RedisStore, *, blocked: bool = True) -> bytes:
     """Wait until a connection is blocked on the server, or none is; its row of CLIENT LIST."""
     async with asyncio.timeout(5):
         while True:
@@ -560,7 +560,7 @@ async def test_a_claim_whose_connection_dies_while_it_waits_is_made_once(
 ) -> None:
     store, client = worker_and_client
     waiting = asyncio.create_task(store.claim_when_woken("w", "1-a", 0, 2, 9, 20))
-    number = re.search(rb"id=(\d+)", await _waits_for_a_bell(client))[1]
+    number = re.search(rb"id=(\d+)", await _waits_for_a_wakeup(client))[1]
     await client._footing.link.command(b"CLIENT", b"KILL", b"ID", number)
     with pytest.raises(StoreUnavailableError):
         await waiting
@@ -575,9 +575,9 @@ async def test_a_claim_whose_connection_dies_while_it_waits_is_made_once(
 async def test_a_claim_that_waits_ends_with_its_process(worker_and_client: Any) -> None:
     store, client = worker_and_client
     waiting = asyncio.create_task(store.claim_when_woken("w", "1-a", 0, 2, 9, 20))
-    await _waits_for_a_bell(client)
+    await _waits_for_a_wakeup(client)
     waiting.cancel()  # closes the connection, as the end of a process does
-    await _waits_for_a_bell(client, blocked=False)
+    await _waits_for_a_wakeup(client, blocked=False)
     await _queued(client, 1)
     (task,) = await client.get(["t1"])
     assert task.home is Home.QUEUE
@@ -589,14 +589,14 @@ async def test_the_answer_to_one_claim_is_none_to_another(worker_and_client: Any
         asyncio.create_task(store.claim_when_woken("w", "1-a", 0, number, 9, 20))
         for number in (2, 3)
     ]
-    await _waits_for_a_bell(client)
+    await _waits_for_a_wakeup(client)
     await _queued(client, 1)
     answers = [(await claim)[1] for claim in claims]
     assert [answer.token for answer in answers] == ["w.1-a.0.2", "w.1-a.0.3"]
     assert [len(answer.tasks) for answer in answers] == [1, 0]
 
 
-async def test_a_bell_that_the_server_refuses_is_not_asked_for_again_and_again(
+async def test_a_wakeup_that_the_server_refuses_is_not_asked_for_again_and_again(
     opener: Any,
 ) -> None:
     with RedisServer() as server:

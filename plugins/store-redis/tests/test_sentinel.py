@@ -108,7 +108,7 @@ async def test_a_failover_that_is_asked_for_is_followed_at_once_by_pooled_connec
             assert max(load.acknowledged_s.values()) > demoted_s
 
 
-async def test_a_bell_does_not_wait_on_an_old_primary(opener: Any) -> None:
+async def test_a_wakeup_does_not_wait_on_an_old_primary(opener: Any) -> None:
     """A leader's poll and a worker's claim wait behind it, and would run there."""
     with sentinel_set(3) as servers:
         async with opener(servers.primary, sentinel=_options(servers)) as store:

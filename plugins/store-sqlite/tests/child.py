@@ -79,8 +79,8 @@ async def listen(store: Store, who: str, other: str) -> None:
     """Wait for one wake-up, and for another that must not come; say when the first came."""
     silence = asyncio.ensure_future(store.wakeup(other, 20.0))
     say("listening")
-    rang = await store.wakeup(who, 20.0)
-    say([rang, time.monotonic()])
+    woken = await store.wakeup(who, 20.0)
+    say([woken, time.monotonic()])
     await asyncio.sleep(0.2)  # the listener reads the file four times
     say(silence.done())
     silence.cancel()

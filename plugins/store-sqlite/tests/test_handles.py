@@ -79,7 +79,7 @@ async def test_a_closed_handle_says_so(opened):
         await store.wakeup("w1", 5.0)
 
 
-async def test_closing_wakes_those_who_wait_for_a_bell(opened):
+async def test_closing_wakes_those_who_wait_for_a_wakeup(opened):
     async with opened() as store:
         waiting = asyncio.ensure_future(store.wakeup("w1", 30.0))
         await store.now()
@@ -94,37 +94,37 @@ async def test_a_listener_that_cannot_hear_says_so_to_those_who_wait(caplog):
         attempts.append(None)
         raise sqlite3.OperationalError("disk I/O error")
 
-    bells = Wakeups()
-    listener = Listener(bells, connect, origin="me")
+    wakeups = Wakeups()
+    listener = Listener(wakeups, connect, origin="me")
     listener.start_after(0)
     try:
         for _ in range(2):
             with pytest.raises(StoreUnavailableError, match="disk I/O error"):
-                await bells.wait("w1", 10.0)
+                await wakeups.wait("w1", 10.0)
     finally:
-        bells.close()
+        wakeups.close()
         listener.join(10)
     assert len(attempts) >= 2
     assert len(caplog.records) == 1, "said once, not at every look"
 
 
-async def test_a_ring_that_nobody_here_waits_for_is_kept_within_a_bound():
-    bells = Wakeups()
-    bells.ring(f"w{number}" for number in range(5000))
-    assert await bells.wait("w4999", 0.01) is True
-    assert await bells.wait("w0", 0.01) is False
+async def test_a_wakeup_that_nobody_here_waits_for_is_kept_within_a_bound():
+    wakeups = Wakeups()
+    wakeups.wake(f"w{number}" for number in range(5000))
+    assert await wakeups.wait("w4999", 0.01) is True
+    assert await wakeups.wait("w0", 0.01) is False
 
 
-async def test_a_handle_in_another_thread_and_loop_shares_file_and_bells(opened):
+async def test_a_handle_in_another_thread_and_loop_shares_file_and_wakeups(opened):
     listening = threading.Event()
     heard = []
 
     async def other():
         async with opened() as store:
-            bell = asyncio.ensure_future(store.wakeup(ELECTION_WAKEUP, 10.0))
+            wakeup = asyncio.ensure_future(store.wakeup(ELECTION_WAKEUP, 10.0))
             await store.now()
             listening.set()
-            heard.append((await bell, await store.leader()))
+            heard.append((await wakeup, await store.leader()))
 
     async with opened() as store:
         fence = (await store.acquire("pod", "token", 60_000)).fence
@@ -187,7 +187,7 @@ async def test_no_step_is_answered_before_it_is_committed(opened):
     assert answered[0] is False
 
 
-async def test_a_ring_of_this_process_is_not_heard_again_from_the_file(opened):
+async def test_a_wakeup_of_this_process_is_not_heard_again_from_the_file(opened):
     async with opened() as store:
         await _submit(store, "a")
         assert await store.wakeup(LEADER_WAKEUP, 1.0) is True
@@ -249,7 +249,7 @@ async def test_a_step_that_fails_leaves_nothing_behind_and_disturbs_no_other(ope
     def write_and_break_down(step):
         step.db.execute("DELETE FROM task")
         step.meta.in_ready += 17
-        step.rings.add("nobody")
+        step.to_wake.add("nobody")
         raise ZeroDivisionError
 
     async with opened() as store:

@@ -94,7 +94,7 @@ async def test_what_was_acknowledged_survives_kill_9_at_any_point(
     assert len(ledger.read_text().split()) > 100, "the writers were killed before they wrote"
 
 
-async def test_a_ring_is_heard_in_another_process_by_its_name_within_half_a_second(
+async def test_a_wakeup_is_heard_in_another_process_by_its_name_within_half_a_second(
     opened, child, file
 ):
     async with opened() as store:
@@ -104,9 +104,9 @@ async def test_a_ring_is_heard_in_another_process_by_its_name_within_half_a_seco
         submission = Submission(task_id="t", spec=TaskSpec(executor="local"))
         await store.submit([submission], by="test")
         rung_at = time.monotonic()  # one clock for all processes of a machine
-        rang, heard_at = await _next(listener)
+        woken, heard_at = await _next(listener)
 
-        assert rang
+        assert woken
         assert heard_at - rung_at < 0.5
         assert await _next(listener) is False
 

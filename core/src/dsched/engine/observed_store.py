@@ -97,9 +97,9 @@ def _plain(step: str) -> Callable[..., Awaitable[Any]]:
 
 async def _claim_when_woken(self: Any, *args: Any) -> tuple[bool, Claimed]:
     known_ms = self.assertions.latest_ms
-    rang, answer = await self.inner.claim_when_woken(*args)
+    woken, answer = await self.inner.claim_when_woken(*args)
     self.assertions.answered("claim", known_ms, args, answer)
-    return rang, answer
+    return woken, answer
 
 
 def _init(

@@ -13,7 +13,7 @@ log = logging.getLogger("dsched.store")
 
 # Longer than the longest pause between two tries of a step: one small write that still fits must
 # not end the trouble while larger ones are refused.
-CALM_S = 6.0
+IDLE_S = 6.0
 UNANSWERED_S = 10.0
 NO_ANSWER = "no_answer"
 
@@ -62,15 +62,15 @@ class WriteWatch:
     def accepted(self) -> None:
         """The regular write was taken."""
         self._silent_since_s = None
-        if self.trouble is None or not self._calm():
+        if self.trouble is None or not self._idle():
             return
         lasted_s = self._runtime.monotonic() - self._since_s
         log.warning("the store takes writes again, after %.0f s", lasted_s)
         self.trouble = None
         self._tell(StoreWrites(pod=self._pod, taken=True, lasted_s=lasted_s))
 
-    def _calm(self) -> bool:
-        return self._refused_s is None or self._runtime.monotonic() - self._refused_s >= CALM_S
+    def _idle(self) -> bool:
+        return self._refused_s is None or self._runtime.monotonic() - self._refused_s >= IDLE_S
 
     def _begin(self, trouble: WriteTrouble) -> None:
         before, self.trouble = self.trouble, trouble

@@ -25,7 +25,7 @@ class Footing:
     scripts: Scripts
     prefix: str
     settings: StoreSettings
-    bells: Wakeups
+    wakeups: Wakeups
     replicas: int = 0
     calls: int = 0
 
@@ -70,11 +70,11 @@ class OnRedis:
         if refusal is not None:
             raise refusal
         call = packed(footing.scripts[name], self._meta, sent)
-        heard = await footing.bells.wait_and_run(who, timeout_s, call, sent[0])
+        heard = await footing.wakeups.wait_and_run(who, timeout_s, call, sent[0])
         if heard.answer is None:
-            return heard.rang, await self._step(name, *args)  # refused: call it as any step
+            return heard.woken, await self._step(name, *args)  # refused: call it as any step
         _check_fence(heard.answer, sent)
-        return heard.rang, heard.answer
+        return heard.woken, heard.answer
 
     def _sent(self, args: Iterable[bytes | str | int]) -> list[bytes]:
         """The arguments of a step, its nonce first."""

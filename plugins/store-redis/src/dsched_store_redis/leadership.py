@@ -16,7 +16,7 @@ class RedisTiming(OnRedis, Timing):
 
     async def wakeup(self, who: str, timeout_s: float) -> bool:
         """Wait for a wake-up."""
-        return await self._footing.bells.wait(who, timeout_s)
+        return await self._footing.wakeups.wait(who, timeout_s)
 
 
 class RedisLeadership(OnRedis, Leadership):

@@ -87,7 +87,7 @@ async def open_store(
     checks = ServerChecks(options, dialler.timeout_s)
     warn_of_profile(options, who=checks.who)
     link = Link(dialler, endpoints, options.pool_size, checks)
-    bells = Wakeups(link, options.key_prefix)
+    wakeups = Wakeups(link, options.key_prefix)
     known = Known.by(options)
     try:
         flags = await check_server(link.command, options, warn=checks.warn)
@@ -99,18 +99,18 @@ async def open_store(
             scripts=scripts,
             prefix=options.key_prefix,
             settings=settings,
-            bells=bells,
+            wakeups=wakeups,
             replicas=options.replicas if options.durability is Durability.STRICT else 0,
         )
         async with running(**_loops(endpoints, link, checks)):
             yield RedisStore(footing)
     finally:
         known.leave()
-        await _close(bells, link, endpoints)
+        await _close(wakeups, link, endpoints)
 
 
-async def _close(bells: Wakeups, link: Link, endpoints: Endpoints) -> None:
-    await bells.close()
+async def _close(wakeups: Wakeups, link: Link, endpoints: Endpoints) -> None:
+    await wakeups.close()
     await link.close()
     if isinstance(endpoints, SentinelEndpoints):
         await endpoints.close()

@@ -31,11 +31,11 @@ class Wakeups:
     def __init__(self, link: Link, prefix: str) -> None:
         self._link = link
         self._prefix = prefix
-        self._bells: dict[str, _Wakeup] = {}
+        self._wakeups: dict[str, _Wakeup] = {}
 
     async def wait(self, who: str, timeout_s: float) -> bool:
         """Wait for a wake-up, at most ``timeout_s``; whether it came."""
-        return (await self._bell(who).wait(timeout_s)).rang
+        return (await self._wakeup(who).wait(timeout_s)).woken
 
     async def wait_and_run(self, who: str, timeout_s: float, call: bytes, nonce: bytes) -> "Heard":
         """The same, and let the server run a packed call as soon as it comes, or the wait is over.
@@ -48,19 +48,19 @@ class Wakeups:
         at the latest, and up to one of its ticks late (a tenth of a second, by default), at most
         `WAIT_SLACK_S`.
         """
-        return await self._bell(who).wait(timeout_s, call, nonce)
+        return await self._wakeup(who).wait(timeout_s, call, nonce)
 
-    def _bell(self, who: str) -> "_Wakeup":
-        bell = self._bells.get(who)
-        if bell is None:
-            bell = self._bells[who] = _Wakeup(self._link, f"{self._prefix}bell:{who}".encode())
-        return bell
+    def _wakeup(self, who: str) -> "_Wakeup":
+        wakeup = self._wakeups.get(who)
+        if wakeup is None:
+            wakeup = self._wakeups[who] = _Wakeup(self._link, f"{self._prefix}bell:{who}".encode())
+        return wakeup
 
     async def close(self) -> None:
         """Stop listening."""
-        for bell in self._bells.values():
-            await bell.close()
-        self._bells.clear()
+        for wakeup in self._wakeups.values():
+            await wakeup.close()
+        self._wakeups.clear()
 
 
 @attrs.frozen
@@ -68,7 +68,7 @@ class Heard:
     """Whether a wake-up came, and the answer to the call that was sent behind it, if there is
     one."""
 
-    rang: bool
+    woken: bool
     answer: list[Reply] | None = None
 
 
@@ -93,7 +93,7 @@ class _Wakeup:
             listening, joined = self._listening, self._listening is not None
             if listening is None:
                 listening = self._listening = asyncio.create_task(
-                    self._listen(block_s, call, nonce), name=f"bell {self._key.decode()}"
+                    self._listen(block_s, call, nonce), name=f"wake-up {self._key.decode()}"
                 )
             try:
                 await asyncio.wait({listening}, timeout=max(0.0, until - ahead_s - loop.time()))
@@ -105,13 +105,13 @@ class _Wakeup:
             if self._listening is listening:
                 self._listening = None
             # Given up, perhaps by another that waited: no wake-up was heard.
-            heard = Heard(rang=False) if listening.cancelled() else listening.result()
-            if heard.rang or call:
+            heard = Heard(woken=False) if listening.cancelled() else listening.result()
+            if heard.woken or call:
                 # The answer to another's call does not answer this one.
-                return Heard(heard.rang) if joined else heard
+                return Heard(heard.woken) if joined else heard
             if loop.time() >= until - ahead_s:
                 await asyncio.sleep(max(0.0, until - loop.time()))
-                return Heard(rang=False)
+                return Heard(woken=False)
 
     async def _unblock(self, listening: asyncio.Task[Heard]) -> None:
         """Make the server answer the command now: with a wake-up that came meanwhile, or with none.
@@ -154,7 +154,7 @@ class _Wakeup:
         try:
             line = await self._open()
             wait = pack(b"BLPOP", self._key, b"%g" % block_s)
-            ring, *replies = await line.exchange(
+            wake, *replies = await line.exchange(
                 wait + call, 2 if call else 1, block_s + self._link.timeout_s
             )
             if call:
@@ -163,11 +163,11 @@ class _Wakeup:
                     # Refused, or answered twice: a call that waited for the end of a CLIENT PAUSE
                     # and was unblocked runs all the same. The next wait must see no answer of it.
                     await line.close_now()
-            if isinstance(ring, Exception):
-                raise ring
+            if isinstance(wake, Exception):
+                raise wake
         except FAULTS as error:
-            return Heard(rang=_BY_US not in str(error) and await self._complain(error))
-        return Heard(ring is not None, answer)
+            return Heard(woken=_BY_US not in str(error) and await self._complain(error))
+        return Heard(wake is not None, answer)
 
     async def _open(self) -> Line:
         """The waiter's connection, a new one if need be."""

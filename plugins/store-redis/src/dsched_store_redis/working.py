@@ -74,9 +74,9 @@ class RedisWorking(OnRedis, Working):
         """The same, as soon as the worker is woken."""
         check_limit(limit)
         claim = (worker_id, incarnation, lane, number, limit, self._ttl)
-        rang, answer = await self._step_when_woken(worker_id, timeout_s, "claim", *claim)
+        woken, answer = await self._step_when_woken(worker_id, timeout_s, "claim", *claim)
         token = claim_token(worker_id, incarnation, lane, number)
-        return rang, _claim(answer, worker_id, token)
+        return woken, _claim(answer, worker_id, token)
 
     async def complete(self, items: Sequence[Completion], *, by: str) -> tuple[Outcome, ...]:
         """Record how attempts ended."""

@@ -93,7 +93,7 @@ def _end_lower_term(step: Step, epoch: int) -> None:
     holder = step.holder()
     if holder is not None and fence_epoch(holder) < epoch:
         step.meta.fence, step.meta.lock_until_ms = None, step.now_ms
-        step.rings.add(ELECTION_WAKEUP)
+        step.to_wake.add(ELECTION_WAKEUP)
 
 
 def _known(step: Step, number: int, at_ms: int) -> bool | None:

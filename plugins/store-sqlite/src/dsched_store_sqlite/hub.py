@@ -30,13 +30,13 @@ class Hub:
         self.file = file
         self.synchronous = synchronous
         self.handles = 0
-        self.bells = Wakeups()
-        self.listener = Listener(self.bells, self._connect, origin=origin)
+        self.wakeups = Wakeups()
+        self.listener = Listener(self.wakeups, self._connect, origin=origin)
         self.writer = Writer(
             file,
             synchronous=synchronous,
             origin=origin,
-            ring=self.bells.ring,
+            wake=self.wakeups.wake,
             opened=self.listener.start_after,
         )
 
@@ -45,7 +45,7 @@ class Hub:
 
     def stop(self) -> None:
         """Let both threads come to their end."""
-        self.bells.close()
+        self.wakeups.close()
         self.writer.stop()
 
     def join(self) -> None:

@@ -17,7 +17,7 @@ class SqliteTiming(OnSqlite, Timing):
 
     async def wakeup(self, who: str, timeout_s: float) -> bool:
         """Wait for a wake-up."""
-        return await self._hub.bells.wait(who, timeout_s)
+        return await self._hub.wakeups.wait(who, timeout_s)
 
 
 class SqliteLeadership(OnSqlite, Leadership):
@@ -67,7 +67,7 @@ class SqliteLeadership(OnSqlite, Leadership):
             step.meta.fence, step.meta.lock_until_ms = None, step.now_ms
             step.end_term("resigned")
             step.note(EventKind.LEADER, fence, {"act": "resigned"})
-            step.rings.add(ELECTION_WAKEUP)
+            step.to_wake.add(ELECTION_WAKEUP)
             return Outcome.OK
 
         return await self._step(run)

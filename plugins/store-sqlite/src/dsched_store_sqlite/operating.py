@@ -63,7 +63,7 @@ class SqliteOperating(OnSqlite, Operating):
             meta.rest_until_ms = step.now_ms + rest_ms
             step.end_term("stepped_down", by, why)
             step.note(EventKind.LEADER, fence, {"act": "stepped_down", "who": by, "why": why})
-            step.rings |= {ELECTION_WAKEUP, LEADER_WAKEUP}
+            step.to_wake |= {ELECTION_WAKEUP, LEADER_WAKEUP}
             return Outcome.OK
 
         return await self._step(run)
@@ -168,7 +168,7 @@ def _undrain(step: Step, worker_id: str, by: str) -> Outcome:
     step.put_worker(row)
     step.note(EventKind.WORKER, by, {"worker": worker_id, "act": "undrained"})
     if step.meta.in_ready:
-        step.rings.add(LEADER_WAKEUP)
+        step.to_wake.add(LEADER_WAKEUP)
     return Outcome.OK
 
 

@@ -54,7 +54,7 @@ class Records:
     def __init__(self, db: sqlite3.Connection, meta: Meta) -> None:
         self.db = db
         self.meta = meta
-        self.rings: set[str] = set()
+        self.to_wake: set[str] = set()
         self._tasks: dict[str, TaskRow | None] = {}
         self._created: dict[str, TaskRow] = {}
         self._moved: dict[str, TaskRow] = {}
@@ -179,7 +179,7 @@ class Records:
         """Remove a worker with its lanes and its wake-up."""
         self._workers[worker_id] = None
         self._changed_workers.discard(worker_id)
-        self.rings.discard(worker_id)
+        self.to_wake.discard(worker_id)
         self.db.execute("DELETE FROM worker WHERE id = ?", (worker_id,))
         self.db.execute(DROP_ABILITY_OF, (worker_id,))
         self.db.execute("DELETE FROM bell WHERE who = ?", (worker_id,))

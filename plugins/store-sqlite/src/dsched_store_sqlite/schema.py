@@ -237,7 +237,7 @@ CREATE TABLE document (
 ) WITHOUT ROWID;
 CREATE INDEX document_expiry ON document (expires_ms) WHERE expires_ms IS NOT NULL;
 
--- How another process learns whose bell was rung, and that it was not itself: `rung` only grows.
+-- How another process learns who was woken, and that it was not itself: `rung` only grows.
 CREATE TABLE bell (
     who TEXT PRIMARY KEY, rung INTEGER NOT NULL, origin TEXT NOT NULL
 ) WITHOUT ROWID;

@@ -105,7 +105,7 @@ class Step(Records):
         row.due_ms, row.parked_due_ms = due_ms, None
         self.put_config(row)
         if due_ms is not None:
-            self.rings.add(LEADER_WAKEUP)
+            self.to_wake.add(LEADER_WAKEUP)
 
     def park(self, row: ConfigRow, until_ms: int) -> None:
         """Keep what a config owes, and do not name it before an instant."""
@@ -115,7 +115,7 @@ class Step(Records):
         )
         row.due_ms, row.parked_due_ms = until_ms, owed_ms
         self.put_config(row)
-        self.rings.add(LEADER_WAKEUP)
+        self.to_wake.add(LEADER_WAKEUP)
 
     def create(
         self,
@@ -166,7 +166,7 @@ class Step(Records):
                 meta.in_lease -= 1
                 self._add_load(row.worker_id or "", -1, 0)
                 if meta.in_ready:
-                    self.rings.add(LEADER_WAKEUP)
+                    self.to_wake.add(LEADER_WAKEUP)
             case Home.DELAYED:
                 meta.in_delayed -= 1
                 meta.retrying -= row.status is TaskStatus.RETRYING
@@ -180,13 +180,13 @@ class Step(Records):
             case Home.READY:
                 row.worker_id = None
                 meta.in_ready += 1
-                self.rings.add(LEADER_WAKEUP)
+                self.to_wake.add(LEADER_WAKEUP)
             case Home.QUEUE:
                 meta.in_queue += 1
                 meta.last_place += 1
                 row.place = (row.rank << RANK_BITS) + meta.last_place
                 self._add_load(row.worker_id or "", 0, 1)
-                self.rings.add(row.worker_id or "")
+                self.to_wake.add(row.worker_id or "")
             case Home.LEASE:
                 meta.in_lease += 1
                 self._add_load(row.worker_id or "", 1, 0)
@@ -194,7 +194,7 @@ class Step(Records):
                 row.worker_id = None
                 meta.in_delayed += 1
                 meta.retrying += row.status is TaskStatus.RETRYING
-                self.rings.add(LEADER_WAKEUP)
+                self.to_wake.add(LEADER_WAKEUP)
             case Home.HELD:
                 meta.in_held += 1
                 self._hold(row)
@@ -261,7 +261,7 @@ class Step(Records):
             row.cancel_requested, row.cancel_reason = 1, reason
             self.changed(row)
             self.note(EventKind.CANCEL_REQUESTED, by, {"task": row.id, "reason": reason})
-        self.rings.add(row.worker_id or "")
+        self.to_wake.add(row.worker_id or "")
         return False
 
     def expire(self, row: TaskRow, by: str) -> bool:

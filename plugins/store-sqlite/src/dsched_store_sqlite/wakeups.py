@@ -21,12 +21,12 @@ class Wakeups:
 
     def __init__(self) -> None:
         self._lock = threading.Condition()
-        self._rung: dict[str, None] = {}
+        self._woken: dict[str, None] = {}
         self._waiting: defaultdict[str, list[asyncio.Future[None]]] = defaultdict(list)
         self._waiters = 0
         self._closed = False
 
-    def ring(self, names: Iterable[str]) -> None:
+    def wake(self, names: Iterable[str]) -> None:
         """Send wake-ups; never blocks, may be called from any thread."""
         for who in names:
             with self._lock:
@@ -39,8 +39,8 @@ class Wakeups:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         with self._lock:
             self._refuse_if_closed()
-            if who in self._rung:
-                del self._rung[who]
+            if who in self._woken:
+                del self._woken[who]
                 return True
             self._waiting[who].append(future)
             self._waiters += 1
@@ -54,8 +54,8 @@ class Wakeups:
             return False
         finally:
             self._leave(who, future)
-            if not taken and _rang(future):
-                self.ring((who,))  # it came just when we gave up: keep it for the next waiter
+            if not taken and _woke(future):
+                self.wake((who,))  # it came just when we gave up: keep it for the next waiter
         return True
 
     def wait_for_waiters(self, timeout_s: float) -> bool:
@@ -92,9 +92,9 @@ class Wakeups:
         waiting = self._waiting.get(who)
         if waiting:
             return waiting.pop(0)
-        self._rung[who] = None
-        while len(self._rung) > _MAX_REMEMBERED:
-            del self._rung[next(iter(self._rung))]
+        self._woken[who] = None
+        while len(self._woken) > _MAX_REMEMBERED:
+            del self._woken[next(iter(self._woken))]
         return None
 
     def _leave(self, who: str, future: asyncio.Future[None]) -> None:
@@ -115,16 +115,16 @@ class Listener:
     """
 
     def __init__(
-        self, bells: Wakeups, connect: Callable[[], sqlite3.Connection], *, origin: str
+        self, wakeups: Wakeups, connect: Callable[[], sqlite3.Connection], *, origin: str
     ) -> None:
-        self._bells = bells
+        self._wakeups = wakeups
         self._connect = connect
         self._origin = origin
         self._heard: int | None = None
         self._db: sqlite3.Connection | None = None
         self._version: int | None = None
-        self._deaf = False
-        self._thread = threading.Thread(target=self._run, name="dsched-sqlite-bells", daemon=True)
+        self._unheard = False
+        self._thread = threading.Thread(target=self._run, name="dsched-sqlite-wakeups", daemon=True)
         self._thread.start()
 
     def start_after(self, number: int) -> None:
@@ -138,11 +138,11 @@ class Listener:
 
     def _run(self) -> None:
         try:
-            while self._bells.pause(0):
-                if not self._bells.wait_for_waiters(timeout_s=60):
+            while self._wakeups.pause(0):
+                if not self._wakeups.wait_for_waiters(timeout_s=60):
                     continue
                 self._try_to_listen()
-                self._bells.pause(POLL_S)
+                self._wakeups.pause(POLL_S)
         finally:
             self._hang_up()
 
@@ -150,13 +150,13 @@ class Listener:
         try:
             patiently(self._listen)
         except Exception as error:  # noqa: BLE001 - told to all who wait
-            if not self._deaf:
+            if not self._unheard:
                 log.warning("other processes cannot be heard now: %s", error)
-            self._deaf = True
+            self._unheard = True
             self._hang_up()
-            self._bells.fail(f"the bells of the store cannot be heard: {error}")
+            self._wakeups.fail(f"the wake-ups of the store cannot be heard: {error}")
         else:
-            self._deaf = False
+            self._unheard = False
 
     def _listen(self) -> None:
         if self._heard is None:
@@ -166,13 +166,13 @@ class Listener:
         (version,) = self._db.execute("PRAGMA data_version").fetchone()
         if version == self._version:
             return
-        rings = self._db.execute(
+        entries = self._db.execute(
             "SELECT who, rung, origin FROM bell WHERE rung > ? ORDER BY rung", (self._heard,)
         ).fetchall()
         self._version = version
-        if rings:
-            self._heard = rings[-1][1]
-        self._bells.ring(who for who, _, origin in rings if origin != self._origin)
+        if entries:
+            self._heard = entries[-1][1]
+        self._wakeups.wake(who for who, _, origin in entries if origin != self._origin)
 
     def _hang_up(self) -> None:
         db, self._db, self._version = self._db, None, None
@@ -180,7 +180,7 @@ class Listener:
             db.close()
 
 
-def _rang(future: asyncio.Future[None]) -> bool:
+def _woke(future: asyncio.Future[None]) -> bool:
     return future.done() and not future.cancelled() and future.exception() is None
 
 
@@ -202,7 +202,7 @@ def _settle(future: asyncio.Future[None], error: StoreUnavailableError | None) -
     try:
         loop.call_soon_threadsafe(settle)
     except RuntimeError:
-        log.debug("a ring came after its waiter's loop was closed")
+        log.debug("a wake-up came after its waiter's loop was closed")
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

@@ -145,7 +145,7 @@ def _keep_ability(step: Step, row: WorkerRow, ability: Ability | None) -> None:
     """Keep what a worker can run, and forget what no worker says any more."""
     digest = "" if ability is None else ability.digest
     if digest != step.ability_of(row):
-        step.rings.add(LEADER_WAKEUP)
+        step.to_wake.add(LEADER_WAKEUP)
     step.set_ability(row, digest)
     if ability is not None and _ability(step, digest) is None:
         step.db.execute(PUT_ABILITY, (digest, dumps(sorted(ability.names))))
@@ -220,7 +220,7 @@ def _drain(step: Step, worker_id: str, incarnation: str | None) -> Outcome:
         row.draining = OPERATOR if incarnation is None else LEAVING
         step.put_worker(row)
         step.note(EventKind.WORKER, worker_id, {"worker": worker_id, "act": "draining"})
-        step.rings.add(worker_id)
+        step.to_wake.add(worker_id)
     _requeue(step, queue, worker_id)
     return Outcome.OK
 

@@ -56,14 +56,14 @@ class Writer:
         *,
         synchronous: str,
         origin: str,
-        ring: Callable[[Sequence[str]], None],
+        wake: Callable[[Sequence[str]], None],
         opened: Callable[[int], None],
     ) -> None:
         self.file = file
         self._file_id: FileId | None = file_id(file)
         self._synchronous = synchronous
         self._origin = origin
-        self._ring = ring
+        self._tell = wake
         self._opened = opened
         self._db: sqlite3.Connection | None = None
         self._mark_ms = 0
@@ -147,8 +147,8 @@ class Writer:
             self._fail(done or jobs, self._translated(error, maybe_applied=committing))
             return jobs[len(done) :] if done else []
         self._mark_ms = transaction.meta.mark_ms
-        if transaction.rings:  # before the answers: whoever has one may count on the wake-up
-            self._ring(sorted(transaction.rings))
+        if transaction.to_wake:  # before the answers: whoever has one may count on the wake-up
+            self._tell(sorted(transaction.to_wake))
         _answer(done)
         return jobs[len(done) :]
 
@@ -205,7 +205,7 @@ class Transaction:
         self._stored_mark_ms = self.meta.mark_ms
         self._changes = db.total_changes
         self.meta.mark_ms = max(self.meta.mark_ms, mark_ms)
-        self.rings: set[str] = set()
+        self.to_wake: set[str] = set()
 
     def run(self, job: Job) -> None:
         """Run a job as one atomic step; its own failure is its answer and leaves nothing behind."""
@@ -238,16 +238,16 @@ class Transaction:
         step.write_events()
         db.execute("RELEASE step")
         self.meta = meta
-        self.rings |= step.rings
+        self.to_wake |= step.to_wake
 
     def prepare(self) -> None:
         """Write what the steps have in common, before the commit."""
         meta = self.meta
-        if self.rings:
+        if self.to_wake:
             meta.last_ring += 1
             self._db.executemany(
                 "INSERT OR REPLACE INTO bell VALUES (?, ?, ?)",
-                [(who, meta.last_ring, self._origin) for who in self.rings],
+                [(who, meta.last_ring, self._origin) for who in self.to_wake],
             )
         mark_ms, meta.mark_ms = meta.mark_ms, self._stored_mark_ms
         changed = meta.values() != self._stored

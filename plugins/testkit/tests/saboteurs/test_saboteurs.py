@@ -517,14 +517,14 @@ class PausedConfigStaysDue(Broken):
 
 
 class SilentWorkerBell(Broken):
-    caught_by = "test_a_dispatch_rings_the_workers_bell"
+    caught_by = "test_a_dispatch_wakes_the_worker"
     machine_catches = False
 
     class state_class(BrokenState):
         def __init__(self, wall, settings=None):
             super().__init__(wall, settings)
-            ring = self.bells.ring
-            self.bells.ring = lambda who: None if who.startswith("w") else ring(who)
+            wake = self.wakeups.wake
+            self.wakeups.wake = lambda who: None if who.startswith("w") else wake(who)
 
 
 # How a named test fails: by an assert, or by unpacking more or fewer items than there should be.

@@ -103,7 +103,7 @@ class Election:
         """Try every second or so, and at once after a wake-up, until leading or stopping."""
         chance = asyncio.Event()
         async with asyncio.TaskGroup() as group:
-            listening = group.create_task(self._listen(chance), name="election bell")
+            listening = group.create_task(self._listen(chance), name="election wake-up")
             term = await self._acquire(self._runtime.token(), patience)
             while term is None and not self._stopping.is_set():
                 await self._wait_for_a_chance(chance)
@@ -124,11 +124,11 @@ class Election:
         while True:
             try:
                 async with answered_within(LISTEN_S + WAKEUP_SLACK_S):
-                    rang = await self._store.wakeup(ELECTION_WAKEUP, LISTEN_S)
+                    woken = await self._store.wakeup(ELECTION_WAKEUP, LISTEN_S)
             except StoreUnavailableError:
                 await self._runtime.sleep(TRY_EVERY_S)
                 continue
-            if rang:
+            if woken:
                 chance.set()
 
     async def _hold(self, term: Term) -> None:

@@ -51,6 +51,6 @@ local function cancel_row(row, by, reason, ttl)
     write_row(row)
     note('cancel_requested', by, '{"task":"' .. row.id .. '","reason":' .. reason .. '}')
   end
-  ring(row.worker_id)
+  wake(row.worker_id)
   return false
 end

@@ -124,10 +124,10 @@ local function set_due(id, due)
 end
 
 -- The same, when the leader has not planned it itself: wake the leader, so that it polls.
-local function set_due_and_ring(id, due)
+local function set_due_and_wake(id, due)
   set_due(id, due)
   if due ~= '' then
-    ring('leader')
+    wake('leader')
   end
 end
 
@@ -136,5 +136,5 @@ local function rearm(id, delay, paused, next_due)
   if paused or (delay and call('ZCARD', LIVE .. id) > 0) then
     next_due = ''
   end
-  set_due_and_ring(id, next_due)
+  set_due_and_wake(id, next_due)
 end

@@ -66,9 +66,9 @@ local function note(kind, by, item)
   gathered[#gathered + 1] = item
 end
 
-local bells = {}
-local function ring(who)
-  bells[who] = true
+local to_wake = {}
+local function wake(who)
+  to_wake[who] = true
 end
 
 -- The first write of a step: a server out of memory refuses it before anything has changed.
@@ -108,7 +108,7 @@ local function done(...)
   if newest then
     call('HSET', META, 'end', newest .. ' ' .. wall_text)
   end
-  for who in pairs(bells) do
+  for who in pairs(to_wake) do
     local key = P .. 'bell:' .. who
     call('DEL', key)
     call('RPUSH', key, '1')

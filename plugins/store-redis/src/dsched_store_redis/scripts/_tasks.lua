@@ -160,7 +160,7 @@ end
 
 local function make_ready(row)
   call('ZADD', READY, ready_score(row), row.id)
-  ring('leader')
+  wake('leader')
 end
 
 -- The same for many, with their rows.
@@ -172,7 +172,7 @@ local function put_back(rows)
   if #flat > 0 then
     write_rows(rows)
     call('ZADD', READY, unpack(flat))
-    ring('leader')
+    wake('leader')
   end
 end
 
@@ -280,7 +280,7 @@ local function rearm_fixed_delay(config_id)
   local delay = call('HGET', FIXED, config_id)
   if delay and call('HEXISTS', CONFIG .. config_id, 'paused') == 0 then
     call('ZADD', DUE, int(wall + tonumber(delay)), config_id)
-    ring('leader')
+    wake('leader')
   end
 end
 

@@ -66,7 +66,7 @@ local function complete(item)
     write_row(row)
     call('ZADD', DELAYED, int(now + item.delay), id)
     add_retrying(1)
-    ring('leader')
+    wake('leader')
   else
     status = row.cancel_requested and 'cancelled' or (item.success and 'success' or 'failed')
     finish(row, status, ttl, item.result, bodies_of[item.at])
@@ -83,6 +83,6 @@ for i, item in ipairs(items) do
 end
 remove_leases(freed)
 if next(freed) and call('ZCARD', READY) > 0 then
-  ring('leader')
+  wake('leader')
 end
 return done('OK', table.concat(outcomes, ' '))

@@ -154,7 +154,7 @@ for _, item in ipairs(items) do
     push(changed, row)
     note('deferred', fence, '{"task":"' .. item.id .. '","delay":' .. item.target
       .. ',"reason":' .. item.why .. '}')
-    ring('leader')
+    wake('leader')
   end
 end
 write_rows(changed)
@@ -178,7 +178,7 @@ for worker_id, worker in pairs(known) do
       call('RPUSH', queue, unpack(worker.rest, first, math.min(first + 999, #worker.rest)))
     end
     add_load('q:', worker_id, #worker.added - #worker.displaced)
-    ring(worker_id)
+    wake(worker_id)
     for _, row in ipairs(worker.displaced) do
       row.worker_id, row.since = nil, nil
       set_reason(row, 'displaced')

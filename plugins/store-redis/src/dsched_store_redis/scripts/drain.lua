@@ -24,7 +24,7 @@ end
 if not draining then
   call('SADD', DRAINING, id)
   note('worker', id, '{"worker":"' .. id .. '","act":"draining"}')
-  ring(id)
+  wake(id)
 end
 requeue_all(rows, id, id)
 publish(worker)

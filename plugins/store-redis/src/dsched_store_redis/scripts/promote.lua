@@ -9,6 +9,6 @@ local found = delayed_due(ARGV[3])
 begin()
 local count, next_in = promote(found)
 if count > 0 then
-  ring('leader')
+  wake('leader')
 end
 return done('OK', count, next_in)

@@ -27,7 +27,7 @@ end
 if fence and tonumber(string.match(fence, '^%d+')) < least then
   call('DEL', LEADER)
   call('HSET', META, 'until', now_text)
-  ring('election')
+  wake('election')
 end
 local from = ARGV[9] ~= '' and ARGV[9] or 'null'
 local why = ARGV[10] ~= '""' and ',"why":' .. ARGV[10] or ''

@@ -53,7 +53,7 @@ local function reap(item)
       extra = ',"delay":' .. int(item.delay)
       call('ZADD', DELAYED, int(now + item.delay), id)
       add_retrying(1)
-      ring('leader')
+      wake('leader')
     else
       push(back, row)
     end
@@ -71,6 +71,6 @@ end
 remove_leases(freed)
 put_back(back)
 if call('ZCARD', READY) > 0 then
-  ring('leader')
+  wake('leader')
 end
 return done('OK', table.concat(outcomes, ' '))

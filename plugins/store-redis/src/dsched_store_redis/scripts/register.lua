@@ -43,7 +43,7 @@ call('HSET', WORKERS, id,
   incarnation .. '\n' .. ARGV[4] .. '\n' .. ARGV[5] .. '\n' .. timeout .. '\n' .. head)
 call('ZADD', BEATS, now_text, id)
 if ARGV[9] ~= (old and same and ability_of(old) or '') then
-  ring('leader')
+  wake('leader')
 end
 -- What no worker says any more goes when something new comes.
 if ARGV[9] ~= '' and call('HSETNX', ABILITY, ARGV[9], ARGV[10]) == 1 then

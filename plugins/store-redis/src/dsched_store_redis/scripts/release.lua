@@ -51,6 +51,6 @@ end
 remove_leases(freed)
 put_back(back)
 if call('ZCARD', READY) > 0 then
-  ring('leader')
+  wake('leader')
 end
 return done('OK', table.concat(outcomes, ' '))

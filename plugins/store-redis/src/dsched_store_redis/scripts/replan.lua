@@ -28,7 +28,7 @@ for i, item in ipairs(items) do
       call('HSET', CONFIG .. item.id, 'last_fired', item.last)
     end
     unpark(item.row)
-    set_due_and_ring(item.id, item.next_due)
+    set_due_and_wake(item.id, item.next_due)
   end
 end
 return done('OK', table.concat(outcomes, ' '))

@@ -12,6 +12,6 @@ call('HSET', META, 'until', now_text, 'rest_pod', string.match(ARGV[2], '^[^:]*:
 end_term('stepped_down', ARGV[3], ARGV[4])
 note('leader', ARGV[2],
   '{"act":"stepped_down","who":' .. ARGV[3] .. ',"why":' .. ARGV[4] .. '}')
-ring('election')
-ring('leader')
+wake('election')
+wake('leader')
 return done('OK')

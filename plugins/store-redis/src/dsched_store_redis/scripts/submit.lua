@@ -50,7 +50,7 @@ for _, item in ipairs(items) do
 end
 if #items > 0 then
   call('MSET', unpack(new))
-  ring('leader')
+  wake('leader')
 end
 if #ready > 0 then
   call('ZADD', READY, unpack(ready))

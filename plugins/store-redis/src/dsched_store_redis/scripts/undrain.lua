@@ -20,6 +20,6 @@ call('SREM', DRAINING, id)
 publish(worker)
 note('worker', ARGV[3], '{"worker":"' .. id .. '","act":"undrained"}')
 if call('ZCARD', READY) > 0 then
-  ring('leader')
+  wake('leader')
 end
 return done('OK')

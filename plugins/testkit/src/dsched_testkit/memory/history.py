@@ -80,4 +80,4 @@ def _end_lower_term(step: Step, epoch: int) -> None:
     holder = step.holder()
     if holder is not None and fence_epoch(holder) < epoch:
         step.state.fence, step.state.lock_until_ms = None, step.now_ms
-        step.state.bells.ring(ELECTION_WAKEUP)
+        step.state.wakeups.wake(ELECTION_WAKEUP)

@@ -18,7 +18,7 @@ class MemoryTiming(OnState, Timing):
 
     async def wakeup(self, who: str, timeout_s: float) -> bool:
         """Wait for a wake-up."""
-        return await self._state.bells.wait(who, timeout_s)
+        return await self._state.wakeups.wait(who, timeout_s)
 
 
 class MemoryLeadership(OnState, Leadership):
@@ -62,7 +62,7 @@ class MemoryLeadership(OnState, Leadership):
             self._state.fence, self._state.lock_until_ms = None, step.now_ms
             end_term(step, "resigned")
             step.note(EventKind.LEADER, fence, {"act": "resigned"})
-            self._state.bells.ring(ELECTION_WAKEUP)
+            self._state.wakeups.wake(ELECTION_WAKEUP)
             return Outcome.OK
 
     async def leader(self) -> str | None:

@@ -73,7 +73,7 @@ class MemoryOperating(OnState, Operating):
             row.draining = False
             step.note(EventKind.WORKER, by, {"worker": worker_id, "act": "undrained"})
             if len(self._state.ready):
-                self._state.bells.ring(LEADER_WAKEUP)
+                self._state.wakeups.wake(LEADER_WAKEUP)
             return Outcome.OK
 
     async def step_down(self, fence: str, *, by: str, why: str, rest_ms: int) -> Outcome:
@@ -87,8 +87,8 @@ class MemoryOperating(OnState, Operating):
             state.rest_until_ms = step.now_ms + rest_ms
             end_term(step, "stepped_down", by, why)
             step.note(EventKind.LEADER, fence, {"act": "stepped_down", "who": by, "why": why})
-            state.bells.ring(ELECTION_WAKEUP)
-            state.bells.ring(LEADER_WAKEUP)
+            state.wakeups.wake(ELECTION_WAKEUP)
+            state.wakeups.wake(LEADER_WAKEUP)
             return Outcome.OK
 
     async def terms(self, cursor: str | None, limit: int) -> TermPage:

@@ -47,7 +47,7 @@ class State:
         self.wall = wall
         self.settings = settings or StoreSettings()
         self.lock = threading.RLock()
-        self.bells = Wakeups()
+        self.wakeups = Wakeups()
         self.format = STORE_FORMAT
         self.identity, self.generation = uuid4().hex, 0
         self.breaks: list[Break] = []
@@ -202,7 +202,7 @@ class Step:
                 state.leases.discard(row.id)
                 state.running[row.worker_id or ""].discard(row.id)
                 if len(state.ready):
-                    state.bells.ring(LEADER_WAKEUP)
+                    state.wakeups.wake(LEADER_WAKEUP)
 
     def _hold_no_more(self, row: TaskRow) -> None:
         line = self.state.held[_config_of(row)]
@@ -216,15 +216,15 @@ class Step:
             case Home.DELAYED:
                 row.worker_id = None
                 state.delayed.add(row.id, row.at_ms)
-                state.bells.ring(LEADER_WAKEUP)
+                state.wakeups.wake(LEADER_WAKEUP)
             case Home.READY:
                 row.worker_id = None
                 state.ready.add(row.id, row.ready_key)
-                state.bells.ring(LEADER_WAKEUP)
+                state.wakeups.wake(LEADER_WAKEUP)
             case Home.QUEUE:
                 queue = state.queues[row.worker_id or ""]
                 insort(queue, row.id, key=lambda key: -state.tasks[key].spec.priority)
-                state.bells.ring(row.worker_id or "")
+                state.wakeups.wake(row.worker_id or "")
             case Home.HELD:
                 line = state.held.setdefault(_config_of(row), [])
                 insort(line, row.id, key=lambda key: state.tasks[key].scheduled_ms)
@@ -265,7 +265,7 @@ class Step:
         if not row.cancel_requested:
             row.cancel_requested, row.cancel_reason = True, reason
             self.note(EventKind.CANCEL_REQUESTED, by, {"task": row.id, "reason": reason})
-        self.state.bells.ring(row.worker_id or "")
+        self.state.wakeups.wake(row.worker_id or "")
         return False
 
     def expire(self, row: TaskRow, by: str) -> bool:
@@ -294,12 +294,12 @@ class Step:
             self.state.due.discard(row.config.id)
         else:
             self.state.due.add(row.config.id, due_ms)
-            self.state.bells.ring(LEADER_WAKEUP)
+            self.state.wakeups.wake(LEADER_WAKEUP)
 
     def park(self, row: ConfigRow, until_ms: int) -> None:
         """Keep a config's due, and do not name it before an instant."""
         self.state.due.add(row.config.id, until_ms)
-        self.state.bells.ring(LEADER_WAKEUP)
+        self.state.wakeups.wake(LEADER_WAKEUP)
 
     def worker_views(self) -> tuple[Worker, ...]:
         """All workers by id, with the store's counts."""

@@ -10,15 +10,15 @@ class Wakeups:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._rung: set[str] = set()
+        self._woken: set[str] = set()
         self._waiting: defaultdict[str, list[asyncio.Future[None]]] = defaultdict(list)
 
-    def ring(self, who: str) -> None:
+    def wake(self, who: str) -> None:
         """Send a wake-up; never blocks, may be called from any thread."""
         with self._lock:
             waiting = self._waiting.pop(who, [])
             if not waiting:
-                self._rung.add(who)
+                self._woken.add(who)
                 return
             first, *others = waiting
             if others:
@@ -28,14 +28,14 @@ class Wakeups:
     def forget(self) -> None:
         """Lose the wake-ups that nobody has heard yet: each is only a hint."""
         with self._lock:
-            self._rung.clear()
+            self._woken.clear()
 
     async def wait(self, who: str, timeout_s: float) -> bool:
         """Wait for a wake-up, at most ``timeout_s``; whether it came."""
         loop = asyncio.get_running_loop()
         with self._lock:
-            if who in self._rung:
-                self._rung.discard(who)
+            if who in self._woken:
+                self._woken.discard(who)
                 return True
             future: asyncio.Future[None] = loop.create_future()
             self._waiting[who].append(future)

@@ -108,7 +108,7 @@ class MemoryWorkers(OnState, Workers):
             if not row.draining:
                 row.draining = True
                 step.note(EventKind.WORKER, worker_id, {"worker": worker_id, "act": "draining"})
-                self._state.bells.ring(worker_id)
+                self._state.wakeups.wake(worker_id)
             step.requeue(queue, worker_id)
             return Outcome.OK
 
@@ -141,7 +141,7 @@ def _keep_ability(state: State, row: WorkerRow, ability: Ability | None) -> None
     digest = "" if ability is None else ability.digest
     if digest != row.ability:
         row.ability = digest
-        state.bells.ring(LEADER_WAKEUP)
+        state.wakeups.wake(LEADER_WAKEUP)
     if ability is not None and digest not in state.abilities:
         state.abilities[digest] = ability
         used = {worker.ability for worker in state.workers.values()}

@@ -7,7 +7,7 @@ from typing import Any
 from dsched_testkit.memory import State, new_state
 
 # What belongs to the server or to its clients, not to what it stores.
-_NOT_STORED = frozenset({"wall", "settings", "lock", "bells"})
+_NOT_STORED = frozenset({"wall", "settings", "lock", "wakeups"})
 
 
 def copy_of(owner: object) -> dict[str, Any]:

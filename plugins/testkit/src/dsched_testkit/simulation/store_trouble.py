@@ -99,7 +99,7 @@ class StoreTrouble:
             case "lock":
                 state.fence, state.lock_until_ms = None, 0
             case "wake-ups":
-                state.bells.forget()
+                state.wakeups.forget()
             case "ended":
                 self._evict_ended()
 

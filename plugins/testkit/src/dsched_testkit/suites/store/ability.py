@@ -5,10 +5,10 @@ from dsched.contracts.store.outcomes import Outcome
 from dsched.contracts.store.timing import LEADER_WAKEUP
 from dsched.model import Ability
 from dsched_testkit.suites.store.arrange import (
-    BELL_S,
     HEARTBEAT_MS,
     QUEUED,
     READY,
+    WAKEUP_S,
     Arranging,
 )
 
@@ -119,7 +119,7 @@ class AbilityTests(Arranging):
         await self.hush(LEADER_WAKEUP)
         for ability in (ETL, MORE):
             await self.worker(ability=ability)
-            assert await self.store.wakeup(LEADER_WAKEUP, BELL_S)
+            assert await self.store.wakeup(LEADER_WAKEUP, WAKEUP_S)
         await self.worker(ability=MORE)
         assert not await self.store.wakeup(LEADER_WAKEUP, 0.05)
 

@@ -34,7 +34,7 @@ DAY_MS = 24 * HOUR_MS
 # Long enough for any test; a test in which a lock ends gives its own.
 LONG_TTL_MS = 60 * DAY_MS
 HEARTBEAT_MS = 30 * SECOND_MS
-BELL_S = 5.0
+WAKEUP_S = 5.0
 
 OPERATOR = "operator"
 AUTHOR = "author"

@@ -10,7 +10,6 @@ from dsched.contracts.store.timing import LEADER_WAKEUP
 from dsched.contracts.store.working import Submission
 from dsched.model import JsonValue, TaskStatus
 from dsched_testkit.suites.store.arrange import (
-    BELL_S,
     CANCELLED,
     CLIENT,
     DELAYED,
@@ -19,6 +18,7 @@ from dsched_testkit.suites.store.arrange import (
     READY,
     RUNNING,
     SUCCESS,
+    WAKEUP_S,
     Arranging,
     a_spec,
 )
@@ -142,10 +142,10 @@ class SubmitTests(Arranging):
         assert (await self.task(task_id)).config_id == LONG_ID
         assert await self.finish(task_id, token) == Outcome.OK
 
-    async def test_a_submission_rings_the_leaders_bell(self) -> None:
+    async def test_a_submission_wakes_the_leader(self) -> None:
         await self.hush(LEADER_WAKEUP)
         await self.submit("a")
-        assert await self.store.wakeup(LEADER_WAKEUP, BELL_S)
+        assert await self.store.wakeup(LEADER_WAKEUP, WAKEUP_S)
 
     async def test_submissions_over_the_bound_or_with_an_id_twice_are_refused_whole(self) -> None:
         many = [Submission(task_id=f"t{n}", spec=a_spec()) for n in range(MAX_BATCH + 1)]
@@ -205,7 +205,7 @@ class CancelTests(Arranging):
         assert (await self.claim()).outcome == Outcome.EMPTY
         assert await self.store.recall(self.fence, ["b"], 0) == (Outcome.STALE,)
 
-    async def test_what_runs_is_asked_to_stop_and_its_worker_rung(self) -> None:
+    async def test_what_runs_is_asked_to_stop_and_its_worker_woken(self) -> None:
         await self.lead()
         await self.worker()
         token = await self.running("a")
@@ -213,7 +213,7 @@ class CancelTests(Arranging):
         await self.news()
         (answer,) = await self.store.cancel(["a"], by=CLIENT, reason="asked")
         assert (answer.outcome, answer.status) == (Outcome.REQUESTED, TaskStatus.RUNNING)
-        assert await self.store.wakeup("w1", BELL_S)
+        assert await self.store.wakeup("w1", WAKEUP_S)
         task = await self.task("a")
         assert (*RUNNING, True) == (task.status, task.home, task.cancel_requested)
         event = await self.the_news()
@@ -221,7 +221,7 @@ class CancelTests(Arranging):
         assert [dict(item) for item in event.items] == [{"task": "a", "reason": "asked"}]
         assert await self.finish("a", token) == Outcome.OK
 
-    async def test_a_repeated_request_rings_again_and_writes_nothing(self) -> None:
+    async def test_a_repeated_request_wakes_again_and_writes_nothing(self) -> None:
         await self.lead()
         await self.worker()
         token = await self.running("a")
@@ -230,7 +230,7 @@ class CancelTests(Arranging):
         await self.news()
         (answer,) = await self.store.cancel(["a"], by=CLIENT, reason="second")
         assert answer.outcome == Outcome.REQUESTED
-        assert await self.store.wakeup("w1", BELL_S)
+        assert await self.store.wakeup("w1", WAKEUP_S)
         assert await self.news() == []
         await self.finish("a", token)
         assert (await self.task("a")).reason == "first"

@@ -11,7 +11,6 @@ from dsched.contracts.store.outcomes import Outcome
 from dsched.contracts.store.workers import Held
 from dsched.contracts.store.working import Claimed, Release, Submission, claim_token
 from dsched_testkit.suites.store.arrange import (
-    BELL_S,
     CANCELLED,
     CLIENT,
     HEARTBEAT_MS,
@@ -20,6 +19,7 @@ from dsched_testkit.suites.store.arrange import (
     READY,
     RUNNING,
     SECOND_MS,
+    WAKEUP_S,
     Arranging,
     a_spec,
     items_of,
@@ -333,29 +333,29 @@ class ClaimTests(Arranging):
 class ClaimWhenRungTests(Arranging):
     """A claim that waits for the worker's wake-up."""
 
-    async def test_a_ring_brings_what_a_claim_then_takes(self) -> None:
+    async def test_a_wakeup_brings_what_a_claim_then_takes(self) -> None:
         await self.lead()
         await self.worker()
         await self.submit("a")
         await self.hush("w1")
         async with asyncio.TaskGroup() as group:
-            waiting = group.create_task(self._claim_when_woken(1, BELL_S))
+            waiting = group.create_task(self._claim_when_woken(1, WAKEUP_S))
             await asyncio.sleep(0)
             await self.queue("a")
-        rang, claimed = waiting.result()
-        assert (rang, claimed.outcome, claimed.token) == (True, Outcome.OK, self._token(1))
+        woken, claimed = waiting.result()
+        assert (woken, claimed.outcome, claimed.token) == (True, Outcome.OK, self._token(1))
         assert [task.id for task in claimed.tasks] == ["a"]
         assert await self.state("a") == RUNNING
 
-    async def test_without_a_ring_a_claim_takes_what_there_is_all_the_same(self) -> None:
+    async def test_without_a_wakeup_a_claim_takes_what_there_is_all_the_same(self) -> None:
         await self.lead()
         await self.worker()
         await self.queued("a")
         await self.hush("w1")
-        rang, claimed = await self._claim_when_woken(1, 0.05)
-        assert (rang, [task.id for task in claimed.tasks]) == (False, ["a"])
-        rang, claimed = await self._claim_when_woken(2, 0.05)
-        assert (rang, claimed.outcome) == (False, Outcome.EMPTY)
+        woken, claimed = await self._claim_when_woken(1, 0.05)
+        assert (woken, [task.id for task in claimed.tasks]) == (False, ["a"])
+        woken, claimed = await self._claim_when_woken(2, 0.05)
+        assert (woken, claimed.outcome) == (False, Outcome.EMPTY)
 
     async def test_a_claim_that_waited_is_repeated_like_any_other(self) -> None:
         await self.lead()
@@ -370,7 +370,7 @@ class ClaimWhenRungTests(Arranging):
         await self.lead()
         await self.worker()
         await self.hush("w1")
-        waiting = asyncio.create_task(self._claim_when_woken(1, BELL_S))
+        waiting = asyncio.create_task(self._claim_when_woken(1, WAKEUP_S))
         await asyncio.sleep(0)
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
@@ -379,9 +379,9 @@ class ClaimWhenRungTests(Arranging):
         assert (await self.claim(number=1)).outcome == Outcome.EMPTY
         assert [task.id for task in (await self.claim(number=2)).tasks] == ["a"]
 
-    async def test_a_worker_that_the_store_has_forgotten_is_told_at_the_ring(self) -> None:
-        rang, claimed = await self._claim_when_woken(1, 0.05)
-        assert (rang, claimed.outcome) == (False, Outcome.NO_WORKER)
+    async def test_a_worker_that_the_store_has_forgotten_is_told_at_the_wakeup(self) -> None:
+        woken, claimed = await self._claim_when_woken(1, 0.05)
+        assert (woken, claimed.outcome) == (False, Outcome.NO_WORKER)
 
     async def _claim_when_woken(self, number: int, timeout_s: float) -> tuple[bool, Claimed]:
         return await self.store.claim_when_woken("w1", "0100-a", 0, number, 100, timeout_s)

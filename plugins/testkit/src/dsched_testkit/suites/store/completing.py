@@ -12,7 +12,6 @@ from dsched.contracts.store.timing import LEADER_WAKEUP
 from dsched.contracts.store.working import Completion
 from dsched.model import TaskResult
 from dsched_testkit.suites.store.arrange import (
-    BELL_S,
     CANCELLED,
     CLIENT,
     FAILED,
@@ -23,6 +22,7 @@ from dsched_testkit.suites.store.arrange import (
     RETRYING,
     RUNNING,
     SUCCESS,
+    WAKEUP_S,
     Arranging,
 )
 
@@ -276,14 +276,14 @@ class CompleteTests(Arranging):
                 await self.store.complete(batch, by="w1")
         assert await self.state("a") == RUNNING
 
-    async def test_freed_room_rings_the_leaders_bell_while_tasks_are_ready(self) -> None:
+    async def test_freed_room_wakes_the_leader_while_tasks_are_ready(self) -> None:
         await self.lead()
         await self.worker()
         token = await self.running("a")
         await self.submit("waiting")
         await self.hush(LEADER_WAKEUP)
         await self.finish("a", token)
-        assert await self.store.wakeup(LEADER_WAKEUP, BELL_S)
+        assert await self.store.wakeup(LEADER_WAKEUP, WAKEUP_S)
 
     def _failure(self, task_id: str, token: str, **fields: Any) -> Completion:
         result = TaskResult(code="oops")

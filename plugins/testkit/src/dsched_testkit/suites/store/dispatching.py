@@ -8,7 +8,6 @@ from dsched.contracts.store.events import EventKind
 from dsched.contracts.store.outcomes import Outcome
 from dsched.contracts.store.timing import LEADER_WAKEUP
 from dsched_testkit.suites.store.arrange import (
-    BELL_S,
     CANCELLED,
     DELAYED,
     HEARTBEAT_MS,
@@ -16,6 +15,7 @@ from dsched_testkit.suites.store.arrange import (
     QUEUED,
     READY,
     SECOND_MS,
+    WAKEUP_S,
     Arranging,
     items_of,
     kinds_of,
@@ -246,13 +246,13 @@ class DispatchTests(Arranging):
         await self.store.promote(self.fence, 10)
         assert await self.choose("a") == Outcome.OK
 
-    async def test_a_dispatch_rings_the_workers_bell(self) -> None:
+    async def test_a_dispatch_wakes_the_worker(self) -> None:
         await self.lead()
         await self.worker()
         await self.submit("a")
         await self.hush("w1")
         await self.choose("a")
-        assert await self.store.wakeup("w1", BELL_S)
+        assert await self.store.wakeup("w1", WAKEUP_S)
 
     async def test_choices_and_deferrals_over_the_bound_or_with_an_id_twice_are_refused_whole(
         self,
@@ -342,13 +342,13 @@ class RecallTests(Arranging):
         await self.store.recall(self.fence, ["a"], 0)
         assert await self.store.recall(self.fence, ["a"], 0) == (Outcome.STALE,)
 
-    async def test_a_recalled_task_rings_the_leaders_bell(self) -> None:
+    async def test_a_recalled_task_wakes_the_leader(self) -> None:
         await self.lead()
         await self.worker()
         await self.queued("a")
         await self.hush(LEADER_WAKEUP)
         await self.store.recall(self.fence, ["a"], 0)
-        assert await self.store.wakeup(LEADER_WAKEUP, BELL_S)
+        assert await self.store.wakeup(LEADER_WAKEUP, WAKEUP_S)
 
     async def test_the_age_of_an_entry_starts_anew_with_each_dispatch(self) -> None:
         await self.lead()

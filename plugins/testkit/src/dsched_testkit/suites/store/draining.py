@@ -5,11 +5,11 @@ from dsched.contracts.store.events import EventKind
 from dsched.contracts.store.outcomes import Outcome
 from dsched.contracts.store.timing import LEADER_WAKEUP
 from dsched_testkit.suites.store.arrange import (
-    BELL_S,
     HEARTBEAT_MS,
     QUEUED,
     READY,
     RUNNING,
+    WAKEUP_S,
     Arranging,
     items_of,
     kinds_of,
@@ -63,19 +63,19 @@ class DrainTests(Arranging):
         assert names[MAX_BATCH:] == [item["task"] for item in events[0].items]
         assert await self.store.drain("w1", None) == Outcome.ALREADY
 
-    async def test_a_draining_worker_is_told_by_its_bell(self) -> None:
+    async def test_a_draining_worker_is_told_by_its_wakeup(self) -> None:
         await self.worker()
         await self.hush("w1")
         await self.store.drain("w1", None)
-        assert await self.store.wakeup("w1", BELL_S)
+        assert await self.store.wakeup("w1", WAKEUP_S)
 
-    async def test_what_a_drain_gives_back_rings_the_leaders_bell(self) -> None:
+    async def test_what_a_drain_gives_back_wakes_the_leader(self) -> None:
         await self.lead()
         await self.worker()
         await self.queued("a")
         await self.hush(LEADER_WAKEUP)
         await self.store.drain("w1", None)
-        assert await self.store.wakeup(LEADER_WAKEUP, BELL_S)
+        assert await self.store.wakeup(LEADER_WAKEUP, WAKEUP_S)
 
     async def test_a_draining_worker_gets_no_new_tasks(self) -> None:
         await self.lead()

@@ -7,11 +7,11 @@ from dsched.contracts.store.timing import LEADER_WAKEUP
 from dsched.contracts.store.working import Release
 from dsched.model import Overlap
 from dsched_testkit.suites.store.arrange import (
-    BELL_S,
     CLIENT,
     HEARTBEAT_MS,
     MINUTE_MS,
     OPERATOR,
+    WAKEUP_S,
     Arranging,
     a_config,
     ms,
@@ -147,11 +147,11 @@ class FixedDelayEndTests(Arranging):
         await self.finish(f"c@{second}", token)
         await self._assert_armed()
 
-    async def test_the_next_run_rings_the_leaders_bell(self) -> None:
+    async def test_the_next_run_wakes_the_leader(self) -> None:
         task_id, token = await self._running()
         await self.hush(LEADER_WAKEUP)
         await self.finish(task_id, token)
-        assert await self.store.wakeup(LEADER_WAKEUP, BELL_S)
+        assert await self.store.wakeup(LEADER_WAKEUP, WAKEUP_S)
 
     async def _running(self) -> tuple[str, str]:
         await self.lead()

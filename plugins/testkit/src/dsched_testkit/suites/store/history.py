@@ -13,7 +13,7 @@ from dsched.contracts.store.history import (
 from dsched.contracts.store.leadership import fence_epoch
 from dsched.contracts.store.outcomes import Outcome
 from dsched.contracts.store.timing import ELECTION_WAKEUP
-from dsched_testkit.suites.store.arrange import BELL_S, DAY_MS, HOUR_MS, SECOND_MS, Arranging
+from dsched_testkit.suites.store.arrange import DAY_MS, HOUR_MS, SECOND_MS, WAKEUP_S, Arranging
 
 POD = "pod7"
 
@@ -163,7 +163,7 @@ class BreakTests(Arranging):
         await self.broken(epoch=fence_epoch(fence) + 1)
         assert await self.store.leader() is None
         assert await self.store.renew(fence, SECOND_MS) == Outcome.FENCED
-        assert await self.store.wakeup(ELECTION_WAKEUP, BELL_S)
+        assert await self.store.wakeup(ELECTION_WAKEUP, WAKEUP_S)
 
     async def test_a_term_with_the_highest_epoch_goes_on(self) -> None:
         fence = await self.lead()

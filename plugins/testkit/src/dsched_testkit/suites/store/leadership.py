@@ -10,7 +10,7 @@ from dsched.contracts.store.events import EventKind
 from dsched.contracts.store.leadership import fence_epoch
 from dsched.contracts.store.outcomes import FencedError, Outcome
 from dsched.contracts.store.timing import ELECTION_WAKEUP
-from dsched_testkit.suites.store.arrange import BELL_S, SECOND_MS, Arranging
+from dsched_testkit.suites.store.arrange import SECOND_MS, WAKEUP_S, Arranging
 
 TTL_MS = 10 * SECOND_MS
 
@@ -140,11 +140,11 @@ class LeadershipTests(Arranging):
         assert await self.store.resign(old) == Outcome.FENCED
         assert new == await self.store.leader()
 
-    async def test_resigning_rings_the_election_bell(self) -> None:
+    async def test_resigning_wakes_those_who_wait_to_lead(self) -> None:
         fence = await self.lead()
         await self.hush(ELECTION_WAKEUP)
         await self.store.resign(fence)
-        assert await self.store.wakeup(ELECTION_WAKEUP, BELL_S)
+        assert await self.store.wakeup(ELECTION_WAKEUP, WAKEUP_S)
 
     async def test_a_lock_that_would_live_too_long_is_shortened_by_who_wants_it(self) -> None:
         fence = await self.lead("pod1", 60 * TTL_MS)

@@ -11,10 +11,10 @@ from dsched.contracts.store.outcomes import Outcome
 from dsched.contracts.store.timing import ELECTION_WAKEUP, LEADER_WAKEUP
 from dsched.contracts.store.working import Submission
 from dsched_testkit.suites.store.arrange import (
-    BELL_S,
     OPERATOR,
     READY,
     SECOND_MS,
+    WAKEUP_S,
     Arranging,
     a_spec,
 )
@@ -78,7 +78,7 @@ class UndrainTests(Arranging):
         assert await self.state() == READY
         await self.hush(LEADER_WAKEUP)
         await self.store.undrain("w1", by=OPERATOR)
-        assert await self.store.wakeup(LEADER_WAKEUP, BELL_S)
+        assert await self.store.wakeup(LEADER_WAKEUP, WAKEUP_S)
 
 
 class StepDownTests(Arranging):
@@ -122,7 +122,7 @@ class StepDownTests(Arranging):
         assert second == await self.store.leader()
         assert await self.news() == []
 
-    async def test_stepping_down_is_an_entry_and_rings_for_an_election_and_for_the_leader(
+    async def test_stepping_down_is_an_entry_and_wakes_for_an_election_and_for_the_leader(
         self,
     ) -> None:
         fence = await self.lead()
@@ -134,8 +134,8 @@ class StepDownTests(Arranging):
         assert [dict(item) for item in event.items] == [
             {"act": "stepped_down", "who": OPERATOR, "why": WHY}
         ]
-        assert await self.store.wakeup(ELECTION_WAKEUP, BELL_S)
-        assert await self.store.wakeup(LEADER_WAKEUP, BELL_S)
+        assert await self.store.wakeup(ELECTION_WAKEUP, WAKEUP_S)
+        assert await self.store.wakeup(LEADER_WAKEUP, WAKEUP_S)
 
     async def test_a_pods_name_may_hold_a_colon(self) -> None:
         fence = await self.lead("host:8080", TTL_MS)

@@ -10,7 +10,6 @@ from dsched.contracts.store.working import Release
 from dsched.model import Overlap
 from dsched.planning import PlannedRun
 from dsched_testkit.suites.store.arrange import (
-    BELL_S,
     CANCELLED,
     CLIENT,
     HEARTBEAT_MS,
@@ -19,6 +18,7 @@ from dsched_testkit.suites.store.arrange import (
     OPERATOR,
     READY,
     RUNNING,
+    WAKEUP_S,
     Arranging,
     a_config,
     items_of,
@@ -162,12 +162,12 @@ class OverlapTests(Arranging):
         await self.finish(first, token)
         assert (await self.state(first), await self.state(second)) == (CANCELLED, READY)
 
-    async def test_cancel_previous_rings_the_worker_of_what_runs(self) -> None:
+    async def test_cancel_previous_wakes_the_worker_of_what_runs(self) -> None:
         first = await self._fired_with(Overlap.CANCEL_PREVIOUS)
         await self.start(first)
         await self.hush("w1")
         await self.fire_next()
-        assert await self.store.wakeup("w1", BELL_S)
+        assert await self.store.wakeup("w1", WAKEUP_S)
 
     async def test_cancel_previous_ends_the_held_one_too(self) -> None:
         first = await self._fired_with(Overlap.CANCEL_PREVIOUS)
@@ -221,7 +221,7 @@ class HeldTests(Arranging):
         await self.hush(LEADER_WAKEUP)
         await self.finish(first, token)
         await self._assert_released(held)
-        assert await self.store.wakeup(LEADER_WAKEUP, BELL_S)
+        assert await self.store.wakeup(LEADER_WAKEUP, WAKEUP_S)
 
     async def test_a_held_task_is_released_by_failure(self) -> None:
         first, token, held = await self._held()

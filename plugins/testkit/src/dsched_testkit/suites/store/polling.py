@@ -6,7 +6,7 @@ import pytest
 
 from dsched.contracts.store.outcomes import FencedError
 from dsched.contracts.store.timing import LEADER_WAKEUP
-from dsched_testkit.suites.store.arrange import BELL_S, READY, Arranging, a_config
+from dsched_testkit.suites.store.arrange import READY, WAKEUP_S, Arranging, a_config
 
 
 class PollTests(Arranging):
@@ -44,26 +44,26 @@ class PollTests(Arranging):
         assert (await self.store.promote(self.fence, 10)).count == 1
         assert look.promoted.count == 2
 
-    async def test_a_ring_brings_what_a_look_then_sees(self) -> None:
+    async def test_a_wakeup_brings_what_a_look_then_sees(self) -> None:
         await self.lead()
         await self.hush(LEADER_WAKEUP)
         async with asyncio.TaskGroup() as group:
-            waiting = group.create_task(self.store.poll_when_woken(self.fence, 10, BELL_S))
+            waiting = group.create_task(self.store.poll_when_woken(self.fence, 10, WAKEUP_S))
             await asyncio.sleep(0)
             await self.submit("a")
         assert [task.id for task in waiting.result().ready.tasks] == ["a"]
 
-    async def test_a_wait_without_a_ring_brings_what_is_to_be_seen_at_its_end(self) -> None:
+    async def test_a_wait_without_a_wakeup_brings_what_is_to_be_seen_at_its_end(self) -> None:
         await self.lead()
         await self.submit("a")
         await self.hush(LEADER_WAKEUP)
         look = await self.store.poll_when_woken(self.fence, 10, 0.05)
         assert [task.id for task in look.ready.tasks] == ["a"]
 
-    async def test_who_leads_no_more_is_told_at_the_ring(self) -> None:
+    async def test_who_leads_no_more_is_told_at_the_wakeup(self) -> None:
         await self.lead()
         await self.hush(LEADER_WAKEUP)
-        waiting = asyncio.create_task(self.store.poll_when_woken(self.fence, 10, BELL_S))
+        waiting = asyncio.create_task(self.store.poll_when_woken(self.fence, 10, WAKEUP_S))
         await asyncio.sleep(0)
         await self.store.resign(self.fence)
         await self.submit("a")

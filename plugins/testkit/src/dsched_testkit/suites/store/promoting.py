@@ -2,8 +2,8 @@
 
 from dsched.contracts.store.timing import LEADER_WAKEUP
 from dsched_testkit.suites.store.arrange import (
-    BELL_S,
     READY,
+    WAKEUP_S,
     Arranging,
 )
 
@@ -38,8 +38,8 @@ class PromoteTests(Arranging):
         assert await self.state() == READY
         assert await self.news() == []
 
-    async def test_a_delayed_task_rings_the_leaders_bell(self) -> None:
+    async def test_a_delayed_task_wakes_the_leader(self) -> None:
         await self.lead()
         await self.hush(LEADER_WAKEUP)
         await self.submit(delay_ms=1000)
-        assert await self.store.wakeup(LEADER_WAKEUP, BELL_S)
+        assert await self.store.wakeup(LEADER_WAKEUP, WAKEUP_S)

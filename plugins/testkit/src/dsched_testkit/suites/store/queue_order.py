@@ -7,10 +7,10 @@ from dsched.contracts.store.reading import TaskQuery
 from dsched.contracts.store.timing import LEADER_WAKEUP
 from dsched.model import Home
 from dsched_testkit.suites.store.arrange import (
-    BELL_S,
     QUEUED,
     READY,
     SECOND_MS,
+    WAKEUP_S,
     Arranging,
     items_of,
 )
@@ -176,7 +176,7 @@ class QueueOrderTests(Arranging):
         await self.submit("urgent", priority=9)
         await self.hush(LEADER_WAKEUP)
         assert await self.choose("urgent") == Outcome.OK
-        assert await self.store.wakeup(LEADER_WAKEUP, BELL_S)
+        assert await self.store.wakeup(LEADER_WAKEUP, WAKEUP_S)
 
     async def test_a_repeat_of_a_choice_that_displaced_displaces_nothing_more(self) -> None:
         await self.lead()

@@ -17,11 +17,11 @@ from dsched.contracts.store.working import Submission
 from dsched.model import Home, Overlap, TaskStatus
 from dsched_testkit.suites.store.arrange import (
     AUTHOR,
-    BELL_S,
     CLIENT,
     MINUTE_MS,
     READY,
     RUNNING,
+    WAKEUP_S,
     Arranging,
     a_config,
     a_spec,
@@ -257,26 +257,26 @@ class HandleTests(Arranging):
         self.store = other
         assert await self.finish("a", token) == Outcome.OK
 
-    async def test_a_ring_reaches_who_waits_on_another_handle(self) -> None:
+    async def test_a_wakeup_reaches_who_waits_on_another_handle(self) -> None:
         other = await self.another_handle()
         await self.hush(LEADER_WAKEUP)
         async with asyncio.TaskGroup() as group:
-            waiting = group.create_task(other.wakeup(LEADER_WAKEUP, BELL_S))
+            waiting = group.create_task(other.wakeup(LEADER_WAKEUP, WAKEUP_S))
             await asyncio.sleep(0)
             await self.submit("a")
         assert waiting.result()
 
-    async def test_a_ring_while_nobody_waits_is_remembered(self) -> None:
+    async def test_a_wakeup_while_nobody_waits_is_remembered(self) -> None:
         await self.hush(LEADER_WAKEUP)
         await self.submit("a")
         await self.submit("b")
-        assert await self.store.wakeup(LEADER_WAKEUP, BELL_S)
+        assert await self.store.wakeup(LEADER_WAKEUP, WAKEUP_S)
 
-    async def test_waiting_for_a_bell_ends_at_the_timeout(self) -> None:
+    async def test_waiting_for_a_wakeup_ends_at_the_timeout(self) -> None:
         await self.hush("nobody")
         assert not await self.store.wakeup("nobody", 0.05)
 
-    async def test_waiting_for_a_bell_can_be_cancelled(self) -> None:
+    async def test_waiting_for_a_wakeup_can_be_cancelled(self) -> None:
         async with asyncio.TaskGroup() as group:
             waiting = group.create_task(self.store.wakeup("w1", 60))
             await asyncio.sleep(0.02)

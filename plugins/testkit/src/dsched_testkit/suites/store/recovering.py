@@ -7,7 +7,6 @@ from dsched.contracts.store.timing import LEADER_WAKEUP
 from dsched.contracts.store.workers import Held
 from dsched.model import TaskStatus
 from dsched_testkit.suites.store.arrange import (
-    BELL_S,
     CANCELLED,
     CLIENT,
     DAY_MS,
@@ -18,6 +17,7 @@ from dsched_testkit.suites.store.arrange import (
     RETRYING,
     RUNNING,
     SECOND_MS,
+    WAKEUP_S,
     Arranging,
     items_of,
     kinds_of,
@@ -203,11 +203,11 @@ class ReapTests(Arranging):
         items = [Reap(task_id="x", token=token), Reap(task_id="a", token=token)]
         assert await self.store.reap(self.fence, items) == (Outcome.STALE, Outcome.OK)
 
-    async def test_a_reaped_task_rings_the_leaders_bell(self) -> None:
+    async def test_a_reaped_task_wakes_the_leader(self) -> None:
         token = await self._over()
         await self.hush(LEADER_WAKEUP)
         await self._reap(Reap(task_id="a", token=token))
-        assert await self.store.wakeup(LEADER_WAKEUP, BELL_S)
+        assert await self.store.wakeup(LEADER_WAKEUP, WAKEUP_S)
 
     async def test_a_reap_leaves_running_tasks_of_living_workers_alone(self) -> None:
         await self.lead()

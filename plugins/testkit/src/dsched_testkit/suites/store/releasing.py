@@ -8,7 +8,6 @@ from dsched.contracts.store.outcomes import Outcome
 from dsched.contracts.store.timing import LEADER_WAKEUP
 from dsched.contracts.store.working import Progress, Release
 from dsched_testkit.suites.store.arrange import (
-    BELL_S,
     CANCELLED,
     CLIENT,
     FAILED,
@@ -16,6 +15,7 @@ from dsched_testkit.suites.store.arrange import (
     READY,
     RUNNING,
     SUCCESS,
+    WAKEUP_S,
     Arranging,
 )
 
@@ -110,13 +110,13 @@ class ReleaseTests(Arranging):
         assert await self._release("a", token) == Outcome.STALE
         assert await self.state("a") == SUCCESS
 
-    async def test_a_released_task_rings_the_leaders_bell(self) -> None:
+    async def test_a_released_task_wakes_the_leader(self) -> None:
         await self.lead()
         await self.worker()
         token = await self.running("a")
         await self.hush(LEADER_WAKEUP)
         await self._release("a", token)
-        assert await self.store.wakeup(LEADER_WAKEUP, BELL_S)
+        assert await self.store.wakeup(LEADER_WAKEUP, WAKEUP_S)
 
     async def test_more_attempts_than_the_bound_are_refused_whole(self) -> None:
         await self.lead()
