@@ -350,3 +350,16 @@ async def test_who_has_time_spares_the_store_and_nobody_else_waits_for_it(
 async def test_how_late_an_event_may_be_has_bounds(api: Any, within: str) -> None:
     answer = await api.ask("GET", f"/events?within={within}")
     assert (answer.status, answer.body["errors"][0]["field"]) == (422, "within")
+
+
+async def test_a_stream_whose_client_has_left_takes_no_share(serve: Any) -> None:
+    async with serve(max_streams_by_token=2) as api:
+        for _ in range(6):
+            async with asyncio.timeout(20):
+                while True:
+                    headers = {"Authorization": f"Bearer {api.token}"}
+                    async with api.http.get(f"{api.url}/api/v1/events", headers=headers) as stream:
+                        if stream.status == 200:
+                            await stream.content.readuntil(b"\n\n")
+                            break
+                    await asyncio.sleep(0.1)

@@ -16,6 +16,7 @@ _log = logging.getLogger(__name__)
 CHECK_S = (
     4.0  # with the second for which streams share an answer: a stream outlasts its token by 5 s
 )
+LEFT_S = 0.5  # how long a stream may outlast its connection
 WRITE_S = 20.0  # a client that takes nothing for so long is let go
 RETRY_MS = 2000
 
@@ -49,7 +50,14 @@ async def while_admitted(
             except StoreError as error:
                 _log.debug("whether a stream's token is still good cannot be asked: %s", error)
 
-    await first_of(work, admitted(), stopping.wait())
+    async def left() -> None:
+        """Who has closed the connection takes no share any more, also while there is nothing to write."""
+        while True:
+            await asyncio.sleep(LEFT_S)
+            if request.transport is None or request.transport.is_closing():
+                return
+
+    await first_of(work, admitted(), left(), stopping.wait())
 
 
 async def first_of(*works: Coroutine[Any, Any, Any]) -> None:
