@@ -1,4 +1,5 @@
-"""What holds for every test: a program that a test has run in this process leaves no handler behind."""
+"""What holds for every test: a program that a test has run in this process leaves no handler
+behind."""
 
 import logging
 from collections.abc import Iterator

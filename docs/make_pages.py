@@ -169,7 +169,10 @@ def settings_page() -> str:
         "# Settings",
         "",
         NOTE,
-        "Every key, its type and its default. What each means, and how files, environment and flags come",
+        (
+            "Every key, its type and its default. What each means, and how files, environment "
+            "and flags come"
+        ),
         "together, is in [configuration.md](configuration.md).",
         "",
         "| key | type | default |",

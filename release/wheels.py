@@ -59,7 +59,8 @@ def install(python: Path, dist: Path, *wanted: str) -> None:
 
 
 def try_out(python: Path, dist: Path, version: str, folder: Path) -> None:
-    """Install `dsched[standard]` and run a pod in an empty folder; `WheelsError` if either fails."""
+    """Install `dsched[standard]` and run a pod in an empty folder; `WheelsError` if either
+    fails."""
     install(python, dist, f"dsched[standard]=={version}")
     empty = folder / "empty"
     empty.mkdir()

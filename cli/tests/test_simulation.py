@@ -1,4 +1,5 @@
-"""A task file played in virtual time: counts against a plain walk, overlap policies, the command."""
+"""A task file played in virtual time: counts against a plain walk, overlap policies, the
+command."""
 
 from collections import Counter
 from collections.abc import Callable

@@ -1,4 +1,5 @@
-"""What `status` and `doctor` say of a store that takes no writes, and of tasks that wait beside room."""
+"""What `status` and `doctor` say of a store that takes no writes, and of tasks that wait beside
+room."""
 
 import pytest
 

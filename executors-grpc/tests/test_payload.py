@@ -123,8 +123,8 @@ def test_registering_checking_and_opening_imports_no_grpc():
         "    async with provider.open(provider.options()):\n"
         "        await asyncio.sleep(0)\n"
         "asyncio.run(idle())\n"
-        "bad = [m for m in sys.modules if m.split('.')[0] in ('grpc', 'google', 'grpc_reflection')]\n"
-        "sys.exit(str(bad) if bad else 0)"
+        "bad = [m for m in sys.modules if m.split('.')[0] in ('grpc', 'google', "
+        "'grpc_reflection')]\nsys.exit(str(bad) if bad else 0)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=30)
 

@@ -39,7 +39,9 @@ def two_files(make_descriptors, proto):
         {
             "money.proto": 'syntax = "proto3"; package money; import "currency.proto"; '
             "message Price { int32 cents = 1; Currency currency = 2; }",
-            "currency.proto": 'syntax = "proto3"; package money; enum Currency { EUR = 0; CNY = 1; }',
+            "currency.proto": (
+                'syntax = "proto3"; package money; enum Currency { EUR = 0; CNY = 1; }'
+            ),
         },
     )
 

@@ -1,4 +1,5 @@
-"""TLS: certificates are checked, a client certificate can be shown, files stay where they belong."""
+"""TLS: certificates are checked, a client certificate can be shown, files stay where they
+belong."""
 
 import ssl
 

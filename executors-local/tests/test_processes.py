@@ -1,4 +1,5 @@
-"""Functions in child processes: warm reuse, crashes, limits, a clean environment, JSON both ways."""
+"""Functions in child processes: warm reuse, crashes, limits, a clean environment, JSON both
+ways."""
 
 import asyncio
 import logging

@@ -1,4 +1,5 @@
-"""What a function returned, as a result: checked and written once, within the bounds of all of it."""
+"""What a function returned, as a result: checked and written once, within the bounds of all of
+it."""
 
 import json
 from collections import OrderedDict

@@ -1,7 +1,9 @@
-"""`make console-figures`: what the console weighs and costs, into docs/results/console.json and the page.
+"""`make console-figures`: what the console weighs and costs, into docs/results/console.json and the
+page.
 
 A pod on the embedded store runs jobs and holds 10,000 waiting tasks; a real Chromium looks at it.
-Viewers beyond the first are what a page asks for: a stream of events, and GET /now every ten seconds.
+Viewers beyond the first are what a page asks for: a stream of events, and GET /now every ten
+seconds.
 """
 
 import asyncio
@@ -49,7 +51,7 @@ TIMED = """async ([press, there]) => {
   await new Promise((done) => requestAnimationFrame(() => setTimeout(done, 0)));
   return performance.now() - began;
 }"""
-LOADED = """() => [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
+LOADED = """() => ["navigation", "resource"].flatMap((kind) => performance.getEntriesByType(kind))
   .filter((one) => one.name.includes("/ui/")).reduce((sum, one) => sum + one.encodedBodySize, 0)"""
 
 

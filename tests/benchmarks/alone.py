@@ -45,25 +45,30 @@ NOTES = {
         + "."
     ),
     "The leader goes": (
-        "Real pods: two schedulers and a worker, 20 configs with a period of one second. From the signal to the "
-        "first fire that the next term writes into the log."
+        "Real pods: two schedulers and a worker, 20 configs with a period of one second. "
+        "From the signal to the first fire that the next term writes into the log."
     ),
     "configs in the store against": (
-        "Two clusters side by side (a Redis, a scheduler and a worker each), so that whatever else the machine "
-        "does meets both. The tick is timed afterwards on both stores by turns."
+        "Two clusters side by side (a Redis, a scheduler and a worker each), so that "
+        "whatever else the machine does meets both. The tick is timed afterwards on both "
+        "stores by turns."
     ),
     "one call at a time": (
-        "From one client, with nobody else on the store; the call as the client sees it, and of Redis "
-        "the script's own time: what `INFO commandstats` adds to `evalsha` for that one call, which is "
-        "exact, but is time on the clock: a machine that is busy with something else lengthens it. Prune runs on a handle to which everything that has ended is old."
+        "From one client, with nobody else on the store; the call as the client sees it, "
+        "and of Redis the script's own time: what `INFO commandstats` adds to `evalsha` "
+        "for that one call, which is exact, but is time on the clock: a machine that is busy with "
+        "something else lengthens it. Prune runs on a handle to which everything that has "
+        "ended is old."
     ),
     "schedulers and": (
-        "Clients simulated in one process: the production code of a pod each, with connections of its own. Tasks "
-        "come at a steady rate; afterwards leaders are stopped, one after another."
+        "Clients simulated in one process: the production code of a pod each, with "
+        "connections of its own. Tasks come at a steady rate; afterwards leaders are "
+        "stopped, one after another."
     ),
     "Where a task's time goes": (
-        "`make bench ARGS=--profile`: a pod (leader and worker) drains realistic tasks under cProfile, counted in "
-        "processor time of its main thread from the first task on. The profiler slows Python calls more than "
-        "work in C: the shares say where to look, and the microseconds are more than they are without it."
+        "`make bench ARGS=--profile`: a pod (leader and worker) drains realistic tasks "
+        "under cProfile, counted in processor time of its main thread from the first task "
+        "on. The profiler slows Python calls more than work in C: the shares say where to "
+        "look, and the microseconds are more than they are without it."
     ),
 }

@@ -18,8 +18,9 @@ def section() -> list[str]:
         HEADING,
         "",
         (
-            f"`make console-figures`, {found['date']}: a pod on the embedded store with 58 configs, of which "
-            "eight fire every 3 to 40 seconds, and 10,000 waiting tasks; Chromium on the same machine."
+            f"`make console-figures`, {found['date']}: a pod on the embedded store with 58 "
+            "configs, of which eight fire every 3 to 40 seconds, and 10,000 waiting tasks; "
+            "Chromium on the same machine."
         ),
         "",
         "| page, with an empty cache | kB sent, gzipped | ms to what it asked for |",
@@ -35,8 +36,9 @@ def section() -> list[str]:
         ),
         "",
         (
-            f"Without a viewer the pod makes {seen['0']['calls']:.1f} calls of the store a second and takes "
-            f"{100 * seen['0']['cpu']:.1f} % of a processor; its jobs are most of that."
+            f"Without a viewer the pod makes {seen['0']['calls']:.1f} calls of the store a "
+            f"second and takes {100 * seen['0']['cpu']:.1f} % of a processor; its jobs are "
+            "most of that."
         ),
         "",
         "| viewers of Now | more % of a processor | more store calls a second |",
@@ -49,8 +51,8 @@ def section() -> list[str]:
         "",
         (
             "The jobs of such a pod make a call more or less a second by themselves. Exact is "
-            "`plugins/console/tests/test_cost_of_a_viewer.py`, which counts the API's own calls: one viewer "
-            "costs at most one a second."
+            "`plugins/console/tests/test_cost_of_a_viewer.py`, which counts the API's own "
+            "calls: one viewer costs at most one a second."
         ),
     ]
 

@@ -1,12 +1,12 @@
 """The client's side of a benchmark, in a process of its own: one system, one act, one JSON line.
 
-    drive.py CLIENT enqueue COUNT SIZES    tasks as fast as the client's bulk call goes, `works.Case.sizes`
-    drive.py CLIENT pings COUNT GAP_MS     one task at a time, each stamped with its sending
-    drive.py CLIENT timed RATE SECONDS     tasks due RATE a second, from three seconds from now on
-    drive.py CLIENT burst COUNT LEAD_S     tasks all due at one instant; each so manieth is slow (dsched only)
-    drive.py CLIENT fires COUNT            configs with a period of one second (dsched only)
-    drive.py CLIENT storm COUNT LEAD_S     configs all due at one instant (dsched only)
-    drive.py CLIENT worker                 run a worker until killed
+    drive.py CLIENT enqueue COUNT SIZES    tasks as fast as the client's bulk call goes,
+    `works.Case.sizes` drive.py CLIENT pings COUNT GAP_MS     one task at a time, each stamped with
+    its sending drive.py CLIENT timed RATE SECONDS     tasks due RATE a second, from three seconds
+    from now on drive.py CLIENT burst COUNT LEAD_S     tasks all due at one instant; each so manieth
+    is slow (dsched only) drive.py CLIENT fires COUNT            configs with a period of one second
+    (dsched only) drive.py CLIENT storm COUNT LEAD_S     configs all due at one instant (dsched
+    only) drive.py CLIENT worker                 run a worker until killed
 
 A client is a module of `clients`; see `clients/__init__.py` for what it offers.
 """
@@ -18,8 +18,8 @@ import sys
 import time
 
 BATCH = 100
-# An instant is told to each system as so long from now. What it takes to write a batch of tasks comes on
-# top of that, which is no lateness of the system's.
+# An instant is told to each system as so long from now. What it takes to write a batch of tasks
+# comes on top of that, which is no lateness of the system's.
 TIMED_BATCH = 10
 
 

@@ -42,7 +42,8 @@ def kinds(stage: systems.Stage, plan: Plan) -> measures.Figures:
 
 
 def mix(stage: systems.Stage, plan: Plan) -> measures.Figures:
-    """Tasks all due at one instant: how long the fast ones wait, without slow ones and among them."""
+    """Tasks all due at one instant: how long the fast ones wait, without slow ones and among
+    them."""
     found: measures.Figures = {}
     for among, every in (("alone", 0), ("1 in 20 takes 200 ms", SLOW_EVERY)):
         with systems.stage(stage.system, stage.folder / f"every-{every}") as own:

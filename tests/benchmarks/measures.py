@@ -20,8 +20,8 @@ Figures = dict[str, float]
 
 
 def throughput(stage: Stage, workers: int, count: int, case: str = works.PLAIN) -> Figures:
-    """Enqueue ``count`` tasks of a case, then start the workers; from the first run of the last worker
-    to the last run of all."""
+    """Enqueue ``count`` tasks of a case, then start the workers; from the first run of the last
+    worker to the last run of all."""
     found = drained(stage, workers, count, works.CASES[case])
     return found if case == works.PLAIN else {f"{name}, {case}": one for name, one in found.items()}
 

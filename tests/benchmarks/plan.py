@@ -6,8 +6,9 @@ import attrs
 @attrs.frozen(kw_only=True)
 class Plan:
     """Sizes of a run. ``many``: configs, and waiting tasks, of a store at scale;
-    ``many_in_a_file`` the same for SQLite; ``storm``: configs due in one second; ``declared``: configs that are put at once; ``window_s``: how long pods are watched at a steady
-    rate; ``failovers``: how often the leader is killed (it is stopped thrice as often)."""
+    ``many_in_a_file`` the same for SQLite; ``storm``: configs due in one second; ``declared``:
+    configs that are put at once; ``window_s``: how long pods are watched at a steady rate;
+    ``failovers``: how often the leader is killed (it is stopped thrice as often)."""
 
     rounds: int
     tasks: int

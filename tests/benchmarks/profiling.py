@@ -28,16 +28,40 @@ WAITING = "waiting"
 # Which part a file belongs to: the first that matches.
 PARTS = (
     ("claim", r"engine/worker/(claiming|claims|wakeups)|contracts/store/working"),
-    ("run: attempts and their context", r"engine/worker/(running|attempts|context|timeouts|log_|completion)"),
+    (
+        "run: attempts and their context",
+        r"engine/worker/(running|attempts|context|timeouts|log_|completion)",
+    ),
     ("run: the local executor", r"dsched_executor_local|dsched/functions|/inspect"),
     ("the task itself", r"bench_tasks|tally"),
     ("complete: reporting", r"engine/worker/reporting"),
-    ("leader: dispatch and balancer", r"engine/leader/(dispatching|assignment|leading|scheduling|term)|dsched_balancers"),
-    ("leader: collecting", r"engine/(leader/(collecting|projecting|counting)|observers)|contracts/(store/(events|collecting)|observer)"),
+    (
+        "leader: dispatch and balancer",
+        r"engine/leader/(dispatching|assignment|leading|scheduling|term)|dsched_balancers",
+    ),
+    (
+        "leader: collecting",
+        (
+            r"engine/(leader/(collecting|projecting|counting)|observers)|contracts/(store/(events|"
+            r"collecting)|observer)"
+        ),
+    ),
     ("the pod's other loops", r"dsched/engine|dsched/launcher|dsched/assembly"),
-    ("codec: records to values and back", r"contracts/store/(codec|records|checks)|dsched/model|attrs generated|/attr/|cattrs|/json/"),
+    (
+        "codec: records to values and back",
+        (
+            r"contracts/store/(codec|records|checks)|dsched/model|attrs generated|/attr/|cattrs|"
+            r"/json/"
+        ),
+    ),
     ("store client: steps and rows", r"dsched_store_redis/(?!link|connections|wire)|contracts/"),
-    ("store client: the wire", r"dsched_store_redis/(link|connections|wire)|asyncio/(streams|selector|transports|protocols)|selectors|socket|/redis/"),
+    (
+        "store client: the wire",
+        (
+            r"dsched_store_redis/(link|connections|wire)|asyncio/(streams|selector|transports|"
+            r"protocols)|selectors|socket|/redis/"
+        ),
+    ),
     ("asyncio: tasks and timers", r"asyncio/|contextlib|contextvars|_weakrefset"),
     ("metrics", r"prometheus|dsched_metrics"),
     ("log", r"/logging/|dsched/config/logging|launcher/log"),

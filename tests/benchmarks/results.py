@@ -41,8 +41,8 @@ class Results:
             self.errors.setdefault(system, []).append(error)
 
     def ran(self, stamped: str) -> None:
-        """Take down the command of this run. An earlier one whose figures have all been measured anew
-        has nothing left to show, and is forgotten."""
+        """Take down the command of this run. An earlier one whose figures have all been measured
+        anew has nothing left to show, and is forgotten."""
         for system, name in self._anew:
             self.made_by.setdefault(name, {})[system] = stamped
         still = {command for by_system in self.made_by.values() for command in by_system.values()}

@@ -156,7 +156,8 @@ class Acts:
         return await self.meter.call("claim", claim, MAX_BATCH)
 
     async def lists(self) -> None:
-        """Collect what has happened; then every list there is, from its start and from deep in it."""
+        """Collect what has happened; then every list there is, from its start and from deep in
+        it."""
         await self._collected()
         await self._dispatched("worker-1")
         await self._claimed("worker-1")
@@ -188,7 +189,8 @@ class Acts:
             self.meter.rows[label].items += len(answer.tasks)
 
     async def _collected(self) -> None:
-        """Everything logged so far becomes decisions and indexes, as the leader's collector does it."""
+        """Everything logged so far becomes decisions and indexes, as the leader's collector does
+        it."""
         runtime = Runtime()
         announcer = Announcer({})
         term = Term(self.fence, LOCK_S, runtime.monotonic(), runtime)
@@ -249,7 +251,8 @@ class Projected:
 
 
 def has_positions(store: Store) -> bool:
-    """Whether this store's cursors of tasks are positions, so that one deep inside can be made up."""
+    """Whether this store's cursors of tasks are positions, so that one deep inside can be made
+    up."""
     return type(store).__name__ == "RedisStore"
 
 

@@ -1,8 +1,8 @@
 """A store with many configs beside one with few, both fired 100 times a second, at the same time.
 
 Two clusters (a Redis, a scheduler, a worker each) run side by side, so that whatever else the
-machine does meets both. Then the pods are killed, and a tick of the leader is timed on both stores by
-turns, with the same 100 configs due.
+machine does meets both. Then the pods are killed, and a tick of the leader is timed on both stores
+by turns, with the same 100 configs due.
 """
 
 import asyncio

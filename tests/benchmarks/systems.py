@@ -33,7 +33,8 @@ SETUP_TIMEOUT_S = 300
 
 @attrs.frozen(kw_only=True)
 class System:
-    """One system. ``share``: its part of the tasks of a throughput run, so that it takes seconds."""
+    """One system. ``share``: its part of the tasks of a throughput run, so that it takes
+    seconds."""
 
     name: str
     asked: str
@@ -86,7 +87,8 @@ OTHERS = [
         share=1.0,
         asked="acknowledged after the run, result kept; 100 jobs at once a worker; it logs nothing",
     ),
-    System(name="arq", share=0.25, asked="acknowledged after the run, result kept; 100 jobs at once"),
+    System(name="arq", share=0.25, asked="acknowledged after the run, result kept; 100 jobs at "
+                                         "once"),
     System(
         name="saq",
         # With 100 its connection pool runs dry now and then, and a task or two are never run.
@@ -95,7 +97,8 @@ OTHERS = [
         asked="acknowledged after the run, result kept; 50 jobs at once",
     ),
     System(
-        name="huey", concurrency=8, asked="taken before the run: no acknowledgement; result kept; 8 threads"
+        name="huey", concurrency=8, asked="taken before the run: no acknowledgement; result kept; "
+                                          "8 threads"
     ),
     System(
         name="dramatiq",
@@ -103,7 +106,8 @@ OTHERS = [
         asked="acknowledged after the run, result kept; 1 process of 8 threads",
     ),
     System(
-        name="taskiq", share=0.25, asked="stream broker, acknowledged after the run, result kept; 100 at once"
+        name="taskiq", share=0.25, asked="stream broker, acknowledged after the run, result kept; "
+                                         "100 at once"
     ),
     System(
         name="rq", concurrency=1, share=0.04,
@@ -170,7 +174,8 @@ def _set_up_node() -> None:
 def _quietly(argv: list[str], cwd: Path | None = None) -> None:
     done = subprocess.run(argv, cwd=cwd, capture_output=True, text=True, timeout=SETUP_TIMEOUT_S)
     if done.returncode:
-        # What the installer says may name hosts and paths: it is for the terminal, not for the page.
+        # What the installer says may name hosts and paths: it is for the terminal, not for the
+        # page.
         print(done.stderr[-1500:], file=sys.stderr)
         raise rig.BenchError("it cannot be installed here")
 

@@ -103,7 +103,8 @@ def targets() -> tuple[Target, ...]:
 
 
 def ratios(values: Values) -> list[str]:
-    """What the bars and the figures are beside `YARDSTICK`, as lines of Markdown; none without it."""
+    """What the bars and the figures are beside `YARDSTICK`, as lines of Markdown; none without
+    it."""
     lines = []
     for target in targets():
         for check in target.checks:
@@ -122,8 +123,9 @@ def ratios(values: Values) -> list[str]:
     return [
         "",
         (
-            "A time of one machine says little of another, and this one is not the one that the bars were "
-            f"set on. Beside {YARDSTICK}, which ran on both, bars and figures compare:"
+            "A time of one machine says little of another, and this one is not the one "
+            f"that the bars were set on. Beside {YARDSTICK}, which ran on both, bars and "
+            "figures compare:"
         ),
         "",
         f"| as a multiple of {YARDSTICK}'s | must | goal | measured | must | goal |",

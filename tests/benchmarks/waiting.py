@@ -16,7 +16,8 @@ START_S = 60.0
 
 
 def memory(stage: Stage, plan: Plan) -> dict[str, float]:
-    """A pod whose slots and queue are taken, before and after tasks are submitted that must wait."""
+    """A pod whose slots and queue are taken, before and after tasks are submitted that must
+    wait."""
     pid = stage.start_pod(name="pod-1")
     asyncio.run(_submit(stage, 2 * stage.system.concurrency, "nap", "nap"))
     rig.until_ran(stage.tally, stage.system.concurrency, START_S, stage.folder / "pod-1.log")

@@ -1,7 +1,7 @@
 """What the tasks of a throughput run carry and return: the cases. Needs no package.
 
-Every task of a case differs from every other in its payload and its result, unless the case says so.
-`clients/bullmq.mjs` makes the same values.
+Every task of a case differs from every other in its payload and its result, unless the case says
+so. `clients/bullmq.mjs` makes the same values.
 """
 
 import json
@@ -15,9 +15,10 @@ NOTHING_CACHED = "nothing"
 
 
 class Case(NamedTuple):
-    """Bytes of payload and result as JSON without spaces; ``log``: lines that a task logs; ``routed``:
-    it has a start deadline and labels. ``caches`` says what of a task is the same in all of them.
-    ``share``: of the tasks of a run, since some take long. ``peers``: they do it too."""
+    """Bytes of payload and result as JSON without spaces; ``log``: lines that a task logs;
+    ``routed``: it has a start deadline and labels. ``caches`` says what of a task is the same in
+    all of them. ``share``: of the tasks of a run, since some take long. ``peers``: they do it
+    too."""
 
     payload: int
     result: int
@@ -43,8 +44,8 @@ CASES = {
     PLAIN: Case(
         0,
         0,
-        caches="everything: tasks share one payload without arguments and return nothing, so that texts and "
-        "what is made of them may be kept",
+        caches="everything: tasks share one payload without arguments and return nothing, so that "
+        "texts and what is made of them may be kept",
         peers=True,
     ),
 }
@@ -63,7 +64,8 @@ def rank(figure: str) -> int:
 
 
 def told(figure: str) -> str:
-    """What a throughput run's tasks carry, and what of it may be cached; nothing of other figures."""
+    """What a throughput run's tasks carry, and what of it may be cached; nothing of other
+    figures."""
     if not figure.startswith(_FIGURES):
         return ""
     case = CASES[case_of(figure)]

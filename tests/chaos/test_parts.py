@@ -146,8 +146,8 @@ def test_a_clock_that_is_set_is_seen_at_once_in_another_process_and_its_monotoni
     offset, program = (
         ClockOffset(tmp_path / "clock"),
         (
-            "import sys, time; from pathlib import Path; from chaos.clocks import ClockOffset, shifted\n"
-            "with shifted(ClockOffset(Path(sys.argv[1]))):\n"
+            "import sys, time; from pathlib import Path; from chaos.clocks import "
+            "ClockOffset, shifted\nwith shifted(ClockOffset(Path(sys.argv[1]))):\n"
             "    for _ in sys.stdin:\n"
             "        print(time.time(), time.time_ns(), time.monotonic(), flush=True)"
         ),

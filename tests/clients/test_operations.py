@@ -1,5 +1,5 @@
-"""The API's table of routes declares each operation once: what the HTTP clients ask and read is held
-against it, by introspection, in both directions."""
+"""The API's table of routes declares each operation once: what the HTTP clients ask and read is
+held against it, by introspection, in both directions."""
 
 import inspect
 import json

@@ -85,7 +85,8 @@ def test_the_chinese_readme_says_the_same():
 
 
 def test_no_chinese_paragraph_is_broken_and_every_bold_word_ends():
-    """A line break would show as a space, and bold that ends on a bracket before a word does not."""
+    """A line break would show as a space, and bold that ends on a bracket before a word does
+    not."""
     lines = prose_of(ROOT / "README.zh-CN.md").splitlines()
     for before, after in pairwise(lines):
         apart = not before or not after or (before.startswith("|") and after.startswith("|"))

@@ -1,4 +1,5 @@
-"""The page of operators about backups: its commands bring back a store, and what is lost is told."""
+"""The page of operators about backups: its commands bring back a store, and what is lost is
+told."""
 
 import contextlib
 import json
@@ -63,7 +64,8 @@ def a_reader(folder: Path) -> Iterator[Restoring]:
 
 
 def restored(walk: Restoring, backup: Callable[[], None], restore: str) -> None:
-    """Backup, more work, restore, start: what was before is not done again, what came since is told."""
+    """Backup, more work, restore, start: what was before is not done again, what came since is
+    told."""
     walk.run(
         "dsched --local token create root --scope admin --save root.token",
         "export DSCHED_TOKEN_FILE=root.token",

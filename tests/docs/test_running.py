@@ -1,4 +1,5 @@
-"""What the pages tell people to run is run: the quickstart, three pods, the programs, the commands."""
+"""What the pages tell people to run is run: the quickstart, three pods, the programs, the
+commands."""
 
 import contextlib
 import json

@@ -1,4 +1,5 @@
-"""Every threat is mapped to a test that exists, or says why it is not; the promises can be found."""
+"""Every threat is mapped to a test that exists, or says why it is not; the promises can be
+found."""
 
 import re
 

@@ -1,4 +1,5 @@
-"""Pods that cannot run everything: one without a plugin, one without `--app`, and a rolling deploy."""
+"""Pods that cannot run everything: one without a plugin, one without `--app`, and a rolling
+deploy."""
 
 import textwrap
 

@@ -1,4 +1,5 @@
-"""What was missed while no pod ran is made up for as `fire_all` says: all of it, one after the other."""
+"""What was missed while no pod ran is made up for as `fire_all` says: all of it, one after the
+other."""
 
 import time
 from itertools import pairwise

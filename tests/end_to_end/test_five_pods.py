@@ -1,4 +1,5 @@
-"""Five pods behind Sentinel, two that only schedule and three that only work: one kill of each kind."""
+"""Five pods behind Sentinel, two that only schedule and three that only work: one kill of each
+kind."""
 
 import re
 from datetime import timedelta

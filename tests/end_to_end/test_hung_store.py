@@ -117,7 +117,20 @@ async def test_every_call_is_answered_within_seconds_and_the_command_names_the_c
         served(server, tmp_path) as (pod, url),
         aiohttp.ClientSession(headers=headers) as http,
     ):
-        assert (await asked(http, url, "POST", "/tasks", {"id": "t", "executor": "http", "payload": {"url": "http://target.example/"}, "delay": "1h"}))[1] == 201  # fmt: skip
+        assert (
+            await asked(
+                http,
+                url,
+                "POST",
+                "/tasks",
+                {
+                    "id": "t",
+                    "executor": "http",
+                    "payload": {"url": "http://target.example/"},
+                    "delay": "1h",
+                },
+            )
+        )[1] == 201
         async with hung(server):
             answers = await asyncio.gather(*(asked(http, url, *one) for one in ASKED))
             for one, (took_s, status, text) in zip(ASKED, answers, strict=True):

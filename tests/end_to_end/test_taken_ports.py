@@ -1,4 +1,5 @@
-"""A port that is taken: one line says what, why and what to do; the pod works, and takes it later."""
+"""A port that is taken: one line says what, why and what to do; the pod works, and takes it
+later."""
 
 import socket
 from pathlib import Path

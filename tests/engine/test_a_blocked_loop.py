@@ -1,4 +1,5 @@
-"""A function that blocks the pod's own loop: real time, since the heartbeat's thread is the point."""
+"""A function that blocks the pod's own loop: real time, since the heartbeat's thread is the
+point."""
 
 import itertools
 import time

@@ -1,4 +1,5 @@
-"""What runs on a worker: begun once, stopped for one reason, holding its slot until its end is being reported."""
+"""What runs on a worker: begun once, stopped for one reason, holding its slot until its end is
+being reported."""
 
 import asyncio
 from types import SimpleNamespace

@@ -1,4 +1,5 @@
-"""A function whose asyncio task leaves the interpreter ends its attempt, not the program around it."""
+"""A function whose asyncio task leaves the interpreter ends its attempt, not the program around
+it."""
 
 import asyncio
 import subprocess

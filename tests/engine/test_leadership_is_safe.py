@@ -1,4 +1,5 @@
-"""A leader leads only while the lock is its own, and ends its term when it cannot know that it is."""
+"""A leader leads only while the lock is its own, and ends its term when it cannot know that it
+is."""
 
 import asyncio
 

@@ -1,4 +1,5 @@
-"""What a worker loses, or leaves behind: none of it goes on, is reported, or is given up too early."""
+"""What a worker loses, or leaves behind: none of it goes on, is reported, or is given up too
+early."""
 
 import asyncio
 

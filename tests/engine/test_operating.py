@@ -1,4 +1,5 @@
-"""What operators ask of a running cluster: skips, backfills, another leader, workers called back."""
+"""What operators ask of a running cluster: skips, backfills, another leader, workers called
+back."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta

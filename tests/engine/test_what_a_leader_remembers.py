@@ -31,7 +31,8 @@ MAX_CONFIGS = 50
 
 
 def kept_by(thing: object, seen: set[int] | None = None) -> int:
-    """How many entries all collections have that are reached from here by fields of dsched's own."""
+    """How many entries all collections have that are reached from here by fields of dsched's
+    own."""
     seen = set() if seen is None else seen
     if id(thing) in seen or isinstance(thing, str | bytes):
         return 0

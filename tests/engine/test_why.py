@@ -223,7 +223,7 @@ async def test_an_overdue_instant_says_whether_anybody_leads(cluster):
     assert "No pod holds the leader lock." in told.because
 
 
-# --- tasks ------------------------------------------------------------------------------------------
+# --- tasks ----------------------------------------------------------------------------------------
 
 
 async def test_a_ready_task_says_what_is_wrong_with_every_worker(cluster):
@@ -299,7 +299,7 @@ async def test_retrying_delayed_cancelled_and_done_each_say_why(cluster):
         await client.why_task("no-such")
 
 
-# --- statistics --------------------------------------------------------------------------------------
+# --- statistics -----------------------------------------------------------------------------------
 
 
 async def test_statistics_tell_by_hour_and_by_day_what_a_config_did(cluster):

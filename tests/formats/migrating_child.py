@@ -1,4 +1,5 @@
-"""A process that migrates a file and stops in the middle of the step, for the test to kill it there."""
+"""A process that migrates a file and stops in the middle of the step, for the test to kill it
+there."""
 
 import asyncio
 import sys

@@ -15,8 +15,8 @@ class EditError(Exception):
 class Edit:
     """``place`` is a name below ``base``. ``verb`` is what happens to ``shape``:
 
-    ``drop`` (it goes), ``never`` and ``always`` (it is False, or True), ``find`` (it becomes ``by``),
-    ``text`` (a part of a string, such as SQL, becomes ``by``).
+    ``drop`` (it goes), ``never`` and ``always`` (it is False, or True), ``find`` (it becomes
+    ``by``), ``text`` (a part of a string, such as SQL, becomes ``by``).
     """
 
     base: str
@@ -57,10 +57,10 @@ def edited(edit: Edit, text: str, place: Place) -> str:
         after = _lua(edit, text, place) if place.node is None else _python(edit, text, place)
     except ShapeError as error:
         raise EditError(
-            f"{error} {edit.place} ({place.path.name}, line {place.line}), where it has to be found "
-            "once. Where the guard reads otherwise now, give the mutant its new shape; where the "
-            "shape stands there several times, add what stands beside it; where the guard is gone, "
-            "remove the mutant"
+            f"{error} {edit.place} ({place.path.name}, line {place.line}), where it has to "
+            "be found once. Where the guard reads otherwise now, give the mutant its new "
+            "shape; where the shape stands there several times, add what stands beside it; "
+            "where the guard is gone, remove the mutant"
         ) from error
     if after == text:
         raise EditError(f"{edit.shape!r} in {edit.place} is what it was before: change it")

@@ -1,4 +1,5 @@
-"""Runs what must notice a mutant, on a scratch copy of the tree, each command under a time limit."""
+"""Runs what must notice a mutant, on a scratch copy of the tree, each command under a time
+limit."""
 
 import os
 import shlex
@@ -72,7 +73,8 @@ class Group:
 
 
 def together(killers: Sequence[tuple[str, str]]) -> list[Group]:
-    """Groups of killers (with their families): those that choose tests of the same file by words."""
+    """Groups of killers (with their families): those that choose tests of the same file by
+    words."""
     found: dict[tuple[str, str], list[tuple[str, str]]] = {}
     groups = []
     for killer, family in killers:

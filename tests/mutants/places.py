@@ -1,8 +1,8 @@
 """Where a mutant lives: a function, class, constant or script of a distribution, found by its name.
 
 The name is qualified within its module (``Claimer.stop``), the module's bare name before it where
-several modules have one (``firing.fire``), or a bare file name (``fire.lua``) for all of a file. The
-folder is not part of it, so that a file may move.
+several modules have one (``firing.fire``), or a bare file name (``fire.lua``) for all of a file.
+The folder is not part of it, so that a file may move.
 """
 
 import ast
@@ -72,8 +72,8 @@ class Sources:
         ]
         if not found:
             raise PlaceError(
-                f"there is no {name} in {base}. Where it was renamed, give the mutant its new name; "
-                "where its guard is gone, remove the mutant"
+                f"there is no {name} in {base}. Where it was renamed, give the mutant its "
+                "new name; where its guard is gone, remove the mutant"
             )
         if len(found) > 1:
             files = sorted({str(one.path.relative_to(self.root)) for one in found})

@@ -1,8 +1,9 @@
-"""Shapes of Python code: a snippet that is found in a function by its syntax tree, and changed there.
+"""Shapes of Python code: a snippet that is found in a function by its syntax tree, and changed
+there.
 
-Line breaks, comments and quotes do not matter. ``...`` in a snippet stands for any expression, or, in
-a list (of statements, arguments, operands), for any number of them; a ``...`` in what replaces the
-snippet is what the same ``...`` stood for.
+Line breaks, comments and quotes do not matter. ``...`` in a snippet stands for any expression, or,
+in a list (of statements, arguments, operands), for any number of them; a ``...`` in what replaces
+the snippet is what the same ``...`` stood for.
 """
 
 import ast
@@ -56,8 +57,8 @@ def replace(tree: Tree, shape: str, by: str) -> Tree:
 
 
 def drop(tree: Tree, shape: str) -> Tree:
-    """A copy of ``tree`` without ``shape``: statements, an operand of ``and``/``or``, an argument, an
-    element. Of an ``if`` only its branch is dropped: what ``else`` held remains."""
+    """A copy of ``tree`` without ``shape``: statements, an operand of ``and``/``or``, an argument,
+    an element. Of an ``if`` only its branch is dropped: what ``else`` held remains."""
     tree = copy.deepcopy(tree)
     if not _is_expression(shape):
         return _drop_statements(tree, shape)
@@ -87,8 +88,8 @@ def alike(one: str, other: str) -> bool:
 
 
 def replace_text(tree: Tree, text: str, by: str) -> Tree:
-    """A copy of ``tree`` in which the one ``text`` within its strings (of SQL) is ``by``; whitespace
-    is any whitespace."""
+    """A copy of ``tree`` in which the one ``text`` within its strings (of SQL) is ``by``;
+    whitespace is any whitespace."""
     pattern = re.compile(r"\s+".join(map(re.escape, text.split())))
     tree = copy.deepcopy(tree)
     strings = [

@@ -1,4 +1,5 @@
-"""A mutant finds its guard by the name of its place and the shape of its code, wherever that stands."""
+"""A mutant finds its guard by the name of its place and the shape of its code, wherever that
+stands."""
 
 import ast
 

@@ -1,4 +1,5 @@
-"""The archives of `make dist`, and environments that hold what was built and nothing else of ours."""
+"""The archives of `make dist`, and environments that hold what was built and nothing else of
+ours."""
 
 import subprocess
 import sys

@@ -102,7 +102,8 @@ def test_a_task_runs_from_installed_wheels(bare, tmp_path):
 def test_the_installed_wheels_are_all_and_fit_together(bare):
     listed = (
         "import json, sys; from importlib.metadata import distributions as d; "
-        "print(json.dumps([{x.name: x.version for x in d() if x.name.startswith('dsched')}, sys.path]))"
+        "print(json.dumps([{x.name: x.version for x in d() if "
+        "x.name.startswith('dsched')}, sys.path]))"
     )
     installed, path = json.loads(run([bare, "-c", listed], bare.parent))
     assert sorted(installed) == [name for name in NAMES if name != "dsched-testkit"]

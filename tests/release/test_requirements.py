@@ -1,4 +1,5 @@
-"""Ranges of the distributions, pins of development and of the image: one does not contradict another."""
+"""Ranges of the distributions, pins of development and of the image: one does not contradict
+another."""
 
 import re
 from functools import cache
@@ -18,7 +19,8 @@ SHIPPED = tuple(
 BUILDING = [Requirement(one) for one in metadata("core")["build-system"]["requires"]]
 # Below these stand published advisories that concern what we do with the library.
 FLOORS = {
-    "aiohttp": "3.14.4",  # PYSEC-2026-4369; before it request smuggling, zip bombs, header injection
+    # PYSEC-2026-4369; before it request smuggling, zip bombs, header injection
+    "aiohttp": "3.14.4",
     "grpcio": "1.66.2",  # CVE-2024-7246, CVE-2024-11407
     "protobuf": "6.33.5",  # CVE-2026-0994: unbounded recursion in json_format
     "pyyaml": "6.0.1",  # CVE-2020-14343 ended with 5.4; 6.0 cannot be built any more

@@ -27,7 +27,8 @@ def opens():
     with contextlib.ExitStack() as stack:
         for _ in range(20):
             stack.enter_context(open(sys.executable, "rb"))
-        return subprocess.run([sys.executable, "-c", "print(7)"], capture_output=True, check=True).stdout.decode()
+        done = subprocess.run([sys.executable, "-c", "print(7)"], capture_output=True, check=True)
+        return done.stdout.decode()
 """
 LIMITED = (
     sys.executable,

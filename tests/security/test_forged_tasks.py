@@ -1,4 +1,5 @@
-"""Who can write to the store may forge tasks, and still runs nothing but what is registered: S04."""
+"""Who can write to the store may forge tasks, and still runs nothing but what is registered:
+S04."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,5 @@
-"""Hostile ids and texts meet a real Redis: no foreign key, no script, no entry of theirs (S17, S31)."""
+"""Hostile ids and texts meet a real Redis: no foreign key, no script, no entry of theirs (S17,
+S31)."""
 
 from dsched.client import Client, ClientError
 from dsched.contracts.store.outcomes import Outcome

@@ -5,7 +5,8 @@ import subprocess
 
 from workspace import ROOT
 
-# Forms of real secrets. Words such as `change-me` are meant to be replaced, and do not look like them.
+# Forms of real secrets. Words such as `change-me` are meant to be replaced, and do not look like
+# them.
 SECRET = re.compile(
     r"dsk_[A-Za-z0-9]{4,}_[A-Za-z0-9_-]{16,}|AKIA[0-9A-Z]{16}|gh[pousr]_[A-Za-z0-9]{36}"
     r"|xox[abprs]-[A-Za-z0-9-]{10,}|-----BEGIN [A-Z ]*PRIVATE KEY-----\n[A-Za-z0-9+/=]{20}"

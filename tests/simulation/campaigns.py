@@ -40,7 +40,8 @@ def check_free(results: dict[str, Any], seeds: range) -> None:
 
 
 def commit_of(folder: Path) -> str:
-    """The commit that the seeds ran at; `CampaignError` where the code is not what was committed."""
+    """The commit that the seeds ran at; `CampaignError` where the code is not what was
+    committed."""
 
     def git(*args: str) -> str:
         done = subprocess.run(

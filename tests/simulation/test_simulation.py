@@ -72,7 +72,8 @@ def test_without_faults_nothing_has_to_be_recovered(seed):
     assert ran.violations == []
     assert ran.faults == {}
     taken = {word for word in ran.seen if word.startswith(("reaped", "released", "recalled"))}
-    # To give way to a higher priority is no trouble; what waits longer for it may move to a free slot.
+    # To give way to a higher priority is no trouble; what waits longer for it may move to a free
+    # slot.
     usual = {"recalled displaced", "recalled"} if "recalled displaced" in taken else set()
     assert taken <= usual
     assert ran.seen["completed success"] > 20

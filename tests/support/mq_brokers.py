@@ -26,7 +26,8 @@ sys.stdin.read()
 
 
 class BrokerProcess:
-    """One server process in a folder of its own; a context manager. Subclasses say how it starts."""
+    """One server process in a folder of its own; a context manager. Subclasses say how it
+    starts."""
 
     start_s = 40.0
 

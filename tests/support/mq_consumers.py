@@ -1,4 +1,5 @@
-"""Consumers of each kind of broker, by its own client: what gets the messages that tasks publish."""
+"""Consumers of each kind of broker, by its own client: what gets the messages that tasks
+publish."""
 
 import asyncio
 from collections.abc import Mapping

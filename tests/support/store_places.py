@@ -1,4 +1,5 @@
-"""Stores of both kinds on real files and servers, how they are moved, and what `make_rich` puts in."""
+"""Stores of both kinds on real files and servers, how they are moved, and what `make_rich` puts
+in."""
 
 from contextlib import asynccontextmanager
 

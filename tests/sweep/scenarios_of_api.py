@@ -1,4 +1,5 @@
-"""The scenarios of API pods: what several of them share in the store, and who follows the log there.
+"""The scenarios of API pods: what several of them share in the store, and who follows the log
+there.
 
 Here and not in the testkit, for no distribution of ours imports another one's plugin.
 """

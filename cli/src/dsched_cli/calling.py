@@ -55,14 +55,14 @@ _BY_STATUS: Mapping[int, ExitCode] = {
     429: ExitCode.UNREACHABLE,
 }
 _REMEDIES: Mapping[str, str] = {
-    "unauthenticated": "set DSCHED_TOKEN, DSCHED_TOKEN_FILE or a profile; a store's first pod prints a "
-    "token, and `dsched --local token create` makes one on the store's machine",
+    "unauthenticated": "set DSCHED_TOKEN, DSCHED_TOKEN_FILE or a profile; a store's first pod "
+    "prints a token, and `dsched --local token create` makes one on the store's machine",
     "forbidden": "use a token of a wider scope; `dsched token list` shows them to an admin",
     "precondition_failed": "read it again and repeat the change",
     "moved": "repeat the command; somebody else changed it at the same time",
     "origin_conflict": "change it where it is declared, or take it over with --adopt",
-    "store_unavailable": "look at the store: its server, its log, the network between it and the pods; they go "
-    "on by themselves when it answers",
+    "store_unavailable": "look at the store: its server, its log, the network between it and the "
+    "pods; they go on by themselves when it answers",
     "store_read_only": "do what the store says; the pods go on by themselves when it takes writes",
     "leaderless": "`dsched cluster pods` shows who could lead; try again in a few seconds",
     "too_many_requests": "wait as long as it says, then try again",

@@ -1,4 +1,5 @@
-"""A task file played in virtual time: the planner's own instants, runs of an assumed length. Pure."""
+"""A task file played in virtual time: the planner's own instants, runs of an assumed length.
+Pure."""
 
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,8 +23,8 @@ _SECOND_MS = 1_000
 class ConfigLoad:
     """What one config did: its fires, those its overlap policy kept from running, and gaps.
 
-    ``takes_ms``: how long a run was taken to last. ``skipped``: an earlier run lived (``skip``), or as
-    many waited already as may (``queue_one``: one, ``queue_all``: ``misfire_cap``).
+    ``takes_ms``: how long a run was taken to last. ``skipped``: an earlier run lived (``skip``), or
+    as many waited already as may (``queue_one``: one, ``queue_all``: ``misfire_cap``).
     ``held``: waited for the run before. ``cut``: cancelled by the run after it. ``at_once``: the
     most of its runs at one time. ``shortest_gap_ms``: between two fires, None below two.
     """

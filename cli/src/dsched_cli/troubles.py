@@ -50,8 +50,9 @@ def waits_beside_room(cluster: Mapping[str, Any], workers: Sequence[Mapping[str,
     ready = (counts.get("by_home") or {}).get("ready", 0)
     shown = ", ".join(idle[:3]) + (", ..." if len(idle) > 3 else "")
     return (
-        f"{ready} ready tasks wait, the oldest for {age.total_seconds():.0f} s, though workers have "
-        f"room ({shown}): `dsched task list --home ready` shows them, `dsched why` of one says why"
+        f"{ready} ready tasks wait, the oldest for {age.total_seconds():.0f} s, though "
+        f"workers have room ({shown}): `dsched task list --home ready` shows them, `dsched "
+        "why` of one says why"
     )
 
 

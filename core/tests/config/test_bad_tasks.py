@@ -186,7 +186,10 @@ BAD_TASKS: dict[str, tuple[str, list[tuple[str, str]]]] = {
         [
             (
                 "overlap",
-                "must be one of skip, allow, queue_one, queue_all, cancel_previous; got text ('never')",
+                (
+                    "must be one of skip, allow, queue_one, queue_all, cancel_previous; got "
+                    "text ('never')"
+                ),
             )
         ],
     ),

@@ -61,7 +61,8 @@ def test_a_secret_that_is_not_set_is_shown_as_such(catalogue: Catalogue) -> None
 
 def test_what_is_printed_can_be_read_back(write: Any, catalogue: Catalogue) -> None:
     path = write(
-        "store: redis\nworker: {labels: {zone: 'no', n: '1', odd: 'a: b # c'}, drain_timeout: 90s}\n"
+        "store: redis\nworker: {labels: {zone: 'no', n: '1', odd: 'a: b # c'}, "
+        "drain_timeout: 90s}\n"
         "plugins: {disabled: [x, 'y z']}\nmetrics: {buckets: [0.5, 1], port: 1}\n"
         "balancers: {hash-ring: {replicas: 3}}\npod: {name: p}\n"
     )

@@ -168,9 +168,9 @@ BAD_FILES = {
             (
                 "[1]",
                 (
-                    "is neither a section of dsched nor of an installed plugin; there is balancers, "
-                    "cluster, executors, log, metrics, plugins, pod, redis, schedule, sqlite, store, task, "
-                    "worker"
+                    "is neither a section of dsched nor of an installed plugin; there is "
+                    "balancers, cluster, executors, log, metrics, plugins, pod, redis, schedule, "
+                    "sqlite, store, task, worker"
                 ),
             )
         ],

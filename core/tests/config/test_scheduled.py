@@ -1,4 +1,5 @@
-"""What code declares: as configs equal to a task file's, by app, with every problem in one report."""
+"""What code declares: as configs equal to a task file's, by app, with every problem in one
+report."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -243,8 +243,10 @@ def test_the_example_of_the_design_is_read(
     write: Any, catalogue: Catalogue, options: Any, tmp_path: Path
 ) -> None:
     text = """
-schedule: {leader_lock_ttl: 10s, leader_renew_interval: 3s, scan_interval: 5s, balancer: least-tasks}
-worker:   {id: "", heartbeat_interval: 10s, heartbeat_timeout: 30s, max_concurrent_tasks: 10, labels: {}, drain_timeout: 25s}
+schedule: {leader_lock_ttl: 10s, leader_renew_interval: 3s, scan_interval: 5s,
+  balancer: least-tasks}
+worker:   {id: "", heartbeat_interval: 10s, heartbeat_timeout: 30s, max_concurrent_tasks: 10,
+  labels: {}, drain_timeout: 25s}
 task:     {default_timeout: 5m, max_retry: 3, retry_delay: 10s, backoff_rate: 2.0, result_ttl: 7d}
 store:    sqlite
 sqlite:   {path: dsched.db}

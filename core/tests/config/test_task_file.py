@@ -106,7 +106,8 @@ def test_the_settings_fill_in_timeout_and_retry_where_the_file_says_nothing(read
 tasks:
   - {id: a, executor: local, every: 1h}
   - {id: b, executor: local, every: 1h, retry: {max_retries: 1, jitter: 0}}
-  - {id: c, executor: local, every: 1h, timeout: 1m, retry: {max_retries: 0, retry_delay: 1s, backoff_rate: 1}}
+  - {id: c, executor: local, every: 1h, timeout: 1m,
+     retry: {max_retries: 0, retry_delay: 1s, backoff_rate: 1}}
 """,
         defaults,
     )

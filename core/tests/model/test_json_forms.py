@@ -245,7 +245,8 @@ def test_the_bound_of_depth_counts_every_mapping_and_list_the_empty_too(inner, i
 
 @pytest.mark.parametrize(
     "value",
-    ["x" * 90, "é" * 45, "\n" * 45, ["x"] * 20, {"é" * 5: "\x00" * 10}, [1.5, 2**70, 1e22], [[]] * 30],
+    ["x" * 90, "é" * 45, "\n" * 45, ["x"] * 20, {"é" * 5: "\x00" * 10}, [1.5, 2**70, 1e22],
+     [[]] * 30],
     ids=ascii,
 )  # fmt: skip
 def test_the_bound_of_size_counts_the_bytes_of_the_text(value):

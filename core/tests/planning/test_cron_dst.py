@@ -223,7 +223,8 @@ def _daily_oracle(info: ZoneInfo, wall: time, days: list[date]) -> Iterator[date
 
 
 def _wall_times(info: ZoneInfo, day: date) -> set[time]:
-    """Times of day around a change: at its edges, within what it skips or repeats, and elsewhere."""
+    """Times of day around a change: at its edges, within what it skips or repeats, and
+    elsewhere."""
     at, before, after = _change(info, day)
     low, high = sorted((at + before, at + after))
     middle = low + (high - low) / 2

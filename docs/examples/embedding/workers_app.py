@@ -1,4 +1,5 @@
-"""Several workers of one server: uvicorn --workers 2 workers_app:app, or gunicorn -k uvicorn_worker.UvicornWorker"""
+"""Several workers of one server: uvicorn --workers 2 workers_app:app, or gunicorn -k
+uvicorn_worker.UvicornWorker"""
 
 import os
 from collections.abc import AsyncIterator

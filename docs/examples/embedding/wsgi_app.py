@@ -1,4 +1,5 @@
-"""A sync application, one of WSGI, that submits: its workers and threads share a held client each."""
+"""A sync application, one of WSGI, that submits: its workers and threads share a held client
+each."""
 
 import json
 import os

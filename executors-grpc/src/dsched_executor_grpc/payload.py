@@ -40,7 +40,8 @@ _RESERVED = frozenset(
 
 @attrs.frozen(kw_only=True)
 class TlsSettings:
-    """How the channel is secured; ``enabled`` None leaves it to where the target turns out to be."""
+    """How the channel is secured; ``enabled`` None leaves it to where the target turns out to
+    be."""
 
     enabled: bool | None = None
     ca_file: str = ""

@@ -61,9 +61,10 @@ def check_pass_env(pass_env: Collection[str]) -> None:
     for name in pass_env:
         if WITHHELD.holds(name):
             raise PassEnvError(
-                f"executors.local.pass_env names {name}, which the settings name as a secret of the "
-                "pod too (a secret_env, or secret://env/...): no child process gets that; take it "
-                "out of one of both, or give the functions a variable of their own"
+                f"executors.local.pass_env names {name}, which the settings name as a "
+                "secret of the pod too (a secret_env, or secret://env/...): no child "
+                "process gets that; take it out of one of both, or give the functions a "
+                "variable of their own"
             )
 
 

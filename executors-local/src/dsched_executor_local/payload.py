@@ -53,8 +53,8 @@ def read_call(payload: JsonValue, registry: Registry) -> tuple[Function, JsonVal
     if function is None:
         # Another worker may have it: one started with other modules, or of a newer deployment.
         raise TaskFailed(
-            f"{registry.unknown(payload['function'])}; start this worker with the --app module that "
-            "registers it, or route the task with required_labels",
+            f"{registry.unknown(payload['function'])}; start this worker with the --app "
+            "module that registers it, or route the task with required_labels",
             code="unknown_function",
         )
     return function, payload.get("args")

@@ -43,7 +43,8 @@ class Address:
 
 
 def parse_address(kind: Kind, url: str) -> Address:
-    """Read the URL of a broker. Raises ValueError saying what is wrong; never repeats a password."""
+    """Read the URL of a broker. Raises ValueError saying what is wrong; never repeats a
+    password."""
     plain, secure = _SCHEMES[kind]
     example = f"such as {plain}://mq.example.com or {secure}://mq.example.com:5000"
     found = _URL.fullmatch(url)

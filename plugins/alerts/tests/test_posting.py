@@ -1,4 +1,5 @@
-"""Alerts on their way to a real server: signed, tried again, given up, lost, and never led astray."""
+"""Alerts on their way to a real server: signed, tried again, given up, lost, and never led
+astray."""
 
 import json
 import logging

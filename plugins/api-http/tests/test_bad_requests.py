@@ -46,13 +46,15 @@ BODIES: list[tuple[str, bytes, int, str]] = [
     ("too deep", b'{"payload": ' + b"[" * 65 + b"]" * 65 + b"}", 422, "invalid"),
     ("far too deep", b"[" * 500_000, 422, "invalid"),
     ("too large", b'{"payload": "' + b"x" * 1_048_576 + b'"}', 413, "too_large"),
-    ("a payload too large", json.dumps({**SPEC, "every": "1h", "payload": "x" * 262_145}).encode(), 422, "invalid"),
+    ("a payload too large",
+     json.dumps({**SPEC, "every": "1h", "payload": "x" * 262_145}).encode(), 422, "invalid"),
     ("unknown field", b'{"executor": "echo", "every": "1h", "exekutor": "echo"}', 422, "invalid"),
     ("wrong type", b'{"executor": "echo", "every": 5}', 422, "invalid"),
     ("unknown executor", b'{"executor": "os.system", "every": "1h"}', 422, "invalid"),
     ("a reserved field", b'{"executor": "echo", "every": "1h", "namespace": "a"}', 422, "invalid"),
     ("priority too high", b'{"executor": "echo", "every": "1h", "priority": 10}', 422, "invalid"),
-    ("control characters", b'{"executor": "echo", "every": "1h", "name": "a\\u0000b"}', 422, "invalid"),
+    ("control characters", (b'{"executor": "echo", "every": "1h", "name": '
+                           b'"a\\u0000b"}'), 422, "invalid"),
 ]  # fmt: skip
 
 

@@ -1,4 +1,5 @@
-"""What a body of a mebibyte costs: time that grows with its bytes, and the pod answers others meanwhile."""
+"""What a body of a mebibyte costs: time that grows with its bytes, and the pod answers others
+meanwhile."""
 
 import gc
 import io
@@ -23,7 +24,8 @@ pytestmark = pytest.mark.timeout(50)
 
 @pytest.fixture(autouse=True)
 def _no_garbage_of_other_tests() -> Iterator[None]:
-    """The collector of garbage walks over what is measured, not over what thousands of tests left."""
+    """The collector of garbage walks over what is measured, not over what thousands of tests
+    left."""
     gc.collect()
     gc.freeze()
     yield
@@ -86,7 +88,8 @@ def wrong_bodies() -> dict[str, tuple[str, str, bytes]]:
         "labels that are none": ("PUT", "/configs/c", entry | {"labels": many}),
         "labels of a task that are none": ("POST", "/tasks", task | {"labels": many}),
         "unknown keys of retry": ("PUT", "/configs/c", entry | {"retry": many}),
-        "unknown keys of a payload": ("PUT", "/configs/c", entry | {"executor": "http", "payload": headers}),
+        ("unknown keys of a "
+        "payload"): ("PUT", "/configs/c", entry | {"executor": "http", "payload": headers}),
         "unknown keys in each of a batch": (
             "POST",
             "/tasks/batch",

@@ -42,7 +42,12 @@ async def test_a_date_at_the_edge_is_answered_or_refused_by_every_route(
     for number, trigger in enumerate(TRIGGERS):
         config = f"/configs/c-{number}"
         sane(await api.ask("PUT", config, {"executor": "echo", **trigger}), caplog)
-        for query in (f"?from={text}", f"?from={text}&to={text}", f"?from=2026-01-01T00:00:00Z&to={text}", f"?from={text}&to=2026-01-01T00:00:00Z"):  # fmt: skip
+        for query in (
+            f"?from={text}",
+            f"?from={text}&to={text}",
+            f"?from=2026-01-01T00:00:00Z&to={text}",
+            f"?from={text}&to=2026-01-01T00:00:00Z",
+        ):
             sane(
                 await api.ask(
                     "GET",
@@ -54,7 +59,12 @@ async def test_a_date_at_the_edge_is_answered_or_refused_by_every_route(
             )
         sane(await api.ask("GET", f"{config}/why?at={text}"), caplog)
         why = {"reason": "edge"}
-        for body in ({"at": edge}, {"from": edge, "to": edge}, {"from": "2026-01-01T00:00:00Z", "to": edge}, {"from": edge, "to": "2026-01-01T00:00:00Z"}):  # fmt: skip
+        for body in (
+            {"at": edge},
+            {"from": edge, "to": edge},
+            {"from": "2026-01-01T00:00:00Z", "to": edge},
+            {"from": edge, "to": "2026-01-01T00:00:00Z"},
+        ):
             sane(await api.ask("POST", f"{config}/skip", body | why), caplog)
             if "from" in body:
                 sane(await api.ask("POST", f"{config}/backfill", body | why), caplog)
@@ -82,9 +92,44 @@ async def test_a_date_at_the_edge_is_answered_or_refused_by_every_route(
     assert listed.status == 200
 
 
-INNER = ("", "0", "-1", "x", "{}", "[]", "null", "1-1", "0-0", "-", ":", "a:b", "a|b", "1e9", "99999999999999999999",
-         "-99999999999999999999", "\x00", "\n", "\u00e9", "'", "%00", "a" * 600, "0:0", "0,0", "1|x|y", '["a","b"]',
-         '{"a":1}', "AAAA", "1.5", "nan", "inf", "+5", " 5", "\u0665", "1_000", "\u202e")  # fmt: skip
+INNER = (
+    "",
+    "0",
+    "-1",
+    "x",
+    "{}",
+    "[]",
+    "null",
+    "1-1",
+    "0-0",
+    "-",
+    ":",
+    "a:b",
+    "a|b",
+    "1e9",
+    "99999999999999999999",
+    "-99999999999999999999",
+    "\x00",
+    "\n",
+    "\u00e9",
+    "'",
+    "%00",
+    "a" * 600,
+    "0:0",
+    "0,0",
+    "1|x|y",
+    '["a","b"]',
+    '{"a":1}',
+    "AAAA",
+    "1.5",
+    "nan",
+    "inf",
+    "+5",
+    " 5",
+    "\u0665",
+    "1_000",
+    "\u202e",
+)
 LISTS = {
     "/configs": "configs",
     "/configs/c/decisions": "decisions c",

@@ -1,4 +1,5 @@
-"""What is due by cell of time, how many slots that takes, and what was: computed, and from real pods."""
+"""What is due by cell of time, how many slots that takes, and what was: computed, and from real
+pods."""
 
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise

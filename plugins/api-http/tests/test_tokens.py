@@ -187,7 +187,8 @@ async def guessing(api: Any, token: str) -> None:
 
 
 async def test_a_good_token_is_never_refused_for_the_guesses_of_others(serve: Any) -> None:
-    """Not even one that this pod has never seen, of which others know the id, from their address."""
+    """Not even one that this pod has never seen, of which others know the id, from their
+    address."""
     state = new_state()
     elsewhere = Tokens(MemoryStore(state))
     async with serve(state=state) as api:
@@ -249,7 +250,8 @@ async def test_what_an_admin_does_is_asked_of_the_store_and_not_remembered(serve
 
 @pytest.mark.parametrize(
     "value",
-    [None, [], "x", {}, {"name": "x"}, {"name": "x", "scope": "god", "hash": "y", "created": 1, "by": "z"},
+    [None, [], "x", {}, {"name": "x"},
+     {"name": "x", "scope": "god", "hash": "y", "created": 1, "by": "z"},
      {"name": "x", "scope": "read", "hash": 7, "created": 1, "by": "z"},
      {"name": "x", "scope": "read", "hash": "\u00e4", "created": 1, "by": "z"},
      {"name": "x", "scope": "read", "hash": "y", "created": "then", "by": "z"}],

@@ -1,4 +1,5 @@
-"""What a page that is looked at costs the store: at most a call a second, however busy the cluster is."""
+"""What a page that is looked at costs the store: at most a call a second, however busy the cluster
+is."""
 
 import asyncio
 from collections import Counter

@@ -1,4 +1,5 @@
-"""What people do with the editor and the calendar: write a config, be told what it means, save it."""
+"""What people do with the editor and the calendar: write a config, be told what it means, save
+it."""
 
 import asyncio
 import re

@@ -11,7 +11,8 @@ MARKUP = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 BIG = 2**60
 AXE = files("axe_playwright_python").joinpath("axe.min.js")
 ALL_RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-RUN_AXE = """async (rules) => (await axe.run(document, {runOnly: rules, resultTypes: ["violations"]}))
+RUN_AXE = """async (rules) =>
+  (await axe.run(document, {runOnly: rules, resultTypes: ["violations"]}))
   .violations.map((one) => `${one.id}: ${one.nodes.slice(0, 3).map((node) =>
   node.html + " " + node.failureSummary).join(" | ")}`)"""
 

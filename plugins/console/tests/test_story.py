@@ -1,5 +1,5 @@
-"""The story with three pods on Redis: a config made in the editor fires, the leader is killed, and the
-page tells of the change and of no fire that was missed."""
+"""The story with three pods on Redis: a config made in the editor fires, the leader is killed, and
+the page tells of the change and of no fire that was missed."""
 
 import asyncio
 import re

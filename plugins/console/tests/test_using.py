@@ -246,8 +246,8 @@ async def test_a_browser_whose_clock_is_two_hours_off_tells_the_servers_time(
 
 @asynccontextmanager
 async def proxy(target: str, prefix: str, refuses: str = "") -> AsyncIterator[str]:
-    """A proxy that serves everything below a prefix, and takes that away before it asks; 422 to what
-    has ``refuses`` in its query."""
+    """A proxy that serves everything below a prefix, and takes that away before it asks; 422 to
+    what has ``refuses`` in its query."""
     runner: web.AppRunner
     async with aiohttp.ClientSession(auto_decompress=False) as http:
 

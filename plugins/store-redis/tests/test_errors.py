@@ -30,7 +30,10 @@ REPLIES = [
     ("NOPERM this user has no permissions to run the 'evalsha' command", Verdict.DENIED),
     ("DENIED Redis is running in protected mode because", Verdict.DENIED),
     (
-        "ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?",
+        (
+            "ERR AUTH <password> called without any password configured for the default user. "
+            "Are you sure your configuration is correct?"
+        ),
         Verdict.DENIED,
     ),
     ("WRONGTYPE Operation against a key holding the wrong kind of value", Verdict.REFUSED),
@@ -40,11 +43,17 @@ REPLIES = [
     ("ERR unknown command 'EVALSHA'", Verdict.REFUSED),
     # Before 7.0 an error inside a script comes wrapped.
     (
-        "ERR Error running script (call to f_ab12): @user_script:40: @user_script: 40: -OOM command not allowed when used memory > 'maxmemory'.",
+        (
+            "ERR Error running script (call to f_ab12): @user_script:40: @user_script: 40: "
+            "-OOM command not allowed when used memory > 'maxmemory'."
+        ),
         Verdict.FULL,
     ),
     (
-        "ERR Error running script (call to f_ab12): @user_script:40: @user_script: 40: The user executing the script can't run this command or subcommand",
+        (
+            "ERR Error running script (call to f_ab12): @user_script:40: @user_script: 40: The "
+            "user executing the script can't run this command or subcommand"
+        ),
         Verdict.DENIED,
     ),
     (
@@ -52,7 +61,10 @@ REPLIES = [
         Verdict.REFUSED,
     ),
     (
-        "ERR Error running script (call to f_ab12): @user_script:40: @user_script: 40: -READONLY You can't write against a read only replica.",
+        (
+            "ERR Error running script (call to f_ab12): @user_script:40: @user_script: 40: "
+            "-READONLY You can't write against a read only replica."
+        ),
         Verdict.RELOCATE,
     ),
     # From 7.0 on it keeps its own word, with the place behind.

@@ -1,4 +1,5 @@
-"""An id is free again when the time of its task is over; its entry among the ended may still be there."""
+"""An id is free again when the time of its task is over; its entry among the ended may still be
+there."""
 
 from uuid import uuid4
 

@@ -203,8 +203,9 @@ def _ready_query() -> Any:
 FRESH = (
     "task:detail:new", "task:note:run", "task:note:ready", "decision:held", "decision:index",
     "finished:config:held", "finished:status:failed", "worker:draining", "worker:stalled",
-    "worker:ability", "config:detail:new", "config:held", "task:held", "config:delay", "task:live:going",
-    "config:origin", "bell:leader", "bell:w1", "task:ended", "task:deadline", "task:route",
+    "worker:ability", "config:detail:new", "config:held", "task:held", "config:delay",
+    "task:live:going", "config:origin", "bell:leader", "bell:w1",
+    "task:ended", "task:deadline", "task:route",
     "document:kind:new", "documents:kind", "document:expiry",
     "task:lines:run", "task:linecount:run",
     "schedule:terms", "pod:index", "pod:detail",

@@ -168,7 +168,8 @@ def test_the_innermost_and_latest_mount_counts(tmp_path):
     mounts = tmp_path / "mounts"
     mounts.write_text(
         "/dev/sda / ext4 rw 0 0\nserver:/ /net nfs rw 0 0\n/dev/sdb /net/local xfs rw 0 0\n"
-        "server:/ /with\\040space nfs rw 0 0\n/dev/sdc /twice nfs rw 0 0\n/dev/sdc /twice ext4 rw 0 0\n"
+        "server:/ /with\\040space nfs rw 0 0\n/dev/sdc /twice nfs rw 0 0\n/dev/sdc /twice "
+        "ext4 rw 0 0\n"
     )
     found = [
         file_system_of(tmp_path.__class__(path), mounts)

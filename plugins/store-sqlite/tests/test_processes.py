@@ -28,7 +28,8 @@ def _counted(file):
     db = sqlite3.connect(file)
     try:
         counters = db.execute(
-            "SELECT in_ready, in_delayed, in_queue, in_held, in_lease, log_size, last_cursor FROM meta"
+            "SELECT in_ready, in_delayed, in_queue, in_held, in_lease, log_size, "
+            "last_cursor FROM meta"
         ).fetchone()
         homes = [
             db.execute("SELECT count(*) FROM task WHERE home = ?", (home,)).fetchone()[0]

@@ -1,4 +1,5 @@
-"""How many tasks a file takes from submission to success, in batches of 100; a floor, not a goal."""
+"""How many tasks a file takes from submission to success, in batches of 100; a floor, not a
+goal."""
 
 import time
 

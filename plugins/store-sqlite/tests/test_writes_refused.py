@@ -1,4 +1,5 @@
-"""A file that can be read and not written: said in SQLite's own words, and over when it is mended."""
+"""A file that can be read and not written: said in SQLite's own words, and over when it is
+mended."""
 
 import resource
 import sqlite3

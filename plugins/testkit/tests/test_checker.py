@@ -61,7 +61,8 @@ F1, F2, F3 = (f"c@{fire_of(n)}" for n in (1, 2, 3))
 
 
 def good():
-    """A healthy run: three fires, a retried job, a crash of a worker, a cancel, an edit of nothing."""
+    """A healthy run: three fires, a retried job, a crash of a worker, a cancel, an edit of
+    nothing."""
     every = {"every_ms": 10_000, "created_ms": T0, "overlap": "skip"}
     return [
         {

@@ -84,8 +84,8 @@ def test_the_plugin_imports_nothing_of_dsched_until_its_fixture_is_used(tmp_path
     (tmp_path / "test_mine.py").write_text(
         "import sys\n\n\n"
         "def test_mine():\n"
-        "    found = [m for m in sys.modules if m.split('.')[0] in ('dsched', 'attrs', 'pluggy_')]\n"
-        "    assert not [m for m in found if m != 'attrs'], found\n"
+        "    found = [m for m in sys.modules if m.split('.')[0] in ('dsched', 'attrs', "
+        "'pluggy_')]\n    assert not [m for m in found if m != 'attrs'], found\n"
         "    assert 'dsched_testkit.pytest_plugin' in sys.modules\n"
         "    assert 'dsched_testkit.cluster.cluster' not in sys.modules\n"
     )

@@ -1,4 +1,5 @@
-"""dramatiq: acknowledged after the run, result kept (results middleware), 1 process of 8 threads."""
+"""dramatiq: acknowledged after the run, result kept (results middleware), 1 process of 8
+threads."""
 
 import sys
 import time

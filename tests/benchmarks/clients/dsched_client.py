@@ -82,7 +82,8 @@ async def periodic(count: int) -> None:
 
 
 async def storm(count: int, due_s: float) -> None:
-    """Configs with a cron expression of a payload each, all due at one whole second and not again."""
+    """Configs with a cron expression of a payload each, all due at one whole second and not
+    again."""
     due = datetime.fromtimestamp(due_s, UTC)
     configs = [
         dsched.TaskConfig(

@@ -1,8 +1,8 @@
 """How the stores beside this file were made: with the code of dsched 0.1.0, which is no more here.
 
 PYTHONPATH names the `src` folders of a checkout of 0.1.0: the core's and those of the two stores.
-The argument is the port of a Redis with nothing in it. What both held, as that version reads it, goes
-to `content.json`.
+The argument is the port of a Redis with nothing in it. What both held, as that version reads it,
+goes to `content.json`.
 """
 
 import asyncio

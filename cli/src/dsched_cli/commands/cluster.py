@@ -75,7 +75,8 @@ def step_down(session: Session, reason: str, yes: bool) -> None:
 def restored(session: Session, reason: str, since: str | None, yes: bool) -> None:
     """Say that a backup was put in the store's place, before the first pod starts on it.
 
-    What happened since the backup is forgotten and may happen again: the log, the alerts and `why` tell so.
+    What happened since the backup is forgotten and may happen again: the log, the alerts and `why`
+    tell so.
     """
     confirm("Record a break in the store's history?", yes=yes)
     body = {"reason": reason}

@@ -31,8 +31,8 @@ _LOOKED_AT = 500
 def status(session: Session, watches: bool) -> int:
     """Answer at a glance: is it healthy, what runs now, what fires next.
 
-    Exits with 1 when something is wrong: no leader, no worker, workers lost or stalled, a store that
-    takes no writes, tasks that no worker can run, tasks that wait although workers have room.
+    Exits with 1 when something is wrong: no leader, no worker, workers lost or stalled, a store
+    that takes no writes, tasks that no worker can run, tasks that wait although workers have room.
     """
     problems: list[str] = []
 

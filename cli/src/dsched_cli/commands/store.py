@@ -42,8 +42,8 @@ def get(session: Session) -> None:
 def migrate(session: Session, dry_run: bool, reason: str, yes: bool) -> None:
     """Give the store the newest format, in one step.
 
-    Refused while a pod runs that does not know it. Nothing that is stored changes; versions that do not
-    know the format cannot use the store afterwards.
+    Refused while a pod runs that does not know it. Nothing that is stored changes; versions that do
+    not know the format cannot use the store afterwards.
     """
     found = session.api.get("/store")
     if found["format"] == found["newest"]:

@@ -29,7 +29,8 @@ def read_celery(app: Any) -> Imported:
         _entry(found, app, name=str(name), given=given, zone=zone)
     if found.entries:
         found.notes.append(
-            "each payload names a Celery task: register its function with @dsched.task under that name"
+            "each payload names a Celery task: register its function with @dsched.task "
+            "under that name"
         )
     return found
 

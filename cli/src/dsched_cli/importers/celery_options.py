@@ -132,7 +132,8 @@ def _backoff(found: Imported, where: str, settings: Settings, factor: float) -> 
     if getattr(settings.task, "retry_jitter", True):
         found.cannot(
             where,
-            "retry_jitter draws each delay from 0 to its length; dsched's jitter only lengthens them",
+            "retry_jitter draws each delay from 0 to its length; dsched's jitter only "
+            "lengthens them",
         )
         spread = {}
     first_s = min(int(max(1.0, factor)), most_s)

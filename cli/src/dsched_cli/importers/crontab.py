@@ -1,7 +1,7 @@
 """Crontabs, a user's or the system's: schedules as they are, commands as far as dsched has a word.
 
-dsched runs no shell. A plain call of `curl` becomes an HTTP task; any other command becomes a call of
-a function that somebody has to register, and is reported.
+dsched runs no shell. A plain call of `curl` becomes an HTTP task; any other command becomes a call
+of a function that somebody has to register, and is reported.
 """
 
 import re
@@ -17,7 +17,8 @@ from dsched.planning import InvalidTriggerError, compile_trigger
 from dsched_cli.importers.result import Imported, id_of
 
 _SETTING = re.compile(r"\s*(?P<name>[A-Za-z_][A-Za-z0-9_]*)\s*=\s*(?P<value>.*)")
-# Cron's own habits: it runs what is due beside what still runs, catches nothing up, retries nothing.
+# Cron's own habits: it runs what is due beside what still runs, catches nothing up, retries
+# nothing.
 _HABITS: Mapping[str, Any] = {
     "overlap": "allow",
     "misfire": "skip",
@@ -74,7 +75,9 @@ def _setting(found: Imported, number: int, *, name: str, value: str, zone: str) 
     what = {
         "MAILTO": "no mail is sent; let an alert of dsched watch failures",
         "SHELL": "there is no shell",
-        "TZ": "cron gives it to the commands and does not schedule by it; where yours does, say --tz",
+        "TZ": (
+            "cron gives it to the commands and does not schedule by it; where yours does, say --tz"
+        ),
     }.get(name, "give it to the worker's own environment")
     found.cannot(f"line {number}", f"{name}: {what}")
     return zone
@@ -113,7 +116,8 @@ def _job(found: Imported, line: _Line, zone: str, functions: dict[str, str]) -> 
     if called is not None:
         found.add(_host(called), {**entry, "executor": "http", "payload": called, **_HABITS})
         return
-    # A command has a function of its own, by its whole text: two calls of a script are two functions.
+    # A command has a function of its own, by its whole text: two calls of a script are two
+    # functions.
     name = functions.get(line.command) or found.free_id(_name(line.command))
     functions[line.command] = name
     payload = {"function": name}

@@ -51,7 +51,8 @@ def call_of(
 ) -> dict[str, Any]:
     """The keys of an entry that calls a function of the local executor.
 
-    Where its arguments cannot be said, it is disabled: called without them it would do another thing.
+    Where its arguments cannot be said, it is disabled: called without them it would do another
+    thing.
     """
     try:
         given = _arguments(function, args, kwargs)

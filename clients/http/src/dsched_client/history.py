@@ -7,7 +7,8 @@ import attrs
 
 @attrs.frozen(kw_only=True)
 class Break:
-    """A break of the store's history: what happened since may be lost (None: all that was before)."""
+    """A break of the store's history: what happened since may be lost (None: all that was
+    before)."""
 
     generation: int
     at: datetime | None = None

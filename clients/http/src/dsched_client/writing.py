@@ -64,8 +64,8 @@ def plain(value: Any) -> JsonValue:
 
 def _is_default(item: TaskConfig | TaskSpec, field: "attrs.Attribute[Any]") -> bool:
     value = getattr(item, field.name)
-    # If they are left out, the server fills in its own settings. So a value equal to the default may
-    # have been given on purpose, and must be sent.
+    # If they are left out, the server fills in its own settings. So a value equal to the default
+    # may have been given on purpose, and must be sent.
     if isinstance(value, RetryPolicy):
         return not given_fields(value)
     if field.name == "timeout":

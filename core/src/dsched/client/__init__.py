@@ -1,4 +1,5 @@
-"""The Python client on a store: everything a program may ask of it, one module a kind of question."""
+"""The Python client on a store: everything a program may ask of it, one module a kind of
+question."""
 
 from dsched.client.asking import (
     ClientError,

@@ -162,8 +162,8 @@ class Configs(Asking):
         return list(found.values())
 
     def _accepted(self, config: TaskConfig | Mapping[str, Any], origin: str | None) -> TaskConfig:
-        """What is put of a config; `InvalidConfigError` where its policies contradict each other, or
-        where no installed executor takes it."""
+        """What is put of a config; `InvalidConfigError` where its policies contradict each other,
+        or where no installed executor takes it."""
         if isinstance(config, Mapping):
             entry = {name: value for name, value in config.items() if name != "id"}
             config = reader(self._judge).config(str(config.get("id", "")), entry)

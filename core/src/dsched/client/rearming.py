@@ -1,4 +1,5 @@
-"""What a change of a config is planned to be: what stays owed, what is left out, what is due next."""
+"""What a change of a config is planned to be: what stays owed, what is left out, what is due
+next."""
 
 import attrs
 

@@ -161,7 +161,8 @@ class Tasks(Asking):
     async def result(
         self, task_id: str, *, timeout: Wait | None = None, timeout_s: float | None = None
     ) -> Any:
-        """Wait for the task and answer with its result's data; `TaskEndedBadlyError` if it failed."""
+        """Wait for the task and answer with its result's data; `TaskEndedBadlyError` if it
+        failed."""
         task = await self.wait(task_id, timeout=timeout, timeout_s=timeout_s)
         if task.status is not TaskStatus.SUCCESS:
             raise TaskEndedBadlyError(task)

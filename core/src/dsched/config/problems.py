@@ -1,4 +1,5 @@
-"""What is wrong with a file, a variable or a flag: all of it at once, each with place and reason."""
+"""What is wrong with a file, a variable or a flag: all of it at once, each with place and
+reason."""
 
 from collections.abc import Sequence
 from typing import TypeAlias

@@ -84,9 +84,9 @@ async def _say_overwritten(
         return
     shown = ", ".join(f"{one} (revision {held[one].config.revision})" for one in plan.change[:5])
     log.warning(
-        "%s declares other content than is stored for %d configs, and overwrites it: %s%s. Pods that "
-        "run too (%s) put the stored content back when they start again with the files that they "
-        "had; give all the same files",
+        "%s declares other content than is stored for %d configs, and overwrites it: %s%s. "
+        "Pods that run too (%s) put the stored content back when they start again with the "
+        "files that they had; give all the same files",
         plan.origin,
         len(plan.change),
         shown,

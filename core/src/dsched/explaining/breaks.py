@@ -50,6 +50,6 @@ def _happened(one: Break) -> str:
     since = "before" if one.from_ms is None else f"between {rfc3339_ms(one.from_ms)} and"
     reason = f": {one.why}" if one.why else ""
     return (
-        f"The store's history is broken: what happened {since} {rfc3339_ms(one.at_ms)} may be lost, as "
-        f"{_WHAT.get(one.loss, one.loss)} (noticed by {one.by}{reason})"
+        f"The store's history is broken: what happened {since} {rfc3339_ms(one.at_ms)} may "
+        f"be lost, as {_WHAT.get(one.loss, one.loss)} (noticed by {one.by}{reason})"
     )

@@ -168,8 +168,8 @@ def _undecided(facts: ConfigFacts, stored: StoredConfig) -> Explanation:
             facts,
             f"{config.id} had nothing due at {text}.",
             "Every instant that is due is recorded, fired or not, and nothing is recorded for it.",
-            f"The config was last changed at {rfc3339_ms(config.updated_ms)}; what it was before is "
-            "not kept.",
+            f"The config was last changed at {rfc3339_ms(config.updated_ms)}; what it was "
+            "before is not kept.",
             *_nearest(facts),
         )
     return _by_plan(facts, stored)

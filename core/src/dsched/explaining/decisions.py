@@ -191,7 +191,10 @@ def _skip_reason(decision: Decision, config: TaskConfig | None) -> str:
                 policy = f" (now {grace}), and its policy (now {config.misfire}) drops it"
             return f"It was missed by more than its misfire_grace{policy}."
         case SkipReason.OVERLAP:
-            return "An earlier task of the config was still live, and its overlap policy lets no more wait."
+            return (
+                "An earlier task of the config was still live, and its overlap policy lets no "
+                "more wait."
+            )
         case SkipReason.EDITED:
             return "It was due and not fired when the config was changed."
         case SkipReason.PAUSED:
@@ -217,8 +220,8 @@ def _missed(decision: Decision) -> Explanation:
         at_ms=decision.first_ms,
         verdict=Answer.MISSED,
         summary=(
-            f"{decision.config_id} was due for {rfc3339_ms(decision.first_ms)} and nobody had fired "
-            f"it {span(decision.late_ms)} later."
+            f"{decision.config_id} was due for {rfc3339_ms(decision.first_ms)} and nobody "
+            f"had fired it {span(decision.late_ms)} later."
         ),
         because=(because, f"A follower reported it at {rfc3339_ms(decision.at_ms)}."),
         decision=decision,

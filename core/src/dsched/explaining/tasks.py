@@ -278,8 +278,8 @@ def _failure(task: Task) -> str:
     match task.reason:
         case "poison":
             return (
-                f"Its worker fell silent under it {plural(task.crash_count, 'time')}, whether it died "
-                "or was cut off for long: it is not run again."
+                f"Its worker fell silent under it {plural(task.crash_count, 'time')}, "
+                "whether it died or was cut off for long: it is not run again."
             )
         case "crashed":
             return "Its worker fell silent, and on_crash is fail."

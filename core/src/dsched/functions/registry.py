@@ -78,8 +78,8 @@ class Function:
 
     ``signature`` is what a payload is bound to: the function's own without ``context_parameter``.
     ``defaults`` are timeout, retry and priority of its tasks that say nothing else.
-    ``names`` are those that a mapping may give, ``needed`` those that it must; None where names alone
-    do not tell (parameters by position only, or any number of them).
+    ``names`` are those that a mapping may give, ``needed`` those that it must; None where names
+    alone do not tell (parameters by position only, or any number of them).
     """
 
     name: str
@@ -210,7 +210,8 @@ class Function:
 
 
 class Registry(Decorating):
-    """Functions by name. The global one is behind `dsched.task`; tests and embedders have theirs."""
+    """Functions by name. The global one is behind `dsched.task`; tests and embedders have
+    theirs."""
 
     def __init__(self) -> None:
         self._functions: dict[str, Function] = {}

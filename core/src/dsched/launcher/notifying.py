@@ -1,7 +1,8 @@
 """What systemd is told: that the pod is ready, how it is, that it lives, and that it stops.
 
-The protocol of sd_notify(3): datagrams to the socket that the environment names. Without one nothing
-is told. The watchdog is fed by the event loop of the pod, so a pod whose loop hangs is ended.
+The protocol of sd_notify(3): datagrams to the socket that the environment names. Without one
+nothing is told. The watchdog is fed by the event loop of the pod, so a pod whose loop hangs is
+ended.
 """
 
 import logging
@@ -41,7 +42,8 @@ class Notifier:
         return cls(address, int(watchdog) / 1_000_000 if mine else None)
 
     async def run(self, status: Callable[[], PodStatus], runtime: Runtime) -> None:
-        """Tell how the pod is until cancelled: at once, whenever that changes, and to the watchdog."""
+        """Tell how the pod is until cancelled: at once, whenever that changes, and to the
+        watchdog."""
         if not self.address:
             return
         pause_s = LOOK_EVERY_S

@@ -162,7 +162,8 @@ def _add(kind: str, new: Installed[Provider], collection: _Collection) -> None:
             Fault(
                 new.distribution,
                 new.version,
-                f"provides the {_ONE.get(kind, kind[:-1])} {name!r}, which {first.distribution} {first.version} "
+                f"provides the {_ONE.get(kind, kind[:-1])} {name!r}, which "
+                f"{first.distribution} {first.version} "
                 f"provides too; uninstall one of them, or switch it off with plugins.disabled",
             )
         )

@@ -26,7 +26,7 @@ def opened_by(one: Installed[Any], *arguments: Any) -> AbstractAsyncContextManag
     if inspect.iscoroutine(context):
         context.close()
     reason = (
-        f"{where}: its open gives a value of type {type(context).__name__}, which is no async context "
-        f"manager: {HOW_TO_OPEN}"
+        f"{where}: its open gives a value of type {type(context).__name__}, which is no "
+        f"async context manager: {HOW_TO_OPEN}"
     )
     raise PluginError([Fault(one.distribution, one.version, reason)])

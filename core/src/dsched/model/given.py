@@ -10,7 +10,8 @@ from dsched.model.durations import InvalidDurationError, Span, parse_duration
 
 
 def span(value: Span) -> timedelta:
-    """A duration. A timedelta stays the very object that it is: its type tells what was left out."""
+    """A duration. A timedelta stays the very object that it is: its type tells what was left
+    out."""
     if not isinstance(value, str):
         return value
     try:

@@ -11,14 +11,15 @@ def to_ms(instant: datetime) -> int:
     """Milliseconds since the epoch of an aware datetime; `ValueError` for a naive one."""
     if instant.utcoffset() is None:
         raise ValueError(
-            f"{instant.isoformat(sep=' ')} has no UTC offset, so it names no instant: give an aware "
-            "datetime, such as datetime(2026, 1, 31, 9, tzinfo=UTC)"
+            f"{instant.isoformat(sep=' ')} has no UTC offset, so it names no instant: give "
+            "an aware datetime, such as datetime(2026, 1, 31, 9, tzinfo=UTC)"
         )
     return int((instant - _EPOCH) // timedelta(milliseconds=1))
 
 
 def whole_ms(instant: datetime) -> datetime:
-    """The first whole millisecond that is not before an instant: what is to start then is not early."""
+    """The first whole millisecond that is not before an instant: what is to start then is not
+    early."""
     try:
         return instant + timedelta(microseconds=-instant.microsecond % 1000)
     except OverflowError:

@@ -1,7 +1,7 @@
 """JSON as dsched stores it: one canonical text per value, bounded in size and depth.
 
-`msgspec` writes and reads what is made of plain types, as most values are; whatever it would write or
-read otherwise than the standard library does is left to that.
+`msgspec` writes and reads what is made of plain types, as most values are; whatever it would write
+or read otherwise than the standard library does is left to that.
 """
 
 import json
@@ -46,7 +46,8 @@ def loads(text: str | bytes) -> JsonValue:
 
 
 def loads_plain(text: str | bytes) -> tuple[JsonValue, bool]:
-    """`loads`, and whether all of it is what `check_json` lets pass, its size and depth left out."""
+    """`loads`, and whether all of it is what `check_json` lets pass, its size and depth left
+    out."""
     try:
         return _READER.decode(text), True
     except (msgspec.MsgspecError, UnicodeError):
@@ -99,8 +100,8 @@ def plain_text(value: JsonValue, max_bytes: int) -> str | None:
 def _is_plain(value: JsonValue, most: int) -> bool:
     """Whether the fast encoder writes this as the standard one, within bounded work.
 
-    Level by level, and by exact types: they are told without a call. Every value takes a byte of text
-    at least, and every string its length; what is counted is never more than the text has.
+    Level by level, and by exact types: they are told without a call. Every value takes a byte of
+    text at least, and every string its length; what is counted is never more than the text has.
     """
     level: Collection[JsonValue] = (value,)
     for _ in range(_USUAL_DEPTH):
@@ -126,7 +127,8 @@ def _is_plain(value: JsonValue, most: int) -> bool:
                 if not -_WHOLE < item < _WHOLE:
                     return False
             elif kind is float:
-                # Where both write digits without an exponent; zero is written alike, NaN is in no range.
+                # Where both write digits without an exponent; zero is written alike, NaN is in no
+                # range.
                 if not (_LEAST <= item < _MOST or -_MOST < item <= -_LEAST or item == 0.0):
                     return False
             elif item is not None and kind is not bool:

@@ -28,7 +28,8 @@ def file_origin(path: str) -> str:
 
 
 def code_origin(app: str) -> str:
-    """The origin of what the code of ``app``, a module or a name, declares; cleaned like a file's."""
+    """The origin of what the code of ``app``, a module or a name, declares; cleaned like a
+    file's."""
     return f"code:{_cleaned(app)}"
 
 

@@ -140,8 +140,8 @@ class TaskSpec:
 
     Durations may be given as text, ``retry`` as a mapping, as in a task file.
 
-    The payload is checked and written when the snapshot is made. What is done to it later, in place,
-    is not stored.
+    The payload is checked and written when the snapshot is made. What is done to it later, in
+    place, is not stored.
     """
 
     executor: str
@@ -273,7 +273,8 @@ class TaskConfig:
         return twin
 
 
-# Where both keep the text of the payload, beside their fields: no part of what is compared or copied.
+# Where both keep the text of the payload, beside their fields: no part of what is compared or
+# copied.
 _PAYLOAD_TEXT = "_payload_text"
 _SPEC_FIELDS = tuple(field.name for field in attrs.fields(TaskSpec))
 _FIELDS = {

@@ -19,7 +19,8 @@ class MovingError(Exception):
 
 @attrs.frozen(kw_only=True)
 class Copied:
-    """What was copied: how many of each kind, where the history stood, and the seal that was met."""
+    """What was copied: how many of each kind, where the history stood, and the seal that was
+    met."""
 
     counts: Mapping[str, int]
     head: History

@@ -12,7 +12,8 @@ KIND, ID = "backup", "seal"
 
 @attrs.frozen(kw_only=True)
 class Seal:
-    """When the backup was taken (wall), of which kind of store, and its lasting content summed up."""
+    """When the backup was taken (wall), of which kind of store, and its lasting content summed
+    up."""
 
     taken_ms: int
     store: str

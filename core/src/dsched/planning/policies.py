@@ -23,6 +23,6 @@ def check_policies(config: TaskConfig) -> None:
         raise InvalidConfigError(
             "misfire",
             f"fire_all makes up for all that was missed, and overlap: {config.overlap} would "
-            f"{_WHAT_BECOMES[config.overlap]}; say overlap: queue_all (one after the other) or allow "
-            "(all at once), or misfire: fire_once",
+            f"{_WHAT_BECOMES[config.overlap]}; say overlap: queue_all (one after the other) "
+            "or allow (all at once), or misfire: fire_once",
         )

@@ -131,7 +131,10 @@ def _lost_note(instants: CronInstants, segment: Segment) -> str:
     if instants.dst_gap == DstGap.NEXT:
         fate = f"dst_gap next makes it due at the jump, {_wall(to_s)}"
     jump = f"clocks jump from {_wall(from_s)} to {_wall(to_s)}"
-    return f"{_wall(lost_s)} does not exist on {_date(lost_s)} in {instants.zone.name} ({jump}): {fate}"
+    return (
+        f"{_wall(lost_s)} does not exist on {_date(lost_s)} in {instants.zone.name} ({jump}): "
+        f"{fate}"
+    )
 
 
 def _local(at_ms: int, zone: Zone) -> str:

@@ -42,8 +42,8 @@ def _jitter_over_period(config: TaskConfig) -> str:
     if period is None or config.jitter <= period:
         return ""
     return (
-        f"jitter: {config.jitter} is longer than the {period} between two instants: a later one may "
-        "start before an earlier one, and an overlap policy then decides between them"
+        f"jitter: {config.jitter} is longer than the {period} between two instants: a later "
+        "one may start before an earlier one, and an overlap policy then decides between them"
     )
 
 

@@ -260,7 +260,8 @@ def test_nothing_of_what_is_read_counts_as_left_out(text):
         ('"executor":"a","affinity_key":null', {"affinity_key": None}),
         ('"executor":"a","labels":{"a":1}', {"labels": {"a": "1"}}),
         ('"executor":"a","reserved":{}', {"executor": "a"}),
-        ('"executor":"a","retry":{"max_retries":"2","new":3}', {"retry": RetryPolicy(max_retries=2)}),
+        ('"executor":"a","retry":{"max_retries":"2","new":3}',
+         {"retry": RetryPolicy(max_retries=2)}),
     ],
 )  # fmt: skip
 def test_a_record_that_others_wrote_a_little_differently_is_read(fields, found):

@@ -31,7 +31,8 @@ FIRING, RESOLVED = "firing", "resolved"
 class Alert:
     """One alert. ``id`` is the same when the same thing is told again; ``key`` is what repeats are
     counted by; ``at_ms`` the wall clock of what happened. ``state``: most alerts are just
-    ``firing``; a lost worker, a backlog, tasks that nobody can run, a store that takes no writes and a time without leader are ``resolved`` too."""
+    ``firing``; a lost worker, a backlog, tasks that nobody can run, a store that takes no writes
+    and a time without leader are ``resolved`` too."""
 
     id: str
     kind: Kind

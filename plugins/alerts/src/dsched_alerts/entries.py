@@ -78,7 +78,8 @@ def _store_writes(notice: StoreWrites, now_ms: int) -> Alert:
             kind=kind,
             key=f"{kind}:{RESOLVED}:{notice.pod}",
             at_ms=now_ms,
-            summary=f"the store takes writes of pod {notice.pod} again, after {notice.lasted_s:.0f} s",
+            summary=f"the store takes writes of pod {notice.pod} again, after "
+            f"{notice.lasted_s:.0f} s",
             state=RESOLVED,
             value=notice.lasted_s * 1000,
         )

@@ -59,8 +59,8 @@ _NUMBERS = {
 class AlertOptions:
     """Where alerts go, about what, and when not. Without ``url`` nothing is posted.
 
-    ``secret`` (or ``secret_file``, or ``secret://env/NAME``) signs each post. ``allow``: host names,
-    addresses and networks that may be called although not public. ``kinds``: see `Kind`.
+    ``secret`` (or ``secret_file``, or ``secret://env/NAME``) signs each post. ``allow``: host
+    names, addresses and networks that may be called although not public. ``kinds``: see `Kind`.
     ``configs``: patterns of config ids (``shop.*``), empty for all. ``template``: the body, with
     ``${name}`` for facts; null posts all facts.
     """

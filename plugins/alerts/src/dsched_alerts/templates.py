@@ -1,7 +1,7 @@
 """Bodies from templates: a closed language whose only word is ``${name}``.
 
-A template is a JSON value; each ``${name}`` in its texts becomes a fact of the alert. A text that is
-nothing but one ``${name}`` becomes the fact itself, a number or null included. What is put in is
+A template is a JSON value; each ``${name}`` in its texts becomes a fact of the alert. A text that
+is nothing but one ``${name}`` becomes the fact itself, a number or null included. What is put in is
 never looked into again, and nothing else means anything: no expressions, no conditions, no calls.
 """
 

@@ -94,7 +94,8 @@ class EventHub:
                 await self._pause()
 
     async def _pause(self) -> None:
-        """As long as the least patient listener waits; one that comes meanwhile is heard at once."""
+        """As long as the least patient listener waits; one that comes meanwhile is heard at
+        once."""
         self._came.clear()
         with suppress(TimeoutError):
             async with asyncio.timeout(min(self._listeners.values(), default=POLL_S)):

@@ -16,8 +16,8 @@ _VARYING = re.compile(r"0x[0-9a-fA-F]+|[0-9a-fA-F]{8}-[0-9a-fA-F-]{27}|\d+")
 
 @attrs.frozen(kw_only=True)
 class FailureGroup:
-    """Failures of a config (null: of tasks without one) that say the same but for numbers: how many,
-    from when to when, the line of the newest, and its task."""
+    """Failures of a config (null: of tasks without one) that say the same but for numbers: how
+    many, from when to when, the line of the newest, and its task."""
 
     config_id: str | None
     line: str
@@ -39,8 +39,9 @@ class Orphan:
 
 @attrs.frozen(kw_only=True)
 class ProblemsView:
-    """What needs a person now, and what has failed in the last ``hours``. Not ``complete``: more has
-    failed than is looked at. ``last_problem``: the hour of the last failure or miss in a month."""
+    """What needs a person now, and what has failed in the last ``hours``. Not ``complete``: more
+    has failed than is looked at. ``last_problem``: the hour of the last failure or miss in a
+    month."""
 
     time: str = attrs.field(metadata=TIME)
     hours: int

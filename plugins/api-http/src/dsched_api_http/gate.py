@@ -95,7 +95,8 @@ class Gate:
         return principal
 
     def check_stranger(self, request: web.Request) -> None:
-        """Count a token of an attempt that none waits for; raises `Problem` 429 to who tries many."""
+        """Count a token of an attempt that none waits for; raises `Problem` 429 to who tries
+        many."""
         wait_s = self._strangers.wait_s(request.remote or "", time.monotonic())
         if wait_s:
             raise _too_many("too many tokens that are none came from here", wait_s)

@@ -1,4 +1,5 @@
-"""What is due by cell of time, and how many slots that takes: pure, bounded, counted from triggers."""
+"""What is due by cell of time, and how many slots that takes: pure, bounded, counted from
+triggers."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from math import ceil

@@ -115,6 +115,6 @@ class ApiOptions:
         """Refuse what would let strangers in."""
         if self.auth == "none" and not is_loopback(self.bind):
             raise ValueError(
-                f"auth: none would let everybody who reaches {self.bind} run tasks; use auth: token "
-                "(the default), or bind to 127.0.0.1"
+                f"auth: none would let everybody who reaches {self.bind} run tasks; use "
+                "auth: token (the default), or bind to 127.0.0.1"
             )

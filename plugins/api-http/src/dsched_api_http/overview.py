@@ -210,7 +210,8 @@ class Overview:
 
 
 def _due_after(stored: StoredConfig, now_ms: int) -> int | None:
-    """When it is due next: as the store said, or where that is over by now, the instant after it."""
+    """When it is due next: as the store said, or where that is over by now, the instant after
+    it."""
     if stored.due_ms is None or stored.due_ms >= now_ms:
         return stored.due_ms
     try:

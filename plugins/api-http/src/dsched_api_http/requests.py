@@ -271,8 +271,8 @@ class SubmitBatch:
 
 @attrs.frozen(kw_only=True)
 class PutBatch:
-    """Up to a hundred configs, each as a task file has it, with its ``id``. They are raw, so that one
-    that is wrong refuses no other."""
+    """Up to a hundred configs, each as a task file has it, with its ``id``. They are raw, so that
+    one that is wrong refuses no other."""
 
     items: tuple[Any, ...] = _batch_of("ConfigItem")
 
@@ -286,7 +286,8 @@ class WhyQuery:
 
 @attrs.frozen(kw_only=True)
 class StatsQuery:
-    """Which config or worker (none: all), which span (none: the last day), by the hour or by the day."""
+    """Which config or worker (none: all), which span (none: the last day), by the hour or by the
+    day."""
 
     config: str | None = None
     worker: str | None = None
@@ -347,8 +348,8 @@ class BackfillBody(Reason):
 
 @attrs.frozen(kw_only=True)
 class EventsQuery:
-    """Which topics: some of task, config, worker, leader; none means all. ``within``: how long an event
-    may take to be told, where that is enough; it spares the store."""
+    """Which topics: some of task, config, worker, leader; none means all. ``within``: how long an
+    event may take to be told, where that is enough; it spares the store."""
 
     topics: str = ""
     within: timedelta = attrs.field(default=timedelta(milliseconds=250))

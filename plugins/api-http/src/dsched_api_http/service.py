@@ -113,8 +113,9 @@ class ApiService:
         most = wanted if limit == resource.RLIM_INFINITY else within_descriptors(wanted, limit)
         if most < wanted:
             _log.warning(
-                "the API takes at most %d connections, not api.max_connections (%d): the process may "
-                "have %d files and connections open. Raise that (ulimit -n), or lower the setting",
+                "the API takes at most %d connections, not api.max_connections (%d): the "
+                "process may have %d files and connections open. Raise that (ulimit -n), "
+                "or lower the setting",
                 most,
                 wanted,
                 limit,

@@ -44,7 +44,8 @@ class Opened:
 
 @attrs.frozen(kw_only=True)
 class Read:
-    """A session as the store had it: what of, the hash of its secret, and until when that may do."""
+    """A session as the store had it: what of, the hash of its secret, and until when that may
+    do."""
 
     token_id: str
     token_digest: str

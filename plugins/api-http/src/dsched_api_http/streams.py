@@ -1,4 +1,5 @@
-"""Server-sent events: opened, written with patience, left when their token ends or the pod leaves."""
+"""Server-sent events: opened, written with patience, left when their token ends or the pod
+leaves."""
 
 import asyncio
 import logging
@@ -51,7 +52,8 @@ async def while_admitted(
                 _log.debug("whether a stream's token is still good cannot be asked: %s", error)
 
     async def left() -> None:
-        """Who has closed the connection takes no share any more, also while there is nothing to write."""
+        """Who has closed the connection takes no share any more, also while there is nothing to
+        write."""
         while True:
             await asyncio.sleep(LEFT_S)
             if request.transport is None or request.transport.is_closing():

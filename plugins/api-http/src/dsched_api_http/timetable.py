@@ -1,7 +1,7 @@
 """Timetables: what configs did and will do by cell of time, and the load that makes of it all.
 
-What is over is read from the store once and remembered; what is due is counted from the triggers in a
-thread. Many who look cost as much as one.
+What is over is read from the store once and remembered; what is due is counted from the triggers in
+a thread. Many who look cost as much as one.
 """
 
 import asyncio
@@ -60,7 +60,8 @@ class Ended:
     reach_ms: int = 0
 
     def good_for(self, from_ms: int) -> bool:
-        """Whether there is no need to read further back: it reaches there, or is as long as may be."""
+        """Whether there is no need to read further back: it reaches there, or is as long as may
+        be."""
         return self.reach_ms <= from_ms or len(self.ran) >= MAX_ENDED
 
 

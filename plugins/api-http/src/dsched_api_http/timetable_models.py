@@ -18,8 +18,8 @@ class LoadCell:
 
 @attrs.frozen(kw_only=True)
 class LoadView:
-    """The load of a span against the slots that there are now; ``cells`` ascend from ``start``, each
-    ``cell_s`` long. Not ``complete``: too many configs or fires to count all of them."""
+    """The load of a span against the slots that there are now; ``cells`` ascend from ``start``,
+    each ``cell_s`` long. Not ``complete``: too many configs or fires to count all of them."""
 
     time: str = attrs.field(metadata=TIME)
     start: str = attrs.field(metadata=TIME)
@@ -43,7 +43,8 @@ class Mark:
 
 @attrs.frozen(kw_only=True)
 class TimetableRow:
-    """A config in a timetable: how many of its tasks and fires are in it, and the cells that have any."""
+    """A config in a timetable: how many of its tasks and fires are in it, and the cells that have
+    any."""
 
     id: str
     count: int
@@ -53,8 +54,8 @@ class TimetableRow:
 
 @attrs.frozen(kw_only=True)
 class AtOnce:
-    """A config that fires in a cell. ``spread``: its expression with `H` for its minute, which would
-    put it at ``spread_at``; null where that cannot be said of it."""
+    """A config that fires in a cell. ``spread``: its expression with `H` for its minute, which
+    would put it at ``spread_at``; null where that cannot be said of it."""
 
     id: str
     at: str = attrs.field(metadata=TIME)

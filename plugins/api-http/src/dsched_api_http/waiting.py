@@ -1,4 +1,5 @@
-"""What the API answers while its pod waits for the store: that it lives, and why it is not ready."""
+"""What the API answers while its pod waits for the store: that it lives, and why it is not
+ready."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager

@@ -55,7 +55,8 @@ _known: dict[type, _Fields] = {}  # of each type that is ever answered with
 
 
 def _fields_of(kind: type) -> _Fields:
-    """Of an attrs class: each field's name, its key, and whether it is left out where it is None."""
+    """Of an attrs class: each field's name, its key, and whether it is left out where it is
+    None."""
     if kind not in _known:
         _known[kind] = None
         if attrs.has(kind):

@@ -127,7 +127,8 @@ def _fleet_families(workers: tuple[Worker, ...] | None) -> list[Metric]:
     online = GaugeMetricFamily("dsched_workers_online", "Workers whose heartbeat is in time.")
     by_status = GaugeMetricFamily(
         "dsched_workers",
-        "Registered workers by status; silent: a heartbeat is missing, gone: none within its timeout.",
+        "Registered workers by status; silent: a heartbeat is missing, gone: none within "
+        "its timeout.",
         labels=["status"],
     )
     if workers is not None:

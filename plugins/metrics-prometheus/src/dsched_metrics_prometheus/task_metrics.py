@@ -87,8 +87,8 @@ class TaskMetrics:
         )
         self._dispatches = Counter(
             "dsched_dispatches",
-            "Dispatches: put on a worker's queue, deferred, displaced by one of higher priority, or "
-            "failed (taken back unclaimed).",
+            "Dispatches: put on a worker's queue, deferred, displaced by one of higher "
+            "priority, or failed (taken back unclaimed).",
             ["outcome"],
             registry=registry,
         )

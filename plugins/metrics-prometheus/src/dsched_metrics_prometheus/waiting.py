@@ -1,4 +1,5 @@
-"""What the page answers while its pod waits for the store: that it lives, and why it is not ready."""
+"""What the page answers while its pod waits for the store: that it lives, and why it is not
+ready."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager

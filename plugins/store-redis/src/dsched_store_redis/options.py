@@ -104,7 +104,8 @@ class RedisOptions:
         unused = next(iter(self.tls.files()), None)
         if unused is not None and not self.encrypted:
             raise ValueError(
-                f"tls.{unused} is given and TLS is off: set tls.enabled: true, or use a rediss:// url"
+                f"tls.{unused} is given and TLS is off: set tls.enabled: true, or use a "
+                "rediss:// url"
             )
 
     def _check_numbers(self) -> None:
@@ -126,8 +127,8 @@ class RedisOptions:
             raise ValueError("give only one of url, sentinel and cluster")
         if self.sentinel is not None and self.durability is Durability.DEV:
             raise ValueError(
-                "durability dev is for one server to try things out on; with sentinel set choose ha "
-                "or strict (or standalone, which bounds no loss at a failover)"
+                "durability dev is for one server to try things out on; with sentinel set "
+                "choose ha or strict (or standalone, which bounds no loss at a failover)"
             )
         if self.cluster is not None and self.db:
             raise ValueError(f"db must be 0 on a cluster, got {self.db}: a cluster has no others")
@@ -144,9 +145,11 @@ class RedisOptions:
 
 
 def host_and_port(addr: str) -> tuple[str, int]:
-    """``host:port``, ``host`` or ``[v6]:port`` taken apart; the port is 6379 where none is given."""
+    """``host:port``, ``host`` or ``[v6]:port`` taken apart; the port is 6379 where none is
+    given."""
     if "://" in addr:
-        # Not quoted: a URL may hold a password. Taken as a name, its scheme would say nothing of TLS.
+        # Not quoted: a URL may hold a password. Taken as a name, its scheme would say nothing of
+        # TLS.
         raise ValueError("an address is host:port, not a URL; give a URL as redis.url")
     host, colon, port = addr.rpartition(":")
     if not colon or (addr.endswith("]") and addr.startswith("[")):

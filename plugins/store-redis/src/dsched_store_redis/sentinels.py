@@ -189,8 +189,8 @@ class SentinelEndpoints:
             CONDITIONS.begins(
                 what,
                 id(self),
-                "store degraded: no sentinel of %s answers: %s:%d is used as it was last named, and "
-                "a failover would not be noticed",
+                "store degraded: no sentinel of %s answers: %s:%d is used as it was last "
+                "named, and a failover would not be noticed",
                 self._master,
                 *self._current.address,
             )

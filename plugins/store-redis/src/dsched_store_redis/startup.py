@@ -197,10 +197,10 @@ def warn_of_profile(options: RedisOptions, who: Hashable) -> None:
         CONDITIONS.begins(
             ("profile behind sentinels", options.sentinel.master),
             who,
-            "redis.sentinel is set and redis.durability is standalone: at each failover, planned or "
-            "not, what the old primary acknowledged and the new one has not got is lost, and what "
-            "ran may run again; nothing bounds it. Set redis.durability: ha, and on the servers "
-            "min-replicas-to-write 1 and min-replicas-max-lag %d",
+            "redis.sentinel is set and redis.durability is standalone: at each failover, "
+            "planned or not, what the old primary acknowledged and the new one has not got "
+            "is lost, and what ran may run again; nothing bounds it. Set redis.durability: "
+            "ha, and on the servers min-replicas-to-write 1 and min-replicas-max-lag %d",
             _MAX_LAG_S,
             level=logging.WARNING,
         )

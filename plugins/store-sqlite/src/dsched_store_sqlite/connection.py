@@ -127,8 +127,8 @@ def check_format(found: int, file: Path) -> None:
     if not is_known(found):
         raise StoreRefusedError(
             f"{file} has store format {found}; this dsched knows "
-            f"{' and '.join(map(str, KNOWN_FORMATS))}: run the version that wrote it or a newer one, "
-            "or set sqlite.path to another file"
+            f"{' and '.join(map(str, KNOWN_FORMATS))}: run the version that wrote it or a "
+            "newer one, or set sqlite.path to another file"
         )
 
 

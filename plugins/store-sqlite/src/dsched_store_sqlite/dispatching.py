@@ -146,7 +146,8 @@ class _Displaced:
 
 @lru_cache(maxsize=4096)
 def read_needs(text: str | None) -> tuple[dict[str, str], str | None, str]:
-    """Required labels, affinity key and need, as `Step.create` wrote them; earlier builds no need."""
+    """Required labels, affinity key and need, as `Step.create` wrote them; earlier builds no
+    need."""
     if text is None:
         return {}, None, ""
     needs = loads(text)

@@ -88,7 +88,8 @@ def decide(step: Step, decisions: Iterable[Decision]) -> set[str]:
 
 
 def _replace_missed(step: Step, decision: Decision) -> int | None:
-    """Remove the misses that a decision is about; when the latest was reported, if there are any."""
+    """Remove the misses that a decision is about; when the latest was reported, if there are
+    any."""
     scope = (decision.config_id, decision.first_ms, decision.last_ms, MOST)
     found = step.db.execute(MISSED_IN, scope).fetchall()
     if not found:
@@ -180,7 +181,8 @@ def _merged(kept: dict[str, int], new: Mapping[str, int], *, largest: bool) -> d
 
 
 def read_rollups(step: Step, owner: str, first_ms: int, end_ms: int) -> tuple[Rollup, ...]:
-    """The totals of each hour from ``first_ms`` to before ``end_ms`` that are not past their time."""
+    """The totals of each hour from ``first_ms`` to before ``end_ms`` that are not past their
+    time."""
     oldest_ms = step.wall_ms - step.settings.stats_ttl_ms
     scope = (owner, max(first_ms, oldest_ms + 1), end_ms - 1)
     return tuple(

@@ -291,7 +291,8 @@ class WorkerRow:
     def view(
         self, now_ms: int, running: int, queued: int, *, rank: int | None, ability: str | None
     ) -> Worker:
-        """The worker as readers see it; ``rank`` is that of the last in its queue, if it is full."""
+        """The worker as readers see it; ``rank`` is that of the last in its queue, if it is
+        full."""
         return Worker(
             id=self.id,
             incarnation=self.incarnation,

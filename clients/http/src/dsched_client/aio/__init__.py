@@ -1,1 +1,2 @@
-"""The client that awaits, on aiohttp. All but `transport` is also the source of `dsched_client.sync`."""
+"""The client that awaits, on aiohttp. All but `transport` is also the source of
+`dsched_client.sync`."""

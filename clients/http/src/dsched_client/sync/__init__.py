@@ -1,1 +1,2 @@
-"""The client that blocks, on the standard library alone. All but `transport` is made from `dsched_client.aio`."""
+"""The client that blocks, on the standard library alone. All but `transport` is made from
+`dsched_client.aio`."""

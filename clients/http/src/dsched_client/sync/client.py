@@ -58,9 +58,9 @@ class Client(Operating):
     The one that awaits belongs to one event loop; the one that blocks may be shared by threads.
 
     ``token`` or ``token_file`` say who is asking. A call has ``timeout_s`` for an answer. Without
-    one it is made again for ``retry_for_s``, ``attempts`` times at most, if that does no harm: reads,
-    puts, and what carries an Idempotency-Key, the same in every attempt. Redirects are not followed,
-    proxies of the environment not used. ``ssl_context`` replaces the system's trust.
+    one it is made again for ``retry_for_s``, ``attempts`` times at most, if that does no harm:
+    reads, puts, and what carries an Idempotency-Key, the same in every attempt. Redirects are not
+    followed, proxies of the environment not used. ``ssl_context`` replaces the system's trust.
 
     Refusals are `ApiError` by their kind, with the API's ``code``; no answer is `UnreachableError`.
     """
@@ -104,7 +104,8 @@ class Client(Operating):
     def wait(
         self, task_id: str, *, timeout: Seconds | None = None, timeout_s: float | None = None
     ) -> Task:
-        """Wait until a task has ended, however it did; `TimeoutError`. ``timeout_s`` is ``timeout``."""
+        """Wait until a task has ended, however it did; `TimeoutError`. ``timeout_s`` is
+        ``timeout``."""
         timeout_s = timeout_s if timeout is None else in_seconds(timeout)
         until_s = None if timeout_s is None else time.monotonic() + timeout_s
         while True:

@@ -30,8 +30,8 @@ class Callback(Protocol):
 
 @runtime_checkable
 class CalledBack(Protocol):
-    """The context of an attempt that can be called back: an ability apart, which a worker's attempts
-    have, and those of children and tests have not."""
+    """The context of an attempt that can be called back: an ability apart, which a worker's
+    attempts have, and those of children and tests have not."""
 
     @property
     def callback(self) -> Callback:

@@ -1,7 +1,7 @@
 """What targets say of attempts by callback: an inbox an attempt, kept as a document.
 
-The worker that holds the attempt opens the inbox, the API writes into it, the worker reads it. So the
-attempt ends as any other does, by its worker's report, and what was said outlives that worker.
+The worker that holds the attempt opens the inbox, the API writes into it, the worker reads it. So
+the attempt ends as any other does, by its worker's report, and what was said outlives that worker.
 """
 
 import hashlib
@@ -30,8 +30,8 @@ def _rows(rows: Iterable[Sequence[str]]) -> tuple[tuple[str, str], ...]:
 @attrs.frozen(kw_only=True)
 class Inbox:
     """What is known of one attempt. ``until_ms``: how long its token is good, in store time;
-    ``retries``: how many failures of its task had been tried again when it began; ``seen``: how many lines the
-    target has sent; ``done``: how it ended, as the target said."""
+    ``retries``: how many failures of its task had been tried again when it began; ``seen``: how
+    many lines the target has sent; ``done``: how it ended, as the target said."""
 
     task: str
     attempt: int
@@ -50,9 +50,9 @@ class Inbox:
 
 @attrs.frozen(kw_only=True)
 class Posted:
-    """``OK``; ``DUP`` (said before, in these words); ``CONFLICT`` (said before, in others); ``STALE``
-    (the attempt is over, or another is under way); ``TOO_LATE`` (past its timeout); ``FULL``;
-    ``UNKNOWN`` (no such attempt waits, or the token is another's)."""
+    """``OK``; ``DUP`` (said before, in these words); ``CONFLICT`` (said before, in others);
+    ``STALE`` (the attempt is over, or another is under way); ``TOO_LATE`` (past its timeout);
+    ``FULL``; ``UNKNOWN`` (no such attempt waits, or the token is another's)."""
 
     outcome: Outcome
     cancel_requested: bool = False

@@ -182,7 +182,8 @@ def _record(text: str, cls: type) -> tuple[dict[str, JsonValue], bool]:
     if version not in READ_VERSIONS:
         raise UnknownRecordError(
             f"a stored {cls.__name__} has version {version!r}; this dsched knows "
-            f"{' and '.join(map(str, READ_VERSIONS))}: run the version that wrote it, or a newer one"
+            f"{' and '.join(map(str, READ_VERSIONS))}: run the version that wrote it, or a "
+            "newer one"
         )
     return record, plain
 

@@ -57,7 +57,8 @@ class RecordOf:
 
 
 def _form_of(given: Any) -> _Form:
-    """The form of a type. Texts and numbers are read from whatever can be one, as they ever were."""
+    """The form of a type. Texts and numbers are read from whatever can be one, as they ever
+    were."""
     if get_origin(given) in (Union, UnionType):
         (inner,) = (one for one in get_args(given) if one is not NoneType)
         form = _form_of(inner)

@@ -52,8 +52,8 @@ class Workers(ABC):
     """Registration, heartbeats, drain.
 
     A worker is *gone* when its last beat is older than its own heartbeat timeout, *silent* when
-    `missed_a_beat` says so of that age (the engine gives it less; no step decides on it). A call with an
-    incarnation other than the stored one: lower, and the stored worker is not gone:
+    `missed_a_beat` says so of that age (the engine gives it less; no step decides on it). A call
+    with an incarnation other than the stored one: lower, and the stored worker is not gone:
     ``SUPERSEDED``; else ``NO_WORKER``; an unknown worker: ``NO_WORKER``.
     """
 

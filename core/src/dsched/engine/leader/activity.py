@@ -1,4 +1,5 @@
-"""How often the leader's slower loops ask: every second while anything happens, else now and then."""
+"""How often the leader's slower loops ask: every second while anything happens, else now and
+then."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -38,7 +39,8 @@ class Activity:
     async def pause(
         self, active_every_s: float = ACTIVE_EVERY_S, idle_every_s: float = IDLE_EVERY_S
     ) -> None:
-        """Wait until it is time to ask again, which is at once when an idle cluster turns active."""
+        """Wait until it is time to ask again, which is at once when an idle cluster turns
+        active."""
         idle_s = self._runtime.monotonic() - self._active_s
         if idle_s < IDLE_AFTER_S:
             await self._runtime.sleep(active_every_s)

@@ -37,7 +37,8 @@ def project(
 ) -> Projection:
     """The projection of these entries, which come after ``after``.
 
-    ``workers`` are those that were counted before, in a term; of what is read again, they count the same.
+    ``workers`` are those that were counted before, in a term; of what is read again, they count the
+    same.
     """
     portion = _Portion(workers or CountedWorkers())
     for event in events:

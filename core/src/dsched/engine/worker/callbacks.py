@@ -111,7 +111,8 @@ class AttemptCallback:
             return None  # the other parts of the worker say so; the timeout goes on
 
     async def _take_over(self, inbox: Inbox, version: int) -> None:
-        """Lines and progress become the attempt's own; if more has come meanwhile, at the next look."""
+        """Lines and progress become the attempt's own; if more has come meanwhile, at the next
+        look."""
         now_ms = (await self._store.now()).now_ms
         emptied = attrs.evolve(inbox, lines=(), progress=None)
         if await write_inbox(self._store, emptied, read=version, now_ms=now_ms) is Outcome.MOVED:

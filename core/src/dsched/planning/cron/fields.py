@@ -225,8 +225,8 @@ def _check_plain(field: _Field, term: str) -> None:
 
 _BACKWARDS = {
     False: "a range runs upwards; write two, such as 22-23,0-5 for 22 to 5",
-    True: "a range runs upwards, and the week ends with SUN: write two, such as FRI-SUN,MON for FRI "
-    "to MON",
+    True: "a range runs upwards, and the week ends with SUN: write two, such as FRI-SUN,MON for "
+    "FRI to MON",
 }
 
 

@@ -99,7 +99,8 @@ class CronPattern:
         return _within(found * DAY_S + last_s, floor_s, local_s)
 
     def all_between(self, from_s: int, to_s: int) -> Iterator[int]:
-        """Every match in ``[from_s, to_s)``, ascending; cheaper than asking for one after another."""
+        """Every match in ``[from_s, to_s)``, ascending; cheaper than asking for one after
+        another."""
         times = [
             hour * 3600 + minute * 60 + second
             for hour in self.hours

@@ -20,7 +20,10 @@ class SpoolExecutor(Executor):
         assert task.spec is not None
         content = task.spec.payload["text"].encode()
         if len(content) > self._max_bytes:
-            reason = f"the text has {len(content)} bytes; executors.spool.max_bytes allows {self._max_bytes}"
+            reason = (
+                f"the text has {len(content)} bytes; executors.spool.max_bytes allows "
+                f"{self._max_bytes}"
+            )
             raise TaskFailed(reason, code="too_large", retryable=False)
         # Equal for every attempt of the task: a repeat replaces the file, it adds none.
         path = self._folder / f"{context.idempotency_key}.txt"

@@ -20,7 +20,8 @@ SENT = (LineLevel.DEBUG, LineLevel.INFO, LineLevel.WARNING, LineLevel.ERROR, Lin
 
 @attrs.frozen(kw_only=True)
 class CallbackEnd:
-    """How an attempt ended. A failure is tried again as `retry` says, unless ``retryable`` is false."""
+    """How an attempt ended. A failure is tried again as `retry` says, unless ``retryable`` is
+    false."""
 
     success: bool
     code: str = ""
@@ -48,8 +49,8 @@ class CallbackLine:
 
 @attrs.frozen(kw_only=True)
 class CallbackLines:
-    """Lines for the log of the task. ``first``: the number of the first of them, counted from 1 over
-    the attempt, so that a repeat adds nothing."""
+    """Lines for the log of the task. ``first``: the number of the first of them, counted from 1
+    over the attempt, so that a repeat adds nothing."""
 
     lines: tuple[CallbackLine, ...]
     first: int | None = None

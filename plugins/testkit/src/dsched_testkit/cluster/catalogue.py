@@ -1,4 +1,5 @@
-"""The plugins of a virtual cluster: those that are installed, and stand-ins for usual ones that are not.
+"""The plugins of a virtual cluster: those that are installed, and stand-ins for usual ones that are
+not.
 
 So the testkit works alone: a test needs no store, and no client of a network that is not there.
 """

@@ -381,7 +381,7 @@ def open_cluster(
     """
     catalogue = cluster_catalogue(stand_ins or ())
     settings = None if config is None else str(folder / config)
-    # The store is the reference in memory; the default must not be missed where it is not installed.
+    # The store is the reference in memory, whether or not the default one is installed.
     chosen = {} if Settings().store in catalogue.stores else {"store": "memory"}
     loaded = read_settings(settings, {}, chosen, catalogue)
     if isinstance(tasks, (str, os.PathLike)):

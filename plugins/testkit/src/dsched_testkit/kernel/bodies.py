@@ -108,7 +108,8 @@ class Bodies(Executor):
         return None
 
     async def _called_back(self, context: ExecutionContext) -> None:
-        """Let a target know, and wait for what it says, unless that was said to an attempt before."""
+        """Let a target know, and wait for what it says, unless that was said to an attempt
+        before."""
         callback = callback_of(context)
         if await callback.earlier() is None:
             self.ledger.tokens[context.attempt] = await callback.expect()

@@ -139,7 +139,8 @@ class Users:
         )
 
     async def _edit(self, config_id: str) -> None:
-        """Other policies, half the time another trigger of the same kind, now and then another overlap."""
+        """Other policies, half the time another trigger of the same kind, now and then another
+        overlap."""
         chance, old = self.chance, self.configs[config_id]
         overlap = chance.choice((old.overlap, old.overlap, old.overlap, *Overlap))
         policies = random_policies(chance, self.sky.faults, overlap)

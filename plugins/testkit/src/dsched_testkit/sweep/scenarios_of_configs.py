@@ -112,7 +112,8 @@ async def config_changes(stage: Stage) -> None:
 
 @scenario("clock_back", clock_back=True)
 async def clock_back(stage: Stage) -> None:
-    """The wall goes back by 20 s: what is due moves with it, so that it need not wait for so long."""
+    """The wall goes back by 20 s: what is due moves with it, so that it need not wait for so
+    long."""
     await two_pods(stage)
     await _put(stage, config("every1"), config("delay1", fixed_delay=seconds(1)))
     await stage.fired("every1", 3)

@@ -1,4 +1,5 @@
-"""Named tests: what workers can run, what tasks need, and that a choice is of the worker it was made for."""
+"""Named tests: what workers can run, what tasks need, and that a choice is of the worker it was
+made for."""
 
 from dsched.contracts.store.dispatching import Choice
 from dsched.contracts.store.outcomes import Outcome
