@@ -18,6 +18,8 @@ from docs_processes import started
 from pages import ROOT
 
 import dsched
+from dsched.functions.registry import REGISTRY
+from dsched.functions.schedules import SCHEDULES
 from dsched_testkit.servers import wait_until
 
 pytestmark = pytest.mark.slow
@@ -81,6 +83,12 @@ async def test_a_sync_application_submits_through_a_client_that_it_holds(tmp_pat
     monkeypatch.setenv("DSCHED_SQLITE__PATH", str(tmp_path / "dsched.db"))
     monkeypatch.syspath_prepend(str(EMBEDDING))
     monkeypatch.chdir(tmp_path)
+    # What the recipe registers ends with this test: a later pod of this process would run its
+    # schedule, which writes a file, in whichever folder it stands.
+    monkeypatch.setattr(REGISTRY, "_functions", {})
+    monkeypatch.setattr(SCHEDULES, "_schedules", [])
+    for name in ("reports", "wsgi_app"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
     wsgi = importlib.import_module("wsgi_app")
     with make_server("127.0.0.1", 0, wsgi.app, handler_class=Quiet) as server:
         thread = threading.Thread(target=server.serve_forever)
@@ -100,6 +108,8 @@ async def test_a_sync_application_submits_through_a_client_that_it_holds(tmp_pat
             thread.join(10)
             wsgi.client().close()
             wsgi._held.clear()
+            for name in ("reports", "wsgi_app"):
+                del sys.modules[name]
 
 
 AWAY = {"DSCHED_STORE": "redis", "DSCHED_REDIS__ADDR": "127.0.0.1:1"}
