@@ -7,6 +7,7 @@ import pytest
 from pods import PodProcess, clean_environment, until
 
 from dsched.launcher.run import main
+from dsched_testkit.servers import NoServerError, RedisServer
 
 pytestmark = [pytest.mark.timeout(120)]
 
@@ -18,19 +19,48 @@ def _settings(folder, name, **more):
 
 
 def _start(config, *more):
-    return main(["--config", config, "--role", "scheduler", "--for", "200ms", *more])
+    return main(["--config", config, "--role", "scheduler", "--for", "1s", *more])
 
 
 @pytest.mark.slow
 def test_a_store_is_of_the_cluster_that_came_first(tmp_path, capsys):
     one, two, any_ = (_settings(tmp_path, name) for name in ("one", "two", ""))
-    assert _start(one) == 0
+    assert _start(one, "--new-cluster") == 0
     assert _start(one) == 0
     for more in ((), ("--check",)):
         capsys.readouterr()
         assert _start(two, *more) == 4
         assert "belongs to the cluster 'one', and this pod is of 'two'" in capsys.readouterr().err
     assert _start(any_) == 0
+
+
+@pytest.mark.slow
+def test_a_named_cluster_begins_with_an_empty_store_only_where_it_is_new(tmp_path, capsys):
+    one = _settings(tmp_path, "one")
+    for _ in range(2):
+        assert _start(one) == 4
+        assert "nothing was ever in it, and this pod expects the cluster 'one'" in (
+            capsys.readouterr().err
+        )
+    assert _start(one, "--new-cluster") == 0
+    assert _start(one) == 0
+    assert _start(one, "--new-cluster") == 0  # a manifest that says so for ever does no harm
+
+
+@pytest.mark.slow
+def test_a_store_that_was_emptied_is_not_begun_anew(tmp_path, capsys):
+    try:
+        server = RedisServer()
+    except NoServerError as error:
+        pytest.skip(str(error))
+    with server:
+        path = tmp_path / "one.yaml"
+        settings = {"store": "redis", "redis": {"addr": server.addr}, "cluster": "one"}
+        path.write_text(json.dumps(settings))
+        assert _start(str(path), "--new-cluster") == 0
+        server.command("FLUSHALL")
+        assert _start(str(path)) == 4
+        assert "it was emptied, or is another one than before" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -63,11 +63,13 @@ async def open_pod(
     roles: frozenset[str],
     runtime: Runtime | None = None,
     wait: bool = True,
+    new_cluster: bool = False,
 ) -> AsyncIterator[Pod]:
     """A pod with everything it needs open; nothing runs until `Pod.run`.
 
     Waits for a store that does not answer, unless told not to: then `StoreUnavailableError`.
-    `StoreRefusedError` in any case if the store must not be used.
+    `StoreRefusedError` in any case if the store must not be used. ``new_cluster``: a store in which
+    nothing was ever is what is expected, though the settings name a cluster.
     """
     runtime = runtime or Runtime()
     open_store = store_opener(loaded, catalogue)
@@ -77,7 +79,9 @@ async def open_pod(
             reach = partial(_reachable, stack, open_store, runtime, trouble, wait=wait)
             store = await reach()
             await until_answered(
-                runtime, "start-up", lambda: join_cluster(store, loaded.settings.cluster)
+                runtime,
+                "start-up",
+                lambda: join_cluster(store, loaded.settings.cluster, new=new_cluster),
             )
             election_store = await reach()
         plan = await _plan(stack, loaded, catalogue=catalogue, roles=roles, runtime=runtime)

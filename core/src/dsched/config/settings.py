@@ -232,8 +232,8 @@ class LogSettings:
 class Settings:
     """Everything the core itself is told; ``sections`` holds what belongs to plugins, raw.
 
-    ``cluster`` names the cluster that the store is for: the first pod writes it there, and pods of
-    another one are refused.
+    ``cluster`` names the cluster that the store is for: the first pod (`--new-cluster`) writes it
+    there, and pods of another one are refused.
     """
 
     schedule: ScheduleSettings = attrs.field(factory=ScheduleSettings)

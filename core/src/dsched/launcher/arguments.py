@@ -24,6 +24,7 @@ class Arguments:
     migrate: bool
     dry_run: bool
     wait: bool
+    new_cluster: bool
     adopt: bool
     flags: dict[str, object]
 
@@ -51,6 +52,7 @@ def parse(argv: Sequence[str] | None = None) -> Arguments:
         migrate=found.migrate,
         dry_run=found.dry_run,
         wait=not found.no_wait,
+        new_cluster=found.new_cluster,
         adopt=found.adopt,
         flags={key: value for key, value in flags.items() if value is not None},
     )
@@ -84,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--migrate", action="store_true", help="give the store the newest format, then exit")
     add("--dry-run", action="store_true", help="with --migrate: only say what would be done")
     add("--no-wait", action="store_true", help="exit with 4 if the store does not answer at start")
+    add("--new-cluster", action="store_true", help="the named cluster begins with an empty store")
     add("--log-format", choices=("console", "json"), help="plain words or JSON lines")
     add("--log-level", choices=("debug", "info", "warning", "error"), help="least level shown")
     add("--version", action="version", version=f"dsched {__version__}")

@@ -207,7 +207,8 @@ async def _run_pod(
     apart = loaded.settings.worker.processes > 1 and WORKER in roles
     if apart:
         roles -= {WORKER}
-    async with open_pod(loaded, catalogue, roles=roles, wait=arguments.wait) as pod:
+    wait, new = arguments.wait, arguments.new_cluster
+    async with open_pod(loaded, catalogue, roles=roles, wait=wait, new_cluster=new) as pod:
         family = _family(arguments, loaded, pod.store) if apart else None
         signals.follow(pod, notifier, *([family] if family is not None else []))
         keep_what_is_loaded()

@@ -1,6 +1,7 @@
 """What a store keeps in documents for every pod: drains that outlive a worker, the cluster's
 name."""
 
+from dsched.contracts.store import Store
 from dsched.contracts.store.documents import Documents
 from dsched.contracts.store.outcomes import Outcome, StoreRefusedError
 
@@ -49,8 +50,10 @@ async def cluster_name(store: Documents) -> str:
     return known.value
 
 
-async def join_cluster(store: Documents, name: str) -> None:
-    """Make the store this cluster's, if it has no name. `StoreRefusedError` if it is another's.
+async def join_cluster(store: Store, name: str, *, new: bool = False) -> None:
+    """Make the store this cluster's, if it has no name. `StoreRefusedError` if it is another's, or
+    if nothing was ever in it: then it is not the store of this cluster, unless the cluster is
+    ``new``.
 
     A pod without a name joins any. Nothing is written if the store has the name already.
     """
@@ -59,7 +62,20 @@ async def join_cluster(store: Documents, name: str) -> None:
         check_cluster(found, name)
         if found == name:
             return
+        if not new and await _is_blank(store):
+            raise StoreRefusedError(
+                f"nothing was ever in it, and this pod expects the cluster {name!r} there: it was "
+                "emptied, or is another one than before. Put a backup in place, or correct the "
+                "store's settings; if the cluster is new, start one pod with --new-cluster"
+            )
         await store.put_document(CLUSTER, NAME, name, read=0)
+
+
+async def _is_blank(store: Store) -> bool:
+    """Whether nobody has ever led or declared anything here."""
+    terms = await store.terms(None, 1)
+    counts = await store.counts()
+    return not (terms.terms or counts.configs or any(counts.by_status.values()))
 
 
 def check_cluster(found: str, name: str) -> None:
