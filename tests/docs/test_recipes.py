@@ -20,6 +20,7 @@ from docs_processes import Running, started
 from pages import ROOT
 
 import dsched
+from dsched.functions.registry import REGISTRY
 from dsched.model import TaskStatus
 from dsched_testkit.servers import RedisServer, wait_until
 
@@ -134,6 +135,12 @@ def of_site(folder: Path, told: dict[str, str], *words: str) -> None:
         command, cwd=folder, env={**os.environ, **told}, capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(autouse=True)
+def no_functions_of_other_tests(monkeypatch):
+    """A client refuses a function that its process, where it registers some, does not."""
+    monkeypatch.setattr(REGISTRY, "_functions", {})
 
 
 async def counted_in_a_child(client) -> object:

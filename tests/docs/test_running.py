@@ -263,7 +263,8 @@ import dsched
 
 async def main():
     async with dsched.pod("dsched.yaml") as pod:
-        spec = dsched.TaskSpec(executor="local", required_labels={"zone": "eu"})
+        url = {"url": "http://127.0.0.1:9/"}
+        spec = dsched.TaskSpec(executor="http", payload=url, required_labels={"zone": "eu"})
         task_id = await pod.client.submit(spec)
         # At first it may only say that no worker has registered yet.
         while "zone" not in (task := await pod.client.get(task_id)).reason:

@@ -242,7 +242,7 @@ def test_a_start_without_a_store_ends_on_a_signal(tmp_path, how, number):
     ) as run:
         assert run.stdout.readline() == "starts\n"
         for line in run.stderr:
-            if "trying on" in line:
+            if "still trying" in line:
                 break
         run.send_signal(number)
         said, wrong = run.communicate(timeout=20)
