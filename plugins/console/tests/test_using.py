@@ -18,6 +18,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 HOURLY = {"executor": "echo", "every": "1h", "payload": {"n": 1}}
 
+PAINTED = "new Promise((done) => requestAnimationFrame(() => setTimeout(done)))"
+
 
 async def test_a_token_logs_in_and_the_one_at_the_corner_logs_out(
     console: Any, cluster: Any
@@ -64,6 +66,13 @@ async def test_everything_can_be_done_by_keyboard(
     async with console.window() as window:
         page = await window.open()
         press = page.keyboard.press
+
+        async def act(key: str) -> None:
+            """Press the key of a button of a config, which a person sees first."""
+            await page.locator(f'.keyact[data-key="{key}"] button').wait_for()
+            await page.evaluate(PAINTED)
+            await press(key)
+
         await press("g")
         await press("c")
         await page.get_by_role("heading", name="Configs").wait_for()
@@ -71,14 +80,14 @@ async def test_everything_can_be_done_by_keyboard(
         await press("j")
         await press("Enter")
         await page.get_by_role("heading", name="report").wait_for()
-        await press("t")
+        await act("t")
         await page.get_by_label("Why (it stands").fill("by hand")
         await press("Enter")
         await page.get_by_text("Success", exact=True).first.wait_for()
         assert "/tasks/report%40" in page.url
         await page.go_back()
         await page.get_by_role("heading", name="report").wait_for()
-        await press("p")
+        await act("p")
         await page.get_by_role("dialog").wait_for()
         await press("Enter")  # without saying why
         await page.get_by_text("Say why, in a few words.").wait_for()
@@ -87,7 +96,7 @@ async def test_everything_can_be_done_by_keyboard(
         await page.get_by_text("the printer is on fire").first.wait_for()
         stored = (await cluster.ask("GET", "/configs/report")).body
         assert stored["paused"]["why"] == "the printer is on fire"
-        await press("p")
+        await act("p")
         await page.get_by_role("dialog").wait_for()
         await press("Enter")
         await page.get_by_text("Active, on time").wait_for()
@@ -95,11 +104,15 @@ async def test_everything_can_be_done_by_keyboard(
         await page.get_by_role("heading", name="Keys").wait_for()
         await press("Escape")
         await page.get_by_role("dialog").wait_for(state="hidden")
+        await page.evaluate(PAINTED)  # a person sees that it is gone before the next key
         await press("/")
+        await page.wait_for_function("document.activeElement.type === 'search'")
         await page.keyboard.type("wor")
         await press("Enter")
+        await page.wait_for_url("**/configs?q=wor")
         await page.get_by_role("link", name="worse").click()
-        await press("t")
+        await page.get_by_role("heading", name="worse").wait_for()
+        await act("t")
         await page.get_by_role("dialog").wait_for()
         await press("Enter")
         await page.get_by_text("no pages").first.wait_for()
