@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 HERE = Path(__file__).resolve().parent
 STATE = HERE.parents[2] / ".dsched"
@@ -38,15 +39,15 @@ def targets() -> Iterator[tuple[int, int]]:
         yield int(ports[0]), int(ports[1])
 
 
-def task_file(http_port: int, grpc_port: int) -> Path:
-    """tasks.yaml, or a copy with other ports when the usual ones were taken."""
+def task_file(http_port: int, grpc_port: int, folder: Path) -> Path:
+    """tasks.yaml, or a copy in this folder, with other ports, when the usual ones were taken."""
     file = HERE / "tasks.yaml"
     if (http_port, grpc_port) == (HTTP_PORT, GRPC_PORT):
         return file
     text = file.read_text(encoding="utf-8")
     text = text.replace(f"127.0.0.1:{HTTP_PORT}", f"127.0.0.1:{http_port}")
     text = text.replace(f"127.0.0.1:{GRPC_PORT}", f"127.0.0.1:{grpc_port}")
-    copy = STATE / "tasks.yaml"
+    copy = folder / "tasks.yaml"
     copy.write_text(text, encoding="utf-8")
     print(f"run.py: a usual port is taken; the targets are at {http_port} and {grpc_port}")
     return copy
@@ -59,8 +60,9 @@ def main(arguments: Sequence[str]) -> int:
     STATE.mkdir(exist_ok=True)
     os.environ.setdefault("DSCHED_SQLITE__PATH", str(STATE / "quickstart.db"))
     sys.path.insert(0, str(HERE))  # where --app finds app.py
-    with targets() as ports:
-        tasks = task_file(*ports)
+    # A folder of this run alone: another one may have other ports.
+    with targets() as ports, TemporaryDirectory(prefix="dsched-quickstart-") as folder:
+        tasks = task_file(*ports, Path(folder))
         given = ["--config", str(HERE / "dsched.yaml"), "--tasks", str(tasks), "--app", "app"]
         return dsched_run([*given, *arguments])
 
