@@ -1,6 +1,5 @@
 """`dsched store backup|restore|copy`: they open the stores themselves, and ask no server."""
 
-import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -99,6 +98,8 @@ def copy(config_file: str | None, target: str, *, yes: bool) -> None:
 
 
 def _done(act: Callable[[], Coroutine[Any, Any, R]], what: str) -> R:
+    import asyncio
+
     with _refusals(what):
         return asyncio.run(act())
 
