@@ -19,6 +19,57 @@ SPREADS = (
     "itself could not run in time):"
 )
 
+_SIMULATION_HEADS = (
+    "seeds",
+    "commit",
+    "virtual hours",
+    "tasks",
+    "fires",
+    "faults",
+    "longest until at rest",
+    "violations",
+)
+
+_CHAOS_HEADS = (
+    "run",
+    "commit",
+    "minutes",
+    "faults",
+    "leader changes",
+    "worker kills",
+    "tasks",
+    "fires",
+    "lost",
+    "duplicate fires",
+    "stale results",
+    "violations",
+    "longest loss of the server's",
+)
+
+_DURABILITY_HEADS = (
+    "profile",
+    "replicas",
+    "a write needs",
+    "cut",
+    "rounds",
+    "acknowledged",
+    "of these lost",
+    "made within",
+    "longest without an answer",
+    "instants fired twice",
+)
+
+_CHAOS_NAMES = (
+    "leader_changes",
+    "worker_kills",
+    "tasks",
+    "fires",
+    "lost",
+    "duplicate_fires",
+    "stale_results",
+    "violations",
+)
+
 
 def figures_page() -> str:
     """The recorded runs: simulation, mutants, chaos, durability."""
@@ -75,16 +126,6 @@ def _simulation(found: Record) -> list[str]:
         f"{max(one['longest_rest_s'] for one in found['campaigns'])} s",
         str(sums["violations"]),
     )
-    heads = (
-        "seeds",
-        "commit",
-        "virtual hours",
-        "tasks",
-        "fires",
-        "faults",
-        "longest until at rest",
-        "violations",
-    )
     return [
         *_section("Simulation", 'make simulate SEEDS=500 ARGS="--first 400 --record"'),
         (
@@ -92,7 +133,7 @@ def _simulation(found: Record) -> list[str]:
             "instant by instant."
         ),
         "",
-        *_table(heads, [*rows, _bold(total)]),
+        *_table(_SIMULATION_HEADS, [*rows, _bold(total)]),
         f"Faults: {_counts(sums['faults'])}.",
         "",
         f"Answers and ways out of trouble that were seen: {_counts(sums['seen'])}.",
@@ -127,23 +168,13 @@ def _mutants(found: Record) -> list[str]:
 def _chaos(runs: Sequence[Record]) -> list[str]:
     if not runs:
         return []
-    names = (
-        "leader_changes",
-        "worker_kills",
-        "tasks",
-        "fires",
-        "lost",
-        "duplicate_fires",
-        "stale_results",
-        "violations",
-    )
     rows = [
         (
             f"{one['backend']}, seed {one['seed']}",
             f"`{one['commit']}`",
             f"{one['seconds'] / 60:g}",
             f"{sum(one['faults'].values()):,} of {len(one['faults'])} kinds",
-            *(f"{one[name]:,}" for name in names),
+            *(f"{one[name]:,}" for name in _CHAOS_NAMES),
             f"{one['longest_loss_s']:.2f} s",
         )
         for one in runs
@@ -156,27 +187,12 @@ def _chaos(runs: Sequence[Record]) -> list[str]:
         "",
         f"{sum(one['seconds'] for one in runs) / 60:g}",
         f"{sum(faults.values()):,} of {len(faults)} kinds",
-        *(f"{sum(one[name] for one in runs):,}" for name in names),
+        *(f"{sum(one[name] for one in runs):,}" for name in _CHAOS_NAMES),
         f"{max(one['longest_loss_s'] for one in runs):.2f} s",
-    )
-    heads = (
-        "run",
-        "commit",
-        "minutes",
-        "faults",
-        "leader changes",
-        "worker kills",
-        "tasks",
-        "fires",
-        "lost",
-        "duplicate fires",
-        "stale results",
-        "violations",
-        "longest loss of the server's",
     )
     return [
         *_section("Chaos", 'make chaos MINUTES=10 ARGS="--backend redis --seed 1 --record"'),
-        *_table(heads, [*rows, _bold(total)]),
+        *_table(_CHAOS_HEADS, [*rows, _bold(total)]),
         f"Faults: {_counts(faults)}.",
         "",
         SPREADS,
@@ -220,21 +236,9 @@ def _durability(found: Record) -> list[str]:
                 f"{one['twice']:,} of {one['fired']:,}" if "twice" in one else "not recorded",
             )
         )
-    heads = (
-        "profile",
-        "replicas",
-        "a write needs",
-        "cut",
-        "rounds",
-        "acknowledged",
-        "of these lost",
-        "made within",
-        "longest without an answer",
-        "instants fired twice",
-    )
     return [
         *_section("Durability", 'make durability ARGS="--rounds 3 --record"'),
-        *_table(heads, rows),
+        *_table(_DURABILITY_HEADS, rows),
     ]
 
 

@@ -1,6 +1,8 @@
 """What is due by cell of time, how many slots that takes, and what was: computed, and from real
 pods."""
 
+import asyncio
+import threading
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -9,6 +11,7 @@ import pytest
 
 from dsched.contracts.store.configs import Pause, StoredConfig
 from dsched.model import TaskConfig
+from dsched_api_http import timetable
 from dsched_api_http.occupancy import Due, Span, all_due, due_of, load_of, peaks_of
 from dsched_api_http.spreading import minute_of, spread_of
 
@@ -185,3 +188,36 @@ async def test_the_minute_of_a_crowd_is_told(api: Any) -> None:
     assert told["hour"][0]["fires"] == 12
     assert told["hour_spread"][0]["fires"] < 6
     assert told["complete"] is True
+
+
+async def test_what_counts_for_long_is_counted_in_one_thread_at_a_time(
+    api: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside = threading.Lock()
+    loop_thread = threading.current_thread()
+    counted: list[str] = []
+
+    def watched(name: str) -> None:
+        real = getattr(timetable, name)
+
+        def counting(*args: Any, **more: Any) -> Any:
+            assert threading.current_thread() is not loop_thread
+            assert inside.acquire(blocking=False), "two at a time"
+            try:
+                counted.append(name)
+                return real(*args, **more)
+            finally:
+                inside.release()
+
+        monkeypatch.setattr(timetable, name, counting)
+
+    for name in ("minute_of", "load_of", "all_due"):
+        watched(name)
+    await api.ask("PUT", "/configs/night", {"executor": "echo", "cron_expr": "0 22 * * *"})
+    spans = [
+        f"/load?from=2031-05-0{day}T00:00:00Z&to=2031-05-09T00:00:00Z&cell=1h" for day in (1, 2)
+    ]
+    minutes = [f"/load/minute?at=2031-05-01T22:0{minute}:00Z" for minute in range(4)]
+    answers = await asyncio.gather(*(api.ask("GET", path) for path in (*spans, *minutes)))
+    assert [answer.status for answer in answers] == [200] * 6
+    assert set(counted) == {"minute_of", "load_of", "all_due"}

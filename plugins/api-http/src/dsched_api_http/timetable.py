@@ -20,7 +20,15 @@ from dsched.contracts.store.statistics import BIN_TOPS_MS, HOUR_MS, RUN, Rollup
 from dsched.model import Home, Task, TaskStatus, Verdict, rfc3339_ms
 from dsched_api_http.occupancy import Cell, Due, Span, all_due, due_of, fires, load_of, peaks_of
 from dsched_api_http.overview import Overview
-from dsched_api_http.timetable_models import LoadCell, LoadView, Mark, TimetableRow
+from dsched_api_http.spreading import Firing, hour_of, minute_of
+from dsched_api_http.timetable_models import (
+    AtOnce,
+    Crowd,
+    LoadCell,
+    LoadView,
+    Mark,
+    TimetableRow,
+)
 
 PAGE = 100
 MAX_ENDED = 300  # ended tasks of a config, or of a status, that are looked at
@@ -87,6 +95,27 @@ class Timetable:
             if len(self._loads) > PAGE:
                 self._loads.popitem(last=False)
             return found
+
+    async def minute(self, at_ms: int) -> Crowd:
+        """Who fires in the minute that an instant lies in, and what `H` would do."""
+        async with self._asking:
+            configs, complete = await self._overview.configs()
+            found = await asyncio.to_thread(minute_of, configs, at_ms)
+            took_ms = await self.durations([one.config_id for one in found.due])
+            hour = hour_of(at_ms)
+            now, then = [
+                await asyncio.to_thread(load_of, due, took_ms, hour)
+                for due in (found.due, found.due_spread)
+            ]
+            state = await self._overview.now()
+        return Crowd(
+            minute=rfc3339_ms(at_ms - at_ms % 60_000),
+            capacity=state.workers.capacity,
+            configs=tuple(map(_at_once, found.firing)),
+            hour=tuple(LoadCell(fires=one.fires, slots=one.slots) for one in now),
+            hour_spread=tuple(LoadCell(fires=one.fires, slots=one.slots) for one in then),
+            complete=complete and found.complete,
+        )
 
     async def _loaded(self, span: Span) -> LoadView:
         now = await self._overview.now()
@@ -313,3 +342,14 @@ def _coarse(hours: Sequence[Rollup], span: Span, upto_ms: int) -> list[Mark]:
             if count:
                 found.append(Mark(cell=cell, kind=kind, count=count, lasted=lasted, coarse=True))
     return found
+
+
+def _at_once(one: Firing) -> AtOnce:
+    return AtOnce(
+        id=one.config.id,
+        at=rfc3339_ms(one.at_ms),
+        cron_expr=one.config.cron_expr,
+        origin=one.config.origin,
+        spread=None if one.spread is None else one.spread.cron_expr,
+        spread_at=None if one.spread_ms is None else rfc3339_ms(one.spread_ms),
+    )

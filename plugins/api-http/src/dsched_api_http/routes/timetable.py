@@ -1,17 +1,15 @@
 """What configs did and will do by cell of time, the load of that, and who fires in one minute."""
 
-import asyncio
 from datetime import timedelta
 
 from dsched.contracts.store.configs import StoredConfig
-from dsched.model import rfc3339_ms, to_ms
+from dsched.model import to_ms
 from dsched_api_http.call import Answer, Call, Route
-from dsched_api_http.occupancy import Span, load_of
+from dsched_api_http.occupancy import Span
 from dsched_api_http.problems import invalid
 from dsched_api_http.requests import MinuteQuery, SpanQuery, TimetableQuery
 from dsched_api_http.scopes import Scope
-from dsched_api_http.spreading import Firing, hour_of, minute_of
-from dsched_api_http.timetable_models import AtOnce, Crowd, LoadCell, LoadView, TimetableRow
+from dsched_api_http.timetable_models import Crowd, LoadView, TimetableRow
 
 MAX_CELLS = 1000
 MAX_SPAN = timedelta(days=32)
@@ -54,34 +52,7 @@ async def list_rows(call: Call) -> Answer:
 
 async def get_minute(call: Call) -> Answer:
     """Who fires in a minute, and what `H` would do."""
-    at_ms = to_ms(call.query.at)
-    configs, complete = await call.api.overview.configs()
-    found = await asyncio.to_thread(minute_of, configs, at_ms)
-    took_ms = await call.api.timetable.durations([one.config_id for one in found.due])
-    hour = hour_of(at_ms)
-    now, then = (load_of(due, took_ms, hour) for due in (found.due, found.due_spread))
-    state = await call.api.overview.now()
-    return Answer(
-        body=Crowd(
-            minute=rfc3339_ms(at_ms - at_ms % 60_000),
-            capacity=state.workers.capacity,
-            configs=tuple(map(_at_once, found.firing)),
-            hour=tuple(LoadCell(fires=one.fires, slots=one.slots) for one in now),
-            hour_spread=tuple(LoadCell(fires=one.fires, slots=one.slots) for one in then),
-            complete=complete and found.complete,
-        )
-    )
-
-
-def _at_once(one: Firing) -> AtOnce:
-    return AtOnce(
-        id=one.config.id,
-        at=rfc3339_ms(one.at_ms),
-        cron_expr=one.config.cron_expr,
-        origin=one.config.origin,
-        spread=None if one.spread is None else one.spread.cron_expr,
-        spread_at=None if one.spread_ms is None else rfc3339_ms(one.spread_ms),
-    )
+    return Answer(body=await call.api.timetable.minute(to_ms(call.query.at)))
 
 
 ROUTES = (
