@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import secrets
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -182,11 +183,26 @@ async def test_a_foreign_token_and_an_unknown_attempt_are_refused_alike(house):
     task_id = await house.submit()
     told = await house.told(1)
     for where in (told, (told[0].replace("/attempts/1", "/attempts/7"), told[1])):
-        status, problem = await house.post(where, "complete", OK_END, token="guessed")
-        assert (status, problem["detail"]) == (401, "no attempt waits for this token")
+        for token in ("guessed", secrets.token_urlsafe(32)):
+            status, problem = await house.post(where, "complete", OK_END, token=token)
+            assert (status, problem["detail"]) == (401, "no attempt waits for this token")
     admin = "dsk_admin_" + "x" * 40  # who may do everything else may not do this
     assert (await house.post(told, "complete", OK_END, token=admin))[0] == 401
     assert (await house.client.get(task_id)).status is TaskStatus.RUNNING
+
+
+async def test_guesses_are_slowed_down_and_a_good_token_is_not_refused_for_them(house):
+    house.start("a")
+    task_id = await house.submit()
+    told = await house.told(1)
+
+    async def guess():
+        return await house.post(told, "complete", OK_END, token=secrets.token_urlsafe(32))
+
+    answers = await asyncio.gather(*(guess() for _ in range(60)))
+    assert {status for status, _ in answers} == {401, 429}
+    assert (await house.post(told, "complete", OK_END))[0] == 200
+    assert (await house.ended(task_id)).status is TaskStatus.SUCCESS
 
 
 async def test_an_attempt_that_is_not_called_back_times_out_and_a_late_call_changes_nothing(house):

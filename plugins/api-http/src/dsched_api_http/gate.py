@@ -4,7 +4,8 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from math import ceil
 from urllib.parse import urlsplit
 
@@ -100,6 +101,16 @@ class Gate:
         wait_s = self._strangers.wait_s(request.remote or "", time.monotonic())
         if wait_s:
             raise _too_many("too many tokens that are none came from here", wait_s)
+
+    @asynccontextmanager
+    async def in_turn(self, request: web.Request) -> AsyncIterator[None]:
+        """Look up a token of an attempt. Where many wrong ones came from, a few at a time: a good
+        one from there is late, and is not refused."""
+        if self._strangers.is_spent(request.remote or "", time.monotonic()):
+            async with self._turns:
+                yield
+        else:
+            yield
 
     async def still_good(self, request: web.Request) -> bool:
         """Whether the caller would still be recognised now: for requests that last long."""

@@ -15,7 +15,7 @@ MAX_STEPS = 20_000  # instants that are looked at for one answer
 
 
 @attrs.frozen(kw_only=True)
-class Firing:
+class FiringConfig:
     """A config that fires in the minute: when first, and as it would be with its minute spread."""
 
     config: TaskConfig
@@ -29,7 +29,7 @@ class Minute:
     """Those that fire in a minute; what the hour has due, and would have. Not ``complete``: more
     instants than are looked at."""
 
-    firing: tuple[Firing, ...]
+    firing: tuple[FiringConfig, ...]
     due: tuple[Due, ...]
     due_spread: tuple[Due, ...]
     complete: bool
@@ -45,7 +45,7 @@ def minute_of(configs: Iterable[StoredConfig], at_ms: int) -> Minute:
     """What there is to say of the minute that ``at_ms`` lies in, were it all to come."""
     hour = hour_of(at_ms)
     minute_ms = at_ms - at_ms % MINUTE_MS
-    firing: list[Firing] = []
+    firing: list[FiringConfig] = []
     due: list[Due] = []
     moved: list[Due] = []
     steps = MAX_STEPS
@@ -70,7 +70,7 @@ def minute_of(configs: Iterable[StoredConfig], at_ms: int) -> Minute:
     )
 
 
-def _firing(config: TaskConfig, due: Due, hour: Span, minute_ms: int) -> Firing | None:
+def _firing(config: TaskConfig, due: Due, hour: Span, minute_ms: int) -> FiringConfig | None:
     cell = hour.cell_of(minute_ms)
     if cell not in due.by_cell(hour):
         return None
@@ -79,7 +79,7 @@ def _firing(config: TaskConfig, due: Due, hour: Span, minute_ms: int) -> Firing 
     later: Sequence[int] = ()
     if spread is not None:
         later = due_of(spread, hour, after_ms=hour.from_ms - 1).instants
-    return Firing(
+    return FiringConfig(
         config=config,
         at_ms=inside[0] if inside else minute_ms,
         spread=spread if later else None,

@@ -38,6 +38,11 @@ class RateLimit:
         bucket.left -= 1.0
         return 0.0
 
+    def is_spent(self, who: str, now_s: float) -> bool:
+        """Whether there is none to take now; takes none."""
+        bucket = self._buckets.get(who)
+        return bucket is not None and bucket.left + (now_s - bucket.at_s) * self._rate < 1.0
+
 
 @attrs.define
 class _Failures:

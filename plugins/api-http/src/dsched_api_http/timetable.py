@@ -20,7 +20,7 @@ from dsched.contracts.store.statistics import BIN_TOPS_MS, HOUR_MS, RUN, Rollup
 from dsched.model import Home, Task, TaskStatus, Verdict, rfc3339_ms
 from dsched_api_http.occupancy import Cell, Due, Span, all_due, due_of, fires, load_of, peaks_of
 from dsched_api_http.overview import Overview
-from dsched_api_http.spreading import Firing, hour_of, minute_of
+from dsched_api_http.spreading import FiringConfig, hour_of, minute_of
 from dsched_api_http.timetable_models import (
     AtOnce,
     Crowd,
@@ -344,7 +344,7 @@ def _coarse(hours: Sequence[Rollup], span: Span, upto_ms: int) -> list[Mark]:
     return found
 
 
-def _at_once(one: Firing) -> AtOnce:
+def _at_once(one: FiringConfig) -> AtOnce:
     return AtOnce(
         id=one.config.id,
         at=rfc3339_ms(one.at_ms),

@@ -1,5 +1,6 @@
 """What targets say of attempts that wait for them, each with the token of that attempt alone."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,8 @@ from dsched_api_http.call import Answer, Call, Route
 from dsched_api_http.problems import Problem, invalid
 from dsched_api_http.routes.asking import named_task
 
+# As `secrets.token_urlsafe(32)` makes them.
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 MAX_CODE, MAX_MESSAGE = 60, 2000
 SENT = (LineLevel.DEBUG, LineLevel.INFO, LineLevel.WARNING, LineLevel.ERROR, LineLevel.CRITICAL)
 
@@ -125,7 +128,11 @@ async def append_lines(call: Call) -> Answer:
 async def _posted(call: Call, change: Callable[[Inbox], Inbox | Outcome]) -> Answer:
     task_id, attempt = named_task(call), _attempt(call)
     token = call.request.headers.get("Authorization", "").partition(" ")[2].strip()
-    found = await post(call.store, task_id, attempt, token=token, change=change)
+    if _TOKEN.fullmatch(token):
+        async with call.api.gate.in_turn(call.request):
+            found = await post(call.store, task_id, attempt, token=token, change=change)
+    else:
+        found = Posted(outcome=Outcome.UNKNOWN)  # for which no store need be asked
     problem = _problem(call, found)
     if problem is not None:
         raise problem
