@@ -19,7 +19,7 @@ from dsched_testkit.servers import RedisServer, wait_until
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(150)]
 
 TOLD = "the history of the store is broken"
-GONE = "is gone"
+GONE = "the store that this pod has worked on is gone"
 BEFORE, SINCE = ["before-1", "before-2"], ["since-1", "since-2"]
 
 
