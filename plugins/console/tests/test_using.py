@@ -28,7 +28,7 @@ async def test_a_token_logs_in_and_the_one_at_the_corner_logs_out(
         page = await window.open("configs")
         await page.get_by_label("Token").fill("dsk_wrong0_" + "x" * 43)
         await page.keyboard.press("Enter")
-        await page.get_by_text("This token is not known, or is no more.").wait_for()
+        await page.get_by_text("This token is unknown or no longer valid.").wait_for()
         await page.get_by_label("Token").fill(await cluster.token_of("operate"))
         await page.keyboard.press("Enter")
         await page.get_by_role("heading", name="Configs").wait_for()
