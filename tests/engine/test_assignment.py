@@ -120,7 +120,7 @@ class Refusing:
             time=store_time(1), tasks=tuple(_ready(1)), workers=(new_worker("w"),), more=True
         )
 
-    async def dispatch(self, fence, choices, deferrals, *, skip, limit):
+    async def dispatch(self, fence, choices, deferrals, *, skip, limit, shuts=(), lets=()):
         self.skips.append(skip)
         return Dispatched(choices=(Outcome.FULL,), deferrals=(), page=self.page())
 
@@ -144,7 +144,7 @@ async def test_the_next_page_is_as_long_as_there_is_room_or_as_what_has_just_bee
     answers = [_page(2, a=4), _page(4, a=4), _page(1, a=1), _page(1, a=0)]
     limits = []
 
-    async def dispatch(fence, choices, deferrals, *, skip, limit):
+    async def dispatch(fence, choices, deferrals, *, skip, limit, shuts=(), lets=()):
         limits.append(limit)
         done = (Outcome.OK,) * len(choices)
         return Dispatched(choices=done, deferrals=(), page=answers.pop(0))

@@ -21,7 +21,10 @@ async def test_a_task_runs_only_where_its_labels_match(cluster):
         assert task.worker_id == "gpu-w"
 
 
-async def test_a_task_that_nobody_matches_is_deferred_and_says_why(cluster):
+async def test_a_task_that_nobody_matches_is_deferred_and_says_why_where_there_are_no_classes(
+    cluster,
+):
+    cluster.state.format = 3
     cluster.start("a", labels={"kind": "cpu"})
     await cluster.client.submit(spec("ok", required_labels={"kind": "gpu"}), task_id="t")
     await cluster.until(lambda: cluster.row("t").home == Home.DELAYED, "the deferral")
@@ -62,7 +65,10 @@ async def test_tasks_behind_many_that_wait_for_full_workers_are_reached(cluster)
     assert not any(task_id.startswith("a") for task_id in deferred), "full is no reason to defer"
 
 
-async def test_beyond_a_thousand_passed_over_tasks_the_rest_is_deferred(cluster):
+async def test_beyond_a_thousand_passed_over_tasks_the_rest_is_deferred_in_a_store_of_before(
+    cluster,
+):
+    cluster.state.format = 3
     cluster.start("lead", SCHEDULER)
     cluster.start("cpu", WORKER, labels={"kind": "cpu"}, capacity=1)
     cluster.start("gpu", WORKER, labels={"kind": "gpu"}, capacity=1)

@@ -190,6 +190,7 @@ STEPS: dict[str, Step] = {
     "pods": lambda s, _: s.pods(),
     "history": lambda s, _: s.history(Mark("1-1", 1)),
     "raise_break": lambda s, _: s.raise_break(0, LOST, by="pod"),
+    "shut_classes": lambda s, _: s.shut_classes(None, 10),
     "store_format": lambda s, _: s.store_format(),
     "migrate": lambda s, _: s.migrate(by="me"),
 }

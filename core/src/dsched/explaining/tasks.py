@@ -86,7 +86,7 @@ def _pending(facts: TaskFacts) -> _Told:
         case Home.DELAYED:
             return _delayed(facts)
         case Home.READY:
-            return f"Task {task.id} is ready and waits for a worker.", [*moved, *_fit(facts)]
+            return f"Task {task.id} is ready and waits{_for_whom(facts)}.", [*moved, *_fit(facts)]
         case Home.QUEUE:
             return f"Task {task.id} waits in the queue of {task.worker_id}.", _queued(facts)
         case Home.HELD:
@@ -99,6 +99,22 @@ def _pending(facts: TaskFacts) -> _Told:
                 told += [facts.in_the_way.summary, *facts.in_the_way.because[:SHOWN_OF_ANOTHER]]
             return summary, told
     return f"Task {task.id} is pending.", moved
+
+
+def _for_whom(facts: TaskFacts) -> str:
+    """For which workers a ready task waits; of one that demands nothing any will do."""
+    needed = {} if facts.task.spec is None else facts.task.spec.required_labels
+    wanted = ", ".join(f"{key}={value}" for key, value in sorted(needed.items()))
+    there = [one for one in facts.workers if not (one.gone or one.draining)]
+    able = [one for one in there if one.matches(needed)]
+    if not there or not wanted:
+        return " for a worker"
+    if not able:
+        return f": no worker has {wanted}"
+    load, limit = sum(one.load for one in able), sum(one.limit for one in able)
+    if load < limit:
+        return " for a worker"
+    return f": all workers with {wanted} are full, {load} of {limit}"
 
 
 def _delayed(facts: TaskFacts) -> _Told:

@@ -5,7 +5,17 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from dsched.contracts.store.checks import check_batch, check_limit
+from dsched.contracts.store.checks import check_batch, check_classes, check_limit
+from dsched.contracts.store.classes import (
+    MAX_EXPIRED,
+    SWEPT,
+    Blocked,
+    Classing,
+    ClassPage,
+    Let,
+    Shut,
+    ShutClass,
+)
 from dsched.contracts.store.dispatching import (
     Choice,
     Deferral,
@@ -26,7 +36,7 @@ from dsched_store_redis.wire import decode, ids, known, lines, optional, outcome
 _RANK, _BEFORE_1970 = 10**13, 10**12
 
 
-class RedisDispatching(OnRedis, Dispatching):
+class RedisDispatching(OnRedis, Dispatching, Classing):
     """Dispatching."""
 
     async def promote(self, fence: str, limit: int) -> Promoted:
@@ -44,12 +54,14 @@ class RedisDispatching(OnRedis, Dispatching):
     async def poll(self, fence: str, limit: int) -> Poll:
         """Promote, and read what is due and what is ready."""
         check_limit(limit)
-        return _poll(await self._step("poll", fence, limit))
+        return _poll(await self._step("poll", fence, limit, self._ttl, MAX_EXPIRED))
 
     async def poll_when_woken(self, fence: str, limit: int, timeout_s: float) -> Poll:
         """The same, as soon as the leader is woken."""
         check_limit(limit)
-        _, answer = await self._step_when_woken(LEADER_WAKEUP, timeout_s, "poll", fence, limit)
+        _, answer = await self._step_when_woken(
+            LEADER_WAKEUP, timeout_s, "poll", fence, limit, self._ttl, MAX_EXPIRED
+        )
         return _poll(answer)
 
     async def dispatch(
@@ -60,10 +72,13 @@ class RedisDispatching(OnRedis, Dispatching):
         *,
         skip: int,
         limit: int,
+        shuts: Sequence[Shut] = (),
+        lets: Sequence[Let] = (),
     ) -> Dispatched:
-        """Queue and defer tasks."""
+        """Queue and defer tasks, shut classes, let tasks out."""
         check_batch([c.task_id for c in choices] + [d.task_id for d in deferrals])
         check_limit(limit)
+        check_classes(shuts, lets)
         chosen = (
             f"{known(item.task_id)}\t{known(item.worker_id)}\t{text(item.why)}\t{_judged(item)}"
             for item in choices
@@ -72,11 +87,25 @@ class RedisDispatching(OnRedis, Dispatching):
             f"{known(item.task_id)}\t{item.delay_ms}\t{text(item.reason)}\t" for item in deferrals
         )
         answer = await self._step(
-            "dispatch", fence, lines(chosen), lines(deferred), skip, limit, self._ttl
+            "dispatch",
+            fence,
+            lines(chosen),
+            lines(deferred),
+            skip,
+            limit,
+            self._ttl,
+            lines(f"{one.text}\t{one.blocked.value}" for one in shuts),
+            lines("\t".join((str(one.limit), str(one.above), *one.classes)) for one in lets),
+            SWEPT,
         )
-        return Dispatched(
-            choices=outcomes(answer[1]), deferrals=outcomes(answer[2]), page=_page(answer[3])
-        )
+        return _dispatched(answer)
+
+    async def shut_classes(self, cursor: str | None, limit: int) -> ClassPage:
+        """The classes that are shut."""
+        check_limit(limit)
+        _, rows, more = await self._step("shut_classes", cursor or "", limit)
+        page = tuple(map(_shut_class, rows))
+        return ClassPage(classes=page, cursor=page[-1].text if more else None)
 
     async def recall(
         self, fence: str, task_ids: Sequence[str], min_age_ms: int
@@ -89,6 +118,18 @@ class RedisDispatching(OnRedis, Dispatching):
 def _judged(choice: Choice) -> str:
     """The ability by which a worker was chosen: ``*`` for any."""
     return "*" if choice.ability is None else choice.ability
+
+
+def _dispatched(answer: list[Any]) -> Dispatched:
+    if answer[0] == b"CLASSLESS":
+        stored = decode(answer[1])
+        raise ValueError(f"the format of the store, {stored}, has no classes: migrate it")
+    return Dispatched(
+        choices=outcomes(answer[1]),
+        deferrals=outcomes(answer[2]),
+        page=_page(answer[3]),
+        opened=tuple(map(decode, answer[4])),
+    )
 
 
 def _poll(answer: list[Any]) -> Poll:
@@ -105,7 +146,7 @@ def _poll(answer: list[Any]) -> Poll:
 
 
 def _page(row: list[Any]) -> ReadyPage:
-    time_row, listed, routed, more, workers = row
+    time_row, listed, routed, more, workers, shut = row
     time = store_time(time_row)
     route_of = {routed[i]: routed[i + 1] for i in range(0, len(routed), 2)}
     tasks = []
@@ -126,7 +167,22 @@ def _page(row: list[Any]) -> ReadyPage:
             )
         )
     return ReadyPage(
-        time=time, tasks=tuple(tasks), workers=read_workers(workers, time.now_ms), more=more == 1
+        time=time,
+        tasks=tuple(tasks),
+        workers=read_workers(workers, time.now_ms),
+        more=more == 1,
+        shut=None if shut < 0 else shut,
+    )
+
+
+def _shut_class(row: list[Any]) -> ShutClass:
+    text_, blocked, since_ms, waiting, oldest_ms = row
+    return ShutClass(
+        text=decode(text_),
+        blocked=Blocked(decode(blocked)),
+        since_ms=int(since_ms),
+        waiting=waiting,
+        oldest_ms=optional(oldest_ms),
     )
 
 

@@ -18,6 +18,7 @@ _FOLDER = resources.files("dsched_store_redis").joinpath("scripts")
 _PARTS = (
     "workers",
     "tasks",
+    "classes",
     "lines",
     "cancel",
     "queues",
@@ -55,6 +56,7 @@ _READING = frozenset(
         "list_documents",
         "list_tasks",
         "pods",
+        "shut_classes",
         "store_format",
         "stats",
         "task_lines",

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from functools import lru_cache
 
-from dsched.contracts.store.checks import check_batch, check_limit
+from dsched.contracts.store.checks import check_batch, check_classes, check_limit
+from dsched.contracts.store.classes import Classing, ClassPage, Let, Shut
 from dsched.contracts.store.dispatching import (
     Choice,
     Deferral,
@@ -19,13 +20,21 @@ from dsched.contracts.store.outcomes import Outcome
 from dsched.model import Home, TaskStatus
 from dsched.model.json import loads
 from dsched_store_sqlite.base import OnSqlite
+from dsched_store_sqlite.classes import (
+    check_has_classes,
+    expire_waiting,
+    let_out,
+    page_of_classes,
+    shut_classes,
+    shut_count,
+)
 from dsched_store_sqlite.firing import due_page
 from dsched_store_sqlite.rows import TASK, TaskRow
 from dsched_store_sqlite.step import Item, Step
 from dsched_store_sqlite.workers import worker_views
 
 READY = (
-    "SELECT id, rank, scheduled_ms, needs FROM task WHERE home = 'ready' "
+    "SELECT id, rank, scheduled_ms, needs FROM task WHERE home = 'ready' AND (place < 0) = 0 "
     "ORDER BY rank, scheduled_ms, id LIMIT ? OFFSET ?"
 )
 DELAYED_DUE = (
@@ -39,7 +48,7 @@ LAST_QUEUED = (
 NEXT_DELAYED = "SELECT min(at_ms) FROM task WHERE home = 'delayed'"
 
 
-class SqliteDispatching(OnSqlite, Dispatching):
+class SqliteDispatching(OnSqlite, Dispatching, Classing):
     """Dispatching."""
 
     async def promote(self, fence: str, limit: int) -> Promoted:
@@ -68,6 +77,7 @@ class SqliteDispatching(OnSqlite, Dispatching):
 
         def run(step: Step) -> Poll:
             step.check_fence(fence)
+            expire_waiting(step, fence)
             promoted = promote_due(step, limit)
             due = due_page(step, limit)
             return Poll(promoted=promoted, due=due, ready=_page(step, 0, limit))
@@ -82,14 +92,19 @@ class SqliteDispatching(OnSqlite, Dispatching):
         *,
         skip: int,
         limit: int,
+        shuts: Sequence[Shut] = (),
+        lets: Sequence[Let] = (),
     ) -> Dispatched:
-        """Queue and defer tasks."""
+        """Queue and defer tasks, shut classes, let tasks out."""
         task_ids = [c.task_id for c in choices] + [d.task_id for d in deferrals]
         check_batch(task_ids)
         check_limit(limit)
+        check_classes(shuts, lets)
 
         def run(step: Step) -> Dispatched:
             step.check_fence(fence)
+            if shuts or lets:
+                check_has_classes(step)
             step.load(task_ids)
             displaced = _Displaced(step)
             chosen = tuple(_choose(step, fence, choice, displaced) for choice in choices)
@@ -98,9 +113,17 @@ class SqliteDispatching(OnSqlite, Dispatching):
                 for item in deferrals
             )
             step.flush()
-            return Dispatched(choices=chosen, deferrals=deferred, page=_page(step, skip, limit))
+            shut_classes(step, shuts)
+            opened = let_out(step, lets)
+            page = _page(step, skip, limit)
+            return Dispatched(choices=chosen, deferrals=deferred, page=page, opened=opened)
 
         return await self._step(run)
+
+    async def shut_classes(self, cursor: str | None, limit: int) -> ClassPage:
+        """The classes that are shut."""
+        check_limit(limit)
+        return await self._step(lambda step: page_of_classes(step, cursor, limit))
 
     async def recall(
         self, fence: str, task_ids: Sequence[str], min_age_ms: int
@@ -233,12 +256,13 @@ def _stalls(step: Step, worker_id: str) -> bool:
 
 
 def _page(step: Step, skip: int, limit: int) -> ReadyPage:
-    found = step.db.execute(READY, (limit, skip)).fetchall()
+    found = step.db.execute(READY, (limit + 1, skip)).fetchall()
     return ReadyPage(
         time=step.time,
-        tasks=tuple(_ready_task(*columns) for columns in found),
+        tasks=tuple(_ready_task(*columns) for columns in found[:limit]),
         workers=worker_views(step),
-        more=step.meta.in_ready > skip + len(found),
+        more=len(found) > limit,
+        shut=shut_count(step),
     )
 
 

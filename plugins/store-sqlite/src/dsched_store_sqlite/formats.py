@@ -8,6 +8,9 @@ from dsched_store_sqlite.operating import living_pods
 from dsched_store_sqlite.schema import GET_FORMAT, SET_FORMAT
 from dsched_store_sqlite.step import Step
 
+# The order of ready tasks of before, which `task_open` has as well.
+DROP_READY = "DROP INDEX IF EXISTS task_ready"
+
 
 class SqliteMigrating(OnSqlite, Migrating):
     """The step to the newest format."""
@@ -29,6 +32,7 @@ class SqliteMigrating(OnSqlite, Migrating):
             if too_old(living_pods(step)):
                 return Outcome.OLDER
             step.db.execute(SET_FORMAT)
+            step.db.execute(DROP_READY)
             step.note(EventKind.MIGRATED, by, {"from": stored, "to": STORE_FORMAT})
             return Outcome.OK
 

@@ -37,10 +37,11 @@ class Listing:
 
 LISTINGS = {
     Home.READY: Listing(
-        f"SELECT rank, scheduled_ms, id, {TASK} FROM task WHERE home = 'ready' "  # noqa: S608
-        "AND (rank, scheduled_ms, id) > (?, ?, ?) ORDER BY rank, scheduled_ms, id LIMIT ?",
-        3,
-        (_LEAST, _LEAST, ""),
+        f"SELECT place < 0, rank, scheduled_ms, id, {TASK} FROM task "  # noqa: S608
+        "WHERE home = 'ready' AND (place < 0) = ? AND (rank, scheduled_ms, id) > (?, ?, ?) "
+        "ORDER BY rank, scheduled_ms, id LIMIT ?",
+        4,
+        (0, _LEAST, _LEAST, ""),
     ),
     Home.DELAYED: Listing(
         f"SELECT at_ms, id, {TASK} FROM task WHERE home = 'delayed' "  # noqa: S608
@@ -96,7 +97,9 @@ DECISIONS = (
     "ORDER BY first_ms DESC, verdict DESC, reason DESC LIMIT ?"
 )
 BODY = "SELECT spec, result FROM body WHERE seq = ?"
-OLDEST_READY = "SELECT min(scheduled_ms) FROM task WHERE home = 'ready' AND rank = ?"
+OLDEST_READY = (
+    "SELECT min(scheduled_ms) FROM task WHERE home = 'ready' AND (place < 0) = 0 AND rank = ?"
+)
 
 
 class SqliteReading(OnSqlite, Reading):
@@ -119,6 +122,9 @@ class SqliteReading(OnSqlite, Reading):
 
         def run(step: Step) -> TaskPage:
             found = step.db.execute(listing.statement, (*arguments, *after, limit + 1)).fetchall()
+            if query.home is Home.READY and after[0] == 0:  # behind them what waits under a class
+                rest = (1, *listing.start[1:], limit + 1 - len(found))
+                found += step.db.execute(listing.statement, rest).fetchall()
             page = found[:limit]
             return TaskPage(
                 tasks=tuple(read_task(columns[listing.keys :]).view() for columns in page),

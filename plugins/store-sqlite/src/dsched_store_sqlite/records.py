@@ -1,6 +1,7 @@
 """The rows that one step has read and changed, written all at once."""
 
 import sqlite3
+from collections import Counter
 from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any
@@ -70,6 +71,30 @@ class Records:
         self._changed_configs: set[str] = set()
         self._changed_living: set[str] = set()
         self._changed_loads: set[str] = set()
+        self._class_numbers: dict[str | None, int] = {None: 0}
+        self._waiting: Counter[int] = Counter()
+
+    # --- classes ---
+
+    def _class_numbered(self, text: str | None) -> int:
+        if text not in self._class_numbers:
+            found = self.db.execute("SELECT n FROM class WHERE text = ?", (text,)).fetchone()
+            self._class_numbers[text] = 0 if found is None else found[0]
+        return self._class_numbers[text]
+
+    def forget_classes(self) -> None:
+        """Read anew which classes are shut."""
+        self._class_numbers = {None: 0}
+
+    def add_waiting(self, number: int, count: int) -> None:
+        """So many more wait under a class."""
+        self._waiting[number] += count
+
+    def placed(self, task_id: str, place: int) -> None:
+        """A statement has put this task under a class, or let it out."""
+        row = self._tasks.get(task_id)
+        if row is not None:
+            row.place = place
 
     # --- reading rows ---
 
@@ -225,6 +250,10 @@ class Records:
             db.executemany(PUT_CONFIG, [config_values(row) for row in configs if row])
             self._changed_configs.clear()
         self._flush_counts()
+        if self._waiting:
+            counts = [(count, number) for number, count in self._waiting.items() if count]
+            db.executemany("UPDATE class SET waiting = waiting + ? WHERE n = ?", counts)
+            self._waiting.clear()
 
     def _flush_tasks(self) -> None:
         db = self.db

@@ -76,7 +76,6 @@ CREATE TABLE task (
     progress TEXT,
     live_of TEXT
 );
-CREATE INDEX task_ready ON task (rank, scheduled_ms, id) WHERE home = 'ready';
 CREATE INDEX task_delayed ON task (at_ms, id) WHERE home = 'delayed';
 CREATE INDEX task_queue ON task (worker_id, place) WHERE home = 'queue';
 CREATE INDEX task_queue_age ON task (at_ms, id) WHERE home = 'queue';
@@ -281,11 +280,27 @@ CREATE TABLE IF NOT EXISTS worker_ability (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS worker_ability_digest ON worker_ability (digest);
 
+-- Classes of ready tasks that nobody can run now; how many wait under each. A task that does has the
+-- class's number, negative, as its place. From format 4 on; before, no place is negative.
+CREATE TABLE IF NOT EXISTS class (
+    n INTEGER PRIMARY KEY,
+    text TEXT NOT NULL UNIQUE,
+    blocked TEXT NOT NULL,
+    since_ms INTEGER NOT NULL,
+    waiting INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX IF NOT EXISTS task_open ON task ((place < 0), rank, scheduled_ms, id)
+    WHERE home = 'ready';
+CREATE INDEX IF NOT EXISTS task_waiting ON task (place, rank, scheduled_ms, id)
+    WHERE home = 'ready' AND place < 0;
+CREATE INDEX IF NOT EXISTS task_late ON task (scheduled_ms + deadline_ms, id)
+    WHERE home = 'ready' AND place < 0 AND attempt = 0 AND deadline_ms IS NOT NULL;
+
 INSERT OR IGNORE INTO history (one, identity) VALUES (1, lower(hex(randomblob(16))));
 """
 HAS_ADDED = (
-    "SELECT count(*) = 4 FROM sqlite_master "
-    "WHERE name IN ('history', 'parked', 'pod_format', 'worker_ability_digest')"
+    "SELECT count(*) = 8 FROM sqlite_master WHERE name IN ('history', 'parked', 'pod_format', "
+    "'worker_ability_digest', 'class', 'task_open', 'task_waiting', 'task_late')"
 )
 
 ADDED_STATEMENTS = tuple(part.strip() for part in _ADDED.split(";\n") if part.strip())

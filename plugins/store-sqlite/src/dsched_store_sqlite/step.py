@@ -5,6 +5,7 @@ from bisect import insort
 from datetime import timedelta
 from functools import lru_cache
 
+from dsched.contracts.store.classes import CLASSES_FROM, class_text
 from dsched.contracts.store.codec import write_spec
 from dsched.contracts.store.events import EventKind
 from dsched.contracts.store.operating import MAX_TERMS
@@ -21,7 +22,7 @@ from dsched.model import (
     need_of,
 )
 from dsched.model.ids import fire_instant_of
-from dsched.model.json import dumps
+from dsched.model.json import dumps, loads
 from dsched_store_sqlite.records import Records
 from dsched_store_sqlite.rows import (
     ConfigRow,
@@ -35,6 +36,9 @@ Item = dict[str, JsonValue]
 
 # A queue is in the order of `place`: of rank, and of the order of dispatch within one.
 RANK_BITS = 40
+ANY_OPEN = "SELECT 1 FROM task WHERE home = 'ready' AND (place < 0) = 0 LIMIT 1"
+IS_FULL = "SELECT 1 FROM class WHERE n = ? AND blocked = 'full'"
+ANY_FULL = "SELECT 1 FROM class WHERE blocked = 'full' LIMIT 1"
 
 _EVENT_ORDER = (
     EventKind.CLOCK_BACK,
@@ -50,9 +54,17 @@ class Step(Records):
     """One step: its time, its records, its events, and the acts that steps have in common."""
 
     def __init__(
-        self, db: sqlite3.Connection, meta: Meta, time: StoreTime, settings: StoreSettings
+        self,
+        db: sqlite3.Connection,
+        meta: Meta,
+        time: StoreTime,
+        settings: StoreSettings,
+        *,
+        store_format: int,
     ) -> None:
         super().__init__(db, meta)
+        self.format = store_format
+        self._room_freed = False
         self.time = time
         self.wall_ms = time.wall_ms
         self.now_ms = time.now_ms
@@ -159,14 +171,16 @@ class Step(Records):
         match row.home:
             case Home.READY:
                 meta.in_ready -= 1
+                if row.place < 0:
+                    self.add_waiting(-row.place, -1)
+                    row.place = 0
             case Home.QUEUE:
                 meta.in_queue -= 1
                 self._add_load(row.worker_id or "", 0, -1)
             case Home.LEASE:
                 meta.in_lease -= 1
                 self._add_load(row.worker_id or "", -1, 0)
-                if meta.in_ready:
-                    self.to_wake.add(LEADER_WAKEUP)
+                self._room_freed = True
             case Home.DELAYED:
                 meta.in_delayed -= 1
                 meta.retrying -= row.status is TaskStatus.RETRYING
@@ -180,7 +194,13 @@ class Step(Records):
             case Home.READY:
                 row.worker_id = None
                 meta.in_ready += 1
-                self.to_wake.add(LEADER_WAKEUP)
+                number = self.class_number(row.needs) if row.needs else 0
+                row.place = -number
+                if number:
+                    self.add_waiting(number, 1)
+                    self._wait_under(number)
+                else:
+                    self.to_wake.add(LEADER_WAKEUP)
             case Home.QUEUE:
                 meta.in_queue += 1
                 meta.last_place += 1
@@ -268,8 +288,28 @@ class Step(Records):
         """End a task whose start deadline has passed; whether it had."""
         return row.expired(self.wall_ms) and self.cancel(row, by, "expired")
 
+    def class_number(self, needs: str) -> int:
+        """The number of the shut class of a task that needs this; 0: its class is not shut."""
+        if self.format < CLASSES_FROM:
+            return 0
+        found = loads(needs)
+        return self._class_numbered(class_text(found["labels"], found.get("need", "")))
+
+    def _wait_under(self, number: int) -> None:
+        """Wake the leader for what waits under a class that is full: it may go before others."""
+        if self.db.execute(IS_FULL, (number,)).fetchone():
+            self.to_wake.add(LEADER_WAKEUP)
+
+    def _wake_for_room(self) -> None:
+        """Wake the leader, if room was made and anything is ready that a worker may run."""
+        if not (self._room_freed and self.meta.in_ready):
+            return
+        if any(self.db.execute(statement).fetchone() for statement in (ANY_OPEN, ANY_FULL)):
+            self.to_wake.add(LEADER_WAKEUP)
+
     def write_events(self) -> None:
         """Append this step's entries to the log in the contract's order."""
+        self._wake_for_room()
         rest = [kind for kind in self._events if kind not in _EVENT_ORDER]
         for kind in (*_EVENT_ORDER, *rest):
             if kind in self._events:

@@ -218,7 +218,7 @@ class Transaction:
             job.error = error
             return
         meta = copy.copy(self.meta)
-        step = Step(db, meta, time_, job.settings)
+        step = Step(db, meta, time_, job.settings, store_format=self.format)
         if back is not None:
             step.note(EventKind.CLOCK_BACK, "store", back)
         db.execute("SAVEPOINT step")
@@ -231,7 +231,7 @@ class Transaction:
             db.execute("ROLLBACK TO step")
             job.error = error
             meta = copy.copy(self.meta)
-            step = Step(db, meta, time_, job.settings)
+            step = Step(db, meta, time_, job.settings, store_format=self.format)
             if back is not None:
                 # The step has read the clock, whatever became of it.
                 step.note(EventKind.CLOCK_BACK, "store", back)

@@ -47,6 +47,7 @@ The order of *ready* is (priority descending, scheduled_ms ascending, id ascendi
 that comes back (recall, release, retry) takes its old place by that order.
 """
 
+from dsched.contracts.store.classes import Classing
 from dsched.contracts.store.collecting import Collecting
 from dsched.contracts.store.configs import Configs
 from dsched.contracts.store.dispatching import Dispatching, Poll
@@ -72,6 +73,7 @@ class Store(
     Configs,
     Firing,
     Dispatching,
+    Classing,
     Recovering,
     Collecting,
     Watching,

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 from dsched.contracts.store.bounds import MAX_BATCH, MAX_HEAVY_BATCH
+from dsched.contracts.store.classes import MAX_LET_CLASSES, Let, Shut
 from dsched.contracts.store.collecting import Projection
 from dsched.contracts.store.firing import Fire
 from dsched.contracts.store.statistics import HOUR_MS, MAX_STATS_HOURS
@@ -59,6 +60,18 @@ def check_fires(fires: Sequence[Fire]) -> None:
             instants.append(fire.skipped.last_ms)
         if instants and fire.next_due_ms is not None and fire.next_due_ms <= max(instants):
             raise ValueError(f"{fire.config_id}: next_due_ms must be later than every instant")
+
+
+def check_classes(shuts: Sequence[Shut], lets: Sequence[Let]) -> None:
+    """Refuse more classes, or more tasks of them, than one step takes."""
+    check_batch([one.text for one in shuts])
+    if len(lets) > MAX_BATCH:
+        raise ValueError(f"at most {MAX_BATCH} lets in one call")
+    for one in lets:
+        if len(one.classes) > MAX_LET_CLASSES or not 1 <= one.limit <= MAX_BATCH:
+            raise ValueError(
+                f"a let names at most {MAX_LET_CLASSES} classes and lets out 1 to {MAX_BATCH} tasks"
+            )
 
 
 def _parked(fire: Fire) -> Fire:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 
+from dsched.contracts.store.classes import Let, Shut
 from dsched.contracts.store.firing import DuePage
 from dsched.contracts.store.outcomes import Outcome
 from dsched.contracts.store.timing import StoreTime
@@ -33,13 +34,17 @@ class Promoted:
 
 @attrs.frozen(kw_only=True)
 class ReadyPage:
-    """Ready tasks by (priority descending, scheduled_ms, id), and all workers by id, read at
-    once."""
+    """Ready tasks by (priority descending, scheduled_ms, id), and all workers by id, read at once.
+
+    Without those that wait under a class. ``shut``: how many classes are; None where the format of
+    the store has no classes.
+    """
 
     time: StoreTime
     tasks: tuple[ReadyTask, ...]
     workers: tuple[Worker, ...]
     more: bool
+    shut: int | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -76,11 +81,15 @@ class Deferral:
 
 @attrs.frozen(kw_only=True)
 class Dispatched:
-    """One outcome a choice and a deferral, in order, and the next page read in the same step."""
+    """One outcome a choice and a deferral, in order, and the next page read in the same step.
+
+    ``opened``: classes of which nothing waits any more. They are not shut any longer.
+    """
 
     choices: tuple[Outcome, ...]
     deferrals: tuple[Outcome, ...]
     page: ReadyPage
+    opened: tuple[str, ...] = ()
 
 
 class Dispatching(ABC):
@@ -97,7 +106,8 @@ class Dispatching(ABC):
 
     @abstractmethod
     async def poll(self, fence: str, limit: int) -> Poll:
-        """`promote`, `Firing.due` and `ready` from position 0, each with ``limit``, in this
+        """First, of the tasks that wait under a class, were never claimed and are past their start
+        deadline, up to `MAX_EXPIRED` end as in `dispatch`, ``expired``. Then `promote`, `Firing.due` and `ready` from position 0, each with ``limit``, in this
         order and in one step: what a tick of the leader needs when little is to be done. It need
         wake nobody: the leader that polls sees what it has made ready."""
 
@@ -110,8 +120,11 @@ class Dispatching(ABC):
         *,
         skip: int,
         limit: int,
+        shuts: Sequence[Shut] = (),
+        lets: Sequence[Let] = (),
     ) -> Dispatched:
-        """Queue tasks on workers and defer others, then read the next page as `ready` does.
+        """Queue tasks on workers and defer others, shut classes, let tasks out; then read the next
+        page as `ready` does.
 
         Choice: ``STALE`` unless the task is ready; ``EXPIRED`` if it was never claimed and the
         wall is later than scheduled_ms + start_deadline: it ends ``cancelled``, reason
@@ -123,6 +136,17 @@ class Dispatching(ABC):
         and ``STALE`` for this step's other items.
         Deferral: ``STALE``, ``EXPIRED``, ``OK``. At most `MAX_BATCH` of both together.
         Events: ``recalled`` (``displaced``), ``cancelled``, ``dispatched``, ``deferred``.
+
+        Then, in this order. A class of ``shuts`` (at most `MAX_BATCH`) is shut: of the first `SWEPT`
+        ready tasks those that belong to a shut class wait under it from now on, as does each that
+        becomes ready as long as it is shut. Of the classes of each of ``lets`` (at most `MAX_BATCH`
+        lets, each of `MAX_LET_CLASSES` classes and `MAX_BATCH` tasks; unknown ones have none) the
+        first tasks stop waiting. A class of ``lets`` under which nothing waits then is shut no more.
+        Neither writes an event. ``ValueError`` where the format of the store has no classes.
+
+        A task that waits under a class is ready: it can be chosen and cancelled, it is listed (behind
+        those that do not) and counted; but it makes no ``more``. The end of an attempt wakes the
+        leader for it only while a class is shut as ``full``.
         """
 
     @abstractmethod

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import attrs
 
 from dsched.contracts.balancer import LoadBalancer
+from dsched.contracts.store.classes import Blocked, Shut, class_text
 from dsched.contracts.store.dispatching import Choice, Deferral, ReadyTask
 from dsched.engine.leader.abilities import Runs, runs_anything
 from dsched.model import Worker, need_in_words
@@ -22,13 +23,15 @@ READ_PAST = 1_000
 
 @attrs.frozen(kw_only=True)
 class Assignment:
-    """The choices and deferrals for a page, and how many tasks stay ready and are to be read
-    past."""
+    """The choices and deferrals for a page, how many tasks stay ready and are to be read past, the
+    classes to shut, and the workers as they are after the choices."""
 
     choices: tuple[Choice, ...]
     deferrals: tuple[Deferral, ...]
     passed: int
     turns: int
+    shuts: tuple[Shut, ...] = ()
+    workers: tuple[Worker, ...] = ()
 
 
 class Assigner:
@@ -40,10 +43,23 @@ class Assigner:
         self._balancer = balancer
         self._turn = 0
 
+    @property
+    def runs(self) -> Runs:
+        """Whether a worker can run what has a need."""
+        return self._runs
+
     def assign(
-        self, tasks: Sequence[ReadyTask], workers: Sequence[Worker], passed_before: int
+        self,
+        tasks: Sequence[ReadyTask],
+        workers: Sequence[Worker],
+        passed_before: int,
+        *,
+        classes: bool = False,
     ) -> Assignment:
-        """Decide about each task of a page. No worker matches it: deferred 2 s.
+        """Decide about each task of a page.
+
+        With ``classes`` one that demands labels which nobody has, or nobody with room, has its class
+        shut. Without: no worker matches it: deferred 2 s.
 
         Matching workers are full: the last in a queue gives way to a higher priority. Else it stays
         and is read past, or beyond `READ_PAST` such tasks is deferred 1 s. Where no worker has room
@@ -52,33 +68,29 @@ class Assigner:
         """
         present = {w.id: w for w in workers if not (w.gone or w.draining)}
         matches, giving = _Matches(present.values(), self._runs), _Giving(present.values())
-        choices: list[Choice] = []
-        deferrals: list[Deferral] = []
-        passed = 0
+        walk = _Walked(passed_before, {})
         room = room_at(present.values())
         for task in tasks:
+            text = class_text(task.required_labels, task.need) if classes else None
+            if text in walk.shuts:
+                continue
             matching = matches.of(task, present.values())
             if not matching:
-                deferrals.append(_no_match(task, present))
+                walk.nobody(task, text, present)
                 continue
             if not (room or giving.to(task.priority)):
                 continue
-            worker = self._choose(task, matching, giving)
+            eligible = _eligible(matching, giving, task.priority)
+            worker = self._choose(task, eligible) if eligible else None
             if worker is not None:
-                choices.append(self._choice(task, worker))
+                walk.choices.append(self._choice(task, worker))
                 if giving.gave(worker):
                     continue
                 present[worker.id] = worker.with_one_more()
                 room -= not (matches.some_silent and worker.silent)
-            elif not room:
-                continue
-            elif passed_before + passed < READ_PAST:
-                passed += 1
-            else:
-                deferrals.append(Deferral(task_id=task.id, delay_ms=FULL_DELAY_MS, reason=FULL))
-        return Assignment(
-            choices=tuple(choices), deferrals=tuple(deferrals), passed=passed, turns=self._turn
-        )
+            elif room:
+                walk.full(task, None if eligible else text)
+        return walk.assignment(self._turn, present.values())
 
     def _choice(self, task: ReadyTask, worker: Worker) -> Choice:
         load, limit = worker.running + worker.queued, worker.capacity + worker.backlog
@@ -89,16 +101,7 @@ class Assigner:
             ability=worker.ability if task.need else None,
         )
 
-    def _choose(
-        self, task: ReadyTask, matching: Sequence[Worker], giving: "_Giving"
-    ) -> Worker | None:
-        # The sums of `load` and `limit`, spelt out: this is done for each task.
-        eligible = [
-            w for w in matching if not w.stalled and w.running + w.queued < w.capacity + w.backlog
-        ]
-        eligible = eligible or giving.among(matching, task.priority)
-        if not eligible:
-            return None
+    def _choose(self, task: ReadyTask, eligible: Sequence[Worker]) -> Worker | None:
         turn, self._turn = self._turn, self._turn + 1
         try:
             chosen = self._balancer.choose(task, eligible, turn)
@@ -119,6 +122,51 @@ class Assigner:
             chosen_id,
         )
         return min(eligible, key=lambda w: (w.load / w.limit, w.id))
+
+
+@attrs.define
+class _Walked:
+    """What has been decided so far about the tasks of a page."""
+
+    passed_before: int
+    shuts: dict[str | None, Shut]
+    passed: int = 0
+    choices: list[Choice] = attrs.field(factory=list)
+    deferrals: list[Deferral] = attrs.field(factory=list)
+
+    def nobody(self, task: ReadyTask, text: str | None, present: Mapping[str, Worker]) -> None:
+        """No worker has what it demands."""
+        if text is None:
+            self.deferrals.append(_no_match(task, present))
+        else:
+            self.shuts[text] = Shut(text, Blocked.NOBODY)
+
+    def full(self, task: ReadyTask, text: str | None) -> None:
+        """Those that have are full, or the balancer wants none of them; others have room."""
+        if text is not None:
+            self.shuts[text] = Shut(text, Blocked.FULL)
+        elif self.passed_before + self.passed < READ_PAST:
+            self.passed += 1
+        else:
+            deferral = Deferral(task_id=task.id, delay_ms=FULL_DELAY_MS, reason=FULL)
+            self.deferrals.append(deferral)
+
+    def assignment(self, turns: int, workers: Iterable[Worker]) -> Assignment:
+        """All of it."""
+        return Assignment(
+            choices=tuple(self.choices),
+            deferrals=tuple(self.deferrals),
+            passed=self.passed,
+            turns=turns,
+            shuts=tuple(self.shuts.values()),
+            workers=tuple(workers),
+        )
+
+
+def _eligible(matching: Sequence[Worker], giving: "_Giving", priority: int) -> list[Worker]:
+    # The sums of `load` and `limit`, spelt out: this is done for each task.
+    free = [w for w in matching if not w.stalled and w.running + w.queued < w.capacity + w.backlog]
+    return free or giving.among(matching, priority)
 
 
 class _Matches:

@@ -6,10 +6,13 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import attrs
 
+from dsched.contracts.store import Store
 from dsched.contracts.store.bounds import MAX_BATCH
-from dsched.contracts.store.dispatching import Deferral, Dispatching, Promoted, ReadyPage, ReadyTask
+from dsched.contracts.store.classes import Shut
+from dsched.contracts.store.dispatching import Deferral, Promoted, ReadyPage, ReadyTask
 from dsched.contracts.store.outcomes import Outcome
 from dsched.engine.leader.assignment import READ_PAST, Assigner, Assignment, room_at
+from dsched.engine.leader.classes import Classes
 from dsched.engine.leader.term import Term
 from dsched.engine.leader.unplaced import Unplaced
 from dsched.model import Worker
@@ -26,7 +29,7 @@ class DispatchStep:
 
     def __init__(
         self,
-        store: Dispatching,
+        store: Store,
         term: Term,
         assigner: Assigner,
         *,
@@ -40,6 +43,7 @@ class DispatchStep:
         self._unplaced = unplaced
         self._term = term
         self._assigner = assigner
+        self._classes = Classes(assigner.runs)
         self._said: Counter[str] = Counter()
 
     async def promote(self, promoted: Promoted) -> float | None:
@@ -53,6 +57,10 @@ class DispatchStep:
                 return None if promoted.next_in_ms is None else promoted.next_in_ms / 1000
         return 0.0
 
+    def open(self, tasks: Sequence[ReadyTask]) -> Sequence[ReadyTask]:
+        """Those of tasks that have just become ready which wait under no class."""
+        return tasks if not self._classes else [one for one in tasks if not self._classes.shut(one)]
+
     async def dispatch(self, page: ReadyPage) -> bool:
         """Dispatch until nothing more can be, or for as many pages as a tick may take, ``page``
         first.
@@ -60,15 +68,21 @@ class DispatchStep:
         Whether there may be more to do at once.
         """
         passed, moved = 0, False
+        await self._classes.learn(self._store, page.shut)
         for _ in range(PAGES_A_TICK):
-            if not page.tasks:
+            if not page.tasks and not self._classes:
                 return False
             self._term.check()
             if self._learn is not None:
                 await self._learn(page.workers)
-            plan = self._assigner.assign(page.tasks, page.workers, passed)
+            plan = self._assigner.assign(
+                page.tasks, page.workers, passed, classes=page.shut is not None
+            )
             passed += plan.passed
-            if not (plan.choices or plan.deferrals) and not (page.more and room_at(page.workers)):
+            shut = self._classes.plan(plan.workers)
+            shuts = _distinct(plan.shuts, shut.shuts)
+            acts = plan.choices or plan.deferrals or shuts
+            if not (acts or shut.lets) and not (page.more and room_at(page.workers)):
                 return False
             answer = await self._store.dispatch(
                 self._term.fence,
@@ -76,13 +90,18 @@ class DispatchStep:
                 plan.deferrals,
                 skip=min(passed, READ_PAST),
                 limit=_limit(page, plan),
+                shuts=shuts,
+                lets=shut.lets,
             )
+            self._classes.told(shuts, answer.opened)
             self._say_deferred(plan.deferrals)
             if self._unplaced is not None:
                 self._unplaced.note(plan.deferrals)
             # What was refused (a worker left, or filled up) is still ready, before the next page.
             passed += sum(outcome in _STAYS_READY for outcome in answer.choices)
             moved = moved or not _MOVED.isdisjoint((*answer.choices, *answer.deferrals))
+            if not acts and answer.page.tasks == page.tasks:
+                return moved  # nothing was let out
             page = answer.page
         return moved  # a ready task that no step can move must not keep the loop spinning
 
@@ -114,6 +133,12 @@ def with_new(page: ReadyPage, tasks: Sequence[ReadyTask], *, more: bool) -> Read
         tasks=tuple(known[:MAX_BATCH]),
         more=page.more or more or len(known) > MAX_BATCH,
     )
+
+
+def _distinct(found: Sequence[Shut], planned: Sequence[Shut]) -> tuple[Shut, ...]:
+    """Each class once, as many as a step takes; what is left out comes up again."""
+    shuts = {one.text: one for one in (*planned, *found)}
+    return tuple(shuts.values())[:MAX_BATCH]
 
 
 _MOVED = frozenset({Outcome.OK, Outcome.EXPIRED})

@@ -148,7 +148,8 @@ class Scheduling:
         if polled.due.configs or polled.promoted.count or polled.ready.tasks:
             self._activity.note()
         unread = polled.promoted.count == MAX_BATCH
-        more = await self._dispatching.dispatch(with_new(polled.ready, fired.tasks, more=unread))
+        open_tasks = self._dispatching.open(fired.tasks)
+        more = await self._dispatching.dispatch(with_new(polled.ready, open_tasks, more=unread))
         ahead_s = self._round_trip.ahead_s
         instants = [s - ahead_s for s in (fired.again_in_s, delayed_s) if s is not None]
         scan_in_s = 0.0 if more else self._scan_interval_s

@@ -9,7 +9,11 @@ local function leave_home(row)
     add_load('q:', row.worker_id, -1)
     return
   end
-  if call('ZREM', READY, id) == 1 or call('ZREM', DELAYED, id) == 1 then
+  if call('ZREM', READY, id) == 1 then
+    leave_class(id)
+    return
+  end
+  if call('ZREM', DELAYED, id) == 1 then
     return
   end
   local config_id = fire_config(id)

@@ -1,6 +1,15 @@
--- A page of the ready tasks with all workers, read by ready and at the end of dispatch.
+-- A page of the ready tasks with all workers, read by ready and at the end of dispatch: without those
+-- that wait under a class. -1 shut classes: the format has none.
 local function ready_page(skip, limit)
-  local flat = call('ZRANGE', READY, skip, skip + limit - 1, 'WITHSCORES')
+  local shut = has_classes and call('HLEN', SHUT) or -1
+  local flat, count
+  if shut > 0 then
+    flat = call('ZRANGEBYSCORE', READY, '-inf', OPEN_TO, 'WITHSCORES', 'LIMIT', skip, limit)
+    count = call('ZCOUNT', READY, '-inf', OPEN_TO)
+  else
+    flat = call('ZRANGE', READY, skip, skip + limit - 1, 'WITHSCORES')
+    count = call('ZCARD', READY)
+  end
   local routed = {}
   if #flat > 0 and call('HLEN', ROUTE) > 0 then
     local found = {}
@@ -14,6 +23,6 @@ local function ready_page(skip, limit)
       end
     end
   end
-  local more = call('ZCARD', READY) > skip + #flat / 2
-  return { time_row(), flat, routed, more and 1 or 0, all_workers() }
+  local more = count > skip + #flat / 2
+  return { time_row(), flat, routed, more and 1 or 0, all_workers(), shut }
 end

@@ -1,15 +1,14 @@
 -- Delayed tasks whose instant has come: read before the first write, made ready after it.
 local function delayed_due(limit)
   local ids = call('ZRANGEBYSCORE', DELAYED, '-inf', now_text, 'LIMIT', 0, limit)
-  local rows, scores = {}, {}
+  local rows = {}
   for _, id in ipairs(ids) do
     local row = detail(id)
     if row then
       push(rows, row)
-      push(scores, ready_score(row), id)
     end
   end
-  return { ids = ids, rows = rows, scores = scores }
+  return { ids = ids, rows = rows }
 end
 
 -- How many became ready, and in how many ms the next one will ('' for never).
@@ -17,8 +16,12 @@ local function promote(found)
   if #found.ids > 0 then
     call('ZREM', DELAYED, unpack(found.ids))
   end
-  if #found.scores > 0 then
-    call('ZADD', READY, unpack(found.scores))
+  local scores = {}
+  for _, row in ipairs(found.rows) do
+    push(scores, (ready_place(row.id, ready_score(row))), row.id)
+  end
+  if #scores > 0 then
+    call('ZADD', READY, unpack(scores))
   end
   for _, row in ipairs(found.rows) do
     if row.status == 'retrying' then

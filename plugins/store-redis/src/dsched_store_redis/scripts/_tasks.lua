@@ -21,6 +21,12 @@ local GUARD = string.rep('-', 65)
 local some_deadlines, some_routes
 -- The same of configs with more than one held task.
 local some_lines
+-- Classes of ready tasks: see _classes. What waits under one is further back in the order by BEHIND.
+local has_classes = tonumber(string.match(store_format, '^%d+')) >= 4
+local some_shut
+local SHUT, FULL_CLASSES, LATE = P .. 'class:detail', P .. 'class:full', P .. 'class:late'
+local UNDER = P .. 'class:tasks:'
+local BEHIND, OPEN_TO = 1e15, '(500000000000000'
 
 local function probe_tasks()
   probe('ZCARD', 'task:ready', 'task:delayed', 'task:lease', 'task:held', 'config:due')
@@ -28,6 +34,7 @@ local function probe_tasks()
   probe('LLEN', 'task:ended:success', 'task:ended:failed', 'task:ended:cancelled')
   some_deadlines, some_routes = call('HLEN', DEADLINE) > 0, call('HLEN', ROUTE) > 0
   some_lines = call('HLEN', LINE) > 0
+  some_shut = has_classes and call('HLEN', SHUT) > 0
 end
 
 -- A task is one string: a line of fields, instants in ms, defaults left out. An ended
@@ -158,20 +165,80 @@ local function ready_score(row)
   return int((9 - tonumber(row.priority or '5')) * 1e13 + tonumber(row.scheduled_time))
 end
 
+-- The number of the shut class of a task, nil if it has none that is.
+local function shut_class_of(id, route)
+  if not some_shut then
+    return nil
+  end
+  route = route or (some_routes and call('HGET', ROUTE, id))
+  if not route or route == '' then
+    return nil
+  end
+  local labels = string.match(route, '"required":(.*)}$')
+  -- A need has no quotation mark; a route of before has none.
+  local need = string.match(route, '"need":("[^"]*")') or '""'
+  local stored = call('HGET', SHUT, '{"labels":' .. labels .. ',"need":' .. need .. ',"v":1}')
+  if stored then
+    local n, blocked = string.match(stored, '^(%d+) (%a+)')
+    return n, blocked
+  end
+  return nil
+end
+
+-- The score of a task that becomes ready, and whether it waits under its class by that.
+local function ready_place(id, score, route)
+  local n, blocked = shut_class_of(id, route)
+  if not n then
+    return score, false
+  elseif blocked == 'full' then
+    wake('leader')  -- it may go before others
+  end
+  call('ZADD', UNDER .. n, score, id)
+  local latest = some_deadlines and call('HGET', DEADLINE, id)
+  if latest then
+    call('ZADD', LATE, latest, id)
+  end
+  return int(tonumber(score) + BEHIND), true
+end
+
+-- A ready task goes elsewhere.
+local function leave_class(id)
+  local n = shut_class_of(id)
+  if n then
+    call('ZREM', UNDER .. n, id)
+    call('ZREM', LATE, id)
+  end
+end
+
+-- Whether anything is ready that a worker with room may run.
+local function runnable()
+  if not some_shut then
+    return call('ZCARD', READY) > 0
+  end
+  return call('ZCOUNT', READY, '-inf', OPEN_TO) > 0 or call('SCARD', FULL_CLASSES) > 0
+end
+
 local function make_ready(row)
-  call('ZADD', READY, ready_score(row), row.id)
-  wake('leader')
+  local score, waits = ready_place(row.id, ready_score(row))
+  call('ZADD', READY, score, row.id)
+  if not waits then
+    wake('leader')
+  end
 end
 
 -- The same for many, with their rows.
 local function put_back(rows)
-  local flat = {}
+  local flat, open = {}, false
   for _, row in ipairs(rows) do
-    push(flat, ready_score(row), row.id)
+    local score, waits = ready_place(row.id, ready_score(row))
+    push(flat, score, row.id)
+    open = open or not waits
   end
   if #flat > 0 then
     write_rows(rows)
     call('ZADD', READY, unpack(flat))
+  end
+  if open then
     wake('leader')
   end
 end

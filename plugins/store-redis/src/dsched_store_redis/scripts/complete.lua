@@ -82,7 +82,7 @@ for i, item in ipairs(items) do
   end
 end
 remove_leases(freed)
-if next(freed) and call('ZCARD', READY) > 0 then
+if next(freed) and runnable() then
   wake('leader')
 end
 return done('OK', table.concat(outcomes, ' '))

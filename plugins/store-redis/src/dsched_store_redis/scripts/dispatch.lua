@@ -1,5 +1,6 @@
--- use: workers tasks queues cancel page
--- ARGV: fence, choices "id, worker, why, ability", deferrals "id, delay, reason", skip, limit, result ttl
+-- use: workers tasks classes queues cancel page
+-- ARGV: fence, choices "id, worker, why, ability", deferrals "id, delay, reason", skip, limit, result ttl,
+-- shut classes "class, reason", lets "limit, classes", how many ready tasks to look through
 local fence, ttl = ARGV[2], ARGV[7]
 local refused = fenced(fence)
 if refused then
@@ -7,6 +8,10 @@ if refused then
 end
 probe_workers()
 probe_tasks()
+probe_classes()
+if not has_classes and ARGV[8] .. ARGV[9] ~= '' then
+  return done('CLASSLESS', store_format)
+end
 local items, ids = {}, {}
 local function add(text, kind)
   for id, target, why, ability in string.gmatch(text, '(%C*)\t(%C*)\t(%C*)\t(%C*)\n') do
@@ -160,6 +165,9 @@ end
 write_rows(changed)
 if #leaving > 0 then
   call('ZREM', READY, unpack(leaving))
+  for _, id in ipairs(some_shut and leaving or {}) do
+    leave_class(id)
+  end
 end
 if #delayed > 0 then
   call('ZADD', DELAYED, unpack(delayed))
@@ -192,5 +200,7 @@ local outcomes = {}
 for i, item in ipairs(items) do
   outcomes[i] = item.outcome
 end
+shut_classes(ARGV[8], ARGV[10])
+local opened = let_out(ARGV[9])
 return done('OK', table.concat(outcomes, ' ', 1, choices),
-  table.concat(outcomes, ' ', choices + 1), ready_page(tonumber(ARGV[5]), tonumber(ARGV[6])))
+  table.concat(outcomes, ' ', choices + 1), ready_page(tonumber(ARGV[5]), tonumber(ARGV[6])), opened)

@@ -96,7 +96,8 @@ local function create(one, run, outcome)
   elseif run.not_before > wall then
     call('ZADD', DELAYED, int(now + run.not_before - wall), id)
   else
-    call('ZADD', READY, ready_score({ scheduled_time = run.ms, priority = config.priority }), id)
+    local score = ready_score({ scheduled_time = run.ms, priority = config.priority })
+    call('ZADD', READY, (ready_place(id, score, config.route or '')), id)
   end
   note('fired', fence, '{"config":"' .. one.id .. '","ms":' .. run.ms .. ',"task":"' .. id
     .. '","late":' .. int(wall - scheduled) .. (outcome == 'held' and ',"held":true' or '') .. '}')

@@ -50,7 +50,7 @@ for i, item in ipairs(items) do
 end
 remove_leases(freed)
 put_back(back)
-if call('ZCARD', READY) > 0 then
+if runnable() then
   wake('leader')
 end
 return done('OK', table.concat(outcomes, ' '))

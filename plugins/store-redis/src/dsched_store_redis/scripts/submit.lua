@@ -26,7 +26,7 @@ for i, item in ipairs(asked) do
   end
 end
 begin()
-local new, ready, delayed, latest, routed = {}, {}, {}, {}, {}
+local new, ready, delayed, latest, routed, demands = {}, {}, {}, {}, {}, {}
 local usual = int(4e13 + wall)
 for _, item in ipairs(items) do
   local id, priority, delay, deadline, route, body, why = unpack(item)
@@ -38,6 +38,7 @@ for _, item in ipairs(items) do
     push(delayed, int(now + delay), id)
   else
     push(ready, priority == '5' and usual or int((9 - tonumber(priority)) * 1e13 + wall), id)
+    push(demands, route)
   end
   if deadline ~= '' then
     push(latest, id, int(scheduled + tonumber(deadline)))
@@ -52,9 +53,6 @@ if #items > 0 then
   call('MSET', unpack(new))
   wake('leader')
 end
-if #ready > 0 then
-  call('ZADD', READY, unpack(ready))
-end
 if #delayed > 0 then
   call('ZADD', DELAYED, unpack(delayed))
 end
@@ -63,5 +61,16 @@ if #latest > 0 then
 end
 if #routed > 0 then
   call('HSET', ROUTE, unpack(routed))
+end
+if some_shut then
+  some_deadlines = some_deadlines or #latest > 0
+  for i, route in ipairs(demands) do
+    if route ~= '' then
+      ready[2 * i - 1] = ready_place(ready[2 * i], ready[2 * i - 1], route)
+    end
+  end
+end
+if #ready > 0 then
+  call('ZADD', READY, unpack(ready))
 end
 return done('OK', table.concat(outcomes, ' '))

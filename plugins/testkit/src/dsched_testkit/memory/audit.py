@@ -26,7 +26,20 @@ class Audit:
 
     def problems(self) -> list[str]:
         """Every violation, in words."""
-        return [*self._one_home(), *self._terminal_once(), *self._time(), *self._live()]
+        found = [*self._one_home(), *self._terminal_once(), *self._time(), *self._live()]
+        return [*found, *self._classes()]
+
+    def _classes(self) -> list[str]:
+        """I29: what waits under a class is ready, is of that class, and the class is shut."""
+        found = []
+        for row in self._state.tasks.values():
+            if row.under is None:
+                continue
+            if row.home is not Home.READY or row.under not in self._state.shut:
+                found.append(f"I29: {row.id} waits under a class, and is not ready or it is open")
+            if row.under != row.demanded:
+                found.append(f"I29: {row.id} waits under a class that is not its own")
+        return found
 
     def _placed(self) -> dict[Home, list[str]]:
         state = self._state

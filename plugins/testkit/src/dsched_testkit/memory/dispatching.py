@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import attrs
 
-from dsched.contracts.store.checks import check_batch, check_limit
+from dsched.contracts.store.checks import check_batch, check_classes, check_limit
+from dsched.contracts.store.classes import CLASSES_FROM, Classing, ClassPage, Let, Shut
 from dsched.contracts.store.dispatching import (
     Choice,
     Deferral,
@@ -19,6 +20,13 @@ from dsched.contracts.store.events import EventKind
 from dsched.contracts.store.outcomes import Outcome
 from dsched.model import Home, TaskStatus, need_of
 from dsched_testkit.memory.base import OnState
+from dsched_testkit.memory.classes import (
+    check_has_classes,
+    expire_waiting,
+    let_out,
+    page_of_classes,
+    shut_classes,
+)
 from dsched_testkit.memory.firing import due_page
 from dsched_testkit.memory.state import Item, State, Step, TaskRow
 
@@ -32,7 +40,7 @@ class _Moved:
     displaced: set[str] = attrs.field(factory=set)
 
 
-class MemoryDispatching(OnState, Dispatching):
+class MemoryDispatching(OnState, Dispatching, Classing):
     """Dispatching."""
 
     async def promote(self, fence: str, limit: int) -> Promoted:
@@ -54,6 +62,7 @@ class MemoryDispatching(OnState, Dispatching):
         check_limit(limit)
         with self._state.step() as step:
             step.check_fence(fence)
+            expire_waiting(self._state, step, fence)
             promoted = promote_due(self._state, step, limit)
             due = due_page(self._state, step, limit)
             return Poll(promoted=promoted, due=due, ready=self._page(step, 0, limit))
@@ -66,20 +75,33 @@ class MemoryDispatching(OnState, Dispatching):
         *,
         skip: int,
         limit: int,
+        shuts: Sequence[Shut] = (),
+        lets: Sequence[Let] = (),
     ) -> Dispatched:
-        """Queue and defer tasks."""
+        """Queue and defer tasks, shut classes, let tasks out."""
         check_batch([c.task_id for c in choices] + [d.task_id for d in deferrals])
         check_limit(limit)
+        check_classes(shuts, lets)
         with self._state.step() as step:
             step.check_fence(fence)
+            if shuts or lets:
+                check_has_classes(self._state)
             moved = _Moved(fence)
             chosen = tuple(self._choose(step, choice, moved) for choice in choices)
             deferred = tuple(
                 Outcome.STALE if item.task_id in moved.displaced else self._defer(step, fence, item)
                 for item in deferrals
             )
+            shut_classes(self._state, step, shuts)
+            opened = let_out(self._state, lets)
             page = self._page(step, skip, limit)
-            return Dispatched(choices=chosen, deferrals=deferred, page=page)
+            return Dispatched(choices=chosen, deferrals=deferred, page=page, opened=opened)
+
+    async def shut_classes(self, cursor: str | None, limit: int) -> ClassPage:
+        """The classes that are shut."""
+        check_limit(limit)
+        with self._state.step():
+            return page_of_classes(self._state, cursor, limit)
 
     def _choose(self, step: Step, choice: Choice, moved: "_Moved") -> Outcome:
         task = self._state.tasks.get(choice.task_id)
@@ -174,12 +196,15 @@ class MemoryDispatching(OnState, Dispatching):
         return True
 
     def _page(self, step: Step, skip: int, limit: int) -> ReadyPage:
-        ids = self._state.ready.page(skip, limit)
+        state = self._state
+        there = state.open_count()
+        ids = state.ready.page(skip, max(0, min(limit, there - skip)))
         return ReadyPage(
             time=step.time,
             tasks=tuple(_ready_task(self._state.tasks[key]) for key in ids),
             workers=step.worker_views(),
-            more=len(self._state.ready) > skip + len(ids),
+            more=there > skip + len(ids),
+            shut=len(state.shut) if state.format >= CLASSES_FROM else None,
         )
 
 

@@ -135,7 +135,11 @@ class MemoryReading(OnState, Reading):
                 by_status=by_status,
                 by_home=by_home,
                 oldest_ready_ms=min(
-                    (state.tasks[key].scheduled_ms for key in state.ready), default=None
+                    (
+                        state.tasks[key].scheduled_ms
+                        for key in state.ready.page(0, state.open_count())
+                    ),
+                    default=None,
                 ),
                 configs=len(state.configs),
                 time=step.time,

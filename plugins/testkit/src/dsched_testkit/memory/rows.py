@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import attrs
 
+from dsched.contracts.store.classes import class_text
 from dsched.contracts.store.codec import read_result, read_spec, write_spec
 from dsched.contracts.store.configs import Pause, StoredConfig
 from dsched.contracts.store.operating import Skip
@@ -15,6 +16,7 @@ from dsched.model import (
     TaskConfig,
     TaskSpec,
     TaskStatus,
+    need_of,
 )
 
 
@@ -42,11 +44,18 @@ class TaskRow:
     cancel_reason: str = ""
     progress: JsonValue = None
     result: str | None = None
+    under: str | None = None  # the shut class that it waits under
 
     @property
-    def ready_key(self) -> tuple[int, int]:
-        """Its place among the ready: priority descending, then by time."""
-        return (-self.spec.priority, self.scheduled_ms)
+    def demanded(self) -> str | None:
+        """Its class, None if it demands nothing."""
+        return class_text(self.spec.required_labels, need_of(self.spec.executor, self.spec.payload))
+
+    @property
+    def ready_key(self) -> tuple[bool, int, int]:
+        """Its place among the ready: priority descending, then by time; behind what waits under no
+        class, if it does."""
+        return (self.under is not None, -self.spec.priority, self.scheduled_ms)
 
     def expired(self, wall_ms: int) -> bool:
         """Whether it was never claimed and its start deadline has passed."""

@@ -47,6 +47,10 @@ class SortedIds:
         index = bisect_left(self._order, (key, "\U0010ffff"))
         return self._order[index][0] if index < len(self._order) else None
 
+    def count_before(self, key: Any) -> int:
+        """How many ids have a key less than ``key``."""
+        return bisect_left(self._order, (key, ""))
+
     def page(self, skip: int, limit: int) -> list[str]:
         """``limit`` ids from position ``skip`` on."""
         return [item for _, item in self._order[skip : skip + limit]]

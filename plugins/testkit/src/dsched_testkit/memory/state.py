@@ -8,6 +8,9 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
 
+import attrs
+
+from dsched.contracts.store.classes import Blocked
 from dsched.contracts.store.events import Event, EventKind
 from dsched.contracts.store.formats import STORE_FORMAT
 from dsched.contracts.store.history import Break
@@ -40,6 +43,14 @@ Totals = tuple[dict[str, int], dict[str, int]]  # what is added up; the largest 
 BACKWARDS_MS = 1000  # how far behind the mark the wall may be seen before it counts as a step back
 
 
+@attrs.define
+class ShutRow:
+    """A class that is shut: why, and since when (wall)."""
+
+    blocked: Blocked
+    since_ms: int
+
+
 class State:
     """One store's content. Several handles, in several threads, may share it."""
 
@@ -51,9 +62,7 @@ class State:
         self.format = STORE_FORMAT
         self.identity, self.generation = uuid4().hex, 0
         self.breaks: list[Break] = []
-        self.offset_ms = 0
-        self.mark_ms = 0
-        self.clock_gen = 0
+        self.offset_ms = self.mark_ms = self.clock_gen = 0
         self.fence: str | None = None
         self.lock_until_ms: int | None = 0
         self.epoch = 0
@@ -69,7 +78,8 @@ class State:
         self.workers: dict[str, WorkerRow] = {}
         self.abilities: dict[str, Ability] = {}
         self.due = SortedIds()
-        self.ready = SortedIds()
+        self.ready = SortedIds()  # what waits under a class behind all others
+        self.shut: dict[str, ShutRow] = {}
         self.delayed = SortedIds()
         self.leases = SortedIds()
         self.held: dict[str, list[str]] = {}  # of each config, the oldest first
@@ -83,6 +93,15 @@ class State:
         self.finished: dict[str, tuple[int, TaskStatus]] = {}
         self.documents: dict[tuple[str, str], Any] = {}
         self.logs: dict[str, LogRow] = {}
+
+    def runnable(self) -> bool:
+        """Whether anything is ready that a worker with room may run."""
+        full = any(one.blocked is Blocked.FULL for one in self.shut.values())
+        return full or self.open_count() > 0
+
+    def open_count(self) -> int:
+        """How many ready tasks wait under no class."""
+        return self.ready.count_before((True,))
 
     # --- the clock and the lock ---
 
@@ -194,6 +213,7 @@ class Step:
                 state.delayed.discard(row.id)
             case Home.READY:
                 state.ready.discard(row.id)
+                row.under = None
             case Home.QUEUE:
                 state.queues[row.worker_id or ""].remove(row.id)
             case Home.HELD:
@@ -201,7 +221,7 @@ class Step:
             case Home.LEASE:
                 state.leases.discard(row.id)
                 state.running[row.worker_id or ""].discard(row.id)
-                if len(state.ready):
+                if state.runnable():
                     state.wakeups.wake(LEADER_WAKEUP)
 
     def _hold_no_more(self, row: TaskRow) -> None:
@@ -219,8 +239,11 @@ class Step:
                 state.wakeups.wake(LEADER_WAKEUP)
             case Home.READY:
                 row.worker_id = None
+                demanded = row.demanded
+                row.under = demanded if demanded in state.shut else None
                 state.ready.add(row.id, row.ready_key)
-                state.wakeups.wake(LEADER_WAKEUP)
+                if row.under is None or state.shut[row.under].blocked is Blocked.FULL:
+                    state.wakeups.wake(LEADER_WAKEUP)
             case Home.QUEUE:
                 queue = state.queues[row.worker_id or ""]
                 insort(queue, row.id, key=lambda key: -state.tasks[key].spec.priority)

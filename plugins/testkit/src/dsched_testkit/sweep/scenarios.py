@@ -252,9 +252,24 @@ async def a_function_that_comes_later(stage: Stage) -> None:
 
 @scenario("deferred")
 async def deferrals(stage: Stage) -> None:
-    """A task that no worker matches waits, until one comes that does."""
+    """A task that no worker matches waits, until one comes that does; in a store without classes."""
+    stage.state.format = 3
     await stage.lead_by("a", NARROW)
     await stage.submit({"far": spec("work", 0.2, required_labels={"disk": "fast"})})
     await asyncio.sleep(0.5)
     stage.start("b", Role(roles=WORKER, capacity=1, labels={"disk": "fast"}))
     await stage.ended("far")
+
+
+@scenario("claimed", "leader resigned")
+async def classes(stage: Stage) -> None:
+    """What no worker matches waits under its class; a new leader lets it out when one comes."""
+    await stage.lead_by("a", NARROW)
+    stage.start("c", Role(roles=SCHEDULER))
+    tasks = {f"far{n}": spec("work", 0.2, required_labels={"disk": "fast"}) for n in range(3)}
+    await stage.submit(tasks)
+    await stage.until(lambda: len(stage.state.shut) == 1, "the class is shut")
+    await stage.leave("a")
+    await stage.until(lambda: stage.leads("c"), "c leads")
+    stage.start("b", Role(roles=WORKER, capacity=1, labels={"disk": "fast"}))
+    await stage.ended(*tasks)

@@ -7,6 +7,7 @@ import attrs
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize
 
+from dsched.contracts.store.classes import Blocked, Let, Shut
 from dsched.contracts.store.configs import ConfigVersion
 from dsched.contracts.store.dispatching import Choice, Deferral, ReadyPage
 from dsched.contracts.store.firing import DuePage, Fire, Replan
@@ -17,6 +18,7 @@ from dsched.contracts.store.settings import StoreSettings
 from dsched.contracts.store.tasklogs import LogCaps
 from dsched.contracts.store.workers import Held, Registration
 from dsched_testkit.suites.machine.pools import (
+    CLASSES,
     CONFIGS,
     DAY_MS,
     INCARNATIONS,
@@ -230,6 +232,21 @@ class LeaderRules(Pools):
             last = choices.pop().task_id
             deferrals = [Deferral(task_id=last, delay_ms=2000, reason="no worker")]
         self.step("dispatch", fence, choices, deferrals, skip=0, limit=3)
+
+    @often(4, index=age, full=st.booleans(), shuts=st.integers(0, 2), let=st.integers(0, 4))
+    def shut_and_let_out(self, index: int, full: bool, shuts: int, let: int) -> None:
+        blocked = Blocked.FULL if full else Blocked.NOBODY
+        self.step(
+            "dispatch",
+            self.fence(index),
+            [],
+            [],
+            skip=0,
+            limit=3,
+            shuts=[Shut(text, blocked) for text in CLASSES[:shuts]],
+            lets=[Let(CLASSES, let)] if let else [],
+        )
+        self.step("shut_classes", None, 1)
 
     @often(2, index=age, age_ms=st.sampled_from([0, 0, 5000, 20_000]), stale=rarely)
     def recall(self, index: int, age_ms: int, stale: bool) -> None:

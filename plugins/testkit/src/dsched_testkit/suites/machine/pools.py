@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
 
+from dsched.contracts.store.classes import class_text
 from dsched.contracts.store.configs import ConfigVersion, Rearm
 from dsched.contracts.store.firing import Fire
 from dsched.model import Overlap, SkippedRange, SkipReason, TaskConfig, TaskSpec
@@ -17,6 +18,9 @@ TASKS = (*(f"t{index}" for index in range(8)), "c0@manual-x")
 CONFIGS = ("c0", "c1", "c2", "c3", "c4", "c5", "c6")
 ORIGINS = ("api", "file:a", "file:ab")  # a name that starts with another
 PERIOD_MS = 20_000
+# What tasks demand, by the variant of their snapshot or config; and the classes of that.
+DEMANDS: tuple[dict[str, str], ...] = ({}, {"gpu": "1"}, {"gpu": "1"}, {"zone": "eü"})
+CLASSES = tuple(sorted({text for one in DEMANDS if (text := class_text(one))}))
 DAY_MS = 24 * 3600 * 1000
 
 _OVERLAPS = {
@@ -52,6 +56,7 @@ def config_of_kind(config_id: str, variant: int) -> TaskConfig:
         enabled=variant != 3,
         start_deadline=timedelta(seconds=30) if variant == 2 else None,
         priority=5 + variant,
+        required_labels=DEMANDS[variant],
         origin=ORIGINS[variant % len(ORIGINS)],
         **trigger,
     )
@@ -64,6 +69,7 @@ def spec_of_kind(variant: int) -> TaskSpec:
         payload={"n": variant},
         priority=3 + variant,
         start_deadline=timedelta(seconds=25) if variant == 2 else None,
+        required_labels=DEMANDS[variant],
     )
 
 

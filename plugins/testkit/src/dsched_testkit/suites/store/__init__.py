@@ -13,6 +13,7 @@ not in the test's process overrides ``set_wall`` as well. Groups can be taken on
 from dsched_testkit.suites.store.ability import AbilityTests
 from dsched_testkit.suites.store.cancelling import CancelTests, SubmitTests
 from dsched_testkit.suites.store.claiming import ClaimTests, ClaimWhenRungTests
+from dsched_testkit.suites.store.classes import ClassTests
 from dsched_testkit.suites.store.clock import ClockTests
 from dsched_testkit.suites.store.collecting import CollectTests, ProjectedTests
 from dsched_testkit.suites.store.completing import CompleteTests
@@ -65,6 +66,7 @@ class LeadingContract(
     PollTests,
     DispatchTests,
     QueueOrderTests,
+    ClassTests,
     RecallTests,
     OverdueTests,
     ReapTests,

@@ -1,0 +1,189 @@
+"""Which classes of tasks are shut, and whom there is room for: what the leader remembers of them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import attrs
+
+from dsched.contracts.store.bounds import MAX_BATCH
+from dsched.contracts.store.classes import (
+    MAX_LET_CLASSES,
+    Blocked,
+    Classing,
+    Let,
+    Shut,
+    class_text,
+    labels_of,
+    need_of_class,
+)
+from dsched.contracts.store.dispatching import ReadyTask
+from dsched.engine.leader.abilities import Runs, runs_anything
+from dsched.model import Worker
+
+NOTHING_GIVES_WAY = 10  # beyond every priority
+
+Profile = tuple[tuple[tuple[str, str], ...], str]  # a worker's labels, sorted, and its ability
+
+
+@attrs.frozen
+class ClassPlan:
+    """Classes that are shut for another reason now, and whom to let out."""
+
+    shuts: tuple[Shut, ...] = ()
+    lets: tuple[Let, ...] = ()
+
+
+@attrs.define
+class _Room:
+    """How many more tasks the workers of a profile may take; what is silent counts where all are."""
+
+    one: Worker
+    heard: int = 0
+    silent: int = 0
+    hears: bool = False
+    lowest: int = NOTHING_GIVES_WAY
+
+    def add(self, worker: Worker) -> None:
+        room = 0 if worker.stalled else max(0, worker.limit - worker.load)
+        if worker.lowest_queued is not None and not worker.stalled:
+            self.lowest = min(self.lowest, worker.lowest_queued)
+        if worker.silent:
+            self.silent += room
+        else:
+            self.heard += room
+            self.hears = True
+
+
+class Classes:
+    """The shut classes, in groups of which the same workers can run all.
+
+    A copy of what the store has, and of nothing else: a leader that has none reads them.
+    """
+
+    def __init__(self, runs: Runs = runs_anything) -> None:
+        self._runs = runs
+        self._workers: dict[Profile, Worker] = {}
+        self._known: dict[str, Blocked] = {}
+        self._profiles: frozenset[Profile] = frozenset()
+        # Insertion-ordered: what was let out last goes to the end, so that all have their turn.
+        self._groups: dict[frozenset[Profile], dict[str, None]] = {}
+        self._group_of: dict[str, frozenset[Profile]] = {}
+        self._untold: dict[str, None] = {}  # shut for another reason than the store knows
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def shut(self, task: ReadyTask) -> bool:
+        """Whether the class of a task is shut."""
+        return class_text(task.required_labels, task.need) in self._known
+
+    async def learn(self, store: Classing, count: int | None) -> None:
+        """Read the shut classes, unless there are as many in the store, ``count``, as are known."""
+        if (count or 0) == len(self._known):
+            return
+        self._known, self._groups, self._group_of, self._untold = {}, {}, {}, {}
+        cursor = None
+        while count:
+            page = await store.shut_classes(cursor, MAX_BATCH)
+            for one in page.classes:
+                self._add(one.text, one.blocked)
+            cursor = page.cursor
+            if cursor is None:
+                break
+
+    def told(self, shuts: Iterable[Shut], opened: Iterable[str]) -> None:
+        """The store has shut these, and then opened those."""
+        for one in shuts:
+            self._add(one.text, one.blocked)
+        for text in opened:
+            if self._known.pop(text, None) is not None:
+                self._untold.pop(text, None)
+                self._leave(text)
+
+    def plan(self, workers: Sequence[Worker]) -> ClassPlan:
+        """What to tell the store, where the workers are as they are, with what was chosen just now."""
+        if not self._known:
+            return ClassPlan()
+        rooms = _rooms(workers)
+        if rooms.keys() != self._profiles:
+            self._regroup(rooms)
+        untold = list(self._untold)[:MAX_BATCH]
+        return ClassPlan(
+            shuts=tuple(Shut(text, self._reason(text)) for text in untold),
+            lets=tuple(self._lets(rooms)),
+        )
+
+    def _lets(self, rooms: Mapping[Profile, _Room]) -> Iterable[Let]:
+        given = 0
+        for able, texts in self._groups.items():
+            found = [rooms[profile] for profile in able]
+            room = _room_at(found)
+            # Where nobody has room the last in a queue may give way to a higher priority.
+            above = (
+                -1 if room > 0 else min((one.lowest for one in found), default=NOTHING_GIVES_WAY)
+            )
+            if above >= NOTHING_GIVES_WAY:
+                continue
+            named = tuple(texts)[:MAX_LET_CLASSES]
+            if len(texts) > MAX_LET_CLASSES:
+                for text in named:
+                    texts[text] = texts.pop(text)
+            yield Let(named, min(room, MAX_BATCH) if room > 0 else len(found), above)
+            given += 1
+            if given == MAX_BATCH:
+                return
+
+    def _add(self, text: str, blocked: Blocked) -> None:
+        self._known[text] = blocked
+        if text not in self._group_of:
+            self._enter(text)
+        self._compare(text)
+
+    def _regroup(self, rooms: Mapping[Profile, _Room]) -> None:
+        """Group all anew: a worker with other labels has come, or the last of its kind is gone."""
+        self._profiles = frozenset(rooms)
+        self._workers = {profile: room.one for profile, room in rooms.items()}
+        self._groups, self._group_of = {}, {}
+        for text in self._known:
+            self._enter(text)
+            self._compare(text)
+
+    def _enter(self, text: str) -> None:
+        labels, need = labels_of(text), need_of_class(text)
+        able = frozenset(
+            profile
+            for profile, worker in self._workers.items()
+            if worker.matches(labels) and self._runs(worker, need)
+        )
+        self._group_of[text] = able
+        self._groups.setdefault(able, {})[text] = None
+
+    def _leave(self, text: str) -> None:
+        able = self._group_of.pop(text)
+        group = self._groups[able]
+        del group[text]
+        if not group:
+            del self._groups[able]
+
+    def _compare(self, text: str) -> None:
+        if self._known[text] is self._reason(text):
+            self._untold.pop(text, None)
+        else:
+            self._untold[text] = None
+
+    def _reason(self, text: str) -> Blocked:
+        return Blocked.FULL if self._group_of[text] else Blocked.NOBODY
+
+
+def _rooms(workers: Sequence[Worker]) -> dict[Profile, _Room]:
+    rooms: dict[Profile, _Room] = {}
+    for worker in workers:
+        if not (worker.gone or worker.draining):
+            profile = (tuple(sorted(worker.labels.items())), worker.ability)
+            rooms.setdefault(profile, _Room(worker)).add(worker)
+    return rooms
+
+
+def _room_at(rooms: Sequence[_Room]) -> int:
+    if any(one.hears for one in rooms):
+        return sum(one.heard for one in rooms)
+    return sum(one.silent for one in rooms)

@@ -1,0 +1,133 @@
+-- Classes of ready tasks that nobody can run now, from format 4 on. What waits under one stays in
+-- task:ready, by BEHIND further back, and is in the set of its class at the score that it will have.
+-- class:detail: text -> "number reason since"; class:index: the texts; class:full: those that are full;
+-- class:late: what waits and was never claimed, by its start deadline.
+local SHUT_INDEX = P .. 'class:index'
+
+local function probe_classes()
+  if has_classes then
+    probe('ZCARD', 'class:index', 'class:late')
+    probe('SCARD', 'class:full')
+  end
+end
+
+local function class_number(text)
+  local stored = call('HGET', SHUT, text)
+  return stored and string.match(stored, '^%d+')
+end
+
+local function shut_one(text, blocked)
+  local stored = call('HGET', SHUT, text)
+  local n, since
+  if stored then
+    n, since = string.match(stored, '^(%d+) %a+ (%-?%d+)$')
+  else
+    n, since = int(call('HINCRBY', META, 'classes', 1)), wall_text
+    call('ZADD', SHUT_INDEX, '0', text)
+  end
+  call('HSET', SHUT, text, n .. ' ' .. blocked .. ' ' .. since)
+  if blocked == 'full' then
+    call('SADD', FULL_CLASSES, text)
+  elseif stored then
+    call('SREM', FULL_CLASSES, text)
+  end
+end
+
+-- Of the first open tasks those that belong to shut classes wait under them from now on.
+local function sweep(most)
+  local flat = call('ZRANGEBYSCORE', READY, '-inf', OPEN_TO, 'WITHSCORES', 'LIMIT', 0, most)
+  if #flat == 0 or not some_routes then
+    return
+  end
+  local ids = {}
+  for i = 1, #flat, 2 do
+    push(ids, flat[i])
+  end
+  local routes = call('HMGET', ROUTE, unpack(ids))
+  local behind = {}
+  for i, id in ipairs(ids) do
+    if routes[i] then
+      local score, waits = ready_place(id, tonumber(flat[2 * i]), routes[i])
+      if waits then
+        push(behind, score, id)
+      end
+    end
+  end
+  for first = 1, #behind, 200 do
+    call('ZADD', READY, unpack(behind, first, math.min(first + 199, #behind)))
+  end
+end
+
+-- text: lines "class, reason"
+local function shut_classes(text, most)
+  if text == '' then
+    return
+  end
+  for class, blocked in string.gmatch(text, '(%C*)\t(%C*)\n') do
+    shut_one(class, blocked)
+  end
+  some_shut = true
+  sweep(most)
+end
+
+-- The best of some classes: of the first of each the best, again and again.
+local function let_one(limit, above, texts)
+  local heads, least = {}, (9 - above) * 1e13 - 1e12
+  local function head(n, at)
+    local found = call('ZRANGE', UNDER .. n, at, at, 'WITHSCORES')
+    local score = tonumber(found[2])
+    return score and score < least and { n = n, at = at, id = found[1], score = score }
+  end
+  for text in string.gmatch(texts, '[^\t]+') do
+    local n = class_number(text)
+    local first = n and head(n, 0)
+    if first then
+      push(heads, first)
+    end
+  end
+  local out, left = {}, {}
+  while #heads > 0 and #left < limit do
+    local best = 1
+    for i = 2, #heads do
+      local one, other = heads[i], heads[best]
+      if one.score < other.score or (one.score == other.score and one.id < other.id) then
+        best = i
+      end
+    end
+    local one = heads[best]
+    push(out, int(one.score), one.id)
+    push(left, one)
+    heads[best] = head(one.n, one.at + 1)
+    if not heads[best] then
+      table.remove(heads, best)
+    end
+  end
+  if #left > 0 then
+    call('ZADD', READY, unpack(out))
+    wake('leader')
+  end
+  for _, one in ipairs(left) do
+    call('ZREM', UNDER .. one.n, one.id)
+    call('ZREM', LATE, one.id)
+  end
+end
+
+-- text: lines "limit, above which priority, class, class, ..."; the classes that are shut no more.
+local function let_out(text)
+  local opened = {}
+  for limit, above, texts in string.gmatch(text, '(%d+)\t(%-?%d+)\t([^\n]*)\n') do
+    let_one(tonumber(limit), tonumber(above), texts)
+  end
+  for texts in string.gmatch(text, '%d+\t%-?%d+\t([^\n]*)\n') do
+    for class in string.gmatch(texts, '[^\t]+') do
+      local n = class_number(class)
+      if n and call('ZCARD', UNDER .. n) == 0 then
+        call('HDEL', SHUT, class)
+        call('ZREM', SHUT_INDEX, class)
+        call('SREM', FULL_CLASSES, class)
+        push(opened, class)
+      end
+    end
+  end
+  return opened
+end
