@@ -106,15 +106,20 @@ def _for_whom(facts: TaskFacts) -> str:
     needed = {} if facts.task.spec is None else facts.task.spec.required_labels
     wanted = ", ".join(f"{key}={value}" for key, value in sorted(needed.items()))
     there = [one for one in facts.workers if not (one.gone or one.draining)]
-    able = [one for one in there if one.matches(needed)]
-    if not there or not wanted:
+    matching = [one for one in there if one.matches(needed)]
+    able = [one for one in matching if _runs(facts, one)]
+    if not there:
         return " for a worker"
-    if not able:
+    if not matching:
         return f": no worker has {wanted}"
+    if not able:
+        among = f" with {wanted}" if wanted else ""
+        return f": no worker{among} has {need_in_words(_need(facts))}"
     load, limit = sum(one.load for one in able), sum(one.limit for one in able)
-    if load < limit:
+    if load < limit or len(able) == len(there):
         return " for a worker"
-    return f": all workers with {wanted} are full, {load} of {limit}"
+    whom = f"with {wanted}" if wanted else f"that have {need_in_words(_need(facts))}"
+    return f": all workers {whom} are full, {load} of {limit}"
 
 
 def _delayed(facts: TaskFacts) -> _Told:

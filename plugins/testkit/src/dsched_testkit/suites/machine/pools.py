@@ -7,7 +7,14 @@ from typing import Any, TypeVar
 from dsched.contracts.store.classes import class_text
 from dsched.contracts.store.configs import ConfigVersion, Rearm
 from dsched.contracts.store.firing import Fire
-from dsched.model import Overlap, SkippedRange, SkipReason, TaskConfig, TaskSpec
+from dsched.model import (
+    Overlap,
+    SkippedRange,
+    SkipReason,
+    TaskConfig,
+    TaskSpec,
+    need_of,
+)
 from dsched.planning import PlannedRun
 
 T = TypeVar("T")
@@ -20,7 +27,8 @@ ORIGINS = ("api", "file:a", "file:ab")  # a name that starts with another
 PERIOD_MS = 20_000
 # What tasks demand, by the variant of their snapshot or config; and the classes of that.
 DEMANDS: tuple[dict[str, str], ...] = ({}, {"gpu": "1"}, {"gpu": "1"}, {"zone": "eü"})
-CLASSES = tuple(sorted({text for one in DEMANDS if (text := class_text(one))}))
+_NEED = need_of("local", {"n": 1})
+CLASSES = tuple(sorted({class_text(one, _NEED) or "" for one in DEMANDS}))
 DAY_MS = 24 * 3600 * 1000
 
 _OVERLAPS = {

@@ -35,7 +35,15 @@ from dsched_testkit.suites.store.arrange import (
 
 LABELS = {"gpu": "1"}
 OTHER_LABELS = {"zone": 'e"u\tü\\', "gpu": "1"}
-CLASS, OTHER = class_text(LABELS) or "", class_text(OTHER_LABELS) or ""
+NEED = need_of("local", {"call": "work"})
+
+
+def demanded(labels: dict[str, str]) -> str:
+    """The class of what the tests submit."""
+    return class_text(labels, NEED) or ""
+
+
+CLASS, OTHER = demanded(LABELS), demanded(OTHER_LABELS)
 
 
 class ClassTests(Arranging):
@@ -120,13 +128,11 @@ class ClassTests(Arranging):
             await self.demands(name, priority=priority)
         await self.demands("other", required_labels=OTHER_LABELS, priority=7)
         await self.demands("third", required_labels={"n": "3"}, priority=8)
-        await self.shut(CLASS, OTHER, class_text({"n": "3"}) or "")
+        await self.shut(CLASS, OTHER, demanded({"n": "3"}))
         answer = await self.let(CLASS, OTHER, limit=3)
         assert [task.id for task in answer.page.tasks] == ["high", "other", "mid"]
         assert answer.opened == (OTHER,)
-        assert [one.text for one in await self.classes()] == sorted(
-            [CLASS, class_text({"n": "3"}) or ""]
-        )
+        assert [one.text for one in await self.classes()] == sorted([CLASS, demanded({"n": "3"})])
 
     async def test_only_what_has_a_higher_priority_is_let_out_where_others_give_way(self) -> None:
         await self.lead()
@@ -206,7 +212,7 @@ class ClassTests(Arranging):
 
     async def test_shut_classes_come_by_text_a_page_at_a_time(self) -> None:
         await self.lead()
-        texts = [class_text({"n": str(number)}) or "" for number in range(5)]
+        texts = [demanded({"n": str(number)}) for number in range(5)]
         await self.shut(*texts)
         first = await self.store.shut_classes(None, 3)
         rest = await self.store.shut_classes(first.cursor, 3)
