@@ -4,6 +4,7 @@ deploy."""
 import textwrap
 
 import pytest
+from dsched.contracts.store.unrunnable import unrunnable_now
 
 from dsched.contracts.store.events import EventKind
 from dsched.contracts.store.unrunnable import unrunnable_now
@@ -67,10 +68,10 @@ async def test_what_nobody_can_run_waits_says_why_and_runs_as_soon_as_somebody_c
         await cluster.client.submit(_load("etl.store"), task_id="new")
         await cluster.client.submit(_load(), task_id="known")
         await cluster.all_succeed(["known"])
-        reason = "no worker has function etl.store"
+        reason = "deferred: no worker has function etl.store"
 
         async def waits() -> bool:
-            return reason in (await cluster.client.why_task("new")).summary
+            return (await cluster.client.get("new")).reason == reason
 
         await cluster.until_store(waits, "it says what it waits for")
         why = await cluster.client.why_task("new")

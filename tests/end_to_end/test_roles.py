@@ -8,6 +8,8 @@ import pytest
 from cluster import Cluster
 from pods import PodProcess
 
+from dsched.model import TaskStatus
+
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 LISTENING = "0A"
@@ -124,11 +126,13 @@ async def test_a_task_runs_only_where_its_labels_are_and_waits_until_such_a_work
         assert {cluster.pod_of(str(task.worker_id)).name for task in gpu.values()} == {"gpu-a"}
         await cluster.all_succeed([f"any-{at}" for at in range(8)])
 
-        async def told() -> bool:
-            found = await cluster.client.why_task("nowhere")
-            return "no worker has gpu=yes, zone=b" in found.summary
+        async def deferred() -> bool:
+            (task,) = (await cluster.get_all(["nowhere"])).values()
+            return task.status is TaskStatus.PENDING and task.reason.startswith("deferred")
 
-        await cluster.until_store(told, "the task that nobody can run says why it waits")
+        await cluster.until_store(deferred, "the task that nobody can run says why it waits")
+        (task,) = (await cluster.get_all(["nowhere"])).values()
+        assert task.reason == "deferred: no worker has gpu=yes, zone=b"
 
         came_s = time.time()
         cluster.start("gpu-b", "--role", "worker", worker={"labels": nowhere})

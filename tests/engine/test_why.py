@@ -234,7 +234,7 @@ async def test_a_ready_task_says_what_is_wrong_with_every_worker(cluster):
     assert "No pod holds the leader lock, so nothing is sent to workers." in told.because
     assert "No worker is registered." in told.because
     cluster.start("a", labels={"gpu": "no"})
-    await cluster.until(lambda: len(cluster.state.shut) == 1, "its class is shut")
+    await cluster.until(lambda: cluster.row(task_id).reason.startswith("deferred"), "deferred")
     told = await client.why_task(task_id)
     assert "no worker has gpu=yes" in told.summary
     assert any("needs the labels gpu=yes" in line for line in told.because)

@@ -135,10 +135,9 @@ class _Walked:
     deferrals: list[Deferral] = attrs.field(factory=list)
 
     def nobody(self, task: ReadyTask, text: str | None, present: Mapping[str, Worker]) -> None:
-        """No worker has what it demands."""
-        if text is None:
-            self.deferrals.append(_no_match(task, present))
-        else:
+        """No worker has what it demands. The one that its class is shut for says so, in the log, too."""
+        self.deferrals.append(_no_match(task, present))
+        if text is not None:
             self.shuts[text] = Shut(text, Blocked.NOBODY)
 
     def full(self, task: ReadyTask, text: str | None) -> None:
