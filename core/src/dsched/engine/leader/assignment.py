@@ -88,7 +88,9 @@ class Assigner:
                     continue
                 present[worker.id] = worker.with_one_more()
                 room -= not (matches.some_silent and worker.silent)
-            elif room:
+            elif not room:
+                continue
+            else:
                 walk.full(task, None if eligible else text)
         return walk.assignment(self._turn, present.values())
 

@@ -101,7 +101,7 @@ class DispatchStep:
             passed += sum(outcome in _STAYS_READY for outcome in answer.choices)
             moved = moved or not _MOVED.isdisjoint((*answer.choices, *answer.deferrals))
             if not acts and answer.page.tasks == page.tasks:
-                return moved  # nothing was let out
+                break  # nothing was let out
             page = answer.page
         return moved  # a ready task that no step can move must not keep the loop spinning
 
