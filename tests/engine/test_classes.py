@@ -72,7 +72,7 @@ async def test_tasks_that_no_worker_matches_hold_nobody_up(cluster):
     shut = (await cluster.store.shut_classes(None, 100)).classes
     assert {one.blocked for one in shut} == {Blocked.NOBODY}
     told = cluster.items("deferred")
-    assert len(told) == 10, "one of each class says so"
+    assert 10 <= len(told) <= 20, "one in a thousand of each class says so"
     assert sum(one.waiting for one in shut) == MANY - len(told)
 
 
@@ -100,7 +100,8 @@ async def test_a_worker_that_comes_gets_what_waited_for_it_the_best_first(cluste
     for number, priority in enumerate([1, 9, 5]):
         work = spec("ok", required_labels={"gpu": "1"}, priority=priority)
         await cluster.client.submit(work, task_id=f"p{priority}-{number}")
-    await cluster.until(lambda: len(cluster.state.shut) == 1, "the class is shut")
+    rows = cluster.state.tasks.values()
+    await cluster.until(lambda: all(row.under for row in rows), "all wait under their class")
     began_s = cluster.now_s()
     cluster.start("gpu", WORKER, labels={"gpu": "1"}, capacity=1)
     for task_id in ("p1-0", "p9-1", "p5-2"):

@@ -56,15 +56,13 @@ class Assigner:
         *,
         classes: bool = False,
     ) -> Assignment:
-        """Decide about each task of a page.
-
-        With ``classes`` one that demands labels which nobody has, or nobody with room, has its class
-        shut. Without: no worker matches it: deferred 2 s.
+        """Decide about each task of a page. No worker matches it: deferred 2 s; with ``classes`` its
+        class is shut, too, and also where those that match are full.
 
         Matching workers are full: the last in a queue gives way to a higher priority. Else it stays
         and is read past, or beyond `READ_PAST` such tasks is deferred 1 s. Where no worker has room
-        it stays, as would every task behind it. A choice counts for the next one. A worker that
-        has missed a beat gets nothing as long as another matches, even a full one.
+        it stays. A worker that missed a beat gets nothing as long as another matches, even a full
+        one.
         """
         present = {w.id: w for w in workers if not (w.gone or w.draining)}
         matches, giving = _Matches(present.values(), self._runs), _Giving(present.values())
@@ -88,10 +86,8 @@ class Assigner:
                     continue
                 present[worker.id] = worker.with_one_more()
                 room -= not (matches.some_silent and worker.silent)
-            elif not room:
-                continue
             else:
-                walk.full(task, None if eligible else text)
+                walk.full(task, None if eligible else text, room)
         return walk.assignment(self._turn, present.values())
 
     def _choice(self, task: ReadyTask, worker: Worker) -> Choice:
@@ -142,8 +138,10 @@ class _Walked:
         if text is not None:
             self.shuts[text] = Shut(text, Blocked.NOBODY)
 
-    def full(self, task: ReadyTask, text: str | None) -> None:
-        """Those that have are full, or the balancer wants none of them; others have room."""
+    def full(self, task: ReadyTask, text: str | None, room: int) -> None:
+        """Those that have are full, or the balancer wants none of them; others may have room."""
+        if not room:
+            return
         if text is not None:
             self.shuts[text] = Shut(text, Blocked.FULL)
         elif self.passed_before + self.passed < READ_PAST:
