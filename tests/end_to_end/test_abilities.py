@@ -4,7 +4,6 @@ deploy."""
 import textwrap
 
 import pytest
-from dsched.contracts.store.unrunnable import unrunnable_now
 
 from dsched.contracts.store.events import EventKind
 from dsched.contracts.store.unrunnable import unrunnable_now

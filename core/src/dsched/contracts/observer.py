@@ -46,7 +46,8 @@ class Unrunnable:
 class ClusterGauges:
     """What the leader sees of the whole cluster, every few seconds. Only the leader gives it.
 
-    ``unrunnable``: the reasons why tasks wait for a worker that nobody is, the most tasks first.
+    ``unrunnable``: the reasons why tasks wait for a worker that nobody is, the most tasks first;
+    ``nobody``: how many tasks at home ``ready`` do.
     """
 
     tasks_by_status: dict[str, int]
@@ -55,6 +56,7 @@ class ClusterGauges:
     workers: tuple[Worker, ...]
     now_ms: int
     unrunnable: tuple[Unrunnable, ...] = ()
+    nobody: int = 0
 
 
 @attrs.frozen(kw_only=True)

@@ -26,10 +26,13 @@ class Demand:
     wanted_workers: int
 
 
-def demand_of(by_home: Mapping[Home, int] | Mapping[str, int], workers: Sequence[Worker]) -> Demand:
-    """The demand, by how many tasks live where, and the registered workers."""
+def demand_of(
+    by_home: Mapping[Home, int] | Mapping[str, int], workers: Sequence[Worker], *, nobody: int = 0
+) -> Demand:
+    """The demand, by how many tasks live where, of which ``nobody`` wait for a worker that nobody
+    is, and the registered workers."""
     counts = {str(home): count for home, count in by_home.items()}
-    waiting = sum(counts.get(home, 0) for home in _WAITING)
+    waiting = max(0, sum(counts.get(home, 0) for home in _WAITING) - nobody)
     slots = waiting + counts.get(Home.LEASE, 0)
     takers = [worker for worker in workers if not (worker.gone or worker.draining)]
     sized = takers or workers

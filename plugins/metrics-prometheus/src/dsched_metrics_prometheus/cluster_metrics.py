@@ -117,7 +117,7 @@ def _demand_families(picture: ClusterGauges | None) -> list[Metric]:
         "dsched_wanted_workers", "How many workers of their mean size these would fill."
     )
     if picture is not None:
-        demand = demand_of(picture.waiting_by_home, picture.workers)
+        demand = demand_of(picture.waiting_by_home, picture.workers, nobody=picture.nobody)
         slots.add_metric([], demand.slots)
         wanted.add_metric([], demand.wanted_workers)
     return [slots, wanted]

@@ -94,6 +94,7 @@ class RedisReading(OnRedis, Reading):
             oldest_ready_ms=optional(answer[6]),
             configs=configs,
             time=store_time(answer[1]),
+            nobody=max(0, min(answer[7], ready)),
         )
 
 

@@ -18,7 +18,8 @@ from dsched_store_sqlite.step import Step
 
 SHUT = (
     "INSERT INTO class (text, blocked, since_ms) VALUES (?, ?, ?) "
-    "ON CONFLICT (text) DO UPDATE SET blocked = excluded.blocked"
+    "ON CONFLICT (text) DO UPDATE SET blocked = excluded.blocked, "
+    "since_ms = iif(blocked = excluded.blocked, since_ms, excluded.since_ms)"
 )
 SHUT_COUNT = "SELECT count(*) FROM class"
 FIRST_OPEN = (
@@ -33,7 +34,10 @@ PUT_PLACE = "UPDATE task SET place = ? WHERE seq = ?"
 WAITING = "SELECT n, waiting FROM class WHERE text = ?"
 OPEN = "DELETE FROM class WHERE n = ?"
 LIST = "SELECT n, text, blocked, since_ms, waiting FROM class WHERE text > ? ORDER BY text LIMIT ?"
-OLDEST_WAITING = "SELECT min(scheduled_ms) FROM task WHERE home = 'ready' AND place < 0 AND place = ? AND rank = ?"
+OLDEST_WAITING = (
+    "SELECT min(scheduled_ms) FROM task "
+    "WHERE home = 'ready' AND place < 0 AND place = ? AND rank = ?"
+)
 LATE = (
     f"SELECT {TASK} FROM task WHERE home = 'ready' AND place < 0 AND attempt = 0 "  # noqa: S608
     "AND deadline_ms IS NOT NULL AND scheduled_ms + deadline_ms < ? "

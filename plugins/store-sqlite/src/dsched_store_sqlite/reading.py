@@ -96,6 +96,7 @@ DECISIONS = (
     "AND (first_ms, verdict, reason) < (?, ?, ?) "
     "ORDER BY first_ms DESC, verdict DESC, reason DESC LIMIT ?"
 )
+NOBODY = "SELECT coalesce(sum(waiting), 0) FROM class WHERE blocked = 'nobody'"
 BODY = "SELECT spec, result FROM body WHERE seq = ?"
 OLDEST_READY = (
     "SELECT min(scheduled_ms) FROM task WHERE home = 'ready' AND (place < 0) = 0 AND rank = ?"
@@ -241,4 +242,5 @@ def _counts(step: Step) -> Counts:
         oldest_ready_ms=min((at for at in oldest if at is not None), default=None),
         configs=meta.configs,
         time=step.time,
+        nobody=step.db.execute(NOBODY).fetchone()[0],
     )

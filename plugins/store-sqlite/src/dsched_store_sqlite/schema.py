@@ -280,8 +280,8 @@ CREATE TABLE IF NOT EXISTS worker_ability (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS worker_ability_digest ON worker_ability (digest);
 
--- Classes of ready tasks that nobody can run now; how many wait under each. A task that does has the
--- class's number, negative, as its place. From format 4 on; before, no place is negative.
+-- Classes of ready tasks that nobody can run now; how many wait under each. A task that does has
+-- the class's number, negative, as its place. From format 4 on; before, no place is negative.
 CREATE TABLE IF NOT EXISTS class (
     n INTEGER PRIMARY KEY,
     text TEXT NOT NULL UNIQUE,

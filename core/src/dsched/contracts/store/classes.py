@@ -2,8 +2,8 @@
 
 A task's *class* is a text: what it demands of a worker. Tasks of one class can be run by the same
 workers. While nobody can run a class the leader *shuts* it: its ready tasks, and those that become
-ready meanwhile, wait under it and are in no page of ready tasks. When there is room for some of them
-the leader *lets* them out, the best first.
+ready meanwhile, wait under it and are in no page of ready tasks. When there is room for some of
+them the leader *lets* them out, the best first.
 """
 
 from abc import ABC, abstractmethod
@@ -51,8 +51,8 @@ class Let:
 
 @attrs.frozen(kw_only=True)
 class ShutClass:
-    """A class that is shut: why, since when (wall), how many wait, and since when the oldest is to
-    run (wall, None: none waits)."""
+    """A class that is shut: why, since when for this reason (wall), how many wait, and since when
+    the oldest is to run (wall, None: none waits)."""
 
     text: str
     blocked: Blocked

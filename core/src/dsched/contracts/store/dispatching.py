@@ -107,9 +107,12 @@ class Dispatching(ABC):
     @abstractmethod
     async def poll(self, fence: str, limit: int) -> Poll:
         """First, of the tasks that wait under a class, were never claimed and are past their start
-        deadline, up to `MAX_EXPIRED` end as in `dispatch`, ``expired``. Then `promote`, `Firing.due` and `ready` from position 0, each with ``limit``, in this
-        order and in one step: what a tick of the leader needs when little is to be done. It need
-        wake nobody: the leader that polls sees what it has made ready."""
+        deadline, up to `MAX_EXPIRED` end as in `dispatch`, ``expired``.
+
+        Then `promote`, `Firing.due` and `ready` from position 0, each with ``limit``, in this order
+        and in one step: what a tick of the leader needs when little is to be done. It need wake
+        nobody: the leader that polls sees what it has made ready.
+        """
 
     @abstractmethod
     async def dispatch(
@@ -137,16 +140,17 @@ class Dispatching(ABC):
         Deferral: ``STALE``, ``EXPIRED``, ``OK``. At most `MAX_BATCH` of both together.
         Events: ``recalled`` (``displaced``), ``cancelled``, ``dispatched``, ``deferred``.
 
-        Then, in this order. A class of ``shuts`` (at most `MAX_BATCH`) is shut: of the first `SWEPT`
-        ready tasks those that belong to a shut class wait under it from now on, as does each that
-        becomes ready as long as it is shut. Of the classes of each of ``lets`` (at most `MAX_BATCH`
-        lets, each of `MAX_LET_CLASSES` classes and `MAX_BATCH` tasks; unknown ones have none) the
-        first tasks stop waiting. A class of ``lets`` under which nothing waits then is shut no more.
-        Neither writes an event. ``ValueError`` where the format of the store has no classes.
+        Then, in this order. A class of ``shuts`` (at most `MAX_BATCH`) is shut: of the first
+        `SWEPT` ready tasks those that belong to a shut class wait under it from now on, as does
+        each that becomes ready as long as it is shut. Of the classes of each of ``lets`` (at most
+        `MAX_BATCH` lets, each of `MAX_LET_CLASSES` classes and `MAX_BATCH` tasks; unknown ones have
+        none) the first tasks stop waiting. A class of ``lets`` under which nothing waits then is
+        shut no more. Neither writes an event. ``ValueError`` where the format of the store has no
+        classes.
 
-        A task that waits under a class is ready: it can be chosen and cancelled, it is listed (behind
-        those that do not) and counted; but it makes no ``more``. The end of an attempt wakes the
-        leader for it only while a class is shut as ``full``.
+        A task that waits under a class is ready: it can be chosen and cancelled, it is listed
+        (behind those that do not) and counted; but it makes no ``more``. The end of an attempt
+        wakes the leader for it only while a class is shut as ``full``.
         """
 
     @abstractmethod

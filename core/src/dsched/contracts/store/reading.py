@@ -57,13 +57,17 @@ class DecisionPage:
 
 @attrs.frozen(kw_only=True)
 class Counts:
-    """How many tasks there are. Ended ones count as long as the finished index keeps them."""
+    """How many tasks there are. Ended ones count as long as the finished index keeps them.
+
+    ``nobody``: of the ready ones those that wait under a class which nobody can run.
+    """
 
     by_status: Mapping[TaskStatus, int]
     by_home: Mapping[Home, int]
     oldest_ready_ms: int | None
     configs: int
     time: StoreTime
+    nobody: int = 0
 
 
 class Reading(ABC):

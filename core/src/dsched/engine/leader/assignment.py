@@ -1,7 +1,7 @@
 """Which ready task goes where: a pure walk over one page of ready tasks."""
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import attrs
 
@@ -34,6 +34,9 @@ class Assignment:
     workers: tuple[Worker, ...] = ()
 
 
+NOTHING = Assignment(choices=(), deferrals=(), passed=0, turns=0)
+
+
 class Assigner:
     """Applies a load balancer; only eligible workers are offered to it, whatever it answers."""
 
@@ -56,8 +59,8 @@ class Assigner:
         *,
         classes: bool = False,
     ) -> Assignment:
-        """Decide about each task of a page. No worker matches it: deferred 2 s; with ``classes`` its
-        class is shut, too, and also where those that match are full.
+        """Decide about each task of a page. No worker matches it: deferred 2 s; with ``classes``
+        its class is shut, too, and also where those that match are full.
 
         Matching workers are full: the last in a queue gives way to a higher priority. Else it stays
         and is read past, or beyond `READ_PAST` such tasks is deferred 1 s. Where no worker has room
@@ -80,14 +83,13 @@ class Assigner:
                 continue
             eligible = _eligible(matching, giving, task.priority)
             worker = self._choose(task, eligible) if eligible else None
-            if worker is not None:
-                walk.choices.append(self._choice(task, worker))
-                if giving.gave(worker):
-                    continue
+            if worker is None:
+                walk.full(task, None if eligible else text, room)
+                continue
+            walk.choices.append(self._choice(task, worker))
+            if not giving.gave(worker):
                 present[worker.id] = worker.with_one_more()
                 room -= not (matches.some_silent and worker.silent)
-            else:
-                walk.full(task, None if eligible else text, room)
         return walk.assignment(self._turn, present.values())
 
     def _choice(self, task: ReadyTask, worker: Worker) -> Choice:
@@ -133,7 +135,8 @@ class _Walked:
     deferrals: list[Deferral] = attrs.field(factory=list)
 
     def nobody(self, task: ReadyTask, text: str | None, present: Mapping[str, Worker]) -> None:
-        """No worker has what it demands. The one that its class is shut for says so, in the log, too."""
+        """No worker has what it demands. The one that its class is shut for says so, in the log,
+        too."""
         self.deferrals.append(_no_match(task, present))
         if text is not None:
             self.shuts[text] = Shut(text, Blocked.NOBODY)
@@ -239,14 +242,19 @@ def _heard(workers: Sequence[Worker]) -> list[Worker]:
     return [w for w in workers if not w.silent] or list(workers)
 
 
+def why_nobody(labels: Mapping[str, str], need: str, present: Collection[Worker]) -> str:
+    """Why none of these workers can run what demands this."""
+    wanted = ", ".join(f"{key}={value}" for key, value in sorted(labels.items()))
+    if not present:
+        return "no worker"
+    if not any(w.matches(labels) for w in present):
+        return f"no worker has {wanted}"
+    among = f" with {wanted}" if wanted else ""
+    return f"no worker{among} has {need_in_words(need)}"
+
+
 def _no_match(task: ReadyTask, present: Mapping[str, Worker]) -> Deferral:
-    wanted = ", ".join(f"{key}={value}" for key, value in sorted(task.required_labels.items()))
-    reason = "no worker"
-    if present and not any(w.matches(task.required_labels) for w in present.values()):
-        reason = f"no worker has {wanted}"
-    elif present:
-        among = f" with {wanted}" if wanted else ""
-        reason = f"no worker{among} has {need_in_words(task.need)}"
+    reason = why_nobody(task.required_labels, task.need, present.values())
     return Deferral(
         task_id=task.id, delay_ms=NO_MATCH_DELAY_MS, reason=f"{DEFERRED}{reason}"[:MAX_REASON]
     )

@@ -1,4 +1,4 @@
-"""Which classes of tasks are shut, and whom there is room for: what the leader remembers of them."""
+"""Which classes of tasks are shut, and for whom there is room: what the leader knows of them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -34,7 +34,7 @@ class ClassPlan:
 
 @attrs.define
 class _Room:
-    """How many more tasks the workers of a profile may take; what is silent counts where all are."""
+    """How many more tasks the workers of a profile may take; silent ones count where all are."""
 
     one: Worker
     heard: int = 0
@@ -68,6 +68,7 @@ class Classes:
         self._groups: dict[frozenset[Profile], dict[str, None]] = {}
         self._group_of: dict[str, frozenset[Profile]] = {}
         self._untold: dict[str, None] = {}  # shut for another reason than the store knows
+        self._empty: dict[str, None] = {}  # under which nothing waited when somebody looked
 
     def __len__(self) -> int:
         return len(self._known)
@@ -100,43 +101,59 @@ class Classes:
                 self._leave(text)
 
     def plan(self, workers: Sequence[Worker]) -> ClassPlan:
-        """What to tell the store, where the workers are as they are, with what was chosen just now."""
+        """What to tell the store, where the workers are as they are, with what was chosen just
+        now."""
         if not self._known:
             return ClassPlan()
-        rooms = _rooms(workers)
-        if rooms.keys() != self._profiles:
-            self._regroup(rooms)
+        rooms = self._rooms_at(workers)
         untold = list(self._untold)[:MAX_BATCH]
         return ClassPlan(
             shuts=tuple(Shut(text, self._reason(text)) for text in untold),
-            lets=tuple(self._lets(rooms)),
+            lets=(*self._open_empty(), *self._lets(rooms, gives_way=True))[:MAX_BATCH],
         )
 
-    def _lets(self, rooms: Mapping[Profile, _Room]) -> Iterable[Let]:
-        given = 0
+    def with_room(self, workers: Sequence[Worker]) -> tuple[Let, ...]:
+        """Whom to let out before any ready task is chosen: as many as there is room for."""
+        if not self._known:
+            return ()
+        return tuple(self._lets(self._rooms_at(workers), gives_way=False))[:MAX_BATCH]
+
+    def found_empty(self, texts: Iterable[str]) -> None:
+        """Nothing waited under these: they are to be open, where that holds still."""
+        self._empty = {text: None for text in texts if text in self._known}
+
+    def _open_empty(self) -> tuple[Let, ...]:
+        named = tuple(self._empty)[:MAX_LET_CLASSES]
+        for text in named:
+            del self._empty[text]
+        return (Let(named, 1, NOTHING_GIVES_WAY),) if named else ()
+
+    def _lets(self, rooms: Mapping[Profile, _Room], *, gives_way: bool) -> list[Let]:
+        """Those with room before those whose workers' queues end in something that gives way."""
+        first: list[Let] = []
+        then: list[Let] = []
         for able, texts in self._groups.items():
             found = [rooms[profile] for profile in able]
             room = _room_at(found)
-            # Where nobody has room the last in a queue may give way to a higher priority.
-            above = (
-                -1 if room > 0 else min((one.lowest for one in found), default=NOTHING_GIVES_WAY)
-            )
-            if above >= NOTHING_GIVES_WAY:
-                continue
-            named = tuple(texts)[:MAX_LET_CLASSES]
-            if len(texts) > MAX_LET_CLASSES:
-                for text in named:
-                    texts[text] = texts.pop(text)
-            yield Let(named, min(room, MAX_BATCH) if room > 0 else len(found), above)
-            given += 1
-            if given == MAX_BATCH:
-                return
+            if room > 0:
+                first.append(Let(_in_turn(texts), min(room, MAX_BATCH)))
+            elif gives_way:
+                above = min((one.lowest for one in found), default=NOTHING_GIVES_WAY)
+                if above < NOTHING_GIVES_WAY:
+                    then.append(Let(_in_turn(texts), len(found), above))
+        return [*first, *then]
 
     def _add(self, text: str, blocked: Blocked) -> None:
         self._known[text] = blocked
         if text not in self._group_of:
             self._enter(text)
         self._compare(text)
+
+    def _rooms_at(self, workers: Sequence[Worker]) -> dict[Profile, _Room]:
+        rooms = _rooms(workers)
+        if rooms.keys() != self._profiles:
+            self._regroup(rooms)
+        return rooms
 
     def _regroup(self, rooms: Mapping[Profile, _Room]) -> None:
         """Group all anew: a worker with other labels has come, or the last of its kind is gone."""
@@ -172,6 +189,15 @@ class Classes:
 
     def _reason(self, text: str) -> Blocked:
         return Blocked.FULL if self._group_of[text] else Blocked.NOBODY
+
+
+def _in_turn(texts: dict[str, None]) -> tuple[str, ...]:
+    """As many of these classes as a let may name; those are the last ones the next time."""
+    named = tuple(texts)[:MAX_LET_CLASSES]
+    if len(texts) > MAX_LET_CLASSES:
+        for text in named:
+            texts[text] = texts.pop(text)
+    return named
 
 
 def _rooms(workers: Sequence[Worker]) -> dict[Profile, _Room]:

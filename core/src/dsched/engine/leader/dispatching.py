@@ -2,17 +2,17 @@
 
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import attrs
 
 from dsched.contracts.store import Store
 from dsched.contracts.store.bounds import MAX_BATCH
 from dsched.contracts.store.classes import Shut
-from dsched.contracts.store.dispatching import Deferral, Promoted, ReadyPage, ReadyTask
+from dsched.contracts.store.dispatching import Deferral, Dispatched, Promoted, ReadyPage, ReadyTask
 from dsched.contracts.store.outcomes import Outcome
-from dsched.engine.leader.assignment import READ_PAST, Assigner, Assignment, room_at
-from dsched.engine.leader.classes import Classes
+from dsched.engine.leader.assignment import NOTHING, READ_PAST, Assigner, Assignment, room_at
+from dsched.engine.leader.classes import Classes, ClassPlan
 from dsched.engine.leader.term import Term
 from dsched.engine.leader.unplaced import Unplaced
 from dsched.model import Worker
@@ -57,6 +57,15 @@ class DispatchStep:
                 return None if promoted.next_in_ms is None else promoted.next_in_ms / 1000
         return 0.0
 
+    @property
+    def shut_classes(self) -> int:
+        """How many classes are shut."""
+        return len(self._classes)
+
+    def found_empty(self, texts: Iterable[str]) -> None:
+        """Nothing waits under these classes: the next dispatch opens them, unless it finds some."""
+        self._classes.found_empty(texts)
+
     def open(self, tasks: Sequence[ReadyTask]) -> Sequence[ReadyTask]:
         """Those of tasks that have just become ready which wait under no class."""
         return tasks if not self._classes else [one for one in tasks if not self._classes.shut(one)]
@@ -68,7 +77,7 @@ class DispatchStep:
         Whether there may be more to do at once.
         """
         passed, moved = 0, False
-        await self._classes.learn(self._store, page.shut)
+        page = await self._let_first(page)
         for _ in range(PAGES_A_TICK):
             if not page.tasks and not self._classes:
                 return False
@@ -84,19 +93,9 @@ class DispatchStep:
             acts = plan.choices or plan.deferrals or shuts
             if not (acts or shut.lets) and not (page.more and room_at(page.workers)):
                 return False
-            answer = await self._store.dispatch(
-                self._term.fence,
-                plan.choices,
-                plan.deferrals,
-                skip=min(passed, READ_PAST),
-                limit=_limit(page, plan),
-                shuts=shuts,
-                lets=shut.lets,
+            answer = await self._step(
+                plan, ClassPlan(shuts, shut.lets), skip=passed, limit=_limit(page, plan)
             )
-            self._classes.told(shuts, answer.opened)
-            self._say_deferred(plan.deferrals)
-            if self._unplaced is not None:
-                self._unplaced.note(plan.deferrals)
             # What was refused (a worker left, or filled up) is still ready, before the next page.
             passed += sum(outcome in _STAYS_READY for outcome in answer.choices)
             moved = moved or not _MOVED.isdisjoint((*answer.choices, *answer.deferrals))
@@ -104,6 +103,38 @@ class DispatchStep:
                 break  # nothing was let out
             page = answer.page
         return moved  # a ready task that no step can move must not keep the loop spinning
+
+    async def _let_first(self, page: ReadyPage) -> ReadyPage:
+        """What waits under a class that there is room for may go before what is ready: let it out
+        before anything else takes that room."""
+        await self._classes.learn(self._store, page.shut)
+        if not (page.tasks and self._classes):
+            return page
+        if self._learn is not None:
+            await self._learn(page.workers)
+        lets = self._classes.with_room(page.workers)
+        if not lets:
+            return page
+        return (await self._step(NOTHING, ClassPlan((), lets), skip=0, limit=MAX_BATCH)).page
+
+    async def _step(
+        self, plan: Assignment, classes: ClassPlan, *, skip: int, limit: int
+    ) -> Dispatched:
+        """Tell the store, and take note of it."""
+        answer = await self._store.dispatch(
+            self._term.fence,
+            plan.choices,
+            plan.deferrals,
+            skip=min(skip, READ_PAST),
+            limit=limit,
+            shuts=classes.shuts,
+            lets=classes.lets,
+        )
+        self._classes.told(classes.shuts, answer.opened)
+        self._say_deferred(plan.deferrals)
+        if self._unplaced is not None:
+            self._unplaced.note(plan.deferrals)
+        return answer
 
     def _say_deferred(self, deferrals: Sequence[Deferral]) -> None:
         """Log why tasks wait: once when a reason is new, then now and then, not each time.

@@ -6,16 +6,16 @@ from collections.abc import Awaitable, Callable
 import attrs
 
 from dsched.contracts.balancer import LoadBalancer
-from dsched.contracts.observer import ClusterGauges
 from dsched.contracts.store import Store
 from dsched.contracts.store.bounds import MAX_HEAVY_BATCH
-from dsched.contracts.store.unrunnable import UnrunnableSince, tell_unrunnable
 from dsched.engine.assertions import Assertions, AttemptWatch, HomeSample
 from dsched.engine.clock_watch import ClockWatch
 from dsched.engine.leader.abilities import Abilities
 from dsched.engine.leader.activity import Activity
+from dsched.engine.leader.blocked import BlockedClasses
 from dsched.engine.leader.collecting import CollectStep
 from dsched.engine.leader.crashes import CrashMemory
+from dsched.engine.leader.gauging import GaugeStep
 from dsched.engine.leader.recovery import RecoveryStep
 from dsched.engine.leader.replanning import ReplanStep
 from dsched.engine.leader.scheduling import Scheduling
@@ -65,12 +65,12 @@ class Leader:
         self._watch = ClockWatch(runtime)
         self._crashes = CrashMemory()
         self._abilities = Abilities(store)
-        self._told_unrunnable = False
+        self._gauges = GaugeStep(store, announcer)
 
     async def lead(self, term: Term) -> None:
         """Run all loops until the term is over; ends by an exception only."""
         activity = Activity(self._runtime)
-        scheduling = self._scheduling(term, activity)
+        scheduling, blocked = self._scheduling(term, activity), BlockedClasses()
         recovery = self._recovery(term)
         collector = CollectStep(self._store, term, self._announcer, AttemptWatch(self._assertions))
         replanning = ReplanStep(self._store, term, self._watch)
@@ -91,7 +91,7 @@ class Leader:
             loop("collecting", collecting, lambda: activity.pause(COLLECT_EVERY_S))
             loop(
                 "gauges",
-                lambda: self._gauges(scheduling),
+                lambda: self._gauges.tell(scheduling, blocked),
                 lambda: activity.pause(GAUGES_EVERY_S, IDLE_GAUGES_EVERY_S),
             )
             loop("sampling", sample.take, lambda: self._sleep(SAMPLE_EVERY_S))
@@ -123,35 +123,6 @@ class Leader:
 
     async def _sleep(self, seconds: float) -> None:
         await self._runtime.sleep(seconds)
-
-    async def _gauges(self, scheduling: Scheduling) -> None:
-        """Tell the observers how the cluster is. Only the leader does, so sums are right."""
-        counts = await self._store.counts()
-        oldest_ms = counts.oldest_ready_ms
-        age_s = 0.0 if oldest_ms is None else max(0, counts.time.wall_ms - oldest_ms) / 1000
-        unrunnable = scheduling.unplaced.now()
-        self._announcer.tell(
-            ClusterGauges(
-                tasks_by_status={str(key): n for key, n in counts.by_status.items()},
-                waiting_by_home={str(key): n for key, n in counts.by_home.items()},
-                oldest_ready_age_s=age_s,
-                workers=scheduling.workers,
-                now_ms=counts.time.now_ms,
-                unrunnable=unrunnable,
-            )
-        )
-        if unrunnable or self._told_unrunnable:
-            wall_ms = counts.time.wall_ms
-            since = [
-                UnrunnableSince(
-                    reason=one.reason,
-                    tasks=one.tasks,
-                    since_ms=wall_ms - round(one.lasted_s * 1000),
-                )
-                for one in unrunnable
-            ]
-            await tell_unrunnable(self._store, since, wall_ms)
-            self._told_unrunnable = bool(unrunnable)
 
     async def _replan(self, term: Term, step: ReplanStep) -> None:
         """After a step back of the clock: page after page, without a rest while there is more."""

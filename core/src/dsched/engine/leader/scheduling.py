@@ -86,7 +86,8 @@ def way_to_wait(following: NextPoll, now_s: float) -> Waiting:
 
 
 class Scheduling:
-    """One term's scheduling loop. ``workers`` are those of the latest poll."""
+    """One term's scheduling loop. ``workers`` are those of the latest poll, ``dispatching`` its
+    step that does so."""
 
     def __init__(
         self,
@@ -109,7 +110,7 @@ class Scheduling:
         self._firing = FiringStep(store, term, watch, announcer)
         self.unplaced = Unplaced(runtime.monotonic)
         assigner = Assigner(*balancer, abilities.runs)
-        self._dispatching = DispatchStep(
+        self.dispatching = DispatchStep(
             store, term, assigner, learn=abilities.learn, unplaced=self.unplaced
         )
         self._round_trip = RoundTrip()
@@ -144,12 +145,12 @@ class Scheduling:
         """Fire, promote and dispatch what a poll has found, read at ``read_s``."""
         self.workers = polled.ready.workers
         fired = await self._firing.fire(polled.due)
-        delayed_s = await self._dispatching.promote(polled.promoted)
+        delayed_s = await self.dispatching.promote(polled.promoted)
         if polled.due.configs or polled.promoted.count or polled.ready.tasks:
             self._activity.note()
         unread = polled.promoted.count == MAX_BATCH
-        open_tasks = self._dispatching.open(fired.tasks)
-        more = await self._dispatching.dispatch(with_new(polled.ready, open_tasks, more=unread))
+        open_tasks = self.dispatching.open(fired.tasks)
+        more = await self.dispatching.dispatch(with_new(polled.ready, open_tasks, more=unread))
         ahead_s = self._round_trip.ahead_s
         instants = [s - ahead_s for s in (fired.again_in_s, delayed_s) if s is not None]
         scan_in_s = 0.0 if more else self._scan_interval_s

@@ -46,19 +46,25 @@ class Unplaced:
             if len(wait.tasks) > MAX_TASKS:
                 wait.tasks.popitem(last=False)
 
-    def now(self) -> tuple[Unrunnable, ...]:
-        """The reasons that hold still, the most tasks first."""
+    def now(self, waits: Iterable[Unrunnable] = ()) -> tuple[Unrunnable, ...]:
+        """The reasons that hold still, the most tasks first, with what ``waits`` under classes.
+
+        The task for which a class was shut was put off, and may wait under it by now: of one reason
+        the larger number counts.
+        """
         now_s = self._now_s()
         self._forget(now_s)
-        found = [
-            Unrunnable(
-                reason=reason.removeprefix(DEFERRED),
-                tasks=len(wait.tasks),
-                lasted_s=now_s - wait.since_s,
+        found = {one.reason: one for one in waits}
+        for known, wait in self._waits.items():
+            reason = known.removeprefix(DEFERRED)
+            one = found.get(reason, Unrunnable(reason=reason, tasks=0, lasted_s=0.0))
+            found[reason] = attrs.evolve(
+                one,
+                tasks=max(one.tasks, len(wait.tasks)),
+                lasted_s=max(one.lasted_s, now_s - wait.since_s),
             )
-            for reason, wait in self._waits.items()
-        ]
-        return tuple(sorted(found, key=lambda one: (-one.tasks, one.reason)))
+        most = sorted(found.values(), key=lambda one: (-one.tasks, one.reason))
+        return tuple(most[:MAX_REASONS])
 
     def _forget(self, now_s: float) -> None:
         """What was not found again, because it runs by now, or was cancelled."""

@@ -15,7 +15,7 @@ async def get_cluster(call: Call) -> Answer:
     """Who leads, how much there is of what, and the store's clock."""
     counts = await call.client.counts()
     workers = await call.client.workers()
-    demand = demand_of(counts.by_home, workers)
+    demand = demand_of(counts.by_home, workers, nobody=counts.nobody)
     pod = call.api.pod.status()
     return Answer(
         body=Cluster(

@@ -1,7 +1,7 @@
 -- Classes of ready tasks that nobody can run now, from format 4 on. What waits under one stays in
 -- task:ready, by BEHIND further back, and is in the set of its class at the score that it will have.
--- class:detail: text -> "number reason since"; class:index: the texts; class:full: those that are full;
--- class:late: what waits and was never claimed, by its start deadline.
+-- class:detail: text -> "number reason since"; class:index: the texts; class:full: those that are
+-- full; class:late: what waits and was never claimed, by its start deadline.
 local SHUT_INDEX = P .. 'class:index'
 
 local function probe_classes()
@@ -13,14 +13,25 @@ end
 
 local function class_number(text)
   local stored = call('HGET', SHUT, text)
-  return stored and string.match(stored, '^%d+')
+  if stored then
+    local n, blocked = string.match(stored, '^(%d+) (%a+)')
+    return n, blocked
+  end
+  return nil
 end
 
 local function shut_one(text, blocked)
   local stored = call('HGET', SHUT, text)
-  local n, since
+  local n, before, since
   if stored then
-    n, since = string.match(stored, '^(%d+) %a+ (%-?%d+)$')
+    n, before, since = string.match(stored, '^(%d+) (%a+) (%-?%d+)$')
+    if before == blocked then
+      return
+    end
+    local waiting = call('ZCARD', UNDER .. n)
+    nobody_by(before, -waiting)
+    nobody_by(blocked, waiting)
+    since = wall_text
   else
     n, since = int(call('HINCRBY', META, 'classes', 1)), wall_text
     call('ZADD', SHUT_INDEX, '0', text)
@@ -73,14 +84,15 @@ end
 -- The best of some classes: of the first of each the best, again and again.
 local function let_one(limit, above, texts)
   local heads, least = {}, (9 - above) * 1e13 - 1e12
-  local function head(n, at)
+  local function head(n, at, blocked)
     local found = call('ZRANGE', UNDER .. n, at, at, 'WITHSCORES')
     local score = tonumber(found[2])
-    return score and score < least and { n = n, at = at, id = found[1], score = score }
+    return score and score < least and {
+      n = n, at = at, id = found[1], score = score, blocked = blocked }
   end
   for text in string.gmatch(texts, '[^\t]+') do
-    local n = class_number(text)
-    local first = n and head(n, 0)
+    local n, blocked = class_number(text)
+    local first = n and head(n, 0, blocked)
     if first then
       push(heads, first)
     end
@@ -97,7 +109,7 @@ local function let_one(limit, above, texts)
     local one = heads[best]
     push(out, int(one.score), one.id)
     push(left, one)
-    heads[best] = head(one.n, one.at + 1)
+    heads[best] = head(one.n, one.at + 1, one.blocked)
     if not heads[best] then
       table.remove(heads, best)
     end
@@ -107,7 +119,7 @@ local function let_one(limit, above, texts)
     wake('leader')
   end
   for _, one in ipairs(left) do
-    call('ZREM', UNDER .. one.n, one.id)
+    nobody_by(one.blocked, -call('ZREM', UNDER .. one.n, one.id))
     call('ZREM', LATE, one.id)
   end
 end

@@ -185,6 +185,19 @@ local function shut_class_of(id, route)
   return nil
 end
 
+-- How many tasks wait under a class that nobody can run: counted once a step.
+local nobodys = 0
+local function nobody_by(blocked, count)
+  if blocked == 'nobody' then
+    nobodys = nobodys + count
+  end
+end
+closing[#closing + 1] = function()
+  if nobodys ~= 0 then
+    call('HINCRBY', META, 'nobody', nobodys)
+  end
+end
+
 -- The score of a task that becomes ready, and whether it waits under its class by that.
 local function ready_place(id, score, route)
   local n, blocked = shut_class_of(id, route)
@@ -193,7 +206,7 @@ local function ready_place(id, score, route)
   elseif blocked == 'full' then
     wake('leader')  -- it may go before others
   end
-  call('ZADD', UNDER .. n, score, id)
+  nobody_by(blocked, call('ZADD', UNDER .. n, score, id))
   local latest = some_deadlines and call('HGET', DEADLINE, id)
   if latest then
     call('ZADD', LATE, latest, id)
@@ -203,9 +216,9 @@ end
 
 -- A ready task goes elsewhere.
 local function leave_class(id)
-  local n = shut_class_of(id)
+  local n, blocked = shut_class_of(id)
   if n then
-    call('ZREM', UNDER .. n, id)
+    nobody_by(blocked, -call('ZREM', UNDER .. n, id))
     call('ZREM', LATE, id)
   end
 end

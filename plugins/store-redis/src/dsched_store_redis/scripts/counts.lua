@@ -10,6 +10,7 @@ for rank = 0, 9 do
   end
 end
 local retrying = tonumber(call('HGET', META, 'retrying') or '0')
+local nobody = tonumber(call('HGET', META, 'nobody') or '0')
 local sizes, queued = {}, 0
 local loads = call('HGETALL', P .. 'worker:load')
 for i = 1, #loads, 2 do
@@ -24,4 +25,5 @@ for i, name in ipairs({ 'task:ready', 'task:delayed', 'task:held',
 end
 local leases = call('ZCOUNT', LEASE, '-inf', '(+inf')
 begin()
-return done('OK', time_row(), sizes, leases, queued, retrying, oldest and int(oldest) or '')
+return done('OK', time_row(), sizes, leases, queued, retrying, oldest and int(oldest) or '',
+  nobody)

@@ -6,6 +6,7 @@ from dsched.contracts.store.classes import (
     CLASSES_FROM,
     MAX_EXPIRED,
     SWEPT,
+    Blocked,
     ClassPage,
     Let,
     Shut,
@@ -24,8 +25,9 @@ def check_has_classes(state: State) -> None:
 def shut_classes(state: State, step: Step, shuts: Sequence[Shut]) -> None:
     """Shut classes, and put what belongs to shut ones under them."""
     for one in shuts:
-        row = state.shut.setdefault(one.text, ShutRow(one.blocked, step.wall_ms))
-        row.blocked = one.blocked
+        known = state.shut.get(one.text)
+        if known is None or known.blocked is not one.blocked:
+            state.shut[one.text] = ShutRow(one.blocked, step.wall_ms)
     if not shuts:
         return
     for task_id in state.ready.page(0, min(SWEPT, state.open_count())):
@@ -61,6 +63,12 @@ def page_of_classes(state: State, cursor: str | None, limit: int) -> ClassPage:
         classes=tuple(_view(state, text) for text in page),
         cursor=page[-1] if len(texts) > limit else None,
     )
+
+
+def that_nobody_can_run(state: State) -> int:
+    """How many tasks wait under a class that is shut as ``nobody``."""
+    rows = (state.tasks[key] for key in _waiting(state))
+    return sum(state.shut[row.under or ""].blocked is Blocked.NOBODY for row in rows)
 
 
 def expire_waiting(state: State, step: Step, fence: str) -> None:

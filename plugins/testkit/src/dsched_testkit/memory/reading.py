@@ -11,6 +11,7 @@ from dsched.contracts.store.settings import StoreSettings
 from dsched.contracts.store.statistics import EVERYTHING, Rollup
 from dsched.model import Home, Task, TaskStatus, config_of
 from dsched_testkit.memory.base import OnState
+from dsched_testkit.memory.classes import that_nobody_can_run
 from dsched_testkit.memory.state import TaskRow
 
 
@@ -143,6 +144,7 @@ class MemoryReading(OnState, Reading):
                 ),
                 configs=len(state.configs),
                 time=step.time,
+                nobody=that_nobody_can_run(state),
             )
 
 

@@ -252,7 +252,8 @@ async def a_function_that_comes_later(stage: Stage) -> None:
 
 @scenario("deferred")
 async def deferrals(stage: Stage) -> None:
-    """A task that no worker matches waits, until one comes that does; in a store without classes."""
+    """A task that no worker matches waits, until one comes that does; in a store without
+    classes."""
     stage.state.format = 3
     await stage.lead_by("a", NARROW)
     await stage.submit({"far": spec("work", 0.2, required_labels={"disk": "fast"})})

@@ -203,12 +203,49 @@ class ClassTests(Arranging):
         assert by_text[CLASS] == ShutClass(
             text=CLASS,
             blocked=Blocked.FULL,
-            since_ms=began_ms + 1000,
+            since_ms=self.clock.ms,
             waiting=2,
             oldest_ms=began_ms,
         )
-        assert by_text[OTHER].blocked is Blocked.NOBODY
+        assert (by_text[OTHER].blocked, by_text[OTHER].since_ms) == (
+            Blocked.NOBODY,
+            began_ms + 1000,
+        )
         assert dict(by_text[OTHER].labels) == OTHER_LABELS
+        await self.clock.advance(1000)
+        await self.shut(CLASS, OTHER, blocked=Blocked.FULL)
+        again = {one.text: one.since_ms for one in await self.classes()}
+        assert again == {CLASS: self.clock.ms - 1000, OTHER: self.clock.ms}
+
+    async def test_what_nobody_can_run_is_counted_by_itself(self) -> None:
+        await self.lead()
+        await self.worker(labels=LABELS)
+        for name in "abc":
+            await self.demands(name)
+        await self.demands("other", required_labels=OTHER_LABELS)
+        assert await self.nobodys() == 0
+        await self.shut(CLASS)
+        await self.shut(OTHER, blocked=Blocked.FULL)
+        assert await self.nobodys() == 3
+        await self.demands("more")
+        await self.demands("more-of-the-other", required_labels=OTHER_LABELS)
+        assert await self.nobodys() == 4
+        await self.shut(OTHER)
+        assert await self.nobodys() == 6
+        await self.shut(CLASS, blocked=Blocked.FULL)
+        await self.let(CLASS, limit=2)
+        assert await self.nobodys() == 2
+        await self.shut(CLASS)
+        await self.let(CLASS)
+        assert await self.nobodys() == 3
+        assert await self.choose("c") is Outcome.OK
+        await self.store.cancel(["more"], by=CLIENT, reason="no")
+        await self.let(CLASS, OTHER, limit=10)
+        assert await self.nobodys() == 0
+
+    async def nobodys(self) -> int:
+        """How many tasks wait for a worker that nobody is."""
+        return (await self.store.counts()).nobody
 
     async def test_shut_classes_come_by_text_a_page_at_a_time(self) -> None:
         await self.lead()

@@ -1,0 +1,54 @@
+"""How the cluster is, for the observers, and what nobody can run, for every pod."""
+
+from dsched.contracts.observer import ClusterGauges, Unrunnable
+from dsched.contracts.store import Store
+from dsched.contracts.store.reading import Counts
+from dsched.contracts.store.unrunnable import UnrunnableSince, tell_unrunnable
+from dsched.engine.leader.blocked import BlockedClasses, unrunnable_of
+from dsched.engine.leader.scheduling import Scheduling
+from dsched.engine.observers import Announcer
+
+
+class GaugeStep:
+    """Told every few seconds by the leader only, so that sums over the pods are right."""
+
+    def __init__(self, store: Store, announcer: Announcer) -> None:
+        self._store = store
+        self._announcer = announcer
+        self._told_unrunnable = False
+
+    async def tell(self, scheduling: Scheduling, blocked: BlockedClasses) -> None:
+        """Count, read on what waits under classes, and tell both."""
+        counts = await self._store.counts()
+        await blocked.look(self._store, scheduling.dispatching.shut_classes)
+        scheduling.dispatching.found_empty(blocked.empty(counts.time.wall_ms))
+        unrunnable = scheduling.unplaced.now(
+            unrunnable_of(blocked.classes(), scheduling.workers, counts.time.wall_ms)
+        )
+        oldest_ms = counts.oldest_ready_ms
+        age_s = 0.0 if oldest_ms is None else max(0, counts.time.wall_ms - oldest_ms) / 1000
+        self._announcer.tell(
+            ClusterGauges(
+                tasks_by_status={str(key): n for key, n in counts.by_status.items()},
+                waiting_by_home={str(key): n for key, n in counts.by_home.items()},
+                oldest_ready_age_s=age_s,
+                workers=scheduling.workers,
+                now_ms=counts.time.now_ms,
+                unrunnable=unrunnable,
+                nobody=counts.nobody,
+            )
+        )
+        await self._tell_pods(counts, unrunnable)
+
+    async def _tell_pods(self, counts: Counts, unrunnable: tuple[Unrunnable, ...]) -> None:
+        if not (unrunnable or self._told_unrunnable):
+            return
+        wall_ms = counts.time.wall_ms
+        since = [
+            UnrunnableSince(
+                reason=one.reason, tasks=one.tasks, since_ms=wall_ms - round(one.lasted_s * 1000)
+            )
+            for one in unrunnable
+        ]
+        await tell_unrunnable(self._store, since, wall_ms)
+        self._told_unrunnable = bool(unrunnable)
