@@ -237,7 +237,7 @@ class ClassTests(Arranging):
         assert await self.nobodys() == 2
         await self.shut(CLASS)
         await self.let(CLASS)
-        assert await self.nobodys() == 3
+        assert await self.nobodys() == 5
         assert await self.choose("c") is Outcome.OK
         await self.store.cancel(["more"], by=CLIENT, reason="no")
         await self.let(CLASS, OTHER, limit=10)
