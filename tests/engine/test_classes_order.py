@@ -47,9 +47,7 @@ async def test_a_higher_priority_under_a_class_goes_before_ordinary_tasks(cluste
     )
     await cluster.until(lambda: POOL_A in cluster.state.shut, "the class is shut")
     await submit(cluster, [f"p{number}" for number in range(30)], name="sleep 1", priority=3)
-    await submit(
-        cluster, ["urgent"], name="sleep 1", priority=9, required_labels={"pool": "a"}
-    )
+    await submit(cluster, ["urgent"], name="sleep 1", priority=9, required_labels={"pool": "a"})
     await cluster.client.wait("urgent", timeout_s=60)
     started = [task_id for task_id, _, _ in cluster.executor.started]
     on_a = [one for one in started if one in {"busy", "urgent"} or one.startswith("a")]

@@ -17,7 +17,7 @@ from dsched.contracts.store.dispatching import Deferral
 from dsched.contracts.store.events import Event, EventKind
 from dsched.contracts.store.statistics import HOUR_MS, MAX_COUNTED_WORKERS
 from dsched.engine import assertions, observers
-from dsched.engine.leader import crashes, dispatching
+from dsched.engine.leader import assignment, crashes, dispatching
 from dsched.engine.leader.counting import CountedWorkers
 from dsched.model import TaskConfig
 from dsched_alerts import judging
@@ -69,7 +69,8 @@ def the_assertions() -> tuple[object, Callable[[int], object], int]:
 
 
 def the_reasons() -> tuple[object, Callable[[int], object], int]:
-    step = dispatching.DispatchStep(None, None, None)  # type: ignore[arg-type]
+    assigner = assignment.Assigner("none", None)  # type: ignore[arg-type]
+    step = dispatching.DispatchStep(None, None, assigner)  # type: ignore[arg-type]
 
     def defers(n: int) -> None:
         deferral = Deferral(task_id="t", delay_ms=1, reason=f"deferred: no worker has for={n}")

@@ -14,6 +14,7 @@ from dsched.model import Worker, need_in_words
 log = logging.getLogger("dsched.leader")
 
 NO_MATCH_DELAY_MS = 2_000
+SAID_DELAY_MS = 1  # comes back at once, and then waits under its class in its old place
 FULL_DELAY_MS = 1_000
 DEFERRED = "deferred: "
 MAX_REASON = 200
@@ -137,7 +138,8 @@ class _Walked:
     def nobody(self, task: ReadyTask, text: str | None, present: Mapping[str, Worker]) -> None:
         """No worker has what it demands. The one that its class is shut for says so, in the log,
         too."""
-        self.deferrals.append(_no_match(task, present))
+        delay_ms = NO_MATCH_DELAY_MS if text is None else SAID_DELAY_MS
+        self.deferrals.append(_no_match(task, present, delay_ms))
         if text is not None:
             self.shuts[text] = Shut(text, Blocked.NOBODY)
 
@@ -253,8 +255,6 @@ def why_nobody(labels: Mapping[str, str], need: str, present: Collection[Worker]
     return f"no worker{among} has {need_in_words(need)}"
 
 
-def _no_match(task: ReadyTask, present: Mapping[str, Worker]) -> Deferral:
+def _no_match(task: ReadyTask, present: Mapping[str, Worker], delay_ms: int) -> Deferral:
     reason = why_nobody(task.required_labels, task.need, present.values())
-    return Deferral(
-        task_id=task.id, delay_ms=NO_MATCH_DELAY_MS, reason=f"{DEFERRED}{reason}"[:MAX_REASON]
-    )
+    return Deferral(task_id=task.id, delay_ms=delay_ms, reason=f"{DEFERRED}{reason}"[:MAX_REASON])

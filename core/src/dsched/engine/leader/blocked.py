@@ -11,7 +11,7 @@ from dsched.engine.leader.assignment import MAX_REASON, why_nobody
 from dsched.model import Worker
 
 PAGES_A_LOOK = 10
-# A task that is put off for its class comes back within two seconds; until then nothing waits.
+# A task that is put off for its class comes back at the next poll; until then nothing waits.
 EMPTY_AFTER_MS = 10_000
 
 
