@@ -8,6 +8,7 @@ import pytest
 
 import dsched_store_sqlite
 from dsched_store_sqlite import (
+    classes,
     collecting,
     configs,
     dispatching,
@@ -31,7 +32,18 @@ OF_ALL_WORKERS = {"workers.WORKER_VIEWS", "recovering.FORGOTTEN"}
 HOT = {
     f"{module.__name__.rpartition('.')[2]}.{name}": text
     for module in (
-        *(collecting, configs, dispatching, documents, facts, firing, reading, records, recovering),
+        *(
+            classes,
+            collecting,
+            configs,
+            dispatching,
+            documents,
+            facts,
+            firing,
+            reading,
+            records,
+            recovering,
+        ),
         *(rows, tasklogs, watching, workers, working),
     )
     for name, text in vars(module).items()
@@ -68,8 +80,8 @@ def test_the_statement_is_served_by_an_index(db, name):
     if name in OF_ALL_WORKERS:
         scans = [part for part in scans if part != "SCAN worker"]
     if name == "dispatching.READY":
-        # The ready index holds the ready tasks only, in their order, and the page is its start.
-        scans = [part for part in scans if "USING INDEX task_ready" not in part]
+        # The index holds the ready tasks only, in their order, and the page is its start.
+        scans = [part for part in scans if "USING INDEX task_open" not in part]
     if name == "facts.ANY_MISSED":
         # The first entry of an index that holds the misses only, and is empty as a rule.
         scans = [part for part in scans if "USING COVERING INDEX decision_missed" not in part]

@@ -21,7 +21,7 @@ SHUT = (
     "ON CONFLICT (text) DO UPDATE SET blocked = excluded.blocked, "
     "since_ms = iif(blocked = excluded.blocked, since_ms, excluded.since_ms)"
 )
-SHUT_COUNT = "SELECT count(*) FROM class"
+SHUT_COUNT = "SELECT shut FROM class_count WHERE one = 1"
 FIRST_OPEN = (
     "SELECT seq, id, needs FROM task WHERE home = 'ready' AND (place < 0) = 0 "
     "ORDER BY rank, scheduled_ms, id LIMIT ?"

@@ -96,7 +96,7 @@ DECISIONS = (
     "AND (first_ms, verdict, reason) < (?, ?, ?) "
     "ORDER BY first_ms DESC, verdict DESC, reason DESC LIMIT ?"
 )
-NOBODY = "SELECT coalesce(sum(waiting), 0) FROM class WHERE blocked = 'nobody'"
+NOBODY = "SELECT nobody FROM class_count WHERE one = 1"
 BODY = "SELECT spec, result FROM body WHERE seq = ?"
 OLDEST_READY = (
     "SELECT min(scheduled_ms) FROM task WHERE home = 'ready' AND (place < 0) = 0 AND rank = ?"

@@ -289,6 +289,21 @@ CREATE TABLE IF NOT EXISTS class (
     since_ms INTEGER NOT NULL,
     waiting INTEGER NOT NULL DEFAULT 0
 );
+-- How many classes are shut, and how many tasks wait under those that nobody can run.
+CREATE TABLE IF NOT EXISTS class_count (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    shut INTEGER NOT NULL DEFAULT 0,
+    nobody INTEGER NOT NULL DEFAULT 0
+);
+INSERT OR IGNORE INTO class_count (one) VALUES (1);
+CREATE TRIGGER IF NOT EXISTS class_shut AFTER INSERT ON class
+    BEGIN UPDATE class_count SET shut = shut + 1; END;
+CREATE TRIGGER IF NOT EXISTS class_opened AFTER DELETE ON class
+    BEGIN UPDATE class_count SET shut = shut - 1,
+        nobody = nobody - iif(OLD.blocked = 'nobody', OLD.waiting, 0); END;
+CREATE TRIGGER IF NOT EXISTS class_changed AFTER UPDATE OF blocked, waiting ON class
+    BEGIN UPDATE class_count SET nobody = nobody + iif(NEW.blocked = 'nobody', NEW.waiting, 0)
+        - iif(OLD.blocked = 'nobody', OLD.waiting, 0); END;
 CREATE INDEX IF NOT EXISTS task_open ON task ((place < 0), rank, scheduled_ms, id)
     WHERE home = 'ready';
 CREATE INDEX IF NOT EXISTS task_waiting ON task (place, rank, scheduled_ms, id)
@@ -299,8 +314,9 @@ CREATE INDEX IF NOT EXISTS task_late ON task (scheduled_ms + deadline_ms, id)
 INSERT OR IGNORE INTO history (one, identity) VALUES (1, lower(hex(randomblob(16))));
 """
 HAS_ADDED = (
-    "SELECT count(*) = 8 FROM sqlite_master WHERE name IN ('history', 'parked', 'pod_format', "
-    "'worker_ability_digest', 'class', 'task_open', 'task_waiting', 'task_late')"
+    "SELECT count(*) = 12 FROM sqlite_master WHERE name IN ('history', 'parked', 'pod_format', "
+    "'worker_ability_digest', 'class', 'class_count', 'class_shut', 'class_opened', "
+    "'class_changed', 'task_open', 'task_waiting', 'task_late')"
 )
 
 ADDED_STATEMENTS = tuple(part.strip() for part in _ADDED.split(";\n") if part.strip())
