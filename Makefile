@@ -15,7 +15,7 @@ DIST ?= dist
 NEW ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help docs-pages sync-client vendor screenshots console-figures dev run test test-fast simulate sweep mutants chaos durability bench \
+.PHONY: help docs-pages sync-client vendor screenshots console-figures dev run test test-fast test-long simulate sweep mutants chaos durability bench \
 	lint check format lock version dist release-check release-tag release-publish clean
 
 help: ## List the targets.
@@ -36,9 +36,12 @@ $(VENV)/.ready: requirements-dev.txt pyproject.toml $(addsuffix /pyproject.toml,
 run: dev ## Run a pod on the embedded store with the example tasks: make run ARGS="--for 20s"
 	$(BIN)/python docs/examples/quickstart/run.py $(ARGS)
 
-test: dev ## Run all tests, the fast ones first; starts its own Redis.
+test: dev ## Run the tests, the fast ones first; starts its own Redis.
 	$(BIN)/python -m pytest -m "not slow" -n 2 $(ARGS)
-	$(BIN)/python -m pytest -m slow -n 3 --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest -m "slow and not long" -n 3 --dist worksteal $(ARGS)
+
+test-long: dev ## Run what make test leaves out of its longer suites.
+	$(BIN)/python -m pytest -m long -n 3 --dist worksteal $(ARGS)
 
 test-fast: dev ## Run only the fast tests.
 	$(BIN)/python -m pytest -m "not slow" -n 2 $(ARGS)

@@ -25,7 +25,14 @@ def test_every_installed_plugin_passes_the_check(dsched: "Callable[..., Done]"):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["executor", "balancer", "observer"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "executor",
+        pytest.param("balancer", marks=pytest.mark.long),
+        pytest.param("observer", marks=pytest.mark.long),
+    ],
+)
 def test_a_new_project_passes_its_own_contract_suite(
     dsched: "Callable[..., Done]", tmp_path: Path, kind: str
 ):

@@ -38,11 +38,13 @@ async def test_no_invariant_breaks_under_faults_on_redis(tmp_path: Path):
     assert "clock_step" in kinds
 
 
+@pytest.mark.long
 async def test_no_invariant_breaks_under_faults_on_sqlite(tmp_path: Path):
     verdict = await holds(Options(backend="sqlite", seed=2, seconds=SECONDS, folder=tmp_path))
     assert {"file_locked", "host_clock_step"} <= verdict.figures.faults.keys()
 
 
+@pytest.mark.long
 @pytest.mark.redis
 async def test_no_invariant_breaks_under_faults_on_a_redis_cluster(tmp_path: Path):
     only = frozenset({"kill", "clock_step", "slot_move", "primary_kill"})

@@ -100,11 +100,13 @@ def the_break_is_in_the_log_once(walk: Restoring) -> None:
     assert [one["action"] for one in audit].count("cluster.restored") == 1
 
 
+@pytest.mark.long
 def test_an_sqlite_file_is_backed_up_and_restored_as_the_page_says(tmp_path):
     with a_reader(tmp_path) as walk:
         restored(walk, lambda: walk.section("### Backup of SQLite"), "### Restore of SQLite")
 
 
+@pytest.mark.long
 @pytest.mark.redis
 def test_a_redis_with_an_append_only_file_is_backed_up_and_restored_as_the_page_says(tmp_path):
     """Of the layout of version 7: a folder of append-only files, which win over the dump."""

@@ -118,6 +118,7 @@ async def test_after_kill_9_of_the_leader_fires_go_on_within_ttl_and_2_s_and_non
         await kill_the_leader(cluster, ttl_s=3)
 
 
+@pytest.mark.long
 async def test_the_same_holds_with_the_default_ttl_of_10_s(open_redis_cluster):
     async with open_redis_cluster(**TERMS_OF_TEN_S) as cluster:
         await kill_the_leader(cluster, ttl_s=10)

@@ -70,7 +70,13 @@ def _no_file_may_grow(pod: PodProcess) -> Iterator[None]:
         resource.prlimit(pod.pid, resource.RLIMIT_FSIZE, before)
 
 
-@pytest.fixture(params=["memory", "replicas", "disk"])
+@pytest.fixture(
+    params=[
+        "memory",
+        pytest.param("replicas", marks=pytest.mark.long),
+        pytest.param("disk", marks=pytest.mark.long),
+    ]
+)
 def trouble(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Trouble]:
     if request.param == "disk":
         settings = {"DSCHED_STORE": "sqlite", "DSCHED_SQLITE__PATH": str(tmp_path / "store.db")}

@@ -105,6 +105,7 @@ async def test_a_year_without_a_leader_is_caught_up_with_in_a_few_calls(
     assert len(cluster.items("skipped", config="tick")) <= 5
 
 
+@pytest.mark.long
 @pytest.mark.slow
 async def test_a_hundred_thousand_tasks_leave_nothing_behind_in_the_engine():
     """The store forgets what has ended; what then grows with the tasks is the engine's."""

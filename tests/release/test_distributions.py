@@ -70,6 +70,7 @@ def test_an_archive_that_lacks_something_is_found(dist, tmp_path):
     assert len(found) == 2
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("member", MEMBERS)
 def test_the_tree_and_its_source_archive_build_the_same_wheel(member, dist, tmp_path):
     """The wheels in `dist` were built from unpacked source archives, this one is built in place."""

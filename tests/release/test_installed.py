@@ -72,6 +72,7 @@ def test_an_empty_folder_is_enough_for_a_pod_that_says_what_to_do_next(standard,
     assert status["cluster"]["configs"] == 0
 
 
+@pytest.mark.long
 def test_a_pod_with_tasks_gives_no_hint(standard, tmp_path):
     (tmp_path / "tasks.yaml").write_text(
         "tasks: [{id: a, every: 1h, executor: http, payload: {url: 'http://127.0.0.1:1'}}]"
@@ -97,6 +98,7 @@ def test_a_pod_in_a_program_with_the_bare_core_names_the_remedy_too(core, tmp_pa
     assert "ConfigError" in said
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("way", ["launcher", "program"])
 def test_a_worker_without_any_executor_names_the_remedy(environment, tmp_path, way):
     python = environment("dsched", "dsched-store-sqlite", "dsched-balancers")

@@ -231,6 +231,7 @@ def test_an_upload_that_fails_is_said(repository, archives):
 # --- wheels ---
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_the_wheels_are_tried_in_a_bare_environment_of_each_python(dist, monkeypatch, capsys):

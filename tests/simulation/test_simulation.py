@@ -31,10 +31,14 @@ from dsched_testkit.simulation.summary import RARE_FROM, REQUIRED, REQUIRED_FROM
 
 SEEDS = range(50)
 CHUNK = 5
+SHORT = 15  # what `make test` runs of them; `make test-long` runs the rest
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("first", SEEDS[::CHUNK])
+@pytest.mark.parametrize(
+    "first",
+    [pytest.param(one, marks=[pytest.mark.long] if one >= SHORT else []) for one in SEEDS[::CHUNK]],
+)
 def test_no_seed_violates_an_invariant(first):
     totals = Totals()
     for seed in range(first, first + CHUNK):
@@ -319,24 +323,26 @@ FIRST_SEEDS = {_hours_that_come_twice_fire_twice: 13, _skips_of_operators_ignore
 @pytest.mark.parametrize(
     ("sabotage", "invariant", "faults"),
     [
-        (_any_token, "I5", EVERYTHING),
+        pytest.param(_any_token, "I5", EVERYTHING, marks=pytest.mark.long),
         (_any_fence, "I3", EVERYTHING),
         (_any_overlap, "I18", EVERYTHING),
         (_cancels_forgotten, "I11", EVERYTHING),
         (_skips_untold, "I2", EVERYTHING),
-        (_misfires_untold, "I2", EVERYTHING),
+        pytest.param(_misfires_untold, "I2", EVERYTHING, marks=pytest.mark.long),
         (_crashes_never_final, "I19", EVERYTHING),
         (_retries_too_soon, "I10", EVERYTHING),
         (_nothing_is_taken_over, "I7", EVERYTHING),
         (_one_dispatch_in_seven_seconds, "I7", EVERYTHING),
-        (_submissions_forgotten, "I7", EVERYTHING),
-        (_leases_cut_short, "I17", EVERYTHING),
-        (_clock_steps_untold, "I13", EVERYTHING),
-        (_paused_configs_fire, "I21", EVERYTHING),
+        pytest.param(_submissions_forgotten, "I7", EVERYTHING, marks=pytest.mark.long),
+        pytest.param(_leases_cut_short, "I17", EVERYTHING, marks=pytest.mark.long),
+        pytest.param(_clock_steps_untold, "I13", EVERYTHING, marks=pytest.mark.long),
+        pytest.param(_paused_configs_fire, "I21", EVERYTHING, marks=pytest.mark.long),
         (_results_of_others, "I12", EVERYTHING),
-        (_hours_that_come_twice_fire_twice, "I2", NO_FAULT_BUT_A_NIGHT),
-        (_gaps_forgotten, "I2", NO_FAULT_BUT_A_NIGHT),
-        (_skips_of_operators_ignored, "I2", EVERYTHING),
+        pytest.param(
+            _hours_that_come_twice_fire_twice, "I2", NO_FAULT_BUT_A_NIGHT, marks=pytest.mark.long
+        ),
+        pytest.param(_gaps_forgotten, "I2", NO_FAULT_BUT_A_NIGHT, marks=pytest.mark.long),
+        pytest.param(_skips_of_operators_ignored, "I2", EVERYTHING, marks=pytest.mark.long),
     ],
 )
 def test_a_protocol_without_one_of_its_rules_is_found_within_20_seeds(

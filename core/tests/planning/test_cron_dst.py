@@ -253,6 +253,7 @@ def test_a_daily_job_fires_exactly_once_a_local_day_in_every_zone():
     assert sum(_check_daily(name, day) for name, day in _changes()) > 2_000
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_daily_job_fires_once_a_day_through_every_change_of_a_generation():
     seen = set()

@@ -36,6 +36,7 @@ def counted(made: Counter[str]) -> Any:
     return counting
 
 
+@pytest.mark.long
 async def test_one_viewer_costs_the_store_at_most_a_call_a_second(
     browse: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -71,7 +71,7 @@ def addresses(tasks: dict[str, str]) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("language", ["en-GB", "zh-CN"])
+@pytest.mark.parametrize("language", ["en-GB", pytest.param("zh-CN", marks=pytest.mark.long)])
 async def test_every_page_is_without_complaint_and_open_to_all(
     console: Any, cluster: Any, language: str
 ) -> None:

@@ -105,6 +105,7 @@ class TestRedisCluster(OnCluster, StoreContract):
     """The named tests on a cluster."""
 
 
+@pytest.mark.long
 @pytest.mark.slow
 class TestRedisClusterMachine(OnCluster, StoreMachine):
     """Every answer compared with the reference, on a cluster."""
