@@ -7,8 +7,11 @@ from typing import Any
 import pytest
 
 from dsched.contracts.store.outcomes import Outcome, StoreRefusedError, StoreUnavailableError
+from dsched.contracts.store.settings import StoreSettings
 from dsched.contracts.store.working import Completion
 from dsched.model import TaskResult
+from dsched_store_redis.moving import RedisMover
+from dsched_store_redis.options import Durability, RedisOptions
 from dsched_store_redis.scripts import Scripts
 from dsched_testkit.servers import RedisServer
 
@@ -60,6 +63,30 @@ async def test_everything_runs_under_the_shipped_user(
         await store.drop_document("kind", "kept", read=state.document.version)
         await store.drain("w1", None)
         await store.resign(state.fence)
+
+
+async def test_a_backup_needs_one_permission_more_and_says_which(
+    guarded: RedisServer, opener: Any, populated: Any
+) -> None:
+    who = {"username": "dsched", "password": "change-me"}
+    async with opener(guarded, key_prefix="dsched:", **who) as store:
+        await store.resign((await populated(store)).fence)
+    options = RedisOptions(
+        addr=guarded.addr, key_prefix="dsched:", durability=Durability.DEV, **who
+    )
+    mover = RedisMover(options, StoreSettings())
+    with pytest.raises(StoreRefusedError, match=r"give it \+scan, or name another user"):
+        await _parts(mover)
+    guarded.command("ACL", "SETUSER", "dsched", "+scan")
+    assert {"run", "kept"} <= await _parts(mover)
+
+
+async def _parts(mover: RedisMover) -> set[str]:
+    """The ids of the tasks and documents that are read."""
+    async with mover.reading() as source:
+        parts = [part async for part in source.parts()]
+    tasks = {moved.task.id for part in parts for moved in part.tasks}
+    return tasks | {one.id for part in parts for one in part.documents}
 
 
 async def test_the_shipped_user_reaches_no_other_keys_and_no_other_commands(
