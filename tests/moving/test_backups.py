@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 import time
 
+import attrs
 import pytest
 from rich_store import make_rich
 from store_places import HOLDS, KINDS
@@ -12,6 +13,7 @@ from dsched.client import Client
 from dsched.launcher import moving
 from dsched.model import TaskSpec
 from dsched.moving import MovingError
+from dsched_store_sqlite.moving import _Target as FileTarget
 
 
 @pytest.fixture
@@ -155,6 +157,23 @@ async def test_a_backup_never_replaces_a_file(place, backed_up, tmp_path):
     source, file = await backed_up("sqlite")
     with pytest.raises(MovingError, match="is there already"):
         await moving.backup(moving.Place.of(source.config(tmp_path)), file)
+
+
+async def test_a_backup_that_is_not_what_was_read_is_not_kept(place, tmp_path, monkeypatch):
+    """Its disk, say, loses what is written: the file is removed, so that nobody relies on it."""
+    source = place("sqlite")
+    async with source.opened() as store:
+        await make_rich(store)
+    fill = FileTarget.fill
+
+    async def losing(self, part):
+        await fill(self, attrs.evolve(part, terms=()))
+
+    monkeypatch.setattr(FileTarget, "fill", losing)
+    file = tmp_path / "backup.db"
+    with pytest.raises(MovingError, match=r"not what was read \(terms: 1 and 0\)"):
+        await moving.backup(moving.Place.of(source.config(tmp_path)), str(file))
+    assert not file.exists()
 
 
 async def test_a_store_that_cannot_be_moved_says_so(tmp_path):

@@ -1,16 +1,22 @@
 """Stores of both kinds are copied whole and go on, or it is refused and said why."""
 
+from collections.abc import Callable
+from contextlib import asynccontextmanager
+
+import attrs
 import pytest
 from rich_store import make_rich
 from store_places import HOLDS, KINDS, SETTINGS, all_of
 
 from dsched.client import Client
+from dsched.contracts.store.history import History
+from dsched.contracts.store.moving import Mover, Part, Target
 from dsched.contracts.store.operating import PodRecord
 from dsched.contracts.store.outcomes import Outcome, StoreRefusedError
 from dsched.contracts.store.reading import TaskQuery
 from dsched.contracts.store.recovering import Reap
 from dsched.model import Home, TaskSpec, TaskStatus
-from dsched.moving import copy_store
+from dsched.moving import MovingError, copy_store
 
 
 @pytest.mark.parametrize("target_kind", KINDS)
@@ -140,6 +146,57 @@ async def test_a_redis_that_was_left_half_filled_is_opened_by_nobody(place):
                         pass
                 break
         await filling.finish(await head_of(source))
+
+
+@attrs.frozen
+class Losing:
+    """A mover whose target loses something on its way."""
+
+    inner: Mover
+    loses: Callable[[Part], Part] = lambda part: part
+    head: Callable[[History], History] = lambda head: head
+
+    def reading(self):
+        return self.inner.reading()
+
+    @asynccontextmanager
+    async def filling(self):
+        async with self.inner.filling() as target:
+            yield LosingTarget(target, self)
+
+
+@attrs.frozen
+class LosingTarget(Target):
+    inner: Target
+    by: Losing
+
+    async def fill(self, part):
+        await self.inner.fill(self.by.loses(part))
+
+    async def finish(self, head):
+        await self.inner.finish(self.by.head(head))
+
+
+def without_lines(part):
+    bare = tuple(attrs.evolve(one, lines=one.lines[1:]) for one in part.tasks)
+    return attrs.evolve(part, tasks=bare)
+
+
+@pytest.mark.parametrize(
+    ("losing", "said"),
+    [
+        ({"loses": lambda part: attrs.evolve(part, documents=())}, "documents: 2 and 0"),
+        ({"loses": without_lines}, "live tasks: 9 and 9"),
+        ({"head": lambda head: attrs.evolve(head, identity="other")}, "the identity of the store"),
+    ],
+)
+async def test_a_copy_that_lacks_something_is_said_to_be_no_copy(place, losing, said):
+    source, target = place("sqlite"), place("sqlite")
+    async with source.opened() as store:
+        await make_rich(store)
+    with pytest.raises(MovingError, match="what was copied is not what was read") as caught:
+        await copy_store(source.mover(), Losing(target.mover(), **losing), settings=SETTINGS)
+    assert said in str(caught.value)
 
 
 async def head_of(place):
