@@ -52,8 +52,8 @@ def restore(file: str, config_file: str | None, *, owed: str, reason: str, yes: 
     """Fill an empty store from a backup, before the first pod starts on it.
 
     What happened since the backup is forgotten. Instants since then are recorded as skipped, lest
-    anything fires twice; `dsched backfill` makes up for some of them, `--owed run` for all that
-    `misfire` allows. Tasks that waited or ran then are run.
+    anything fires twice; `dsched config backfill` makes up for some of them, `--owed run` for all
+    that `misfire` allows. Tasks that waited or ran then are run.
     """
     from dsched.launcher import moving
 
