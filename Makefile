@@ -15,7 +15,7 @@ DIST ?= dist
 NEW ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help docs-pages sync-client vendor screenshots console-figures dev run test test-fast test-long simulate sweep mutants chaos durability bench \
+.PHONY: help deploy-files docs-pages sync-client vendor screenshots console-figures dev run test test-fast test-long simulate sweep mutants chaos durability bench \
 	lint check format lock version dist release-check release-tag release-publish clean
 
 help: ## List the targets.
@@ -84,6 +84,9 @@ screenshots: dev ## Make the pictures of the console for README and docs, from a
 
 console-figures: dev ## Measure what the console weighs and costs, into docs/performance.md.
 	$(BIN)/python plugins/console/measure.py
+
+deploy-files: dev ## Make the dashboards, and the plain manifests of Kubernetes from the chart (needs helm).
+	$(BIN)/python deploy/make_files.py
 
 docs-pages: dev ## Write the reference pages that are made of the code.
 	$(BIN)/python docs/make_pages.py

@@ -17,13 +17,38 @@ VERSION = re.compile(r'^__version__ = "([^"]+)"$', re.MULTILINE)
 OF_DISTRIBUTION = re.compile(r'^version = "[^"]+"$', re.MULTILINE)
 PIN = re.compile(r'"(dsched(?:-[a-z0-9-]+)?(?:\[[a-z, ]+\])?)==[^"]+"')
 IMAGE = re.compile(r"^(\s*image: dsched):\S+$", re.MULTILINE)
+LABEL = re.compile(r'(image\.version=)"[^"]+"')
+TAG = re.compile(r"(newName: dsched, newTag:) [^ }]+")
+APP = re.compile(r'^(appVersion:) "[^"]+"$', re.MULTILINE)
+CHART = re.compile(r"^(version:) \S+$", re.MULTILINE)
+DEPLOY = (
+    "deploy/Dockerfile",
+    "deploy/compose.yaml",
+    "deploy/compose.one.yaml",
+    "deploy/compose.sentinel.yaml",
+    "deploy/helm/dsched/Chart.yaml",
+    "deploy/kubernetes/api.yaml",
+    "deploy/kubernetes/scheduler.yaml",
+    "deploy/kubernetes/workers.yaml",
+    "deploy/kubernetes/kustomization.yaml",
+)
 
 
 def stamped(text: str, version: str) -> str:
-    """A pyproject.toml or compose file that says `version` wherever it named an earlier one."""
+    """A pyproject.toml or file of the deploy set that says `version` wherever it named an earlier
+    one."""
     text = OF_DISTRIBUTION.sub(f'version = "{version}"', text)
     text = PIN.sub(rf'"\1=={version}"', text)
+    text = LABEL.sub(rf'\1"{version}"', text)
+    text = TAG.sub(rf"\1 {version}", text)
+    text = APP.sub(rf'\1 "{version}"', text)
+    text = CHART.sub(rf"\1 {semantic(version)}", text)
     return IMAGE.sub(rf"\1:{version}", text)
+
+
+def semantic(version: str) -> str:
+    """As charts of Helm write it: 0.2.0-rc1 for 0.2.0rc1."""
+    return re.sub(r"^(\d+\.\d+\.\d+)(?:\.)?([a-z])", r"\1-\2", version)
 
 
 def kept_version(root: Path) -> str:
@@ -51,7 +76,7 @@ def stamp(
     after = {kept: VERSION.sub(f'__version__ = "{version}"', said)}
     for path in (
         *(root / member / "pyproject.toml" for member in members),
-        root / "deploy/compose.yaml",
+        *(root / name for name in DEPLOY),
     ):
         after[path] = stamped(path.read_text(encoding="utf-8"), version)
     changed = [path for path, text in after.items() if path.read_text(encoding="utf-8") != text]

@@ -4,12 +4,12 @@ import re
 import shutil
 
 import pytest
-from stamp_version import KEPT, stamp
+from stamp_version import DEPLOY, KEPT, semantic, stamp
 from workspace import MEMBERS, ROOT, metadata
 
 import dsched
 
-NAMED = (KEPT, "deploy/compose.yaml", *(f"{member}/pyproject.toml" for member in MEMBERS))
+NAMED = (KEPT, *DEPLOY, *(f"{member}/pyproject.toml" for member in MEMBERS))
 
 
 @pytest.fixture
@@ -30,8 +30,15 @@ def test_a_new_version_is_written_everywhere_and_nowhere_else(copy):
     assert set(stamp(copy, list(MEMBERS), "7.8.9rc1")) == set(NAMED)
     for name in NAMED:
         after = (copy / name).read_text()
-        assert after == before[name].replace(dsched.__version__, "7.8.9rc1"), name
+        assert after.replace("7.8.9-rc1", "7.8.9rc1") == before[name].replace(
+            dsched.__version__, "7.8.9rc1"
+        ), name
         assert re.search(r"7\.8\.9rc1", after), name
+
+
+def test_a_chart_has_the_version_in_the_words_of_helm():
+    found = [semantic(one) for one in ("1.2.3", "1.2.3rc1", "1.2.3b2", "1.2.3.dev4", "10.0.0a1")]
+    assert found == ["1.2.3", "1.2.3-rc1", "1.2.3-b2", "1.2.3-dev4", "10.0.0-a1"]
 
 
 def test_what_is_no_version_is_refused_and_nothing_is_written(copy):
