@@ -15,7 +15,7 @@ DIST ?= dist
 NEW ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help deploy-files docs-pages sync-client vendor screenshots console-figures dev run test test-fast test-long simulate sweep mutants chaos durability bench \
+.PHONY: help deploy-files docs-pages sync-client vendor screenshots console-figures dev run test test-fast test-long simulate sweep mutants chaos durability record bench \
 	lint check format lock version dist release-check release-tag release-publish clean
 
 help: ## List the targets.
@@ -60,6 +60,9 @@ chaos: dev ## Break real pods and stores for MINUTES: make chaos MINUTES=10 ARGS
 
 durability: dev ## Measure what each durability profile loses: make durability ARGS="--rounds 3 --record"
 	$(BIN)/python tests/chaos/durability_cli.py $(ARGS)
+
+record: dev ## Run the long proofs that this commit lacks, and record them; may be stopped, and goes on.
+	$(BIN)/python release/record.py $(ARGS)
 
 bench: dev ## Measure dsched beside its peers; writes docs/performance.md: make bench ARGS=--quick
 	$(BIN)/python tests/benchmarks/run.py $(ARGS)

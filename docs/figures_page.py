@@ -79,6 +79,7 @@ def figures_page() -> str:
         ABOUT,
         "",
         *_simulation(_json("simulation.json")),
+        *_sweep(_json("sweep.json")),
         *_mutants(_json("mutants.json")),
         *_chaos(_lines("chaos.jsonl")),
         *_durability(_json("durability.json")),
@@ -139,6 +140,18 @@ def _simulation(found: Record) -> list[str]:
         f"Answers and ways out of trouble that were seen: {_counts(sums['seen'])}.",
         "",
     ]
+
+
+def _sweep(found: Record) -> list[str]:
+    if not found:
+        return []
+    said = (
+        f"At commit `{found['commit']}`: {found['scenarios']} scenarios in {found['plays']:,} "
+        f"plays, {found['places']} places that call the store, {found['virtual_hours']:,} virtual hours, "
+        f"{found['violations']} violations."
+    )
+    faults = f"Faults: {_counts(found['faults'])}."
+    return [*_section("Sweep", "make sweep ARGS=--record"), said, "", faults, ""]
 
 
 def _mutants(found: Record) -> list[str]:

@@ -17,26 +17,52 @@ BACKENDS = ("redis", "sentinel", "cluster", "sqlite")
 RECORDS = (":(exclude)docs/results", ":(exclude)docs/figures.md")
 
 
+def missing(root: Path) -> tuple[int, bool, bool, dict[str, int]]:
+    """Seeds, sweep, mutants, and seconds of chaos by backend that are not proved of the code at
+    HEAD."""
+    results = root / "docs/results"
+    same = _same_code(root)
+    seconds = _seconds(results / "chaos.jsonl", same)
+    return (
+        max(0, SEEDS - _seeds(_json(results / "simulation.json"), same)),
+        bool(_sweep(_json(results / "sweep.json"), same)),
+        bool(_mutants(_json(results / "mutants.json"), same)),
+        {one: CHAOS_S - seconds[one] for one in BACKENDS if seconds[one] < CHAOS_S},
+    )
+
+
 def problems(root: Path) -> list[str]:
     """What was not proved of the code at HEAD, with the target that does it."""
     results = root / "docs/results"
     same = _same_code(root)
     return [
         *_simulation(_json(results / "simulation.json"), same),
+        *_sweep(_json(results / "sweep.json"), same),
         *_mutants(_json(results / "mutants.json"), same),
         *_chaos(results / "chaos.jsonl", same),
     ]
 
 
-def _simulation(found: dict[str, Any], same: Callable[[str], bool]) -> list[str]:
+def _seeds(found: dict[str, Any], same: Callable[[str], bool]) -> int:
     seeds = 0
     for one in found.get("campaigns", ()):
         if same(one["commit"]):
             seeds += one["seeds"] if not one["violations"] else 0
+    return seeds
+
+
+def _simulation(found: dict[str, Any], same: Callable[[str], bool]) -> list[str]:
+    seeds = _seeds(found, same)
     if seeds >= SEEDS:
         return []
     said = f"{seeds:,} of {SEEDS:,} seeds are recorded for this code"
     return [f"simulation: {said}; run: make simulate ARGS=--record"]
+
+
+def _sweep(found: dict[str, Any], same: Callable[[str], bool]) -> list[str]:
+    if found and same(found["commit"]) and not found["violations"] and not found["unhit"]:
+        return []
+    return ["sweep: no whole sweep is recorded for this code; run: make sweep ARGS=--record"]
 
 
 def _mutants(found: dict[str, Any], same: Callable[[str], bool]) -> list[str]:
@@ -45,12 +71,17 @@ def _mutants(found: dict[str, Any], same: Callable[[str], bool]) -> list[str]:
     return ["mutants: no whole run is recorded for this code; run: make mutants ARGS=--record"]
 
 
-def _chaos(path: Path, same: Callable[[str], bool]) -> list[str]:
+def _seconds(path: Path, same: Callable[[str], bool]) -> Counter[str]:
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     seconds: Counter[str] = Counter()
     for one in map(json.loads, lines):
         if same(one["commit"]) and not one["violations"] and not one["lost"]:
             seconds[one["backend"]] += int(one["seconds"])
+    return seconds
+
+
+def _chaos(path: Path, same: Callable[[str], bool]) -> list[str]:
+    seconds = _seconds(path, same)
     return [
         f"chaos on {backend}: {seconds[backend]} of {CHAOS_S} s are recorded for this code; run: "
         f'make chaos MINUTES={CHAOS_S // 60} ARGS="--backend {backend} --record"'

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from catalogue import FAMILIES, ROOT, Mutant, chosen, read_catalogue
+from keeping import Kept
 from killing import Killed, Scratch, together
 
 RESULTS = ROOT / "docs" / "results" / "mutants.json"
@@ -29,7 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     began_s = time.monotonic()
     sick = _unfounded(mutants, options.processes) if options.record or options.check else []
-    results = _attack(mutants, options.processes, verbose=options.verbose)
+    kept = Kept(options.keep, _git("rev-parse", "HEAD").strip()) if options.keep else None
+    results = _attack(mutants, options.processes, verbose=options.verbose, kept=kept)
     print("\n".join(report(results)))
     print(f"took {time.monotonic() - began_s:.0f} s with {options.processes} processes")
     for line in sick:
@@ -41,8 +43,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     return int(not good_enough(results))
 
 
-def _attack(mutants: Sequence[Mutant], processes: int, *, verbose: bool) -> list[Killed]:
-    results: list[Killed] = []
+def _attack(
+    mutants: Sequence[Mutant], processes: int, *, verbose: bool, kept: Kept | None = None
+) -> list[Killed]:
+    results = kept.of(mutants) if kept else []
+    done = {one.mutant.id for one in results}
+    mutants = [one for one in mutants if one.id not in done]
     with tempfile.TemporaryDirectory(prefix="dsched-mutants-") as folder:
         context = multiprocessing.get_context("spawn")
         with context.Pool(processes, initializer=_open, initargs=(folder,)) as pool:
@@ -52,6 +58,8 @@ def _attack(mutants: Sequence[Mutant], processes: int, *, verbose: bool) -> list
                 if verbose:
                     print(one.output)
                 results.append(one)
+                if kept:
+                    kept.add(one)
     return sorted(results, key=lambda one: one.mutant.id)
 
 
@@ -130,7 +138,7 @@ def record(results: Sequence[Killed]) -> None:
     names = ("singles", "singles_killed", "pairs", "pairs_killed")
     found = {
         "commit": _git("rev-parse", "HEAD").strip(),
-        "clean": not _git("status", "--porcelain"),
+        "clean": not [line for line in _status() if "docs/results/" not in line],
         "families": {
             key: dict(zip(names, row, strict=True)) for key, row in counts(results).items()
         },
@@ -149,6 +157,11 @@ def _changed(base: str) -> set[str]:
     """Files that differ from where this branch left ``base``, uncommitted changes included."""
     fork = _git("merge-base", base, "HEAD").strip()
     return set(_git("diff", "--name-only", fork).split())
+
+
+def _status() -> list[str]:
+    """What is not committed."""
+    return _git("status", "--porcelain").splitlines()
 
 
 def _git(*args: str) -> str:
@@ -171,6 +184,9 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
         "--check", action="store_true", help="run the killers without mutants first"
     )
     parser.add_argument("--record", action="store_true", help="--check, and write docs/results")
+    parser.add_argument(
+        "--keep", type=Path, metavar="FILE", help="keep each result there, and go on from those"
+    )
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("-v", "--verbose", action="store_true", help="what the killers said")
     return parser.parse_args(argv)

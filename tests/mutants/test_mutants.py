@@ -16,6 +16,7 @@ from catalogue import (
     read_catalogue,
 )
 from edits import Edit
+from keeping import Kept
 from killing import Killed, Scratch, command_of, together
 from places import Sources
 
@@ -141,6 +142,22 @@ def test_survivors_lower_the_share_unless_they_are_explained():
     assert good_enough([*killed, Killed(mutant=explained), Killed(mutant=explained)])
     assert counts(killed)[single.family] == (19, 19, 0, 0)
     assert "nothing noticed" in report([Killed(mutant=single)])[-1]
+
+
+def test_a_run_that_was_stopped_goes_on_with_what_it_has_not_tried(tmp_path):
+    one, two, three = MUTANTS[:3]
+    kept = Kept(tmp_path / "kept" / "results.jsonl", "abc")
+    assert kept.of(MUTANTS) == []
+    kept.add(Killed(mutant=one, by=one.killers[0], seconds=1.5))
+    kept.add(Killed(mutant=two))
+    kept.add(Killed(mutant=three, broken="its killer fails by itself"))
+    with kept.path.open("a") as file:
+        file.write('{"commit": "abc", "id": "cut')
+    found = kept.of(MUTANTS)
+    assert [(each.mutant.id, each.survived) for each in found] == [(one.id, False), (two.id, True)]
+    kept.add(Killed(mutant=three))
+    assert [each.mutant.id for each in kept.of(MUTANTS)] == [one.id, two.id, three.id]
+    assert Kept(kept.path, "another").of(MUTANTS) == []
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ import check_release
 import proofs
 import publish
 import pytest
+import record
 import wheels
 from workspace import MEMBERS, ROOT
 
@@ -123,8 +124,11 @@ def proved(root, code, *, seeds=20_000, seconds=600, violations=0):
     """Record every proof for a commit, and commit the records."""
     results = root / "docs/results"
     results.mkdir(parents=True, exist_ok=True)
-    campaign = {"commit": code[:12], "seeds": seeds, "violations": violations}
+    campaign = {"commit": code[:12], "seeds": seeds, "first": 0, "last": seeds - 1}
+    campaign |= {"violations": violations}
     (results / "simulation.json").write_text(json.dumps({"campaigns": [campaign]}))
+    swept = {"commit": code[:12], "violations": 0, "unhit": 0}
+    (results / "sweep.json").write_text(json.dumps(swept))
     (results / "mutants.json").write_text(json.dumps({"commit": code, "clean": True}))
     runs = [
         {"backend": one, "commit": code[:12], "seconds": seconds, "violations": 0, "lost": 0}
@@ -146,7 +150,7 @@ def test_proofs_of_other_code_count_for_nothing(repository):
     (repository / "core/src/dsched/more.py").touch()
     commit(repository)
     said = proofs.problems(repository)
-    assert len(said) == 6
+    assert len(said) == 7
     assert said[0].startswith("simulation: 0 of 20,000 seeds")
     assert 'make chaos MINUTES=10 ARGS="--backend sqlite --record"' in said[-1]
 
@@ -162,7 +166,31 @@ def test_too_few_seeds_or_seeds_that_found_something_are_refused(repository, fla
 
 
 def test_a_tree_without_any_record_is_refused(repository):
-    assert len(proofs.problems(repository)) == 6
+    assert len(proofs.problems(repository)) == 7
+
+
+def test_what_is_to_be_recorded_is_what_is_missing(repository):
+    code = git(repository, "rev-parse", "HEAD").strip()
+    scripts = [Path(one[1]).name for one in record.steps(repository, "python")]
+    assert scripts == [
+        *["simulate.py"] * 20, "crash_points.py", "break_guards.py", *["chaos_cli.py"] * 4,
+    ]  # fmt: skip
+    proved(repository, code, seeds=18_500, seconds=400)
+    (repository / "docs/results/more.json").touch()  # records alone have changed since
+    assert record.uncommitted(repository) == []
+    first, second, *chaos = record.steps(repository, "python")
+    assert first[2:6] == ["--first", "18500", "--seeds", "1000"]
+    assert second[2:6] == ["--first", "19500", "--seeds", "500"]
+    assert [one[2:6] for one in chaos] == [
+        ["--backend", backend, "--seconds", "200"] for backend in proofs.BACKENDS
+    ]
+    (repository / "core/src/dsched/more.py").touch()
+    assert len(record.uncommitted(repository)) == 1
+
+
+def test_nothing_is_run_where_all_is_recorded(repository):
+    proved(repository, git(repository, "rev-parse", "HEAD").strip())
+    assert record.steps(repository, "python") == []
 
 
 # --- tag, publish ---

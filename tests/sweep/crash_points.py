@@ -1,14 +1,17 @@
 """Sweeps the crash points of all scenarios on all cores: ``python tests/sweep/crash_points.py``."""
 
 import argparse
+import json
 import logging
 import multiprocessing
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TypeAlias
 
+from campaigns import CampaignError, commit_of
 from scenarios_of_api import API
 
 from dsched_balancers.least_tasks import LeastTasks
@@ -19,6 +22,8 @@ from dsched_testkit.sweep.sweep import Swept, Totals, sampled, sweep
 SCENARIOS = (*IN_THE_CORE, *API)
 BALANCER = ("least-tasks", LeastTasks())
 NAMES = tuple(scenario.name for scenario in SCENARIOS)
+ROOT = Path(__file__).resolve().parents[2]
+RESULTS = ROOT / "docs" / "results" / "sweep.json"
 
 Job: TypeAlias = tuple[str, int | None, bool, bool]
 
@@ -62,6 +67,11 @@ def _swept(jobs: Sequence[Job], processes: int) -> Iterator[Swept]:
 def main(argv: Sequence[str] | None = None) -> int:
     """The exit code: 1 on a violation, or where a place that calls the store was never hit."""
     options = _options(argv)
+    try:
+        commit = commit_of(ROOT) if options.record else ""
+    except CampaignError as error:
+        print(error, file=sys.stderr)
+        return 2
     began_s, totals = time.monotonic(), Totals()
     names = options.only or NAMES
     jobs = [(name, options.points, not options.all, options.stop) for name in names]
@@ -74,7 +84,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     print("\n".join(totals.lines()))
     print("".join(f"never hit: {site}\n" for site in unhit), end="")
     print(f"took {time.monotonic() - began_s:.0f} s with {options.processes} processes")
+    if options.record:
+        record(totals, commit, len(unhit))
     return int(bool(totals.failed or unhit))
+
+
+def record(totals: Totals, commit: str, unhit: int, path: Path = RESULTS) -> None:
+    """Write the results of a whole sweep down, with the commit they are of."""
+    found = {
+        "commit": commit,
+        "scenarios": totals.scenarios,
+        "plays": totals.plays,
+        "places": len(totals.sites),
+        "virtual_hours": round(totals.virtual_s / 3600, 1),
+        "faults": dict(sorted(totals.kinds.items())),
+        "violations": len(totals.failed),
+        "unhit": unhit,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -84,7 +112,13 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--all", action="store_true", help="each fault at each call, none merged")
     parser.add_argument("-x", "--stop", action="store_true", help="at the first that is bad")
     parser.add_argument("--processes", type=int, default=2, help="0: all in this one")
-    return parser.parse_args(argv)
+    parser.add_argument(
+        "--record", action="store_true", help="write docs/results; of a whole sweep"
+    )
+    options = parser.parse_args(argv)
+    if options.record and (options.only or options.points is not None or options.stop):
+        parser.error("--record is of a whole sweep: without --only, --points and --stop")
+    return options
 
 
 if __name__ == "__main__":
