@@ -102,6 +102,41 @@ app.conf.beat_schedule = {{"one": {{"task": "jobs.one", "schedule": 60, {options
             one_entry(task="bind=True", body="raise self.retry(countdown=3)"),
             "calls retry by itself",
         ),
+        (one_entry(task="max_retries=3"), "max_retries 3 without autoretry_for"),
+        (one_entry(task="max_retries=5"), "max_retries 5 without autoretry_for"),
+        (one_entry(task="bind=True, max_retries=5"), "max_retries 5 without autoretry_for"),
+        (one_entry(task="max_retries=None"), "max_retries None without autoretry_for"),
+        (
+            one_entry(task="default_retry_delay=9, retry_backoff=True"),
+            "default_retry_delay 9, retry_backoff True without autoretry_for",
+        ),
+        (
+            one_entry(extra='app.conf.task_annotations = {"jobs.one": {"max_retries": 8}}'),
+            "max_retries 8 without autoretry_for",
+        ),
+        (
+            one_entry(extra="app.Task.on_failure = lambda self, *a, **b: None"),
+            "on_failure is not called",
+        ),
+        (
+            one_entry(extra='app.conf.task_routes = {"jobs.*": {"exchange": "x"}}'),
+            "exchange: there are no routes",
+        ),
+        (
+            one_entry(extra='app.conf.task_routes = {"jobs.*": {"priority": 77}}'),
+            "priority 77",
+        ),
+        (
+            one_entry(extra='app.conf.task_routes = {"jobs.*": {"headers": {"a": 1}}}'),
+            "the option headers",
+        ),
+        (
+            one_entry(
+                options='"options": {"queue": "unknown"}',
+                extra="app.conf.task_create_missing_queues = False",
+            ),
+            "its route is unknown",
+        ),
         (one_entry(options='"relative": True').replace("jobs.one", "jobs.none", 1), "has no task"),
     ],
 )
@@ -117,6 +152,56 @@ def test_what_celery_has_and_dsched_has_not_is_said(
 def test_an_entry_without_anything_special_says_nothing(from_celery: Callable[[str], "Done"]):
     done = from_celery(one_entry(options='"args": (1,)'))
     assert (done.code, said_of(done, "one")) == (0, []), done.err
+
+
+@pytest.mark.parametrize("task", ["max_retries=0", "autoretry_for=(Exception,), max_retries=5"])
+def test_retries_that_come_as_they_are_say_nothing_of_themselves(
+    from_celery: Callable[[str], "Done"], task: str
+):
+    said = said_of(from_celery(one_entry(task=task)), "one")
+    assert [line for line in said if "without autoretry_for" in line] == []
+
+
+def test_entries_that_are_added_once_the_app_is_complete_are_imported_too(
+    from_celery: Callable[[str], "Done"],
+):
+    text = one_entry(
+        extra="""
+@app.on_after_finalize.connect
+def more(sender, **_):
+    sender.add_periodic_task(30, one.s(), name="late", expires=9)
+"""
+    )
+    found = entries(from_celery(text))
+    assert (list(found), found["late"]["start_deadline"]) == (["one", "late"], "9s")
+
+
+@pytest.mark.parametrize(
+    ("extra", "told"),
+    [
+        (
+            'app.conf.beat_scheduler = "django_celery_beat.schedulers:DatabaseScheduler"',
+            "app.beat_scheduler: what django_celery_beat.schedulers:DatabaseScheduler keeps",
+        ),
+        ("app.conf.beat_cron_starting_deadline = 60", "app.beat_cron_starting_deadline: 60"),
+    ],
+)
+def test_what_beat_itself_is_told_and_the_file_cannot_say_is_said(
+    from_celery: Callable[[str], "Done"], extra: str, told: str
+):
+    done = from_celery(one_entry(extra=extra))
+    assert done.code == 8
+    assert any(line.startswith(told) for line in done.err.splitlines()), done.err
+
+
+def test_a_note_says_that_a_run_whose_worker_died_is_run_again_here(
+    from_celery: Callable[[str], "Done"],
+):
+    assert "on_crash: fail" in from_celery(one_entry()).err
+    assert (
+        "on_crash: fail"
+        not in from_celery(one_entry(task="acks_late=True, reject_on_worker_lost=True")).err
+    )
 
 
 @pytest.mark.parametrize(
@@ -248,6 +333,32 @@ def test_jobs_of_apscheduler_are_disabled_or_left_out_rather_than_changed(
     assert any("the latest 100 missed instants" in one for one in lines)
     assert "3 tasks, 2 of them disabled; 2 left out; 5 things" in lines[-1]
     accepted(done, tmp_path)
+
+
+KEPT = """\
+from apscheduler.jobstores.memory import MemoryJobStore
+from apscheduler.schedulers.background import BackgroundScheduler
+
+class KeptStore(MemoryJobStore):
+    pass
+
+scheduler = BackgroundScheduler(timezone="UTC")
+scheduler.add_jobstore(KeptStore(), alias="kept")
+scheduler.add_job(print, "interval", minutes=1, id="a", jobstore="kept", args=["x"])
+"""
+
+
+def test_jobs_in_a_store_that_has_not_been_started_are_not_passed_over_in_silence(
+    dsched: Import, tmp_path: Path
+):
+    (tmp_path / "asleep_aps.py").write_text(KEPT)
+    asleep = dsched("import", "apscheduler", "asleep_aps", cwd=tmp_path)
+    assert (asleep.code, list(entries(asleep))) == (8, ["a"])
+    (told,) = [one for one in asleep.err.splitlines() if one.startswith("job store 'kept'")]
+    assert "scheduler.start(paused=True)" in told
+    (tmp_path / "awake_aps.py").write_text(KEPT + "scheduler.start(paused=True)\n")
+    awake = dsched("import", "apscheduler", "awake_aps", cwd=tmp_path)
+    assert (awake.code, list(entries(awake))) == (0, ["a"]), awake.err
 
 
 # --- crontabs

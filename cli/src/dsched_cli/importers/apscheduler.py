@@ -24,6 +24,7 @@ def read_apscheduler(scheduler: Any) -> Imported:
     """Each job as a call of a function named like its reference, ``module:function``."""
     found = Imported()
     defaults = {**_DEFAULTS, **getattr(scheduler, "_job_defaults", {})}
+    _stores(found, scheduler)
     for job in scheduler.get_jobs():
         where = f"job {job.id!r}"
         try:
@@ -41,6 +42,19 @@ def read_apscheduler(scheduler: Any) -> Imported:
             "that name"
         )
     return found
+
+
+def _stores(found: Imported, scheduler: Any) -> None:
+    """Report stores whose jobs a scheduler shows only once it has started."""
+    if getattr(scheduler, "state", 0) != 0:
+        return
+    for alias, store in getattr(scheduler, "_jobstores", {}).items():
+        kind = type(store).__name__
+        if kind != "MemoryJobStore":
+            found.cannot(
+                f"job store {alias!r}",
+                f"what a {kind} keeps is read only after scheduler.start(paused=True)",
+            )
 
 
 def _job(

@@ -8,12 +8,17 @@ from typing import Any
 from dsched.model import CronTrigger
 from dsched.planning import InvalidTriggerError, compile_trigger
 from dsched_cli.importers import fields
-from dsched_cli.importers.celery_options import Settings, entry_options
+from dsched_cli.importers.celery_options import entry_options, settings_of
 from dsched_cli.importers.modules import call_of, span_text, zone_name
 from dsched_cli.importers.result import Imported
 
 # Beat sends a task whether or not the last run has ended, and once after a standstill.
 _HABITS: Mapping[str, Any] = {"overlap": "allow", "misfire": "fire_once"}
+# An early acknowledgement, as is Celery's default: nothing knows of a run once its worker has died.
+_LOST_WITH_ITS_WORKER = (
+    "Celery runs a task whose worker died again only with acks_late; dsched does, "
+    "unless `on_crash: fail` says otherwise"
+)
 _FULL_DAYS, _FULL_WEEK = set(range(1, 32)), set(range(7))
 
 
@@ -24,7 +29,10 @@ def read_celery(app: Any) -> Imported:
     if zone is None:
         found.cannot("app.timezone", f"{app.timezone} is no zone of the IANA database; UTC is used")
         zone = "UTC"
+    # As beat begins: what an app adds once it is complete (`on_after_finalize`) is in its schedule.
     app.loader.import_default_modules()
+    app.finalize()
+    _beat(found, app.conf)
     for name, given in dict(app.conf.beat_schedule).items():
         _entry(found, app, name=str(name), given=given, zone=zone)
     if found.entries:
@@ -47,8 +55,26 @@ def _entry(found: Imported, app: Any, *, name: str, given: Any, zone: str) -> No
     args, kwargs = raw.get("args") or (), raw.get("kwargs") or {}
     call = call_of(found, where, name=task_name, function=function, args=args, kwargs=kwargs)
     entry = {**trigger, **call, **_HABITS}
-    settings = Settings(app, task, task_name, raw.get("options") or {})
+    settings = settings_of(found, where, app, raw)
     found.add(name, entry | entry_options(found, where, settings))
+    if _LOST_WITH_ITS_WORKER not in found.notes and not settings.option("acks_late"):
+        found.notes.append(_LOST_WITH_ITS_WORKER)
+
+
+def _beat(found: Imported, conf: Any) -> None:
+    """Report what beat itself is told and no entry shows."""
+    if "PersistentScheduler" not in str(conf.beat_scheduler):
+        found.cannot(
+            "app.beat_scheduler",
+            f"what {conf.beat_scheduler} keeps elsewhere is not read, only app.conf.beat_schedule",
+        )
+    deadline = getattr(conf, "beat_cron_starting_deadline", None)
+    if deadline is not None:
+        found.cannot(
+            "app.beat_cron_starting_deadline",
+            f"{deadline} s: what was missed for longer is run once; misfire: skip with a "
+            "misfire_grace leaves it out",
+        )
 
 
 def _trigger(found: Imported, where: str, schedule: Any, zone: str) -> dict[str, Any] | None:

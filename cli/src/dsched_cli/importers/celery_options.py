@@ -18,6 +18,9 @@ _DEFAULT_MAX_DELAY = timedelta(hours=1)
 _SILENT = frozenset(
     {"serializer", "compression", "delivery_mode", "immediate", "mandatory", "ignore_result"}
 )
+# What an app's own class of tasks may have run beside the function.
+_HOOKS = ("before_start", "on_success", "on_failure", "on_retry", "after_return")
+_RETRIES = ("max_retries", "default_retry_delay", "retry_backoff", "retry_kwargs")
 _QUEUES = ("queue", "exchange", "routing_key")
 
 
@@ -29,6 +32,7 @@ class Settings:
     task: Any
     task_name: str
     given: Mapping[str, Any]  # the options of the beat entry
+    routed: Mapping[str, Any]  # the options that the app's routes add
 
     def of_task(self, name: str, default: Any = None) -> Any:
         """An attribute of the task, if the app knows it and it is set."""
@@ -36,20 +40,29 @@ class Settings:
         return default if value is None else value
 
     def option(self, name: str) -> Any:
-        """What an option of the message is: of the entry, else of the task, else of the app."""
-        if self.given.get(name) is not None:
-            return self.given[name]
-        value = self.of_task(name)
-        return getattr(self.app.conf, f"task_{name}", None) if value is None else value
+        """What an option of the message is: of the entry, the task, a route, or the app."""
+        for value in (self.given.get(name), self.of_task(name), self.routed.get(name)):
+            if value is not None:
+                return value
+        return getattr(self.app.conf, f"task_{name}", None)
 
     def queue(self) -> str:
         """The queue that it is sent to, if that is not the default one."""
         named = self.option("queue")
-        if named is None:
-            routed = self.app.amqp.router.route({}, self.task_name).get("queue")
-            named = getattr(routed, "name", routed)
         found = str(getattr(named, "name", named or ""))
         return "" if found == self.app.conf.task_default_queue else found
+
+
+def settings_of(found: Imported, where: str, app: Any, entry: Mapping[str, Any]) -> Settings:
+    """The settings of the task that a beat entry sends; a route that cannot be asked is told."""
+    name, given = str(entry.get("task")), dict(entry.get("options") or {})
+    args, kwargs = entry.get("args") or (), entry.get("kwargs") or {}
+    routed: Mapping[str, Any] = {}
+    try:
+        routed = app.amqp.router.route(dict(given), name, args, kwargs)
+    except Exception as error:  # noqa: BLE001 - a router of the app raises what it likes
+        found.cannot(where, f"its route is unknown: {type(error).__name__}: {error}")
+    return Settings(app, app.tasks.get(name), name, given, routed)
 
 
 def entry_options(found: Imported, where: str, settings: Settings) -> dict[str, Any]:
@@ -79,15 +92,18 @@ def _dropped(settings: Settings) -> Iterator[str]:
     if queue:
         yield f"queue {queue!r}: let workers have a label and require it: required_labels"
     for key in ("exchange", "routing_key"):
-        if settings.given.get(key) or settings.of_task(key):
+        if settings.option(key):
             yield f"{key}: there are no routes in dsched, only labels of workers"
     run = type(settings.task).__dict__.get("run") if settings.task is not None else None
     if run is not None and not isinstance(run, staticmethod):
         yield "is bound: its function gets no task as `self` in dsched; ctx tells about the attempt"
     known = {*_SILENT, *_QUEUES, "expires", "priority", "time_limit", "soft_time_limit"}
-    for key in settings.given:
+    for key in {**settings.given, **settings.routed}:
         if key not in known:
             yield f"the option {key} has no word in dsched"
+    for hook in _HOOKS:
+        if _own(settings.task, hook) is not None:
+            yield f"{hook} is not called: an observer of dsched is told how tasks go"
 
 
 def _timeout(settings: Settings) -> str:
@@ -158,12 +174,31 @@ def _filters(found: Imported, where: str, settings: Settings, wanted: Any) -> No
 
 def _told_of_own_retries(found: Imported, where: str, settings: Settings) -> None:
     """Report a function that calls `retry` of its task itself: no option shows those retries."""
+    own = {name: value[0] for name in _RETRIES if (value := _own(settings.task, name))}
+    if own and own.get("max_retries", 1) != 0:
+        options = ", ".join(f"{name} {value}" for name, value in own.items())
+        found.cannot(
+            where,
+            f"{options} without autoretry_for: they count only where the task calls retry by "
+            "itself, and it is not retried here: give it retry",
+        )
     try:
         source = inspect.getsource(inspect.unwrap(settings.task.run))
     except (AttributeError, OSError, TypeError):
         return
     if ".retry(" in source:
         found.cannot(where, "calls retry by itself: give it retry and let its exceptions out")
+
+
+def _own(task: Any, name: str) -> tuple[Any] | None:
+    """An attribute that the app gave this task or its classes, not Celery; None if it did not."""
+    kinds = type(task).__mro__
+    # The last class of this name is Celery's own; an app derives one of the same name from it.
+    own = [at for at, kind in enumerate(kinds) if kind.__module__ == "celery.app.task"]
+    for kind in kinds[: own[-1] if own else 0]:
+        if name in vars(kind):
+            return (vars(kind)[name],)
+    return None
 
 
 def _names(kinds: Any) -> str:
@@ -187,7 +222,7 @@ def _start_deadline(found: Imported, where: str, settings: Settings) -> str | No
 
 def _priority(found: Imported, where: str, settings: Settings) -> int | None:
     """Celery hands the number to the broker: AMQP takes the highest first, Redis the lowest."""
-    given = settings.given.get("priority", settings.of_task("priority"))
+    given = settings.option("priority")
     if given is None:
         given = settings.app.conf.task_default_priority
     if given is None:
