@@ -2,17 +2,21 @@
 
 import asyncio
 import contextlib
+import functools
 import os
 import sqlite3
 import stat
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
+from typing import ClassVar
 
 import pytest
 
 from dsched.contracts.store.outcomes import StoreRefusedError
 from dsched.contracts.store.settings import StoreSettings
+from dsched_store_sqlite import connection
 from dsched_store_sqlite.connection import check_sqlite_version
 from dsched_store_sqlite.files import file_system_of, prepare_file
 from dsched_store_sqlite.options import SqliteOptions
@@ -109,6 +113,31 @@ async def test_the_database_of_another_program_is_refused_and_left_alone(file):
 
     assert "of another program" in await _refusal(file)
     assert before == file.read_bytes()
+
+
+class Watched(sqlite3.Connection):
+    """A connection that lets others go ahead of one of its statements."""
+
+    before: ClassVar[dict[str, Callable[[], None]]] = {}
+
+    def execute(self, sql, *given):
+        self.before.pop(sql, lambda: None)()
+        return super().execute(sql, *given)
+
+
+@pytest.mark.parametrize("then", ["PRAGMA user_version", "SELECT count(*) FROM sqlite_master"])
+def test_a_file_that_another_process_makes_meanwhile_is_nobody_elses(file, then, monkeypatch):
+    def another() -> None:
+        with contextlib.suppress(sqlite3.OperationalError):  # it may have to wait for ours
+            connection.connect(file, "full").close()
+
+    plain = sqlite3.connect
+    file.touch()
+    monkeypatch.setattr(connection, "BUSY_S", 0.05)
+    monkeypatch.setattr(sqlite3, "connect", functools.partial(plain, factory=Watched))
+    monkeypatch.setitem(Watched.before, then, another)
+    connection.connect(file, "full").close()
+    assert not Watched.before, "nobody went ahead"
 
 
 async def test_another_format_is_refused_naming_both(file):

@@ -134,9 +134,7 @@ def check_format(found: int, file: Path) -> None:
 
 def _check_format(db: sqlite3.Connection, file: Path) -> bool:
     """Whether the file is still empty; refuse one that is not ours or of another format."""
-    (application,) = db.execute("PRAGMA application_id").fetchone()
-    (found,) = db.execute(GET_FORMAT).fetchone()
-    (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    application, found, tables = _marks(db)
     if (application, found, tables) == (0, 0, 0):
         return True
     if application != APPLICATION_ID:
@@ -147,3 +145,21 @@ def _check_format(db: sqlite3.Connection, file: Path) -> bool:
         )
     check_format(found, file)
     return False
+
+
+def _marks(db: sqlite3.Connection) -> tuple[int, int, int]:
+    """Application id, format and number of tables, as of one moment.
+
+    Read one by one, they would show half a store while another process makes it.
+    """
+    own = not db.in_transaction
+    if own:
+        db.execute("BEGIN")
+    try:
+        (application,) = db.execute("PRAGMA application_id").fetchone()
+        (found,) = db.execute(GET_FORMAT).fetchone()
+        (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    finally:
+        if own:
+            rollback(db)
+    return application, found, tables
