@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import importlib
 import json
+import os
+import shlex
 import signal
 import socket
 import sys
@@ -45,32 +47,54 @@ def ask(method: str, url: str) -> dict:
         return json.load(answer)
 
 
-async def test_each_worker_process_of_a_server_has_a_pod_of_its_own(tmp_path):
+def as_printed(server: str, port: int) -> list[str]:
+    """The page's command that serves with several workers, on this port."""
+    page = (ROOT / "docs/embedding.md").read_text()
+    (line,) = [one for one in page.splitlines() if one.startswith(f"python -m {server} workers_")]
+    return [sys.executable, *shlex.split(line.replace("8001", str(port)))[1:]]
+
+
+def ready(url: str) -> bool:
+    with contextlib.suppress(OSError):
+        return bool(ask("GET", f"{url}/ready")["ready"])
+    return False
+
+
+async def pods_of(client: dsched.Client, *, beside: frozenset[str] = frozenset()) -> frozenset[str]:
+    """The names of two pods, once there are two that are not `beside`."""
+    async with asyncio.timeout(40):
+        while len(names := frozenset(pod.name for pod in await client.pods()) - beside) < 2:
+            await asyncio.sleep(0.1)
+    return names
+
+
+async def kill_one(client: dsched.Client, names: frozenset[str]) -> str:
+    """Kill a worker process of the server, which starts another one with a pod of its own."""
+    killed = min(names)
+    os.kill(int(killed.removeprefix("web-")), signal.SIGKILL)
+    assert not await pods_of(client, beside=frozenset({killed})) <= names
+    return killed
+
+
+@pytest.mark.parametrize("server", ["uvicorn", "gunicorn"])
+async def test_each_worker_process_of_a_server_has_a_pod_of_its_own(tmp_path, server):
     port = free_port()
-    command = [*UVICORN, "workers_app:app", "--workers", "2", "--port", str(port)]
     told = {"POD_NAME": "web", "PYTHONPATH": str(EMBEDDING)}
     url = f"http://127.0.0.1:{port}"
     store = {"sqlite": {"path": str(tmp_path / "dsched.db")}}
-    with started(command, tmp_path / "web", cwd=tmp_path, **told) as run:
-
-        def ready() -> bool:
-            with contextlib.suppress(OSError):
-                return bool(ask("GET", f"{url}/ready")["ready"])
-            return False
-
-        wait_until(ready, f"it is ready: {run.said()}", timeout_s=40)
+    with started(as_printed(server, port), tmp_path / "web", cwd=tmp_path, **told) as run:
+        wait_until(lambda: ready(url), f"it is ready: {run.said()}", timeout_s=40)
         async with dsched.connect(store) as client:
-            names = set()
-            async with asyncio.timeout(30):
-                while len(names) < 2:
-                    names = {pod.name for pod in await client.pods()}
+            names = await pods_of(client)
             assert all(name.startswith("web-") for name in names)
+            killed = await kill_one(client, names)
             task_id = ask("POST", f"{url}/reports?name=Ada")["task"]
             assert await client.result(task_id, timeout=20) == {"title": "Report for Ada"}
             wait_until(lambda: len(runs(tmp_path)) >= 2, "the schedule fires", timeout_s=20)
             run.process.send_signal(signal.SIGTERM)
             run.ends()
-            assert await client.workers() == ()
+            left = {worker.id.rpartition("-")[0] for worker in await client.workers()}
+            assert left <= {killed}, "the others took themselves off the list"
     assert len(runs(tmp_path)) == len(set(runs(tmp_path)))
 
 
