@@ -106,9 +106,11 @@ async def test_unknown_roles_and_keys_are_refused():
     with pytest.raises(ValueError, match="unknown roles"):
         async with dsched.pod(_config(), plugins=[_Plugin()], roles=["boss"]):
             pass
-    with pytest.raises(ConfigError):
+    with pytest.raises(ConfigError) as refused:
         async with dsched.pod({**_config(), "schedule": {"nope": 1}}, plugins=[_Plugin()]):
             pass
+    (problem,) = refused.value.problems
+    assert (problem.file, problem.path) == ("settings of the program", "schedule.nope")
 
 
 async def test_worker_processes_are_refused_with_a_sentence_that_says_what_to_do():

@@ -25,6 +25,7 @@ from dsched.config import LoadedSettings, read_plugin_settings, read_settings
 from dsched.config.intake import CatalogueIntake
 from dsched.config.scheduled import code_sources
 from dsched.config.settings import Settings
+from dsched.config.sources import PROGRAM
 from dsched.contracts.service import PodStatus
 from dsched.contracts.store.outcomes import StoreUnavailableError
 from dsched.declaring import Keeper, keep
@@ -307,11 +308,11 @@ def load(config: ConfigSource, plugins: Iterable[object]) -> tuple[LoadedSetting
     """The installed plugins and the settings, from a file's path or a mapping of its shape."""
     path = os.fspath(config) if isinstance(config, str | os.PathLike) else None
     given = dict(_dotted(config)) if isinstance(config, Mapping) else {}
-    allowed = read_plugin_settings(path, os.environ, given)
+    allowed = read_plugin_settings(path, os.environ, given, flags_of=PROGRAM)
     catalogue = load_catalogue(
         enabled=allowed.enabled, disabled=allowed.disabled, extra_plugins=tuple(plugins)
     )
-    return read_settings(path, os.environ, given, catalogue), catalogue
+    return read_settings(path, os.environ, given, catalogue, flags_of=PROGRAM), catalogue
 
 
 def _checked_roles(

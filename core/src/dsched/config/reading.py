@@ -12,7 +12,7 @@ import attrs
 from dsched.config.problems import ConfigError, Place
 from dsched.config.settings import PluginSettings, PodSettings, Settings
 from dsched.config.shape import Shape
-from dsched.config.sources import ENVIRONMENT, Origin, Sources, gather
+from dsched.config.sources import COMMAND_LINE, ENVIRONMENT, Origin, Sources, gather
 from dsched.config.structuring import (
     FlawedError,
     fields_of,
@@ -53,14 +53,18 @@ class LoadedSettings:
 
 
 def read_plugin_settings(
-    path: str | None, env: Mapping[str, str], flags: Mapping[str, object]
+    path: str | None,
+    env: Mapping[str, str],
+    flags: Mapping[str, object],
+    *,
+    flags_of: str = COMMAND_LINE,
 ) -> PluginSettings:
     """Which plugins may be loaded: the part that must be known before there is a catalogue.
 
     Raises `ConfigError` if this part or the file as a whole cannot be read, then with every problem
     that can be seen without the plugins.
     """
-    sources = gather(path, env, flags, Shape(_core_branches()))
+    sources = gather(path, env, flags, Shape(_core_branches()), flags_of=flags_of)
     # Without the plugins it is not known which variables are theirs.
     sources.problems = [one for one in sources.problems if one.file != ENVIRONMENT]
     try:
@@ -75,14 +79,16 @@ def read_settings(
     env: Mapping[str, str],
     flags: Mapping[str, object],
     catalogue: Catalogue,
+    *,
+    flags_of: str = COMMAND_LINE,
 ) -> LoadedSettings:
     """Read file, environment and flags, each overriding the one before it.
 
-    ``flags`` maps keys (``store``, ``schedule.balancer``) to values; None means not given. Raises
-    `ConfigError`, which lists every problem found. Variables that are named as secrets are
-    `WITHHELD` from then on.
+    ``flags`` maps keys (``store``, ``schedule.balancer``) to values; None means not given;
+    ``flags_of`` says who gives them. Raises `ConfigError`, which lists every problem found.
+    Variables that are named as secrets are `WITHHELD` from then on.
     """
-    sources = gather(path, env, flags, _shape(catalogue))
+    sources = gather(path, env, flags, _shape(catalogue), flags_of=flags_of)
     _check_sections(sources, catalogue)
     _check_names(sources, catalogue)
     settings = _structure_core(sources)

@@ -23,6 +23,7 @@ from dsched.config.shape import (
 from dsched.config.yaml_reader import Document, read_yaml
 
 ENVIRONMENT, COMMAND_LINE = "environment", "command line"
+PROGRAM = "settings of the program"  # a mapping that a program hands over instead of a file
 MAX_SECRET_BYTES = 64 * 1024
 
 # Variables for the `dsched` command and the clients of the API: a shell that sets them may start a
@@ -106,11 +107,17 @@ class Sources:
 
 
 def gather(
-    path: str | None, env: Mapping[str, str], flags: Mapping[str, object], shape: Shape
+    path: str | None,
+    env: Mapping[str, str],
+    flags: Mapping[str, object],
+    shape: Shape,
+    *,
+    flags_of: str = COMMAND_LINE,
 ) -> Sources:
     """Read all sources in the order of their weight. Raises `ConfigError` for an unreadable file.
 
-    ``flags`` maps a key (``schedule.balancer``) to a value; None means not given.
+    ``flags`` maps a key (``schedule.balancer``) to a value; None means not given. ``flags_of`` says
+    who gives them: the command line, or a `PROGRAM`.
     """
     sources = Sources(shape, file=path or "")
     if path is not None:
@@ -121,11 +128,17 @@ def gather(
             _add_variable(sources, name, env[name])
     for key, value in flags.items():
         if value is not None:
-            flag = "--" + key.rpartition(".")[2].replace("_", "-")
-            place, origin = tuple(key.split(".")), Origin(COMMAND_LINE, flag, f"flag {flag}")
+            place, origin = tuple(key.split(".")), _origin(key, flags_of)
             if not _add_from_file(sources, place, value=value, origin=origin, base="", siblings={}):
                 sources.set(place, value, origin)
     return sources
+
+
+def _origin(key: str, flags_of: str) -> Origin:
+    if flags_of != COMMAND_LINE:
+        return Origin(flags_of, key, flags_of)
+    flag = "--" + key.rpartition(".")[2].replace("_", "-")
+    return Origin(flags_of, flag, f"flag {flag}")
 
 
 def _add_file(sources: Sources, document: Document) -> None:
