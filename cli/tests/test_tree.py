@@ -74,6 +74,26 @@ def test_help_imports_neither_the_scheduler_nor_a_heavy_client():
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+COUNTED = """
+import gc, sys
+from dsched_cli.main import main
+begun = []
+gc.callbacks.append(lambda phase, about: begun.append(about) if phase == "start" else None)
+code = main(["import", "crontab", "-", "--tz", "UTC"])
+print(len(begun), file=sys.stderr)
+sys.exit(code)
+"""
+
+
+def test_a_command_that_reads_much_looks_for_garbage_a_few_times_only():
+    lines = "".join(f"{n % 60} {n % 24} * * * curl http://a.example/{n}\n" for n in range(1500))
+    done = subprocess.run(
+        [sys.executable, "-c", COUNTED], input=lines, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stderr.split()[-1]) <= 10
+
+
 def test_a_wrong_command_is_answered_with_the_one_that_was_meant(dsched: "Callable[..., Done]"):
     done = dsched("wrker", "list")
     assert (done.code, done.out) == (2, "")

@@ -1,6 +1,7 @@
 """`dsched`: operate a cluster from a terminal. The console script and its exit codes."""
 
 import contextlib
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -12,6 +13,9 @@ from dsched_cli.cleaning import clean, clean_block
 from dsched_cli.errors import CliError, ExitCode
 from dsched_cli.session import common_options
 from dsched_cli.tree import Tree
+
+# A command reads much, keeps it, and ends: its values are no garbage to look for over and over.
+COLLECT_AFTER = 100_000
 
 EPILOG = """\b
 Exit codes: 0 ok, 1 the thing asked about failed, 2 usage, 3 not found,
@@ -46,6 +50,7 @@ def root(**_: object) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the answer is the exit code."""
+    gc.set_threshold(COLLECT_AFTER)
     stdout = sys.stdout
     try:
         answer = root.main(
