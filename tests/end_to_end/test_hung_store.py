@@ -21,7 +21,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 TOKEN = "admin-token-of-the-tests-0123456789"
 DSCHED = str(Path(sys.executable).with_name("dsched"))
 ANSWER_S = 6.0
-COMMAND_S = 7.5  # the interpreter starts too, on a machine that is busy
 ENTRY = {"executor": "local", "payload": {"function": "f"}, "every": "24h"}
 ASKED: tuple[tuple[str, str, object], ...] = (
     ("GET", "/cluster", None),
@@ -131,6 +130,9 @@ async def test_every_call_is_answered_within_seconds_and_the_command_names_the_c
                 },
             )
         )[1] == 201
+        # What the same command takes here and now of a store that answers: its interpreter starts.
+        usual_s = max([(await command(url, "doctor"))[0] for _ in range(2)])
+        command_s = ANSWER_S + usual_s
         async with hung(server):
             answers = await asyncio.gather(*(asked(http, url, *one) for one in ASKED))
             for one, (took_s, status, text) in zip(ASKED, answers, strict=True):
@@ -143,12 +145,12 @@ async def test_every_call_is_answered_within_seconds_and_the_command_names_the_c
                 assert answer.status == 503
             for args in (("status",), ("config", "list"), ("task", "cancel", "t", "--reason", "x")):
                 took_s, code, text = await command(url, *args)
-                assert (code, took_s < COMMAND_S) == (7, True), (args, code, took_s, text)
+                assert (code, took_s < command_s) == (7, True), (args, code, took_s, text)
                 assert "the store" in text
                 assert "start a pod" not in text
                 assert "--local" not in text
             took_s, code, text = await command(url, "doctor")
-            assert (code, took_s < COMMAND_S) == (1, True), (code, took_s, text)
+            assert (code, took_s < command_s) == (1, True), (code, took_s, text)
             assert "start a pod" not in text
             assert "dsched doctor" not in text
         async with asyncio.timeout(30):
