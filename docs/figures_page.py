@@ -147,8 +147,8 @@ def _sweep(found: Record) -> list[str]:
         return []
     said = (
         f"At commit `{found['commit']}`: {found['scenarios']} scenarios in {found['plays']:,} "
-        f"plays, {found['places']} places that call the store, {found['virtual_hours']:,} virtual hours, "
-        f"{found['violations']} violations."
+        f"plays, {found['places']} places that call the store, {found['virtual_hours']:,} virtual "
+        f"hours, {found['violations']} violations."
     )
     faults = f"Faults: {_counts(found['faults'])}."
     return [*_section("Sweep", "make sweep ARGS=--record"), said, "", faults, ""]

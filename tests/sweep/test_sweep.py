@@ -1,9 +1,10 @@
 """The crash-point sweep in its short form: every scenario, some of its points, always the same."""
 
+import json
 import textwrap
 
 import pytest
-from crash_points import BALANCER, NAMES, SCENARIOS, main, sweep_one
+from crash_points import BALANCER, NAMES, SCENARIOS, main, record, sweep_one
 
 from dsched.contracts.store.outcomes import Outcome
 from dsched.engine.leader.recovery import RecoveryStep
@@ -29,6 +30,18 @@ def test_a_scenario_bears_a_fault_at_its_calls(name):
     totals.add(sweep_one(name, POINTS))
     assert not totals.failed, "\n".join(totals.lines())
     assert totals.plays == POINTS + 1
+
+
+def test_a_whole_sweep_is_recorded_and_no_part_of_one(tmp_path, capsys):
+    totals = Totals()
+    totals.add(sweep_one(NAMES[0], 2))
+    record(totals, "abc", 0, tmp_path / "sweep.json")
+    told = json.loads((tmp_path / "sweep.json").read_text())
+    assert (told["commit"], told["plays"], told["violations"], told["unhit"]) == ("abc", 3, 0, 0)
+    assert sum(told["faults"].values()) == 2
+    with pytest.raises(SystemExit):
+        main(["--record", "--points", "2"])
+    assert "of a whole sweep" in capsys.readouterr().err
 
 
 def test_the_scenarios_reach_all_places_that_call_the_store():
