@@ -86,21 +86,34 @@ class _Load:
 
     store: Store
     acknowledged_s: dict[str, float] = attrs.field(factory=dict)
+    # Each call holds one of them; whoever holds all has stopped the clients.
+    using: asyncio.Semaphore = attrs.field(factory=lambda: asyncio.Semaphore(CLIENTS))
 
     async def run(self, name: str) -> None:
         """Until cancelled."""
         number = 0
         while True:
             number += 1
-            client = Client(self.store, by=name)
             task_id = f"{name}-{number}"
             try:
-                async with asyncio.timeout(5):
+                async with self.using, asyncio.timeout(5):
+                    client = Client(self.store, by=name)
                     await client.submit(_SPEC, task_id=task_id, delay_s=3600)
             except (StoreError, TimeoutError):
                 await asyncio.sleep(0.05)
             else:
                 self.acknowledged_s[task_id] = time.monotonic()
+
+    @contextlib.asynccontextmanager
+    async def stopped(self) -> AsyncIterator[None]:
+        """Nobody calls the store within the block."""
+        for _ in range(CLIENTS):
+            await self.using.acquire()
+        try:
+            yield
+        finally:
+            for _ in range(CLIENTS):
+                self.using.release()
 
 
 async def measure(
@@ -112,13 +125,17 @@ async def measure(
         settings |= {"replicas": needs} if profile == "strict" else {}
         whole = {"store": "redis", "redis": settings}
         opened = opener(folder / "durability.yaml", whole)
-        async with opened() as store, contextlib.AsyncExitStack() as later:
+        async with contextlib.AsyncExitStack() as later, contextlib.AsyncExitStack() as before:
+            store = await before.enter_async_context(opened())
             fires = Fires()
 
             async def act(load: _Load) -> None:
                 await (kill if cut == "kill" else fail_over)()
-                if profile == "dev":  # it forgot everything, so handles of before are refused
-                    load.store = await later.enter_async_context(opened())
+                if profile == "dev":
+                    # It forgot everything, and a process that remembers what was is refused.
+                    async with load.stopped():
+                        await before.aclose()
+                        load.store = await later.enter_async_context(opened())
 
             async with _leading(fires, opened if profile != "dev" else None):
                 load, cut_s = await _under_load(_Load(store), act, chance)
