@@ -180,6 +180,11 @@ async def test_many_tasks_are_submitted_in_one_step(cluster):
     assert len(cluster.events("submitted")) == 1
 
 
+async def test_a_spec_alone_is_no_submission_and_the_error_says_what_is(cluster):
+    with pytest.raises(TypeError, match=r"takes Submission\(task_id=.*, not TaskSpec"):
+        await cluster.client.submit_many([spec("ok")])
+
+
 async def test_a_change_that_came_second_is_planned_again_and_made(cluster):
     await cluster.client.put_config(config("every", every=seconds(60)))
     line = Line()

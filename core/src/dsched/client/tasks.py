@@ -73,6 +73,11 @@ class Tasks(Asking):
     async def submit_many(self, submissions: Sequence[Submission]) -> tuple[Outcome, ...]:
         """Create up to `MAX_BATCH` tasks in one step; one outcome each, as `Working.submit`."""
         for item in submissions:
+            if not isinstance(item, Submission):
+                raise TypeError(
+                    f"submit_many takes Submission(task_id=..., spec=...), which names each task "
+                    f"so that it may be repeated, not {type(item).__name__}"
+                )
             check_id(item.task_id, "task id")
         filled = [attrs.evolve(one, spec=self._taken(one.spec)) for one in submissions]
         return await self._answered(lambda: self._store.submit(filled, by=self._by))
