@@ -15,7 +15,7 @@ DIST ?= dist
 NEW ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help deploy-files docs-pages sync-client vendor screenshots console-figures dev run test test-fast test-long simulate sweep mutants chaos durability record bench \
+.PHONY: help deploy-files docs docs-pages sync-client vendor screenshots console-figures dev run test test-fast test-long simulate sweep mutants chaos durability record bench \
 	lint check format lock version dist release-check release-tag release-publish clean
 
 help: ## List the targets.
@@ -90,6 +90,9 @@ console-figures: dev ## Measure what the console weighs and costs, into docs/per
 
 deploy-files: dev ## Make the dashboards, and the plain manifests of Kubernetes from the chart (needs helm).
 	$(BIN)/python deploy/make_files.py
+
+docs: dev ## Build the documentation site into build/site; a warning or a broken link is an error.
+	$(BIN)/python -m sphinx -q -E -W --keep-going -c docs/site -b html . build/site
 
 docs-pages: dev ## Write the reference pages that are made of the code.
 	$(BIN)/python docs/make_pages.py

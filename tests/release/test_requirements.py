@@ -35,6 +35,7 @@ NAMED = {
     "grpcio-health-checking": "grpc_health",
     "grpcio-tools": "grpc_tools",
     "import-linter": "importlinter",
+    "myst-parser": "myst_parser",
     "pytest-asyncio": "asyncio_mode",
     "pytest-timeout": "timeout = 60",
     "pytest-xdist": "-n 2",
