@@ -21,6 +21,7 @@ _KEYS = [
     "dst_overlap",
     "start_at",
     "end_at",
+    "calendar",
     "jitter",
     "overlap",
     "misfire_cap",

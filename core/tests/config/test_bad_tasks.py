@@ -244,7 +244,6 @@ for _field in (
     "shard_index",
     "shard_total",
     "namespace",
-    "calendar",
     "concurrency_key",
     "max_running",
 ):

@@ -92,7 +92,6 @@ def test_id_and_payload_are_checked_too():
         ("shard_index", 0),
         ("shard_total", 2),
         ("namespace", ""),
-        ("calendar", "work"),
         ("concurrency_key", "k"),
         ("max_running", 1),
     ],

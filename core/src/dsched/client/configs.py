@@ -27,6 +27,7 @@ from dsched.planning import (
 )
 
 MOVED_TRIES = 20
+CALENDARS_FROM_FORMAT = 4
 
 
 @attrs.frozen(kw_only=True)
@@ -148,6 +149,9 @@ class Configs(Asking):
                 items.append((old, planned_put(config, old, now_ms)))
             except (ClientError, InvalidTriggerError) as error:
                 found[config.id] = ConfigOutcome(id=config.id, error=error)
+        if items and any(item.config.calendar is not None for _, item in items):
+            await self._check_format(items, found)
+            items = [one for one in items if found[one[1].config.id] is None]
         if items:
             puts = [item for _, item in items]
             answers = await self._answered(lambda: self._store.put(puts, by=self._by))
@@ -160,6 +164,25 @@ class Configs(Asking):
                         id=item.config.id, outcome=word, stored=answer.stored
                     )
         return list(found.values())
+
+    async def _check_format(
+        self,
+        items: Sequence[tuple[StoredConfig | None, PutConfig]],
+        found: dict[str, ConfigOutcome | None],
+    ) -> None:
+        """Refuse calendars in a store of an older format: pods that do not know them may run."""
+        stored = (await self._answered(self._store.store_format)).stored
+        if stored >= CALENDARS_FROM_FORMAT:
+            return
+        for _, item in items:
+            if item.config.calendar is not None:
+                reason = (
+                    f"needs a store of format {CALENDARS_FROM_FORMAT}, and this one has {stored}: "
+                    "older pods would fire on the days that it leaves out; run `dsched store "
+                    "migrate` when all pods run this version"
+                )
+                error = InvalidConfigError("calendar", reason)
+                found[item.config.id] = ConfigOutcome(id=item.config.id, error=error)
 
     def _accepted(self, config: TaskConfig | Mapping[str, Any], origin: str | None) -> TaskConfig:
         """What is put of a config; `InvalidConfigError` where its policies contradict each other,

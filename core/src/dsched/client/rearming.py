@@ -5,7 +5,14 @@ import attrs
 
 from dsched.contracts.store.configs import ConfigVersion, PutConfig, Rearm, StoredConfig
 from dsched.model import SkippedRange, SkipReason, TaskConfig
-from dsched.planning import disabled_range, next_due, plan_edit, plan_rearm
+from dsched.planning import (
+    check_calendar,
+    disabled_range,
+    next_due,
+    off_days_range,
+    plan_edit,
+    plan_rearm,
+)
 
 
 def planned_rearm(
@@ -34,7 +41,15 @@ def planned_rearm(
     due_ms = None
     if successor is not None:
         due_ms = next_due(successor, now_ms=now_ms, last_fired_ms=_last_fired(stored, now_ms))
-    return Rearm(read=stored.version, upto_ms=now_ms, skipped=skipped, next_due_ms=due_ms)
+    # Only a config that is gone, or another, no longer says what its calendar has left out.
+    gone = reason is SkipReason.DELETED
+    return Rearm(
+        read=stored.version,
+        upto_ms=now_ms,
+        skipped=skipped,
+        off_days=off_days_range(stored.config, now_ms=now_ms) if gone else None,
+        next_due_ms=due_ms,
+    )
 
 
 def _last_fired(stored: StoredConfig, now_ms: int) -> int | None:
@@ -67,6 +82,7 @@ def _remembered(
 def planned_put(config: TaskConfig, old: StoredConfig | None, now_ms: int) -> PutConfig:
     if old is None:
         config = config.stamped(created_ms=now_ms)
+        check_calendar(config)
         rearm = Rearm(
             read=ConfigVersion(),
             upto_ms=now_ms,
@@ -74,6 +90,8 @@ def planned_put(config: TaskConfig, old: StoredConfig | None, now_ms: int) -> Pu
         )
         return PutConfig(config=config, rearm=rearm)
     config = config.stamped(created_ms=old.config.created_ms)
+    if config.calendar != old.config.calendar:
+        check_calendar(config)
     edit = plan_edit(
         old.config,
         config,
@@ -86,6 +104,7 @@ def planned_put(config: TaskConfig, old: StoredConfig | None, now_ms: int) -> Pu
         read=old.version,
         upto_ms=edit.upto_ms,
         skipped=_remembered(old, edit.skipped, now_ms),
+        off_days=off_days_range(old.config, now_ms=now_ms),
         next_due_ms=edit.next_due_ms,
     )
     return PutConfig(config=config, rearm=rearm)

@@ -16,6 +16,7 @@ from dsched.contracts.service import EntryError, PluginFacts
 from dsched.loading import Catalogue
 from dsched.loading.remedy import installed
 from dsched.model import (
+    Calendar,
     InvalidConfigError,
     InvalidIdError,
     JsonValue,
@@ -26,7 +27,7 @@ from dsched.model import (
     rfc3339,
 )
 from dsched.model.task_config import typed
-from dsched.planning import check_policies, compile_trigger
+from dsched.planning import check_calendar, check_policies, compile_trigger
 from dsched.wording import did_you_mean, printable
 
 I = TypeVar("I", TaskSpec, TaskConfig)  # noqa: E741 - an item
@@ -70,6 +71,7 @@ class CatalogueIntake:
         if isinstance(item, TaskConfig):
             compile_trigger(item.trigger)
             check_policies(item)
+            check_calendar(item)
         return item if item.type else typed(item, executor.provider.protocol)
 
     def entry(self, config: TaskConfig) -> dict[str, JsonValue]:
@@ -145,6 +147,8 @@ def _plain(value: Any) -> JsonValue:
         return rfc3339(value)
     if isinstance(value, Enum):
         return value.value
+    if isinstance(value, Calendar):
+        return value.record()
     if isinstance(value, RetryPolicy):
         return {one.name: _plain(getattr(value, one.name)) for one in attrs.fields(RetryPolicy)}
     if isinstance(value, Mapping):

@@ -6,6 +6,7 @@ from typing import Any
 
 import attrs
 
+from dsched.config.calendars import NO_FILE, Calendars, read_calendars, resolved, take_calendar
 from dsched.config.problems import ConfigError, Place, Problem, path_text, tidy
 from dsched.config.settings import TaskSettings
 from dsched.config.structuring import Flaw, FlawedError, structure, unknown_keys
@@ -26,7 +27,12 @@ from dsched.model import (
 from dsched.model.fields import MAX_LABELS
 from dsched.model.json import MAX_JSON_DEPTH, MAX_PAYLOAD_BYTES, check_json
 from dsched.model.task_config import Reserved
-from dsched.planning import InvalidTriggerError, check_policies, compile_trigger
+from dsched.planning import (
+    InvalidTriggerError,
+    check_calendar,
+    check_policies,
+    compile_trigger,
+)
 from dsched.wording import has_controls
 
 MAX_TASKS = 10_000
@@ -69,13 +75,14 @@ def read_tasks(path: str, *, defaults: TaskSettings, catalogue: Catalogue) -> li
     problem of the file; then nothing of it may be used.
     """
     document = read_yaml(path)
-    problems = list(document.problems)
+    calendars, problems = read_calendars(document, path)
+    problems += document.problems
     configs: list[TaskConfig] = []
     seen: dict[str, Place] = {}
     for index, raw in enumerate(_task_list(document, problems)):
         place: Place = ("tasks", index)
         try:
-            configs.append(_task(raw, defaults, catalogue))
+            configs.append(_task(raw, defaults, catalogue, calendars))
         except FlawedError as error:
             flaws = [flaw.below(place) for flaw in error.flaws]
             problems.extend(document.problem(flaw.place, flaw.reason) for flaw in flaws)
@@ -108,7 +115,8 @@ def read_entries(path: str) -> tuple[Document, list[RawEntry]]:
     payload that JSON cannot carry.
     """
     document = read_yaml(path)
-    problems = list(document.problems)
+    calendars, problems = read_calendars(document, path)
+    problems += document.problems
     entries: list[RawEntry] = []
     seen: set[str] = set()
     for index, raw in enumerate(_task_list(document, problems)):
@@ -121,7 +129,9 @@ def read_entries(path: str) -> tuple[Document, list[RawEntry]]:
             reason = "is the id of another task too; ids are unique, rename one"
             problems.append(document.problem((*place, "id"), reason))
         seen.add(entry_id)
-        content = {str(key): _dateless(value) for key, value in raw.items() if key != "id"}
+        days, flaws = resolved(raw, calendars)
+        problems += [document.problem((*place, *flaw.place), flaw.reason) for flaw in flaws]
+        content = {str(key): _dateless(value) for key, value in days.items() if key != "id"}
         problems.extend(_json_problems(document, place, content))
         entries.append(RawEntry(entry_id, content, place))
     if problems:
@@ -177,7 +187,8 @@ def _task_list(document: Document, problems: list[Problem]) -> list[Any]:
     if not isinstance(data, dict):
         return []
     problems.extend(
-        document.problem(one.place, one.reason) for one in unknown_keys(data, ["tasks"])
+        document.problem(one.place, one.reason)
+        for one in unknown_keys(data, ["tasks", "calendars"])
     )
     tasks = data.get("tasks", [])
     if not isinstance(tasks, list):
@@ -190,7 +201,9 @@ def _task_list(document: Document, problems: list[Problem]) -> list[Any]:
     return tasks
 
 
-def _task(raw: object, defaults: TaskSettings, catalogue: Catalogue) -> TaskConfig:
+def _task(
+    raw: object, defaults: TaskSettings, catalogue: Catalogue, calendars: Calendars = NO_FILE
+) -> TaskConfig:
     """One config; raises `FlawedError` with everything that is wrong with it."""
     if not isinstance(raw, Mapping):
         raise FlawedError([Flaw((), "must be a mapping with the keys of a task, such as id")])
@@ -199,7 +212,7 @@ def _task(raw: object, defaults: TaskSettings, catalogue: Catalogue) -> TaskConf
     provider = _choose_executor(given, flaws, catalogue)
     _check_payload(given, flaws, provider)
     _check_one_trigger(given, flaws)
-    flaws += _control_flaws(given)
+    flaws += _control_flaws(given) + take_calendar(given, calendars)
     _fill_defaults(given, defaults)
     config = None
     try:
@@ -377,6 +390,7 @@ def _policy_flaws(config: TaskConfig | None) -> list[Flaw]:
     try:
         if config is not None:
             check_policies(config)
-    except InvalidConfigError as error:
+            check_calendar(config)
+    except (InvalidConfigError, InvalidTriggerError) as error:
         return [Flaw((error.field,), error.reason)]
     return []

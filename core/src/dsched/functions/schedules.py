@@ -17,6 +17,7 @@ from dsched.functions.registry import (
     place_of,
 )
 from dsched.model import (
+    Calendar,
     DstGap,
     DstOverlap,
     InvalidIdError,
@@ -50,6 +51,7 @@ class ScheduleFields(TypedDict, total=False):
     dst_overlap: DstOverlap | str
     start_at: datetime | str
     end_at: datetime | str
+    calendar: Calendar | Mapping[str, Any]
     jitter: timedelta | str
     misfire: Misfire | str
     misfire_grace: timedelta | str

@@ -1,6 +1,7 @@
 """The words of dsched as values: immutable, validated, free of any I/O."""
 
 from dsched.model.ability import Ability, need_in_words, need_of
+from dsched.model.calendars import Calendar, DatedDays, NamedDays
 from dsched.model.decision import (
     Decision,
     DecisionUpdate,
@@ -52,7 +53,9 @@ __all__ = [
     "ORPHAN",
     "Ability",
     "AtTrigger",
+    "Calendar",
     "CronTrigger",
+    "DatedDays",
     "Decision",
     "DecisionUpdate",
     "Demand",
@@ -68,6 +71,7 @@ __all__ = [
     "JsonValue",
     "Misfire",
     "MissReason",
+    "NamedDays",
     "NotJsonError",
     "OnCrash",
     "Overlap",

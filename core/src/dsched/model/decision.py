@@ -23,6 +23,7 @@ class SkipReason(StrEnum):
     DELETED = "deleted"  # due when the config was deleted
     DISABLED = "disabled"  # due when its author switched the config off
     OPERATOR = "operator"  # an operator asked for it beforehand
+    CALENDAR = "calendar"  # never due: the config's calendar leaves their days out
 
 
 class MissReason(StrEnum):
@@ -38,7 +39,8 @@ class SkippedRange:
 
     ``trigger`` is the text of the trigger that has them (`dsched.planning.trigger_text`), where the
     ends alone do not say which they are. ``who`` and ``why`` are those of a pause. A range with a
-    ``count`` of 0 tells that the config was disabled: the trigger had instants, and none was owed.
+    ``count`` of 0 tells that the trigger had instants of which none was owed: the config was
+    disabled, or (reason ``calendar``) they fell on days that its calendar left out.
     """
 
     first_ms: int

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import attrs
 
 from dsched.model import given
+from dsched.model.calendars import Calendar, given_calendar
 from dsched.model.fields import (
     MAX_NAME_LENGTH,
     InvalidConfigError,
@@ -126,7 +127,6 @@ class Reserved:
     shard_index: int | None = None
     shard_total: int | None = None
     namespace: str | None = None
-    calendar: str | None = None
     concurrency_key: str | None = None
     max_running: int | None = None
 
@@ -196,6 +196,7 @@ class TaskConfig:
     dst_overlap: DstOverlap = attrs.field(default=DstOverlap.FIRST, converter=_dst_overlap)
     start_at: datetime | None = attrs.field(default=None, converter=given.instant_or_none)
     end_at: datetime | None = attrs.field(default=None, converter=given.instant_or_none)
+    calendar: Calendar | None = attrs.field(default=None, converter=given_calendar)
     jitter: timedelta = attrs.field(default=timedelta(0), converter=given.span)
     misfire: Misfire = attrs.field(default=Misfire.FIRE_ONCE, converter=_misfire)
     misfire_grace: timedelta = attrs.field(default=timedelta(seconds=60), converter=given.span)
@@ -361,6 +362,12 @@ def _check_trigger(config: TaskConfig) -> None:
         found = ", ".join(triggers) if triggers else "none"
         raise InvalidConfigError(
             "trigger", f"give exactly one of cron_expr, every, fixed_delay, at; found {found}"
+        )
+    if config.calendar is not None and config.fixed_delay is not None:
+        raise InvalidConfigError(
+            "calendar",
+            "does not go with fixed_delay, whose instants are not days but the ends of runs; use "
+            "every or cron_expr",
         )
     if config.every is not None:
         check_span("every", config.every, MIN_PERIOD)

@@ -1,5 +1,7 @@
 """Which fires a due config owes: triggers, time zones, misfire, jitter. Pure functions only."""
 
+from dsched.planning.calendars import check_calendar, ends_of, left_out, off_days_range
+from dsched.planning.days import LeftOut
 from dsched.planning.errors import InvalidTriggerError
 from dsched.planning.instants import Instants
 from dsched.planning.jitter import jitter_ms
@@ -23,10 +25,12 @@ __all__ = [
     "FirePlan",
     "Instants",
     "InvalidTriggerError",
+    "LeftOut",
     "PlannedRun",
     "Remembered",
     "Upcoming",
     "UpcomingInstant",
+    "check_calendar",
     "check_policies",
     "clock_note",
     "compile_trigger",
@@ -34,8 +38,11 @@ __all__ = [
     "config_upcoming",
     "config_warnings",
     "disabled_range",
+    "ends_of",
     "jitter_ms",
+    "left_out",
     "next_due",
+    "off_days_range",
     "plan_edit",
     "plan_fire",
     "plan_rearm",

@@ -6,6 +6,7 @@ from datetime import timedelta
 import attrs
 
 from dsched.model import AtTrigger, SkippedRange, SkipReason, TaskConfig, to_ms
+from dsched.planning.calendars import same_days
 from dsched.planning.instants import SingleInstant
 from dsched.planning.misfire import skipped_range
 from dsched.planning.remembered import remembering
@@ -68,14 +69,16 @@ def plan_edit(
 ) -> Edit:
     """What becomes of the owed instants of ``old`` when ``new`` takes its place.
 
-    - An equal schedule (trigger with its zone and DST rules, `start_at`, `end_at`, both enabled)
-      keeps them: the due stays where it was, and the policies of ``new`` decide when it is fired.
+    - An equal schedule (trigger with its zone and DST rules, `start_at`, `end_at`, both enabled,
+      and calendars that agree on the days up to now) keeps them: the due stays where it was, and
+      the policies of ``new`` decide when it is fired.
       Within a pause nothing is owed; its gap is left to whatever ends it.
     - Under another schedule those of ``old`` are left behind as one range, reason ``edited``, or
       ``disabled`` if ``new`` is; what ``new`` owes begins after now. An `at` is the exception
       that `plan_rearm` and `next_due` name.
     """
-    kept = _equal_schedule(old, new)
+    from_ms = due_ms if paused_gap_from_ms is None else paused_gap_from_ms
+    kept = _equal_schedule(old, new, from_ms=now_ms if from_ms is None else from_ms, to_ms=now_ms)
     if kept and paused_gap_from_ms is not None:
         return Edit(upto_ms=paused_gap_from_ms)
     if kept and due_ms is not None and (due_ms <= now_ms or new.fixed_delay is not None):
@@ -93,10 +96,13 @@ def plan_edit(
     return Edit(skipped=skipped, next_due_ms=due_ms, upto_ms=now_ms)
 
 
-def _equal_schedule(old: TaskConfig, new: TaskConfig) -> bool:
+def _equal_schedule(old: TaskConfig, new: TaskConfig, *, from_ms: int, to_ms: int) -> bool:
+    """Whether both have the same instants from the first that is owed up to now."""
     if not (old.enabled and new.enabled):
         return False
-    return (old.trigger, old.start_at, old.end_at) == (new.trigger, new.start_at, new.end_at)
+    if (old.trigger, old.start_at, old.end_at) != (new.trigger, new.start_at, new.end_at):
+        return False
+    return same_days(old, new, first_ms=from_ms, last_ms=to_ms)
 
 
 def next_due(

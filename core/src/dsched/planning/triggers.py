@@ -5,6 +5,7 @@ from functools import lru_cache
 
 from dsched.model import (
     AtTrigger,
+    Calendar,
     CronTrigger,
     EveryTrigger,
     FixedDelayTrigger,
@@ -15,8 +16,10 @@ from dsched.model import (
 from dsched.planning.cron.expression import CronInstants
 from dsched.planning.cron.fields import CronExpression
 from dsched.planning.cron.pattern import CronPattern
+from dsched.planning.days import day_rule
 from dsched.planning.errors import InvalidTriggerError
 from dsched.planning.instants import LAST_MS, Instants, PeriodicInstants, SingleInstant
+from dsched.planning.on_days import OnDays
 from dsched.planning.zone import load_zone
 
 
@@ -55,12 +58,30 @@ def compile_trigger(
 
 
 def config_instants(config: TaskConfig) -> Instants:
-    """The instants of a config's trigger within its own ``start_at`` and ``end_at``."""
+    """The instants of a config: those of its trigger within its own ``start_at`` and ``end_at``
+    that its calendar lets through."""
+    instants = trigger_instants(config)
+    if config.calendar is None:
+        return instants
+    return on_days(instants, config.calendar, config.timezone)
+
+
+def trigger_instants(config: TaskConfig) -> Instants:
+    """The instants of a config's trigger within its own bounds, whatever its calendar says."""
     return compile_trigger(
         config.trigger,
         start_ms=None if config.start_at is None else to_ms(config.start_at),
         end_ms=None if config.end_at is None else to_ms(config.end_at),
     )
+
+
+def on_days(instants: Instants, calendar: Calendar, timezone: str) -> Instants:
+    """Those of some instants that a calendar lets through."""
+    days = OnDays(base=instants, days=day_rule(calendar), zone=load_zone(timezone))
+    if isinstance(instants, SingleInstant):
+        at_ms = instants.at_ms
+        return instants if at_ms is None or days.has_day_of(at_ms) else SingleInstant(at_ms=None)
+    return days
 
 
 @lru_cache(maxsize=4096)

@@ -55,6 +55,10 @@ class Zone:
             start_s, before_s, offset_s = at_s, offset_s, after_s
         yield Segment(start_s, end_s, before_s, offset_s, offset_s)
 
+    def offset_at(self, at_s: int) -> int:
+        """The UTC offset in seconds at an instant."""
+        return _offset_at(self.info, at_s)
+
     def _transitions(self, start_s: int, end_s: int) -> Iterator[tuple[int, int]]:
         for year in range(year_of(start_s), year_of(end_s) + 1):
             for at_s, after_s in _year_transitions(self.name, year):

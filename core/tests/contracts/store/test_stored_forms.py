@@ -351,3 +351,20 @@ def test_any_snapshot_reads_back_equal_and_is_written_again_with_the_same_bytes(
     assert read == spec
     assert write_spec(read) == text
     assert write_spec(TaskSpec(**fields)) == text
+
+
+def test_a_config_with_a_calendar_says_a_later_version_and_no_other_does():
+    calendar = {
+        "skip": [{"name": "de", "dates": {"2026-12-25": "Christmas Day"}, "until": "2031-12-31"}],
+        "only": [{"name": "workdays", "weekdays": "mon-fri"}],
+    }
+    config = TaskConfig(id="c", executor="http", cron_expr="0 9 * * *", calendar=calendar)
+    text = (
+        '{"calendar":{"only":[{"name":"workdays","weekdays":["mon","tue","wed","thu","fri"]}],'
+        '"skip":[{"dates":{"2026-12-25":"Christmas Day"},"name":"de","until":"2031-12-31"}]},'
+        '"cron_expr":"0 9 * * *","executor":"http","id":"c","v":2}'
+    )
+    assert write_config(config) == text
+    assert read_config(text, revision=0, created_ms=0, updated_ms=0) == config
+    assert '"v":1' in write_config(TaskConfig(id="c", executor="http", cron_expr="0 9 * * *"))
+    assert "calendar" not in write_spec(config.spec)

@@ -101,9 +101,9 @@ class RedisConfigs(OnRedis, Configs):
             config_id,
             _version(rearm.read),
             rearm.upto_ms,
-            _latest(rearm),
+            rearm.latest_ms,
             number(rearm.next_due_ms),
-            skipped_item(config_id, rearm.skipped),
+            _skipped_items(config_id, rearm),
             *more,
             durable=True,
         )
@@ -124,6 +124,11 @@ def skipped_item(config_id: str, skipped: SkippedRange | None) -> str:
         if text := getattr(skipped, key):
             item[key] = text
     return dumps(item)
+
+
+def _skipped_items(config_id: str, rearm: Rearm) -> str:
+    """The items of a ``skipped`` event about the ranges of a change, or nothing."""
+    return ",".join(skipped_item(config_id, one) for one in rearm.ranges)
 
 
 def left_out_item(config_id: str, skip: Skip) -> str:
@@ -163,10 +168,6 @@ def _version(read: ConfigVersion) -> str:
     return f"{read.revision}\t{due}\t{last}\t{'1' if read.paused else '0'}"
 
 
-def _latest(rearm: Rearm) -> int:
-    return rearm.upto_ms if rearm.skipped is None else max(rearm.upto_ms, rearm.skipped.last_ms)
-
-
 def config_fields(config: TaskConfig) -> list[tuple[str, str]]:
     """What the steps need of a config, by name; ``enabled`` is told and not kept."""
     fields = []
@@ -197,10 +198,10 @@ def _put_row(item: PutConfig) -> str:
             config.id,
             _version(rearm.read),
             str(rearm.upto_ms),
-            str(_latest(rearm)),
+            str(rearm.latest_ms),
             number(rearm.next_due_ms),
             str(config.created_ms),
-            skipped_item(config.id, rearm.skipped),
+            _skipped_items(config.id, rearm),
             "\t".join(fields),
         )
     )

@@ -75,7 +75,7 @@ class SqliteConfigs(OnSqlite, Configs):
         """Remove a config."""
 
         def change(step: Step, row: ConfigRow) -> None:
-            note_skipped(step, by, config_id, rearm.skipped)
+            _note_ranges(step, by, config_id, rearm)
             step.drop_config(config_id)
             _note(step, row, act="deleted", by=by)
 
@@ -144,6 +144,11 @@ def note_skipped(step: Step, by: str, config_id: str, skipped: SkippedRange | No
         if text := getattr(skipped, key):
             item[key] = text
     step.note(EventKind.SKIPPED, by, item)
+
+
+def _note_ranges(step: Step, by: str, config_id: str, rearm: Rearm) -> None:
+    for one in rearm.ranges:
+        note_skipped(step, by, config_id, one)
 
 
 def note_overlap(step: Step, by: str, *, config_id: str, at_ms: int, behind: str) -> None:
@@ -216,12 +221,11 @@ def _check(step: Step, row: ConfigRow | None, rearm: Rearm) -> Outcome:
         )
     if stored != rearm.read:
         return Outcome.MOVED
-    latest = rearm.upto_ms if rearm.skipped is None else max(rearm.upto_ms, rearm.skipped.last_ms)
-    return Outcome.EARLY if latest > step.wall_ms else Outcome.OK
+    return Outcome.EARLY if rearm.latest_ms > step.wall_ms else Outcome.OK
 
 
 def _rearm(step: Step, row: ConfigRow, rearm: Rearm, by: str) -> None:
-    note_skipped(step, by, row.id, rearm.skipped)
+    _note_ranges(step, by, row.id, rearm)
     row.forget_skips(rearm.decided_before_ms)
     waits = row.delay_ms is not None and step.living(row.id).live > 0
     step.set_due(row, None if waits or row.paused else rearm.next_due_ms)

@@ -21,6 +21,7 @@ from dsched.model import (
     TaskResult,
     TaskSpec,
 )
+from dsched.model.calendars import calendar_of
 from dsched.model.defaults import GIVEN_RETRY, GIVEN_TIMEOUT, given_retry
 from dsched.model.json import check_json, dumps, dumps_with, loads, loads_plain
 from dsched.model.task_config import restored
@@ -29,7 +30,8 @@ from dsched.model.task_config import restored
 # than format 3 says 2, so that versions which know only 1 leave it alone rather than read half of
 # it. All others stay as they were, to the byte. A reader passes over keys that it does not know.
 RECORD_VERSION = 1
-READ_VERSIONS = (1, 2)
+LATER_VERSION = 2
+READ_VERSIONS = (RECORD_VERSION, LATER_VERSION)
 # The executor of a record that cannot be read; no plugin can have this name.
 UNREADABLE = "(unreadable)"
 
@@ -41,7 +43,9 @@ class UnknownRecordError(ValueError):
 
 
 _SPEC = RecordOf(TaskSpec, apart=["payload"])
-_CONFIG = RecordOf(TaskConfig, apart=["payload", "revision", "created_ms", "updated_ms"])
+_CONFIG = RecordOf(
+    TaskConfig, apart=["payload", "calendar", "revision", "created_ms", "updated_ms"]
+)
 _RESULT = RecordOf(TaskResult, apart=["data"])
 _DECISION = RecordOf(Decision)
 
@@ -51,7 +55,11 @@ _TEXT = "_text"
 
 def write_config(config: TaskConfig) -> str:
     """The author's content alone, canonical: equal content gives equal text."""
-    return _with_payload(_versioned(_CONFIG.write(config)), config)
+    record = _versioned(_CONFIG.write(config))
+    if config.calendar is not None:
+        # A version that passed it over would fire on the days that it leaves out.
+        record |= {"calendar": config.calendar.record(), "v": LATER_VERSION}
+    return _with_payload(record, config)
 
 
 @lru_cache(maxsize=4096)
@@ -197,4 +205,6 @@ def _read(text: str, cls: type[I], form: RecordOf, known: dict[str, int]) -> I:
     # Nothing counts as left out of what was read: it was filled in when it was written.
     fields.setdefault("timeout", GIVEN_TIMEOUT)
     fields["retry"] = given_retry(fields["retry"]) if "retry" in fields else GIVEN_RETRY
+    if cls is TaskConfig and record.get("calendar") is not None:
+        fields["calendar"] = calendar_of(record["calendar"])
     return restored(cls, {**fields, **known})

@@ -60,12 +60,25 @@ class Rearm:
 
     ``read`` is what the caller planned from; ``upto_ms`` (wall, not in the future) the instant up
     to which owed instants are accounted for; ``skipped`` those of them that will not be fired.
+    ``off_days`` (count 0) are instants that were never owed, as the calendar of the config that
+    was there leaves them out: they are told as long as decisions are kept.
     """
 
     read: ConfigVersion
     upto_ms: int
     skipped: SkippedRange | None = None
+    off_days: SkippedRange | None = None
     next_due_ms: int | None = None
+
+    @property
+    def ranges(self) -> tuple[SkippedRange, ...]:
+        """The ranges to be recorded, in this order."""
+        return tuple(one for one in (self.skipped, self.off_days) if one is not None)
+
+    @property
+    def latest_ms(self) -> int:
+        """The latest instant that is accounted for, which must not be later than the wall."""
+        return max([self.upto_ms, *(one.last_ms for one in self.ranges)])
 
     @property
     def decided_before_ms(self) -> int:
@@ -103,8 +116,8 @@ class Configs(ABC):
     """Configs. `Rearm` says how each step that moves a due is compared.
 
     Common checks, in this order, each leaving everything unchanged: ``UNKNOWN`` (no such config;
-    not for put); ``MOVED`` (what is stored is not ``rearm.read``); ``EARLY`` (``upto_ms`` or
-    ``skipped.last_ms`` later than the wall). ``skipped`` gives a ``skipped`` event. A fixed-delay
+    not for put); ``MOVED`` (what is stored is not ``rearm.read``); ``EARLY`` (``latest_ms``
+    later than the wall). Each of ``ranges`` gives a ``skipped`` event. A fixed-delay
     config with a live task has no due, whatever ``next_due_ms`` says; nor has a paused one.
     """
 

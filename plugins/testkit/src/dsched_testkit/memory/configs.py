@@ -151,13 +151,12 @@ def _check(step: Step, row: ConfigRow | None, rearm: Rearm) -> Outcome:
     stored = ConfigVersion() if row is None else row.view().version
     if stored != rearm.read:
         return Outcome.MOVED
-    latest = rearm.upto_ms if rearm.skipped is None else max(rearm.upto_ms, rearm.skipped.last_ms)
-    return Outcome.EARLY if latest > step.wall_ms else Outcome.OK
+    return Outcome.EARLY if rearm.latest_ms > step.wall_ms else Outcome.OK
 
 
 def _note_skipped(step: Step, config_id: str, rearm: Rearm, by: str) -> None:
-    if rearm.skipped is not None:
-        step.note(EventKind.SKIPPED, by, skipped_item(config_id, rearm.skipped))
+    for one in rearm.ranges:
+        step.note(EventKind.SKIPPED, by, skipped_item(config_id, one))
 
 
 def skipped_item(config_id: str, skipped: SkippedRange) -> Item:

@@ -29,6 +29,7 @@ from dsched_testkit.suites.store.harness import StoreHarness, WallClock
 from dsched_testkit.suites.store.history import BreakTests, HistoryTests
 from dsched_testkit.suites.store.leadership import LeadershipTests
 from dsched_testkit.suites.store.migrating import MigrateTests
+from dsched_testkit.suites.store.off_days import OffDaysTests
 from dsched_testkit.suites.store.operating import (
     PodTests,
     ReasonedSubmitTests,
@@ -77,6 +78,7 @@ class LeadingContract(
     FateTests,
     StatsTests,
     MissedTests,
+    OffDaysTests,
     ParkingTests,
     LeaderlessTests,
 ):
