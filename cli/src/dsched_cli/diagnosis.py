@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import sys
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib import metadata
@@ -15,11 +16,13 @@ from dsched_cli.calling import Api
 from dsched_cli.cleaning import clean
 from dsched_cli.columns import is_lost
 from dsched_cli.errors import ApiError, CliError
+from dsched_cli.firing import config_of
 from dsched_cli.times import show_span_ms
 from dsched_cli.troubles import nobody_can_run, refused_writes, waits_beside_room
 
 _SKEW_WARNING_MS = 1_000
 _SKEW_ERROR_MS = 30_000
+_MOST_CONFIGS = 10_000
 
 
 @attrs.frozen
@@ -146,6 +149,7 @@ def server(api: Api) -> Iterator[Finding]:
     for waits in nobody_can_run(cluster):
         todo = "start a worker that has it: labels, plugin, or the --app module; or cancel them"
         yield Finding("tasks", "error", waits, todo)
+    yield from calendars(api)
     if aged := waits_beside_room(cluster, workers):
         yield Finding("tasks", "error", aged)
     yield _clock(cluster, sent, received)
@@ -156,6 +160,21 @@ def server(api: Api) -> Iterator[Finding]:
             f"the store's clock went back {cluster['clock_gen']} times in its life",
             "look at the time service of the store's host",
         )
+
+
+def calendars(api: Api) -> Iterator[Finding]:
+    """Configs whose calendars end, or leave nothing, within a month; a finding for each words."""
+    from dsched.planning import calendar_warnings
+
+    now_ms = time.time_ns() // 1_000_000
+    named: dict[str, list[str]] = {}
+    for record in api.items("/configs", most=_MOST_CONFIGS):
+        if (record.get("spec") or {}).get("calendar"):
+            for words in calendar_warnings(config_of(record), now_ms=now_ms):
+                named.setdefault(words.removeprefix("calendar: "), []).append(clean(record["id"]))
+    for words, ids in named.items():
+        more = f" and {len(ids) - 5} more" if len(ids) > 5 else ""
+        yield Finding("calendars", "warning", f"{clean(words)} ({', '.join(ids[:5])}{more})")
 
 
 def _same_version(theirs: str) -> Finding:

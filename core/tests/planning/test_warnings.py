@@ -1,11 +1,12 @@
 """What is allowed in a config but probably a mistake gives a warning, and is never refused."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
-from dsched.model import TaskConfig
-from dsched.planning import config_warnings
+from dsched.model import TaskConfig, to_ms
+from dsched.planning import calendar_warnings, config_warnings
 
 MINUTE = timedelta(minutes=1)
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -83,3 +84,31 @@ def test_weekday_numbers_that_may_come_from_quartz_are_named_both_ways(expressio
 )
 def test_what_may_well_be_meant_is_not_warned_of(fields):
     assert warned(**fields) == ()
+
+
+def test_a_calendar_is_told_of_a_month_before_it_ends_and_from_then_on():
+    def told(until: str, now: str, kind: str = "skip") -> tuple[str, ...]:
+        days = {"name": "de", "dates": ["2026-12-25"], "until": until}
+        calendar: dict[str, Any] = {kind: [days]}
+        if kind == "only":
+            calendar[kind].append({"name": "mondays", "weekdays": ["mon"]})
+        config = TaskConfig(id="c", executor="local", cron_expr="0 9 * * *", calendar=calendar)
+        now_ms = to_ms(datetime.fromisoformat(now).replace(tzinfo=UTC))
+        return calendar_warnings(config, now_ms=now_ms)
+
+    assert told("2026-12-31", "2026-11-30T00:00:00") == ()
+    (near,) = told("2026-12-31", "2026-12-01T00:00:00")
+    assert near.startswith("calendar: de covers nothing after 2026-12-31: from then on it fires as")
+    (past,) = told("2026-12-31", "2027-03-01T00:00:00")
+    assert past.startswith("calendar: de has covered nothing since 2026-12-31")
+    (only,) = told("2026-12-31", "2026-12-01T00:00:00", "only")
+    assert "none of its days is let through" in only
+
+
+def test_a_calendar_that_leaves_nothing_any_more_is_told_of():
+    days = {"only": [{"name": "once", "dates": ["2026-12-25"]}]}
+    config = TaskConfig(id="c", executor="local", cron_expr="0 9 * * *", calendar=days)
+    christmas_ms = to_ms(datetime(2026, 12, 25, tzinfo=UTC))
+    assert calendar_warnings(config, now_ms=christmas_ms) == ()
+    (last,) = calendar_warnings(config, now_ms=christmas_ms + 86_400_000)
+    assert last == "calendar: leaves nothing of what is to come: it never fires again"

@@ -11,8 +11,15 @@ from dsched.explaining.breaks import told_of_instant
 from dsched.explaining.decisions import clock_words, explain_decision, jitter_words, short
 from dsched.explaining.explanation import Answer, Explanation
 from dsched.explaining.words import span
-from dsched.model import Decision, Task, TaskConfig, Verdict, rfc3339_ms, to_ms
-from dsched.planning import InvalidTriggerError, clock_note, config_instants, remembered
+from dsched.model import Decision, SkipReason, Task, TaskConfig, Verdict, rfc3339_ms, to_ms
+from dsched.planning import (
+    InvalidTriggerError,
+    LeftOut,
+    clock_note,
+    config_instants,
+    left_out,
+    remembered,
+)
 
 PATIENCE_MS = 5_000  # a due instant so young is pending: the leader polls every few seconds
 _NO_LIMIT_MS = -(2**62)
@@ -73,6 +80,8 @@ def explain_config(facts: ConfigFacts) -> Explanation:
 
 def _explained(facts: ConfigFacts) -> Explanation:
     decision = facts.decision
+    if decision is not None and decision.reason == SkipReason.CALENDAR:
+        return _with_neighbours(facts, _once_left_out(facts, decision))
     if decision is not None:
         told = explain_decision(decision, facts.config, facts.task, facts.in_the_way)
         return _with_neighbours(facts, told)
@@ -93,6 +102,8 @@ def _concerns(facts: ConfigFacts, decision: Decision) -> bool:
     if 1 <= decision.count <= 2:
         return False
     past = remembered(decision.trigger, decision.config_id) if decision.trigger else None
+    if past is not None and decision.reason == SkipReason.CALENDAR:
+        return past.left_out(at_ms) is not None
     if past is not None:
         return past.has(at_ms)
     if config is None:  # an old record, when ranges did not keep their trigger: not known
@@ -104,6 +115,9 @@ def _never_due(facts: ConfigFacts, decision: Decision) -> Explanation:
     """The time lies between the ends of a range, but is no instant of it."""
     text = rfc3339_ms(facts.at_ms)
     past = remembered(decision.trigger, decision.config_id) if decision.trigger else None
+    days = None if past is None else past.left_out(facts.at_ms)
+    if days is not None:
+        return _left_out(facts, days)
     if past is None:
         why, note = "No instant lies between the ends of what is recorded there.", ""
     else:
@@ -112,6 +126,25 @@ def _never_due(facts: ConfigFacts, decision: Decision) -> Explanation:
     around = f"Around it: {short(decision)}."
     summary = f"{facts.config_id} was never due at {text}."
     return _not_due(facts, summary, why, f"{note}." if note else "", around)
+
+
+def _once_left_out(facts: ConfigFacts, decision: Decision) -> Explanation:
+    """An instant that the calendar of a config left out, as the config was before a change."""
+    past = remembered(decision.trigger, decision.config_id)
+    days = None if past is None else past.left_out(facts.at_ms)
+    told = _left_out(facts, days or LeftOut(calendar="of the config", day=""))
+    then = f"So it was until the config was changed at {rfc3339_ms(decision.at_ms)}."
+    return attrs.evolve(told, because=(*told.because, then), decision=decision)
+
+
+def _left_out(facts: ConfigFacts, days: LeftOut) -> Explanation:
+    did = "does" if facts.at_ms > facts.now_ms else "did"
+    at = rfc3339_ms(facts.at_ms)
+    return _not_due(
+        facts,
+        f"{facts.config_id} {did} not fire for {at}: left out by calendar {days}.",
+        "Its trigger has an instant there, and its calendar leaves that day out.",
+    )
 
 
 def _answer(
@@ -192,6 +225,9 @@ def _by_plan(facts: ConfigFacts, stored: StoredConfig) -> Explanation:
     if not _plannable(config):
         why = "Its instants cannot be planned here: an unknown time zone or trigger."
         return _answer(facts, Answer.UNKNOWN, f"Whether {text} was due is not known.", why)
+    days = left_out(config, at_ms)
+    if days is not None:
+        return _left_out(facts, days)
     if not _is_instant(config, at_ms):
         why = f"Its {_trigger(config)} has no instant there."
         note = clock_words(config, at_ms)
@@ -246,6 +282,9 @@ def _to_come(facts: ConfigFacts, stored: StoredConfig) -> Explanation:
     if stored.due_ms != facts.at_ms and not (
         _plannable(config) and _is_instant(config, facts.at_ms)
     ):
+        days = left_out(config, facts.at_ms) if _plannable(config) else None
+        if days is not None:
+            return _left_out(facts, days)
         bounds, note = _bounds(config, facts.at_ms), clock_words(config, facts.at_ms)
         return _not_due(facts, f"{config.id} has nothing due at {text}.", bounds, note)
     asked = next((one for one in stored.skips if one.at_ms == facts.at_ms), None)

@@ -29,6 +29,8 @@ def short(decision: Decision) -> str:
             return f"{at} fired, {span(decision.late_ms)} late{ended}"
         case Verdict.MISSED:
             return f"{at} was missed ({decision.reason})"
+    if decision.count == 0 and decision.reason == SkipReason.CALENDAR:
+        return f"{at} to {rfc3339_ms(decision.last_ms)} its calendar left days out"
     if decision.count == 0:
         return f"{at} to {rfc3339_ms(decision.last_ms)} nothing was due: it was disabled"
     if decision.count == 1:

@@ -1,5 +1,6 @@
 """``dsched-run --check``: says whether this pod would start, without starting it."""
 
+import time
 from collections.abc import Sequence
 
 from dsched.assembly import store_opener
@@ -9,7 +10,7 @@ from dsched.contracts.store.standing import check_cluster, cluster_name
 from dsched.declaring import Source, conflicts
 from dsched.loading import Catalogue
 from dsched.loading.opening import opened_by
-from dsched.planning import config_warnings
+from dsched.planning import calendar_warnings, config_warnings
 
 
 async def check(
@@ -30,12 +31,13 @@ async def check(
 
 
 def task_warnings(sources: Sequence[Source]) -> list[str]:
-    """What the declared tasks say that is probably a mistake."""
+    """What the declared tasks say that is probably a mistake, or soon will be."""
+    now_ms = time.time_ns() // 1_000_000
     return [
         f"task {task.id}: {warning}"
         for source in sources
         for task in source.configs
-        for warning in config_warnings(task)
+        for warning in (*config_warnings(task), *calendar_warnings(task, now_ms=now_ms))
     ]
 
 

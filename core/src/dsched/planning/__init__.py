@@ -1,6 +1,11 @@
 """Which fires a due config owes: triggers, time zones, misfire, jitter. Pure functions only."""
 
-from dsched.planning.calendars import check_calendar, ends_of, left_out, off_days_range
+from dsched.planning.calendars import (
+    calendar_warnings,
+    check_calendar,
+    left_out,
+    off_days_range,
+)
 from dsched.planning.days import LeftOut
 from dsched.planning.errors import InvalidTriggerError
 from dsched.planning.instants import Instants
@@ -30,6 +35,7 @@ __all__ = [
     "Remembered",
     "Upcoming",
     "UpcomingInstant",
+    "calendar_warnings",
     "check_calendar",
     "check_policies",
     "clock_note",
@@ -38,7 +44,6 @@ __all__ = [
     "config_upcoming",
     "config_warnings",
     "disabled_range",
-    "ends_of",
     "jitter_ms",
     "left_out",
     "next_due",

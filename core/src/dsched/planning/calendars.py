@@ -1,6 +1,6 @@
 """What a config's calendar leaves out: why, in which span, and whether it leaves anything."""
 
-from datetime import date, timedelta
+from datetime import timedelta
 
 from dsched.model import Calendar, SkippedRange, SkipReason, TaskConfig, from_ms
 from dsched.planning.days import LAST_DAY, LeftOut, day_rule, why_left_out
@@ -97,7 +97,30 @@ def check_calendar(config: TaskConfig) -> None:
     )
 
 
-def ends_of(calendar: Calendar | None) -> dict[str, date]:
-    """The last covered day of each calendar that has one, by name."""
-    found = () if calendar is None else (*calendar.skip, *calendar.only)
-    return {days.name: days.until for days in found if days.until is not None}
+def calendar_warnings(config: TaskConfig, *, now_ms: int) -> tuple[str, ...]:
+    """What whoever declared the config has to know in time: the last covered day of a calendar is
+    near or past, or the calendar leaves nothing of what is to come. A disabled config has none."""
+    if config.calendar is None or not config.enabled:
+        return ()
+    today = from_ms(now_ms).date()
+    found = []
+    for days in (*config.calendar.skip, *config.calendar.only):
+        if days.until is None or days.until > today + COVERED_FOR:
+            continue
+        then = (
+            "it fires as if there were no such days"
+            if days in config.calendar.skip
+            else ("none of its days is let through")
+        )
+        verb = "covers nothing after" if days.until >= today else "has covered nothing since"
+        found.append(
+            f"calendar: {days.name} {verb} {days.until}: from then on {then}; declare the config "
+            "anew, with a file that goes on or a later `until`"
+        )
+    try:
+        every_day, left = trigger_instants(config), config_instants(config)
+    except InvalidTriggerError:
+        return tuple(found)  # stored by another version, and told as what cannot be planned
+    if every_day.next_after(now_ms) is not None and left.next_after(now_ms) is None:
+        found.append("calendar: leaves nothing of what is to come: it never fires again")
+    return tuple(found)

@@ -126,6 +126,13 @@ def local_day(zone: Zone, ms: int) -> int:
     return _day(at_s + zone.offset_at(at_s))
 
 
+def first_after_day(zone: Zone, ms: int) -> int:
+    """An instant near the end of the local day of another one, within a clock change of it."""
+    at_s = ms // 1000
+    left_s = DAY_S - (at_s + zone.offset_at(at_s)) % DAY_S
+    return (at_s + left_s) * 1000
+
+
 def _day(local_s: int) -> int:
     return local_s // DAY_S + EPOCH_ORDINAL
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import attrs
 
 from dsched.model import (
+    Calendar,
     CronTrigger,
     DstGap,
     DstOverlap,
@@ -17,7 +18,8 @@ from dsched.model import (
     to_ms,
 )
 from dsched.planning.cron.expression import CronInstants
-from dsched.planning.triggers import compile_trigger
+from dsched.planning.left_out_note import left_out_note
+from dsched.planning.triggers import compile_trigger, on_days
 from dsched.planning.zone import DAY_S, Segment, Zone, load_zone
 
 MAX_UPCOMING = 1000
@@ -59,6 +61,7 @@ def config_upcoming(
         limit=limit,
         start_ms=None if config.start_at is None else to_ms(config.start_at),
         end_ms=None if config.end_at is None else to_ms(config.end_at),
+        calendar=config.calendar,
     )
 
 
@@ -71,28 +74,34 @@ def upcoming(
     until_ms: int | None = None,
     start_ms: int | None = None,
     end_ms: int | None = None,
+    calendar: Calendar | None = None,
 ) -> Upcoming:
     """The first ``limit`` instants (1 to 1000) strictly later than ``after_ms``.
 
     ``until_ms`` is inclusive; None looks as far as the trigger does. A hundred years after the
     first instant nothing more is looked for (`MAX_SPAN_MS`). A cron trigger brings its own zone;
-    ``timezone`` is how the local times of the others are shown. Raises `InvalidTriggerError` for
+    ``timezone`` is how the local times of the others are shown. An instant that comes after days
+    that the ``calendar`` leaves out says which. Raises `InvalidTriggerError` for
     what cannot be meant, `ValueError` for a limit out of bounds.
     """
     if not 1 <= limit <= MAX_UPCOMING:
         raise ValueError(f"limit must be 1 to {MAX_UPCOMING}, got {limit}")
     zone = load_zone(trigger.timezone if isinstance(trigger, CronTrigger) else timezone)
-    instants = compile_trigger(trigger, start_ms=start_ms, end_ms=end_ms)
+    every_day = compile_trigger(trigger, start_ms=start_ms, end_ms=end_ms)
+    instants = every_day if calendar is None else on_days(every_day, calendar, zone.name)
     items: list[UpcomingInstant] = []
     before_ms, at_ms = after_ms, instants.next_after(after_ms)
     while at_ms is not None and (until_ms is None or at_ms <= until_ms):
         if len(items) == limit or (items and at_ms - items[0].at_ms > MAX_SPAN_MS):
             return Upcoming(items=tuple(items), truncated=True)
         note = ""
-        if isinstance(instants, CronInstants):
-            note = _note(instants, before_ms, at_ms)
+        if isinstance(every_day, CronInstants):
+            note = _note(every_day, before_ms, at_ms)
         elif isinstance(trigger, FixedDelayTrigger):
             note = "the first; each later one is due a fixed delay after the end of a run"
+        if calendar is not None:
+            days = left_out_note(every_day, calendar, zone=zone, before_ms=before_ms, at_ms=at_ms)
+            note = "; ".join(filter(None, (note, days)))
         items.append(UpcomingInstant(at_ms=at_ms, local=_local(at_ms, zone), note=note))
         before_ms, at_ms = at_ms, instants.next_after(at_ms)
     return Upcoming(items=tuple(items))

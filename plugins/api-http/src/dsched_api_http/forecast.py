@@ -7,7 +7,7 @@ import attrs
 from dsched.contracts.store.configs import StoredConfig
 from dsched.contracts.store.statistics import HOUR_MS
 from dsched.model import EveryTrigger, FixedDelayTrigger, TaskConfig, to_ms
-from dsched.planning import InvalidTriggerError, compile_trigger
+from dsched.planning import InvalidTriggerError, config_instants
 
 HOURS = 12
 MAX_STEPS = 30_000  # instants that are looked at for one answer
@@ -75,7 +75,7 @@ def _counted(config: TaskConfig, after_ms: int, upto_ms: int, steps: int) -> tup
     start_ms = None if config.start_at is None else to_ms(config.start_at)
     end_ms = None if config.end_at is None else to_ms(config.end_at)
     trigger = config.trigger
-    if isinstance(trigger, EveryTrigger):
+    if isinstance(trigger, EveryTrigger) and config.calendar is None:
         low_ms = max(after_ms, trigger.anchor_ms - 1, -1 if start_ms is None else start_ms - 1)
         high_ms = upto_ms if end_ms is None else min(upto_ms, end_ms)
         period_ms = to_ms_of(trigger)
@@ -85,9 +85,11 @@ def _counted(config: TaskConfig, after_ms: int, upto_ms: int, steps: int) -> tup
             low_ms - trigger.anchor_ms
         ) // period_ms, 1
     try:
-        instants = compile_trigger(trigger, start_ms=start_ms, end_ms=end_ms)
+        instants = config_instants(config)
     except InvalidTriggerError:
         return 0, 1  # stored by another version; the view of the config says so
+    if config.calendar is not None:
+        return instants.count_between(after_ms + 1, upto_ms), 8
     count, at_ms = 0, instants.next_after(after_ms)
     while at_ms is not None and at_ms <= upto_ms and count < steps:
         count += 1

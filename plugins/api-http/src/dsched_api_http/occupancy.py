@@ -8,7 +8,7 @@ import attrs
 
 from dsched.contracts.store.configs import StoredConfig
 from dsched.model import EveryTrigger, FixedDelayTrigger, TaskConfig, to_ms
-from dsched.planning import InvalidTriggerError, config_instants
+from dsched.planning import Instants, InvalidTriggerError, config_instants
 
 MAX_STEPS = 60_000  # instants that are looked at for one answer
 
@@ -34,22 +34,24 @@ class Span:
 @attrs.frozen(kw_only=True)
 class Due:
     """What a config fires within a span: instants, or for what fires more often than once a cell
-    only how many there are in each (`dense_ms` apart)."""
+    only how many there are in each (`dense_ms` apart; ``counts`` where a calendar leaves days
+    out)."""
 
     config_id: str
     instants: tuple[int, ...] = ()
     dense_ms: int | None = None
+    counts: Mapping[int, int] | None = None
     first_ms: int = 0
     last_ms: int = 0
     complete: bool = True
 
     def by_cell(self, span: Span) -> dict[int, int]:
         """How many fires each cell has."""
-        found: dict[int, int] = {}
+        found: dict[int, int] = dict(self.counts or {})
         for at_ms in self.instants:
             cell = span.cell_of(at_ms)
             found[cell] = found.get(cell, 0) + 1
-        if self.dense_ms is not None:
+        if self.dense_ms is not None and self.counts is None:
             for cell in range(span.cell_of(self.first_ms), span.cell_of(self.last_ms) + 1):
                 begin_ms = span.from_ms + cell * span.cell_ms
                 low_ms = max(self.first_ms, begin_ms)
@@ -82,12 +84,17 @@ def due_of(config: TaskConfig, span: Span, *, after_ms: int, steps: int = MAX_ST
     """What a config fires within a span, later than ``after_ms``; at most ``steps`` instants."""
     low_ms = max(after_ms, span.from_ms - 1)
     trigger = config.trigger
-    if isinstance(trigger, EveryTrigger) and _period_ms(trigger) < span.cell_ms:
+    dense = isinstance(trigger, EveryTrigger) and _period_ms(trigger) < span.cell_ms
+    if isinstance(trigger, EveryTrigger) and dense and config.calendar is None:
         return _dense(config, trigger, low_ms, span.to_ms - 1)
     try:
         instants = config_instants(config)
     except InvalidTriggerError:
         return Due(config_id=config.id)  # stored by another version: told where it is shown
+    if isinstance(trigger, EveryTrigger) and dense:
+        return _dense_by_cell(
+            config, instants, span, after_ms=low_ms, period_ms=_period_ms(trigger)
+        )
     found: list[int] = []
     at_ms = instants.next_after(low_ms)
     while at_ms is not None and at_ms < span.to_ms:
@@ -110,6 +117,29 @@ def _dense(config: TaskConfig, trigger: EveryTrigger, low_ms: int, high_ms: int)
         return Due(config_id=config.id)
     last_ms = first_ms + (high_ms - first_ms) // period_ms * period_ms
     return Due(config_id=config.id, dense_ms=period_ms, first_ms=first_ms, last_ms=last_ms)
+
+
+def _dense_by_cell(
+    config: TaskConfig, instants: Instants, span: Span, *, after_ms: int, period_ms: int
+) -> Due:
+    """Of a config whose calendar leaves days out: counted, cell by cell."""
+    counts = {}
+    for cell in range(span.cells):
+        begin_ms = span.from_ms + cell * span.cell_ms
+        found = instants.count_between(max(after_ms + 1, begin_ms), begin_ms + span.cell_ms - 1)
+        if found:
+            counts[cell] = found
+    first_ms = instants.next_after(after_ms) or span.to_ms
+    last_ms = instants.last_before(span.to_ms - 1, not_before_ms=after_ms + 1)
+    if not counts or last_ms is None:
+        return Due(config_id=config.id)
+    return Due(
+        config_id=config.id,
+        dense_ms=period_ms,
+        counts=counts,
+        first_ms=first_ms,
+        last_ms=last_ms,
+    )
 
 
 def _period_ms(trigger: EveryTrigger) -> int:
@@ -141,7 +171,7 @@ def load_of(due: Iterable[Due], took_ms: Mapping[str, int], span: Span) -> tuple
             edges += ((at_ms, 1), (at_ms + run_ms, -1))
         if one.dense_ms is not None:
             at_once = ceil(run_ms / one.dense_ms)
-            for cell in range(span.cell_of(one.first_ms), span.cell_of(one.last_ms) + 1):
+            for cell in one.by_cell(span):
                 steady[cell] += at_once
     peaks = peaks_of(edges, span)
     return tuple(

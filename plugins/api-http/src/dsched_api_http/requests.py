@@ -194,6 +194,7 @@ class Preview:
     dst_overlap: DstOverlap = DstOverlap.FIRST
     start_at: datetime | None = None
     end_at: datetime | None = None
+    calendar: Mapping[str, Any] | None = None
     id: str = "preview"
     from_: datetime | None = None
     limit: int = _some(MAX_UPCOMING, 10)

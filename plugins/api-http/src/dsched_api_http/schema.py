@@ -10,7 +10,8 @@ from typing import Any
 import attrs
 
 from dsched.config.structuring import fields_of
-from dsched.model import TaskConfig, TaskSpec
+from dsched.model import Calendar, TaskConfig, TaskSpec
+from dsched.model.calendars import MAX_CALENDAR_NAME, MAX_CALENDARS, WEEKDAYS
 from dsched_api_http.bodies import wire_name
 from dsched_api_http.wire import plain
 
@@ -43,6 +44,8 @@ class Schemas:
             return {"type": "string", "enum": list(arguments)}
         if origin in (typing.Union, UnionType):
             return self._union(arguments)
+        if kind is Calendar:
+            return _CALENDAR  # it is written in another form than its class has
         if isinstance(kind, type) and attrs.has(kind):
             return self._reference(kind)
         if isinstance(kind, type) and issubclass(kind, Enum):
@@ -106,6 +109,37 @@ _SCALARS: Mapping[Any, Schema] = {
     bool: {"type": "boolean"},
     datetime: {"type": "string", "format": "date-time"},
     timedelta: DURATION,
+}
+
+_DAYS: Schema = {
+    "type": "object",
+    "required": ["name"],
+    "properties": {
+        "name": {"type": "string", "maxLength": MAX_CALENDAR_NAME},
+        "weekdays": {
+            "anyOf": [
+                {"type": "array", "items": {"type": "string", "enum": list(WEEKDAYS)}},
+                {"type": "string"},
+            ]
+        },
+        "dates": {
+            "anyOf": [
+                {"type": "object", "additionalProperties": {"type": "string"}},
+                {"type": "array", "items": {"type": "string"}},
+            ]
+        },
+        "until": {"type": "string", "format": "date"},
+        "holidays": {"type": "string"},
+        "subdivision": {"type": "string"},
+        "language": {"type": "string"},
+    },
+}
+_CALENDAR: Schema = {
+    "type": "object",
+    "properties": {
+        key: {"type": "array", "items": _DAYS, "maxItems": MAX_CALENDARS}
+        for key in ("skip", "only")
+    },
 }
 
 

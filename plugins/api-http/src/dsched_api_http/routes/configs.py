@@ -1,5 +1,6 @@
 """Configs: get, list, put, patch, delete, pause, resume, trigger, decisions."""
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +11,7 @@ from dsched.contracts.store.configs import StoredConfig
 from dsched.contracts.store.reading import TaskQuery
 from dsched.model import InvalidIdError, JsonValue, TaskConfig, check_id, manual_task_id
 from dsched.model.json import dumps
-from dsched.planning import config_warnings
+from dsched.planning import calendar_warnings, config_warnings
 from dsched_api_http.audit import fingerprint
 from dsched_api_http.call import Answer, Call, Entry, Patch, Route, listing
 from dsched_api_http.etags import etag, expected_revision
@@ -46,7 +47,8 @@ async def _stored(call: Call) -> StoredConfig:
 def shown(call: Call, stored: StoredConfig) -> Config:
     """One config as answered, with warnings of probable mistakes."""
     found = config_of(stored, call.intake, show_payload=call.sees_payloads)
-    warnings = config_warnings(stored.config)
+    now_ms = time.time_ns() // 1_000_000  # a day more or less is none
+    warnings = config_warnings(stored.config) + calendar_warnings(stored.config, now_ms=now_ms)
     return attrs.evolve(found, warnings=warnings) if warnings else found
 
 
