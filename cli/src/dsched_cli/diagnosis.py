@@ -169,9 +169,14 @@ def calendars(api: Api) -> Iterator[Finding]:
     now_ms = time.time_ns() // 1_000_000
     named: dict[str, list[str]] = {}
     for record in api.items("/configs", most=_MOST_CONFIGS):
-        if (record.get("spec") or {}).get("calendar"):
-            for words in calendar_warnings(config_of(record), now_ms=now_ms):
-                named.setdefault(words.removeprefix("calendar: "), []).append(clean(record["id"]))
+        if not (record.get("spec") or {}).get("calendar"):
+            continue
+        try:
+            warnings = calendar_warnings(config_of(record), now_ms=now_ms)
+        except CliError as error:  # of a server that is newer than this command
+            warnings = (f"calendar: {error.what}: {error.why}",)
+        for words in warnings:
+            named.setdefault(words.removeprefix("calendar: "), []).append(clean(record["id"]))
     for words, ids in named.items():
         more = f" and {len(ids) - 5} more" if len(ids) > 5 else ""
         yield Finding("calendars", "warning", f"{clean(words)} ({', '.join(ids[:5])}{more})")

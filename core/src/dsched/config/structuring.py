@@ -17,6 +17,8 @@ from cattrs.strategies import configure_union_passthrough
 from dsched.config.durations import parse_duration
 from dsched.config.problems import Place, path_text, shown, tidy
 from dsched.config.secrets import is_secret
+from dsched.model import Calendar
+from dsched.model.calendars import calendar_of
 from dsched.wording import MAX_PROBLEMS, did_you_mean
 
 C = TypeVar("C")
@@ -344,6 +346,7 @@ def _make_converter() -> cattrs.Converter:
         float: _float,
         timedelta: _duration,
         datetime: _instant,
+        Calendar: lambda raw, _: raw if isinstance(raw, Calendar) else calendar_of(raw),
     }
     for kind, hook in scalars.items():
         converter.register_structure_hook(kind, _but_for_enums(hook))
