@@ -25,6 +25,7 @@ include_patterns = [
     "*.md",
     "docs/*.md",
     "docs/decisions/*.md",
+    "docs/questions/*.md",
     "docs/examples/plugin-executor/README.md",
     "core/README.md",
     "cli/README.md",
