@@ -92,7 +92,9 @@ def test_a_change_is_checked_as_the_gate_checks_it():
 
 def test_a_night_simulates_sweeps_breaks_guards_and_every_backend():
     run = [shlex.split(one) for one in commands(WORKFLOWS["nightly.yml"]["jobs"]["search"])]
-    assert {one[1] for one in run} == {"dev", "simulate", "sweep", "mutants", "chaos"}
+    assert {one[1] for one in run} == {
+        *("dev", "test-long", "simulate", "sweep", "mutants", "chaos")
+    }
     backends = [re.findall(r"--backend (\w+)", " ".join(one)) for one in run if one[1] == "chaos"]
     assert sorted(backends) == [[one] for one in sorted(MENUS)]
 
