@@ -194,6 +194,8 @@ def _beat(step: Step, worker_id: str, incarnation: str, held: Sequence[Held]) ->
             cancel.append(item.task_id)
     draining = False
     if row is not None and outcome is Outcome.OK:
+        if row.gone(step.now_ms):
+            step.to_wake.add(LEADER_WAKEUP)
         row.last_beat_ms = step.now_ms
         draining = bool(row.draining)
         step.put_worker(row)

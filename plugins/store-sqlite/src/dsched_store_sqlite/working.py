@@ -7,6 +7,7 @@ from dsched.contracts.store.checks import check_batch, check_limit
 from dsched.contracts.store.codec import write_result, write_spec
 from dsched.contracts.store.events import EventKind
 from dsched.contracts.store.outcomes import Outcome
+from dsched.contracts.store.timing import LEADER_WAKEUP
 from dsched.contracts.store.working import (
     CancelAnswer,
     Claimed,
@@ -163,6 +164,7 @@ def _claim(
     if row.stalled:
         row.stalled = 0
         step.put_worker(row)
+        step.to_wake.add(LEADER_WAKEUP)
     started = [] if row.draining else _start(step, row, token, limit)
     step.db.execute(
         "INSERT OR REPLACE INTO lane VALUES (?, ?, ?, ?)",

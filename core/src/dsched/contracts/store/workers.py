@@ -80,10 +80,10 @@ class Workers(ABC):
 
         An attempt is renewed if its token is current and its home the lease, even if the lease is
         over but not yet reaped; else its id is in ``lost``. Those with a requested cancel are in
-        ``cancel``. A gone worker is alive again. With ``NO_WORKER`` the leases are renewed all the
-        same (by the 30 s default if the timeout is unknown), ``lost`` and ``cancel`` answered;
-        with ``SUPERSEDED`` nothing is renewed and all listed are lost. Attempts not listed are
-        untouched. Writes no event.
+        ``cancel``. A gone worker is alive again, and the leader is woken for it. With ``NO_WORKER``
+        the leases are renewed all the same (by the 30 s default if the timeout is unknown),
+        ``lost`` and ``cancel`` answered; with ``SUPERSEDED`` nothing is renewed and all listed are
+        lost. Attempts not listed are untouched. Writes no event.
         """
 
     @abstractmethod

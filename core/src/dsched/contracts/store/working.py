@@ -113,7 +113,8 @@ class Working(ABC):
         Each: running, home lease until now + heartbeat timeout, start_ms := wall, attempt + 1,
         token `claim_token`. An entry past its start deadline ends ``cancelled``, reason
         ``expired``, and another takes its place while there is one (at most `MAX_BATCH` are read).
-        A draining worker gets ``EMPTY``. The stalled mark is cleared.
+        A draining worker gets ``EMPTY``. The stalled mark is cleared, and the leader
+        woken where there was one.
         The store keeps (number, ids) of the last claim of each lane, also of an empty one. The
         same number again: those of these ids still running under this token, leases renewed,
         never more. A lower number: ``STALE``. Not a beat.

@@ -87,7 +87,9 @@ end
 local snapshots = snapshots_of(ids)
 
 begin()
-call('SREM', STALLED, id)
+if call('SREM', STALLED, id) == 1 then
+  wake('leader')
+end
 if #taken > 0 then
   call('LTRIM', QUEUE .. id, #taken, -1)
   add_load('q:', id, -#taken)

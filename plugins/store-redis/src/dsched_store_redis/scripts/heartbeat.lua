@@ -24,6 +24,9 @@ if #renew > 0 then
 end
 local draining = 0
 if outcome == 'OK' then
+  if worker.gone then
+    wake('leader')
+  end
   call('ZADD', BEATS, now_text, id)
   publish(worker)
   draining = call('SISMEMBER', DRAINING, id)

@@ -72,6 +72,8 @@ class MemoryWorkers(OnState, Workers):
                 if task.cancel_requested:
                     cancel.append(item.task_id)
             if row is not None and outcome is Outcome.OK:
+                if row.gone(step.now_ms):
+                    self._state.wakeups.wake(LEADER_WAKEUP)
                 row.last_beat_ms = step.now_ms
             return HeartbeatAnswer(
                 outcome=outcome,

@@ -7,6 +7,7 @@ from dsched.contracts.store.checks import check_batch, check_limit
 from dsched.contracts.store.codec import write_result, write_spec
 from dsched.contracts.store.events import EventKind
 from dsched.contracts.store.outcomes import Outcome
+from dsched.contracts.store.timing import LEADER_WAKEUP
 from dsched.contracts.store.working import (
     CancelAnswer,
     Claimed,
@@ -66,7 +67,9 @@ class MemoryWorking(OnState, Working):
             if number == last:
                 tasks = self._renew(step, row, ids, token)
             else:
-                row.stalled = False
+                if row.stalled:
+                    row.stalled = False
+                    self._state.wakeups.wake(LEADER_WAKEUP)
                 tasks = [] if row.draining else self._start(step, row, token, limit)
                 row.lanes[lane] = (number, tuple(task.id for task in tasks))
             return Claimed(

@@ -7,6 +7,7 @@ import pytest
 from dsched.contracts.store.bounds import MAX_BATCH, MAX_WORKERS
 from dsched.contracts.store.events import EventKind
 from dsched.contracts.store.outcomes import Outcome, StoreRefusedError
+from dsched.contracts.store.timing import LEADER_WAKEUP
 from dsched.contracts.store.workers import Held
 from dsched_testkit.suites.store.arrange import (
     HEARTBEAT_MS,
@@ -245,6 +246,31 @@ class HeartbeatTests(Arranging):
         assert await self.beat() == Outcome.OK
         worker = await self.worker_now()
         assert (False, self.clock.ms) == (worker.gone, worker.last_heartbeat_ms)
+
+    async def test_the_leader_is_woken_for_a_worker_that_comes_back_and_for_no_other_beat(
+        self,
+    ) -> None:
+        await self.worker()
+        await self.hush(LEADER_WAKEUP)
+        await self.clock.advance(HEARTBEAT_MS)
+        assert await self.beat() == Outcome.OK
+        assert not await self.store.wakeup(LEADER_WAKEUP, 0.05)
+        await self.clock.advance(HEARTBEAT_MS + 1)
+        assert await self.beat() == Outcome.OK
+        assert await self.store.wakeup(LEADER_WAKEUP, 2)
+
+    async def test_the_leader_is_woken_for_a_worker_that_is_stalled_no_more(self) -> None:
+        await self.lead()
+        await self.worker()
+        await self.queued("a")
+        await self.clock.advance(15 * SECOND_MS)
+        assert await self.store.recall(self.fence, ["a"], 0) == (Outcome.OK,)
+        await self.hush(LEADER_WAKEUP)
+        await self.claim(number=1)
+        assert not (await self.worker_now()).stalled
+        assert await self.store.wakeup(LEADER_WAKEUP, 2)
+        await self.claim(number=2)
+        assert not await self.store.wakeup(LEADER_WAKEUP, 0.05)
 
     async def test_a_claim_is_not_a_beat(self) -> None:
         await self.worker()
