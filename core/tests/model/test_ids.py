@@ -17,6 +17,11 @@ from dsched.model import (
     fire_task_id,
     from_ms,
     manual_task_id,
+    member_id,
+    member_name,
+    name_in_run,
+    run_of,
+    step_of_name,
 )
 from dsched.model.ids import fire_instant_of
 
@@ -96,3 +101,19 @@ def test_a_backfills_task_id_tells_its_config_and_instant_and_is_no_fire(key):
 @pytest.mark.parametrize("task_id", ["a@5", "a@manual-backfill-5", "backfill-5", "a@backfill-x"])
 def test_no_other_id_is_a_backfills(task_id):
     assert backfill_instant_of(task_id) is None
+
+
+@pytest.mark.parametrize(
+    "run_id", ["nightly@1795700000000", "abc123", "n@manual-7", "n@backfill--5"]
+)
+@pytest.mark.parametrize(("step", "index"), [("load", None), ("tables", 3), ("", 17)])
+def test_a_member_is_told_from_its_run_and_its_step(
+    run_id: str, step: str, index: int | None
+) -> None:
+    task_id = member_id(run_id, member_name(step, index))
+    assert run_of(task_id) == run_id
+    assert step_of_name(name_in_run(task_id)) == (step, index)
+    assert config_of(task_id) == config_of(run_id)
+    assert fire_instant_of(task_id) is None  # a fire made the run, not the member
+    assert backfill_instant_of(task_id) is None
+    assert run_of(run_id) is None

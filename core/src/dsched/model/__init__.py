@@ -22,9 +22,16 @@ from dsched.model.ids import (
     fire_instant_of,
     fire_task_id,
     manual_task_id,
+    member_id,
+    member_name,
+    name_in_run,
+    run_of,
+    step_of_name,
 )
 from dsched.model.instants import from_ms, rfc3339, rfc3339_ms, to_ms, whole_ms
 from dsched.model.json import JsonValue, NotJsonError
+from dsched.model.member import Member
+from dsched.model.member_line import MemberLine, MemberStep
 from dsched.model.origin import API_ORIGIN, ORPHAN, code_origin, file_origin, is_origin
 from dsched.model.retry import Retry, RetryPolicy, retry_delay_ms
 from dsched.model.status import Home, IllegalTransitionError, TaskStatus, check_transition
@@ -37,6 +44,7 @@ from dsched.model.task_config import (
     TaskConfig,
     TaskSpec,
 )
+from dsched.model.templates import TemplateError
 from dsched.model.trigger import (
     AtTrigger,
     CronTrigger,
@@ -47,10 +55,12 @@ from dsched.model.trigger import (
     Trigger,
 )
 from dsched.model.worker import Worker, WorkerStatus, missed_a_beat
+from dsched.model.workflow import WORKFLOW, Step, When, Workflow
 
 __all__ = [
     "API_ORIGIN",
     "ORPHAN",
+    "WORKFLOW",
     "Ability",
     "AtTrigger",
     "Calendar",
@@ -69,6 +79,9 @@ __all__ = [
     "InvalidDurationError",
     "InvalidIdError",
     "JsonValue",
+    "Member",
+    "MemberLine",
+    "MemberStep",
     "Misfire",
     "MissReason",
     "NamedDays",
@@ -81,16 +94,20 @@ __all__ = [
     "SkipReason",
     "SkippedRange",
     "Span",
+    "Step",
     "Task",
     "TaskConfig",
     "TaskResult",
     "TaskSpec",
     "TaskStatus",
+    "TemplateError",
     "Trigger",
     "Verdict",
     "Wait",
+    "When",
     "Worker",
     "WorkerStatus",
+    "Workflow",
     "backfill_instant_of",
     "backfill_task_id",
     "check_id",
@@ -104,13 +121,18 @@ __all__ = [
     "from_ms",
     "is_origin",
     "manual_task_id",
+    "member_id",
+    "member_name",
     "missed_a_beat",
+    "name_in_run",
     "need_in_words",
     "need_of",
     "retry_delay_ms",
     "rfc3339",
     "rfc3339_ms",
+    "run_of",
     "seconds_of",
+    "step_of_name",
     "to_ms",
     "whole_ms",
 ]

@@ -63,3 +63,34 @@ def backfill_instant_of(task_id: str) -> int | None:
     _, at, suffix = task_id.partition("@")
     found = _BACKFILL_SUFFIX.fullmatch(suffix) if at and suffix.startswith("backfill-") else None
     return int(found.group(1)) if found else None
+
+
+def member_id(run_id: str, name: str) -> str:
+    """The id of a member of a run, by its name in the run."""
+    return f"{run_id}~{name}"
+
+
+def member_name(step: str, index: int | None = None) -> str:
+    """What a member is called within its run: ``load``, ``tables~3``, or ``3`` without steps."""
+    if index is None:
+        return step
+    return f"{step}~{index}" if step else str(index)
+
+
+def step_of_name(name: str) -> tuple[str, int | None]:
+    """The step and shard of a name of `member_name`."""
+    step, mark, index = name.partition("~")
+    if mark:
+        return step, int(index)
+    return ("", int(name)) if name.isdigit() else (name, None)
+
+
+def run_of(task_id: str) -> str | None:
+    """The run that a member belongs to, None for what is no member."""
+    run_id, mark, _ = task_id.partition("~")
+    return run_id if mark else None
+
+
+def name_in_run(task_id: str) -> str:
+    """The name of a member within its run."""
+    return task_id.partition("~")[2]

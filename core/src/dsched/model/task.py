@@ -84,7 +84,10 @@ class Task:
 
     @property
     def nominal_ms(self) -> int:
-        """The instant that the task is for: a backfill's lies before its ``scheduled_ms``."""
+        """The instant that the task is for: a backfill's lies before its ``scheduled_ms``, and
+        a member's is that of its run."""
+        if self.spec is not None and self.spec.member is not None:
+            return self.spec.member.instant_ms
         instant_ms = backfill_instant_of(self.id)
         return self.scheduled_ms if instant_ms is None else instant_ms
 

@@ -23,6 +23,8 @@ from dsched.model.ids import check_id
 from dsched.model.instants import to_ms
 from dsched.model.json import JsonValue, check_json, dumps
 from dsched.model.left_out import LeftOutSpan
+from dsched.model.member import Member
+from dsched.model.on_crash import OnCrash as OnCrash
 from dsched.model.origin import API_ORIGIN, is_origin
 from dsched.model.retry import Retry, RetryPolicy, retry_of
 from dsched.model.trigger import (
@@ -34,6 +36,7 @@ from dsched.model.trigger import (
     FixedDelayTrigger,
     Trigger,
 )
+from dsched.model.workflow import Workflow, check_composite
 
 MIN_PERIOD = timedelta(seconds=1)
 MAX_CATCH_UP = 100
@@ -56,13 +59,6 @@ class Misfire(StrEnum):
     FIRE_ONCE = "fire_once"  # the latest of them
     SKIP = "skip"
     FIRE_ALL = "fire_all"  # the latest `misfire_cap`, oldest first
-
-
-class OnCrash(StrEnum):
-    """What becomes of a task whose worker died, or gave it back, while it ran."""
-
-    RETRY = "retry"
-    FAIL = "fail"
 
 
 E = TypeVar("E", bound=StrEnum)
@@ -159,6 +155,8 @@ class TaskSpec:
     affinity_key: str | None = None
     owner: str = ""
     revision: int = 0
+    workflow: Workflow | None = None
+    member: Member | None = None
     reserved: Reserved = _NOTHING_RESERVED
 
     def __attrs_post_init__(self) -> None:
@@ -214,6 +212,7 @@ class TaskConfig:
     owner: str = ""
     enabled: bool = True
     origin: str = API_ORIGIN
+    workflow: Workflow | None = None
     reserved: Reserved = _NOTHING_RESERVED
     revision: int = attrs.field(default=0, eq=False)
     created_ms: int = attrs.field(default=0, eq=False)
@@ -222,6 +221,8 @@ class TaskConfig:
     def __attrs_post_init__(self) -> None:
         """Refuse what cannot be scheduled or run, naming the field."""
         _check_config(self)
+        if self.workflow is not None and self.workflow.timezone != self.timezone:
+            self.__dict__["workflow"] = attrs.evolve(self.workflow, timezone=self.timezone)
         self.__dict__[_PAYLOAD_TEXT] = check_json(self.payload, "payload")
 
     @property
@@ -268,6 +269,7 @@ class TaskConfig:
         twin = object.__new__(TaskSpec)
         # A config has been checked by the rules of a snapshot: nothing is looked at again.
         twin.__dict__.update((name, self.__dict__[name]) for name in _SPEC_FIELDS)
+        twin.__dict__["member"] = None
         kept = self.__dict__.get(_PAYLOAD_TEXT)
         if kept is not None:
             twin.__dict__[_PAYLOAD_TEXT] = kept
@@ -277,7 +279,7 @@ class TaskConfig:
 # Where both keep the text of the payload, beside their fields: no part of what is compared or
 # copied.
 _PAYLOAD_TEXT = "_payload_text"
-_SPEC_FIELDS = tuple(field.name for field in attrs.fields(TaskSpec))
+_SPEC_FIELDS = tuple(field.name for field in attrs.fields(TaskSpec) if field.name != "member")
 _FIELDS = {
     cls: {field.name: field.default for field in attrs.fields(cls)}
     for cls in (TaskSpec, TaskConfig)
@@ -341,6 +343,7 @@ def _check_common(item: Any) -> None:
     if item.required_labels is not _NO_LABELS:
         check_labels("required_labels", item.required_labels)
     check_text("owner", item.owner)
+    check_composite(item)
     if item.affinity_key is not None:
         check_text("affinity_key", item.affinity_key)
     if item.reserved is _NOTHING_RESERVED:

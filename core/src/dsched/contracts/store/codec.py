@@ -32,6 +32,8 @@ from dsched.model.task_config import restored
 RECORD_VERSION = 1
 LATER_VERSION = 2
 READ_VERSIONS = (RECORD_VERSION, LATER_VERSION)
+# A version that passed one of them over would do something else than was meant.
+_LATER_KEYS = frozenset({"calendar", "workflow", "member"})
 # The executor of a record that cannot be read; no plugin can have this name.
 UNREADABLE = "(unreadable)"
 
@@ -55,11 +57,10 @@ _TEXT = "_text"
 
 def write_config(config: TaskConfig) -> str:
     """The author's content alone, canonical: equal content gives equal text."""
-    record = _versioned(_CONFIG.write(config))
+    record = _CONFIG.write(config)
     if config.calendar is not None:
-        # A version that passed it over would fire on the days that it leaves out.
-        record |= {"calendar": config.calendar.record(), "v": LATER_VERSION}
-    return _with_payload(record, config)
+        record["calendar"] = config.calendar.record()
+    return _with_payload(_versioned(record), config)
 
 
 @lru_cache(maxsize=4096)
@@ -171,7 +172,7 @@ def read_pod(text: str, *, seen_ms: int, store_format: int) -> PodRecord:
 
 
 def _versioned(record: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    record["v"] = RECORD_VERSION
+    record["v"] = RECORD_VERSION if _LATER_KEYS.isdisjoint(record) else LATER_VERSION
     return record
 
 

@@ -71,7 +71,9 @@ def _form_of(given: Any) -> _Form:
     if given is datetime:
         return _Form(datetime, datetime.isoformat, datetime.fromisoformat)
     if get_origin(given) is tuple:
-        return _Form(tuple, list, tuple)
+        return _sequence(get_args(given)[0])
+    if get_origin(given) is not None and get_args(given)[1] is int:
+        return _Form(Mapping, dict, lambda value: MappingProxyType(dict(value)))
     if get_origin(given) is not None:  # a mapping of texts
         return _Form(Mapping, dict, _labels)
     if attrs.has(given):
@@ -79,6 +81,19 @@ def _form_of(given: Any) -> _Form:
     if issubclass(given, StrEnum):
         return _Form(given, str, given)
     return _Form(given, None, given)
+
+
+def _sequence(of: Any) -> _Form:
+    """A tuple; its items are written and read one by one where they are records."""
+    if not (isinstance(of, type) and attrs.has(of)):
+        return _Form(tuple, list, tuple)
+    item = _nested(of)
+    write = item.write or (lambda value: value)
+    return _Form(
+        tuple,
+        lambda values: [write(value) for value in values],
+        lambda values: tuple(item.read(value) for value in values),
+    )
 
 
 def _or_none(turn: Callable[[Any], Any]) -> Callable[[Any], Any]:

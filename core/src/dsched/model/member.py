@@ -1,0 +1,25 @@
+"""`Member`: what a member's snapshot says of the run that it belongs to."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import attrs
+
+_NOTHING: Mapping[str, int] = MappingProxyType({})
+
+
+@attrs.frozen(kw_only=True)
+class Member:
+    """Which part of a run a task is.
+
+    ``step`` is empty for the shards of a config without steps. ``index`` of ``total`` is the shard.
+    ``instant_ms`` is the nominal instant of the run, ``timezone`` that of its config. ``needs`` are
+    the steps whose results its payload refers to, with the number of their shards (0: none).
+    """
+
+    step: str
+    index: int | None = None
+    total: int | None = None
+    instant_ms: int = 0
+    timezone: str = "UTC"
+    needs: Mapping[str, int] = _NOTHING

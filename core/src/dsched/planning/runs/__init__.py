@@ -1,0 +1,17 @@
+"""What a run does next: a pure function of its workflow and its member log."""
+
+from dsched.planning.runs.deciding import Moment, NextMove, RunEnd, SkippedStep, decide
+from dsched.planning.runs.members import member_spec
+from dsched.planning.runs.progress import RunProgress, StepProgress, StepState
+
+__all__ = [
+    "Moment",
+    "NextMove",
+    "RunEnd",
+    "RunProgress",
+    "SkippedStep",
+    "StepProgress",
+    "StepState",
+    "decide",
+    "member_spec",
+]

@@ -1,0 +1,222 @@
+"""`decide`: who is born, who is skipped, who is cancelled, and whether the run ends.
+
+The same lines give the same decision. Facts only accrue, so that a decision on old lines is right
+about births and skips, and only the end needs all of them.
+"""
+
+from collections.abc import Iterable, Mapping
+
+import attrs
+
+from dsched.model import MemberLine, MemberStep, Step, TaskStatus, When, Workflow, member_name
+from dsched.planning.runs.progress import RunProgress, StepProgress, steps_of
+
+CANCELLED = "cancelled"
+TIMEOUT = "timeout"
+FAIL_FAST = "fail_fast"
+EXPIRED = "expired"
+UNNEEDED = "nothing failed"
+
+
+@attrs.frozen(kw_only=True)
+class Moment:
+    """What a decision depends on beside the log, in wall ms.
+
+    ``started_ms`` is when the run opened. ``cancelled`` is the reason of a cancel that was asked
+    for. ``expires_ms``: a run of which nothing was born until then does not start.
+    """
+
+    now_ms: int
+    started_ms: int
+    cancelled: str | None = None
+    expires_ms: int | None = None
+
+
+@attrs.frozen(kw_only=True)
+class SkippedStep:
+    """A step that has no members (any more), why, and what it counts as for those after it."""
+
+    step: str
+    status: TaskStatus
+    reason: str
+
+
+@attrs.frozen(kw_only=True)
+class RunEnd:
+    """How a run ends."""
+
+    status: TaskStatus
+    reason: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class NextMove:
+    """What is to be done: members to make (step, shard), steps to skip, members to cancel and why;
+    the end; and the instant (wall) at which there is something to decide without news."""
+
+    births: tuple[tuple[str, int | None], ...] = ()
+    skips: tuple[SkippedStep, ...] = ()
+    cancels: tuple[str, ...] = ()
+    cancel_reason: str = ""
+    end: RunEnd | None = None
+    again_ms: int | None = None
+
+
+def decide(flow: Workflow, progress: RunProgress, moment: Moment) -> NextMove:
+    """What is to be done for a run now."""
+    stop = _stopped(flow, progress, moment)
+    if stop is not None:
+        return _stopping(progress, stop)
+    failing = flow.fail_fast and any(one.fails_the_run for one in progress.steps.values())
+    steps, skips = _with_skips(flow, progress.steps, moment.now_ms, failing=failing)
+    births = tuple(
+        birth
+        for step_id, step in steps_of(flow)
+        if not _is_complete(steps[step_id]) and _may_run(step, steps)
+        for birth in _due(step_id, step, flow, steps[step_id])
+    )
+    cancels = _failing_fast(flow, progress) if failing else ()
+    settled = all(one.settled for one in steps.values())
+    return NextMove(
+        births=births,
+        skips=skips,
+        cancels=cancels,
+        cancel_reason=FAIL_FAST if cancels else "",
+        end=_ended(steps) if settled else None,
+        again_ms=None if settled else _deadline_ms(flow, moment),
+    )
+
+
+_Steps = Mapping[str, StepProgress]
+
+
+def _is_complete(one: StepProgress) -> bool:
+    """Whether no more members of it will be born."""
+    return one.skipped is not None or one.born == one.members
+
+
+def _with_skips(
+    flow: Workflow, steps: _Steps, now_ms: int, *, failing: bool
+) -> tuple[_Steps, tuple[SkippedStep, ...]]:
+    """The steps as they are with all that is to be skipped; a skip may be the cause of others."""
+    found: dict[str, SkippedStep] = {}
+    while True:
+        new = [
+            skip
+            for step_id, step in steps_of(flow)
+            if not _is_complete(steps[step_id])
+            and (skip := _skip(step_id, step, steps, failing=failing)) is not None
+        ]
+        if not new:
+            return steps, tuple(found.values())
+        found.update((skip.step, skip) for skip in new)
+        steps = {
+            **steps,
+            **{
+                skip.step: attrs.evolve(steps[skip.step], skipped=_line(skip, now_ms))
+                for skip in new
+            },
+        }
+
+
+def _line(skip: SkippedStep, now_ms: int) -> MemberLine:
+    return MemberLine(
+        what=MemberStep.SKIPPED,
+        name=skip.step,
+        at_ms=now_ms,
+        status=skip.status,
+        reason=skip.reason,
+    )
+
+
+def _deadline_ms(flow: Workflow, moment: Moment) -> int | None:
+    if flow.timeout is None:
+        return None
+    return moment.started_ms + round(flow.timeout.total_seconds() * 1000)
+
+
+def _stopped(flow: Workflow, progress: RunProgress, moment: Moment) -> RunEnd | None:
+    """How a run ends that is stopped, whatever its steps say."""
+    if moment.cancelled is not None:
+        return RunEnd(status=TaskStatus.CANCELLED, reason=moment.cancelled or CANCELLED)
+    late = moment.expires_ms is not None and moment.now_ms > moment.expires_ms
+    if late and not any(one.born or one.skipped for one in progress.steps.values()):
+        return RunEnd(status=TaskStatus.CANCELLED, reason=EXPIRED)
+    if any(one.skipped and one.skipped.reason == EXPIRED for one in progress.steps.values()):
+        return RunEnd(status=TaskStatus.CANCELLED, reason=EXPIRED)
+    deadline_ms = _deadline_ms(flow, moment)
+    if deadline_ms is None or moment.now_ms < deadline_ms:
+        return None
+    settled = all(one.settled for one in progress.steps.values())
+    last_ms = max((one.ended_ms or 0 for one in progress.steps.values()), default=0)
+    if settled and last_ms < deadline_ms:
+        return None  # all of it was done in time
+    return RunEnd(status=TaskStatus.FAILED, reason=TIMEOUT)
+
+
+def _stopping(progress: RunProgress, end: RunEnd) -> NextMove:
+    """Nothing is born any more; the run ends when its last member has."""
+    reason = end.reason if end.reason in (TIMEOUT, EXPIRED) else CANCELLED
+    skips = tuple(
+        SkippedStep(step=step_id, status=TaskStatus.FAILED, reason=reason)
+        for step_id, one in progress.steps.items()
+        if one.skipped is None and one.born < one.members
+    )
+    return NextMove(
+        skips=skips,
+        cancels=tuple(progress.living),
+        cancel_reason=end.reason,
+        end=None if progress.living else end,
+    )
+
+
+def _skip(step_id: str, step: Step | None, steps: _Steps, *, failing: bool) -> SkippedStep | None:
+    """Why a step will not run (any further), as far as that is known already."""
+    needs = _needs(step, steps)
+    when = When.SUCCESS if step is None else step.when
+    failed = next((name for name, one in needs.items() if one.counts_as_failed), None)
+    started = steps[step_id].born > 0
+    if failing and when is When.SUCCESS:
+        return SkippedStep(step=step_id, status=TaskStatus.FAILED, reason=FAIL_FAST)
+    if started or not all(one.settled for one in needs.values()):
+        return None
+    if when is When.SUCCESS and failed is not None:
+        return SkippedStep(step=step_id, status=TaskStatus.FAILED, reason=f"{failed} failed")
+    if when is When.FAILURE and failed is None:
+        return SkippedStep(step=step_id, status=TaskStatus.SUCCESS, reason=UNNEEDED)
+    return None
+
+
+def _needs(step: Step | None, steps: _Steps) -> _Steps:
+    return {} if step is None else {name: steps[name] for name in step.needs}
+
+
+def _may_run(step: Step | None, steps: _Steps) -> bool:
+    return all(one.settled for one in _needs(step, steps).values())
+
+
+def _due(
+    step_id: str, step: Step | None, flow: Workflow, one: StepProgress
+) -> Iterable[tuple[str, int | None]]:
+    """The members of a step that may be born now: shards in their order, so many at a time."""
+    if step is not None and step.shards is None:
+        return [(step_id, None)]
+    at_a_time = flow.max_parallel if step is None else step.max_parallel
+    living = one.born - one.ended
+    room = one.members if at_a_time is None else max(0, at_a_time - living)
+    return [(step_id, at) for at in range(one.born, min(one.members, one.born + room))]
+
+
+def _failing_fast(flow: Workflow, progress: RunProgress) -> tuple[str, ...]:
+    """What runs and is of no use any more: all but what runs because of a failure."""
+    kept = {step.id for step in flow.steps if step.when is not When.SUCCESS}
+    return tuple(name for name in progress.living if name.partition("~")[0] not in kept)
+
+
+def _ended(steps: _Steps) -> RunEnd:
+    failed = [step_id for step_id, one in steps.items() if one.fails_the_run]
+    if not failed:
+        return RunEnd(status=TaskStatus.SUCCESS)
+    first = member_name(failed[0]) or "a shard"
+    more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
+    return RunEnd(status=TaskStatus.FAILED, reason=f"{first}{more} failed")

@@ -1,0 +1,116 @@
+"""How far a run is: its member log, added up."""
+
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+
+import attrs
+
+from dsched.model import MemberLine, MemberStep, Step, TaskStatus, Workflow, step_of_name
+
+# What stands for the step of a workflow that has only shards.
+ONLY = ""
+
+
+class StepState(StrEnum):
+    """Where a step is."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    SUCCESS = "success"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+@attrs.define
+class StepProgress:
+    """What became of one step so far. ``failed`` are its members that did not succeed.
+
+    ``skipped`` is the line that says that it has no members (any more).
+    """
+
+    members: int
+    allow_failure: bool = False
+    born: int = 0
+    ended: int = 0
+    failed: int = 0
+    skipped: MemberLine | None = None
+    started_ms: int | None = None
+    ended_ms: int | None = None
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing more becomes of it."""
+        if self.skipped is not None:
+            return self.ended == self.born
+        return self.ended == self.members
+
+    @property
+    def counts_as_failed(self) -> bool:
+        """Whether it failed, for those that need it."""
+        if self.allow_failure:
+            return False
+        skipped = self.skipped is not None and self.skipped.status is TaskStatus.FAILED
+        return bool(self.failed) or skipped
+
+    @property
+    def fails_the_run(self) -> bool:
+        """Whether a member of it failed that was not allowed to."""
+        return bool(self.failed) and not self.allow_failure
+
+    @property
+    def state(self) -> StepState:
+        """Where it is."""
+        if self.failed and self.settled:
+            return StepState.FAILED
+        if self.skipped is not None and self.settled:
+            return StepState.SKIPPED
+        if self.settled:
+            return StepState.SUCCESS
+        return StepState.RUNNING if self.born else StepState.WAITING
+
+
+def steps_of(flow: Workflow) -> Sequence[tuple[str, Step | None]]:
+    """The steps by id; for a workflow that has only shards, one without an id."""
+    return [(step.id, step) for step in flow.steps] or [(ONLY, None)]
+
+
+class RunProgress:
+    """What is known of a run. ``version`` is how many lines of its log were taken."""
+
+    def __init__(self, flow: Workflow) -> None:
+        self.steps = {
+            step_id: StepProgress(flow.shards or 1)
+            if step is None
+            else StepProgress(step.members, allow_failure=step.allow_failure)
+            for step_id, step in steps_of(flow)
+        }
+        self.living: dict[str, None] = {}
+        self.version = 0
+        self._known: set[tuple[MemberStep, str]] = set()
+
+    def take(self, lines: Iterable[MemberLine]) -> None:
+        """Add up the lines that come after those taken before."""
+        for line in lines:
+            self.version += 1
+            key = (line.what, line.name)
+            if key in self._known:
+                continue  # what was said before counts once
+            self._known.add(key)
+            step = self.steps.get(step_of_name(line.name)[0])
+            if step is not None:
+                self._add(step, line)
+
+    def _add(self, step: StepProgress, line: MemberLine) -> None:
+        match line.what:
+            case MemberStep.BORN:
+                step.born += 1
+                self.living[line.name] = None
+                step.started_ms = line.at_ms if step.started_ms is None else step.started_ms
+            case MemberStep.ENDED:
+                step.ended += 1
+                step.failed += line.status is not TaskStatus.SUCCESS
+                self.living.pop(line.name, None)
+                step.ended_ms = line.at_ms
+            case MemberStep.SKIPPED:
+                step.skipped = line
+                step.ended_ms = line.at_ms
