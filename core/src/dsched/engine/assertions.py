@@ -31,6 +31,7 @@ _STATUSES: dict[Home | None, frozenset[TaskStatus]] = {
     Home.QUEUE: frozenset({TaskStatus.PENDING}),
     Home.HELD: frozenset({TaskStatus.PENDING}),
     Home.LEASE: frozenset({TaskStatus.RUNNING}),
+    Home.OPEN: frozenset({TaskStatus.PENDING, TaskStatus.RUNNING}),
     None: frozenset(status for status in TaskStatus if status.terminal),
 }
 

@@ -27,6 +27,7 @@ class Home(StrEnum):
     QUEUE = "queue"
     HELD = "held"
     LEASE = "lease"
+    OPEN = "open"  # of a run, while its members live: no worker ever has it
 
 
 TERMINAL = frozenset({TaskStatus.SUCCESS, TaskStatus.FAILED, TaskStatus.CANCELLED})
@@ -38,18 +39,23 @@ _READY: State = (TaskStatus.PENDING, Home.READY)
 _QUEUED: State = (TaskStatus.PENDING, Home.QUEUE)
 _HELD: State = (TaskStatus.PENDING, Home.HELD)
 _RUNNING: State = (TaskStatus.RUNNING, Home.LEASE)
+_OPENING: State = (TaskStatus.PENDING, Home.OPEN)
+_OPEN: State = (TaskStatus.RUNNING, Home.OPEN)
 _RETRYING: State = (TaskStatus.RETRYING, Home.DELAYED)
 _SUCCESS: State = (TaskStatus.SUCCESS, None)
 _FAILED: State = (TaskStatus.FAILED, None)
 _CANCELLED: State = (TaskStatus.CANCELLED, None)
 
-BIRTH: frozenset[State] = frozenset({_DELAYED, _READY, _HELD, _CANCELLED})
+BIRTH: frozenset[State] = frozenset({_DELAYED, _READY, _HELD, _OPENING, _CANCELLED})
 
 TRANSITIONS: dict[State, frozenset[State]] = {
     _DELAYED: frozenset({_READY, _CANCELLED}),  # promote; cancel
     _READY: frozenset({_QUEUED, _DELAYED, _CANCELLED}),  # dispatch; defer; cancel, expire
     _QUEUED: frozenset({_RUNNING, _READY, _CANCELLED}),  # claim; recall, drain; cancel, expire
-    _HELD: frozenset({_READY, _CANCELLED}),  # the older run ended; cancel, superseded
+    # the older run ended (a run of many tasks opens); cancel, superseded
+    _HELD: frozenset({_READY, _OPENING, _CANCELLED}),
+    _OPENING: frozenset({_OPEN, _CANCELLED}),  # the leader has seen it; cancel
+    _OPEN: frozenset({_SUCCESS, _FAILED, _CANCELLED}),  # the run ends
     _RUNNING: frozenset(
         {
             _SUCCESS,  # complete

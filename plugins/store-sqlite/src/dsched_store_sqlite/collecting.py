@@ -8,7 +8,7 @@ from dsched.contracts.store.checks import check_limit, check_projection
 from dsched.contracts.store.collecting import Collecting, Finished, Projection
 from dsched.contracts.store.events import Event, EventKind, EventPage
 from dsched.contracts.store.outcomes import Outcome
-from dsched.model import TaskStatus, config_of
+from dsched.model import TaskStatus, config_of, run_of
 from dsched.model.json import loads
 from dsched_store_sqlite.base import OnSqlite
 from dsched_store_sqlite.facts import add_rollups, decide, follow, trim_decisions
@@ -92,5 +92,10 @@ def _event(cursor: int, kind: str, at_ms: int, author: str, items: str) -> Event
     )
 
 
+def listed_under(task_id: str) -> str | None:
+    """The config on whose list an ended task stands: of a run only the run itself."""
+    return None if run_of(task_id) is not None else config_of(task_id)
+
+
 def _finished_values(item: Finished) -> tuple[Any, ...]:
-    return (item.task_id, item.end_ms, item.status.value, config_of(item.task_id))
+    return (item.task_id, item.end_ms, item.status.value, listed_under(item.task_id))

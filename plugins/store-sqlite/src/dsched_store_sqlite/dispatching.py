@@ -30,6 +30,7 @@ from dsched_store_sqlite.classes import (
 )
 from dsched_store_sqlite.firing import due_page
 from dsched_store_sqlite.rows import TASK, TaskRow
+from dsched_store_sqlite.runs import news_in_ms
 from dsched_store_sqlite.step import Item, Step
 from dsched_store_sqlite.workers import worker_views
 
@@ -80,7 +81,12 @@ class SqliteDispatching(OnSqlite, Dispatching, Classing):
             expire_waiting(step, fence)
             promoted = promote_due(step, limit)
             due = due_page(step, limit)
-            return Poll(promoted=promoted, due=due, ready=_page(step, 0, limit))
+            return Poll(
+                promoted=promoted,
+                due=due,
+                ready=_page(step, 0, limit),
+                runs_in_ms=news_in_ms(step),
+            )
 
         return await self._step(run)
 

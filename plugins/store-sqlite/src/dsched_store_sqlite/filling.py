@@ -14,7 +14,7 @@ from dsched.contracts.store.operating import Term
 from dsched.contracts.store.tasklogs import TaskLine, line_size
 from dsched.model import Decision, Home, Task, TaskSpec, TaskStatus, config_of, fire_instant_of
 from dsched.model.json import dumps
-from dsched_store_sqlite.collecting import cursor_text
+from dsched_store_sqlite.collecting import cursor_text, listed_under
 from dsched_store_sqlite.documents import PUT as PUT_DOCUMENT
 from dsched_store_sqlite.facts import PUT_STAT
 from dsched_store_sqlite.history import PUT_BREAK
@@ -35,6 +35,7 @@ _COUNTS = {
     **{
         f"in_{home.value}": f"SELECT count(*) FROM task WHERE home = '{home.value}'"  # noqa: S608
         for home in Home
+        if home is not Home.OPEN
     },
     "retrying": "SELECT count(*) FROM task WHERE status = 'retrying'",
     **{
@@ -58,6 +59,7 @@ _LOADS = (
     "INSERT INTO load SELECT worker_id, count(*), 0 FROM task "
     "WHERE home = 'lease' AND worker_id IS NOT NULL GROUP BY worker_id"
 )
+_OPEN_RUNS = "UPDATE run_count SET open = (SELECT count(*) FROM task WHERE home = 'open')"
 _DECIDED = "INSERT INTO decided SELECT config_id, count(*) FROM decision GROUP BY config_id"
 _PUT_DECISION = "INSERT OR REPLACE INTO decision VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
@@ -86,6 +88,7 @@ def finish(step: Step, head: History) -> None:
     db, meta = step.db, step.meta
     for statement in (_LIVING, _LOADS, _DECIDED):
         db.execute(statement)
+    db.execute(_OPEN_RUNS)
     for name, statement in _COUNTS.items():
         setattr(meta, name, db.execute(statement).fetchone()[0])
     meta.epoch = max(meta.epoch, head.epoch)
@@ -132,7 +135,7 @@ def _put_task(step: Step, moved: MovedTask) -> None:
     if task.end_ms is not None:
         step.db.execute(
             "INSERT OR IGNORE INTO finished VALUES (?, ?, ?, ?)",
-            (task.id, task.end_ms, task.status.value, config_of(task.id)),
+            (task.id, task.end_ms, task.status.value, listed_under(task.id)),
         )
     if moved.lines and seq is not None:
         _put_lines(step, seq, moved.lines)

@@ -6,16 +6,17 @@ from typing import Any
 import attrs
 
 from dsched.contracts.store.bounds import MAX_EVENT_PAGE
-from dsched.contracts.store.checks import check_batch, check_limit, hours_between
+from dsched.contracts.store.checks import check_batch, check_limit, check_skip, hours_between
 from dsched.contracts.store.events import EventPage
 from dsched.contracts.store.reading import Counts, DecisionPage, Reading, TaskPage, TaskQuery
 from dsched.contracts.store.statistics import EVERYTHING, Rollup
-from dsched.model import Home, Task, TaskStatus
+from dsched.model import Home, MemberLine, Task, TaskStatus
 from dsched.model.json import dumps, loads
 from dsched_store_sqlite.base import OnSqlite
 from dsched_store_sqlite.collecting import cursor_number, read_events
 from dsched_store_sqlite.facts import KEPT, kept_from_ms, read_kept, read_rollups
 from dsched_store_sqlite.rows import TASK, TaskRow, read_task
+from dsched_store_sqlite.runs import member_lines
 from dsched_store_sqlite.step import Step
 
 _LEAST, _MOST = -(2**62), 2**62
@@ -61,6 +62,12 @@ LISTINGS = {
         1,
         ("",),
     ),
+    Home.OPEN: Listing(
+        f"SELECT id, {TASK} FROM task INDEXED BY run_open_id "  # noqa: S608
+        "WHERE home = 'open' AND id > ? ORDER BY id LIMIT ?",
+        1,
+        ("",),
+    ),
     Home.QUEUE: Listing(
         f"SELECT place, {TASK} FROM task WHERE home = 'queue' AND worker_id = ? "  # noqa: S608
         "AND place > ? ORDER BY place LIMIT ?",
@@ -103,6 +110,9 @@ OLDEST_READY = (
 )
 
 
+OPEN_RUNS = "SELECT open FROM run_count WHERE one = 1"
+
+
 class SqliteReading(OnSqlite, Reading):
     """Reading."""
 
@@ -131,6 +141,21 @@ class SqliteReading(OnSqlite, Reading):
                 tasks=tuple(read_task(columns[listing.keys :]).view() for columns in page),
                 cursor=dumps(page[-1][: listing.keys]) if len(found) > limit else None,
             )
+
+        return await self._step(run)
+
+    async def run_lines(
+        self, run_id: str, after: int, limit: int
+    ) -> tuple[MemberLine, ...] | None:
+        """The lines of a run."""
+        check_limit(limit, MAX_EVENT_PAGE)
+        check_skip(after)
+
+        def run(step: Step) -> tuple[MemberLine, ...] | None:
+            row = step.task(run_id)
+            if row is None or not row.is_run or _read(step, row, full=False) is None:
+                return None
+            return member_lines(step, row, after, limit)
 
         return await self._step(run)
 
@@ -238,6 +263,7 @@ def _counts(step: Step) -> Counts:
             Home.QUEUE: meta.in_queue,
             Home.HELD: meta.in_held,
             Home.LEASE: meta.in_lease,
+            Home.OPEN: step.db.execute(OPEN_RUNS).fetchone()[0],
         },
         oldest_ready_ms=min((at for at in oldest if at is not None), default=None),
         configs=meta.configs,

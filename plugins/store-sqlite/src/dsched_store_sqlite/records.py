@@ -8,6 +8,9 @@ from typing import Any
 
 import attrs
 
+from dsched.contracts.store.runs import write_line
+from dsched.model import MemberLine
+from dsched_store_sqlite.meta import Meta
 from dsched_store_sqlite.rows import (
     CONFIG,
     END_TASK,
@@ -20,7 +23,6 @@ from dsched_store_sqlite.rows import (
     ConfigRow,
     Living,
     Load,
-    Meta,
     TaskRow,
     WorkerRow,
     config_values,
@@ -39,6 +41,11 @@ _HELD_OF = (
     "ORDER BY scheduled_ms, id"
 )
 _GET_WORKER = f"SELECT {WORKER} FROM worker WHERE id = ?"  # noqa: S608
+
+_ADD_LINE = (
+    "INSERT INTO member_line "
+    "SELECT ?, coalesce((SELECT max(n) FROM member_line WHERE run = ?), 0) + 1, ?, ?, ?"
+)
 
 ABILITY_OF = "SELECT digest FROM worker_ability WHERE worker_id = ? AND incarnation = ?"
 PUT_ABILITY_OF = "INSERT OR REPLACE INTO worker_ability VALUES (?, ?, ?)"
@@ -230,6 +237,15 @@ class Records:
         self._changed_configs.discard(config_id)
         self.meta.configs -= 1
         self.db.execute("DELETE FROM config WHERE id = ?", (config_id,))
+
+    def add_line(self, run: TaskRow, line: MemberLine) -> None:
+        """Append to the member log of a run, which is there since an earlier step."""
+        said = (line.what.value, line.name, write_line(line))
+        self.db.execute(_ADD_LINE, (run.seq, run.seq, *said))
+
+    def count_open(self, by: int) -> None:
+        """Keep the number of open runs."""
+        self.db.execute("UPDATE run_count SET open = open + ? WHERE one = 1", (by,))
 
     def keep_result(self, row: TaskRow, text: str) -> None:
         """Keep the result of a task that ends."""

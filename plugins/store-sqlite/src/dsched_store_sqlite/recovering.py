@@ -14,7 +14,8 @@ from dsched.contracts.store.recovering import (
     Reap,
     Recovering,
 )
-from dsched.model import Home, TaskStatus
+from dsched.contracts.store.runs import PRUNED_LINES
+from dsched.model import Home, MemberStep, TaskStatus, member_id
 from dsched.model.status import TERMINAL
 from dsched_store_sqlite.base import OnSqlite
 from dsched_store_sqlite.dispatching import read_needs
@@ -39,6 +40,7 @@ ENDED = (
     "SELECT seq, id, end_ms FROM task WHERE status = ? AND end_ms IS NOT NULL "
     "ORDER BY end_ms, id LIMIT ?"
 )
+SEQ_OF = "SELECT seq FROM task WHERE id = ?"
 # The oldest index entries of a status; those whose tasks are there go with them, later.
 LATE_ENTRIES = (
     "SELECT task_id FROM "
@@ -97,15 +99,17 @@ class SqliteRecovering(OnSqlite, Recovering):
 
         def run(step: Step) -> Pruned:
             step.check_fence(fence)
+            tasks = [_prune_tasks(step, status, limit) for status in TERMINAL]
             counts = [
-                *(_prune_tasks(step, status, limit) for status in TERMINAL),
+                *(count for count, _ in tasks),
                 _prune_decisions(step, limit),
                 _prune_log(step, fence, limit),
                 _prune_workers(step, fence, limit),
             ]
             prune_stats(step, limit)
             prune_marks(step, limit)
-            return Pruned(count=sum(counts), more=limit in counts)
+            more = limit in counts or any(cut for _, cut in tasks)
+            return Pruned(count=sum(counts), more=more)
 
         return await self._step(run)
 
@@ -168,23 +172,48 @@ def _reap(step: Step, fence: str, task: TaskRow | None, item: Reap) -> Outcome:
     return Outcome.OK
 
 
-def _prune_tasks(step: Step, status: TaskStatus, limit: int) -> int:
+def _prune_tasks(step: Step, status: TaskStatus, limit: int) -> tuple[int, bool]:
+    """How many went, and whether the walk was cut short."""
     db, settings = step.db, step.settings
     oldest_ms, most = step.wall_ms - settings.kept_ms(status), settings.kept_count(status)
     surplus = 0 if most is None else step.meta.count_kept(status, 0) - most
     ended = db.execute(ENDED, (status.value, limit)).fetchall()
     old = [row for at, row in enumerate(ended) if at < surplus or row[2] <= oldest_ms]
+    lines, removed = 0, 0
     for seq, task_id, _ in old:
-        known = db.execute("SELECT 1 FROM finished WHERE task_id = ?", (task_id,)).fetchone()
-        if known is not None:
-            count_ended(step, status, -1)
-            db.execute("DELETE FROM finished WHERE task_id = ?", (task_id,))
-        db.execute("DELETE FROM body WHERE seq = ?", (seq,))
-        forget_lines(step, seq)
-        db.execute("DELETE FROM task WHERE seq = ?", (seq,))
-    step.meta.count_kept(status, -len(old))
+        if lines >= PRUNED_LINES:
+            break
+        lines += _forget_members(step, seq, task_id)
+        _forget(step, seq, task_id)
+        removed += 1
+    step.meta.count_kept(status, -removed)
     _prune_late_entries(step, status, oldest_ms, limit)
-    return len(old)
+    return removed, removed < len(old)
+
+
+def _forget(step: Step, seq: int, task_id: str) -> None:
+    db = step.db
+    known = db.execute("SELECT status FROM finished WHERE task_id = ?", (task_id,)).fetchone()
+    if known is not None:
+        count_ended(step, TaskStatus(known[0]), -1)
+        db.execute("DELETE FROM finished WHERE task_id = ?", (task_id,))
+    db.execute("DELETE FROM body WHERE seq = ?", (seq,))
+    forget_lines(step, seq)
+    db.execute("DELETE FROM task WHERE seq = ?", (seq,))
+
+
+def _forget_members(step: Step, seq: int, run_id: str) -> int:
+    """Remove the members of a run with its log; how many lines that had."""
+    lines = step.db.execute("SELECT what, member FROM member_line WHERE run = ?", (seq,)).fetchall()
+    for what, name in lines:
+        if what != MemberStep.BORN.value:
+            continue
+        found = step.db.execute(SEQ_OF, (member_id(run_id, name),)).fetchone()
+        if found is not None:
+            _forget(step, found[0], member_id(run_id, name))
+    if lines:
+        step.db.execute("DELETE FROM member_line WHERE run = ?", (seq,))
+    return len(lines)
 
 
 def _prune_late_entries(step: Step, status: TaskStatus, oldest_ms: int, limit: int) -> None:

@@ -14,6 +14,9 @@ from dsched.model import Home, JsonValue, Task, TaskConfig, TaskStatus, Worker, 
 from dsched.model.json import dumps, loads
 
 STATUS = {status.value: status for status in TaskStatus}
+# What `needs` says of a run, which no worker is sought for; and when one without news has some.
+RUN = '"run"'
+NEVER_MS = 2**62
 HOME: dict[str | None, Home | None] = {None: None, **{home.value: home for home in Home}}
 
 
@@ -52,6 +55,17 @@ class TaskRow:
             return False
         return wall_ms > self.scheduled_ms + self.deadline_ms
 
+    @property
+    def is_run(self) -> bool:
+        """Whether it is a run of many tasks."""
+        return self.needs == RUN
+
+    @property
+    def ended_ms(self) -> int | None:
+        """When it ended. A member has no ``end_ms``, by which others go: it goes with its run."""
+        ended = self.end_ms is None and self.status.terminal
+        return self.at_ms if ended else self.end_ms
+
     def view(self, spec: str | None = None, result: str | None = None) -> Task:
         """The task as readers see it, with its spec and result if their texts are given."""
         return Task(
@@ -61,7 +75,7 @@ class TaskRow:
             worker_id=self.worker_id,
             scheduled_ms=self.scheduled_ms,
             start_ms=self.start_ms,
-            end_ms=self.end_ms,
+            end_ms=self.ended_ms,
             attempt=self.attempt,
             retry_count=self.retry_count,
             crash_count=self.crash_count,
@@ -336,62 +350,6 @@ class Living:
 
     live: int = 0
     held: list[str] = attrs.field(factory=list)
-
-
-@attrs.define
-class Meta:
-    """The one row of `meta`: clock, leader lock, counters. The fields are its columns."""
-
-    offset_ms: int
-    mark_ms: int
-    clock_gen: int
-    fence: str | None
-    lock_until_ms: int | None
-    epoch: int
-    rest_pod: str | None
-    rest_until_ms: int
-    leaderless: int
-    last_revision: int
-    last_cursor: int
-    collected: str
-    log_size: int
-    last_place: int
-    last_ring: int
-    configs: int
-    in_delayed: int
-    in_ready: int
-    in_queue: int
-    in_held: int
-    in_lease: int
-    retrying: int
-    ended_success: int
-    ended_failed: int
-    ended_cancelled: int
-    kept_success: int
-    kept_failed: int
-    kept_cancelled: int
-
-    def count_kept(self, status: TaskStatus, by: int) -> int:
-        """Keep the number of ended tasks of an outcome; how many there are now."""
-        match status:
-            case TaskStatus.SUCCESS:
-                self.kept_success += by
-                return self.kept_success
-            case TaskStatus.FAILED:
-                self.kept_failed += by
-                return self.kept_failed
-            case _:
-                self.kept_cancelled += by
-                return self.kept_cancelled
-
-    def values(self) -> tuple[Any, ...]:
-        """The columns in order."""
-        return tuple(getattr(self, name) for name in META_NAMES)
-
-
-META_NAMES = tuple(field.name for field in attrs.fields(Meta))
-META = ", ".join(META_NAMES)
-PUT_META = f"UPDATE meta SET {', '.join(f'{name} = ?' for name in META_NAMES)} WHERE one = 1"  # noqa: S608
 
 
 @lru_cache(maxsize=4096)

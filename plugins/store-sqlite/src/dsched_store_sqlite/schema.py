@@ -310,13 +310,32 @@ CREATE INDEX IF NOT EXISTS task_waiting ON task (place, rank, scheduled_ms, id)
     WHERE home = 'ready' AND place < 0;
 CREATE INDEX IF NOT EXISTS task_late ON task (scheduled_ms + deadline_ms, id)
     WHERE home = 'ready' AND place < 0 AND attempt = 0 AND deadline_ms IS NOT NULL;
+-- Runs of many tasks: `at_ms` of an open one is when it has news. The lines of its member log are
+-- numbered from 1; `what` and `member` are in the text, too.
+CREATE INDEX IF NOT EXISTS run_news ON task (at_ms, id) WHERE home = 'open';
+CREATE INDEX IF NOT EXISTS run_open_id ON task (id) WHERE home = 'open';
+CREATE TABLE IF NOT EXISTS member_line (
+    run INTEGER NOT NULL,
+    n INTEGER NOT NULL,
+    what TEXT NOT NULL,
+    member TEXT NOT NULL,
+    text TEXT NOT NULL,
+    PRIMARY KEY (run, n)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS member_line_skipped ON member_line (run, member) WHERE what = 's';
+-- How many are open: what earlier versions count is in `meta`, all of whose columns they write.
+CREATE TABLE IF NOT EXISTS run_count (
+    one INTEGER PRIMARY KEY CHECK (one = 1), open INTEGER NOT NULL
+);
+INSERT OR IGNORE INTO run_count VALUES (1, 0);
 
 INSERT OR IGNORE INTO history (one, identity) VALUES (1, lower(hex(randomblob(16))));
 """
 HAS_ADDED = (
-    "SELECT count(*) = 12 FROM sqlite_master WHERE name IN ('history', 'parked', 'pod_format', "
+    "SELECT count(*) = 13 FROM sqlite_master WHERE name IN ('history', 'parked', 'pod_format', "
     "'worker_ability_digest', 'class', 'class_count', 'class_shut', 'class_opened', "
-    "'class_changed', 'task_open', 'task_waiting', 'task_late')"
+    "'class_changed', 'task_open', 'task_waiting', 'task_late', "
+    "'run_count')"
 )
 
 ADDED_STATEMENTS = tuple(part.strip() for part in _ADDED.split(";\n") if part.strip())

@@ -15,19 +15,24 @@ from dsched.contracts.store.timing import LEADER_WAKEUP, StoreTime
 from dsched.model import (
     Home,
     JsonValue,
+    MemberLine,
+    MemberStep,
     TaskSpec,
     TaskStatus,
     check_transition,
     config_of,
+    name_in_run,
     need_of,
+    run_of,
 )
 from dsched.model.ids import fire_instant_of
 from dsched.model.json import dumps, loads
+from dsched_store_sqlite.meta import Meta
 from dsched_store_sqlite.records import Records
 from dsched_store_sqlite.rows import (
+    RUN,
     ConfigRow,
     Living,
-    Meta,
     TaskRow,
     new_task,
 )
@@ -139,7 +144,10 @@ class Step(Records):
         at_ms: int = 0,
         spec_text: str | None = None,
     ) -> None:
-        """Add a new pending task; ``spec_text`` is the text of ``spec`` if it is known."""
+        """Add a new pending task; ``spec_text`` is the text of ``spec`` if it is known. What would
+        be ready or delayed is open if it is a run."""
+        if spec.workflow is not None and home is not Home.HELD:
+            home, at_ms = Home.OPEN, at_ms or self.now_ms
         check_transition(task_id, None, (TaskStatus.PENDING, home))
         row = new_task(
             task_id,
@@ -187,6 +195,8 @@ class Step(Records):
             case Home.HELD:
                 meta.in_held -= 1
                 self._hold_no_more(row)
+            case Home.OPEN:
+                self.count_open(-1)
 
     def _enter(self, row: TaskRow) -> None:
         meta = self.meta
@@ -218,6 +228,9 @@ class Step(Records):
             case Home.HELD:
                 meta.in_held += 1
                 self._hold(row)
+            case Home.OPEN:
+                self.count_open(1)
+                self.to_wake.add(LEADER_WAKEUP)
 
     def _add_load(self, worker_id: str, running: int, queued: int) -> None:
         load = self.load_of(worker_id)
@@ -237,9 +250,14 @@ class Step(Records):
             held.remove(row.id)
         self._changed_living.add(config_id)
 
-    def finish(self, row: TaskRow, status: TaskStatus) -> None:
-        """End a task: the one way in which tasks end, whatever the step."""
+    def finish(self, row: TaskRow, status: TaskStatus, code: str = "") -> None:
+        """End a task: the one way in which tasks end, whatever the step; ``code`` of a result."""
         self.place(row, status, None)
+        run_id = run_of(row.id)
+        if run_id is not None:
+            row.at_ms = self.wall_ms
+            self._tell_run(run_id, row, code)
+            return
         row.end_ms = self.wall_ms
         self.meta.count_kept(status, 1)
         config_id, row.live_of = row.live_of, None
@@ -261,7 +279,33 @@ class Step(Records):
         held = self.task(living.held[0])
         if held is None:
             raise RuntimeError(f"config {config_id}: held task {living.held[0]} does not exist")
-        self.place(held, TaskStatus.PENDING, Home.READY)
+        if held.is_run:
+            self.place(held, TaskStatus.PENDING, Home.OPEN, self.now_ms)
+        else:
+            self.place(held, TaskStatus.PENDING, Home.READY)
+
+    def _tell_run(self, run_id: str, row: TaskRow, code: str) -> None:
+        """A member that has ended is told in the log of its run, which has news."""
+        run = self.task(run_id)
+        if run is None:
+            return
+        line = MemberLine(
+            what=MemberStep.ENDED,
+            name=name_in_run(row.id),
+            at_ms=self.wall_ms,
+            status=row.status,
+            code=code,
+            attempts=row.attempt,
+        )
+        self.add_line(run, line)
+        self.give_news(run)
+
+    def give_news(self, run: TaskRow) -> None:
+        """The leader has something to decide about a run that is open."""
+        if run.home is Home.OPEN:
+            run.at_ms = min(run.at_ms, self.now_ms)
+            self.changed(run)
+            self.to_wake.add(LEADER_WAKEUP)
 
     def _rearm_fixed_delay(self, config_id: str) -> None:
         row = self.config(config_id)
@@ -271,7 +315,7 @@ class Step(Records):
 
     def cancel(self, row: TaskRow, by: str, reason: str) -> bool:
         """Cancel a task that has not ended; whether it ended at once."""
-        if row.home is not Home.LEASE:
+        if row.status is not TaskStatus.RUNNING:
             row.reason = reason
             self.finish(row, TaskStatus.CANCELLED)
             item: Item = {"task": row.id, "status": "cancelled", "reason": reason}
@@ -281,7 +325,10 @@ class Step(Records):
             row.cancel_requested, row.cancel_reason = 1, reason
             self.changed(row)
             self.note(EventKind.CANCEL_REQUESTED, by, {"task": row.id, "reason": reason})
-        self.to_wake.add(row.worker_id or "")
+        if row.home is Home.OPEN:
+            self.give_news(row)
+        else:
+            self.to_wake.add(row.worker_id or "")
         return False
 
     def expire(self, row: TaskRow, by: str) -> bool:
@@ -330,6 +377,8 @@ def start_deadline_ms(spec: TaskSpec) -> int | None:
 
 def needs_of(spec: TaskSpec) -> str | None:
     """What dispatch must know beyond the row: required labels, affinity key and need, if any."""
+    if spec.workflow is not None:
+        return RUN
     need = need_of(spec.executor, spec.payload)
     if not (spec.required_labels or need) and spec.affinity_key is None:
         return None

@@ -20,6 +20,7 @@ from dsched_store_sqlite.operating import SqliteOperating
 from dsched_store_sqlite.options import SqliteOptions
 from dsched_store_sqlite.reading import SqliteReading
 from dsched_store_sqlite.recovering import SqliteRecovering
+from dsched_store_sqlite.runs import SqliteRuns
 from dsched_store_sqlite.tasklogs import SqliteTaskLogs
 from dsched_store_sqlite.watching import SqliteWatching
 from dsched_store_sqlite.workers import SqliteWorkers
@@ -33,6 +34,7 @@ class SqliteStore(
     SqliteConfigs,
     SqliteFiring,
     SqliteDispatching,
+    SqliteRuns,
     SqliteRecovering,
     SqliteCollecting,
     SqliteWatching,

@@ -232,7 +232,8 @@ def _complete(
     else:
         step.keep_result(task, result)
         status = TaskStatus.SUCCESS if item.success else TaskStatus.FAILED
-        step.finish(task, TaskStatus.CANCELLED if task.cancel_requested else status)
+        ended = TaskStatus.CANCELLED if task.cancel_requested else status
+        step.finish(task, ended, item.result.code)
     event["status"] = task.status.value
     step.note(EventKind.COMPLETED, by, event)
     return Outcome.OK

@@ -20,7 +20,7 @@ from dsched.contracts.store.timing import StoreTime
 from dsched_store_sqlite.connection import begin, check_format, connect, rollback
 from dsched_store_sqlite.errors import again, is_defect, store_error
 from dsched_store_sqlite.files import FileId, file_id
-from dsched_store_sqlite.rows import META, PUT_META, Meta
+from dsched_store_sqlite.meta import META, PUT_META, Meta
 from dsched_store_sqlite.schema import GET_FORMAT
 from dsched_store_sqlite.step import Step
 

@@ -43,6 +43,9 @@ delayed, kept at the end. ``reason`` is set by whatever moves a task against exp
 dispatch and claim. ``error`` is set by a failed completion or a reap that gives one, and cleared by
 success. ``progress`` is cleared by a claim. ``cancel_requested`` stays.
 
+A snapshot with a workflow makes a *run* wherever a task is made: it is ``open`` where a task would be
+ready or delayed, and what is said of it and of its members is in `runs`.
+
 The order of *ready* is (priority descending, scheduled_ms ascending, id ascending), and a task
 that comes back (recall, release, retry) takes its old place by that order.
 """
@@ -59,6 +62,7 @@ from dsched.contracts.store.leadership import Leadership
 from dsched.contracts.store.operating import Operating
 from dsched.contracts.store.reading import Reading
 from dsched.contracts.store.recovering import Recovering
+from dsched.contracts.store.runs import Runs
 from dsched.contracts.store.tasklogs import TaskLogs
 from dsched.contracts.store.timing import LEADER_WAKEUP, Timing
 from dsched.contracts.store.watching import Watching
@@ -74,6 +78,7 @@ class Store(
     Firing,
     Dispatching,
     Classing,
+    Runs,
     Recovering,
     Collecting,
     Watching,

@@ -50,11 +50,12 @@ class ReadyPage:
 @attrs.frozen(kw_only=True)
 class Poll:
     """What a leader's tick needs, with one reading of the clock: as promote, due and ready
-    answer."""
+    answer; and in how many ms a run has news (0: now, None: none has)."""
 
     promoted: Promoted
     due: DuePage
     ready: ReadyPage
+    runs_in_ms: int | None = None
 
 
 @attrs.frozen(kw_only=True, slots=False)  # one is made for each task

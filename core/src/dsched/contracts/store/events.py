@@ -41,7 +41,9 @@ class EventKind(StrEnum):
     CLOCK_BACK = "clock_back"  # back (ms), gen
     GAP = "gap"  # dropped: entries trimmed before the collector had read them
     HISTORY = "history"  # generation, loss, from (wall ms, or null: all), (why)
-
+    BORN = "born"  # task, run: a member of a run was made
+    STEP_SKIPPED = "step_skipped"  # run, step, status (what it counts as), reason
+    RUN_ENDED = "run_ended"  # task, status, run (ms since it opened), (reason)
     MIGRATED = "migrated"  # from, to: formats of the store
 
     @classmethod

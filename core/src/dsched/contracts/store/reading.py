@@ -8,7 +8,7 @@ import attrs
 from dsched.contracts.store.events import EventPage
 from dsched.contracts.store.statistics import Rollup
 from dsched.contracts.store.timing import StoreTime
-from dsched.model import Decision, Home, Task, TaskStatus
+from dsched.model import Decision, Home, MemberLine, Task, TaskStatus
 
 
 def _home(value: Home | str | None) -> Home | None:
@@ -80,6 +80,13 @@ class Reading(ABC):
     @abstractmethod
     async def list_tasks(self, query: TaskQuery, cursor: str | None, limit: int) -> TaskPage:
         """A page of tasks by one index. A task that moves meanwhile may be seen twice or not."""
+
+    @abstractmethod
+    async def run_lines(
+        self, run_id: str, after: int, limit: int
+    ) -> tuple[MemberLine, ...] | None:
+        """The lines of a run's member log after the first ``after``, at most ``limit``
+        (<= `MAX_EVENT_PAGE`); None where there is no such run (any more), or where it is none."""
 
     @abstractmethod
     async def events(self, after: str | None, limit: int) -> EventPage:

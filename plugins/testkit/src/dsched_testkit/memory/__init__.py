@@ -16,6 +16,7 @@ from dsched_testkit.memory.leadership import MemoryLeadership, MemoryTiming
 from dsched_testkit.memory.operating import MemoryOperating
 from dsched_testkit.memory.reading import MemoryReading
 from dsched_testkit.memory.recovering import MemoryRecovering
+from dsched_testkit.memory.runs import MemoryRuns
 from dsched_testkit.memory.state import State
 from dsched_testkit.memory.tasklogs import MemoryTaskLogs
 from dsched_testkit.memory.watching import MemoryWatching
@@ -32,6 +33,7 @@ class MemoryStore(
     MemoryConfigs,
     MemoryFiring,
     MemoryDispatching,
+    MemoryRuns,
     MemoryRecovering,
     MemoryCollecting,
     MemoryWatching,

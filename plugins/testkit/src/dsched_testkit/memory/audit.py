@@ -7,8 +7,8 @@ from dsched.model import Home, TaskStatus
 from dsched_testkit.memory import State
 
 _HOMES: dict[TaskStatus, set[Home | None]] = {
-    TaskStatus.PENDING: {Home.DELAYED, Home.READY, Home.QUEUE, Home.HELD},
-    TaskStatus.RUNNING: {Home.LEASE},
+    TaskStatus.PENDING: {Home.DELAYED, Home.READY, Home.QUEUE, Home.HELD, Home.OPEN},
+    TaskStatus.RUNNING: {Home.LEASE, Home.OPEN},
     TaskStatus.RETRYING: {Home.DELAYED},
     TaskStatus.SUCCESS: {None},
     TaskStatus.FAILED: {None},
@@ -49,6 +49,7 @@ class Audit:
             Home.QUEUE: [key for queue in state.queues.values() for key in queue],
             Home.HELD: [key for line in state.held.values() for key in line],
             Home.LEASE: list(state.leases),
+            Home.OPEN: list(state.open),
         }
 
     def _one_home(self) -> list[str]:

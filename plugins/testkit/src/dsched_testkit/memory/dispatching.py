@@ -28,6 +28,7 @@ from dsched_testkit.memory.classes import (
     shut_classes,
 )
 from dsched_testkit.memory.firing import due_page
+from dsched_testkit.memory.runs import news_in_ms
 from dsched_testkit.memory.state import Item, State, Step, TaskRow
 
 
@@ -65,7 +66,12 @@ class MemoryDispatching(OnState, Dispatching, Classing):
             expire_waiting(self._state, step, fence)
             promoted = promote_due(self._state, step, limit)
             due = due_page(self._state, step, limit)
-            return Poll(promoted=promoted, due=due, ready=self._page(step, 0, limit))
+            return Poll(
+                promoted=promoted,
+                due=due,
+                ready=self._page(step, 0, limit),
+                runs_in_ms=news_in_ms(self._state, step),
+            )
 
     async def dispatch(
         self,

@@ -4,12 +4,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from dsched.contracts.store.bounds import MAX_EVENT_PAGE
-from dsched.contracts.store.checks import check_batch, check_limit, hours_between, number_of
+from dsched.contracts.store.checks import (
+    check_batch,
+    check_limit,
+    check_skip,
+    hours_between,
+    number_of,
+)
 from dsched.contracts.store.events import EventPage
 from dsched.contracts.store.reading import Counts, DecisionPage, Reading, TaskPage, TaskQuery
 from dsched.contracts.store.settings import StoreSettings
 from dsched.contracts.store.statistics import EVERYTHING, Rollup
-from dsched.model import Home, Task, TaskStatus, config_of
+from dsched.model import Home, MemberLine, Task, TaskStatus, config_of, run_of
 from dsched_testkit.memory.base import OnState
 from dsched_testkit.memory.classes import that_nobody_can_run
 from dsched_testkit.memory.state import TaskRow
@@ -52,8 +58,12 @@ class MemoryReading(OnState, Reading):
                 return sorted(key for line in state.held.values() for key in line)
             case TaskQuery(home=Home.LEASE, worker_id=None, config_id=None, status=None):
                 return sorted(state.leases)
+            case TaskQuery(home=Home.OPEN, worker_id=None, config_id=None, status=None):
+                return sorted(state.open)
             case TaskQuery(home=None, config_id=str(config), status=None, live_of=None):
-                return self._finished(lambda key, _: config_of(key) == config)
+                return self._finished(
+                    lambda key, _: config_of(key) == config and run_of(key) is None
+                )
             case TaskQuery(
                 home=None, config_id=None, status=TaskStatus() as status, live_of=None
             ) if status.terminal:
@@ -72,6 +82,20 @@ class MemoryReading(OnState, Reading):
             if wanted(key, status) and key in self._state.tasks
         ]
         return [key for _, key in sorted(found, reverse=True)]
+
+    async def run_lines(
+        self, run_id: str, after: int, limit: int
+    ) -> tuple[MemberLine, ...] | None:
+        """The lines of a run."""
+        check_limit(limit, MAX_EVENT_PAGE)
+        check_skip(after)
+        with self._state.step() as step:
+            row = self._state.tasks.get(run_id)
+            if row is None or row.spec.workflow is None:
+                return None
+            if not _kept(row, self._state.settings, step.wall_ms):
+                return None
+            return tuple(self._state.member_logs[run_id][after : after + limit])
 
     async def events(self, after: str | None, limit: int) -> EventPage:
         """Log entries after a cursor."""
@@ -129,7 +153,8 @@ class MemoryReading(OnState, Reading):
             for task in state.tasks.values():
                 if task.home is not None:
                     by_home[task.home] += 1
-                    by_status[task.status] += 1
+                    # What a run does its members do, which are counted.
+                    by_status[task.status] += task.home is not Home.OPEN
             for _, status in state.finished.values():
                 by_status[status] += 1
             return Counts(
@@ -149,6 +174,8 @@ class MemoryReading(OnState, Reading):
 
 
 def _kept(task: TaskRow, settings: StoreSettings, wall_ms: int) -> bool:
+    if run_of(task.id) is not None:
+        return True  # for as long as its run
     return task.end_ms is None or task.end_ms > wall_ms - settings.kept_ms(task.status)
 
 

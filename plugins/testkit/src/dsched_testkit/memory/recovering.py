@@ -14,7 +14,8 @@ from dsched.contracts.store.recovering import (
     Reap,
     Recovering,
 )
-from dsched.model import Home, TaskStatus, need_of
+from dsched.contracts.store.runs import PRUNED_LINES
+from dsched.model import Home, MemberStep, TaskStatus, member_id, need_of, run_of
 from dsched_testkit.memory.base import OnState
 from dsched_testkit.memory.state import Item, Step, TaskRow
 
@@ -89,32 +90,38 @@ class MemoryRecovering(OnState, Recovering):
         check_limit(limit, MAX_HEAVY_BATCH)
         with self._state.step() as step:
             step.check_fence(fence)
+            tasks = [self._prune_tasks(step, status, limit) for status in ENDS]
             counts = [
-                *(self._prune_tasks(step, status, limit) for status in ENDS),
+                *(count for count, _ in tasks),
                 self._prune_decisions(step, limit),
                 self._prune_log(step, fence, limit),
                 self._prune_workers(step, fence, limit),
             ]
             self._prune_stats(step, limit)
             self._prune_missed(step, limit)
-            return Pruned(count=sum(counts), more=limit in counts)
+            more = limit in counts or any(cut for _, cut in tasks)
+            return Pruned(count=sum(counts), more=more)
 
-    def _prune_tasks(self, step: Step, status: TaskStatus, limit: int) -> int:
+    def _prune_tasks(self, step: Step, status: TaskStatus, limit: int) -> tuple[int, bool]:
+        """How many went, and whether the walk was cut short."""
         state, settings = self._state, self._state.settings
         oldest_ms = step.wall_ms - settings.kept_ms(status)
         ended = sorted(
             (task.end_ms, task.id)
             for task in state.tasks.values()
-            if task.end_ms is not None and task.status is status
+            if task.end_ms is not None and task.status is status and run_of(task.id) is None
         )
         past = sum(end_ms <= oldest_ms for end_ms, _ in ended)
         most = settings.kept_count(status)
         surplus = 0 if most is None else len(ended) - most
         old = [task_id for _, task_id in ended[: max(0, min(limit, max(past, surplus)))]]
+        lines, removed = 0, 0
         for task_id in old:
-            del state.tasks[task_id]
-            state.finished.pop(task_id, None)
-            state.logs.pop(task_id, None)
+            if lines >= PRUNED_LINES:
+                break
+            lines += self._forget_members(task_id)
+            self._forget(task_id)
+            removed += 1
         # The collector may have been late: its entry came when the task was gone already.
         late = [
             key
@@ -123,7 +130,20 @@ class MemoryRecovering(OnState, Recovering):
         ]
         for task_id in [key for key in late if key not in state.tasks][:limit]:
             del state.finished[task_id]
-        return len(old)
+        return removed, removed < len(old)
+
+    def _forget(self, task_id: str) -> None:
+        self._state.tasks.pop(task_id, None)
+        self._state.finished.pop(task_id, None)
+        self._state.logs.pop(task_id, None)
+
+    def _forget_members(self, run_id: str) -> int:
+        """Remove the members of a run with its log; how many lines that had."""
+        lines = self._state.member_logs.pop(run_id, [])
+        for line in lines:
+            if line.what is MemberStep.BORN:
+                self._forget(member_id(run_id, line.name))
+        return len(lines)
 
     def _prune_decisions(self, step: Step, limit: int) -> int:
         oldest_ms = step.wall_ms - self._state.settings.result_ttl_ms

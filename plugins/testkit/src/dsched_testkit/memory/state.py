@@ -11,6 +11,7 @@ from uuid import uuid4
 import attrs
 
 from dsched.contracts.store.classes import Blocked
+from dsched.contracts.store.codec import read_result
 from dsched.contracts.store.events import Event, EventKind
 from dsched.contracts.store.formats import STORE_FORMAT
 from dsched.contracts.store.history import Break
@@ -23,10 +24,14 @@ from dsched.model import (
     Decision,
     Home,
     JsonValue,
+    MemberLine,
+    MemberStep,
     TaskStatus,
     Worker,
     check_transition,
     missed_a_beat,
+    name_in_run,
+    run_of,
 )
 from dsched_testkit.memory.lines import LogRow
 from dsched_testkit.memory.rows import ConfigRow as ConfigRow
@@ -40,6 +45,7 @@ Item = dict[str, JsonValue]
 DecisionKey = tuple[int, str, str]  # first_ms, verdict, reason
 Totals = tuple[dict[str, int], dict[str, int]]  # what is added up; the largest of its kind
 
+NEVER_MS = 2**62  # when a run without news has some
 BACKWARDS_MS = 1000  # how far behind the mark the wall may be seen before it counts as a step back
 
 
@@ -82,6 +88,8 @@ class State:
         self.shut: dict[str, ShutRow] = {}
         self.delayed = SortedIds()
         self.leases = SortedIds()
+        self.open = SortedIds()  # runs, by when they have news
+        self.member_logs: defaultdict[str, list[MemberLine]] = defaultdict(list)
         self.held: dict[str, list[str]] = {}  # of each config, the oldest first
         self.live: defaultdict[str, set[str]] = defaultdict(set)
         self.queues: defaultdict[str, list[str]] = defaultdict(list)
@@ -198,7 +206,9 @@ class Step:
         self._enter(row)
 
     def create(self, row: TaskRow, home: Home, at_ms: int = 0) -> None:
-        """Add a new pending task."""
+        """Add a new pending task; what would be ready or delayed is open if it is a run."""
+        if row.spec.workflow is not None and home is not Home.HELD:
+            home, at_ms = Home.OPEN, at_ms or self.now_ms
         check_transition(row.id, None, (TaskStatus.PENDING, home))
         row.home, row.at_ms = home, at_ms
         self.state.tasks[row.id] = row
@@ -223,6 +233,8 @@ class Step:
                 state.running[row.worker_id or ""].discard(row.id)
                 if state.runnable():
                     state.wakeups.wake(LEADER_WAKEUP)
+            case Home.OPEN:
+                state.open.discard(row.id)
 
     def _hold_no_more(self, row: TaskRow) -> None:
         line = self.state.held[_config_of(row)]
@@ -254,21 +266,56 @@ class Step:
             case Home.LEASE:
                 state.leases.add(row.id, row.at_ms)
                 state.running[row.worker_id or ""].add(row.id)
+            case Home.OPEN:
+                state.open.add(row.id, row.at_ms)
+                state.wakeups.wake(LEADER_WAKEUP)
 
     def finish(self, row: TaskRow, status: TaskStatus) -> None:
         """End a task: the one way in which tasks end, whatever the step."""
         self.place(row, status, None)
         row.end_ms = self.wall_ms
+        self._tell_run(row, status)
         if row.view().fire_ms is None:
             return
         state, config_id = self.state, _config_of(row)
         state.live[config_id].discard(row.id)
         held = state.held.get(config_id)
         if held and state.live[config_id] == set(held):
-            self.place(state.tasks[held[0]], TaskStatus.PENDING, Home.READY)
+            self.release(state.tasks[held[0]])
         if not state.live[config_id]:
             del state.live[config_id]
             self._rearm_fixed_delay(config_id)
+
+    def release(self, row: TaskRow) -> None:
+        """Make a held task ready, or open if it is a run."""
+        if row.spec.workflow is None:
+            self.place(row, TaskStatus.PENDING, Home.READY)
+        else:
+            self.place(row, TaskStatus.PENDING, Home.OPEN, self.now_ms)
+
+    def _tell_run(self, row: TaskRow, status: TaskStatus) -> None:
+        """A member that has ended is told in the log of its run, which has news."""
+        run_id = run_of(row.id)
+        if run_id is None or run_id not in self.state.tasks:
+            return
+        self.state.member_logs[run_id].append(
+            MemberLine(
+                what=MemberStep.ENDED,
+                name=name_in_run(row.id),
+                at_ms=self.wall_ms,
+                status=status,
+                code="" if row.result is None else read_result(row.result).code,
+                attempts=row.attempt,
+            )
+        )
+        self.give_news(self.state.tasks[run_id])
+
+    def give_news(self, run: TaskRow) -> None:
+        """The leader has something to decide about a run that is open."""
+        if run.home is Home.OPEN:
+            run.at_ms = min(run.at_ms, self.now_ms)
+            self.state.open.add(run.id, run.at_ms)
+            self.state.wakeups.wake(LEADER_WAKEUP)
 
     def _rearm_fixed_delay(self, config_id: str) -> None:
         row = self.state.configs.get(config_id)
@@ -279,7 +326,7 @@ class Step:
 
     def cancel(self, row: TaskRow, by: str, reason: str) -> bool:
         """Cancel a task that has not ended; whether it ended at once."""
-        if row.home is not Home.LEASE:
+        if row.status is not TaskStatus.RUNNING:
             row.reason = reason
             self.finish(row, TaskStatus.CANCELLED)
             item: Item = {"task": row.id, "status": "cancelled", "reason": reason}
@@ -288,7 +335,10 @@ class Step:
         if not row.cancel_requested:
             row.cancel_requested, row.cancel_reason = True, reason
             self.note(EventKind.CANCEL_REQUESTED, by, {"task": row.id, "reason": reason})
-        self.state.wakeups.wake(row.worker_id or "")
+        if row.home is Home.OPEN:
+            self.give_news(row)
+        else:
+            self.state.wakeups.wake(row.worker_id or "")
         return False
 
     def expire(self, row: TaskRow, by: str) -> bool:

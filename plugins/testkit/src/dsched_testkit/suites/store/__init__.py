@@ -49,6 +49,7 @@ from dsched_testkit.suites.store.reading_lines import ReadLinesTests
 from dsched_testkit.suites.store.recovering import OverdueTests, PruneTests, ReapTests
 from dsched_testkit.suites.store.releasing import ProgressTests, ReleaseTests
 from dsched_testkit.suites.store.retention import RetentionTests
+from dsched_testkit.suites.store.runs import RunTests
 from dsched_testkit.suites.store.skipping import SkippedFireTests, SkipTests
 from dsched_testkit.suites.store.tasklogs import AppendLinesTests, LogCapTests
 from dsched_testkit.suites.store.watching import LeaderlessTests, MissedTests
@@ -81,6 +82,7 @@ class LeadingContract(
     OffDaysTests,
     ParkingTests,
     LeaderlessTests,
+    RunTests,
 ):
     """What the leader needs of a store."""
 
