@@ -17,11 +17,13 @@ from dsched.contracts.store.dispatching import Choice, Deferral
 from dsched.contracts.store.documents import Document
 from dsched.contracts.store.firing import Fire
 from dsched.contracts.store.outcomes import Outcome
+from dsched.contracts.store.runs import Advance, Birth
 from dsched.contracts.store.settings import StoreSettings
 from dsched.contracts.store.workers import Registration
 from dsched.contracts.store.working import Completion, Submission
-from dsched.model import Overlap, TaskConfig, TaskResult, TaskSpec
+from dsched.model import Overlap, Step, TaskConfig, TaskResult, TaskSpec, TaskStatus, Workflow
 from dsched.planning import PlannedRun
+from dsched.planning.runs import SkippedStep
 from dsched_store_redis.options import Durability, RedisOptions
 from dsched_store_redis.store import RedisStore, open_store
 from dsched_testkit.servers import RedisServer, redis_cluster
@@ -135,6 +137,23 @@ async def populate(store: RedisStore) -> Populated:
         [Deferral(task_id="later", delay_ms=5000, reason="no worker")],
         skip=0,
         limit=10,
+    )
+    flow = Workflow(steps=[Step(id=name, executor="local") for name in ("a", "b", "c", "z")])
+    runs_of_many = TaskSpec(executor="workflow", workflow=flow)
+    await store.submit(
+        [Submission(task_id=name, spec=runs_of_many) for name in ("flow", "ending")], by="me"
+    )
+    await store.open_runs(fence, {}, 10)
+    skips = tuple(
+        SkippedStep(step=one.id, status=TaskStatus.FAILED, reason="r") for one in flow.steps
+    )
+    births = tuple(Birth(name=name, spec=SPEC) for name in ("a", "b"))
+    await store.advance(
+        fence,
+        [
+            Advance(run_id="flow", version=0, births=births, skips=skips[3:]),
+            Advance(run_id="ending", version=0, skips=skips),
+        ],
     )
     kept = await store.put_document("kind", "kept", {"a": "b"}, read=0)
     await store.put_document("kind", "fleeting", {"a": "b"}, read=0, ttl_ms=60_000)

@@ -18,6 +18,7 @@ from dsched.contracts.store.operating import PodRecord
 from dsched.contracts.store.outcomes import FencedError, StoreRefusedError
 from dsched.contracts.store.reading import TaskQuery
 from dsched.contracts.store.recovering import Reap
+from dsched.contracts.store.runs import Advance, Birth
 from dsched.contracts.store.statistics import Rollup
 from dsched.contracts.store.tasklogs import LineBatch, NewLine
 from dsched.contracts.store.workers import Held
@@ -34,11 +35,13 @@ from dsched.model import (
     Verdict,
 )
 from dsched.planning import PlannedRun
+from dsched.planning.runs import RunEnd, SkippedStep
 from dsched_store_redis.scripts import Scripts, script_names
 from dsched_store_redis.store import RedisStore
 from dsched_testkit.servers import RedisServer
 
 SPEC = TaskSpec(executor="local", payload={"call": "other"})
+ROUTED = TaskSpec(executor="local", required_labels={"a": "b"})
 Step = Callable[[RedisStore, Any], Awaitable[Any]]
 
 
@@ -131,6 +134,26 @@ STEPS: dict[str, Step] = {
         ],
     ),
     "promote": lambda s, x: s.promote(x.fence, 10),
+    "open_runs": lambda s, x: s.open_runs(x.fence, {"flow": 1}, 10),
+    "advance": lambda s, x: s.advance(
+        x.fence,
+        [
+            Advance(
+                run_id="flow",
+                version=3,
+                skips=(SkippedStep(step="d", status=TaskStatus.FAILED, reason="r" * 90),),
+                births=(Birth(name="new", spec=ROUTED),),
+                cancels=("a",),
+                cancel_reason="r" * 90,
+            ),
+            Advance(
+                run_id="ending",
+                version=4,
+                end=RunEnd(status=TaskStatus.FAILED, reason="r" * 90),
+            ),
+        ],
+    ),
+    "run_lines": lambda s, _: s.run_lines("flow", 0, 10),
     "ready": lambda s, x: s.ready(x.fence, 0, 10),
     "dispatch": lambda s, x: s.dispatch(
         x.fence,
@@ -158,7 +181,9 @@ STEPS: dict[str, Step] = {
         [Release(task_id="run", token=x.token, reason="stop")], by="w1"
     ),
     "cancel": lambda s, x: s.cancel(
-        ["run", "ready", "queued", "slow", f"held@{x.now_ms - 1000}"], by="me", reason="r"
+        ["run", "ready", "queued", "slow", "flow", "flow~b", f"held@{x.now_ms - 1000}"],
+        by="me",
+        reason="r",
     ),
     "progress": lambda s, x: s.progress([Progress("run", x.token, {"done": 1})]),
     "append_lines": lambda s, x: s.append_lines(
@@ -208,6 +233,8 @@ FRESH = (
     "task:live:going", "config:origin", "bell:leader", "bell:w1",
     "task:ended", "task:deadline", "task:route",
     "document:kind:new", "documents:kind", "document:expiry",
+    "task:detail:flow~new", "task:note:flow", "task:note:flow~a", "task:note:ending",
+    "run:skipped:flow", "task:ended:cancelled",
     "task:lines:run", "task:linecount:run",
     "schedule:terms", "pod:index", "pod:detail",
 )  # fmt: skip
@@ -224,7 +251,7 @@ def test_scripts_carry_flags_only_where_the_server_knows_them(flags: bool) -> No
         assert script.text.startswith(b"#!lua") is flags
         if flags:
             # A full server goes on ending and draining, and takes nothing new (F51).
-            admits = name in {"submit", "put", "fire", "put_document", "append_lines"}
+            admits = name in {"submit", "put", "fire", "advance", "put_document", "append_lines"}
             assert script.text.startswith(b"#!lua flags=allow-oom\n") is not admits
 
 

@@ -16,6 +16,7 @@ from dsched.contracts.service import EntryError, PluginFacts
 from dsched.loading import Catalogue
 from dsched.loading.remedy import installed
 from dsched.model import (
+    WORKFLOW,
     Calendar,
     InvalidConfigError,
     InvalidIdError,
@@ -23,17 +24,22 @@ from dsched.model import (
     RetryPolicy,
     TaskConfig,
     TaskSpec,
+    Workflow,
     check_id,
     rfc3339,
 )
 from dsched.model.task_config import typed
+from dsched.model.templates import has_templates
 from dsched.planning import check_calendar, check_policies, compile_trigger
 from dsched.wording import did_you_mean, printable
 
 I = TypeVar("I", TaskSpec, TaskConfig)  # noqa: E741 - an item
 
 # Never part of an entry: the id is given beside it; the store or a later version sets the rest.
-_APART = frozenset({"id", "origin", "reserved", "revision", "created_ms", "updated_ms"})
+# A workflow is declared in code only.
+_APART = frozenset(
+    {"id", "origin", "reserved", "revision", "created_ms", "updated_ms", "workflow", "member"}
+)
 # Written even at their defaults, because the pod that reads the entry may have other defaults.
 _ALWAYS = frozenset({"executor", "type", "timeout", "retry"})
 _SAID = object()
@@ -59,13 +65,21 @@ class CatalogueIntake:
 
     def judged(self, item: I) -> I:
         """A value made in code, judged as an entry is, with the ``type`` that one would give."""
+        if item.workflow is not None and item.workflow.steps:
+            if isinstance(item, TaskConfig):
+                compile_trigger(item.trigger)
+                check_policies(item)
+                check_calendar(item)
+            return attrs.evolve(item, type=WORKFLOW, workflow=self._steps_judged(item))
         executor = self.catalogue.executors.get(item.executor)
         place = f"{item.id}." if isinstance(item, TaskConfig) else ""
         if executor is None:
             known = installed(self.catalogue.executors)
             reason = f"{printable(item.executor)!r} is not installed; installed: {known}"
             raise InvalidConfigError(f"{place}executor", reason)
-        problems = executor.provider.check_payload(item.payload)
+        # What is not rendered yet is judged by the executor, attempt by attempt.
+        unknown = item.workflow is not None and has_templates(item.payload)
+        problems = [] if unknown else executor.provider.check_payload(item.payload)
         if problems:
             raise InvalidConfigError(f"{place}payload", "; ".join(problems))
         if isinstance(item, TaskConfig):
@@ -73,6 +87,24 @@ class CatalogueIntake:
             check_policies(item)
             check_calendar(item)
         return item if item.type else typed(item, executor.provider.protocol)
+
+    def _steps_judged(self, item: TaskSpec | TaskConfig) -> Workflow:
+        """The workflow with the ``type`` of each step."""
+        flow = item.workflow
+        assert flow is not None  # noqa: S101 - the caller has looked
+        steps = []
+        for step in flow.steps:
+            executor = self.catalogue.executors.get(step.executor)
+            if executor is None:
+                known = installed(self.catalogue.executors)
+                reason = f"{printable(step.executor)!r} is not installed; installed: {known}"
+                raise InvalidConfigError(f"steps.{step.id}.executor", reason)
+            unknown = has_templates(step.payload)
+            problems = [] if unknown else executor.provider.check_payload(step.payload)
+            if problems:
+                raise InvalidConfigError(f"steps.{step.id}.payload", "; ".join(problems))
+            steps.append(attrs.evolve(step, type=executor.provider.protocol))
+        return attrs.evolve(flow, steps=steps)
 
     def entry(self, config: TaskConfig) -> dict[str, JsonValue]:
         """An entry from a config."""

@@ -44,6 +44,7 @@ _KEYS = frozenset(field.name for field in attrs.fields(TaskConfig)) - {
     "revision",
     "created_ms",
     "updated_ms",
+    "workflow",
 }
 _REFUSED: Mapping[str, str] = {
     **{

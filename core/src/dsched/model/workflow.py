@@ -1,7 +1,7 @@
 """`Workflow`: the steps, or shards, of a run, and what may be said of them."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from enum import StrEnum
 from graphlib import CycleError, TopologicalSorter
@@ -138,6 +138,10 @@ def check_shards(shards: int | None, max_parallel: int | None) -> None:
         check_whole("max_parallel", max_parallel, 1, MAX_SHARDS)
 
 
+def _steps(value: Iterable[Step]) -> tuple[Step, ...]:
+    return tuple(value)
+
+
 @attrs.frozen(kw_only=True)
 class Workflow:
     """What a run consists of: ``steps``, or ``shards`` of what its config runs.
@@ -147,7 +151,7 @@ class Workflow:
     that of its config.
     """
 
-    steps: tuple[Step, ...] = attrs.field(default=(), converter=tuple)
+    steps: tuple[Step, ...] = attrs.field(default=(), converter=_steps)
     shards: int | None = None
     max_parallel: int | None = None
     fail_fast: bool = False

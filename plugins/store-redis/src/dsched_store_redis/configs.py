@@ -147,7 +147,9 @@ def left_out_item(config_id: str, skip: Skip) -> str:
 
 
 def route(item: TaskConfig | TaskSpec) -> str:
-    """What dispatch needs beyond priority and time, or nothing."""
+    """What dispatch needs beyond priority and time, or nothing; nobody is sought for a run."""
+    if item.workflow is not None:
+        return ""
     need = need_of(item.executor, item.payload)
     if not (item.required_labels or need) and item.affinity_key is None:
         return ""
@@ -175,7 +177,9 @@ def config_fields(config: TaskConfig) -> list[tuple[str, str]]:
         fields.append(("overlap", config.overlap.value))
     if config.overlap is Overlap.QUEUE_ALL:
         fields.append(("cap", str(config.misfire_cap)))
-    if config.start_deadline is not None:
+    if config.workflow is not None:
+        fields.append(("run", "1"))
+    elif config.start_deadline is not None:
         fields.append(("deadline", str(span_ms(config.start_deadline))))
     if config.priority != _DEFAULT_PRIORITY:
         fields.append(("priority", str(config.priority)))

@@ -133,7 +133,7 @@ def _dispatched(answer: list[Any]) -> Dispatched:
 
 
 def _poll(answer: list[Any]) -> Poll:
-    _, count, next_in, time_row, configs, next_due, page = answer
+    _, count, next_in, time_row, configs, next_due, page, runs_in = answer
     return Poll(
         promoted=Promoted(count=count, next_in_ms=optional(next_in)),
         due=DuePage(
@@ -142,6 +142,7 @@ def _poll(answer: list[Any]) -> Poll:
             next_due_ms=optional(next_due),
         ),
         ready=_page(page),
+        runs_in_ms=optional(runs_in),
     )
 
 

@@ -4,15 +4,22 @@ import re
 from collections.abc import Sequence
 
 from dsched.contracts.store.bounds import MAX_EVENT_PAGE
-from dsched.contracts.store.checks import check_batch, check_limit, hours_between, number_of
+from dsched.contracts.store.checks import (
+    check_batch,
+    check_limit,
+    check_skip,
+    hours_between,
+    number_of,
+)
 from dsched.contracts.store.events import EventPage
 from dsched.contracts.store.reading import Counts, DecisionPage, Reading, TaskPage, TaskQuery
+from dsched.contracts.store.runs import read_line
 from dsched.contracts.store.statistics import EVERYTHING, Rollup
-from dsched.model import Home, Task, TaskStatus
+from dsched.model import Home, MemberLine, Task, TaskStatus
 from dsched_store_redis.base import OnRedis, store_time
 from dsched_store_redis.collecting import read_decisions, read_rollup
 from dsched_store_redis.rows import read_event, read_task, read_tasks
-from dsched_store_redis.wire import ids, optional
+from dsched_store_redis.wire import ids, is_id, optional
 
 # 19 digits are less than the 64 bits that a server reads.
 _CURSOR = re.compile(r"[0-9]{1,19}-[0-9]{1,19}")
@@ -36,6 +43,15 @@ class RedisReading(OnRedis, Reading):
         answer = await self._step("list_tasks", kind, key, start, limit, self._ttl)
         more = str(start + limit) if answer[2] == 1 else None
         return TaskPage(tasks=read_tasks(answer[1]), cursor=more)
+
+    async def run_lines(self, run_id: str, after: int, limit: int) -> tuple[MemberLine, ...] | None:
+        """The lines of a run."""
+        check_limit(limit, MAX_EVENT_PAGE)
+        check_skip(after)
+        if not is_id(run_id):
+            return None
+        answer = await self._step("run_lines", run_id, after, limit, self._ttl)
+        return tuple(map(read_line, answer[2])) if answer[1] == 1 else None
 
     async def events(self, after: str | None, limit: int) -> EventPage:
         """Log entries after a cursor."""
@@ -73,7 +89,7 @@ class RedisReading(OnRedis, Reading):
     async def counts(self) -> Counts:
         """How many tasks and configs there are."""
         answer = await self._step("counts")
-        ready, delayed, held, success, failed, cancelled, configs = answer[2]
+        ready, delayed, held, success, failed, cancelled, configs, opened = answer[2]
         lease, queued, retrying = answer[3:6]
         return Counts(
             by_status={
@@ -90,6 +106,7 @@ class RedisReading(OnRedis, Reading):
                 Home.QUEUE: queued,
                 Home.HELD: held,
                 Home.LEASE: lease,
+                Home.OPEN: opened,
             },
             oldest_ready_ms=optional(answer[6]),
             configs=configs,
@@ -103,6 +120,7 @@ _HOMES = {
     Home.DELAYED: "task:delayed",
     Home.LEASE: "task:lease",
     Home.HELD: "task:held",
+    Home.OPEN: "run:open",
 }
 
 

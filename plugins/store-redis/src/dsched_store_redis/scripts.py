@@ -30,6 +30,7 @@ _PARTS = (
     "facts",
     "promote",
     "due",
+    "runs",
     "documents",
     "terms",
     "pods",
@@ -39,7 +40,7 @@ _WORD = re.compile(r"\w+")
 _USES = re.compile(r"^-- use: (.*)$", re.MULTILINE)
 # Steps that add to what the store holds: a full server refuses them and takes all others, so that
 # what runs can end and drain.
-_ADMITTING = frozenset({"submit", "put", "fire", "put_document", "append_lines"})
+_ADMITTING = frozenset({"submit", "put", "fire", "advance", "put_document", "append_lines"})
 
 _READING = frozenset(
     {
@@ -56,6 +57,7 @@ _READING = frozenset(
         "list_documents",
         "list_tasks",
         "pods",
+        "run_lines",
         "shut_classes",
         "store_format",
         "stats",

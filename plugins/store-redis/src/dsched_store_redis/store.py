@@ -29,6 +29,7 @@ from dsched_store_redis.operating import RedisOperating
 from dsched_store_redis.options import Durability, RedisOptions
 from dsched_store_redis.reading import RedisReading
 from dsched_store_redis.recovering import RedisRecovering
+from dsched_store_redis.runs import RedisRuns
 from dsched_store_redis.scripts import Scripts
 from dsched_store_redis.sentinels import SentinelEndpoints
 from dsched_store_redis.startup import (
@@ -54,6 +55,7 @@ class RedisStore(
     RedisConfigs,
     RedisFiring,
     RedisDispatching,
+    RedisRuns,
     RedisRecovering,
     RedisCollecting,
     RedisWatching,

@@ -12,7 +12,7 @@ from typing import Any
 from dsched.contracts.store.outcomes import Outcome
 
 # Ids go into rows and into the log as they are: nothing else may be in them.
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:@-]{0,299}")
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:@~-]{0,299}")
 _OUTCOMES = {outcome.value.encode(): outcome for outcome in Outcome}
 
 NO_TEXT = '""'

@@ -126,6 +126,8 @@ class RedisWorking(OnRedis, Working):
 def _submit_row(item: Submission) -> str:
     spec = item.spec
     deadline = "" if spec.start_deadline is None else str(span_ms(spec.start_deadline))
+    if spec.workflow is not None:
+        deadline = "run"
     delay = item.delay_ms if item.at_ms is None else f"@{item.at_ms}"
     return (
         f"{safe_id(item.task_id, 'task id')}\t{spec.priority}\t{delay}"

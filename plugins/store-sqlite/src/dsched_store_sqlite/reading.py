@@ -144,9 +144,7 @@ class SqliteReading(OnSqlite, Reading):
 
         return await self._step(run)
 
-    async def run_lines(
-        self, run_id: str, after: int, limit: int
-    ) -> tuple[MemberLine, ...] | None:
+    async def run_lines(self, run_id: str, after: int, limit: int) -> tuple[MemberLine, ...] | None:
         """The lines of a run."""
         check_limit(limit, MAX_EVENT_PAGE)
         check_skip(after)

@@ -43,8 +43,8 @@ delayed, kept at the end. ``reason`` is set by whatever moves a task against exp
 dispatch and claim. ``error`` is set by a failed completion or a reap that gives one, and cleared by
 success. ``progress`` is cleared by a claim. ``cancel_requested`` stays.
 
-A snapshot with a workflow makes a *run* wherever a task is made: it is ``open`` where a task would be
-ready or delayed, and what is said of it and of its members is in `runs`.
+A snapshot with a workflow makes a *run* wherever a task is made: it is ``open`` where a task would
+be ready or delayed, and what is said of it and of its members is in `runs`.
 
 The order of *ready* is (priority descending, scheduled_ms ascending, id ascending), and a task
 that comes back (recall, release, retry) takes its old place by that order.

@@ -82,9 +82,7 @@ class Reading(ABC):
         """A page of tasks by one index. A task that moves meanwhile may be seen twice or not."""
 
     @abstractmethod
-    async def run_lines(
-        self, run_id: str, after: int, limit: int
-    ) -> tuple[MemberLine, ...] | None:
+    async def run_lines(self, run_id: str, after: int, limit: int) -> tuple[MemberLine, ...] | None:
         """The lines of a run's member log after the first ``after``, at most ``limit``
         (<= `MAX_EVENT_PAGE`); None where there is no such run (any more), or where it is none."""
 

@@ -115,7 +115,8 @@ class Runs(ABC):
         skips do not ask for the version.
 
         If the version was ``version``, the run has news in ``again_in_ms`` and not before, or none,
-        unless a member was cancelled that ended at once; else its news stays. Wakes the leader for births.
+        unless a member was cancelled that ended at once; else its news stays. Wakes the leader for
+        births.
         Events: ``cancelled``, ``cancel_requested``, ``step_skipped``, ``born``, ``run_ended``.
         """
 

@@ -156,7 +156,10 @@ def _again_in_s(
 
 
 def _ready(config: TaskConfig, fire: Fire, answer: FireAnswer, now_ms: int) -> Iterable[ReadyTask]:
-    """The tasks of a fire that are ready for certain: neither held nor for a later instant."""
+    """The tasks of a fire that are ready for certain: neither held nor for a later instant, and no
+    runs, which are open."""
+    if config.workflow is not None:
+        return
     for run, outcome in zip(fire.runs, answer.runs, strict=False):
         if outcome is RunOutcome.FIRED and run.not_before_ms <= now_ms:
             yield ReadyTask(

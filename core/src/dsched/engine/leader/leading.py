@@ -18,6 +18,8 @@ from dsched.engine.leader.crashes import CrashMemory
 from dsched.engine.leader.gauging import GaugeStep
 from dsched.engine.leader.recovery import RecoveryStep
 from dsched.engine.leader.replanning import ReplanStep
+from dsched.engine.leader.run_news import RunNews
+from dsched.engine.leader.runs import RunStep
 from dsched.engine.leader.scheduling import Scheduling
 from dsched.engine.leader.supervision import HANG_S, supervise
 from dsched.engine.leader.term import Term
@@ -70,7 +72,10 @@ class Leader:
     async def lead(self, term: Term) -> None:
         """Run all loops until the term is over; ends by an exception only."""
         activity = Activity(self._runtime)
-        scheduling, blocked = self._scheduling(term, activity), BlockedClasses()
+        news = RunNews()
+        news.seen(0)  # an earlier leader may have left some
+        scheduling, blocked = self._scheduling(term, activity, news), BlockedClasses()
+        runs = RunStep(self._store, term, news)
         recovery = self._recovery(term)
         collector = CollectStep(self._store, term, self._announcer, AttemptWatch(self._assertions))
         replanning = ReplanStep(self._store, term, self._watch)
@@ -86,6 +91,8 @@ class Leader:
 
             group.create_task(scheduling.run(), name="scheduling")
             group.create_task(self._replan(term, replanning), name="replanning")
+            advancing = supervise("runs", term, runs.advance, news.wait, hang_s=HANG_S, asks=False)
+            group.create_task(advancing, name="runs")
             loop("recovery", activity.noting(recovery.recover), activity.pause)
             collecting = activity.noting(collector.collect)
             loop("collecting", collecting, lambda: activity.pause(COLLECT_EVERY_S))
@@ -97,7 +104,7 @@ class Leader:
             loop("sampling", sample.take, lambda: self._sleep(SAMPLE_EVERY_S))
             group.create_task(self._prune(term), name="pruning")
 
-    def _scheduling(self, term: Term, activity: Activity) -> Scheduling:
+    def _scheduling(self, term: Term, activity: Activity, news: RunNews) -> Scheduling:
         return Scheduling(
             self._store,
             self._runtime,
@@ -107,6 +114,7 @@ class Leader:
             announcer=self._announcer,
             balancer=self._balancer,
             abilities=self._abilities,
+            news=news,
             scan_interval_s=self._times.scan_interval_s,
         )
 

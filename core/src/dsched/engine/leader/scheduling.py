@@ -23,6 +23,7 @@ from dsched.engine.leader.assignment import Assigner
 from dsched.engine.leader.dispatching import DispatchStep, with_new
 from dsched.engine.leader.firing import FiringStep
 from dsched.engine.leader.round_trip import RoundTrip
+from dsched.engine.leader.run_news import RunNews
 from dsched.engine.leader.supervision import HANG_S, supervise
 from dsched.engine.leader.term import Term
 from dsched.engine.leader.unplaced import Unplaced
@@ -100,12 +101,14 @@ class Scheduling:
         announcer: Announcer,
         balancer: tuple[str, LoadBalancer],
         abilities: Abilities,
+        news: RunNews,
         scan_interval_s: float,
     ) -> None:
         self._store = store
         self._runtime = runtime
         self._term = term
         self._activity = activity
+        self._news = news
         self._scan_interval_s = scan_interval_s
         self._firing = FiringStep(store, term, watch, announcer)
         self.unplaced = Unplaced(runtime.monotonic)
@@ -144,6 +147,7 @@ class Scheduling:
     async def _act(self, polled: Poll, read_s: float) -> NextPoll:
         """Fire, promote and dispatch what a poll has found, read at ``read_s``."""
         self.workers = polled.ready.workers
+        self._news.seen(polled.runs_in_ms)
         fired = await self._firing.fire(polled.due)
         delayed_s = await self.dispatching.promote(polled.promoted)
         if polled.due.configs or polled.promoted.count or polled.ready.tasks:
@@ -152,7 +156,10 @@ class Scheduling:
         open_tasks = self.dispatching.open(fired.tasks)
         more = await self.dispatching.dispatch(with_new(polled.ready, open_tasks, more=unread))
         ahead_s = self._round_trip.ahead_s
-        instants = [s - ahead_s for s in (fired.again_in_s, delayed_s) if s is not None]
+        # What is due now is the run loop's; it gives the leader a wake-up by what it does.
+        news_s = polled.runs_in_ms / 1000 if polled.runs_in_ms else None
+        known = (fired.again_in_s, delayed_s, news_s)
+        instants = [s - ahead_s for s in known if s is not None]
         scan_in_s = 0.0 if more else self._scan_interval_s
         return NextPoll(read_s + scan_in_s, read_s + min(instants, default=math.inf))
 

@@ -28,9 +28,10 @@ from dsched.engine.worker.interrupts import is_of_a_signal
 from dsched.engine.worker.log_lines import keep_trace
 from dsched.engine.worker.log_rate import LogRate
 from dsched.engine.worker.log_reporting import LineReporter
+from dsched.engine.worker.rendering import rendered
 from dsched.engine.worker.reporting import Reporter
 from dsched.engine.worker.timeouts import Timeouts
-from dsched.model import OnCrash, TaskSpec
+from dsched.model import OnCrash, Task, TaskSpec
 
 log = logging.getLogger("dsched.worker")
 
@@ -200,8 +201,18 @@ class Runner:
                 "install its plugin, or route the task with required_labels",
                 "no_executor",
             )
+        if attempt.spec.member is not None:
+            return self._member(executor, attempt)
+        return self._executed(executor, attempt, attempt.task)
+
+    async def _member(self, executor: Executor, attempt: Attempt) -> object:
+        """A member of a run: its payload is rendered for each attempt."""
+        task = await rendered(attempt.task, self._store, self._runtime)
+        return await self._executed(executor, attempt, task)
+
+    def _executed(self, executor: Executor, attempt: Attempt, task: Task) -> Awaitable[object]:
         context = AttemptContext(attempt, self._runtime, self._lines, self._store)
-        running = executor.execute(context, attempt.task)
+        running = executor.execute(context, task)
         if type(running) is not CoroutineType and not inspect.isawaitable(running):
             raise TaskFailed(
                 f"execute of {type(executor).__name__} is a plain function; "

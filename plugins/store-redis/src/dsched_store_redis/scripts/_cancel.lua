@@ -9,6 +9,9 @@ local function leave_home(row)
     add_load('q:', row.worker_id, -1)
     return
   end
+  if row.run and call('ZREM', RUNS, id) == 1 then
+    return
+  end
   if call('ZREM', READY, id) == 1 then
     leave_class(id)
     return
@@ -27,6 +30,9 @@ local function probe_cancel(row, read)
   call('HLEN', NOTE .. row.id)
   if row.worker_id then
     call('LLEN', QUEUE .. row.worker_id)
+  end
+  if row.run then
+    probe('ZCARD', 'run:open')
   end
 end
 
@@ -55,6 +61,10 @@ local function cancel_row(row, by, reason, ttl)
     write_row(row)
     note('cancel_requested', by, '{"task":"' .. row.id .. '","reason":' .. reason .. '}')
   end
-  wake(row.worker_id)
+  if row.run then
+    give_news(row.id)
+  else
+    wake(row.worker_id)
+  end
   return false
 end

@@ -2,6 +2,8 @@
 local function home_of(row)
   if TERMINAL[row.status] then
     return ''
+  elseif row.run then
+    return call('ZSCORE', RUNS, row.id) and 'open' or 'held'
   elseif row.status == 'running' then
     return 'lease'
   elseif is_queued(row) then

@@ -8,6 +8,10 @@ local LINE = P .. 'config:line'
 local DETAIL, BODY = P .. 'task:detail:', P .. 'task:body:'
 local LINES, LINECOUNT = P .. 'task:lines:', P .. 'task:linecount:'
 local NOTE, ENDED = P .. 'task:note:', P .. 'task:ended:'
+-- Runs of many tasks. Open ones by when they have news ('+inf': none has come); their logs, a list of
+-- lines each; how many members of each run live, for as long as the run is kept; skipped steps.
+local RUNS, RUN_LIVING = P .. 'run:open', P .. 'run:living'
+local RUN_LOG, RUN_SKIPPED = P .. 'run:log:', P .. 'run:skipped:'
 local DEADLINE, ROUTE = P .. 'task:deadline', P .. 'task:route'
 local CONFIG, DUE, FIXED = P .. 'config:detail:', P .. 'config:due', P .. 'config:delay'
 local ENDS = { 'success', 'failed', 'cancelled' }
@@ -43,16 +47,17 @@ end
 -- `%C` is what is no control character, and is matched in half the time of `[^\t]`.
 local ROW = '^(%C*)\t(%C*)\t(%C*)\t(%C*)\t(%C*)\t(%C*)\t(%C*)([^\n]*)()'
 local RARE_FIELDS = { 'retry_count', 'crash_count', 'priority', 'reason', 'note', 'lines',
-  'accepted_by', 'cancel_requested', 'cancel_reason' }
+  'accepted_by', 'cancel_requested', 'cancel_reason', 'run' }
 
+-- The last field is of runs, and is not there at all in the row of a task.
 local function rare_text(row)
   if not (row.retry_count or row.crash_count or row.priority or row.reason or row.note or row.lines
-    or row.accepted_by or row.cancel_requested or row.cancel_reason) then
+    or row.accepted_by or row.cancel_requested or row.cancel_reason or row.run) then
     return ''
   end
   local values = {}
-  for i, name in ipairs(RARE_FIELDS) do
-    values[i] = row[name] or ''
+  for i = 1, row.run and 10 or 9 do
+    values[i] = row[RARE_FIELDS[i]] or ''
   end
   return '\t' .. table.concat(values, '\t')
 end
@@ -139,8 +144,8 @@ local function write_row(row)
 end
 
 -- What a new task is stored as: key and value of its row and of its snapshot.
-local function new_task(id, scheduled, priority, body)
-  local rare = priority and rare_text({ priority = priority }) or ''
+local function new_task(id, scheduled, priority, body, run)
+  local rare = (priority or run) and rare_text({ priority = priority, run = run }) or ''
   return DETAIL .. id, 'pending\t' .. scheduled .. '\t\t\t\t\t' .. rare, BODY .. id, body
 end
 
@@ -231,7 +236,17 @@ local function runnable()
   return call('ZCOUNT', READY, '-inf', OPEN_TO) > 0 or call('SCARD', FULL_CLASSES) > 0
 end
 
+local function open_run(id, at)
+  call('ZADD', RUNS, at, id)
+  call('HSETNX', RUN_LIVING, id, '0')
+  wake('leader')
+end
+
 local function make_ready(row)
+  if row.run then
+    open_run(row.id, now_text)
+    return
+  end
   local score, waits = ready_place(row.id, ready_score(row))
   call('ZADD', READY, score, row.id)
   if not waits then
@@ -286,11 +301,46 @@ local function snapshots_of(ids)
   return found
 end
 
+local function run_of(id)
+  return string.match(id, '^([^~]*)~(.*)$')
+end
+
+-- The leader has something to decide about a run, if it is open.
+local function give_news(id)
+  local at = call('ZSCORE', RUNS, id)
+  if at then
+    if tonumber(at) > now then
+      call('ZADD', RUNS, now_text, id)
+    end
+    wake('leader')
+  end
+end
+
+-- A member that has ended is told in the log of its run, which has news. `code`: JSON, or nil.
+local function tell_run(row, run_id, name, status, code)
+  if call('HEXISTS', RUN_LIVING, run_id) == 1 then
+    call('RPUSH', RUN_LOG .. run_id, '["e","' .. name .. '",' .. wall_text .. ',"' .. status .. '",'
+      .. (code or '""') .. ',' .. (row.attempt or '0') .. ']')
+    call('HINCRBY', RUN_LIVING, run_id, -1)
+    give_news(run_id)
+  end
+end
+
+local function probe_run(id)
+  probe('ZCARD', 'run:open')
+  probe('HLEN', 'run:living')
+  call('LLEN', RUN_LOG .. id)
+end
+
 -- What finish() may read and write besides the task's own row; the snapshot too unless it has
 -- been read already.
 local function probe_end(id, read)
   if not read then
     call('STRLEN', BODY .. id)
+  end
+  local run_id = run_of(id)
+  if run_id then
+    probe_run(run_id)
   end
   local config_id = fire_config(id)
   if config_id then
@@ -457,7 +507,7 @@ end
 
 -- Whether it must not be shown any more, removed or not.
 local function past_its_time(row, ttl)
-  return TERMINAL[row.status] and tonumber(row.since) + keep_ms(ttl, row.status) <= wall
+  return TERMINAL[row.status] and not run_of(row.id) and tonumber(row.since) + keep_ms(ttl, row.status) <= wall
 end
 
 local function expire_lines(id, ms)
@@ -465,11 +515,9 @@ local function expire_lines(id, ms)
   call('PEXPIRE', LINECOUNT .. id, ms)
 end
 
--- End a task whose home has been freed, and write its row. `result` is JSON or nil.
-local function finish(row, status, ttl, result, body)
+-- Write the row of what has ended; it goes by itself when its time has come.
+local function write_ended(row, status, ttl, text)
   local id = row.id
-  row.status, row.since = status, wall_text
-  local text = ended_text(row, result or '', body or call('GET', BODY .. id) or '')
   local keep = int(px(keep_ms(ttl, status)))
   call('SET', DETAIL .. id, text, 'PX', keep)
   if row.note then
@@ -480,6 +528,20 @@ local function finish(row, status, ttl, result, body)
   end
   ended[status] = ended[status] or {}
   push(ended[status], id)
+end
+
+-- End a task whose home has been freed, and write its row. `result` and `code` are JSON or nil.
+local function finish(row, status, ttl, result, body, code)
+  local id = row.id
+  row.status, row.since = status, wall_text
+  local text = ended_text(row, result or '', body or call('GET', BODY .. id) or '')
+  local run_id, name = run_of(id)
+  if run_id then  -- a member goes with its run
+    call('SET', DETAIL .. id, text)
+    tell_run(row, run_id, name, status, code)
+  else
+    write_ended(row, status, ttl, text)
+  end
   push(over, BODY .. id)
   if some_deadlines then
     call('HDEL', DEADLINE, id)

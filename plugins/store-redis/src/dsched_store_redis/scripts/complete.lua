@@ -69,7 +69,7 @@ local function complete(item)
     wake('leader')
   else
     status = row.cancel_requested and 'cancelled' or (item.success and 'success' or 'failed')
-    finish(row, status, ttl, item.result, bodies_of[item.at])
+    finish(row, status, ttl, item.result, bodies_of[item.at], item.code)
   end
   note('completed', by, '{"task":"' .. id .. '","status":"' .. status .. '","attempt":'
     .. row.attempt .. ',"code":' .. item.code .. ',"run":' .. int(run) .. extra .. '}')

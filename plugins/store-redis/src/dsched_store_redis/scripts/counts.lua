@@ -20,7 +20,7 @@ for i = 1, #loads, 2 do
 end
 for i, name in ipairs({ 'task:ready', 'task:delayed', 'task:held',
   'finished:status:success', 'finished:status:failed', 'finished:status:cancelled',
-  'config:index' }) do
+  'config:index', 'run:open' }) do
   sizes[i] = call('ZCARD', P .. name)
 end
 local leases = call('ZCOUNT', LEASE, '-inf', '(+inf')

@@ -51,6 +51,9 @@ for id, revision, due, next_due, latest, skipped, left_out, parked, runs in stri
       local task_id = id .. '@' .. scheduled
       push(one.runs, { id = task_id, ms = scheduled, not_before = tonumber(not_before),
         known = call('STRLEN', DETAIL .. task_id) > 0 })
+      if config.run then
+        probe_run(task_id)
+      end
     end
   end
   push(fires, one)
@@ -80,7 +83,7 @@ end
 local dues = {}
 local function create(one, run, outcome)
   local config, id, scheduled = one.config, run.id, tonumber(run.ms)
-  call('MSET', new_task(id, run.ms, config.priority, one.spec))
+  call('MSET', new_task(id, run.ms, config.priority, one.spec, config.run))
   call('ZADD', LIVE .. one.id, run.ms, id)
   one.live = one.live + 1
   if config.deadline then
@@ -93,6 +96,8 @@ local function create(one, run, outcome)
   end
   if outcome == 'held' then
     hold(one.id, id, run.ms)
+  elseif config.run then
+    open_run(id, int(now + math.max(0, run.not_before - wall)))
   elseif run.not_before > wall then
     call('ZADD', DELAYED, int(now + run.not_before - wall), id)
   else

@@ -1,4 +1,4 @@
--- use: workers tasks configs cancel promote page due
+-- use: workers tasks configs cancel promote page due runs
 -- ARGV: fence, limit, result ttl, most tasks to end whose start deadline has passed
 local refused = fenced(ARGV[2])
 if refused then
@@ -18,6 +18,7 @@ if some_shut then
 end
 local found = delayed_due(ARGV[3])
 local rows, next_due = due_configs(ARGV[3])
+local news_in = first_news()
 begin()
 for i, row in ipairs(late) do
   if row then
@@ -26,4 +27,5 @@ for i, row in ipairs(late) do
   end
 end
 local count, next_in = promote(found)
-return done('OK', count, next_in, time_row(), rows, next_due, ready_page(0, tonumber(ARGV[3])))
+return done('OK', count, next_in, time_row(), rows, next_due, ready_page(0, tonumber(ARGV[3])),
+  news_in)

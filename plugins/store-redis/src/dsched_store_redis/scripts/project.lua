@@ -18,7 +18,8 @@ for config_id, first_ms, last_ms, at_ms, verdict, reason, record in string.gmatc
     verdict = verdict, key = verdict .. '\t' .. reason, record = record })
 end
 for id, status, end_ms in string.gmatch(ARGV[6], '([^\t]*)\t([^\t]*)\t([^\n]*)\n') do
-  local config_id = string.match(id, '^([^@]*)@')
+  -- Members of runs are on the list of no config.
+  local config_id = not string.find(id, '~', 1, true) and string.match(id, '^([^@]*)@')
   if config_id then
     call('ZCARD', P .. 'finished:config:' .. config_id)
   end

@@ -14,16 +14,44 @@ local oldest = wall - tonumber(ARGV[6])
 
 -- An entry may outlive its task: a live task that has the same id by now is left alone.
 local old_tasks, keys, taken, full = {}, {}, {}, false
+local runs, members = {}, {}
+local some_runs = call('HLEN', RUN_LIVING) > 0
+-- A run goes with its members and its log: after so many lines there is more.
+local PRUNED_LINES = 400
+local function members_of(id)
+  local lines = call('LRANGE', RUN_LOG .. id, 0, -1)
+  for _, line in ipairs(lines) do
+    local name = string.match(line, '^%["b","([^"]*)"')
+    if name then
+      local member = id .. '~' .. name
+      push(members, member)
+      push(keys, DETAIL .. member, BODY .. member, NOTE .. member, LINES .. member,
+        LINECOUNT .. member)
+    end
+  end
+  push(runs, id)
+  push(keys, RUN_LOG .. id, RUN_SKIPPED .. id)
+  return #lines
+end
 local next_most = string.gmatch(ARGV[5], '[^ ]+')
 for _, status in ipairs(ENDS) do
   local most = tonumber(next_most() or '')
   local surplus = most and call('LLEN', ENDED .. status) - most or 0
   local before, count = wall - keep_ms(ttl, status), 0
   local ids = call('LRANGE', ENDED .. status, 0, limit - 1)
+  local living = some_runs and #ids > 0 and call('HMGET', RUN_LIVING, unpack(ids)) or {}
+  local lines = 0
   for i, row in ipairs(rows_of(ids)) do
     local id, ended = ids[i], row and TERMINAL[row.status]
     if i > surplus and ended and tonumber(row.since) > before then
       break
+    end
+    if lines >= PRUNED_LINES then
+      full = true
+      break
+    end
+    if living[i] and (ended or not row) then
+      lines = lines + members_of(id)
     end
     push(old_tasks, id)
     if ended or not row then
@@ -79,6 +107,12 @@ local finished, of_config = late, {}
 for _, id in ipairs(old_tasks) do
   push(finished, id)
 end
+for _, id in ipairs(members) do
+  push(finished, id)
+end
+in_groups(runs, function(...)
+  call('HDEL', RUN_LIVING, ...)
+end)
 in_groups(keys, function(...)
   call('UNLINK', ...)
 end)

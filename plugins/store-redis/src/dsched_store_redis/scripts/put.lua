@@ -40,7 +40,7 @@ local function store(item)
   last = math.max(last + 1, now)
   local key, revision = CONFIG .. id, int(last)
   if old then
-    call('HDEL', key, 'overlap', 'cap', 'deadline', 'priority', 'delay', 'route', 'origin', 'parked')
+    call('HDEL', key, 'overlap', 'cap', 'deadline', 'priority', 'delay', 'route', 'origin', 'parked', 'run')
   end
   local set = { 'revision', revision, 'updated', wall_text,
     'created', old and old.created or int(item.created) }

@@ -1,5 +1,6 @@
 -- use: tasks
--- ARGV: by, rows "id, priority, delay or @instant, start deadline, route, why (JSON)", snapshots
+-- ARGV: by, rows "id, priority, delay or @instant, start deadline (`run`: this is a run), route,
+-- why (JSON)", snapshots
 local by = ARGV[2]
 probe_tasks()
 local snapshots = string.gmatch(ARGV[4], '([^\n]*)\n')
@@ -23,6 +24,9 @@ for i, item in ipairs(asked) do
   outcomes[i] = all_new and 'OK' or judge(item[1], item[6])
   if outcomes[i] == 'OK' then
     push(items, item)
+    if item[4] == 'run' then
+      probe_run(item[1])
+    end
   end
 end
 begin()
@@ -33,14 +37,17 @@ for _, item in ipairs(items) do
   local at = string.match(delay, '^@(.*)')
   delay = at and math.max(0, tonumber(at) - wall) or tonumber(delay)
   local scheduled = wall + delay
-  push(new, new_task(id, int(scheduled), priority ~= '5' and priority or nil, body))
-  if delay > 0 then
+  local run = deadline == 'run' and '1' or nil
+  push(new, new_task(id, int(scheduled), priority ~= '5' and priority or nil, body, run))
+  if run then
+    open_run(id, int(now + delay))
+  elseif delay > 0 then
     push(delayed, int(now + delay), id)
   else
     push(ready, priority == '5' and usual or int((9 - tonumber(priority)) * 1e13 + wall), id)
     push(demands, route)
   end
-  if deadline ~= '' then
+  if deadline ~= '' and not run then
     push(latest, id, int(scheduled + tonumber(deadline)))
   end
   if route ~= '' then

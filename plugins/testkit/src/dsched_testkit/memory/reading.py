@@ -83,9 +83,7 @@ class MemoryReading(OnState, Reading):
         ]
         return [key for _, key in sorted(found, reverse=True)]
 
-    async def run_lines(
-        self, run_id: str, after: int, limit: int
-    ) -> tuple[MemberLine, ...] | None:
+    async def run_lines(self, run_id: str, after: int, limit: int) -> tuple[MemberLine, ...] | None:
         """The lines of a run."""
         check_limit(limit, MAX_EVENT_PAGE)
         check_skip(after)

@@ -127,7 +127,7 @@ class MemoryRuns(OnState, Runs):
 
     def _end(self, step: Step, fence: str, row: TaskRow, item: Advance) -> None:
         end = item.end
-        assert end is not None  # noqa: S101 - the caller has looked
+        assert end is not None
         row.reason = end.reason
         step.finish(row, end.status)
         event: Item = {
@@ -149,6 +149,4 @@ def news_in_ms(state: State, step: Step, *, after_ms: int | None = None) -> int 
         found = state.open.key_of(first[0]) if first else None
     if found is None or found >= NEVER_MS:
         return None
-    return max(0, found - step.now_ms)
-
-
+    return max(0, int(found) - step.now_ms)
