@@ -3,8 +3,10 @@
 from datetime import timedelta
 from typing import Any
 
+import pytest
 
 from dsched.contracts.store.events import EventKind
+from dsched.errors import ConflictError, RefusedError
 from dsched.model import Home, Step, TaskConfig, TaskSpec, TaskStatus, Workflow
 
 SUCCESS, FAILED, CANCELLED = TaskStatus.SUCCESS, TaskStatus.FAILED, TaskStatus.CANCELLED
@@ -106,7 +108,7 @@ async def test_a_failure_skips_what_needs_it_and_runs_the_rollback(cluster):
 
 async def test_a_cancel_of_a_run_stops_its_members_and_births_no_more(cluster):
     cluster.start("a")
-    await cluster.client.submit(flow(step("a", payload="long"), step("b", "a")), task_id="r")
+    await cluster.client.submit(flow(step("a", payload="sleep 60"), step("b", "a")), task_id="r")
     await cluster.until(lambda: "r~a" in started(cluster), "the first step")
     await cluster.client.cancel("r", reason="enough")
     run = await ended(cluster, "r")
@@ -118,7 +120,8 @@ async def test_a_cancel_of_a_run_stops_its_members_and_births_no_more(cluster):
 async def test_a_run_that_takes_too_long_is_stopped(cluster):
     cluster.start("a")
     await cluster.client.submit(
-        flow(step("a", payload="long"), step("b", "a", when="always"), timeout="3s"), task_id="r"
+        flow(step("a", payload="sleep 60"), step("b", "a", when="always"), timeout="3s"),
+        task_id="r",
     )
     run = await ended(cluster, "r")
     assert (run.status, run.reason) == (FAILED, "timeout")
@@ -130,7 +133,7 @@ async def test_a_new_leader_goes_on_from_what_is_stored(cluster):
     cluster.start("a", roles=("scheduler",))
     await cluster.lead_by("a")
     cluster.start("w", roles=("worker",))
-    await cluster.client.submit(flow(step("a", payload="long"), step("b", "a")), task_id="r")
+    await cluster.client.submit(flow(step("a", payload="sleep 1"), step("b", "a")), task_id="r")
     await cluster.until(lambda: "r~a" in started(cluster), "the first step")
     await cluster.kill("a")
     cluster.start("b", roles=("scheduler",))
@@ -147,11 +150,81 @@ async def test_many_members_are_born_in_pages(cluster):
     assert all(len(event.items) <= 100 for event in cluster.events("born"))
 
 
-async def test_an_idle_run_costs_the_store_no_calls_of_the_run_loop(cluster):
+async def test_an_open_run_is_on_the_list_of_those(cluster):
     cluster.start("a")
-    await cluster.client.submit(flow(step("a", payload="long")), task_id="r")
+    await cluster.client.submit(flow(step("a", payload="sleep 60")), task_id="r")
     await cluster.until(lambda: "r~a" in started(cluster), "the first step")
     assert cluster.row("r").home is Home.OPEN
     assert (await cluster.client.list(home=Home.OPEN)).tasks[0].id == "r"
 
 
+async def test_why_says_of_each_step_what_became_of_it_or_what_it_waits_for(cluster):
+    cluster.start("a")
+    await cluster.client.submit(
+        flow(step("a", payload="fail", retry={"max_retries": 0}), step("b", "a"), step("c")),
+        task_id="r",
+    )
+    await ended(cluster, "r")
+    why = await cluster.client.why_task("r")
+    assert why.summary == "Run r ended failed: a failed."
+    assert why.because == (
+        "Step a failed.",
+        "Step b was skipped: a failed.",
+        "Step c succeeded.",
+    )
+    await cluster.client.submit(
+        flow(step("x", payload="sleep 60"), step("y", "x"), step("z", shards=2)), task_id="open"
+    )
+    await cluster.until(lambda: "open~z~1" in started(cluster), "the shards")
+    await cluster.until(lambda: cluster.row("open~z~1").status is SUCCESS, "the end of one")
+    why = await cluster.client.why_task("open")
+    assert why.summary.startswith("Run open is open since ")
+    assert why.because == (
+        "Step x runs.",
+        "Step y waits for x.",
+        "Step z succeeded, 2 of 2 shards well.",
+    )
+
+
+async def test_a_member_is_run_once_more_with_its_run_only(cluster):
+    cluster.start("a")
+    await cluster.client.submit(flow(step("a")), task_id="r")
+    await ended(cluster, "r")
+    with pytest.raises(ConflictError, match="run r once more instead"):
+        await cluster.client.retry("r~a")
+    again = await cluster.client.retry("r")
+    assert (await ended(cluster, str(again))).status is SUCCESS
+    assert f"{again}~a" in started(cluster)
+
+
+async def test_before_the_store_was_migrated_a_workflow_is_refused(cluster):
+    cluster.state.format = 3
+    config = TaskConfig(id="c", executor="fn", every="1h", workflow=Workflow(shards=2))
+    with pytest.raises(RefusedError, match="dsched store migrate"):
+        await cluster.client.submit(flow(step("a")), task_id="r")
+    with pytest.raises(RefusedError, match="dsched store migrate"):
+        await cluster.client.put_config(config)
+    assert not cluster.state.tasks
+    assert not cluster.state.configs
+
+
+async def test_statistics_count_a_run_for_its_config_and_members_for_their_step(cluster):
+    cluster.start("a")
+    steps = [step("a", shards=3), step("b", "a")]
+    config = TaskConfig(
+        id="c", executor="workflow", every="1h", start_at="2027-01-15T08:00:00Z",
+        workflow=Workflow(steps=steps),
+    )  # fmt: skip
+    await cluster.client.put_config(config)
+    run_id = await cluster.client.trigger("c")
+    await ended(cluster, run_id)
+    totals = cluster.state.stats
+    await cluster.until(
+        lambda: any(key[0] == "c" and adds.get("success") for key, (adds, _) in totals.items()),
+        "the collector",
+    )
+
+    def counted(owner: str) -> int:
+        return sum(adds.get("success", 0) for key, (adds, _) in totals.items() if key[0] == owner)
+
+    assert (counted("c"), counted("c~a"), counted("c~b"), counted("")) == (1, 3, 1, 4)

@@ -1,12 +1,13 @@
 """What every part of the Python client uses: a store, who asks, repeated calls, and the errors."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
 
 from dsched.client.judging import Judge
 from dsched.contracts.store import Store
 from dsched.contracts.store.configs import StoredConfig
+from dsched.contracts.store.formats import RUNS_SINCE
 from dsched.contracts.store.outcomes import StoreUnavailableError
 from dsched.errors import (
     ClientError,
@@ -16,7 +17,7 @@ from dsched.errors import (
     RefusedError,
     TaskEndedBadlyError,
 )
-from dsched.model import Wait, rfc3339_ms, seconds_of
+from dsched.model import TaskConfig, TaskSpec, Wait, rfc3339_ms, seconds_of
 from dsched.model.defaults import TaskDefaults
 
 __all__ = [
@@ -83,6 +84,18 @@ class Asking:
         if stored is None:
             raise NotFoundError("UNKNOWN", f"there is no config {config_id}")
         return stored
+
+    async def _check_format(self, items: Iterable[TaskSpec | TaskConfig]) -> None:
+        """`RefusedError` where one of them is a workflow, and the store has none yet."""
+        if all(item.workflow is None for item in items):
+            return
+        found = await self._answered(self._store.store_format)
+        if found.stored < RUNS_SINCE:
+            raise RefusedError(
+                "FORMAT",
+                f"the store has format {found.stored}, and runs of many tasks need {RUNS_SINCE}: "
+                "migrate it first (dsched store migrate)",
+            )
 
     async def _wall_ms(self) -> int:
         return (await self._answered(self._store.now)).wall_ms

@@ -153,6 +153,7 @@ class Configs(Asking):
             await self._check_format(items, found)
             items = [one for one in items if found[one[1].config.id] is None]
         if items:
+            await self._check_format(item.config for _, item in items)
             puts = [item for _, item in items]
             answers = await self._answered(lambda: self._store.put(puts, by=self._by))
             for (old, item), answer in zip(items, answers, strict=True):

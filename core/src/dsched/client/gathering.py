@@ -7,7 +7,7 @@ from typing import Literal, Protocol, TypeAlias, TypeVar
 import attrs
 
 from dsched.contracts.store import Store
-from dsched.contracts.store.bounds import MAX_BATCH
+from dsched.contracts.store.bounds import MAX_BATCH, MAX_EVENT_PAGE
 from dsched.contracts.store.history import Break
 from dsched.contracts.store.reading import TaskQuery
 from dsched.contracts.store.statistics import (
@@ -25,7 +25,7 @@ from dsched.explaining import (
     explain_config,
     explain_task,
 )
-from dsched.model import Decision, Home, Task, Verdict, fire_task_id, from_ms, to_ms
+from dsched.model import Decision, Home, MemberLine, Task, Verdict, fire_task_id, from_ms, to_ms
 
 T = TypeVar("T")
 
@@ -139,6 +139,9 @@ async def _task_facts(store: Store, answered: Calls, task_id: str) -> TaskFacts 
         decision = await _decision_of_fire(store, answered, owner, fire_ms)
         if task.home is Home.DELAYED:
             (stored,) = await answered(lambda: store.get_configs([owner]))
+    lines: tuple[MemberLine, ...] = ()
+    if task.spec is not None and task.spec.workflow is not None:
+        lines = await member_lines(store, answered, task_id)
     digests = sorted({worker.ability for worker in workers if worker.ability})[:MAX_BATCH]
     known = await answered(lambda: store.abilities(digests)) if digests else ()
     return TaskFacts(
@@ -151,7 +154,19 @@ async def _task_facts(store: Store, answered: Calls, task_id: str) -> TaskFacts 
         config=None if stored is None else stored.config,
         breaks=await breaks_of(store, answered),
         abilities={one.digest: one for one in known if one is not None},
+        lines=lines,
     )
+
+
+async def member_lines(store: Store, answered: Calls, run_id: str) -> tuple[MemberLine, ...]:
+    """The whole member log of a run; nothing where there is no such run."""
+    found: list[MemberLine] = []
+    while True:
+        after = len(found)
+        page = await answered(lambda: store.run_lines(run_id, after, MAX_EVENT_PAGE))  # noqa: B023
+        found += page or ()
+        if not page or len(page) < MAX_EVENT_PAGE:
+            return tuple(found)
 
 
 async def _decision_of_fire(

@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 
 from dsched.client.asking import Asking, ConflictError, NotFoundError, TaskEndedBadlyError
+from dsched.client.gathering import member_lines
 from dsched.client.judging import reader
 from dsched.contracts.store.outcomes import Outcome
 from dsched.contracts.store.reading import TaskPage, TaskQuery
@@ -19,6 +20,7 @@ from dsched.model import (
     Home,
     InvalidConfigError,
     InvalidDurationError,
+    MemberLine,
     Task,
     TaskSpec,
     TaskStatus,
@@ -26,6 +28,7 @@ from dsched.model import (
     check_id,
     given,
     manual_task_id,
+    run_of,
     seconds_of,
     to_ms,
     whole_ms,
@@ -57,6 +60,7 @@ class Tasks(Asking):
         """
         task_id = check_id(secrets.token_hex(12) if task_id is None else task_id, "task id")
         spec = self._taken(spec)
+        await self._check_format([spec])
         delay_ms, at_ms = _start(delay_s if delay is None else delay, at)
         outcome = await self._submit(
             Submission(task_id=task_id, spec=spec, delay_ms=delay_ms, at_ms=at_ms)
@@ -80,6 +84,7 @@ class Tasks(Asking):
                 )
             check_id(item.task_id, "task id")
         filled = [attrs.evolve(one, spec=self._taken(one.spec)) for one in submissions]
+        await self._check_format(one.spec for one in filled)
         return await self._answered(lambda: self._store.submit(filled, by=self._by))
 
     async def trigger(
@@ -106,8 +111,14 @@ class Tasks(Asking):
         """Run an ended task once more, as a new task with the same snapshot; its handle.
 
         A config's task becomes a manual one of that config. The same ``key`` again gives the same
-        new task. `NotFoundError`; `ConflictError` with the code ``not_ended`` while it lives.
+        new task. `NotFoundError`; `ConflictError` with the code ``not_ended`` while it lives, and
+        with ``member`` for a member of a run, which is run once more with its run only.
         """
+        run_id = run_of(task_id)
+        if run_id is not None:
+            raise ConflictError(
+                "member", f"task {task_id} is a member of a run; run {run_id} once more instead"
+            )
         task = await self.get(task_id)
         if not task.status.terminal:
             raise ConflictError(
@@ -126,6 +137,13 @@ class Tasks(Asking):
         if task is None:
             raise NotFoundError("UNKNOWN", f"there is no task {task_id} (any more)")
         return task
+
+    async def run_log(self, run_id: str) -> tuple[MemberLine, ...]:
+        """What became of the members and steps of a run so far: its member log; `NotFoundError`
+        for what is no run."""
+        if await self._answered(lambda: self._store.run_lines(run_id, 0, 1)) is None:
+            raise NotFoundError("UNKNOWN", f"there is no run {run_id} (any more)")
+        return await member_lines(self._store, self._answered, run_id)
 
     async def wait(
         self, task_id: str, *, timeout: Wait | None = None, timeout_s: float | None = None

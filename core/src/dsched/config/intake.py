@@ -12,6 +12,8 @@ from dsched.config.problems import ConfigError
 from dsched.config.settings import TaskSettings
 from dsched.config.structuring import fields_of
 from dsched.config.task_file import task_from_mapping
+from dsched.config.workflows import KEYS as WORKFLOW_KEYS
+from dsched.config.workflows import workflow_entry
 from dsched.contracts.service import EntryError, PluginFacts
 from dsched.loading import Catalogue
 from dsched.loading.remedy import installed
@@ -36,7 +38,7 @@ from dsched.wording import did_you_mean, printable
 I = TypeVar("I", TaskSpec, TaskConfig)  # noqa: E741 - an item
 
 # Never part of an entry: the id is given beside it; the store or a later version sets the rest.
-# A workflow is declared in code only.
+# What an entry says of a workflow has keys of its own.
 _APART = frozenset(
     {"id", "origin", "reserved", "revision", "created_ms", "updated_ms", "workflow", "member"}
 )
@@ -112,7 +114,7 @@ class CatalogueIntake:
 
     def spec(self, entry: Mapping[str, Any]) -> TaskSpec:
         """A snapshot from an entry."""
-        known = sorted({*fields_of(TaskSpec)} - _APART)
+        known = sorted({*fields_of(TaskSpec), *WORKFLOW_KEYS} - _APART)
         unknown = [key for key in entry if key not in known]
         if unknown:
             raise EntryError(
@@ -157,6 +159,10 @@ def _written(item: TaskConfig | TaskSpec) -> dict[str, JsonValue]:
         if value is default or value == default:
             continue
         found[name] = value if name == "payload" else _plain(value)
+    if item.workflow is not None:
+        found |= workflow_entry(item.workflow)
+        if item.workflow.steps:
+            del found["executor"], found["type"]
     return found
 
 

@@ -10,6 +10,8 @@ from dsched.config.calendars import NO_FILE, Calendars, read_calendars, resolved
 from dsched.config.problems import ConfigError, Place, Problem, path_text, tidy
 from dsched.config.settings import TaskSettings
 from dsched.config.structuring import Flaw, FlawedError, structure, unknown_keys
+from dsched.config.workflows import KEYS as WORKFLOW_KEYS
+from dsched.config.workflows import take_workflow
 from dsched.config.yaml_reader import Document, read_yaml
 from dsched.contracts import ExecutorProvider
 from dsched.loading import Catalogue, Installed, NotInstalledError
@@ -27,6 +29,7 @@ from dsched.model import (
 from dsched.model.fields import MAX_LABELS
 from dsched.model.json import MAX_JSON_DEPTH, MAX_PAYLOAD_BYTES, check_json
 from dsched.model.task_config import Reserved
+from dsched.model.templates import has_templates
 from dsched.planning import (
     InvalidTriggerError,
     check_calendar,
@@ -38,7 +41,7 @@ from dsched.wording import has_controls
 MAX_TASKS = 10_000
 MAX_PAYLOAD_PROBLEMS = 20
 
-_KEYS = frozenset(field.name for field in attrs.fields(TaskConfig)) - {
+_KEYS = WORKFLOW_KEYS | frozenset(field.name for field in attrs.fields(TaskConfig)) - {
     "origin",
     "reserved",
     "revision",
@@ -210,8 +213,15 @@ def _task(
         raise FlawedError([Flaw((), "must be a mapping with the keys of a task, such as id")])
     flaws = _refused_keys(raw) + unknown_keys((key for key in raw if key not in _REFUSED), _KEYS)
     given = {key: value for key, value in raw.items() if key in _KEYS}
-    provider = _choose_executor(given, flaws, catalogue)
-    _check_payload(given, flaws, provider)
+    many = bool(WORKFLOW_KEYS & given.keys())
+
+    def judge(step: dict[str, Any], step_flaws: list[Flaw]) -> None:
+        chosen = _choose_executor(step, step_flaws, catalogue)
+        _check_payload(step, step_flaws, chosen, many=True)
+
+    if not many or not take_workflow(given, flaws, judge=judge, defaults=defaults):
+        provider = _choose_executor(given, flaws, catalogue)
+        _check_payload(given, flaws, provider, many=many)
     _check_one_trigger(given, flaws)
     flaws += _control_flaws(given) + take_calendar(given, calendars)
     _fill_defaults(given, defaults)
@@ -279,9 +289,16 @@ def _choose_executor(
 
 
 def _check_payload(
-    given: dict[str, Any], flaws: list[Flaw], chosen: Installed[ExecutorProvider] | None
+    given: dict[str, Any],
+    flaws: list[Flaw],
+    chosen: Installed[ExecutorProvider] | None,
+    *,
+    many: bool,
 ) -> None:
-    """What JSON cannot carry, what is too large, and what the executor says about the rest."""
+    """What JSON cannot carry, what is too large, and what the executor says about the rest.
+
+    Of ``many`` a payload may have templates: what comes of them no executor can judge yet.
+    """
     payload = given.get("payload")
     dates = _dates(payload, ("payload",))
     if dates:
@@ -293,7 +310,8 @@ def _check_payload(
         except NotJsonError as error:
             flaws.append(Flaw(("payload",), tidy(str(error)).removeprefix("payload ")))
         else:
-            flaws.extend(_executor_says(payload, chosen) if chosen else ())
+            unknown = many and has_templates(payload)
+            flaws.extend(_executor_says(payload, chosen) if chosen and not unknown else ())
             return
     given.pop("payload", None)
 

@@ -9,15 +9,18 @@ from dsched.contracts.store.history import Break
 from dsched.explaining.breaks import told_of_task
 from dsched.explaining.decisions import SHOWN_OF_ANOTHER, jitter_words
 from dsched.explaining.explanation import Answer, Explanation
+from dsched.explaining.runs import run_told
 from dsched.explaining.words import last_line, plural, span
 from dsched.model import (
     Ability,
     Decision,
     Home,
+    MemberLine,
     Task,
     TaskConfig,
     TaskStatus,
     Worker,
+    Workflow,
     need_in_words,
     need_of,
     rfc3339_ms,
@@ -34,7 +37,7 @@ class TaskFacts:
     ``decision`` is that of its fire, if a fire made it, ``config`` the config as it is now;
     ``live`` are the live tasks of its config, and ``in_the_way`` is about the first of them that a
     held task waits for. ``breaks`` are those of the store's
-    history. ``abilities`` are those of the workers, by digest.
+    history. ``abilities`` are those of the workers, by digest, ``lines`` the member log of a run.
     """
 
     task: Task
@@ -47,12 +50,16 @@ class TaskFacts:
     in_the_way: Explanation | None = None
     breaks: Sequence[Break] = ()
     abilities: Mapping[str, Ability] = attrs.field(factory=dict)
+    lines: Sequence[MemberLine] = ()
 
 
 def explain_task(facts: TaskFacts) -> Explanation:
     """Why the task waits, runs or ended."""
     task = facts.task
     match task.status:
+        case _ if (flow := _flow(task)) is not None and task.home is not Home.HELD:
+            summary, because = run_told(task, flow, facts.lines, facts.now_ms)
+            verdict = Answer(task.status.value)
         case TaskStatus.PENDING:
             verdict, summary, because = Answer.PENDING, *_pending(facts)
         case TaskStatus.RUNNING:
@@ -71,6 +78,11 @@ def explain_task(facts: TaskFacts) -> Explanation:
         decision=facts.decision,
         task=task,
     )
+
+
+def _flow(task: Task) -> Workflow | None:
+    """The workflow of a run, None for a task."""
+    return None if task.spec is None else task.spec.workflow
 
 
 _Told = tuple[str, list[str]]  # the summary, and what it follows from

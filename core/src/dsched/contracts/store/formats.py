@@ -12,6 +12,8 @@ from dsched.contracts.store.outcomes import Outcome
 STORE_FORMAT = 4
 # What this version works on.
 KNOWN_FORMATS = (3, 4)
+# The first format whose pods know runs of many tasks.
+RUNS_SINCE = 4
 
 
 @attrs.frozen(kw_only=True)

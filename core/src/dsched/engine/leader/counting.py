@@ -16,7 +16,14 @@ from dsched.contracts.store.statistics import (
     worker_key,
 )
 from dsched.contracts.store.working import worker_of_claim
-from dsched.model import JsonValue, config_of, fire_instant_of
+from dsched.model import (
+    JsonValue,
+    config_of,
+    fire_instant_of,
+    name_in_run,
+    run_of,
+    step_of_name,
+)
 
 Item = Mapping[str, JsonValue]
 _Cell = tuple[dict[str, int], dict[str, int]]  # what is added up; the longest
@@ -65,6 +72,7 @@ class Tally:
             EventKind.RELEASED: self._ended,
             EventKind.REAPED: self._ended,
             EventKind.CANCELLED: self._ended,
+            EventKind.RUN_ENDED: self._run_ended,
         }
 
     def count(self, event: Event) -> None:
@@ -95,7 +103,7 @@ class Tally:
     def _cells_of(self, task_id: str, everything: _Cell, hour_ms: int) -> tuple[_Cell, ...]:
         if "@" not in task_id:
             return (everything,)
-        return everything, self._cell(config_of(task_id) or "", hour_ms)
+        return everything, self._cell(counted_under(task_id), hour_ms)
 
     def _configs(self, event: Event, hour_ms: int, name: str, key: str | None = None) -> None:
         """Add to what the items name: one each, or the number under ``key``."""
@@ -125,7 +133,7 @@ class Tally:
             task_id = item["task"]
             if "@" not in task_id:
                 continue
-            cell = self._cell(config_of(task_id) or "", hour_ms)
+            cell = self._cell(counted_under(task_id), hour_ms)
             cell[0]["runs"] = cell[0].get("runs", 0) + 1
             due_ms = fire_instant_of(task_id) if item["attempt"] == 1 else None
             if due_ms is not None:
@@ -151,6 +159,19 @@ class Tally:
                 if run_ms >= tops.get(RUN, 0):
                     tops[RUN] = run_ms
 
+    def _run_ended(self, event: Event, hour_ms: int) -> None:
+        """Runs of many tasks count for their config; what they did, for the steps, and in all."""
+        for item in event.items:
+            config_id, name = config_of(item["task"]), _ENDS.get(item["status"])
+            if config_id is None or name is None:
+                continue
+            adds, tops = self._cell(config_id, hour_ms)
+            run_ms = max(0, item["run"])
+            slot = _RUN_BINS[bin_of(run_ms)]
+            adds[name] = adds.get(name, 0) + 1
+            adds[slot] = adds.get(slot, 0) + 1
+            tops[RUN] = max(tops.get(RUN, 0), run_ms)
+
     def _ended(self, event: Event, hour_ms: int) -> None:
         everything = self._cell(EVERYTHING, hour_ms)
         for item in event.items:
@@ -161,3 +182,13 @@ class Tally:
                     cells = (*cells, *self._cells_of_worker(dead, hour_ms))
                 for adds, _ in cells:
                     adds[name] = adds.get(name, 0) + 1
+
+
+def counted_under(task_id: str) -> str:
+    """The config for which a task is counted; a member counts for its step: ``config~step``."""
+    config_id = config_of(task_id) or ""
+    run_id = run_of(task_id)
+    if run_id is None:
+        return config_id
+    step, _ = step_of_name(name_in_run(task_id))
+    return f"{config_id}~{step}"

@@ -27,7 +27,13 @@ Item = Mapping[str, JsonValue]
 MAX_WORDS = 200  # of a reason in a decision; the whole of it is in the log, and in the task
 _STATUS = {status.value: status for status in TaskStatus}
 MAY_END = frozenset(
-    {EventKind.COMPLETED, EventKind.RELEASED, EventKind.REAPED, EventKind.CANCELLED}
+    {
+        EventKind.COMPLETED,
+        EventKind.RELEASED,
+        EventKind.REAPED,
+        EventKind.CANCELLED,
+        EventKind.RUN_ENDED,
+    }
 )
 _Fire = tuple[str, int]  # config, nominal instant
 

@@ -1,0 +1,55 @@
+"""What a run of many tasks waits for, or how it ended, step by step."""
+
+from collections.abc import Sequence
+
+from dsched.explaining.words import plural, span
+from dsched.model import MemberLine, Task, Workflow
+from dsched.planning.runs import RunProgress, StepProgress, StepState
+
+MAX_STEPS_TOLD = 100
+
+
+def run_told(
+    task: Task, flow: Workflow, lines: Sequence[MemberLine], now_ms: int
+) -> tuple[str, list[str]]:
+    """A sentence about a run, and one for each of its steps."""
+    progress = RunProgress(flow)
+    progress.take(lines)
+    told = [_step_told(step_id, flow, progress) for step_id in progress.steps][:MAX_STEPS_TOLD]
+    if task.status.terminal:
+        why = f": {task.reason}" if task.reason else ""
+        return f"Run {task.id} ended {task.status}{why}.", told
+    if task.cancel_requested:
+        told.append("Its cancellation was asked for: it ends when its last member has.")
+    if task.start_ms is None:
+        return f"Run {task.id} is not open yet; the leader opens it when its instant comes.", told
+    living = len(progress.living)
+    for_ms = max(0, now_ms - task.start_ms)
+    what = f"{plural(living, 'member')} of it {'live' if living != 1 else 'lives'}"
+    return f"Run {task.id} is open since {span(for_ms)}; {what}.", told
+
+
+def _step_told(step_id: str, flow: Workflow, progress: RunProgress) -> str:
+    one = progress.steps[step_id]
+    name = f"Step {step_id}" if step_id else "It"
+    parts = f", {one.ended - one.failed} of {one.members} shards well" if one.members > 1 else ""
+    match one.state:
+        case StepState.SUCCESS:
+            return f"{name} succeeded{parts}."
+        case StepState.FAILED:
+            return f"{name} failed{parts}."
+        case StepState.SKIPPED:
+            why = "" if one.skipped is None else f": {one.skipped.reason}"
+            return f"{name} was skipped{why}."
+        case StepState.RUNNING:
+            return f"{name} runs{_running(one)}."
+    step = flow.step(step_id)
+    waits = [need for need in (step.needs if step else ()) if not progress.steps[need].settled]
+    return f"{name} waits for {', '.join(waits) or 'the leader to make its members'}."
+
+
+def _running(one: StepProgress) -> str:
+    if one.members == 1:
+        return ""
+    left = f", {one.members - one.born} not born yet" if one.born < one.members else ""
+    return f": {one.ended} of {one.members} shards have ended, {one.born - one.ended} live{left}"

@@ -1,0 +1,142 @@
+"""Workflows in task files: read, refused with line and key, and written back."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dsched.config.intake import CatalogueIntake
+from dsched.config.problems import ConfigError
+from dsched.config.settings import TaskSettings
+from dsched.config.task_file import read_tasks
+from dsched.model import TaskConfig, When
+
+NIGHTLY = """
+tasks:
+  - id: nightly
+    cron_expr: "0 2 * * *"
+    timezone: Europe/Berlin
+    run_timeout: 3h
+    fail_fast: true
+    timeout: 10m
+    steps:
+      extract: {executor: http, payload: {url: "https://etl/extract"}}
+      load:
+        needs: [extract]
+        executor: http
+        timeout: 1h
+        retry: {max_retries: 1}
+        payload: {url: "https://etl/load", json: {rows: "${needs.extract.data.rows}"}}
+      tables:
+        needs: [load]
+        shards: 8
+        max_parallel: 4
+        executor: http
+        payload: {url: "https://etl/${shard.index}"}
+      undo:
+        needs: [load, tables]
+        when: failure
+        executor: http
+        payload: {url: "https://etl/undo"}
+  - id: reindex
+    every: 1h
+    executor: http
+    shards: 8
+    payload: {url: "https://search/reindex?part=${shard.index}&of=${shard.total}"}
+"""
+
+
+def read(tmp_path: Path, text: str, catalogue: Any) -> list[TaskConfig]:
+    file = tmp_path / "tasks.yaml"
+    file.write_text(text)
+    return read_tasks(str(file), defaults=TaskSettings(), catalogue=catalogue)
+
+
+def refused(tmp_path: Path, text: str, catalogue: Any) -> str:
+    with pytest.raises(ConfigError) as error:
+        read(tmp_path, text, catalogue)
+    return str(error.value)
+
+
+def test_steps_and_shards_are_read(tmp_path: Path, catalogue: Any) -> None:
+    nightly, reindex = read(tmp_path, NIGHTLY, catalogue)
+    flow = nightly.workflow
+    assert flow is not None
+    assert (nightly.executor, nightly.payload) == ("workflow", None)
+    assert (flow.timeout, flow.fail_fast) == (timedelta(hours=3), True)
+    assert (nightly.timeout, flow.timezone) == (timedelta(minutes=10), "Europe/Berlin")
+    extract, load, tables, undo = flow.steps
+    assert (extract.timeout, load.timeout) == (None, timedelta(hours=1))
+    assert load.retry is not None
+    assert load.retry.max_retries == 1
+    assert (tables.needs, tables.shards, tables.max_parallel) == (("load",), 8, 4)
+    assert undo.when is When.FAILURE
+    assert extract.type == "http"
+    assert reindex.workflow is not None
+    assert (reindex.executor, reindex.workflow.shards) == ("http", 8)
+
+
+def test_what_was_read_is_written_back_as_an_entry(tmp_path: Path, catalogue: Any) -> None:
+    intake = CatalogueIntake(defaults=TaskSettings(), catalogue=catalogue)
+    for config in read(tmp_path, NIGHTLY, catalogue):
+        again = intake.config(config.id, intake.entry(config))
+        assert again.workflow == config.workflow
+        assert again.spec == config.spec
+
+
+def a_file(steps: str) -> str:
+    return f"tasks:\n  - id: t\n    every: 1h\n{steps}"
+
+
+PAYLOAD = "payload: {url: 'http://x/'}"
+CIRCLE = f"""    steps:
+      a: {{executor: http, needs: [b], {PAYLOAD}}}
+      b: {{executor: http, needs: [a], {PAYLOAD}}}
+"""
+
+
+def a_step(said: str = "", step_id: str = "a", payload: str = PAYLOAD) -> str:
+    """A task of one step."""
+    return f"    steps:\n      {step_id}: {{executor: http, {said}{payload}}}\n"
+
+
+def shards(said: str) -> str:
+    """A task without steps."""
+    return f"    executor: http\n    {said}\n    {PAYLOAD}\n"
+
+
+@pytest.mark.parametrize(
+    ("steps", "said"),
+    [
+        (CIRCLE, "go in a circle"),
+        (a_step("needs: [z], "), "'z'"),
+        (a_step(step_id="A"), "no id of a step"),
+        (a_step(payload="payload: {urll: x}"), "url is missing"),
+        (a_step("want: 1, "), "want"),
+        (a_step("when: often, "), "often"),
+        (a_step(payload="payload: {url: 'http://x/${needs.b.data}'}"), "does not need 'b'"),
+        ("    steps:\n      a: {executor: nope, payload: {}}\n", "nope"),
+        ("    steps: []\n", "must be a mapping"),
+        ("    steps:\n      a: http\n", "must be a mapping with the keys of a step"),
+        (shards("fail_fast: true"), "fail_fast"),
+        (shards("shards: 0"), "shards"),
+        (shards("shards: many"), "shards"),
+        (shards("shards: 2\n    run_timeout: soon"), "run_timeout"),
+        ("    executor: http\n" + a_step(), "belongs to each"),
+    ],
+)
+def test_what_cannot_be_run_is_refused_by_line_and_key(
+    tmp_path: Path, catalogue: Any, steps: str, said: str
+) -> None:
+    message = refused(tmp_path, a_file(steps), catalogue)
+    assert said in message
+    assert "tasks.yaml:" in message
+
+
+def test_a_plain_payload_means_what_it_meant(tmp_path: Path, catalogue: Any) -> None:
+    (config,) = read(
+        tmp_path, a_file("    executor: http\n    payload: {url: 'http://x/${a}'}\n"), catalogue
+    )
+    assert config.payload == {"url": "http://x/${a}"}
+    assert config.workflow is None
