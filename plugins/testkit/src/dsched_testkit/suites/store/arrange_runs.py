@@ -44,46 +44,48 @@ def said(lines: Sequence[MemberLine]) -> list[tuple[str, str]]:
 class RunSteps(Arranging):
     """The acts that tests of runs have in common."""
 
-    async def setting(self) -> None:
+    async def with_leader(self) -> None:
         """A leader and a worker."""
         await self.lead()
         await self.worker()
 
-    async def run(self, run_id: str = "r", *, delay_ms: int = 0, **fields: Any) -> str:
+    async def submit_run(self, run_id: str = "r", *, delay_ms: int = 0, **fields: Any) -> str:
         """Submit a run."""
         fields = {"executor": "workflow", "payload": None, "workflow": FLOW} | fields
         return await self.submit(run_id, delay_ms=delay_ms, **fields)
 
-    async def opened(self, run_id: str = "r", **fields: Any) -> str:
+    async def open_run(self, run_id: str = "r", **fields: Any) -> str:
         """A run that the leader has seen."""
-        await self.run(run_id, **fields)
-        page = await self.page()
+        await self.submit_run(run_id, **fields)
+        page = await self.run_page()
         assert run_id in [one.task.id for one in page.runs]
         return run_id
 
-    async def page(self, known: Mapping[str, int] | None = None, limit: int = 10) -> RunPage:
+    async def run_page(self, known: Mapping[str, int] | None = None, limit: int = 10) -> RunPage:
         """The runs with news."""
         return await self.store.open_runs(self.fence, known or {}, limit)
 
     async def the_run(self, known: Mapping[str, int] | None = None) -> OpenRun:
         """The one run with news."""
-        (run,) = (await self.page(known)).runs
+        (run,) = (await self.run_page(known)).runs
         return run
 
-    async def advance(self, run_id: str = "r", version: int = 0, **fields: Any) -> AdvanceAnswer:
+    async def advance_run(
+        self, run_id: str = "r", version: int = 0, **fields: Any
+    ) -> AdvanceAnswer:
         """Advance one run."""
         item = Advance(run_id=run_id, version=version, **fields)
         (answer,) = await self.store.advance(self.fence, [item])
         return answer
 
-    async def born(self, *steps: str, run_id: str = "r", version: int = 0, **fields: Any) -> int:
+    async def bear(self, *steps: str, run_id: str = "r", version: int = 0, **fields: Any) -> int:
         """Make members; the version of the run then."""
         births = tuple(a_member(step) for step in steps)
-        answer = await self.advance(run_id, version, births=births, **fields)
+        answer = await self.advance_run(run_id, version, births=births, **fields)
         assert answer.outcome is Outcome.OK
         return answer.version
 
-    async def lines(self, run_id: str = "r") -> tuple[MemberLine, ...]:
+    async def member_log(self, run_id: str = "r") -> tuple[MemberLine, ...]:
         """The whole member log."""
         found = await self.store.run_lines(run_id, 0, 1000)
         assert found is not None
@@ -91,9 +93,9 @@ class RunSteps(Arranging):
 
     async def ended_well(self, run_id: str = "r") -> str:
         """A run of one member that has ended, both with success."""
-        await self.opened(run_id)
-        await self.born("a", run_id=run_id)
+        await self.open_run(run_id)
+        await self.bear("a", run_id=run_id)
         await self.finish(f"{run_id}~a", await self.start(f"{run_id}~a"))
         end = RunEnd(status=WELL)
-        assert (await self.advance(run_id, 2, end=end)).outcome is Outcome.OK
+        assert (await self.advance_run(run_id, 2, end=end)).outcome is Outcome.OK
         return run_id
