@@ -15,8 +15,10 @@ from dsched.contracts.store.operating import PodRecord
 from dsched.contracts.store.outcomes import Outcome, StoreRefusedError
 from dsched.contracts.store.reading import TaskQuery
 from dsched.contracts.store.recovering import Reap
+from dsched.contracts.store.runs import Advance, AdvanceAnswer
 from dsched.model import Home, TaskSpec, TaskStatus
 from dsched.moving import MovingError, copy_store
+from dsched.planning.runs import RunEnd, SkippedStep
 
 
 @pytest.mark.parametrize("target_kind", KINDS)
@@ -208,3 +210,30 @@ async def test_what_is_not_there_is_not_made(place, tmp_path):
     with pytest.raises(StoreRefusedError, match="is not there"):
         await copy_store(place("sqlite").mover(), place("redis").mover(), settings=SETTINGS)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_run_that_was_moved_goes_on_from_what_its_members_did(place, kind):
+    source, target = place("sqlite"), place(kind)
+    async with source.opened() as store:
+        await make_rich(store)
+        told = await store.run_lines("flow", 0, 100)
+    await copy_store(source.mover(), target.mover(), settings=SETTINGS)
+    async with target.opened() as store:
+        fence = (await store.acquire("pod2", "token2", 60_000)).fence
+        page = await store.open_runs(fence, {}, 10)
+        assert [(run.task.id, run.version, run.lines) for run in page.runs] == [("flow", 4, told)]
+        assert 0 < page.next_in_ms <= 70_000
+        skip = SkippedStep(step="c", status=TaskStatus.FAILED, reason="a failed")
+        item = Advance(run_id="flow", version=4, skips=(skip,))
+        (again,) = await store.advance(fence, [item])
+        assert again == AdvanceAnswer(outcome=Outcome.OK, version=4)
+        early = Advance(run_id="flow", version=4, end=RunEnd(status=TaskStatus.SUCCESS))
+        (answer,) = await store.advance(fence, [early])
+        assert answer.outcome is Outcome.CONFLICT
+        await store.cancel(["flow~b"], by="me", reason="why")
+        (ended,) = await store.advance(fence, [attrs.evolve(early, version=5)])
+        assert ended.outcome is Outcome.OK
+        members = await store.get(["flow~a", "flown~a", "flown"], full=True)
+        assert [one.result.data for one in members[:2]] == [[1], [1]]
+        assert len(await store.run_lines("flown", 0, 100)) == 5

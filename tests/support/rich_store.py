@@ -7,6 +7,7 @@ from dsched.contracts.store.collecting import Finished, Projection
 from dsched.contracts.store.configs import ConfigVersion, PutConfig, Rearm
 from dsched.contracts.store.dispatching import Choice, Deferral
 from dsched.contracts.store.firing import Fire
+from dsched.contracts.store.runs import Advance, Birth
 from dsched.contracts.store.statistics import EVERYTHING, HOUR_MS, Rollup
 from dsched.contracts.store.tasklogs import LineBatch, LineLevel, NewLine
 from dsched.contracts.store.workers import Registration
@@ -14,14 +15,18 @@ from dsched.contracts.store.working import Completion, Progress, Submission
 from dsched.model import (
     Decision,
     DecisionUpdate,
+    Member,
     Overlap,
+    Step,
     TaskConfig,
     TaskResult,
     TaskSpec,
     TaskStatus,
     Verdict,
+    Workflow,
 )
 from dsched.planning import PlannedRun
+from dsched.planning.runs import RunEnd, SkippedStep
 
 MINUTE = timedelta(minutes=1)
 
@@ -35,6 +40,7 @@ async def make_rich(store: Store) -> None:
     token = await _run_tasks(store, fence)
     await _say(store, token)
     await _project(store, fence, now_ms)
+    await _run_many(store, fence)
     await store.put_document("kind", "kept", {"a": "b", "ü": [1, None]}, read=0)
     await store.put_document("kind", "fleeting", {"a": "b"}, read=0, ttl_ms=86_400_000)
     await store.put_document("other-kind", "kept", ["x"], read=0)
@@ -136,6 +142,44 @@ async def _run_tasks(store: Store, fence: str) -> str:
     await store.cancel(["gone"], by="op", reason="not wanted")
     await store.cancel(["run"], by="op", reason="stop it")
     return claimed.token
+
+
+async def _run_many(store: Store, fence: str) -> None:
+    """Runs of many tasks: open with members that live and have ended, ended, and for later."""
+    flow = Workflow(steps=[Step(id=name, executor="local") for name in ("a", "b", "c")])
+    spec = TaskSpec(executor="workflow", workflow=flow)
+    ids = ("flow", "flown", "later-flow")
+    items = [Submission(task_id=one, spec=spec) for one in ids[:2]]
+    await store.submit([*items, Submission(task_id=ids[2], spec=spec, delay_ms=70_000)], by="me")
+    await store.open_runs(fence, {}, 10)
+    births = tuple(
+        Birth(name=name, spec=TaskSpec(executor="local", member=Member(step=name)))
+        for name in ("a", "b")
+    )
+    skip = SkippedStep(step="c", status=TaskStatus.FAILED, reason="a failed")
+    await store.advance(fence, [Advance(run_id=one, version=0, births=births) for one in ids[:2]])
+    members = [f"{one}~{name}" for one in ids[:2] for name in ("a", "b")]
+    await store.register(
+        Registration(
+            worker_id="w2", incarnation="1-a", capacity=10, backlog=10, heartbeat_timeout_ms=30_000
+        )
+    )
+    chosen = [Choice(task_id=one, worker_id="w2") for one in members if one != "flow~b"]
+    await store.dispatch(fence, chosen, [], skip=0, limit=10)
+    claimed = await store.claim("w2", "1-a", 1, 1, 4)
+    done = [
+        Completion(task_id=task.id, token=claimed.token, success=True, result=TaskResult(data=[1]))
+        for task in claimed.tasks
+    ]
+    await store.complete(done, by="w2")
+    end = RunEnd(status=TaskStatus.SUCCESS)
+    await store.advance(
+        fence,
+        [
+            Advance(run_id="flow", version=3, skips=(skip,)),
+            Advance(run_id="flown", version=4, skips=(skip,), end=end),
+        ],
+    )
 
 
 async def _say(store: Store, token: str) -> None:

@@ -16,14 +16,14 @@ SETTINGS = StoreSettings()
 KINDS = ("sqlite", "redis")
 HOLDS = {
     "configs": 5,
-    "live tasks": 9,
-    "ended tasks": 3,
+    "live tasks": 12,
+    "ended tasks": 7,
     "documents": 2,
     "passing documents": 1,
     "decisions": 2,
     "hours of statistics": 2,
     "terms": 1,
-    "log entries": 19,
+    "log entries": 27,
 }
 
 

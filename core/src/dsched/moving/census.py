@@ -38,6 +38,8 @@ class Census:
         for moved in part.tasks:
             task = moved.task
             record = attrs.asdict(task) | {"lines": [attrs.astuple(one) for one in moved.lines]}
+            if moved.members:
+                record["members"] = [attrs.astuple(one) for one in moved.members]
             if task.end_ms is None:
                 self._count("live tasks", record)
             elif not self._ages(task.end_ms + self.settings.kept_ms(TaskStatus(task.status))):
@@ -90,10 +92,15 @@ def differences(one: Mapping[str, list[Any]], other: Mapping[str, list[Any]]) ->
     return found
 
 
+_LATER = frozenset({"workflow", "member"})
+
+
 def _plain(value: Any) -> Any:
     """Values of JSON, whatever stood in a record."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(one) for key, one in value.items()}
+        found = {str(key): _plain(one) for key, one in value.items()}
+        # What has none of what came later counts as it did.
+        return {key: one for key, one in found.items() if one is not None or key not in _LATER}
     if isinstance(value, list | tuple | set | frozenset):
         return [_plain(one) for one in value]
     if value is None or isinstance(value, bool | int | float):

@@ -16,9 +16,20 @@ from dsched.contracts.store.documents import document_text
 from dsched.contracts.store.history import History
 from dsched.contracts.store.moving import MOVED_CLAIM, MovedDocument, MovedTask, line_counts
 from dsched.contracts.store.operating import Term
+from dsched.contracts.store.runs import write_line
 from dsched.contracts.store.statistics import Rollup
 from dsched.contracts.store.tasklogs import TaskLine, line_size
-from dsched.model import API_ORIGIN, Decision, Home, Task, TaskSpec, TaskStatus, config_of
+from dsched.model import (
+    API_ORIGIN,
+    Decision,
+    Home,
+    MemberStep,
+    Task,
+    TaskSpec,
+    TaskStatus,
+    config_of,
+    run_of,
+)
 from dsched.model.ids import fire_instant_of
 from dsched.model.json import dumps
 from dsched_store_redis.configs import config_fields, route, span_ms
@@ -70,7 +81,12 @@ def task_commands(
     notes = _notes(task)
     row = _row(task, noted=bool(notes), logged=bool(moved.lines))
     left_ms = None
-    if task.end_ms is not None:
+    yield from _run_commands(moved)
+    if task.end_ms is not None and run_of(task.id) is not None:  # a member goes with its run
+        result = "" if task.result is None else write_result(task.result)
+        yield ("SET", f"task:detail:{task.id}", f"{row}\n{result}\n{write_spec(task.spec)}")
+        yield ("ZADD", f"finished:status:{task.status.value}", task.end_ms, task.id)
+    elif task.end_ms is not None:
         left_ms = max(1, task.end_ms + keep_ms - wall_ms)
         result = "" if task.result is None else write_result(task.result)
         ended = f"{row}\n{result}\n{write_spec(task.spec)}"
@@ -85,6 +101,22 @@ def task_commands(
         yield from _expiring(f"task:note:{task.id}", left_ms)
     if moved.lines:
         yield from _line_commands(task.id, moved.lines, left_ms)
+
+
+def _run_commands(moved: MovedTask) -> Iterator[Command]:
+    """The member log of a run, and what is known of it."""
+    task, lines = moved.task, moved.members
+    if task.spec is None or task.spec.workflow is None:
+        return
+    born = sum(line.what is MemberStep.BORN for line in lines)
+    living = born - sum(line.what is MemberStep.ENDED for line in lines)
+    yield ("HSETNX", "run:living", task.id, living)
+    for start in range(0, len(lines), 500):
+        some = map(write_line, lines[start : start + 500])
+        yield ("RPUSH", f"run:log:{task.id}", *some)
+    skipped = [line.name for line in lines if line.what is MemberStep.SKIPPED]
+    if skipped and task.end_ms is None:
+        yield ("SADD", f"run:skipped:{task.id}", *skipped)
 
 
 def _notes(task: Task) -> dict[str, str]:
@@ -106,7 +138,7 @@ def _plain(reason: str) -> str:
 
 def _row(task: Task, *, noted: bool, logged: bool) -> str:
     reason = _plain(task.reason)
-    rare = (
+    rare: tuple[str, ...] = (
         number(task.retry_count or None),
         number(task.crash_count or None),
         number(None if task.priority == _USUAL_PRIORITY else task.priority),
@@ -117,6 +149,8 @@ def _row(task: Task, *, noted: bool, logged: bool) -> str:
         "1" if task.cancel_requested else "",
         "",
     )
+    if task.spec is not None and task.spec.workflow is not None:
+        rare = (*rare, "1")
     fields = (
         task.status.value,
         str(task.scheduled_ms),
@@ -148,6 +182,8 @@ def _live_commands(moved: MovedTask, spec: TaskSpec, now_ms: int) -> Iterator[Co
             yield ("ZADD", "task:delayed", now_ms + moved.wait_ms, task.id)
         case Home.HELD:
             yield ("ZADD", "task:held", 0, task.id)
+        case Home.OPEN:
+            yield ("ZADD", "run:open", now_ms + moved.wait_ms, task.id)
         case Home.LEASE:
             yield ("ZADD", "task:lease", "+inf", GUARD, 0, task.id)
             yield ("SADD", f"worker:leases:{task.worker_id}", task.id)
@@ -156,7 +192,7 @@ def _live_commands(moved: MovedTask, spec: TaskSpec, now_ms: int) -> Iterator[Co
     config_id = config_of(task.id)
     if config_id is not None and fire_instant_of(task.id) is not None:
         yield ("ZADD", f"task:live:{config_id}", task.fire_ms or 0, task.id)
-    if spec.start_deadline is not None and not task.attempt:
+    if spec.start_deadline is not None and not task.attempt and spec.workflow is None:
         latest_ms = task.scheduled_ms + span_ms(spec.start_deadline)
         yield ("HSET", "task:deadline", task.id, latest_ms)
     if route(spec):

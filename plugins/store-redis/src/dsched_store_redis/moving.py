@@ -186,8 +186,11 @@ class _Inventory(Inventory):
         if not task_ids:
             return []
         mark = decode(await self._raw.ask("HGET", "meta", "mark"))  # type: ignore[arg-type]
-        found = await self._raw.ask("ZMSCORE", "task:delayed", *task_ids)
-        assert isinstance(found, list)  # noqa: S101 - what ZMSCORE answers
+        delayed = await self._raw.ask("ZMSCORE", "task:delayed", *task_ids)
+        opening = await self._raw.ask("ZMSCORE", "run:open", *task_ids)
+        assert isinstance(delayed, list)  # noqa: S101 - what ZMSCORE answers
+        assert isinstance(opening, list)  # noqa: S101 - what ZMSCORE answers
+        found = [one or other for one, other in zip(delayed, opening, strict=True)]
         return [max(0, int(float(one or 0)) - int(mark)) for one in found]
 
     async def collected(self) -> str | None:

@@ -11,8 +11,18 @@ from dsched.contracts.store.events import Event
 from dsched.contracts.store.history import History
 from dsched.contracts.store.moving import MOVED_CLAIM, MovedDocument, MovedTask, Part, line_counts
 from dsched.contracts.store.operating import Term
+from dsched.contracts.store.runs import write_line
 from dsched.contracts.store.tasklogs import TaskLine, line_size
-from dsched.model import Decision, Home, Task, TaskSpec, TaskStatus, config_of, fire_instant_of
+from dsched.model import (
+    Decision,
+    Home,
+    Task,
+    TaskSpec,
+    TaskStatus,
+    config_of,
+    fire_instant_of,
+    run_of,
+)
 from dsched.model.json import dumps
 from dsched_store_sqlite.collecting import cursor_text, listed_under
 from dsched_store_sqlite.documents import PUT as PUT_DOCUMENT
@@ -127,8 +137,10 @@ def _put_task(step: Step, moved: MovedTask) -> None:
     if spec is None:
         raise ValueError(f"task {task.id} is moved without its snapshot")
     row = _task_row(task, spec)
-    if task.home is Home.DELAYED:
+    if task.home in (Home.DELAYED, Home.OPEN):
         row.at_ms = step.now_ms + moved.wait_ms
+    if run_of(task.id) is not None and task.end_ms is not None:
+        row.at_ms, row.end_ms = task.end_ms, None  # a member goes with its run
     seq = step.db.execute(INSERT_TASK, (None, *new_values(row)[1:])).lastrowid
     result = None if task.result is None else write_result(task.result)
     step.db.execute("INSERT INTO body VALUES (?, ?, ?)", (seq, write_spec(spec), result))
@@ -139,6 +151,13 @@ def _put_task(step: Step, moved: MovedTask) -> None:
         )
     if moved.lines and seq is not None:
         _put_lines(step, seq, moved.lines)
+    step.db.executemany(
+        "INSERT INTO member_line VALUES (?, ?, ?, ?, ?)",
+        [
+            (seq, n, one.what.value, one.name, write_line(one))
+            for n, one in enumerate(moved.members, 1)
+        ],
+    )
 
 
 def _task_row(task: Task, spec: TaskSpec) -> TaskRow:

@@ -14,7 +14,7 @@ from dsched.contracts.store.moving import MovedDocument, MovedTask, Part, Source
 from dsched.contracts.store.reading import TaskQuery
 from dsched.contracts.store.statistics import HOUR_MS, MAX_STATS_HOURS
 from dsched.contracts.store.tasklogs import MAX_LINE_PAGE, LineLevel, TaskLine
-from dsched.model import Home, Task
+from dsched.model import Home, MemberLine, MemberStep, Task, TaskStatus, member_id
 
 T = TypeVar("T")
 
@@ -86,11 +86,12 @@ class ReadSource(Source):
                 return
 
     async def _living(self) -> AsyncIterator[Part]:
-        for home in (Home.READY, Home.DELAYED, Home.HELD, Home.LEASE):
+        for home in (Home.READY, Home.DELAYED, Home.HELD, Home.LEASE, Home.OPEN):
             cursor: str | None = None
             while True:
                 page = await self._store.list_tasks(TaskQuery(home=home), cursor, MAX_BATCH)
-                yield await self._tasks([task.id for task in page.tasks])
+                async for part in self._with_members([task.id for task in page.tasks]):
+                    yield part
                 cursor = page.cursor
                 if cursor is None:
                     break
@@ -101,11 +102,33 @@ class ReadSource(Source):
     async def _ended(self) -> AsyncIterator[Part]:
         async for ids in self._inventory.listed(Listed.ENDED):
             for chunk in _chunks(ids):
-                yield await self._tasks(chunk)
+                async for part in self._with_members(chunk):
+                    yield part
+
+    async def _with_members(self, ids: Sequence[str]) -> AsyncIterator[Part]:
+        """Tasks, and of those that are runs the members that have ended: no list has these."""
+        part = await self._tasks(ids)
+        yield part
+        ended = [
+            member_id(moved.task.id, line.name)
+            for moved in part.tasks
+            for line in moved.members
+            if line.what is MemberStep.ENDED
+        ]
+        for chunk in _chunks(ended):
+            yield await self._tasks(chunk)
+
+    async def _member_log(self, task: Task) -> tuple[MemberLine, ...]:
+        if task.spec is None or task.spec.workflow is None:
+            return ()
+        kept: list[MemberLine] = []
+        while page := await self._store.run_lines(task.id, len(kept), MAX_EVENT_PAGE):
+            kept += page
+        return tuple(kept)
 
     async def _tasks(self, ids: Sequence[str]) -> Part:
         found = [task for task in await self._store.get(ids, full=True) if task is not None]
-        delayed = [task.id for task in found if task.home is Home.DELAYED]
+        delayed = [task.id for task in found if _waits(task)]
         waits = dict(zip(delayed, await self._inventory.waits_ms(delayed), strict=True))
         return Part(
             tasks=tuple(
@@ -114,6 +137,7 @@ class ReadSource(Source):
                         task=_at_rest(task),
                         wait_ms=waits.get(task.id, 0),
                         lines=await self._lines(task) if task.attempt else (),
+                        members=await self._member_log(task),
                     )
                     for task in found
                 ]
@@ -203,6 +227,12 @@ class ReadSource(Source):
                 yield Part(rollups=tuple(chunk))
             quiet = 0 if found else quiet + 1
             end_ms = start_ms - start_ms % HOUR_MS
+
+
+def _waits(task: Task) -> bool:
+    """Whether it waits for an instant."""
+    opening = task.home is Home.OPEN and task.status is TaskStatus.PENDING
+    return opening or task.home is Home.DELAYED
 
 
 def _at_rest(task: Task) -> Task:

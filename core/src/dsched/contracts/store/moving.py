@@ -18,7 +18,7 @@ from dsched.contracts.store.history import History
 from dsched.contracts.store.operating import Term
 from dsched.contracts.store.statistics import Rollup
 from dsched.contracts.store.tasklogs import TaskLine, line_size
-from dsched.model import Decision, JsonValue, Task
+from dsched.model import Decision, JsonValue, MemberLine, Task
 
 # The claim of a task that ran when it was moved: a token like any other, which no worker has.
 MOVED_CLAIM = "moved.0.0"
@@ -26,11 +26,14 @@ MOVED_CLAIM = "moved.0.0"
 
 @attrs.frozen(kw_only=True)
 class MovedTask:
-    """A task with spec, result and lines. ``wait_ms``: how long a delayed one has still to wait."""
+    """A task with spec, result and lines. ``wait_ms``: how long a delayed one has still to wait, or
+    a run that is not open yet. ``members`` is the member log of a run, which has news once it is
+    moved; its members are tasks like others, and those that have ended come after it."""
 
     task: Task
     wait_ms: int = 0
     lines: tuple[TaskLine, ...] = ()
+    members: tuple[MemberLine, ...] = ()
 
 
 @attrs.frozen(kw_only=True)

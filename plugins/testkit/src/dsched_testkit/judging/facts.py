@@ -60,6 +60,10 @@ def _misses(state: State, log: list[Event]) -> list[str]:
     ]
 
 
+# What a run does its members do, which are counted.
+_OF_RUNS = frozenset({EventKind.RUN_ENDED, EventKind.STEP_SKIPPED})
+
+
 def _statistics(state: State, log: list[Event]) -> list[str]:
     counted: Counter[str] = Counter()
     for event in log:
@@ -68,7 +72,7 @@ def _statistics(state: State, log: list[Event]) -> list[str]:
             counted["skipped"] += item["count"] if event.kind is EventKind.SKIPPED else 0
             counted["missed"] += event.kind is EventKind.MISSED
             counted["runs"] += event.kind is EventKind.CLAIMED
-            status = item.get("status")
+            status = None if event.kind in _OF_RUNS else item.get("status")
             if status == "retrying":
                 counted["retries"] += event.kind is EventKind.COMPLETED
             elif status in ("success", "failed", "cancelled"):

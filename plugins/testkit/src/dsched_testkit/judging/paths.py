@@ -25,6 +25,8 @@ def recovery_paths(log: Iterable[Event]) -> Counter[str]:
             elif event.kind in (EventKind.RELEASED, EventKind.REAPED):
                 name += f" {item['status']}"
                 name += " poison" if item.get("reason") == "poison" else ""
+            elif event.kind is EventKind.RUN_ENDED:
+                name += f" {item['status']}"
             elif event.kind in (EventKind.SKIPPED, EventKind.CANCELLED):
                 reason = item["reason"]
                 name += f" {reason}" if event.kind is EventKind.SKIPPED or reason in _ENDS else ""

@@ -1,0 +1,68 @@
+"""The scenarios of runs of many tasks: members that are born, end, are skipped and cancelled."""
+
+from typing import Any
+
+from dsched.model import Step, TaskSpec, Workflow
+from dsched_testkit.sweep.play import scenario
+from dsched_testkit.sweep.scenarios import ONCE, two_pods
+from dsched_testkit.sweep.stage import Stage, User
+
+
+def a_step(step_id: str, *needs: str, do: Any = "work", seconds: Any = 0.2, **more: Any) -> Step:
+    """A step that does this for so long."""
+    payload = {"do": do, "s": seconds}
+    return Step(id=step_id, executor="fn", payload=payload, needs=needs, retry=ONCE, **more)
+
+
+def a_run(*steps: Step, **more: Any) -> TaskSpec:
+    """The snapshot of a run."""
+    return TaskSpec(executor="workflow", workflow=Workflow(steps=steps, **more))
+
+
+@scenario("born", "run_ended success", "step_skipped")
+async def steps_of_a_run(stage: Stage) -> None:
+    """Steps one after the other; one is told by the result of another, one is not needed."""
+    await two_pods(stage)
+    flow = a_run(
+        a_step("first"),
+        a_step("second", "first", seconds="${needs.first.data.attempt}"),
+        a_step("undo", "second", when="failure"),
+        a_step("shards", "first", shards=3, max_parallel=2),
+    )
+
+    async def script(user: User) -> None:
+        await user.attempt(user.submit(flow, task_id="run"))
+        await user.attempt(user.run_log("run"))
+        await stage.ended("run")
+        await user.attempt(user.why_task("run"))
+
+    await stage.user(script)
+    await stage.ended("run")
+
+
+@scenario("born", "run_ended failed", "step_skipped")
+async def a_run_that_fails(stage: Stage) -> None:
+    """The first step fails for good; what needs it is skipped, and the rollback runs."""
+    await two_pods(stage)
+    flow = a_run(
+        a_step("fails", do="refuse"),
+        a_step("waits", "fails"),
+        a_step("undo", "waits", when="failure"),
+    )
+    await stage.submit({"run": flow})
+    await stage.ended("run")
+
+
+@scenario("born", "run_ended cancelled")
+async def a_run_that_is_cancelled(stage: Stage) -> None:
+    """A cancel while a member runs and another is not born."""
+    await two_pods(stage)
+    flow = a_run(a_step("long", seconds=20), a_step("never", "long", when="always"))
+
+    async def script(user: User) -> None:
+        await user.attempt(user.submit(flow, task_id="run"))
+        await stage.running("run~long")
+        await user.attempt(user.cancel("run"))
+
+    await stage.user(script)
+    await stage.ended("run")
