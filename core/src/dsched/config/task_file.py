@@ -295,10 +295,8 @@ def _check_payload(
     *,
     many: bool,
 ) -> None:
-    """What JSON cannot carry, what is too large, and what the executor says about the rest.
-
-    Of ``many`` a payload may have templates: what comes of them no executor can judge yet.
-    """
+    """What JSON cannot carry, what is too large, and what the executor says about the rest: of
+    ``many`` nothing about templates, which are not rendered yet."""
     payload = given.get("payload")
     dates = _dates(payload, ("payload",))
     if dates:

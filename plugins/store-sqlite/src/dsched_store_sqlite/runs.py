@@ -52,7 +52,15 @@ class SqliteRuns(OnSqlite, Runs):
                 if room <= 0:
                     break
                 row, spec = step.adopt(columns[:TASK_WIDTH]), columns[TASK_WIDTH]
-                found.append(_open(step, row, None if row.id in known else spec, known, room))
+                found.append(
+                    _open(
+                        step,
+                        row,
+                        spec=None if row.id in known else spec,
+                        known=known,
+                        room=room,
+                    )
+                )
                 room -= len(found[-1].lines)
             more = len(due) > len(found)
             next_in_ms = 0 if more else news_in_ms(step, after_ms=step.now_ms)
@@ -93,7 +101,7 @@ def _version(step: Step, row: TaskRow) -> int:
 
 
 def _open(
-    step: Step, row: TaskRow, spec: str | None, known: Mapping[str, int], room: int
+    step: Step, row: TaskRow, *, spec: str | None, known: Mapping[str, int], room: int
 ) -> OpenRun:
     if row.status is TaskStatus.PENDING:
         row.start_ms = step.wall_ms
@@ -117,7 +125,7 @@ def _advance(step: Step, fence: str, item: Advance, texts: Sequence[str]) -> Adv
     if item.end is not None and (item.births or _has_living(step, row)):
         return AdvanceAnswer(outcome=Outcome.CONFLICT, version=version)
     _skip(step, fence, row, item)
-    _bear(step, fence, row, item, texts)
+    _bear(step, fence, row, item=item, texts=texts)
     if current:
         again_ms = item.again_in_ms
         row.at_ms = NEVER_MS if again_ms is None else step.now_ms + again_ms
@@ -157,7 +165,7 @@ def _skip(step: Step, fence: str, row: TaskRow, item: Advance) -> None:
         step.note(EventKind.STEP_SKIPPED, fence, event)
 
 
-def _bear(step: Step, fence: str, row: TaskRow, item: Advance, texts: Sequence[str]) -> None:
+def _bear(step: Step, fence: str, row: TaskRow, *, item: Advance, texts: Sequence[str]) -> None:
     for birth, text in zip(item.births, texts, strict=True):
         task_id = member_id(row.id, birth.name)
         if step.task(task_id) is not None:

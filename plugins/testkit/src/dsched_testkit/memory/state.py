@@ -11,7 +11,6 @@ from uuid import uuid4
 import attrs
 
 from dsched.contracts.store.classes import Blocked
-from dsched.contracts.store.codec import read_result
 from dsched.contracts.store.events import Event, EventKind
 from dsched.contracts.store.formats import STORE_FORMAT
 from dsched.contracts.store.history import Break
@@ -25,15 +24,14 @@ from dsched.model import (
     Home,
     JsonValue,
     MemberLine,
-    MemberStep,
     TaskStatus,
     Worker,
     check_transition,
     missed_a_beat,
-    name_in_run,
     run_of,
 )
 from dsched_testkit.memory.lines import LogRow
+from dsched_testkit.memory.member_lines import end_line
 from dsched_testkit.memory.rows import ConfigRow as ConfigRow
 from dsched_testkit.memory.rows import TaskRow as TaskRow
 from dsched_testkit.memory.rows import WorkerRow as WorkerRow
@@ -88,8 +86,8 @@ class State:
         self.shut: dict[str, ShutRow] = {}
         self.delayed = SortedIds()
         self.leases = SortedIds()
-        self.open = SortedIds()  # runs, by when they have news
-        self.member_logs: defaultdict[str, list[MemberLine]] = defaultdict(list)
+        # Runs by when they have news, and their member logs.
+        self.open, self.member_logs = SortedIds(), defaultdict[str, list[MemberLine]](list)
         self.held: dict[str, list[str]] = {}  # of each config, the oldest first
         self.live: defaultdict[str, set[str]] = defaultdict(set)
         self.queues: defaultdict[str, list[str]] = defaultdict(list)
@@ -274,7 +272,7 @@ class Step:
         """End a task: the one way in which tasks end, whatever the step."""
         self.place(row, status, None)
         row.end_ms = self.wall_ms
-        self._tell_run(row, status)
+        self._tell_run(row)
         if row.view().fire_ms is None:
             return
         state, config_id = self.state, _config_of(row)
@@ -293,22 +291,12 @@ class Step:
         else:
             self.place(row, TaskStatus.PENDING, Home.OPEN, self.now_ms)
 
-    def _tell_run(self, row: TaskRow, status: TaskStatus) -> None:
+    def _tell_run(self, row: TaskRow) -> None:
         """A member that has ended is told in the log of its run, which has news."""
         run_id = run_of(row.id)
-        if run_id is None or run_id not in self.state.tasks:
-            return
-        self.state.member_logs[run_id].append(
-            MemberLine(
-                what=MemberStep.ENDED,
-                name=name_in_run(row.id),
-                at_ms=self.wall_ms,
-                status=status,
-                code="" if row.result is None else read_result(row.result).code,
-                attempts=row.attempt,
-            )
-        )
-        self.give_news(self.state.tasks[run_id])
+        if run_id is not None and run_id in self.state.tasks:
+            self.state.member_logs[run_id].append(end_line(row, self.wall_ms))
+            self.give_news(self.state.tasks[run_id])
 
     def give_news(self, run: TaskRow) -> None:
         """The leader has something to decide about a run that is open."""
