@@ -84,8 +84,7 @@ class State:
         self.due = SortedIds()
         self.ready = SortedIds()  # what waits under a class behind all others
         self.shut: dict[str, ShutRow] = {}
-        self.delayed = SortedIds()
-        self.leases = SortedIds()
+        self.delayed, self.leases = SortedIds(), SortedIds()
         # Runs by when they have news, and their member logs.
         self.open, self.member_logs = SortedIds(), defaultdict[str, list[MemberLine]](list)
         self.held: dict[str, list[str]] = {}  # of each config, the oldest first
