@@ -17,7 +17,7 @@ from dsched.errors import (
     RefusedError,
     TaskEndedBadlyError,
 )
-from dsched.model import TaskConfig, TaskSpec, Wait, rfc3339_ms, seconds_of
+from dsched.model import TaskSpec, Wait, rfc3339_ms, seconds_of
 from dsched.model.defaults import TaskDefaults
 
 __all__ = [
@@ -85,7 +85,7 @@ class Asking:
             raise NotFoundError("UNKNOWN", f"there is no config {config_id}")
         return stored
 
-    async def _check_format(self, items: Iterable[TaskSpec | TaskConfig]) -> None:
+    async def _check_format(self, items: Iterable[TaskSpec]) -> None:
         """`RefusedError` where one of them is a workflow, and the store has none yet."""
         if all(item.workflow is None for item in items):
             return

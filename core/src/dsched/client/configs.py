@@ -27,7 +27,7 @@ from dsched.planning import (
 )
 
 MOVED_TRIES = 20
-CALENDARS_FROM_FORMAT = 4
+LATER_KEYS_SINCE = 4  # the format of the store that has calendars and runs of many tasks
 
 
 @attrs.frozen(kw_only=True)
@@ -149,11 +149,8 @@ class Configs(Asking):
                 items.append((old, planned_put(config, old, now_ms)))
             except (ClientError, InvalidTriggerError) as error:
                 found[config.id] = ConfigOutcome(id=config.id, error=error)
-        if items and any(item.config.calendar is not None for _, item in items):
-            await self._check_format(items, found)
-            items = [one for one in items if found[one[1].config.id] is None]
+        items = await self._of_this_format(items, found)
         if items:
-            await self._check_format(item.config for _, item in items)
             puts = [item for _, item in items]
             answers = await self._answered(lambda: self._store.put(puts, by=self._by))
             for (old, item), answer in zip(items, answers, strict=True):
@@ -166,24 +163,31 @@ class Configs(Asking):
                     )
         return list(found.values())
 
-    async def _check_format(
+    async def _of_this_format(
         self,
         items: Sequence[tuple[StoredConfig | None, PutConfig]],
         found: dict[str, ConfigOutcome | None],
-    ) -> None:
-        """Refuse calendars in a store of an older format: pods that do not know them may run."""
+    ) -> list[tuple[StoredConfig | None, PutConfig]]:
+        """Those that a store of this format may have; the others are refused in ``found``."""
+        if all(_later_key(item.config) is None for _, item in items):
+            return list(items)
         stored = (await self._answered(self._store.store_format)).stored
-        if stored >= CALENDARS_FROM_FORMAT:
-            return
-        for _, item in items:
-            if item.config.calendar is not None:
-                reason = (
-                    f"needs a store of format {CALENDARS_FROM_FORMAT}, and this one has {stored}: "
-                    "older pods would fire on the days that it leaves out; run `dsched store "
-                    "migrate` when all pods run this version"
-                )
-                error = InvalidConfigError("calendar", reason)
-                found[item.config.id] = ConfigOutcome(id=item.config.id, error=error)
+        if stored >= LATER_KEYS_SINCE:
+            return list(items)
+        kept = []
+        for old, item in items:
+            key = _later_key(item.config)
+            if key is None:
+                kept.append((old, item))
+                continue
+            reason = (
+                f"needs a store of format {LATER_KEYS_SINCE}, and this one has {stored}: older "
+                "pods would fire as if it were not there; run `dsched store migrate` when all "
+                "pods run this version"
+            )
+            error = InvalidConfigError(key, reason)
+            found[item.config.id] = ConfigOutcome(id=item.config.id, error=error)
+        return kept
 
     def _accepted(self, config: TaskConfig | Mapping[str, Any], origin: str | None) -> TaskConfig:
         """What is put of a config; `InvalidConfigError` where its policies contradict each other,
@@ -350,3 +354,10 @@ def _moved(config_id: str) -> ConflictError:
         Outcome.MOVED,
         f"config {config_id} was changed by others {MOVED_TRIES} times meanwhile; try again",
     )
+
+
+def _later_key(config: TaskConfig) -> str | None:
+    """The key of a config that stores of older formats do not know, if it has one."""
+    if config.calendar is not None:
+        return "calendar"
+    return None if config.workflow is None else "steps"

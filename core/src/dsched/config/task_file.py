@@ -7,15 +7,20 @@ from typing import Any
 import attrs
 
 from dsched.config.calendars import NO_FILE, Calendars, read_calendars, resolved, take_calendar
+from dsched.config.executing import (
+    MAX_PAYLOAD_PROBLEMS,
+    STAND_IN,
+    check_payload,
+    choose_executor,
+    dates_in,
+)
 from dsched.config.problems import ConfigError, Place, Problem, path_text, tidy
 from dsched.config.settings import TaskSettings
 from dsched.config.structuring import Flaw, FlawedError, structure, unknown_keys
 from dsched.config.workflows import KEYS as WORKFLOW_KEYS
 from dsched.config.workflows import take_workflow
 from dsched.config.yaml_reader import Document, read_yaml
-from dsched.contracts import ExecutorProvider
-from dsched.loading import Catalogue, Installed, NotInstalledError
-from dsched.loading.remedy import installed
+from dsched.loading import Catalogue
 from dsched.model import (
     CronTrigger,
     InvalidConfigError,
@@ -27,9 +32,8 @@ from dsched.model import (
     to_ms,
 )
 from dsched.model.fields import MAX_LABELS
-from dsched.model.json import MAX_JSON_DEPTH, MAX_PAYLOAD_BYTES, check_json
+from dsched.model.json import MAX_PAYLOAD_BYTES, check_json
 from dsched.model.task_config import Reserved
-from dsched.model.templates import has_templates
 from dsched.planning import (
     InvalidTriggerError,
     check_calendar,
@@ -39,7 +43,6 @@ from dsched.planning import (
 from dsched.wording import has_controls
 
 MAX_TASKS = 10_000
-MAX_PAYLOAD_PROBLEMS = 20
 
 _KEYS = WORKFLOW_KEYS | frozenset(field.name for field in attrs.fields(TaskConfig)) - {
     "origin",
@@ -61,7 +64,6 @@ _REFUSED: Mapping[str, str] = {
 }
 
 # What stands in for something refused, so that the rest of the task is checked too.
-_STAND_IN = "stand-in"
 _STAND_IN_TRIGGERS: Mapping[str, Any] = {
     "cron_expr": "0 0 * * *",
     "every": timedelta(hours=1),
@@ -150,7 +152,7 @@ def _dateless(value: object) -> object:
 
 def _json_problems(document: Document, place: Place, content: Mapping[str, Any]) -> list[Problem]:
     reason = "is a date of YAML, which JSON cannot carry; put it in quotes to send text"
-    dates = [found for key, value in content.items() for found in _dates(value, (*place, key))]
+    dates = [found for key, value in content.items() for found in dates_in(value, (*place, key))]
     if dates:
         return [document.problem(one, reason) for one in dates[:MAX_PAYLOAD_PROBLEMS]]
     try:
@@ -216,12 +218,12 @@ def _task(
     many = bool(WORKFLOW_KEYS & given.keys())
 
     def judge(step: dict[str, Any], step_flaws: list[Flaw]) -> None:
-        chosen = _choose_executor(step, step_flaws, catalogue)
-        _check_payload(step, step_flaws, chosen, many=True)
+        chosen = choose_executor(step, step_flaws, catalogue)
+        check_payload(step, step_flaws, chosen, many=True)
 
     if not many or not take_workflow(given, flaws, judge=judge, defaults=defaults):
-        provider = _choose_executor(given, flaws, catalogue)
-        _check_payload(given, flaws, provider, many=many)
+        provider = choose_executor(given, flaws, catalogue)
+        check_payload(given, flaws, provider, many=many)
     _check_one_trigger(given, flaws)
     flaws += _control_flaws(given) + take_calendar(given, calendars)
     _fill_defaults(given, defaults)
@@ -252,90 +254,6 @@ def _control_flaws(given: Mapping[str, Any]) -> list[Flaw]:
 
 def _refused_keys(raw: Mapping[Any, Any]) -> list[Flaw]:
     return [Flaw((str(key),), _REFUSED[key]) for key in raw if key in _REFUSED]
-
-
-def _choose_executor(
-    given: dict[str, Any], flaws: list[Flaw], catalogue: Catalogue
-) -> Installed[ExecutorProvider] | None:
-    """Fill in `executor` from `type`, or `type` from the protocol of the executor."""
-    name, kind = given.get("executor"), given.get("type")
-    there = installed(catalogue.executors)
-    if any(value is not None and not isinstance(value, str) for value in (name, kind)):
-        return None  # structuring says which
-    if not name and not kind:
-        flaws.append(Flaw(("executor",), f"is missing; name one of those installed: {there}"))
-        given["executor"] = _STAND_IN
-        return None
-    if not name:
-        try:
-            chosen = catalogue.executor_for_type(str(kind))
-        except NotInstalledError as error:
-            flaws.append(Flaw(("type",), tidy(str(error))))
-            given["executor"] = _STAND_IN
-            return None
-        given["executor"] = chosen.provider.name
-        return chosen
-    if name not in catalogue.executors:
-        reason = f"no installed executor is called {str(name)!r}; installed: {there}"
-        flaws.append(Flaw(("executor",), tidy(reason)))
-        return None
-    chosen = catalogue.executors[name]
-    protocol = chosen.provider.protocol
-    if kind and kind != protocol:
-        reason = f"{kind!r} disagrees with executor {name!r}, which runs {protocol!r}; drop one"
-        flaws.append(Flaw(("type",), tidy(reason)))
-    given["type"] = protocol
-    return chosen
-
-
-def _check_payload(
-    given: dict[str, Any],
-    flaws: list[Flaw],
-    chosen: Installed[ExecutorProvider] | None,
-    *,
-    many: bool,
-) -> None:
-    """What JSON cannot carry, what is too large, and what the executor says about the rest: of
-    ``many`` nothing about templates, which are not rendered yet."""
-    payload = given.get("payload")
-    dates = _dates(payload, ("payload",))
-    if dates:
-        reason = "is a date of YAML, which JSON cannot carry; put it in quotes to send text"
-        flaws.extend(Flaw(place, reason) for place in dates[:MAX_PAYLOAD_PROBLEMS])
-    else:
-        try:
-            check_json(payload, "payload")
-        except NotJsonError as error:
-            flaws.append(Flaw(("payload",), tidy(str(error)).removeprefix("payload ")))
-        else:
-            unknown = many and has_templates(payload)
-            flaws.extend(_executor_says(payload, chosen) if chosen and not unknown else ())
-            return
-    given.pop("payload", None)
-
-
-def _executor_says(payload: object, chosen: Installed[ExecutorProvider]) -> list[Flaw]:
-    try:
-        reasons = [str(one) for one in chosen.provider.check_payload(payload)]
-    except Exception as error:  # noqa: BLE001 - a plugin's check may raise what it likes
-        who = f"{chosen.distribution} {chosen.version}"
-        reasons = [f"cannot be judged: the check of {who} raised {type(error).__name__}: {error}"]
-    return [Flaw(("payload",), tidy(reason)) for reason in reasons[:MAX_PAYLOAD_PROBLEMS]]
-
-
-def _dates(value: object, place: Place) -> list[Place]:
-    """Where a payload has values that YAML read as dates."""
-    if isinstance(value, date):
-        return [place]
-    if len(place) > MAX_JSON_DEPTH + 1:
-        return []
-    if isinstance(value, Mapping):
-        items: list[tuple[str | int, Any]] = [(str(key), item) for key, item in value.items()]
-    elif isinstance(value, list):
-        items = list(enumerate(value))
-    else:
-        return []
-    return [found for key, item in items for found in _dates(item, (*place, key))]
 
 
 def _fill_defaults(given: dict[str, Any], defaults: TaskSettings) -> None:
@@ -369,7 +287,7 @@ def _placeholders(given: Mapping[str, Any]) -> dict[str, Any]:
     trigger = {
         name: value for name, value in _STAND_IN_TRIGGERS.items() if given.get(name) is not None
     }
-    return {"id": _STAND_IN, "executor": _STAND_IN, **trigger}
+    return {"id": STAND_IN, "executor": STAND_IN, **trigger}
 
 
 def _trigger_flaws(given: Mapping[str, Any], config: TaskConfig | None) -> list[Flaw]:
