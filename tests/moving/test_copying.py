@@ -188,7 +188,7 @@ def without_lines(part):
     ("losing", "said"),
     [
         ({"loses": lambda part: attrs.evolve(part, documents=())}, "documents: 2 and 0"),
-        ({"loses": without_lines}, "live tasks: 9 and 9"),
+        ({"loses": without_lines}, "live tasks: 12 and 12"),
         ({"head": lambda head: attrs.evolve(head, identity="other")}, "the identity of the store"),
     ],
 )

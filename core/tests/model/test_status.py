@@ -8,8 +8,8 @@ from dsched.model import Home, IllegalTransitionError, TaskStatus, check_transit
 from dsched.model.status import BIRTH, TERMINAL, TRANSITIONS
 
 HOMES = {
-    TaskStatus.PENDING: {Home.DELAYED, Home.READY, Home.QUEUE, Home.HELD},
-    TaskStatus.RUNNING: {Home.LEASE},
+    TaskStatus.PENDING: {Home.DELAYED, Home.READY, Home.QUEUE, Home.HELD, Home.OPEN},
+    TaskStatus.RUNNING: {Home.LEASE, Home.OPEN},
     TaskStatus.RETRYING: {Home.DELAYED},
     TaskStatus.SUCCESS: {None},
     TaskStatus.FAILED: {None},
