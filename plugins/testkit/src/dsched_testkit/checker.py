@@ -13,7 +13,7 @@ from pathlib import Path
 import attrs
 
 from dsched.contracts.store.events import Event, EventKind
-from dsched_testkit.checks import attempts, ends, fires, terms
+from dsched_testkit.checks import attempts, ends, fires, runs, terms
 from dsched_testkit.evidence import Chapter, Evidence, EvidenceError, read
 from dsched_testkit.memory import State
 from dsched_testkit.memory.audit import Audit
@@ -33,7 +33,7 @@ class Report:
 
 
 def check(evidence: Evidence) -> Report:
-    """Every violation of I1 to I22 that the evidence proves."""
+    """Every violation of I1 to I24 that the evidence proves."""
     found: list[str] = []
     for chapter in evidence.chapters:
         found += _of_the_log(chapter.log)
@@ -75,6 +75,7 @@ def _of_the_log(log: Sequence[Event]) -> list[str]:
         *attempts.claims(log),
         *attempts.submitted_once(log),
         *attempts.cancels_win(log),
+        *runs.runs(log),
     ]
 
 

@@ -6,7 +6,10 @@ from dsched.contracts.store.events import Event, EventKind
 from dsched.contracts.store.leadership import fence_epoch
 from dsched_testkit.evidence import Chapter, Evidence
 
-_ONLY_LEADERS = {EventKind.FIRED, EventKind.DISPATCHED, EventKind.DEFERRED, EventKind.REAPED}
+_ONLY_LEADERS = {
+    *(EventKind.FIRED, EventKind.DISPATCHED, EventKind.DEFERRED, EventKind.REAPED),
+    *(EventKind.BORN, EventKind.STEP_SKIPPED, EventKind.RUN_ENDED),
+}
 _ONLY_CLIENTS = {EventKind.SUBMITTED, EventKind.CONFIG, EventKind.CANCEL_REQUESTED}
 BACKWARDS_MS = 1000
 
