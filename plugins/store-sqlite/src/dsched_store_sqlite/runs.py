@@ -53,7 +53,7 @@ class SqliteRuns(OnSqlite, Runs):
                     break
                 row, spec = step.adopt(columns[:TASK_WIDTH]), columns[TASK_WIDTH]
                 found.append(
-                    _open(
+                    _open_one(
                         step,
                         row,
                         spec=None if row.id in known else spec,
@@ -96,11 +96,11 @@ def member_lines(step: Step, row: TaskRow, after: int, limit: int) -> tuple[Memb
     return tuple(read_line(text) for (text,) in found)
 
 
-def _version(step: Step, row: TaskRow) -> int:
+def _version_of(step: Step, row: TaskRow) -> int:
     return int(step.db.execute(VERSION, (row.seq,)).fetchone()[0])
 
 
-def _open(
+def _open_one(
     step: Step, row: TaskRow, *, spec: str | None, known: Mapping[str, int], room: int
 ) -> OpenRun:
     if row.status is TaskStatus.PENDING:
@@ -108,7 +108,7 @@ def _open(
         step.place(row, TaskStatus.RUNNING, Home.OPEN, row.at_ms)
     return OpenRun(
         task=row.view(spec=spec),
-        version=_version(step, row),
+        version=_version_of(step, row),
         lines=member_lines(step, row, known.get(row.id, 0), room),
         cancel_reason=row.cancel_reason if row.cancel_requested else None,
     )
@@ -118,13 +118,13 @@ def _advance(step: Step, fence: str, item: Advance, texts: Sequence[str]) -> Adv
     row = step.task(item.run_id)
     if row is None or row.home is not Home.OPEN or row.status is not TaskStatus.RUNNING:
         return AdvanceAnswer(outcome=Outcome.STALE)
-    version = _version(step, row)
+    version = _version_of(step, row)
     current = version == item.version
-    if (item.births and row.cancel_requested) or (item.end is not None and not current):
+    if (item.births and row.cancel_requested) or (item.end is not None and version != item.version):
         return AdvanceAnswer(outcome=Outcome.MOVED, version=version)
     if item.end is not None and (item.births or _has_living(step, row)):
         return AdvanceAnswer(outcome=Outcome.CONFLICT, version=version)
-    _skip(step, fence, row, item)
+    _skip_steps(step, fence, row, item)
     _bear(step, fence, row, item=item, texts=texts)
     if current:
         again_ms = item.again_in_ms
@@ -135,8 +135,8 @@ def _advance(step: Step, fence: str, item: Advance, texts: Sequence[str]) -> Adv
         if member is not None and not member.status.terminal:
             step.cancel(member, fence, item.cancel_reason)
     if item.end is not None:
-        _end(step, fence, row, item.end)
-    return AdvanceAnswer(outcome=Outcome.OK, version=_version(step, row))
+        _end_run(step, fence, row, item.end)
+    return AdvanceAnswer(outcome=Outcome.OK, version=_version_of(step, row))
 
 
 def _has_living(step: Step, row: TaskRow) -> bool:
@@ -144,7 +144,7 @@ def _has_living(step: Step, row: TaskRow) -> bool:
     return bool(living > 0)
 
 
-def _skip(step: Step, fence: str, row: TaskRow, item: Advance) -> None:
+def _skip_steps(step: Step, fence: str, row: TaskRow, item: Advance) -> None:
     for skip in item.skips:
         if step.db.execute(SKIPPED, (row.seq, skip.step)).fetchone() is not None:
             continue
@@ -176,7 +176,7 @@ def _bear(step: Step, fence: str, row: TaskRow, *, item: Advance, texts: Sequenc
         step.note(EventKind.BORN, fence, {"task": task_id, "run": row.id})
 
 
-def _end(step: Step, fence: str, row: TaskRow, end: RunEnd) -> None:
+def _end_run(step: Step, fence: str, row: TaskRow, end: RunEnd) -> None:
     row.reason = end.reason
     event: Item = {
         "task": row.id,

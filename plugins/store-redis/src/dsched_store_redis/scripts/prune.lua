@@ -50,7 +50,7 @@ for _, status in ipairs(ENDS) do
       full = true
       break
     end
-    if living[i] and (ended or not row) then
+    if living[i] and not (row and not ended) then
       lines = lines + members_of(id)
     end
     push(old_tasks, id)

@@ -68,7 +68,9 @@ class MemoryRuns(OnState, Runs):
             return AdvanceAnswer(outcome=Outcome.STALE)
         log = self._state.member_logs[row.id]
         current = len(log) == item.version
-        if (item.births and row.cancel_requested) or (item.end is not None and not current):
+        if (item.births and row.cancel_requested) or (
+            item.end is not None and len(log) != item.version
+        ):
             return AdvanceAnswer(outcome=Outcome.MOVED, version=len(log))
         if item.end is not None and (self._living(row.id) or item.births):
             return AdvanceAnswer(outcome=Outcome.CONFLICT, version=len(log))
