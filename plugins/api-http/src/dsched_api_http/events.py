@@ -48,6 +48,9 @@ TOPICS: Mapping[str, frozenset[EventKind]] = {
             EventKind.REAPED,
             EventKind.CANCELLED,
             EventKind.CANCEL_REQUESTED,
+            EventKind.BORN,
+            EventKind.STEP_SKIPPED,
+            EventKind.RUN_ENDED,
         }
     ),
 }
