@@ -104,7 +104,7 @@ def runs_of(session: Session, config_id: str, *, most: int | None = None) -> Ite
     a page of each home reaches.
     """
     seen = set()
-    by_hand = (one for one in _living(session) if str(one["id"]).rpartition("@")[0] == config_id)
+    by_hand = (one for one in _living(session) if _is_of(str(one["id"]), config_id))
     fires = session.api.items("/tasks", most=most, live_of=config_id)
     ended = session.api.items("/tasks", most=most, config=config_id)
     for one in chain(fires, by_hand, ended):
@@ -113,9 +113,14 @@ def runs_of(session: Session, config_id: str, *, most: int | None = None) -> Ite
             yield one
 
 
+def _is_of(task_id: str, config_id: str) -> bool:
+    """Whether it is a task or run of the config; a member of a run belongs to that run."""
+    return "~" not in task_id and task_id.rpartition("@")[0] == config_id
+
+
 def _living(session: Session) -> Iterator[Any]:
     """Tasks that wait or run, a page of each home, and of each worker's queue."""
-    for home in ("lease", "ready", "delayed", "held"):
+    for home in ("lease", "ready", "delayed", "held", "open"):
         yield from session.api.items("/tasks", most=_LISTED, home=home)
     for worker in session.api.items("/workers", most=_WORKERS):
         if worker.get("queued"):

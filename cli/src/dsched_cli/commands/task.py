@@ -25,7 +25,7 @@ from dsched_cli.watching import (
 from dsched_client.instants import rfc3339
 
 ID = click.argument("task_id", metavar="ID")
-_HOMES = ("delayed", "ready", "queue", "held", "lease")
+_HOMES = ("delayed", "ready", "queue", "held", "lease", "open")
 _RESULT = (
     Column("CODE", "code"),
     Column("MESSAGE", "message"),

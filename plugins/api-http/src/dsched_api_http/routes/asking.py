@@ -1,10 +1,14 @@
 """Reads the id in a route's address: text that cannot be an id is answered 404."""
 
+import re
+
 from dsched.model import InvalidIdError, check_id
 from dsched_api_http.call import Call
 from dsched_api_http.problems import not_found
 
 MAX_TASK_ID = 300
+# How a member is called within its run: by its step, its shard, or both.
+_IN_RUN = re.compile(r"[a-z][a-z0-9_-]{0,39}(~[0-9]{1,4})?|[0-9]{1,4}", re.ASCII)
 
 
 def named(call: Call, what: str) -> str:
@@ -18,7 +22,10 @@ def named(call: Call, what: str) -> str:
 def named_task(call: Call) -> str:
     """The id of the address, of a task; raises `Problem` 404."""
     task_id = call.path["id"]
-    head, at, tail = task_id.partition("@")
+    run_id, mark, name = task_id.partition("~")
+    if mark and not _IN_RUN.fullmatch(name):
+        raise not_found("task", task_id)
+    head, at, tail = run_id.partition("@")
     try:
         check_id(head)
         if at:
