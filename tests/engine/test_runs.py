@@ -7,7 +7,7 @@ import pytest
 
 from dsched.contracts.store.events import EventKind
 from dsched.errors import ConflictError, RefusedError
-from dsched.model import Home, Step, TaskConfig, TaskSpec, TaskStatus, Workflow
+from dsched.model import Home, InvalidConfigError, Step, TaskConfig, TaskSpec, TaskStatus, Workflow
 
 SUCCESS, FAILED, CANCELLED = TaskStatus.SUCCESS, TaskStatus.FAILED, TaskStatus.CANCELLED
 
@@ -202,7 +202,7 @@ async def test_before_the_store_was_migrated_a_workflow_is_refused(cluster):
     config = TaskConfig(id="c", executor="fn", every="1h", workflow=Workflow(shards=2))
     with pytest.raises(RefusedError, match="dsched store migrate"):
         await cluster.client.submit(flow(step("a")), task_id="r")
-    with pytest.raises(RefusedError, match="dsched store migrate"):
+    with pytest.raises(InvalidConfigError, match="dsched store migrate"):
         await cluster.client.put_config(config)
     assert not cluster.state.tasks
     assert not cluster.state.configs
