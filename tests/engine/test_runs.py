@@ -36,6 +36,8 @@ async def test_steps_run_one_after_the_other_and_the_run_ends_after_the_last(clu
     assert started(cluster) == ["r~a", "r~b", "r~c"]
     last = await cluster.client.get("r~c")
     assert run.start_ms <= last.start_ms <= last.end_ms <= run.end_ms
+    told = (await cluster.client.why_task("r~c")).because
+    assert told[-1] == "It is a member of run r, which `dsched why r` tells about."
 
 
 async def test_a_payload_is_rendered_from_what_other_members_answered(cluster):

@@ -24,6 +24,7 @@ from dsched.model import (
     need_in_words,
     need_of,
     rfc3339_ms,
+    run_of,
 )
 from dsched.model.progress import WAITS, WAITS_FOR_CALLBACK
 
@@ -353,7 +354,10 @@ def _origin(facts: TaskFacts) -> list[str]:
     told = []
     if decision is not None and decision.worker_why and decision.worker_id:
         told.append(f"Worker {decision.worker_id} was chosen by {decision.worker_why}.")
-    if task.fire_ms is not None:
+    run_id = run_of(task.id)
+    if run_id is not None:
+        told.append(f"It is a member of run {run_id}, which `dsched why {run_id}` tells about.")
+    elif task.fire_ms is not None:
         late = f", {span(decision.late_ms)} late" if decision is not None else ""
         told.append(f"Config {task.config_id} fired it for {rfc3339_ms(task.fire_ms)}{late}.")
     elif task.config_id is not None:
