@@ -45,7 +45,7 @@ def parse(argv: Sequence[str] | None = None) -> Arguments:
         config=found.config,
         tasks=tuple(found.tasks),
         app=tuple(found.app),
-        roles=found.role,
+        roles=None if found.role is None else frozenset(found.role),
         run_for=found.run_for,
         check=found.check,
         print_config=found.print_config,
@@ -77,7 +77,13 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         help="module whose @dsched.task functions may run; repeatable",
     )
-    add("--role", metavar="ROLES", type=_roles, help="scheduler,worker,... (default: all)")
+    add(
+        "--role",
+        metavar="ROLES",
+        action="extend",
+        type=_roles,
+        help="scheduler,worker,... (default: all); repeatable",
+    )
     add("--store", metavar="NAME", help="sqlite, redis, or any installed store")
     add("--balancer", metavar="NAME", help="least-tasks, round-robin, consistent-hash, ...")
     add("--for", dest="run_for", metavar="20s", type=_span, help="stop by itself after this time")
