@@ -43,7 +43,7 @@ def asked(at_ms: int, **facts: Any) -> Any:
     ("day", "words"),
     [
         ("2026-12-25", "left out by calendar de-holidays: Christmas Day."),
-        ("2026-12-27", "left out by calendar workdays: Sunday is none of its days."),
+        ("2026-12-27", "left out by calendar workdays: Sunday is not one of its days."),
     ],
 )
 def test_a_day_that_was_left_out_is_told_with_its_name(day: str, words: str):
@@ -128,7 +128,7 @@ def test_what_is_next_says_what_was_left_out_before_it():
     assert first.at_ms == at("2026-12-28T09:00:00")
     assert first.note == (
         "3 instants left out before: 2026-12-25 (de-holidays: Christmas Day), 2026-12-26 "
-        "(de-holidays: Boxing Day), 2026-12-27 (workdays: Sunday is none of its days)"
+        "(de-holidays: Boxing Day), 2026-12-27 (workdays: Sunday is not one of its days)"
     )
     assert second.note == ""
 

@@ -114,7 +114,7 @@ def why_left_out(calendar: Calendar, day: int) -> LeftOut | None:
     if not calendar.only or any(_name_in(days, day) is not None for days in calendar.only):
         return None
     names = ", ".join(days.name for days in calendar.only)
-    return LeftOut(calendar=names, day=f"{_weekday(day)} is none of its days")
+    return LeftOut(calendar=names, day=f"{_weekday(day)} is not one of its days")
 
 
 def _name_in(days: NamedDays, day: int) -> str | None:
