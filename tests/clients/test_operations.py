@@ -241,6 +241,7 @@ ONLY_IN_THE_STORE = {
     "declaration": "pods tell one another which version of what they declare lives",
     "note_declaration": "as `declaration`",
     "orphan_config": "the pause that `dsched apply` asks for by `orphan_of`",
+    "run_log": "no route tells it yet; `why_task` of a run says it step by step",
 }
 
 

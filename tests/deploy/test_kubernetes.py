@@ -190,7 +190,7 @@ def test_the_chart_is_of_this_version_and_its_values_are_what_they_may_be(tmp_pa
         {"workers": {"scheduler": values()["workers"]["worker"]}},
         {"workers": {"big": {"replicas": 1}}},
         {"taskFiles": {"tasks.yaml": {}}},
-        {"secret": ""},
+        {"secretName": ""},
     ],
     ids=str,
 )

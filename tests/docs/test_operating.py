@@ -59,15 +59,6 @@ def test_the_scopes_of_the_page_are_those_of_the_api():
     assert found == [scope.value for scope in Scope]
 
 
-def test_every_metric_that_an_alert_rule_names_is_one():
-    rules = tables(PAGE, "## Alerts")
-    assert len(rules) >= 8
-    known = set(re.findall(r"^\| `(\w+)` \|", text_of(ROOT / "docs/metrics.md"), re.MULTILINE))
-    for name, expression, *_ in rules:
-        for metric in re.findall(r"\bdsched_\w+", expression):
-            assert re.sub(r"_bucket$", "", metric) in known, (name, metric)
-
-
 def test_every_command_in_a_table_is_one_of_the_command():
     reference = text_of(ROOT / "docs/commands.md")
     for row in tables(PAGE, "## When something looks wrong"):

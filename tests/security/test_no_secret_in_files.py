@@ -12,9 +12,11 @@ SECRET = re.compile(
     r"|xox[abprs]-[A-Za-z0-9-]{10,}|-----BEGIN [A-Z ]*PRIVATE KEY-----\n[A-Za-z0-9+/=]{20}"
     r"|eyJ[A-Za-z0-9_-]{20,}\.eyJ[A-Za-z0-9_-]{20,}\."
 )
-# A password that a sample file would really start with; a variable that must be set is none.
+# A password that a sample file would really start with; a variable that must be set is none, nor
+# is the name of a secret that Kubernetes keeps.
 ASSIGNED = re.compile(
-    r"^\s*-?\s*\"?(?:\w*_)?(password|token|secret)\"?\s*[:=]\s*(?![\s\"']*\$\{\w+:\?)\S",
+    r"^\s*-?\s*\"?(?:\w*_)?(password|token|secret)\"?\s*[:=]\s*"
+    r"(?![\s\"']*\$\{\w+:\?)(?!\{secretName: )\S",
     re.IGNORECASE | re.MULTILINE,
 )
 SAMPLES = ("*.yaml", "*.yml", "*.toml", "*.env", "Dockerfile*", "*.conf", "*.acl", "*.cfg")

@@ -132,7 +132,7 @@ def test_the_bare_decorator_and_other_things_than_functions_are_refused(
 
 
 def test_a_schedule_may_say_whatever_a_task_file_may_but_what_the_function_says() -> None:
-    said = {"id", "executor", "type", "payload", "origin"}
+    said = {"id", "executor", "type", "payload", "origin", "workflow"}
     stores = {"revision", "created_ms", "updated_ms", "reserved"}
     assert {field.name for field in attrs.fields(TaskConfig)} - said - stores == FIELDS
 

@@ -75,7 +75,7 @@ volumes:
   - name: config
     configMap: {name: {{ $root.Release.Name }}}
   - name: secrets
-    secret: {secretName: {{ $root.Values.secret }}, defaultMode: 0440}
+    secret: {secretName: {{ $root.Values.secretName }}, defaultMode: 0440}
   - name: tmp
     emptyDir: {}
 {{- end }}

@@ -1,8 +1,9 @@
 """The scenarios of runs of many tasks: members that are born, end, are skipped and cancelled."""
 
+from datetime import timedelta
 from typing import Any
 
-from dsched.model import Step, TaskSpec, Workflow
+from dsched.model import Step, TaskConfig, TaskSpec, Workflow
 from dsched_testkit.sweep.play import scenario
 from dsched_testkit.sweep.scenarios import ONCE, two_pods
 from dsched_testkit.sweep.stage import Stage, User
@@ -66,3 +67,17 @@ async def a_run_that_is_cancelled(stage: Stage) -> None:
 
     await stage.user(script)
     await stage.ended("run")
+
+
+@scenario("fired", "born", "run_ended success")
+async def a_config_that_makes_runs(stage: Stage) -> None:
+    """Each fire of a config with steps is a run."""
+    await two_pods(stage)
+    steps = Workflow(steps=(a_step("first"), a_step("second", "first")))
+    flow = TaskConfig(id="flow", executor="workflow", workflow=steps, every=timedelta(seconds=2))
+
+    async def script(user: User) -> None:
+        await user.attempt(user.put_config(flow))
+
+    await stage.user(script)
+    await stage.fired("flow", 1)
