@@ -58,7 +58,7 @@ async def test_what_cannot_be_meant_is_said_at_its_field_and_nothing_is_saved(
         stored = (await cluster.ask("GET", "/configs/report")).body
         assert stored["spec"].get("every") == "1h"
         await page.get_by_label("Payload").fill("{not json")
-        await page.get_by_text(re.compile("This is no JSON")).wait_for()
+        await page.get_by_text(re.compile("This is not JSON")).wait_for()
         assert await page.get_by_role("button", name=re.compile("^Save")).is_disabled()
 
 

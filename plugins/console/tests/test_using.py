@@ -81,7 +81,7 @@ async def test_everything_can_be_done_by_keyboard(
         await press("Enter")
         await page.get_by_role("heading", name="report").wait_for()
         await act("t")
-        await page.get_by_label("Why (it stands").fill("by hand")
+        await page.get_by_label("Why (shown").fill("by hand")
         await press("Enter")
         await page.get_by_text("Success", exact=True).first.wait_for()
         assert "/tasks/report%40" in page.url

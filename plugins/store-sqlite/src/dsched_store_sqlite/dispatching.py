@@ -1,7 +1,6 @@
 """Dispatch and recall: ready tasks to workers' queues, and back."""
 
 from collections.abc import Sequence
-from functools import lru_cache
 
 from dsched.contracts.store.checks import check_batch, check_classes, check_limit
 from dsched.contracts.store.classes import Classing, ClassPage, Let, Shut
@@ -18,7 +17,6 @@ from dsched.contracts.store.dispatching import (
 from dsched.contracts.store.events import EventKind
 from dsched.contracts.store.outcomes import Outcome
 from dsched.model import Home, TaskStatus
-from dsched.model.json import loads
 from dsched_store_sqlite.base import OnSqlite
 from dsched_store_sqlite.classes import (
     check_has_classes,
@@ -29,6 +27,7 @@ from dsched_store_sqlite.classes import (
     shut_count,
 )
 from dsched_store_sqlite.firing import due_page
+from dsched_store_sqlite.needs import read_needs
 from dsched_store_sqlite.rows import TASK, TaskRow
 from dsched_store_sqlite.runs import news_in_ms
 from dsched_store_sqlite.step import Item, Step
@@ -171,16 +170,6 @@ class _Displaced:
         last.reason = "displaced"
         step.place(last, TaskStatus.PENDING, Home.READY)
         return True
-
-
-@lru_cache(maxsize=4096)
-def read_needs(text: str | None) -> tuple[dict[str, str], str | None, str]:
-    """Required labels, affinity key and need, as `Step.create` wrote them; earlier builds no
-    need."""
-    if text is None:
-        return {}, None, ""
-    needs = loads(text)
-    return needs["labels"], needs["key"], needs.get("need", "")
 
 
 def _ready(step: Step, task_id: str) -> TaskRow | None:

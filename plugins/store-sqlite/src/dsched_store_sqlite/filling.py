@@ -28,6 +28,7 @@ from dsched_store_sqlite.collecting import cursor_text, listed_under
 from dsched_store_sqlite.documents import PUT as PUT_DOCUMENT
 from dsched_store_sqlite.facts import PUT_STAT
 from dsched_store_sqlite.history import PUT_BREAK
+from dsched_store_sqlite.needs import needs_of
 from dsched_store_sqlite.rows import (
     INSERT_TASK,
     PUT_CONFIG,
@@ -37,7 +38,7 @@ from dsched_store_sqlite.rows import (
     new_task,
     new_values,
 )
-from dsched_store_sqlite.step import Step, needs_of, start_deadline_ms
+from dsched_store_sqlite.step import Step, start_deadline_ms
 from dsched_store_sqlite.tasklogs import PUT_COUNTS, PUT_LINE
 
 _COUNTS = {

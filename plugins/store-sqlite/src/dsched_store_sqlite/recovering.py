@@ -18,8 +18,8 @@ from dsched.contracts.store.runs import PRUNED_LINES
 from dsched.model import Home, MemberStep, TaskStatus, member_id
 from dsched.model.status import TERMINAL
 from dsched_store_sqlite.base import OnSqlite
-from dsched_store_sqlite.dispatching import read_needs
 from dsched_store_sqlite.facts import prune_stats, remove_decisions
+from dsched_store_sqlite.needs import read_needs
 from dsched_store_sqlite.rows import TASK, TASK_WIDTH, WORKER, TaskRow, WorkerRow, read_task
 from dsched_store_sqlite.step import Item, Step
 from dsched_store_sqlite.tasklogs import forget_lines

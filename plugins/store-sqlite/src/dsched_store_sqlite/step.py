@@ -3,7 +3,6 @@
 import sqlite3
 from bisect import insort
 from datetime import timedelta
-from functools import lru_cache
 
 from dsched.contracts.store.classes import CLASSES_FROM, class_text
 from dsched.contracts.store.codec import write_spec
@@ -22,15 +21,14 @@ from dsched.model import (
     check_transition,
     config_of,
     name_in_run,
-    need_of,
     run_of,
 )
 from dsched.model.ids import fire_instant_of
-from dsched.model.json import dumps, loads
+from dsched.model.json import dumps
 from dsched_store_sqlite.meta import Meta
+from dsched_store_sqlite.needs import needs_of, read_needs
 from dsched_store_sqlite.records import Records
 from dsched_store_sqlite.rows import (
-    RUN,
     ConfigRow,
     Living,
     TaskRow,
@@ -339,8 +337,8 @@ class Step(Records):
         """The number of the shut class of a task that needs this; 0: its class is not shut."""
         if self.format < CLASSES_FROM:
             return 0
-        found = loads(needs)
-        return self._class_numbered(class_text(found["labels"], found.get("need", "")))
+        labels, _, need = read_needs(needs)
+        return self._class_numbered(class_text(labels, need))
 
     def _wait_under(self, number: int) -> None:
         """Wake the leader for what waits under a class that is full: it may go before others."""
@@ -373,21 +371,3 @@ def start_deadline_ms(spec: TaskSpec) -> int | None:
     """Within how long after its instant a task has to start, if there is a limit."""
     deadline = spec.start_deadline
     return None if deadline is None else deadline // timedelta(milliseconds=1)
-
-
-def needs_of(spec: TaskSpec) -> str | None:
-    """What dispatch must know beyond the row: required labels, affinity key and need, if any."""
-    if spec.workflow is not None:
-        return RUN
-    need = need_of(spec.executor, spec.payload)
-    if not (spec.required_labels or need) and spec.affinity_key is None:
-        return None
-    if not spec.required_labels and spec.affinity_key is None:
-        return _needs_of_need(need)
-    return dumps({"labels": dict(spec.required_labels), "key": spec.affinity_key, "need": need})
-
-
-@lru_cache(maxsize=4096)
-def _needs_of_need(need: str) -> str:
-    """What most tasks need, of which there are few different ones."""
-    return dumps({"labels": {}, "key": None, "need": need})
