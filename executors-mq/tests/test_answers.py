@@ -127,6 +127,23 @@ async def test_a_cancel_ends_the_wait_at_once_and_later_attempts_are_answered(ki
     assert (await later).data["body"] == "in time"
 
 
+async def test_a_cancel_at_any_moment_leaves_the_connection_to_nats_as_it_was(
+    consume, open_mq, run, caplog
+):
+    consumer = await consume(Kind.NATS)
+    executor = await open_mq(consumer.options())
+    payload = consumer.payload(json=1)
+    await run(executor, payload, "first@1")
+    for turns in range(60):
+        attempt = asyncio.create_task(run(executor, payload, f"cancelled@{turns}"))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        attempt.cancel()
+        await asyncio.gather(attempt, return_exceptions=True)
+    assert (await run(executor, payload, "last@1")).code == "published"
+    assert "encountered error" not in caplog.text
+
+
 async def test_nats_without_jetstream_asks_whoever_listens(consume, open_mq, run):
     consumer = await consume(Kind.NATS)
     executor = await open_mq(consumer.options())

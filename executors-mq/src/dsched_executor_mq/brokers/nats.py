@@ -39,7 +39,8 @@ MAX_DENIED = 1000
 
 
 class CheckedClient(Client):
-    """Refuses to log in over plain text where TLS was asked for, whatever the server says."""
+    """Refuses to log in over plain text where TLS was asked for, whatever the server says, and
+    hears on after a flush that was cancelled."""
 
     wants_tls = False
 
@@ -48,6 +49,12 @@ class CheckedClient(Client):
             raise errors.SecureConnRequiredError
         command: bytes = super()._connect_command()
         return command
+
+    async def _process_pong(self) -> None:
+        # The client would end its reading by an error where nobody waits for the pong any more.
+        if self._pongs and self._pongs[0].done():
+            self._pongs[0] = asyncio.get_running_loop().create_future()
+        await super()._process_pong()
 
 
 async def open_broker(login: Login) -> "NatsBroker":
