@@ -116,7 +116,6 @@ def _simulation(found: Record) -> list[str]:
         for one in found["campaigns"]
     ]
     sums = found["totals"]
-    accounted = sums["configs_accounted"]
     total = (
         f"{sums['seeds']:,} seeds",
         "",
@@ -130,8 +129,8 @@ def _simulation(found: Record) -> list[str]:
     return [
         *_section("Simulation", 'make simulate SEEDS=500 ARGS="--first 400 --record"'),
         (
-            f"{sums['store_calls']:,} calls of the store; {accounted:,} configs accounted for "
-            "instant by instant."
+            f"{sums['store_calls']:,} calls of the store; {sums['configs_accounted']:,} configs "
+            "accounted for instant by instant."
         ),
         "",
         *_table(_SIMULATION_HEADS, [*rows, _bold(total)]),

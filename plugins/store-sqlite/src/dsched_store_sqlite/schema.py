@@ -289,6 +289,7 @@ CREATE TABLE IF NOT EXISTS class (
     since_ms INTEGER NOT NULL,
     waiting INTEGER NOT NULL DEFAULT 0
 );
+CREATE INDEX IF NOT EXISTS class_full ON class (n) WHERE blocked = 'full';
 -- How many classes are shut, and how many tasks wait under those that nobody can run.
 CREATE TABLE IF NOT EXISTS class_count (
     one INTEGER PRIMARY KEY CHECK (one = 1),
@@ -332,9 +333,9 @@ INSERT OR IGNORE INTO run_count VALUES (1, 0);
 INSERT OR IGNORE INTO history (one, identity) VALUES (1, lower(hex(randomblob(16))));
 """
 HAS_ADDED = (
-    "SELECT count(*) = 13 FROM sqlite_master WHERE name IN ('history', 'parked', 'pod_format', "
+    "SELECT count(*) = 14 FROM sqlite_master WHERE name IN ('history', 'parked', 'pod_format', "
     "'worker_ability_digest', 'class', 'class_count', 'class_shut', 'class_opened', "
-    "'class_changed', 'task_open', 'task_waiting', 'task_late', "
+    "'class_changed', 'class_full', 'task_open', 'task_waiting', 'task_late', "
     "'run_count')"
 )
 
