@@ -57,6 +57,16 @@ async def test_the_last_entry_before_a_mark_is_found_among_many(opener: Any) -> 
         assert (found.known, found.kept_ms) == (False, events[169].at_ms)
 
 
+async def test_of_several_entries_of_one_millisecond_the_last_is_found(opener: Any) -> None:
+    async with opener_on_its_own(opener) as (server, store):
+        for cursor, at_ms in (("5-0", 5), ("7-0", 7), ("7-1", 8), ("7-2", 9), ("9-0", 9)):
+            fields = ("k", "submitted", "t", f"{at_ms}", "b", "x", "i", "[]")
+            server.command("XADD", "p:events", cursor, *fields)
+        assert (await store.history(Mark("9-0", 10))).kept_ms == 9
+        for asked, kept_ms in (("8-0", 9), ("7-3", 9), ("7-2", 9), ("7-1", 8), ("6-0", 5)):
+            assert (await store.history(Mark(asked, 0))).kept_ms == kept_ms, asked
+
+
 @asynccontextmanager
 async def opener_on_its_own(opener: Any) -> AsyncIterator[tuple[RedisServer, RedisStore]]:
     with RedisServer() as server:

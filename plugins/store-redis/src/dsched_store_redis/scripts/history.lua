@@ -21,7 +21,9 @@ local function last_before(entry, cursor)
       high = middle - 1
     end
   end
-  return entry[2][4]
+  -- What the search has found is the first entry of its millisecond, and several may share one.
+  local same = call('XRANGE', EVENTS, int(low), cursor)
+  return (same[#same] or entry)[2][4]
 end
 
 if ARGV[2] ~= '' then
