@@ -130,7 +130,7 @@ async def test_a_leader_that_stood_still_past_its_ttl_writes_nothing_any_more(op
         fence = await cluster.leader()
         still = cluster.pod_of(fence)
 
-        still.pause()
+        await cluster.pause(still)
         new = await cluster.leader(other_than=fence)
         await fires_by(cluster, new, 2)
         for late_write in (

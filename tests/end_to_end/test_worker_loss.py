@@ -88,7 +88,7 @@ async def test_the_late_result_of_a_worker_that_stood_still_is_refused(open_clus
         before = (await cluster.get_all(["slow"]))["slow"]
         still = cluster.pod_of(str(before.worker_id))
 
-        still.pause()
+        await cluster.pause(still)
         await cluster.until(lambda: len(cluster.ledger.of("slow")) == 2, "it runs elsewhere")
         # The old attempt's answer now lies in the socket of the process that stands still.
         late = Completion(

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -93,6 +94,19 @@ class Cluster:
             self.start(name, *argv)
         await self.workers_ready(3)
         await self.leader()
+
+    async def pause(self, pod: PodProcess) -> None:
+        """Stop a pod (SIGSTOP), and not while it holds the one write lock of an SQLite file.
+
+        A process that stands still within a write holds up all who write to that file, for as
+        long as it stands. That is how locks of files are, and not what the tests ask about.
+        """
+        path = self.settings.get("sqlite", {}).get("path")
+        while True:
+            pod.pause()
+            if path is None or await asyncio.to_thread(_can_be_written, path):
+                return
+            pod.resume()
 
     async def until(
         self, condition: Callable[[], object], what: str, timeout_s: float = 20.0
@@ -258,3 +272,14 @@ async def cluster_on(
             yield cluster
         finally:
             cluster.end()
+
+
+def _can_be_written(path: str) -> bool:
+    """Whether a writer gets its turn at this SQLite file within two seconds."""
+    with contextlib.closing(sqlite3.connect(path, timeout=2, isolation_level=None)) as file:
+        try:
+            file.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return False
+        file.execute("ROLLBACK")
+        return True
