@@ -6,6 +6,7 @@ host. What is no page is linked as a download.
 
 import re
 from pathlib import Path
+from typing import Any
 
 from pygments.lexers.special import TextLexer
 from sphinx.application import Sphinx
@@ -24,6 +25,7 @@ source_suffix = {".md": "markdown"}
 include_patterns = [
     "*.md",
     "docs/*.md",
+    "docs/zh/*.md",
     "docs/decisions/*.md",
     "docs/questions/*.md",
     "docs/examples/plugin-executor/README.md",
@@ -66,7 +68,16 @@ def _add_contents(app: Sphinx, docname: str, source: list[str]) -> None:
         source[0] += "\n" + contents(source[0])
 
 
+def name_language(
+    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
+) -> None:
+    """Tells browsers which pages are Chinese: they choose the letters' shapes by that."""
+    if pagename.startswith("docs/zh/") or pagename.endswith(".zh-CN"):
+        context["language"] = "zh-CN"
+
+
 def setup(app: Sphinx) -> None:
     """Diagrams are shown as their text: the site loads nothing from elsewhere."""
     app.add_lexer("mermaid", TextLexer)
     app.connect("source-read", _add_contents)
+    app.connect("html-page-context", name_language)

@@ -51,10 +51,23 @@ def test_the_list_at_the_side_has_what_the_first_page_names():
     made = configuration().contents(text_of(ROOT / "docs/index.md"))
     assert [line for line in made.splitlines() if "caption" in line] == [
         ":caption: Learn", ":caption: Do", ":caption: Understand", ":caption: Look up",
+        ":caption: 中文",
     ]  # fmt: skip
     named = [line for line in made.splitlines() if line and line[0] not in "`:"]
     assert len(named) == len(set(named)) > 20
     assert {"first-schedule", "operating", "deploying", "runbooks", "metrics"} <= set(named)
+
+
+def test_chinese_pages_are_told_to_browsers_as_chinese():
+    conf = configuration()
+    for name, language in (
+        ("docs/zh/usage", "zh-CN"),
+        ("docs/usage", "en"),
+        ("README.zh-CN", "zh-CN"),
+    ):
+        context = {"language": "en"}
+        conf.name_language(None, name, "page.html", context, None)
+        assert context["language"] == language
 
 
 def test_the_site_loads_nothing_from_elsewhere():

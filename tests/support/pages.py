@@ -43,10 +43,14 @@ def text_of(page: Path) -> str:
 
 @cache
 def blocks(*languages: str) -> tuple[Block, ...]:
-    """The blocks of all pages in these languages (all, if none is named)."""
+    """The blocks of all pages in these languages (all, if none is named).
+
+    Those of the Chinese pages are those of the English ones: test_chinese_pages.py.
+    """
     return tuple(
         block
         for page in pages()
+        if page.parent != ROOT / "docs/zh"
         for block in blocks_of(page)
         if not languages or block.language in languages
     )
