@@ -1,7 +1,9 @@
 import asyncio
+import contextlib
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 import uvloop
@@ -71,25 +73,43 @@ def test_what_the_program_itself_exits_with_still_ends_it(event_loop: EventLoop)
     assert raised.value.code == 4
 
 
+# It ends by itself too: a run of tests that is killed ends nothing that it has started.
 INTERRUPTED = """
-import asyncio
+import asyncio, time
 from dsched.launcher.event_loop import run_on
 
 async def spins():
     print("spins", flush=True)
-    while True:
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
         await asyncio.sleep(0)
 
 run_on({event_loop!r}, spins())
 """
 
 
-@pytest.mark.parametrize("event_loop", ["auto", "asyncio"])
-def test_an_interrupt_from_the_keyboard_still_ends_the_program(event_loop: EventLoop) -> None:
+@contextlib.contextmanager
+def spinning(event_loop: EventLoop) -> Iterator[subprocess.Popen[bytes]]:
+    """A program that spins on a loop. It has ended with the block, however that ends."""
     command = [sys.executable, "-c", INTERRUPTED.format(event_loop=event_loop)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as program:
-        assert program.stdout is not None
-        assert program.stdout.readline() == b"spins\n"
+        try:
+            assert program.stdout is not None
+            assert program.stdout.readline() == b"spins\n"
+            yield program
+        finally:
+            program.kill()
+
+
+@pytest.mark.parametrize("event_loop", ["auto", "asyncio"])
+def test_an_interrupt_from_the_keyboard_still_ends_the_program(event_loop: EventLoop) -> None:
+    with spinning(event_loop) as program:
         program.send_signal(signal.SIGINT)
         program.communicate(timeout=15)
     assert program.returncode == -signal.SIGINT
+
+
+def test_a_test_that_fails_leaves_no_program_behind() -> None:
+    with pytest.raises(AssertionError, match="as tests do"), spinning("asyncio") as program:
+        raise AssertionError("as tests do")
+    assert program.returncode == -signal.SIGKILL
