@@ -28,6 +28,7 @@ from dsched.contracts import (
 )
 from dsched.contracts.store.watching import MissedInstant
 from dsched.model import Worker
+from dsched_metrics_prometheus.histograms import CountedHistogram
 from dsched_metrics_prometheus.metrics import Metrics
 from dsched_metrics_prometheus.options import MetricsOptions
 from dsched_metrics_prometheus.share_metrics import MAX_WORKERS
@@ -420,6 +421,34 @@ def test_an_item_without_what_was_promised_spoils_nothing_beside_it(
     assert samples.value("dsched_config_task_outcomes_total", config="c", outcome="failed") == 1
     assert samples.value("dsched_task_run_seconds_sum", outcome="failed") == 0
     assert samples.value("dsched_schedule_lateness_seconds_count") == 1
+
+
+def test_tasks_that_ended_alike_are_counted_each_and_observed_together(
+    read: Read, entry: Entry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    observed = []
+    observe = CountedHistogram.observe_alike
+    monkeypatch.setattr(
+        CountedHistogram,
+        "observe_alike",
+        lambda self, amount, count: (observed.append(count), observe(self, amount, count)),
+    )
+    ended = [{"task": f"c@{n}", "status": "success", "run": 3} for n in range(98)]
+    others = [{"task": "d@1", "status": "success", "run": 3}]
+    slower = [{"task": "c@98", "status": "failed", "run": 70_000}]
+    metrics = Metrics(MetricsOptions())
+    metrics.notify(entry(K.COMPLETED, *ended, *others, *slower))
+    assert sorted(observed) == [1] * 6 + [98] * 3, "three histograms, three kinds of ends"
+    samples = read(metrics)
+    runs = "dsched_task_run_seconds"
+    assert samples.value(f"{runs}_count", outcome="success") == 99
+    assert samples.value(f"{runs}_sum", outcome="success") == pytest.approx(0.297)
+    assert samples.value(f"{runs}_bucket", outcome="success", le="0.001") == 0
+    assert samples.value(f"{runs}_bucket", outcome="success", le="0.005") == 99
+    assert samples.value(f"{runs}_bucket", outcome="failed", le="60.0") == 0
+    assert samples.value(f"{runs}_bucket", outcome="failed", le="120.0") == 1
+    assert samples.value("dsched_config_task_run_seconds_count", config="c") == 99
+    assert samples.value("dsched_config_task_run_seconds_count", config="d") == 1
 
 
 def test_a_kind_of_notice_that_is_not_known_is_ignored(read: Read) -> None:

@@ -1,15 +1,10 @@
 """How often tasks succeed and how long they run, by worker and by config, within bounds."""
 
-from collections import Counter as Counts
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter
 
-from dsched.model import JsonValue, config_of
-from dsched_metrics_prometheus.labels import LabelCap
-
-Items = Sequence[Mapping[str, JsonValue]]
+from dsched_metrics_prometheus.histograms import CountedHistogram
 
 # Fewer steps than the histogram over all: there is one for each worker and config.
 _RUN_S = (0.01, 0.05, 0.25, 1, 5, 15, 60, 300, 1800, 3600)
@@ -20,8 +15,7 @@ CRASHED = "crashed"
 class ShareMetrics:
     """The leader's, like all that is counted from the log."""
 
-    def __init__(self, registry: CollectorRegistry, configs: LabelCap) -> None:
-        self._configs = configs
+    def __init__(self, registry: CollectorRegistry) -> None:
         self._workers: OrderedDict[str, set[str]] = OrderedDict()  # and the outcomes of each
         self._outcomes = Counter(
             "dsched_worker_task_outcomes",
@@ -29,14 +23,14 @@ class ShareMetrics:
             ["worker", "outcome"],
             registry=registry,
         )
-        self._worker_run = Histogram(
+        self._worker_run = CountedHistogram(
             "dsched_worker_task_run_seconds",
             "How long attempts ran, by worker.",
             ["worker"],
             buckets=_RUN_S,
             registry=registry,
         )
-        self._config_run = Histogram(
+        self._config_run = CountedHistogram(
             "dsched_config_task_run_seconds",
             "How long attempts ran, by config; empty for tasks without one, other beyond the cap.",
             ["config"],
@@ -44,27 +38,12 @@ class ShareMetrics:
             registry=registry,
         )
 
-    def ran(self, worker: str, runs: Iterable[tuple[str, str, float]]) -> None:
-        """Attempts of a worker were completed: of which task, with which outcome, after how long.
-
-        Labels are looked up once: that costs as much as an observation.
-        """
-        outcomes: Counts[str] = Counts()
-        by_worker: Histogram | None = None
-        by_config: dict[str | None, Histogram] = {}
-        for task_id, outcome, run_s in runs:
-            if by_worker is None:
-                by_worker = self._worker_run.labels(worker)
-            config = config_of(task_id)
-            histogram = by_config.get(config)
-            if histogram is None:
-                label = self._configs.value(config) if config else ""
-                histogram = by_config[config] = self._config_run.labels(label)
-            outcomes[outcome] += 1
-            by_worker.observe(run_s)
-            histogram.observe(run_s)
-        for outcome, count in outcomes.items():
-            self._ended(worker, outcome, count)
+    def ran(self, worker: str, config: str, outcome: str, run_s: float, *, count: int) -> None:
+        """So many attempts of a worker were completed with this outcome after this time; their
+        ``config`` is within the cap."""
+        self._worker_run.labels(worker).observe_alike(run_s, count)
+        self._config_run.labels(config).observe_alike(run_s, count)
+        self._ended(worker, outcome, count)
 
     def crashed(self, worker: str) -> None:
         """An attempt's lease ran out."""

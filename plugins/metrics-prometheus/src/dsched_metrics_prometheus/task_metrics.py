@@ -1,5 +1,6 @@
 """Counts what the event log says of fires, dispatches and tasks."""
 
+from collections import Counter as Counts
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 
@@ -7,6 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from dsched.contracts import Event, EventKind
 from dsched.model import JsonValue, TaskStatus, config_of
+from dsched_metrics_prometheus.histograms import CountedHistogram
 from dsched_metrics_prometheus.labels import LabelCap
 from dsched_metrics_prometheus.share_metrics import ShareMetrics
 
@@ -44,7 +46,7 @@ class TaskMetrics:
         self._configs = LabelCap(max_configs)
         self._reasons = LabelCap(_MAX_REASONS)
         self._seen: OrderedDict[tuple[str, int], None] = OrderedDict()
-        self._shares = ShareMetrics(registry, self._configs)
+        self._shares = ShareMetrics(registry)
         self._define_fires(registry)
         self._define_tasks(registry)
         for outcome in ("ok", "deferred", "displaced", "failed"):
@@ -104,7 +106,7 @@ class TaskMetrics:
             ["config", "outcome"],
             registry=registry,
         )
-        self._run = Histogram(
+        self._run = CountedHistogram(
             "dsched_task_run_seconds",
             "How long attempts ran, from claim to completion.",
             ["outcome"],
@@ -138,8 +140,6 @@ class TaskMetrics:
                 gave_way = sum(item.get("displaced") is True for item in items)
                 self._dispatches.labels("displaced").inc(gave_way)
                 self._dispatches.labels("failed").inc(len(items) - gave_way)
-            case EventKind.COMPLETED:
-                self._count_runs(event.by, items)
             case EventKind.REAPED:
                 self._crashes.inc(len(items))
                 for item in items:
@@ -153,7 +153,7 @@ class TaskMetrics:
             case _:
                 pass  # nothing of its own to count
         if event.kind not in _ENDS_NONE:
-            self._count_outcomes(event.kind, items)
+            self._count_ends(event)
 
     def _is_repeat(self, event: Event) -> bool:
         # Cursors order entries, but only the store knows how: they are compared for equality
@@ -178,30 +178,30 @@ class TaskMetrics:
             reason = self._reasons.value(str(item.get("reason", "")))
             self._skipped.labels(reason).inc(_number(item, "count") or 0)
 
-    def _count_runs(self, worker: str, items: Items) -> None:
-        runs: list[tuple[str, str, float]] = []
-        for item in items:
-            run_ms = _number(item, "run")
-            outcome = _word(_OF_COMPLETIONS, item)
-            if run_ms is not None and outcome is not None:
-                self._run_by_outcome[outcome].observe(run_ms / 1000)
-                runs.append((str(item.get("task", "")), outcome, run_ms / 1000))
-        self._shares.ran(worker, runs)
+    def _count_ends(self, event: Event) -> None:
+        """Every item that ends a task has its terminal status, whatever the kind of entry.
 
-    def _count_outcomes(self, kind: EventKind, items: Items) -> None:
-        # Every item that ends a task has its terminal status, whatever the kind of entry. One
-        # increment a config and outcome, rather than one a task.
-        words = _OF_COMPLETIONS if kind is EventKind.COMPLETED else _OF_ENDS
-        tally: dict[tuple[str, str], int] = {}
-        for item in items:
-            outcome = _word(words, item)
-            if outcome is not None:
-                key = (config_of(str(item.get("task", ""))) or "", outcome)
-                tally[key] = tally.get(key, 0) + 1
-        for (config, outcome), number in tally.items():
+        Items that ended alike are counted together: a config's tasks are many and mostly short.
+        """
+        completed = event.kind is EventKind.COMPLETED
+        words = _OF_COMPLETIONS if completed else _OF_ENDS
+        alike = Counts(
+            (
+                config_of(str(item.get("task", ""))) or "",
+                _word(words, item),
+                _number(item, "run") if completed else None,
+            )
+            for item in event.items
+        )
+        for (config, outcome, run_ms), count in alike.items():
+            if outcome is None:
+                continue
             label = self._configs.value(config) if config else ""
-            self._config_outcomes.labels(label, outcome).inc(number)
-            self._outcomes.labels(outcome).inc(number)
+            self._config_outcomes.labels(label, outcome).inc(count)
+            self._outcomes.labels(outcome).inc(count)
+            if run_ms is not None:
+                self._run_by_outcome[outcome].observe_alike(run_ms / 1000, count)
+                self._shares.ran(event.by, label, outcome, run_ms / 1000, count=count)
 
 
 def _word(words: Mapping[str, str], item: Mapping[str, JsonValue]) -> str | None:
