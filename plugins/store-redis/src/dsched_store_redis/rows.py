@@ -9,6 +9,7 @@ from dsched.contracts.store.configs import Pause, StoredConfig
 from dsched.contracts.store.events import Event, EventKind
 from dsched.contracts.store.operating import Skip
 from dsched.model import Home, Task, TaskStatus, Worker, missed_a_beat
+from dsched.model.json import loads
 from dsched_store_redis.phrases import expand
 from dsched_store_redis.wire import decode, load_json, optional, pairs, untext
 
@@ -145,5 +146,5 @@ def read_event(line: bytes) -> Event:
         kind=EventKind(kind),
         at_ms=int(at_ms),
         by=by,
-        items=tuple(json.loads(expand(items))),
+        items=tuple(loads(expand(items))),
     )

@@ -17,7 +17,7 @@ from dsched.contracts.store.working import (
     Working,
     claim_token,
 )
-from dsched.model import Home, Task, TaskResult, TaskStatus
+from dsched.model import Home, Task, TaskStatus
 from dsched.model.json import dumps
 from dsched_store_redis.base import OnRedis
 from dsched_store_redis.configs import route, span_ms
@@ -32,9 +32,6 @@ from dsched_store_redis.wire import (
     safe_id,
     text,
 )
-
-_NO_RESULT = TaskResult()
-_NO_RESULT_TEXT = write_result(_NO_RESULT)
 
 
 class RedisWorking(OnRedis, Working):
@@ -87,7 +84,7 @@ class RedisWorking(OnRedis, Working):
             "complete",
             by,
             lines(map(_complete_row, items)),
-            lines(_result_text(item.result) for item in items),
+            lines(write_result(item.result) for item in items),
             self._ttl,
             durable=True,
         )
@@ -141,13 +138,6 @@ def _complete_row(item: Completion) -> str:
         f"{known(item.task_id)}\t{item.token}\t{int(item.success)}\t{delay}"
         f"\t{text(item.reason)}\t{text(item.result.code)}\t{text(item.error)}"
     )
-
-
-def _result_text(result: TaskResult) -> str:
-    # Many functions return nothing, and their result is always the same.
-    if result.data is None and result == _NO_RESULT:
-        return _NO_RESULT_TEXT
-    return write_result(result)
 
 
 def _claim(answer: list[Any], worker_id: str, token: str) -> Claimed:
