@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from dsched.model import (
+    API_ORIGIN,
     InvalidConfigError,
     TaskConfig,
     code_origin,
@@ -56,3 +57,18 @@ def test_the_origin_of_an_app_is_its_name(app, origin):
 def test_the_content_of_two_origins_differs():
     one = TaskConfig(id="a", executor="x", every=timedelta(seconds=1))
     assert one != TaskConfig(id="a", executor="x", every=timedelta(seconds=1), origin="code:a")
+
+
+def test_a_config_moved_to_another_origin_is_the_same_but_for_that() -> None:
+    config = TaskConfig(id="a", executor="local", payload={"b": [1]}, every="1h")
+    moved = config.of_origin("file:tasks")
+    assert moved.origin == "file:tasks"
+    assert moved.payload_text == config.payload_text
+    assert moved.of_origin(API_ORIGIN) == config
+    assert config.origin == API_ORIGIN
+
+
+def test_no_config_is_moved_to_what_is_no_origin() -> None:
+    config = TaskConfig(id="a", executor="local", every="1h")
+    with pytest.raises(InvalidConfigError, match="origin: must be api, code:NAME or file:NAME"):
+        config.of_origin("somewhere")

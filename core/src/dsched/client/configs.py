@@ -199,7 +199,7 @@ class Configs(Asking):
             config = self._judge.judged(config)
         check_policies(config)
         config = self._defaults.fill(config)
-        return config if origin is None else attrs.evolve(config, origin=origin)
+        return config if origin is None else config.of_origin(origin)
 
     async def list_configs(
         self, *, cursor: str | None = None, limit: int = 100, origin: str | None = None

@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Any
 
-import attrs
-
 from dsched.config.problems import ConfigError, Problem
 from dsched.config.settings import Settings
 from dsched.config.task_file import task_from_mapping
@@ -40,7 +38,7 @@ def code_sources(
             problems.append(Problem(scheduled.place, "id", reason))
         places[config.id] = scheduled.place
         origin = code_origin(app_of(scheduled.call.__module__, names))
-        found.setdefault(origin, []).append(attrs.evolve(config, origin=origin))
+        found.setdefault(origin, []).append(config.of_origin(origin))
     if problems:
         raise ConfigError(problems)
     return [

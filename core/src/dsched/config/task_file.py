@@ -101,7 +101,7 @@ def read_tasks(path: str, *, defaults: TaskSettings, catalogue: Catalogue) -> li
     if problems:
         raise ConfigError(sorted(problems, key=lambda one: one.line or 0))
     origin = file_origin(path)
-    return [attrs.evolve(config, origin=origin) for config in configs]
+    return [config.of_origin(origin) for config in configs]
 
 
 @attrs.frozen

@@ -52,7 +52,7 @@ async def declare(
     origin again with what is stored. Raises what the client's calls raise, conflicts of origin
     excepted: those are part of the answer.
     """
-    configs = {one.id: attrs.evolve(one, origin=origin) for one in wanted}
+    configs = {one.id: one.of_origin(origin) for one in wanted}
     held = await _held(client, list(configs), origin, everything=orphan or prune)
     plan = plan_declaration(
         [present(one) for one in held.values()],
@@ -134,7 +134,7 @@ def present(stored: StoredConfig) -> Present:
 
 def _content(config: TaskConfig) -> TaskConfig:
     """The author's content: the store's fields never compare, and the origin is levelled."""
-    return attrs.evolve(config, origin=API_ORIGIN)
+    return config.of_origin(API_ORIGIN)
 
 
 async def _held(

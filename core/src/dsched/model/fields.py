@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from dsched.model import given
+from dsched.model.origin import is_origin
 
 MAX_NAME_LENGTH = 256
 MAX_LABELS = 64
@@ -42,6 +43,12 @@ def check_labels(field: str, labels: Mapping[str, str]) -> None:
             raise InvalidConfigError(f"{field}.{key}", "labels are text to text; quote the value")
         if not 1 <= len(key) <= MAX_LABEL_LENGTH or len(value) > MAX_LABEL_LENGTH:
             raise InvalidConfigError(f"{field}.{key}", f"1 to {MAX_LABEL_LENGTH} characters each")
+
+
+def check_origin_name(origin: str) -> None:
+    """Refuse what is no place that declares configs."""
+    if not is_origin(origin):
+        raise InvalidConfigError("origin", f"must be api, code:NAME or file:NAME; got {origin!r}")
 
 
 def check_span(field: str, span: timedelta, least: timedelta) -> None:

@@ -15,6 +15,7 @@ from dsched.model.fields import (
     MAX_NAME_LENGTH,
     InvalidConfigError,
     check_labels,
+    check_origin_name,
     check_span,
     check_text,
     check_whole,
@@ -25,7 +26,7 @@ from dsched.model.json import JsonValue, check_json, dumps
 from dsched.model.left_out import LeftOutSpan
 from dsched.model.member import Member
 from dsched.model.on_crash import OnCrash as OnCrash
-from dsched.model.origin import API_ORIGIN, is_origin
+from dsched.model.origin import API_ORIGIN
 from dsched.model.retry import Retry, RetryPolicy, retry_of
 from dsched.model.trigger import (
     AtTrigger,
@@ -235,13 +236,13 @@ class TaskConfig:
         self, *, created_ms: int, revision: int | None = None, updated_ms: int | None = None
     ) -> "TaskConfig":
         """The same with what the store knows of it; what its author wrote is not judged again."""
-        copy = object.__new__(TaskConfig)
-        copy.__dict__.update(self.__dict__, created_ms=created_ms)
-        if revision is not None:
-            copy.__dict__["revision"] = revision
-        if updated_ms is not None:
-            copy.__dict__["updated_ms"] = updated_ms
-        return copy
+        known = {"created_ms": created_ms, "revision": revision, "updated_ms": updated_ms}
+        return _copied(self, **{name: one for name, one in known.items() if one is not None})
+
+    def of_origin(self, origin: str) -> "TaskConfig":
+        """The same, declared there; what its author wrote is not judged again."""
+        check_origin_name(origin)
+        return _copied(self, origin=origin)
 
     @property
     def trigger(self) -> Trigger:
@@ -276,8 +277,13 @@ class TaskConfig:
         return twin
 
 
-# Where both keep the text of the payload, beside their fields: no part of what is compared or
-# copied.
+def _copied(config: TaskConfig, **known: Any) -> TaskConfig:
+    copy = object.__new__(TaskConfig)
+    copy.__dict__.update(config.__dict__, **known)
+    return copy
+
+
+# Where both keep the text of the payload, beside their fields: it is neither compared nor copied.
 _PAYLOAD_TEXT = "_payload_text"
 _SPEC_FIELDS = tuple(field.name for field in attrs.fields(TaskSpec) if field.name != "member")
 _FIELDS = {
@@ -381,10 +387,7 @@ def _check_trigger(config: TaskConfig) -> None:
     check_whole("misfire_cap", config.misfire_cap, 1, MAX_CATCH_UP)
     if not isinstance(config.enabled, bool):
         raise InvalidConfigError("enabled", f"must be true or false, got {config.enabled!r}")
-    if not is_origin(config.origin):
-        raise InvalidConfigError(
-            "origin", f"must be api, code:NAME or file:NAME; got {config.origin!r}"
-        )
+    check_origin_name(config.origin)
     for field in ("at", "start_at", "end_at"):
         instant = getattr(config, field)
         if instant is not None and not isinstance(instant, datetime):

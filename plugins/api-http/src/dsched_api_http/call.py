@@ -18,6 +18,7 @@ from dsched_api_http.cursors import Cursors
 from dsched_api_http.events import EventHub
 from dsched_api_http.gate import Gate
 from dsched_api_http.idempotency import Claim, Idempotency
+from dsched_api_http.judged import Judged
 from dsched_api_http.options import ApiOptions
 from dsched_api_http.overview import Overview
 from dsched_api_http.problems import Problem
@@ -55,6 +56,7 @@ class Api:
     timetable: Timetable
     waits: Shares
     backlog: Backlog
+    judged: Judged
     stopping: asyncio.Event
 
 

@@ -17,6 +17,7 @@ from dsched_api_http.doorkeeper import Doorkeeper, within_descriptors
 from dsched_api_http.events import EventHub
 from dsched_api_http.gate import Gate
 from dsched_api_http.idempotency import Idempotency
+from dsched_api_http.judged import Judged
 from dsched_api_http.listener import Listener
 from dsched_api_http.options import DEFAULT_PORT, ApiOptions, is_loopback
 from dsched_api_http.overview import Overview
@@ -96,6 +97,7 @@ class ApiService:
             streams=self._shares("streams", "max_streams"),
             waits=self._shares("waits for a task", "max_waits"),
             backlog=Backlog(store, self._options),
+            judged=Judged(pod.intake),
             stopping=asyncio.Event(),
         )
 

@@ -4,8 +4,6 @@ import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-import attrs
-
 from dsched.client import ClientError, ConfigOutcome, check_origin
 from dsched.contracts import EntryError
 from dsched.contracts.store.configs import StoredConfig
@@ -58,7 +56,8 @@ def _judged(call: Call, raw: object) -> TaskConfig:
     if not isinstance(raw.get("id"), str):
         raise invalid("id", "is missing, or is not text")
     entry = {name: value for name, value in raw.items() if name != "id"}
-    return attrs.evolve(call.intake.config(raw["id"], entry), origin=call.query.origin)
+    config = call.api.judged.config(raw["id"], entry, dry_run=call.query.dry_run)
+    return config.of_origin(call.query.origin)
 
 
 async def _put(call: Call, configs: Sequence[TaskConfig]) -> dict[str, ConfigPut]:

@@ -85,7 +85,7 @@ async def get_config(call: Call) -> Answer:
 async def put_config(call: Call) -> Answer:
     """Create or replace a config; equal content changes nothing."""
     config = call.intake.config(call.path["id"], call.body)
-    config = attrs.evolve(config, origin=call.query.origin)
+    config = config.of_origin(call.query.origin)
     return await _put(call, lambda _: config)
 
 
