@@ -7,6 +7,7 @@ import declaring
 import failover
 import http_share
 import kinds
+import processes
 import profiling
 import scale_configs
 import scale_steps
@@ -17,6 +18,7 @@ from systems import Stage
 
 MEASURES: dict[str, Callable[[Stage, Plan], dict[str, float]]] = {
     "kinds": kinds.kinds,
+    "processes": processes.by_processes,
     "mix": kinds.mix,
     "storm": kinds.storm,
     "http": http_share.http_share,
@@ -43,6 +45,12 @@ NOTES = {
         "All tasks are enqueued first. What is the same in all tasks of a case, and may be cached: "
         + "; ".join(f"*{name}*: {case.caches}" for name, case in works.CASES.items())
         + "."
+    ),
+    processes.TABLE: (
+        "All tasks are enqueued first; counted from the moment when every worker process has run "
+        "a task. The processors are shared by pods and Redis: on as few as this machine has, more "
+        "processes hardly carry more tasks, but what a task costs each of them says what they "
+        "would carry with processors of their own. Cached is nothing of a task."
     ),
     "The leader goes": (
         "Real pods: two schedulers and a worker, 20 configs with a period of one second. "

@@ -37,7 +37,7 @@ def drained(stage: Stage, workers: int, count: int, case: works.Case) -> Figures
         found["bytes a waiting task"] = (full - empty) / count
     for _ in range(workers):
         stage.start_worker()
-    first = _first_sample(stage, workers, count)
+    first = first_sample(stage, workers, count)
     rig.until_ran(stage.tally, count, TIMEOUT_S, stage.log)
     last = rig.sample(stage.tally, stage.workers, server)
     tasks = count - first.count
@@ -45,12 +45,12 @@ def drained(stage: Stage, workers: int, count: int, case: works.Case) -> Figures
     plural = "worker" if workers == 1 else "workers"
     found[f"tasks a second, {workers} {plural}"] = tasks / (end_s - first.at_s)
     if workers == 1:
-        found |= _costs(first, last, last.count - first.count)
+        found |= costs(first, last, last.count - first.count)
         found |= _leftovers(stage, empty, count)
     return found
 
 
-def _first_sample(stage: Stage, workers: int, count: int) -> rig.Sample:
+def first_sample(stage: Stage, workers: int, count: int) -> rig.Sample:
     """The books at the moment when every worker has run a task."""
     end_s = time.monotonic() + TIMEOUT_S
     while len(tally.read(stage.tally)[1]) < workers:
@@ -63,7 +63,7 @@ def _first_sample(stage: Stage, workers: int, count: int) -> rig.Sample:
     return found
 
 
-def _costs(first: rig.Sample, last: rig.Sample, tasks: int) -> Figures:
+def costs(first: rig.Sample, last: rig.Sample, tasks: int) -> Figures:
     found = {"worker CPU, us a task": (last.workers_cpu_s - first.workers_cpu_s) * 1e6 / tasks}
     if last.commands:
         spent_s = last.server_cpu_s - first.server_cpu_s
