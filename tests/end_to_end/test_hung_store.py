@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import re
 import signal
 import sys
 import time
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from pods import PodProcess, clean_environment, until
+from pods import PodProcess, clean_environment, origin_of_api
 
 from dsched_testkit.servers import RedisServer
 
@@ -63,11 +62,7 @@ async def served(server: RedisServer, folder: Path) -> AsyncIterator[tuple[PodPr
     )
     pod = PodProcess("pod-a", ("--log-format", "json"), folder, env)
     try:
-        await until(lambda: pod.said("API: http"), "the API listens", 40, [pod])
-        (line, *_) = pod.said("API: http")
-        found = re.search(r"API: (http://\S+)/api/v1", line["message"])
-        assert found is not None
-        yield pod, found[1]
+        yield pod, await origin_of_api(pod)
     finally:
         server.send_signal(signal.SIGCONT)
         pod.end()

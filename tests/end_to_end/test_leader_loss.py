@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from accounts import ANCHOR, Owed, check_accounts, twenty_configs
+from accounts import Owed, check_accounts, every_second, twenty_configs
 from cluster import Cluster
 
 from dsched.contracts.store.events import Event, EventKind
@@ -186,18 +186,7 @@ async def test_each_kill_just_before_an_instant_leaves_that_instant_fired_once(o
     async with open_redis_cluster(
         schedule={"leader_lock_ttl": "1500ms", "leader_renew_interval": "500ms"}
     ) as cluster:
-        owed = Owed(
-            config={
-                "id": "tick",
-                "every": "1s",
-                "start_at": ANCHOR,
-                "overlap": "allow",
-                "executor": "http",
-                "payload": {"url": cluster.ledger.url()},
-            },
-            period_ms=1000,
-            offset_ms=0,
-        )
+        owed = every_second(cluster.ledger.url())
         # The workers live on, so whatever goes wrong here is the leaders' doing.
         cluster.start("work", "--role", "worker", "--tasks", cluster.tasks_file([owed.config]))
         for name in ("lead-a", "lead-b"):

@@ -13,7 +13,7 @@ from typing import Any
 
 import attrs
 import pytest
-from accounts import ANCHOR, Owed, check_accounts
+from accounts import check_accounts, every_second
 from cluster import Cluster, cluster_on
 from pods import PodProcess, clean_environment, until
 
@@ -78,18 +78,7 @@ async def test_redis_may_be_killed_paused_and_stopped_under_load_and_all_acknowl
     open_redis_cluster: Callable[..., Any], server: RedisServer
 ):
     async with open_redis_cluster() as cluster:
-        owed = Owed(
-            config={
-                "id": "tick",
-                "every": "1s",
-                "start_at": ANCHOR,
-                "overlap": "allow",
-                "executor": "http",
-                "payload": {"url": cluster.ledger.url()},
-            },
-            period_ms=1000,
-            offset_ms=0,
-        )
+        owed = every_second(cluster.ledger.url())
         await cluster.start_three("--tasks", cluster.tasks_file([owed.config]))
         await cluster.until(lambda: cluster.ledger.calls, "the first fire")
         from_ms = (await cluster.store.now()).wall_ms

@@ -15,7 +15,7 @@ import attrs
 import pytest
 from aiohttp import web
 from alert_hook import SECRET, Hook
-from pods import PodProcess, clean_environment, until
+from pods import PodProcess, clean_environment, origin_of_api, until
 
 from dsched_testkit.servers import NoServerError, RedisServer
 
@@ -135,11 +135,7 @@ async def served(
     argv = ("--log-format", "json", "--app", "work", "--tasks", str(tasks))
     pod = PodProcess("pod-a", argv, folder, env)
     try:
-        await until(lambda: pod.said("API: http"), "the API listens", 40, [pod])
-        (line, *_) = pod.said("API: http")
-        found = re.search(r"API: (http://\S+)/api/v1", line["message"])
-        assert found is not None
-        yield pod, found[1]
+        yield pod, await origin_of_api(pod)
     finally:
         pod.end()
 

@@ -30,6 +30,19 @@ class Owed:
         return set(range(start, last_ms + 1, self.period_ms))
 
 
+def every_second(url: str) -> Owed:
+    """One config, due at each whole second, whose tasks may run at the same time."""
+    config = {
+        "id": "tick",
+        "every": "1s",
+        "start_at": ANCHOR,
+        "overlap": "allow",
+        "executor": "http",
+        "payload": {"url": url},
+    }
+    return Owed(config=config, period_ms=1000, offset_ms=0)
+
+
 def twenty_configs(url: str, slow_url: str) -> list[Owed]:
     """Eight crons and twelve intervals, some in milliseconds; every third may not overlap."""
     crons = [

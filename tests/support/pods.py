@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -130,3 +131,12 @@ async def until(
             tails = "\n".join(pod.tail() for pod in pods)
             raise AssertionError(f"not within {timeout_s:g} s: {what}\n{tails}")
         await asyncio.sleep(0.02)
+
+
+async def origin_of_api(pod: PodProcess) -> str:
+    """Where a pod answers that chose its port by itself, such as `http://127.0.0.1:40123`."""
+    await until(lambda: pod.said("API: http"), "the API listens", 40, [pod])
+    (line, *_) = pod.said("API: http")
+    found = re.search(r"API: (http://\S+)/api/v1", line["message"])
+    assert found is not None, line
+    return found[1]
