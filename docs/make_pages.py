@@ -15,6 +15,7 @@ import attrs
 import click
 from figures_page import figures_page
 from prometheus_client import CollectorRegistry
+from sizing_page import sizing_page
 
 from dsched.config import format_duration
 from dsched.config.settings import Settings
@@ -256,6 +257,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "metrics.md": metrics_page,
     "settings.md": settings_page,
     "figures.md": figures_page,
+    "sizing.md": sizing_page,
 }
 
 
