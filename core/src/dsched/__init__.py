@@ -1,8 +1,9 @@
 """dsched: the lightest highly available task scheduler that can explain every fire.
 
 What programs import: `task` to register functions, `schedule` to run them by
-themselves, `run` or `pod` to run a pod inside a program, `connect`
-to submit and read. Plugin authors import from `dsched.contracts` and `dsched.model`.
+themselves, `workflow` to run several that need one another, `run` or `pod` to run
+a pod inside a program, `connect` to submit and read. Plugin authors import from
+`dsched.contracts` and `dsched.model`.
 """
 
 from importlib import import_module
@@ -15,12 +16,13 @@ if TYPE_CHECKING:
     from dsched.contracts.store.outcomes import StoreUnavailableError
     from dsched.embedding import EmbeddedPod, StartStoppedError, connect, connect_blocking, pod
     from dsched.errors import NoClientError
+    from dsched.functions.flows import Flow, workflow
     from dsched.functions.handles import TaskHandle
     from dsched.functions.registry import FunctionContext, Registry, task
     from dsched.functions.schedules import schedule
     from dsched.functions.submitting import TaskFunction
     from dsched.launcher.program import run
-    from dsched.model import RetryPolicy, TaskConfig, TaskResult, TaskSpec
+    from dsched.model import RetryPolicy, Step, TaskConfig, TaskResult, TaskSpec, Workflow
 
 __version__ = "0.1.0"
 
@@ -29,11 +31,13 @@ __all__ = [
     "BlockingHandle",
     "Client",
     "EmbeddedPod",
+    "Flow",
     "FunctionContext",
     "NoClientError",
     "Registry",
     "RetryPolicy",
     "StartStoppedError",
+    "Step",
     "StoreUnavailableError",
     "TaskConfig",
     "TaskFailed",
@@ -41,6 +45,7 @@ __all__ = [
     "TaskHandle",
     "TaskResult",
     "TaskSpec",
+    "Workflow",
     "__version__",
     "connect",
     "connect_blocking",
@@ -48,6 +53,7 @@ __all__ = [
     "run",
     "schedule",
     "task",
+    "workflow",
 ]
 
 # Loaded on first use: a module that only registers functions need not import the engine, and the
@@ -57,11 +63,13 @@ _HOMES = {
     "BlockingHandle": "dsched.client.blocking",
     "Client": "dsched.client",
     "EmbeddedPod": "dsched.embedding",
+    "Flow": "dsched.functions.flows",
     "FunctionContext": "dsched.functions.registry",
     "NoClientError": "dsched.errors",
     "Registry": "dsched.functions.registry",
     "RetryPolicy": "dsched.model",
     "StartStoppedError": "dsched.embedding",
+    "Step": "dsched.model",
     "StoreUnavailableError": "dsched.contracts.store.outcomes",
     "TaskConfig": "dsched.model",
     "TaskFailed": "dsched.contracts.executor",
@@ -69,12 +77,14 @@ _HOMES = {
     "TaskHandle": "dsched.functions.handles",
     "TaskResult": "dsched.model",
     "TaskSpec": "dsched.model",
+    "Workflow": "dsched.model",
     "connect": "dsched.embedding",
     "connect_blocking": "dsched.embedding",
     "pod": "dsched.embedding",
     "run": "dsched.launcher.program",
     "schedule": "dsched.functions.schedules",
     "task": "dsched.functions.registry",
+    "workflow": "dsched.functions.flows",
 }
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from dsched.model import JsonValue, TaskConfig, TaskSpec, whole_ms
+from dsched.model import JsonValue, TaskConfig, TaskSpec, Workflow, whole_ms
 from dsched_client import values
 from dsched_client.answers import Answer
 from dsched_client.batches import ConfigBatch
@@ -23,7 +23,7 @@ CANCELLED = "cancelled by a client"
 
 
 def submit(
-    item: TaskSpec | Entry,
+    item: TaskSpec | Workflow | Entry,
     *,
     task_id: str | None,
     delay: Seconds,

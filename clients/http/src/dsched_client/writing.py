@@ -7,7 +7,17 @@ from typing import Any, TypeAlias
 
 import attrs
 
-from dsched.model import JsonValue, RetryPolicy, TaskConfig, TaskSpec, Wait, seconds_of
+from dsched.model import (
+    JsonValue,
+    RetryPolicy,
+    Step,
+    TaskConfig,
+    TaskSpec,
+    Wait,
+    Workflow,
+    run_spec,
+    seconds_of,
+)
 from dsched.model.defaults import given_fields
 from dsched.model.left_out import is_left_out
 from dsched_client.instants import rfc3339
@@ -16,14 +26,19 @@ Entry: TypeAlias = Mapping[str, JsonValue]
 Seconds: TypeAlias = Wait  # a number of seconds, a timedelta, or text such as 30s
 
 # Never part of an entry: keys that are given beside it, and those that only the store sets.
-_APART = frozenset({"id", "origin", "reserved", "revision", "created_ms", "updated_ms"})
+# What an entry says of a workflow has keys of its own.
+_APART = frozenset(
+    {"id", "origin", "reserved", "revision", "created_ms", "updated_ms", "workflow", "member"}
+)
 
 
-def entry_of(item: TaskConfig | TaskSpec | Entry) -> dict[str, JsonValue]:
+def entry_of(item: TaskConfig | TaskSpec | Workflow | Entry) -> dict[str, JsonValue]:
     """The entry of a config or a task, without fields that were left out; in a mapping, only times
     are converted."""
     if isinstance(item, Mapping):
         return {key: plain(value) for key, value in item.items()}
+    if isinstance(item, Workflow):
+        item = run_spec(item)
     found: dict[str, JsonValue] = {}
     for field in attrs.fields(type(item)):
         value = getattr(item, field.name)
@@ -31,6 +46,34 @@ def entry_of(item: TaskConfig | TaskSpec | Entry) -> dict[str, JsonValue]:
             if value is not None:
                 found["payload"] = value
         elif field.name not in _APART and not _is_default(item, field):
+            found[field.name] = plain(value)
+    if item.workflow is not None:
+        found |= _workflow_keys(item.workflow)
+        if item.workflow.steps:
+            found.pop("executor")
+            found.pop("type", None)
+    return found
+
+
+def _workflow_keys(flow: Workflow) -> dict[str, JsonValue]:
+    """The keys of an entry that make this workflow; its zone is that of its config."""
+    found: dict[str, JsonValue] = {}
+    if flow.steps:
+        found["steps"] = {step.id: _step_keys(step) for step in flow.steps}
+    for field in attrs.fields(Workflow):
+        value = getattr(flow, field.name)
+        if field.name not in ("steps", "timezone") and value != field.default:
+            found["run_timeout" if field.name == "timeout" else field.name] = plain(value)
+    return found
+
+
+def _step_keys(step: Step) -> dict[str, JsonValue]:
+    found: dict[str, JsonValue] = {}
+    for field in attrs.fields(Step):
+        value = getattr(step, field.name)
+        if field.name in ("executor", "payload") and value is not None:
+            found[field.name] = value
+        elif field.name != "id" and value != field.default:
             found[field.name] = plain(value)
     return found
 
@@ -59,6 +102,8 @@ def plain(value: Any) -> JsonValue:
         return {name: plain(getattr(value, name)) for name in given_fields(value)}
     if isinstance(value, Mapping):
         return {key: plain(one) for key, one in value.items()}
+    if isinstance(value, tuple):
+        return [plain(one) for one in value]
     return value
 
 

@@ -15,7 +15,7 @@ from dsched.contracts.store.configs import StoredConfig
 from dsched.contracts.store.outcomes import StoreUnavailableError
 from dsched.contracts.store.working import CancelAnswer
 from dsched.functions.submitting import Submittable, TaskFunction
-from dsched.model import Task, TaskConfig, TaskSpec, Wait, seconds_of
+from dsched.model import Task, TaskConfig, TaskSpec, Wait, Workflow, seconds_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -114,7 +114,7 @@ class BlockingClient:
 
     def submit(
         self,
-        spec: TaskSpec | Mapping[str, Any],
+        spec: TaskSpec | Workflow | Mapping[str, Any],
         *,
         task_id: str | None = None,
         delay: Wait | None = None,

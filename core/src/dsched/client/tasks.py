@@ -25,10 +25,12 @@ from dsched.model import (
     TaskSpec,
     TaskStatus,
     Wait,
+    Workflow,
     check_id,
     given,
     manual_task_id,
     run_of,
+    run_spec,
     seconds_of,
     to_ms,
     whole_ms,
@@ -44,14 +46,15 @@ class Tasks(Asking):
 
     async def submit(
         self,
-        spec: TaskSpec | Mapping[str, Any],
+        spec: TaskSpec | Workflow | Mapping[str, Any],
         *,
         task_id: str | None = None,
         delay: Wait | None = None,
         at: datetime | str | None = None,
         delay_s: float = 0.0,
     ) -> TaskHandle[Any]:
-        """Create a task of a `TaskSpec`, or of a mapping with the keys of a task file.
+        """Create a task of a `TaskSpec`, or of a mapping with the keys of a task file; or a run of
+        a `Workflow`.
 
         It does not start before ``delay``, or the instant ``at`` (one that has passed: now). The
         same id and spec again is the same task, another spec a `ConflictError`; without
@@ -69,9 +72,11 @@ class Tasks(Asking):
             raise ConflictError(outcome, f"task id {task_id} is taken by a task with another spec")
         return TaskHandle(task_id, self)
 
-    def _taken(self, spec: TaskSpec | Mapping[str, Any]) -> TaskSpec:
+    def _taken(self, spec: TaskSpec | Workflow | Mapping[str, Any]) -> TaskSpec:
         if isinstance(spec, Mapping):
             return reader(self._judge).spec(spec)
+        if isinstance(spec, Workflow):
+            spec = run_spec(spec)
         return self._defaults.fill(spec if self._judge is None else self._judge.judged(spec))
 
     async def submit_many(self, submissions: Sequence[Submission]) -> tuple[Outcome, ...]:

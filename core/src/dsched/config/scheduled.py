@@ -63,6 +63,10 @@ def app_of(module: str, names: Sequence[str]) -> str:
 def _config(
     scheduled: Scheduled, schedules: Schedules, settings: Settings, catalogue: Catalogue
 ) -> TaskConfig:
+    if scheduled.entry is not None:
+        return task_from_mapping(
+            scheduled.entry, defaults=settings.task, catalogue=catalogue, source=scheduled.place
+        )
     function = schedules.named(scheduled)
     if function is None:
         reason = "is scheduled but not registered; put @dsched.task on it too"

@@ -76,12 +76,16 @@ TRIGGERS = ("cron_expr", "every", "fixed_delay", "at")
 
 @attrs.frozen(kw_only=True)
 class Scheduled:
-    """A schedule as it was written: ``config_id`` None stands for the function's own name."""
+    """A schedule as it was written: ``config_id`` None stands for the function's own name.
+
+    ``entry`` is that of a workflow, as a task file has it, which ``call`` has declared.
+    """
 
     call: Callable[..., Any]
     config_id: str | None
     args: JsonValue
     fields: ScheduleFields
+    entry: Mapping[str, Any] | None = None
 
     @property
     def place(self) -> str:
@@ -127,9 +131,12 @@ class Schedules:
                 raise ScheduleError("@schedule got two cron expressions; keep one")
             fields["cron_expr"] = cron_expr
         _check_fields(fields, id)
-        return lambda call: self._add(
-            call, Scheduled(call=call, config_id=id, args=args, fields=fields)
-        )
+
+        def added(call: F) -> F:
+            self.add(Scheduled(call=call, config_id=id, args=args, fields=fields))
+            return call
+
+        return added
 
     def named(self, scheduled: Scheduled) -> Function | None:
         """The registered function of a schedule; None if no `@dsched.task` is on it."""
@@ -142,7 +149,9 @@ class Schedules:
                 found = function
         return found
 
-    def _add(self, call: F, scheduled: Scheduled) -> F:
+    def add(self, scheduled: Scheduled) -> None:
+        """Keep a schedule; one of the same function of a reloaded module is replaced."""
+        call = scheduled.call
         if not (inspect.isfunction(call) or inspect.ismethod(call)):
             raise ScheduleError(f"@schedule takes a plain function, not {call!r}")
         for other in self._schedules:
@@ -157,7 +166,6 @@ class Schedules:
             if one.call is call or not is_same_function(one.call, call)
         ]
         self._schedules.append(scheduled)
-        return call
 
 
 def _check_fields(fields: Mapping[str, Any], config_id: str | None) -> None:

@@ -34,6 +34,7 @@ from dsched.model.member import Member
 from dsched.model.member_line import MemberLine, MemberStep
 from dsched.model.origin import API_ORIGIN, ORPHAN, code_origin, file_origin, is_origin
 from dsched.model.retry import Retry, RetryPolicy, retry_delay_ms
+from dsched.model.run_spec import run_spec
 from dsched.model.status import Home, IllegalTransitionError, TaskStatus, check_transition
 from dsched.model.task import Task, TaskResult
 from dsched.model.task_config import (
@@ -131,6 +132,7 @@ __all__ = [
     "rfc3339",
     "rfc3339_ms",
     "run_of",
+    "run_spec",
     "seconds_of",
     "step_of_name",
     "to_ms",

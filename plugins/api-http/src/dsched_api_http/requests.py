@@ -249,6 +249,11 @@ class Submit:
     max_crashes: int | None = None
     start_deadline: timedelta | None = None
     owner: str | None = None
+    steps: Mapping[str, Any] | None = None
+    shards: int | None = None
+    max_parallel: int | None = None
+    fail_fast: bool | None = None
+    run_timeout: timedelta | None = None
     delay: timedelta = attrs.field(default=timedelta(0))
     at: datetime | None = None
 

@@ -10,8 +10,9 @@ from typing import Any
 import attrs
 
 from dsched.config.structuring import fields_of
-from dsched.model import Calendar, TaskConfig, TaskSpec
+from dsched.model import Calendar, Step, TaskConfig, TaskSpec, Workflow
 from dsched.model.calendars import MAX_CALENDAR_NAME, MAX_CALENDARS, WEEKDAYS
+from dsched.model.workflow import MAX_STEPS
 from dsched_api_http.bodies import wire_name
 from dsched_api_http.wire import plain
 
@@ -25,7 +26,10 @@ DURATION: Schema = {
 }
 ID: Schema = {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$"}
 _LIMITS = ("format", "minimum", "maximum", "minLength", "maxLength", "maxItems", "pattern")
-_APART = frozenset({"id", "origin", "reserved", "revision", "created_ms", "updated_ms"})
+# What an entry says of a workflow has keys of its own.
+_APART = frozenset(
+    {"id", "origin", "reserved", "revision", "created_ms", "updated_ms", "workflow", "member"}
+)
 
 
 class Schemas:
@@ -147,8 +151,24 @@ def entry_schema(cls: type[TaskConfig | TaskSpec], schemas: Schemas | None = Non
     """The schema of an entry: every key of a task file but those that the store fills in."""
     inline = schemas or Schemas("#/$defs/")
     found = inline.object(cls, apart=_APART)
-    # `type` alone chooses an executor, as `executor` alone its type.
+    found["properties"] |= _workflow_keys(inline)
+    # `type` alone chooses an executor, as `executor` alone its type; with steps each has its own.
     found["required"] = [name for name in found.get("required", ()) if name != "executor"]
     if schemas is None:
         found["$defs"] = inline.components
     return found
+
+
+def _workflow_keys(schemas: Schemas) -> Schema:
+    """The keys of an entry that make a workflow."""
+    step = schemas.object(Step, apart=frozenset({"id"}))
+    # As of the entry itself.
+    step["required"] = [name for name in step.get("required", ()) if name not in ("id", "executor")]
+    steps: Schema = {
+        "type": "object",
+        "additionalProperties": step,
+        "maxProperties": MAX_STEPS,
+        "description": "What a run consists of, by the id of each step.",
+    }
+    own = schemas.object(Workflow, apart=frozenset({"steps", "timezone"}))["properties"]
+    return {"steps": steps, "run_timeout": own.pop("timeout"), **own}

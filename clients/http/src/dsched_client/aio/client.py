@@ -7,7 +7,7 @@ from datetime import datetime
 
 import attrs
 
-from dsched.model import JsonValue, TaskSpec, TaskStatus
+from dsched.model import JsonValue, TaskSpec, TaskStatus, Workflow
 from dsched_client import calls
 from dsched_client.aio.operating import Operating
 from dsched_client.aio.transport import Stream
@@ -67,7 +67,7 @@ class AsyncClient(Operating):
 
     async def submit(
         self,
-        spec: TaskSpec | Entry,
+        spec: TaskSpec | Workflow | Entry,
         *,
         task_id: str | None = None,
         delay: Seconds | None = None,
@@ -75,7 +75,8 @@ class AsyncClient(Operating):
         delay_s: Seconds = 0.0,
         key: str | None = None,
     ) -> AsyncTaskHandle:
-        """Create a task of a `TaskSpec`, or of a mapping with the keys of a task file.
+        """Create a task of a `TaskSpec`, or of a mapping with the keys of a task file; or a run of
+        a `Workflow`.
 
         It does not start before ``delay``, or the instant ``at`` (one that has passed: now). The
         same id and spec again is the same task; another spec is a `ConflictError`. ``delay_s`` is

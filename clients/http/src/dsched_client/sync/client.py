@@ -7,7 +7,7 @@ from datetime import datetime
 
 import attrs
 
-from dsched.model import JsonValue, TaskSpec, TaskStatus
+from dsched.model import JsonValue, TaskSpec, TaskStatus, Workflow
 from dsched_client import calls
 from dsched_client.errors import TaskEndedBadlyError
 from dsched_client.options import new_key
@@ -67,7 +67,7 @@ class Client(Operating):
 
     def submit(
         self,
-        spec: TaskSpec | Entry,
+        spec: TaskSpec | Workflow | Entry,
         *,
         task_id: str | None = None,
         delay: Seconds | None = None,
@@ -75,7 +75,8 @@ class Client(Operating):
         delay_s: Seconds = 0.0,
         key: str | None = None,
     ) -> TaskHandle:
-        """Create a task of a `TaskSpec`, or of a mapping with the keys of a task file.
+        """Create a task of a `TaskSpec`, or of a mapping with the keys of a task file; or a run of
+        a `Workflow`.
 
         It does not start before ``delay``, or the instant ``at`` (one that has passed: now). The
         same id and spec again is the same task; another spec is a `ConflictError`. ``delay_s`` is

@@ -54,7 +54,13 @@ def _submission(call: Call, wanted: Submit, unique: str) -> Submission:
 
 def _sizes(items: Sequence[Submission]) -> dict[str, int]:
     """How large the arguments of each are, about."""
-    return {item.task_id: len(item.spec.payload_text) for item in items}
+    return {item.task_id: _size(item) for item in items}
+
+
+def _size(item: Submission) -> int:
+    flow = item.spec.workflow
+    steps = () if flow is None else flow.steps
+    return len(item.spec.payload_text) + sum(len(dumps(step.payload)) for step in steps)
 
 
 async def submit(call: Call) -> Answer:

@@ -1,0 +1,17 @@
+"""The snapshot of a workflow that is submitted as it is."""
+
+from dsched.model.fields import InvalidConfigError
+from dsched.model.task_config import TaskSpec
+from dsched.model.workflow import WORKFLOW, Workflow
+
+
+def run_spec(flow: Workflow) -> TaskSpec:
+    """What a run of this workflow is, with nothing said of labels, priority, retries and so on;
+    `InvalidConfigError` for shards alone, which do not say what they run."""
+    if not flow.steps:
+        raise InvalidConfigError(
+            "steps",
+            "is missing: shards alone do not say what they run; submit a TaskSpec with executor, "
+            "payload and workflow=Workflow(shards=...)",
+        )
+    return TaskSpec(executor=WORKFLOW, workflow=flow)

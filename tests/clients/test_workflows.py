@@ -1,0 +1,83 @@
+"""Workflows through the HTTP clients, against a real pod with a real API."""
+
+import asyncio
+
+import pytest
+from api_pods import ADMIN, serving
+
+import dsched_client
+from dsched.model import InvalidConfigError, RetryPolicy, Step, TaskConfig, TaskStatus, Workflow
+from dsched_client import AsyncClient, Client
+
+ETL = Workflow(
+    steps=[
+        Step(id="extract", executor="echo", payload={"rows": [1, 2]}),
+        Step(
+            id="load",
+            needs=["extract"],
+            executor="echo",
+            shards=2,
+            max_parallel=1,
+            timeout="20s",
+            retry={"max_retries": 1},
+            payload={"rows": "${needs.extract.data.rows}", "part": "${shard.index}"},
+        ),
+        Step(id="undo", needs=["load"], when="failure", executor="echo"),
+    ],
+    timeout="1h",
+    fail_fast=True,
+)
+
+
+@pytest.fixture
+async def cluster():
+    async with serving(roles=("api", "scheduler", "worker")) as served:
+        yield served
+
+
+async def test_a_workflow_that_is_submitted_is_the_one_that_was_made(cluster):
+    async with AsyncClient(cluster.url, token=ADMIN) as client:
+        handle = await client.submit(ETL, task_id="r")
+        assert (await handle.wait(timeout=20)).status is TaskStatus.SUCCESS
+        stored = (await cluster.client.get("r")).spec.workflow
+        assert [step.id for step in stored.steps] == ["extract", "load", "undo"]
+        load = stored.step("load")
+        assert (load.shards, load.max_parallel, load.needs) == (2, 1, ("extract",))
+        assert (load.timeout, load.retry.max_retries) == (ETL.steps[1].timeout, 1)
+        assert (stored.timeout, stored.fail_fast) == (ETL.timeout, True)
+        assert (await client.get("r~load~1", full=True)).result.data == {"rows": [1, 2], "part": 1}
+        found = await client.get("r", full=True)
+        assert found.spec["steps"]["undo"]["when"] == "failure"
+
+
+async def test_the_blocking_client_puts_a_config_that_is_a_workflow(cluster):
+    config = TaskConfig(
+        id="nightly",
+        executor="workflow",
+        workflow=ETL,
+        every="1h",
+        timeout="5m",
+        retry=RetryPolicy(max_retries=0),
+    )
+
+    def put():
+        with Client(cluster.url, token=ADMIN) as client:
+            assert client.put_config(config).outcome == "created"
+            assert client.put_config(config).outcome == "unchanged"
+            return client.submit(ETL).wait(timeout=20).status
+
+    assert await asyncio.to_thread(put) is TaskStatus.SUCCESS
+    stored = (await cluster.client.get_config("nightly")).config
+    assert stored.workflow.steps[1].needs == ("extract",)
+
+
+async def test_what_is_no_workflow_is_refused_with_the_place_and_nothing_is_made(cluster):
+    async with AsyncClient(cluster.url, token=ADMIN) as client:
+        with pytest.raises(InvalidConfigError, match="shards alone do not say what they run"):
+            await client.submit(Workflow(shards=2), task_id="r")
+        steps = {"a": {"executor": "echo", "needs": ["z"]}}
+        with pytest.raises(dsched_client.InvalidError) as caught:
+            await client.submit({"steps": steps}, task_id="r")
+        assert "steps.a.needs: no step is called 'z'" in str(caught.value)
+        with pytest.raises(dsched_client.NotFoundError):
+            await client.get("r")
