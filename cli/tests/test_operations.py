@@ -35,6 +35,8 @@ GIVEN = {
 UNUSED = {
     "config.patch": "`config put` and `apply` say the whole entry",
     "schema.config": "for editors, which read it by its address",
+    "run.get": "`dsched why` of a run says it step by step",
+    "run.log": "`why`, and `run.get`, tell what it comes to",
     "openapi": "for generators, which read it by its address",
     "preview": "`next` and `simulate` compute it without a server",
     "problems": "`dsched status` and `dsched task list` ask for its parts",

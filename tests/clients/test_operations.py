@@ -70,6 +70,8 @@ def every_call() -> dict[str, Call[Any]]:
         "result": calls.result("x"),
         "cancel": calls.cancel("x", reason="r"),
         "retry": calls.retry("x", reason="r", key="k"),
+        "get_run": calls.get_run("x"),
+        "run_log": calls.run_log("x", cursor="c"),
         "list_tasks": calls.list_tasks(**index, **page),
         "task_lines": calls.task_lines("x", attempt=1, after="a", limit=5),
         "why_task": calls.why_task("x"),
@@ -241,7 +243,6 @@ ONLY_IN_THE_STORE = {
     "declaration": "pods tell one another which version of what they declare lives",
     "note_declaration": "as `declaration`",
     "orphan_config": "the pause that `dsched apply` asks for by `orphan_of`",
-    "run_log": "no route tells it yet; `why_task` of a run says it step by step",
 }
 
 

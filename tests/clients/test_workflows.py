@@ -50,6 +50,35 @@ async def test_a_workflow_that_is_submitted_is_the_one_that_was_made(cluster):
         assert found.spec["steps"]["undo"]["when"] == "failure"
 
 
+@pytest.mark.parametrize("kind", ["sync", "async"])
+async def test_a_run_and_its_log_are_values_with_types(cluster, kind):
+    await cluster.client.submit(ETL, task_id="r")
+    await cluster.client.wait("r", timeout=20)
+    if kind == "async":
+        async with AsyncClient(cluster.url, token=ADMIN) as client:
+            run, log = await client.get_run("r"), await client.run_log("r")
+    else:
+
+        def read():
+            with Client(cluster.url, token=ADMIN) as client:
+                return client.get_run("r"), client.run_log("r")
+
+        run, log = await asyncio.to_thread(read)
+    assert run.task.status is TaskStatus.SUCCESS
+    assert [(step.id, step.level, step.state) for step in run.steps] == [
+        ("extract", 0, "success"),
+        ("load", 1, "success"),
+        ("undo", 2, "skipped"),
+    ]
+    first, second = run.steps[1].members
+    assert (first.id, first.index, first.attempts) == ("r~load~0", 0, 1)
+    assert first.ended <= second.born  # one at a time
+    kept = await cluster.client.run_log("r")
+    assert [one.name for one in log] == [one.name for one in kept]
+    assert log[0].at.timestamp() * 1000 == kept[0].at_ms
+    assert (log[-1].what, log[-1].reason) == ("skipped", "nothing failed")
+
+
 async def test_the_blocking_client_puts_a_config_that_is_a_workflow(cluster):
     config = TaskConfig(
         id="nightly",

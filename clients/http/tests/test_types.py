@@ -100,13 +100,9 @@ def test_both_clients_have_the_same_calls_with_the_same_arguments():
 
 def test_the_calls_of_the_stores_client_are_here_too():
     # Orphaning, and reading many configs by id, belong to those who declare: they do it beside the
-    # store, and the API has a route for one config only. The log of a run has no route yet.
+    # store, and the API has a route for one config only.
     beside_the_store = {"orphan_config", "get_configs", "declaration", "note_declaration"}
-    without_a_route = {"run_log"}
-    assert (
-        calls_of(dsched.Client).keys() - beside_the_store - without_a_route
-        <= calls_of(Client).keys()
-    )
+    assert calls_of(dsched.Client).keys() - beside_the_store <= calls_of(Client).keys()
 
 
 def test_the_blocking_client_needs_no_aiohttp():

@@ -28,3 +28,60 @@ async def test_a_run_and_its_members_are_found_by_their_ids(cluster: Any) -> Non
         assert (await cluster.ask("GET", f"/tasks/{run_id}~{name}/result")).body["data"] == data
     for name in ("", "~", "Load", "load~x", "load~1~2", "parts~2"):
         assert (await cluster.ask("GET", f"/tasks/{run_id}~{name}")).status == 404
+
+
+async def test_a_token_that_may_only_read_sees_no_payload_of_any_step(cluster: Any) -> None:
+    secret = {"every": "1h", "steps": {"a": {"executor": "echo", "payload": {"key": "hush"}}}}
+    assert (await cluster.ask("PUT", "/configs/etl", secret)).status == 201
+    made = await cluster.ask("POST", "/configs/etl/trigger", {"key": "one"})
+    run_id = made.body["id"]
+    await cluster.ask("GET", f"/tasks/{run_id}/wait?timeout=20s")
+    reader = cluster.using(await cluster.token_of("read"))
+    for path in ("/configs/etl", "/configs", f"/tasks/{run_id}?full=true"):
+        seen = await reader.ask("GET", path)
+        assert "hush" not in seen.text
+        assert '"payload_hidden":true' in seen.text
+    assert "hush" in (await cluster.ask("GET", "/configs/etl")).text
+
+
+async def test_a_run_is_told_by_levels_and_by_its_log(cluster: Any) -> None:
+    await cluster.ask("PUT", "/configs/etl", ETL)
+    run_id = (await cluster.ask("POST", "/configs/etl/trigger", {"key": "one"})).body["id"]
+    await cluster.ask("GET", f"/tasks/{run_id}/wait?timeout=20s")
+    told = await cluster.ask("GET", f"/tasks/{run_id}/run")
+    assert (told.status, told.body["id"], told.body["task"]["status"]) == (200, run_id, "success")
+    load, parts = told.body["steps"]
+    assert (load["id"], load["level"], load["state"], load["total"]) == ("load", 0, "success", 1)
+    assert (parts["needs"], parts["level"], parts["ended"]) == (["load"], 1, 2)
+    assert [one["id"] for one in parts["members"]] == [f"{run_id}~parts~0", f"{run_id}~parts~1"]
+    assert load["members"][0]["ended"] <= parts["members"][0]["born"]
+    log, cursor = [], ""
+    while cursor is not None:
+        page = await cluster.ask("GET", f"/tasks/{run_id}/run/log?limit=4{cursor}")
+        log += page.body["items"]
+        cursor = page.body["cursor"] and f"&cursor={page.body['cursor']}"
+    assert sorted((one["what"], one["name"]) for one in log) == sorted(
+        (what, name) for what in ("born", "ended") for name in ("load", "parts~0", "parts~1")
+    )
+    assert log[1]["status"] == "success"
+
+
+async def test_what_is_no_run_is_answered_with_what_it_is(cluster: Any) -> None:
+    await cluster.ask("PUT", "/configs/etl", ETL)
+    run_id = (await cluster.ask("POST", "/configs/etl/trigger", {"key": "one"})).body["id"]
+    await cluster.ask("GET", f"/tasks/{run_id}/wait?timeout=20s")
+    await cluster.ask("POST", "/tasks", {"id": "plain", "executor": "echo"})
+    for path in ("run", "run/log"):
+        for task_id, word in (
+            (f"{run_id}~load", f"names a member of run {run_id}; ask for {run_id}"),
+            ("plain", "task plain is no run"),
+            ("gone", "there is no run gone"),
+        ):
+            found = await cluster.ask("GET", f"/tasks/{task_id}/{path}")
+            assert (found.status, word in found.body["detail"]) == (404, True), found.text
+    assert (await cluster.ask("GET", f"/tasks/{run_id}/run/log?cursor=x")).status == 422
+    member = await cluster.ask("GET", f"/tasks/{run_id}~load")
+    assert (member.body["run_id"], (await cluster.ask("GET", "/tasks/plain")).body["run_id"]) == (
+        run_id,
+        None,
+    )

@@ -13,6 +13,7 @@ from dsched_client.requests import Call, path_of, request
 from dsched_client.values import Page
 from dsched_client.writing import Entry, Seconds, duration, entry_of, instant
 
+MAX_LINES = 500  # in a page of a run's log
 MAX_WAIT_S = 30.0  # of one request; a longer wait asks again
 
 
@@ -95,6 +96,18 @@ def retry(task_id: str, *, reason: str, key: str) -> Call[values.Task]:
     body = {"reason": reason} if reason else {}
     path = path_of("tasks", task_id, "retry")
     return Call(request("POST", path, body=body, key=key), one(values.Task))
+
+
+def get_run(run_id: str) -> Call[values.Run]:
+    """A run with its steps."""
+    return Call(request("GET", path_of("tasks", run_id, "run")), one(values.Run))
+
+
+def run_log(run_id: str, *, cursor: str | None) -> Call[Page[values.RunLine]]:
+    """A page of a run's log."""
+    query = {"cursor": cursor, "limit": MAX_LINES}
+    path = path_of("tasks", run_id, "run", "log")
+    return Call(request("GET", path, query=query), page_of(values.RunLine))
 
 
 def list_tasks(

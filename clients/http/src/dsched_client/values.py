@@ -15,6 +15,9 @@ from dsched_client.cluster_values import SteppedDown as SteppedDown
 from dsched_client.cluster_values import StoreState as StoreState
 from dsched_client.cluster_values import Unrunnable as Unrunnable
 from dsched_client.errors import Problem, ProtocolError, refusal
+from dsched_client.run_values import RunLine as RunLine
+from dsched_client.run_values import RunMember as RunMember
+from dsched_client.run_values import RunStep as RunStep
 
 T = TypeVar("T")
 
@@ -42,7 +45,8 @@ class TaskResult:
 
 @attrs.frozen(kw_only=True)
 class Task:
-    """One run. ``result`` and ``spec`` are there only when they were asked for and exist."""
+    """One run. ``result`` and ``spec`` are there only when they were asked for and exist.
+    ``run_id``: the run of many tasks of which it is a member."""
 
     id: str
     status: TaskStatus
@@ -63,11 +67,21 @@ class Task:
     result: TaskResult | None = None
     spec: Mapping[str, JsonValue] | None = None
     payload_hidden: bool = False
+    run_id: str | None = None
 
     @property
     def ended(self) -> bool:
         """Whether it is ``success``, ``failed`` or ``cancelled``, for ever."""
         return self.status.terminal
+
+
+@attrs.frozen(kw_only=True)
+class Run:
+    """A run of many tasks as it is now, and its steps by level."""
+
+    id: str
+    task: Task
+    steps: tuple[RunStep, ...]
 
 
 @attrs.frozen(kw_only=True)

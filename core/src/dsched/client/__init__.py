@@ -19,6 +19,7 @@ from dsched.client.migrating import Migrating
 from dsched.client.operating import Operating, Skipped
 from dsched.client.reading import Reading
 from dsched.client.rearming import planned_rearm
+from dsched.client.runs import Run, Runs
 from dsched.client.tasks import Tasks
 from dsched.functions.handles import TaskHandle
 
@@ -33,6 +34,7 @@ __all__ = [
     "NotScheduledError",
     "PreconditionError",
     "RefusedError",
+    "Run",
     "Skipped",
     "Statistics",
     "TaskEndedBadlyError",
@@ -43,7 +45,7 @@ __all__ = [
 ]
 
 
-class Client(Tasks, Configs, Declarations, Reading, Operating, Migrating):
+class Client(Tasks, Runs, Configs, Declarations, Reading, Operating, Migrating):
     """Everything a program may ask of a dsched store. ``by`` names it in the event log.
 
     Calls that got no answer are repeated for some seconds, then `StoreUnavailableError` is raised;

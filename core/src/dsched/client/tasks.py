@@ -9,7 +9,6 @@ from typing import Any
 import attrs
 
 from dsched.client.asking import Asking, ConflictError, NotFoundError, TaskEndedBadlyError
-from dsched.client.gathering import member_lines
 from dsched.client.judging import reader
 from dsched.contracts.store.outcomes import Outcome
 from dsched.contracts.store.reading import TaskPage, TaskQuery
@@ -20,7 +19,6 @@ from dsched.model import (
     Home,
     InvalidConfigError,
     InvalidDurationError,
-    MemberLine,
     Task,
     TaskSpec,
     TaskStatus,
@@ -142,13 +140,6 @@ class Tasks(Asking):
         if task is None:
             raise NotFoundError("UNKNOWN", f"there is no task {task_id} (any more)")
         return task
-
-    async def run_log(self, run_id: str) -> tuple[MemberLine, ...]:
-        """What became of the members and steps of a run so far: its member log; `NotFoundError`
-        for what is no run."""
-        if await self._answered(lambda: self._store.run_lines(run_id, 0, 1)) is None:
-            raise NotFoundError("UNKNOWN", f"there is no run {run_id} (any more)")
-        return await member_lines(self._store, self._answered, run_id)
 
     async def wait(
         self, task_id: str, *, timeout: Wait | None = None, timeout_s: float | None = None

@@ -8,8 +8,9 @@ import attrs
 from dsched.contracts import Intake
 from dsched.contracts.store.configs import StoredConfig
 from dsched.contracts.store.leadership import fence_epoch
-from dsched.model import ORPHAN, Decision, JsonValue, Task, TaskResult, Worker, rfc3339_ms
+from dsched.model import ORPHAN, Decision, JsonValue, Task, TaskResult, Worker, rfc3339_ms, run_of
 from dsched_api_http.cluster_views import DemandView, UnrunnableView
+from dsched_api_http.hiding import without_payloads
 from dsched_api_http.wire import TIME as TIME
 from dsched_api_http.wire import optional_time
 
@@ -85,7 +86,7 @@ def config_of(stored: StoredConfig, intake: Intake, *, show_payload: bool) -> Co
     """A config as answered; the payload is left out for those who may not see it."""
     config, pause = stored.config, stored.paused
     spec = intake.entry(config)
-    hidden = not show_payload and spec.pop("payload", None) is not None
+    hidden = not show_payload and without_payloads(spec)
     paused = None
     if pause is not None:
         paused = Paused(who=pause.who, why=pause.why, since=rfc3339_ms(pause.since_ms))
@@ -146,6 +147,7 @@ class TaskView:
     result: Result | None = attrs.field(default=None, metadata=OPTIONAL)
     spec: Mapping[str, Any] | None = attrs.field(default=None, metadata=OPTIONAL)
     payload_hidden: bool = False
+    run_id: str | None = None
 
 
 def task_of(task: Task, intake: Intake | None = None, *, show_payload: bool = False) -> TaskView:
@@ -153,7 +155,7 @@ def task_of(task: Task, intake: Intake | None = None, *, show_payload: bool = Fa
     spec, hidden = None, False
     if intake is not None and task.spec is not None:
         spec = intake.spec_entry(task.spec)
-        hidden = not show_payload and spec.pop("payload", None) is not None
+        hidden = not show_payload and without_payloads(spec)
     full = intake is not None and task.result is not None
     return TaskView(
         id=task.id,
@@ -175,6 +177,7 @@ def task_of(task: Task, intake: Intake | None = None, *, show_payload: bool = Fa
         result=result_of(task.result) if full and task.result is not None else None,
         spec=spec,
         payload_hidden=hidden,
+        run_id=run_of(task.id),
     )
 
 

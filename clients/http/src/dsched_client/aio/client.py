@@ -22,6 +22,8 @@ from dsched_client.values import (
     LogLine,
     LogPage,
     Page,
+    Run,
+    RunLine,
     Task,
 )
 from dsched_client.writing import Entry, Seconds, in_seconds
@@ -139,6 +141,20 @@ class AsyncClient(Operating):
         """Run an ended task once more, as a new one."""
         task = await self._send(calls.retry(task_id, reason=reason, key=key or new_key()))
         return AsyncTaskHandle(task.id, task, self)
+
+    async def get_run(self, run_id: str) -> Run:
+        """A run of many tasks, with its steps and their members; `NotFoundError` for others."""
+        return await self._send(calls.get_run(run_id))
+
+    async def run_log(self, run_id: str) -> tuple[RunLine, ...]:
+        """What became of the members and steps of a run so far, in order."""
+        found: tuple[RunLine, ...] = ()
+        cursor: str | None = None
+        while True:
+            page = await self._send(calls.run_log(run_id, cursor=cursor))
+            found, cursor = (*found, *page.items), page.cursor
+            if cursor is None:
+                return found
 
     async def list(
         self,

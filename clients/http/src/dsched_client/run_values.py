@@ -1,0 +1,54 @@
+"""Runs of many tasks, as the API tells them."""
+
+from datetime import datetime
+
+import attrs
+
+
+@attrs.frozen(kw_only=True)
+class RunMember:
+    """A member that was born; ``state`` is how it ended, or ``live``."""
+
+    id: str
+    name: str
+    index: int | None = None
+    state: str
+    attempts: int = 0
+    code: str = ""
+    born: datetime | None = None
+    ended: datetime | None = None
+
+
+@attrs.frozen(kw_only=True)
+class RunStep:
+    """A step: ``level`` others come before it, one after the other; ``state`` is waiting, running,
+    success, failed or skipped, ``total`` how many members it has."""
+
+    id: str
+    level: int = 0
+    executor: str = ""
+    needs: tuple[str, ...] = ()
+    when: str = "success"
+    allow_failure: bool = False
+    state: str
+    reason: str = ""
+    total: int = 1
+    born: int = 0
+    ended: int = 0
+    failed: int = 0
+    start_time: datetime | None = None
+    end_time: datetime | None = None
+    members: tuple[RunMember, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class RunLine:
+    """A line of a run's log: a member was ``born`` or has ``ended``, a step was ``skipped``."""
+
+    what: str
+    name: str
+    at: datetime
+    status: str | None = None
+    code: str = ""
+    attempts: int = 0
+    reason: str = ""

@@ -1,0 +1,109 @@
+"""A run as people look at it: its steps by levels, and the members of each."""
+
+from collections.abc import Iterable, Sequence
+
+import attrs
+
+from dsched.model import MemberLine, MemberStep, TaskStatus, When, Workflow, step_of_name
+from dsched.model.workflow import levels
+from dsched.planning.runs.progress import RunProgress, StepProgress, StepState, steps_of
+
+# What a member is of which the log says only that it was born: it waits or runs.
+LIVE = "live"
+
+
+@attrs.frozen(kw_only=True)
+class MemberPicture:
+    """A member that was born: its name in the run, and how it ended, if it has."""
+
+    name: str
+    index: int | None
+    state: str
+    attempts: int = 0
+    code: str = ""
+    born_ms: int | None = None
+    ended_ms: int | None = None
+
+
+@attrs.frozen(kw_only=True)
+class StepPicture:
+    """A step: ``level`` others must have ended before it, one after the other. ``total`` is how
+    many members it has, ``reason`` why it has none (any more)."""
+
+    id: str
+    level: int
+    executor: str
+    needs: tuple[str, ...]
+    when: When
+    allow_failure: bool
+    state: StepState
+    reason: str
+    total: int
+    born: int
+    ended: int
+    failed: int
+    started_ms: int | None
+    ended_ms: int | None
+    members: tuple[MemberPicture, ...]
+
+
+def picture_of(
+    flow: Workflow, lines: Sequence[MemberLine], *, executor: str
+) -> tuple[StepPicture, ...]:
+    """The steps of a run by level, then as they were written. ``executor`` is that of the shards
+    of a workflow without steps."""
+    progress = RunProgress(flow)
+    progress.take(lines)
+    level_of = levels(flow)
+    members = _members(lines)
+    found = []
+    for step_id, step in steps_of(flow):
+        one = progress.steps[step_id]
+        found.append(
+            StepPicture(
+                id=step_id,
+                level=level_of.get(step_id, 0),
+                executor=executor if step is None else step.executor,
+                needs=() if step is None else step.needs,
+                when=When.SUCCESS if step is None else step.when,
+                allow_failure=step is not None and step.allow_failure,
+                state=one.state,
+                reason=_reason(one),
+                total=one.members,
+                born=one.born,
+                ended=one.ended,
+                failed=one.failed,
+                started_ms=one.started_ms,
+                ended_ms=one.ended_ms if one.settled else None,
+                members=tuple(members.get(step_id, {}).values()),
+            )
+        )
+    return tuple(sorted(found, key=lambda one: one.level))
+
+
+def _reason(one: StepProgress) -> str:
+    return "" if one.skipped is None else one.skipped.reason
+
+
+def _members(lines: Iterable[MemberLine]) -> dict[str, dict[str, MemberPicture]]:
+    """Of each step its members by name, in the order of their births."""
+    found: dict[str, dict[str, MemberPicture]] = {}
+    for line in lines:
+        if line.what is MemberStep.SKIPPED:
+            continue
+        step_id, index = step_of_name(line.name)
+        of_step = found.setdefault(step_id, {})
+        known = of_step.get(line.name, MemberPicture(name=line.name, index=index, state=LIVE))
+        if line.what is MemberStep.BORN and known.born_ms is None:
+            known = attrs.evolve(known, born_ms=line.at_ms)
+        elif line.what is MemberStep.ENDED and known.ended_ms is None:
+            status = line.status or TaskStatus.FAILED
+            known = attrs.evolve(
+                known,
+                state=status.value,
+                attempts=line.attempts,
+                code=line.code,
+                ended_ms=line.at_ms,
+            )
+        of_step[line.name] = known
+    return found
