@@ -1,6 +1,6 @@
 """What the machine has seen: current and stale fences, tokens, incarnations, versions, ids."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -11,10 +11,14 @@ from dsched.model import (
     Overlap,
     SkippedRange,
     SkipReason,
+    Step,
     TaskConfig,
     TaskSpec,
+    When,
+    Workflow,
     need_of,
 )
+from dsched.model.json import JsonValue
 from dsched.planning import PlannedRun
 
 T = TypeVar("T")
@@ -30,6 +34,26 @@ DEMANDS: tuple[dict[str, str], ...] = ({}, {"gpu": "1"}, {"gpu": "1"}, {"zone": 
 _NEED = need_of("local", {"n": 1})
 CLASSES = tuple(sorted({class_text(one, _NEED) or "" for one in DEMANDS}))
 DAY_MS = 24 * 3600 * 1000
+
+
+def _step(step_id: str, *needs: str, **fields: Any) -> Step:
+    return Step(id=step_id, executor="local", payload={"n": step_id}, needs=needs, **fields)
+
+
+# What makes runs, by the variant of a snapshot or config; the other variants make plain tasks.
+FLOWS: Mapping[int, Workflow] = {
+    4: Workflow(steps=[_step("a"), _step("b", "a"), _step("c", "a", when=When.FAILURE)]),
+    5: Workflow(shards=3, max_parallel=2),
+    6: Workflow(
+        steps=[
+            _step("a", allow_failure=True),
+            _step("s", shards=2, priority=9, required_labels={"gpu": "1"}),
+            _step("z", "a", "s", when=When.ALWAYS),
+        ],
+        fail_fast=True,
+        timeout=timedelta(seconds=30),
+    ),
+}
 
 _OVERLAPS = {
     "c0": Overlap.SKIP,
@@ -57,14 +81,13 @@ def config_of_kind(config_id: str, variant: int) -> TaskConfig:
     return TaskConfig(
         id=config_id,
         name=f"variant {variant}",
-        executor="local",
-        payload={"variant": variant},
+        **_runs(variant, {"variant": variant}),
         overlap=_OVERLAPS[config_id],
         misfire_cap=2,
         enabled=variant != 3,
         start_deadline=timedelta(seconds=30) if variant == 2 else None,
-        priority=5 + variant,
-        required_labels=DEMANDS[variant],
+        priority=5 + variant % 4,
+        required_labels=DEMANDS[variant % 4],
         origin=ORIGINS[variant % len(ORIGINS)],
         **trigger,
     )
@@ -73,12 +96,19 @@ def config_of_kind(config_id: str, variant: int) -> TaskConfig:
 def spec_of_kind(variant: int) -> TaskSpec:
     """A snapshot of a submission."""
     return TaskSpec(
-        executor="local",
-        payload={"n": variant},
+        **_runs(variant, {"n": variant}),
         priority=3 + variant,
         start_deadline=timedelta(seconds=25) if variant == 2 else None,
-        required_labels=DEMANDS[variant],
+        required_labels=DEMANDS[variant % 4],
     )
+
+
+def _runs(variant: int, payload: JsonValue) -> dict[str, Any]:
+    """What is run: by an executor, or by the members of a run."""
+    flow = FLOWS.get(variant)
+    if flow is not None and flow.steps:
+        return {"executor": "workflow", "workflow": flow}
+    return {"executor": "local", "payload": payload, "workflow": flow}
 
 
 def a_rearm(

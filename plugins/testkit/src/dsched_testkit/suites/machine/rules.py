@@ -9,14 +9,15 @@ from dsched.contracts.store.outcomes import Outcome
 from dsched.contracts.store.recovering import Reap
 from dsched.contracts.store.working import Progress, Release
 from dsched_testkit.suites.machine.leading import configs, due_in, often, variants, workers
-from dsched_testkit.suites.machine.operating import OperatorRules
 from dsched_testkit.suites.machine.pools import (
+    FLOWS,
     INCARNATIONS,
     TASKS,
 )
+from dsched_testkit.suites.machine.runs import RunRules
 
 
-class FlowRules(OperatorRules):
+class FlowRules(RunRules):
     """Whole stretches of the normal flow, so that deep states are reached often."""
 
     @often(5, worker_id=workers, count=st.integers(1, 3), variant=st.integers(0, 1))
@@ -33,6 +34,30 @@ class FlowRules(OperatorRules):
         self.fire_what_is_due(0, 1)
         self.dispatch(0, worker_id, defers=False, stale=False, count=4)
         self.claim(worker_id, 0, 0, 1, 3)
+
+    @often(
+        5,
+        worker_id=workers,
+        variant=st.sampled_from(sorted(FLOWS)),
+        config_id=st.none() | configs,
+        hows=st.lists(st.sampled_from([0, 0, 0, 2, 4]), min_size=2, max_size=4),
+    )
+    def a_run_goes_on(
+        self, worker_id: str, *, variant: int, config_id: str | None, hows: list[int]
+    ) -> None:
+        """A run is made, of a config perhaps; round by round its members are born and end."""
+        self._awake(worker_id)
+        if config_id is None:
+            self._work_arrives(1, variant)
+        else:
+            self.put(config_id, 0, variant=variant, due_in_ms=0, early=False)
+            self.fire_what_is_due(0, 1)
+        for how in hows:
+            self.advance_runs(0, known=1, limit=10)
+            self.dispatch(0, worker_id, defers=False, stale=False, count=4)
+            self.claim(worker_id, 0, 0, 1, 3)
+            self.complete(0, 3, how)
+        self.advance_runs(0, known=0, limit=10)
 
     @often(2, worker_id=workers, index=st.integers(0, 2))
     def a_worker_is_taken_over(self, worker_id: str, index: int) -> None:

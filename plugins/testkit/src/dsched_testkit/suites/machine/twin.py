@@ -177,6 +177,9 @@ class Twin:
         found = await self._tested.get(task_ids, full=True)
         for one, other in zip(expected, found, strict=True):
             self._compare(f"tasks after {name}", one, other)
+        for run_id in sorted(self.state.member_logs)[:20]:
+            lines = [await one.run_lines(run_id, 0, 100) for one in (self.reference, self._tested)]
+            self._compare(f"the member log of {run_id} after {name}", *lines)
 
     def compare_all(self) -> None:
         """Compare what can be read: workers, configs, counts, the clock."""
