@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import blocked_classes
 import crowd
 import declaring
 import failover
@@ -29,6 +30,7 @@ MEASURES: dict[str, Callable[[Stage, Plan], dict[str, float]]] = {
     "scale-redis": scale_steps.steps,
     "scale-sqlite": scale_steps.steps,
     "scale-pods": crowd.crowd,
+    "classes": blocked_classes.beside,
     "profile": profiling.profile,
 }
 OF = {name: {"dsched"} for name in MEASURES} | {
@@ -37,6 +39,7 @@ OF = {name: {"dsched"} for name in MEASURES} | {
     "waiting": {"dsched", "dsched-sqlite"},
     "declare": {"dsched", "dsched-sqlite"},
     "scale-sqlite": {"dsched-sqlite"},
+    "classes": {"dsched", "dsched-sqlite"},
 }
 
 # What is said above a table of the page, by a part of its heading.
@@ -72,6 +75,11 @@ NOTES = {
         "Clients simulated in one process: the production code of a pod each, with "
         "connections of its own. Tasks come at a steady rate; afterwards leaders are "
         "stopped, one after another."
+    ),
+    blocked_classes.TABLE: (
+        "Two clusters side by side, a store and a pod each; into one comes what nobody can run, at "
+        "the highest priority. Then ordinary tasks are given to both by turns, one at a time. "
+        "The tick is a leader's reading with one ordinary task ready, timed by turns afterwards."
     ),
     "Where a task's time goes": (
         "`make bench ARGS=--profile`: a pod (leader and worker) drains realistic tasks "

@@ -26,7 +26,7 @@ ROOT = rig.HERE.parents[1]
 
 QUICK = Plan(
     rounds=1, tasks=20_000, pings=50, seconds=5, many=20_000, many_in_a_file=5_000, waiting=20_000,
-    failovers=1, window_s=10,
+    failovers=1, window_s=10, busy=2_000, unmatched=5_000, blocked=10_000, classes=500,
 )  # fmt: skip
 FULL = Plan(rounds=3, tasks=60_000, pings=300, seconds=20)
 

@@ -127,7 +127,7 @@ async def _ticks(clusters: tuple[Cluster, Cluster]) -> list[dict[str, float]]:
         stores.opened(clusters[0].stage) as few,
         stores.opened(clusters[1].stage) as many,
     ):
-        fences = [await _lead(store) for store in (few, many)]
+        fences = [await lead(store) for store in (few, many)]
         for _ in range(TICKS):
             for store, fence, meter in zip((few, many), fences, meters, strict=True):
                 await meter.call("poll", lambda s=store, f=fence: s.poll(f, MAX_BATCH))
@@ -141,7 +141,7 @@ async def _ticks(clusters: tuple[Cluster, Cluster]) -> list[dict[str, float]]:
     ]
 
 
-async def _lead(store: Store) -> str:
+async def lead(store: Store) -> str:
     """Take the lock, once the killed leader's has run out."""
     async with asyncio.timeout(30):
         while (answer := await store.acquire("bench", "bench", LOCK_TTL_MS)).outcome != "OK":

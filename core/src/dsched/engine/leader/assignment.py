@@ -20,6 +20,8 @@ DEFERRED = "deferred: "
 MAX_REASON = 200
 FULL = f"{DEFERRED}all matching workers are full"
 READ_PAST = 1_000
+# Each costs the store more than a task: more of them would hold it up, and with it everybody else.
+SHUTS_A_STEP = 25
 
 
 @attrs.frozen(kw_only=True)
@@ -137,7 +139,9 @@ class _Walked:
 
     def nobody(self, task: ReadyTask, text: str | None, present: Mapping[str, Worker]) -> None:
         """No worker has what it demands. The one that its class is shut for says so, in the log,
-        too."""
+        too. One class too many for this step is left to the next."""
+        if self._one_too_many(text):
+            return
         delay_ms = NO_MATCH_DELAY_MS if text is None else SAID_DELAY_MS
         self.deferrals.append(_no_match(task, present, delay_ms))
         if text is not None:
@@ -147,6 +151,8 @@ class _Walked:
         """Those that have are full, or the balancer wants none of them; others may have room."""
         if not room:
             return
+        if self._one_too_many(text):
+            return
         if text is not None:
             self.shuts[text] = Shut(text, Blocked.FULL)
         elif self.passed_before + self.passed < READ_PAST:
@@ -154,6 +160,10 @@ class _Walked:
         else:
             deferral = Deferral(task_id=task.id, delay_ms=FULL_DELAY_MS, reason=FULL)
             self.deferrals.append(deferral)
+
+    def _one_too_many(self, text: str | None) -> bool:
+        """Whether the class of a task is to be shut, but by another step."""
+        return text is not None and len(self.shuts) >= SHUTS_A_STEP
 
     def assignment(self, turns: int, workers: Iterable[Worker]) -> Assignment:
         """All of it."""

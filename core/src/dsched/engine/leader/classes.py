@@ -20,6 +20,7 @@ from dsched.engine.leader.abilities import Runs, runs_anything
 from dsched.model import Worker
 
 NOTHING_GIVES_WAY = 10  # beyond every priority
+HIGHEST = 9  # gives way to nothing: to ask for what is higher would be a step for nothing
 
 Profile = tuple[tuple[tuple[str, str], ...], str]  # a worker's labels, sorted, and its ability
 
@@ -139,7 +140,7 @@ class Classes:
                 first.append(Let(_in_turn(texts), min(room, MAX_BATCH)))
             elif gives_way:
                 above = min((one.lowest for one in found), default=NOTHING_GIVES_WAY)
-                if above < NOTHING_GIVES_WAY:
+                if above < HIGHEST:
                     then.append(Let(_in_turn(texts), len(found), above))
         return [*first, *then]
 

@@ -8,10 +8,17 @@ import attrs
 
 from dsched.contracts.store import Store
 from dsched.contracts.store.bounds import MAX_BATCH
-from dsched.contracts.store.classes import Shut
+from dsched.contracts.store.classes import Let, Shut
 from dsched.contracts.store.dispatching import Deferral, Dispatched, Promoted, ReadyPage, ReadyTask
 from dsched.contracts.store.outcomes import Outcome
-from dsched.engine.leader.assignment import NOTHING, READ_PAST, Assigner, Assignment, room_at
+from dsched.engine.leader.assignment import (
+    NOTHING,
+    READ_PAST,
+    SHUTS_A_STEP,
+    Assigner,
+    Assignment,
+    room_at,
+)
 from dsched.engine.leader.classes import Classes, ClassPlan
 from dsched.engine.leader.term import Term
 from dsched.engine.leader.unplaced import Unplaced
@@ -99,6 +106,7 @@ class DispatchStep:
             # What was refused (a worker left, or filled up) is still ready, before the next page.
             passed += sum(outcome in _STAYS_READY for outcome in answer.choices)
             moved = moved or not _MOVED.isdisjoint((*answer.choices, *answer.deferrals))
+            moved = moved or _made_way(page, shuts, shut.lets, answer.page)
             if not acts and answer.page.tasks == page.tasks:
                 break  # nothing was let out
             page = answer.page
@@ -166,10 +174,18 @@ def with_new(page: ReadyPage, tasks: Sequence[ReadyTask], *, more: bool) -> Read
     )
 
 
+def _made_way(
+    before: ReadyPage, shuts: Sequence[Shut], lets: Sequence[Let], after: ReadyPage
+) -> bool:
+    """Whether what was shut away has made way for others. A page may also differ by what was let
+    out, which may be refused again and again; it does not where more follows it."""
+    return bool(shuts) and before.tasks != after.tasks and (after.more or not lets)
+
+
 def _distinct(found: Sequence[Shut], planned: Sequence[Shut]) -> tuple[Shut, ...]:
     """Each class once, as many as a step takes; what is left out comes up again."""
     shuts = {one.text: one for one in (*planned, *found)}
-    return tuple(shuts.values())[:MAX_BATCH]
+    return tuple(shuts.values())[:SHUTS_A_STEP]
 
 
 _MOVED = frozenset({Outcome.OK, Outcome.EXPIRED})

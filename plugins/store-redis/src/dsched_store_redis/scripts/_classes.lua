@@ -44,7 +44,16 @@ local function shut_one(text, blocked)
   end
 end
 
--- Of the first open tasks those that belong to shut classes wait under them from now on.
+-- Puts tasks under one class: flat, score and id by turns.
+local function put_under(class, flat)
+  for first = 1, #flat, 200 do
+    local last = math.min(first + 199, #flat)
+    nobody_by(class.blocked, call('ZADD', UNDER .. class.n, unpack(flat, first, last)))
+  end
+end
+
+-- Of the first open tasks those that belong to shut classes wait under them from now on. A class is
+-- asked for once, and takes all of its tasks at once.
 local function sweep(most)
   local flat = call('ZRANGEBYSCORE', READY, '-inf', OPEN_TO, 'WITHSCORES', 'LIMIT', 0, most)
   if #flat == 0 or not some_routes then
@@ -55,17 +64,33 @@ local function sweep(most)
     push(ids, flat[i])
   end
   local routes = call('HMGET', ROUTE, unpack(ids))
-  local behind = {}
+  local latest = some_deadlines and call('HMGET', DEADLINE, unpack(ids)) or {}
+  local classes, found, behind, late = {}, {}, {}, {}
   for i, id in ipairs(ids) do
-    if routes[i] then
-      local score, waits = ready_place(id, tonumber(flat[2 * i]), routes[i])
-      if waits then
-        push(behind, score, id)
+    local route = routes[i]
+    local class = route and classes[route]
+    if route and class == nil then
+      local n, blocked = shut_class_of(id, route)
+      class = n and { n = n, blocked = blocked, flat = {} } or false
+      classes[route] = class
+      push(found, class or nil)
+    end
+    if class then
+      push(class.flat, flat[2 * i], id)
+      push(behind, int(tonumber(flat[2 * i]) + BEHIND), id)
+      if latest[i] then
+        push(late, latest[i], id)
       end
     end
   end
+  for _, class in ipairs(found) do
+    put_under(class, class.flat)
+  end
   for first = 1, #behind, 200 do
     call('ZADD', READY, unpack(behind, first, math.min(first + 199, #behind)))
+  end
+  for first = 1, #late, 200 do
+    call('ZADD', LATE, unpack(late, first, math.min(first + 199, #late)))
   end
 end
 

@@ -58,10 +58,10 @@ for _, item in ipairs(items) do
 end
 if #items > 0 then
   call('MSET', unpack(new))
-  wake('leader')
 end
 if #delayed > 0 then
   call('ZADD', DELAYED, unpack(delayed))
+  wake('leader')
 end
 if #latest > 0 then
   call('HSET', DEADLINE, unpack(latest))
@@ -69,15 +69,21 @@ end
 if #routed > 0 then
   call('HSET', ROUTE, unpack(routed))
 end
+local waiting = 0
 if some_shut then
   some_deadlines = some_deadlines or #latest > 0
   for i, route in ipairs(demands) do
     if route ~= '' then
-      ready[2 * i - 1] = ready_place(ready[2 * i], ready[2 * i - 1], route)
+      local score, waits = ready_place(ready[2 * i], ready[2 * i - 1], route)
+      ready[2 * i - 1] = score
+      waiting = waiting + (waits and 1 or 0)
     end
   end
 end
 if #ready > 0 then
   call('ZADD', READY, unpack(ready))
+  if waiting < #demands then
+    wake('leader')
+  end
 end
 return done('OK', table.concat(outcomes, ' '))

@@ -14,6 +14,7 @@ from dsched_testkit.suites.store.ability import AbilityTests
 from dsched_testkit.suites.store.cancelling import CancelTests, SubmitTests
 from dsched_testkit.suites.store.claiming import ClaimTests, ClaimWhenRungTests
 from dsched_testkit.suites.store.classes import ClassTests
+from dsched_testkit.suites.store.classes_waking import ClassWakingTests
 from dsched_testkit.suites.store.clock import ClockTests
 from dsched_testkit.suites.store.collecting import CollectTests, ProjectedTests
 from dsched_testkit.suites.store.completing import CompleteTests
@@ -69,6 +70,7 @@ class LeadingContract(
     DispatchTests,
     QueueOrderTests,
     ClassTests,
+    ClassWakingTests,
     RecallTests,
     OverdueTests,
     ReapTests,
