@@ -325,3 +325,15 @@ def test_a_task_is_submitted_for_an_instant(pod: "Served"):
     wrong = pod.run(*args, "--at", "2999-01-01T00:00:00Z", "--delay", "1h")
     assert wrong.code != 0
     assert "keep one of them" in wrong.err
+
+
+def test_a_task_that_was_tried_again_is_shown_with_its_attempts(pod: "Served"):
+    pod.put("tried", payload={"function": "boom"}, retry={"max_retries": 1, "retry_delay": "10ms"})
+    task = pod.run("trigger", "tried", "--wait", "-o", "json").data
+    out = pod.ok("task", "get", task["id"]).out
+    shown = out.partition("\n\n")[2].splitlines()
+    assert shown[0].split() == ["ATTEMPT", "HOW", "WORKER", "START", "TOOK", "CODE", "ERROR"]
+    assert [line.split()[:2] for line in shown[1:]] == [["1", "failed"], ["2", "failed"]]
+    assert all("ValueError: evil" in line for line in shown[1:])
+    found = pod.ok("task", "get", task["id"], "-o", "json").data["attempts"]
+    assert [one["number"] for one in found] == [1, 2]

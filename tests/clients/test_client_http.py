@@ -64,6 +64,7 @@ async def test_a_task_is_submitted_waited_for_and_its_result_read(cluster, conne
         handle = await client.submit(echo({"a": [1, None]}), task_id="t")
         assert await handle.result(timeout=20) == {"a": [1, None]}
         task = await client.get("t", full=True)
+        assert [(one.number, one.how, one.code) for one in task.attempts] == [(1, "success", "ok")]
         assert (task.status, task.ended, task.attempt) == (TaskStatus.SUCCESS, True, 1)
         assert task.result.data == {"a": [1, None]}
         assert task.scheduled_time.tzinfo is not None

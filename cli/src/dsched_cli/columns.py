@@ -43,6 +43,11 @@ def _took(record: Mapping[str, Any]) -> int | None:
     )
 
 
+def _last_line(record: Mapping[str, Any]) -> str | None:
+    lines = [line for line in str(record.get("error") or "").splitlines() if line.strip()]
+    return lines[-1].strip() if lines else None
+
+
 def _progress(record: Mapping[str, Any]) -> str | None:
     found = record.get("progress")
     if not isinstance(found, dict):
@@ -104,6 +109,15 @@ TASK = (
     Column("PRIORITY", "priority", kind="number", wide=True),
     Column("PROGRESS", _progress, wide=True),
     Column("ERROR", "error", kind="block", wide=True),
+)
+ATTEMPT = (
+    Column("ATTEMPT", "number", kind="number"),
+    Column("HOW", "how", kind="state"),
+    Column("WORKER", "worker_id"),
+    Column("START", "start_time", kind="time"),
+    Column("TOOK", _took, kind="ms"),
+    Column("CODE", "code"),
+    Column("ERROR", _last_line),
 )
 WORKER = (
     Column("ID", "id"),

@@ -43,7 +43,7 @@ class Echo(Executor):
         payload = None if task.spec is None else task.spec.payload
         if isinstance(payload, dict):
             if "fail" in payload:
-                raise TaskFailed(str(payload["fail"]), retryable=False)
+                raise TaskFailed(str(payload["fail"]), retryable=payload.get("retryable", False))
             for _ in range(payload.get("times", 1)):
                 for line in payload.get("log", ()):
                     context.logger.info("%s", line)

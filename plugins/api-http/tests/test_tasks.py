@@ -230,3 +230,22 @@ async def test_an_instant_beside_a_delay_is_refused(api: Any) -> None:
     refused = await api.ask("POST", "/tasks", {**SPEC, **both})
     assert refused.status == 422
     assert "keep one of them" in refused.text
+
+
+async def test_a_task_read_in_full_tells_each_of_its_attempts(cluster: Any) -> None:
+    retry = {"max_retries": 2, "retry_delay": "10ms"}
+    payload = {"fail": "as told", "retryable": True}
+    spec = {"executor": "echo", "payload": payload, "retry": retry}
+    await cluster.ask("POST", "/tasks", {**spec, "id": "tried"})
+    ended = await cluster.ask("GET", "/tasks/tried/wait?timeout=20s")
+    assert (ended.body["status"], "attempts" in ended.body) == ("failed", False)
+    attempts = (await cluster.ask("GET", "/tasks/tried?full=true")).body["attempts"]
+    assert [(one["number"], one["how"]) for one in attempts] == [
+        (1, "failed"),
+        (2, "failed"),
+        (3, "failed"),
+    ]
+    for one in attempts:
+        assert one["start_time"] <= one["end_time"]
+        assert one["worker_id"] == ended.body["worker_id"]
+        assert "as told" in one["error"]

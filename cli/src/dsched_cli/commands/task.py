@@ -107,7 +107,7 @@ def list_(
 @click.option("--full", is_flag=True, help="With what it runs.")
 @watch_option
 def get(session: Session, task_id: str, full: bool, watches: bool) -> None:
-    """Show one task; with --watch until it has ended."""
+    """Show one task and its attempts; with --watch until it has ended."""
 
     def show() -> bool:
         found = call_task(session, task_id, lambda one: session.api.get(task_path(one), full=True))
@@ -115,6 +115,7 @@ def get(session: Session, task_id: str, full: bool, watches: bool) -> None:
             session.output.record(found, (*columns.TASK, *_FULL))
         else:
             show_with_result(session, found)
+        _show_attempts(session, found)
         return watches and found["status"] not in TERMINAL
 
     watch(show) if watches else show()
@@ -129,6 +130,14 @@ def show_with_result(session: Session, found: Mapping[str, Any]) -> None:
     result = told.get("result") or {}
     answered = [column for name, column in _ANSWERED.items() if result.get(name) not in (None, "")]
     session.output.record(told, (*columns.TASK, *answered))
+
+
+def _show_attempts(session: Session, found: Mapping[str, Any]) -> None:
+    """Below a task that was tried more than once its attempts; data has them in the task."""
+    attempts = found.get("attempts") or []
+    if session.output.format in ("table", "wide") and len(attempts) > 1:
+        click.echo()
+        session.output.records(attempts, columns.ATTEMPT, key="number")
 
 
 @task.command()

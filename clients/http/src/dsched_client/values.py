@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 import attrs
 
 from dsched.model import JsonValue, TaskStatus
+from dsched_client.attempts import Attempt as Attempt
 from dsched_client.cluster_values import Cluster as Cluster
 from dsched_client.cluster_values import Counts as Counts
 from dsched_client.cluster_values import Demand as Demand
@@ -45,8 +46,9 @@ class TaskResult:
 
 @attrs.frozen(kw_only=True)
 class Task:
-    """One run. ``result`` and ``spec`` are there only when they were asked for and exist.
-    ``run_id``: the run of many tasks of which it is a member."""
+    """One run. ``result``, ``spec`` and ``attempts``, the latest 20, oldest first, are there only
+    when they were asked for (``full``) and exist. ``run_id``: the run of many tasks of which it is
+    a member."""
 
     id: str
     status: TaskStatus
@@ -66,6 +68,7 @@ class Task:
     progress: JsonValue = None
     result: TaskResult | None = None
     spec: Mapping[str, JsonValue] | None = None
+    attempts: tuple[Attempt, ...] = ()
     payload_hidden: bool = False
     run_id: str | None = None
 

@@ -1,6 +1,14 @@
 """The words of dsched as values: immutable, validated, free of any I/O."""
 
 from dsched.model.ability import Ability, need_in_words, need_of
+from dsched.model.attempt import (
+    KEPT_ATTEMPTS,
+    Attempt,
+    error_to_keep,
+    read_attempts,
+    with_attempt,
+    write_attempt,
+)
 from dsched.model.calendars import Calendar, DatedDays, NamedDays
 from dsched.model.decision import (
     Decision,
@@ -60,10 +68,12 @@ from dsched.model.workflow import WORKFLOW, Step, When, Workflow
 
 __all__ = [
     "API_ORIGIN",
+    "KEPT_ATTEMPTS",
     "ORPHAN",
     "WORKFLOW",
     "Ability",
     "AtTrigger",
+    "Attempt",
     "Calendar",
     "CronTrigger",
     "DatedDays",
@@ -116,6 +126,7 @@ __all__ = [
     "code_origin",
     "config_of",
     "demand_of",
+    "error_to_keep",
     "file_origin",
     "fire_instant_of",
     "fire_task_id",
@@ -128,6 +139,7 @@ __all__ = [
     "name_in_run",
     "need_in_words",
     "need_of",
+    "read_attempts",
     "retry_delay_ms",
     "rfc3339",
     "rfc3339_ms",
@@ -137,4 +149,6 @@ __all__ = [
     "step_of_name",
     "to_ms",
     "whole_ms",
+    "with_attempt",
+    "write_attempt",
 ]

@@ -4,6 +4,7 @@ from datetime import datetime
 
 import attrs
 
+from dsched.model.attempt import Attempt
 from dsched.model.ids import backfill_instant_of, config_of, fire_instant_of
 from dsched.model.instants import from_ms
 from dsched.model.json import JsonValue, dumps
@@ -51,7 +52,8 @@ class Task:
     claims so far, ``retry_count`` the failures that were tried again, ``crash_count`` the leases
     that ran out. ``reason`` says why the task is where it is, in one word (``expired``,
     ``poison``, ``deferred: no worker``); ``error`` is the text of the last failure. ``spec`` is
-    None once the task has ended, unless it is read together with its result.
+    None once the task has ended, unless it is read together with its result. ``past`` has the
+    attempts before the last claim's, where they are known; it is read together with the result.
     """
 
     id: str
@@ -71,6 +73,25 @@ class Task:
     progress: JsonValue = None
     result: TaskResult | None = None
     spec: TaskSpec | None = None
+    past: tuple[Attempt, ...] = ()
+
+    @property
+    def attempts(self) -> tuple[Attempt, ...]:
+        """The latest attempts, oldest first, as far as they are known; the one that runs, too."""
+        tried = self.status is TaskStatus.RUNNING or self.status.terminal
+        # One that was cancelled while it waited has no worker, and no attempt ended by that.
+        if not tried or not self.attempt or self.worker_id is None:
+            return self.past
+        last = Attempt(
+            number=self.attempt,
+            worker_id=self.worker_id,
+            start_ms=self.scheduled_ms if self.start_ms is None else self.start_ms,
+            end_ms=self.end_ms,
+            how=self.status.value,
+            code="" if self.result is None else self.result.code,
+            error=self.error if self.end_ms is not None else "",
+        )
+        return (*self.past, last)
 
     @property
     def config_id(self) -> str | None:

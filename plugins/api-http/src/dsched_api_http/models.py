@@ -9,6 +9,7 @@ from dsched.contracts import Intake
 from dsched.contracts.store.configs import StoredConfig
 from dsched.contracts.store.leadership import fence_epoch
 from dsched.model import ORPHAN, Decision, JsonValue, Task, TaskResult, Worker, rfc3339_ms, run_of
+from dsched_api_http.attempt_views import AttemptView, attempts_of
 from dsched_api_http.cluster_views import DemandView, UnrunnableView
 from dsched_api_http.hiding import without_payloads
 from dsched_api_http.wire import TIME as TIME
@@ -126,7 +127,7 @@ def result_of(result: TaskResult) -> Result:
 
 @attrs.frozen(kw_only=True)
 class TaskView:
-    """A task. ``spec`` and ``result`` are there with ``full=true`` only."""
+    """A task. ``spec``, ``result`` and ``attempts`` are there with ``full=true`` only."""
 
     id: str
     config_id: str | None
@@ -146,6 +147,7 @@ class TaskView:
     progress: JsonValue
     result: Result | None = attrs.field(default=None, metadata=OPTIONAL)
     spec: Mapping[str, Any] | None = attrs.field(default=None, metadata=OPTIONAL)
+    attempts: tuple[AttemptView, ...] | None = attrs.field(default=None, metadata=OPTIONAL)
     payload_hidden: bool = False
     run_id: str | None = None
 
@@ -176,6 +178,7 @@ def task_of(task: Task, intake: Intake | None = None, *, show_payload: bool = Fa
         progress=task.progress,
         result=result_of(task.result) if full and task.result is not None else None,
         spec=spec,
+        attempts=None if intake is None else attempts_of(task),
         payload_hidden=hidden,
         run_id=run_of(task.id),
     )

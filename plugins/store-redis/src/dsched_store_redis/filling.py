@@ -29,6 +29,7 @@ from dsched.model import (
     TaskStatus,
     config_of,
     run_of,
+    write_attempt,
 )
 from dsched.model.ids import fire_instant_of
 from dsched.model.json import dumps
@@ -127,6 +128,8 @@ def _notes(task: Task) -> dict[str, str]:
         notes["progress"] = dumps(task.progress)
     if len(_plain(task.reason)) > SHORT:
         notes["reason"] = _plain(task.reason)
+    if task.past:
+        notes["past"] = "\n".join(map(write_attempt, task.past))
     return notes
 
 

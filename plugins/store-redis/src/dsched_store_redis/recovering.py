@@ -13,6 +13,7 @@ from dsched.contracts.store.recovering import (
     Reap,
     Recovering,
 )
+from dsched.model import error_to_keep
 from dsched_store_redis.base import ENDS, OnRedis, store_time
 from dsched_store_redis.dispatching import read_route
 from dsched_store_redis.rows import read_task, read_workers, token_in
@@ -60,7 +61,7 @@ class RedisRecovering(OnRedis, Recovering):
                 (
                     known(item.task_id),
                     item.token,
-                    str(item.delay_ms),
+                    f"{item.delay_ms} {text(error_to_keep(item.error))}",
                     "" if item.fail_reason is None else text(item.fail_reason),
                     text(item.error),
                 )

@@ -8,7 +8,7 @@ from dsched.contracts.store.codec import read_result, readable_config, readable_
 from dsched.contracts.store.configs import Pause, StoredConfig
 from dsched.contracts.store.events import Event, EventKind
 from dsched.contracts.store.operating import Skip
-from dsched.model import Home, Task, TaskStatus, Worker, missed_a_beat
+from dsched.model import Home, Task, TaskStatus, Worker, missed_a_beat, read_attempts
 from dsched.model.json import loads
 from dsched_store_redis.phrases import expand
 from dsched_store_redis.wire import decode, load_json, optional, pairs, untext
@@ -124,6 +124,7 @@ def read_task(row: list[Any] | None) -> Task | None:
         progress=load_json(notes.get("progress", "")),
         result=read_result(decode(result)) if result else None,
         spec=readable_spec(decode(body)) if body else None,
+        past=read_attempts(notes.get("past", "")),
     )
 
 

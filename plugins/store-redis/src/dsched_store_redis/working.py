@@ -17,7 +17,7 @@ from dsched.contracts.store.working import (
     Working,
     claim_token,
 )
-from dsched.model import Home, Task, TaskStatus
+from dsched.model import Home, Task, TaskStatus, error_to_keep
 from dsched.model.json import dumps
 from dsched_store_redis.base import OnRedis
 from dsched_store_redis.configs import route, span_ms
@@ -133,7 +133,9 @@ def _submit_row(item: Submission) -> str:
 
 
 def _complete_row(item: Completion) -> str:
-    delay = "" if item.retry_delay_ms is None else str(item.retry_delay_ms)
+    delay = ""
+    if item.retry_delay_ms is not None:  # an attempt that is to be remembered
+        delay = f"{item.retry_delay_ms} {text(error_to_keep(item.error))}"
     return (
         f"{known(item.task_id)}\t{item.token}\t{int(item.success)}\t{delay}"
         f"\t{text(item.reason)}\t{text(item.result.code)}\t{text(item.error)}"

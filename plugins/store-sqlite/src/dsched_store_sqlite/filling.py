@@ -22,8 +22,10 @@ from dsched.model import (
     config_of,
     fire_instant_of,
     run_of,
+    write_attempt,
 )
 from dsched.model.json import dumps
+from dsched_store_sqlite.attempts import PUT_PAST
 from dsched_store_sqlite.collecting import cursor_text, listed_under
 from dsched_store_sqlite.documents import PUT as PUT_DOCUMENT
 from dsched_store_sqlite.facts import PUT_STAT
@@ -150,6 +152,9 @@ def _put_task(step: Step, moved: MovedTask) -> None:
             "INSERT OR IGNORE INTO finished VALUES (?, ?, ?, ?)",
             (task.id, task.end_ms, task.status.value, listed_under(task.id)),
         )
+    if task.past:
+        lines = "\n".join(map(write_attempt, task.past))
+        step.db.execute(PUT_PAST, (seq, lines))
     if moved.lines and seq is not None:
         _put_lines(step, seq, moved.lines)
     step.db.executemany(

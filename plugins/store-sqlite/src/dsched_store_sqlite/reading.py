@@ -12,6 +12,7 @@ from dsched.contracts.store.reading import Counts, DecisionPage, Reading, TaskPa
 from dsched.contracts.store.statistics import EVERYTHING, Rollup
 from dsched.model import Home, MemberLine, Task, TaskStatus
 from dsched.model.json import dumps, loads
+from dsched_store_sqlite.attempts import past_of
 from dsched_store_sqlite.base import OnSqlite
 from dsched_store_sqlite.collecting import cursor_number, read_events
 from dsched_store_sqlite.facts import KEPT, kept_from_ms, read_kept, read_rollups
@@ -206,7 +207,7 @@ def _read(step: Step, row: TaskRow | None, *, full: bool) -> Task | None:
     if not full:
         return row.view()
     spec, result = step.db.execute(BODY, (row.seq,)).fetchone()
-    return row.view(spec=spec, result=result)
+    return row.view(spec=spec, result=result, past=past_of(step, row))
 
 
 def _listing(query: TaskQuery) -> tuple[Listing, tuple[Any, ...]]:

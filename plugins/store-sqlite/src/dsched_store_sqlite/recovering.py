@@ -17,6 +17,7 @@ from dsched.contracts.store.recovering import (
 from dsched.contracts.store.runs import PRUNED_LINES
 from dsched.model import Home, MemberStep, TaskStatus, member_id
 from dsched.model.status import TERMINAL
+from dsched_store_sqlite.attempts import remember_attempt
 from dsched_store_sqlite.base import OnSqlite
 from dsched_store_sqlite.facts import prune_stats, remove_decisions
 from dsched_store_sqlite.needs import read_needs
@@ -163,9 +164,11 @@ def _reap(step: Step, fence: str, task: TaskRow | None, item: Reap) -> Outcome:
     elif item.delay_ms:
         task.reason = "crashed"
         event["delay"] = item.delay_ms
+        remember_attempt(step, task, how="crashed", error=item.error)
         step.place(task, TaskStatus.RETRYING, Home.DELAYED, step.now_ms + item.delay_ms)
     else:
         task.reason = "crashed"
+        remember_attempt(step, task, how="crashed", error=item.error)
         step.place(task, TaskStatus.PENDING, Home.READY)
     event["status"] = task.status.value
     step.note(EventKind.REAPED, fence, event)

@@ -10,7 +10,16 @@ import attrs
 from dsched.contracts.store.codec import read_result, readable_config, readable_spec
 from dsched.contracts.store.configs import Pause, StoredConfig
 from dsched.contracts.store.operating import Skip
-from dsched.model import Home, JsonValue, Task, TaskConfig, TaskStatus, Worker, missed_a_beat
+from dsched.model import (
+    Home,
+    JsonValue,
+    Task,
+    TaskConfig,
+    TaskStatus,
+    Worker,
+    missed_a_beat,
+    read_attempts,
+)
 from dsched.model.json import dumps, loads
 
 STATUS = {status.value: status for status in TaskStatus}
@@ -66,8 +75,8 @@ class TaskRow:
         ended = self.end_ms is None and self.status.terminal
         return self.at_ms if ended else self.end_ms
 
-    def view(self, spec: str | None = None, result: str | None = None) -> Task:
-        """The task as readers see it, with its spec and result if their texts are given."""
+    def view(self, spec: str | None = None, result: str | None = None, past: str = "") -> Task:
+        """The task as readers see it, with its spec, result and past if their texts are given."""
         return Task(
             id=self.id,
             status=self.status,
@@ -87,6 +96,7 @@ class TaskRow:
             # The codec reads results as they are kept beside a snapshot.
             result=None if result is None else read_result(result),
             spec=None if spec is None else readable_spec(spec),
+            past=read_attempts(past),
         )
 
 

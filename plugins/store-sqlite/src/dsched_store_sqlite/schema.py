@@ -330,13 +330,19 @@ CREATE TABLE IF NOT EXISTS run_count (
 );
 INSERT OR IGNORE INTO run_count VALUES (1, 0);
 
+-- Attempts of a task that ended without its end, a line each; few tasks have any. They go with the
+-- task whichever build removes it.
+CREATE TABLE IF NOT EXISTS past (task INTEGER PRIMARY KEY, lines TEXT NOT NULL);
+CREATE TRIGGER IF NOT EXISTS past_gone AFTER DELETE ON task
+    BEGIN DELETE FROM past WHERE task = OLD.seq; END;
+
 INSERT OR IGNORE INTO history (one, identity) VALUES (1, lower(hex(randomblob(16))));
 """
 HAS_ADDED = (
-    "SELECT count(*) = 14 FROM sqlite_master WHERE name IN ('history', 'parked', 'pod_format', "
+    "SELECT count(*) = 16 FROM sqlite_master WHERE name IN ('history', 'parked', 'pod_format', "
     "'worker_ability_digest', 'class', 'class_count', 'class_shut', 'class_opened', "
     "'class_changed', 'class_full', 'task_open', 'task_waiting', 'task_late', "
-    "'run_count')"
+    "'run_count', 'past', 'past_gone')"
 )
 
 ADDED_STATEMENTS = tuple(part.strip() for part in _ADDED.split(";\n") if part.strip())

@@ -20,6 +20,7 @@ from dsched.contracts.store.working import (
 )
 from dsched.model import Home, TaskStatus
 from dsched.model.json import dumps, loads
+from dsched_store_sqlite.attempts import remember_attempt
 from dsched_store_sqlite.base import OnSqlite
 from dsched_store_sqlite.rows import TASK, TASK_WIDTH, TaskRow, WorkerRow
 from dsched_store_sqlite.step import Item, Step
@@ -228,6 +229,7 @@ def _complete(
         task.retry_count += 1
         event["delay"] = item.retry_delay_ms
         until_ms = step.now_ms + item.retry_delay_ms
+        remember_attempt(step, task, how="failed", code=item.result.code, error=item.error)
         step.place(task, TaskStatus.RETRYING, Home.DELAYED, until_ms)
     else:
         step.keep_result(task, result)
@@ -251,6 +253,7 @@ def _release(step: Step, task: TaskRow | None, item: Release, by: str) -> Outcom
         step.finish(task, TaskStatus.FAILED)
     else:
         task.reason = item.reason
+        remember_attempt(step, task, how="released")
         step.place(task, TaskStatus.PENDING, Home.READY)
     event: Item = {"task": task.id, "status": task.status.value, "reason": task.reason}
     step.note(EventKind.RELEASED, by, event)

@@ -16,6 +16,19 @@ local function home_of(row)
   return 'held'
 end
 
+-- Attempts of before are for who asks in full.
+local function notes_of(id, full)
+  local flat = call('HGETALL', NOTE .. id)
+  for i = 1, full and 0 or #flat, 2 do
+    if flat[i] == 'past' then
+      table.remove(flat, i)
+      table.remove(flat, i)
+      break
+    end
+  end
+  return flat
+end
+
 -- {id, home, fields, notes, snapshot, result}; false where there is none.
 local function task_row(id, ttl, full, with_body)
   local row = detail(id)
@@ -32,7 +45,7 @@ local function task_row(id, ttl, full, with_body)
     id,
     home_of(row),
     fields,
-    row.note and call('HGETALL', NOTE .. id) or {},
+    row.note and notes_of(id, full) or {},
     (full or with_body) and (row.spec or call('GET', BODY .. id)) or '',
     full and row.result or '',
   }

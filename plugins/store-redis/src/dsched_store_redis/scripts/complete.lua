@@ -1,5 +1,6 @@
 -- use: workers tasks
--- ARGV: by, rows "id, token, success, retry delay, reason, code, error" (texts JSON), results, ttl
+-- ARGV: by, rows "id, token, success, retry delay and
+-- error to keep, reason, code, error" (texts JSON), results, ttl
 local by, ttl = ARGV[2], ARGV[5]
 probe_tasks()
 local results = string.gmatch(ARGV[4], '([^\n]*)\n')
@@ -19,8 +20,9 @@ local ids = {}
 for id, token, success, delay, reason, code, err in string.gmatch(ARGV[3],
   '(%C*)\t(%C*)\t(%C*)\t(%C*)\t(%C*)\t(%C*)\t(%C*)\n') do
   push(ids, id)
+  local wait, brief = delay_and_error(delay)
   -- All fields at once, since a table that grows is made anew.
-  push(items, { token = token, success = success == '1', delay = tonumber(delay), reason = reason,
+  push(items, { token = token, success = success == '1', delay = wait, brief = brief, reason = reason,
     code = code, error = err, result = results(), row = false, outcome = '', retry = false, at = 0 })
 end
 for i, row in ipairs(rows_of(ids)) do
@@ -34,7 +36,9 @@ for i, row in ipairs(rows_of(ids)) do
     probe_end(row.id, true)
     probe_note(row.id, item.reason, item.error)
     item.retry = item.delay and not item.success and not row.cancel_requested
-    if not item.retry then
+    if item.retry then
+      call('HLEN', NOTE .. row.id)
+    else
       push(ending, row.id)
       item.at = #ending
     end
@@ -61,6 +65,7 @@ local function complete(item)
   if item.retry then
     status = 'retrying'
     extra = extra .. ',"delay":' .. int(item.delay)
+    remember_attempt(row, 'failed', item.code, item.brief)
     row.status, row.accepted_by, row.worker_id = status, worker_id, nil
     row.retry_count = int(tonumber(row.retry_count or '0') + 1)
     write_row(row)

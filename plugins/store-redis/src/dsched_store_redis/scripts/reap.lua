@@ -1,5 +1,5 @@
 -- use: workers tasks
--- ARGV: fence, rows "id, token, delay, fail reason (JSON), error (JSON)", result ttl
+-- ARGV: fence, rows "id, token, delay and error to keep, fail reason (JSON), error (JSON)", result ttl
 local fence, ttl = ARGV[2], ARGV[4]
 local refused = fenced(fence)
 if refused then
@@ -10,7 +10,8 @@ local ids, items = {}, {}
 for id, token, delay, fail, err in
   string.gmatch(ARGV[3], '(%C*)\t(%C*)\t(%C*)\t(%C*)\t(%C*)\n') do
   push(ids, id)
-  push(items, { token = token, delay = tonumber(delay), fail = fail, error = err, row = false,
+  local wait, brief = delay_and_error(delay)
+  push(items, { token = token, delay = wait, brief = brief, fail = fail, error = err, row = false,
     outcome = 'STALE' })
 end
 for i, row in ipairs(rows_of(ids)) do
@@ -22,6 +23,8 @@ for i, row in ipairs(rows_of(ids)) do
     call('SCARD', LEASES .. row.worker_id)
     if item.fail ~= '' or row.cancel_requested then
       probe_end(row.id)
+    else
+      call('HLEN', NOTE .. row.id)
     end
     probe_note(row.id, item.fail, item.error)
   end
@@ -47,6 +50,7 @@ local function reap(item)
   else
     status = item.delay > 0 and 'retrying' or 'pending'
     set_reason(row, 'crashed')
+    remember_attempt(row, 'crashed', '""', item.brief)
     row.status, row.worker_id = status, nil
     if item.delay > 0 then
       write_row(row)

@@ -15,6 +15,8 @@ for i, row in ipairs(rows_of(ids)) do
     call('SCARD', LEASES .. row.worker_id)
     if item.fail or row.cancel_requested then
       probe_end(row.id)
+    else
+      call('HLEN', NOTE .. row.id)
     end
     probe_note(row.id, item.reason)
   end
@@ -33,6 +35,7 @@ local function release(item)
   end
   set_reason(row, text)
   if status == 'pending' then
+    remember_attempt(row, 'released', '""', '""')
     row.status, row.worker_id = status, nil
     push(back, row)
   else

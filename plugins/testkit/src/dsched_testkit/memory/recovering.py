@@ -77,9 +77,11 @@ class MemoryRecovering(OnState, Recovering):
         elif item.delay_ms:
             task.reason = "crashed"
             event["delay"] = item.delay_ms
+            task.remember_attempt(step.wall_ms, how="crashed", error=item.error)
             step.place(task, TaskStatus.RETRYING, Home.DELAYED, step.now_ms + item.delay_ms)
         else:
             task.reason = "crashed"
+            task.remember_attempt(step.wall_ms, how="crashed", error=item.error)
             step.place(task, TaskStatus.PENDING, Home.READY)
         event["status"] = task.status.value
         step.note(EventKind.REAPED, fence, event)

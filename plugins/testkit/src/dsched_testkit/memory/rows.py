@@ -10,6 +10,7 @@ from dsched.contracts.store.codec import read_result, read_spec, write_spec
 from dsched.contracts.store.configs import Pause, StoredConfig
 from dsched.contracts.store.operating import Skip
 from dsched.model import (
+    Attempt,
     Home,
     JsonValue,
     Task,
@@ -17,6 +18,9 @@ from dsched.model import (
     TaskSpec,
     TaskStatus,
     need_of,
+    read_attempts,
+    with_attempt,
+    write_attempt,
 )
 
 
@@ -44,6 +48,7 @@ class TaskRow:
     cancel_reason: str = ""
     progress: JsonValue = None
     result: str | None = None
+    past: str = ""  # lines of ended attempts
     under: str | None = None  # the shut class that it waits under
 
     @property
@@ -85,7 +90,21 @@ class TaskRow:
             # Read anew, so that nobody shares what is kept.
             result=read_result(self.result) if full and self.result is not None else None,
             spec=read_spec(write_spec(self.spec)) if full or with_spec else None,
+            past=read_attempts(self.past) if full else (),
         )
+
+    def remember_attempt(self, end_ms: int, *, how: str, code: str = "", error: str = "") -> None:
+        """Keep a line of the attempt that ends here, and not the task."""
+        attempt = Attempt(
+            number=self.attempt,
+            worker_id=self.worker_id or "",
+            start_ms=end_ms if self.start_ms is None else self.start_ms,
+            end_ms=end_ms,
+            how=how,
+            code=code,
+            error=error,
+        )
+        self.past = with_attempt(self.past, write_attempt(attempt))
 
 
 @attrs.define(kw_only=True)

@@ -132,6 +132,8 @@ class MemoryWorking(OnState, Working):
             task.retry_count += 1
             event["delay"] = item.retry_delay_ms
             until_ms = step.now_ms + item.retry_delay_ms
+            code = item.result.code
+            task.remember_attempt(step.wall_ms, how="failed", code=code, error=item.error)
             step.place(task, TaskStatus.RETRYING, Home.DELAYED, until_ms)
         else:
             task.result = write_result(item.result)
@@ -160,6 +162,7 @@ class MemoryWorking(OnState, Working):
             step.finish(task, TaskStatus.FAILED)
         else:
             task.reason = item.reason
+            task.remember_attempt(step.wall_ms, how="released")
             step.place(task, TaskStatus.PENDING, Home.READY)
         event: Item = {"task": task.id, "status": task.status.value, "reason": task.reason}
         step.note(EventKind.RELEASED, by, event)

@@ -11,6 +11,7 @@ not in the test's process overrides ``set_wall`` as well. Groups can be taken on
 """
 
 from dsched_testkit.suites.store.ability import AbilityTests
+from dsched_testkit.suites.store.attempts import AttemptTests
 from dsched_testkit.suites.store.cancelling import CancelTests, SubmitTests
 from dsched_testkit.suites.store.claiming import ClaimTests, ClaimWhenRungTests
 from dsched_testkit.suites.store.classes import ClassTests
@@ -98,6 +99,7 @@ class WorkingContract(
     ClaimWhenRungTests,
     CompleteTests,
     ReleaseTests,
+    AttemptTests,
     ProgressTests,
     AppendLinesTests,
     LogCapTests,
