@@ -15,7 +15,7 @@ from dsched.contracts.store import Store
 from dsched.contracts.store.outcomes import StoreUnavailableError
 from dsched.engine.worker.succession import Host
 from dsched.functions.handles import TaskHandle
-from dsched.model import TaskSpec, Wait
+from dsched.model import TaskSpec, Wait, Workflow
 from dsched_testkit.evidence import Line as EvidenceLine
 from dsched_testkit.judging.testimony import trouble
 from dsched_testkit.kernel.bodies import Bodies, Ledger
@@ -58,7 +58,7 @@ class User(Client):
 
     async def submit(
         self,
-        spec: TaskSpec | Mapping[str, Any],
+        spec: TaskSpec | Workflow | Mapping[str, Any],
         *,
         task_id: str | None = None,
         delay: Wait | None = None,
