@@ -109,8 +109,10 @@ class Served:
 
     def put(self, config_id: str, **entry: Any) -> None:
         """Put a config through a file of its own."""
-        whole = {"id": config_id, "every": "1h", "executor": "local"}
-        whole |= {"payload": {"function": "hello"}, **entry}
+        whole: dict[str, Any] = {"id": config_id, "every": "1h"}
+        if "steps" not in entry:
+            whole |= {"executor": "local", "payload": {"function": "hello"}}
+        whole |= entry
         path = self.folder / f"put-{config_id}.yaml"
         path.write_text(json.dumps({"tasks": [whole]}))
         self.ok("config", "put", config_id, "-f", str(path))

@@ -28,6 +28,7 @@ GIVEN = {
     ("backfill.py", "_pages"): ("/configs/{}/backfill",),
     ("logs.py", "_lines"): ("/tasks/{}/logs",),
     ("logs.py", "_follow"): ("/tasks/{}/logs",),
+    ("runs.py", "_page_on"): ("/tasks/{}/logs",),
     ("calling.py", ""): (),  # the calls themselves
     ("session.py", ""): (),
 }
@@ -35,8 +36,7 @@ GIVEN = {
 UNUSED = {
     "config.patch": "`config put` and `apply` say the whole entry",
     "schema.config": "for editors, which read it by its address",
-    "run.get": "`dsched why` of a run says it step by step",
-    "run.log": "`why`, and `run.get`, tell what it comes to",
+    "run.log": "`task get` of a run draws what it comes to",
     "openapi": "for generators, which read it by its address",
     "preview": "`next` and `simulate` compute it without a server",
     "problems": "`dsched status` and `dsched task list` ask for its parts",

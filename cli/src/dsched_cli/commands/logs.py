@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from dsched_cli import columns
+from dsched_cli import columns, runs
 from dsched_cli.calling import PAGE_LIMIT
 from dsched_cli.cleaning import clean
 from dsched_cli.errors import UsageError
@@ -24,13 +24,23 @@ from dsched_cli.times import show_time
     "--limit", type=click.IntRange(1, 100_000), default=1000, help="At most so many lines."
 )
 def logs(session: Session, task_id: str, *, attempt: int | None, follow: bool, limit: int) -> None:
-    """Show what a task's run has logged."""
-    found = call_task(session, task_id, lambda one: session.api.get(task_path(one)))
+    """Show what a task's run has logged; of a run of many, what its members have, each line with
+    its step."""
+    found = call_task(session, task_id, lambda one: session.api.get(task_path(one), full=True))
     path = task_path(str(found["id"]), "logs")
+    many = runs.is_run(found)
+    if follow and many:
+        _check_endless(session)
+        for record in runs.follow(session, str(found["id"]), attempt=attempt):
+            _tell(session, record)
+        return
     if follow:
         _follow(session, path, attempt)
         return
-    records = _lines(session, path, attempt, limit)
+    if many:
+        records = runs.lines_of(session, str(found["id"]), attempt=attempt, most=limit)
+    else:
+        records = _lines(session, path, attempt, limit)
     if session.output.format in ("table", "wide"):
         for record in records:
             _draw(session, record)
@@ -55,11 +65,7 @@ def _lines(session: Session, path: str, attempt: int | None, most: int) -> list[
 
 
 def _follow(session: Session, path: str, attempt: int | None) -> None:
-    if session.output.format not in ("table", "wide", "jsonl"):
-        raise UsageError(
-            f"-o {session.output.format} has an end, and --follow has none",
-            todo="use -o jsonl, or leave one of them out",
-        )
+    _check_endless(session)
     for event in session.api.events(path, follow=True, attempt=attempt):
         if event.kind == "end":
             return
@@ -67,13 +73,26 @@ def _follow(session: Session, path: str, attempt: int | None) -> None:
         for record in records:
             if not isinstance(record, dict) or "line" not in record:
                 continue
-            if session.output.format == "jsonl":
-                session.output.records([record], ())
-            else:
-                _draw(session, record)
+            _tell(session, record)
+
+
+def _check_endless(session: Session) -> None:
+    if session.output.format not in ("table", "wide", "jsonl"):
+        raise UsageError(
+            f"-o {session.output.format} has an end, and --follow has none",
+            todo="use -o jsonl, or leave one of them out",
+        )
+
+
+def _tell(session: Session, record: Mapping[str, Any]) -> None:
+    if session.output.format == "jsonl":
+        session.output.records([record], ())
+    else:
+        _draw(session, record)
 
 
 def _draw(session: Session, record: Mapping[str, Any]) -> None:
     at = show_time(record.get("at"), session.zone)
     level = session.output.state(f"{clean(record.get('level', '')):<7}")
-    write(f"{at}  {level}  {clean(record.get('line', ''))}")
+    step = f"{clean(record['member'])}  " if "member" in record else ""
+    write(f"{at}  {level}  {step}{clean(record.get('line', ''))}")

@@ -59,6 +59,7 @@ def gather(session: Session) -> dict[str, Any]:
         "problems": _problems(cluster, workers),
         "cluster": cluster,
         "running": list(session.api.items("/tasks", most=_SHOWN, home="lease")),
+        "runs": list(session.api.items("/tasks", most=_SHOWN, home="open")),
         "next": [
             {"config_id": one["id"], "due": one["due"], "name": one.get("name", "")}
             for one in due[:_SHOWN]

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from dsched_cli import columns
+from dsched_cli import columns, runs
 from dsched_cli.bodies import payload_of, read_submissions
 from dsched_cli.cleaning import clean
 from dsched_cli.completing import config_ids, worker_ids
@@ -107,15 +107,21 @@ def list_(
 @click.option("--full", is_flag=True, help="With what it runs.")
 @watch_option
 def get(session: Session, task_id: str, full: bool, watches: bool) -> None:
-    """Show one task and its attempts; with --watch until it has ended."""
+    """Show one task and its attempts; with --watch until it has ended. A run of many: its steps."""
 
     def show() -> bool:
         found = call_task(session, task_id, lambda one: session.api.get(task_path(one), full=True))
+        many = runs.is_run(found)
+        if many:
+            found = runs.with_steps(session, found)
         if full:
             session.output.record(found, (*columns.TASK, *_FULL))
         else:
             show_with_result(session, found)
-        _show_attempts(session, found)
+        if not many:
+            _show_attempts(session, found)
+        elif session.output.format in ("table", "wide"):
+            runs.draw(session, found["steps"])
         return watches and found["status"] not in TERMINAL
 
     watch(show) if watches else show()

@@ -88,6 +88,11 @@ def _lines(session: Session, found: Mapping[str, Any]) -> list[str]:
     for task in found["running"]:
         since = show_time(task.get("start_time"), session.zone)
         lines.append(f"{clean(task['id']):<50.50}  since {since}  try {task.get('attempt')}")
+    if found["runs"]:
+        lines += ["", "runs of many tasks:"]
+    for run in found["runs"]:
+        since = show_time(run.get("start_time") or run.get("scheduled_time"), session.zone)
+        lines.append(f"  {clean(run['id']):<48.48}  since {since}")
     lines += ["", "next:"]
     lines += [
         f"  {show_time(one['due'], session.zone)}  {clean(one['config_id'])}"

@@ -1,0 +1,95 @@
+"""Runs of many tasks in the terminal: the graph, the grid, and the lines of all members."""
+
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+STEPS = {
+    "greet": {"executor": "local", "payload": {"function": "hello", "args": {"name": "first"}}},
+    "parts": {
+        "needs": ["greet"],
+        "shards": 3,
+        "executor": "local",
+        "payload": {"function": "hello", "args": {"name": "${shard.index}"}},
+    },
+    "undo": {
+        "needs": ["parts"],
+        "when": "failure",
+        "executor": "local",
+        "payload": {"function": "hello"},
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def etl(pod: Any) -> str:
+    pod.put("etl", every="1h", steps=STEPS)
+    return "etl"
+
+
+@pytest.fixture(scope="module")
+def run_id(pod: Any, etl: str) -> str:
+    made = pod.ok("trigger", etl, "--key", "one", "--wait", "-o", "json").data
+    assert made["status"] == "success"
+    return str(made["id"])
+
+
+def test_a_run_is_drawn_by_levels_with_a_grid_of_its_members(pod: Any, run_id: str) -> None:
+    shown = pod.ok("task", "get", run_id).out
+    graph = shown[shown.index("level 0") :].splitlines()
+    assert [line.split()[:2] for line in graph] == [
+        ["level", "0"],
+        ["greet", "success"],
+        ["level", "1"],
+        ["parts", "success"],
+        ["+++"],
+        ["level", "2"],
+        ["undo", "skipped"],
+        ["+", "success,"],
+    ]
+    assert "3 of 3 ended  <- greet" in graph[3]
+    assert "<- parts (failure)  [nothing failed]" in graph[6]
+    assert " took " in graph[1]
+    data = pod.ok("task", "get", run_id, "-o", "json").data
+    assert [step["id"] for step in data["steps"]] == ["greet", "parts", "undo"]
+    assert data["steps"][1]["members"][2]["id"] == f"{run_id}~parts~2"
+
+
+def test_a_task_that_is_no_run_is_shown_as_before(pod: Any, run_id: str) -> None:
+    member = pod.ok("task", "get", f"{run_id}~greet")
+    assert "level 0" not in member.out
+    assert "steps" not in pod.ok("task", "get", f"{run_id}~greet", "-o", "json").data
+
+
+def test_the_lines_of_a_run_are_those_of_its_members_each_with_its_step(
+    pod: Any, run_id: str
+) -> None:
+    wanted = {("greet", "hello first")} | {(f"parts~{at}", f"hello {at}") for at in range(3)}
+    records = pod.ok("logs", run_id, "-o", "json").data
+    assert {(one["member"], one["line"]) for one in records} == wanted
+    assert records[0]["member"] == "greet"
+    assert [one["at"] for one in records] == sorted(one["at"] for one in records)
+    assert "INFO     parts~1  hello 1" in pod.ok("logs", run_id).out.replace("info   ", "INFO   ")
+    followed = pod.ok("logs", run_id, "--follow").out
+    assert all(f"{name}  {line}" in followed for name, line in wanted)
+    assert "member" not in pod.ok("logs", f"{run_id}~greet", "-o", "json").data[0]
+
+
+def test_lines_are_followed_until_a_run_that_goes_on_has_ended(pod: Any, etl: str) -> None:
+    made = pod.ok("trigger", etl, "--key", "two", "-o", "json").data
+    followed = pod.ok("logs", made["id"], "--follow", "-o", "jsonl").out
+    assert followed.count('"member":') == 4
+
+
+def test_top_shows_runs_apart(pod: Any) -> None:
+    slow = {"a": {"executor": "local", "payload": {"function": "hang"}}}
+    pod.put("long", every="1h", steps=slow)
+    run = pod.ok("trigger", "long", "--key", "one", "-o", "json").data["id"]
+    try:
+        shown = pod.ok("top", "--once").out
+        assert f"  {run}  " in shown[shown.index("runs of many tasks:") :]
+        assert run in [one["id"] for one in pod.ok("top", "--once", "-o", "json").data["runs"]]
+    finally:
+        pod.ok("task", "cancel", run, "--reason", "over")
