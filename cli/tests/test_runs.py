@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+import yaml
 
 pytestmark = pytest.mark.slow
 
@@ -93,3 +94,56 @@ def test_top_shows_runs_apart(pod: Any) -> None:
         assert run in [one["id"] for one in pod.ok("top", "--once", "-o", "json").data["runs"]]
     finally:
         pod.ok("task", "cancel", run, "--reason", "over")
+
+
+FILE = """
+tasks:
+  - id: etl-file
+    cron_expr: "0 2 * * *"
+    timezone: Europe/Berlin
+    run_timeout: 3h
+    overlap: skip
+    steps:
+      extract: {executor: local, payload: {function: hello, args: {name: "${fire.date}"}}}
+      parts:
+        needs: [extract]
+        shards: 3
+        max_parallel: 2
+        executor: local
+        payload: {function: hello, args: {name: "${shard.index}"}}
+      undo: {needs: [parts], when: failure, executor: local, payload: {function: hello}}
+"""
+
+
+def test_a_workflow_is_applied_diffed_and_exported_as_it_was_written(
+    pod: Any, tmp_path: Any
+) -> None:
+    file = tmp_path / "tasks.yaml"
+    file.write_text(FILE)
+    assert "etl-file" in pod.run("diff", "-f", str(file)).out
+    pod.ok("apply", "-f", str(file))
+    assert pod.run("diff", "-f", str(file)).code == 0
+    exported = tmp_path / "exported.yaml"
+    exported.write_text(pod.ok("export").out)
+    kept = next(
+        one for one in yaml.safe_load(exported.read_text())["tasks"] if one["id"] == "etl-file"
+    )
+    assert list(kept["steps"]) == ["extract", "parts", "undo"]
+    assert (kept["run_timeout"], kept["steps"]["parts"]["max_parallel"]) == ("3h", 2)
+    file.write_text(FILE.replace("shards: 3", "shards: 4"))
+    changed = pod.run("diff", "-f", str(file))
+    assert changed.code == 6
+    assert "    steps.parts.shards: 3 -> 4\n" in changed.out
+    assert "steps.extract" not in changed.out
+    file.write_text(FILE.replace("      undo:", "      back:"))
+    changed = pod.run("diff", "-f", str(file))
+    assert "    steps.undo: {" in changed.out
+    assert "    steps.back: nothing -> {" in changed.out
+
+
+def test_a_run_is_simulated_as_one_start_a_fire(pod: Any, tmp_path: Any) -> None:
+    file = tmp_path / "tasks.yaml"
+    file.write_text(FILE)
+    told = pod.ok("simulate", "-f", str(file), "--days", "2", "--from", "2026-06-01", "-o", "json")
+    (found,) = told.data["configs"]
+    assert (found["id"], found["fires"], found["runs"], found["at_once"]) == ("etl-file", 2, 2, 1)

@@ -1,6 +1,6 @@
 """What task files declare and what the cluster has: read, judged by the server, compared."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import attrs
@@ -53,6 +53,33 @@ class Change:
             return []
         names = {*before, *after}
         return sorted(name for name in names if before.get(name) != after.get(name))
+
+    @property
+    def values(self) -> list[tuple[str, Any, Any]]:
+        """What differs, as it was and as it will be; of the steps of a workflow each key."""
+        before = (self.old or {}).get("spec") or {}
+        after = (self.new or {}).get("spec") or {}
+        found: list[tuple[str, Any, Any]] = []
+        for key in self.keys:
+            old, new = before.get(key), after.get(key)
+            if key == "steps" and isinstance(old, dict) and isinstance(new, dict):
+                found += _of_steps(old, new)
+            else:
+                found.append((key, old, new))
+        return found
+
+
+def _of_steps(
+    before: Mapping[str, Any], after: Mapping[str, Any]
+) -> Iterator[tuple[str, Any, Any]]:
+    for step_id in dict.fromkeys([*before, *after]):
+        old, new = before.get(step_id), after.get(step_id)
+        if not isinstance(old, dict) or not isinstance(new, dict):
+            yield f"steps.{step_id}", old, new
+            continue
+        for key in sorted({*old, *new}):
+            if old.get(key) != new.get(key):
+                yield f"steps.{step_id}.{key}", old.get(key), new.get(key)
 
 
 @attrs.frozen(kw_only=True)

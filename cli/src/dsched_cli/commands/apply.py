@@ -247,11 +247,8 @@ def _show(session: Session, found: "Difference", horizon: str) -> None:
         line = f"{sign} {clean(change.id)} {_WORDS[change.action]}"
         fires = _fires_text(change.fires)
         write(output.state(f"{line}{f' ({fires})' if fires else ''}", as_state=colours[sign]))
-        for key in change.keys if change.action in ("change", "adopt") else ():
-            before, after = (
-                _short((one or {})["spec"].get(key)) for one in (change.old, change.new)
-            )
-            write(f"    {key}: {before} -> {after}")
+        for key, before, after in change.values if change.action in ("change", "adopt") else ():
+            write(f"    {clean(key)}: {_short(before)} -> {_short(after)}")
     for conflict in found.conflicts:
         write(f"! {clean(conflict.id)} is declared by {clean(conflict.origin)}")
     write(f"{found.unchanged} unchanged")
