@@ -16,6 +16,7 @@ from dsched.contracts.store.runs import (
     RunPage,
     Runs,
     check_advances,
+    overlooks_cancel,
     read_line,
 )
 from dsched_store_redis.base import OnRedis, store_time
@@ -77,6 +78,7 @@ def _row(item: Advance) -> str:
             str(len(item.skips)),
             str(len(item.births)),
             str(len(item.cancels)),
+            "1" if overlooks_cancel(item) else "",
         )
     )
 

@@ -15,6 +15,7 @@ from dsched.contracts.store.runs import (
     RunPage,
     Runs,
     check_advances,
+    overlooks_cancel,
     read_line,
 )
 from dsched.model import Home, MemberLine, MemberStep, TaskStatus, member_id
@@ -120,7 +121,8 @@ def _advance(step: Step, fence: str, item: Advance, texts: Sequence[str]) -> Adv
         return AdvanceAnswer(outcome=Outcome.STALE)
     version = _version_of(step, row)
     current = version == item.version
-    if (item.births and row.cancel_requested) or (item.end is not None and version != item.version):
+    overlooked = row.cancel_requested and overlooks_cancel(item)
+    if overlooked or (item.end is not None and version != item.version):
         return AdvanceAnswer(outcome=Outcome.MOVED, version=version)
     if item.end is not None and (item.births or _has_living(step, row)):
         return AdvanceAnswer(outcome=Outcome.CONFLICT, version=version)

@@ -71,6 +71,7 @@ class Birth:
 class Advance:
     """What the leader decided about a run of which it knew ``version`` lines.
 
+    ``cancel_known``: it knew that a cancel of the run was asked for.
     ``again_in_ms``: when it has news again if none comes before (None: not at all).
     """
 
@@ -82,6 +83,7 @@ class Advance:
     cancel_reason: str = ""
     end: RunEnd | None = None
     again_in_ms: int | None = None
+    cancel_known: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -107,18 +109,25 @@ class Runs(ABC):
     async def advance(self, fence: str, items: Sequence[Advance]) -> tuple[AdvanceAnswer, ...]:
         """Do what was decided: at most `MAX_BATCH` births, skips and cancels over all.
 
-        ``STALE`` unless the run is open and running. ``MOVED`` if it has births and a cancel was
-        asked for, or an end and its version is not ``version``. ``CONFLICT`` for an end while a
-        member lives. Then, in this order: each step that was not skipped before is, with its line;
-        each member whose id is new is made, pending and ready, scheduled_ms := wall, with its
-        line; members are cancelled as `cancel` does; the run ends. Facts only accrue: births and
-        skips do not ask for the version.
+        ``STALE`` unless the run is open and running. ``MOVED`` if a cancel was asked for and the
+        item `overlooks_cancel`, or if it has an end and its version is not ``version``.
+        ``CONFLICT`` for an end while a member lives, or with births. Then, in this order: each step
+        that was not skipped before is, with its line; each member whose id is new is made, pending
+        and ready, scheduled_ms := wall, with its line; members are cancelled as `cancel` does; the
+        run ends. Facts only accrue: births and skips do not ask for the version.
 
         If the version was ``version``, the run has news in ``again_in_ms`` and not before, or none,
         unless a member was cancelled that ended at once; else its news stays. Wakes the leader for
         births.
         Events: ``cancelled``, ``cancel_requested``, ``step_skipped``, ``born``, ``run_ended``.
         """
+
+
+def overlooks_cancel(item: Advance) -> bool:
+    """Whether what was decided is not for a run that is to be cancelled: who decided did not know,
+    or it bears members, or ends the run otherwise."""
+    otherwise = item.end is not None and item.end.status is not TaskStatus.CANCELLED
+    return not item.cancel_known or bool(item.births) or otherwise
 
 
 def check_advances(items: Sequence[Advance]) -> None:
@@ -134,6 +143,8 @@ def check_advances(items: Sequence[Advance]) -> None:
         skipped = [skip.step for skip in one.skips]
         if len(set(born)) < len(born) or len(set(skipped)) < len(skipped):
             raise ValueError(f"run {one.run_id}: a member or a step occurs twice")
+        if both := set(born) & set(one.cancels):
+            raise ValueError(f"run {one.run_id}: {min(both)} is born and cancelled in one call")
 
 
 def write_line(line: MemberLine) -> str:

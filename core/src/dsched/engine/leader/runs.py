@@ -158,6 +158,7 @@ def _item(run: OpenRun, known: KnownRun, time: StoreTime) -> Advance:
         cancel_reason=move.cancel_reason,
         end=move.end if whole else None,
         again_in_ms=again_in_ms if whole else 0,
+        cancel_known=run.cancel_reason is not None,
     )
 
 

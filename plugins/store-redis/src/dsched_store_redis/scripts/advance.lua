@@ -1,6 +1,6 @@
 -- use: workers tasks cancel
 -- ARGV: fence, rows "run, version, again in, cancel reason (JSON), end, its reason (JSON), skips,
--- births, cancels" (the last three are how many), skips "step, status, reason (JSON)", births
+-- births, cancels" (these three are how many) ", whether it overlooks a cancel", skips "step, status, reason (JSON)", births
 -- "name, priority, route", their snapshots, names of cancelled ones, result ttl
 local fence, ttl = ARGV[2], ARGV[8]
 local refused = fenced(fence)
@@ -17,9 +17,9 @@ local function judge(one)
   local row = one.row
   if not row or not row.run or row.status ~= 'running' then
     return 'STALE'
-  elseif #one.births > 0 and row.cancel_requested or one.ending ~= '' and not one.current then
+  elseif row.cancel_requested and one.overlooks or one.ending ~= '' and not one.current then
     return 'MOVED'
-  elseif one.ending ~= '' and (#one.births > 0 or one.living > 0) then
+  elseif one.ending ~= '' and (one.birth_count > 0 or one.living > 0) then
     return 'CONFLICT'
   end
   return 'OK'
@@ -46,16 +46,16 @@ local function read(one)
 end
 
 local items = {}
-for id, version, again, why, ending, reason, skips, births, cancels in string.gmatch(ARGV[3],
-  '([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\n]*)\n') do
+for id, version, again, why, ending, reason, skips, births, cancels, overlooks in string.gmatch(ARGV[3],
+  '([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\n]*)\n') do
   local one = { id = id, again = again, why = why, ending = ending, reason = reason,
     row = detail(id), skips = {}, births = {}, cancels = {}, skip_count = tonumber(skips),
-    birth_count = tonumber(births), cancel_count = tonumber(cancels) }
+    birth_count = tonumber(births), cancel_count = tonumber(cancels),
+    overlooks = overlooks ~= '' }
   probe_run(id)
   one.version = call('LLEN', RUN_LOG .. id)
   one.current = one.version == tonumber(version)
   one.living = tonumber(call('HGET', RUN_LIVING, id) or '0')
-  one.asked = one.birth_count
   read(one)
   one.outcome = judge(one)
   one.members = {}

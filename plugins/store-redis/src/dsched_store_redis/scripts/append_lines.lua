@@ -88,7 +88,8 @@ local function write(item)
       write_row(row)
     end
   end
-  if ended then
+  -- A member has no time of its own: its lines go with its run.
+  if ended and not run_of(id) then
     expire_lines(id, math.max(1, call('PTTL', DETAIL .. id)))
   end
 end

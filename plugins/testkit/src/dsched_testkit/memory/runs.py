@@ -14,6 +14,7 @@ from dsched.contracts.store.runs import (
     RunPage,
     Runs,
     check_advances,
+    overlooks_cancel,
 )
 from dsched.model import Home, MemberLine, MemberStep, TaskStatus, member_id
 from dsched_testkit.memory.base import OnState
@@ -68,9 +69,8 @@ class MemoryRuns(OnState, Runs):
             return AdvanceAnswer(outcome=Outcome.STALE)
         log = self._state.member_logs[row.id]
         current = len(log) == item.version
-        if (item.births and row.cancel_requested) or (
-            item.end is not None and len(log) != item.version
-        ):
+        overlooked = row.cancel_requested and overlooks_cancel(item)
+        if overlooked or (item.end is not None and len(log) != item.version):
             return AdvanceAnswer(outcome=Outcome.MOVED, version=len(log))
         if item.end is not None and (self._living(row.id) or item.births):
             return AdvanceAnswer(outcome=Outcome.CONFLICT, version=len(log))

@@ -58,6 +58,7 @@ class RunRules(OperatorRules):
         cancels=st.lists(_MEMBERS, max_size=2, unique=True),
         end=st.sampled_from([None, None, *_ENDS]),
         again_in_ms=st.sampled_from([None, 0, 5000, MINUTE_MS]),
+        cancel_known=st.booleans(),
     )
     def advance_anyhow(
         self,
@@ -70,6 +71,7 @@ class RunRules(OperatorRules):
         cancels: list[tuple[str, int | None]],
         end: TaskStatus | None,
         again_in_ms: int | None,
+        cancel_known: bool,
     ) -> None:
         """Whatever a leader says about whatever task: it is done whole, or refused whole."""
         state = self.twin.state
@@ -90,6 +92,7 @@ class RunRules(OperatorRules):
             cancel_reason=_REASON,
             end=None if end is None else RunEnd(status=end, reason=_REASON if stale else ""),
             again_in_ms=again_in_ms,
+            cancel_known=cancel_known,
         )
         self.step("advance", self.fence(index), [item])
 
@@ -162,4 +165,5 @@ def _item(run: OpenRun, spec: TaskSpec, move: NextMove, wall_ms: int) -> Advance
         cancel_reason=move.cancel_reason,
         end=move.end,
         again_in_ms=None if move.again_ms is None else max(0, move.again_ms - wall_ms),
+        cancel_known=run.cancel_reason is not None,
     )

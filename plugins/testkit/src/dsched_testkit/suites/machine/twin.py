@@ -1,7 +1,7 @@
 """Two stores driven with the same steps, whose answers and log entries must be equal."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -92,6 +92,7 @@ class Twin:
         self.reference: Store = MemoryStore(self.state)
         self._audit = Audit(self.state)
         self._seen: list[str | None] = [None, None]
+        self._told: dict[str, int] = {}
         self._last: tuple[str, tuple[Any, ...], dict[str, Any]] | None = None
         self.steps: list[str] = []
         self._open()
@@ -177,7 +178,12 @@ class Twin:
         found = await self._tested.get(task_ids, full=True)
         for one, other in zip(expected, found, strict=True):
             self._compare(f"tasks after {name}", one, other)
-        for run_id in sorted(self.state.member_logs)[:20]:
+        told = {run_id: len(lines) for run_id, lines in self.state.member_logs.items()}
+        await self._compare_logs(name, [key for key in told if told[key] != self._told.get(key)])
+        self._told = told
+
+    async def _compare_logs(self, name: str, run_ids: Iterable[str]) -> None:
+        for run_id in run_ids:
             lines = [await one.run_lines(run_id, 0, 100) for one in (self.reference, self._tested)]
             self._compare(f"the member log of {run_id} after {name}", *lines)
 
@@ -187,6 +193,7 @@ class Twin:
         self.step("workers")
         self.step("counts")
         self.step("list_configs", None, 100)
+        self.run(self._compare_logs("all of it", self.state.member_logs))
         for origin in ORIGINS:
             self._compare_origin(origin)
         for config_id in sorted(self.state.decisions)[:20]:

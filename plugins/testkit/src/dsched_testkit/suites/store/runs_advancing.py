@@ -244,6 +244,40 @@ class AdvancingTests(RunSteps):
         assert answer.outcome is Outcome.MOVED
         assert await self.store.get(["r~a"]) == (None,)
 
+    async def test_after_a_cancel_what_was_born_before_is_refused_as_well(self) -> None:
+        await self.with_leader()
+        await self.open_run()
+        await self.bear("a")
+        await self.store.cancel(["r"], by=CLIENT, reason="why")
+        born = {"births": (a_member("a"),), "cancel_known": True}
+        answer = await self.advance_run("r", 0, **born)
+        assert answer == AdvanceAnswer(outcome=Outcome.MOVED, version=1)
+
+    async def test_what_was_decided_before_a_cancel_does_not_take_its_news_away(self) -> None:
+        await self.with_leader()
+        await self.open_run()
+        await self.bear("a")
+        await self.store.cancel(["r"], by=CLIENT, reason="why")
+        answer = await self.advance_run("r", 1, again_in_ms=MINUTE_MS)
+        assert answer == AdvanceAnswer(outcome=Outcome.MOVED, version=1)
+        assert (await self.the_run({"r": 1})).cancel_reason == "why"
+
+    async def test_a_run_whose_cancel_was_asked_for_ends_in_no_other_way(self) -> None:
+        await self.with_leader()
+        await self.open_run()
+        await self.bear("a")
+        await self.finish("r~a", await self.start("r~a"))
+        await self.store.cancel(["r"], by=CLIENT, reason="why")
+        for status in (WELL, ILL):
+            end = RunEnd(status=status)
+            answer = await self.advance_run("r", 2, end=end, cancel_known=True)
+            assert answer == AdvanceAnswer(outcome=Outcome.MOVED, version=2)
+        assert await self.state("r") == OPEN
+        end = RunEnd(status=TaskStatus.CANCELLED, reason="why")
+        answer = await self.advance_run("r", 2, end=end, cancel_known=True)
+        assert answer.outcome is Outcome.OK
+        assert await self.state("r") == CANCELLED
+
     async def test_members_are_cancelled_as_any_task_is(self) -> None:
         await self.with_leader()
         await self.open_run()
@@ -275,5 +309,7 @@ class AdvancingTests(RunSteps):
         for fields in ({"births": many}, {"births": (many[0], many[0])}):
             with pytest.raises(ValueError, match=r"more than 100|twice"):
                 await self.advance_run(**fields)
+        with pytest.raises(ValueError, match="born and cancelled"):
+            await self.advance_run(births=(many[0],), cancels=(many[0].name,))
         with pytest.raises(ValueError, match="limit"):
             await self.run_page(limit=0)

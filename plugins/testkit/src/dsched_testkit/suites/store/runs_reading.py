@@ -4,6 +4,7 @@ from dsched.contracts.store.events import EventKind
 from dsched.contracts.store.outcomes import Outcome
 from dsched.contracts.store.reading import TaskQuery
 from dsched.contracts.store.settings import Kept
+from dsched.contracts.store.tasklogs import LineBatch, NewLine
 from dsched.contracts.store.timing import LEADER_WAKEUP
 from dsched.model import (
     Home,
@@ -94,6 +95,24 @@ class RunReadingTests(RunSteps):
         of_config = await self.store.list_tasks(TaskQuery(config_id="c"), None, 10)
         assert [task.id for task in of_config.tasks] == [run_id]
 
+    async def test_what_a_member_wrote_stays_when_its_last_lines_come_after_its_end(self) -> None:
+        await self.with_leader()
+        await self.open_run()
+        await self.bear("a")
+        token = await self.start("r~a")
+        await self._write("r~a", token, 1)
+        await self.finish("r~a", token)
+        await self._write("r~a", token, 2)
+        await self.clock.advance(MINUTE_MS)
+        page = await self.store.task_lines("r~a", None, 10)
+        assert page is not None
+        assert [line.text for line in page.lines] == ["line 1", "line 2"]
+
+    async def _write(self, task_id: str, token: str, number: int) -> None:
+        line = NewLine(number=number, age_ms=0, text=f"line {number}")
+        batch = LineBatch(task_id=task_id, token=token, lines=(line,))
+        assert await self.store.append_lines([batch]) == (Outcome.OK,)
+
     async def test_a_member_says_when_it_ended(self) -> None:
         await self.with_leader()
         await self.ended_well()
@@ -142,12 +161,13 @@ class CancellingRunsTests(RunSteps):
         await self.bear("a")
         token = await self.start("r~a")
         await self.outcome_of_cancel("r")
-        await self.advance_run("r", 1, cancels=("a",), cancel_reason="why")
+        await self.advance_run("r", 1, cancels=("a",), cancel_reason="why", cancel_known=True)
         await self.finish("r~a", token)
         assert await self.state("r~a") == CANCELLED
         run = await self.the_run({"r": 1})
         end = RunEnd(status=TaskStatus.CANCELLED, reason="why")
-        assert (await self.advance_run("r", run.version, end=end)).outcome is Outcome.OK
+        answer = await self.advance_run("r", run.version, end=end, cancel_known=True)
+        assert answer.outcome is Outcome.OK
         assert await self.state("r") == CANCELLED
         assert (await self.task("r")).reason == "why"
 
@@ -158,7 +178,7 @@ class CancellingRunsTests(RunSteps):
         await self.store.cancel(["r"], by=CLIENT, reason=reason)
         assert (await self.the_run()).cancel_reason == reason
         end = RunEnd(status=TaskStatus.CANCELLED, reason=reason)
-        await self.advance_run("r", 0, end=end)
+        await self.advance_run("r", 0, end=end, cancel_known=True)
         assert (await self.task("r")).reason == reason
 
 
