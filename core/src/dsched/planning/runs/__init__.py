@@ -2,7 +2,7 @@
 
 from dsched.planning.runs.deciding import Moment, NextMove, RunEnd, SkippedStep, decide
 from dsched.planning.runs.members import member_spec
-from dsched.planning.runs.progress import RunProgress, StepProgress, StepState
+from dsched.planning.runs.progress import RunProgress, StepProgress, StepState, steps_of
 
 __all__ = [
     "Moment",
@@ -14,4 +14,5 @@ __all__ = [
     "StepState",
     "decide",
     "member_spec",
+    "steps_of",
 ]

@@ -6,6 +6,8 @@ A greedy scheduler with m slots ends work W, whose longest chain takes L, within
 
 from collections.abc import Iterable
 
+from dsched.model import TaskSpec
+from dsched.planning.runs import member_spec, steps_of
 from dsched_testkit.memory.state import TaskRow
 
 SETTLE_S = 120.0
@@ -21,6 +23,12 @@ def rest_within_s(rows: Iterable[TaskRow], *, slots: int, labelled_slots: int) -
     for row in rows:
         if row.status.terminal:
             continue
+        if row.spec.workflow is not None:
+            each_s = _members_s(row)
+            work_s += sum(each_s)
+            labelled_s += sum(each_s) if row.spec.required_labels else 0
+            longest_s = max(longest_s, sum(each_s))
+            continue
         # Its worker may be gone: then its first try is lost, and counts as one more.
         tries = 2 + max(0, row.spec.retry.max_retries - row.retry_count)
         slot_s = _slot_s(row)
@@ -31,9 +39,24 @@ def rest_within_s(rows: Iterable[TaskRow], *, slots: int, labelled_slots: int) -
     return SETTLE_S + work_s / slots + labelled_s / labelled_slots + IN_A_ROW * longest_s
 
 
+def _members_s(row: TaskRow) -> list[float]:
+    """How long each member of a run may take at most, all its tries added up; born or not."""
+    spec, flow, found = row.spec, row.spec.workflow, []
+    for step_id, step in steps_of(flow) if flow else ():
+        own = member_spec(spec, step_id, None, instant_ms=0)
+        members = step.members if step else (flow and flow.shards) or 1
+        tries = 2 + own.retry.max_retries
+        found += members * [tries * (_try_s(own) + LONGEST_RETRY_DELAY_S)]
+    return found
+
+
 def _slot_s(row: TaskRow) -> float:
     """How long one try may hold a slot."""
-    payload, limit_s = row.spec.payload, row.spec.timeout.total_seconds() + GRACE_S
+    return _try_s(row.spec)
+
+
+def _try_s(spec: TaskSpec) -> float:
+    payload, limit_s = spec.payload, spec.timeout.total_seconds() + GRACE_S
     if payload["do"] in STUBBORN:
         return max(float(payload["s"]), limit_s)
     return limit_s if payload["do"] == "hang" else min(float(payload["s"]), limit_s)

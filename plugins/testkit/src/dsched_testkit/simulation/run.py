@@ -31,6 +31,7 @@ from dsched_testkit.simulation.faults import MODES, FaultyProcess, Sky, choose_f
 from dsched_testkit.simulation.liveness import rest_within_s
 from dsched_testkit.simulation.night import START_MS, night_paths, random_night
 from dsched_testkit.simulation.processes import CAPACITIES, Processes
+from dsched_testkit.simulation.runs import SHARE, RunUsers
 from dsched_testkit.simulation.store_trouble import StoreTrouble
 from dsched_testkit.simulation.trouble import NAMES, ODD_WORK, Trouble
 from dsched_testkit.simulation.users import Users
@@ -163,6 +164,12 @@ class _Run:
             task_ids=lambda: list(self.state.tasks),
             configs={config.id: config for config in configs},
         )
+        # With dice of their own: a seed without runs is the same as before there were any.
+        dice = random.Random(f"runs {self.seed}")
+        self.run_users = RunUsers(users=self.users, chance=dice)
+        self.with_runs = dice.random() < SHARE
+        if self.with_runs:
+            self.users.configs |= self.run_users.configs()
         self.store_trouble = StoreTrouble(
             **shared, wall=self.wall, chance=self._dice(), dying=self._dying
         )
@@ -198,12 +205,15 @@ class _Run:
         await self.users.put_all()
         self.group.create_task(trouble.run(), name="trouble")
         users = self.group.create_task(self.users.run(), name="users")
+        people = {users}
+        if self.with_runs:
+            people.add(self.group.create_task(self.run_users.run(), name="users"))
         until_s = self.now_s() + seconds
         while self.now_s() < until_s:
             await asyncio.sleep(CHECK_EVERY_S)
             self.found += self.audit.problems()
         self.sky.fair = True
-        await asyncio.wait({users}, timeout=USERS_END_WITHIN_S)
+        await asyncio.wait(people, timeout=USERS_END_WITHIN_S)
 
     async def heal_and_quiesce(self) -> bool:
         """No more faults; what is missing is started; whether all is quiet in time."""

@@ -114,6 +114,8 @@ class StoreTrouble:
             row.id
             for row in self.state.tasks.values()
             if row.end_ms is not None and row.end_ms < old_ms
+            # Runs have no time to live, nor have their members: they go together.
+            if row.spec.workflow is None and row.spec.member is None
             if not (again and config_of(row.id))
         ]
         for task_id in self.chance.sample(ended, min(len(ended), 5)):

@@ -145,6 +145,8 @@ class Users:
         overlap = chance.choice((old.overlap, old.overlap, old.overlap, *Overlap))
         policies = random_policies(chance, self.sky.faults, overlap)
         if chance.random() < 0.5:
+            if old.workflow is not None and old.workflow.steps:
+                policies["payload"] = None  # its steps have payloads of their own
             config = attrs.evolve(old, **policies)
         else:
             trigger = random_trigger(chance, config_id, self.wall(), self.zone)
