@@ -54,6 +54,7 @@ async def test_a_step_shuts_few_classes_and_all_of_them_are_shut_at_once(cluster
     cluster.start("lead", SCHEDULER, line=Line(noted))
     await cluster.until(lambda: len(cluster.state.shut) == CLASSES, "all are shut", 5)
     assert 0 < max(shuts) <= SHUTS_A_STEP
+    assert len(cluster.items("deferred")) == CLASSES, "one of each class, when it is shut"
 
 
 async def test_a_full_class_that_nothing_gives_way_to_costs_the_leader_no_step(cluster):

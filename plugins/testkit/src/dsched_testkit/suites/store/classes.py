@@ -325,15 +325,16 @@ class ClassTests(Arranging):
         await self.demands("later", start_deadline=ms(3000))
         await self.demands("never")
         await self.shut()
+        await self.demands("too", start_deadline=ms(1000))
         await self.clock.advance(1000)
         await self.store.poll(self.fence, 10)
         assert await self.state("late") == READY
         await self.clock.advance(1)
         await self.news()
         await self.store.poll(self.fence, 10)
-        assert await self.state("late") == CANCELLED
+        assert await self.state("late") == await self.state("too") == CANCELLED
         assert (await self.task("late")).reason == "expired"
-        assert [str(event.kind) for event in await self.news()] == ["cancelled"]
+        assert [str(event.kind) for event in await self.news()] == ["cancelled"] * 2
         assert await self.state("later") == READY
         (found,) = await self.classes()
         assert found.waiting == 2
