@@ -26,6 +26,7 @@ from dsched.contracts import (
     ThreadOutlived,
     Unrunnable,
 )
+from dsched.contracts.observer import BlockedClass, BlockedKind
 from dsched.contracts.store.watching import MissedInstant
 from dsched.model import Worker
 from dsched_metrics_prometheus.histograms import CountedHistogram
@@ -59,6 +60,8 @@ PICTURE = ClusterGauges(
     ),
     now_ms=1_700_000_000_000,
     unrunnable=(Unrunnable(reason="no worker has executor x", tasks=5, lasted_s=9.0),),
+    blocked={"full": BlockedKind(classes=2, tasks=30, lasted_s=61.5), "nobody": BlockedKind()},
+    worst=(BlockedClass(kind="full", demands="zone=eu", tasks=29, lasted_s=61.5),),
 )
 LEADING = TermChanged(pod="pod-a", leading=True, epoch=17)
 NOT_LEADING = TermChanged(pod="pod-a", leading=False, epoch=17, reason="resigned")
@@ -204,6 +207,12 @@ FROM_NOTICES = [
     (PICTURE, "dsched_tasks_at_home", {"home": "queue"}, 3),
     (PICTURE, "dsched_oldest_ready_task_age_seconds", {}, 1.5),
     (PICTURE, "dsched_unrunnable_tasks", {"reason": "no worker has executor x"}, 5),
+    (PICTURE, "dsched_blocked_classes", {"kind": "full"}, 2),
+    (PICTURE, "dsched_blocked_classes", {"kind": "nobody"}, 0),
+    (PICTURE, "dsched_blocked_tasks", {"kind": "full"}, 30),
+    (PICTURE, "dsched_blocked_seconds", {"kind": "full"}, 61.5),
+    (PICTURE, "dsched_blocked_class_tasks", {"kind": "full", "demands": "zone=eu"}, 29),
+    (PICTURE, "dsched_blocked_class_seconds", {"kind": "full", "demands": "zone=eu"}, 61.5),
     (PICTURE, "dsched_demand_slots", {}, 9),
     (PICTURE, "dsched_wanted_workers", {}, 3),
     (PICTURE, "dsched_workers_online", {}, 4),

@@ -5,6 +5,8 @@ from dsched.contracts.executor import Executor, PayloadCheck, TaskFailed, accept
 from dsched.contracts.executor.context import ExecutionContext, TaskFacts
 from dsched.contracts.hookspecs import hookimpl
 from dsched.contracts.observer import (
+    BlockedClass,
+    BlockedKind,
     ClusterGauges,
     HeartbeatSent,
     HistoryBroken,
@@ -62,6 +64,8 @@ from dsched.contracts.store.tasklogs import LineLevel, LinePage, LogCaps, TaskLi
 __all__ = [
     "PLUGIN_API",
     "BalancerProvider",
+    "BlockedClass",
+    "BlockedKind",
     "ClusterGauges",
     "EntryError",
     "Event",

@@ -1,5 +1,6 @@
 """The observer contract, and the notices that observers are given."""
 
+from collections.abc import Mapping
 from typing import Protocol, TypeAlias, runtime_checkable
 
 import attrs
@@ -43,11 +44,35 @@ class Unrunnable:
 
 
 @attrs.frozen(kw_only=True)
+class BlockedClass:
+    """Tasks that demand the same of a worker, and that no worker can run now.
+
+    ``kind``: ``nobody`` has what they demand, or those that have are ``full``; ``demands``: in
+    words (``gpu=1, function etl.load``); ``lasted_s``: for how long by now.
+    """
+
+    kind: str
+    demands: str
+    tasks: int
+    lasted_s: float
+
+
+@attrs.frozen(kw_only=True)
+class BlockedKind:
+    """All that is blocked of one kind: classes, their tasks, and the longest that one has been."""
+
+    classes: int = 0
+    tasks: int = 0
+    lasted_s: float = 0.0
+
+
+@attrs.frozen(kw_only=True)
 class ClusterGauges:
     """What the leader sees of the whole cluster, every few seconds. Only the leader gives it.
 
     ``unrunnable``: the reasons why tasks wait for a worker that nobody is, the most tasks first;
-    ``nobody``: how many tasks at home ``ready`` do.
+    ``nobody``: how many tasks at home ``ready`` do; ``blocked``: what cannot be run now, by kind
+    (each is there); ``worst``: the classes of most tasks among them.
     """
 
     tasks_by_status: dict[str, int]
@@ -57,6 +82,8 @@ class ClusterGauges:
     now_ms: int
     unrunnable: tuple[Unrunnable, ...] = ()
     nobody: int = 0
+    blocked: Mapping[str, BlockedKind] = attrs.field(factory=dict)
+    worst: tuple[BlockedClass, ...] = ()
 
 
 @attrs.frozen(kw_only=True)

@@ -102,10 +102,46 @@ def _families(picture: ClusterGauges | None) -> list[Metric]:
         waiting,
         oldest,
         unrunnable,
+        *_blocked_families(picture),
         *_demand_families(picture),
         *_fleet_families(workers),
         *_worker_families(workers or ()),
     ]
+
+
+def _blocked_families(picture: ClusterGauges | None) -> list[Metric]:
+    """What no worker can run now, by why, and of which classes most waits."""
+    classes = GaugeMetricFamily(
+        "dsched_blocked_classes",
+        "Classes of tasks (what they demand of a worker) that no worker can run now: nobody has "
+        "it, or those that have are full.",
+        labels=["kind"],
+    )
+    tasks = GaugeMetricFamily(
+        "dsched_blocked_tasks", "Tasks of these classes that wait.", labels=["kind"]
+    )
+    longest = GaugeMetricFamily(
+        "dsched_blocked_seconds", "For how long the longest of them has been so.", labels=["kind"]
+    )
+    worst = GaugeMetricFamily(
+        "dsched_blocked_class_tasks",
+        "The same of the 20 classes with the most tasks.",
+        labels=["kind", "demands"],
+    )
+    lasted = GaugeMetricFamily(
+        "dsched_blocked_class_seconds",
+        "For how long these classes have been so.",
+        labels=["kind", "demands"],
+    )
+    if picture is not None:
+        for kind, found in picture.blocked.items():
+            classes.add_metric([kind], found.classes)
+            tasks.add_metric([kind], found.tasks)
+            longest.add_metric([kind], found.lasted_s)
+        for one in picture.worst:
+            worst.add_metric([one.kind, one.demands], one.tasks)
+            lasted.add_metric([one.kind, one.demands], one.lasted_s)
+    return [classes, tasks, longest, worst, lasted]
 
 
 def _demand_families(picture: ClusterGauges | None) -> list[Metric]:

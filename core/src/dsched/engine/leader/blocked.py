@@ -4,13 +4,14 @@ from collections.abc import Iterable, Sequence
 
 import attrs
 
-from dsched.contracts.observer import Unrunnable
+from dsched.contracts.observer import BlockedClass, BlockedKind, Unrunnable
 from dsched.contracts.store.bounds import MAX_BATCH
 from dsched.contracts.store.classes import Blocked, Classing, ShutClass
 from dsched.engine.leader.assignment import MAX_REASON, why_nobody
-from dsched.model import Worker
+from dsched.model import Worker, need_in_words
 
 PAGES_A_LOOK = 10
+MAX_WORST = 20
 # A task that is put off for its class comes back at the next poll; until then nothing waits.
 EMPTY_AFTER_MS = 10_000
 
@@ -64,9 +65,45 @@ def unrunnable_of(
         if one.blocked is not Blocked.NOBODY:
             continue
         reason = why_nobody(one.labels, one.need, present)[:MAX_REASON]
-        lasted_s = max(0, wall_ms - one.since_ms) / 1000
+        lasted_s = _lasted_s(one, wall_ms)
         known = waits.get(reason, Unrunnable(reason=reason, tasks=0, lasted_s=0.0))
         waits[reason] = attrs.evolve(
             known, tasks=known.tasks + one.waiting, lasted_s=max(known.lasted_s, lasted_s)
         )
     return tuple(waits.values())
+
+
+def by_kind(found: Iterable[ShutClass], wall_ms: int) -> dict[str, BlockedKind]:
+    """How much is blocked of each kind, also where nothing is."""
+    kinds = {str(kind): BlockedKind() for kind in Blocked}
+    for one in found:
+        known = kinds[str(one.blocked)]
+        kinds[str(one.blocked)] = BlockedKind(
+            classes=known.classes + 1,
+            tasks=known.tasks + one.waiting,
+            lasted_s=max(known.lasted_s, _lasted_s(one, wall_ms)),
+        )
+    return kinds
+
+
+def worst_of(found: Sequence[ShutClass], wall_ms: int) -> tuple[BlockedClass, ...]:
+    """The first of those that come by their tasks, the most first."""
+    return tuple(
+        BlockedClass(
+            kind=str(one.blocked),
+            demands=in_words(one)[:MAX_REASON],
+            tasks=one.waiting,
+            lasted_s=_lasted_s(one, wall_ms),
+        )
+        for one in found[:MAX_WORST]
+    )
+
+
+def in_words(one: ShutClass) -> str:
+    """What a class demands: ``gpu=1, zone=eu, function etl.load``."""
+    labels = [f"{key}={value}" for key, value in sorted(one.labels.items())]
+    return ", ".join([*labels, *([need_in_words(one.need)] if one.need else [])])
+
+
+def _lasted_s(one: ShutClass, wall_ms: int) -> float:
+    return max(0, wall_ms - one.since_ms) / 1000

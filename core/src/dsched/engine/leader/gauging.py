@@ -4,7 +4,7 @@ from dsched.contracts.observer import ClusterGauges, Unrunnable
 from dsched.contracts.store import Store
 from dsched.contracts.store.reading import Counts
 from dsched.contracts.store.unrunnable import UnrunnableSince, tell_unrunnable
-from dsched.engine.leader.blocked import BlockedClasses, unrunnable_of
+from dsched.engine.leader.blocked import BlockedClasses, by_kind, unrunnable_of, worst_of
 from dsched.engine.leader.scheduling import Scheduling
 from dsched.engine.observers import Announcer
 
@@ -22,9 +22,8 @@ class GaugeStep:
         counts = await self._store.counts()
         await blocked.look(self._store, scheduling.dispatching.shut_classes)
         scheduling.dispatching.found_empty(blocked.empty(counts.time.wall_ms))
-        unrunnable = scheduling.unplaced.now(
-            unrunnable_of(blocked.classes(), scheduling.workers, counts.time.wall_ms)
-        )
+        found, wall_ms = blocked.classes(), counts.time.wall_ms
+        unrunnable = scheduling.unplaced.now(unrunnable_of(found, scheduling.workers, wall_ms))
         oldest_ms = counts.oldest_ready_ms
         age_s = 0.0 if oldest_ms is None else max(0, counts.time.wall_ms - oldest_ms) / 1000
         self._announcer.tell(
@@ -36,6 +35,8 @@ class GaugeStep:
                 now_ms=counts.time.now_ms,
                 unrunnable=unrunnable,
                 nobody=counts.nobody,
+                blocked=by_kind(found, wall_ms),
+                worst=worst_of(found, wall_ms),
             )
         )
         await self._tell_pods(counts, unrunnable)

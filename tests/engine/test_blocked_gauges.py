@@ -1,0 +1,56 @@
+"""What nobody can run now is told to the observers: full, or nobody, how much and since when."""
+
+from engine_cluster import SCHEDULER, WORKER, spec
+
+from dsched.contracts import BlockedKind, ClusterGauges
+from dsched.contracts.store.working import Submission
+
+
+class Pictures:
+    """Keeps the latest picture."""
+
+    def __init__(self):
+        self.latest = None
+
+    def notify(self, notice):
+        if isinstance(notice, ClusterGauges):
+            self.latest = notice
+
+
+async def submitted(cluster, prefix, count, labels):
+    work = spec("sleep 60", required_labels=labels)
+    await cluster.client.submit_many(
+        [Submission(task_id=f"{prefix}{number}", spec=work) for number in range(count)]
+    )
+
+
+async def test_classes_that_are_full_and_such_that_nobody_has_are_told_with_their_age(cluster):
+    seen = Pictures()
+    cluster.observers["seen"] = seen
+    cluster.start("lead", SCHEDULER)
+    cluster.start("busy", WORKER, labels={"pool": "a"}, capacity=1)
+    cluster.start("idle", WORKER, labels={"pool": "b"}, capacity=1)
+    await submitted(cluster, "a", 9, {"pool": "a"})
+    await submitted(cluster, "g", 3, {"gpu": "1", "zone": "eu"})
+
+    def told():
+        return seen.latest is not None and {key: one.tasks for key, one in blocked().items()}
+
+    def blocked():
+        return seen.latest.blocked
+
+    await cluster.until(lambda: told() and told()["nobody"] == 3 and told()["full"], "told", 40)
+    held = sum(row.under is None for row in cluster.state.tasks.values())
+    assert told() == {"full": 12 - 3 - held, "nobody": 3}
+    assert [(one.kind, one.demands, one.tasks) for one in seen.latest.worst] == [
+        ("full", "pool=a, executor fn", 12 - 3 - held),
+        ("nobody", "gpu=1, zone=eu, executor fn", 3),
+    ]
+    before_s = blocked()["full"].lasted_s
+    first = seen.latest
+    await cluster.until(lambda: seen.latest is not first, "it is told anew", 40)
+    assert blocked()["full"].lasted_s > before_s
+    for number in range(3):
+        await cluster.client.cancel(f"g{number}")
+    await cluster.until(lambda: told()["nobody"] == 0, "none is left", 40)
+    assert blocked()["nobody"] == BlockedKind()
