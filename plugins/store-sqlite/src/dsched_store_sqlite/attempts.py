@@ -1,6 +1,6 @@
 """Attempts that ended without the end of their task."""
 
-from dsched.model import Attempt, with_attempt, write_attempt
+from dsched.model import Attempt, Home, with_attempt, write_attempt
 from dsched_store_sqlite.rows import TaskRow
 from dsched_store_sqlite.step import Step
 
@@ -10,7 +10,8 @@ PUT_PAST = "INSERT OR REPLACE INTO past VALUES (?, ?)"
 
 def past_of(step: Step, row: TaskRow) -> str:
     """The lines of a task's attempts, "" if it has none. Of most tasks that is known."""
-    if not row.attempt or (row.attempt == 1 and row.worker_id is not None):
+    waits = row.home not in (Home.LEASE, None) or row.worker_id is None
+    if not row.attempt or (row.attempt == 1 and not waits):
         return ""
     found = step.db.execute(PAST, (row.seq,)).fetchone()
     return "" if found is None else str(found[0])

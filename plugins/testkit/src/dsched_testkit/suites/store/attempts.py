@@ -71,7 +71,9 @@ class AttemptTests(Arranging):
                 error=ODD_ERROR,
             ),
         )
-        token = await self.start("a")
+        await self.queue("a")
+        assert [one[:2] for one in await self.attempts()] == [(1, "failed")]
+        token = (await self.claim()).token
         await self.finish("a", token)
         assert await self.attempts() == [
             (1, "failed", "failed", ODD_ERROR),
