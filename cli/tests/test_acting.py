@@ -337,3 +337,15 @@ def test_a_task_that_was_tried_again_is_shown_with_its_attempts(pod: "Served"):
     assert all("ValueError: evil" in line for line in shown[1:])
     found = pod.ok("task", "get", task["id"], "-o", "json").data["attempts"]
     assert [one["number"] for one in found] == [1, 2]
+
+
+def test_a_list_without_a_filter_shows_the_latest_ended_ones_too(pod: "Served", eventually: Any):
+    pod.put("listed")
+    ids = [pod.ok("trigger", "listed", "--wait", "-o", "json").data["id"] for _ in range(2)]
+
+    def both() -> bool:
+        found = [one["id"] for one in pod.ok("task", "list", "-o", "json").data]
+        return [one for one in found if one in ids] == ids[::-1]
+
+    eventually(both)
+    assert pod.ok("task", "list", "--home", "lease", "-o", "json").data == []

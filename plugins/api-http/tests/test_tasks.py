@@ -93,7 +93,6 @@ async def test_tasks_are_listed_page_by_page_from_an_index(api: Any) -> None:
 @pytest.mark.parametrize(
     "query",
     [
-        "",
         "?home=ready&status=failed",
         "?home=nowhere",
         "?home=queue",
@@ -249,3 +248,41 @@ async def test_a_task_read_in_full_tells_each_of_its_attempts(cluster: Any) -> N
         assert one["start_time"] <= one["end_time"]
         assert one["worker_id"] == ended.body["worker_id"]
         assert "as told" in one["error"]
+
+
+async def test_without_a_filter_the_latest_are_listed_page_by_page(cluster: Any) -> None:
+    await cluster.ask("POST", "/tasks", {**SPEC, "id": "runs", "payload": {"wait": True}})
+    order = []
+    for number in range(9):
+        payload = {"fail": "as told"} if number % 3 == 1 else number
+        await cluster.ask("POST", "/tasks", {**SPEC, "id": f"t{number}", "payload": payload})
+        ended = await cluster.ask("GET", f"/tasks/t{number}/wait?timeout=20s")
+        assert ended.body["end_time"] is not None
+        order.append((ended.body["end_time"], f"t{number}"))
+    await cluster.ask("POST", "/tasks", {**SPEC, "id": "later", "delay": "1h"})
+    await cluster.ask("POST", "/tasks/later/cancel", {"reason": "not needed"})
+    wanted = ["runs", "later", *(name for _, name in sorted(order, reverse=True))]
+
+    async def walked(limit: int) -> list[str]:
+        found, more = [], ""
+        while True:
+            page = await cluster.ask("GET", f"/tasks?limit={limit}{more}")
+            assert page.status == 200, page.body
+            found += [one["id"] for one in page.body["items"]]
+            if page.body["cursor"] is None:
+                return found
+            more = f"&cursor={page.body['cursor']}"
+
+    async with asyncio.timeout(20):
+        while await walked(50) != wanted:  # the collector makes the lists
+            await asyncio.sleep(0.05)
+    for limit in (1, 3, 4, 11):
+        assert await walked(limit) == wanted
+
+
+async def test_a_cursor_of_one_filter_is_none_of_the_latest(api: Any) -> None:
+    for name in ("a", "b"):
+        await api.ask("POST", "/tasks", {**SPEC, "id": name})
+    page = await api.ask("GET", "/tasks?home=ready&limit=1")
+    refused = await api.ask("GET", f"/tasks?cursor={page.body['cursor']}")
+    assert (refused.status, refused.body["errors"][0]["field"]) == (422, "cursor")

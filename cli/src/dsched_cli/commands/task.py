@@ -76,7 +76,7 @@ def list_(
     limit: int | None,
     watches: bool,
 ) -> None:
-    """List tasks by one index; without one, those that run now."""
+    """List tasks by one index; without one the latest: those that run, then those that ended."""
     query = {"config": of_config, "live_of": live_of, "status": status, "home": home}
     given = {name: value for name, value in query.items() if value is not None}
     if len(given) > 1:
@@ -88,8 +88,6 @@ def list_(
         )
     if worker is not None:
         given["worker"] = worker
-    if not given:
-        given["home"] = "lease"
 
     def show() -> bool:
         if of_config is None:

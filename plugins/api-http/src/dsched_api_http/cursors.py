@@ -6,7 +6,7 @@ import hashlib
 
 from dsched_api_http.problems import Problem, invalid
 
-MAX_CURSOR = 1024
+MAX_CURSOR = 3072  # the keys of four lists, with ids of 300 characters
 _CHECK = 6
 
 

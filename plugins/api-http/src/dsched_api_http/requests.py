@@ -202,7 +202,8 @@ class Preview:
 
 @attrs.frozen(kw_only=True)
 class TaskList(Page):
-    """Exactly one of ``home`` (``queue`` with ``worker``), ``config``, ``status``, ``live_of``."""
+    """One of ``home`` (``queue`` with ``worker``), ``config``, ``status``, ``live_of``; none: those
+    that run, then those that ended, the latest first."""
 
     home: str | None = None
     worker: str | None = None

@@ -167,8 +167,9 @@ class AsyncClient(Operating):
         cursor: str | None = None,
         limit: int = 50,
     ) -> Page[Task]:
-        """A page of tasks by exactly one index: a home, a worker's queue, the ended tasks of a
-        config or of a status, or the live ones of a config."""
+        """A page of tasks by one index: a home, a worker's queue, the ended tasks of a config or
+        of a status, or the live ones of a config. By none: the latest, those that run before
+        those that ended."""
         return await self._send(
             calls.list_tasks(
                 home=home,

@@ -1,19 +1,20 @@
 """Tasks: submit, list, get, result, wait, cancel, retry."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 import attrs
 
 from dsched.contracts import EntryError, Outcome
-from dsched.contracts.store.reading import TaskQuery
+from dsched.contracts.store.reading import TaskPage, TaskQuery
 from dsched.contracts.store.working import Submission
 from dsched.model import Home, InvalidIdError, TaskStatus, check_id, to_ms, whole_ms
 from dsched.model.json import dumps
 from dsched_api_http.batches import Batch, BatchItem, BatchProblem, id_given
 from dsched_api_http.bodies import structured
-from dsched_api_http.call import Answer, Call, Route, listing
+from dsched_api_http.call import STORE_PAGE, Answer, Call, Route, listing
+from dsched_api_http.latest import latest
 from dsched_api_http.models import Cancelled, Result, TaskView, result_of, task_of
 from dsched_api_http.problems import Problem, invalid
 from dsched_api_http.refused import problem_of
@@ -110,7 +111,9 @@ def _done(task_id: str, outcome: Outcome) -> BatchItem:
 
 
 async def list_tasks(call: Call) -> Answer:
-    """Tasks by one index."""
+    """Tasks by one index; without one, the latest of all."""
+    if _asks_for_all(call.query):
+        return listing(*await call.page("tasks", _latest_of(call)))
     query = _query(call.query)
     name = f"tasks {dumps(attrs.asdict(query))}"
 
@@ -121,6 +124,22 @@ async def list_tasks(call: Call) -> Answer:
     return listing(*await call.page(name, fetch))
 
 
+def _asks_for_all(asked: TaskList) -> bool:
+    fields = ("home", "worker", "config", "status", "live_of")
+    return all(getattr(asked, name) is None for name in fields)
+
+
+def _latest_of(call: Call) -> Callable[[str | None, int], Awaitable[tuple[list[TaskView], Any]]]:
+    async def read(query: TaskQuery, cursor: str | None) -> TaskPage:
+        return await call.client.list(query, cursor=cursor, limit=STORE_PAGE)
+
+    async def fetch(cursor: str | None, limit: int) -> tuple[list[TaskView], str | None]:
+        tasks, after = await latest(read, cursor, limit)
+        return [task_of(one) for one in tasks], after
+
+    return fetch
+
+
 def _query(asked: TaskList) -> TaskQuery:
     """The index that serves what was asked; raises `Problem` where none does."""
     given = [asked.home, asked.config, asked.status, asked.live_of]
@@ -129,7 +148,7 @@ def _query(asked: TaskList) -> TaskQuery:
     if asked.worker is not None and count == 0:
         home, count = "queue", 1
     if count != 1:
-        raise invalid("", "give exactly one of home, config, status, live_of (or worker alone)")
+        raise invalid("", "give one of home, config, status, live_of (or worker alone), or none")
     if (home == "queue") is not (asked.worker is not None):
         raise invalid("worker", "belongs to home=queue, which needs it")
     for field in ("worker", "config", "live_of"):
@@ -217,7 +236,7 @@ ROUTES = (
         name="task.list",
         scope=Scope.READ,
         handle=list_tasks,
-        summary="List tasks by one index",
+        summary="List tasks by one index, or the latest of all",
         query=TaskList,
         answer=TaskView,
         listed=True,
