@@ -34,6 +34,8 @@ async def steps_of_a_run(stage: Stage) -> None:
     async def script(user: User) -> None:
         await user.attempt(user.submit(flow, task_id="run"))
         await user.attempt(user.run_log("run"))
+        await user.attempt(user.get_run("run"))
+        await user.attempt(user.run_log("no-run"))
         await stage.ended("run")
         await user.attempt(user.why_task("run"))
 
