@@ -3,10 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import attrs
+
 from dsched.contracts.store.bounds import MAX_BATCH
 from dsched.contracts.store.checks import check_limit
 from dsched.contracts.store.codec import write_spec
-from dsched.contracts.store.outcomes import Outcome, StoreError
+from dsched.contracts.store.outcomes import Outcome, StoreError, StoreReadOnlyError
 from dsched.contracts.store.runs import (
     MAX_MEMBER_LINES,
     Advance,
@@ -44,11 +46,23 @@ class RedisRuns(OnRedis, Runs):
         )
 
     async def advance(self, fence: str, items: Sequence[Advance]) -> tuple[AdvanceAnswer, ...]:
-        """Do what was decided."""
+        """Do what was decided. A server without memory bears no members, and does the rest."""
         check_advances(items)
+        if not any(item.births for item in items):
+            return await self._advance("settle", fence, items)
+        try:
+            return await self._advance("advance", fence, items)
+        except StoreReadOnlyError as error:
+            if error.reason == "memory":
+                await self._advance("settle", fence, list(map(_without_births, items)))
+            raise
+
+    async def _advance(
+        self, script: str, fence: str, items: Sequence[Advance]
+    ) -> tuple[AdvanceAnswer, ...]:
         births = [birth for item in items for birth in item.births]
         answer = await self._step(
-            "advance",
+            script,
             fence,
             lines(map(_row, items)),
             lines(
@@ -63,6 +77,11 @@ class RedisRuns(OnRedis, Runs):
             durable=True,
         )
         return tuple(map(_answer, answer[1]))
+
+
+def _without_births(item: Advance) -> Advance:
+    """What of an item needs no room. A run that waits for it keeps its news."""
+    return attrs.evolve(item, births=(), again_in_ms=0) if item.births else item
 
 
 def _row(item: Advance) -> str:

@@ -42,6 +42,9 @@ _USES = re.compile(r"^-- use: (.*)$", re.MULTILINE)
 # what runs can end and drain.
 _ADMITTING = frozenset({"submit", "put", "fire", "advance", "put_document", "append_lines"})
 
+# The same step under another name, for calls that add nothing.
+_SPARING = {"settle": "advance"}
+
 _READING = frozenset(
     {
         "abilities",
@@ -112,14 +115,19 @@ def _all(flags: bool, time_source: str | None) -> dict[str, Script]:
     """Joined once a process: a pod opens three handles, and joining takes 50 ms of processor
     time."""
     clock = time_source or _read("_clock")
-    return {name: _assemble(name, clock, flags=flags) for name in script_names()}
+    found = {name: _assemble(name, clock, flags=flags) for name in script_names()}
+    sparing = {
+        name: _assemble(step, clock, flags=flags, admits=False) for name, step in _SPARING.items()
+    }
+    return found | sparing
 
 
-def _assemble(name: str, clock: str, *, flags: bool) -> Script:
+def _assemble(name: str, clock: str, *, flags: bool, admits: bool = True) -> Script:
     body = _read(name)
     shebang = ""
     if flags:
-        shebang = "#!lua\n" if name in _ADMITTING else "#!lua flags=allow-oom\n"
+        refused = admits and name in _ADMITTING
+        shebang = "#!lua\n" if refused else "#!lua flags=allow-oom\n"
     wanted = _USES.search(body)
     used = wanted.group(1).split() if wanted else []
     parts = [_read(f"_{part}") for part in _PARTS if part in used]
