@@ -15,7 +15,7 @@ from typing import Any, Self, TypeAlias
 import attrs
 
 from dsched.contracts.store.events import Event, EventKind
-from dsched.model import JsonValue, Task
+from dsched.model import JsonValue, Step, Task, Workflow
 
 FORMAT = 1
 
@@ -235,9 +235,27 @@ def task_line(task: Task) -> dict[str, JsonValue]:
             "jitter": retry.jitter,
             "on_crash": task.spec.on_crash.value,
         }
+        if task.spec.workflow is not None:
+            line["steps"] = {key: _step(one) for key, one in _steps(task.spec.workflow).items()}
     if task.result is not None:
         line["result"] = task.result.data
     return line
+
+
+def _steps(flow: Workflow) -> dict[str, Step | int]:
+    """The steps of a run; of one that has only shards, how many."""
+    return {step.id: step for step in flow.steps} or {"": flow.shards or 1}
+
+
+def _step(step: Step | int) -> JsonValue:
+    if isinstance(step, int):
+        return {"members": step}
+    return {
+        "members": step.members,
+        "needs": list(step.needs),
+        "when": step.when.value,
+        "allow_failure": step.allow_failure,
+    }
 
 
 def event_line(event: Event) -> dict[str, JsonValue]:

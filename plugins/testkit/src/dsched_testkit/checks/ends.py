@@ -9,8 +9,8 @@ from dsched_testkit.evidence import Evidence, Line, task_items
 SLACK_S = 0.05  # an acknowledgement may arrive this long after the write
 _SUBMITS = frozenset({"submit", "trigger"})
 _HOMES: dict[TaskStatus, frozenset[str | None]] = {
-    TaskStatus.PENDING: frozenset({Home.DELAYED, Home.READY, Home.QUEUE, Home.HELD}),
-    TaskStatus.RUNNING: frozenset({Home.LEASE}),
+    TaskStatus.PENDING: frozenset({Home.DELAYED, Home.READY, Home.QUEUE, Home.HELD, Home.OPEN}),
+    TaskStatus.RUNNING: frozenset({Home.LEASE, Home.OPEN}),
     TaskStatus.RETRYING: frozenset({Home.DELAYED}),
     **dict.fromkeys(
         (TaskStatus.SUCCESS, TaskStatus.FAILED, TaskStatus.CANCELLED), frozenset({None})

@@ -1,0 +1,129 @@
+"""Histories of the steps of a run, made by hand, with the graph that the run is stored with."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from dsched.model import Step, Task, TaskSpec, TaskStatus, Workflow
+from dsched_testkit.checks.ends import one_home
+from dsched_testkit.checks.steps import steps
+from dsched_testkit.evidence import FORMAT, gathered, task_line
+
+FLOW = Workflow(
+    steps=[
+        Step(id="a", executor="x"),
+        Step(id="b", executor="x", needs=["a"], shards=2),
+        Step(id="undo", executor="x", needs=["a"], when="failure"),
+        Step(id="last", executor="x", needs=["b"], when="always"),
+    ]
+)
+Entry = tuple[str, Mapping[str, Any]]
+
+
+def born(name: str) -> Entry:
+    return "born", {"task": f"r~{name}", "run": "r"}
+
+
+def done(name: str, status: str = "success") -> Entry:
+    return "completed", {"task": f"r~{name}", "status": status}
+
+
+def skipped(step: str, status: str = "failed") -> Entry:
+    return "step_skipped", {"run": "r", "step": step, "status": status, "reason": "x"}
+
+
+ENDED: Entry = ("run_ended", {"task": "r", "status": "success", "run": 5})
+A = (born("a"), done("a"))
+FAILED = (born("a"), done("a", "failed"))
+NO_UNDO = skipped("undo", "success")
+SHARDS = (born("b~0"), born("b~1"), done("b~0"), done("b~1"))
+LAST = (born("last"), done("last"))
+
+
+def told(*entries: Entry, flow: Workflow = FLOW, at_ms: int | None = None, **run: Any) -> list[str]:
+    """What is found in these entries, each of a call of its own unless ``at_ms`` is given."""
+    spec = TaskSpec(executor="workflow" if flow.steps else "x", workflow=flow)
+    task = Task(id="r", status=TaskStatus.SUCCESS, scheduled_ms=1, spec=spec)
+    events = [
+        {
+            "line": "event",
+            "cursor": str(at),
+            "kind": kind,
+            "by": "x",
+            "items": [item],
+            "at_ms": at if at_ms is None else at_ms,
+        }
+        for at, (kind, item) in enumerate(entries)
+    ]
+    first = {"line": "run", "format": FORMAT, "source": "by hand", **run}
+    return steps(gathered([first, *events, {"line": "task", **task_line(task)}]))
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        (*A, NO_UNDO, *SHARDS, *LAST, ENDED),
+        (*FAILED, skipped("b"), born("undo"), done("undo"), *LAST, ENDED),
+        (skipped("a"), skipped("b"), skipped("undo"), skipped("last"), ENDED),
+    ],
+)
+def test_a_run_whose_steps_come_in_their_order_breaks_nothing(entries: tuple[Entry, ...]) -> None:
+    assert told(*entries) == []
+
+
+@pytest.mark.parametrize(
+    ("entries", "said"),
+    [
+        ((born("a"), born("b~0")), "I23: r~b~0 was born before a, which it needs, had ended"),
+        (
+            (*A, *SHARDS[:3], born("last")),
+            "I23: r~last was born before b, which it needs, had ended",
+        ),
+        (
+            (*FAILED, born("b~0")),
+            "I23: r~b~0 runs on success, and was born when what it needs had failed",
+        ),
+        (
+            (*A, born("undo")),
+            "I23: r~undo runs on failure, and was born when what it needs had succeeded",
+        ),
+        (
+            (*A, NO_UNDO, *SHARDS, ENDED),
+            "I25: run r ended with 0 of 1 members of step last, which was not skipped",
+        ),
+        (
+            (*A, NO_UNDO, born("b~0"), done("b~0"), skipped("last"), ENDED),
+            "I25: run r ended with 1 of 2 members of step b, which was not skipped",
+        ),
+    ],
+)
+def test_a_run_that_bears_too_early_or_forgets_a_step_is_told(
+    entries: tuple[Entry, ...], said: str
+) -> None:
+    assert told(*entries) == [said]
+
+
+def test_shards_without_steps_are_accounted_for_too() -> None:
+    flow = Workflow(shards=2)
+    missing = "I25: run r ended with 1 of 2 members of step shards, which was not skipped"
+    assert told(born("0"), done("0"), ENDED, flow=flow) == [missing]
+    assert told(born("0"), done("0"), born("1"), done("1"), ENDED, flow=flow) == []
+
+
+def test_what_one_call_says_is_one_whatever_the_order_of_its_entries() -> None:
+    call = [*FAILED, ENDED, skipped("last"), skipped("b"), skipped("undo")]
+    assert told(*call, at_ms=7) == []
+    call = [*FAILED, born("last"), skipped("undo"), skipped("b")]
+    assert told(*call, at_ms=7) == []
+
+
+def test_a_log_that_was_trimmed_tells_nothing_of_steps() -> None:
+    assert told(ENDED, trimmed=True) == []
+
+
+@pytest.mark.parametrize("status", ["pending", "running"])
+def test_an_open_run_is_at_home_there(status: str) -> None:
+    assert (
+        one_home(gathered([{"line": "task", "task": "r", "status": status, "home": "open"}])) == []
+    )
