@@ -28,6 +28,7 @@ from dsched.model import (
     Decision,
     DecisionUpdate,
     Home,
+    Limit,
     TaskConfig,
     TaskResult,
     TaskSpec,
@@ -216,6 +217,11 @@ STEPS: dict[str, Step] = {
     "history": lambda s, _: s.history(Mark("1-1", 1)),
     "raise_break": lambda s, _: s.raise_break(0, LOST, by="pod"),
     "shut_classes": lambda s, _: s.shut_classes(None, 10),
+    "put_limit": lambda s, _: s.put_limit(Limit(id="crm", max_running=3)),
+    "drop_limit": lambda s, _: s.drop_limit("crm", force=True),
+    "get_limits": lambda s, _: s.get_limits(["crm"]),
+    "list_limits": lambda s, _: s.list_limits(None, 10),
+    "limit_uses": lambda s, _: s.limit_uses(None, 10, of="crm"),
     "store_format": lambda s, _: s.store_format(),
     "migrate": lambda s, _: s.migrate(by="me"),
 }
@@ -251,7 +257,9 @@ def test_scripts_carry_flags_only_where_the_server_knows_them(flags: bool) -> No
         assert script.text.startswith(b"#!lua") is flags
         if flags:
             # A full server goes on ending and draining, and takes nothing new (F51).
-            admits = name in {"submit", "put", "fire", "advance", "put_document", "append_lines"}
+            admits = name in {
+                *("submit", "put", "fire", "advance", "put_document", "put_limit", "append_lines")
+            }
             assert script.text.startswith(b"#!lua flags=allow-oom\n") is not admits
 
 

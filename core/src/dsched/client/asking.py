@@ -1,7 +1,7 @@
 """What every part of the Python client uses: a store, who asks, repeated calls, and the errors."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TypeVar
 
 from dsched.client.judging import Judge
@@ -86,14 +86,15 @@ class Asking:
         return stored
 
     async def _check_format(self, items: Iterable[TaskSpec]) -> None:
-        """`RefusedError` where one of them is a workflow, and the store has none yet."""
-        if all(item.workflow is None for item in items):
+        """`RefusedError` where one of them has what the format of the store does not."""
+        later = [item for item in items if item.workflow is not None or item.limits]
+        if not later:
             return
         found = await self._answered(self._store.store_format)
         if found.stored < RUNS_SINCE:
             raise RefusedError(
                 "FORMAT",
-                f"the store has format {found.stored}, and runs of many tasks need {RUNS_SINCE}: "
+                f"the store has format {found.stored}, and {_what_is_later(later)} {RUNS_SINCE}: "
                 "migrate it first (dsched store migrate)",
             )
 
@@ -112,6 +113,11 @@ class Asking:
             raise StoreUnavailableError(
                 f"no answer within {self._timeout_s:g} s", maybe_applied=True
             ) from late
+
+
+def _what_is_later(items: Sequence[TaskSpec]) -> str:
+    runs = any(item.workflow is not None for item in items)
+    return "runs of many tasks need" if runs else "limits need"
 
 
 async def answered(call: Callable[[], Awaitable[T]]) -> T:

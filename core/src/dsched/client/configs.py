@@ -7,13 +7,13 @@ from typing import Any
 import attrs
 
 from dsched.client.asking import (
-    Asking,
     ClientError,
     ConflictError,
     NotFoundError,
     PreconditionError,
 )
 from dsched.client.judging import reader
+from dsched.client.limits import Limits
 from dsched.client.rearming import planned_put, planned_rearm
 from dsched.contracts.service import EntryError
 from dsched.contracts.store.bounds import MAX_BATCH, MAX_HEAVY_BATCH
@@ -47,7 +47,7 @@ class ConfigOutcome:
         return self.stored
 
 
-class Configs(Asking):
+class Configs(Limits):
     """The acts on configs."""
 
     async def put_config(
@@ -150,6 +150,7 @@ class Configs(Asking):
             except (ClientError, InvalidTriggerError) as error:
                 found[config.id] = ConfigOutcome(id=config.id, error=error)
         items = await self._of_this_format(items, found)
+        items = await self._of_known_limits(items, found)
         if items:
             puts = [item for _, item in items]
             answers = await self._answered(lambda: self._store.put(puts, by=self._by))
@@ -187,6 +188,21 @@ class Configs(Asking):
             )
             error = InvalidConfigError(key, reason)
             found[item.config.id] = ConfigOutcome(id=item.config.id, error=error)
+        return kept
+
+    async def _of_known_limits(
+        self,
+        items: Sequence[tuple[StoredConfig | None, PutConfig]],
+        found: dict[str, ConfigOutcome | None],
+    ) -> list[tuple[StoredConfig | None, PutConfig]]:
+        """Those whose limits are there; the others are refused in ``found``."""
+        kept = []
+        for old, item in items:
+            wrong = await self._unknown_limit(item.config.limits)
+            if wrong is None:
+                kept.append((old, item))
+            else:
+                found[item.config.id] = ConfigOutcome(id=item.config.id, error=wrong)
         return kept
 
     def _accepted(self, config: TaskConfig | Mapping[str, Any], origin: str | None) -> TaskConfig:
@@ -360,4 +376,6 @@ def _later_key(config: TaskConfig) -> str | None:
     """The key of a config that stores of older formats do not know, if it has one."""
     if config.calendar is not None:
         return "calendar"
+    if config.limits:
+        return "limits"
     return None if config.workflow is None else "steps"

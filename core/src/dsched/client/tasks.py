@@ -8,8 +8,9 @@ from typing import Any
 
 import attrs
 
-from dsched.client.asking import Asking, ConflictError, NotFoundError, TaskEndedBadlyError
+from dsched.client.asking import ConflictError, NotFoundError, TaskEndedBadlyError
 from dsched.client.judging import reader
+from dsched.client.limits import Limits
 from dsched.contracts.store.outcomes import Outcome
 from dsched.contracts.store.reading import TaskPage, TaskQuery
 from dsched.contracts.store.tasklogs import LinePage, TaskLine
@@ -39,7 +40,7 @@ LONGEST_POLL_S = 0.5
 FOLLOW_PAGE = 500
 
 
-class Tasks(Asking):
+class Tasks(Limits):
     """The acts on tasks."""
 
     async def submit(
@@ -61,7 +62,7 @@ class Tasks(Asking):
         """
         task_id = check_id(secrets.token_hex(12) if task_id is None else task_id, "task id")
         spec = self._taken(spec)
-        await self._check_format([spec])
+        await self._check_specs([spec])
         delay_ms, at_ms = _start(delay_s if delay is None else delay, at)
         outcome = await self._submit(
             Submission(task_id=task_id, spec=spec, delay_ms=delay_ms, at_ms=at_ms)
@@ -87,8 +88,14 @@ class Tasks(Asking):
                 )
             check_id(item.task_id, "task id")
         filled = [attrs.evolve(one, spec=self._taken(one.spec)) for one in submissions]
-        await self._check_format(one.spec for one in filled)
+        await self._check_specs([one.spec for one in filled])
         return await self._answered(lambda: self._store.submit(filled, by=self._by))
+
+    async def _check_specs(self, specs: Sequence[TaskSpec]) -> None:
+        await self._check_format(specs)
+        wrong = await self._unknown_limit(name for one in specs for name in one.limits)
+        if wrong is not None:
+            raise wrong
 
     async def trigger(
         self, config_id: str, *, key: str | None = None, reason: str = ""

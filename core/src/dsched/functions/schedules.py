@@ -2,7 +2,7 @@
 says."""
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypedDict, TypeVar, Unpack
 
@@ -66,6 +66,7 @@ class ScheduleFields(TypedDict, total=False):
     labels: Mapping[str, str]
     required_labels: Mapping[str, str]
     affinity_key: str
+    limits: Sequence[str]
     owner: str
     enabled: bool
 

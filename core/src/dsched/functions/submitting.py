@@ -1,7 +1,7 @@
 """`add.submit(2, 3)`: a decorated function as something that can be submitted, typed."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import (
     TYPE_CHECKING,
@@ -51,6 +51,7 @@ class Options(Defaults, total=False):
     labels: Mapping[str, str]
     required_labels: Mapping[str, str]
     affinity_key: str
+    limits: Sequence[str]
     owner: str
     task_id: str
     delay: Wait

@@ -38,6 +38,7 @@ from dsched.model.ids import (
 )
 from dsched.model.instants import from_ms, rfc3339, rfc3339_ms, to_ms, whole_ms
 from dsched.model.json import JsonValue, NotJsonError
+from dsched.model.limits import Limit, limit_name, limit_of
 from dsched.model.member import Member
 from dsched.model.member_line import MemberLine, MemberStep
 from dsched.model.origin import API_ORIGIN, ORPHAN, code_origin, file_origin, is_origin
@@ -90,6 +91,7 @@ __all__ = [
     "InvalidDurationError",
     "InvalidIdError",
     "JsonValue",
+    "Limit",
     "Member",
     "MemberLine",
     "MemberStep",
@@ -132,6 +134,8 @@ __all__ = [
     "fire_task_id",
     "from_ms",
     "is_origin",
+    "limit_name",
+    "limit_of",
     "manual_task_id",
     "member_id",
     "member_name",

@@ -24,6 +24,7 @@ from dsched.model.ids import check_id
 from dsched.model.instants import to_ms
 from dsched.model.json import JsonValue, check_json, dumps
 from dsched.model.left_out import LeftOutSpan
+from dsched.model.limits import limit_names
 from dsched.model.member import Member
 from dsched.model.on_crash import OnCrash as OnCrash
 from dsched.model.origin import API_ORIGIN
@@ -154,6 +155,7 @@ class TaskSpec:
     labels: Mapping[str, str] = attrs.field(default=_NO_LABELS, converter=_frozen_labels)
     required_labels: Mapping[str, str] = attrs.field(default=_NO_LABELS, converter=_frozen_labels)
     affinity_key: str | None = None
+    limits: tuple[str, ...] = attrs.field(default=(), converter=limit_names)
     owner: str = ""
     revision: int = 0
     workflow: Workflow | None = None
@@ -210,6 +212,7 @@ class TaskConfig:
     labels: Mapping[str, str] = attrs.field(default=_NO_LABELS, converter=_frozen_labels)
     required_labels: Mapping[str, str] = attrs.field(default=_NO_LABELS, converter=_frozen_labels)
     affinity_key: str | None = None
+    limits: tuple[str, ...] = attrs.field(default=(), converter=limit_names)
     owner: str = ""
     enabled: bool = True
     origin: str = API_ORIGIN

@@ -246,6 +246,7 @@ class Submit:
     labels: Mapping[str, str] | None = None
     required_labels: Mapping[str, str] | None = None
     affinity_key: str | None = None
+    limits: tuple[str, ...] | None = None
     on_crash: str | None = None
     max_crashes: int | None = None
     start_deadline: timedelta | None = None

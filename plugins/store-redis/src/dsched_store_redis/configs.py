@@ -151,6 +151,15 @@ def route(item: TaskConfig | TaskSpec) -> str:
     if item.workflow is not None:
         return ""
     need = need_of(item.executor, item.payload)
+    if item.limits:
+        return dumps(
+            {
+                "required": dict(item.required_labels),
+                "affinity": item.affinity_key,
+                "need": need,
+                "limits": list(item.limits),
+            }
+        )
     if not (item.required_labels or need) and item.affinity_key is None:
         return ""
     if not item.required_labels and item.affinity_key is None:

@@ -27,6 +27,7 @@ from dsched.contracts.store.dispatching import (
     ReadyTask,
 )
 from dsched.contracts.store.firing import DuePage
+from dsched.contracts.store.limits import MAX_FREED, MAX_OPEN
 from dsched.contracts.store.outcomes import Outcome
 from dsched.contracts.store.timing import LEADER_WAKEUP
 from dsched_store_redis.base import OnRedis, store_time
@@ -51,16 +52,21 @@ class RedisDispatching(OnRedis, Dispatching, Classing):
         answer = await self._step("ready", fence, skip, limit)
         return _page(answer[1])
 
+    @property
+    def _waiting(self) -> tuple[bytes, int, int, int]:
+        """What a poll may end, and let go, of what waits."""
+        return self._ttl, MAX_EXPIRED, MAX_OPEN, MAX_FREED
+
     async def poll(self, fence: str, limit: int) -> Poll:
         """Promote, and read what is due and what is ready."""
         check_limit(limit)
-        return _poll(await self._step("poll", fence, limit, self._ttl, MAX_EXPIRED))
+        return _poll(await self._step("poll", fence, limit, *self._waiting))
 
     async def poll_when_woken(self, fence: str, limit: int, timeout_s: float) -> Poll:
         """The same, as soon as the leader is woken."""
         check_limit(limit)
         _, answer = await self._step_when_woken(
-            LEADER_WAKEUP, timeout_s, "poll", fence, limit, self._ttl, MAX_EXPIRED
+            LEADER_WAKEUP, timeout_s, "poll", fence, limit, *self._waiting
         )
         return _poll(answer)
 
@@ -97,6 +103,8 @@ class RedisDispatching(OnRedis, Dispatching, Classing):
             lines(f"{one.text}\t{one.blocked.value}" for one in shuts),
             lines("\t".join((str(one.limit), str(one.above), *one.classes)) for one in lets),
             SWEPT,
+            MAX_OPEN,
+            MAX_FREED,
         )
         return _dispatched(answer)
 

@@ -23,6 +23,7 @@ from dsched.model import (
     API_ORIGIN,
     Decision,
     Home,
+    Limit,
     MemberStep,
     Task,
     TaskSpec,
@@ -41,6 +42,12 @@ Command = tuple[str | int, ...]
 GUARD = "-" * 65  # the scripts' member of task:lease that is no task
 SHORT = 60
 _USUAL_PRIORITY = 5
+
+
+def limit_commands(one: Limit) -> Iterator[Command]:
+    """A limit."""
+    yield ("HSET", "limit:detail", one.id, one.max_running)
+    yield ("ZADD", "limit:index", 0, one.id)
 
 
 def config_commands(one: StoredConfig) -> Iterator[Command]:
@@ -190,6 +197,9 @@ def _live_commands(moved: MovedTask, spec: TaskSpec, now_ms: int) -> Iterator[Co
         case Home.LEASE:
             yield ("ZADD", "task:lease", "+inf", GUARD, 0, task.id)
             yield ("SADD", f"worker:leases:{task.worker_id}", task.id)
+            for name in spec.limits:
+                yield ("HINCRBY", "limit:held", name, 1)
+                yield ("ZADD", "limit:names", 0, name)
         case _:
             raise ValueError(f"task {task.id} is moved from {task.home}")
     config_id = config_of(task.id)
@@ -200,6 +210,8 @@ def _live_commands(moved: MovedTask, spec: TaskSpec, now_ms: int) -> Iterator[Co
         yield ("HSET", "task:deadline", task.id, latest_ms)
     if route(spec):
         yield ("HSET", "task:route", task.id, route(spec))
+    if spec.limits:
+        yield ("HSET", "meta", "limited", "1")
 
 
 def _line_commands(

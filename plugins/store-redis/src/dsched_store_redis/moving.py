@@ -22,6 +22,7 @@ from dsched_store_redis.filling import (
     decision_commands,
     document_commands,
     head_commands,
+    limit_commands,
     rollup_commands,
     task_commands,
     term_command,
@@ -223,6 +224,8 @@ class _Target(Target):
 
     async def fill(self, part: Part) -> None:
         raw, now_ms = self._raw, self.begun
+        for limit in part.limits:
+            await raw.do(limit_commands(limit))
         for config in part.configs:
             await raw.do(config_commands(config))
         for moved in part.tasks:

@@ -19,6 +19,7 @@ _PARTS = (
     "workers",
     "tasks",
     "classes",
+    "limits",
     "lines",
     "cancel",
     "queues",
@@ -40,7 +41,9 @@ _WORD = re.compile(r"\w+")
 _USES = re.compile(r"^-- use: (.*)$", re.MULTILINE)
 # Steps that add to what the store holds: a full server refuses them and takes all others, so that
 # what runs can end and drain.
-_ADMITTING = frozenset({"submit", "put", "fire", "advance", "put_document", "append_lines"})
+_ADMITTING = frozenset(
+    {"submit", "put", "fire", "advance", "put_document", "put_limit", "append_lines"}
+)
 
 # The same step under another name, for calls that add nothing.
 _SPARING = {"settle": "advance"}
@@ -54,10 +57,13 @@ _READING = frozenset(
         "get",
         "get_configs",
         "get_document",
+        "get_limits",
         "history",
         "leader",
+        "limit_uses",
         "list_configs",
         "list_documents",
+        "list_limits",
         "list_tasks",
         "pods",
         "run_lines",

@@ -24,6 +24,7 @@ from dsched_store_redis.formats import RedisMigrating
 from dsched_store_redis.history import RedisRemembering
 from dsched_store_redis.known import Known
 from dsched_store_redis.leadership import RedisLeadership, RedisTiming
+from dsched_store_redis.limits import RedisLimiting
 from dsched_store_redis.link import Failed, Link
 from dsched_store_redis.operating import RedisOperating
 from dsched_store_redis.options import Durability, RedisOptions
@@ -55,6 +56,7 @@ class RedisStore(
     RedisConfigs,
     RedisFiring,
     RedisDispatching,
+    RedisLimiting,
     RedisRuns,
     RedisRecovering,
     RedisCollecting,

@@ -13,6 +13,7 @@ from dsched.contracts.store.classes import (
     ShutClass,
 )
 from dsched.contracts.store.timing import LEADER_WAKEUP
+from dsched_store_sqlite.needs import limits_of
 from dsched_store_sqlite.rows import TASK
 from dsched_store_sqlite.step import Step
 
@@ -27,7 +28,7 @@ FIRST_OPEN = (
     "ORDER BY rank, scheduled_ms, id LIMIT ?"
 )
 FIRST_WAITING = (
-    "SELECT rank, scheduled_ms, id, seq, place FROM task WHERE home = 'ready' AND place < 0 "
+    "SELECT rank, scheduled_ms, id, seq, place, needs FROM task WHERE home = 'ready' AND place < 0 "
     "AND place = ? AND rank < ? ORDER BY rank, scheduled_ms, id LIMIT ?"
 )
 PUT_PLACE = "UPDATE task SET place = ? WHERE seq = ?"
@@ -59,18 +60,21 @@ def shut_count(step: Step) -> int | None:
     return int(count)
 
 
-def shut_classes(step: Step, shuts: Sequence[Shut]) -> None:
-    """Shut classes, and put what belongs to shut ones under them. All moves are flushed before."""
-    if not shuts:
+def shut_classes(step: Step, shuts: Sequence[Shut], *, limited: bool) -> None:
+    """Shut classes, and put what belongs to what is shut under it; ``limited``: a limit refused
+    something. All moves are flushed before."""
+    if not (shuts or limited):
         return
     step.db.executemany(SHUT, [(one.text, one.blocked.value, step.wall_ms) for one in shuts])
     step.forget_classes()
     found = step.db.execute(FIRST_OPEN, (SWEPT,)).fetchall()
-    moves = [(seq, task_id, step.class_number(needs)) for seq, task_id, needs in found if needs]
-    _move(step, [(seq, task_id, -number) for seq, task_id, number in moves if number])
-    for _, _, number in moves:
-        if number:
-            step.add_waiting(number, 1)
+    moves = [(seq, task_id, needs, step.shut_for(needs)) for seq, task_id, needs in found]
+    moves = [one for one in moves if one[-1]]
+    move_places(step, [(seq, task_id, -number) for seq, task_id, _, number in moves])
+    for _, _, needs, number in moves:
+        step.add_waiting(number, 1)
+        under = [name for name in limits_of(needs) if number == step.places.shut_for([name])]
+        step.wake_if_open(name for name in limits_of(needs) if name not in under)
     step.flush()
 
 
@@ -86,10 +90,15 @@ def let_out(step: Step, lets: Sequence[Let]) -> tuple[str, ...]:
             ).fetchall()
         ]
         chosen = sorted(heads)[: one.limit]
-        _move(step, [(seq, task_id, 0) for _, _, task_id, seq, _ in chosen])
-        for *_, place in chosen:
+        moves = []
+        for *_, task_id, seq, place, needs in chosen:
+            number = step.places.shut_for(limits_of(needs))
+            moves.append((seq, task_id, -number))
             step.add_waiting(-place, -1)
+            if number:
+                step.add_waiting(number, 1)
             step.to_wake.add(LEADER_WAKEUP)
+        move_places(step, moves)
         step.flush()
     opened: dict[str, None] = {}
     for one in lets:
@@ -139,7 +148,8 @@ def _shut_among(step: Step, texts: Iterable[str]) -> dict[str, tuple[int, int]]:
     return found
 
 
-def _move(step: Step, places: Sequence[tuple[int, str, int]]) -> None:
+def move_places(step: Step, places: Sequence[tuple[int, str, int]]) -> None:
+    """Put tasks under what has these numbers, negative; 0: under nothing."""
     step.db.executemany(PUT_PLACE, [(place, seq) for seq, _, place in places])
     for _, task_id, place in places:
         step.placed(task_id, place)

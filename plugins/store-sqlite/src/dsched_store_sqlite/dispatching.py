@@ -27,7 +27,8 @@ from dsched_store_sqlite.classes import (
     shut_count,
 )
 from dsched_store_sqlite.firing import due_page
-from dsched_store_sqlite.needs import read_needs
+from dsched_store_sqlite.limits import let_go
+from dsched_store_sqlite.needs import limits_of, read_needs
 from dsched_store_sqlite.rows import TASK, TaskRow
 from dsched_store_sqlite.runs import news_in_ms
 from dsched_store_sqlite.step import Item, Step
@@ -79,6 +80,7 @@ class SqliteDispatching(OnSqlite, Dispatching, Classing):
             step.check_fence(fence)
             expire_waiting(step, fence)
             promoted = promote_due(step, limit)
+            let_go(step)
             due = due_page(step, limit)
             return Poll(
                 promoted=promoted,
@@ -118,8 +120,9 @@ class SqliteDispatching(OnSqlite, Dispatching, Classing):
                 for item in deferrals
             )
             step.flush()
-            shut_classes(step, shuts)
+            shut_classes(step, shuts, limited=Outcome.LIMITED in chosen)
             opened = let_out(step, lets)
+            let_go(step)
             page = _page(step, skip, limit)
             return Dispatched(choices=chosen, deferrals=deferred, page=page, opened=opened)
 
@@ -184,6 +187,8 @@ def _choose(step: Step, fence: str, choice: Choice, displaced: "_Displaced") -> 
     if step.expire(task, fence):
         return Outcome.EXPIRED
     refusal = _refusal(step, choice.worker_id, choice.ability)
+    if refusal in (None, Outcome.FULL) and _limited(step, task):
+        return Outcome.LIMITED
     if refusal is Outcome.FULL and displaced.by(task, choice.worker_id, fence):
         refusal = None
     if refusal is not None:
@@ -195,6 +200,19 @@ def _choose(step: Step, fence: str, choice: Choice, displaced: "_Displaced") -> 
         item["why"] = choice.why
     step.note(EventKind.DISPATCHED, fence, item)
     return Outcome.OK
+
+
+def _limited(step: Step, task: TaskRow) -> bool:
+    """Whether a limit of a task has no place left: then the task waits under it."""
+    names = limits_of(task.needs)
+    full = step.places.first_full(names) if names else None
+    if full is None:
+        return False
+    if not task.place:
+        task.place = -step.places.wait_under(full)
+        step.changed(task)
+        step.wake_if_open(name for name in names if name != full)
+    return True
 
 
 def _refusal(step: Step, worker_id: str, ability: str | None) -> Outcome | None:

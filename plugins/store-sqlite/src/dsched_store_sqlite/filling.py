@@ -30,7 +30,8 @@ from dsched_store_sqlite.collecting import cursor_text, listed_under
 from dsched_store_sqlite.documents import PUT as PUT_DOCUMENT
 from dsched_store_sqlite.facts import PUT_STAT
 from dsched_store_sqlite.history import PUT_BREAK
-from dsched_store_sqlite.needs import needs_of
+from dsched_store_sqlite.limits import PUT as PUT_LIMIT
+from dsched_store_sqlite.needs import limits_of, needs_of
 from dsched_store_sqlite.rows import (
     INSERT_TASK,
     PUT_CONFIG,
@@ -80,6 +81,7 @@ _PUT_DECISION = "INSERT OR REPLACE INTO decision VALUES (?, ?, ?, ?, ?, ?, ?, ?,
 def fill(step: Step, part: Part) -> None:
     """Write a part."""
     db, now_ms = step.db, step.now_ms
+    db.executemany(PUT_LIMIT, [(one.id, one.max_running) for one in part.limits])
     db.executemany(PUT_CONFIG, map(_config, part.configs))
     for moved in part.tasks:
         _put_task(step, moved)
@@ -94,6 +96,7 @@ def fill(step: Step, part: Part) -> None:
     db.executemany(PUT_DOCUMENT, [_document(one, now_ms) for one in part.documents])
     db.executemany("INSERT INTO term VALUES (?, ?, ?, ?, ?, ?, ?)", map(_term, part.terms))
     _put_events(step, part.events, collected=part.collected)
+    step.places.flush()
 
 
 def finish(step: Step, head: History) -> None:
@@ -155,6 +158,8 @@ def _put_task(step: Step, moved: MovedTask) -> None:
     if task.past:
         lines = "\n".join(map(write_attempt, task.past))
         step.db.execute(PUT_PAST, (seq, lines))
+    if task.home is Home.LEASE:
+        step.places.hold(limits_of(row.needs), 1)
     if moved.lines and seq is not None:
         _put_lines(step, seq, moved.lines)
     step.db.executemany(

@@ -12,6 +12,9 @@ def needs_of(spec: TaskSpec) -> str | None:
     if spec.workflow is not None:
         return RUN
     need = need_of(spec.executor, spec.payload)
+    if spec.limits:
+        labels, limits = dict(spec.required_labels), list(spec.limits)
+        return dumps({"labels": labels, "key": spec.affinity_key, "need": need, "limits": limits})
     if not (spec.required_labels or need) and spec.affinity_key is None:
         return None
     if not spec.required_labels and spec.affinity_key is None:
@@ -27,6 +30,16 @@ def read_needs(text: str | None) -> tuple[dict[str, str], str | None, str]:
         return {}, None, ""
     needs = loads(text)
     return needs["labels"], needs["key"], needs.get("need", "")
+
+
+def limits_of(text: str | None) -> tuple[str, ...]:
+    """The limits that a task names."""
+    return _limits_of(text) if text is not None and '"limits":' in text else ()
+
+
+@lru_cache(maxsize=4096)
+def _limits_of(text: str) -> tuple[str, ...]:
+    return tuple(loads(text).get("limits", ()))
 
 
 @lru_cache(maxsize=4096)

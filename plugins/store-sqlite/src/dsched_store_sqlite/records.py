@@ -11,6 +11,7 @@ import attrs
 from dsched.contracts.store.runs import write_line
 from dsched.model import MemberLine
 from dsched_store_sqlite.meta import Meta
+from dsched_store_sqlite.places import FIRST_NUMBER, Places
 from dsched_store_sqlite.rows import (
     CONFIG,
     END_TASK,
@@ -80,6 +81,7 @@ class Records:
         self._changed_loads: set[str] = set()
         self._class_numbers: dict[str | None, int] = {None: 0}
         self._waiting: Counter[int] = Counter()
+        self.places = Places(db)
 
     # --- classes ---
 
@@ -94,8 +96,11 @@ class Records:
         self._class_numbers = {None: 0}
 
     def add_waiting(self, number: int, count: int) -> None:
-        """So many more wait under a class."""
-        self._waiting[number] += count
+        """So many more wait under a class, or under a limit."""
+        if number >= FIRST_NUMBER:
+            self.places.wait(number, count)
+        else:
+            self._waiting[number] += count
 
     def placed(self, task_id: str, place: int) -> None:
         """A statement has put this task under a class, or let it out."""
@@ -266,6 +271,7 @@ class Records:
             db.executemany(PUT_CONFIG, [config_values(row) for row in configs if row])
             self._changed_configs.clear()
         self._flush_counts()
+        self.places.flush()
         if self._waiting:
             counts = [(count, number) for number, count in self._waiting.items() if count]
             db.executemany("UPDATE class SET waiting = waiting + ? WHERE n = ?", counts)

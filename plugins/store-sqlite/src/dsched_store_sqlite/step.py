@@ -2,6 +2,7 @@
 
 import sqlite3
 from bisect import insort
+from collections.abc import Iterable
 from datetime import timedelta
 
 from dsched.contracts.store.classes import CLASSES_FROM, class_text
@@ -26,7 +27,7 @@ from dsched.model import (
 from dsched.model.ids import fire_instant_of
 from dsched.model.json import dumps
 from dsched_store_sqlite.meta import Meta
-from dsched_store_sqlite.needs import needs_of, read_needs
+from dsched_store_sqlite.needs import limits_of, needs_of, read_needs
 from dsched_store_sqlite.records import Records
 from dsched_store_sqlite.rows import (
     ConfigRow,
@@ -43,6 +44,7 @@ ANY_OPEN = "SELECT 1 FROM task WHERE home = 'ready' AND (place < 0) = 0 LIMIT 1"
 IS_FULL = "SELECT 1 FROM class WHERE n = ? AND blocked = 'full'"
 ANY_FULL = "SELECT 1 FROM class WHERE blocked = 'full' LIMIT 1"
 
+_HOLDING = (Home.QUEUE, Home.LEASE)
 _EVENT_ORDER = (
     EventKind.CLOCK_BACK,
     EventKind.SKIPPED,
@@ -167,10 +169,28 @@ class Step(Records):
         """Move a task to its new status and home, by the transition table."""
         if row.status is not status or row.home is not home:  # a renewed lease is no transition
             check_transition(row.id, (row.status, row.home), (status, home))
+        was, under = row.home, row.place
         self._leave(row)
         row.status, row.home, row.at_ms = status, home, at_ms
         self._enter(row)
         self.changed(row)
+        if names := limits_of(row.needs):
+            self._move_places(row, names, was, waited=under < 0)
+
+    def _move_places(
+        self, row: TaskRow, names: tuple[str, ...], was: Home | None, *, waited: bool
+    ) -> None:
+        """What a task of limits has come from: it takes places, or gives them back."""
+        held, holds = was in _HOLDING, row.home in _HOLDING
+        if held != holds:
+            self.places.hold(names, holds - held)
+        if (held or (was is Home.READY and not waited)) and not holds:
+            self.wake_if_open(names)
+
+    def wake_if_open(self, names: Iterable[str]) -> None:
+        """These limits may have room again: if something waits for that the leader is to know."""
+        if self.places.may_open(names):
+            self.to_wake.add(LEADER_WAKEUP)
 
     def _leave(self, row: TaskRow) -> None:
         meta = self.meta
@@ -202,7 +222,7 @@ class Step(Records):
             case Home.READY:
                 row.worker_id = None
                 meta.in_ready += 1
-                number = self.class_number(row.needs) if row.needs else 0
+                number = self.shut_for(row.needs)
                 row.place = -number
                 if number:
                     self.add_waiting(number, 1)
@@ -339,6 +359,12 @@ class Step(Records):
             return 0
         labels, _, need = read_needs(needs)
         return self._class_numbered(class_text(labels, need))
+
+    def shut_for(self, needs: str | None) -> int:
+        """The number of what a task that becomes ready waits under; 0: nothing."""
+        if needs is None:
+            return 0
+        return self.places.shut_for(limits_of(needs)) or self.class_number(needs)
 
     def _wait_under(self, number: int) -> None:
         """Wake the leader for what waits under a class that is full: it may go before others."""

@@ -16,6 +16,7 @@ from dsched_store_sqlite.formats import SqliteMigrating
 from dsched_store_sqlite.history import SqliteRemembering
 from dsched_store_sqlite.hub import join_hub, leave_hub
 from dsched_store_sqlite.leadership import SqliteLeadership, SqliteTiming
+from dsched_store_sqlite.limits import SqliteLimiting
 from dsched_store_sqlite.operating import SqliteOperating
 from dsched_store_sqlite.options import SqliteOptions
 from dsched_store_sqlite.reading import SqliteReading
@@ -34,6 +35,7 @@ class SqliteStore(
     SqliteConfigs,
     SqliteFiring,
     SqliteDispatching,
+    SqliteLimiting,
     SqliteRuns,
     SqliteRecovering,
     SqliteCollecting,

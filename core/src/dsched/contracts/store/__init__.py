@@ -59,6 +59,7 @@ from dsched.contracts.store.firing import Firing
 from dsched.contracts.store.formats import Migrating
 from dsched.contracts.store.history import Remembering
 from dsched.contracts.store.leadership import Leadership
+from dsched.contracts.store.limits import Limiting
 from dsched.contracts.store.operating import Operating
 from dsched.contracts.store.reading import Reading
 from dsched.contracts.store.recovering import Recovering
@@ -78,6 +79,7 @@ class Store(
     Firing,
     Dispatching,
     Classing,
+    Limiting,
     Runs,
     Recovering,
     Collecting,

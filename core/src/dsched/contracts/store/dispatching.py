@@ -110,6 +110,10 @@ class Dispatching(ABC):
         """First, of the tasks that wait under a class, were never claimed and are past their start
         deadline, up to `MAX_EXPIRED` end as in `dispatch`, ``expired``.
 
+        Then, of up to `MAX_OPEN` limits under which something waits and which may have room again,
+        by name, the first tasks go, as many as there is room for, `MAX_FREED` in all: each waits no
+        more, or under another of its limits, or under its class.
+
         Then `promote`, `Firing.due` and `ready` from position 0, each with ``limit``, in this order
         and in one step: what a tick of the leader needs when little is to be done. It need wake
         nobody: the leader that polls sees what it has made ready.
@@ -133,7 +137,8 @@ class Dispatching(ABC):
         Choice: ``STALE`` unless the task is ready; ``EXPIRED`` if it was never claimed and the
         wall is later than scheduled_ms + start_deadline: it ends ``cancelled``, reason
         ``expired``; ``NO_WORKER``; ``MOVED`` if its ability is not the one that the choice names;
-        ``GONE``; ``DRAINING``; ``STALLED``; ``FULL`` (running + queued
+        ``GONE``; ``DRAINING``; ``STALLED``; ``LIMITED`` if a limit of the task has no place left:
+        it waits under the first one that has none; ``FULL`` (running + queued
         >= capacity + backlog, and nothing gives way); else ``OK``. A queue is in the order of
         priority, and within one of dispatch. The last of those that waited in a full queue before
         this step gives way to a task of higher priority: it becomes ready, reason ``displaced``,
@@ -147,7 +152,9 @@ class Dispatching(ABC):
         `MAX_BATCH` lets, each of `MAX_LET_CLASSES` classes and `MAX_BATCH` tasks; unknown ones have
         none) the first tasks stop waiting. A class of ``lets`` under which nothing waits then is
         shut no more. Neither writes an event. ``ValueError`` where the format of the store has no
-        classes.
+        classes. If a limit refused anything, of the first `SWEPT` ready tasks those of a limit
+        under which something waits do so, too. At last what waits under limits that have room
+        goes, as in `poll`.
 
         A task that waits under a class is ready: it can be chosen and cancelled, it is listed
         (behind those that do not) and counted; but it makes no ``more``. The end of an attempt

@@ -64,6 +64,7 @@ class ReadSource(Source):
         async for ids in self._inventory.listed(Listed.DECIDED):
             config_ids.update(ids)
         readers: list[Callable[[], AsyncIterator[Part]]] = [
+            self._limits,
             self._living,
             self._ended,
             self._documents,
@@ -81,6 +82,16 @@ class ReadSource(Source):
         while True:
             page = await self._store.list_configs(cursor, MAX_BATCH)
             yield Part(configs=page.configs)
+            cursor = page.cursor
+            if cursor is None:
+                return
+
+    async def _limits(self) -> AsyncIterator[Part]:
+        cursor: str | None = None
+        while True:
+            page = await self._store.list_limits(cursor, MAX_BATCH)
+            if page.limits:
+                yield Part(limits=page.limits)
             cursor = page.cursor
             if cursor is None:
                 return

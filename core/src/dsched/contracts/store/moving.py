@@ -18,7 +18,7 @@ from dsched.contracts.store.history import History
 from dsched.contracts.store.operating import Term
 from dsched.contracts.store.statistics import Rollup
 from dsched.contracts.store.tasklogs import TaskLine, line_size
-from dsched.model import Decision, JsonValue, MemberLine, Task
+from dsched.model import Decision, JsonValue, Limit, MemberLine, Task
 
 # The claim of a task that ran when it was moved: a token like any other, which no worker has.
 MOVED_CLAIM = "moved.0.0"
@@ -55,6 +55,7 @@ class Part:
     collector had read them. ``terms`` are the newest first, over all parts.
     """
 
+    limits: tuple[Limit, ...] = ()
     configs: tuple[StoredConfig, ...] = ()
     tasks: tuple[MovedTask, ...] = ()
     decisions: tuple[Decision, ...] = ()

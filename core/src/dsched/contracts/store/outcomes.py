@@ -14,7 +14,7 @@ class Outcome(StrEnum):
     UNKNOWN = "UNKNOWN"  # no such task, config or worker
     STALE = "STALE"  # the token, claim number or home is not the current one
     FENCED = "FENCED"  # the caller does not hold the leader lock with this fence
-    TAKEN = "TAKEN"  # somebody else holds the leader lock
+    TAKEN = "TAKEN"  # somebody else holds the leader lock; or it is in use
     RESTING = "RESTING"  # asked to step down a moment ago: another pod is to lead first
     REVISED = "REVISED"  # the config is gone, paused or has another revision
     MOVED = "MOVED"  # something else was stored than the caller had read: read again
@@ -25,6 +25,7 @@ class Outcome(StrEnum):
     DRAINING = "DRAINING"  # the worker takes no new tasks
     STALLED = "STALLED"  # the worker has a free slot and does not claim
     FULL = "FULL"  # the worker has as many tasks as it may
+    LIMITED = "LIMITED"  # a limit of the task is full: it waits under that
     EXPIRED = "EXPIRED"  # the start deadline had passed: the task ended `cancelled`
     EMPTY = "EMPTY"  # nothing to claim
     ALREADY = "ALREADY"  # a repeat of what was accepted before

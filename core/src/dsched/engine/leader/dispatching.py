@@ -188,7 +188,8 @@ def _distinct(found: Sequence[Shut], planned: Sequence[Shut]) -> tuple[Shut, ...
     return tuple(shuts.values())[:SHUTS_A_STEP]
 
 
-_MOVED = frozenset({Outcome.OK, Outcome.EXPIRED})
+# What a limit refuses waits under it: no page has it any more.
+_MOVED = frozenset({Outcome.OK, Outcome.EXPIRED, Outcome.LIMITED})
 _STAYS_READY = frozenset(
     {
         *(Outcome.NO_WORKER, Outcome.MOVED, Outcome.GONE, Outcome.DRAINING, Outcome.STALLED),

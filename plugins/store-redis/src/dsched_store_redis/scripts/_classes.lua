@@ -75,7 +75,12 @@ local function sweep(most)
       classes[route] = class
       push(found, class or nil)
     end
-    if class then
+    local name = some_limits and shut_limit(route or nil)
+    if name then
+      wait_under(name, id, flat[2 * i])
+      push(behind, int(tonumber(flat[2 * i]) + BEHIND), id)
+      may_open(limits_in(route), name)
+    elseif class then
       push(class.flat, flat[2 * i], id)
       push(behind, int(tonumber(flat[2 * i]) + BEHIND), id)
       if latest[i] then
@@ -94,15 +99,15 @@ local function sweep(most)
   end
 end
 
--- text: lines "class, reason"
-local function shut_classes(text, most)
-  if text == '' then
+-- text: lines "class, reason"; limited: a limit has refused something
+local function shut_classes(text, most, limited)
+  if text == '' and not limited then
     return
   end
   for class, blocked in string.gmatch(text, '(%C*)\t(%C*)\n') do
     shut_one(class, blocked)
   end
-  some_shut = true
+  some_shut = some_shut or text ~= ''
   sweep(most)
 end
 
@@ -132,20 +137,26 @@ local function let_one(limit, above, texts)
       end
     end
     local one = heads[best]
-    push(out, int(one.score), one.id)
     push(left, one)
     heads[best] = head(one.n, one.at + 1, one.blocked)
     if not heads[best] then
       table.remove(heads, best)
     end
   end
-  if #left > 0 then
-    call('ZADD', READY, unpack(out))
-    wake('leader')
-  end
   for _, one in ipairs(left) do
     nobody_by(one.blocked, -call('ZREM', UNDER .. one.n, one.id))
     call('ZREM', LATE, one.id)
+    local score = int(one.score)
+    local name = some_limits and shut_limit(route_of(one.id))
+    if name then
+      wait_under(name, one.id, score)
+      score = int(one.score + BEHIND)
+    end
+    push(out, score, one.id)
+  end
+  if #left > 0 then
+    call('ZADD', READY, unpack(out))
+    wake('leader')
   end
 end
 

@@ -3,7 +3,7 @@
 local function ready_page(skip, limit)
   local shut = has_classes and call('HLEN', SHUT) or -1
   local flat, count
-  if shut > 0 then
+  if shut > 0 or some_limits then
     flat = call('ZRANGEBYSCORE', READY, '-inf', OPEN_TO, 'WITHSCORES', 'LIMIT', skip, limit)
     count = call('ZCOUNT', READY, '-inf', OPEN_TO)
   else

@@ -29,7 +29,7 @@ local function push(list, a, b, c, d, e, f, g, h)
   end
 end
 
-local stored = call('HMGET', META, 'offset', 'mark', 'gen', 'format', 'until')
+local stored = call('HMGET', META, 'offset', 'mark', 'gen', 'format', 'until', 'limited')
 local store_format = stored[4]
 if not store_format or not string.find('@FORMATS@', store_format .. '\n', 1, true) then
   return redis.error_reply(stored[4] and 'DSCHEDFORMAT ' .. stored[4] or 'DSCHEDGONE the store is gone')

@@ -32,6 +32,10 @@ local SHUT, FULL_CLASSES, LATE = P .. 'class:detail', P .. 'class:full', P .. 'c
 local UNDER = P .. 'class:tasks:'
 local BEHIND, OPEN_TO = 1e15, '(500000000000000'
 
+-- Limits: see _limits. Whether any task names one.
+local some_limits = stored[6] == '1'
+local LIMIT = P .. 'limit:'
+
 local function probe_tasks()
   probe('ZCARD', 'task:ready', 'task:delayed', 'task:lease', 'task:held', 'config:due')
   probe('HLEN', 'config:held', 'config:delay', 'worker:load')
@@ -39,6 +43,10 @@ local function probe_tasks()
   some_deadlines, some_routes = call('HLEN', DEADLINE) > 0, call('HLEN', ROUTE) > 0
   some_lines = call('HLEN', LINE) > 0
   some_shut = has_classes and call('HLEN', SHUT) > 0
+  if some_limits then
+    probe('HLEN', 'limit:detail', 'limit:held')
+    probe('ZCARD', 'limit:names', 'limit:open')
+  end
 end
 
 -- A task is one string: a line of fields, instants in ms, defaults left out. An ended
@@ -203,8 +211,100 @@ closing[#closing + 1] = function()
   end
 end
 
--- The score of a task that becomes ready, and whether it waits under its class by that.
-local function ready_place(id, score, route)
+-- The limits that a route names. In a text of JSON quotation marks are escaped: it has no such key.
+local function limits_in(route)
+  local names = {}
+  for name in string.gmatch(route and string.match(route, '"limits":(%b[])') or '', '"([^"]*)"') do
+    push(names, name)
+  end
+  return names
+end
+
+-- From now on steps ask for the limits of tasks, if a new task or config names any.
+local function mark_limits(text)
+  if not some_limits and string.find(text, '"limits":[', 1, true) then
+    call('HSET', META, 'limited', '1')
+    some_limits = true
+  end
+end
+
+local function route_of(id)
+  return some_routes and call('HGET', ROUTE, id) or nil
+end
+
+local function waits_under(name)
+  return call('EXISTS', LIMIT .. 'tasks:' .. name) == 1
+end
+
+local function forget_use(name)
+  if call('HEXISTS', LIMIT .. 'held', name) == 0 and not waits_under(name) then
+    call('ZREM', LIMIT .. 'names', name)
+    call('ZREM', LIMIT .. 'open', name)
+  end
+end
+
+-- So many more hold a place of each of these.
+local function hold_places(names, by)
+  for _, name in ipairs(names) do
+    if call('HINCRBY', LIMIT .. 'held', name, by) <= 0 then
+      call('HDEL', LIMIT .. 'held', name)
+      forget_use(name)
+    else
+      call('ZADD', LIMIT .. 'names', '0', name)
+    end
+  end
+end
+
+-- These may have room again: where something waits for that the leader is to know.
+local function may_open(names, but)
+  for _, name in ipairs(names) do
+    if name ~= but and waits_under(name) then
+      call('ZADD', LIMIT .. 'open', '0', name)
+      wake('leader')
+    end
+  end
+end
+
+-- A task is in no worker's hands any more.
+local function give_back(id)
+  if some_limits then
+    local names = limits_in(route_of(id))
+    hold_places(names, -1)
+    may_open(names)
+  end
+end
+
+-- A ready task waits under a limit, so that it is met at its start deadline.
+local function wait_under(name, id, score)
+  call('ZADD', LIMIT .. 'tasks:' .. name, score, id)
+  call('ZADD', LIMIT .. 'names', '0', name)
+  local latest = some_deadlines and call('HGET', DEADLINE, id)
+  if latest then
+    call('ZADD', LATE, latest, id)
+  end
+end
+
+-- The first limit of a task under which something waits, but `passing`.
+local function shut_limit(route, passing)
+  for _, name in ipairs(limits_in(route)) do
+    if name ~= passing and waits_under(name) then
+      return name
+    end
+  end
+  return nil
+end
+
+-- The score of a task that becomes ready, whether it waits by that, and under which limit if it does
+-- under one. Else it waits under its class, if that is shut.
+local function ready_place(id, score, route, passing)
+  if some_limits then
+    route = route or route_of(id)
+    local name = shut_limit(route, passing)
+    if name then
+      wait_under(name, id, score)
+      return int(tonumber(score) + BEHIND), true, name
+    end
+  end
   local n, blocked = shut_class_of(id, route)
   if not n then
     return score, false
@@ -219,18 +319,32 @@ local function ready_place(id, score, route)
   return int(tonumber(score) + BEHIND), true
 end
 
--- A ready task goes elsewhere.
-local function leave_class(id)
-  local n, blocked = shut_class_of(id)
-  if n then
-    nobody_by(blocked, -call('ZREM', UNDER .. n, id))
+-- A ready task goes elsewhere; `queued`: to a worker. If not, others may go in its place.
+local function leave_class(id, queued)
+  if not (some_shut or some_limits) then
+    return
+  end
+  local route = route_of(id)
+  local n, blocked = shut_class_of(id, route)
+  local waited = n and call('ZREM', UNDER .. n, id) or 0
+  nobody_by(blocked, -waited)
+  local names = some_limits and limits_in(route) or {}
+  for _, name in ipairs(names) do
+    if call('ZREM', LIMIT .. 'tasks:' .. name, id) == 1 then
+      waited = 1
+      forget_use(name)
+    end
+  end
+  if waited == 1 then
     call('ZREM', LATE, id)
+  elseif not queued then
+    may_open(names)
   end
 end
 
 -- Whether anything is ready that a worker with room may run.
 local function runnable()
-  if not some_shut then
+  if not (some_shut or some_limits) then
     return call('ZCARD', READY) > 0
   end
   return call('ZCOUNT', READY, '-inf', OPEN_TO) > 0 or call('SCARD', FULL_CLASSES) > 0

@@ -87,6 +87,7 @@ end
 
 local function bear(one)
   local new, ready, routed, lines = {}, {}, {}, {}
+  mark_limits(ARGV[5])
   for _, it in ipairs(one.births) do
     local priority = it.priority ~= '5' and it.priority or nil
     push(new, new_task(it.id, wall_text, priority, it.body))

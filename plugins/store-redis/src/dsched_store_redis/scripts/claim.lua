@@ -95,6 +95,7 @@ if #taken > 0 then
   add_load('q:', id, -#taken)
 end
 for _, row in ipairs(expired) do
+  give_back(row.id)
   end_cancelled(row, id, '"expired"', ttl)
 end
 local leases = {}

@@ -56,6 +56,7 @@ local function complete(item)
     reason = quoted(cancel_reason(row))
   end
   free_lease(freed, row)
+  give_back(id)
   if reason ~= '""' or row.reason or row.note then
     set_reason(row, plain(reason))
   end

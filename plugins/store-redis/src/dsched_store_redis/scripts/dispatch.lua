@@ -1,6 +1,7 @@
--- use: workers tasks classes queues cancel page
+-- use: workers tasks classes limits queues cancel page
 -- ARGV: fence, choices "id, worker, why, ability", deferrals "id, delay, reason", skip, limit, result ttl,
--- shut classes "class, reason", lets "limit, classes", how many ready tasks to look through
+-- shut classes "class, reason", lets "limit, classes", how many ready tasks to look through, most
+-- limits that have room, most of their tasks to let go
 local fence, ttl = ARGV[2], ARGV[7]
 local refused = fenced(fence)
 if refused then
@@ -42,18 +43,6 @@ local function target_of(worker_id)
   return worker
 end
 
--- Whether the last of those that waited before this step gives way to a task. An entry whose row
--- somebody removed gives way to none.
-local function displace(worker, row)
-  local last = queued_at(worker.id, -#worker.displaced - 1)
-  if not last or priority_of(last) >= priority_of(row) then
-    return false
-  end
-  push(worker.displaced, last)
-  worker.load = worker.load - 1
-  return true
-end
-
 -- What a queue's end will be: from which position on, and the ids there in their order.
 local function new_end(worker)
   local place = {}
@@ -82,54 +71,93 @@ local function new_end(worker)
   return from, ids
 end
 
-local function refusal(worker, ability)
-  if not worker then
-    return 'NO_WORKER'
-  elseif ability ~= '*' and ability ~= worker.ability then
-    return 'MOVED'
-  elseif worker.gone then
-    return 'GONE'
-  elseif worker.draining then
-    return 'DRAINING'
-  elseif worker.stalled then
-    return 'STALLED'
+local leaving, delayed, changed, expired, limited = {}, {}, {}, {}, false
+do
+  -- Whether the last of those that waited before this step gives way to a task. An entry whose row
+  -- somebody removed gives way to none.
+  local rooms = {}
+  local function displace(worker, row)
+    local last = queued_at(worker.id, -#worker.displaced - 1)
+    if not last or priority_of(last) >= priority_of(row) then
+      return false
+    end
+    push(worker.displaced, last)
+    for _, name in ipairs(some_limits and limits_in(route_of(last.id)) or {}) do
+      rooms[name] = (rooms[name] or room_of(name)) + 1
+    end
+    worker.load = worker.load - 1
+    return true
   end
-  return worker.load >= worker.limit and 'FULL' or nil
-end
 
--- Every check, in order; what a choice adds to a worker counts for the next one.
-local scores = #ids > 0 and call('ZMSCORE', READY, unpack(ids)) or {}
-local latest = #ids > 0 and some_deadlines and call('HMGET', DEADLINE, unpack(ids)) or {}
-local rows = rows_of(ids)
-local leaving, delayed, changed, expired = {}, {}, {}, {}
-for i, item in ipairs(items) do
-  item.row = rows[i]
-  if not scores[i] or not item.row then
-    -- If only the row was removed, remove the entry too.
-    item.outcome = 'STALE'
-    if scores[i] then
+  local function refusal(worker, ability)
+    if not worker then
+      return 'NO_WORKER'
+    elseif ability ~= '*' and ability ~= worker.ability then
+      return 'MOVED'
+    elseif worker.gone then
+      return 'GONE'
+    elseif worker.draining then
+      return 'DRAINING'
+    elseif worker.stalled then
+      return 'STALLED'
+    end
+    return worker.load >= worker.limit and 'FULL' or nil
+  end
+
+  -- The first limit of a task that has no place left.
+  local function full_limit(names)
+    for _, name in ipairs(names) do
+      rooms[name] = rooms[name] or room_of(name)
+      if rooms[name] <= 0 then
+        return name
+      end
+    end
+    return nil
+  end
+
+  -- Every check, in order; what a choice adds to a worker counts for the next one.
+  local scores = #ids > 0 and call('ZMSCORE', READY, unpack(ids)) or {}
+  local latest = #ids > 0 and some_deadlines and call('HMGET', DEADLINE, unpack(ids)) or {}
+  local routes = some_limits and some_routes and #ids > 0 and call('HMGET', ROUTE, unpack(ids)) or {}
+  local rows = rows_of(ids)
+  for i, item in ipairs(items) do
+    item.row, item.score = rows[i], tonumber(scores[i])
+    if not scores[i] or not item.row then
+      -- If only the row was removed, remove the entry too.
+      item.outcome = 'STALE'
+      if scores[i] then
+        push(leaving, item.id)
+      end
+    elseif latest[i] and wall > tonumber(latest[i]) then
+      item.outcome = 'EXPIRED'
+      probe_cancel(item.row, true)
       push(leaving, item.id)
-    end
-  elseif latest[i] and wall > tonumber(latest[i]) then
-    item.outcome = 'EXPIRED'
-    probe_cancel(item.row, true)
-    push(leaving, item.id)
-    push(expired, item.id)
-    item.at = #expired
-  elseif item.kind == 'choice' then
-    local worker = target_of(item.target)
-    item.outcome = refusal(worker, item.ability) or 'OK'
-    if item.outcome == 'FULL' and displace(worker, item.row) then
+      push(expired, item.id)
+      item.at = #expired
+    elseif item.kind == 'choice' then
+      local worker = target_of(item.target)
+      item.outcome = refusal(worker, item.ability) or 'OK'
+      item.limits = limits_in(routes[i])
+      if item.outcome == 'OK' or item.outcome == 'FULL' then
+        item.full = full_limit(item.limits)
+        item.outcome = item.full and 'LIMITED' or item.outcome
+        limited = limited or item.full ~= nil
+      end
+      if item.outcome == 'FULL' and displace(worker, item.row) then
+        item.outcome = 'OK'
+      end
+      if item.outcome == 'OK' then
+        worker.load = worker.load + 1
+        item.priority = priority_of(item.row)
+        for _, name in ipairs(item.limits) do
+          rooms[name] = rooms[name] - 1
+        end
+        push(worker.added, item)
+      end
+    else
       item.outcome = 'OK'
+      probe_note(item.id, item.why)
     end
-    if item.outcome == 'OK' then
-      worker.load = worker.load + 1
-      item.priority = priority_of(item.row)
-      push(worker.added, item)
-    end
-  else
-    item.outcome = 'OK'
-    probe_note(item.id, item.why)
   end
 end
 
@@ -144,9 +172,18 @@ begin()
 for _, item in ipairs(items) do
   local row = item.row
   if item.outcome == 'EXPIRED' then
+    leave_class(item.id)
     end_cancelled(row, fence, '"expired"', ttl, bodies[item.at])
+  elseif item.outcome == 'LIMITED' then
+    if item.score < BEHIND / 2 then
+      wait_under(item.full, item.id, int(item.score))
+      call('ZADD', READY, int(item.score + BEHIND), item.id)
+      may_open(item.limits, item.full)
+    end
   elseif item.outcome == 'OK' and item.kind == 'choice' then
     push(leaving, item.id)
+    leave_class(item.id, true)
+    hold_places(item.limits, 1)
     row.worker_id, row.since = item.target, now_text
     set_reason(row, '')
     push(changed, row)
@@ -154,6 +191,7 @@ for _, item in ipairs(items) do
       .. (item.why ~= '""' and ',"why":' .. item.why or '') .. '}')
   elseif item.outcome == 'OK' then
     push(leaving, item.id)
+    leave_class(item.id)
     push(delayed, int(now + tonumber(item.target)), item.id)
     set_reason(row, plain(item.why))
     push(changed, row)
@@ -165,9 +203,6 @@ end
 write_rows(changed)
 if #leaving > 0 then
   call('ZREM', READY, unpack(leaving))
-  for _, id in ipairs(some_shut and leaving or {}) do
-    leave_class(id)
-  end
 end
 if #delayed > 0 then
   call('ZADD', DELAYED, unpack(delayed))
@@ -188,6 +223,7 @@ for worker_id, worker in pairs(known) do
     add_load('q:', worker_id, #worker.added - #worker.displaced)
     wake(worker_id)
     for _, row in ipairs(worker.displaced) do
+      give_back(row.id)
       row.worker_id, row.since = nil, nil
       set_reason(row, 'displaced')
       note('recalled', fence, '{"task":"' .. row.id .. '","worker":"' .. worker_id
@@ -200,7 +236,8 @@ local outcomes = {}
 for i, item in ipairs(items) do
   outcomes[i] = item.outcome
 end
-shut_classes(ARGV[8], ARGV[10])
+shut_classes(ARGV[8], ARGV[10], limited)
 local opened = let_out(ARGV[9])
+let_go(ARGV[11], ARGV[12])
 return done('OK', table.concat(outcomes, ' ', 1, choices),
   table.concat(outcomes, ' ', choices + 1), ready_page(tonumber(ARGV[5]), tonumber(ARGV[6])), opened)

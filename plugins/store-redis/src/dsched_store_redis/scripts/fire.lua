@@ -93,6 +93,7 @@ local function create(one, run, outcome)
   if config.route then
     call('HSET', ROUTE, id, config.route)
     some_routes = true
+    mark_limits(config.route)
   end
   if outcome == 'held' then
     hold(one.id, id, run.ms)

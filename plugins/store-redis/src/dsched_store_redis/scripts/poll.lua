@@ -1,5 +1,6 @@
--- use: workers tasks configs cancel promote page due runs
--- ARGV: fence, limit, result ttl, most tasks to end whose start deadline has passed
+-- use: workers tasks limits configs cancel promote page due runs
+-- ARGV: fence, limit, result ttl, most tasks to end whose start deadline has passed, most limits that
+-- have room, most of their tasks to let go
 local refused = fenced(ARGV[2])
 if refused then
   return refused
@@ -7,7 +8,7 @@ end
 probe_workers()
 probe_tasks()
 local late, bodies = {}, {}
-if some_shut then
+if some_shut or some_limits then
   local ids = call('ZRANGEBYSCORE', LATE, '-inf', '(' .. wall_text, 'LIMIT', 0, ARGV[5])
   late, bodies = rows_of(ids), snapshots_of(ids)
   for _, row in ipairs(late) do
@@ -27,5 +28,6 @@ for i, row in ipairs(late) do
   end
 end
 local count, next_in = promote(found)
+let_go(ARGV[6], ARGV[7])
 return done('OK', count, next_in, time_row(), rows, next_due, ready_page(0, tonumber(ARGV[3])),
   news_in)

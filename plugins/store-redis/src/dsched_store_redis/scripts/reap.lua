@@ -38,6 +38,7 @@ local function reap(item)
   row.crash_count, row.claim = crashes, nil
   local extra, status = '', nil
   free_lease(freed, row)
+  give_back(id)
   if item.error ~= '""' then
     set_error(row, item.error)
   end

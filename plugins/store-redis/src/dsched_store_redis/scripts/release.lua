@@ -26,6 +26,7 @@ local freed, back = {}, {}
 local function release(item)
   local row = item.row
   free_lease(freed, row)
+  give_back(row.id)
   row.claim = nil
   local status, text = 'pending', plain(item.reason)
   if row.cancel_requested then

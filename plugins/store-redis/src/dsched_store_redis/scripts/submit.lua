@@ -70,7 +70,9 @@ if #routed > 0 then
   call('HSET', ROUTE, unpack(routed))
 end
 local waiting = 0
-if some_shut then
+mark_limits(ARGV[3])
+if some_shut or some_limits then
+  some_routes = some_routes or #routed > 0
   some_deadlines = some_deadlines or #latest > 0
   for i, route in ipairs(demands) do
     if route ~= '' then

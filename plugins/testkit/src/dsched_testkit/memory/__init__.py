@@ -13,6 +13,7 @@ from dsched_testkit.memory.firing import MemoryFiring
 from dsched_testkit.memory.formats import MemoryMigrating
 from dsched_testkit.memory.history import MemoryRemembering
 from dsched_testkit.memory.leadership import MemoryLeadership, MemoryTiming
+from dsched_testkit.memory.limits import MemoryLimiting
 from dsched_testkit.memory.operating import MemoryOperating
 from dsched_testkit.memory.reading import MemoryReading
 from dsched_testkit.memory.recovering import MemoryRecovering
@@ -33,6 +34,7 @@ class MemoryStore(
     MemoryConfigs,
     MemoryFiring,
     MemoryDispatching,
+    MemoryLimiting,
     MemoryRuns,
     MemoryRecovering,
     MemoryCollecting,

@@ -5,6 +5,7 @@ from typing import Any
 
 from dsched.model import Home, TaskStatus
 from dsched_testkit.memory import State
+from dsched_testkit.memory.places import UNDER
 
 _HOMES: dict[TaskStatus, set[Home | None]] = {
     TaskStatus.PENDING: {Home.DELAYED, Home.READY, Home.QUEUE, Home.HELD, Home.OPEN},
@@ -27,13 +28,41 @@ class Audit:
     def problems(self) -> list[str]:
         """Every violation, in words."""
         found = [*self._one_home(), *self._terminal_once(), *self._time(), *self._live()]
-        return [*found, *self._classes()]
+        return [*found, *self._classes(), *self._places()]
+
+    def _places(self) -> list[str]:
+        """I27 and I29 of limits: places are what is queued and leased; what waits under a limit is
+        refused by it, or it is open, or a task of it is on its way to a worker."""
+        places, rows = self._state.places, self._state.tasks.values()
+        held = Counter(
+            name for row in rows if row.home in (Home.QUEUE, Home.LEASE) for name in row.spec.limits
+        )
+        found = [] if held == places.held else [f"I27: places are {places.held}, not {held}"]
+        on_the_way = {
+            name
+            for row in rows
+            if row.home is Home.READY and row.under is None
+            for name in row.spec.limits
+        }
+        found += [
+            f"I29: tasks wait under limit {name}, which has room, for good"
+            for name in places.waiting
+            if places.room(name) > 0 and name not in places.open | on_the_way
+        ]
+        return found
 
     def _classes(self) -> list[str]:
         """I29: what waits under a class is ready, is of that class, and the class is shut."""
         found = []
         for row in self._state.tasks.values():
             if row.under is None:
+                continue
+            if row.under.startswith(UNDER):
+                if (
+                    row.home is not Home.READY
+                    or row.under.removeprefix(UNDER) not in row.spec.limits
+                ):
+                    found.append(f"I29: {row.id} waits under a limit, and is not ready or not its")
                 continue
             if row.home is not Home.READY or row.under not in self._state.shut:
                 found.append(f"I29: {row.id} waits under a class, and is not ready or it is open")

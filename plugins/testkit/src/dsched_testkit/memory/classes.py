@@ -13,6 +13,8 @@ from dsched.contracts.store.classes import (
     ShutClass,
 )
 from dsched.contracts.store.timing import LEADER_WAKEUP
+from dsched_testkit.memory.limits import put_under, wait_under_limit
+from dsched_testkit.memory.places import UNDER
 from dsched_testkit.memory.state import ShutRow, State, Step, TaskRow
 
 
@@ -22,19 +24,25 @@ def check_has_classes(state: State) -> None:
         raise ValueError(f"the format of the store, {state.format}, has no classes: migrate it")
 
 
-def shut_classes(state: State, step: Step, shuts: Sequence[Shut]) -> None:
+def shut_classes(state: State, step: Step, shuts: Sequence[Shut], *, limited: bool = False) -> None:
     """Shut classes, and put what belongs to shut ones under them."""
     for one in shuts:
         known = state.shut.get(one.text)
         if known is None or known.blocked is not one.blocked:
             state.shut[one.text] = ShutRow(one.blocked, step.wall_ms)
-    if not shuts:
-        return
+    if shuts or limited:
+        _sweep(state)
+
+
+def _sweep(state: State) -> None:
+    """Of the first open tasks those that belong to what is shut wait under it from now on."""
     for task_id in state.ready.page(0, min(SWEPT, state.open_count())):
         task = state.tasks[task_id]
-        demanded = task.demanded
-        if demanded in state.shut:
-            _wait(state, task, demanded)
+        under = state.places.shut_for(task)
+        if under is not None:
+            wait_under_limit(state, task, under.removeprefix(UNDER))
+        elif task.demanded in state.shut:
+            put_under(state, task, task.demanded)
 
 
 def let_out(state: State, lets: Sequence[Let]) -> tuple[str, ...]:
@@ -43,7 +51,8 @@ def let_out(state: State, lets: Sequence[Let]) -> tuple[str, ...]:
         named = set(one.classes)
         found = [key for key in _waiting(state) if _goes(state.tasks[key], named, one.above)]
         for task_id in found[: one.limit]:
-            _wait(state, state.tasks[task_id], None)
+            task = state.tasks[task_id]
+            put_under(state, task, state.places.shut_for(task))
             state.wakeups.wake(LEADER_WAKEUP)
     opened: dict[str, None] = {}
     for text in (text for one in lets for text in one.classes):
@@ -68,7 +77,8 @@ def page_of_classes(state: State, cursor: str | None, limit: int) -> ClassPage:
 def that_nobody_can_run(state: State) -> int:
     """How many tasks wait under a class that is shut as ``nobody``."""
     rows = (state.tasks[key] for key in _waiting(state))
-    return sum(state.shut[row.under or ""].blocked is Blocked.NOBODY for row in rows)
+    known = (state.shut.get(row.under or "") for row in rows)
+    return sum(one is not None and one.blocked is Blocked.NOBODY for one in known)
 
 
 def expire_waiting(state: State, step: Step, fence: str) -> None:
@@ -91,11 +101,6 @@ def _latest_start(task: TaskRow) -> tuple[float, str]:
 
 def _waiting(state: State) -> list[str]:
     return state.ready.page(state.open_count(), len(state.ready))
-
-
-def _wait(state: State, task: TaskRow, under: str | None) -> None:
-    task.under = under
-    state.ready.add(task.id, task.ready_key)
 
 
 def _view(state: State, text: str) -> ShutClass:

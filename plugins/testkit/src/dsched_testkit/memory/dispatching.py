@@ -28,6 +28,7 @@ from dsched_testkit.memory.classes import (
     shut_classes,
 )
 from dsched_testkit.memory.firing import due_page
+from dsched_testkit.memory.limits import let_go, wait_under_limit
 from dsched_testkit.memory.runs import news_in_ms
 from dsched_testkit.memory.state import Item, State, Step, TaskRow
 
@@ -65,6 +66,7 @@ class MemoryDispatching(OnState, Dispatching, Classing):
             step.check_fence(fence)
             expire_waiting(self._state, step, fence)
             promoted = promote_due(self._state, step, limit)
+            let_go(self._state)
             due = due_page(self._state, step, limit)
             return Poll(
                 promoted=promoted,
@@ -98,8 +100,9 @@ class MemoryDispatching(OnState, Dispatching, Classing):
                 Outcome.STALE if item.task_id in moved.displaced else self._defer(step, fence, item)
                 for item in deferrals
             )
-            shut_classes(self._state, step, shuts)
+            shut_classes(self._state, step, shuts, limited=Outcome.LIMITED in chosen)
             opened = let_out(self._state, lets)
+            let_go(self._state)
             page = self._page(step, skip, limit)
             return Dispatched(choices=chosen, deferrals=deferred, page=page, opened=opened)
 
@@ -116,6 +119,11 @@ class MemoryDispatching(OnState, Dispatching, Classing):
         if step.expire(task, moved.fence):
             return Outcome.EXPIRED
         refusal = self._refusal(step, choice)
+        full = self._state.places.first_full(task)
+        if full is not None and refusal in (None, Outcome.FULL):
+            if task.under is None:
+                wait_under_limit(self._state, task, full)
+            return Outcome.LIMITED
         if refusal is Outcome.FULL and self._displace(
             step, moved, by=task, worker_id=choice.worker_id
         ):

@@ -32,6 +32,7 @@ from dsched.model import (
 )
 from dsched_testkit.memory.lines import LogRow
 from dsched_testkit.memory.member_lines import end_line
+from dsched_testkit.memory.places import Places
 from dsched_testkit.memory.rows import ConfigRow as ConfigRow
 from dsched_testkit.memory.rows import TaskRow as TaskRow
 from dsched_testkit.memory.rows import WorkerRow as WorkerRow
@@ -84,7 +85,7 @@ class State:
         self.due = SortedIds()
         self.ready = SortedIds()  # what waits under a class behind all others
         self.shut: dict[str, ShutRow] = {}
-        self.delayed, self.leases = SortedIds(), SortedIds()
+        self.delayed, self.leases, self.places = SortedIds(), SortedIds(), Places()
         # Runs by when they have news, and their member logs.
         self.open, self.member_logs = SortedIds(), defaultdict[str, list[MemberLine]](list)
         self.held: dict[str, list[str]] = {}  # of each config, the oldest first
@@ -198,9 +199,12 @@ class Step:
         """Move a task to its new status and home, by the transition table."""
         if (row.status, row.home) != (status, home):  # a renewed lease is no transition
             check_transition(row.id, (row.status, row.home), (status, home))
+        home_before, under_before = row.home, row.under
         self._leave(row)
         row.status, row.home, row.at_ms = status, home, at_ms
         self._enter(row)
+        if self.state.places.moved(row, home_before, under_before):
+            self.state.wakeups.wake(LEADER_WAKEUP)
 
     def create(self, row: TaskRow, home: Home, at_ms: int = 0) -> None:
         """Add a new pending task; what would be ready or delayed is open if it is a run."""
@@ -220,7 +224,7 @@ class Step:
                 state.delayed.discard(row.id)
             case Home.READY:
                 state.ready.discard(row.id)
-                row.under = None
+                state.places.put_under(row, None)
             case Home.QUEUE:
                 state.queues[row.worker_id or ""].remove(row.id)
             case Home.HELD:
@@ -248,10 +252,11 @@ class Step:
                 state.wakeups.wake(LEADER_WAKEUP)
             case Home.READY:
                 row.worker_id = None
-                demanded = row.demanded
-                row.under = demanded if demanded in state.shut else None
+                shut = row.demanded if row.demanded in state.shut else None
+                state.places.put_under(row, state.places.shut_for(row) or shut)
                 state.ready.add(row.id, row.ready_key)
-                if row.under is None or state.shut[row.under].blocked is Blocked.FULL:
+                known = state.shut.get(row.under or "")
+                if row.under is None or (known is not None and known.blocked is Blocked.FULL):
                     state.wakeups.wake(LEADER_WAKEUP)
             case Home.QUEUE:
                 queue = state.queues[row.worker_id or ""]

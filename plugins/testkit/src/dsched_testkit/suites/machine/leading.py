@@ -17,6 +17,7 @@ from dsched.contracts.store.recovering import Overdue, Reap
 from dsched.contracts.store.settings import StoreSettings
 from dsched.contracts.store.tasklogs import LogCaps
 from dsched.contracts.store.workers import Held, Registration
+from dsched.model import Limit
 from dsched_testkit.suites.machine.pools import (
     CLASSES,
     CONFIGS,
@@ -247,6 +248,16 @@ class LeaderRules(Pools):
             lets=[Let(CLASSES, let)] if let else [],
         )
         self.step("shut_classes", None, 1)
+
+    @often(2, limit_id=st.sampled_from(["a", "b", "b:x"]), most=st.integers(0, 3), drop=rarely)
+    def change_a_limit(self, limit_id: str, most: int, drop: bool) -> None:
+        if drop:
+            self.step("drop_limit", limit_id, force=most > 0)
+        else:
+            self.step("put_limit", Limit(id=limit_id, max_running=most))
+        self.step("list_limits", None, 2)
+        self.step("limit_uses", None, 2)
+        self.step("limit_uses", None, 2, of="b")
 
     @often(2, index=age, age_ms=st.sampled_from([0, 0, 5000, 20_000]), stale=rarely)
     def recall(self, index: int, age_ms: int, stale: bool) -> None:

@@ -31,6 +31,8 @@ ORIGINS = ("api", "file:a", "file:ab")  # a name that starts with another
 PERIOD_MS = 20_000
 # What tasks demand, by the variant of their snapshot or config; and the classes of that.
 DEMANDS: tuple[dict[str, str], ...] = ({}, {"gpu": "1"}, {"gpu": "1"}, {"zone": "eü"})
+# The limits that they name, by the same.
+LIMITS: tuple[tuple[str, ...], ...] = ((), ("a",), ("b:x", "a"), ("b:y",))
 _NEED = need_of("local", {"n": 1})
 CLASSES = tuple(sorted({class_text(one, _NEED) or "" for one in DEMANDS}))
 DAY_MS = 24 * 3600 * 1000
@@ -88,6 +90,7 @@ def config_of_kind(config_id: str, variant: int) -> TaskConfig:
         start_deadline=timedelta(seconds=30) if variant == 2 else None,
         priority=5 + variant % 4,
         required_labels=DEMANDS[variant % 4],
+        limits=LIMITS[variant % 4],
         origin=ORIGINS[variant % len(ORIGINS)],
         **trigger,
     )
@@ -100,6 +103,7 @@ def spec_of_kind(variant: int) -> TaskSpec:
         priority=3 + variant,
         start_deadline=timedelta(seconds=25) if variant == 2 else None,
         required_labels=DEMANDS[variant % 4],
+        limits=LIMITS[variant % 4],
     )
 
 

@@ -30,6 +30,7 @@ from dsched_testkit.suites.store.fixed_delay import FixedDelayEndTests, FixedDel
 from dsched_testkit.suites.store.harness import StoreHarness, WallClock
 from dsched_testkit.suites.store.history import BreakTests, HistoryTests
 from dsched_testkit.suites.store.leadership import LeadershipTests
+from dsched_testkit.suites.store.limits import LimitTests
 from dsched_testkit.suites.store.migrating import MigrateTests
 from dsched_testkit.suites.store.off_days import OffDaysTests
 from dsched_testkit.suites.store.operating import (
@@ -72,6 +73,7 @@ class LeadingContract(
     QueueOrderTests,
     ClassTests,
     ClassWakingTests,
+    LimitTests,
     RecallTests,
     OverdueTests,
     ReapTests,

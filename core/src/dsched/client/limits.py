@@ -1,0 +1,75 @@
+"""Limits: put, dropped, listed, and whether those that tasks name are there."""
+
+from collections.abc import Iterable
+
+from dsched.client.asking import Asking, ConflictError, NotFoundError, RefusedError
+from dsched.contracts.store.bounds import MAX_BATCH
+from dsched.contracts.store.limits import LimitPage, LimitUsePage
+from dsched.contracts.store.outcomes import Outcome
+from dsched.model import InvalidConfigError, Limit, limit_of
+from dsched.wording import did_you_mean
+
+
+class Limits(Asking):
+    """The acts on limits."""
+
+    async def put_limit(self, limit: Limit) -> bool:
+        """Store a limit, which holds at once; whether anything changed.
+
+        `RefusedError` where the store has too many, or a format without limits.
+        """
+        outcome = await self._answered(lambda: self._store.put_limit(limit))
+        if outcome is Outcome.OLDER:
+            raise RefusedError(
+                outcome,
+                "the format of the store has no limits; run `dsched store migrate` when all pods "
+                "run this version",
+            )
+        if outcome is Outcome.FULL:
+            raise RefusedError(outcome, "the store has as many limits as it takes; delete some")
+        return outcome is Outcome.OK
+
+    async def delete_limit(self, limit_id: str, *, force: bool = False) -> None:
+        """Remove a limit; `NotFoundError`, and `ConflictError` while it is in use."""
+        outcome = await self._answered(lambda: self._store.drop_limit(limit_id, force=force))
+        if outcome is Outcome.UNKNOWN:
+            raise NotFoundError("UNKNOWN", f"there is no limit {limit_id}")
+        if outcome is Outcome.TAKEN:
+            raise ConflictError(
+                outcome,
+                f"limit {limit_id} is in use: tasks run or wait under it; delete it with force, "
+                "and they are bounded no more",
+            )
+
+    async def get_limit(self, limit_id: str) -> Limit:
+        """A limit; `NotFoundError`."""
+        (found,) = await self._answered(lambda: self._store.get_limits([limit_id]))
+        if found is None:
+            raise NotFoundError("UNKNOWN", f"there is no limit {limit_id}")
+        return found
+
+    async def list_limits(self, *, cursor: str | None = None, limit: int = 100) -> LimitPage:
+        """A page of limits by id."""
+        return await self._answered(lambda: self._store.list_limits(cursor, limit))
+
+    async def limit_uses(
+        self, *, of: str | None = None, cursor: str | None = None, limit: int = 100
+    ) -> LimitUsePage:
+        """How many tasks hold places and how many wait, by name; of one limit and its instances,
+        if it is given."""
+        return await self._answered(lambda: self._store.limit_uses(cursor, limit, of=of))
+
+    async def _unknown_limit(self, names: Iterable[str]) -> InvalidConfigError | None:
+        """What is wrong with the names of limits that tasks give, if anything is."""
+        ids = sorted({limit_of(name) for name in names})
+        for start in range(0, len(ids), MAX_BATCH):
+            some = ids[start : start + MAX_BATCH]
+            found = await self._answered(lambda some=some: self._store.get_limits(some))  # type: ignore[misc]
+            for limit_id, limit in zip(some, found, strict=True):
+                if limit is None:
+                    known = (await self.list_limits()).limits
+                    hint = did_you_mean(limit_id, [one.id for one in known])
+                    return InvalidConfigError(
+                        "limits", f"there is no limit {limit_id!r}; {hint}; or put it first"
+                    )
+        return None

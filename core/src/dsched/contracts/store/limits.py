@@ -1,0 +1,88 @@
+"""Limits: stored resources that bound how many tasks workers have at once.
+
+A task *holds a place* of each limit that it names while it is in a worker's queue or has a lease.
+Places are taken by `Dispatching.dispatch`, of all limits or of none, and given back by whatever
+takes the task from there. An instance with a record of its own goes by that, all others by the
+record of their limit; a name of which neither is stored bounds nothing.
+
+What dispatch refuses with ``LIMITED`` waits under the limit that refused it: it is ready, and in no
+page. So does each task of this limit that becomes ready as long as something waits there. When
+there is room again the next `poll` or `dispatch` lets as many go as there is room for.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+
+import attrs
+
+from dsched.contracts.store.outcomes import Outcome
+from dsched.model.limits import Limit, limit_of
+
+# How many limits may be stored; how many tasks, of how many limits, one step lets go.
+MAX_LIMITS = 10_000
+MAX_FREED = 100
+MAX_OPEN = 20
+
+
+@attrs.frozen(kw_only=True)
+class LimitUse:
+    """Of a limit, or of one instance: how many tasks hold a place, and how many wait under it."""
+
+    name: str
+    held: int
+    waiting: int
+
+
+@attrs.frozen(kw_only=True)
+class LimitPage:
+    """Limits by id; ``cursor`` continues, None at the end."""
+
+    limits: tuple[Limit, ...]
+    cursor: str | None
+
+
+@attrs.frozen(kw_only=True)
+class LimitUsePage:
+    """What is in use, by name; ``cursor`` continues, None at the end."""
+
+    uses: tuple[LimitUse, ...]
+    cursor: str | None
+
+
+def in_force(name: str, stored: Mapping[str, Limit]) -> int | None:
+    """How many tasks of a name may hold a place; None: any number."""
+    found = stored.get(name) or stored.get(limit_of(name))
+    return None if found is None else found.max_running
+
+
+class Limiting(ABC):
+    """Limits, and what holds their places."""
+
+    @abstractmethod
+    async def put_limit(self, limit: Limit) -> Outcome:
+        """Store a limit. It holds at once: what runs goes on, and what waits may go if there is
+        room now.
+
+        ``DUP`` if it is stored so; ``FULL`` if there are `MAX_LIMITS`; ``OLDER`` where the format
+        of the store has none; else ``OK``.
+        """
+
+    @abstractmethod
+    async def drop_limit(self, limit_id: str, *, force: bool) -> Outcome:
+        """Remove a limit: ``UNKNOWN``; ``TAKEN`` while it, or without a record of its own an
+        instance of it, is in use, unless with ``force``; else ``OK``. What waits under it may
+        go."""
+
+    @abstractmethod
+    async def get_limits(self, limit_ids: Sequence[str]) -> tuple[Limit | None, ...]:
+        """Limits by id, at most `MAX_BATCH`; None where there is none."""
+
+    @abstractmethod
+    async def list_limits(self, cursor: str | None, limit: int) -> LimitPage:
+        """Limits by id, at most ``limit``."""
+
+    @abstractmethod
+    async def limit_uses(
+        self, cursor: str | None, limit: int, *, of: str | None = None
+    ) -> LimitUsePage:
+        """What holds places or is waited for, by name; with ``of`` that limit and its instances."""

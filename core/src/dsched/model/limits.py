@@ -1,0 +1,79 @@
+"""Limits: how many tasks of a kind may be in the hands of workers at once, and how tasks name them.
+
+A task names limits: ``crm-api``, or an *instance* of one, ``tenant:acme``: each tenant has the
+limit ``tenant`` to itself, and ``tenant:acme`` may be given numbers of its own.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import attrs
+
+from dsched.model.fields import InvalidConfigError, check_whole
+
+MAX_LIMITS_A_TASK = 4
+MOST_RUNNING = 1_000_000
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_PLAIN = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_HASHED = re.compile(r"~[0-9a-f]{40}")
+
+
+@attrs.frozen(kw_only=True)
+class Limit:
+    """``id``: of the limit, or of one instance that has numbers of its own. ``max_running``: how
+    many tasks may be queued at workers or run at once."""
+
+    id: str
+    max_running: int
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse what is no limit, naming the field."""
+        if limit_name(self.id) != self.id:
+            raise InvalidConfigError(
+                "id",
+                f"{self.id[:80]!r} is no limit's; {_WHAT_IS_ONE}, as in crm-api or tenant:acme",
+            )
+        check_whole("max_running", self.max_running, 0, MOST_RUNNING)
+
+
+_WHAT_IS_ONE = "1 to 64 of A-Z a-z 0-9 _ . -, and after a colon as many for an instance"
+
+
+def limit_name(text: Any) -> str:
+    """The name of a limit as it is stored: an instance that is not plain text is hashed."""
+    if not isinstance(text, str):
+        raise InvalidConfigError("limits", f"are texts; quote {text!r}")
+    limit_id, colon, instance = text.partition(":")
+    if not _ID.fullmatch(limit_id):
+        raise InvalidConfigError("limits", f"{text[:80]!r} names no limit; {_WHAT_IS_ONE}")
+    if not colon:
+        return limit_id
+    if not instance:
+        raise InvalidConfigError("limits", f"{text[:80]!r} names no instance after its colon")
+    if "${" in instance:
+        raise InvalidConfigError(
+            "limits", f"{text[:80]!r}: an instance is a literal; references are not filled in here"
+        )
+    if not (_PLAIN.fullmatch(instance) or _HASHED.fullmatch(instance)):
+        digest = hashlib.sha256(instance.encode("utf-8", "surrogatepass")).hexdigest()
+        instance = f"~{digest[:40]}"
+    return f"{limit_id}:{instance}"
+
+
+def limit_names(given: Any) -> tuple[str, ...]:
+    """The names that a config or a submission gives, as they are stored."""
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise InvalidConfigError("limits", f"must be a list of names, got {str(given)[:80]!r}")
+    names = tuple(limit_name(one) for one in given)
+    if len(names) > MAX_LIMITS_A_TASK:
+        raise InvalidConfigError("limits", f"at most {MAX_LIMITS_A_TASK}, got {len(names)}")
+    if len(set(names)) != len(names):
+        raise InvalidConfigError("limits", f"{', '.join(names)}: name each once")
+    return names
+
+
+def limit_of(name: str) -> str:
+    """The limit of an instance; of anything else itself."""
+    return name.partition(":")[0]

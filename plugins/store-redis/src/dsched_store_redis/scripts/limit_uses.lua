@@ -1,0 +1,18 @@
+-- use: workers tasks limits
+-- ARGV: name after which to go on, limit, of which limit (or '')
+local after, limit, of = ARGV[2], tonumber(ARGV[3]), ARGV[4]
+local names
+if of ~= '' then
+  names = uses_of(of, after, limit + 1)
+else
+  local start = after == '' and '-' or '(' .. after
+  names = call('ZRANGEBYLEX', LIMIT .. 'names', start, '+', 'LIMIT', 0, limit + 1)
+end
+local found = {}
+for i = 1, math.min(limit, #names) do
+  local name = names[i]
+  push(found, name, call('HGET', LIMIT .. 'held', name) or '0')
+  push(found, int(call('ZCARD', LIMIT .. 'tasks:' .. name)))
+end
+begin()
+return done('OK', found, #names > limit and 1 or 0)

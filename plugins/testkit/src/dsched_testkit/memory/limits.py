@@ -1,0 +1,133 @@
+"""Limits of the reference store: stored, listed, and what waits under them let go."""
+
+from collections.abc import Iterable, Sequence
+
+from dsched.contracts.store.checks import check_batch, check_limit
+from dsched.contracts.store.classes import CLASSES_FROM
+from dsched.contracts.store.limits import (
+    MAX_FREED,
+    MAX_LIMITS,
+    MAX_OPEN,
+    Limiting,
+    LimitPage,
+    LimitUse,
+    LimitUsePage,
+)
+from dsched.contracts.store.outcomes import Outcome
+from dsched.contracts.store.timing import LEADER_WAKEUP
+from dsched.model import Limit, limit_of
+from dsched_testkit.memory.base import OnState
+from dsched_testkit.memory.places import UNDER
+from dsched_testkit.memory.state import State, TaskRow
+
+
+class MemoryLimiting(OnState, Limiting):
+    """Limits."""
+
+    async def put_limit(self, limit: Limit) -> Outcome:
+        """Store a limit."""
+        with self._state.step():
+            if self._state.format < CLASSES_FROM:
+                return Outcome.OLDER
+            limits = self._state.places.limits
+            if limits.get(limit.id) == limit:
+                return Outcome.DUP
+            if limit.id not in limits and len(limits) >= MAX_LIMITS:
+                return Outcome.FULL
+            limits[limit.id] = limit
+            self._changed(limit.id)
+            return Outcome.OK
+
+    async def drop_limit(self, limit_id: str, *, force: bool) -> Outcome:
+        """Remove a limit."""
+        with self._state.step():
+            places = self._state.places
+            if limit_id not in places.limits:
+                return Outcome.UNKNOWN
+            if not force and any(_is_of(name, limit_id) for name in _in_use(self._state)):
+                return Outcome.TAKEN
+            del places.limits[limit_id]
+            self._changed(limit_id)
+            return Outcome.OK
+
+    async def get_limits(self, limit_ids: Sequence[str]) -> tuple[Limit | None, ...]:
+        """Limits by id."""
+        check_batch(limit_ids)
+        with self._state.step():
+            return tuple(self._state.places.limits.get(limit_id) for limit_id in limit_ids)
+
+    async def list_limits(self, cursor: str | None, limit: int) -> LimitPage:
+        """Limits by id."""
+        check_limit(limit)
+        with self._state.step():
+            limits = self._state.places.limits
+            page, more = _page(limits, cursor, limit)
+            return LimitPage(limits=tuple(limits[one] for one in page), cursor=more)
+
+    async def limit_uses(
+        self, cursor: str | None, limit: int, *, of: str | None = None
+    ) -> LimitUsePage:
+        """What holds places or is waited for."""
+        check_limit(limit)
+        with self._state.step():
+            places = self._state.places
+            names = [one for one in _in_use(self._state) if of is None or _is_of(one, of)]
+            page, more = _page(names, cursor, limit)
+            uses = [
+                LimitUse(name=one, held=places.held[one], waiting=places.waiting[one])
+                for one in page
+            ]
+            return LimitUsePage(uses=tuple(uses), cursor=more)
+
+    def _changed(self, limit_id: str) -> None:
+        places = self._state.places
+        if places.may_open([name for name in places.waiting if _is_of(name, limit_id)]):
+            self._state.wakeups.wake(LEADER_WAKEUP)
+
+
+def wait_under_limit(state: State, row: TaskRow, name: str) -> None:
+    """A ready task that waited under nothing does so under a limit that refused it."""
+    put_under(state, row, f"{UNDER}{name}")
+    if state.places.may_open(one for one in row.spec.limits if one != name):
+        state.wakeups.wake(LEADER_WAKEUP)
+
+
+def let_go(state: State) -> None:
+    """Let go what waits under limits that have room again."""
+    places, left = state.places, MAX_FREED
+    for name in sorted(places.open)[:MAX_OPEN]:
+        room = places.room(name)
+        while left and room > 0 and places.waiting[name]:
+            row = state.tasks[_first_under(state, f"{UNDER}{name}")]
+            shut = row.demanded if row.demanded in state.shut else None
+            put_under(state, row, places.shut_for(row, passing=name) or shut)
+            left -= 1
+            room -= row.under is None
+        if room <= 0:
+            places.open.discard(name)
+    if places.open:
+        state.wakeups.wake(LEADER_WAKEUP)
+
+
+def put_under(state: State, row: TaskRow, under: str | None) -> None:
+    """A ready task waits under this from now on, or under nothing."""
+    state.places.put_under(row, under)
+    state.ready.add(row.id, row.ready_key)
+
+
+def _first_under(state: State, under: str) -> str:
+    waiting = state.ready.page(state.open_count(), len(state.ready))
+    return next(key for key in waiting if state.tasks[key].under == under)
+
+
+def _in_use(state: State) -> set[str]:
+    return state.places.held.keys() | state.places.waiting.keys()
+
+
+def _is_of(name: str, limit_id: str) -> bool:
+    return limit_id in (name, limit_of(name))
+
+
+def _page(names: Iterable[str], cursor: str | None, limit: int) -> tuple[list[str], str | None]:
+    found = sorted(name for name in names if cursor is None or name > cursor)
+    return found[:limit], found[limit - 1] if len(found) > limit else None
