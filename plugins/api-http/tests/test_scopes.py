@@ -36,6 +36,8 @@ NEEDED = {
     "task.wait": "read",
     "task.why": "read",
     "task.logs": "read",
+    "run.get": "read",
+    "run.log": "read",
     "task.cancel": "operate",
     "task.retry": "operate",
     "attempt.complete": None,
