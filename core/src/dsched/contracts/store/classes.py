@@ -18,7 +18,7 @@ from dsched.model.json import dumps, loads
 # From which format of the store on it has classes.
 CLASSES_FROM = 4
 # How many ready tasks a step that shuts classes looks through for such that belong to them.
-SWEPT = 250
+SWEPT = 1000
 # Classes that one `Let` may name, and how many tasks a poll ends whose start deadline has passed.
 MAX_LET_CLASSES = 256
 MAX_EXPIRED = 40
