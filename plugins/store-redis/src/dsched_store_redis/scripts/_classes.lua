@@ -20,6 +20,9 @@ local function class_number(text)
   return nil
 end
 
+-- A script has room for 200 local variables: what only one function needs is not seen outside.
+local shut_classes, let_out
+do
 local function shut_one(text, blocked)
   local stored = call('HGET', SHUT, text)
   local n, before, since
@@ -41,14 +44,6 @@ local function shut_one(text, blocked)
     call('SADD', FULL_CLASSES, text)
   elseif stored then
     call('SREM', FULL_CLASSES, text)
-  end
-end
-
--- Puts tasks under one class: flat, score and id by turns.
-local function put_under(class, flat)
-  for first = 1, #flat, 200 do
-    local last = math.min(first + 199, #flat)
-    nobody_by(class.blocked, call('ZADD', UNDER .. class.n, unpack(flat, first, last)))
   end
 end
 
@@ -89,7 +84,10 @@ local function sweep(most)
     end
   end
   for _, class in ipairs(found) do
-    put_under(class, class.flat)
+    for first = 1, #class.flat, 200 do
+      local last = math.min(first + 199, #class.flat)
+      nobody_by(class.blocked, call('ZADD', UNDER .. class.n, unpack(class.flat, first, last)))
+    end
   end
   for first = 1, #behind, 200 do
     call('ZADD', READY, unpack(behind, first, math.min(first + 199, #behind)))
@@ -100,7 +98,7 @@ local function sweep(most)
 end
 
 -- text: lines "class, reason"; limited: a limit has refused something
-local function shut_classes(text, most, limited)
+function shut_classes(text, most, limited)
   if text == '' and not limited then
     return
   end
@@ -110,7 +108,9 @@ local function shut_classes(text, most, limited)
   some_shut = some_shut or text ~= ''
   sweep(most)
 end
+end
 
+do
 -- The best of some classes: of the first of each the best, again and again.
 local function let_one(limit, above, texts)
   local heads, least = {}, (9 - above) * 1e13 - 1e12
@@ -161,7 +161,7 @@ local function let_one(limit, above, texts)
 end
 
 -- text: lines "limit, above which priority, class, class, ..."; the classes that are shut no more.
-local function let_out(text)
+function let_out(text)
   local opened = {}
   for limit, above, texts in string.gmatch(text, '(%d+)\t(%-?%d+)\t([^\n]*)\n') do
     let_one(tonumber(limit), tonumber(above), texts)
@@ -178,4 +178,5 @@ local function let_out(text)
     end
   end
   return opened
+end
 end
