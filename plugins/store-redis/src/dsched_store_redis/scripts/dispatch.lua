@@ -26,53 +26,26 @@ local choices = #items
 add(ARGV[4], 'deferral')
 
 local known = {}
-local function target_of(worker_id)
-  local worker = known[worker_id]
-  if worker == nil then
-    worker = worker_of(worker_id) or false
-    known[worker_id] = worker
-    if worker then
-      worker.size = call('LLEN', QUEUE .. worker_id)
-      worker.draining = call('SISMEMBER', DRAINING, worker_id) == 1
-      worker.stalled = call('SISMEMBER', STALLED, worker_id) == 1
-      worker.load = load_of('r:', worker_id) + load_of('q:', worker_id)
-      worker.ability = ability_of(worker)
-      worker.added, worker.displaced = {}, {}
-    end
-  end
-  return worker
-end
-
--- What a queue's end will be: from which position on, and the ids there in their order.
-local function new_end(worker)
-  local place = {}
-  for i, item in ipairs(worker.added) do
-    item.turn = i
-    item.before = place[item.priority] or before(worker.id, worker.size, item.priority)
-    place[item.priority] = item.before
-  end
-  table.sort(worker.added, function(a, b)
-    return a.priority > b.priority or a.priority == b.priority and a.turn < b.turn
-  end)
-  local kept = worker.size - #worker.displaced
-  local from = math.min(kept, worker.added[1].before)
-  local old = from < kept and call('LRANGE', QUEUE .. worker.id, from, kept - 1) or {}
-  local ids, at = {}, 0
-  for _, item in ipairs(worker.added) do
-    while at < #old and from + at < item.before do
-      at = at + 1
-      push(ids, old[at])
-    end
-    push(ids, item.id)
-  end
-  for i = at + 1, #old do
-    push(ids, old[i])
-  end
-  return from, ids
-end
-
 local leaving, delayed, changed, expired, limited = {}, {}, {}, {}, false
-do
+-- A function of its own, as a script may have 200 local names and no more.
+local function check_all()
+  local function target_of(worker_id)
+    local worker = known[worker_id]
+    if worker == nil then
+      worker = worker_of(worker_id) or false
+      known[worker_id] = worker
+      if worker then
+        worker.size = call('LLEN', QUEUE .. worker_id)
+        worker.draining = call('SISMEMBER', DRAINING, worker_id) == 1
+        worker.stalled = call('SISMEMBER', STALLED, worker_id) == 1
+        worker.load = load_of('r:', worker_id) + load_of('q:', worker_id)
+        worker.ability = ability_of(worker)
+        worker.added, worker.displaced = {}, {}
+      end
+    end
+    return worker
+  end
+
   -- Whether the last of those that waited before this step gives way to a task. An entry whose row
   -- somebody removed gives way to none.
   local rooms = {}
@@ -160,20 +133,51 @@ do
     end
   end
 end
+check_all()
 
-local bodies = snapshots_of(expired)
-for _, worker in pairs(known) do
-  if worker and #worker.added > 0 then
-    worker.from, worker.rest = new_end(worker)
+expired.bodies = snapshots_of(expired)
+local function place_added()
+  -- What a queue's end will be: from which position on, and the ids there in their order.
+  local function new_end(worker)
+    local place = {}
+    for i, item in ipairs(worker.added) do
+      item.turn = i
+      item.before = place[item.priority] or before(worker.id, worker.size, item.priority)
+      place[item.priority] = item.before
+    end
+    table.sort(worker.added, function(a, b)
+      return a.priority > b.priority or a.priority == b.priority and a.turn < b.turn
+    end)
+    local kept = worker.size - #worker.displaced
+    local from = math.min(kept, worker.added[1].before)
+    local old = from < kept and call('LRANGE', QUEUE .. worker.id, from, kept - 1) or {}
+    local ids, at = {}, 0
+    for _, item in ipairs(worker.added) do
+      while at < #old and from + at < item.before do
+        at = at + 1
+        push(ids, old[at])
+      end
+      push(ids, item.id)
+    end
+    for i = at + 1, #old do
+      push(ids, old[i])
+    end
+    return from, ids
+  end
+  for _, worker in pairs(known) do
+    if worker and #worker.added > 0 then
+      worker.from, worker.rest = new_end(worker)
+    end
   end
 end
+place_added()
 
 begin()
 for _, item in ipairs(items) do
   local row = item.row
   if item.outcome == 'EXPIRED' then
     leave_class(item.id)
-    end_cancelled(row, fence, '"expired"', ttl, bodies[item.at])
+    end_cancelled(row, fence, '"expired"', ttl, expired.bodies[item.at])
   elseif item.outcome == 'LIMITED' then
     if item.score < BEHIND / 2 then
       wait_under(item.full, item.id, int(item.score))
