@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections import Counter
 from functools import cache
 from importlib import resources
 
@@ -18,6 +19,7 @@ _FOLDER = resources.files("dsched_store_redis").joinpath("scripts")
 _PARTS = (
     "workers",
     "tasks",
+    "attempts",
     "classes",
     "limits",
     "lines",
@@ -139,7 +141,7 @@ def _assemble(name: str, clock: str, *, flags: bool, admits: bool = True) -> Scr
     parts = [_read(f"_{part}") for part in _PARTS if part in used]
     # The first step of all runs before there is a format for the prelude to compare.
     head = [] if name == "init" else [clock, _read("_prelude")]
-    text = shorten(_only_needed(_strip("\n".join([*head, *parts, body]))))
+    text = shorten(_named_needed(_only_needed(_strip("\n".join([*head, *parts, body])))))
     known = "\n".join(FORMATS) + "\n"
     text = text.replace("@FORMAT@", FORMAT).replace("@FORMATS@", known.replace("\n", "\\n"))
     data = (shebang + text).encode()
@@ -160,6 +162,25 @@ def _only_needed(text: str) -> str:
         todo.extend(called - wanted)
         wanted |= called
     return _FUNCTION.sub(lambda match: match.group(0) if match.group(1) in wanted else "", text)
+
+
+_CONSTANTS = re.compile(r"^local ([A-Z_]+(?:, [A-Z_]+)*) = ([^\n({]+)$", re.MULTILINE)
+
+
+def _named_needed(text: str) -> str:
+    """The text without the constants that it does not name: Lua has room for 200 locals."""
+    counts = Counter(_WORD.findall(text))
+
+    def needed(match: re.Match[str]) -> str:
+        names, values = match.group(1).split(", "), match.group(2).split(", ")
+        if len(names) != len(values):
+            return match.group(0)
+        kept = [pair for pair in zip(names, values, strict=True) if counts[pair[0]] > 1]
+        if not kept:
+            return ""
+        return f"local {', '.join(one for one, _ in kept)} = {', '.join(one for _, one in kept)}"
+
+    return _CONSTANTS.sub(needed, text)
 
 
 def _strip(text: str) -> str:

@@ -1,4 +1,4 @@
--- use: workers tasks
+-- use: workers tasks attempts
 -- ARGV: by, rows "id, token, success, retry delay and
 -- error to keep, reason, code, error" (texts JSON), results, ttl
 local by, ttl = ARGV[2], ARGV[5]

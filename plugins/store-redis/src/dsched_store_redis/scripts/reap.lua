@@ -1,4 +1,4 @@
--- use: workers tasks
+-- use: workers tasks attempts
 -- ARGV: fence, rows "id, token, delay and error to keep, fail reason (JSON), error (JSON)", result ttl
 local fence, ttl = ARGV[2], ARGV[4]
 local refused = fenced(fence)

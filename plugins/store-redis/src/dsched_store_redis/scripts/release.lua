@@ -1,4 +1,4 @@
--- use: workers tasks
+-- use: workers tasks attempts
 -- ARGV: by, rows "id, token, fail, reason (JSON)", result ttl
 local by, ttl = ARGV[2], ARGV[4]
 probe_tasks()
