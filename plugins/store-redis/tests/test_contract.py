@@ -96,6 +96,7 @@ class TestRedisStandalone(OnOneServer, StoreContract):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(180)
 class TestRedisStandaloneMachine(OnOneServer, StoreMachine):
     """Every answer compared with the reference, on one server."""
 
@@ -107,5 +108,6 @@ class TestRedisCluster(OnCluster, StoreContract):
 
 @pytest.mark.long
 @pytest.mark.slow
+@pytest.mark.timeout(180)
 class TestRedisClusterMachine(OnCluster, StoreMachine):
     """Every answer compared with the reference, on a cluster."""

@@ -18,6 +18,7 @@ from dsched.contracts.store.settings import StoreSettings
 from dsched.contracts.store.workers import HeartbeatAnswer
 from dsched.contracts.store.working import Claimed
 from dsched.engine.leader.projecting import project
+from dsched.model import Task
 from dsched_testkit.memory import MemoryStore, State, new_state
 from dsched_testkit.memory.audit import Audit
 from dsched_testkit.suites.machine.pools import ORIGINS
@@ -93,6 +94,7 @@ class Twin:
         self._audit = Audit(self.state)
         self._seen: list[str | None] = [None, None]
         self._told: dict[str, int] = {}
+        self._rows: dict[str, Task | None] = {}
         self._last: tuple[str, tuple[Any, ...], dict[str, Any]] | None = None
         self.steps: list[str] = []
         self._open()
@@ -174,13 +176,22 @@ class Twin:
 
     async def _compare_tasks(self, name: str) -> None:
         task_ids = sorted(self.state.tasks)[:100]
-        expected = await self.reference.get(task_ids, full=True)
-        found = await self._tested.get(task_ids, full=True)
+        expected = await self.reference.get(task_ids)
+        found = await self._tested.get(task_ids)
         for one, other in zip(expected, found, strict=True):
             self._compare(f"tasks after {name}", one, other)
+        # Snapshots, results and former attempts change together with what was just compared.
+        rows = dict(zip(task_ids, expected, strict=True))
+        await self._compare_whole(name, [key for key in rows if rows[key] != self._rows.get(key)])
+        self._rows = rows
         told = {run_id: len(lines) for run_id, lines in self.state.member_logs.items()}
         await self._compare_logs(name, [key for key in told if told[key] != self._told.get(key)])
         self._told = told
+
+    async def _compare_whole(self, name: str, task_ids: Sequence[str]) -> None:
+        if task_ids:
+            pages = [await one.get(task_ids, full=True) for one in (self.reference, self._tested)]
+            self._compare(f"whole tasks after {name}", *pages)
 
     async def _compare_logs(self, name: str, run_ids: Iterable[str]) -> None:
         for run_id in run_ids:
@@ -193,6 +204,7 @@ class Twin:
         self.step("workers")
         self.step("counts")
         self.step("list_configs", None, 100)
+        self.run(self._compare_whole("all of it", sorted(self.state.tasks)[:100]))
         self.run(self._compare_logs("all of it", self.state.member_logs))
         for origin in ORIGINS:
             self._compare_origin(origin)
