@@ -28,6 +28,8 @@ from dsched.model.limits import limit_names
 from dsched.model.member import Member
 from dsched.model.on_crash import OnCrash as OnCrash
 from dsched.model.origin import API_ORIGIN
+from dsched.model.reserved import NOTHING_RESERVED, check_reserved
+from dsched.model.reserved import Reserved as Reserved
 from dsched.model.retry import Retry, RetryPolicy, retry_of
 from dsched.model.trigger import (
     AtTrigger,
@@ -117,21 +119,6 @@ def _frozen_labels(value: Mapping[str, str]) -> Mapping[str, str]:
     return value if value is _NO_LABELS else MappingProxyType(dict(value))
 
 
-@attrs.frozen(kw_only=True)
-class Reserved:
-    """Fields that later versions give a meaning; until then setting one is an error."""
-
-    parents: tuple[str, ...] = ()
-    shard_index: int | None = None
-    shard_total: int | None = None
-    namespace: str | None = None
-    concurrency_key: str | None = None
-    max_running: int | None = None
-
-
-_NOTHING_RESERVED = Reserved()
-
-
 @attrs.frozen(kw_only=True, slots=False)  # made for each task, and filled in half the time
 class TaskSpec:
     """The snapshot of what to run: a task keeps its own, whatever happens to its config.
@@ -160,7 +147,7 @@ class TaskSpec:
     revision: int = 0
     workflow: Workflow | None = None
     member: Member | None = None
-    reserved: Reserved = _NOTHING_RESERVED
+    reserved: Reserved = NOTHING_RESERVED
 
     def __attrs_post_init__(self) -> None:
         """Refuse what cannot be run, naming the field."""
@@ -217,7 +204,7 @@ class TaskConfig:
     enabled: bool = True
     origin: str = API_ORIGIN
     workflow: Workflow | None = None
-    reserved: Reserved = _NOTHING_RESERVED
+    reserved: Reserved = NOTHING_RESERVED
     revision: int = attrs.field(default=0, eq=False)
     created_ms: int = attrs.field(default=0, eq=False)
     updated_ms: int = attrs.field(default=0, eq=False)
@@ -355,13 +342,7 @@ def _check_common(item: Any) -> None:
     check_composite(item)
     if item.affinity_key is not None:
         check_text("affinity_key", item.affinity_key)
-    if item.reserved is _NOTHING_RESERVED:
-        return
-    for attribute in attrs.fields(Reserved):
-        if getattr(item.reserved, attribute.name) not in (None, ()):
-            raise InvalidConfigError(
-                attribute.name, "is reserved for a later version; remove it from the config"
-            )
+    check_reserved(item.reserved)
 
 
 def _check_trigger(config: TaskConfig) -> None:
