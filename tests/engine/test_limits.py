@@ -128,3 +128,24 @@ def test_an_instance_of_any_text_is_hashed_and_equal_texts_are_equal(text):
 def test_a_limit_of_nonsense_is_refused(most):
     with pytest.raises(InvalidConfigError, match="max_running"):
         Limit(id="crm", max_running=most)
+
+
+async def test_why_names_the_limit_that_a_task_waits_under(cluster):
+    await limit(cluster, "tenant", most=2)
+    cluster.start("lead", SCHEDULER)
+    cluster.start("work", WORKER)
+    for number in range(5):
+        await cluster.client.submit(spec("sleep 60", limits=["tenant:a"]), task_id=f"l{number}")
+    await cluster.client.submit(spec("ok", limits=["tenant:b"]), task_id="other")
+    await cluster.client.wait("other", timeout_s=20)
+    uses = (await cluster.client.limit_uses(of="tenant")).uses
+    assert [(one.name, one.held, one.waiting) for one in uses] == [("tenant:a", 2, 3)]
+    told = await cluster.client.why_task("l4")
+    assert told.summary == "Task l4 waits under limit tenant:a."
+    assert told.because[0] == (
+        "Limit tenant:a: 2 of 2 places are held, and 3 tasks wait under it, higher priorities "
+        "and earlier tasks first."
+    )
+    await limit(cluster, "tenant:a", most=0)
+    told = await cluster.client.why_task("l4")
+    assert "It lets nothing begin (max_running is 0)" in told.because[0]

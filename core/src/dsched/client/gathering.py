@@ -9,6 +9,7 @@ import attrs
 from dsched.contracts.store import Store
 from dsched.contracts.store.bounds import MAX_BATCH, MAX_EVENT_PAGE
 from dsched.contracts.store.history import Break
+from dsched.contracts.store.limits import in_force
 from dsched.contracts.store.reading import TaskQuery
 from dsched.contracts.store.statistics import (
     HOUR_MS,
@@ -25,7 +26,9 @@ from dsched.explaining import (
     explain_config,
     explain_task,
 )
+from dsched.explaining.limits import LimitFacts
 from dsched.model import Decision, Home, MemberLine, Task, Verdict, fire_task_id, from_ms, to_ms
+from dsched.model.limits import limit_of
 
 T = TypeVar("T")
 
@@ -142,6 +145,9 @@ async def _task_facts(store: Store, answered: Calls, task_id: str) -> TaskFacts 
     lines: tuple[MemberLine, ...] = ()
     if task.spec is not None and task.spec.workflow is not None:
         lines = await member_lines(store, answered, task_id)
+    limits: tuple[LimitFacts, ...] = ()
+    if task.home is Home.READY and task.spec is not None and task.spec.limits:
+        limits = await limit_facts(store, answered, task.spec.limits)
     digests = sorted({worker.ability for worker in workers if worker.ability})[:MAX_BATCH]
     known = await answered(lambda: store.abilities(digests)) if digests else ()
     return TaskFacts(
@@ -155,7 +161,30 @@ async def _task_facts(store: Store, answered: Calls, task_id: str) -> TaskFacts 
         breaks=await breaks_of(store, answered),
         abilities={one.digest: one for one in known if one is not None},
         lines=lines,
+        limits=limits,
     )
+
+
+async def limit_facts(
+    store: Store, answered: Calls, names: tuple[str, ...]
+) -> tuple[LimitFacts, ...]:
+    """What there is to say of the limits that a task names, a few by their nature."""
+    ids = sorted({*names, *map(limit_of, names)})
+    found = await answered(lambda: store.get_limits(ids))
+    stored = {one.id: one for one in found if one is not None}
+    facts = []
+    for name in names:
+        page = await answered(lambda: store.limit_uses(None, 1, of=name))  # noqa: B023
+        use = next((one for one in page.uses if one.name == name), None)
+        facts.append(
+            LimitFacts(
+                name=name,
+                most=in_force(name, stored),
+                held=0 if use is None else use.held,
+                waiting=0 if use is None else use.waiting,
+            )
+        )
+    return tuple(facts)
 
 
 async def member_lines(store: Store, answered: Calls, run_id: str) -> tuple[MemberLine, ...]:

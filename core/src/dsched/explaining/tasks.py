@@ -9,6 +9,7 @@ from dsched.contracts.store.history import Break
 from dsched.explaining.breaks import told_of_task
 from dsched.explaining.decisions import SHOWN_OF_ANOTHER, jitter_words
 from dsched.explaining.explanation import Answer, Explanation
+from dsched.explaining.limits import LimitFacts, full_of, told_of_limits
 from dsched.explaining.runs import run_told
 from dsched.explaining.words import last_line, plural, span
 from dsched.model import (
@@ -38,7 +39,8 @@ class TaskFacts:
     ``decision`` is that of its fire, if a fire made it, ``config`` the config as it is now;
     ``live`` are the live tasks of its config, and ``in_the_way`` is about the first of them that a
     held task waits for. ``breaks`` are those of the store's
-    history. ``abilities`` are those of the workers, by digest, ``lines`` the member log of a run.
+    history. ``abilities`` are those of the workers, by digest, ``lines`` the member log of a run,
+    ``limits`` those that a ready task names.
     """
 
     task: Task
@@ -52,6 +54,7 @@ class TaskFacts:
     breaks: Sequence[Break] = ()
     abilities: Mapping[str, Ability] = attrs.field(factory=dict)
     lines: Sequence[MemberLine] = ()
+    limits: Sequence[LimitFacts] = ()
 
 
 def explain_task(facts: TaskFacts) -> Explanation:
@@ -98,6 +101,9 @@ def _pending(facts: TaskFacts) -> _Told:
     match task.home:
         case Home.DELAYED:
             return _delayed(facts)
+        case Home.READY if full := full_of(facts.limits):
+            summary = f"Task {task.id} waits under limit {full[0].name}."
+            return summary, [*moved, *told_of_limits(full)]
         case Home.READY:
             return f"Task {task.id} is ready and waits{_for_whom(facts)}.", [*moved, *_fit(facts)]
         case Home.QUEUE:
