@@ -175,6 +175,12 @@ def until(condition: Callable[[], Any], timeout_s: float = 20.0) -> Any:
     return found
 
 
+@pytest.fixture(name="until")
+def until_of_tests() -> Callable[..., Any]:
+    """Waits for a condition: see `until`."""
+    return until
+
+
 @pytest.fixture(scope="module")
 def pod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A pod that the tests of a module share; each uses ids of its own."""

@@ -22,8 +22,8 @@ ASKING = {"get": "GET", "items": "GET", "events": "GET", "show_list": "GET", "po
 PATHS = {"config_path": "/configs", "task_path": "/tasks", "path_of": ""}
 # Where a function is given its path: what it is given.
 GIVEN = {
-    ("finding.py", "_ids"): ("/configs", "/workers", "/tokens"),
-    ("completing.py", "_ids"): ("/configs", "/workers"),
+    ("finding.py", "_ids"): ("/configs", "/workers", "/tokens", "/limits"),
+    ("completing.py", "_ids"): ("/configs", "/workers", "/limits"),
     ("config.py", "_act"): ("/configs/{}/pause", "/configs/{}/resume"),
     ("backfill.py", "_pages"): ("/configs/{}/backfill",),
     ("logs.py", "_lines"): ("/tasks/{}/logs",),

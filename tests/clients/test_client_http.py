@@ -12,8 +12,8 @@ from workspace import ROOT
 import dsched_client
 from dsched import TaskConfig, TaskSpec
 from dsched.functions.registry import REGISTRY
-from dsched.model import RetryPolicy, TaskStatus
-from dsched_client import AsyncClient, Client
+from dsched.model import Limit, RetryPolicy, TaskStatus
+from dsched_client import AsyncClient, Client, NotFoundError
 
 README = ROOT / "clients/http/README.md"
 NEVER = RetryPolicy(max_retries=0)
@@ -311,3 +311,21 @@ async def test_events_follow_a_task_through_its_life(cluster):
                 await asyncio.wait({following}, timeout=0.2)
     assert kinds.index("submitted") < len(kinds) - 1 - kinds[::-1].index("completed")
     assert {"submitted", "claimed", "completed"} <= set(kinds)
+
+
+async def test_limits_are_put_read_and_deleted(cluster, connected):
+    async with connected(cluster.url) as client:
+        assert await client.put_limit(Limit(id="crm", max_running=2)) is True
+        assert await client.put_limit(Limit(id="crm", max_running=2)) is False
+        await client.put_limit(Limit(id="tenant:acme", max_running=3))
+        assert [one.id for one in await client.list_limits()] == ["crm", "tenant:acme"]
+        page = await client.list_limits(limit=1)
+        (rest,) = await client.list_limits(limit=1, cursor=page.cursor)
+        assert rest == Limit(id="tenant:acme", max_running=3)
+        found = await client.get_limit("crm")
+        assert (found.id, found.max_running, found.uses, found.cursor) == ("crm", 2, (), None)
+        await client.delete_limit("crm")
+        with pytest.raises(NotFoundError, match="there is no limit"):
+            await client.get_limit("crm")
+        with pytest.raises(NotFoundError, match="there is no limit"):
+            await client.delete_limit("crm", force=True)

@@ -16,10 +16,11 @@ import pytest
 
 import dsched.client
 import dsched_client
+from dsched.model import Limit
 from dsched_api_http.call import Entry, Patch, Route
 from dsched_api_http.models import TIME
 from dsched_api_http.table import ROUTES
-from dsched_client import calls, values
+from dsched_client import calls, limit_calls, values
 from dsched_client.batches import ConfigBatch
 from dsched_client.requests import Call, Request
 from dsched_client.stream import events_request, lines_request
@@ -104,6 +105,10 @@ def every_call() -> dict[str, Call[Any]]:
         "resume_worker": calls.resume_worker("x", reason="r"),
         "cluster": calls.cluster(),
         "workers": calls.workers(**page),
+        "put_limit": calls.put_limit(Limit(id="x", max_running=1)),
+        "get_limit": calls.get_limit("x", **page),
+        "list_limits": calls.list_limits(**page),
+        "delete_limit": calls.delete_limit("x", force=True),
         "drain_worker": calls.drain_worker("x", reason="r"),
     }
 
@@ -127,7 +132,7 @@ def test_every_call_that_there_is_is_looked_at():
     hints = {
         name: typing.get_type_hints(function).get("return")
         for name, function in inspect.getmembers(calls, inspect.isfunction)
-        if function.__module__ == calls.__name__
+        if function.__module__ in (calls.__name__, limit_calls.__name__)
     }
     there = {name for name, hint in hints.items() if typing.get_origin(hint) is Call}
     assert there - {"any_call"} == every_call().keys()
@@ -240,6 +245,7 @@ ONLY_BY_HTTP = {
 }
 ONLY_IN_THE_STORE = {
     "get_configs": "reading by id, a hundred at once, is no route",
+    "limit_uses": "by HTTP `get_limit` has those of a limit",
     "declaration": "pods tell one another which version of what they declare lives",
     "note_declaration": "as `declaration`",
     "orphan_config": "the pause that `dsched apply` asks for by `orphan_of`",

@@ -19,12 +19,13 @@ import dsched_api_http
 from dsched.config.intake import CatalogueIntake
 from dsched.config.settings import TaskSettings
 from dsched.loading import Catalogue
-from dsched.model import TaskConfig
+from dsched.model import Limit, TaskConfig
 from dsched_api_http.audit import KIND as AUDIT
 from dsched_api_http.audit import Act, Audit
 from dsched_api_http.backlog import Backlog
 from dsched_api_http.events import EventHub, TooOldError
 from dsched_api_http.idempotency import Claim, Idempotency
+from dsched_api_http.limited import refuse_unknown_limits
 from dsched_api_http.occupancy import Span
 from dsched_api_http.options import ApiOptions
 from dsched_api_http.overview import Overview
@@ -245,6 +246,25 @@ async def seen_by_people(stage: Stage) -> None:
     await stage.user(script)
 
 
+@scenario()
+async def limits_of_a_batch(stage: Stage) -> None:
+    """An API pod looks whether the limits that an item of a batch names are there."""
+    await stage.lead_by("a", NARROW)
+
+    async def script(user: User) -> None:
+        await user.attempt(user.put_limit(Limit(id="crm", max_running=1)))
+        await refuse_unknown_limits(user.store, ["crm:a", "crm:b"])
+        try:
+            await refuse_unknown_limits(user.store, ["crm:a", "crn:b"])
+        except Problem as problem:
+            if problem.code != "invalid":
+                stage.problems.append(f"an unknown limit is answered {problem.code}")
+        else:
+            stage.problems.append("an unknown limit is not refused")
+
+    await stage.user(script)
+
+
 async def _upto(hub: EventHub, after: str | None) -> str | None:
     """Follow until something has come; where that is, None if nothing came in time."""
     try:
@@ -264,4 +284,5 @@ API = (
     backlog,
     browser_sessions,
     seen_by_people,
+    limits_of_a_batch,
 )

@@ -30,6 +30,15 @@ def worker_ids(
     return _ids(ctx, "/workers", incomplete)
 
 
+def limit_ids(
+    ctx: click.Context,
+    param: click.Parameter,  # noqa: ARG001 - click's
+    incomplete: str,
+) -> "list[CompletionItem]":
+    """Ids of limits that begin like this."""
+    return _ids(ctx, "/limits", incomplete)
+
+
 def _ids(ctx: click.Context, path: str, incomplete: str) -> "list[CompletionItem]":
     from click.shell_completion import CompletionItem
 

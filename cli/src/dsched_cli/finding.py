@@ -28,6 +28,11 @@ def call_worker(session: Session, given: str, call: Callable[[str], A]) -> A:
     return _call(given, call, "worker", lambda: _ids(session, "/workers"))
 
 
+def call_limit(session: Session, given: str, call: Callable[[str], A]) -> A:
+    """Make a call with a limit's id; if there is none, with the one id that begins like it."""
+    return _call(given, call, "limit", lambda: _ids(session, "/limits"))
+
+
 def call_token(session: Session, given: str, call: Callable[[str], A]) -> A:
     """Make a call with a token's id; if there is none, with the one id that begins like it."""
     return _call(given, call, "token", lambda: _ids(session, "/tokens"))

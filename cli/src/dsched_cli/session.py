@@ -61,7 +61,7 @@ _CONNECTION_OPTIONS = (
     ),
 )
 # Commands that may make a missing store with --local, because they put something into it.
-_CREATING = frozenset({"apply", "config put", "task submit", "token create"})
+_CREATING = frozenset({"apply", "config put", "limit set", "task submit", "token create"})
 _COMMON = ("output_format", "tz", "url", "token", "profile", "local", "config_file")
 
 

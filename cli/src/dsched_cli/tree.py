@@ -28,6 +28,7 @@ NOUNS = {
     "config": "config:config",
     "task": "task:task",
     "worker": "worker:worker",
+    "limit": "limit:limit",
     "cluster": "cluster:cluster",
     "store": "store:store",
     "plugin": "plugin:plugin",

@@ -8,6 +8,10 @@ from dsched_client import values
 from dsched_client.answers import Answer
 from dsched_client.batches import ConfigBatch
 from dsched_client.history import Break
+from dsched_client.limit_calls import delete_limit as delete_limit
+from dsched_client.limit_calls import get_limit as get_limit
+from dsched_client.limit_calls import list_limits as list_limits
+from dsched_client.limit_calls import put_limit as put_limit
 from dsched_client.reading import nothing, one, page_of, raw
 from dsched_client.requests import Call, path_of, request
 from dsched_client.values import Page

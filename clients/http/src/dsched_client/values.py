@@ -16,6 +16,9 @@ from dsched_client.cluster_values import SteppedDown as SteppedDown
 from dsched_client.cluster_values import StoreState as StoreState
 from dsched_client.cluster_values import Unrunnable as Unrunnable
 from dsched_client.errors import Problem, ProtocolError, refusal
+from dsched_client.limit_values import LimitDetail as LimitDetail
+from dsched_client.limit_values import LimitUse as LimitUse
+from dsched_client.limit_values import PutLimit as PutLimit
 from dsched_client.run_values import RunLine as RunLine
 from dsched_client.run_values import RunMember as RunMember
 from dsched_client.run_values import RunStep as RunStep

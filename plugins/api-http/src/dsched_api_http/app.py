@@ -15,6 +15,7 @@ from dsched.contracts import (
     StoreRefusedError,
     StoreUnavailableError,
 )
+from dsched.model import InvalidConfigError
 from dsched.model.json import dumps
 from dsched.wording import printable
 from dsched_api_http.acts import Act
@@ -149,7 +150,7 @@ async def _handle(api: Api, route: Route, request: web.Request) -> web.StreamRes
     answer: Answer | web.StreamResponse | None = None
     try:
         answer = await route.handle(call)
-    except (Problem, ClientError, EntryError) as error:
+    except (Problem, ClientError, EntryError, InvalidConfigError) as error:
         problem = problem_of(error)
     except StoreReadOnlyError as error:
         problem = read_only(error)

@@ -2,17 +2,20 @@
 
 from dsched.client import ClientError, NotFoundError, PreconditionError, RefusedError
 from dsched.contracts import EntryError
-from dsched_api_http.problems import Problem, of_entry
+from dsched.model import InvalidConfigError
+from dsched_api_http.problems import Problem, invalid, of_entry
 
 _REFUSED = {"TOO_LATE": "too_late", "FULL": "quota_exceeded", "OLDER": "conflict"}
 
 
-def problem_of(error: Problem | ClientError | EntryError) -> Problem:
+def problem_of(error: Problem | ClientError | EntryError | InvalidConfigError) -> Problem:
     """The problem document for an error that a handler has raised."""
     if isinstance(error, Problem):
         return error
     if isinstance(error, EntryError):
         return of_entry(error)
+    if isinstance(error, InvalidConfigError):
+        return invalid(error.field, error.reason)
     if isinstance(error, NotFoundError):
         if error.code == "LEADERLESS":
             return Problem("leaderless", str(error), headers={"Retry-After": "5"})

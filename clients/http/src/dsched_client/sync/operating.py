@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Literal
 
-from dsched.model import JsonValue, TaskConfig
+from dsched.model import JsonValue, Limit, TaskConfig
 from dsched_client import calls
 from dsched_client.batches import config_batches
 from dsched_client.history import Break
@@ -17,6 +17,7 @@ from dsched_client.values import (
     Counts,
     Decision,
     Explanation,
+    LimitDetail,
     Page,
     Pod,
     PutAnswer,
@@ -160,6 +161,26 @@ class Operating(Sending):
     def why_config(self, config_id: str, at: datetime | None = None) -> Explanation:
         """Why a config did what it did at an instant, the latest one unless told."""
         return self._send(calls.why_config(config_id, at=at))
+
+    # --- limits ---
+
+    def put_limit(self, limit: Limit) -> bool:
+        """Store a limit, which holds at once; whether anything changed."""
+        return (self._send(calls.put_limit(limit))).changed
+
+    def delete_limit(self, limit_id: str, *, force: bool = False) -> None:
+        """Remove a limit; `ConflictError` while it is in use, unless with ``force``."""
+        self._send(calls.delete_limit(limit_id, force=force))
+
+    def get_limit(
+        self, limit_id: str, *, cursor: str | None = None, limit: int = 100
+    ) -> LimitDetail:
+        """A limit, with a page of how many tasks hold places and how many wait, by instance."""
+        return self._send(calls.get_limit(limit_id, cursor=cursor, limit=limit))
+
+    def list_limits(self, *, cursor: str | None = None, limit: int = 100) -> Page[Limit]:
+        """A page of limits by id."""
+        return self._send(calls.list_limits(cursor=cursor, limit=limit))
 
     # --- the cluster ---
 

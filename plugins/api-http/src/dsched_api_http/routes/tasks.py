@@ -15,6 +15,7 @@ from dsched_api_http.batches import Batch, BatchItem, BatchProblem, id_given
 from dsched_api_http.bodies import structured
 from dsched_api_http.call import STORE_PAGE, Answer, Call, Route, listing
 from dsched_api_http.latest import latest
+from dsched_api_http.limited import refuse_unknown_limits
 from dsched_api_http.models import Cancelled, Result, TaskView, result_of, task_of
 from dsched_api_http.problems import Problem, invalid
 from dsched_api_http.refused import problem_of
@@ -85,6 +86,7 @@ async def submit_batch(call: Call) -> Answer:
             item = _submission(call, structured(Submit, raw), unique)
             if item.task_id in wanted:
                 raise invalid("id", f"{item.task_id} occurs twice in the batch")
+            await refuse_unknown_limits(call.store, item.spec.limits)
         except (Problem, EntryError) as error:
             problem = problem_of(error)
             told = BatchProblem(code=problem.code, detail=problem.detail)

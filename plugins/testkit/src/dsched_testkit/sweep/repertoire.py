@@ -4,6 +4,7 @@ from dsched_testkit.sweep import (
     scenarios,
     scenarios_of_callbacks,
     scenarios_of_configs,
+    scenarios_of_limits,
     scenarios_of_operators,
     scenarios_of_runs,
 )
@@ -15,6 +16,7 @@ SCENARIOS: tuple[Scenario, ...] = tuple(
         scenarios,
         scenarios_of_callbacks,
         scenarios_of_configs,
+        scenarios_of_limits,
         scenarios_of_operators,
         scenarios_of_runs,
     )

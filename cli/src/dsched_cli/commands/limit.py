@@ -1,0 +1,103 @@
+"""`dsched limit`: how many tasks workers have at once, and what waits for that."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from dsched_cli.calling import path_of
+from dsched_cli.cleaning import clean
+from dsched_cli.completing import limit_ids
+from dsched_cli.errors import ApiError
+from dsched_cli.finding import call_limit
+from dsched_cli.output import Column, say
+from dsched_cli.session import Session, asks_api, list_options
+
+ID = click.argument("limit_id", metavar="ID", shell_complete=limit_ids)
+LIMIT = (Column("ID", "id"), Column("MAX RUNNING", "max_running", kind="number"))
+USE = (
+    Column("NAME", "name"),
+    Column("HELD", "held", kind="number"),
+    Column("WAITING", "waiting", kind="number"),
+)
+
+
+@click.group()
+def limit() -> None:
+    """How many tasks run at once: set, list, look at, delete."""
+
+
+@limit.command(name="set")
+@asks_api
+@ID
+@click.option(
+    "--max-running",
+    type=click.IntRange(0, 1_000_000),
+    required=True,
+    metavar="N",
+    help="How many tasks workers have at once; 0 lets nothing new begin.",
+)
+def set_(session: Session, limit_id: str, max_running: int) -> None:
+    """Make a limit, or change it; it holds at once.
+
+    ID is that of a limit, such as crm-api, or of one instance with a number of its own, such as
+    tenant:acme. What runs goes on.
+    """
+    body = {"max_running": max_running}
+    found = session.api.call("PUT", path_of("limits", limit_id), body=body).data
+    if not found["changed"]:
+        say(f"{clean(found['id'])} was so already")
+    session.output.record(found, LIMIT)
+
+
+@limit.command(name="list")
+@asks_api
+@list_options
+def list_(session: Session, limit: int | None) -> None:
+    """List limits."""
+    session.show_list("/limits", LIMIT, limit=limit)
+
+
+@limit.command()
+@asks_api
+@ID
+def get(session: Session, limit_id: str) -> None:
+    """Show a limit, and who holds its places and waits for them, by instance."""
+    found = call_limit(session, limit_id, lambda one: _whole(session, one))
+    session.output.record(found, LIMIT)
+    if session.output.format in ("table", "wide") and found["uses"]:
+        click.echo()
+        session.output.records(found["uses"], USE, key="name")
+
+
+def _whole(session: Session, limit_id: str) -> Mapping[str, Any]:
+    """A limit with all of its uses."""
+    path = path_of("limits", limit_id)
+    found = session.api.get(path, limit=500)
+    uses, cursor = list(found["uses"]), found["cursor"]
+    while cursor:
+        page = session.api.get(path, limit=500, cursor=cursor)
+        uses += page["uses"]
+        cursor = page["cursor"]
+    return {"id": found["id"], "max_running": found["max_running"], "uses": uses}
+
+
+@limit.command()
+@asks_api
+@ID
+@click.option(
+    "--force", is_flag=True, help="Although tasks run or wait under it: they are bounded no more."
+)
+def delete(session: Session, limit_id: str, force: bool) -> None:
+    """Remove a limit; refused while tasks run or wait under it."""
+    query = {"force": True if force else None}
+    try:
+        session.api.call("DELETE", path_of("limits", limit_id), query=query)
+    except ApiError as error:
+        if error.kind == "conflict":
+            error.todo = (
+                f"`dsched limit get {clean(limit_id)}` shows what is in use; wait until nothing "
+                "is, or repeat it with --force, and nothing is bounded any more"
+            )
+        raise
+    say(f"{clean(limit_id)} is deleted")

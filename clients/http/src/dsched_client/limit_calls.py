@@ -1,0 +1,31 @@
+"""The calls about limits, as values."""
+
+from dsched.model import JsonValue, Limit
+from dsched_client.limit_values import LimitDetail, PutLimit
+from dsched_client.reading import nothing, one, page_of
+from dsched_client.requests import Call, path_of, request
+from dsched_client.values import Page
+
+
+def put_limit(limit: Limit) -> Call[PutLimit]:
+    """Create or change a limit."""
+    body: JsonValue = {"max_running": limit.max_running}
+    return Call(request("PUT", path_of("limits", limit.id), body=body), one(PutLimit))
+
+
+def get_limit(limit_id: str, *, cursor: str | None, limit: int) -> Call[LimitDetail]:
+    """A limit with a page of its uses."""
+    query = {"cursor": cursor, "limit": limit}
+    return Call(request("GET", path_of("limits", limit_id), query=query), one(LimitDetail))
+
+
+def list_limits(*, cursor: str | None, limit: int) -> Call[Page[Limit]]:
+    """A page of limits by id."""
+    query = {"cursor": cursor, "limit": limit}
+    return Call(request("GET", path_of("limits"), query=query), page_of(Limit))
+
+
+def delete_limit(limit_id: str, *, force: bool) -> Call[None]:
+    """Remove a limit."""
+    query = {"force": force or None}
+    return Call(request("DELETE", path_of("limits", limit_id), query=query), nothing)

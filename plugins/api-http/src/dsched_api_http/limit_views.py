@@ -1,0 +1,74 @@
+"""What the API asks and answers about limits."""
+
+import attrs
+
+from dsched.contracts.store.limits import LimitUse
+from dsched.model import Limit
+from dsched_api_http.requests import Page
+
+
+@attrs.frozen(kw_only=True)
+class LimitView:
+    """A limit, or one instance with a number of its own: ``max_running`` tasks may be queued at
+    workers or run at once."""
+
+    id: str
+    max_running: int
+
+
+@attrs.frozen(kw_only=True)
+class PutLimitView:
+    """A limit as it holds now, and whether that changed anything."""
+
+    id: str
+    max_running: int
+    changed: bool
+
+
+@attrs.frozen(kw_only=True)
+class LimitUseView:
+    """By name of a limit or an instance: how many tasks hold a place, how many wait for one."""
+
+    name: str
+    held: int
+    waiting: int
+
+
+@attrs.frozen(kw_only=True)
+class LimitDetail:
+    """A limit and a page of what is in use of it and of its instances, by name; ``cursor``
+    continues that, null at its end."""
+
+    id: str
+    max_running: int
+    uses: tuple[LimitUseView, ...]
+    cursor: str | None
+
+
+@attrs.frozen(kw_only=True)
+class PutLimit:
+    """How many tasks may be queued at workers or run at once; 0: nothing new begins."""
+
+    max_running: int
+
+
+@attrs.frozen(kw_only=True)
+class GetLimit(Page):
+    """Where its uses go on, and how many of them."""
+
+
+@attrs.frozen(kw_only=True)
+class DeleteLimit:
+    """``force``: although tasks run or wait under it, which are bounded no more."""
+
+    force: bool = False
+
+
+def limit_view_of(limit: Limit) -> LimitView:
+    """A limit as answered."""
+    return LimitView(id=limit.id, max_running=limit.max_running)
+
+
+def use_of(use: LimitUse) -> LimitUseView:
+    """What is in use, as answered."""
+    return LimitUseView(name=use.name, held=use.held, waiting=use.waiting)

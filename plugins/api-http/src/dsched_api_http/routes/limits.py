@@ -1,0 +1,127 @@
+"""Limits: how many tasks workers have at once, and what holds and waits for their places."""
+
+import attrs
+
+from dsched.model import InvalidConfigError, Limit
+from dsched.model.limits import limit_name
+from dsched_api_http.audit import fingerprint
+from dsched_api_http.call import Answer, Call, Route, listing
+from dsched_api_http.limit_views import (
+    DeleteLimit,
+    GetLimit,
+    LimitDetail,
+    LimitUseView,
+    LimitView,
+    PutLimit,
+    PutLimitView,
+    limit_view_of,
+    use_of,
+)
+from dsched_api_http.problems import invalid, not_found
+from dsched_api_http.requests import Page
+from dsched_api_http.scopes import Scope
+from dsched_api_http.wire import plain
+
+
+async def list_limits(call: Call) -> Answer:
+    """All limits by id."""
+
+    async def fetch(cursor: str | None, limit: int) -> tuple[list[LimitView], str | None]:
+        page = await call.client.list_limits(cursor=cursor, limit=limit)
+        return [limit_view_of(one) for one in page.limits], page.cursor
+
+    return listing(*await call.page("limits", fetch))
+
+
+def _named(call: Call) -> str:
+    """The id of the address, as it is stored; what can be none is not there."""
+    try:
+        return limit_name(call.path["id"])
+    except InvalidConfigError:
+        raise not_found("limit", call.path["id"]) from None
+
+
+async def get_limit(call: Call) -> Answer:
+    """A limit, with what is in use of it."""
+    limit = await call.client.get_limit(_named(call))
+
+    async def fetch(cursor: str | None, most: int) -> tuple[list[LimitUseView], str | None]:
+        page = await call.client.limit_uses(of=limit.id, cursor=cursor, limit=most)
+        return [use_of(one) for one in page.uses], page.cursor
+
+    uses, cursor = await call.page(f"uses of limit {limit.id}", fetch)
+    detail = LimitDetail(
+        id=limit.id, max_running=limit.max_running, uses=tuple(uses), cursor=cursor
+    )
+    return Answer(body=detail)
+
+
+async def put_limit(call: Call) -> Answer:
+    """A limit is made or changed, and holds at once."""
+    try:
+        limit = Limit(id=limit_name(call.path["id"]), max_running=call.body.max_running)
+    except InvalidConfigError as error:
+        field = "id" if error.field == "limits" else error.field
+        raise invalid(field, error.reason) from None
+    changed = await call.client.put_limit(limit)
+    call.act.after = fingerprint(plain(limit_view_of(limit)))
+    return Answer(body=PutLimitView(**attrs.asdict(limit), changed=changed))
+
+
+async def delete_limit(call: Call) -> Answer:
+    """A limit bounds nothing any more."""
+    limit_id = _named(call)
+    before = await call.client.get_limit(limit_id)
+    await call.client.delete_limit(limit_id, force=call.query.force)
+    call.act.before = fingerprint(plain(limit_view_of(before)))
+    return Answer()
+
+
+ROUTES = (
+    Route(
+        method="GET",
+        path="/limits",
+        name="limit.list",
+        scope=Scope.READ,
+        handle=list_limits,
+        summary="List limits",
+        query=Page,
+        answer=LimitView,
+        listed=True,
+    ),
+    Route(
+        method="GET",
+        path="/limits/{id}",
+        name="limit.get",
+        scope=Scope.READ,
+        handle=get_limit,
+        summary="Get a limit and what is in use of it",
+        query=GetLimit,
+        answer=LimitDetail,
+        problems=("not_found",),
+    ),
+    Route(
+        method="PUT",
+        path="/limits/{id}",
+        name="limit.put",
+        scope=Scope.OPERATE,
+        handle=put_limit,
+        summary="Create or change a limit",
+        body=PutLimit,
+        answer=PutLimitView,
+        problems=("conflict", "quota_exceeded"),
+        audited=True,
+    ),
+    Route(
+        method="DELETE",
+        path="/limits/{id}",
+        name="limit.delete",
+        scope=Scope.OPERATE,
+        handle=delete_limit,
+        summary="Remove a limit",
+        query=DeleteLimit,
+        status=204,
+        problems=("not_found", "conflict"),
+        audited=True,
+    ),
+)

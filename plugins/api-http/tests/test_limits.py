@@ -1,0 +1,141 @@
+"""Limits over HTTP: put, listed, read with who holds and waits for their places, deleted."""
+
+from typing import Any
+
+
+async def _uses(cluster: Any, limit_id: str) -> dict[str, tuple[int, int]]:
+    found = await cluster.ask("GET", f"/limits/{limit_id}?limit=500")
+    return {one["name"]: (one["held"], one["waiting"]) for one in found.body["uses"]}
+
+
+async def _submit(cluster: Any, task_id: str, *limits: str) -> None:
+    body = {"id": task_id, "executor": "echo", "payload": {"wait": True}, "limits": limits}
+    made = await cluster.ask("POST", "/tasks", body)
+    assert made.status == 201, made.text
+
+
+async def test_a_limit_is_put_listed_read_and_deleted(cluster: Any) -> None:
+    put = await cluster.ask("PUT", "/limits/crm-api", {"max_running": 5})
+    assert (put.status, put.body) == (
+        200,
+        {"id": "crm-api", "max_running": 5, "changed": True},
+    )
+    again = await cluster.ask("PUT", "/limits/crm-api", {"max_running": 5})
+    assert again.body["changed"] is False
+    await cluster.ask("PUT", "/limits/tenant", {"max_running": 2})
+    own = await cluster.ask("PUT", "/limits/tenant:acme", {"max_running": 7})
+    assert own.body["id"] == "tenant:acme"
+    first = await cluster.ask("GET", "/limits?limit=2")
+    rest = await cluster.ask("GET", f"/limits?limit=2&cursor={first.body['cursor']}")
+    assert [
+        (one["id"], one["max_running"]) for one in first.body["items"] + rest.body["items"]
+    ] == [
+        ("crm-api", 5),
+        ("tenant", 2),
+        ("tenant:acme", 7),
+    ]
+    assert rest.body["cursor"] is None
+    got = await cluster.ask("GET", "/limits/crm-api")
+    assert got.body == {"id": "crm-api", "max_running": 5, "uses": [], "cursor": None}
+    assert (await cluster.ask("DELETE", "/limits/crm-api")).status == 204
+    assert (await cluster.ask("GET", "/limits/crm-api")).status == 404
+    acts = (await cluster.ask("GET", "/audit")).body["items"]
+    told = [(one["action"], one["object"]) for one in acts if one["action"].startswith("limit.")]
+    assert told[0] == ("limit.delete", "crm-api")
+    assert told.count(("limit.put", "crm-api")) == 2
+
+
+async def test_a_limit_tells_who_holds_places_and_who_waits_page_by_page(
+    cluster: Any, eventually: Any
+) -> None:
+    await cluster.ask("PUT", "/limits/tenant", {"max_running": 1})
+    for at in range(2):
+        for tenant in ("a", "b", "c"):
+            await _submit(cluster, f"{tenant}-{at}", f"tenant:{tenant}")
+
+    async def full() -> bool:
+        wanted = {f"tenant:{tenant}": (1, 1) for tenant in ("a", "b", "c")}
+        return await _uses(cluster, "tenant") == wanted
+
+    await eventually(full)
+    names, cursor = [], ""
+    while cursor is not None:
+        page = await cluster.ask("GET", f"/limits/tenant?limit=2{cursor}")
+        assert len(page.body["uses"]) <= 2
+        names += [one["name"] for one in page.body["uses"]]
+        cursor = page.body["cursor"] and f"&cursor={page.body['cursor']}"
+    assert names == ["tenant:a", "tenant:b", "tenant:c"]
+    other = await cluster.ask("GET", "/limits/tenant?cursor=nonsense")
+    assert other.status in (400, 422)
+    cluster.echo.gate.set()
+    for at in range(2):
+        for tenant in ("a", "b", "c"):
+            ended = await cluster.ask("GET", f"/tasks/{tenant}-{at}/wait?timeout=20s")
+            assert ended.body["status"] == "success"
+    assert await _uses(cluster, "tenant") == {}
+
+
+async def test_a_limit_in_use_is_deleted_only_by_force(cluster: Any, eventually: Any) -> None:
+    await cluster.ask("PUT", "/limits/crm", {"max_running": 1})
+    for task_id in ("one", "two"):
+        await _submit(cluster, task_id, "crm")
+
+    async def full() -> bool:
+        return (await _uses(cluster, "crm")).get("crm") == (1, 1)
+
+    await eventually(full)
+    refused = await cluster.ask("DELETE", "/limits/crm")
+    assert (refused.status, refused.body["code"]) == (409, "conflict")
+    assert "delete it with force" in refused.body["detail"]
+    assert (await cluster.ask("DELETE", "/limits/crm?force=true")).status == 204
+
+    async def both_run() -> bool:
+        found = [await cluster.ask("GET", f"/tasks/{one}") for one in ("one", "two")]
+        return [one.body["status"] for one in found] == ["running"] * 2
+
+    await eventually(both_run)
+    cluster.echo.gate.set()
+
+
+async def test_what_is_no_limit_is_refused_with_the_reason(cluster: Any) -> None:
+    for path, body, field, words in (
+        ("/limits/crm", {"max_running": -1}, "max_running", "0 to"),
+        ("/limits/crm", {"max_running": "many"}, "max_running", ""),
+        ("/limits/crm", {}, "max_running", ""),
+        ("/limits/crm", {"max_running": 1, "rate": 3}, "rate", ""),
+        ("/limits/a%20b", {"max_running": 1}, "id", "1 to 64 of"),
+        ("/limits/crm:", {"max_running": 1}, "id", "no instance"),
+    ):
+        refused = await cluster.ask("PUT", path, body)
+        assert refused.status == 422, (path, body, refused.text)
+        (error,) = refused.body["errors"]
+        assert error["field"] == field, (path, body)
+        assert words in error["reason"]
+    for method in ("GET", "DELETE"):
+        for path in ("/limits/none", "/limits/a%20b"):
+            missing = await cluster.ask(method, path)
+            assert (missing.status, missing.body["code"]) == (404, "not_found")
+    unknown = await cluster.ask("POST", "/tasks", {"executor": "echo", "limits": ["crn"]})
+    assert unknown.status == 422
+    assert "there is no limit 'crn'" in unknown.text
+
+
+async def test_an_item_of_a_batch_whose_limit_is_not_there_refuses_no_other(cluster: Any) -> None:
+    await cluster.ask("PUT", "/limits/crm", {"max_running": 2})
+    items = [
+        {"id": name, "executor": "echo", "limits": [limit]}
+        for name, limit in (("good", "crm:x"), ("bad", "crn:x"), ("fine", "crm"))
+    ]
+    made = await cluster.ask("POST", "/tasks/batch", {"items": items})
+    assert [(one["id"], one["outcome"]) for one in made.body["items"]] == [
+        ("good", "OK"),
+        ("bad", "INVALID"),
+        ("fine", "OK"),
+    ]
+    assert "there is no limit 'crn'" in made.body["items"][1]["problem"]["detail"]
+    entry = {"every": "1h", "executor": "echo", "limits": ["crn"]}
+    refused = await cluster.ask("PUT", "/configs/one", entry)
+    assert refused.status == 422
+    assert "there is no limit 'crn'" in refused.body["detail"]
+    told = await cluster.ask("POST", "/configs/batch", {"items": [{"id": "one", **entry}]})
+    assert "there is no limit 'crn'" in told.body["items"][0]["problem"]["detail"]

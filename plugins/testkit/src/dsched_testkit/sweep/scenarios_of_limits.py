@@ -1,0 +1,32 @@
+"""The scenarios of limits: places that are taken and given back, and what waits for them."""
+
+from dsched.contracts.store.working import Submission
+from dsched.model import Limit
+from dsched_testkit.sweep.play import scenario
+from dsched_testkit.sweep.scenarios import spec, two_pods
+from dsched_testkit.sweep.stage import Stage, User
+
+
+async def _limited(user: User) -> None:
+    await user.attempt(user.put_limit(Limit(id="crm", max_running=1)))
+    await user.attempt(user.put_limit(Limit(id="spare", max_running=1)))
+    items = [
+        Submission(task_id=f"l{at}", spec=spec("work", 0.3, limits=["crm:a"])) for at in range(3)
+    ]
+    await user.attempt(user.submit_many(items))
+    await user.attempt(user.why_task("l2"))
+    await user.attempt(user.get_limit("crm"))
+    await user.attempt(user.list_limits())
+    await user.attempt(user.limit_uses(of="crm"))
+    await user.attempt(user.delete_limit("crm"))
+    await user.attempt(user.put_limit(Limit(id="crm", max_running=2)))
+    await user.attempt(user.delete_limit("spare", force=True))
+    await user.attempt(user.submit(spec("work", 0.1, limits=["crm:b"]), task_id="other"))
+
+
+@scenario("completed success")
+async def tasks_under_a_limit(stage: Stage) -> None:
+    """One at a time, then two: a limit is put, changed, refused to be deleted, and all end."""
+    await two_pods(stage)
+    await stage.user(_limited)
+    await stage.ended("l0", "l1", "l2", "other")
