@@ -1,0 +1,36 @@
+"""The page about limits, walked as its reader would; and what it says that `why` says."""
+
+import contextlib
+import json
+
+import pytest
+from pages import ROOT, blocks_of, text_of
+from walk import Walk
+
+from dsched.explaining.limits import LimitFacts, told_of_limits
+
+PAGE = ROOT / "docs/limits.md"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_the_commands_of_the_page_do_what_it_says(tmp_path):
+    with contextlib.ExitStack() as stack:
+        walk = Walk(tmp_path, stack)
+        made, used = (block for block in blocks_of(PAGE) if block.language == "sh")
+        walk.take(made)
+        rows = [line.split() for line in walk.last("dsched --local limit list").out.splitlines()]
+        assert rows[1:] == [["crm-api", "5"], ["tenant", "2"], ["tenant:acme", "4"]]
+        shown = walk.take(used)
+        assert [line.split()[-1] for line in shown[0].out.splitlines()[:2]] == ["tenant:acme", "4"]
+        assert shown[-1].code == 3
+        left = json.loads(walk.ask("dsched --local limit list -o json"))
+        assert [one["id"] for one in left] == ["crm-api", "tenant"]
+
+
+def test_why_says_what_the_page_says():
+    facts = LimitFacts(name="tenant:acme", most=2, held=2, waiting=3)
+    (told,) = told_of_limits([facts])
+    words = "Limit tenant:acme: 2 of 2 places are held, and 3 tasks wait under it"
+    assert told.startswith(words)
+    assert words in " ".join(text_of(PAGE).split())
