@@ -5,7 +5,13 @@ import pytest
 
 from dsched_cli.commands.status import _problems
 from dsched_cli.diagnosis import _store
-from dsched_cli.troubles import nobody_can_run, refused_writes, waits_beside_room
+from dsched_cli.troubles import (
+    SHOWN_FULL,
+    busy_beside_room,
+    nobody_can_run,
+    refused_writes,
+    waits_beside_room,
+)
 
 READY = {"oldest_ready": "2030-01-01T00:00:00.000Z", "by_home": {"ready": 7}}
 CLUSTER = {
@@ -64,3 +70,25 @@ def test_tasks_that_nobody_can_run_are_a_problem_for_each_reason():
     assert "\x1b" not in first
     assert second == "1 task waits: no worker has executor grpc"
     assert nobody_can_run(CLUSTER) == []  # a server of an earlier version does not say
+
+
+def _full(number, since="2030-01-01T00:00:20.000Z", tasks=9):
+    return {"demands": f"pool={number}\x1b[2J", "tasks": tasks, "since": since}
+
+
+def test_tasks_whose_workers_are_full_while_others_have_room_are_a_problem_for_each_demand():
+    cluster = CLUSTER | {"counts": {}, "full": [_full("a"), _full("b", tasks=1)]}
+    first, second = _problems(cluster, [_worker()])
+    assert first.startswith("9 tasks wait for 40 s: all workers with pool=a")
+    assert first.endswith("are full, though others have room")
+    assert "\x1b" not in first
+    assert second.startswith("1 task waits for 40 s: ")
+    assert busy_beside_room(CLUSTER) == []  # a server of an earlier version does not say
+
+
+def test_workers_that_have_been_full_for_a_moment_are_no_problem_and_many_demands_are_counted():
+    soon = _full("a", since="2030-01-01T00:00:31.000Z")
+    assert busy_beside_room(CLUSTER | {"full": [soon]}) == []
+    many = busy_beside_room(CLUSTER | {"full": [_full(number) for number in range(SHOWN_FULL + 3)]})
+    assert len(many) == SHOWN_FULL + 1
+    assert many[-1] == "and 3 more such demands"

@@ -18,7 +18,12 @@ from dsched_cli.columns import is_lost
 from dsched_cli.errors import ApiError, CliError
 from dsched_cli.firing import config_of
 from dsched_cli.times import show_span_ms
-from dsched_cli.troubles import nobody_can_run, refused_writes, waits_beside_room
+from dsched_cli.troubles import (
+    busy_beside_room,
+    nobody_can_run,
+    refused_writes,
+    waits_beside_room,
+)
 
 _SKEW_WARNING_MS = 1_000
 _SKEW_ERROR_MS = 30_000
@@ -149,6 +154,9 @@ def server(api: Api) -> Iterator[Finding]:
     for waits in nobody_can_run(cluster):
         todo = "start a worker that has it: labels, plugin, or the --app module; or cancel them"
         yield Finding("tasks", "error", waits, todo)
+    for waits in busy_beside_room(cluster):
+        todo = "start more workers that have it, or give those a larger worker.max_concurrent_tasks"
+        yield Finding("tasks", "warning", waits, todo)
     yield from calendars(api)
     if aged := waits_beside_room(cluster, workers):
         yield Finding("tasks", "error", aged)

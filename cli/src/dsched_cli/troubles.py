@@ -8,6 +8,7 @@ from dsched_cli.cleaning import clean
 from dsched_cli.columns import is_lost
 
 AGED_S = 30.0
+SHOWN_FULL = 5
 
 
 def refused_writes(cluster: Mapping[str, Any]) -> str:
@@ -28,13 +29,37 @@ def nobody_can_run(cluster: Mapping[str, Any]) -> list[str]:
     return found
 
 
+def busy_beside_room(cluster: Mapping[str, Any]) -> list[str]:
+    """That tasks have waited long for workers that are full while others have room, a sentence for
+    each thing that is demanded."""
+    found = []
+    for one in cluster.get("full") or ():
+        if _age_s(one.get("since"), cluster) < AGED_S:
+            continue
+        tasks, age = int(one.get("tasks") or 0), show_age(one.get("since"), cluster)
+        them = "1 task waits" if tasks == 1 else f"{tasks} tasks wait"
+        found.append(
+            f"{them}{age}: all workers with {clean(one.get('demands', ''))} are full, though "
+            "others have room"
+        )
+    if len(found) > SHOWN_FULL:
+        return [*found[:SHOWN_FULL], f"and {len(found) - SHOWN_FULL} more such demands"]
+    return found
+
+
 def show_age(since: Any, cluster: Mapping[str, Any]) -> str:
     """How long something has lasted by the store's clock, or nothing."""
+    if not since or not cluster.get("store_time"):
+        return ""
+    return f" for {_age_s(since, cluster):.0f} s"
+
+
+def _age_s(since: Any, cluster: Mapping[str, Any]) -> float:
     now = cluster.get("store_time")
     if not since or not now:
-        return ""
+        return 0.0
     age = datetime.fromisoformat(str(now)) - datetime.fromisoformat(str(since))
-    return f" for {max(0.0, age.total_seconds()):.0f} s"
+    return max(0.0, age.total_seconds())
 
 
 def waits_beside_room(cluster: Mapping[str, Any], workers: Sequence[Mapping[str, Any]]) -> str:

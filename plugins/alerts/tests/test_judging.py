@@ -6,7 +6,7 @@ import attrs
 import pytest
 from alert_hook import SECRET, entry, failed
 
-from dsched.contracts import ClusterGauges, StoreCalled, Unrunnable
+from dsched.contracts import BlockedClass, ClusterGauges, StoreCalled, Unrunnable
 from dsched.contracts.observer import (
     HistoryBroken,
     InstantsMissed,
@@ -347,3 +347,40 @@ def test_another_reason_is_another_alert_and_who_wants_none_gets_none():
     ]
     assert first[0].key == other[1].key != other[0].key
     assert judge(kinds=("failed",)).judge(unrunnable(600), 1_000) == []
+
+
+def full(lasted_s, *workers, demands="gpu=1", tasks=9):
+    one = BlockedClass(kind="full", demands=demands, tasks=tasks, lasted_s=lasted_s)
+    return attrs.evolve(gauges(*workers), full=(one,))
+
+
+def busy():
+    return attrs.evolve(worker("busy"), running=1)
+
+
+def test_workers_that_are_full_beside_others_are_told_once_after_a_while_and_when_it_is_over():
+    judging = judge(full_after=timedelta(seconds=60))
+    assert judging.judge(full(59, busy(), worker("idle")), 1_000) == []
+    (alert,) = judging.judge(full(60, busy(), worker("idle")), 2_000)
+    assert (alert.kind, alert.state, alert.reason) == (Kind.FULL, "firing", "gpu=1")
+    assert alert.summary == (
+        "9 tasks wait, the oldest for 60 s: all workers with gpu=1 are full, "
+        "though others have room"
+    )
+    assert judging.judge(full(65, busy()), 3_000) == [], "the others are full for a moment only"
+    assert judging.judge(full(70, busy(), worker("idle")), 4_000) == []
+    (over,) = judging.judge(full(2, busy(), worker("idle")), 5_000)
+    assert (over.kind, over.state, over.worker_id) == (Kind.FULL, "resolved", "")
+    assert over.summary == "no task waits long any more for gpu=1"
+
+
+@pytest.mark.parametrize(
+    "away",
+    [{"running": 1}, {"gone": True}, {"silent": True}, {"draining": True}, {"stalled": True}],
+)
+def test_workers_that_are_full_where_no_other_has_room_are_no_alert_of_their_own(away):
+    wanted = judge(kinds=("full",), full_after=timedelta(seconds=60))
+    other = attrs.evolve(worker("other"), **away)
+    assert wanted.judge(full(600, busy(), other), 1_000) == []
+    assert kinds(wanted.judge(full(600, busy(), worker("idle")), 2_000)) == ["full"]
+    assert judge(kinds=("failed",)).judge(full(6000, busy(), worker("idle")), 1_000) == []

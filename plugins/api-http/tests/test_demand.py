@@ -1,10 +1,14 @@
 """What an autoscaler reads, and what nobody can run, in the answer that they are documented for."""
 
 import asyncio
+import time
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from dsched.contracts.store.unrunnable import FullSince, tell_unrunnable
+from dsched.model import rfc3339_ms
 
 EXAMPLES = Path(__file__).parents[3] / "docs" / "examples" / "autoscaling"
 
@@ -56,3 +60,15 @@ async def test_what_nobody_can_run_is_told_with_its_reason_and_since_when(cluste
     assert (one["reason"], one["tasks"]) == ("no worker has gpu=1", 1)
     assert one["since"] <= seen["store_time"]
     assert seen["demand"]["slots"] == 0
+
+
+async def test_workers_that_are_full_while_others_have_room_are_told_with_how_many_wait(
+    cluster: Any,
+) -> None:
+    seen = await _cluster(cluster, lambda body: body["demand"]["capacity"] > 0)
+    assert seen["full"] == []
+    since = round(time.time() * 1000) - 60_000
+    full = [FullSince(demands="pool=a", tasks=9, since_ms=since)]
+    await tell_unrunnable(cluster.pod.store, (), since, full=full)
+    seen = await _cluster(cluster, lambda body: body["full"])
+    assert seen["full"] == [{"demands": "pool=a", "tasks": 9, "since": rfc3339_ms(since)}]

@@ -12,7 +12,12 @@ from dsched_cli.errors import ExitCode
 from dsched_cli.output import Column, write
 from dsched_cli.session import Session, asks_api
 from dsched_cli.times import show_time
-from dsched_cli.troubles import nobody_can_run, refused_writes, waits_beside_room
+from dsched_cli.troubles import (
+    busy_beside_room,
+    nobody_can_run,
+    refused_writes,
+    waits_beside_room,
+)
 from dsched_cli.watching import watch, watch_option
 
 _COLUMNS = (
@@ -32,7 +37,8 @@ def status(session: Session, watches: bool) -> int:
     """Answer at a glance: is it healthy, what runs now, what fires next.
 
     Exits with 1 when something is wrong: no leader, no worker, workers lost or stalled, a store
-    that takes no writes, tasks that no worker can run, tasks that wait although workers have room.
+    that takes no writes, tasks that no worker can run or whose workers are full, tasks that wait
+    although workers have room.
     """
     problems: list[str] = []
 
@@ -83,6 +89,7 @@ def _problems(cluster: Mapping[str, Any], workers: list[Any]) -> list[str]:
     if stalled:
         problems.append(f"stalled workers: {', '.join(stalled)}")
     problems += nobody_can_run(cluster)
+    problems += busy_beside_room(cluster)
     if aged := waits_beside_room(cluster, workers):
         problems.append(aged)
     return problems

@@ -49,6 +49,16 @@ class Unrunnable:
 
 
 @attrs.frozen(kw_only=True)
+class Full:
+    """Tasks whose workers are all full while others have room: what they demand of a worker, and
+    since when the oldest has waited for that."""
+
+    demands: str = ""
+    tasks: int = 0
+    since: datetime | None = None
+
+
+@attrs.frozen(kw_only=True)
 class Demand:
     """How much could run now, in slots, and how many workers of their mean size that would fill."""
 
@@ -68,6 +78,7 @@ class Cluster:
     workers: int = 0
     store: StoreState = attrs.field(factory=StoreState)
     unrunnable: tuple[Unrunnable, ...] = ()
+    full: tuple[Full, ...] = ()
     demand: Demand = attrs.field(factory=Demand)
     store_time: datetime | None = None
     clock_gen: int = 0

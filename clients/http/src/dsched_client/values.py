@@ -11,6 +11,7 @@ from dsched_client.attempts import Attempt as Attempt
 from dsched_client.cluster_values import Cluster as Cluster
 from dsched_client.cluster_values import Counts as Counts
 from dsched_client.cluster_values import Demand as Demand
+from dsched_client.cluster_values import Full as Full
 from dsched_client.cluster_values import Leader as Leader
 from dsched_client.cluster_values import SteppedDown as SteppedDown
 from dsched_client.cluster_values import StoreState as StoreState

@@ -72,7 +72,8 @@ class ClusterGauges:
 
     ``unrunnable``: the reasons why tasks wait for a worker that nobody is, the most tasks first;
     ``nobody``: how many tasks at home ``ready`` do; ``blocked``: what cannot be run now, by kind
-    (each is there); ``worst``: the classes of most tasks among them.
+    (each is there); ``worst``: the classes of most tasks among them; ``full``: those of them whose
+    workers are full, each ``lasted_s`` for as long as its oldest task has waited for that.
     """
 
     tasks_by_status: dict[str, int]
@@ -84,6 +85,7 @@ class ClusterGauges:
     nobody: int = 0
     blocked: Mapping[str, BlockedKind] = attrs.field(factory=dict)
     worst: tuple[BlockedClass, ...] = ()
+    full: tuple[BlockedClass, ...] = ()
 
 
 @attrs.frozen(kw_only=True)

@@ -72,6 +72,12 @@ class Worker:
             return WorkerStatus.DRAINING
         return WorkerStatus.BUSY if self.running else WorkerStatus.IDLE
 
+    @property
+    def has_room(self) -> bool:
+        """Whether it would begin one task more at once."""
+        away = self.gone or self.silent or self.draining or self.stalled
+        return not away and self.load < self.capacity
+
     def with_one_more(self) -> "Worker":
         """This worker with one task more in its queue.
 

@@ -19,6 +19,7 @@ class Kind(StrEnum):
     WORKER_LOST = "worker_lost"  # a worker is not heard of any more
     BACKLOG = "backlog"  # ready tasks wait too long, or are too many
     UNRUNNABLE = "unrunnable"  # tasks wait for a worker that nobody is
+    FULL = "full"  # tasks wait for workers that are full, while others have room
     STORE_READ_ONLY = "store_read_only"  # the store takes no writes: nothing fires or runs
     HISTORY = "history"  # the past that pods have seen is gone from the store
     DEFECT = "defect"  # dsched or a store broke a promise of its own
@@ -31,7 +32,8 @@ FIRING, RESOLVED = "firing", "resolved"
 class Alert:
     """One alert. ``id`` is the same when the same thing is told again; ``key`` is what repeats are
     counted by; ``at_ms`` the wall clock of what happened. ``state``: most alerts are just
-    ``firing``; a lost worker, a backlog, tasks that nobody can run, a store that takes no writes
+    ``firing``; a lost worker, a backlog, tasks that nobody can run or whose workers are
+    full, a store that takes no writes
     and a time without leader are ``resolved`` too."""
 
     id: str

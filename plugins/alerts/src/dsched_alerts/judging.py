@@ -23,6 +23,7 @@ BACKLOG = "backlog"
 # A leader gives a picture every few seconds. After a longer break another one may have led.
 SUCCESSION_MS = 60_000
 _UNRUNNABLE = f"{Kind.UNRUNNABLE}:"
+_FULL = f"{Kind.FULL}:"
 
 
 @attrs.define
@@ -126,6 +127,9 @@ class Judge:
             if key.startswith(_UNRUNNABLE):
                 summary = f"nothing waits any more because {key.removeprefix(_UNRUNNABLE)}"
                 yield _resolved(Kind.UNRUNNABLE, key, summary, now_ms)
+            elif key.startswith(_FULL):
+                summary = f"no task waits long any more for {key.removeprefix(_FULL)}"
+                yield _resolved(Kind.FULL, key, summary, now_ms)
         self._standing &= standing.keys()
         self._alive = {worker.id for worker in picture.workers if not worker.gone}
 
@@ -167,6 +171,7 @@ class Judge:
                     value=silent_ms,
                 )
         yield from self._unrunnable(picture, now_ms)
+        yield from self._full(picture, now_ms)
         if Kind.BACKLOG in self._kinds and (why := self._behind(picture)):
             yield Alert(
                 id=f"{BACKLOG}:{picture.now_ms - round(picture.oldest_ready_age_s * 1000)}",
@@ -193,6 +198,26 @@ class Judge:
                     at_ms=now_ms,
                     summary=f"{tasks} for {one.lasted_s:.0f} s: {one.reason}",
                     reason=one.reason,
+                    value=one.lasted_s * 1000,
+                )
+
+    def _full(self, picture: ClusterGauges, now_ms: int) -> Iterator[Alert]:
+        others = any(worker.has_room for worker in picture.workers)
+        for one in picture.full if Kind.FULL in self._kinds else ():
+            key = f"{_FULL}{one.demands}"
+            if one.lasted_s < self._options.full_after.total_seconds():
+                continue
+            # It is not over, nor news, when the others have had no room for a moment.
+            if others or key in self._standing:
+                tasks = "1 task waits" if one.tasks == 1 else f"{one.tasks} tasks wait"
+                yield Alert(
+                    id=f"{key}:{picture.now_ms - round(one.lasted_s * 1000)}",
+                    kind=Kind.FULL,
+                    key=key,
+                    at_ms=now_ms,
+                    summary=f"{tasks}, the oldest for {one.lasted_s:.0f} s: all workers with "
+                    f"{one.demands} are full, though others have room",
+                    reason=one.demands,
                     value=one.lasted_s * 1000,
                 )
 

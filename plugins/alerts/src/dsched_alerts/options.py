@@ -35,6 +35,7 @@ _DEFAULT_KINDS = (
     "worker_lost",
     "backlog",
     "unrunnable",
+    "full",
     "store_read_only",
     "history",
     "defect",
@@ -44,6 +45,7 @@ _SPANS = {
     "failed_within": (timedelta(seconds=1), timedelta(days=30)),
     "backlog_after": (timedelta(seconds=1), timedelta(days=30)),
     "unrunnable_after": (timedelta(0), timedelta(days=30)),
+    "full_after": (timedelta(seconds=1), timedelta(days=30)),
     "repeat_after": (timedelta(0), timedelta(days=30)),
     "timeout": (timedelta(milliseconds=10), timedelta(minutes=5)),
 }
@@ -79,6 +81,7 @@ class AlertOptions:
     backlog_after: timedelta = timedelta(minutes=5)
     backlog_size: int = 0
     unrunnable_after: timedelta = timedelta(minutes=1)
+    full_after: timedelta = timedelta(minutes=30)
     repeat_after: timedelta = timedelta(minutes=10)
     timeout: timedelta = timedelta(seconds=10)
     attempts: int = 6

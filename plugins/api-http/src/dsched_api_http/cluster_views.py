@@ -15,6 +15,16 @@ class UnrunnableView:
 
 
 @attrs.frozen(kw_only=True)
+class FullView:
+    """Tasks whose workers are all full while others have room: what they demand of a worker, and
+    since when the oldest has waited for that."""
+
+    demands: str
+    tasks: int
+    since: str = attrs.field(metadata=TIME)
+
+
+@attrs.frozen(kw_only=True)
 class DemandView:
     """How much could run now, in slots, and how many workers of their mean size that would fill."""
 

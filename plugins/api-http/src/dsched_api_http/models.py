@@ -10,7 +10,7 @@ from dsched.contracts.store.configs import StoredConfig
 from dsched.contracts.store.leadership import fence_epoch
 from dsched.model import ORPHAN, Decision, JsonValue, Task, TaskResult, Worker, rfc3339_ms, run_of
 from dsched_api_http.attempt_views import AttemptView, attempts_of
-from dsched_api_http.cluster_views import DemandView, UnrunnableView
+from dsched_api_http.cluster_views import DemandView, FullView, UnrunnableView
 from dsched_api_http.hiding import without_payloads
 from dsched_api_http.wire import TIME as TIME
 from dsched_api_http.wire import optional_time
@@ -310,6 +310,7 @@ class Cluster:
     workers: int
     store: StoreView
     unrunnable: tuple[UnrunnableView, ...]
+    full: tuple[FullView, ...]
     demand: DemandView
     store_time: str = attrs.field(metadata=TIME)
     clock_gen: int

@@ -1,11 +1,12 @@
-"""What nobody can run, as the leader tells every pod: a document that ends by itself."""
+"""What cannot be run now, as the leader tells every pod: a document that ends by itself."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import attrs
 
 from dsched.contracts.store.documents import Documents
 from dsched.contracts.store.standing import CLUSTER
+from dsched.model import JsonValue
 
 UNRUNNABLE = "unrunnable"
 # A leader tells it anew every few seconds as long as it holds.
@@ -21,25 +22,68 @@ class UnrunnableSince:
     since_ms: int
 
 
-async def tell_unrunnable(store: Documents, found: Iterable[UnrunnableSince], wall_ms: int) -> None:
+@attrs.frozen(kw_only=True)
+class FullSince:
+    """Tasks whose workers are all full while others have room: what they demand, in words, and
+    since when the oldest has waited for that (wall ms)."""
+
+    demands: str
+    tasks: int
+    since_ms: int
+
+
+@attrs.frozen(kw_only=True)
+class Told:
+    """What the leader told last."""
+
+    unrunnable: tuple[UnrunnableSince, ...] = ()
+    full: tuple[FullSince, ...] = ()
+
+
+async def tell_unrunnable(
+    store: Documents,
+    found: Iterable[UnrunnableSince],
+    wall_ms: int,
+    *,
+    full: Iterable[FullSince] = (),
+) -> None:
     """Tell it, or that there is none; whoever else tells at the same time is as right."""
     items = [[one.reason, one.tasks, one.since_ms] for one in found]
+    fulls = [[one.demands, one.tasks, one.since_ms] for one in full]
     known = await store.get_document(CLUSTER, UNRUNNABLE)
-    if items:
+    if items or fulls:
         # With the instant, since an equal value would not live longer.
-        value = {"at": wall_ms, "items": items}
+        value = {"at": wall_ms, "items": items, "full": fulls}
         read = 0 if known is None else known.version
         await store.put_document(CLUSTER, UNRUNNABLE, value, read=read, ttl_ms=KEPT_MS)
     elif known is not None:
         await store.drop_document(CLUSTER, UNRUNNABLE, read=known.version)
 
 
-async def unrunnable_now(store: Documents) -> tuple[UnrunnableSince, ...]:
-    """What the leader told last; a word of a later version is passed over."""
+async def told_now(store: Documents) -> Told:
+    """What the leader told last; a leader of before says nothing of what is full, and a word of a
+    later version is passed over."""
     known = await store.get_document(CLUSTER, UNRUNNABLE)
     value = known.value if known is not None else None
-    items = value.get("items") if isinstance(value, dict) else None
-    return tuple(
-        UnrunnableSince(reason=str(reason), tasks=int(tasks), since_ms=int(since_ms))
-        for reason, tasks, since_ms in (items if isinstance(items, list) else ())
+    if not isinstance(value, dict):
+        return Told()
+    return Told(
+        unrunnable=tuple(
+            UnrunnableSince(reason=words, tasks=tasks, since_ms=since_ms)
+            for words, tasks, since_ms in _rows(value.get("items"))
+        ),
+        full=tuple(
+            FullSince(demands=words, tasks=tasks, since_ms=since_ms)
+            for words, tasks, since_ms in _rows(value.get("full"))
+        ),
     )
+
+
+async def unrunnable_now(store: Documents) -> tuple[UnrunnableSince, ...]:
+    """Of what the leader told last that which nobody can run."""
+    return (await told_now(store)).unrunnable
+
+
+def _rows(items: JsonValue) -> Iterator[tuple[str, int, int]]:
+    for words, tasks, since_ms in items if isinstance(items, list) else ():
+        yield str(words), int(tasks), int(since_ms)

@@ -99,6 +99,21 @@ def worst_of(found: Sequence[ShutClass], wall_ms: int) -> tuple[BlockedClass, ..
     )
 
 
+def full_of(found: Iterable[ShutClass], wall_ms: int) -> tuple[BlockedClass, ...]:
+    """Those whose workers are full, the first `MAX_WORST` that come. Of a class through which tasks
+    pass all the time only the oldest says whether they wait for long."""
+    full = [one for one in found if one.blocked is Blocked.FULL]
+    return tuple(
+        BlockedClass(
+            kind=str(one.blocked),
+            demands=in_words(one)[:MAX_REASON],
+            tasks=one.waiting,
+            lasted_s=max(0, wall_ms - max(one.since_ms, one.oldest_ms or 0)) / 1000,
+        )
+        for one in full[:MAX_WORST]
+    )
+
+
 def in_words(one: ShutClass) -> str:
     """What a class demands: ``gpu=1, zone=eu, function etl.load``."""
     labels = [f"{key}={value}" for key, value in sorted(one.labels.items())]

@@ -1,10 +1,10 @@
 """How the cluster is, for the observers, and what nobody can run, for every pod."""
 
-from dsched.contracts.observer import ClusterGauges, Unrunnable
+from dsched.contracts.observer import BlockedClass, ClusterGauges, Unrunnable
 from dsched.contracts.store import Store
 from dsched.contracts.store.reading import Counts
-from dsched.contracts.store.unrunnable import UnrunnableSince, tell_unrunnable
-from dsched.engine.leader.blocked import BlockedClasses, by_kind, unrunnable_of, worst_of
+from dsched.contracts.store.unrunnable import FullSince, UnrunnableSince, tell_unrunnable
+from dsched.engine.leader.blocked import BlockedClasses, by_kind, full_of, unrunnable_of, worst_of
 from dsched.engine.leader.scheduling import Scheduling
 from dsched.engine.observers import Announcer
 
@@ -15,7 +15,7 @@ class GaugeStep:
     def __init__(self, store: Store, announcer: Announcer) -> None:
         self._store = store
         self._announcer = announcer
-        self._told_unrunnable = False
+        self._told_pods = False
 
     async def tell(self, scheduling: Scheduling, blocked: BlockedClasses) -> None:
         """Count, read on what waits under classes, and tell both."""
@@ -24,6 +24,7 @@ class GaugeStep:
         scheduling.dispatching.found_empty(blocked.empty(counts.time.wall_ms))
         found, wall_ms = blocked.classes(), counts.time.wall_ms
         unrunnable = scheduling.unplaced.now(unrunnable_of(found, scheduling.workers, wall_ms))
+        full = full_of(found, wall_ms)
         oldest_ms = counts.oldest_ready_ms
         age_s = 0.0 if oldest_ms is None else max(0, counts.time.wall_ms - oldest_ms) / 1000
         self._announcer.tell(
@@ -37,12 +38,18 @@ class GaugeStep:
                 nobody=counts.nobody,
                 blocked=by_kind(found, wall_ms),
                 worst=worst_of(found, wall_ms),
+                full=full,
             )
         )
-        await self._tell_pods(counts, unrunnable)
+        # Where all are full it is a backlog like any other, which more workers of any kind end.
+        others = any(one.has_room for one in scheduling.workers)
+        await self._tell_pods(counts, unrunnable, full if others else ())
 
-    async def _tell_pods(self, counts: Counts, unrunnable: tuple[Unrunnable, ...]) -> None:
-        if not (unrunnable or self._told_unrunnable):
+    async def _tell_pods(
+        self, counts: Counts, unrunnable: tuple[Unrunnable, ...], full: tuple[BlockedClass, ...]
+    ) -> None:
+        found = bool(unrunnable or full)
+        if not (found or self._told_pods):
             return
         wall_ms = counts.time.wall_ms
         since = [
@@ -51,5 +58,11 @@ class GaugeStep:
             )
             for one in unrunnable
         ]
-        await tell_unrunnable(self._store, since, wall_ms)
-        self._told_unrunnable = bool(unrunnable)
+        full_since = [
+            FullSince(
+                demands=one.demands, tasks=one.tasks, since_ms=wall_ms - round(one.lasted_s * 1000)
+            )
+            for one in full
+        ]
+        await tell_unrunnable(self._store, since, wall_ms, full=full_since)
+        self._told_pods = found

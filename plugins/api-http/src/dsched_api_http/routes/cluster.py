@@ -2,10 +2,10 @@
 
 from importlib.metadata import version
 
-from dsched.contracts.store.unrunnable import unrunnable_now
-from dsched.model import demand_of, rfc3339_ms
+from dsched.contracts.store.unrunnable import told_now
+from dsched.model import Demand, demand_of, rfc3339_ms
 from dsched_api_http.call import Answer, Call, Route
-from dsched_api_http.cluster_views import DemandView, UnrunnableView
+from dsched_api_http.cluster_views import DemandView, FullView, UnrunnableView
 from dsched_api_http.models import Cluster, CountsView, StoreView, leader_of
 from dsched_api_http.scopes import Scope
 from dsched_api_http.wire import optional_time
@@ -17,6 +17,7 @@ async def get_cluster(call: Call) -> Answer:
     workers = await call.client.workers()
     demand = demand_of(counts.by_home, workers, nobody=counts.nobody)
     pod = call.api.pod.status()
+    told = await told_now(call.store)
     return Answer(
         body=Cluster(
             leader=leader_of(await call.store.leader()),
@@ -27,12 +28,7 @@ async def get_cluster(call: Call) -> Answer:
             ),
             configs=counts.configs,
             workers=sum(not (one.silent or one.gone) for one in workers),
-            demand=DemandView(
-                slots=demand.slots,
-                waiting=demand.waiting,
-                capacity=demand.capacity,
-                wanted_workers=demand.wanted_workers,
-            ),
+            demand=_view(demand),
             store=StoreView(
                 writable=not pod.writes_refused,
                 reason=pod.writes_refused,
@@ -40,12 +36,25 @@ async def get_cluster(call: Call) -> Answer:
             ),
             unrunnable=tuple(
                 UnrunnableView(reason=one.reason, tasks=one.tasks, since=rfc3339_ms(one.since_ms))
-                for one in await unrunnable_now(call.store)
+                for one in told.unrunnable
+            ),
+            full=tuple(
+                FullView(demands=one.demands, tasks=one.tasks, since=rfc3339_ms(one.since_ms))
+                for one in told.full
             ),
             store_time=rfc3339_ms(counts.time.now_ms),
             clock_gen=counts.time.clock_gen,
             version=version("dsched"),
         )
+    )
+
+
+def _view(demand: Demand) -> DemandView:
+    return DemandView(
+        slots=demand.slots,
+        waiting=demand.waiting,
+        capacity=demand.capacity,
+        wanted_workers=demand.wanted_workers,
     )
 
 
