@@ -46,6 +46,10 @@ def test_a_calendar_is_applied_compared_exported_and_told_of(own_pod: "Served"):
     assert finding["state"] == "warning"
     assert "old has covered nothing since 2020-12-31" in finding["detail"]
     assert finding["detail"].endswith("(one)")
+    assert "calendar: old has covered nothing since 2020-12-31" in own_pod.run("status").out
+    status = own_pod.run("status", "-o", "json").data
+    assert status["calendars"] == [finding["detail"]]
+    assert status["problems"] == ["there is no worker: nothing runs"], "it is nothing wrong yet"
 
 
 def test_a_file_with_a_wrong_calendar_is_refused_before_anything_is_sent(own_pod: "Served"):

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dsched.model import Overlap, TaskConfig, to_ms
+from dsched.model import Calendar, NamedDays, Overlap, TaskConfig, to_ms
 from dsched.planning import config_instants, jitter_ms
 from dsched_cli.simulation import ConfigLoad, Load, simulate
 
@@ -101,6 +101,15 @@ def test_a_run_lasts_at_most_its_timeout():
 
 def test_a_disabled_config_does_nothing():
     assert only(play(every(10, enabled=False))).fires == 0
+
+
+def test_what_a_calendar_leaves_out_is_counted_and_is_no_fire():
+    weekend = Calendar(skip=(NamedDays(name="weekend", weekdays=0b1100000),))
+    load = play(every(60, calendar=weekend), days=14)
+    assert (only(load).fires, only(load).left_out) == (10 * 24, 4 * 24)
+    plain = only(play(every(60), days=14))
+    assert (plain.fires, plain.left_out) == (14 * 24, 0)
+    assert only(play(every(60, calendar=weekend, enabled=False), days=14)).left_out == 0
 
 
 def test_the_busiest_minute_names_who_starts_in_it():

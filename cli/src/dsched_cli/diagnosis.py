@@ -12,11 +12,11 @@ from typing import Any
 
 import attrs
 
+from dsched_cli.calendar_words import calendar_words
 from dsched_cli.calling import Api
 from dsched_cli.cleaning import clean
 from dsched_cli.columns import is_lost
 from dsched_cli.errors import ApiError, CliError
-from dsched_cli.firing import config_of
 from dsched_cli.times import show_span_ms
 from dsched_cli.troubles import (
     busy_beside_room,
@@ -172,22 +172,9 @@ def server(api: Api) -> Iterator[Finding]:
 
 def calendars(api: Api) -> Iterator[Finding]:
     """Configs whose calendars end, or leave nothing, within a month; a finding for each words."""
-    from dsched.planning import calendar_warnings
-
-    now_ms = time.time_ns() // 1_000_000
-    named: dict[str, list[str]] = {}
-    for record in api.items("/configs", most=_MOST_CONFIGS):
-        if not (record.get("spec") or {}).get("calendar"):
-            continue
-        try:
-            warnings = calendar_warnings(config_of(record), now_ms=now_ms)
-        except CliError as error:  # of a server that is newer than this command
-            warnings = (f"calendar: {error.what}: {error.why}",)
-        for words in warnings:
-            named.setdefault(words.removeprefix("calendar: "), []).append(clean(record["id"]))
-    for words, ids in named.items():
-        more = f" and {len(ids) - 5} more" if len(ids) > 5 else ""
-        yield Finding("calendars", "warning", f"{clean(words)} ({', '.join(ids[:5])}{more})")
+    records = api.items("/configs", most=_MOST_CONFIGS)
+    for words in calendar_words(records, now_ms=time.time_ns() // 1_000_000):
+        yield Finding("calendars", "warning", words)
 
 
 def _same_version(theirs: str) -> Finding:

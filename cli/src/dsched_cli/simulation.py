@@ -10,7 +10,7 @@ from typing import TypeAlias
 import attrs
 
 from dsched.model import Overlap, TaskConfig
-from dsched.planning import config_instants, jitter_ms, next_due
+from dsched.planning import config_instants, jitter_ms, left_out_between, next_due
 
 MAX_DAYS = 92
 MAX_FIRES = 20_000_000
@@ -26,7 +26,8 @@ class ConfigLoad:
     ``takes_ms``: how long a run was taken to last. ``skipped``: an earlier run lived (``skip``), or
     as many waited already as may (``queue_one``: one, ``queue_all``: ``misfire_cap``).
     ``held``: waited for the run before. ``cut``: cancelled by the run after it. ``at_once``: the
-    most of its runs at one time. ``shortest_gap_ms``: between two fires, None below two.
+    most of its runs at one time. ``left_out``: instants on days that its calendar leaves out; they
+    are no fires. ``shortest_gap_ms``: between two fires, None below two.
     """
 
     id: str
@@ -37,6 +38,7 @@ class ConfigLoad:
     skipped: int = 0
     held: int = 0
     cut: int = 0
+    left_out: int = 0
     at_once: int = 0
     run_ms: int = 0
     shortest_gap_ms: int | None = None
@@ -89,7 +91,8 @@ def simulate(
         play = _Play(known, max(takes_ms, 1))
         runs = play.runs(_fires(known, start_ms, end_ms, play.takes_ms))
         tally.add(config.id, runs)
-        loads.append(play.load())
+        left_out = left_out_between(known, start_ms, end_ms - 1) if known.enabled else 0
+        loads.append(attrs.evolve(play.load(), left_out=left_out))
         if tally.total > MAX_FIRES:
             raise ValueError(f"more than {MAX_FIRES} fires; choose fewer days")
     return tally.load(tuple(loads))

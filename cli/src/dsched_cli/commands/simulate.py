@@ -31,6 +31,7 @@ COLUMNS = (
     Column("SKIPPED", "skipped", kind="number"),
     Column("HELD", "held", kind="number"),
     Column("CUT", "cut", kind="number"),
+    Column("LEFT OUT", "left_out", kind="number"),
     Column("AT ONCE", "at_once", kind="number"),
     Column("SHORTEST GAP", "shortest_gap_ms", kind="ms"),
     Column("RUN TIME", "run_ms", kind="ms"),
@@ -79,8 +80,8 @@ def simulate(
     """Play a task file through the planner in virtual time.
 
     Shows starts by hour, the busiest minute, the most runs at one time, and per config what its
-    overlap policy did. Nothing is run, and no server is asked. A run takes the assumed time, at
-    most its timeout; workers are always free.
+    overlap policy did and its calendar left out. Nothing is run, and no server is asked. A run
+    takes the assumed time, at most its timeout; workers are always free.
     """
     from dsched_cli.simulation import simulate as play
     from dsched_cli.task_files import read_configs
@@ -154,6 +155,8 @@ def _summary(output: Output, load: "Load", days: int) -> None:
     first = show_time(rfc3339(from_ms(load.start_ms)), output.zone)
     write(f"{days} days from {first}: {len(load.configs)} configs, {fires} fires")
     write(f"runs: {runs}; skipped because an earlier run lived: {lost}")
+    if left_out := sum(one.left_out for one in load.configs):
+        write(f"left out by calendars: {left_out} instants")
     if load.busiest_ms is None:
         write("nothing fires in this span")
         return
@@ -194,6 +197,7 @@ def _record(load: "Load") -> dict[str, Any]:
         "to": shown(load.end_ms),
         "fires": sum(one.fires for one in load.configs),
         "runs": sum(one.runs for one in load.configs),
+        "left_out": sum(one.left_out for one in load.configs),
         "busiest_minute": {
             "at": shown(load.busiest_ms),
             "starts": load.busiest_starts,

@@ -6,12 +6,13 @@ from typing import Any
 import click
 
 from dsched_cli import columns
+from dsched_cli.calendar_words import calendar_words
 from dsched_cli.cleaning import clean
 from dsched_cli.columns import is_lost
 from dsched_cli.errors import ExitCode
 from dsched_cli.output import Column, write
 from dsched_cli.session import Session, asks_api
-from dsched_cli.times import show_time
+from dsched_cli.times import ms_of, show_time
 from dsched_cli.troubles import (
     busy_beside_room,
     nobody_can_run,
@@ -70,6 +71,7 @@ def gather(session: Session) -> dict[str, Any]:
             {"config_id": one["id"], "due": one["due"], "name": one.get("name", "")}
             for one in due[:_SHOWN]
         ],
+        "calendars": calendar_words(configs, now_ms=ms_of(session.now)),
         "paused": [one["id"] for one in configs if one.get("paused")],
         "workers": workers,
     }
@@ -123,6 +125,8 @@ def _draw(session: Session, found: Mapping[str, Any]) -> None:
     write(f"tasks:    {waiting}")
     paused = found["paused"]
     write(f"configs:  {cluster.get('configs')}" + (f", {len(paused)} paused" if paused else ""))
+    for words in found["calendars"]:
+        write(output.state("calendar", as_state="warning") + f": {words}")
     write(f"time:     {show_time(cluster.get('store_time'), session.zone)} (store)")
     if found["running"]:
         write()

@@ -4,6 +4,7 @@ from dsched.planning.calendars import (
     calendar_warnings,
     check_calendar,
     left_out,
+    left_out_between,
     off_days_range,
 )
 from dsched.planning.days import LeftOut
@@ -46,6 +47,7 @@ __all__ = [
     "disabled_range",
     "jitter_ms",
     "left_out",
+    "left_out_between",
     "next_due",
     "off_days_range",
     "plan_edit",

@@ -25,6 +25,12 @@ def left_out(config: TaskConfig, at_ms: int) -> LeftOut | None:
     return why_left_out(calendar, local_day(load_zone(config.timezone), at_ms))
 
 
+def left_out_between(config: TaskConfig, first_ms: int, last_ms: int) -> int:
+    """How many instants of its trigger a config's calendar leaves out, both ends included."""
+    found = config_instants(config)
+    return found.without().count_between(first_ms, last_ms) if isinstance(found, OnDays) else 0
+
+
 def same_days(old: TaskConfig, new: TaskConfig, *, first_ms: int, last_ms: int) -> bool:
     """Whether the calendars of two configs agree on all days of a span, in one zone."""
     if old.calendar is None and new.calendar is None:
