@@ -564,7 +564,6 @@ FOUND_LATE = (
     HeldNeverReleased,
     LeadsAgainAtOnce,
     LinesTwice,
-    LiveLeaseReaped,
     NoRevisionCompare,
     NobodyStalls,
     NothingExpires,

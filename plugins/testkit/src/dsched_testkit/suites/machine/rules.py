@@ -110,6 +110,17 @@ class FlowRules(RunRules):
         else:
             self.complete(4, 1, variant)
 
+    @often(2, worker_id=workers)
+    def an_attempt_outlives_its_first_lease(self, worker_id: str) -> None:
+        """Beats keep it, longer than one lease lasts; nobody may reap it."""
+        self.work_arrives_and_starts(worker_id, 1, 0)
+        running = self.held(0)
+        for _ in range(2):
+            self.move_clock(20_000)
+            self.step("heartbeat", worker_id, self.incarnation[worker_id], running)
+        self.reap(0, 0)
+        self.step("reap", self.fence(0), [self._reap(running[0].task_id, running[0].token, 0)])
+
     @often(2, config_id=configs, variant=variants, due_in_ms=due_in)
     def a_config_pauses(self, config_id: str, variant: int, due_in_ms: int | None) -> None:
         """It is edited in its pause, perhaps; it goes on."""
