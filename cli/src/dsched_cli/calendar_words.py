@@ -5,7 +5,6 @@ from typing import Any
 
 from dsched_cli.cleaning import clean
 from dsched_cli.errors import CliError
-from dsched_cli.firing import config_of
 
 _SHOWN_IDS = 5
 
@@ -24,6 +23,7 @@ def calendar_words(records: Iterable[Mapping[str, Any]], *, now_ms: int) -> list
 def _warnings(record: Mapping[str, Any], now_ms: int) -> tuple[str, ...]:
     # Most clusters have no calendars, and a command of theirs need not load the planner.
     from dsched.planning import calendar_warnings
+    from dsched_cli.firing import config_of
 
     try:
         return calendar_warnings(config_of(record), now_ms=now_ms)

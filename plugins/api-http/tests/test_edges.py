@@ -1,6 +1,7 @@
 """Dates at the edge of the calendar, forged cursors, doubled headers: a problem, never a defect."""
 
 import asyncio
+import re
 import socket
 from typing import Any
 
@@ -140,6 +141,9 @@ LISTS = {
     "/cluster/pods": "pods",
     "/cluster/terms": "terms",
     "/timetable": "timetable",
+    "/limits": "limits",
+    "/limits/l": "uses of limit l",
+    "/tasks/r/run/log": "log of run r",
 }
 # What a list asks for besides.
 NEEDS = {"/timetable": "from=2026-01-01T00:00:00Z&to=2026-01-01T01:00:00Z&"}
@@ -157,12 +161,14 @@ async def test_a_forged_cursor_is_refused_or_the_start_of_a_page_but_never_a_def
         for number in range(3):
             await api.ask("PUT", f"/configs/c{number or ''}", ENTRY)
             await api.ask("POST", "/tasks", {"executor": "echo"})
+        await api.ask("PUT", "/limits/l", {"max_running": 1})
+        await api.ask("POST", "/tasks", {"id": "r", "executor": "echo", "shards": 2})
         await forged(api, caplog)
 
 
 async def forged(api: Any, caplog: pytest.LogCaptureFixture) -> None:
     listed = {route.path for route in ROUTES if route.listed and "limit" in dir(route.query)}
-    assert {one.replace("/c/", "/{id}/") for one in LISTS} | {"/tasks"} >= listed
+    assert {re.sub("/[clr](?=/)", "/{id}", one) for one in LISTS} | {"/tasks"} >= listed
     for inner in INNER:
         for path, name in LISTS.items():
             cursor = Cursors.write(name, inner)
@@ -178,6 +184,8 @@ async def forged(api: Any, caplog: pytest.LogCaptureFixture) -> None:
             cursor = Cursors.write(named(query), inner)
             reply = await api.ask("GET", f"/tasks?{query}&cursor={cursor}")
             sane(reply, caplog)
+        cursor = Cursors.write("tasks", inner)
+        sane(await api.ask("GET", f"/tasks?cursor={cursor}"), caplog)
     for query in ("?after=999999999999999", "?after=000", "?after=0&limit=1&attempt=999999"):
         sane(await api.ask("GET", f"/tasks/none/logs{query}"), caplog)
 

@@ -6,6 +6,9 @@ from dsched_api_http.routes.asking import named_task
 from dsched_api_http.run_views import RunLine, RunView, run_line_of, run_of
 from dsched_api_http.scopes import Scope
 
+# A run has at most some thousands of lines; a cursor that somebody wrote may say anything.
+_MOST_LINES = 1 << 31
+
 
 async def get_run(call: Call) -> Answer:
     """The steps of a run by level, each with its members."""
@@ -17,7 +20,7 @@ async def get_log(call: Call) -> Answer:
     run_id = named_task(call)
 
     async def fetch(cursor: str | None, limit: int) -> tuple[list[RunLine], str | None]:
-        after = int(cursor or 0)
+        after = min(max(int(cursor or 0), 0), _MOST_LINES)
         lines = await call.store.run_lines(run_id, after, limit)
         if lines is None:
             lines = (await call.client.run_log(run_id))[after : after + limit]  # or it says why
