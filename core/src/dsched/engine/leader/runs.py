@@ -80,6 +80,10 @@ class RunStep:
         """Decide about these runs, and have it done; whether there is more to do about them."""
         decided, unread = [], False
         for run in runs:
+            if self._contradicts(run):
+                self._known.pop(run.task.id)
+                unread = True
+                continue
             known = self._learned(run)
             if known.progress.version < run.version:
                 unread = True  # the rest of its log is on the next page
@@ -97,6 +101,22 @@ class RunStep:
             for one, answer in zip(portion, answers, strict=True):
                 again = self._done(one, answer, time) or again
         return again
+
+    def _contradicts(self, run: OpenRun) -> bool:
+        """Whether lines that have come cannot follow those that are known: the store has lost some
+        of these, as after a failover, and as many others have taken their places."""
+        known = self._known.get(run.task.id)
+        if known is None or run.task.spec is not None:
+            return False
+        living = set(known.progress.living)
+        for line in run.lines:
+            if line.what is MemberStep.BORN:
+                living.add(line.name)
+            elif line.what is MemberStep.ENDED:
+                if line.name not in living:
+                    return True
+                living.remove(line.name)
+        return False
 
     def _learned(self, run: OpenRun) -> KnownRun:
         """What is known of a run with the lines that have come."""
