@@ -9,7 +9,15 @@ import attrs
 from dsched.contracts import EntryError, Outcome
 from dsched.contracts.store.reading import TaskPage, TaskQuery
 from dsched.contracts.store.working import Submission
-from dsched.model import Home, InvalidIdError, TaskStatus, check_id, to_ms, whole_ms
+from dsched.model import (
+    Home,
+    InvalidConfigError,
+    InvalidIdError,
+    TaskStatus,
+    check_id,
+    to_ms,
+    whole_ms,
+)
 from dsched.model.json import dumps
 from dsched_api_http.batches import Batch, BatchItem, BatchProblem, id_given
 from dsched_api_http.bodies import structured
@@ -87,7 +95,7 @@ async def submit_batch(call: Call) -> Answer:
             if item.task_id in wanted:
                 raise invalid("id", f"{item.task_id} occurs twice in the batch")
             await refuse_unknown_limits(call.store, item.spec.limits)
-        except (Problem, EntryError) as error:
+        except (Problem, EntryError, InvalidConfigError) as error:
             problem = problem_of(error)
             told = BatchProblem(code=problem.code, detail=problem.detail)
             found.append(BatchItem(id=id_given(raw), outcome="INVALID", problem=told))
