@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     files = _changed(options.changed) if options.changed else None
     mutants = chosen(read_catalogue(), only=options.only, families=options.family, files=files)
     if not mutants:
-        print("no such mutants")
+        print("no such mutants; an id is FAMILY-NAME, as in engine-run-cancel-overlooked")
         return 2
     began_s = time.monotonic()
     sick = _unfounded(mutants, options.processes) if options.record or options.check else []

@@ -32,12 +32,42 @@ UNREADABLE = "unreadable"
 
 @attrs.define
 class KnownRun:
-    """What a leader remembers of a run: its snapshot, its log added up, whom it has cancelled."""
+    """What a leader remembers of a run: its snapshot, its log added up, whom it has cancelled.
+
+    ``read``: how many lines the store has told, of which ``last`` is the last; ``own`` have been
+    written since, by this leader.
+    """
 
     spec: TaskSpec
     flow: Workflow | None
     progress: RunProgress
     cancelled: set[str] = attrs.field(factory=set)
+    read: int = 0
+    last: MemberLine | None = None
+    own: Sequence[MemberLine] = ()
+
+    @property
+    def asked_after(self) -> int:
+        """After which line the store is asked to go on: it tells the last one once more."""
+        return max(0, self.read - 1)
+
+    def follows(self, lines: Sequence[MemberLine]) -> bool:
+        """Take lines from the store; whether they follow what is known.
+
+        They do not where the store has lost lines, as after a failover, and as many others have
+        taken their places.
+        """
+        if self.last is not None:
+            if not lines or lines[0] != self.last:
+                return False
+            lines = lines[1:]
+        if any(_said(one) != _said(other) for one, other in zip(self.own, lines, strict=False)):
+            return False
+        self.progress.take(lines[len(self.own) :])
+        self.own = self.own[len(lines) :]
+        self.read += len(lines)
+        self.last = lines[-1] if lines else self.last
+        return True
 
 
 @attrs.frozen
@@ -65,7 +95,7 @@ class RunStep:
         self._news.taken()
         for _ in range(PAGES_A_TICK):
             self._term.check()
-            known = {one: self._known[one].progress.version for one in self._latest()}
+            known = {one: self._known[one].asked_after for one in self._latest()}
             page = await self._store.open_runs(self._term.fence, known, RUNS_A_PAGE)
             again = await self._decide(page.runs, page.time)
             if not (again or page.more):
@@ -80,20 +110,15 @@ class RunStep:
         """Decide about these runs, and have it done; whether there is more to do about them."""
         decided, unread = [], False
         for run in runs:
-            if self._contradicts(run):
-                self._known.pop(run.task.id)
-                unread = True
-                continue
             known = self._learned(run)
-            if known.progress.version < run.version:
-                unread = True  # the rest of its log is on the next page
-                continue
-            if known.progress.version > run.version:
+            if known is None or known.progress.version > run.version:
                 # The store has lost some of it, as after a failover: read all that there is.
                 self._known.pop(run.task.id)
                 unread = True
-                continue
-            decided.append(Decided(run, known, _item(run, known, time)))
+            elif known.progress.version < run.version:
+                unread = True  # the rest of its log is on the next page
+            else:
+                decided.append(Decided(run, known, _item(run, known, time)))
         again = unread
         for portion in _portions(decided):
             items = [one.item for one in portion]
@@ -102,24 +127,8 @@ class RunStep:
                 again = self._done(one, answer, time) or again
         return again
 
-    def _contradicts(self, run: OpenRun) -> bool:
-        """Whether lines that have come cannot follow those that are known: the store has lost some
-        of these, as after a failover, and as many others have taken their places."""
-        known = self._known.get(run.task.id)
-        if known is None or run.task.spec is not None:
-            return False
-        living = set(known.progress.living)
-        for line in run.lines:
-            if line.what is MemberStep.BORN:
-                living.add(line.name)
-            elif line.what is MemberStep.ENDED:
-                if line.name not in living:
-                    return True
-                living.remove(line.name)
-        return False
-
-    def _learned(self, run: OpenRun) -> KnownRun:
-        """What is known of a run with the lines that have come."""
+    def _learned(self, run: OpenRun) -> KnownRun | None:
+        """What is known of a run with the lines that have come; None if they do not follow it."""
         run_id, spec = run.task.id, run.task.spec
         known = self._known.get(run_id)
         if known is None or spec is not None:
@@ -127,7 +136,8 @@ class RunStep:
             flow = spec.workflow
             known = KnownRun(spec, flow, RunProgress(flow or Workflow(shards=1)))
             self._known[run_id] = known
-        known.progress.take(run.lines)
+        if not known.follows(run.lines):
+            return None
         self._known.move_to_end(run_id)
         while len(self._known) > MAX_KNOWN:
             self._known.popitem(last=False)
@@ -152,6 +162,7 @@ class RunStep:
         own = _own_lines(item, time)
         if answer.version == item.version + len(own):
             known.progress.take(own)
+            known.own = [*known.own, *own]
         return item.again_in_ms == 0 or answer.version != item.version + len(own)
 
 
@@ -248,6 +259,10 @@ def _own_lines(item: Advance, time: StoreTime) -> list[MemberLine]:
         for birth in item.births
     ]
     return [*skipped, *born]
+
+
+def _said(line: MemberLine) -> tuple[MemberStep, str]:
+    return line.what, line.name
 
 
 def _say_ended(one: Decided) -> None:
