@@ -13,7 +13,7 @@ from dsched.client.asking import (
     PreconditionError,
 )
 from dsched.client.judging import reader
-from dsched.client.limits import Limits
+from dsched.client.limits import Limits, first_wrong, unknown_limits
 from dsched.client.rearming import planned_put, planned_rearm
 from dsched.contracts.service import EntryError
 from dsched.contracts.store.bounds import MAX_BATCH, MAX_HEAVY_BATCH
@@ -196,9 +196,11 @@ class Configs(Limits):
         found: dict[str, ConfigOutcome | None],
     ) -> list[tuple[StoredConfig | None, PutConfig]]:
         """Those whose limits are there; the others are refused in ``found``."""
+        named = (name for _, item in items for name in item.config.limits)
+        unknown = await unknown_limits(self._store, named)
         kept = []
         for old, item in items:
-            wrong = await self._unknown_limit(item.config.limits)
+            wrong = first_wrong(item.config.limits, unknown)
             if wrong is None:
                 kept.append((old, item))
             else:

@@ -1,8 +1,10 @@
 """Limits: put, dropped, listed, and whether those that tasks name are there."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import partial
 
-from dsched.client.asking import Asking, ConflictError, NotFoundError, RefusedError
+from dsched.client.asking import Asking, ConflictError, NotFoundError, RefusedError, answered
+from dsched.contracts.store import Store
 from dsched.contracts.store.bounds import MAX_BATCH
 from dsched.contracts.store.limits import LimitPage, LimitUsePage
 from dsched.contracts.store.outcomes import Outcome
@@ -59,17 +61,29 @@ class Limits(Asking):
         if it is given."""
         return await self._answered(lambda: self._store.limit_uses(cursor, limit, of=of))
 
-    async def _unknown_limit(self, names: Iterable[str]) -> InvalidConfigError | None:
-        """What is wrong with the names of limits that tasks give, if anything is."""
-        ids = sorted({limit_of(name) for name in names})
-        for start in range(0, len(ids), MAX_BATCH):
-            some = ids[start : start + MAX_BATCH]
-            found = await self._answered(lambda some=some: self._store.get_limits(some))  # type: ignore[misc]
-            for limit_id, limit in zip(some, found, strict=True):
-                if limit is None:
-                    known = (await self.list_limits()).limits
-                    hint = did_you_mean(limit_id, [one.id for one in known])
-                    return InvalidConfigError(
-                        "limits", f"there is no limit {limit_id!r}; {hint}; or put it first"
-                    )
-        return None
+
+async def unknown_limits(store: Store, names: Iterable[str]) -> dict[str, InvalidConfigError]:
+    """What is wrong with each of the limits that tasks name, by the limit's id; most often
+    nothing. One reading serves up to `MAX_BATCH` of them."""
+    ids = sorted({limit_of(name) for name in names})
+    missing: list[str] = []
+    for start in range(0, len(ids), MAX_BATCH):
+        some = ids[start : start + MAX_BATCH]
+        found = await answered(partial(store.get_limits, some))
+        missing += [one for one, limit in zip(some, found, strict=True) if limit is None]
+    if not missing:
+        return {}
+    known = [one.id for one in (await answered(lambda: store.list_limits(None, MAX_BATCH))).limits]
+    return {
+        one: InvalidConfigError(
+            "limits", f"there is no limit {one!r}; {did_you_mean(one, known)}; or put it first"
+        )
+        for one in missing
+    }
+
+
+def first_wrong(
+    names: Iterable[str], unknown: Mapping[str, InvalidConfigError]
+) -> InvalidConfigError | None:
+    """What is wrong with the limits of one task, if anything is."""
+    return next((unknown[one] for one in map(limit_of, names) if one in unknown), None)

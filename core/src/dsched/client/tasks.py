@@ -10,7 +10,7 @@ import attrs
 
 from dsched.client.asking import ConflictError, NotFoundError, TaskEndedBadlyError
 from dsched.client.judging import reader
-from dsched.client.limits import Limits
+from dsched.client.limits import Limits, first_wrong, unknown_limits
 from dsched.contracts.store.outcomes import Outcome
 from dsched.contracts.store.reading import TaskPage, TaskQuery
 from dsched.contracts.store.tasklogs import LinePage, TaskLine
@@ -93,7 +93,8 @@ class Tasks(Limits):
 
     async def _check_specs(self, specs: Sequence[TaskSpec]) -> None:
         await self._check_format(specs)
-        wrong = await self._unknown_limit(name for one in specs for name in one.limits)
+        named = [name for one in specs for name in one.limits]
+        wrong = first_wrong(named, await unknown_limits(self._store, named))
         if wrong is not None:
             raise wrong
 

@@ -2,11 +2,14 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
+from itertools import chain
 from typing import Any
 
 import attrs
 
+from dsched.client.limits import first_wrong, unknown_limits
 from dsched.contracts import EntryError, Outcome
+from dsched.contracts.store import Store
 from dsched.contracts.store.reading import TaskPage, TaskQuery
 from dsched.contracts.store.working import Submission
 from dsched.model import (
@@ -23,7 +26,6 @@ from dsched_api_http.batches import Batch, BatchItem, BatchProblem, id_given
 from dsched_api_http.bodies import structured
 from dsched_api_http.call import STORE_PAGE, Answer, Call, Route, listing
 from dsched_api_http.latest import latest
-from dsched_api_http.limited import refuse_unknown_limits
 from dsched_api_http.models import Cancelled, Result, TaskView, result_of, task_of
 from dsched_api_http.problems import Problem, invalid
 from dsched_api_http.refused import problem_of
@@ -88,20 +90,23 @@ async def submit_batch(call: Call) -> Answer:
     """Run up to a hundred things once; one that is refused refuses no other."""
     found: list[BatchItem | None] = []
     wanted: dict[str, Submission] = {}
+    places: dict[str, int] = {}
     for index, raw in enumerate(call.body.items):
         unique = f"{call.claim.unique}-{index}"
         try:
             item = _submission(call, structured(Submit, raw), unique)
             if item.task_id in wanted:
                 raise invalid("id", f"{item.task_id} occurs twice in the batch")
-            await refuse_unknown_limits(call.store, item.spec.limits)
         except (Problem, EntryError, InvalidConfigError) as error:
-            problem = problem_of(error)
-            told = BatchProblem(code=problem.code, detail=problem.detail)
-            found.append(BatchItem(id=id_given(raw), outcome="INVALID", problem=told))
+            found.append(_invalid(id_given(raw), error))
             continue
         wanted[item.task_id] = item
+        places[item.task_id] = index
         found.append(None)
+    for task_id, wrong in (await _limitless(call.store, wanted)).items():
+        del wanted[task_id]
+        index = places[task_id]
+        found[index] = _invalid(id_given(call.body.items[index]), wrong)
     items = list(wanted.values())
     async with call.api.backlog.room(call.principal, _sizes(items)):
         outcomes = await call.client.submit_many(items) if items else ()
@@ -109,6 +114,22 @@ async def submit_batch(call: Call) -> Answer:
     return Answer(
         body=Batch(items=tuple(one if one is not None else _done(*next(done)) for one in found))
     )
+
+
+async def _limitless(
+    store: Store, wanted: Mapping[str, Submission]
+) -> dict[str, InvalidConfigError]:
+    """Those that name a limit which is not there, and what is wrong."""
+    named = {task_id: item.spec.limits for task_id, item in wanted.items()}
+    unknown = await unknown_limits(store, chain.from_iterable(named.values()))
+    wrong = {task_id: first_wrong(limits, unknown) for task_id, limits in named.items()}
+    return {task_id: error for task_id, error in wrong.items() if error is not None}
+
+
+def _invalid(task_id: str | None, error: Problem | EntryError | InvalidConfigError) -> BatchItem:
+    problem = problem_of(error)
+    told = BatchProblem(code=problem.code, detail=problem.detail)
+    return BatchItem(id=task_id, outcome="INVALID", problem=told)
 
 
 def _done(task_id: str, outcome: Outcome) -> BatchItem:
