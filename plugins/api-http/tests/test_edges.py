@@ -223,6 +223,14 @@ async def raw(api: Any, headers: list[tuple[str, str]]) -> int:
         return int(answer.status)
 
 
+async def test_an_expectation_that_is_none_is_a_problem_that_repeats_nothing(api: Any) -> None:
+    reply = await api.ask("PUT", "/configs/c", ENTRY, {"Expect": "<b>"})
+    assert (reply.status, reply.body["code"]) == (400, "bad_request")
+    assert "100-continue" in reply.body["detail"]
+    assert "<b>" not in reply.text
+    assert (await api.ask("PUT", "/configs/c", ENTRY, {"Expect": "100-continue"})).status == 201
+
+
 @pytest.mark.parametrize("abruptly", [False, True])
 async def test_a_client_that_leaves_is_no_error(
     api: Any, eventually: Any, abruptly: bool, caplog: pytest.LogCaptureFixture

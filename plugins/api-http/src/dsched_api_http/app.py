@@ -5,7 +5,7 @@ import logging
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 from aiohttp.typedefs import Middleware
 
 from dsched.client import Client, ClientError
@@ -51,12 +51,27 @@ def make_app(api: Api) -> web.Application:
     sites = sites_of(api.pod.pages, prefix=api.options.prefix)
     app = web.Application(middlewares=[_guarded(api, sites)], client_max_size=MAX_BODY_BYTES)
     for route in ROUTES:
-        app.router.add_route(route.method, address_of(route), _endpoint(api, route))
+        app.router.add_route(
+            route.method, address_of(route), _endpoint(api, route), expect_handler=_expect
+        )
     for site in sites:
         app.router.add_get(site.root.rstrip("/"), site.enter)
         app.router.add_get(f"{site.root}{{tail:.*}}", site.answer)
     app.on_response_prepare.append(_add_headers)
     return app
+
+
+async def _expect(request: web.Request) -> web.StreamResponse | None:
+    """Tell a client that asks before it sends a body to go on. It comes before what guards, and
+    what a header says is not repeated to strangers."""
+    if request.headers["Expect"].lower() != "100-continue":
+        return Problem(
+            "bad_request", "the one expectation that it knows is 100-continue"
+        ).response()
+    if request.version >= HttpVersion11:
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # nothing of the answer itself has been sent
+    return None
 
 
 async def _add_headers(_: web.Request, response: web.StreamResponse) -> None:
