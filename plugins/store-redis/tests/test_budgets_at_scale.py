@@ -4,6 +4,7 @@ from typing import Any
 
 import attrs
 import pytest
+from command_counts import commands_of_scripts
 
 from dsched.contracts.store.configs import ConfigVersion, PutConfig, Rearm
 from dsched.contracts.store.dispatching import Choice
@@ -21,7 +22,6 @@ DEEP = 20_000
 SPEC = TaskSpec(executor="local", payload={"data": "x" * 89})
 FIRST = attrs.evolve(SPEC, priority=9)
 DUE = 10
-OF_SCRIPTS_ALONE = {"evalsha", "eval", "info", "config", "config|resetstat", "memory|usage"}
 
 
 @pytest.fixture
@@ -29,17 +29,6 @@ def server() -> Any:
     """A server of this test alone: its statistics are compared."""
     with RedisServer() as alone:
         yield alone
-
-
-def _commands(server: RedisServer) -> dict[str, int]:
-    """How often the scripts have run which command since the last reset."""
-    rows = (line.partition(":") for line in str(server.command("INFO", "commandstats")).split())
-    counted = {
-        name.removeprefix("cmdstat_"): int(row.partition("calls=")[2].partition(",")[0])
-        for name, colon, row in rows
-        if colon and name.startswith("cmdstat_")
-    }
-    return {name: calls for name, calls in counted.items() if name not in OF_SCRIPTS_ALONE}
 
 
 def _looked_at(server: RedisServer) -> int:
@@ -112,7 +101,7 @@ async def _measured_tick(opener: Any, server: RedisServer, configs: int) -> tupl
         await _tick(store, fence)
         stats = str(server.command("INFO", "stats"))
         answered = int(stats.split("total_net_output_bytes:")[1].split()[0])
-        return _commands(server), _looked_at(server), answered
+        return commands_of_scripts(server), _looked_at(server), answered
 
 
 async def test_a_tick_looks_at_as_much_with_a_hundred_thousand_configs_as_with_a_thousand(
@@ -163,7 +152,7 @@ async def test_a_task_costs_as_many_calls_and_commands_at_depth_as_on_an_empty_s
             calls = store._footing.calls
             server.command("CONFIG", "RESETSTAT")
             await _lifecycles(store, fence, f"t{number}")
-            found.append((store._footing.calls - calls, _commands(server)))
+            found.append((store._footing.calls - calls, commands_of_scripts(server)))
         empty, shallow, deep = found
         # On an empty store there is no next page to read.
         assert deep == shallow
@@ -184,5 +173,5 @@ async def test_a_page_from_the_middle_of_a_long_list_looks_at_no_more_than_a_pag
             server.command("CONFIG", "RESETSTAT")
             page = await store.list_tasks(TaskQuery(home=Home.READY), cursor, BATCH)
             assert len(page.tasks) == BATCH
-            looked.append((_commands(server), _looked_at(server)))
+            looked.append((commands_of_scripts(server), _looked_at(server)))
         assert looked[0] == looked[1]

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from command_counts import commands_of_scripts
 
 from dsched.contracts.store.classes import SWEPT, Blocked, Let, Shut, class_text
 from dsched.contracts.store.workers import Registration
@@ -13,7 +14,6 @@ from dsched_store_redis.store import RedisStore
 from dsched_testkit.servers import RedisServer
 
 BATCH = 100
-OF_SCRIPTS_ALONE = {"evalsha", "eval", "info", "config", "config|resetstat"}
 
 
 @pytest.fixture
@@ -21,16 +21,6 @@ def server() -> Any:
     """A server of this test alone: its statistics are compared."""
     with RedisServer() as alone:
         yield alone
-
-
-def _commands(server: RedisServer) -> dict[str, int]:
-    rows = (line.partition(":") for line in str(server.command("INFO", "commandstats")).split())
-    counted = {
-        name.removeprefix("cmdstat_"): int(row.partition("calls=")[2].partition(",")[0])
-        for name, colon, row in rows
-        if colon and name.startswith("cmdstat_")
-    }
-    return {name: calls for name, calls in counted.items() if name not in OF_SCRIPTS_ALONE}
 
 
 def _spec(labels: Mapping[str, str]) -> TaskSpec:
@@ -76,7 +66,7 @@ async def test_to_shut_a_class_asks_for_it_once_and_not_for_each_of_its_tasks(
         await _shut_away(store, fence, _shuts(range(1)))
         (one,) = (await store.shut_classes(None, BATCH)).classes
         assert one.waiting == SWEPT
-        assert sum(_commands(server).values()) < 120, _commands(server)
+        assert sum(commands_of_scripts(server).values()) < 120, commands_of_scripts(server)
 
 
 @pytest.mark.parametrize("blocked", list(Blocked))
@@ -94,7 +84,7 @@ async def test_a_reading_of_the_leader_costs_as_much_with_a_thousand_blocked_cla
             await store.poll(fence, BATCH)
             server.command("CONFIG", "RESETSTAT")
             page = (await store.poll(fence, BATCH)).ready
-            found.append(_commands(server))
+            found.append(commands_of_scripts(server))
             assert [task.id for task in page.tasks] == [f"plain{number}"]
             assert page.shut == classes
             await store.cancel([f"plain{number}"], by="me", reason="")
@@ -109,11 +99,11 @@ async def test_a_batch_for_a_blocked_class_costs_as_much_as_one_for_an_open_clas
         await _submit(store, "a", range(BATCH), 1)
         server.command("CONFIG", "RESETSTAT")
         await _submit(store, "b", range(BATCH), 1)
-        plain = sum(_commands(server).values())
+        plain = sum(commands_of_scripts(server).values())
         await _shut_away(store, fence, _shuts(range(1_000)))
         server.command("CONFIG", "RESETSTAT")
         await _submit(store, "c", range(BATCH), 1)
-        blocked = _commands(server)
+        blocked = commands_of_scripts(server)
         assert sum(blocked.values()) - plain <= 2 * BATCH + 5, blocked
 
 
@@ -130,4 +120,6 @@ async def test_to_let_out_of_very_many_classes_looks_at_no_more_than_it_names(
         answer = await store.dispatch(fence, [], [], skip=0, limit=10, lets=[Let(named, 5)])
         assert len(answer.page.tasks) == 5
         # Each class's number and its first task, and again to see which are empty.
-        assert sum(_commands(server).values()) <= 4 * 256 + 60, _commands(server)
+        assert sum(commands_of_scripts(server).values()) <= 4 * 256 + 60, commands_of_scripts(
+            server
+        )
