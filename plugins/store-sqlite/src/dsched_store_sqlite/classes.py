@@ -73,8 +73,11 @@ def shut_classes(step: Step, shuts: Sequence[Shut], *, limited: bool) -> None:
     move_places(step, [(seq, task_id, -number) for seq, task_id, _, number in moves])
     for _, _, needs, number in moves:
         step.add_waiting(number, 1)
-        under = [name for name in limits_of(needs) if number == step.places.shut_for([name])]
-        step.wake_if_open(name for name in limits_of(needs) if name not in under)
+        step.wake_if_open(
+            name
+            for name in limits_of(needs)
+            if number != step.places.shut_for([name]) or step.places.room(name) > 0
+        )
     step.flush()
 
 

@@ -74,7 +74,8 @@ local function sweep(most)
     if name then
       wait_under(name, id, flat[2 * i])
       push(behind, int(tonumber(flat[2 * i]) + BEHIND), id)
-      may_open(limits_in(route), name)
+      -- One that was let go and comes back may leave room for which the others wait.
+      may_open(limits_in(route), room_of(name) <= 0 and name)
     elseif class then
       push(class.flat, flat[2 * i], id)
       push(behind, int(tonumber(flat[2 * i]) + BEHIND), id)

@@ -1,4 +1,4 @@
--- use: workers tasks classes limits queues cancel page
+-- use: workers tasks limits classes queues cancel page
 -- ARGV: fence, choices "id, worker, why, ability", deferrals "id, delay, reason", skip, limit, result ttl,
 -- shut classes "class, reason", lets "limit, classes", how many ready tasks to look through, most
 -- limits that have room, most of their tasks to let go

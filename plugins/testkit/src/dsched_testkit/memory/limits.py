@@ -86,9 +86,11 @@ class MemoryLimiting(OnState, Limiting):
 
 
 def wait_under_limit(state: State, row: TaskRow, name: str) -> None:
-    """A ready task that waited under nothing does so under a limit that refused it."""
+    """A ready task that waited under nothing does so under a limit that refused it, or that has
+    room for it yet, and others before it."""
+    places = state.places
     put_under(state, row, f"{UNDER}{name}")
-    if state.places.may_open(one for one in row.spec.limits if one != name):
+    if places.may_open(one for one in row.spec.limits if one != name or places.room(one) > 0):
         state.wakeups.wake(LEADER_WAKEUP)
 
 

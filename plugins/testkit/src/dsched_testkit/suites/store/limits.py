@@ -83,6 +83,22 @@ class LimitTests(Arranging):
         assert await self.open_ids() == ["high"]
         assert (await self.use()).waiting == 2
 
+    async def test_what_was_let_go_and_is_put_back_is_let_go_again(self) -> None:
+        """A class is shut while it is on its way to a worker; its limit has room as before."""
+        await self.begin()
+        for task_id in "abc":
+            await self.limited(task_id)
+        await self.choose_all("a", "b")
+        await self.finish("a", await self.take("a"))
+        assert await self.open_ids() == ["b"]
+        await self.submit("gpu", required_labels=LABELS)
+        answer = await self.store.dispatch(
+            self.fence, [], [], skip=0, limit=100, shuts=[Shut(CLASS, Blocked.NOBODY)]
+        )
+        assert [task.id for task in answer.page.tasks] == ["b"]
+        assert await self.open_ids() == ["b"]
+        assert (await self.choose_all("b")).choices == (Outcome.OK,)
+
     async def test_each_way_out_of_a_workers_hands_gives_the_place_back(self) -> None:
         await self.begin()
         await self.limited("waits")
