@@ -253,7 +253,9 @@ async def test_a_child_has_its_own_session_limits_and_few_open_files(opened: Ope
     assert limits["core"] == 0
     assert limits["no_new_privs"] == "1"
     assert limits["session"] is True
-    assert len(limits["fds"]) <= 5, "standard streams, the connection, and the listing itself"
+    # Some builds of libffi, which ctypes loads, keep their own file open.
+    inherited = [path for path in limits["open"] if "/libffi." not in path]
+    assert len(inherited) <= 5, "standard streams, the connection, and the listing itself"
 
 
 async def test_the_environment_of_a_child_holds_no_secret(

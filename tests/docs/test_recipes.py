@@ -47,7 +47,8 @@ class Replica:
         try:
             self.ask("GET", "/reports/none")
         except urllib.error.HTTPError as error:
-            return error.code == 404
+            with error:
+                return error.code == 404
         except OSError:
             return False
         return True

@@ -125,8 +125,9 @@ async def test_a_sync_application_submits_through_a_client_that_it_holds(tmp_pat
                 assert result == {"title": "Report for Ada"}
                 found = await asyncio.to_thread(ask, "GET", f"{url}/{task_id}")
                 assert found == {"status": "success"}
-                with pytest.raises(urllib.error.HTTPError, match="404"):
+                with pytest.raises(urllib.error.HTTPError, match="404") as refused:
                     await asyncio.to_thread(ask, "GET", f"{url}/nobody")
+                refused.value.close()
         finally:
             server.shutdown()
             thread.join(10)

@@ -19,7 +19,8 @@ def main(argv: list[str]) -> int:
     try:
         with straight.open(url, timeout=TIMEOUT_S) as answer:
             sys.stdout.buffer.write(answer.read())
-    except urllib.error.HTTPError:
+    except urllib.error.HTTPError as error:
+        error.close()
         return FAILED
     except OSError:
         return REFUSED

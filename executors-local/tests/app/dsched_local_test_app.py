@@ -156,7 +156,7 @@ def limits() -> Any:
         "core": resource.getrlimit(resource.RLIMIT_CORE)[0],
         "no_new_privs": no_new_privs,
         "session": os.getsid(0) == os.getpid(),
-        "fds": sorted(int(fd) for fd in os.listdir("/proc/self/fd")),
+        "open": [os.path.realpath(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")],
     }
 
 
