@@ -16,7 +16,7 @@ def test_a_limit_is_set_changed_listed_and_deleted(pod: Any) -> None:
     assert "cli-crm was so already" in again.err
     pod.ok("limit", "set", "cli-crm", "--max-running", "4")
     rows = [line.split() for line in pod.ok("limit", "list").out.splitlines()]
-    assert ["cli-crm", "4"] in rows
+    assert ["cli-crm", "4", "0", "0"] in rows
     assert pod.ok("limit", "get", "cli-c", "-o", "json").data == {
         "id": "cli-crm",
         "max_running": 4,
@@ -41,11 +41,15 @@ def test_who_holds_and_waits_is_shown_and_force_lets_it_go(pod: Any, until: Any)
     shown = pod.ok("limit", "get", "cli-gate").out.splitlines()
     assert shown[-2].split() == ["NAME", "HELD", "WAITING"]
     assert shown[-1].split() == ["cli-gate:acme", "0", "1"]
+    listed = [line.split() for line in pod.ok("limit", "list").out.splitlines()]
+    assert ["cli-gate", "0", "0", "1"] in listed
     refused = pod.run("limit", "delete", "cli-gate")
     assert refused.code == ExitCode.CONFLICT
     assert "in use" in refused.err
     assert "--force" in refused.err
-    pod.ok("limit", "delete", "cli-gate", "--force")
+    pod.ok("limit", "delete", "cli-gate", "--force", "--reason", "the gate is open")
+    acts = pod.call("GET", "/audit?limit=500")["items"]
+    assert next(one["reason"] for one in acts if one["object"] == "cli-gate") == "the gate is open"
     until(lambda: pod.call("GET", f"/tasks/{task_id}")["status"] == "success")
 
 

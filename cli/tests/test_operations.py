@@ -69,6 +69,7 @@ OF_ROUTE = {
     "cluster.step_down": "cluster step-down",
     "cluster.restored": "cluster restored",
     "store.migrate": "store migrate",
+    "limit.put": "limit set",
 }
 
 

@@ -51,8 +51,8 @@ WITHOUT_A_CALL = {
     "readyz": "a probe",
     "metrics": "Prometheus reads it",
 }
-# The `code` of a problem says the same as its type; `recent` is told only to who asks for it.
-NOT_READ = {"Problem": {"type"}, "Config": {"recent"}}
+# The `code` of a problem says the same as its type; `recent` and `use` are told only to who asks.
+NOT_READ = {"Problem": {"type"}, "Config": {"recent"}, "Limit": {"use"}}
 # Read as the text that it is: its offset, which is that of the config's zone, belongs to it.
 AS_TEXT = {"config.upcoming.items[].local"}
 
@@ -105,10 +105,10 @@ def every_call() -> dict[str, Call[Any]]:
         "resume_worker": calls.resume_worker("x", reason="r"),
         "cluster": calls.cluster(),
         "workers": calls.workers(**page),
-        "put_limit": calls.put_limit(Limit(id="x", max_running=1)),
+        "put_limit": calls.put_limit(Limit(id="x", max_running=1), reason="r"),
         "get_limit": calls.get_limit("x", **page),
         "list_limits": calls.list_limits(**page),
-        "delete_limit": calls.delete_limit("x", force=True),
+        "delete_limit": calls.delete_limit("x", force=True, reason="r"),
         "drain_worker": calls.drain_worker("x", reason="r"),
     }
 

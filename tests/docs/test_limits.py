@@ -20,7 +20,9 @@ def test_the_commands_of_the_page_do_what_it_says(tmp_path):
         made, used = (block for block in blocks_of(PAGE) if block.language == "sh")
         walk.take(made)
         rows = [line.split() for line in walk.last("dsched --local limit list").out.splitlines()]
-        assert rows[1:] == [["crm-api", "5"], ["tenant", "2"], ["tenant:acme", "4"]]
+        assert rows[1:] == [
+            [*one, "0", "0"] for one in (["crm-api", "5"], ["tenant", "2"], ["tenant:acme", "4"])
+        ]
         shown = walk.take(used)
         assert [line.split()[-1] for line in shown[0].out.splitlines()[:2]] == ["tenant:acme", "4"]
         assert shown[-1].code == 3

@@ -2,6 +2,10 @@
 
 from typing import Any
 
+import pytest
+
+from dsched_api_http import limit_sums
+
 
 async def _uses(cluster: Any, limit_id: str) -> dict[str, tuple[int, int]]:
     found = await cluster.ask("GET", f"/limits/{limit_id}?limit=500")
@@ -39,9 +43,18 @@ async def test_a_limit_is_put_listed_read_and_deleted(cluster: Any) -> None:
     assert got.body == {"id": "crm-api", "max_running": 5, "uses": [], "cursor": None}
     assert (await cluster.ask("DELETE", "/limits/crm-api")).status == 204
     assert (await cluster.ask("GET", "/limits/crm-api")).status == 404
+    tried = {"max_running": 1, "reason": "the vendor asked"}
+    await cluster.ask("PUT", "/limits/tried", tried)
+    assert (await cluster.ask("DELETE", "/limits/tried?reason=a%20trial")).status == 204
     acts = (await cluster.ask("GET", "/audit")).body["items"]
+    assert [one["reason"] for one in acts if one["action"] == "limit.delete"] == ["a trial", ""]
+    assert "the vendor asked" in [one["reason"] for one in acts if one["action"] == "limit.put"]
     told = [(one["action"], one["object"]) for one in acts if one["action"].startswith("limit.")]
-    assert told[0] == ("limit.delete", "crm-api")
+    assert told[:3] == [
+        ("limit.delete", "tried"),
+        ("limit.put", "tried"),
+        ("limit.delete", "crm-api"),
+    ]
     assert told.count(("limit.put", "crm-api")) == 2
 
 
@@ -139,3 +152,77 @@ async def test_an_item_of_a_batch_whose_limit_is_not_there_refuses_no_other(clus
     assert "there is no limit 'crn'" in refused.body["detail"]
     told = await cluster.ask("POST", "/configs/batch", {"items": [{"id": "one", **entry}]})
     assert "there is no limit 'crn'" in told.body["items"][0]["problem"]["detail"]
+
+
+async def _sums(cluster: Any, query: str = "uses=2") -> dict[str, Any]:
+    found = await cluster.ask("GET", f"/limits?{query}")
+    assert found.status == 200, found.text
+    return {one["id"]: one["use"] for one in found.body["items"]}
+
+
+async def test_the_list_tells_how_full_limits_are_over_all_their_instances(
+    cluster: Any, eventually: Any
+) -> None:
+    await cluster.ask("PUT", "/limits/crm", {"max_running": 3})
+    await cluster.ask("PUT", "/limits/quiet", {"max_running": 1})
+    await cluster.ask("PUT", "/limits/tenant", {"max_running": 1})
+    await cluster.ask("PUT", "/limits/tenant:own", {"max_running": 9})
+    for task_id, name in (
+        ("a1", "tenant:a"),
+        ("a2", "tenant:a"),
+        ("a3", "tenant:a"),
+        ("b1", "tenant:b"),
+        ("o1", "tenant:own"),
+        ("c1", "crm"),
+    ):
+        await _submit(cluster, task_id, name)
+    wanted = {
+        "crm": {"held": 1, "waiting": 0, "names": 1, "full": 0, "complete": True},
+        "quiet": {"held": 0, "waiting": 0, "names": 0, "full": 0, "complete": True},
+        "tenant": {"held": 2, "waiting": 2, "names": 2, "full": 2, "complete": True},
+        "tenant:own": {"held": 1, "waiting": 0, "names": 1, "full": 0, "complete": True},
+    }
+
+    async def all_there() -> bool:
+        found = await _sums(cluster)
+        return {
+            key: {name: value for name, value in use.items() if name != "fullest"}
+            for key, use in found.items()
+        } == wanted
+
+    await eventually(all_there)
+    found = await _sums(cluster, "uses=1")
+    assert found["tenant"]["fullest"] == [{"name": "tenant:a", "held": 1, "waiting": 2}]
+    # Read page by page, an instance whose own record is on another page counts as that record.
+    (first,) = (await cluster.ask("GET", "/limits?uses=2&limit=1")).body["items"]
+    assert first["use"]["held"] == 1
+    paged = await cluster.ask("GET", "/limits?uses=2&limit=3")
+    assert paged.body["items"][2]["use"] == (await _sums(cluster))["tenant"]
+    plain = await cluster.ask("GET", "/limits")
+    assert all("use" not in one for one in plain.body["items"])
+    refused = await cluster.ask("GET", "/limits?uses=21")
+    assert (refused.status, refused.body["errors"][0]["field"]) == (422, "uses")
+    cluster.echo.gate.set()
+
+
+async def test_more_names_than_are_read_are_said_to_be_not_all(
+    cluster: Any, monkeypatch: pytest.MonkeyPatch, eventually: Any
+) -> None:
+    monkeypatch.setattr(limit_sums, "MAX_NAMES", 2)
+    monkeypatch.setattr(limit_sums, "PAGE", 2)
+    for limit in ("crm", "tenant"):
+        await cluster.ask("PUT", f"/limits/{limit}", {"max_running": 1})
+    for at, name in enumerate(("crm", "tenant:a", "tenant:b")):
+        await _submit(cluster, f"t{at}", name)
+
+    async def all_run() -> bool:
+        uses = await _uses(cluster, "tenant") | await _uses(cluster, "crm")
+        return uses == dict.fromkeys(("crm", "tenant:a", "tenant:b"), (1, 0))
+
+    await eventually(all_run)
+    found = await _sums(cluster)
+    assert {key: (one["held"], one["complete"]) for key, one in found.items()} == {
+        "crm": (1, True),
+        "tenant": (1, False),
+    }
+    cluster.echo.gate.set()

@@ -11,10 +11,15 @@ from dsched_cli.completing import limit_ids
 from dsched_cli.errors import ApiError
 from dsched_cli.finding import call_limit
 from dsched_cli.output import Column, say
-from dsched_cli.session import Session, asks_api, list_options
+from dsched_cli.session import Session, asks_api, list_options, reason_option
 
 ID = click.argument("limit_id", metavar="ID", shell_complete=limit_ids)
 LIMIT = (Column("ID", "id"), Column("MAX RUNNING", "max_running", kind="number"))
+LISTED = (
+    *LIMIT,
+    Column("HELD", "use.held", kind="number"),
+    Column("WAITING", "use.waiting", kind="number"),
+)
 USE = (
     Column("NAME", "name"),
     Column("HELD", "held", kind="number"),
@@ -37,13 +42,14 @@ def limit() -> None:
     metavar="N",
     help="How many tasks workers have at once; 0 lets nothing new begin.",
 )
-def set_(session: Session, limit_id: str, max_running: int) -> None:
+@reason_option(required=False)
+def set_(session: Session, limit_id: str, max_running: int, reason: str) -> None:
     """Make a limit, or change it; it holds at once.
 
     ID is that of a limit, such as crm-api, or of one instance with a number of its own, such as
     tenant:acme. What runs goes on.
     """
-    body = {"max_running": max_running}
+    body = {"max_running": max_running, **({"reason": reason} if reason else {})}
     found = session.api.call("PUT", path_of("limits", limit_id), body=body).data
     if not found["changed"]:
         say(f"{clean(found['id'])} was so already")
@@ -54,8 +60,8 @@ def set_(session: Session, limit_id: str, max_running: int) -> None:
 @asks_api
 @list_options
 def list_(session: Session, limit: int | None) -> None:
-    """List limits."""
-    session.show_list("/limits", LIMIT, limit=limit)
+    """List limits with how full they are, over all of their instances."""
+    session.show_list("/limits", LISTED, limit=limit, uses=1)
 
 
 @limit.command()
@@ -88,9 +94,10 @@ def _whole(session: Session, limit_id: str) -> Mapping[str, Any]:
 @click.option(
     "--force", is_flag=True, help="Although tasks run or wait under it: they are bounded no more."
 )
-def delete(session: Session, limit_id: str, force: bool) -> None:
+@reason_option(required=False)
+def delete(session: Session, limit_id: str, force: bool, reason: str) -> None:
     """Remove a limit; refused while tasks run or wait under it."""
-    query = {"force": True if force else None}
+    query = {"force": True if force else None, "reason": reason or None}
     try:
         session.api.call("DELETE", path_of("limits", limit_id), query=query)
     except ApiError as error:

@@ -7,9 +7,11 @@ from dsched_client.requests import Call, path_of, request
 from dsched_client.values import Page
 
 
-def put_limit(limit: Limit) -> Call[PutLimit]:
+def put_limit(limit: Limit, *, reason: str = "") -> Call[PutLimit]:
     """Create or change a limit."""
-    body: JsonValue = {"max_running": limit.max_running}
+    body: dict[str, JsonValue] = {"max_running": limit.max_running}
+    if reason:
+        body["reason"] = reason
     return Call(request("PUT", path_of("limits", limit.id), body=body), one(PutLimit))
 
 
@@ -25,7 +27,7 @@ def list_limits(*, cursor: str | None, limit: int) -> Call[Page[Limit]]:
     return Call(request("GET", path_of("limits"), query=query), page_of(Limit))
 
 
-def delete_limit(limit_id: str, *, force: bool) -> Call[None]:
+def delete_limit(limit_id: str, *, force: bool, reason: str = "") -> Call[None]:
     """Remove a limit."""
-    query = {"force": force or None}
+    query = {"force": force or None, "reason": reason or None}
     return Call(request("DELETE", path_of("limits", limit_id), query=query), nothing)

@@ -36,7 +36,7 @@ def _origin(_: object, field: Any, value: str) -> None:
         raise ValueError(f"{field.name} must be api, code:NAME or file:NAME")
 
 
-def _between(least: int, most: int) -> Any:
+def between(least: int, most: int) -> Any:
     def check(_: object, field: Any, value: int) -> None:
         if not least <= value <= most:
             raise ValueError(f"{field.name} must be {least} to {most}, got {value}")
@@ -45,7 +45,7 @@ def _between(least: int, most: int) -> Any:
 
 
 def _limit(most: int) -> Any:
-    return _between(1, most)
+    return between(1, most)
 
 
 def _some(most: int, default: int) -> Any:
@@ -83,7 +83,7 @@ class ConfigList(Page):
     """``recent``: with how many of its last ended tasks each config comes."""
 
     recent: int = attrs.field(
-        default=0, validator=_between(0, MAX_RECENT), metadata={"minimum": 0, "maximum": MAX_RECENT}
+        default=0, validator=between(0, MAX_RECENT), metadata={"minimum": 0, "maximum": MAX_RECENT}
     )
 
 

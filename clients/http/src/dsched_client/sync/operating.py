@@ -164,13 +164,13 @@ class Operating(Sending):
 
     # --- limits ---
 
-    def put_limit(self, limit: Limit) -> bool:
+    def put_limit(self, limit: Limit, *, reason: str = "") -> bool:
         """Store a limit, which holds at once; whether anything changed."""
-        return (self._send(calls.put_limit(limit))).changed
+        return (self._send(calls.put_limit(limit, reason=reason))).changed
 
-    def delete_limit(self, limit_id: str, *, force: bool = False) -> None:
+    def delete_limit(self, limit_id: str, *, force: bool = False, reason: str = "") -> None:
         """Remove a limit; `ConflictError` while it is in use, unless with ``force``."""
-        self._send(calls.delete_limit(limit_id, force=force))
+        self._send(calls.delete_limit(limit_id, force=force, reason=reason))
 
     def get_limit(
         self, limit_id: str, *, cursor: str | None = None, limit: int = 100

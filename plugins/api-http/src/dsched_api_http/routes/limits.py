@@ -6,10 +6,12 @@ from dsched.model import InvalidConfigError, Limit
 from dsched.model.limits import limit_name
 from dsched_api_http.audit import fingerprint
 from dsched_api_http.call import Answer, Call, Route, listing
+from dsched_api_http.limit_sums import sums_of
 from dsched_api_http.limit_views import (
     DeleteLimit,
     GetLimit,
     LimitDetail,
+    LimitList,
     LimitUseView,
     LimitView,
     PutLimit,
@@ -18,19 +20,24 @@ from dsched_api_http.limit_views import (
     use_of,
 )
 from dsched_api_http.problems import invalid, not_found
-from dsched_api_http.requests import Page
 from dsched_api_http.scopes import Scope
 from dsched_api_http.wire import plain
 
 
 async def list_limits(call: Call) -> Answer:
-    """All limits by id."""
+    """All limits by id; with how full they are, if that is asked for."""
 
-    async def fetch(cursor: str | None, limit: int) -> tuple[list[LimitView], str | None]:
+    async def fetch(cursor: str | None, limit: int) -> tuple[list[Limit], str | None]:
         page = await call.client.list_limits(cursor=cursor, limit=limit)
-        return [limit_view_of(one) for one in page.limits], page.cursor
+        return list(page.limits), page.cursor
 
-    return listing(*await call.page("limits", fetch))
+    limits, cursor = await call.page("limits", fetch)
+    views = [limit_view_of(one) for one in limits]
+    if call.query.uses:
+        whole = cursor is None and call.query.cursor is None
+        sums = await sums_of(call.client, call.store, limits, whole=whole, most=call.query.uses)
+        views = [attrs.evolve(one, use=sums[one.id]) for one in views]
+    return listing(views, cursor)
 
 
 def _named(call: Call) -> str:
@@ -72,6 +79,7 @@ async def delete_limit(call: Call) -> Answer:
     """A limit bounds nothing any more."""
     limit_id = _named(call)
     before = await call.client.get_limit(limit_id)
+    call.act.reason = call.query.reason
     await call.client.delete_limit(limit_id, force=call.query.force)
     call.act.before = fingerprint(plain(limit_view_of(before)))
     return Answer()
@@ -85,7 +93,7 @@ ROUTES = (
         scope=Scope.READ,
         handle=list_limits,
         summary="List limits",
-        query=Page,
+        query=LimitList,
         answer=LimitView,
         listed=True,
     ),

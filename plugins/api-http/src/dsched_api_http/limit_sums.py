@@ -1,0 +1,85 @@
+"""How full limits are: what holds their places and waits for them, summed over their instances."""
+
+from collections.abc import Iterable, Sequence
+
+import attrs
+
+from dsched.client import Client, answered
+from dsched.contracts.store import Store
+from dsched.contracts.store.limits import LimitUse
+from dsched.model import Limit, limit_of
+from dsched_api_http.limit_views import LimitSum, use_of
+
+PAGE = 100
+MAX_NAMES = 500  # names in use that are looked at for one answer
+_AFTER_INSTANCES = ";"  # sorts after ":", so that no name of a limit's instances comes after it
+
+
+@attrs.frozen(kw_only=True)
+class Used:
+    """What is in use, by name; ``seen`` is the last name looked at, None: there are no more."""
+
+    uses: tuple[LimitUse, ...]
+    seen: str | None
+
+    def covers(self, limit_id: str) -> bool:
+        """Whether a limit and all its instances have been looked at."""
+        return self.seen is None or self.seen >= limit_id + _AFTER_INSTANCES
+
+
+async def sums_of(
+    client: Client, store: Store, limits: Sequence[Limit], *, whole: bool, most: int
+) -> dict[str, LimitSum]:
+    """By id the sum of each limit, with its ``most`` fullest names; ``whole``: there are no
+    other limits.
+
+    What has a record of its own counts as that, not as an instance. A few calls of the store.
+    """
+    used = await _used(client)
+    own = {one.id for one in limits}
+    if not whole:
+        own |= await _own_records(store, used, own)
+    by_limit: dict[str, list[LimitUse]] = {one.id: [] for one in limits}
+    for use in used.uses:
+        owner = use.name if use.name in own else limit_of(use.name)
+        if owner in by_limit:
+            by_limit[owner].append(use)
+    return {
+        one.id: _sum(by_limit[one.id], one.max_running, complete=used.covers(one.id), most=most)
+        for one in limits
+    }
+
+
+async def _used(client: Client) -> Used:
+    found: list[LimitUse] = []
+    cursor: str | None = None
+    while len(found) < MAX_NAMES:
+        page = await client.limit_uses(cursor=cursor, limit=PAGE)
+        found += page.uses
+        cursor = page.cursor
+        if cursor is None:
+            return Used(uses=tuple(found), seen=None)
+    return Used(uses=tuple(found), seen=found[-1].name)
+
+
+async def _own_records(store: Store, used: Used, known: set[str]) -> set[str]:
+    """Instances in use of which a record of their own is stored, beside those that are known."""
+    names = [one.name for one in used.uses if ":" in one.name and one.name not in known]
+    found: set[str] = set()
+    for start in range(0, len(names), PAGE):
+        some = names[start : start + PAGE]
+        stored = await answered(lambda: store.get_limits(some))  # noqa: B023
+        found |= {one.id for one in stored if one is not None}
+    return found
+
+
+def _sum(uses: Iterable[LimitUse], max_running: int, *, complete: bool, most: int) -> LimitSum:
+    fullest = sorted(uses, key=lambda one: (-one.waiting, -one.held, one.name))
+    return LimitSum(
+        held=sum(one.held for one in fullest),
+        waiting=sum(one.waiting for one in fullest),
+        names=len(fullest),
+        full=sum(one.held >= max_running for one in fullest),
+        fullest=tuple(use_of(one) for one in fullest[:most]),
+        complete=complete,
+    )
