@@ -43,6 +43,7 @@ UNUSED = {
     "load": "`dsched simulate` computes it without a server",
     "load.minute": "`dsched simulate` computes it without a server",
     "timetable": "a picture: `dsched top`, `next` and `why` have it in words",
+    "calendar.list": "`config get` shows those of a config, `status` and `doctor` what ends",
     "now": "`status` and `top` ask for its parts, as they are at this moment",
     "session.open": "for browsers: the command sends its token",
     "session.get": "for browsers: the command sends its token",

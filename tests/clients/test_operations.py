@@ -40,6 +40,7 @@ WITHOUT_A_CALL = {
     "load": "for people: the console draws it",
     "load.minute": "for people: the console explains a crowded minute with it",
     "timetable": "for people: the console draws it; `decisions` and `upcoming` have the rest",
+    "calendar.list": "for the console; `get_config` has those of a config",
     "now": "for people: the console shows it; `cluster`, `workers` and `stats` are its parts",
     "plugin.list": "for people: `dsched plugin list --server`",
     "schema.config": "for editors, which read it by its address",

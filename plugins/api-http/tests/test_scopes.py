@@ -51,6 +51,7 @@ NEEDED = {
     "limit.get": "read",
     "limit.put": "operate",
     "limit.delete": "operate",
+    "calendar.list": "read",
     "cluster.get": "read",
     "cluster.pods": "read",
     "cluster.terms": "read",

@@ -3,6 +3,7 @@
 from dsched_api_http.call import Route
 from dsched_api_http.routes import (
     audit,
+    calendars,
     callbacks,
     cluster,
     config_batch,
@@ -36,6 +37,7 @@ ROUTES: tuple[Route, ...] = (
     *callbacks.ROUTES,
     *workers.ROUTES,
     *limits.ROUTES,
+    *calendars.ROUTES,
     *now.ROUTES,
     *problems.ROUTES,
     *timetable.ROUTES,
