@@ -35,12 +35,12 @@ def test_who_holds_and_waits_is_shown_and_force_lets_it_go(pod: Any, until: Any)
 
     def waits() -> bool:
         uses = pod.ok("limit", "get", "cli-gate", "-o", "json").data["uses"]
-        return uses == [{"name": "cli-gate:acme", "held": 0, "waiting": 1}]
+        return uses == [{"name": "cli-gate:acme", "held": 0, "waiting": 1, "max_running": 0}]
 
     until(waits)
     shown = pod.ok("limit", "get", "cli-gate").out.splitlines()
-    assert shown[-2].split() == ["NAME", "HELD", "WAITING"]
-    assert shown[-1].split() == ["cli-gate:acme", "0", "1"]
+    assert shown[-2].split() == ["NAME", "HELD", "OF", "WAITING"]
+    assert shown[-1].split() == ["cli-gate:acme", "0", "0", "1"]
     listed = [line.split() for line in pod.ok("limit", "list").out.splitlines()]
     assert ["cli-gate", "0", "0", "1"] in listed
     refused = pod.run("limit", "delete", "cli-gate")

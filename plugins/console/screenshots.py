@@ -6,6 +6,7 @@ A pod runs the jobs below for a while, on a store of its own: what the pictures 
 import argparse
 import asyncio
 import importlib.util
+import json
 import subprocess
 import sys
 import tempfile
@@ -60,11 +61,28 @@ def long(seconds: int) -> str:
     return f"function: work, args: {{seconds: {seconds}, steps: {seconds}}}"
 
 
+def calendar(**sets: str) -> str:
+    """Which calendars of the file a config goes by."""
+    return f"{{{', '.join(f'{key}: [{names}]' for key, names in sets.items())}}}"
+
+
+CALENDARS = """calendars:
+  workdays: {weekdays: mon-fri}
+  trading: {weekdays: mon-fri, until: 2026-12-31}
+  shutdown:
+    dates: {2026-12-24/2026-12-26: Christmas, 2026-12-31: New Year's Eve}
+  inventory: {dates: {2027-01-04/2027-01-05: Inventory, 2027-07-01: Inventory}}
+"""
 BERLIN, NEW_YORK = "timezone: Europe/Berlin", "timezone: America/New_York"
-TASKS = "tasks:\n" + "".join(
+TASKS = f"{CALENDARS}tasks:\n" + "".join(
     (
         task("billing.close", f'cron_expr: "10 18 * * 1-5", {BERLIN}', owner="finance"),
-        task("billing.invoices", f'cron_expr: "30 2 * * *", {BERLIN}', owner="finance"),
+        task(
+            "billing.invoices",
+            f'cron_expr: "30 2 * * *", {BERLIN}',
+            owner="finance",
+            calendar=calendar(skip="shutdown", only="workdays"),
+        ),
         task("cache.warm", 'cron_expr: "*/5 * * * *"', owner="platform"),
         task("crm.leads_score", 'cron_expr: "17 * * * *"', owner="sales"),
         task("dns.check", "every: 4s", owner="platform"),
@@ -78,18 +96,58 @@ TASKS = "tasks:\n" + "".join(
         ),
         task("etl.stock_levels", "every: 12s", long(9), owner="data"),
         task("gdpr.erasure", f'cron_expr: "0 1 * * 0", {BERLIN}', owner="legal"),
-        task("hr.payroll_export", f'cron_expr: "0 6 25 * *", {BERLIN}', owner="people"),
+        task(
+            "hr.payroll_export",
+            f'cron_expr: "0 6 25 * *", {BERLIN}',
+            owner="people",
+            calendar=calendar(skip="shutdown"),
+        ),
         task("ledger.eod", "every: 40s", long(34), owner="finance"),
         task("media.transcode", "every: 26s", long(20), owner="media"),
         task("ml.train_ranker", 'cron_expr: "0 22 * * 5"', owner="ml"),
         task("ops.backup_primary", 'cron_expr: "0 0,12 * * *"', owner="platform"),
         task("pricing.refresh", "every: 15s", long(11), owner="growth"),
-        task("reports.us_daily", f'cron_expr: "0 6 * * 1-5", {NEW_YORK}', owner="bi"),
+        task(
+            "reports.us_daily",
+            f'cron_expr: "0 6 * * *", {NEW_YORK}',
+            owner="bi",
+            calendar=calendar(skip="shutdown, inventory", only="trading"),
+        ),
         task("shop.feed_export", "every: 31s", long(25), owner="shop"),
         task("webhooks.redeliver", "every: 3s", owner="platform"),
         *(task(f"night.{n:02}", 'cron_expr: "0 22 * * *"', owner="ops") for n in range(1, 41)),
     )
 )
+
+
+# How many at once, and what goes on under them from the start.
+LIMITS = {"crm-api": 5, "tenant": 2, "tenant:acme": 4, "warehouse": 1, "legacy-erp": 0}
+UNDER = (("acme", 3), ("globex", 5), ("initech", 1), ("umbrella", 2))
+
+
+def _limited(url: str) -> None:
+    """Put the limits, and configs whose tasks hold their places and wait for them."""
+    for name, most in LIMITS.items():
+        _put(f"{url}/limits/{name}", {"max_running": most})
+    for tenant, at_once in UNDER:
+        for number in range(at_once):
+            entry = {
+                "every": "30s",
+                "executor": "local",
+                "payload": {"function": "work", "args": {"seconds": 28, "steps": 7}},
+                "limits": ["crm-api", f"tenant:{tenant}"] if number == 0 else [f"tenant:{tenant}"],
+                "owner": "sales",
+            }
+            _put(f"{url}/configs/sync.{tenant}-{number + 1}", entry)
+
+
+def _put(url: str, body: Any) -> None:
+    headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
+    asked = urllib.request.Request(  # noqa: S310
+        url, data=json.dumps(body).encode(), headers=headers, method="PUT"
+    )
+    with urllib.request.urlopen(asked, timeout=10):  # noqa: S310
+        pass
 
 
 @contextmanager
@@ -111,6 +169,7 @@ def pod() -> Iterator[str]:
         running = subprocess.Popen(command, cwd=folder, stderr=subprocess.DEVNULL)  # noqa: S603
         try:
             _wait_for(f"http://127.0.0.1:{PORT}/readyz")
+            _limited(f"http://127.0.0.1:{PORT}/api/v1")
             yield f"http://127.0.0.1:{PORT}"
         finally:
             running.terminate()
@@ -194,6 +253,9 @@ async def _take_all(
         "editor": "configs/reports.us_daily/edit?cron_expr=0+0,2+28+*+*",
         "problems": "problems",
         "workers": "workers",
+        "limits": "limits",
+        "limit": "limits/tenant",
+        "calendars": "limits?tab=calendars",
         "cluster": "cluster",
         "narrow": "",
     }

@@ -192,7 +192,15 @@ async def test_the_list_tells_how_full_limits_are_over_all_their_instances(
 
     await eventually(all_there)
     found = await _sums(cluster, "uses=1")
-    assert found["tenant"]["fullest"] == [{"name": "tenant:a", "held": 1, "waiting": 2}]
+    assert found["tenant"]["fullest"] == [
+        {"name": "tenant:a", "held": 1, "waiting": 2, "max_running": 1}
+    ]
+    uses = (await cluster.ask("GET", "/limits/tenant")).body["uses"]
+    assert {one["name"]: one["max_running"] for one in uses} == {
+        "tenant:a": 1,
+        "tenant:b": 1,
+        "tenant:own": 9,
+    }
     # Read page by page, an instance whose own record is on another page counts as that record.
     (first,) = (await cluster.ask("GET", "/limits?uses=2&limit=1")).body["items"]
     assert first["use"]["held"] == 1

@@ -31,6 +31,14 @@ async def filled(cluster: Any) -> dict[str, str]:
         "/configs/berlin",
         {**entry, "every": None, "cron_expr": "30 2 * * *", "timezone": "Europe/Berlin"},
     )
+    for limit, most in (("crm-api", 5), ("tenant", 1), ("tenant:acme", 2), ("stopped", 0)):
+        await cluster.ask("PUT", f"/limits/{limit}", {"max_running": most})
+    for n in range(3):
+        held = {"executor": "echo", "payload": {"wait": True}, "limits": ["tenant:globex"]}
+        await cluster.ask("POST", "/tasks", {**held, "id": f"limited-{n}"})
+    days = {"dates": {"2026-12-24/2026-12-26": MARKUP}, "until": "2026-12-31"}
+    calendar = {"skip": [{"name": MARKUP, **days}, {"name": "weekend", "weekdays": ["sat", "sun"]}]}
+    await cluster.ask("PUT", "/configs/calm", {**entry, "calendar": calendar})
     await cluster.ask("POST", "/configs/berlin/pause", {"reason": f"{MARKUP} because"})
     found = {}
     for config in ("good.one", "bad.one", "waits"):
@@ -63,6 +71,10 @@ def addresses(tasks: dict[str, str]) -> list[str]:
         "new",
         "configs/berlin/edit",
         "workers",
+        "limits",
+        "limits?state=waits",
+        "limits?tab=calendars",
+        "limits/tenant",
         "cluster",
         "cluster?tab=plugins",
         "cluster?tab=tokens",

@@ -23,6 +23,7 @@ LISTED = (
 USE = (
     Column("NAME", "name"),
     Column("HELD", "held", kind="number"),
+    Column("OF", "max_running", kind="number"),
     Column("WAITING", "waiting", kind="number"),
 )
 

@@ -5,11 +5,13 @@ import attrs
 
 @attrs.frozen(kw_only=True)
 class LimitUse:
-    """By name of a limit or an instance: how many tasks hold a place, how many wait for one."""
+    """By name of a limit or an instance: how many tasks hold a place, how many wait for one, and
+    how many may hold one."""
 
     name: str
     held: int
     waiting: int
+    max_running: int
 
 
 @attrs.frozen(kw_only=True)

@@ -1,6 +1,6 @@
 """How full limits are: what holds their places and waits for them, summed over their instances."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 import attrs
 
@@ -38,7 +38,7 @@ async def sums_of(
     used = await _used(client)
     own = {one.id for one in limits}
     if not whole:
-        own |= await _own_records(store, used, own)
+        own |= (await own_records(store, (one.name for one in used.uses), known=own)).keys()
     by_limit: dict[str, list[LimitUse]] = {one.id: [] for one in limits}
     for use in used.uses:
         owner = use.name if use.name in own else limit_of(use.name)
@@ -62,14 +62,17 @@ async def _used(client: Client) -> Used:
     return Used(uses=tuple(found), seen=found[-1].name)
 
 
-async def _own_records(store: Store, used: Used, known: set[str]) -> set[str]:
-    """Instances in use of which a record of their own is stored, beside those that are known."""
-    names = [one.name for one in used.uses if ":" in one.name and one.name not in known]
-    found: set[str] = set()
-    for start in range(0, len(names), PAGE):
-        some = names[start : start + PAGE]
+async def own_records(
+    store: Store, names: Iterable[str], *, known: Container[str] = ()
+) -> dict[str, Limit]:
+    """Of the instances among these names, the stored records of their own; of ``known`` ones
+    none."""
+    asked = [one for one in names if ":" in one and one not in known]
+    found: dict[str, Limit] = {}
+    for start in range(0, len(asked), PAGE):
+        some = asked[start : start + PAGE]
         stored = await answered(lambda: store.get_limits(some))  # noqa: B023
-        found |= {one.id for one in stored if one is not None}
+        found |= {one.id: one for one in stored if one is not None}
     return found
 
 
@@ -80,6 +83,6 @@ def _sum(uses: Iterable[LimitUse], max_running: int, *, complete: bool, most: in
         waiting=sum(one.waiting for one in fullest),
         names=len(fullest),
         full=sum(one.held >= max_running for one in fullest),
-        fullest=tuple(use_of(one) for one in fullest[:most]),
+        fullest=tuple(use_of(one, max_running) for one in fullest[:most]),
         complete=complete,
     )

@@ -11,11 +11,13 @@ MAX_USES = 20
 
 @attrs.frozen(kw_only=True)
 class LimitUseView:
-    """By name of a limit or an instance: how many tasks hold a place, how many wait for one."""
+    """By name of a limit or an instance: how many tasks hold a place, how many wait for one, and
+    how many may hold one, by the instance's own number if it has one."""
 
     name: str
     held: int
     waiting: int
+    max_running: int
 
 
 @attrs.frozen(kw_only=True)
@@ -97,6 +99,6 @@ def limit_view_of(limit: Limit) -> LimitView:
     return LimitView(id=limit.id, max_running=limit.max_running)
 
 
-def use_of(use: LimitUse) -> LimitUseView:
+def use_of(use: LimitUse, max_running: int) -> LimitUseView:
     """What is in use, as answered."""
-    return LimitUseView(name=use.name, held=use.held, waiting=use.waiting)
+    return LimitUseView(name=use.name, held=use.held, waiting=use.waiting, max_running=max_running)

@@ -6,7 +6,7 @@ from dsched.model import InvalidConfigError, Limit
 from dsched.model.limits import limit_name
 from dsched_api_http.audit import fingerprint
 from dsched_api_http.call import Answer, Call, Route, listing
-from dsched_api_http.limit_sums import sums_of
+from dsched_api_http.limit_sums import own_records, sums_of
 from dsched_api_http.limit_views import (
     DeleteLimit,
     GetLimit,
@@ -54,7 +54,8 @@ async def get_limit(call: Call) -> Answer:
 
     async def fetch(cursor: str | None, most: int) -> tuple[list[LimitUseView], str | None]:
         page = await call.client.limit_uses(of=limit.id, cursor=cursor, limit=most)
-        return [use_of(one) for one in page.uses], page.cursor
+        own = await own_records(call.store, (one.name for one in page.uses), known=(limit.id,))
+        return [use_of(one, own.get(one.name, limit).max_running) for one in page.uses], page.cursor
 
     uses, cursor = await call.page(f"uses of limit {limit.id}", fetch)
     detail = LimitDetail(

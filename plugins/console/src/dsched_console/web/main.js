@@ -16,12 +16,14 @@ const LIST = {
   calendar: async () => (await import("./pages/calendar.js")).Calendar,
   problems: async () => (await import("./pages/problems.js")).Problems,
   workers: async () => (await import("./pages/workers.js")).Workers,
+  limits: async () => (await import("./pages/limits.js")).LimitsPage,
   cluster: async () => (await import("./pages/cluster.js")).Cluster,
   new: async () => (await import("./pages/editor.js")).Editor,
 };
 const ONE = {
   configs: async () => (await import("./pages/config.js")).Config,
   tasks: async () => (await import("./pages/task.js")).Task,
+  limits: async () => (await import("./pages/limit.js")).LimitPage,
 };
 const EDIT = { configs: LIST.new };
 const brought = new Map();

@@ -127,4 +127,4 @@ export function startOf(date, zone) {
 /** A date some days later. */
 export const addDays = (date, days) => new Date(Date.parse(`${date}T00:00:00Z`) + days * 86_400_000).toISOString().slice(0, 10);
 /** A date in words: "Tue 1 Dec 2026". */
-export const dateText = (date) => format("UTC", { ...DAY, year: "numeric" }).format(Date.parse(`${date}T00:00:00Z`));
+export const dateText = (date, year = true) => format("UTC", year ? { ...DAY, year: "numeric" } : DAY).format(Date.parse(`${date}T00:00:00Z`));

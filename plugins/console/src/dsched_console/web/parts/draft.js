@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from "../html.js";
 
 const WAIT_MS = 350;
 const LOOKED_AT = 200; // fires of before and after that are compared
-const TRIGGER = ["cron_expr", "every", "fixed_delay", "at", "timezone", "dst_gap", "dst_overlap", "start_at", "end_at"];
+const TRIGGER = ["cron_expr", "every", "fixed_delay", "at", "timezone", "dst_gap", "dst_overlap", "start_at", "end_at", "calendar"];
 const DAYS_MS = 30 * 86_400_000;
 export const KINDS = ["cron_expr", "every", "fixed_delay", "at"];
 const ID = /^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$/;

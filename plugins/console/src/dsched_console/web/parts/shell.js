@@ -19,6 +19,7 @@ const PAGES = [
   ["calendar", "d"],
   ["problems", "p"],
   ["workers", "w"],
+  ["limits", "l"],
   ["cluster", "k"],
 ];
 const address = (name) => href(name === "now" ? [] : [name]);
