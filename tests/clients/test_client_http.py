@@ -317,11 +317,11 @@ async def test_limits_are_put_read_and_deleted(cluster, connected):
     async with connected(cluster.url) as client:
         assert await client.put_limit(Limit(id="crm", max_running=2)) is True
         assert await client.put_limit(Limit(id="crm", max_running=2)) is False
-        await client.put_limit(Limit(id="tenant:acme", max_running=3))
+        await client.put_limit(Limit(id="tenant:acme", max_running=3, rate="5/1s", burst=2))
         assert [one.id for one in await client.list_limits()] == ["crm", "tenant:acme"]
         page = await client.list_limits(limit=1)
         (rest,) = await client.list_limits(limit=1, cursor=page.cursor)
-        assert rest == Limit(id="tenant:acme", max_running=3)
+        assert rest == Limit(id="tenant:acme", max_running=3, rate="5/1s", burst=2)
         found = await client.get_limit("crm")
         assert (found.id, found.max_running, found.uses, found.cursor) == ("crm", 2, (), None)
         await client.delete_limit("crm")

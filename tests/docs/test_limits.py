@@ -17,17 +17,21 @@ PAGE = ROOT / "docs/limits.md"
 def test_the_commands_of_the_page_do_what_it_says(tmp_path):
     with contextlib.ExitStack() as stack:
         walk = Walk(tmp_path, stack)
-        made, used = (block for block in blocks_of(PAGE) if block.language == "sh")
+        made, rated, used = (block for block in blocks_of(PAGE) if block.language == "sh")
         walk.take(made)
         rows = [line.split() for line in walk.last("dsched --local limit list").out.splitlines()]
-        assert rows[1:] == [
+        assert [[row[0], row[1], *row[-2:]] for row in rows[1:]] == [
             [*one, "0", "0"] for one in (["crm-api", "5"], ["tenant", "2"], ["tenant:acme", "4"])
         ]
+        walk.take(rated)
+        rows = [line.split() for line in walk.ask("dsched --local limit list").splitlines()]
+        assert ["mail", "-", "100/1m", "10", "0", "0"] in rows
+        assert ["mail:acme", "3", "5/1s", "-", "0", "0"] in rows
         shown = walk.take(used)
         assert [line.split()[-1] for line in shown[0].out.splitlines()[:2]] == ["tenant:acme", "4"]
         assert shown[-1].code == 3
         left = json.loads(walk.ask("dsched --local limit list -o json"))
-        assert [one["id"] for one in left] == ["crm-api", "tenant"]
+        assert [one["id"] for one in left] == ["crm-api", "mail", "mail:acme", "tenant"]
 
 
 def test_why_says_what_the_page_says():

@@ -22,7 +22,7 @@ async def test_a_limit_is_put_listed_read_and_deleted(cluster: Any) -> None:
     put = await cluster.ask("PUT", "/limits/crm-api", {"max_running": 5})
     assert (put.status, put.body) == (
         200,
-        {"id": "crm-api", "max_running": 5, "changed": True},
+        {"id": "crm-api", "max_running": 5, "rate": None, "burst": None, "changed": True},
     )
     again = await cluster.ask("PUT", "/limits/crm-api", {"max_running": 5})
     assert again.body["changed"] is False
@@ -40,7 +40,8 @@ async def test_a_limit_is_put_listed_read_and_deleted(cluster: Any) -> None:
     ]
     assert rest.body["cursor"] is None
     got = await cluster.ask("GET", "/limits/crm-api")
-    assert got.body == {"id": "crm-api", "max_running": 5, "uses": [], "cursor": None}
+    bounds = {"max_running": 5, "rate": None, "burst": None}
+    assert got.body == {"id": "crm-api", **bounds, "uses": [], "cursor": None}
     assert (await cluster.ask("DELETE", "/limits/crm-api")).status == 204
     assert (await cluster.ask("GET", "/limits/crm-api")).status == 404
     tried = {"max_running": 1, "reason": "the vendor asked"}
@@ -116,6 +117,11 @@ async def test_what_is_no_limit_is_refused_with_the_reason(cluster: Any) -> None
         ("/limits/crm", {"max_running": "many"}, "max_running", ""),
         ("/limits/crm", {}, "max_running", ""),
         ("/limits/crm", {"max_running": 1, "rate": 3}, "rate", ""),
+        ("/limits/crm", {"rate": "0/1m"}, "rate", "set max_running to 0"),
+        ("/limits/crm", {"rate": "often"}, "rate", "write it like 100/1m"),
+        ("/limits/crm", {"max_running": 1, "burst": 2}, "burst", "give a rate, too"),
+        ("/limits/crm", {"rate": "1/1s", "burst": 0}, "burst", "1 to"),
+        ("/limits/crm", {"max_running": 1, "rates": "1/1s"}, "rates", ""),
         ("/limits/a%20b", {"max_running": 1}, "id", "1 to 64 of"),
         ("/limits/crm:", {"max_running": 1}, "id", "no instance"),
     ):

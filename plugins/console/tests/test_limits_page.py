@@ -142,6 +142,24 @@ async def test_what_the_page_does_not_know_of_a_limit_is_kept_when_it_is_changed
         assert sent == [{"max_running": 6, "rate": "100/1m", "burst": 9, "colour": "blue"}]
 
 
+async def test_a_limit_may_be_a_rate_alone(console: Any, cluster: Any) -> None:
+    async with console.window() as window:
+        page = await window.open("limits")
+        await page.get_by_role("button", name="New limit").click()
+        dialog = page.get_by_role("dialog")
+        await dialog.get_by_label("Name").fill("mail")
+        await dialog.get_by_label("Rate").fill("100/1m")
+        await dialog.get_by_label("Burst").fill("3")
+        await page.keyboard.press("Enter")
+        await dialog.wait_for(state="detached")
+        await page.get_by_role("link", name="mail").click()
+        await page.get_by_text("Any number of tasks at once.").wait_for()
+        await page.get_by_text("100/1m").wait_for()
+        found = (await cluster.ask("GET", "/limits/mail")).body
+        assert (found["max_running"], found["rate"], found["burst"]) == (None, "100/1m", 3)
+        assert window.complaints == []
+
+
 async def test_calendars_tell_their_next_days_who_goes_by_them_and_what_ends(
     console: Any, cluster: Any
 ) -> None:

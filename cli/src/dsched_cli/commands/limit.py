@@ -1,4 +1,5 @@
-"""`dsched limit`: how many tasks workers have at once, and what waits for that."""
+"""`dsched limit`: how many tasks workers have at once or begin in a span, and what waits for
+that."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +15,12 @@ from dsched_cli.output import Column, say
 from dsched_cli.session import Session, asks_api, list_options, reason_option
 
 ID = click.argument("limit_id", metavar="ID", shell_complete=limit_ids)
-LIMIT = (Column("ID", "id"), Column("MAX RUNNING", "max_running", kind="number"))
+LIMIT = (
+    Column("ID", "id"),
+    Column("MAX RUNNING", "max_running", kind="number"),
+    Column("RATE", "rate"),
+    Column("BURST", "burst", kind="number"),
+)
 LISTED = (
     *LIMIT,
     Column("HELD", "use.held", kind="number"),
@@ -26,11 +32,16 @@ USE = (
     Column("OF", "max_running", kind="number"),
     Column("WAITING", "waiting", kind="number"),
 )
+RATED = (
+    *USE,
+    Column("TOKENS", "tokens", kind="number"),
+    Column("NEXT TOKEN IN", "next_token_in_ms", kind="ms"),
+)
 
 
 @click.group()
 def limit() -> None:
-    """How many tasks run at once: set, list, look at, delete."""
+    """How many tasks run at once or begin in a span of time: set, list, look at, delete."""
 
 
 @limit.command(name="set")
@@ -39,18 +50,40 @@ def limit() -> None:
 @click.option(
     "--max-running",
     type=click.IntRange(0, 1_000_000),
-    required=True,
     metavar="N",
     help="How many tasks workers have at once; 0 lets nothing new begin.",
 )
+@click.option(
+    "--rate",
+    metavar="N/SPAN",
+    help="How many tasks begin in a span of time, as in 100/1m.",
+)
+@click.option(
+    "--burst",
+    type=click.IntRange(1, 1_000_000),
+    metavar="N",
+    help="How many tasks of the rate begin at once, after a pause; else what comes in 100 ms.",
+)
 @reason_option(required=False)
-def set_(session: Session, limit_id: str, max_running: int, reason: str) -> None:
-    """Make a limit, or change it; it holds at once.
+def set_(
+    session: Session,
+    limit_id: str,
+    *,
+    max_running: int | None,
+    rate: str | None,
+    burst: int | None,
+    reason: str,
+) -> None:
+    """Make a limit, or change it; it holds at once, and as a whole: what is not given bounds
+    nothing any more.
 
-    ID is that of a limit, such as crm-api, or of one instance with a number of its own, such as
+    ID is that of a limit, such as crm-api, or of one instance with numbers of its own, such as
     tenant:acme. What runs goes on.
     """
-    body = {"max_running": max_running, **({"reason": reason} if reason else {})}
+    if max_running is None and rate is None:
+        raise click.UsageError("give --max-running, --rate, or both: a limit needs one of them")
+    given = {"max_running": max_running, "rate": rate, "burst": burst, "reason": reason or None}
+    body = {key: value for key, value in given.items() if value is not None}
     found = session.api.call("PUT", path_of("limits", limit_id), body=body).data
     if not found["changed"]:
         say(f"{clean(found['id'])} was so already")
@@ -69,12 +102,14 @@ def list_(session: Session, limit: int | None) -> None:
 @asks_api
 @ID
 def get(session: Session, limit_id: str) -> None:
-    """Show a limit, and who holds its places and waits for them, by instance."""
+    """Show a limit, and who holds its places and waits for them, by instance; with a rate also the
+    tokens there are."""
     found = call_limit(session, limit_id, lambda one: _whole(session, one))
     session.output.record(found, LIMIT)
     if session.output.format in ("table", "wide") and found["uses"]:
         click.echo()
-        session.output.records(found["uses"], USE, key="name")
+        rated = any(use["tokens"] is not None for use in found["uses"])
+        session.output.records(found["uses"], RATED if rated else USE, key="name")
 
 
 def _whole(session: Session, limit_id: str) -> Mapping[str, Any]:
@@ -86,7 +121,8 @@ def _whole(session: Session, limit_id: str) -> Mapping[str, Any]:
         page = session.api.get(path, limit=500, cursor=cursor)
         uses += page["uses"]
         cursor = page["cursor"]
-    return {"id": found["id"], "max_running": found["max_running"], "uses": uses}
+    del found["cursor"]
+    return {**found, "uses": uses}
 
 
 @limit.command()

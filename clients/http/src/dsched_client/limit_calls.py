@@ -9,10 +9,14 @@ from dsched_client.values import Page
 
 def put_limit(limit: Limit, *, reason: str = "") -> Call[PutLimit]:
     """Create or change a limit."""
-    body: dict[str, JsonValue] = {"max_running": limit.max_running}
-    if reason:
-        body["reason"] = reason
-    return Call(request("PUT", path_of("limits", limit.id), body=body), one(PutLimit))
+    body: dict[str, JsonValue] = {
+        "max_running": limit.max_running,
+        "rate": limit.rate,
+        "burst": limit.burst,
+        "reason": reason or None,
+    }
+    given: JsonValue = {key: value for key, value in body.items() if value is not None}
+    return Call(request("PUT", path_of("limits", limit.id), body=given), one(PutLimit))
 
 
 def get_limit(limit_id: str, *, cursor: str | None, limit: int) -> Call[LimitDetail]:

@@ -6,12 +6,15 @@ import attrs
 @attrs.frozen(kw_only=True)
 class LimitUse:
     """By name of a limit or an instance: how many tasks hold a place, how many wait for one, and
-    how many may hold one."""
+    how many may hold one (None: any number). Where a rate bounds it also how many tokens there are,
+    and in how many ms there is one more (None: it has all)."""
 
     name: str
     held: int
     waiting: int
-    max_running: int
+    max_running: int | None
+    tokens: int | None = None
+    next_token_in_ms: int | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -20,7 +23,9 @@ class LimitDetail:
     None at its end."""
 
     id: str
-    max_running: int
+    max_running: int | None = None
+    rate: str | None = None
+    burst: int | None = None
     uses: tuple[LimitUse, ...] = ()
     cursor: str | None = None
 
@@ -30,5 +35,7 @@ class PutLimit:
     """A limit as it holds now, and whether that changed anything."""
 
     id: str
-    max_running: int
+    max_running: int | None = None
+    rate: str | None = None
+    burst: int | None = None
     changed: bool

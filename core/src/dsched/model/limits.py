@@ -1,4 +1,5 @@
-"""Limits: how many tasks of a kind may be in the hands of workers at once, and how tasks name them.
+"""Limits: how many tasks of a kind may be in the hands of workers at once, how many may begin in a
+span of time, and how tasks name them.
 
 A task names limits: ``crm-api``, or an *instance* of one, ``tenant:acme``: each tenant has the
 limit ``tenant`` to itself, and ``tenant:acme`` may be given numbers of its own.
@@ -12,6 +13,7 @@ from typing import Any
 import attrs
 
 from dsched.model.fields import InvalidConfigError, check_whole
+from dsched.model.rates import Pace, pace_of, rate_text
 
 MAX_LIMITS_A_TASK = 4
 MOST_RUNNING = 1_000_000
@@ -23,10 +25,14 @@ _HASHED = re.compile(r"~[0-9a-f]{40}")
 @attrs.frozen(kw_only=True)
 class Limit:
     """``id``: of the limit, or of one instance that has numbers of its own. ``max_running``: how
-    many tasks may be queued at workers or run at once."""
+    many tasks may be queued at workers or run at once. ``rate``: how many may begin in a span of
+    time, as in ``100/1m``. ``burst``: how many of these at once, after a pause; without it what
+    comes in 100 ms. One of ``max_running`` and ``rate`` is given, or both."""
 
     id: str
-    max_running: int
+    max_running: int | None = None
+    rate: str | None = attrs.field(default=None, converter=rate_text)
+    burst: int | None = None
 
     def __attrs_post_init__(self) -> None:
         """Refuse what is no limit, naming the field."""
@@ -35,7 +41,18 @@ class Limit:
                 "id",
                 f"{self.id[:80]!r} is no limit's; {_WHAT_IS_ONE}, as in crm-api or tenant:acme",
             )
-        check_whole("max_running", self.max_running, 0, MOST_RUNNING)
+        if self.max_running is not None:
+            check_whole("max_running", self.max_running, 0, MOST_RUNNING)
+        elif self.rate is None and self.burst is None:
+            raise InvalidConfigError(
+                "max_running", "is not given, nor is a rate: such a limit bounds nothing; give one"
+            )
+        pace_of(self.rate, self.burst)
+
+    @property
+    def pace(self) -> Pace | None:
+        """How its tokens come; None: it has no rate."""
+        return pace_of(self.rate, self.burst)
 
 
 _WHAT_IS_ONE = "1 to 64 of A-Z a-z 0-9 _ . -, and after a colon as many for an instance"

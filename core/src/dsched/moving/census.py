@@ -34,7 +34,8 @@ class Census:
     def add(self, part: Part) -> None:
         """Count a part."""
         for limit in part.limits:
-            self._count("limits", [limit.id, limit.max_running])
+            rated = [limit.rate, limit.burst] if limit.rate else []
+            self._count("limits", [limit.id, limit.max_running, *rated])
         for config in part.configs:
             self._count("configs", attrs.asdict(config))
         for moved in part.tasks:

@@ -76,13 +76,20 @@ async def own_records(
     return found
 
 
-def _sum(uses: Iterable[LimitUse], max_running: int, *, complete: bool, most: int) -> LimitSum:
+def _sum(
+    uses: Iterable[LimitUse], max_running: int | None, *, complete: bool, most: int
+) -> LimitSum:
     fullest = sorted(uses, key=lambda one: (-one.waiting, -one.held, one.name))
     return LimitSum(
         held=sum(one.held for one in fullest),
         waiting=sum(one.waiting for one in fullest),
         names=len(fullest),
-        full=sum(one.held >= max_running for one in fullest),
+        full=sum(_is_full(one, max_running) for one in fullest),
         fullest=tuple(use_of(one, max_running) for one in fullest[:most]),
         complete=complete,
     )
+
+
+def _is_full(use: LimitUse, max_running: int | None) -> bool:
+    """Whether no more may begin now."""
+    return use.tokens == 0 or (max_running is not None and use.held >= max_running)

@@ -12,20 +12,24 @@ MAX_USES = 20
 @attrs.frozen(kw_only=True)
 class LimitUseView:
     """By name of a limit or an instance: how many tasks hold a place, how many wait for one, and
-    how many may hold one, by the instance's own number if it has one."""
+    how many may hold one, by the instance's own number if it has one (null: any number). Where a
+    rate bounds it also how many tokens there are, and in how many ms there is one more (null: it
+    has all)."""
 
     name: str
     held: int
     waiting: int
-    max_running: int
+    max_running: int | None
+    tokens: int | None
+    next_token_in_ms: int | None
 
 
 @attrs.frozen(kw_only=True)
 class LimitSum:
     """Over all instances in use of a limit, ``names``, that have no number of their own: how many
-    tasks hold a place and wait for one, how many names are ``full``, and the ``fullest``, those
-    with most waiting first. Not ``complete``: so many names are in use that not all were read;
-    the limit itself tells all of them."""
+    tasks hold a place and wait for one, how many names are ``full``, out of places or of tokens,
+    and the ``fullest``, those with most waiting first. Not ``complete``: so many names are in use
+    that not all were read; the limit itself tells all of them."""
 
     held: int
     waiting: int
@@ -37,11 +41,14 @@ class LimitSum:
 
 @attrs.frozen(kw_only=True)
 class LimitView:
-    """A limit, or one instance with a number of its own: ``max_running`` tasks may be queued at
-    workers or run at once. ``use``: how full it is, if that was asked for."""
+    """A limit, or one instance with numbers of its own: ``max_running`` tasks may be queued at
+    workers or run at once, and as many may begin as ``rate`` says, ``burst`` of them at once; null
+    for what is not bounded. ``use``: how full it is, if that was asked for."""
 
     id: str
-    max_running: int
+    max_running: int | None
+    rate: str | None
+    burst: int | None
     use: LimitSum | None = attrs.field(default=None, metadata={"optional": True})
 
 
@@ -50,7 +57,9 @@ class PutLimitView:
     """A limit as it holds now, and whether that changed anything."""
 
     id: str
-    max_running: int
+    max_running: int | None
+    rate: str | None
+    burst: int | None
     changed: bool
 
 
@@ -60,17 +69,23 @@ class LimitDetail:
     continues that, null at its end."""
 
     id: str
-    max_running: int
+    max_running: int | None
+    rate: str | None
+    burst: int | None
     uses: tuple[LimitUseView, ...]
     cursor: str | None
 
 
 @attrs.frozen(kw_only=True)
 class PutLimit(OptionalReason):
-    """How many tasks may be queued at workers or run at once; 0: nothing new begins. Why, if there
+    """``max_running``: how many tasks may be queued at workers or run at once; 0: nothing new
+    begins. ``rate``: how many may begin in a span of time, as in ``100/1m``; ``burst``: how many of
+    these at once, after a pause. One of ``max_running`` and ``rate``, or both. And why, if there
     is something to say."""
 
-    max_running: int
+    max_running: int | None = None
+    rate: str | None = None
+    burst: int | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -96,9 +111,9 @@ class DeleteLimit(OptionalReason):
 
 def limit_view_of(limit: Limit) -> LimitView:
     """A limit as answered."""
-    return LimitView(id=limit.id, max_running=limit.max_running)
+    return LimitView(**attrs.asdict(limit))
 
 
-def use_of(use: LimitUse, max_running: int) -> LimitUseView:
+def use_of(use: LimitUse, max_running: int | None) -> LimitUseView:
     """What is in use, as answered."""
-    return LimitUseView(name=use.name, held=use.held, waiting=use.waiting, max_running=max_running)
+    return LimitUseView(**attrs.asdict(use), max_running=max_running)

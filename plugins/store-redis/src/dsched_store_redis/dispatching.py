@@ -27,7 +27,7 @@ from dsched.contracts.store.dispatching import (
     ReadyTask,
 )
 from dsched.contracts.store.firing import DuePage
-from dsched.contracts.store.limits import MAX_FREED, MAX_OPEN
+from dsched.contracts.store.limits import MAX_FORGOTTEN, MAX_FREED, MAX_OPEN
 from dsched.contracts.store.outcomes import Outcome
 from dsched.contracts.store.timing import LEADER_WAKEUP
 from dsched_store_redis.base import OnRedis, store_time
@@ -35,6 +35,7 @@ from dsched_store_redis.rows import read_configs, read_workers
 from dsched_store_redis.wire import decode, ids, known, lines, optional, outcomes, text
 
 _RANK, _BEFORE_1970 = 10**13, 10**12
+_LET_GO = f"{MAX_OPEN} {MAX_FREED} {MAX_FORGOTTEN}"
 
 
 class RedisDispatching(OnRedis, Dispatching, Classing):
@@ -53,9 +54,9 @@ class RedisDispatching(OnRedis, Dispatching, Classing):
         return _page(answer[1])
 
     @property
-    def _waiting(self) -> tuple[bytes, int, int, int]:
+    def _waiting(self) -> tuple[bytes, int, str]:
         """What a poll may end, and let go, of what waits."""
-        return self._ttl, MAX_EXPIRED, MAX_OPEN, MAX_FREED
+        return self._ttl, MAX_EXPIRED, _LET_GO
 
     async def poll(self, fence: str, limit: int) -> Poll:
         """Promote, and read what is due and what is ready."""
@@ -103,8 +104,7 @@ class RedisDispatching(OnRedis, Dispatching, Classing):
             lines(f"{one.text}\t{one.blocked.value}" for one in shuts),
             lines("\t".join((str(one.limit), str(one.above), *one.classes)) for one in lets),
             SWEPT,
-            MAX_OPEN,
-            MAX_FREED,
+            _LET_GO,
         )
         return _dispatched(answer)
 
@@ -137,11 +137,12 @@ def _dispatched(answer: list[Any]) -> Dispatched:
         deferrals=outcomes(answer[2]),
         page=_page(answer[3]),
         opened=tuple(map(decode, answer[4])),
+        limits_in_ms=optional(answer[5]),
     )
 
 
 def _poll(answer: list[Any]) -> Poll:
-    _, count, next_in, time_row, configs, next_due, page, runs_in = answer
+    _, count, next_in, time_row, configs, next_due, page, runs_in, limits_in = answer
     return Poll(
         promoted=Promoted(count=count, next_in_ms=optional(next_in)),
         due=DuePage(
@@ -151,6 +152,7 @@ def _poll(answer: list[Any]) -> Poll:
         ),
         ready=_page(page),
         runs_in_ms=optional(runs_in),
+        limits_in_ms=optional(limits_in),
     )
 
 

@@ -35,6 +35,7 @@ from dsched.model import (
 from dsched.model.ids import fire_instant_of
 from dsched.model.json import dumps
 from dsched_store_redis.configs import config_fields, route, span_ms
+from dsched_store_redis.limits import record_text
 from dsched_store_redis.wire import number, text
 
 Command = tuple[str | int, ...]
@@ -46,7 +47,7 @@ _USUAL_PRIORITY = 5
 
 def limit_commands(one: Limit) -> Iterator[Command]:
     """A limit."""
-    yield ("HSET", "limit:detail", one.id, one.max_running)
+    yield ("HSET", "limit:detail", one.id, record_text(one))
     yield ("ZADD", "limit:index", 0, one.id)
 
 

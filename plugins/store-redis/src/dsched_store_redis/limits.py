@@ -13,7 +13,7 @@ from dsched.contracts.store.limits import (
 from dsched.contracts.store.outcomes import Outcome
 from dsched.model import Limit
 from dsched_store_redis.base import OnRedis
-from dsched_store_redis.wire import decode, outcome
+from dsched_store_redis.wire import decode, optional, outcome
 
 
 class RedisLimiting(OnRedis, Limiting):
@@ -22,7 +22,7 @@ class RedisLimiting(OnRedis, Limiting):
     async def put_limit(self, limit: Limit) -> Outcome:
         """Store a limit."""
         answer = await self._step(
-            "put_limit", limit.id, limit.max_running, MAX_LIMITS, durable=True
+            "put_limit", limit.id, record_text(limit), MAX_LIMITS, durable=True
         )
         return outcome(answer[1])
 
@@ -36,7 +36,7 @@ class RedisLimiting(OnRedis, Limiting):
         check_batch(limit_ids)
         answer = await self._step("get_limits", " ".join(limit_ids))
         found = zip(limit_ids, answer[1], strict=True)
-        return tuple(_limit(limit_id, most) if most else None for limit_id, most in found)
+        return tuple(_limit(limit_id, text) if text else None for limit_id, text in found)
 
     async def list_limits(self, cursor: str | None, limit: int) -> LimitPage:
         """Limits by id."""
@@ -51,12 +51,39 @@ class RedisLimiting(OnRedis, Limiting):
         """What holds places or is waited for."""
         check_limit(limit)
         _, flat, more = await self._step("limit_uses", cursor or "", limit, of or "")
-        page = [
-            LimitUse(name=decode(flat[at]), held=int(flat[at + 1]), waiting=int(flat[at + 2]))
-            for at in range(0, len(flat), 3)
-        ]
+        page = [_use(flat[at : at + 5]) for at in range(0, len(flat), 5)]
         return LimitUsePage(uses=tuple(page), cursor=page[-1].name if more else None)
 
 
-def _limit(limit_id: str, most: bytes) -> Limit:
-    return Limit(id=limit_id, max_running=int(most))
+def _use(row: Sequence[bytes]) -> LimitUse:
+    name, held, waiting, tokens, next_in = row
+    return LimitUse(
+        name=decode(name),
+        held=int(held),
+        waiting=int(waiting),
+        tokens=optional(tokens),
+        next_token_in_ms=optional(next_in),
+    )
+
+
+def record_text(limit: Limit) -> str:
+    """A limit as it is stored: without a rate as ever, else also its text, the burst, and in how
+    many microseconds a token comes and how many there are at most. A dash is none."""
+    pace = limit.pace
+    if pace is None:
+        return str(limit.max_running)
+    most = "-" if limit.max_running is None else limit.max_running
+    burst = "-" if limit.burst is None else limit.burst
+    return f"{most} {limit.rate} {burst} {pace.token_us} {pace.size}"
+
+
+def _limit(limit_id: str, text: bytes) -> Limit:
+    most, *rated = decode(text).split(" ")
+    if not rated:
+        return Limit(id=limit_id, max_running=int(most))
+    rate, burst = rated[:2]
+    return Limit(id=limit_id, max_running=_number(most), rate=rate, burst=_number(burst))
+
+
+def _number(text: str) -> int | None:
+    return None if text == "-" else int(text)

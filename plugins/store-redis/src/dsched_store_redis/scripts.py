@@ -18,6 +18,7 @@ FORMATS = tuple(f"{known}.{LAYOUT}" for known in KNOWN_FORMATS)
 _FOLDER = resources.files("dsched_store_redis").joinpath("scripts")
 _PARTS = (
     "workers",
+    "buckets",
     "tasks",
     "attempts",
     "limits",
@@ -138,6 +139,8 @@ def _assemble(name: str, clock: str, *, flags: bool, admits: bool = True) -> Scr
         shebang = "#!lua\n" if refused else "#!lua flags=allow-oom\n"
     wanted = _USES.search(body)
     used = wanted.group(1).split() if wanted else []
+    if "tasks" in used:
+        used.append("buckets")  # whatever takes a task from a queue gives its tokens back
     parts = [_read(f"_{part}") for part in _PARTS if part in used]
     # The first step of all runs before there is a format for the prelude to compare.
     head = [] if name == "init" else [clock, _read("_prelude")]

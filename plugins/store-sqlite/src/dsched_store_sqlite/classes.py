@@ -14,6 +14,7 @@ from dsched.contracts.store.classes import (
 )
 from dsched.contracts.store.timing import LEADER_WAKEUP
 from dsched_store_sqlite.needs import limits_of
+from dsched_store_sqlite.places import FIRST_NUMBER
 from dsched_store_sqlite.rows import TASK
 from dsched_store_sqlite.step import Step
 
@@ -73,6 +74,8 @@ def shut_classes(step: Step, shuts: Sequence[Shut], *, limited: bool) -> None:
     move_places(step, [(seq, task_id, -number) for seq, task_id, _, number in moves])
     for _, _, needs, number in moves:
         step.add_waiting(number, 1)
+        if number >= FIRST_NUMBER:
+            step.places.touched.add(step.places.numbered(number).name)
         step.wake_if_open(
             name
             for name in limits_of(needs)

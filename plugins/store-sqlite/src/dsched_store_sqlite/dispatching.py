@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import attrs
+
 from dsched.contracts.store.checks import check_batch, check_classes, check_limit
 from dsched.contracts.store.classes import Classing, ClassPage, Let, Shut
 from dsched.contracts.store.dispatching import (
@@ -27,7 +29,7 @@ from dsched_store_sqlite.classes import (
     shut_count,
 )
 from dsched_store_sqlite.firing import due_page
-from dsched_store_sqlite.limits import let_go
+from dsched_store_sqlite.limits import let_go, opens_in_ms
 from dsched_store_sqlite.needs import limits_of, read_needs
 from dsched_store_sqlite.rows import TASK, TaskRow
 from dsched_store_sqlite.runs import news_in_ms
@@ -87,6 +89,7 @@ class SqliteDispatching(OnSqlite, Dispatching, Classing):
                 due=due,
                 ready=_page(step, 0, limit),
                 runs_in_ms=news_in_ms(step),
+                limits_in_ms=opens_in_ms(step),
             )
 
         return await self._step(run)
@@ -124,7 +127,8 @@ class SqliteDispatching(OnSqlite, Dispatching, Classing):
             opened = let_out(step, lets)
             let_go(step)
             page = _page(step, skip, limit)
-            return Dispatched(choices=chosen, deferrals=deferred, page=page, opened=opened)
+            told = Dispatched(choices=chosen, deferrals=deferred, page=page, opened=opened)
+            return attrs.evolve(told, limits_in_ms=opens_in_ms(step))
 
         return await self._step(run)
 
@@ -203,13 +207,14 @@ def _choose(step: Step, fence: str, choice: Choice, displaced: "_Displaced") -> 
 
 
 def _limited(step: Step, task: TaskRow) -> bool:
-    """Whether a limit of a task has no place left: then the task waits under it."""
+    """Whether a limit of a task has no room: then the task waits under it."""
     names = limits_of(task.needs)
     full = step.places.first_full(names) if names else None
     if full is None:
         return False
     if not task.place:
         task.place = -step.places.wait_under(full)
+        step.places.touched.add(full)
         step.changed(task)
         step.wake_if_open(name for name in names if name != full)
     return True

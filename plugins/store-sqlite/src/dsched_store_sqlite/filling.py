@@ -30,7 +30,7 @@ from dsched_store_sqlite.collecting import cursor_text, listed_under
 from dsched_store_sqlite.documents import PUT as PUT_DOCUMENT
 from dsched_store_sqlite.facts import PUT_STAT
 from dsched_store_sqlite.history import PUT_BREAK
-from dsched_store_sqlite.limits import PUT as PUT_LIMIT
+from dsched_store_sqlite.limits import write_limit
 from dsched_store_sqlite.needs import limits_of, needs_of
 from dsched_store_sqlite.rows import (
     INSERT_TASK,
@@ -81,7 +81,8 @@ _PUT_DECISION = "INSERT OR REPLACE INTO decision VALUES (?, ?, ?, ?, ?, ?, ?, ?,
 def fill(step: Step, part: Part) -> None:
     """Write a part."""
     db, now_ms = step.db, step.now_ms
-    db.executemany(PUT_LIMIT, [(one.id, one.max_running) for one in part.limits])
+    for limit in part.limits:
+        write_limit(db, limit)
     db.executemany(PUT_CONFIG, map(_config, part.configs))
     for moved in part.tasks:
         _put_task(step, moved)

@@ -1,10 +1,12 @@
 """Limits: stored, listed, and what waits under them let go."""
 
+import sqlite3
 from collections.abc import Sequence
 
 from dsched.contracts.store.checks import check_batch, check_limit
 from dsched.contracts.store.classes import CLASSES_FROM
 from dsched.contracts.store.limits import (
+    MAX_FORGOTTEN,
     MAX_FREED,
     MAX_LIMITS,
     MAX_OPEN,
@@ -16,17 +18,23 @@ from dsched.contracts.store.limits import (
 from dsched.contracts.store.outcomes import Outcome
 from dsched.contracts.store.timing import LEADER_WAKEUP
 from dsched.model import Limit
+from dsched.model.rates import Pace
 from dsched_store_sqlite.base import OnSqlite
+from dsched_store_sqlite.buckets import NO_MOST, read_limit
 from dsched_store_sqlite.classes import FIRST_WAITING, move_places
 from dsched_store_sqlite.needs import limits_of
 from dsched_store_sqlite.places import names_in
 from dsched_store_sqlite.step import Step
 
-GET = "SELECT max_running FROM limit_record WHERE id = ?"
 PUT = "INSERT OR REPLACE INTO limit_record VALUES (?, ?)"
 DROP = "DELETE FROM limit_record WHERE id = ?"
+PUT_RATE = "INSERT OR REPLACE INTO limit_rate VALUES (?, ?, ?)"
+DROP_RATE = "DELETE FROM limit_rate WHERE id = ?"
 COUNT = "SELECT count(*) FROM limit_record"
-LIST = "SELECT id, max_running FROM limit_record WHERE id > ? ORDER BY id LIMIT ?"
+LIST = (
+    "SELECT id, max_running, rate, burst FROM limit_record LEFT JOIN limit_rate USING (id) "
+    "WHERE id > ? ORDER BY id LIMIT ?"
+)
 # A limit and its instances: what begins with its id and a colon ends before its id and a semicolon.
 USES_OF = (
     "SELECT name, held, waiting FROM limit_use WHERE name > ? AND name < ? AND "
@@ -34,9 +42,16 @@ USES_OF = (
 )
 USES = "SELECT name, held, waiting FROM limit_use WHERE name > ? ORDER BY name LIMIT ?"
 WAITED_FOR = (
-    "UPDATE limit_use SET open = 1 WHERE waiting > 0 AND (name = ? OR (name >= ? AND name < ?))"
+    "UPDATE limit_use SET open = iif(open BETWEEN 1 AND ?, open, ?) "
+    "WHERE waiting > 0 AND (name = ? OR (name >= ? AND name < ?))"
 )
-OPEN = "SELECT name FROM limit_use WHERE open = 1 ORDER BY name LIMIT ?"
+# A limit that lacks tokens only is not in use.
+ANY_USE_OF = (
+    "SELECT 1 FROM limit_use WHERE (held > 0 OR waiting > 0) AND "
+    "(name = ? OR (name >= ? AND name < ?)) LIMIT 1"
+)
+OPENING = "SELECT name FROM limit_use WHERE open > 0 AND open <= ? ORDER BY open, name LIMIT ?"
+FIRST_OPENING = "SELECT min(open) FROM limit_use WHERE open > 0"
 
 
 class SqliteLimiting(OnSqlite, Limiting):
@@ -50,12 +65,14 @@ class SqliteLimiting(OnSqlite, Limiting):
         """Remove a limit."""
 
         def run(step: Step) -> Outcome:
-            if _get(step, limit_id) is None:
+            if step.places.buckets.record(limit_id) is None:
                 return Outcome.UNKNOWN
-            if not force and _uses(step, "", 1, limit_id):
+            if not force and step.db.execute(ANY_USE_OF, _within(limit_id)).fetchone():
                 return Outcome.TAKEN
+            paces = step.places.buckets.paces_of(limit_id)
             step.db.execute(DROP, (limit_id,))
-            _changed(step, limit_id)
+            step.db.execute(DROP_RATE, (limit_id,))
+            _changed(step, limit_id, paces)
             return Outcome.OK
 
         return await self._step(run)
@@ -65,7 +82,7 @@ class SqliteLimiting(OnSqlite, Limiting):
         check_batch(limit_ids)
 
         def run(step: Step) -> tuple[Limit | None, ...]:
-            return tuple(_get(step, limit_id) for limit_id in limit_ids)
+            return tuple(step.places.buckets.record(limit_id) for limit_id in limit_ids)
 
         return await self._step(run)
 
@@ -75,7 +92,7 @@ class SqliteLimiting(OnSqlite, Limiting):
 
         def run(step: Step) -> LimitPage:
             found = step.db.execute(LIST, (cursor or "", limit + 1)).fetchall()
-            page = tuple(Limit(id=key, max_running=most) for key, most in found[:limit])
+            page = tuple(read_limit(*columns) for columns in found[:limit])
             return LimitPage(limits=page, cursor=page[-1].id if len(found) > limit else None)
 
         return await self._step(run)
@@ -88,10 +105,7 @@ class SqliteLimiting(OnSqlite, Limiting):
 
         def run(step: Step) -> LimitUsePage:
             found = _uses(step, cursor or "", limit + 1, of)
-            page = tuple(
-                LimitUse(name=name, held=held, waiting=waiting)
-                for name, held, waiting in found[:limit]
-            )
+            page = tuple(_use(step, *columns) for columns in found[:limit])
             return LimitUsePage(uses=page, cursor=page[-1].name if len(found) > limit else None)
 
         return await self._step(run)
@@ -100,19 +114,38 @@ class SqliteLimiting(OnSqlite, Limiting):
 def _put_limit(step: Step, limit: Limit) -> Outcome:
     if step.format < CLASSES_FROM:
         return Outcome.OLDER
-    known = _get(step, limit.id)
+    buckets = step.places.buckets
+    known = buckets.record(limit.id)
     if known == limit:
         return Outcome.DUP
     if known is None and step.db.execute(COUNT).fetchone()[0] >= MAX_LIMITS:
         return Outcome.FULL
-    step.db.execute(PUT, (limit.id, limit.max_running))
-    _changed(step, limit.id)
+    paces = buckets.paces_of(limit.id)
+    write_limit(step.db, limit)
+    _changed(step, limit.id, paces)
     return Outcome.OK
 
 
-def _get(step: Step, limit_id: str) -> Limit | None:
-    found = step.db.execute(GET, (limit_id,)).fetchone()
-    return None if found is None else Limit(id=limit_id, max_running=found[0])
+def write_limit(db: sqlite3.Connection, limit: Limit) -> None:
+    """Store a limit, as it is."""
+    most = NO_MOST if limit.max_running is None else limit.max_running
+    db.execute(PUT, (limit.id, most))
+    if limit.rate is None:
+        db.execute(DROP_RATE, (limit.id,))
+    else:
+        db.execute(PUT_RATE, (limit.id, limit.rate, limit.burst))
+
+
+def _use(step: Step, name: str, held: int, waiting: int) -> LimitUse:
+    buckets = step.places.buckets
+    next_ms = buckets.next_ms(name)
+    return LimitUse(
+        name=name,
+        held=held,
+        waiting=waiting,
+        tokens=buckets.left(name),
+        next_token_in_ms=None if next_ms is None else next_ms - step.now_ms,
+    )
 
 
 def _uses(step: Step, cursor: str, limit: int, of: str | None) -> list[tuple[str, int, int]]:
@@ -122,22 +155,40 @@ def _uses(step: Step, cursor: str, limit: int, of: str | None) -> list[tuple[str
     return step.db.execute(USES_OF, within).fetchall()
 
 
-def _changed(step: Step, limit_id: str) -> None:
-    opened = step.db.execute(WAITED_FOR, (limit_id, f"{limit_id}:", f"{limit_id};"))
-    if opened.rowcount:
+def _within(limit_id: str) -> tuple[str, str, str]:
+    """A limit and its instances: what begins with its id and a colon ends before a semicolon."""
+    return limit_id, f"{limit_id}:", f"{limit_id};"
+
+
+def _changed(step: Step, limit_id: str, paces: dict[str, Pace | None]) -> None:
+    step.places.buckets.repace(paces)
+    step.places.note_used(paces)
+    step.places.flush()
+    within = (step.now_ms, step.now_ms, *_within(limit_id))
+    if step.db.execute(WAITED_FOR, within).rowcount:
         step.to_wake.add(LEADER_WAKEUP)
+
+
+def opens_in_ms(step: Step) -> int | None:
+    """When the first limit may have room; None: not by time. All changes are flushed before."""
+    (at_ms,) = step.db.execute(FIRST_OPENING).fetchone()
+    return None if at_ms is None else max(0, at_ms - step.now_ms)
 
 
 def let_go(step: Step) -> None:
     """Let go what waits under limits that have room again. All moves are flushed before."""
-    left = MAX_FREED
-    names = names_in(step.db.execute(OPEN, (MAX_OPEN,)).fetchall())
+    left, places = MAX_FREED, step.places
+    for name in places.touched:
+        places.expect(name)
+    places.flush()
+    names = names_in(step.db.execute(OPENING, (step.now_ms, MAX_OPEN)).fetchall())
     for name in names:
         left -= _let_go_of(step, name, left)
-    if names:
-        step.flush()
-        if step.db.execute(OPEN, (1,)).fetchone():
-            step.to_wake.add(LEADER_WAKEUP)
+    more = places.forget_full(MAX_FORGOTTEN)
+    step.flush()
+    if more or (names and step.db.execute(OPENING, (step.now_ms, 1)).fetchone()):
+        step.to_wake.add(LEADER_WAKEUP)
+    places.touched.clear()
 
 
 def _let_go_of(step: Step, name: str, most: int) -> int:
@@ -161,4 +212,6 @@ def _let_go_of(step: Step, name: str, most: int) -> int:
     step.flush()
     if room <= 0 or not use.waiting:
         step.places.close(name)
+    if step.places.room(name) <= 0:
+        step.places.expect(name)
     return len(moves)

@@ -6,13 +6,14 @@ from collections.abc import Iterable, Sequence
 
 import attrs
 
-from dsched.model import limit_of
+from dsched.model import Home
+from dsched_store_sqlite.buckets import Buckets
 
 # A task that waits under a limit has the limit's number, negative, as its place; so far up, the
 # numbers of classes do not come.
 FIRST_NUMBER = 1 << 40
+HOLDING = (Home.QUEUE, Home.LEASE)
 
-MOST = "SELECT id, max_running FROM limit_record WHERE id IN (?, ?)"
 USE = "SELECT n, name, held, waiting, open FROM limit_use WHERE name = ?"
 USE_NUMBERED = "SELECT n, name, held, waiting, open FROM limit_use WHERE n = ?"
 ADD = "INSERT INTO limit_use (name) VALUES (?)"
@@ -22,7 +23,7 @@ DROP = "DELETE FROM limit_use WHERE n = ?"
 
 @attrs.define
 class Use:
-    """A row of `limit_use`; ``open``: something waits, and there may be room again."""
+    """A row of `limit_use`; ``open``: something waits, and from when there may be room; or 0."""
 
     row: int
     name: str
@@ -37,14 +38,21 @@ class Use:
 
 
 class Places:
-    """The places of limits. `flush` writes what changed."""
+    """The places of limits, and their tokens. `flush` writes what changed. ``touched``: what this
+    step has charged, or put something under."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
+        self.now_ms = 0
+        self.buckets = Buckets(db)
+        self.touched: set[str] = set()
         self._uses: dict[str, Use | None] = {}
         self._numbered: dict[int, Use] = {}
         self._changed: dict[str, Use] = {}
-        self._most: dict[str, float] = {}
+
+    def begin(self, now_ms: int) -> None:
+        """The time of the step."""
+        self.now_ms, self.buckets.now_us = now_ms, now_ms * 1000
 
     def use(self, name: str) -> Use | None:
         """What holds or waits for places of a name; None: nothing."""
@@ -75,13 +83,18 @@ class Places:
         self._changed[name] = use
         return use
 
-    def room(self, name: str) -> float:
+    def places_left(self, name: str) -> float:
         """How many more may hold a place."""
-        if name not in self._most:
-            found: dict[str, int] = dict(self._db.execute(MOST, (name, limit_of(name))).fetchall())
-            self._most[name] = found.get(name, found.get(limit_of(name), math.inf))
+        record = self.buckets.in_force(name)
+        if record is None or record.max_running is None:
+            return math.inf
         use = self.use(name)
-        return self._most[name] - (0 if use is None else use.held)
+        return record.max_running - (0 if use is None else use.held)
+
+    def room(self, name: str) -> float:
+        """How many more may begin."""
+        tokens = self.buckets.left(name)
+        return min(self.places_left(name), math.inf if tokens is None else tokens)
 
     def waits(self, name: str) -> bool:
         """Whether something waits under a name."""
@@ -97,13 +110,25 @@ class Places:
         return 0
 
     def first_full(self, names: Iterable[str]) -> str | None:
-        """The first of these that has no place left."""
+        """The first of these that has no room."""
         return next((name for name in names if self.room(name) <= 0), None)
 
     def hold(self, names: Iterable[str], count: int) -> None:
         """So many more tasks hold a place of each of these."""
         for name in names:
             self._used(name).held += count
+
+    def moved(self, names: Iterable[str], was: Home | None, home: Home | None) -> None:
+        """A task of these came from one home to another: it takes places and tokens, or gives them
+        back. A token is used up by the attempt that begins."""
+        by = (home in HOLDING) - (was in HOLDING)
+        if by:
+            self.hold(names, by)
+        if home is Home.QUEUE:
+            self.touched.update(name for name in names if self.buckets.take(name))
+        elif was is Home.QUEUE and by:
+            for name in names:
+                self.buckets.give(name)
 
     def wait(self, number: int, count: int) -> None:
         """So many more tasks wait under a number."""
@@ -121,18 +146,41 @@ class Places:
         """These may have room again: whether something waits for that."""
         found = [name for name in names if self.waits(name)]
         for name in found:
-            self._used(name).open = 1
+            use = self._used(name)
+            use.open = min(use.open or self.now_ms, self.now_ms)
         return bool(found)
+
+    def expect(self, name: str) -> None:
+        """If only a token is what a name has no room for, it may have some when the next one
+        comes."""
+        tokens, use = self.buckets.left(name), self.use(name)
+        if tokens is None or use is None or not use.waiting or self.places_left(name) <= 0:
+            return
+        if not 0 < use.open <= self.now_ms:
+            next_ms = self.buckets.next_ms(name) or self.now_ms
+            self._used(name).open = self.now_ms if tokens > 0 else next_ms
 
     def close(self, name: str) -> None:
         """This has no room, or nothing waits."""
         if self.use(name) is not None:
             self._used(name).open = 0
 
+    def note_used(self, names: Iterable[str]) -> None:
+        """Whether these are in use may have changed."""
+        for name in names:
+            if self.use(name) is not None:
+                self._used(name)
+
+    def forget_full(self, most: int) -> bool:
+        """Forget buckets that are full, at most so many; whether there may be more."""
+        names = self.buckets.forget_full(most)
+        self.note_used(names)
+        return len(names) == most
+
     def flush(self) -> None:
         """Write what changed; what is not used any more is forgotten."""
         for name, use in self._changed.items():
-            if use.held > 0 or use.waiting > 0:
+            if use.held > 0 or use.waiting > 0 or self.buckets.lacks(name):
                 row = (use.held, use.waiting, use.open if use.waiting else 0, use.row)
                 self._db.execute(PUT, row)
             else:
@@ -140,6 +188,7 @@ class Places:
                 self._uses[name] = None
                 del self._numbered[use.row]
         self._changed.clear()
+        self.buckets.flush()
 
 
 def names_in(rows: Sequence[tuple[str]]) -> list[str]:

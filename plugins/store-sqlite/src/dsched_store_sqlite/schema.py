@@ -312,11 +312,21 @@ CREATE INDEX IF NOT EXISTS task_waiting ON task (place, rank, scheduled_ms, id)
 CREATE INDEX IF NOT EXISTS task_late ON task (scheduled_ms + deadline_ms, id)
     WHERE home = 'ready' AND place < 0 AND attempt = 0 AND deadline_ms IS NOT NULL;
 -- Limits; and of each name that is in use how many tasks hold a place and how many wait. A task
--- that waits under a limit has its number (n, and 2^40), negative, as its place. `open`: there may
--- be room.
+-- that waits under a limit has its number (n, and 2^40), negative, as its place. `open`: from when,
+-- in ms of the store's time, there may be room; 0: nobody knows. `max_running` is -1 where there is
+-- none.
 CREATE TABLE IF NOT EXISTS limit_record (
     id TEXT PRIMARY KEY, max_running INTEGER NOT NULL
 ) WITHOUT ROWID;
+-- Of limits that have one the rate, as text; and of names that lack tokens when their bucket is
+-- full.
+CREATE TABLE IF NOT EXISTS limit_rate (
+    id TEXT PRIMARY KEY, rate TEXT NOT NULL, burst INTEGER
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS limit_bucket (
+    name TEXT PRIMARY KEY, full_us INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS limit_bucket_full ON limit_bucket (full_us, name);
 CREATE TABLE IF NOT EXISTS limit_use (
     n INTEGER PRIMARY KEY,
     name TEXT NOT NULL UNIQUE,
@@ -324,7 +334,7 @@ CREATE TABLE IF NOT EXISTS limit_use (
     waiting INTEGER NOT NULL DEFAULT 0,
     open INTEGER NOT NULL DEFAULT 0
 );
-CREATE INDEX IF NOT EXISTS limit_open ON limit_use (name) WHERE open = 1;
+CREATE INDEX IF NOT EXISTS limit_opening ON limit_use (open, name) WHERE open > 0;
 -- Runs of many tasks: `at_ms` of an open one is when it has news. The lines of its member log are
 -- numbered from 1; `what` and `member` are in the text, too.
 CREATE INDEX IF NOT EXISTS run_news ON task (at_ms, id) WHERE home = 'open';
@@ -353,10 +363,11 @@ CREATE TRIGGER IF NOT EXISTS past_gone AFTER DELETE ON task
 INSERT OR IGNORE INTO history (one, identity) VALUES (1, lower(hex(randomblob(16))));
 """
 HAS_ADDED = (
-    "SELECT count(*) = 19 FROM sqlite_master WHERE name IN ('history', 'parked', 'pod_format', "
+    "SELECT count(*) = 22 FROM sqlite_master WHERE name IN ('history', 'parked', 'pod_format', "
     "'worker_ability_digest', 'class', 'class_count', 'class_shut', 'class_opened', "
     "'class_changed', 'class_full', 'task_open', 'task_waiting', 'task_late', "
-    "'run_count', 'past', 'past_gone', 'limit_record', 'limit_use', 'limit_open')"
+    "'run_count', 'past', 'past_gone', 'limit_record', 'limit_use', 'limit_opening', "
+    "'limit_rate', 'limit_bucket', 'limit_bucket_full')"
 )
 
 ADDED_STATEMENTS = tuple(part.strip() for part in _ADDED.split(";\n") if part.strip())

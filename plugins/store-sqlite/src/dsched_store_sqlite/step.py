@@ -28,6 +28,7 @@ from dsched.model.ids import fire_instant_of
 from dsched.model.json import dumps
 from dsched_store_sqlite.meta import Meta
 from dsched_store_sqlite.needs import limits_of, needs_of, read_needs
+from dsched_store_sqlite.places import HOLDING
 from dsched_store_sqlite.records import Records
 from dsched_store_sqlite.rows import (
     ConfigRow,
@@ -44,7 +45,6 @@ ANY_OPEN = "SELECT 1 FROM task WHERE home = 'ready' AND (place < 0) = 0 LIMIT 1"
 IS_FULL = "SELECT 1 FROM class WHERE n = ? AND blocked = 'full'"
 ANY_FULL = "SELECT 1 FROM class WHERE blocked = 'full' LIMIT 1"
 
-_HOLDING = (Home.QUEUE, Home.LEASE)
 _EVENT_ORDER = (
     EventKind.CLOCK_BACK,
     EventKind.SKIPPED,
@@ -73,6 +73,7 @@ class Step(Records):
         self.time = time
         self.wall_ms = time.wall_ms
         self.now_ms = time.now_ms
+        self.places.begin(time.now_ms)
         self.settings = settings
         self._events: dict[EventKind, tuple[str, list[Item]]] = {}
 
@@ -181,9 +182,8 @@ class Step(Records):
         self, row: TaskRow, names: tuple[str, ...], was: Home | None, *, waited: bool
     ) -> None:
         """What a task of limits has come from: it takes places, or gives them back."""
-        held, holds = was in _HOLDING, row.home in _HOLDING
-        if held != holds:
-            self.places.hold(names, holds - held)
+        held, holds = was in HOLDING, row.home in HOLDING
+        self.places.moved(names, was, row.home)
         if (held or (was is Home.READY and not waited)) and not holds:
             self.wake_if_open(names)
 

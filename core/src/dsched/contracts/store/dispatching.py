@@ -50,12 +50,14 @@ class ReadyPage:
 @attrs.frozen(kw_only=True)
 class Poll:
     """What a leader's tick needs, with one reading of the clock: as promote, due and ready
-    answer; and in how many ms a run has news (0: now, None: none has)."""
+    answer; and in how many ms a run has news (0: now, None: none has), or what waits under a limit
+    may go since a token comes."""
 
     promoted: Promoted
     due: DuePage
     ready: ReadyPage
     runs_in_ms: int | None = None
+    limits_in_ms: int | None = None
 
 
 @attrs.frozen(kw_only=True, slots=False)  # one is made for each task
@@ -85,12 +87,14 @@ class Dispatched:
     """One outcome a choice and a deferral, in order, and the next page read in the same step.
 
     ``opened``: classes of which nothing waits any more. They are not shut any longer.
+    ``limits_in_ms``: as `Poll` says.
     """
 
     choices: tuple[Outcome, ...]
     deferrals: tuple[Outcome, ...]
     page: ReadyPage
     opened: tuple[str, ...] = ()
+    limits_in_ms: int | None = None
 
 
 class Dispatching(ABC):
@@ -111,8 +115,9 @@ class Dispatching(ABC):
         deadline, up to `MAX_EXPIRED` end as in `dispatch`, ``expired``.
 
         Then, of up to `MAX_OPEN` limits under which something waits and which may have room again,
-        by name, the first tasks go, as many as there is room for, `MAX_FREED` in all: each waits no
-        more, or under another of its limits, or under its class.
+        by since when and name, the first tasks go, as many as there is room for, `MAX_FREED` in
+        all: each waits no more, or under another of its limits, or under its class. Of buckets that
+        are full up to `MAX_FORGOTTEN` are forgotten.
 
         Then `promote`, `Firing.due` and `ready` from position 0, each with ``limit``, in this order
         and in one step: what a tick of the leader needs when little is to be done. It need wake
@@ -137,8 +142,8 @@ class Dispatching(ABC):
         Choice: ``STALE`` unless the task is ready; ``EXPIRED`` if it was never claimed and the
         wall is later than scheduled_ms + start_deadline: it ends ``cancelled``, reason
         ``expired``; ``NO_WORKER``; ``MOVED`` if its ability is not the one that the choice names;
-        ``GONE``; ``DRAINING``; ``STALLED``; ``LIMITED`` if a limit of the task has no place left:
-        it waits under the first one that has none; ``FULL`` (running + queued
+        ``GONE``; ``DRAINING``; ``STALLED``; ``LIMITED`` if a limit of the task has no place or no
+        token left: it waits under the first one that has none; ``FULL`` (running + queued
         >= capacity + backlog, and nothing gives way); else ``OK``. A queue is in the order of
         priority, and within one of dispatch. The last of those that waited in a full queue before
         this step gives way to a task of higher priority: it becomes ready, reason ``displaced``,

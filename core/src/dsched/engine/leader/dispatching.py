@@ -20,6 +20,7 @@ from dsched.engine.leader.assignment import (
     room_at,
 )
 from dsched.engine.leader.classes import Classes, ClassPlan
+from dsched.engine.leader.next_token import NextToken
 from dsched.engine.leader.term import Term
 from dsched.engine.leader.unplaced import Unplaced
 from dsched.model import Worker
@@ -42,12 +43,14 @@ class DispatchStep:
         *,
         learn: Callable[[Sequence[Worker]], Awaitable[None]] | None = None,
         unplaced: Unplaced | None = None,
+        token: NextToken | None = None,
     ) -> None:
         """``learn`` is told the workers of each page before they are judged, ``unplaced`` what
-        nobody can run."""
+        nobody can run, ``token`` when the next one of a limit comes."""
         self._store = store
         self._learn = learn
         self._unplaced = unplaced
+        self._token = token
         self._term = term
         self._assigner = assigner
         self._classes = Classes(assigner.runs)
@@ -139,6 +142,8 @@ class DispatchStep:
             lets=classes.lets,
         )
         self._classes.told(classes.shuts, answer.opened)
+        if self._token is not None:
+            self._token.told(answer.limits_in_ms)
         self._say_deferred(plan.deferrals)
         if self._unplaced is not None:
             self._unplaced.note(plan.deferrals)

@@ -22,6 +22,7 @@ from dsched.engine.leader.activity import Activity
 from dsched.engine.leader.assignment import Assigner
 from dsched.engine.leader.dispatching import DispatchStep, with_new
 from dsched.engine.leader.firing import FiringStep
+from dsched.engine.leader.next_token import NextToken
 from dsched.engine.leader.round_trip import RoundTrip
 from dsched.engine.leader.run_news import RunNews
 from dsched.engine.leader.supervision import HANG_S, supervise
@@ -50,21 +51,23 @@ MEASURED_WITHIN_S = STORE_POLLS_FROM_S + WAIT_SLACK_S
 class NextPoll:
     """When to poll again if nothing wakes the leader before; by the runtime's monotonic clock.
 
-    ``scan_s``: as a precaution. ``due_s``: for an instant that is known.
+    ``scan_s``: as a precaution. ``due_s``: for an instant that is known. ``token_s``: for a token
+    that something waits for.
     """
 
     scan_s: float
     due_s: float = math.inf
+    token_s: float = math.inf
 
     @property
     def at_s(self) -> float:
         """The latest wake-up."""
-        return min(self.scan_s, self.due_s)
+        return min(self.scan_s, self.due_s, self.token_s)
 
     @property
     def inexact_until_s(self) -> float:
         """Until then a wait may end late by its slack, and nothing that is due becomes late."""
-        return min(self.scan_s, self.due_s - WAIT_SLACK_S)
+        return min(self.scan_s, min(self.due_s, self.token_s) - WAIT_SLACK_S)
 
 
 class Waiting(StrEnum):
@@ -113,8 +116,14 @@ class Scheduling:
         self._firing = FiringStep(store, term, watch, announcer)
         self.unplaced = Unplaced(runtime.monotonic)
         assigner = Assigner(*balancer, abilities.runs)
+        self._token = NextToken(runtime.monotonic)
         self.dispatching = DispatchStep(
-            store, term, assigner, learn=abilities.learn, unplaced=self.unplaced
+            store,
+            term,
+            assigner,
+            learn=abilities.learn,
+            unplaced=self.unplaced,
+            token=self._token,
         )
         self._round_trip = RoundTrip()
         self._polled: Poll | None = None  # by the store, at the end of the wait
@@ -148,6 +157,7 @@ class Scheduling:
         """Fire, promote and dispatch what a poll has found, read at ``read_s``."""
         self.workers = polled.ready.workers
         self._news.seen(polled.runs_in_ms)
+        self._token.told(polled.limits_in_ms)
         fired = await self._firing.fire(polled.due)
         delayed_s = await self.dispatching.promote(polled.promoted)
         if polled.due.configs or polled.promoted.count or polled.ready.tasks:
@@ -161,7 +171,8 @@ class Scheduling:
         known = (fired.again_in_s, delayed_s, news_s)
         instants = [s - ahead_s for s in known if s is not None]
         scan_in_s = 0.0 if more else self._scan_interval_s
-        return NextPoll(read_s + scan_in_s, read_s + min(instants, default=math.inf))
+        due_s = read_s + min(instants, default=math.inf)
+        return NextPoll(read_s + scan_in_s, due_s, self._token.at_s)
 
     async def _wait(self) -> None:
         """Wait, but no longer than until a wake-up.

@@ -58,16 +58,15 @@ async def get_limit(call: Call) -> Answer:
         return [use_of(one, own.get(one.name, limit).max_running) for one in page.uses], page.cursor
 
     uses, cursor = await call.page(f"uses of limit {limit.id}", fetch)
-    detail = LimitDetail(
-        id=limit.id, max_running=limit.max_running, uses=tuple(uses), cursor=cursor
-    )
+    detail = LimitDetail(**attrs.asdict(limit), uses=tuple(uses), cursor=cursor)
     return Answer(body=detail)
 
 
 async def put_limit(call: Call) -> Answer:
     """A limit is made or changed, and holds at once."""
     try:
-        limit = Limit(id=limit_name(call.path["id"]), max_running=call.body.max_running)
+        numbers = attrs.asdict(call.body, filter=lambda field, _: field.name != "reason")
+        limit = Limit(id=limit_name(call.path["id"]), **numbers)
     except InvalidConfigError as error:
         field = "id" if error.field == "limits" else error.field
         raise invalid(field, error.reason) from None

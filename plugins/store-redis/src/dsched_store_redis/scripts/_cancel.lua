@@ -7,7 +7,7 @@ local function leave_home(row)
   if is_queued(row) then
     call('LREM', QUEUE .. row.worker_id, 1, id)
     add_load('q:', row.worker_id, -1)
-    give_back(id)
+    give_back(id, true)
     return
   end
   if row.run and call('ZREM', RUNS, id) == 1 then

@@ -73,6 +73,7 @@ local function sweep(most)
     local name = some_limits and shut_limit(route or nil)
     if name then
       wait_under(name, id, flat[2 * i])
+      touched[name] = true
       push(behind, int(tonumber(flat[2 * i]) + BEHIND), id)
       -- One that was let go and comes back may leave room for which the others wait.
       may_open(limits_in(route), room_of(name) <= 0 and name)

@@ -2,7 +2,7 @@
 -- The caller has removed them from the worker's list, and puts the rows back.
 local function recall_row(row, by, stalled)
   local worker_id = row.worker_id
-  give_back(row.id)
+  give_back(row.id, true)
   row.worker_id, row.since = nil, nil
   set_reason(row, 'recalled')
   note('recalled', by, '{"task":"' .. row.id .. '","worker":"' .. worker_id .. '"'

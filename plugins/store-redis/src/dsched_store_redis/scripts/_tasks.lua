@@ -34,7 +34,6 @@ local BEHIND, OPEN_TO = 1e15, '(500000000000000'
 
 -- Limits: see _limits. Whether any task names one.
 local some_limits = stored[6] == '1'
-local LIMIT = P .. 'limit:'
 
 local function probe_tasks()
   probe('ZCARD', 'task:ready', 'task:delayed', 'task:lease', 'task:held', 'config:due')
@@ -45,7 +44,7 @@ local function probe_tasks()
   some_shut = has_classes and call('HLEN', SHUT) > 0
   if some_limits then
     probe('HLEN', 'limit:detail', 'limit:held')
-    probe('ZCARD', 'limit:names', 'limit:open')
+    probe('ZCARD', 'limit:names', 'limit:open', 'limit:full')
   end
 end
 
@@ -237,9 +236,12 @@ local function waits_under(name)
 end
 
 local function forget_use(name)
-  if call('HEXISTS', LIMIT .. 'held', name) == 0 and not waits_under(name) then
+  if waits_under(name) then
+    return
+  end
+  call('ZREM', LIMIT .. 'open', name)
+  if call('HEXISTS', LIMIT .. 'held', name) == 0 and not call('ZSCORE', LIMIT .. 'full', name) then
     call('ZREM', LIMIT .. 'names', name)
-    call('ZREM', LIMIT .. 'open', name)
   end
 end
 
@@ -259,16 +261,20 @@ end
 local function may_open(names, but)
   for _, name in ipairs(names) do
     if name ~= but and waits_under(name) then
-      call('ZADD', LIMIT .. 'open', '0', name)
+      call('ZADD', LIMIT .. 'open', 'LT', now_text, name)
       wake('leader')
     end
   end
 end
 
--- A task is in no worker's hands any more.
-local function give_back(id)
+-- A task is in no worker's hands any more; `unused`: no attempt of it began.
+local function give_back(id, unused)
   if some_limits then
     local names = limits_in(route_of(id))
+    if unused then
+      move_tokens(names, false)
+      write_buckets(names)
+    end
     hold_places(names, -1)
     may_open(names)
   end

@@ -95,7 +95,7 @@ if #taken > 0 then
   add_load('q:', id, -#taken)
 end
 for _, row in ipairs(expired) do
-  give_back(row.id)
+  give_back(row.id, true)
   end_cancelled(row, id, '"expired"', ttl)
 end
 local leases = {}

@@ -1,7 +1,7 @@
 -- use: workers tasks limits classes queues cancel page
 -- ARGV: fence, choices "id, worker, why, ability", deferrals "id, delay, reason", skip, limit, result ttl,
--- shut classes "class, reason", lets "limit, classes", how many ready tasks to look through, most
--- limits that have room, most of their tasks to let go
+-- shut classes "class, reason", lets "limit, classes", how many ready tasks to look through, "most
+-- limits that have room, of their tasks to let go, of full buckets to forget"
 local fence, ttl = ARGV[2], ARGV[7]
 local refused = fenced(fence)
 if refused then
@@ -55,9 +55,11 @@ local function check_all()
       return false
     end
     push(worker.displaced, last)
-    for _, name in ipairs(some_limits and limits_in(route_of(last.id)) or {}) do
-      rooms[name] = (rooms[name] or room_of(name)) + 1
+    last.limits = some_limits and limits_in(route_of(last.id)) or {}
+    for _, name in ipairs(last.limits) do
+      rooms[name] = (rooms[name] or places_left(name)) + 1
     end
+    move_tokens(last.limits, false)
     worker.load = worker.load - 1
     return true
   end
@@ -77,11 +79,14 @@ local function check_all()
     return worker.load >= worker.limit and 'FULL' or nil
   end
 
-  -- The first limit of a task that has no place left.
+  -- The first limit of a task that has no place or no token left.
   local function full_limit(names)
     for _, name in ipairs(names) do
-      rooms[name] = rooms[name] or room_of(name)
+      rooms[name] = rooms[name] or places_left(name)
       if rooms[name] <= 0 then
+        return name
+      end
+      if tokens_left(name) <= 0 then
         return name
       end
     end
@@ -125,6 +130,7 @@ local function check_all()
         for _, name in ipairs(item.limits) do
           rooms[name] = rooms[name] - 1
         end
+        move_tokens(item.limits, true)
         push(worker.added, item)
       end
     else
@@ -181,6 +187,7 @@ for _, item in ipairs(items) do
   elseif item.outcome == 'LIMITED' then
     if item.score < BEHIND / 2 then
       wait_under(item.full, item.id, int(item.score))
+      touched[item.full] = true
       call('ZADD', READY, int(item.score + BEHIND), item.id)
       may_open(item.limits, item.full)
     end
@@ -188,6 +195,10 @@ for _, item in ipairs(items) do
     push(leaving, item.id)
     leave_class(item.id, true)
     hold_places(item.limits, 1)
+    write_buckets(item.limits)
+    for _, name in ipairs(item.limits) do
+      touched[name] = true
+    end
     row.worker_id, row.since = item.target, now_text
     set_reason(row, '')
     push(changed, row)
@@ -227,6 +238,7 @@ for worker_id, worker in pairs(known) do
     add_load('q:', worker_id, #worker.added - #worker.displaced)
     wake(worker_id)
     for _, row in ipairs(worker.displaced) do
+      write_buckets(row.limits)
       give_back(row.id)
       row.worker_id, row.since = nil, nil
       set_reason(row, 'displaced')
@@ -242,6 +254,6 @@ for i, item in ipairs(items) do
 end
 shut_classes(ARGV[8], ARGV[10], limited)
 local opened = let_out(ARGV[9])
-let_go(ARGV[11], ARGV[12])
+let_go(ARGV[11])
 return done('OK', table.concat(outcomes, ' ', 1, choices),
-  table.concat(outcomes, ' ', choices + 1), ready_page(tonumber(ARGV[5]), tonumber(ARGV[6])), opened)
+  table.concat(outcomes, ' ', choices + 1), ready_page(tonumber(ARGV[5]), tonumber(ARGV[6])), opened, opens_in())

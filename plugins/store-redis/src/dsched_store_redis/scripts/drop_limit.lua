@@ -3,7 +3,7 @@
 local id = ARGV[2]
 probe_tasks()
 local known = record_of(id)
-local used = #uses_of(id, '', 1) > 0
+local used, before = limit_used(id), buckets_of(id)
 call('ZCARD', LIMIT .. 'index')
 begin()
 if not known then
@@ -13,5 +13,5 @@ elseif used and ARGV[3] == '0' then
 end
 call('HDEL', LIMIT .. 'detail', id)
 call('ZREM', LIMIT .. 'index', id)
-limit_changed(id)
+limit_changed(id, before)
 return done('OK', 'OK')

@@ -13,6 +13,9 @@ for i = 1, math.min(limit, #names) do
   local name = names[i]
   push(found, name, call('HGET', LIMIT .. 'held', name) or '0')
   push(found, int(call('ZCARD', LIMIT .. 'tasks:' .. name)))
+  local coming = next_token(name)
+  push(found, numbers_of(name).token and int(tokens_left(name)) or '')
+  push(found, coming and int(math.ceil(coming / 1000) - now) or '')
 end
 begin()
 return done('OK', found, #names > limit and 1 or 0)

@@ -1,6 +1,6 @@
 -- use: workers tasks limits configs cancel promote page due runs
--- ARGV: fence, limit, result ttl, most tasks to end whose start deadline has passed, most limits that
--- have room, most of their tasks to let go
+-- ARGV: fence, limit, result ttl, most tasks to end whose start deadline has passed, "most limits that
+-- have room, of their tasks to let go, of full buckets to forget"
 local refused = fenced(ARGV[2])
 if refused then
   return refused
@@ -28,6 +28,6 @@ for i, row in ipairs(late) do
   end
 end
 local count, next_in = promote(found)
-let_go(ARGV[6], ARGV[7])
+let_go(ARGV[6])
 return done('OK', count, next_in, time_row(), rows, next_due, ready_page(0, tonumber(ARGV[3])),
-  news_in)
+  news_in, opens_in())

@@ -1,11 +1,19 @@
 """Invariants of the reference's content (docs/evidence.md): I4, I6, I8, I13, and its counts."""
 
+import math
 from collections import Counter
 from typing import Any
 
 from dsched.model import Home, TaskStatus
 from dsched_testkit.memory import State
-from dsched_testkit.memory.places import UNDER
+from dsched_testkit.memory.pace_audit import PaceAudit
+from dsched_testkit.memory.places import UNDER, Places
+
+
+def _room_from_ms(places: Places, name: str) -> int:
+    """When a name has a token, which now is if it has one or needs none."""
+    return places.now_ms if places.tokens_left(name) else places.next_token_ms(name) or 0
+
 
 _HOMES: dict[TaskStatus, set[Home | None]] = {
     TaskStatus.PENDING: {Home.DELAYED, Home.READY, Home.QUEUE, Home.HELD, Home.OPEN},
@@ -24,11 +32,12 @@ class Audit:
         self._state = state
         self._ended: dict[str, Any] = {}
         self._mark_ms = 0
+        self._paces = PaceAudit(state)
 
     def problems(self) -> list[str]:
         """Every violation, in words."""
         found = [*self._one_home(), *self._terminal_once(), *self._time(), *self._live()]
-        return [*found, *self._classes(), *self._places()]
+        return [*found, *self._classes(), *self._places(), *self._paces.problems()]
 
     def _places(self) -> list[str]:
         """I27 and I29 of limits: places are what is queued and leased; what waits under a limit is
@@ -45,9 +54,11 @@ class Audit:
             for name in row.spec.limits
         }
         found += [
-            f"I29: tasks wait under limit {name}, which has room, for good"
+            f"I29: tasks wait under limit {name}, which has room or soon will, for good"
             for name in places.waiting
-            if places.room(name) > 0 and name not in places.open | on_the_way
+            if places.places_left(name) > 0
+            and name not in on_the_way
+            and places.open.get(name, math.inf) > _room_from_ms(places, name)
         ]
         return found
 

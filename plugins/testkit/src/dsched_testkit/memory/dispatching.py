@@ -73,6 +73,7 @@ class MemoryDispatching(OnState, Dispatching, Classing):
                 due=due,
                 ready=self._page(step, 0, limit),
                 runs_in_ms=news_in_ms(self._state, step),
+                limits_in_ms=self._state.places.opens_in_ms(),
             )
 
     async def dispatch(
@@ -104,7 +105,13 @@ class MemoryDispatching(OnState, Dispatching, Classing):
             opened = let_out(self._state, lets)
             let_go(self._state)
             page = self._page(step, skip, limit)
-            return Dispatched(choices=chosen, deferrals=deferred, page=page, opened=opened)
+            return Dispatched(
+                choices=chosen,
+                deferrals=deferred,
+                page=page,
+                opened=opened,
+                limits_in_ms=self._state.places.opens_in_ms(),
+            )
 
     async def shut_classes(self, cursor: str | None, limit: int) -> ClassPage:
         """The classes that are shut."""

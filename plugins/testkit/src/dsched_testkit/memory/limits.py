@@ -5,17 +5,18 @@ from collections.abc import Iterable, Sequence
 from dsched.contracts.store.checks import check_batch, check_limit
 from dsched.contracts.store.classes import CLASSES_FROM
 from dsched.contracts.store.limits import (
+    MAX_FORGOTTEN,
     MAX_FREED,
     MAX_LIMITS,
     MAX_OPEN,
     Limiting,
     LimitPage,
-    LimitUse,
     LimitUsePage,
 )
 from dsched.contracts.store.outcomes import Outcome
 from dsched.contracts.store.timing import LEADER_WAKEUP
 from dsched.model import Limit, limit_of
+from dsched.model.rates import Pace
 from dsched_testkit.memory.base import OnState
 from dsched_testkit.memory.places import UNDER
 from dsched_testkit.memory.state import State, TaskRow
@@ -34,8 +35,9 @@ class MemoryLimiting(OnState, Limiting):
                 return Outcome.DUP
             if limit.id not in limits and len(limits) >= MAX_LIMITS:
                 return Outcome.FULL
+            paces = self._paces(limit.id)
             limits[limit.id] = limit
-            self._changed(limit.id)
+            self._changed(limit.id, paces)
             return Outcome.OK
 
     async def drop_limit(self, limit_id: str, *, force: bool) -> Outcome:
@@ -44,10 +46,11 @@ class MemoryLimiting(OnState, Limiting):
             places = self._state.places
             if limit_id not in places.limits:
                 return Outcome.UNKNOWN
-            if not force and any(_is_of(name, limit_id) for name in _in_use(self._state)):
+            if not force and any(_is_of(name, limit_id) for name in places.held | places.waiting):
                 return Outcome.TAKEN
+            paces = self._paces(limit_id)
             del places.limits[limit_id]
-            self._changed(limit_id)
+            self._changed(limit_id, paces)
             return Outcome.OK
 
     async def get_limits(self, limit_ids: Sequence[str]) -> tuple[Limit | None, ...]:
@@ -73,14 +76,16 @@ class MemoryLimiting(OnState, Limiting):
             places = self._state.places
             names = [one for one in _in_use(self._state) if of is None or _is_of(one, of)]
             page, more = _page(names, cursor, limit)
-            uses = [
-                LimitUse(name=one, held=places.held[one], waiting=places.waiting[one])
-                for one in page
-            ]
-            return LimitUsePage(uses=tuple(uses), cursor=more)
+            return LimitUsePage(uses=tuple(places.use(one) for one in page), cursor=more)
 
-    def _changed(self, limit_id: str) -> None:
+    def _paces(self, limit_id: str) -> dict[str, Pace | None]:
         places = self._state.places
+        return {name: places.pace(name) for name in places.full if _is_of(name, limit_id)}
+
+    def _changed(self, limit_id: str, paces: dict[str, Pace | None]) -> None:
+        places = self._state.places
+        for name, before in paces.items():
+            places.repace(name, before)
         if places.may_open([name for name in places.waiting if _is_of(name, limit_id)]):
             self._state.wakeups.wake(LEADER_WAKEUP)
 
@@ -90,6 +95,7 @@ def wait_under_limit(state: State, row: TaskRow, name: str) -> None:
     room for it yet, and others before it."""
     places = state.places
     put_under(state, row, f"{UNDER}{name}")
+    places.touched.add(name)
     if places.may_open(one for one in row.spec.limits if one != name or places.room(one) > 0):
         state.wakeups.wake(LEADER_WAKEUP)
 
@@ -97,7 +103,10 @@ def wait_under_limit(state: State, row: TaskRow, name: str) -> None:
 def let_go(state: State) -> None:
     """Let go what waits under limits that have room again."""
     places, left = state.places, MAX_FREED
-    for name in sorted(places.open)[:MAX_OPEN]:
+    for name in places.touched:
+        places.expect(name)
+    places.touched.clear()
+    for name in places.opening()[:MAX_OPEN]:
         room = places.room(name)
         while left and room > 0 and places.waiting[name]:
             row = state.tasks[_first_under(state, f"{UNDER}{name}")]
@@ -106,8 +115,11 @@ def let_go(state: State) -> None:
             left -= 1
             room -= row.under is None
         if room <= 0:
-            places.open.discard(name)
-    if places.open:
+            places.open.pop(name, None)
+        if places.room(name) <= 0:
+            places.expect(name)
+    more = places.forget_full(MAX_FORGOTTEN)
+    if places.opening() or more:
         state.wakeups.wake(LEADER_WAKEUP)
 
 
@@ -123,7 +135,8 @@ def _first_under(state: State, under: str) -> str:
 
 
 def _in_use(state: State) -> set[str]:
-    return state.places.held.keys() | state.places.waiting.keys()
+    places = state.places
+    return places.held.keys() | places.waiting.keys() | places.full.keys()
 
 
 def _is_of(name: str, limit_id: str) -> bool:

@@ -93,7 +93,7 @@ class State:
         self.queues: defaultdict[str, list[str]] = defaultdict(list)
         self.running: defaultdict[str, set[str]] = defaultdict(set)
         self.log: list[Event] = []
-        self.last_cursor, self.collected = 0, _cursor(0)
+        self.last_cursor, self.collected, self.stamps = 0, _cursor(0), dict[int, int]()
         self.decisions: defaultdict[str, dict[DecisionKey, Decision]] = defaultdict(dict)
         self.stats: defaultdict[tuple[str, int], Totals] = defaultdict(lambda: ({}, {}))
         self.finished: dict[str, tuple[int, TaskStatus]] = {}
@@ -116,6 +116,7 @@ class State:
         """One atomic step: alone, with one reading of the clock, its events written at its end."""
         with self.lock:
             step = Step(self, self._read_clock())
+            self.places.now_ms = step.now_ms
             try:
                 yield step
             finally:  # a step that is refused whole has read the clock, too
@@ -136,6 +137,7 @@ class State:
     def append(self, kind: EventKind, at_ms: int, by: str, items: Sequence[Item]) -> None:
         """Write one entry to the log."""
         self.last_cursor += 1
+        self.stamps[self.last_cursor] = self.mark_ms
         self.log.append(
             Event(
                 cursor=_cursor(self.last_cursor), kind=kind, at_ms=at_ms, by=by, items=tuple(items)

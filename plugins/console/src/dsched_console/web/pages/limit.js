@@ -5,7 +5,7 @@ import { go, href } from "../router.js";
 import { count } from "../time.js";
 import { t } from "../text.js";
 import { Chip, Copy, Key, Loaded, shell, Title, Trouble, useRows } from "../parts/basics.js";
-import { DropLimit, FITS, LimitState, mayChange, pace, Places, PutLimit } from "../parts/limits.js";
+import { DropLimit, FITS, LimitState, mayChange, outOf, pace, Places, PutLimit } from "../parts/limits.js";
 import { useResource } from "../parts/resource.js";
 
 const PAGE = 100;
@@ -43,7 +43,7 @@ export function LimitPage({ id }) {
       const uses = [...limit.uses, ...more.uses.filter((one) => !seen.has(one.name))];
       const cursor = more.cursor === undefined ? limit.cursor : more.cursor;
       const use = sum(uses);
-      const full = uses.filter((one) => one.held >= one.max_running).length;
+      const full = uses.filter((one) => outOf(one.max_running, one)).length;
       return html`<div class="head"><div><div class="inline"><${Title}><bdi>${id}</bdi><//><${LimitState} max=${limit.max_running} use=${{ ...use, full }} /></div>
           <p class="sentence">${t("limitSays", { n: limit.max_running, each: !id.includes(":") && uses.some((one) => one.name !== id) })}</p>
           <p class="chips"><${Chip} name=${t("held")}>${count(use.held)}<//><${Chip} name=${t("wait")}>${count(use.waiting)}<//>${pace(limit).map((key) => html`<${Chip} key=${key} name=${t(`limit_${key}`)}>${limit[key]}<//>`)}</p></div>

@@ -17,7 +17,7 @@ function Fullest({ limit }) {
   const { use } = limit;
   if (use.names === 0) return "";
   if (use.names === 1 && use.fullest[0].name === limit.id) return "";
-  return html`<span class="clip fullest">${use.fullest.map((one) => html`<span key=${one.name} class="chip" dir="auto"><span class="dim">${one.name.slice(one.name.indexOf(":") + 1)}</span> <b>${one.held} / ${limit.max_running}</b>${one.waiting > 0 && html` <span class="s-late">${t("waitN", { n: one.waiting })}</span>`}</span> `)}
+  return html`<span class="clip fullest">${use.fullest.map((one) => html`<span key=${one.name} class="chip" dir="auto"><span class="dim">${one.name.slice(one.name.indexOf(":") + 1)}</span> <b>${limit.max_running === null ? one.held : `${one.held} / ${limit.max_running}`}</b>${one.waiting > 0 && html` <span class="s-late">${t("waitN", { n: one.waiting })}</span>`}</span> `)}
     ${use.names > use.fullest.length && html`<span class="dim">+ ${count(use.names - use.fullest.length)}</span>`}</span>`;
 }
 
@@ -27,7 +27,7 @@ function Row({ limit, edit }) {
   return html`<tr data-row>
     <td class="main clip"><a class="name" href=${href(["limits", limit.id])} dir="auto">${limit.id}</a></td>
     <td><${LimitState} max=${limit.max_running} use=${use} /></td>
-    <td class="r num">${count(limit.max_running)} ${pace(limit).map((key) => html`<small key=${key}>${t(`limit_${key}_short`, { text: limit[key] })}</small> `)}</td>
+    <td class="r num">${limit.max_running === null ? "" : count(limit.max_running)} ${pace(limit).map((key) => html`<small key=${key}>${t(`limit_${key}_short`, { text: limit[key] })}</small> `)}</td>
     <td class="num">${many ? html`${count(use.held)} <span class="dim">${t("overInstances", { n: use.names })}</span>` : html`<${Places} held=${use.held} max=${limit.max_running} />`}</td>
     <td class="r num ${use.waiting ? "s-late" : "dim"}">${count(use.waiting)}${!use.complete && html` <span title=${t("limitPart")}>+</span>`}</td>
     <td class="wide"><${Fullest} limit=${limit} /></td>

@@ -18,7 +18,9 @@ const kept = (limit) => Object.fromEntries(Object.entries(limit).filter(([key]) 
 export const pace = (limit) => ["rate", "burst"].filter((key) => limit[key] !== undefined && limit[key] !== null);
 
 /** Whether no more may begin: of an instance, or of a limit all of whose instances in use are full. */
-const isFull = (max, { held, names, full }) => (names === undefined ? held >= max : names > 0 && full === names);
+const isFull = (max, { held, names, full, tokens }) => (names === undefined ? tokens === 0 || (max !== null && held >= max) : names > 0 && full === names);
+/** Whether no more of an instance, or of a limit without any, may begin. */
+export const outOf = (max, use) => isFull(max, { ...use, names: undefined });
 /** [glyph, text key] of a limit or an instance. */
 export function stateOf(max, use) {
   if (use.waiting) return ["late", "limitWaits"];
@@ -31,8 +33,9 @@ export const LimitState = ({ max, use }) => {
   return html`<${State} kind=${glyph}>${t(word)}<//>`;
 };
 
-/** How many of the places are held: a bar, and the two numbers. */
+/** How many of the places are held: a bar, and the two numbers; without a bound the one number. */
 export function Places({ held, max }) {
+  if (max === null) return count(held);
   const share = max ? Math.min(1, held / max) : held ? 1 : 0;
   return html`<span class="meter ${share >= 1 ? "isfull" : ""}" aria-hidden="true"><i style=${{ width: `${100 * share}%` }}></i></span> ${count(held)} / ${count(max)}`;
 }
@@ -47,7 +50,8 @@ function Why({ reason, set, missing }) {
     ${missing && html`<p id="limit-missing" class="bad" role="alert">${t("reasonNeeded")}</p>`}`;
 }
 
-const flags = (limit) => pace(limit).map((key) => ` --${key} ${shell(String(limit[key]))}`).join("");
+const numbers = (limit) => Object.fromEntries(Object.entries(limit).filter(([, value]) => value !== null && value !== ""));
+const flags = (limit) => pace(numbers(limit)).map((key) => ` --${key} ${shell(String(limit[key]))}`).join("");
 const because = (reason) => (reason.trim() ? ` --reason ${shell(reason.trim())}` : "");
 
 /** What a dialog has in common: it opens, sends once at a time, and says what was refused. */
@@ -80,12 +84,12 @@ function effect(max, use) {
 /** Change a limit, or make one (`limit` null); `of` begins the name of an instance. */
 export function PutLimit({ limit, of = "", use, done }) {
   const [id, setId] = useState(of);
-  const [wanted, setWanted] = useState(() => (limit ? kept(limit) : { max_running: "" }));
+  const [wanted, setWanted] = useState(() => ({ max_running: "", rate: "", burst: "", ...(limit && numbers(kept(limit))) }));
   const [reason, setReason] = useState("");
   const name = limit?.id ?? id.trim();
   const max = wanted.max_running === "" ? NaN : Number(wanted.max_running);
   const send = async () => {
-    const body = { ...wanted, max_running: max, ...(reason.trim() ? { reason: reason.trim() } : {}) };
+    const body = { ...numbers(wanted), ...(reason.trim() ? { reason: reason.trim() } : {}) };
     await put(path(["limits", name]), body);
     say(t("saved", { name }));
     return true;
@@ -93,16 +97,17 @@ export function PutLimit({ limit, of = "", use, done }) {
   const { dialog, busy, failed, submit, closed } = useDialog(send, done);
   const change = (key) => (event) => {
     const { value } = event.target;
-    setWanted({ ...wanted, [key]: typeof limit?.[key] === "number" && value.trim() && key !== "max_running" ? Number(value) : value });
+    setWanted({ ...wanted, [key]: key !== "rate" && value.trim() ? Number(value) : value.trim() });
   };
   return html`<dialog ref=${dialog} onClose=${closed} aria-labelledby="limit-title"><form onSubmit=${submit}>
     <h2 id="limit-title"><bdi>${limit ? t("limitChange", { name }) : t("newLimit")}</bdi></h2>
     ${!limit && html`<label>${t("limitName")}<input name="id" required autofocus maxlength="129" autocomplete="off" value=${id} onInput=${(event) => setId(event.target.value)} /></label>`}
-    <label>${t("limitMost")}<input name="max_running" type="number" required min="0" max="1000000" autofocus=${Boolean(limit)} value=${wanted.max_running} onInput=${change("max_running")} /></label>
-    ${pace(wanted).map((key) => html`<label key=${key}>${t(`limit_${key}`)}<input name=${key} autocomplete="off" value=${wanted[key]} onInput=${change(key)} /></label>`)}
+    <label>${t("limitMost")}<input name="max_running" type="number" required=${!wanted.rate} min="0" max="1000000" autofocus=${Boolean(limit)} value=${wanted.max_running} onInput=${change("max_running")} /></label>
+    <label>${t("limitRate")}<input name="rate" maxlength="40" autocomplete="off" value=${wanted.rate} onInput=${change("rate")} /></label>
+    <label>${t("limitBurst")}<input name="burst" type="number" min="1" max="1000000" disabled=${!wanted.rate} value=${wanted.burst} onInput=${change("burst")} /></label>
     <p class="dim hint">${effect(max, use) || t("limitHolds")}</p>
     <${Why} reason=${reason} set=${setReason} />
-    <${Shown} commands=${`dsched limit set ${shell(name || "NAME")} --max-running ${Number.isNaN(max) ? "N" : max}${flags(wanted)}${because(reason)}`} failed=${failed} />
+    <${Shown} commands=${`dsched limit set ${shell(name || "NAME")}${Number.isNaN(max) ? (wanted.rate ? "" : " --max-running N") : ` --max-running ${max}`}${flags(wanted)}${because(reason)}`} failed=${failed} />
     <div class="buttons"><button type="button" onClick=${() => dialog.current.close()}>${t("close")}</button><button type="submit" class="primary" disabled=${busy}>${t("save")}</button></div>
   </form></dialog>`;
 }

@@ -23,6 +23,7 @@ from dsched_testkit.suites.machine.pools import (
     CONFIGS,
     DAY_MS,
     INCARNATIONS,
+    RATES,
     WORKERS,
     a_fire,
     pick,
@@ -249,12 +250,22 @@ class LeaderRules(Pools):
         )
         self.step("shut_classes", None, 1)
 
-    @often(2, limit_id=st.sampled_from(["a", "b", "b:x"]), most=st.integers(0, 3), drop=rarely)
-    def change_a_limit(self, limit_id: str, most: int, drop: bool) -> None:
+    @often(
+        3,
+        limit_id=st.sampled_from(["a", "b", "b:x"]),
+        most=st.integers(0, 3),
+        rate=st.sampled_from(RATES),
+        drop=rarely,
+    )
+    def change_a_limit(
+        self, limit_id: str, most: int, rate: tuple[str | None, int | None], drop: bool
+    ) -> None:
         if drop:
             self.step("drop_limit", limit_id, force=most > 0)
         else:
-            self.step("put_limit", Limit(id=limit_id, max_running=most))
+            bound = None if rate[0] and most == 3 else most
+            limit = Limit(id=limit_id, max_running=bound, rate=rate[0], burst=rate[1])
+            self.step("put_limit", limit)
         self.step("list_limits", None, 2)
         self.step("limit_uses", None, 2)
         self.step("limit_uses", None, 2, of="b")

@@ -33,6 +33,14 @@ PERIOD_MS = 20_000
 DEMANDS: tuple[dict[str, str], ...] = ({}, {"gpu": "1"}, {"gpu": "1"}, {"zone": "eü"})
 # The limits that they name, by the same.
 LIMITS: tuple[tuple[str, ...], ...] = ((), ("a",), ("b:x", "a"), ("b:y",))
+# What rates limits have, and how many tokens a bucket holds.
+RATES: tuple[tuple[str | None, int | None], ...] = (
+    (None, None),
+    (None, None),
+    ("7/1s", 2),
+    ("1/1s", None),
+    ("1/20s", 3),
+)
 _NEED = need_of("local", {"n": 1})
 CLASSES = tuple(sorted({class_text(one, _NEED) or "" for one in DEMANDS}))
 DAY_MS = 24 * 3600 * 1000

@@ -47,6 +47,7 @@ from dsched_testkit.suites.store.polling import PollTests
 from dsched_testkit.suites.store.promoting import PromoteTests
 from dsched_testkit.suites.store.queue_order import QueueOrderTests
 from dsched_testkit.suites.store.queueing import QueueAllTests
+from dsched_testkit.suites.store.rates import RateTests
 from dsched_testkit.suites.store.reading import EventTests, HandleTests, ReadTests
 from dsched_testkit.suites.store.reading_lines import ReadLinesTests
 from dsched_testkit.suites.store.recovering import OverdueTests, PruneTests, ReapTests
@@ -74,6 +75,7 @@ class LeadingContract(
     ClassTests,
     ClassWakingTests,
     LimitTests,
+    RateTests,
     RecallTests,
     OverdueTests,
     ReapTests,
