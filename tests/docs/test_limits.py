@@ -40,3 +40,10 @@ def test_why_says_what_the_page_says():
     words = "Limit tenant:acme: 2 of 2 places are held, and 3 tasks wait under it"
     assert told.startswith(words)
     assert words in " ".join(text_of(PAGE).split())
+    facts = LimitFacts(
+        name="mail", most=None, held=3, waiting=1, rate="100/1m", tokens=0, next_token_ms=0
+    )
+    (told,) = told_of_limits([facts])
+    words = "Limit mail: It has no token at 100/1m, the next one comes at"
+    assert told.startswith(words)
+    assert words in " ".join(text_of(PAGE).split())

@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 from engine_cluster import SCHEDULER, WORKER, Line, spec
 
-from dsched.model import InvalidConfigError, Limit
+from dsched.model import InvalidConfigError, Limit, rfc3339_ms
 
 OF_A_TICK = {"poll", "promote", "ready", "dispatch"}
 
@@ -86,6 +86,25 @@ async def test_an_outage_is_followed_by_a_burst_and_no_more(cluster):
     cluster.start("a")
     await ended(cluster, 20)
     assert begun_s(cluster, "l")[:3] == pytest.approx([0.0, 0.0, 0.2], abs=0.05)
+
+
+async def test_why_names_the_instant_of_the_next_token(cluster):
+    await cluster.client.put_limit(Limit(id="crm", rate="1/1h", burst=1))
+    cluster.start("lead", SCHEDULER)
+    cluster.start("work", WORKER)
+    await submit(cluster, 3)
+    await cluster.client.wait("l00", timeout_s=20)
+    told = await cluster.client.why_task("l02")
+    assert told.summary == "Task l02 waits under limit crm."
+    began_ms = next(event.at_ms for event in cluster.state.log if event.kind == "dispatched")
+    coming = rfc3339_ms(began_ms + 3_600_000)
+    assert told.because[0] == (
+        f"Limit crm: It has no token at 1/1h, the next one comes at {coming}, and 2 tasks wait "
+        "under it, higher priorities and earlier tasks first."
+    )
+    await cluster.client.put_limit(Limit(id="crm", max_running=0, rate="1/1h"))
+    told = await cluster.client.why_task("l02")
+    assert "It lets nothing begin (max_running is 0)" in told.because[0]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import attrs
 from dsched.contracts.store import Store
 from dsched.contracts.store.bounds import MAX_BATCH, MAX_EVENT_PAGE
 from dsched.contracts.store.history import Break
-from dsched.contracts.store.limits import in_force
+from dsched.contracts.store.limits import LimitUse, record_in_force
 from dsched.contracts.store.reading import TaskQuery
 from dsched.contracts.store.statistics import (
     HOUR_MS,
@@ -147,7 +147,7 @@ async def _task_facts(store: Store, answered: Calls, task_id: str) -> TaskFacts 
         lines = await member_lines(store, answered, task_id)
     limits: tuple[LimitFacts, ...] = ()
     if task.home is Home.READY and task.spec is not None and task.spec.limits:
-        limits = await limit_facts(store, answered, task.spec.limits)
+        limits = await limit_facts(store, answered, task.spec.limits, wall_ms=time.wall_ms)
     digests = sorted({worker.ability for worker in workers if worker.ability})[:MAX_BATCH]
     known = await answered(lambda: store.abilities(digests)) if digests else ()
     return TaskFacts(
@@ -166,7 +166,7 @@ async def _task_facts(store: Store, answered: Calls, task_id: str) -> TaskFacts 
 
 
 async def limit_facts(
-    store: Store, answered: Calls, names: tuple[str, ...]
+    store: Store, answered: Calls, names: tuple[str, ...], *, wall_ms: int
 ) -> tuple[LimitFacts, ...]:
     """What there is to say of the limits that a task names, a few by their nature."""
     ids = sorted({*names, *map(limit_of, names)})
@@ -175,13 +175,18 @@ async def limit_facts(
     facts = []
     for name in names:
         page = await answered(lambda: store.limit_uses(None, 1, of=name))  # noqa: B023
-        use = next((one for one in page.uses if one.name == name), None)
+        unused = LimitUse(name=name, held=0, waiting=0)
+        use = next((one for one in page.uses if one.name == name), unused)
+        record, next_ms = record_in_force(name, stored), use.next_token_in_ms
         facts.append(
             LimitFacts(
                 name=name,
-                most=in_force(name, stored),
-                held=0 if use is None else use.held,
-                waiting=0 if use is None else use.waiting,
+                most=None if record is None else record.max_running,
+                held=use.held,
+                waiting=use.waiting,
+                rate=None if record is None else record.rate,
+                tokens=use.tokens,
+                next_token_ms=None if next_ms is None else wall_ms + next_ms,
             )
         )
     return tuple(facts)

@@ -5,22 +5,32 @@ from collections.abc import Sequence
 import attrs
 
 from dsched.explaining.words import plural
+from dsched.model import rfc3339_ms
 
 
 @attrs.frozen(kw_only=True)
 class LimitFacts:
     """A name that a task gives: how many tasks may hold its places (None: any number), how many
-    hold one, and how many wait for one."""
+    hold one, and how many wait for one. ``rate``, how many ``tokens`` of it there are, and when
+    there is one more (wall)."""
 
     name: str
     most: int | None
     held: int
     waiting: int
+    rate: str | None = None
+    tokens: int | None = None
+    next_token_ms: int | None = None
+
+    @property
+    def has_no_place(self) -> bool:
+        """Whether as many tasks hold a place as may."""
+        return self.most is not None and self.held >= self.most
 
     @property
     def full(self) -> bool:
         """Whether it lets no further task begin."""
-        return self.most is not None and self.held >= self.most
+        return self.has_no_place or self.tokens == 0
 
 
 def full_of(limits: Sequence[LimitFacts]) -> tuple[LimitFacts, ...]:
@@ -36,8 +46,17 @@ def told_of_limits(limits: Sequence[LimitFacts]) -> list[str]:
 def _told(limit: LimitFacts) -> str:
     if limit.most == 0:
         held = "It lets nothing begin (max_running is 0)"
-    else:
+    elif limit.has_no_place:
         held = f"{limit.held} of {plural(limit.most or 0, 'place')} are held"
+    else:
+        held = _told_of_tokens(limit)
     line = f"{plural(limit.waiting, 'task')} wait{'s' * (limit.waiting == 1)} under it"
     order = ", higher priorities and earlier tasks first" if limit.waiting > 1 else ""
     return f"Limit {limit.name}: {held}, and {line}{order}."
+
+
+def _told_of_tokens(limit: LimitFacts) -> str:
+    if limit.next_token_ms is None:
+        return f"It has no token at {limit.rate}"
+    coming = rfc3339_ms(limit.next_token_ms)
+    return f"It has no token at {limit.rate}, the next one comes at {coming}"
