@@ -20,7 +20,7 @@ from dsched.model import Limit
 from dsched_api_http.call import Entry, Patch, Route
 from dsched_api_http.models import TIME
 from dsched_api_http.table import ROUTES
-from dsched_client import calls, limit_calls, values
+from dsched_client import calls, limit_calls, trigger_calls, values
 from dsched_client.batches import ConfigBatch
 from dsched_client.requests import Call, Request
 from dsched_client.stream import events_request, lines_request
@@ -66,7 +66,7 @@ def every_call() -> dict[str, Call[Any]]:
     return {
         "submit": calls.submit({}, task_id="x", delay=1, key="k"),
         "submit_many": calls.submit_many([], key="k"),
-        "trigger": calls.trigger("x", key="k", reason="r"),
+        "trigger": calls.trigger("x", key="k", reason="r", params={"a": 1}),
         "get": calls.get("x", full=True),
         "wait": calls.wait("x", at_most_s=1),
         "result": calls.result("x"),
@@ -91,7 +91,7 @@ def every_call() -> dict[str, Call[Any]]:
         "resume_config": calls.resume_config("x", why="w"),
         "skip_config": calls.skip_config("x", at=now, from_=now, to=now, why="w"),
         "backfill_config": calls.backfill_config(
-            "x", from_=now, to=now, why="w", dry_run=True, limit=1, again=True, key="k"
+            "x", from_=now, to=now, why="w", dry_run=True, limit=1, again=True, key="k", params={}
         ),
         "upcoming": calls.upcoming("x", start=now, end=now, limit=1),
         "decisions": calls.decisions("x", **page),
@@ -133,7 +133,7 @@ def test_every_call_that_there_is_is_looked_at():
     hints = {
         name: typing.get_type_hints(function).get("return")
         for name, function in inspect.getmembers(calls, inspect.isfunction)
-        if function.__module__ in (calls.__name__, limit_calls.__name__)
+        if function.__module__ in (calls.__name__, limit_calls.__name__, trigger_calls.__name__)
     }
     there = {name for name, hint in hints.items() if typing.get_origin(hint) is Call}
     assert there - {"any_call"} == every_call().keys()

@@ -128,9 +128,10 @@ def test_the_snapshot_has_every_field_that_running_needs():
     )  # fmt: skip
     spec = config.spec
     for attribute in attrs.fields(TaskSpec):
-        if attribute.name != "member":  # a config's task belongs to no run
+        # A config's task belongs to no run, and has a zone only for its references.
+        if attribute.name not in ("member", "param_values", "timezone"):
             assert getattr(spec, attribute.name) == getattr(config, attribute.name)
-    assert spec.member is None
+    assert (spec.member, spec.timezone, dict(spec.param_values)) == (None, "UTC", {})
 
 
 def test_labels_cannot_be_changed_behind_a_config():

@@ -199,7 +199,14 @@ async def test_the_list_tells_how_full_limits_are_over_all_their_instances(
     await eventually(all_there)
     found = await _sums(cluster, "uses=1")
     assert found["tenant"]["fullest"] == [
-        {"name": "tenant:a", "held": 1, "waiting": 2, "max_running": 1}
+        {
+            "name": "tenant:a",
+            "held": 1,
+            "waiting": 2,
+            "max_running": 1,
+            "tokens": None,
+            "next_token_in_ms": None,
+        }
     ]
     uses = (await cluster.ask("GET", "/limits/tenant")).body["uses"]
     assert {one["name"]: one["max_running"] for one in uses} == {

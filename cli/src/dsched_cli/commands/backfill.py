@@ -11,6 +11,7 @@ from dsched_cli.completing import config_ids
 from dsched_cli.errors import ExitCode
 from dsched_cli.finding import call_config, config_path
 from dsched_cli.output import say
+from dsched_cli.params import given_params, param_option
 from dsched_cli.session import Session, asks_api, confirm, reason_option, yes_option
 from dsched_cli.times import parse_instant
 from dsched_cli.watching import wait_for_end
@@ -27,6 +28,7 @@ _COUNTED_PAGES = 20
 @click.option("--to", "last", required=True, metavar="TIME", help="The last instant.")
 @click.option("--again", is_flag=True, help="Also those that ran when they were due.")
 @click.option("--key", metavar="KEY", default="", help="Another key makes other tasks.")
+@param_option
 @click.option(
     "--wait",
     "waits",
@@ -51,6 +53,7 @@ def backfill(
     last: str,
     again: bool,
     key: str,
+    params: tuple[str, ...],
     waits: bool,
     timeout: str,
     reason: str,
@@ -69,6 +72,8 @@ def backfill(
         "reason": reason,
         "again": again,
     } | ({"key": key} if key else {})
+    if params:
+        body["params"] = given_params(found, params)
     plan = _count(session, path, body)
     owed = _owed(plan)
     counted = "1 instant" if len(owed) == 1 else f"{len(owed)} instants"

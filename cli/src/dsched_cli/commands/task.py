@@ -36,6 +36,7 @@ _ANSWERED = {
     "message": Column("RESULT MESSAGE", "result.message"),
     "data": Column("RESULT DATA", "result.data"),
 }
+_PARAMS = Column("PARAMS", "params")
 _BATCH = (
     Column("ID", "id"),
     Column("OUTCOME", "outcome", kind="state"),
@@ -133,7 +134,8 @@ def show_with_result(session: Session, found: Mapping[str, Any]) -> None:
     told = {key: value for key, value in found.items() if key != "spec"}
     result = told.get("result") or {}
     answered = [column for name, column in _ANSWERED.items() if result.get(name) not in (None, "")]
-    session.output.record(told, (*columns.TASK, *answered))
+    given = (_PARAMS,) if told.get("params") else ()
+    session.output.record(told, (*columns.TASK, *given, *answered))
 
 
 def _show_attempts(session: Session, found: Mapping[str, Any]) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from dsched.model import JsonValue, TaskConfig, TaskSpec, Workflow, whole_ms
+from dsched.model import JsonValue, TaskConfig, TaskSpec, Workflow, run_spec, whole_ms
 from dsched_client import values
 from dsched_client.answers import Answer
 from dsched_client.batches import ConfigBatch
@@ -14,6 +14,7 @@ from dsched_client.limit_calls import list_limits as list_limits
 from dsched_client.limit_calls import put_limit as put_limit
 from dsched_client.reading import nothing, one, page_of, raw
 from dsched_client.requests import Call, path_of, request
+from dsched_client.trigger_calls import trigger as trigger
 from dsched_client.values import Page
 from dsched_client.writing import Entry, Seconds, duration, entry_of, instant
 
@@ -34,9 +35,12 @@ def submit(
     delay: Seconds,
     key: str,
     at: datetime | str | None = None,
+    params: Entry | None = None,
 ) -> Call[values.Task]:
     """Create a task."""
-    body = entry_of(item)
+    body = entry_of(run_spec(item, params) if isinstance(item, Workflow) else item)
+    if params is not None:
+        body["param_values"] = dict(params)
     if at is not None:
         if delay:
             raise ValueError("at cannot be given together with delay; keep one of them")
@@ -56,13 +60,6 @@ def submit_many(items: Sequence[Entry], *, key: str) -> Call[tuple[values.BatchO
         request("POST", path_of("tasks", "batch"), body=body, key=key),
         lambda answer: read(answer).items,
     )
-
-
-def trigger(config_id: str, *, key: str, reason: str) -> Call[values.Task]:
-    """Run a config's task now."""
-    body = {"reason": reason} if reason else {}
-    path = path_of("configs", config_id, "trigger")
-    return Call(request("POST", path, body=body, key=key), one(values.Task))
 
 
 def get(task_id: str, *, full: bool) -> Call[values.Task]:
@@ -258,10 +255,12 @@ def backfill_config(
     limit: int | None,
     again: bool,
     key: str,
+    params: Entry | None = None,
 ) -> Call[values.Backfill]:
     """Make tasks for instants of the past; the same instants and key again give the same tasks."""
     body: dict[str, JsonValue] = {"from": instant(from_), "to": instant(to), "reason": why}
-    more = {"dry_run": dry_run, "limit": limit, "again": again, "key": key}
+    more: Entry = {"dry_run": dry_run, "limit": limit, "again": again, "key": key}
+    body |= {} if params is None else {"params": dict(params)}
     body |= {name: value for name, value in more.items() if value}
     path = path_of("configs", config_id, "backfill")
     return Call(request("POST", path, body=body), one(values.Backfill))

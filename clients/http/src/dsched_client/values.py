@@ -52,7 +52,7 @@ class TaskResult:
 class Task:
     """One run. ``result``, ``spec`` and ``attempts``, the latest 20, oldest first, are there only
     when they were asked for (``full``) and exist. ``run_id``: the run of many tasks of which it is
-    a member."""
+    a member. ``params``: what it was given, or its fire gave it."""
 
     id: str
     status: TaskStatus
@@ -75,6 +75,7 @@ class Task:
     attempts: tuple[Attempt, ...] = ()
     payload_hidden: bool = False
     run_id: str | None = None
+    params: Mapping[str, JsonValue] | None = None
 
     @property
     def ended(self) -> bool:

@@ -9,6 +9,7 @@ import attrs
 
 from dsched.model import (
     JsonValue,
+    Param,
     RetryPolicy,
     Step,
     TaskConfig,
@@ -20,6 +21,7 @@ from dsched.model import (
 )
 from dsched.model.defaults import given_fields
 from dsched.model.left_out import is_left_out
+from dsched.model.params import given_values, params_of
 from dsched_client.instants import rfc3339
 
 Entry: TypeAlias = Mapping[str, JsonValue]
@@ -28,7 +30,10 @@ Seconds: TypeAlias = Wait  # a number of seconds, a timedelta, or text such as 3
 # Never part of an entry: keys that are given beside it, and those that only the store sets.
 # What an entry says of a workflow has keys of its own.
 _APART = frozenset(
-    {"id", "origin", "reserved", "revision", "created_ms", "updated_ms", "workflow", "member"}
+    {
+        *("id", "origin", "reserved", "revision", "created_ms", "updated_ms", "workflow"),
+        *("member", "param_values"),
+    }
 )
 
 
@@ -52,7 +57,18 @@ def entry_of(item: TaskConfig | TaskSpec | Workflow | Entry) -> dict[str, JsonVa
         if item.workflow.steps:
             found.pop("executor")
             found.pop("type", None)
+    if isinstance(item, TaskSpec):
+        found |= _values(item)
     return found
+
+
+def _values(spec: TaskSpec) -> dict[str, JsonValue]:
+    """The keys of an entry that give a snapshot its params."""
+    if spec.workflow is None:
+        params = {name: one.entry() for name, one in params_of(spec.param_values).items()}
+        return {"params": params} if params else {}
+    given = given_values(spec.workflow.params, spec.param_values)
+    return {"param_values": given} if given else {}
 
 
 def _workflow_keys(flow: Workflow) -> dict[str, JsonValue]:
@@ -100,6 +116,8 @@ def plain(value: Any) -> JsonValue:
         return value.value
     if isinstance(value, RetryPolicy):
         return {name: plain(getattr(value, name)) for name in given_fields(value)}
+    if isinstance(value, Param):
+        return value.entry()
     if isinstance(value, Mapping):
         return {key: plain(one) for key, one in value.items()}
     if isinstance(value, tuple):

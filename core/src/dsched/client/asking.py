@@ -87,7 +87,9 @@ class Asking:
 
     async def _check_format(self, items: Iterable[TaskSpec]) -> None:
         """`RefusedError` where one of them has what the format of the store does not."""
-        later = [item for item in items if item.workflow is not None or item.limits]
+        later = [
+            item for item in items if item.workflow is not None or item.limits or item.template
+        ]
         if not later:
             return
         found = await self._answered(self._store.store_format)
@@ -116,8 +118,9 @@ class Asking:
 
 
 def _what_is_later(items: Sequence[TaskSpec]) -> str:
-    runs = any(item.workflow is not None for item in items)
-    return "runs of many tasks need" if runs else "limits need"
+    if any(item.workflow is not None for item in items):
+        return "runs of many tasks need"
+    return "limits need" if any(item.limits for item in items) else "templates need"
 
 
 async def answered(call: Callable[[], Awaitable[T]]) -> T:

@@ -15,6 +15,7 @@ from dsched.model import (
     Overlap,
     Task,
     TaskConfig,
+    TaskSpec,
     backfill_task_id,
     check_id,
     fire_task_id,
@@ -59,7 +60,14 @@ class Backfiller:
     """One request to backfill a config."""
 
     def __init__(
-        self, store: Store, config: TaskConfig, *, key: str, again: bool, dry_run: bool
+        self,
+        store: Store,
+        config: TaskConfig,
+        *,
+        spec: TaskSpec,
+        key: str,
+        again: bool,
+        dry_run: bool,
     ) -> None:
         if key and len(check_id(key, "key")) > MAX_KEY:
             raise ValueError(f"key has {len(key)} characters; at most {MAX_KEY} are allowed")
@@ -67,6 +75,7 @@ class Backfiller:
             raise RefusedError("INVALID", f"{config.id} has a fixed delay: it has no past instants")
         self._store = store
         self._config = config
+        self._spec = attrs.evolve(spec, priority=LOWEST_PRIORITY, start_deadline=None)
         self._key = key
         self._again = again
         self._dry_run = dry_run
@@ -137,8 +146,7 @@ class Backfiller:
     async def _make(
         self, answered: Answered, said: Backfill, missing: list[int], *, by: str, why: str
     ) -> None:
-        spec = attrs.evolve(self._config.spec, priority=LOWEST_PRIORITY, start_deadline=None)
-        items = [Submission(task_id=self._id(at), spec=spec, why=why) for at in missing]
+        items = [Submission(task_id=self._id(at), spec=self._spec, why=why) for at in missing]
         if items and not self._dry_run:
             # A conflict can only be this instant's task, made before the config was edited.
             await answered(lambda: self._store.submit(items, by=by))

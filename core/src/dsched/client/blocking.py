@@ -119,16 +119,24 @@ class BlockingClient:
         task_id: str | None = None,
         delay: Wait | None = None,
         at: datetime | str | None = None,
+        params: Mapping[str, Any] | None = None,
     ) -> BlockingHandle[Any]:
         """Create a task; see `submit` of the client."""
-        made = self.ask(lambda one: one.submit(spec, task_id=task_id, delay=delay, at=at))
+        made = self.ask(
+            lambda one: one.submit(spec, task_id=task_id, delay=delay, at=at, params=params)
+        )
         return BlockingHandle(made.id, self)
 
     def trigger(
-        self, config_id: str, *, key: str | None = None, reason: str = ""
+        self,
+        config_id: str,
+        *,
+        key: str | None = None,
+        reason: str = "",
+        params: Mapping[str, Any] | None = None,
     ) -> BlockingHandle[Any]:
         """Run a config's task now; see `trigger` of the client."""
-        made = self.ask(lambda one: one.trigger(config_id, key=key, reason=reason))
+        made = self.ask(lambda one: one.trigger(config_id, key=key, reason=reason, params=params))
         return BlockingHandle(made.id, self)
 
     def retry(

@@ -380,4 +380,6 @@ def _later_key(config: TaskConfig) -> str | None:
         return "calendar"
     if config.limits:
         return "limits"
+    if config.template:
+        return "template"
     return None if config.workflow is None else "steps"

@@ -1,7 +1,9 @@
 """What operators ask of the client: skip, backfill, resume a worker, change the leader, see who
 runs."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 import attrs
 
@@ -95,6 +97,7 @@ class Operating(Asking):
         limit: int = MAX_BACKFILL,
         again: bool = False,
         key: str = "",
+        params: Mapping[str, Any] | None = None,
     ) -> Backfill:
         """Run a config's past instants of ``from_`` to ``to`` (inclusive), as tasks of their own.
 
@@ -106,11 +109,15 @@ class Operating(Asking):
         A call looks at up to ``limit`` (at most `MAX_BACKFILL`) instants, oldest first. Repeat it,
         or go on from ``next_from``, until ``done``. A config whose runs may not overlap gets at
         most one task a call, and none while another task of it lives: ``waits_for`` names that.
-        With ``dry_run`` nothing is made; ``tasks`` are those that would be.
+        With ``dry_run`` nothing is made; ``tasks`` are those that would be. ``params`` are of
+        those that the config declares, and the same for each of its instants.
         """
         _check_why(why)
         stored = await self.get_config(config_id)
-        asked = Backfiller(self._store, stored.config, key=key, again=again, dry_run=dry_run)
+        spec = stored.config.spec_with(params)
+        asked = Backfiller(
+            self._store, stored.config, spec=spec, key=key, again=again, dry_run=dry_run
+        )
         first_ms, last_ms = to_ms(from_), min(to_ms(to), await self._wall_ms())
         return await asked.run(
             self._answered, first_ms, last_ms, limit=limit, by=by or self._by, why=why

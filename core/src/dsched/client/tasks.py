@@ -34,6 +34,7 @@ from dsched.model import (
     to_ms,
     whole_ms,
 )
+from dsched.model.params import NO_PARAMS, bound, same_again
 
 FIRST_POLL_S = 0.01
 LONGEST_POLL_S = 0.5
@@ -51,17 +52,19 @@ class Tasks(Limits):
         delay: Wait | None = None,
         at: datetime | str | None = None,
         delay_s: float = 0.0,
+        params: Mapping[str, Any] | None = None,
     ) -> TaskHandle[Any]:
         """Create a task of a `TaskSpec`, or of a mapping with the keys of a task file; or a run of
         a `Workflow`.
 
         It does not start before ``delay``, or the instant ``at`` (one that has passed: now). The
         same id and spec again is the same task, another spec a `ConflictError`; without
-        ``task_id`` a new one is made. `InvalidConfigError` if no installed executor takes it.
+        ``task_id`` a new one is made. ``params`` are of those that it declares.
+        `InvalidConfigError` if they are not, or if no installed executor takes it.
         ``delay_s`` is ``delay`` in seconds. The handle is the task's id as well.
         """
         task_id = check_id(secrets.token_hex(12) if task_id is None else task_id, "task id")
-        spec = self._taken(spec)
+        spec = self._taken(spec, params)
         await self._check_specs([spec])
         delay_ms, at_ms = _start(delay_s if delay is None else delay, at)
         outcome = await self._submit(
@@ -71,11 +74,19 @@ class Tasks(Limits):
             raise ConflictError(outcome, f"task id {task_id} is taken by a task with another spec")
         return TaskHandle(task_id, self)
 
-    def _taken(self, spec: TaskSpec | Workflow | Mapping[str, Any]) -> TaskSpec:
+    def _taken(
+        self,
+        spec: TaskSpec | Workflow | Mapping[str, Any],
+        params: Mapping[str, Any] | None = None,
+    ) -> TaskSpec:
         if isinstance(spec, Mapping):
-            return reader(self._judge).spec(spec)
+            given = {} if params is None else {"param_values": params}
+            return reader(self._judge).spec({**spec, **given})
         if isinstance(spec, Workflow):
-            spec = run_spec(spec)
+            spec = run_spec(spec, params)
+        elif params is not None:
+            declared = NO_PARAMS if spec.workflow is None else spec.workflow.params
+            spec = attrs.evolve(spec, param_values=bound(declared, params))
         return self._defaults.fill(spec if self._judge is None else self._judge.judged(spec))
 
     async def submit_many(self, submissions: Sequence[Submission]) -> tuple[Outcome, ...]:
@@ -99,17 +110,24 @@ class Tasks(Limits):
             raise wrong
 
     async def trigger(
-        self, config_id: str, *, key: str | None = None, reason: str = ""
+        self,
+        config_id: str,
+        *,
+        key: str | None = None,
+        reason: str = "",
+        params: Mapping[str, Any] | None = None,
     ) -> TaskHandle[Any]:
         """Run a config's task now, beside its schedule; its handle. ``reason`` is for the log.
 
         Works for paused and disabled configs too. The same ``key`` again gives the same task.
+        ``params`` are of those that the config declares, else `InvalidConfigError`.
         """
         stored = await self.get_config(config_id)
         unique = secrets.token_hex(8) if key is None else check_id(key, "key")
         task_id = manual_task_id(config_id, unique)
         # A conflict can only be this key's task, made before the config was edited.
-        await self._submit(Submission(task_id=task_id, spec=stored.config.spec, why=reason))
+        spec = stored.config.spec_with(params)
+        await self._submit(Submission(task_id=task_id, spec=spec, why=reason))
         return TaskHandle(task_id, self)
 
     async def _submit(self, item: Submission) -> Outcome:
@@ -139,7 +157,8 @@ class Tasks(Limits):
             raise NotFoundError("UNKNOWN", f"what task {task_id} ran is not kept any more")
         unique = secrets.token_hex(12) if key is None else check_id(key, "key")
         new_id = unique if task.config_id is None else manual_task_id(task.config_id, unique)
-        await self._submit(Submission(task_id=new_id, spec=task.spec, why=reason))
+        spec = again(task.spec, task.nominal_ms)
+        await self._submit(Submission(task_id=new_id, spec=spec, why=reason))
         return TaskHandle(new_id, self)
 
     async def get(self, task_id: str, *, full: bool = True) -> Task:
@@ -261,6 +280,14 @@ class Tasks(Limits):
             live_of=live_of,
         )
         return await self._answered(lambda: self._store.list_tasks(query, cursor, limit))
+
+
+def again(spec: TaskSpec, instant_ms: int) -> TaskSpec:
+    """The snapshot of a task of this instant, for one that runs it once more: with its params."""
+    if not spec.param_values:
+        return spec
+    zone = spec.timezone if spec.workflow is None else spec.workflow.timezone
+    return attrs.evolve(spec, param_values=same_again(spec.param_values, instant_ms, zone))
 
 
 def _start(delay: Wait, at: datetime | str | None) -> tuple[int, int | None]:

@@ -56,10 +56,10 @@ def check_payload(
     flaws: list[Flaw],
     chosen: Installed[ExecutorProvider] | None,
     *,
-    many: bool,
+    templates: bool,
 ) -> None:
-    """What JSON cannot carry, what is too large, and what the executor says about the rest: of
-    ``many`` nothing about templates, which are not rendered yet."""
+    """What JSON cannot carry, what is too large, and what the executor says about the rest: with
+    ``templates`` nothing about what has references, which are not resolved yet."""
     payload = given.get("payload")
     dates = dates_in(payload, ("payload",))
     if dates:
@@ -71,7 +71,7 @@ def check_payload(
         except NotJsonError as error:
             flaws.append(Flaw(("payload",), tidy(str(error)).removeprefix("payload ")))
         else:
-            unknown = many and has_templates(payload)
+            unknown = templates and has_templates(payload)
             flaws.extend(_executor_says(payload, chosen) if chosen and not unknown else ())
             return
     given.pop("payload", None)

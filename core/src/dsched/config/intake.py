@@ -23,6 +23,7 @@ from dsched.model import (
     InvalidConfigError,
     InvalidIdError,
     JsonValue,
+    Param,
     RetryPolicy,
     TaskConfig,
     TaskSpec,
@@ -30,6 +31,7 @@ from dsched.model import (
     check_id,
     rfc3339,
 )
+from dsched.model.params import given_values, params_of
 from dsched.model.task_config import typed
 from dsched.model.templates import has_templates
 from dsched.planning import check_calendar, check_policies, compile_trigger
@@ -40,12 +42,15 @@ I = TypeVar("I", TaskSpec, TaskConfig)  # noqa: E741 - an item
 # Never part of an entry: the id is given beside it; the store or a later version sets the rest.
 # What an entry says of a workflow has keys of its own.
 _APART = frozenset(
-    {"id", "origin", "reserved", "revision", "created_ms", "updated_ms", "workflow", "member"}
+    {
+        *("id", "origin", "reserved", "revision", "created_ms", "updated_ms", "workflow"),
+        *("member", "param_values"),
+    }
 )
 # Written even at their defaults, because the pod that reads the entry may have other defaults.
 _ALWAYS = frozenset({"executor", "type", "timeout", "retry"})
 _SAID = object()
-_STAND_IN: Mapping[str, str] = {"id": "task", "every": "1h"}
+_STAND_IN: Mapping[str, Any] = {"id": "task", "every": "1h", "enabled": False}
 
 
 @attrs.frozen(kw_only=True)
@@ -80,7 +85,8 @@ class CatalogueIntake:
             reason = f"{printable(item.executor)!r} is not installed; installed: {known}"
             raise InvalidConfigError(f"{place}executor", reason)
         # What is not rendered yet is judged by the executor, attempt by attempt.
-        unknown = item.workflow is not None and has_templates(item.payload)
+        templates = item.workflow is not None or item.template
+        unknown = templates and has_templates(item.payload)
         problems = [] if unknown else executor.provider.check_payload(item.payload)
         if problems:
             raise InvalidConfigError(f"{place}payload", "; ".join(problems))
@@ -113,8 +119,10 @@ class CatalogueIntake:
         return _written(config)
 
     def spec(self, entry: Mapping[str, Any]) -> TaskSpec:
-        """A snapshot from an entry."""
-        known = sorted({*fields_of(TaskSpec), *WORKFLOW_KEYS} - _APART)
+        """A snapshot from an entry, whose ``param_values`` are literal."""
+        known = sorted({*fields_of(TaskSpec), *WORKFLOW_KEYS, "params"} - _APART)
+        given = entry.get("param_values")
+        entry = {key: value for key, value in entry.items() if key != "param_values"}
         unknown = [key for key in entry if key not in known]
         if unknown:
             raise EntryError(
@@ -123,7 +131,11 @@ class CatalogueIntake:
                     for key in unknown[:20]
                 ]
             )
-        return self._read({**entry, **_STAND_IN}).spec
+        config = self._read({**entry, **_STAND_IN})
+        try:
+            return config.spec_with(given)
+        except InvalidConfigError as error:
+            raise EntryError([(error.field, error.reason)]) from error
 
     def spec_entry(self, spec: TaskSpec) -> dict[str, JsonValue]:
         """An entry from a snapshot."""
@@ -163,7 +175,20 @@ def _written(item: TaskConfig | TaskSpec) -> dict[str, JsonValue]:
         found |= workflow_entry(item.workflow)
         if item.workflow.steps:
             del found["executor"], found["type"]
+    if isinstance(item, TaskSpec):
+        found |= _values(item)
     return found
+
+
+def _values(spec: TaskSpec) -> dict[str, JsonValue]:
+    """The keys of an entry that give a snapshot its params, and the zone of its fire."""
+    flow, values = spec.workflow, spec.param_values
+    if flow is None:
+        params = {name: one.entry() for name, one in params_of(values).items()}
+        return {"params": params} if params else {}
+    given = given_values(flow.params, values)
+    zone = {"timezone": flow.timezone} if flow.timezone != "UTC" else {}
+    return {"param_values": given, **zone} if given else zone
 
 
 def _defaults(kind: type[TaskConfig | TaskSpec]) -> tuple[tuple[str, object], ...]:
@@ -189,6 +214,8 @@ def _plain(value: Any) -> JsonValue:
         return value.record()
     if isinstance(value, RetryPolicy):
         return {one.name: _plain(getattr(value, one.name)) for one in attrs.fields(RetryPolicy)}
+    if isinstance(value, Param):
+        return value.entry()
     if isinstance(value, Mapping):
-        return dict(value)
+        return {key: _plain(one) for key, one in value.items()}
     return value

@@ -219,11 +219,12 @@ def _task(
 
     def judge(step: dict[str, Any], step_flaws: list[Flaw]) -> None:
         chosen = choose_executor(step, step_flaws, catalogue)
-        check_payload(step, step_flaws, chosen, many=True)
+        check_payload(step, step_flaws, chosen, templates=True)
 
     if not many or not take_workflow(given, flaws, judge=judge, defaults=defaults):
         provider = choose_executor(given, flaws, catalogue)
-        check_payload(given, flaws, provider, many=many)
+        templates = many or given.get("template") is True
+        check_payload(given, flaws, provider, templates=templates)
     _check_one_trigger(given, flaws)
     flaws += _control_flaws(given) + take_calendar(given, calendars)
     _fill_defaults(given, defaults)

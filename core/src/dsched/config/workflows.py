@@ -35,6 +35,8 @@ def take_workflow(
         return False
     steps = _steps(said.pop("steps", None), flaws, judge, defaults)
     timeout = _timeout(said.pop("run_timeout", None), flaws)
+    if given.get("params") is not None:
+        said["params"] = given.pop("params")
     if steps is not None:
         for key in ("executor", "payload", "type"):
             if given.pop(key, None) is not None:
@@ -113,6 +115,8 @@ def workflow_entry(flow: Workflow) -> dict[str, JsonValue]:
         found["fail_fast"] = True
     if flow.timeout is not None:
         found["run_timeout"] = format_duration(flow.timeout)
+    if flow.params:
+        found["params"] = {name: one.entry() for name, one in flow.params.items()}
     return found
 
 

@@ -34,6 +34,7 @@ from dsched.model import (
     Workflow,
     check_id,
 )
+from dsched.model.params import NO_PARAMS, bound
 from dsched.wording import did_you_mean
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -68,7 +69,10 @@ class StepFields(TypedDict, total=False):
 _OF_THE_RUN = ("run_timeout", "fail_fast")
 _FLOW_FIELDS = FIELDS | FlowFields.__annotations__.keys()
 _STEP_FIELDS = frozenset(StepFields.__annotations__)
-_OF_THE_SPEC = frozenset(field.name for field in attrs.fields(TaskSpec)) & FIELDS
+_OF_THE_SPEC = frozenset(field.name for field in attrs.fields(TaskSpec)) & FIELDS - {
+    "timezone",  # which the workflow has
+    "template",
+}
 
 
 class Flow:
@@ -227,10 +231,12 @@ class WorkflowFunction:
     entry: Mapping[str, Any]
     workflow: Workflow
 
-    def spec(self, **options: Any) -> TaskSpec:
+    def spec(self, *, params: Mapping[str, JsonValue] | None = None, **options: Any) -> TaskSpec:
         """The run that `submit` would make, for `submit` and `submit_many` of any client."""
         own = {name: value for name, value in self.entry.items() if name in _OF_THE_SPEC}
-        return TaskSpec(executor=WORKFLOW, workflow=self.workflow, **{**own, **options})
+        values = bound(self.workflow.params, params or {})
+        given = {"param_values": values, **own, **options}
+        return TaskSpec(executor=WORKFLOW, workflow=self.workflow, **given)
 
     async def submit(
         self,
@@ -239,11 +245,12 @@ class WorkflowFunction:
         delay: Wait | None = None,
         at: datetime | str | None = None,
         client: Submits | None = None,
+        params: Mapping[str, JsonValue] | None = None,
     ) -> TaskHandle[Any]:
         """Make a run of it, beside its schedule; its handle. `NoClientError` where no client is
         given and none at hand."""
         chosen = client or client_at_hand()
-        made = await chosen.submit(self.spec(), task_id=task_id, delay=delay, at=at)
+        made = await chosen.submit(self.spec(params=params), task_id=task_id, delay=delay, at=at)
         return made if isinstance(made, TaskHandle) else TaskHandle(made.id, chosen)
 
 
@@ -315,7 +322,11 @@ class Flows:
 
 
 def _workflow(flow: Flow, fields: Mapping[str, Any]) -> Workflow:
-    own = {"timeout": fields.get("run_timeout"), "fail_fast": fields.get("fail_fast", False)}
+    own = {
+        "timeout": fields.get("run_timeout"),
+        "fail_fast": fields.get("fail_fast", False),
+        "params": fields.get("params", NO_PARAMS),
+    }
     steps = [Step(id=step_id, **entry) for step_id, entry in flow.entries.items()]
     return Workflow(steps=steps, timezone=fields.get("timezone", "UTC"), **own)
 

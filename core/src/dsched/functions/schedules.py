@@ -25,6 +25,7 @@ from dsched.model import (
     Misfire,
     OnCrash,
     Overlap,
+    Param,
     RetryPolicy,
     check_id,
 )
@@ -69,6 +70,8 @@ class ScheduleFields(TypedDict, total=False):
     limits: Sequence[str]
     owner: str
     enabled: bool
+    template: bool
+    params: Mapping[str, Param | Mapping[str, Any]]
 
 
 FIELDS = frozenset(ScheduleFields.__annotations__)

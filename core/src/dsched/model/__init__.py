@@ -42,6 +42,7 @@ from dsched.model.limits import Limit, limit_name, limit_of
 from dsched.model.member import Member
 from dsched.model.member_line import MemberLine, MemberStep
 from dsched.model.origin import API_ORIGIN, ORPHAN, code_origin, file_origin, is_origin
+from dsched.model.params import Param, ParamType
 from dsched.model.retry import Retry, RetryPolicy, retry_delay_ms
 from dsched.model.run_spec import run_spec
 from dsched.model.status import Home, IllegalTransitionError, TaskStatus, check_transition
@@ -101,6 +102,8 @@ __all__ = [
     "NotJsonError",
     "OnCrash",
     "Overlap",
+    "Param",
+    "ParamType",
     "Reserved",
     "Retry",
     "RetryPolicy",

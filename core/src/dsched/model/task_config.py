@@ -3,13 +3,12 @@
 import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, TypeVar
 
 import attrs
 
-from dsched.model import given
+from dsched.model import given, policies
 from dsched.model.calendars import Calendar, given_calendar
 from dsched.model.fields import (
     MAX_NAME_LENGTH,
@@ -28,9 +27,13 @@ from dsched.model.limits import limit_names
 from dsched.model.member import Member
 from dsched.model.on_crash import OnCrash as OnCrash
 from dsched.model.origin import API_ORIGIN
+from dsched.model.params import NO_PARAMS, NO_VALUES, Param, bound, declared, default_values
+from dsched.model.policies import Misfire as Misfire
+from dsched.model.policies import Overlap as Overlap
 from dsched.model.reserved import NOTHING_RESERVED, check_reserved
 from dsched.model.reserved import Reserved as Reserved
 from dsched.model.retry import Retry, RetryPolicy, retry_of
+from dsched.model.templating import check_declared, check_given, check_template
 from dsched.model.trigger import (
     AtTrigger,
     CronTrigger,
@@ -47,57 +50,9 @@ MAX_CATCH_UP = 100
 DEFAULT_PRIORITY = 5
 
 
-class Overlap(StrEnum):
-    """What a fire does while an earlier task of the same config lives, cluster-wide."""
-
-    SKIP = "skip"
-    ALLOW = "allow"
-    QUEUE_ONE = "queue_one"
-    QUEUE_ALL = "queue_all"  # at most `misfire_cap` wait
-    CANCEL_PREVIOUS = "cancel_previous"
-
-
-class Misfire(StrEnum):
-    """What happens to instants missed by more than ``misfire_grace``."""
-
-    FIRE_ONCE = "fire_once"  # the latest of them
-    SKIP = "skip"
-    FIRE_ALL = "fire_all"  # the latest `misfire_cap`, oldest first
-
-
-E = TypeVar("E", bound=StrEnum)
 I = TypeVar("I", "TaskSpec", "TaskConfig")  # noqa: E741 - an item
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-
-
-def _one_of(cls: type[E], field: str, value: str) -> E:
-    """The enum of a text, so that code may say ``overlap="allow"`` as a task file does."""
-    try:
-        return cls(value)
-    except ValueError:
-        choices = ", ".join(cls)
-        raise InvalidConfigError(field, f"must be one of {choices}; got {value!r}") from None
-
-
-def _dst_gap(value: DstGap | str) -> DstGap:
-    return _one_of(DstGap, "dst_gap", value)
-
-
-def _dst_overlap(value: DstOverlap | str) -> DstOverlap:
-    return _one_of(DstOverlap, "dst_overlap", value)
-
-
-def _misfire(value: Misfire | str) -> Misfire:
-    return _one_of(Misfire, "misfire", value)
-
-
-def _overlap(value: Overlap | str) -> Overlap:
-    return _one_of(Overlap, "overlap", value)
-
-
-def _on_crash(value: OnCrash | str) -> OnCrash:
-    return _one_of(OnCrash, "on_crash", value)
 
 
 def _retry(value: Retry) -> RetryPolicy:
@@ -115,6 +70,10 @@ _DEFAULT_RETRY = RetryPolicy()
 _DEFAULT_TIMEOUT = LeftOutSpan(minutes=5)
 
 
+def _frozen(value: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
+    return MappingProxyType(dict(value)) if value else NO_VALUES
+
+
 def _frozen_labels(value: Mapping[str, str]) -> Mapping[str, str]:
     return value if value is _NO_LABELS else MappingProxyType(dict(value))
 
@@ -126,7 +85,8 @@ class TaskSpec:
     Durations may be given as text, ``retry`` as a mapping, as in a task file.
 
     The payload is checked and written when the snapshot is made. What is done to it later, in
-    place, is not stored.
+    place, is not stored. With ``template`` its references are resolved at each attempt, those to
+    the fire in ``timezone``; ``param_values`` are what ``${params.NAME}`` names, templates too.
     """
 
     executor: str
@@ -135,7 +95,7 @@ class TaskSpec:
     name: str = ""
     timeout: timedelta = attrs.field(default=_DEFAULT_TIMEOUT, converter=given.span)
     retry: RetryPolicy = attrs.field(default=_DEFAULT_RETRY, converter=_retry)
-    on_crash: OnCrash = attrs.field(default=OnCrash.RETRY, converter=_on_crash)
+    on_crash: OnCrash = attrs.field(default=OnCrash.RETRY, converter=policies.on_crash)
     max_crashes: int = 3
     start_deadline: timedelta | None = attrs.field(default=None, converter=given.span_or_none)
     priority: int = DEFAULT_PRIORITY
@@ -147,11 +107,17 @@ class TaskSpec:
     revision: int = 0
     workflow: Workflow | None = None
     member: Member | None = None
+    template: bool = False
+    timezone: str = "UTC"
+    param_values: Mapping[str, JsonValue] = attrs.field(default=NO_VALUES, converter=_frozen)
     reserved: Reserved = NOTHING_RESERVED
 
     def __attrs_post_init__(self) -> None:
         """Refuse what cannot be run, naming the field."""
-        _check_common(self)
+        if self.workflow is not None and self.workflow.params:
+            values = {**default_values(self.workflow.params), **self.param_values}
+            self.__dict__["param_values"] = _frozen(values)
+        _check_snapshot(self)
         self.__dict__[_PAYLOAD_TEXT] = check_json(self.payload, "payload")
 
     @property
@@ -180,20 +146,20 @@ class TaskConfig:
     fixed_delay: timedelta | None = attrs.field(default=None, converter=given.span_or_none)
     at: datetime | None = attrs.field(default=None, converter=given.instant_or_none)
     timezone: str = "UTC"
-    dst_gap: DstGap = attrs.field(default=DstGap.NEXT, converter=_dst_gap)
-    dst_overlap: DstOverlap = attrs.field(default=DstOverlap.FIRST, converter=_dst_overlap)
+    dst_gap: DstGap = attrs.field(default=DstGap.NEXT, converter=policies.dst_gap)
+    dst_overlap: DstOverlap = attrs.field(default=DstOverlap.FIRST, converter=policies.dst_overlap)
     start_at: datetime | None = attrs.field(default=None, converter=given.instant_or_none)
     end_at: datetime | None = attrs.field(default=None, converter=given.instant_or_none)
     calendar: Calendar | None = attrs.field(default=None, converter=given_calendar)
     jitter: timedelta = attrs.field(default=timedelta(0), converter=given.span)
-    misfire: Misfire = attrs.field(default=Misfire.FIRE_ONCE, converter=_misfire)
+    misfire: Misfire = attrs.field(default=Misfire.FIRE_ONCE, converter=policies.misfire)
     misfire_grace: timedelta = attrs.field(default=timedelta(seconds=60), converter=given.span)
     misfire_cap: int = MAX_CATCH_UP
-    overlap: Overlap = attrs.field(default=Overlap.SKIP, converter=_overlap)
+    overlap: Overlap = attrs.field(default=Overlap.SKIP, converter=policies.overlap)
     start_deadline: timedelta | None = attrs.field(default=None, converter=given.span_or_none)
     timeout: timedelta = attrs.field(default=_DEFAULT_TIMEOUT, converter=given.span)
     retry: RetryPolicy = attrs.field(default=_DEFAULT_RETRY, converter=_retry)
-    on_crash: OnCrash = attrs.field(default=OnCrash.RETRY, converter=_on_crash)
+    on_crash: OnCrash = attrs.field(default=OnCrash.RETRY, converter=policies.on_crash)
     max_crashes: int = 3
     priority: int = DEFAULT_PRIORITY
     labels: Mapping[str, str] = attrs.field(default=_NO_LABELS, converter=_frozen_labels)
@@ -204,6 +170,8 @@ class TaskConfig:
     enabled: bool = True
     origin: str = API_ORIGIN
     workflow: Workflow | None = None
+    template: bool = False
+    params: Mapping[str, Param] = attrs.field(default=NO_PARAMS, converter=declared)
     reserved: Reserved = NOTHING_RESERVED
     revision: int = attrs.field(default=0, eq=False)
     created_ms: int = attrs.field(default=0, eq=False)
@@ -261,10 +229,23 @@ class TaskConfig:
         # A config has been checked by the rules of a snapshot: nothing is looked at again.
         twin.__dict__.update((name, self.__dict__[name]) for name in _SPEC_FIELDS)
         twin.__dict__["member"] = None
+        twin.__dict__["param_values"] = default_values(self.declared_params)
+        twin.__dict__["timezone"] = self.timezone if self.template else "UTC"
         kept = self.__dict__.get(_PAYLOAD_TEXT)
         if kept is not None:
             twin.__dict__[_PAYLOAD_TEXT] = kept
         return twin
+
+    @property
+    def declared_params(self) -> Mapping[str, Param]:
+        """What a trigger may set."""
+        return self.params if self.workflow is None else self.workflow.params
+
+    def spec_with(self, given: Mapping[str, JsonValue] | None) -> TaskSpec:
+        """The snapshot of a task for which these params were given; `InvalidConfigError`."""
+        if not given and not self.declared_params:
+            return self.spec
+        return attrs.evolve(self.spec, param_values=bound(self.declared_params, given or {}))
 
 
 def _copied(config: TaskConfig, **known: Any) -> TaskConfig:
@@ -275,7 +256,8 @@ def _copied(config: TaskConfig, **known: Any) -> TaskConfig:
 
 # Where both keep the text of the payload, beside their fields: it is neither compared nor copied.
 _PAYLOAD_TEXT = "_payload_text"
-_SPEC_FIELDS = tuple(field.name for field in attrs.fields(TaskSpec) if field.name != "member")
+_OF_A_TASK = frozenset({"member", "param_values", "timezone"})
+_SPEC_FIELDS = tuple(one.name for one in attrs.fields(TaskSpec) if one.name not in _OF_A_TASK)
 _FIELDS = {
     cls: {field.name: field.default for field in attrs.fields(cls)}
     for cls in (TaskSpec, TaskConfig)
@@ -305,7 +287,7 @@ def restored(cls: type[I], fields: Mapping[str, Any]) -> I:
         if item.__dict__.get(name) is attrs.NOTHING:
             raise InvalidConfigError(name, "is missing")
     if isinstance(item, TaskSpec):
-        _check_common(item)
+        _check_snapshot(item)
     else:
         _check_config(item)
     return item
@@ -315,6 +297,18 @@ def _check_config(config: TaskConfig) -> None:
     check_id(config.id)
     _check_common(config)
     _check_trigger(config)
+    if config.template is not False:
+        check_template(config, config.params)
+    if config.params or config.workflow is not None:
+        check_declared(config)
+
+
+def _check_snapshot(spec: TaskSpec) -> None:
+    _check_common(spec)
+    if spec.template is not False:
+        check_template(spec, spec.param_values)
+    if spec.param_values or spec.workflow is not None or spec.timezone != "UTC":
+        check_given(spec)
 
 
 def _check_common(item: Any) -> None:

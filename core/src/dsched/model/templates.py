@@ -39,6 +39,22 @@ def has_templates(value: JsonValue) -> bool:
     return any("${" in text for text in _texts(value))
 
 
+def escaped(value: JsonValue) -> JsonValue:
+    """A template that is rendered to this value, whatever its texts look like."""
+    if isinstance(value, str):
+        return value.replace("${", _LITERAL)
+    if isinstance(value, Mapping):
+        return {key: escaped(item) for key, item in value.items()}
+    if isinstance(value, Sequence):
+        return [escaped(item) for item in value]
+    return value
+
+
+def mentions_secret(value: JsonValue) -> bool:
+    """Whether a value would be taken for a reference to a secret, if it stood in a payload."""
+    return any(_SECRET in text for text in _texts(value))
+
+
 def render(value: JsonValue, resolve: Callable[[Path], JsonValue]) -> JsonValue:
     """The payload with the value of each reference in its place; `TemplateError`."""
     rendered = _rendered(value, resolve)

@@ -14,8 +14,9 @@ from dsched.model import given
 from dsched.model.fields import InvalidConfigError, check_labels, check_span, check_whole
 from dsched.model.json import JsonValue, check_json
 from dsched.model.on_crash import OnCrash
+from dsched.model.params import NO_PARAMS, Param, declared
+from dsched.model.references import Names, check_payload
 from dsched.model.retry import Retry, RetryPolicy, retry_of
-from dsched.model.templates import Path, TemplateError, references
 
 # The executor of a run that has steps; no plugin may have this name.
 WORKFLOW = "workflow"
@@ -24,9 +25,6 @@ MAX_SHARDS = 1000
 MAX_MEMBERS = 2000
 MAX_WORKFLOW_BYTES = 256 * 1024
 _STEP_ID = re.compile(r"[a-z][a-z0-9_-]{0,39}")
-_OF_FIRE = frozenset({"time", "date", "ms"})
-_OF_SHARD = frozenset({"index", "total"})
-_OF_NEEDS = frozenset({"data", "code", "status"})
 
 
 class When(StrEnum):
@@ -148,7 +146,7 @@ class Workflow:
 
     With ``fail_fast`` the first failure cancels what runs, and skips what waits for success. After
     ``timeout`` from its start the whole run is stopped; without one it has none. ``timezone`` is
-    that of its config.
+    that of its config. ``params`` are what may be set of a run when it is made.
     """
 
     steps: tuple[Step, ...] = attrs.field(default=(), converter=_steps)
@@ -157,6 +155,7 @@ class Workflow:
     fail_fast: bool = False
     timeout: timedelta | None = attrs.field(default=None, converter=given.span_or_none)
     timezone: str = "UTC"
+    params: Mapping[str, Param] = attrs.field(default=NO_PARAMS, converter=declared)
 
     def __attrs_post_init__(self) -> None:
         """Refuse a graph that cannot be run, naming step and field."""
@@ -189,62 +188,10 @@ def check_composite(item: Any) -> None:
     if not flow.steps:
         if item.executor == WORKFLOW:
             raise InvalidConfigError("executor", "shards need an executor that runs them")
-        check_payload(item.payload, "payload", sharded=True, needed=frozenset())
+        check_payload(item.payload, "payload", Names(params=flow.params, sharded=True))
     elif item.executor != WORKFLOW or item.payload is not None:
         field = "payload" if item.executor == WORKFLOW else "executor"
         raise InvalidConfigError(field, "belongs to each of the steps, where there are steps")
-
-
-def check_payload(payload: JsonValue, where: str, *, sharded: bool, needed: frozenset[str]) -> None:
-    """Refuse templates that cannot be read, or that name what no member of this kind has."""
-    try:
-        for path in references(payload):
-            _check_reference(path, sharded=sharded, needed=needed)
-    except TemplateError as error:
-        raise InvalidConfigError(where, str(error)) from None
-    if isinstance(payload, Mapping):
-        _check_literals(payload, where)
-
-
-def _check_literals(payload: Mapping[str, JsonValue], where: str) -> None:
-    """A reference must not choose the function, or the server that is spoken to."""
-    function, url = payload.get("function"), payload.get("url")
-    if isinstance(function, str) and "${" in function:
-        raise InvalidConfigError(f"{where}.function", "must be a literal, without references")
-    if isinstance(url, str) and "${" in url:
-        scheme, slashes, rest = url.partition("://")
-        host = rest.partition("/")[0]
-        if not slashes or "${" in scheme or "${" in host:
-            raise InvalidConfigError(
-                f"{where}.url", "needs a literal scheme and host before the first reference"
-            )
-
-
-def _check_reference(path: Path, *, sharded: bool, needed: frozenset[str]) -> None:
-    name, root, second = f"${{{'.'.join(path)}}}", path[0], path[1] if len(path) > 1 else ""
-    if root == "attempt" and len(path) == 1:
-        return
-    if root == "fire" and second in _OF_FIRE and len(path) == 2:
-        return
-    if root in ("task", "run") and path[1:] == ("id",):
-        return
-    if root == "labels" and len(path) == 2:
-        return
-    if root == "shard" and second in _OF_SHARD and len(path) == 2:
-        if not sharded:
-            raise TemplateError(f"{name} names nothing: there are no shards here")
-        return
-    if root == "needs" and len(path) >= 3 and path[2] in _OF_NEEDS:
-        if second not in needed:
-            raise TemplateError(
-                f"{name} names nothing: this step does not need {second!r}, directly or through "
-                "others; add it to needs"
-            )
-        return
-    raise TemplateError(
-        f"{name} names nothing; there are fire.time, fire.date, fire.ms, task.id, run.id, attempt, "
-        "shard.index, shard.total, labels.NAME, needs.STEP.data, needs.STEP.code, needs.STEP.status"
-    )
 
 
 def _check_steps(flow: Workflow) -> None:
@@ -267,7 +214,13 @@ def _check_steps(flow: Workflow) -> None:
     for step in flow.steps:
         where = f"steps.{step.id}.payload"
         size += len(check_json(step.payload, where).encode("utf-8", "surrogatepass"))
-        check_payload(step.payload, where, sharded=step.shards is not None, needed=needed[step.id])
+        names = Names(
+            params=flow.params,
+            needed=needed[step.id],
+            labels=step.labels,
+            sharded=step.shards is not None,
+        )
+        check_payload(step.payload, where, names)
     if size > MAX_WORKFLOW_BYTES:
         raise InvalidConfigError(
             "steps", f"have payloads of {size} bytes; at most {MAX_WORKFLOW_BYTES} are allowed"

@@ -4,9 +4,11 @@ from typing import Any
 
 
 def without_payloads(entry: dict[str, Any]) -> bool:
-    """Take the payload out of an entry, and that of each of its steps; whether there was any."""
-    found = [entry.pop("payload", None)]
-    steps = entry.get("steps")
-    if isinstance(steps, dict):
-        found += [step.pop("payload", None) for step in steps.values()]
+    """Take the payload out of an entry, and that of each of its steps, and the values of its
+    params; whether there was any."""
+    found = [entry.pop("payload", None), entry.pop("param_values", None)]
+    for name, key in (("steps", "payload"), ("params", "default")):
+        parts = entry.get(name)
+        if isinstance(parts, dict):
+            found += [part.pop(key, None) for part in parts.values()]
     return any(one is not None for one in found)

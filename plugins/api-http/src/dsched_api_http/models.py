@@ -12,6 +12,7 @@ from dsched.model import ORPHAN, Decision, JsonValue, Task, TaskResult, Worker, 
 from dsched_api_http.attempt_views import AttemptView, attempts_of
 from dsched_api_http.cluster_views import DemandView, FullView, UnrunnableView
 from dsched_api_http.hiding import without_payloads
+from dsched_api_http.param_views import params_shown
 from dsched_api_http.wire import TIME as TIME
 from dsched_api_http.wire import optional_time
 
@@ -127,7 +128,8 @@ def result_of(result: TaskResult) -> Result:
 
 @attrs.frozen(kw_only=True)
 class TaskView:
-    """A task. ``spec``, ``result`` and ``attempts`` are there with ``full=true`` only."""
+    """A task. ``spec``, ``params``, ``result`` and ``attempts`` are there with ``full=true``
+    only."""
 
     id: str
     config_id: str | None
@@ -150,14 +152,16 @@ class TaskView:
     attempts: tuple[AttemptView, ...] | None = attrs.field(default=None, metadata=OPTIONAL)
     payload_hidden: bool = False
     run_id: str | None = None
+    params: Mapping[str, Any] | None = attrs.field(default=None, metadata=OPTIONAL)
 
 
 def task_of(task: Task, intake: Intake | None = None, *, show_payload: bool = False) -> TaskView:
     """A task as answered; with an ``intake`` in full."""
-    spec, hidden = None, False
+    spec, hidden, params = None, False, None
     if intake is not None and task.spec is not None:
         spec = intake.spec_entry(task.spec)
         hidden = not show_payload and without_payloads(spec)
+        params = params_shown(task, task.spec) if show_payload else None
     full = intake is not None and task.result is not None
     return TaskView(
         id=task.id,
@@ -181,6 +185,7 @@ def task_of(task: Task, intake: Intake | None = None, *, show_payload: bool = Fa
         attempts=None if intake is None else attempts_of(task),
         payload_hidden=hidden,
         run_id=run_of(task.id),
+        params=params,
     )
 
 

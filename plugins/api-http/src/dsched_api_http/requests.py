@@ -165,14 +165,6 @@ class OptionalReason:
 
 
 @attrs.frozen(kw_only=True)
-class Trigger:
-    """A run out of turn. The same ``key`` again is the same task."""
-
-    key: str | None = None
-    reason: str = attrs.field(default="", validator=_note, metadata={"maxLength": MAX_REASON})
-
-
-@attrs.frozen(kw_only=True)
 class UpcomingQuery:
     """The next ``limit`` instants, or those of a span of time."""
 
@@ -256,6 +248,10 @@ class Submit:
     max_parallel: int | None = None
     fail_fast: bool | None = None
     run_timeout: timedelta | None = None
+    template: bool | None = None
+    timezone: str | None = None
+    params: Mapping[str, Any] | None = None
+    param_values: Mapping[str, Any] | None = None
     delay: timedelta = attrs.field(default=timedelta(0))
     at: datetime | None = None
 
@@ -346,6 +342,7 @@ class BackfillBody(Reason):
     dry_run: bool = False
     limit: int = _some(1000, 1000)
     again: bool = False
+    params: Mapping[str, Any] | None = None
     key: str = attrs.field(default="")
 
     @key.validator

@@ -76,16 +76,17 @@ class AsyncClient(Operating):
         at: datetime | str | None = None,
         delay_s: Seconds = 0.0,
         key: str | None = None,
+        params: Entry | None = None,
     ) -> AsyncTaskHandle:
         """Create a task of a `TaskSpec`, or of a mapping with the keys of a task file; or a run of
         a `Workflow`.
 
         It does not start before ``delay``, or the instant ``at`` (one that has passed: now). The
         same id and spec again is the same task; another spec is a `ConflictError`. ``delay_s`` is
-        ``delay``.
+        ``delay``. ``params`` are of those that it declares.
         """
         key, delay = key or new_key(), delay_s if delay is None else delay
-        call = calls.submit(spec, task_id=task_id, delay=delay, at=at, key=key)
+        call = calls.submit(spec, task_id=task_id, delay=delay, at=at, key=key, params=params)
         task = await self._send(call)
         return AsyncTaskHandle(task.id, task, self)
 
@@ -96,10 +97,17 @@ class AsyncClient(Operating):
         return await self._send(calls.submit_many(items, key=key or new_key()))
 
     async def trigger(
-        self, config_id: str, *, key: str | None = None, reason: str = ""
+        self,
+        config_id: str,
+        *,
+        key: str | None = None,
+        reason: str = "",
+        params: Entry | None = None,
     ) -> AsyncTaskHandle:
-        """Run a config's task now, beside its schedule. The same ``key`` again: the same task."""
-        task = await self._send(calls.trigger(config_id, key=key or new_key(), reason=reason))
+        """Run a config's task now, beside its schedule. The same ``key`` again: the same task.
+        ``params`` are of those that the config declares."""
+        key = key or new_key()
+        task = await self._send(calls.trigger(config_id, key=key, reason=reason, params=params))
         return AsyncTaskHandle(task.id, task, self)
 
     async def get(self, task_id: str, *, full: bool = False) -> Task:

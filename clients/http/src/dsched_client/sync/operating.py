@@ -126,6 +126,7 @@ class Operating(Sending):
         limit: int | None = None,
         again: bool = False,
         key: str = "",
+        params: Entry | None = None,
     ) -> Backfill:
         """Make tasks for instants of the past; not ``done``: call again from ``next_from``."""
         return self._send(
@@ -138,6 +139,7 @@ class Operating(Sending):
                 limit=limit,
                 again=again,
                 key=key,
+                params=params,
             )
         )
 

@@ -33,7 +33,9 @@ RECORD_VERSION = 1
 LATER_VERSION = 2
 READ_VERSIONS = (RECORD_VERSION, LATER_VERSION)
 # A version that passed one of them over would do something else than was meant.
-_LATER_KEYS = frozenset({"calendar", "workflow", "member", "limits"})
+_LATER_KEYS = frozenset(
+    {"calendar", "workflow", "member", "limits", "template", "params", "param_values"}
+)
 # The executor of a record that cannot be read; no plugin can have this name.
 UNREADABLE = "(unreadable)"
 

@@ -72,8 +72,10 @@ def _form_of(given: Any) -> _Form:
         return _Form(datetime, datetime.isoformat, datetime.fromisoformat)
     if get_origin(given) is tuple:
         return _sequence(get_args(given)[0])
-    if get_origin(given) is not None and get_args(given)[1] is int:
+    if get_origin(given) is not None and get_args(given)[1] in (int, Any):
         return _Form(Mapping, dict, lambda value: MappingProxyType(dict(value)))
+    if get_origin(given) is not None and attrs.has(get_args(given)[1]):
+        return _mapping(get_args(given)[1])
     if get_origin(given) is not None:  # a mapping of texts
         return _Form(Mapping, dict, _labels)
     if attrs.has(given):
@@ -93,6 +95,17 @@ def _sequence(of: Any) -> _Form:
         tuple,
         lambda values: [write(value) for value in values],
         lambda values: tuple(item.read(value) for value in values),
+    )
+
+
+def _mapping(of: type) -> _Form:
+    """A mapping whose values are records."""
+    item = _nested(of)
+    write = item.write or (lambda value: value)
+    return _Form(
+        Mapping,
+        lambda values: {name: write(value) for name, value in values.items()},
+        lambda values: MappingProxyType({name: item.read(one) for name, one in values.items()}),
     )
 
 

@@ -1,8 +1,7 @@
-"""The payload of a member, rendered for one attempt: what its references name is read now."""
+"""A payload with references, rendered for one attempt: what they name is read now."""
 
 from collections.abc import Mapping
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import attrs
 
@@ -15,12 +14,13 @@ from dsched.model import (
     JsonValue,
     Member,
     Task,
+    TaskSpec,
     TemplateError,
-    from_ms,
     member_id,
     member_name,
     run_of,
 )
+from dsched.model.params import fire_of, resolved_values
 from dsched.model.templates import has_templates, look_up, render
 
 CODE = "template"
@@ -30,38 +30,38 @@ NEVER_BORN = "skipped"
 async def rendered(task: Task, store: Store, runtime: Runtime) -> Task:
     """The task with its payload rendered; `TaskFailed` for good where a reference names nothing."""
     spec = task.spec
-    if spec is None or spec.member is None or not has_templates(spec.payload):
+    if spec is None or not has_templates(spec.payload):
         return task
-    needs = await _needs(task, spec.member, store, runtime)
-    scope = scope_of(task, spec.member, spec.labels, needs)
+    member = spec.member
+    needs = {} if member is None else await _needs(task, member, store, runtime)
     try:
+        scope = scope_of(task, spec, needs)
         payload = render(spec.payload, lambda path: look_up(scope, path))
     except TemplateError as error:
         raise TaskFailed(
             f"the payload cannot be rendered: {error}", CODE, retryable=False
         ) from None
-    return attrs.evolve(task, spec=attrs.evolve(spec, payload=payload))
+    # What was put in is no template, whatever it looks like.
+    plain = attrs.evolve(spec, payload=payload, template=False, param_values={}, timezone="UTC")
+    return attrs.evolve(task, spec=plain)
 
 
-def scope_of(
-    task: Task, member: Member, labels: Mapping[str, str], needs: Mapping[str, JsonValue]
-) -> dict[str, JsonValue]:
-    """What the references of a member's payload may name."""
-    at = from_ms(member.instant_ms).astimezone(ZoneInfo(member.timezone))
+def scope_of(task: Task, spec: TaskSpec, needs: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """What the references of a payload may name; `TemplateError`."""
+    member = spec.member
+    instant_ms = task.nominal_ms if member is None else member.instant_ms
+    zone = spec.timezone if member is None else member.timezone
     scope: dict[str, JsonValue] = {
-        "fire": {
-            "time": at.isoformat(timespec="milliseconds"),
-            "date": at.date().isoformat(),
-            "ms": member.instant_ms,
-        },
+        "fire": fire_of(instant_ms, zone),
+        "params": resolved_values(spec.param_values, instant_ms, zone),
         "task": {"id": task.id},
-        "run": {"id": run_of(task.id)},
         "attempt": task.attempt,
-        "labels": dict(labels),
-        "needs": dict(needs),
+        "labels": dict(spec.labels),
     }
-    if member.index is not None:
-        scope["shard"] = {"index": member.index, "total": member.total}
+    if member is not None:
+        scope |= {"run": {"id": run_of(task.id)}, "needs": dict(needs)}
+        if member.index is not None:
+            scope["shard"] = {"index": member.index, "total": member.total}
     return scope
 
 

@@ -201,12 +201,12 @@ class Runner:
                 "install its plugin, or route the task with required_labels",
                 "no_executor",
             )
-        if attempt.spec.member is not None:
-            return self._member(executor, attempt)
+        if attempt.spec.member is not None or attempt.spec.template:
+            return self._rendered(executor, attempt)
         return self._executed(executor, attempt, attempt.task)
 
-    async def _member(self, executor: Executor, attempt: Attempt) -> object:
-        """A member of a run: its payload is rendered for each attempt."""
+    async def _rendered(self, executor: Executor, attempt: Attempt) -> object:
+        """A payload with references is rendered for each attempt."""
         task = await rendered(attempt.task, self._store, self._runtime)
         return await self._executed(executor, attempt, task)
 

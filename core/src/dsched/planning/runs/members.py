@@ -5,7 +5,7 @@ from typing import Any
 
 import attrs
 
-from dsched.model import Member, Step, TaskSpec
+from dsched.model import JsonValue, Member, Step, TaskSpec
 from dsched.model.templates import references
 
 # What a step may leave to its config.
@@ -18,6 +18,8 @@ def member_spec(spec: TaskSpec, step_id: str, index: int | None, *, instant_ms: 
     if flow is None:
         raise ValueError("only a run has members")
     step = flow.step(step_id)
+    payload = spec.payload if step is None else step.payload
+    values = _named(spec.param_values, payload)
     if step is None:
         member = Member(
             step=step_id,
@@ -26,7 +28,9 @@ def member_spec(spec: TaskSpec, step_id: str, index: int | None, *, instant_ms: 
             instant_ms=instant_ms,
             timezone=flow.timezone,
         )
-        return attrs.evolve(spec, workflow=None, member=member, start_deadline=None)
+        return attrs.evolve(
+            spec, workflow=None, member=member, start_deadline=None, param_values=values
+        )
     member = Member(
         step=step_id,
         index=index,
@@ -43,8 +47,17 @@ def member_spec(spec: TaskSpec, step_id: str, index: int | None, *, instant_ms: 
         workflow=None,
         member=member,
         start_deadline=None,
+        param_values=values,
         **_own(step),
     )
+
+
+def _named(values: Mapping[str, JsonValue], payload: JsonValue) -> Mapping[str, JsonValue]:
+    """Those of the params that a payload refers to."""
+    if not values:
+        return values
+    named = {path[1] for path in references(payload) if path[0] == "params"}
+    return {name: value for name, value in values.items() if name in named}
 
 
 def _own(step: Step) -> Mapping[str, Any]:

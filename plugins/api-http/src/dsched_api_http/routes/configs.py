@@ -32,10 +32,10 @@ from dsched_api_http.requests import (
     Page,
     Pause,
     PutQuery,
-    Trigger,
 )
 from dsched_api_http.routes.asking import named
 from dsched_api_http.scopes import Scope
+from dsched_api_http.trigger_request import Trigger
 
 TRIES = 5  # of a change, while others change the config first
 
@@ -221,9 +221,9 @@ async def trigger_config(call: Call) -> Answer:
         raise invalid("key", str(error)) from error
     stored = await _stored(call)
     task_id = manual_task_id(stored.config.id, key)
-    size = len(dumps(stored.config.payload))
+    size = len(dumps(stored.config.payload)) + len(dumps(call.body.params))
     async with call.api.backlog.room(call.principal, {task_id: size}):
-        await call.client.trigger(stored.config.id, key=key)
+        await call.client.trigger(stored.config.id, key=key, params=call.body.params)
     call.act.after = task_id
     return Answer(body=task_of(await call.client.get(task_id, full=False)))
 

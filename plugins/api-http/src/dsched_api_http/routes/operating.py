@@ -49,6 +49,7 @@ async def backfill_config(call: Call) -> Answer:
         limit=body.limit,
         again=body.again,
         key=body.key,
+        params=body.params,
     )
     return Answer(body=backfill_of(found))
 
