@@ -64,11 +64,14 @@ class User(Client):
         delay: Wait | None = None,
         at: datetime | str | None = None,
         delay_s: float = 0.0,
+        params: Mapping[str, Any] | None = None,
     ) -> TaskHandle[Any]:
         """As the client; the user testifies what was asked and answered."""
         op = self._stage.invoked("submit", task_id)
         try:
-            done = await super().submit(spec, task_id=task_id, delay=delay, at=at, delay_s=delay_s)
+            done = await super().submit(
+                spec, task_id=task_id, delay=delay, at=at, delay_s=delay_s, params=params
+            )
         except ClientError:
             self._stage.answered("fail", op)
             raise
