@@ -28,6 +28,7 @@ def test_a_limit_is_set_changed_listed_and_deleted(pod: Any) -> None:
         "max_running": 4,
         "rate": None,
         "burst": None,
+        "origin": "api",
         "uses": [],
     }
     assert "cli-crm is deleted" in pod.ok("limit", "delete", "cli-crm").err

@@ -53,7 +53,7 @@ WITHOUT_A_CALL = {
     "metrics": "Prometheus reads it",
 }
 # The `code` of a problem says the same as its type; `recent` and `use` are told only to who asks.
-NOT_READ = {"Problem": {"type"}, "Config": {"recent"}, "Limit": {"use"}}
+NOT_READ = {"Problem": {"type"}, "Config": {"recent"}, "DeclaredLimit": {"use"}}
 # Read as the text that it is: its offset, which is that of the config's zone, belongs to it.
 AS_TEXT = {"config.upcoming.items[].local"}
 
@@ -106,10 +106,12 @@ def every_call() -> dict[str, Call[Any]]:
         "resume_worker": calls.resume_worker("x", reason="r"),
         "cluster": calls.cluster(),
         "workers": calls.workers(**page),
-        "put_limit": calls.put_limit(Limit(id="x", max_running=1), reason="r"),
+        "put_limit": calls.put_limit(
+            Limit(id="x", max_running=1), origin="api", adopt=True, reason="r"
+        ),
         "get_limit": calls.get_limit("x", **page),
         "list_limits": calls.list_limits(**page),
-        "delete_limit": calls.delete_limit("x", force=True, reason="r"),
+        "delete_limit": calls.delete_limit("x", force=True, origin="api", reason="r"),
         "drain_worker": calls.drain_worker("x", reason="r"),
     }
 
@@ -246,6 +248,9 @@ ONLY_BY_HTTP = {
 }
 ONLY_IN_THE_STORE = {
     "get_configs": "reading by id, a hundred at once, is no route",
+    "get_limits": "as `get_configs`",
+    "limit_origin": "by HTTP `get_limit` has it",
+    "limit_origins": "by HTTP `request` of `/limits` has them",
     "limit_uses": "by HTTP `get_limit` has those of a limit",
     "declaration": "pods tell one another which version of what they declare lives",
     "note_declaration": "as `declaration`",

@@ -9,8 +9,17 @@ from dsched.config import ConfigError
 from dsched.config.problems import Problem
 from dsched.config.task_file import RawEntry, read_entries
 from dsched.config.yaml_reader import Document
-from dsched.declaring.plan import Conflict, Present, plan_declaration
-from dsched.model import API_ORIGIN, file_origin
+from dsched.declaring.plan import Conflict, DeclarationPlan, Present, plan_declaration
+from dsched.model import API_ORIGIN, Limit, file_origin
+from dsched_cli.declared_limits import (
+    LimitDifference,
+    Limits,
+    limit_difference,
+    limits_of,
+    named_after,
+    refuse_unknown,
+    stored_limits,
+)
 from dsched_cli.errors import ApiError, UsageError
 from dsched_cli.firing import FireDifference, compare
 from dsched_cli.progress import Progress
@@ -83,9 +92,18 @@ def _of_steps(
 
 
 @attrs.frozen(kw_only=True)
+class Read:
+    """What all files declare, by origin: each file's own, or the one that is given."""
+
+    entries: dict[str, list[Declared]] = attrs.field(factory=dict)
+    limits: dict[str, dict[str, Limit]] = attrs.field(factory=dict)
+
+
+@attrs.frozen(kw_only=True)
 class Difference:
     """Everything that separates the files from the cluster."""
 
+    limits: LimitDifference = attrs.field(factory=LimitDifference)
     changes: tuple[Change, ...] = ()
     conflicts: tuple[Conflict, ...] = ()
     unchanged: int = 0
@@ -106,19 +124,26 @@ class Difference:
 
 def entries_of(path: str) -> list[Declared]:
     """The entries of one file, not judged yet."""
+    return _read(path)[1]
+
+
+def _read(path: str) -> tuple[Document, list[Declared]]:
     try:
         document, found = read_entries(path)
     except ConfigError as error:
         raise unreadable(error) from error
-    return [Declared(one.id, one.content, document, one) for one in found]
+    return document, [Declared(one.id, one.content, document, one) for one in found]
 
 
-def read_declared(given: Iterable[str], origin: str | None) -> dict[str, list[Declared]]:
-    """The entries of all files by origin: each file's own, or the one that is given."""
-    found: dict[str, list[Declared]] = {}
+def read_declared(given: Iterable[str], origin: str | None) -> Read:
+    """The entries and limits of all files."""
+    found = Read()
     where: dict[str, str] = {}
+    limits_where: dict[str, str] = {}
     for path in files_below(given):
-        entries = entries_of(path)
+        document, entries = _read(path)
+        whose = origin or file_origin(path)
+        limits_of(document, found.limits.setdefault(whose, {}), limits_where)
         for entry in entries:
             first = where.setdefault(entry.id, path)
             if first != path:
@@ -127,13 +152,13 @@ def read_declared(given: Iterable[str], origin: str | None) -> dict[str, list[De
                     why=f"in {first} and in {path}",
                     todo="keep one of them",
                 )
-        found.setdefault(origin or file_origin(path), []).extend(entries)
+        found.entries.setdefault(whose, []).extend(entries)
     return found
 
 
 def difference(
     session: Session,
-    declared: Mapping[str, list[Declared]],
+    read: Read,
     *,
     adopt: bool,
     prune: bool,
@@ -142,10 +167,13 @@ def difference(
 ) -> Difference:
     """Compare the declared with the stored configs; the server judges each entry in a dry run."""
     stored = {str(one["id"]): one for one in session.api.items("/configs")}
+    limits = Limits(declared=read.limits, stored=stored_limits(session))
+    all_entries = [one for entries in read.entries.values() for one in entries]
+    refuse_unknown(((one.document, one.raw) for one in all_entries), limits.known)
     changes: list[Change] = []
     conflicts: list[Conflict] = []
     unchanged = 0
-    for origin, entries in declared.items():
+    for origin, entries in read.entries.items():
         judged = _judge(session, origin, entries, stored)
         plan = plan_declaration(
             [_present(one) for one in stored.values()],
@@ -155,21 +183,51 @@ def difference(
             prune=prune and origin != API_ORIGIN,
             orphan=origin != API_ORIGIN,
         )
-        contents = {one.id: one.content for one in entries}
-        for action in ACTIONS:
-            for config_id in getattr(plan, action):
-                change = Change(
-                    id=config_id,
-                    origin=origin,
-                    action=action,
-                    content=contents.get(config_id),
-                    old=stored.get(config_id),
-                    new=judged.get(config_id),
-                )
-                changes.append(_with_fires(change, first_ms, last_ms))
+        changes += [
+            _with_fires(change, first_ms, last_ms)
+            for change in _changes(plan, entries, stored, judged)
+        ]
         conflicts += plan.conflicts
         unchanged += len(plan.unchanged)
-    return Difference(changes=tuple(changes), conflicts=tuple(conflicts), unchanged=unchanged)
+    return Difference(
+        limits=_limit_difference(limits, stored, changes, adopt=adopt, prune=prune),
+        changes=tuple(changes),
+        conflicts=tuple(conflicts),
+        unchanged=unchanged,
+    )
+
+
+def _changes(
+    plan: DeclarationPlan,
+    entries: Iterable[Declared],
+    stored: Mapping[str, Any],
+    judged: Mapping[str, Any],
+) -> Iterator[Change]:
+    contents = {one.id: one.content for one in entries}
+    for action in ACTIONS:
+        for config_id in getattr(plan, action):
+            yield Change(
+                id=config_id,
+                origin=plan.origin,
+                action=action,
+                content=contents.get(config_id),
+                old=stored.get(config_id),
+                new=judged.get(config_id),
+            )
+
+
+def _limit_difference(
+    limits: Limits,
+    stored: Mapping[str, Mapping[str, Any]],
+    changes: Iterable[Change],
+    *,
+    adopt: bool,
+    prune: bool,
+) -> LimitDifference:
+    deleted = [one.id for one in changes if one.action == "delete"]
+    judged = [one.new for one in changes if one.new is not None]
+    named = named_after(stored, deleted, judged)
+    return limit_difference(limits, named=named, adopt=adopt, prune=prune)
 
 
 def _present(record: Mapping[str, Any]) -> Present:

@@ -101,9 +101,10 @@ def test_both_clients_have_the_same_calls_with_the_same_arguments():
 def test_the_calls_of_the_stores_client_are_here_too():
     # Orphaning, and reading many configs by id, belong to those who declare: they do it beside the
     # store, and the API has a route for one config only.
-    # What is in use of a limit is told with it, by `get_limit`.
+    # What is in use of a limit, and whose it is, is told with it, by `get_limit`.
     beside_the_store = {
-        *("orphan_config", "get_configs", "declaration", "note_declaration", "limit_uses")
+        *("orphan_config", "get_configs", "declaration", "note_declaration"),
+        *("limit_uses", "get_limits", "limit_origin", "limit_origins"),
     }
     assert calls_of(dsched.Client).keys() - beside_the_store <= calls_of(Client).keys()
 

@@ -153,7 +153,7 @@ BAD_FILES = {
     ),
     "a key too many": (
         "tasks: []\ndefaults: {}",
-        [("defaults", "is not a known key; there is calendars, tasks")],
+        [("defaults", "is not a known key; there is calendars, limits, tasks")],
     ),
     "a task that is no mapping": (
         "tasks: [a, null]",

@@ -40,7 +40,7 @@ async def test_a_limit_is_put_listed_read_and_deleted(cluster: Any) -> None:
     ]
     assert rest.body["cursor"] is None
     got = await cluster.ask("GET", "/limits/crm-api")
-    bounds = {"max_running": 5, "rate": None, "burst": None}
+    bounds = {"max_running": 5, "rate": None, "burst": None, "origin": "api"}
     assert got.body == {"id": "crm-api", **bounds, "uses": [], "cursor": None}
     assert (await cluster.ask("DELETE", "/limits/crm-api")).status == 204
     assert (await cluster.ask("GET", "/limits/crm-api")).status == 404
@@ -247,3 +247,23 @@ async def test_more_names_than_are_read_are_said_to_be_not_all(
         "tenant": (1, False),
     }
     cluster.echo.gate.set()
+
+
+async def test_a_limit_is_of_who_declares_it_and_others_take_it_over_or_leave_it(
+    cluster: Any,
+) -> None:
+    put = await cluster.ask("PUT", "/limits/crm?origin=file:tasks", {"max_running": 5})
+    assert put.status == 200
+    listed = (await cluster.ask("GET", "/limits")).body["items"]
+    assert [(one["id"], one["origin"]) for one in listed] == [("crm", "file:tasks")]
+    assert (await cluster.ask("GET", "/limits/crm")).body["origin"] == "file:tasks"
+    other = await cluster.ask("PUT", "/limits/crm", {"max_running": 6})
+    assert (other.status, other.body["type"]) == (409, "about:blank#origin_conflict")
+    gone = await cluster.ask("DELETE", "/limits/crm?origin=file:more")
+    assert gone.status == 409
+    adopted = await cluster.ask("PUT", "/limits/crm?adopt=true", {"max_running": 6})
+    assert (adopted.status, adopted.body["changed"]) == (200, True)
+    assert (await cluster.ask("GET", "/limits/crm")).body["origin"] == "api"
+    nonsense = await cluster.ask("PUT", "/limits/crm?origin=mine", {"max_running": 6})
+    assert nonsense.status == 422
+    assert (await cluster.ask("DELETE", "/limits/crm?origin=api")).status == 204

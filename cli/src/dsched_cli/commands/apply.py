@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dsched_cli.applying_limits import delete_limits, limit_data, limit_lines, put_limits
 from dsched_cli.cleaning import clean
 from dsched_cli.errors import CliError, ExitCode, UsageError
 from dsched_cli.finding import config_path
@@ -84,7 +85,8 @@ def diff(
     """Show what apply would change, in configs and in fires; exit 6 if anything."""
     found = _compare(session, files, prune=prune, adopt=adopt, origin=origin, horizon=horizon)
     _show(session, found, horizon)
-    return ExitCode.DIFFERENT if found.changes or found.conflicts else ExitCode.OK
+    different = (found.changes, found.conflicts, found.limits.changes, found.limits.conflicts)
+    return ExitCode.DIFFERENT if any(different) else ExitCode.OK
 
 
 @click.command()
@@ -107,10 +109,11 @@ def apply(
     yes: bool,
     dry_run: bool,
 ) -> int:
-    """Make the cluster's configs of a file those that the file declares.
+    """Make the cluster's configs and limits of a file those that the file declares.
 
     Each file owns what it declares. What vanished from it is paused as orphaned, or deleted with
-    --prune; what other files, code or people declared is left alone.
+    --prune; what other files, code or people declared is left alone. A limit that vanished is
+    deleted with --prune, unless it is in use.
     """
     found = _compare(session, files, prune=prune, adopt=adopt, origin=origin, horizon=horizon)
     _show(session, found, horizon)
@@ -118,11 +121,11 @@ def apply(
     if dry_run:
         say("nothing was changed (--dry-run)")
         return ExitCode.OK
-    doomed = found.of("delete")
-    if doomed:
-        names = ", ".join(clean(one.id) for one in doomed[:_SHOWN_NAMES])
-        more = " ..." if len(doomed) > _SHOWN_NAMES else ""
-        confirm(f"Delete {len(doomed)} configs: {names}{more}?", yes=yes)
+    for what, doomed in (("configs", found.of("delete")), ("limits", found.limits.deletes)):
+        if doomed:
+            names = ", ".join(clean(one.id) for one in doomed[:_SHOWN_NAMES])
+            more = " ..." if len(doomed) > _SHOWN_NAMES else ""
+            confirm(f"Delete {len(doomed)} {what}: {names}{more}?", yes=yes)
     return _carry_out(session, found)
 
 
@@ -157,11 +160,18 @@ def _compare(
 
 
 def _refuse_conflicts(found: "Difference") -> None:
-    if not found.conflicts:
+    limits, conflicts = found.limits.conflicts, found.conflicts
+    if not conflicts and not limits:
         return
-    names = ", ".join(f"{clean(one.id)} ({clean(one.origin)})" for one in found.conflicts[:10])
+    names = ", ".join(
+        f"{what}{clean(one.id)} ({clean(one.origin)})"
+        for what, some in (("limit ", limits), ("", conflicts))
+        for one in some[:10]
+    )
+    counts = [(len(conflicts), "configs"), (len(limits), "limits")]
     raise CliError(
-        f"{len(found.conflicts)} configs are declared elsewhere",
+        f"{' and '.join(f'{count} {what}' for count, what in counts if count)} are declared "
+        "elsewhere",
         why=f"{names}; nothing was changed",
         todo="remove them from the file, or take them over with --adopt",
         code=ExitCode.CONFLICT,
@@ -173,14 +183,34 @@ def _carry_out(session: Session, found: "Difference") -> int:
     from dsched_cli.progress import Progress
 
     failed = 0
-    with Progress("applying changes", len(found.changes)) as progress:
-        for config_id, error in _acted(session, found.changes, progress):
+    total = len(found.changes) + len(found.limits.changes)
+    with Progress("applying changes", total) as progress:
+        for name, error in _all_acted(session, found, progress):
             failed += 1
             progress.clear()
-            say(f"{clean(config_id)}: {error.what}: {error.why}")
-    done = len(found.changes) - failed
-    say(f"{done} changed, {found.unchanged} unchanged" + (f", {failed} failed" if failed else ""))
+            say(f"{clean(name)}: {error.what}: {error.why}")
+    unchanged = found.unchanged + found.limits.unchanged
+    more = f", {failed} failed" if failed else ""
+    say(f"{total - failed} changed, {unchanged} unchanged{more}")
     return ExitCode.PARTLY if failed else ExitCode.OK
+
+
+def _all_acted(
+    session: Session, found: "Difference", progress: "Progress"
+) -> "Iterator[tuple[str, CliError]]":
+    """Limits before the tasks that name them; those that go, after."""
+    yield from _limits_acted(put_limits(session, found.limits), progress)
+    yield from _acted(session, found.changes, progress)
+    yield from _limits_acted(delete_limits(session, found.limits), progress)
+
+
+def _limits_acted(
+    done: "Iterable[tuple[str, CliError | None]]", progress: "Progress"
+) -> "Iterator[tuple[str, CliError]]":
+    for name, error in done:
+        progress.add(1)
+        if error is not None:
+            yield name, error
 
 
 def _acted(
@@ -242,6 +272,8 @@ def _show(session: Session, found: "Difference", horizon: str) -> None:
         return
     output = session.output
     colours = {"+": "success", "-": "failed", "~": "retrying"}
+    for sign, line in limit_lines(found.limits):
+        write(output.state(f"{sign} {line}", as_state=colours[sign]) if sign else line)
     for change in found.changes:
         sign = _SIGNS[change.action]
         line = f"{sign} {clean(change.id)} {_WORDS[change.action]}"
@@ -287,11 +319,16 @@ def _show_data(session: Session, found: "Difference", horizon: str) -> None:
             "changes": records,
             "conflicts": [{"id": one.id, "origin": one.origin} for one in found.conflicts],
             "unchanged": found.unchanged,
+            "limits": limit_data(found.limits),
             "horizon": horizon,
             "fires": {"removed": found.fires.removed, "added": found.fires.added},
         }
         session.output.record(record, ())
         return
+    rows: list[dict[str, Any]] = [
+        {"id": f"limits/{one.id}", "origin": one.origin, "action": one.action}
+        for one in found.limits.changes
+    ]
     columns = (
         Column("ID", "id"),
         Column("ACTION", "action"),
@@ -299,4 +336,4 @@ def _show_data(session: Session, found: "Difference", horizon: str) -> None:
         Column("REMOVED", "fires.removed", kind="number"),
         Column("ADDED", "fires.added", kind="number"),
     )
-    session.output.records(records, columns)
+    session.output.records([*rows, *records], columns)

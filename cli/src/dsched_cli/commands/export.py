@@ -1,4 +1,4 @@
-"""`dsched export`: the configs of a cluster as a task file; applying it changes nothing."""
+"""`dsched export`: a cluster's configs and limits as a task file; applying it changes nothing."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from dsched_cli.session import Session, asks_api
 @click.argument("config_ids", metavar="[ID]...", nargs=-1)
 @click.option("--origin", metavar="ORIGIN", help="Only of this origin: api, file:NAME, code:NAME.")
 def export(session: Session, config_ids: tuple[str, ...], origin: str | None) -> None:
-    """Print configs as a task file; applying it changes nothing."""
+    """Print configs as a task file, with their limits; applying it changes nothing."""
     if config_ids:
         records = [
             call_config(session, given, lambda one: session.api.get(config_path(one)))
@@ -34,7 +34,26 @@ def export(session: Session, config_ids: tuple[str, ...], origin: str | None) ->
     origins = sorted({clean(one.get("origin", "api")) for one in records})
     if origins not in ([], ["api"]):
         say(f"note: declared by {', '.join(origins)}; apply it as --origin {origins[0]}")
+    limits = _limits(session, records, origin, everything=not config_ids)
+    file = {**({"limits": limits} if limits else {}), "tasks": entries}
     if session.output.format == "json":
-        write_json({"tasks": entries})
+        write_json(file)
     else:
-        write(yaml_text({"tasks": entries}).rstrip("\n"))
+        write(yaml_text(file).rstrip("\n"))
+
+
+def _limits(
+    session: Session, configs: list[Any], origin: str | None, *, everything: bool
+) -> dict[str, Any]:
+    """The limits of the origin, or of the configs that are asked for, as a file has them."""
+    from dsched.config.limits import KEYS
+    from dsched.model import limit_of
+    from dsched_cli.declared_limits import stored_limits
+
+    named = {str(name) for one in configs for name in one["spec"].get("limits") or ()}
+    named |= {limit_of(name) for name in named}
+    return {
+        name: {key: one[key] for key in KEYS if one.get(key) is not None}
+        for name, one in stored_limits(session).items()
+        if (everything or name in named) and (origin is None or one.get("origin") == origin)
+    }

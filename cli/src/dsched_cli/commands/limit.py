@@ -20,6 +20,7 @@ LIMIT = (
     Column("MAX RUNNING", "max_running", kind="number"),
     Column("RATE", "rate"),
     Column("BURST", "burst", kind="number"),
+    Column("ORIGIN", "origin", wide=True),
 )
 LISTED = (
     *LIMIT,
@@ -64,6 +65,7 @@ def limit() -> None:
     metavar="N",
     help="How many tasks of the rate begin at once, after a pause; else what comes in 100 ms.",
 )
+@click.option("--adopt", is_flag=True, help="Take it over from the file that declares it.")
 @reason_option(required=False)
 def set_(
     session: Session,
@@ -72,6 +74,7 @@ def set_(
     max_running: int | None,
     rate: str | None,
     burst: int | None,
+    adopt: bool,
     reason: str,
 ) -> None:
     """Make a limit, or change it; it holds at once, and as a whole: what is not given bounds
@@ -84,7 +87,8 @@ def set_(
         raise click.UsageError("give --max-running, --rate, or both: a limit needs one of them")
     given = {"max_running": max_running, "rate": rate, "burst": burst, "reason": reason or None}
     body = {key: value for key, value in given.items() if value is not None}
-    found = session.api.call("PUT", path_of("limits", limit_id), body=body).data
+    query = {"adopt": True if adopt else None}
+    found = session.api.call("PUT", path_of("limits", limit_id), query=query, body=body).data
     if not found["changed"]:
         say(f"{clean(found['id'])} was so already")
     session.output.record(found, LIMIT)

@@ -20,12 +20,13 @@ class LimitUse:
 @attrs.frozen(kw_only=True)
 class LimitDetail:
     """A limit and a page of what is in use of it and its instances; ``cursor`` continues that,
-    None at its end."""
+    None at its end. ``origin``: who declares it."""
 
     id: str
     max_running: int | None = None
     rate: str | None = None
     burst: int | None = None
+    origin: str = "api"
     uses: tuple[LimitUse, ...] = ()
     cursor: str | None = None
 

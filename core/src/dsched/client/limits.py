@@ -1,25 +1,31 @@
 """Limits: put, dropped, listed, and whether those that tasks name are there."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
-from dsched.client.asking import Asking, ConflictError, NotFoundError, RefusedError, answered
+from dsched.client.asking import ConflictError, NotFoundError, RefusedError, answered
+from dsched.client.limit_origins import LimitOrigins
 from dsched.contracts.store import Store
 from dsched.contracts.store.bounds import MAX_BATCH
 from dsched.contracts.store.limits import LimitPage, LimitUsePage
 from dsched.contracts.store.outcomes import Outcome
-from dsched.model import InvalidConfigError, Limit, limit_of
+from dsched.model import API_ORIGIN, InvalidConfigError, Limit, limit_of
 from dsched.wording import did_you_mean
 
 
-class Limits(Asking):
+class Limits(LimitOrigins):
     """The acts on limits."""
 
-    async def put_limit(self, limit: Limit) -> bool:
+    async def put_limit(
+        self, limit: Limit, *, origin: str = API_ORIGIN, adopt: bool = False
+    ) -> bool:
         """Store a limit, which holds at once; whether anything changed.
 
-        `RefusedError` where the store has too many, or a format without limits.
+        One that another ``origin`` declares raises `ConflictError` with the code
+        ``origin_conflict``, unless it is to be ``adopt``ed. `RefusedError` where the store has too
+        many, or a format without limits.
         """
+        taken = await self._take_limit(limit, origin, adopt=adopt)
         outcome = await self._answered(lambda: self._store.put_limit(limit))
         if outcome is Outcome.OLDER:
             raise RefusedError(
@@ -29,10 +35,21 @@ class Limits(Asking):
             )
         if outcome is Outcome.FULL:
             raise RefusedError(outcome, "the store has as many limits as it takes; delete some")
-        return outcome is Outcome.OK
+        return taken or outcome is Outcome.OK
 
-    async def delete_limit(self, limit_id: str, *, force: bool = False) -> None:
-        """Remove a limit; `NotFoundError`, and `ConflictError` while it is in use."""
+    async def delete_limit(
+        self, limit_id: str, *, force: bool = False, origin: str | None = None
+    ) -> None:
+        """Remove a limit; `NotFoundError`, and `ConflictError` while it is in use.
+
+        With ``origin``: only if it is of this one (``origin_conflict``).
+        """
+        known = await self.limit_origin(limit_id)
+        if origin is not None and known.origin != origin:
+            raise ConflictError(
+                "origin_conflict",
+                f"limit {limit_id} is declared by {known.origin}, not by {origin}",
+            )
         outcome = await self._answered(lambda: self._store.drop_limit(limit_id, force=force))
         if outcome is Outcome.UNKNOWN:
             raise NotFoundError("UNKNOWN", f"there is no limit {limit_id}")
@@ -42,6 +59,7 @@ class Limits(Asking):
                 f"limit {limit_id} is in use: tasks run or wait under it; delete it with force, "
                 "and they are bounded no more",
             )
+        await self._forget_origin(limit_id, known.version)
 
     async def get_limit(self, limit_id: str) -> Limit:
         """A limit; `NotFoundError`."""
@@ -49,6 +67,14 @@ class Limits(Asking):
         if found is None:
             raise NotFoundError("UNKNOWN", f"there is no limit {limit_id}")
         return found
+
+    async def get_limits(self, limit_ids: Sequence[str]) -> tuple[Limit | None, ...]:
+        """Any number of limits in the order of the ids, None where there is none."""
+        found: list[Limit | None] = []
+        for start in range(0, len(limit_ids), MAX_BATCH):
+            some = limit_ids[start : start + MAX_BATCH]
+            found += await self._answered(partial(self._store.get_limits, some))
+        return tuple(found)
 
     async def list_limits(self, *, cursor: str | None = None, limit: int = 100) -> LimitPage:
         """A page of limits by id."""

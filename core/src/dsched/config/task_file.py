@@ -14,6 +14,7 @@ from dsched.config.executing import (
     choose_executor,
     dates_in,
 )
+from dsched.config.limits import read_limits
 from dsched.config.problems import ConfigError, Place, Problem, path_text, tidy
 from dsched.config.settings import TaskSettings
 from dsched.config.structuring import Flaw, FlawedError, structure, unknown_keys
@@ -24,6 +25,7 @@ from dsched.loading import Catalogue
 from dsched.model import (
     CronTrigger,
     InvalidConfigError,
+    Limit,
     NotJsonError,
     RetryPolicy,
     TaskConfig,
@@ -73,8 +75,22 @@ _STAND_IN_TRIGGERS: Mapping[str, Any] = {
 _ANY_CRON = "0 0 * * *"
 
 
+@attrs.frozen(kw_only=True)
+class TaskFile:
+    """What a task file declares, in its order; ``document`` tells at which line."""
+
+    configs: tuple[TaskConfig, ...]
+    limits: tuple[Limit, ...]
+    document: Document = attrs.field(repr=False, eq=False)
+
+
 def read_tasks(path: str, *, defaults: TaskSettings, catalogue: Catalogue) -> list[TaskConfig]:
-    """The configs of a task file, in its order.
+    """The configs of a task file; see `read_task_file`."""
+    return list(read_task_file(path, defaults=defaults, catalogue=catalogue).configs)
+
+
+def read_task_file(path: str, *, defaults: TaskSettings, catalogue: Catalogue) -> TaskFile:
+    """What a task file declares.
 
     ``defaults`` fill timeout and retry where the file says nothing; the origin is `file_origin` of
     ``path``. Raises `ConfigError` with every
@@ -82,7 +98,8 @@ def read_tasks(path: str, *, defaults: TaskSettings, catalogue: Catalogue) -> li
     """
     document = read_yaml(path)
     calendars, problems = read_calendars(document, path)
-    problems += document.problems
+    limits, wrong = read_limits(document)
+    problems += [*wrong, *document.problems]
     configs: list[TaskConfig] = []
     seen: dict[str, Place] = {}
     for index, raw in enumerate(_task_list(document, problems)):
@@ -101,7 +118,11 @@ def read_tasks(path: str, *, defaults: TaskSettings, catalogue: Catalogue) -> li
     if problems:
         raise ConfigError(sorted(problems, key=lambda one: one.line or 0))
     origin = file_origin(path)
-    return [config.of_origin(origin) for config in configs]
+    return TaskFile(
+        configs=tuple(config.of_origin(origin) for config in configs),
+        limits=limits,
+        document=document,
+    )
 
 
 @attrs.frozen
@@ -122,7 +143,7 @@ def read_entries(path: str) -> tuple[Document, list[RawEntry]]:
     """
     document = read_yaml(path)
     calendars, problems = read_calendars(document, path)
-    problems += document.problems
+    problems += [*read_limits(document)[1], *document.problems]
     entries: list[RawEntry] = []
     seen: set[str] = set()
     for index, raw in enumerate(_task_list(document, problems)):
@@ -194,7 +215,7 @@ def _task_list(document: Document, problems: list[Problem]) -> list[Any]:
         return []
     problems.extend(
         document.problem(one.place, one.reason)
-        for one in unknown_keys(data, ["tasks", "calendars"])
+        for one in unknown_keys(data, ["tasks", "calendars", "limits"])
     )
     tasks = data.get("tasks", [])
     if not isinstance(tasks, list):

@@ -2,6 +2,7 @@
 
 from dsched.declaring.acting import Declared, Source, conflicts, declare, present, report
 from dsched.declaring.keeping import LOOK_EVERY_S, Keeper, keep
+from dsched.declaring.limits import declare_limits, limit_conflicts, report_limits
 from dsched.declaring.plan import Conflict, DeclarationPlan, Present, plan_declaration
 
 __all__ = [
@@ -14,8 +15,11 @@ __all__ = [
     "Source",
     "conflicts",
     "declare",
+    "declare_limits",
     "keep",
+    "limit_conflicts",
     "plan_declaration",
     "present",
     "report",
+    "report_limits",
 ]

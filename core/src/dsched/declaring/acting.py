@@ -8,7 +8,7 @@ import attrs
 from dsched.client import Client, ConflictError, NotFoundError
 from dsched.contracts.store.configs import StoredConfig
 from dsched.declaring.plan import Conflict, DeclarationPlan, Present, plan_declaration
-from dsched.model import API_ORIGIN, ORPHAN, TaskConfig
+from dsched.model import API_ORIGIN, ORPHAN, InvalidConfigError, Limit, TaskConfig
 
 log = logging.getLogger("dsched.configs")
 
@@ -20,21 +20,24 @@ class Declared:
     """What was planned, and the wanted configs as they are stored now, conflicts left out.
 
     ``conflicts``: those of the plan, and what another origin took while the plan was carried out.
+    ``unlimited``: why a config is not put that names a limit which is not there, by id.
     """
 
     plan: DeclarationPlan
     stored: tuple[StoredConfig, ...]
     conflicts: tuple[Conflict, ...]
+    unlimited: Mapping[str, str] = attrs.field(factory=dict)
 
 
 @attrs.frozen(kw_only=True)
 class Source:
     """What one origin declares, each config of this origin. ``orphans``: stored configs that it no
-    longer declares are paused."""
+    longer declares are paused. ``limits``: its own, put before all configs."""
 
     origin: str
     configs: tuple[TaskConfig, ...]
     orphans: bool
+    limits: tuple[Limit, ...] = ()
 
 
 async def declare(
@@ -50,7 +53,7 @@ async def declare(
 
     Any number of pods may declare the same at once, and each may repeat it: each act compares the
     origin again with what is stored. Raises what the client's calls raise, conflicts of origin
-    excepted: those are part of the answer.
+    and limits that are not there excepted: those are part of the answer.
     """
     configs = {one.id: one.of_origin(origin) for one in wanted}
     held = await _held(client, list(configs), origin, everything=orphan or prune)
@@ -64,12 +67,14 @@ async def declare(
     )
     await _say_overwritten(client, plan, held)
     stored = {one: held[one] for one in plan.unchanged}
-    lost = await _put(client, plan, configs, stored)
+    unlimited: dict[str, str] = {}
+    lost = await _put(client, plan, configs, stored=stored, unlimited=unlimited)
     await _drop(client, plan)
     return Declared(
         plan=plan,
         stored=tuple(stored[one] for one in configs if one in stored),
         conflicts=(*plan.conflicts, *lost),
+        unlimited=unlimited,
     )
 
 
@@ -115,6 +120,8 @@ def report(declared: Declared) -> None:
             conflict.origin,
             declared.plan.origin,
         )
+    for config_id, why in declared.unlimited.items():
+        log.error("config %s of %s is not put: %s", config_id, declared.plan.origin, why)
     for config_id in declared.plan.orphan:
         log.warning(
             "config %s is paused: %s no longer declares it", config_id, declared.plan.origin
@@ -161,7 +168,9 @@ async def _put(
     client: Client,
     plan: DeclarationPlan,
     configs: Mapping[str, TaskConfig],
+    *,
     stored: dict[str, StoredConfig],
+    unlimited: dict[str, str],
 ) -> list[Conflict]:
     """Put, then resume, noting what is stored now. Answers with what others took meanwhile."""
     lost = []
@@ -169,6 +178,8 @@ async def _put(
         for done in await client.put_configs([configs[one] for one in ids], adopt=adopt):
             if isinstance(done.error, ConflictError):
                 lost.append(await _lost(client, done.id, done.error))
+            elif isinstance(done.error, InvalidConfigError) and done.error.field == "limits":
+                unlimited[done.id] = str(done.error)
             else:
                 stored[done.id] = done.kept()
     for config_id in plan.resume:

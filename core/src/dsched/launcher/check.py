@@ -5,9 +5,10 @@ from collections.abc import Sequence
 
 from dsched.assembly import store_opener
 from dsched.client import Client
-from dsched.config import LoadedSettings
+from dsched.config import ConfigError, LoadedSettings
 from dsched.contracts.store.standing import check_cluster, cluster_name
-from dsched.declaring import Source, conflicts
+from dsched.declaring import Source, conflicts, limit_conflicts
+from dsched.launcher.limits import stored_among, unknown_limits_of
 from dsched.loading import Catalogue
 from dsched.loading.opening import opened_by
 from dsched.planning import calendar_warnings, config_warnings
@@ -21,12 +22,16 @@ async def check(
     lines += [f"warning: {warning}" for warning in (*catalogue.warnings, *loaded.warnings)]
     lines += _plugins(catalogue)
     _openable(loaded, catalogue)
-    found, disputed = await _store(loaded, catalogue, sources)
+    found, disputed, stored = await _store(loaded, catalogue, sources)
+    if unknown := unknown_limits_of(sources, stored):
+        raise ConfigError(unknown)
     lines.append(f"store: {loaded.settings.store}: {found}")
     lines += disputed
     lines += [f"warning: {warning}" for warning in task_warnings(sources)]
     ids = [task.id for source in sources for task in source.configs]
     lines.append(f"tasks: {len(ids)} ok" + (f": {', '.join(ids[:10])}" if ids else ""))
+    limits = [limit.id for source in sources for limit in source.limits]
+    lines += [f"limits: {len(limits)} ok: {', '.join(limits[:10])}"] if limits else []
     return lines
 
 
@@ -43,22 +48,29 @@ def task_warnings(sources: Sequence[Source]) -> list[str]:
 
 async def _store(
     loaded: LoadedSettings, catalogue: Catalogue, sources: Sequence[Source]
-) -> tuple[str, list[str]]:
-    """How the store is, without creating one, and what is declared elsewhere already."""
+) -> tuple[str, list[str], set[str]]:
+    """How the store is, without creating one; what is declared elsewhere already; and which of the
+    limits that tasks name it has."""
     name = loaded.settings.store
     absent = catalogue.stores[name].provider.absent(loaded.stores[name])
     if absent is not None:
-        return absent, []
+        return absent, [], set()
     async with store_opener(loaded, catalogue)() as store:
         check_cluster(await cluster_name(store), loaded.settings.cluster)
         counts = await store.counts()
+        client = Client(store)
         disputed = [
-            f"warning: config {one.id} is declared by {one.origin}, not by {source.origin}: it is "
+            f"warning: {what} {one.id} is declared by {one.origin}, not by {source.origin}: it is "
             "not put without --adopt"
             for source in sources
-            for one in await conflicts(Client(store), source)
+            for what, found in (
+                ("limit", await limit_conflicts(client, source.limits, origin=source.origin)),
+                ("config", await conflicts(client, source)),
+            )
+            for one in found
         ]
-    return f"ok, {counts.configs} configs", disputed
+        stored = await stored_among(client, sources)
+    return f"ok, {counts.configs} configs", disputed, stored
 
 
 def _openable(loaded: LoadedSettings, catalogue: Catalogue) -> None:

@@ -5,7 +5,15 @@ from collections.abc import Sequence
 
 from dsched.client import Client
 from dsched.contracts.store.outcomes import StoreUnavailableError
-from dsched.declaring import Keeper, Source, declare, keep, report
+from dsched.declaring import (
+    Keeper,
+    Source,
+    declare,
+    declare_limits,
+    keep,
+    report,
+    report_limits,
+)
 from dsched.engine.runtime import Runtime
 from dsched.engine.store_calls import Patience, until_answered
 
@@ -20,13 +28,17 @@ NOTHING_YET = (
 async def put_all(
     client: Client, sources: Sequence[Source], *, adopt: bool, runtime: Runtime, hint: bool = False
 ) -> list[Keeper]:
-    """Put what files and code declare. Equal content changes nothing, so every pod may.
+    """Put what files and code declare, limits first. Equal content changes nothing, so every pod
+    may.
 
     What another origin declares stays as it is and is logged: the pod has other work to do. With
     ``hint`` a store that has no config at all is told of, with what to do next. The answer is what
     has to be looked after.
     """
     keepers = []
+    for source in sources:
+        if source.limits:
+            await _limited(client, source, adopt=adopt, runtime=runtime)
     for source in sources:
         keeper = Keeper(client, source, adopt=adopt) if source.orphans else None
         await _declared(client, source, keeper=keeper, adopt=adopt, runtime=runtime)
@@ -53,6 +65,21 @@ async def _declared(
                         client, source.configs, origin=source.origin, adopt=adopt, orphan=False
                     )
                 )
+        except StoreUnavailableError as error:
+            await patience.wait(error)
+        else:
+            patience.answered()
+            return
+
+
+async def _limited(client: Client, source: Source, *, adopt: bool, runtime: Runtime) -> None:
+    """Repeat until the store has answered to all limits of a source."""
+    patience = Patience(runtime, f"putting the limits of {source.origin}")
+    while True:
+        try:
+            report_limits(
+                await declare_limits(client, source.limits, origin=source.origin, adopt=adopt)
+            )
         except StoreUnavailableError as error:
             await patience.wait(error)
         else:

@@ -19,7 +19,7 @@ from dsched.config import (
     read_settings,
 )
 from dsched.config.scheduled import code_sources
-from dsched.config.task_file import read_tasks
+from dsched.config.task_file import read_task_file
 from dsched.contracts.store import Store
 from dsched.contracts.store.outcomes import StoreRefusedError, StoreUnavailableError
 from dsched.declaring import Source
@@ -30,6 +30,7 @@ from dsched.functions.schedules import SCHEDULES
 from dsched.launcher.arguments import Arguments, parse
 from dsched.launcher.check import check, task_warnings
 from dsched.launcher.event_loop import run_on
+from dsched.launcher.limits import FileSource, limits_of_two
 from dsched.launcher.logs import configure
 from dsched.launcher.migrating import migrate
 from dsched.launcher.notifying import Notifier
@@ -136,16 +137,25 @@ def _sources(arguments: Arguments, loaded: LoadedSettings, catalogue: Catalogue)
     declared = {task.id: source.origin for source in sources for task in source.configs}
     for file in arguments.tasks:
         try:
-            found = read_tasks(file, defaults=loaded.settings.task, catalogue=catalogue)
+            read = read_task_file(file, defaults=loaded.settings.task, catalogue=catalogue)
         except ConfigError as error:
             problems.extend(error.problems)
             continue
-        for task in found:
+        for task in read.configs:
             if task.id in declared:
                 reason = f"is the id of a task of {declared[task.id]} too"
                 problems.append(Problem(file, task.id, reason))
             declared[task.id] = task.origin
-        sources.append(Source(origin=file_origin(file), configs=tuple(found), orphans=False))
+        sources.append(
+            FileSource(
+                origin=file_origin(file),
+                configs=read.configs,
+                orphans=False,
+                limits=read.limits,
+                document=read.document,
+            )
+        )
+    problems += limits_of_two(sources)
     if problems:
         raise ConfigError(problems)
     return sources

@@ -3,8 +3,8 @@
 import attrs
 
 from dsched.contracts.store.limits import LimitUse
-from dsched.model import Limit
-from dsched_api_http.requests import OptionalReason, Page, between
+from dsched.model import API_ORIGIN, Limit
+from dsched_api_http.requests import OptionalReason, Page, between, origin_only
 
 MAX_USES = 20
 
@@ -43,12 +43,14 @@ class LimitSum:
 class LimitView:
     """A limit, or one instance with numbers of its own: ``max_running`` tasks may be queued at
     workers or run at once, and as many may begin as ``rate`` says, ``burst`` of them at once; null
-    for what is not bounded. ``use``: how full it is, if that was asked for."""
+    for what is not bounded. ``origin``: who declares it; ``use``: how full it is, if that was
+    asked for."""
 
     id: str
     max_running: int | None
     rate: str | None
     burst: int | None
+    origin: str
     use: LimitSum | None = attrs.field(default=None, metadata={"optional": True})
 
 
@@ -66,12 +68,13 @@ class PutLimitView:
 @attrs.frozen(kw_only=True)
 class LimitDetail:
     """A limit and a page of what is in use of it and of its instances, by name; ``cursor``
-    continues that, null at its end."""
+    continues that, null at its end. ``origin``: who declares it."""
 
     id: str
     max_running: int | None
     rate: str | None
     burst: int | None
+    origin: str
     uses: tuple[LimitUseView, ...]
     cursor: str | None
 
@@ -98,20 +101,30 @@ class LimitList(Page):
 
 
 @attrs.frozen(kw_only=True)
+class PutLimitQuery:
+    """Who declares the limit, and whether it may be taken over."""
+
+    origin: str = attrs.field(default=API_ORIGIN, validator=origin_only)
+    adopt: bool = False
+
+
+@attrs.frozen(kw_only=True)
 class GetLimit(Page):
     """Where its uses go on, and how many of them."""
 
 
 @attrs.frozen(kw_only=True)
 class DeleteLimit(OptionalReason):
-    """``force``: although tasks run or wait under it, which are bounded no more; and why."""
+    """``force``: although tasks run or wait under it, which are bounded no more; ``origin``: whose
+    it must be; and why."""
 
     force: bool = False
+    origin: str | None = attrs.field(default=None, validator=attrs.validators.optional(origin_only))
 
 
-def limit_view_of(limit: Limit) -> LimitView:
+def limit_view_of(limit: Limit, origin: str) -> LimitView:
     """A limit as answered."""
-    return LimitView(**attrs.asdict(limit))
+    return LimitView(**attrs.asdict(limit), origin=origin)
 
 
 def use_of(use: LimitUse, max_running: int | None) -> LimitUseView:

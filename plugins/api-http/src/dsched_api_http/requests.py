@@ -31,7 +31,8 @@ def _note(_: object, field: Any, value: str) -> None:
         raise ValueError(f"{field.name} must be at most {MAX_REASON} printable characters")
 
 
-def _origin(_: object, field: Any, value: str) -> None:
+def origin_only(_: object, field: Any, value: str) -> None:
+    """Refuse what is no origin."""
     if not is_origin(value):
         raise ValueError(f"{field.name} must be api, code:NAME or file:NAME")
 
@@ -122,7 +123,7 @@ class MinuteQuery:
 class PutQuery:
     """Who declares the config, whether it may be taken over, and whether it is really changed."""
 
-    origin: str = attrs.field(default=API_ORIGIN, validator=_origin)
+    origin: str = attrs.field(default=API_ORIGIN, validator=origin_only)
     adopt: bool = False
     dry_run: bool = False
 
@@ -132,7 +133,7 @@ class DeleteQuery:
     """Whether live tasks are cancelled too, whose it must be, and why."""
 
     cancel: bool = False
-    origin: str | None = attrs.field(default=None, validator=attrs.validators.optional(_origin))
+    origin: str | None = attrs.field(default=None, validator=attrs.validators.optional(origin_only))
     reason: str = attrs.field(default="", validator=_note, metadata={"maxLength": MAX_REASON})
 
 
@@ -154,7 +155,9 @@ class Restored(Reason):
 class Pause(Reason):
     """Why; ``orphan_of``: because this origin no longer declares it."""
 
-    orphan_of: str | None = attrs.field(default=None, validator=attrs.validators.optional(_origin))
+    orphan_of: str | None = attrs.field(
+        default=None, validator=attrs.validators.optional(origin_only)
+    )
 
 
 @attrs.frozen(kw_only=True)

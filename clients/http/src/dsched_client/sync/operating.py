@@ -4,9 +4,10 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Literal
 
-from dsched.model import JsonValue, Limit, TaskConfig
+from dsched.model import API_ORIGIN, JsonValue, Limit, TaskConfig
 from dsched_client import calls
 from dsched_client.batches import config_batches
+from dsched_client.declared_limit import DeclaredLimit
 from dsched_client.history import Break
 from dsched_client.sync.sending import Sending
 from dsched_client.values import (
@@ -166,13 +167,25 @@ class Operating(Sending):
 
     # --- limits ---
 
-    def put_limit(self, limit: Limit, *, reason: str = "") -> bool:
-        """Store a limit, which holds at once; whether anything changed."""
-        return (self._send(calls.put_limit(limit, reason=reason))).changed
+    def put_limit(
+        self, limit: Limit, *, origin: str = API_ORIGIN, adopt: bool = False, reason: str = ""
+    ) -> bool:
+        """Store a limit, which holds at once; whether anything changed.
 
-    def delete_limit(self, limit_id: str, *, force: bool = False, reason: str = "") -> None:
-        """Remove a limit; `ConflictError` while it is in use, unless with ``force``."""
-        self._send(calls.delete_limit(limit_id, force=force, reason=reason))
+        One that another ``origin`` declares raises `ConflictError` with the code
+        ``origin_conflict``, unless it is to be ``adopt``ed.
+        """
+        call = calls.put_limit(limit, origin=origin, adopt=adopt, reason=reason)
+        return (self._send(call)).changed
+
+    def delete_limit(
+        self, limit_id: str, *, force: bool = False, origin: str | None = None, reason: str = ""
+    ) -> None:
+        """Remove a limit; `ConflictError` while it is in use, unless with ``force``.
+
+        With ``origin``: only if it is of this one (``origin_conflict``).
+        """
+        self._send(calls.delete_limit(limit_id, force=force, origin=origin, reason=reason))
 
     def get_limit(
         self, limit_id: str, *, cursor: str | None = None, limit: int = 100
@@ -180,7 +193,7 @@ class Operating(Sending):
         """A limit, with a page of how many tasks hold places and how many wait, by instance."""
         return self._send(calls.get_limit(limit_id, cursor=cursor, limit=limit))
 
-    def list_limits(self, *, cursor: str | None = None, limit: int = 100) -> Page[Limit]:
+    def list_limits(self, *, cursor: str | None = None, limit: int = 100) -> Page[DeclaredLimit]:
         """A page of limits by id."""
         return self._send(calls.list_limits(cursor=cursor, limit=limit))
 

@@ -2,7 +2,7 @@
 
 import attrs
 
-from dsched.model import InvalidConfigError, Limit
+from dsched.model import API_ORIGIN, InvalidConfigError, Limit
 from dsched.model.limits import limit_name
 from dsched_api_http.audit import fingerprint
 from dsched_api_http.call import Answer, Call, Route, listing
@@ -15,6 +15,7 @@ from dsched_api_http.limit_views import (
     LimitUseView,
     LimitView,
     PutLimit,
+    PutLimitQuery,
     PutLimitView,
     limit_view_of,
     use_of,
@@ -32,7 +33,8 @@ async def list_limits(call: Call) -> Answer:
         return list(page.limits), page.cursor
 
     limits, cursor = await call.page("limits", fetch)
-    views = [limit_view_of(one) for one in limits]
+    origins = await call.client.limit_origins()
+    views = [limit_view_of(one, origins.get(one.id, API_ORIGIN)) for one in limits]
     if call.query.uses:
         whole = cursor is None and call.query.cursor is None
         sums = await sums_of(call.client, call.store, limits, whole=whole, most=call.query.uses)
@@ -58,7 +60,10 @@ async def get_limit(call: Call) -> Answer:
         return [use_of(one, own.get(one.name, limit).max_running) for one in page.uses], page.cursor
 
     uses, cursor = await call.page(f"uses of limit {limit.id}", fetch)
-    detail = LimitDetail(**attrs.asdict(limit), uses=tuple(uses), cursor=cursor)
+    known = await call.client.limit_origin(limit.id)
+    detail = LimitDetail(
+        **attrs.asdict(limit), origin=known.origin, uses=tuple(uses), cursor=cursor
+    )
     return Answer(body=detail)
 
 
@@ -70,8 +75,9 @@ async def put_limit(call: Call) -> Answer:
     except InvalidConfigError as error:
         field = "id" if error.field == "limits" else error.field
         raise invalid(field, error.reason) from None
-    changed = await call.client.put_limit(limit)
-    call.act.after = fingerprint(plain(limit_view_of(limit)))
+    origin, adopt = call.query.origin, call.query.adopt
+    changed = await call.client.put_limit(limit, origin=origin, adopt=adopt)
+    call.act.after = fingerprint(plain(limit_view_of(limit, origin)))
     return Answer(body=PutLimitView(**attrs.asdict(limit), changed=changed))
 
 
@@ -80,8 +86,9 @@ async def delete_limit(call: Call) -> Answer:
     limit_id = _named(call)
     before = await call.client.get_limit(limit_id)
     call.act.reason = call.query.reason
-    await call.client.delete_limit(limit_id, force=call.query.force)
-    call.act.before = fingerprint(plain(limit_view_of(before)))
+    known = await call.client.limit_origin(limit_id)
+    await call.client.delete_limit(limit_id, force=call.query.force, origin=call.query.origin)
+    call.act.before = fingerprint(plain(limit_view_of(before, known.origin)))
     return Answer()
 
 
@@ -115,9 +122,10 @@ ROUTES = (
         scope=Scope.OPERATE,
         handle=put_limit,
         summary="Create or change a limit",
+        query=PutLimitQuery,
         body=PutLimit,
         answer=PutLimitView,
-        problems=("conflict", "quota_exceeded"),
+        problems=("conflict", "moved", "origin_conflict", "quota_exceeded"),
         audited=True,
     ),
     Route(
@@ -129,7 +137,7 @@ ROUTES = (
         summary="Remove a limit",
         query=DeleteLimit,
         status=204,
-        problems=("not_found", "conflict"),
+        problems=("not_found", "conflict", "origin_conflict"),
         audited=True,
     ),
 )

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +14,6 @@ from zoneinfo import ZoneInfo
 from dsched.client import Client
 from dsched.config import LoadedSettings, read_settings
 from dsched.config.settings import Settings
-from dsched.config.task_file import read_tasks
 from dsched.contracts.executor import Executor
 from dsched.contracts.store.events import EventKind
 from dsched.contracts.store.settings import StoreSettings
@@ -25,6 +24,7 @@ from dsched.wording import did_you_mean
 from dsched_testkit.checker import History
 from dsched_testkit.cluster.bodies import Functions, Recorded, StandIn
 from dsched_testkit.cluster.catalogue import cluster_catalogue
+from dsched_testkit.cluster.declared import Declared, Given, declared_by, put_declared
 from dsched_testkit.cluster.idling import Idling, QuietLeaps
 from dsched_testkit.cluster.pods import Pods
 from dsched_testkit.cluster.values import Done, Skipped, Span, instant_of, seconds_of
@@ -52,7 +52,7 @@ class VirtualCluster:
 
     def __init__(
         self,
-        configs: Iterable[TaskConfig],
+        declared: Sequence[Declared],
         *,
         loaded: LoadedSettings,
         catalogue: Catalogue,
@@ -87,7 +87,7 @@ class VirtualCluster:
         self._filter = QuietLeaps()
         logging.getLogger("dsched.leader").addFilter(self._filter)
         names = [chr(ord("a") + number) for number in range(pods)]
-        self._run(self._begin(names, list(configs)))
+        self._run(self._begin(names, declared))
 
     # --- time, and what goes wrong in it ---
 
@@ -282,16 +282,14 @@ class VirtualCluster:
 
         self._run(called())
 
-    async def _begin(self, names: Sequence[str], configs: Sequence[TaskConfig]) -> None:
+    async def _begin(self, names: Sequence[str], declared: Sequence[Declared]) -> None:
         for name in names:
             self._pods.start(name)
         await asyncio.sleep(BOOT_MS / 1000)
         if self._pods.failures:
             raise AssertionError("a pod failed") from self._pods.failures[0]
         client = Client(MemoryStore(self._state), by="test")
-        for config in configs:
-            self._zones[config.id] = config.timezone
-            await client.put_config(config)
+        self._zones |= await put_declared(client, declared)
 
     async def _advance(self, seconds: float) -> datetime:
         self._now_ms += round(seconds * 1000)
@@ -364,7 +362,7 @@ class VirtualCluster:
 
 def open_cluster(
     folder: Path,
-    tasks: str | os.PathLike[str] | Iterable[TaskConfig] = (),
+    tasks: Given = (),
     *,
     config: str | os.PathLike[str] | None = None,
     pods: int = 3,
@@ -384,12 +382,8 @@ def open_cluster(
     # The store is the reference in memory, whether or not the default one is installed.
     chosen = {} if Settings().store in catalogue.stores else {"store": "memory"}
     loaded = read_settings(settings, {}, chosen, catalogue)
-    if isinstance(tasks, (str, os.PathLike)):
-        found = read_tasks(str(folder / tasks), defaults=loaded.settings.task, catalogue=catalogue)
-    else:
-        found = list(tasks)
     return VirtualCluster(
-        found,
+        declared_by(tasks, folder, loaded, catalogue),
         loaded=loaded,
         catalogue=catalogue,
         pods=pods,

@@ -1,6 +1,7 @@
 """The scenarios of limits: places that are taken and given back, and what waits for them."""
 
 from dsched.contracts.store.working import Submission
+from dsched.declaring import declare_limits
 from dsched.model import Limit
 from dsched_testkit.sweep.play import scenario
 from dsched_testkit.sweep.scenarios import spec, two_pods
@@ -20,6 +21,12 @@ async def _limited(user: User) -> None:
     await user.attempt(user.limit_uses(of="crm"))
     await user.attempt(user.delete_limit("crm"))
     await user.attempt(user.put_limit(Limit(id="crm", max_running=2)))
+    await user.attempt(user.put_limit(Limit(id="spare", max_running=2), origin="file:tasks"))
+    await user.attempt(user.put_limit(Limit(id="spare", max_running=2), adopt=True))
+    await user.attempt(declare_limits(user, [Limit(id="spare", max_running=3)], origin="file:more"))
+    await user.attempt(user.put_limit(Limit(id="new", max_running=2), origin="file:more"))
+    await user.attempt(user.limit_origins())
+    await user.attempt(user.delete_limit("new", origin="file:more"))
     await user.attempt(user.delete_limit("spare", force=True))
     await user.attempt(user.submit(spec("work", 0.1, limits=["crm:b"]), task_id="other"))
 
