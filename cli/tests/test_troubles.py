@@ -11,6 +11,7 @@ from dsched_cli.troubles import (
     nobody_can_run,
     refused_writes,
     waits_beside_room,
+    waits_under_limits,
 )
 
 READY = {"oldest_ready": "2030-01-01T00:00:00.000Z", "by_home": {"ready": 7}}
@@ -92,3 +93,28 @@ def test_workers_that_have_been_full_for_a_moment_are_no_problem_and_many_demand
     many = busy_beside_room(CLUSTER | {"full": [_full(number) for number in range(SHOWN_FULL + 3)]})
     assert len(many) == SHOWN_FULL + 1
     assert many[-1] == "and 3 more such demands"
+
+
+def _limit(name, since="2030-01-01T00:00:20.000Z", tasks=9, held=2, most=2):
+    return {"limit": name, "tasks": tasks, "since": since, "held": held, "max_running": most}
+
+
+def test_limits_whose_oldest_has_waited_longest_are_told_and_are_no_problem():
+    limits = [
+        _limit("crm\x1b[2J"),
+        _limit("tenant:a", since="2030-01-01T00:00:00.000Z", tasks=1),
+        _limit("paced", since="2030-01-01T00:00:25.000Z", most=None),
+        _limit("stopped", since="2030-01-01T00:00:30.000Z", held=0, most=0),
+        _limit("soon", since="2030-01-01T00:00:31.000Z"),
+    ]
+    cluster = CLUSTER | {"counts": {}, "limits": limits}
+    first, second, third, last = waits_under_limits(cluster)
+    assert first == "limit tenant:a: 1 task waits for 60 s; 2 of 2 places are held"
+    assert second.endswith("9 tasks wait, the oldest for 40 s; 2 of 2 places are held")
+    assert "\x1b" not in second
+    assert third.endswith("; its rate lets no more begin")
+    assert last.endswith("; it lets nothing begin (max_running is 0)")
+    assert _problems(cluster, [_worker()]) == []
+    assert waits_under_limits(CLUSTER) == []  # a server of an earlier version does not say
+    many = [_limit(f"t{number}") for number in range(SHOWN_FULL + 3)]
+    assert len(waits_under_limits(CLUSTER | {"limits": many})) == SHOWN_FULL

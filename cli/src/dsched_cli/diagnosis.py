@@ -23,6 +23,7 @@ from dsched_cli.troubles import (
     nobody_can_run,
     refused_writes,
     waits_beside_room,
+    waits_under_limits,
 )
 
 _SKEW_WARNING_MS = 1_000
@@ -151,12 +152,7 @@ def server(api: Api) -> Iterator[Finding]:
     yield from _format(api)
     workers = list(api.items("/workers", most=500))
     yield _workers(workers)
-    for waits in nobody_can_run(cluster):
-        todo = "start a worker that has it: labels, plugin, or the --app module; or cancel them"
-        yield Finding("tasks", "error", waits, todo)
-    for waits in busy_beside_room(cluster):
-        todo = "start more workers that have it, or give those a larger worker.max_concurrent_tasks"
-        yield Finding("tasks", "warning", waits, todo)
+    yield from _waiting(cluster)
     yield from calendars(api)
     if aged := waits_beside_room(cluster, workers):
         yield Finding("tasks", "error", aged)
@@ -168,6 +164,19 @@ def server(api: Api) -> Iterator[Finding]:
             f"the store's clock went back {cluster['clock_gen']} times in its life",
             "look at the time service of the store's host",
         )
+
+
+def _waiting(cluster: dict[str, Any]) -> Iterator[Finding]:
+    """What waits for workers, and under limits."""
+    for waits in nobody_can_run(cluster):
+        todo = "start a worker that has it: labels, plugin, or the --app module; or cancel them"
+        yield Finding("tasks", "error", waits, todo)
+    for waits in busy_beside_room(cluster):
+        todo = "start more workers that have it, or give those a larger worker.max_concurrent_tasks"
+        yield Finding("tasks", "warning", waits, todo)
+    for waits in waits_under_limits(cluster):
+        todo = "`dsched limit get` says who holds its places, `dsched limit set` raises it"
+        yield Finding("limits", "warning", waits, todo)
 
 
 def calendars(api: Api) -> Iterator[Finding]:

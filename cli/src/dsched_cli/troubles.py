@@ -47,6 +47,27 @@ def busy_beside_room(cluster: Mapping[str, Any]) -> list[str]:
     return found
 
 
+def waits_under_limits(cluster: Mapping[str, Any]) -> list[str]:
+    """That tasks have waited long under limits, a sentence for each of the limits whose oldest has
+    waited longest."""
+    aged = [(_age_s(one.get("since"), cluster), one) for one in cluster.get("limits") or ()]
+    aged.sort(key=lambda one: -one[0])
+    return [_under_limit(one, cluster) for age_s, one in aged[:SHOWN_FULL] if age_s >= AGED_S]
+
+
+def _under_limit(one: Mapping[str, Any], cluster: Mapping[str, Any]) -> str:
+    tasks, age = int(one.get("tasks") or 0), show_age(one.get("since"), cluster)
+    them = "1 task waits" if tasks == 1 else f"{tasks} tasks wait, the oldest"
+    held, most = one.get("held"), one.get("max_running")
+    if most is None:
+        why = "its rate lets no more begin"
+    elif most == 0:
+        why = "it lets nothing begin (max_running is 0)"
+    else:
+        why = f"{held} of {most} places are held"
+    return f"limit {clean(one.get('limit', ''))}: {them}{age}; {why}"
+
+
 def show_age(since: Any, cluster: Mapping[str, Any]) -> str:
     """How long something has lasted by the store's clock, or nothing."""
     if not since or not cluster.get("store_time"):

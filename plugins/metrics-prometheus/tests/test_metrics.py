@@ -26,7 +26,7 @@ from dsched.contracts import (
     ThreadOutlived,
     Unrunnable,
 )
-from dsched.contracts.observer import BlockedClass, BlockedKind
+from dsched.contracts.observer import BlockedClass, BlockedKind, LimitGauge
 from dsched.contracts.store.watching import MissedInstant
 from dsched.model import Worker
 from dsched_metrics_prometheus.histograms import CountedHistogram
@@ -62,6 +62,10 @@ PICTURE = ClusterGauges(
     unrunnable=(Unrunnable(reason="no worker has executor x", tasks=5, lasted_s=9.0),),
     blocked={"full": BlockedKind(classes=2, tasks=30, lasted_s=61.5), "nobody": BlockedKind()},
     worst=(BlockedClass(kind="full", demands="zone=eu", tasks=29, lasted_s=61.5),),
+    limits=(
+        LimitGauge(name="tenant:a", max_running=2, held=2, waiting=40, oldest_s=61.5),
+        LimitGauge(name="paced", max_running=None, held=9, waiting=3, oldest_s=7.5),
+    ),
 )
 LEADING = TermChanged(pod="pod-a", leading=True, epoch=17)
 NOT_LEADING = TermChanged(pod="pod-a", leading=False, epoch=17, reason="resigned")
@@ -213,6 +217,10 @@ FROM_NOTICES = [
     (PICTURE, "dsched_blocked_seconds", {"kind": "full"}, 61.5),
     (PICTURE, "dsched_blocked_class_tasks", {"kind": "full", "demands": "zone=eu"}, 29),
     (PICTURE, "dsched_blocked_class_seconds", {"kind": "full", "demands": "zone=eu"}, 61.5),
+    (PICTURE, "dsched_limit_max_running", {"limit": "tenant:a"}, 2),
+    (PICTURE, "dsched_limit_held", {"limit": "tenant:a"}, 2),
+    (PICTURE, "dsched_limit_waiting", {"limit": "tenant:a"}, 40),
+    (PICTURE, "dsched_limit_oldest_waiting_seconds", {"limit": "paced"}, 7.5),
     (PICTURE, "dsched_demand_slots", {}, 9),
     (PICTURE, "dsched_wanted_workers", {}, 3),
     (PICTURE, "dsched_workers_online", {}, 4),

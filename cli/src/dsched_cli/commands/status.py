@@ -18,6 +18,7 @@ from dsched_cli.troubles import (
     nobody_can_run,
     refused_writes,
     waits_beside_room,
+    waits_under_limits,
 )
 from dsched_cli.watching import watch, watch_option
 
@@ -71,6 +72,7 @@ def gather(session: Session) -> dict[str, Any]:
             {"config_id": one["id"], "due": one["due"], "name": one.get("name", "")}
             for one in due[:_SHOWN]
         ],
+        "limits": waits_under_limits(cluster),
         "calendars": calendar_words(configs, now_ms=ms_of(session.now)),
         "paused": [one["id"] for one in configs if one.get("paused")],
         "workers": workers,
@@ -125,6 +127,8 @@ def _draw(session: Session, found: Mapping[str, Any]) -> None:
     write(f"tasks:    {waiting}")
     paused = found["paused"]
     write(f"configs:  {cluster.get('configs')}" + (f", {len(paused)} paused" if paused else ""))
+    for words in found["limits"]:
+        write(output.state("waits", as_state="warning") + f": {words}")
     for words in found["calendars"]:
         write(output.state("calendar", as_state="warning") + f": {words}")
     write(f"time:     {show_time(cluster.get('store_time'), session.zone)} (store)")

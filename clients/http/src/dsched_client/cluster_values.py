@@ -59,6 +59,18 @@ class Full:
 
 
 @attrs.frozen(kw_only=True)
+class WaitingUnder:
+    """A limit or an instance under which tasks wait: how many, and since when the oldest does; and
+    how many of how many places are held (None: any number, and a rate bounds it)."""
+
+    limit: str = ""
+    tasks: int = 0
+    since: datetime | None = None
+    held: int = 0
+    max_running: int | None = None
+
+
+@attrs.frozen(kw_only=True)
 class Demand:
     """How much could run now, in slots, and how many workers of their mean size that would fill."""
 
@@ -79,6 +91,7 @@ class Cluster:
     store: StoreState = attrs.field(factory=StoreState)
     unrunnable: tuple[Unrunnable, ...] = ()
     full: tuple[Full, ...] = ()
+    limits: tuple[WaitingUnder, ...] = ()
     demand: Demand = attrs.field(factory=Demand)
     store_time: datetime | None = None
     clock_gen: int = 0

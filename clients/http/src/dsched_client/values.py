@@ -16,6 +16,7 @@ from dsched_client.cluster_values import Leader as Leader
 from dsched_client.cluster_values import SteppedDown as SteppedDown
 from dsched_client.cluster_values import StoreState as StoreState
 from dsched_client.cluster_values import Unrunnable as Unrunnable
+from dsched_client.cluster_values import WaitingUnder as WaitingUnder
 from dsched_client.errors import Problem, ProtocolError, refusal
 from dsched_client.limit_values import LimitDetail as LimitDetail
 from dsched_client.limit_values import LimitUse as LimitUse

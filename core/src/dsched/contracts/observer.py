@@ -67,6 +67,18 @@ class BlockedKind:
 
 
 @attrs.frozen(kw_only=True)
+class LimitGauge:
+    """A limit, or an instance of one, under which tasks wait: how many may hold a place (None: any
+    number, and a rate bounds it), how many do, how many wait, and for how long the oldest has."""
+
+    name: str
+    max_running: int | None
+    held: int
+    waiting: int
+    oldest_s: float
+
+
+@attrs.frozen(kw_only=True)
 class ClusterGauges:
     """What the leader sees of the whole cluster, every few seconds. Only the leader gives it.
 
@@ -74,6 +86,7 @@ class ClusterGauges:
     ``nobody``: how many tasks at home ``ready`` do; ``blocked``: what cannot be run now, by kind
     (each is there); ``worst``: the classes of most tasks among them; ``full``: those of them whose
     workers are full, each ``lasted_s`` for as long as its oldest task has waited for that.
+    ``limits``: the 20 limits and instances under which most waits, the most first.
     """
 
     tasks_by_status: dict[str, int]
@@ -86,6 +99,7 @@ class ClusterGauges:
     blocked: Mapping[str, BlockedKind] = attrs.field(factory=dict)
     worst: tuple[BlockedClass, ...] = ()
     full: tuple[BlockedClass, ...] = ()
+    limits: tuple[LimitGauge, ...] = ()
 
 
 @attrs.frozen(kw_only=True)

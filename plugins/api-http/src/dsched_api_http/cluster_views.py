@@ -25,6 +25,28 @@ class FullView:
 
 
 @attrs.frozen(kw_only=True)
+class WaitingUnderView:
+    """A limit or an instance under which tasks wait: how many, and since when the oldest does; and
+    how many of how many places are held (null: any number, and a rate bounds it)."""
+
+    limit: str
+    tasks: int
+    since: str = attrs.field(metadata=TIME)
+    held: int
+    max_running: int | None
+
+
+@attrs.frozen(kw_only=True)
+class StoreView:
+    """Whether the store takes the writes of the pod that answers; else a word for why, and the
+    store's own words."""
+
+    writable: bool
+    reason: str
+    words: str
+
+
+@attrs.frozen(kw_only=True)
 class DemandView:
     """How much could run now, in slots, and how many workers of their mean size that would fill."""
 

@@ -129,4 +129,5 @@ def limit_view_of(limit: Limit, origin: str) -> LimitView:
 
 def use_of(use: LimitUse, max_running: int | None) -> LimitUseView:
     """What is in use, as answered."""
-    return LimitUseView(**attrs.asdict(use), max_running=max_running)
+    told = attrs.asdict(use, filter=lambda field, _: field.name != "oldest_ms")
+    return LimitUseView(**told, max_running=max_running)

@@ -10,7 +10,13 @@ from dsched.contracts.store.configs import StoredConfig
 from dsched.contracts.store.leadership import fence_epoch
 from dsched.model import ORPHAN, Decision, JsonValue, Task, TaskResult, Worker, rfc3339_ms, run_of
 from dsched_api_http.attempt_views import AttemptView, attempts_of
-from dsched_api_http.cluster_views import DemandView, FullView, UnrunnableView
+from dsched_api_http.cluster_views import (
+    DemandView,
+    FullView,
+    StoreView,
+    UnrunnableView,
+    WaitingUnderView,
+)
 from dsched_api_http.hiding import without_payloads
 from dsched_api_http.param_views import params_shown
 from dsched_api_http.wire import TIME as TIME
@@ -296,16 +302,6 @@ class CountsView:
 
 
 @attrs.frozen(kw_only=True)
-class StoreView:
-    """Whether the store takes the writes of the pod that answers; else a word for why, and the
-    store's own words."""
-
-    writable: bool
-    reason: str
-    words: str
-
-
-@attrs.frozen(kw_only=True)
 class Cluster:
     """The cluster at a glance."""
 
@@ -316,6 +312,7 @@ class Cluster:
     store: StoreView
     unrunnable: tuple[UnrunnableView, ...]
     full: tuple[FullView, ...]
+    limits: tuple[WaitingUnderView, ...]
     demand: DemandView
     store_time: str = attrs.field(metadata=TIME)
     clock_gen: int

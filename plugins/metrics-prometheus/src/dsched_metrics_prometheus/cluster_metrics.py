@@ -103,6 +103,7 @@ def _families(picture: ClusterGauges | None) -> list[Metric]:
         oldest,
         unrunnable,
         *_blocked_families(picture),
+        *_limit_families(picture),
         *_demand_families(picture),
         *_fleet_families(workers),
         *_worker_families(workers or ()),
@@ -142,6 +143,33 @@ def _blocked_families(picture: ClusterGauges | None) -> list[Metric]:
             worst.add_metric([one.kind, one.demands], one.tasks)
             lasted.add_metric([one.kind, one.demands], one.lasted_s)
     return [classes, tasks, longest, worst, lasted]
+
+
+def _limit_families(picture: ClusterGauges | None) -> list[Metric]:
+    """Of the limits and instances under which most waits what they let, hold and keep waiting."""
+    most = GaugeMetricFamily(
+        "dsched_limit_max_running",
+        "Of the 20 limits and instances under which most tasks wait: how many may be in hand.",
+        labels=["limit"],
+    )
+    held = GaugeMetricFamily(
+        "dsched_limit_held", "How many of their tasks are in workers' hands.", labels=["limit"]
+    )
+    waiting = GaugeMetricFamily(
+        "dsched_limit_waiting", "How many tasks wait under them.", labels=["limit"]
+    )
+    oldest = GaugeMetricFamily(
+        "dsched_limit_oldest_waiting_seconds",
+        "For how long the oldest of these has waited.",
+        labels=["limit"],
+    )
+    for one in () if picture is None else picture.limits:
+        if one.max_running is not None:
+            most.add_metric([one.name], one.max_running)
+        held.add_metric([one.name], one.held)
+        waiting.add_metric([one.name], one.waiting)
+        oldest.add_metric([one.name], one.oldest_s)
+    return [most, held, waiting, oldest]
 
 
 def _demand_families(picture: ClusterGauges | None) -> list[Metric]:

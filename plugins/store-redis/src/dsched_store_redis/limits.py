@@ -51,16 +51,17 @@ class RedisLimiting(OnRedis, Limiting):
         """What holds places or is waited for."""
         check_limit(limit)
         _, flat, more = await self._step("limit_uses", cursor or "", limit, of or "")
-        page = [_use(flat[at : at + 5]) for at in range(0, len(flat), 5)]
+        page = [_use(flat[at : at + 6]) for at in range(0, len(flat), 6)]
         return LimitUsePage(uses=tuple(page), cursor=page[-1].name if more else None)
 
 
 def _use(row: Sequence[bytes]) -> LimitUse:
-    name, held, waiting, tokens, next_in = row
+    name, held, waiting, oldest, tokens, next_in = row
     return LimitUse(
         name=decode(name),
         held=int(held),
         waiting=int(waiting),
+        oldest_ms=optional(oldest),
         tokens=optional(tokens),
         next_token_in_ms=optional(next_in),
     )

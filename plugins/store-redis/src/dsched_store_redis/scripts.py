@@ -20,6 +20,7 @@ _PARTS = (
     "workers",
     "buckets",
     "tasks",
+    "oldest",
     "attempts",
     "limits",
     "classes",

@@ -128,7 +128,7 @@ def page_of_classes(step: Step, cursor: str | None, limit: int) -> ClassPage:
             blocked=Blocked(blocked),
             since_ms=since_ms,
             waiting=waiting,
-            oldest_ms=_oldest_ms(step, number) if waiting else None,
+            oldest_ms=oldest_ms(step, number) if waiting else None,
         )
         for number, text, blocked, since_ms, waiting in found[:limit]
     )
@@ -161,6 +161,7 @@ def move_places(step: Step, places: Sequence[tuple[int, str, int]]) -> None:
         step.placed(task_id, place)
 
 
-def _oldest_ms(step: Step, number: int) -> int | None:
+def oldest_ms(step: Step, number: int) -> int | None:
+    """The scheduled wall ms of the oldest task that waits under this number."""
     found = [step.db.execute(OLDEST_WAITING, (-number, rank)).fetchone()[0] for rank in range(10)]
     return min((at for at in found if at is not None), default=None)

@@ -21,7 +21,7 @@ from dsched.model import Limit
 from dsched.model.rates import Pace
 from dsched_store_sqlite.base import OnSqlite
 from dsched_store_sqlite.buckets import NO_MOST, read_limit
-from dsched_store_sqlite.classes import FIRST_WAITING, move_places
+from dsched_store_sqlite.classes import FIRST_WAITING, move_places, oldest_ms
 from dsched_store_sqlite.needs import limits_of
 from dsched_store_sqlite.places import names_in
 from dsched_store_sqlite.step import Step
@@ -139,10 +139,12 @@ def write_limit(db: sqlite3.Connection, limit: Limit) -> None:
 def _use(step: Step, name: str, held: int, waiting: int) -> LimitUse:
     buckets = step.places.buckets
     next_ms = buckets.next_ms(name)
+    use = step.places.use(name)
     return LimitUse(
         name=name,
         held=held,
         waiting=waiting,
+        oldest_ms=oldest_ms(step, use.number) if waiting and use is not None else None,
         tokens=buckets.left(name),
         next_token_in_ms=None if next_ms is None else next_ms - step.now_ms,
     )

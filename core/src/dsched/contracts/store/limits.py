@@ -40,6 +40,7 @@ MAX_FORGOTTEN = 500
 class LimitUse:
     """Of a limit, or of one instance: how many tasks hold a place, and how many wait under it.
 
+    ``oldest_ms``: the scheduled wall ms of the oldest task that waits under it (None: none does).
     ``tokens``: how many of its rate there are, ``next_token_in_ms``: when there is one more (None:
     it has all). Both are None where no rate bounds the name.
     """
@@ -47,6 +48,7 @@ class LimitUse:
     name: str
     held: int
     waiting: int
+    oldest_ms: int | None = None
     tokens: int | None = None
     next_token_in_ms: int | None = None
 

@@ -33,11 +33,24 @@ class FullSince:
 
 
 @attrs.frozen(kw_only=True)
+class LimitSince:
+    """A limit or an instance under which tasks wait, and since when the oldest does (wall ms);
+    how many of how many places are held (None: any number, and a rate bounds it)."""
+
+    name: str
+    tasks: int
+    since_ms: int
+    held: int
+    most: int | None
+
+
+@attrs.frozen(kw_only=True)
 class Told:
-    """What the leader told last."""
+    """What the leader told last; of limits those under which most waits."""
 
     unrunnable: tuple[UnrunnableSince, ...] = ()
     full: tuple[FullSince, ...] = ()
+    limits: tuple[LimitSince, ...] = ()
 
 
 async def tell_unrunnable(
@@ -46,14 +59,16 @@ async def tell_unrunnable(
     wall_ms: int,
     *,
     full: Iterable[FullSince] = (),
+    limits: Iterable[LimitSince] = (),
 ) -> None:
     """Tell it, or that there is none; whoever else tells at the same time is as right."""
     items = [[one.reason, one.tasks, one.since_ms] for one in found]
     fulls = [[one.demands, one.tasks, one.since_ms] for one in full]
+    limited: JsonValue = [[one.name, one.tasks, one.since_ms, one.held, one.most] for one in limits]
     known = await store.get_document(CLUSTER, UNRUNNABLE)
-    if items or fulls:
+    if items or fulls or limited:
         # With the instant, since an equal value would not live longer.
-        value = {"at": wall_ms, "items": items, "full": fulls}
+        value: JsonValue = {"at": wall_ms, "items": items, "full": fulls, "limits": limited}
         read = 0 if known is None else known.version
         await store.put_document(CLUSTER, UNRUNNABLE, value, read=read, ttl_ms=KEPT_MS)
     elif known is not None:
@@ -76,12 +91,24 @@ async def told_now(store: Documents) -> Told:
             FullSince(demands=words, tasks=tasks, since_ms=since_ms)
             for words, tasks, since_ms in _rows(value.get("full"))
         ),
+        limits=tuple(_limits(value.get("limits"))),
     )
 
 
 async def unrunnable_now(store: Documents) -> tuple[UnrunnableSince, ...]:
     """Of what the leader told last that which nobody can run."""
     return (await told_now(store)).unrunnable
+
+
+def _limits(rows: JsonValue) -> Iterator[LimitSince]:
+    for name, tasks, since_ms, held, most in rows if isinstance(rows, list) else ():
+        yield LimitSince(
+            name=str(name),
+            tasks=int(tasks),
+            since_ms=int(since_ms),
+            held=int(held),
+            most=None if most is None else int(most),
+        )
 
 
 def _rows(items: JsonValue) -> Iterator[tuple[str, int, int]]:

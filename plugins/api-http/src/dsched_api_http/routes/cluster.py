@@ -2,11 +2,17 @@
 
 from importlib.metadata import version
 
-from dsched.contracts.store.unrunnable import told_now
+from dsched.contracts.store.unrunnable import LimitSince, told_now
 from dsched.model import Demand, demand_of, rfc3339_ms
 from dsched_api_http.call import Answer, Call, Route
-from dsched_api_http.cluster_views import DemandView, FullView, UnrunnableView
-from dsched_api_http.models import Cluster, CountsView, StoreView, leader_of
+from dsched_api_http.cluster_views import (
+    DemandView,
+    FullView,
+    StoreView,
+    UnrunnableView,
+    WaitingUnderView,
+)
+from dsched_api_http.models import Cluster, CountsView, leader_of
 from dsched_api_http.scopes import Scope
 from dsched_api_http.wire import optional_time
 
@@ -42,10 +48,21 @@ async def get_cluster(call: Call) -> Answer:
                 FullView(demands=one.demands, tasks=one.tasks, since=rfc3339_ms(one.since_ms))
                 for one in told.full
             ),
+            limits=tuple(map(_under, told.limits)),
             store_time=rfc3339_ms(counts.time.now_ms),
             clock_gen=counts.time.clock_gen,
             version=version("dsched"),
         )
+    )
+
+
+def _under(one: LimitSince) -> WaitingUnderView:
+    return WaitingUnderView(
+        limit=one.name,
+        tasks=one.tasks,
+        since=rfc3339_ms(one.since_ms),
+        held=one.held,
+        max_running=one.most,
     )
 
 

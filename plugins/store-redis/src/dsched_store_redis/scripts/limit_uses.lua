@@ -1,4 +1,4 @@
--- use: workers tasks limits
+-- use: workers tasks limits oldest
 -- ARGV: name after which to go on, limit, of which limit (or '')
 local after, limit, of = ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local names
@@ -13,6 +13,7 @@ for i = 1, math.min(limit, #names) do
   local name = names[i]
   push(found, name, call('HGET', LIMIT .. 'held', name) or '0')
   push(found, int(call('ZCARD', LIMIT .. 'tasks:' .. name)))
+  push(found, oldest_in(LIMIT .. 'tasks:' .. name))
   local coming = next_token(name)
   push(found, numbers_of(name).token and int(tokens_left(name)) or '')
   push(found, coming and int(math.ceil(coming / 1000) - now) or '')

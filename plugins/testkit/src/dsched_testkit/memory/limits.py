@@ -76,7 +76,8 @@ class MemoryLimiting(OnState, Limiting):
             places = self._state.places
             names = [one for one in _in_use(self._state) if of is None or _is_of(one, of)]
             page, more = _page(names, cursor, limit)
-            return LimitUsePage(uses=tuple(places.use(one) for one in page), cursor=more)
+            uses = tuple(places.use(one, _oldest_under(self._state, one)) for one in page)
+            return LimitUsePage(uses=uses, cursor=more)
 
     def _paces(self, limit_id: str) -> dict[str, Pace | None]:
         places = self._state.places
@@ -132,6 +133,13 @@ def put_under(state: State, row: TaskRow, under: str | None) -> None:
 def _first_under(state: State, under: str) -> str:
     waiting = state.ready.page(state.open_count(), len(state.ready))
     return next(key for key in waiting if state.tasks[key].under == under)
+
+
+def _oldest_under(state: State, name: str) -> int | None:
+    if not state.places.waiting[name]:
+        return None
+    under = f"{UNDER}{name}"
+    return min(row.scheduled_ms for row in state.tasks.values() if row.under == under)
 
 
 def _in_use(state: State) -> set[str]:

@@ -57,13 +57,14 @@ class Places:
         next_us = None if pace is None else pace.next_us(self.full.get(name, 0), self.now_us)
         return None if next_us is None else -(-next_us // 1000)
 
-    def use(self, name: str) -> LimitUse:
-        """What is in use of a name."""
+    def use(self, name: str, oldest_ms: int | None) -> LimitUse:
+        """What is in use of a name, of which the oldest task that waits is this one."""
         at_ms = self.next_token_ms(name)
         return LimitUse(
             name=name,
             held=self.held[name],
             waiting=self.waiting[name],
+            oldest_ms=oldest_ms,
             tokens=None if self.pace(name) is None else int(self.tokens_left(name)),
             next_token_in_ms=None if at_ms is None else at_ms - self.now_ms,
         )

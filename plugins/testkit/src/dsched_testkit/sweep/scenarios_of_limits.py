@@ -1,11 +1,15 @@
 """The scenarios of limits: places that are taken and given back, and what waits for them."""
 
+import asyncio
+
 from dsched.contracts.store.working import Submission
 from dsched.declaring import declare_limits
 from dsched.model import Limit
 from dsched_testkit.sweep.play import scenario
 from dsched_testkit.sweep.scenarios import spec, two_pods
 from dsched_testkit.sweep.stage import Stage, User
+
+TOLD_WITHIN_S = 11.0  # a leader with little to do tells every ten seconds
 
 
 async def _limited(user: User) -> None:
@@ -37,3 +41,18 @@ async def tasks_under_a_limit(stage: Stage) -> None:
     await two_pods(stage)
     await stage.user(_limited)
     await stage.ended("l0", "l1", "l2", "other")
+
+
+@scenario("completed success")
+async def told_of_a_limit_that_lets_nothing_begin(stage: Stage) -> None:
+    """The leader tells what waits under a limit, until it is raised."""
+    await two_pods(stage)
+
+    async def script(user: User) -> None:
+        await user.attempt(user.put_limit(Limit(id="shut", max_running=0)))
+        await user.attempt(user.submit(spec("work", 0.1, limits=["shut"]), task_id="waits"))
+        await asyncio.sleep(TOLD_WITHIN_S)
+        await user.attempt(user.put_limit(Limit(id="shut", max_running=1)))
+
+    await stage.user(script)
+    await stage.ended("waits")

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import attrs
+
 from dsched.contracts.store.dispatching import Choice, Dispatched
 from dsched.contracts.store.limits import LimitUse
 from dsched.contracts.store.outcomes import Outcome
@@ -44,6 +46,10 @@ class ArrangingLimits(Arranging):
         page = await self.store.limit_uses(None, 100)
         none = LimitUse(name=name, held=0, waiting=0)
         return next((one for one in page.uses if one.name == name), none)
+
+    async def undated_use(self, name: str = "crm") -> LimitUse:
+        """The same without since when it is waited for."""
+        return attrs.evolve(await self.use(name), oldest_ms=None)
 
     async def open_ids(self) -> list[str]:
         """What a poll finds."""

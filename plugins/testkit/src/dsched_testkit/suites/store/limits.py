@@ -26,10 +26,8 @@ class LimitTests(ArrangingLimits):
         answer = await self.choose_all(*"abc")
         assert answer.choices == (Outcome.OK, Outcome.OK, Outcome.LIMITED)
         assert [task.id for task in answer.page.tasks] == ["e"]
-        assert (await self.use(), answer.page.more) == (
-            LimitUse(name="crm", held=2, waiting=2),
-            False,
-        )
+        use = await self.use()
+        assert (use.held, use.waiting, answer.page.more) == (2, 2, False)
         assert await self.state("c") == READY
         assert (await self.store.ready(self.fence, 0, 10)).shut == 0
 
@@ -45,6 +43,23 @@ class LimitTests(ArrangingLimits):
         assert await self.finish("a", token) is Outcome.OK
         assert await self.open_ids() == ["high"]
         assert (await self.use()).waiting == 2
+
+    async def test_a_limit_tells_since_when_the_oldest_waits_whatever_its_priority(self) -> None:
+        await self.begin()
+        await self.limited("runs")
+        await self.choose_all("runs")
+        assert (await self.use()).oldest_ms is None
+        await self.clock.advance(1000)
+        began_ms = self.clock.ms
+        await self.limited("low", priority=0)
+        await self.clock.advance(1000)
+        await self.limited("high", priority=9)
+        await self.choose_all("low", "high")
+        assert (await self.use()).oldest_ms == began_ms
+        await self.store.cancel(["low"], by=CLIENT, reason="")
+        assert (await self.use()).oldest_ms == began_ms + 1000
+        await self.store.cancel(["high"], by=CLIENT, reason="")
+        assert (await self.use()).oldest_ms is None
 
     async def test_what_was_let_go_and_is_put_back_is_let_go_again(self) -> None:
         """A class is shut while it is on its way to a worker; its limit has room as before."""
@@ -107,7 +122,8 @@ class LimitTests(ArrangingLimits):
         answer = await self.choose_all("one", "both")
         assert answer.choices == (Outcome.OK, Outcome.LIMITED)
         assert await self.use("crm") == LimitUse(name="crm", held=0, waiting=0)
-        assert await self.use("db") == LimitUse(name="db", held=1, waiting=1)
+        use = await self.use("db")
+        assert (use.held, use.waiting) == (1, 1)
 
     async def test_what_another_limit_refuses_leaves_its_turn_to_the_next(self) -> None:
         await self.begin()

@@ -34,7 +34,7 @@ class RateTests(ArrangingLimits):
     async def test_dispatch_takes_no_more_tokens_than_there_are(self) -> None:
         await self.rated(burst=2)
         assert await self.some(*"abc") == (OK, OK, LIMITED)
-        assert await self.use() == LimitUse(
+        assert await self.undated_use() == LimitUse(
             name="crm", held=2, waiting=1, tokens=0, next_token_in_ms=1000
         )
 
@@ -94,7 +94,7 @@ class RateTests(ArrangingLimits):
     async def test_a_limit_of_both_lets_go_what_places_and_tokens_leave(self) -> None:
         await self.rated(burst=2, most=1)
         await self.some(*"abc")
-        assert await self.use() == LimitUse(
+        assert await self.undated_use() == LimitUse(
             name="crm", held=1, waiting=2, tokens=1, next_token_in_ms=1000
         )
         assert await self.opens_in() is None
@@ -162,7 +162,7 @@ class RateTests(ArrangingLimits):
         await self.clock.advance(1500)
         assert (await self.use()).tokens == 1
         await self.limit("crm", None, rate="1/1m", burst=4)
-        assert await self.use() == LimitUse(
+        assert await self.undated_use() == LimitUse(
             name="crm", held=4, waiting=1, tokens=1, next_token_in_ms=30_000
         )
         await self.limit("crm", None, rate="1/1m", burst=1)
