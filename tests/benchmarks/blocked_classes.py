@@ -30,7 +30,7 @@ from dsched.contracts.store import Store
 from dsched.contracts.store.bounds import MAX_BATCH
 from dsched.contracts.store.workers import Registration
 from dsched.contracts.store.working import Submission
-from dsched.model import TaskSpec
+from dsched.model import Limit, TaskSpec
 
 TABLE = "and that nobody can run, beside the same without them"
 START_S = 60.0
@@ -50,17 +50,19 @@ Demand = Callable[[int], dict[str, str]]
 
 @attrs.frozen(kw_only=True)
 class Case:
-    """So many tasks, what each demands, and what the ordinary ones beside them demand."""
+    """So many tasks, what each demands, and what the ordinary ones beside them demand; or the
+    limit, which lets nothing begin, that each names."""
 
     name: str
     short: str
     count: int
-    demands: Demand
+    demands: Demand = attrs.field(default=lambda _: {})
+    limit: str | None = None
     others: dict[str, str] = attrs.field(factory=dict)
 
 
 def cases(plan: Plan) -> list[Case]:
-    """A busy label, a label that nobody has, and very many classes of both kinds."""
+    """A busy label, a label that nobody has, a full limit, and very many classes."""
     return [
         Case(
             name="wait for a busy label",
@@ -74,6 +76,12 @@ def cases(plan: Plan) -> list[Case]:
             short="of a label that nobody has",
             count=plan.unmatched,
             demands=lambda _: {"gpu": "none"},
+        ),
+        Case(
+            name="wait under a full limit",
+            short="under a full limit",
+            count=plan.unmatched,
+            limit="full",
         ),
         Case(
             name=f"are of {plan.classes:,} classes",
@@ -142,10 +150,12 @@ async def _filled(stages: tuple[Stage, Stage], case: Case) -> dict[str, float]:
         blocked.server.command("CONFIG", "SET", "slowlog-max-len", "100000")
     began_s = time.monotonic()
     async with stores.opened(blocked) as store:
+        if case.limit is not None:
+            await store.put_limit(Limit(id=case.limit, max_running=0))
         await _submit(store, case)
         filled_s = time.monotonic() - began_s
         async with asyncio.timeout(SHUT_S):
-            while await _under_classes(store) < case.count:
+            while await _waiting(store, case) < case.count:
                 await asyncio.sleep(1.0)
         shut_s = time.monotonic() - began_s
     return {"submitted within s": filled_s, "all under their classes within s": shut_s} | _slow(
@@ -193,6 +203,7 @@ async def _submit(store: Store, case: Case) -> None:
                     executor="local",
                     payload={"function": "noop"},
                     required_labels=case.demands(number),
+                    limits=() if case.limit is None else (case.limit,),
                     priority=9,
                 ),
             )
@@ -201,6 +212,13 @@ async def _submit(store: Store, case: Case) -> None:
         return await store.submit(items, by="bench")
 
     await stores.fill(range(case.count), MAX_BATCH, submit)
+
+
+async def _waiting(store: Store, case: Case) -> int:
+    if case.limit is not None:
+        page = await store.limit_uses(None, MAX_BATCH, of=case.limit)
+        return sum(one.waiting for one in page.uses)
+    return await _under_classes(store)
 
 
 async def _under_classes(store: Store) -> int:

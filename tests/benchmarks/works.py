@@ -12,13 +12,14 @@ REAL = "realistic"
 LARGER = "4 kB payload"
 PLAIN = "no-op"
 NOTHING_CACHED = "nothing"
+ROUTED, LIMITED = 1, 2
 
 
 class Case(NamedTuple):
     """Bytes of payload and result as JSON without spaces; ``log``: lines that a task logs;
-    ``routed``: it has a start deadline and labels. ``caches`` says what of a task is the same in
-    all of them. ``share``: of the tasks of a run, since some take long. ``peers``: they do it
-    too."""
+    ``routed``: `ROUTED`, it has a start deadline and labels, or `LIMITED`, it names the limit of a
+    tenant of its own. ``caches`` says what of a task is the same in all of them. ``share``: of the
+    tasks of a run, since some take long. ``peers``: they do it too."""
 
     payload: int
     result: int
@@ -40,7 +41,8 @@ CASES = {
     "256 kB payload": Case(250_000, 100, share=0.01),
     "1 MB result": Case(200, 1_000_000, share=0.005),
     "hundred log lines": Case(200, 100, log=100, share=0.05),
-    "start deadline and labels": Case(200, 100, routed=1),
+    "start deadline and labels": Case(200, 100, routed=ROUTED),
+    "a limit of their own tenant": Case(200, 100, routed=LIMITED),
     PLAIN: Case(
         0,
         0,

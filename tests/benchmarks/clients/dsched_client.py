@@ -11,6 +11,7 @@ import works
 import dsched
 from dsched.contracts.store.outcomes import Outcome
 from dsched.contracts.store.working import Submission
+from dsched.model import Limit
 
 NOOP = dsched.TaskSpec(executor="local", payload={"function": "noop"})
 NAP = dsched.TaskSpec(executor="local", payload={"function": "nap", "args": {"seconds": 0.2}})
@@ -35,17 +36,24 @@ async def noops(count: int) -> None:
 
 
 async def works_of(sizes: tuple[int, ...], numbers: range) -> None:
+    if sizes[3] == works.LIMITED and numbers.start == 0:
+        await _open["client"].put_limit(Limit(id="tenant", max_running=1))
     await _submit([Submission(task_id=f"work-{n:08d}", spec=_work(sizes, n)) for n in numbers])
 
 
 def _work(sizes: tuple[int, ...], number: int) -> dsched.TaskSpec:
     payload = {"function": "work", "args": works.payload(sizes, number)}
-    routed = sizes[3] and {
-        "start_deadline": timedelta(hours=1),
-        "labels": {"team": f"team-{number % 50}", "kind": "order"},
-        "required_labels": {"zone": "a"},
-    }
-    return dsched.TaskSpec(executor="local", payload=payload, **(routed or {}))
+    return dsched.TaskSpec(executor="local", payload=payload, **_routed(sizes[3], number))
+
+
+def _routed(kind: int, number: int) -> dict[str, object]:
+    if kind == works.ROUTED:
+        return {
+            "start_deadline": timedelta(hours=1),
+            "labels": {"team": f"team-{number % 50}", "kind": "order"},
+            "required_labels": {"zone": "a"},
+        }
+    return {"limits": [f"tenant:{number}"]} if kind == works.LIMITED else {}
 
 
 async def ping(sent_s: float) -> None:
