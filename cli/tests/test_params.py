@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+import yaml
 
 pytestmark = pytest.mark.slow
 
@@ -76,3 +77,30 @@ def test_a_file_names_line_and_key_of_what_is_wrong(pod: Any) -> None:
     done = pod.run("apply", "--dry-run", "-f", str(path))
     assert done.code == 2
     assert "bad.yaml:8: params.n.default" in done.err.replace("tasks[0].", ""), done.err
+
+
+def test_params_are_applied_diffed_and_exported_as_they_were_written(pod: Any) -> None:
+    path = pod.folder / "kept.yaml"
+    text = """tasks:
+  - id: kept
+    every: 1h
+    executor: local
+    template: true
+    params:
+      name: {type: string, default: "${fire.date}"}
+    payload: {function: hello, args: {name: "${params.name}"}}
+"""
+    path.write_text(text)
+    pod.ok("apply", "-f", str(path))
+    assert pod.run("diff", "-f", str(path)).code == 0
+    exported = yaml.safe_load(pod.ok("export").out)["tasks"]
+    kept = next(one for one in exported if one["id"] == "kept")
+    assert (kept["template"], kept["params"]) == (
+        True,
+        {"name": {"type": "string", "default": "${fire.date}"}},
+    )
+    path.write_text(text.replace('"${fire.date}"', "nobody"))
+    changed = pod.run("diff", "-f", str(path))
+    assert (changed.code, "nobody" in changed.out) == (6, True)
+    told = pod.ok("simulate", "-f", str(path), "--days", "1", "--from", "2026-06-01", "-o", "json")
+    assert told.data["configs"][0]["fires"] == 24
