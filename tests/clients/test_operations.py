@@ -71,7 +71,7 @@ def every_call() -> dict[str, Call[Any]]:
         "wait": calls.wait("x", at_most_s=1),
         "result": calls.result("x"),
         "cancel": calls.cancel("x", reason="r"),
-        "retry": calls.retry("x", reason="r", key="k"),
+        "retry": calls.retry("x", reason="r", failed=True, key="k"),
         "get_run": calls.get_run("x"),
         "run_log": calls.run_log("x", cursor="c"),
         "list_tasks": calls.list_tasks(**index, **page),

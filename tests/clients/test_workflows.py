@@ -110,3 +110,36 @@ async def test_what_is_no_workflow_is_refused_with_the_place_and_nothing_is_made
         assert "steps.a.needs: no step is called 'z'" in str(caught.value)
         with pytest.raises(dsched_client.NotFoundError):
             await client.get("r")
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+async def test_a_run_goes_on_from_a_failed_one(cluster, kind):
+    flow = Workflow(
+        steps=[
+            Step(id="extract", executor="echo", payload={"rows": 1}),
+            Step(id="load", needs=["extract"], executor="echo", payload={"fail": "no"}),
+        ]
+    )
+    await cluster.client.submit(flow, task_id="r1")
+    await cluster.client.wait("r1", timeout=20)
+    if kind == "async":
+        async with AsyncClient(cluster.url, token=ADMIN) as client:
+            again = await client.retry("r1", failed=True)
+            await again.wait(timeout=20)
+            run = await client.get_run(again.id)
+    else:
+
+        def goes_on():
+            with Client(cluster.url, token=ADMIN) as client:
+                again = client.retry("r1", failed=True)
+                again.wait(timeout=20)
+                return client.get_run(again.id)
+
+        run = await asyncio.to_thread(goes_on)
+    extract, load = run.steps
+    assert (extract.taken, extract.members[0].taken_from, extract.members[0].id) == (
+        1,
+        "r1",
+        "r1~extract",
+    )
+    assert (load.taken, load.state) == (0, "failed")

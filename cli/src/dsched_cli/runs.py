@@ -63,12 +63,20 @@ def _line(session: Session, step: Mapping[str, Any], width: int) -> str:
     if step["total"] > 1:
         failed = f", {step['failed']} failed" if step["failed"] else ""
         parts.append(f"{step['ended']} of {step['total']} ended{failed}")
+    if step["taken"]:
+        parts.append(_taken(step))
     if step["needs"]:
         when = "" if step["when"] == "success" else f" ({clean(step['when'])})"
         parts.append(f"<- {', '.join(map(clean, step['needs']))}{when}")
     if step["reason"]:
         parts.append(f"[{clean(step['reason'])}]")
     return "  ".join(parts)
+
+
+def _taken(step: Mapping[str, Any]) -> str:
+    runs = dict.fromkeys(clean(one["taken_from"]) for one in step["members"] if one["taken_from"])
+    count = f"{step['taken']} " if step["total"] > 1 else ""
+    return f"{count}taken over from {' and '.join(runs)}"
 
 
 def _took_ms(step: Mapping[str, Any]) -> int:
@@ -124,9 +132,9 @@ def follow(session: Session, run_id: str, *, attempt: int | None) -> Iterator[An
 
 
 def _members(session: Session, run_id: str) -> list[tuple[str, str]]:
-    """Name and id of each member that was born, the first one first."""
+    """Name and id of each member that was born in this run, the first one first."""
     run = session.api.get(task_path(run_id, "run"))
-    born = [one for step in run["steps"] for one in step["members"]]
+    born = [one for step in run["steps"] for one in step["members"] if not one["taken_from"]]
     born.sort(key=lambda one: str(one["born"]))
     return [(str(one["name"]), str(one["id"])) for one in born]
 

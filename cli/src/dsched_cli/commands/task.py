@@ -194,12 +194,26 @@ def cancel(session: Session, task_id: str, reason: str) -> None:
 @asks_api
 @ID
 @reason_option(required=False)
+@click.option(
+    "--failed",
+    is_flag=True,
+    help="Of a run of many tasks: only what did not succeed, and what comes after that.",
+)
 @wait_options
 def retry(
-    session: Session, task_id: str, *, reason: str, waits: bool, exit_status: bool, timeout: str
+    session: Session,
+    task_id: str,
+    *,
+    reason: str,
+    failed: bool,
+    waits: bool,
+    exit_status: bool,
+    timeout: str,
 ) -> int:
     """Run an ended task once more, as a new task."""
-    body = {"reason": reason} if reason else {}
+    body: dict[str, Any] = {"reason": reason} if reason else {}
+    if failed:
+        body["failed"] = True
     found = call_task(session, task_id, lambda one: session.api.post(task_path(one, "retry"), body))
     return finish(session, found, waits=waits, exit_status=exit_status, timeout=timeout)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from dsched.model import JsonValue, TaskConfig, TaskSpec, Workflow, run_spec, whole_ms
 from dsched_client import values
@@ -92,9 +93,11 @@ def cancel(task_id: str, *, reason: str) -> Call[values.CancelAnswer]:
     return Call(request("POST", path, body={"reason": reason}), one(values.CancelAnswer))
 
 
-def retry(task_id: str, *, reason: str, key: str) -> Call[values.Task]:
+def retry(task_id: str, *, reason: str, failed: bool, key: str) -> Call[values.Task]:
     """Make a new task of an ended one's snapshot."""
-    body = {"reason": reason} if reason else {}
+    body: dict[str, Any] = {"reason": reason} if reason else {}
+    if failed:
+        body["failed"] = True
     path = path_of("tasks", task_id, "retry")
     return Call(request("POST", path, body=body, key=key), one(values.Task))
 

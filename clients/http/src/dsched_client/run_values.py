@@ -7,7 +7,8 @@ import attrs
 
 @attrs.frozen(kw_only=True)
 class RunMember:
-    """A member that was born; ``state`` is how it ended, or ``live``."""
+    """A member that was born; ``state`` is how it ended, or ``live``. ``taken_from`` is the earlier
+    run in which it ran, where it was taken over."""
 
     id: str
     name: str
@@ -17,12 +18,14 @@ class RunMember:
     code: str = ""
     born: datetime | None = None
     ended: datetime | None = None
+    taken_from: str | None = None
 
 
 @attrs.frozen(kw_only=True)
 class RunStep:
     """A step: ``level`` others come before it, one after the other; ``state`` is waiting, running,
-    success, failed or skipped, ``total`` how many members it has."""
+    success, failed or skipped, ``total`` how many members it has, ``taken`` how many of them were
+    taken over from an earlier run."""
 
     id: str
     level: int = 0
@@ -36,6 +39,7 @@ class RunStep:
     born: int = 0
     ended: int = 0
     failed: int = 0
+    taken: int = 0
     start_time: datetime | None = None
     end_time: datetime | None = None
     members: tuple[RunMember, ...] = ()

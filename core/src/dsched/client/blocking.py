@@ -140,10 +140,10 @@ class BlockingClient:
         return BlockingHandle(made.id, self)
 
     def retry(
-        self, task_id: str, *, key: str | None = None, reason: str = ""
+        self, task_id: str, *, key: str | None = None, reason: str = "", failed: bool = False
     ) -> BlockingHandle[Any]:
         """Run an ended task once more; see `retry` of the client."""
-        made = self.ask(lambda one: one.retry(task_id, key=key, reason=reason))
+        made = self.ask(lambda one: one.retry(task_id, key=key, reason=reason, failed=failed))
         return BlockingHandle(made.id, self)
 
     def get(self, task_id: str, *, full: bool = True) -> Task:

@@ -25,7 +25,8 @@ class Runs(Asking):
         if task is None or task.spec is None or task.spec.workflow is None:
             raise _no_run(run_id, there=task is not None)
         lines = await member_lines(self._store, self._answered, run_id)
-        steps = picture_of(task.spec.workflow, lines, executor=task.spec.executor)
+        spec = task.spec
+        steps = picture_of(task.spec.workflow, lines, executor=spec.executor, resumes=spec.resumes)
         return Run(task=task, steps=steps)
 
     async def run_log(self, run_id: str) -> tuple[MemberLine, ...]:

@@ -11,6 +11,7 @@ import attrs
 from dsched.client.asking import ConflictError, NotFoundError, TaskEndedBadlyError
 from dsched.client.judging import reader
 from dsched.client.limits import Limits, first_wrong, unknown_limits
+from dsched.client.resuming import resuming
 from dsched.contracts.store.outcomes import Outcome
 from dsched.contracts.store.reading import TaskPage, TaskQuery
 from dsched.contracts.store.tasklogs import LinePage, TaskLine
@@ -135,13 +136,16 @@ class Tasks(Limits):
         return outcome
 
     async def retry(
-        self, task_id: str, *, key: str | None = None, reason: str = ""
+        self, task_id: str, *, key: str | None = None, reason: str = "", failed: bool = False
     ) -> TaskHandle[Any]:
         """Run an ended task once more, as a new task with the same snapshot; its handle.
 
         A config's task becomes a manual one of that config. The same ``key`` again gives the same
-        new task. `NotFoundError`; `ConflictError` with the code ``not_ended`` while it lives, and
-        with ``member`` for a member of a run, which is run once more with its run only.
+        new task. ``failed``, of a run of many tasks: only what did not succeed, and what comes
+        after that; the new run takes over the rest, and is for the same instant.
+        `NotFoundError`; `ConflictError` with the code ``not_ended`` while it lives, with ``member``
+        for a member of a run, which is run once more with its run only, and with ``failed`` with
+        ``no_run``, and with ``nothing_failed`` if it succeeded.
         """
         run_id = run_of(task_id)
         if run_id is not None:
@@ -158,7 +162,15 @@ class Tasks(Limits):
         unique = secrets.token_hex(12) if key is None else check_id(key, "key")
         new_id = unique if task.config_id is None else manual_task_id(task.config_id, unique)
         spec = again(task.spec, task.nominal_ms)
-        await self._submit(Submission(task_id=new_id, spec=spec, why=reason))
+        if failed:
+            spec = await resuming(self._store, self._answered, task, task.spec)
+        outcome = await self._submit(Submission(task_id=new_id, spec=spec, why=reason))
+        if outcome is Outcome.UNKNOWN:
+            raise NotFoundError(
+                outcome,
+                f"some of what run {task_id} would leave to another is not kept any more; retry "
+                "it without asking for what failed only",
+            )
         return TaskHandle(new_id, self)
 
     async def get(self, task_id: str, *, full: bool = True) -> Task:
@@ -283,7 +295,10 @@ class Tasks(Limits):
 
 
 def again(spec: TaskSpec, instant_ms: int) -> TaskSpec:
-    """The snapshot of a task of this instant, for one that runs it once more: with its params."""
+    """The snapshot of a task of this instant, for one that runs all of it once more: with its
+    params."""
+    if spec.resumes is not None:
+        spec = attrs.evolve(spec, resumes=None)
     if not spec.param_values:
         return spec
     zone = spec.timezone if spec.workflow is None else spec.workflow.timezone

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from dsched.explaining.words import plural, span
-from dsched.model import MemberLine, Task, Workflow
+from dsched.model import MemberLine, Resumption, Task, Workflow
 from dsched.planning.runs import RunProgress, StepProgress, StepState
 
 MAX_STEPS_TOLD = 100
@@ -13,9 +13,12 @@ def run_told(
     task: Task, flow: Workflow, lines: Sequence[MemberLine], now_ms: int
 ) -> tuple[str, list[str]]:
     """A sentence about a run, and one for each of its steps."""
-    progress = RunProgress(flow)
+    resumes = None if task.spec is None else task.spec.resumes
+    progress = RunProgress(flow, resumes)
     progress.take(lines)
     told = [_step_told(step_id, flow, progress) for step_id in progress.steps][:MAX_STEPS_TOLD]
+    if resumes is not None:
+        told.insert(0, _taken_over(resumes, progress))
     if task.status.terminal:
         why = f": {task.reason}" if task.reason else ""
         return f"Run {task.id} ended {task.status}{why}.", told
@@ -29,9 +32,19 @@ def run_told(
     return f"Run {task.id} is open since {span(for_ms)}; {what}.", told
 
 
+def _taken_over(resumes: Resumption, progress: RunProgress) -> str:
+    steps = [step_id for step_id, one in progress.steps.items() if one.taken]
+    what = "nothing of it had succeeded" if not steps else "it takes over what had succeeded there"
+    named = f" of {', '.join(steps)}" if any(steps) else ""
+    return f"It goes on from run {resumes.run_id}: {what}{named}."
+
+
 def _step_told(step_id: str, flow: Workflow, progress: RunProgress) -> str:
     one = progress.steps[step_id]
     name = f"Step {step_id}" if step_id else "It"
+    if one.taken and not one.members:
+        runs = dict.fromkeys(taken.run_id for taken in one.taken)
+        return f"{name} was taken over from {' and '.join(runs)}."
     parts = f", {one.ended - one.failed} of {one.members} shards well" if one.members > 1 else ""
     match one.state:
         case StepState.SUCCESS:

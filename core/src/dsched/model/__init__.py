@@ -43,6 +43,7 @@ from dsched.model.member import Member
 from dsched.model.member_line import MemberLine, MemberStep
 from dsched.model.origin import API_ORIGIN, ORPHAN, code_origin, file_origin, is_origin
 from dsched.model.params import Param, ParamType
+from dsched.model.resumption import Resumption, Taken
 from dsched.model.retry import Retry, RetryPolicy, retry_delay_ms
 from dsched.model.run_spec import run_spec
 from dsched.model.status import Home, IllegalTransitionError, TaskStatus, check_transition
@@ -105,12 +106,14 @@ __all__ = [
     "Param",
     "ParamType",
     "Reserved",
+    "Resumption",
     "Retry",
     "RetryPolicy",
     "SkipReason",
     "SkippedRange",
     "Span",
     "Step",
+    "Taken",
     "Task",
     "TaskConfig",
     "TaskResult",

@@ -5,6 +5,8 @@ from types import MappingProxyType
 
 import attrs
 
+from dsched.model.resumption import Taken
+
 _NOTHING: Mapping[str, int] = MappingProxyType({})
 
 
@@ -15,6 +17,7 @@ class Member:
     ``step`` is empty for the shards of a config without steps. ``index`` of ``total`` is the shard.
     ``instant_ms`` is the nominal instant of the run, ``timezone`` that of its config. ``needs`` are
     the steps whose results its payload refers to, with the number of their shards (0: none).
+    ``taken`` are the members of these that ran in an earlier run.
     """
 
     step: str
@@ -23,3 +26,9 @@ class Member:
     instant_ms: int = 0
     timezone: str = "UTC"
     needs: Mapping[str, int] = _NOTHING
+    taken: tuple[Taken, ...] = ()
+
+    def run_of_need(self, step: str, index: int | None) -> str | None:
+        """The earlier run in which this member of a step ran, None if it is of its own run."""
+        found = (one.run_id for one in self.taken if one.step == step and one.has(index))
+        return next(found, None)

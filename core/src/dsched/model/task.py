@@ -105,10 +105,12 @@ class Task:
 
     @property
     def nominal_ms(self) -> int:
-        """The instant that the task is for: a backfill's lies before its ``scheduled_ms``, and
-        a member's is that of its run."""
+        """The instant that the task is for: a backfill's lies before its ``scheduled_ms``, a
+        member's is that of its run, and a run's that goes on from another that one's."""
         if self.spec is not None and self.spec.member is not None:
             return self.spec.member.instant_ms
+        if self.spec is not None and self.spec.resumes is not None:
+            return self.spec.resumes.instant_ms
         instant_ms = backfill_instant_of(self.id)
         return self.scheduled_ms if instant_ms is None else instant_ms
 

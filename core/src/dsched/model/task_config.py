@@ -32,6 +32,7 @@ from dsched.model.policies import Misfire as Misfire
 from dsched.model.policies import Overlap as Overlap
 from dsched.model.reserved import NOTHING_RESERVED, check_reserved
 from dsched.model.reserved import Reserved as Reserved
+from dsched.model.resumption import Resumption
 from dsched.model.retry import Retry, RetryPolicy, retry_of
 from dsched.model.templating import check_declared, check_given, check_template
 from dsched.model.trigger import (
@@ -110,6 +111,7 @@ class TaskSpec:
     template: bool = False
     timezone: str = "UTC"
     param_values: Mapping[str, JsonValue] = attrs.field(default=NO_VALUES, converter=_frozen)
+    resumes: Resumption | None = None
     reserved: Reserved = NOTHING_RESERVED
 
     def __attrs_post_init__(self) -> None:
@@ -228,7 +230,7 @@ class TaskConfig:
         twin = object.__new__(TaskSpec)
         # A config has been checked by the rules of a snapshot: nothing is looked at again.
         twin.__dict__.update((name, self.__dict__[name]) for name in _SPEC_FIELDS)
-        twin.__dict__["member"] = None
+        twin.__dict__.update(_OF_A_TASK)
         twin.__dict__["param_values"] = default_values(self.declared_params)
         twin.__dict__["timezone"] = self.timezone if self.template else "UTC"
         kept = self.__dict__.get(_PAYLOAD_TEXT)
@@ -256,7 +258,8 @@ def _copied(config: TaskConfig, **known: Any) -> TaskConfig:
 
 # Where both keep the text of the payload, beside their fields: it is neither compared nor copied.
 _PAYLOAD_TEXT = "_payload_text"
-_OF_A_TASK = frozenset({"member", "param_values", "timezone"})
+# What a snapshot has of its own, whatever its config says.
+_OF_A_TASK = {"member": None, "resumes": None, "param_values": NO_VALUES, "timezone": "UTC"}
 _SPEC_FIELDS = tuple(one.name for one in attrs.fields(TaskSpec) if one.name not in _OF_A_TASK)
 _FIELDS = {
     cls: {field.name: field.default for field in attrs.fields(cls)}

@@ -11,7 +11,8 @@ from dsched_api_http.wire import optional_time
 
 @attrs.frozen(kw_only=True)
 class RunMember:
-    """A member that was born; ``state`` is how it ended, or ``live``."""
+    """A member that was born; ``state`` is how it ended, or ``live``. ``taken_from`` is the earlier
+    run in which it ran, where it was taken over; ``id`` is of that run then."""
 
     id: str
     name: str
@@ -21,13 +22,15 @@ class RunMember:
     code: str
     born: str | None = attrs.field(metadata=TIME)
     ended: str | None = attrs.field(metadata=TIME)
+    taken_from: str | None
 
 
 @attrs.frozen(kw_only=True)
 class RunStep:
     """A step: ``level`` others come before it, one after the other. ``state`` is waiting, running,
     success, failed or skipped, ``reason`` why it has no members (any more), ``total`` how many it
-    has. The id of a run without steps is empty."""
+    has, ``taken`` how many of them were taken over from an earlier run. The id of a run without
+    steps is empty."""
 
     id: str
     level: int
@@ -41,6 +44,7 @@ class RunStep:
     born: int
     ended: int
     failed: int
+    taken: int
     start_time: str | None = attrs.field(metadata=TIME)
     end_time: str | None = attrs.field(metadata=TIME)
     members: tuple[RunMember, ...]
@@ -109,6 +113,7 @@ def _step_of(run_id: str, step: StepPicture) -> RunStep:
         born=step.born,
         ended=step.ended,
         failed=step.failed,
+        taken=step.taken,
         start_time=optional_time(step.started_ms),
         end_time=optional_time(step.ended_ms),
         members=tuple(_member_of(run_id, one) for one in step.members),
@@ -117,7 +122,7 @@ def _step_of(run_id: str, step: StepPicture) -> RunStep:
 
 def _member_of(run_id: str, member: MemberPicture) -> RunMember:
     return RunMember(
-        id=member_id(run_id, member.name),
+        id=member_id(member.taken_from or run_id, member.name),
         name=member.name,
         index=member.index,
         state=member.state,
@@ -125,4 +130,5 @@ def _member_of(run_id: str, member: MemberPicture) -> RunMember:
         code=member.code,
         born=optional_time(member.born_ms),
         ended=optional_time(member.ended_ms),
+        taken_from=member.taken_from,
     )

@@ -28,7 +28,17 @@ ID: Schema = {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$"
 _LIMITS = ("format", "minimum", "maximum", "minLength", "maxLength", "maxItems", "pattern")
 # What an entry says of a workflow has keys of its own.
 _APART = frozenset(
-    {"id", "origin", "reserved", "revision", "created_ms", "updated_ms", "workflow", "member"}
+    {
+        "id",
+        "origin",
+        "reserved",
+        "revision",
+        "created_ms",
+        "updated_ms",
+        "workflow",
+        "member",
+        "resumes",
+    }
 )
 
 

@@ -99,7 +99,11 @@ def task_commands(
         left_ms = max(1, task.end_ms + keep_ms - wall_ms)
         result = "" if task.result is None else write_result(task.result)
         ended = f"{row}\n{result}\n{write_spec(task.spec)}"
-        yield ("SET", f"task:detail:{task.id}", ended, "PX", left_ms)
+        if task.spec.workflow is not None:  # others may need it for longer: `prune` removes it
+            yield ("SET", f"task:detail:{task.id}", ended)
+            left_ms = None
+        else:
+            yield ("SET", f"task:detail:{task.id}", ended, "PX", left_ms)
         yield from _end_commands(task)
     else:
         yield ("SET", f"task:detail:{task.id}", row)
@@ -120,6 +124,8 @@ def _run_commands(moved: MovedTask) -> Iterator[Command]:
     born = sum(line.what is MemberStep.BORN for line in lines)
     living = born - sum(line.what is MemberStep.ENDED for line in lines)
     yield ("HSETNX", "run:living", task.id, living)
+    if task.spec.resumes is not None and task.spec.resumes.sources:
+        yield ("HSET", "run:sources", task.id, " ".join(task.spec.resumes.sources))
     for start in range(0, len(lines), 500):
         some = map(write_line, lines[start : start + 500])
         yield ("RPUSH", f"run:log:{task.id}", *some)
@@ -297,14 +303,19 @@ def head_commands(head: History) -> Iterator[Command]:
 
 @attrs.define
 class Held:
-    """Tasks that are held, by config, and leases by worker: known as a whole at the end only."""
+    """Tasks that are held, by config, leases by worker, and sources of runs: known as a whole at
+    the end only."""
 
     by_config: dict[str, list[tuple[int, str]]] = attrs.field(factory=dict)
     running: dict[str, int] = attrs.field(factory=dict)
+    followers: dict[str, list[str]] = attrs.field(factory=dict)
     retrying: int = 0
 
     def saw(self, task: Task) -> None:
         """Count a task that was moved."""
+        resumes = None if task.spec is None else task.spec.resumes
+        for source in () if resumes is None else resumes.sources:
+            self.followers.setdefault(source, []).append(task.id)
         config_id = config_of(task.id)
         if task.home is Home.HELD and config_id is not None:
             self.by_config.setdefault(config_id, []).append((task.fire_ms or 0, task.id))
@@ -319,6 +330,8 @@ class Held:
             yield ("HSET", "config:held", config_id, first)
             if others:
                 yield ("HSET", "config:line", config_id, "\n".join(others))
+        for source, followers in self.followers.items():
+            yield ("HSET", "run:followers", source, " ".join(followers))
         for worker_id, count in self.running.items():
             yield ("HSET", "worker:load", f"r:{worker_id}", count)
         yield ("HSET", "meta", "retrying", self.retrying)

@@ -168,6 +168,9 @@ class _Inventory(Inventory):
     async def listed(self, what: Listed) -> AsyncIterator[Sequence[str]]:
         match what:
             case Listed.ENDED:
+                aside = await self._raw.ask("HGETALL", "run:aside")
+                assert isinstance(aside, list)  # noqa: S101 - what HGETALL answers
+                yield [decode(one) for one in aside[::2]]
                 for status in TaskStatus:
                     if status.terminal:
                         async for ids in self._list(f"task:ended:{status.value}"):

@@ -22,6 +22,7 @@ _PARTS = (
     "tasks",
     "oldest",
     "attempts",
+    "sources",
     "limits",
     "classes",
     "lines",

@@ -124,7 +124,8 @@ def _submit_row(item: Submission) -> str:
     spec = item.spec
     deadline = "" if spec.start_deadline is None else str(span_ms(spec.start_deadline))
     if spec.workflow is not None:
-        deadline = "run"
+        sources = () if spec.resumes is None else spec.resumes.sources
+        deadline = " ".join(["run", *(safe_id(source, "run id") for source in sources)])
     delay = item.delay_ms if item.at_ms is None else f"@{item.at_ms}"
     return (
         f"{safe_id(item.task_id, 'task id')}\t{spec.priority}\t{delay}"

@@ -41,6 +41,7 @@ from dsched_store_sqlite.rows import (
     new_task,
     new_values,
 )
+from dsched_store_sqlite.sources import put_sources, sources_of
 from dsched_store_sqlite.step import Step, start_deadline_ms
 from dsched_store_sqlite.tasklogs import PUT_COUNTS, PUT_LINE
 
@@ -163,6 +164,7 @@ def _put_task(step: Step, moved: MovedTask) -> None:
         step.places.hold(limits_of(row.needs), 1)
     if moved.lines and seq is not None:
         _put_lines(step, seq, moved.lines)
+    put_sources(step, task.id, sources_of(spec))
     step.db.executemany(
         "INSERT INTO member_line VALUES (?, ?, ?, ?, ?)",
         [

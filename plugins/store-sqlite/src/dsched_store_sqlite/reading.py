@@ -19,6 +19,7 @@ from dsched_store_sqlite.facts import KEPT, kept_from_ms, read_kept, read_rollup
 from dsched_store_sqlite.rows import TASK, TaskRow, read_task
 from dsched_store_sqlite.runs import member_lines
 from dsched_store_sqlite.step import Step
+from dsched_store_sqlite.tasklogs import is_past
 
 _LEAST, _MOST = -(2**62), 2**62
 _LAST_TEXT = "\U0010ffff"
@@ -202,7 +203,7 @@ class SqliteReading(OnSqlite, Reading):
 def _read(step: Step, row: TaskRow | None, *, full: bool) -> Task | None:
     if row is None:
         return None
-    if row.end_ms is not None and row.end_ms <= step.wall_ms - step.settings.kept_ms(row.status):
+    if is_past(step, row):
         return None  # past its time, whether `prune` has removed it or not
     if not full:
         return row.view()

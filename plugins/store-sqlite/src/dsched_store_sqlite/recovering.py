@@ -21,7 +21,12 @@ from dsched_store_sqlite.attempts import remember_attempt
 from dsched_store_sqlite.base import OnSqlite
 from dsched_store_sqlite.facts import prune_stats, remove_decisions
 from dsched_store_sqlite.needs import read_needs
-from dsched_store_sqlite.rows import TASK, TASK_WIDTH, WORKER, TaskRow, WorkerRow, read_task
+from dsched_store_sqlite.rows import RUN, TASK, TASK_WIDTH, WORKER, TaskRow, WorkerRow, read_task
+from dsched_store_sqlite.sources import (
+    bring_back,
+    is_source,
+    put_aside,
+)
 from dsched_store_sqlite.step import Item, Step
 from dsched_store_sqlite.tasklogs import forget_lines
 from dsched_store_sqlite.watching import prune_marks
@@ -38,7 +43,8 @@ OLD_QUEUED = (
     "WHERE home = 'queue' AND at_ms <= ? ORDER BY at_ms, id LIMIT ?"
 )
 ENDED = (
-    "SELECT seq, id, end_ms FROM task WHERE status = ? AND end_ms IS NOT NULL "
+    "SELECT seq, id, end_ms, needs FROM task WHERE status = ? AND end_ms IS NOT NULL "
+    "AND NOT EXISTS (SELECT 1 FROM run_aside WHERE run_aside.run = task.id) "
     "ORDER BY end_ms, id LIMIT ?"
 )
 SEQ_OF = "SELECT seq FROM task WHERE id = ?"
@@ -100,7 +106,8 @@ class SqliteRecovering(OnSqlite, Recovering):
 
         def run(step: Step) -> Pruned:
             step.check_fence(fence)
-            tasks = [_prune_tasks(step, status, limit) for status in TERMINAL]
+            removed: list[str] = []
+            tasks = [_prune_tasks(step, status, limit, removed) for status in TERMINAL]
             counts = [
                 *(count for count, _ in tasks),
                 _prune_decisions(step, limit),
@@ -109,7 +116,8 @@ class SqliteRecovering(OnSqlite, Recovering):
             ]
             prune_stats(step, limit)
             prune_marks(step, limit)
-            more = limit in counts or any(cut for _, cut in tasks)
+            freed = bring_back(step, removed)
+            more = limit in counts or any(cut for _, cut in tasks) or freed > 0
             return Pruned(count=sum(counts), more=more)
 
         return await self._step(run)
@@ -175,23 +183,31 @@ def _reap(step: Step, fence: str, task: TaskRow | None, item: Reap) -> Outcome:
     return Outcome.OK
 
 
-def _prune_tasks(step: Step, status: TaskStatus, limit: int) -> tuple[int, bool]:
-    """How many went, and whether the walk was cut short."""
+def _prune_tasks(
+    step: Step, status: TaskStatus, limit: int, removed: list[str]
+) -> tuple[int, bool]:
+    """How many left the list, and whether the walk was cut short; ``removed`` takes the ids of
+    the runs that are not there any more."""
     db, settings = step.db, step.settings
     oldest_ms, most = step.wall_ms - settings.kept_ms(status), settings.kept_count(status)
     surplus = 0 if most is None else step.meta.count_kept(status, 0) - most
     ended = db.execute(ENDED, (status.value, limit)).fetchall()
     old = [row for at, row in enumerate(ended) if at < surplus or row[2] <= oldest_ms]
-    lines, removed = 0, 0
-    for seq, task_id, _ in old:
+    lines, left = 0, 0
+    for seq, task_id, _, needs in old:
         if lines >= PRUNED_LINES:
             break
+        left += 1
+        if needs == RUN and is_source(step, task_id):
+            put_aside(step, task_id)
+            continue
         lines += _forget_members(step, seq, task_id)
         _forget(step, seq, task_id)
-        removed += 1
-    step.meta.count_kept(status, -removed)
+        if needs == RUN:
+            removed.append(task_id)
+    step.meta.count_kept(status, -left)
     _prune_late_entries(step, status, oldest_ms, limit)
-    return removed, removed < len(old)
+    return left, left < len(old)
 
 
 def _forget(step: Step, seq: int, task_id: str) -> None:

@@ -353,6 +353,13 @@ CREATE TABLE IF NOT EXISTS run_count (
     one INTEGER PRIMARY KEY CHECK (one = 1), open INTEGER NOT NULL
 );
 INSERT OR IGNORE INTO run_count VALUES (1, 0);
+-- From which runs a run takes over members: these stay for as long as it does. And those of them
+-- whose own time is over, which are on no list of what has ended.
+CREATE TABLE IF NOT EXISTS run_source (
+    run TEXT NOT NULL, source TEXT NOT NULL, PRIMARY KEY (run, source)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS run_source_of ON run_source (source);
+CREATE TABLE IF NOT EXISTS run_aside (run TEXT PRIMARY KEY) WITHOUT ROWID;
 
 -- Attempts of a task that ended without its end, a line each; few tasks have any. They go with the
 -- task whichever build removes it.
@@ -363,11 +370,12 @@ CREATE TRIGGER IF NOT EXISTS past_gone AFTER DELETE ON task
 INSERT OR IGNORE INTO history (one, identity) VALUES (1, lower(hex(randomblob(16))));
 """
 HAS_ADDED = (
-    "SELECT count(*) = 22 FROM sqlite_master WHERE name IN ('history', 'parked', 'pod_format', "
+    "SELECT count(*) = 25 FROM sqlite_master WHERE name IN ('history', 'parked', 'pod_format', "
     "'worker_ability_digest', 'class', 'class_count', 'class_shut', 'class_opened', "
     "'class_changed', 'class_full', 'task_open', 'task_waiting', 'task_late', "
     "'run_count', 'past', 'past_gone', 'limit_record', 'limit_use', 'limit_opening', "
-    "'limit_rate', 'limit_bucket', 'limit_bucket_full')"
+    "'limit_rate', 'limit_bucket', 'limit_bucket_full', 'run_source', 'run_source_of', "
+    "'run_aside')"
 )
 
 ADDED_STATEMENTS = tuple(part.strip() for part in _ADDED.split(";\n") if part.strip())

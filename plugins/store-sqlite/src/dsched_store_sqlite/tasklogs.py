@@ -22,6 +22,7 @@ from dsched.contracts.store.tasklogs import (
 )
 from dsched_store_sqlite.base import OnSqlite
 from dsched_store_sqlite.rows import TaskRow
+from dsched_store_sqlite.sources import is_source
 from dsched_store_sqlite.step import Step
 
 READ_LINES = (
@@ -80,7 +81,7 @@ class SqliteTaskLogs(OnSqlite, TaskLogs):
 
         def run(step: Step) -> LinePage | None:
             task = step.task(task_id)
-            if task is None or _past(step, task):
+            if task is None or is_past(step, task):
                 return None
             most = limit + 1 if attempt is None else _ALL
             rows = step.db.execute(READ_LINES, (task.seq, number, most)).fetchall()
@@ -105,14 +106,15 @@ def _line(n: int, at_ms: int, attempt: int, text: str, level: str) -> TaskLine:
     return TaskLine(n=n, at_ms=at_ms, attempt=attempt, text=text, level=LineLevel(level))
 
 
-def _past(step: Step, task: TaskRow) -> bool:
-    return task.end_ms is not None and task.end_ms <= step.wall_ms - step.settings.kept_ms(
-        task.status
-    )
+def is_past(step: Step, task: TaskRow) -> bool:
+    """Whether a task is past its time, removed or not: it is not shown any more."""
+    if task.end_ms is None or task.end_ms > step.wall_ms - step.settings.kept_ms(task.status):
+        return False
+    return not (task.is_run and is_source(step, task.id))
 
 
 def _append(step: Step, task: TaskRow | None, item: LineBatch) -> Outcome:
-    if task is None or task.token is None or task.token != item.token or _past(step, task):
+    if task is None or task.token is None or task.token != item.token or is_past(step, task):
         return Outcome.STALE
     found = step.db.execute(READ_COUNTS, (task.seq,)).fetchone()
     counts = LogCounts(task.seq) if found is None else LogCounts(*found)

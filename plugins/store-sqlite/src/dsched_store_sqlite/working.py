@@ -23,6 +23,7 @@ from dsched.model.json import dumps, loads
 from dsched_store_sqlite.attempts import remember_attempt
 from dsched_store_sqlite.base import OnSqlite
 from dsched_store_sqlite.rows import TASK, TASK_WIDTH, TaskRow, WorkerRow
+from dsched_store_sqlite.sources import are_there, put_sources, sources_of
 from dsched_store_sqlite.step import Item, Step
 from dsched_store_sqlite.workers import check_incarnation
 
@@ -132,6 +133,9 @@ def _submit(step: Step, item: Submission, text: str, by: str) -> Outcome:
     if known is not None:
         (stored,) = step.db.execute(SPEC, (known.seq,)).fetchone()
         return Outcome.DUP if stored == text else Outcome.CONFLICT
+    sources = sources_of(item.spec)
+    if sources and not are_there(step, sources):
+        return Outcome.UNKNOWN
     home, at_ms, delay_ms = Home.READY, 0, item.waits_ms(step.wall_ms)
     if delay_ms:
         home, at_ms = Home.DELAYED, step.now_ms + delay_ms
@@ -143,6 +147,7 @@ def _submit(step: Step, item: Submission, text: str, by: str) -> Outcome:
         at_ms=at_ms,
         spec_text=text,
     )
+    put_sources(step, item.task_id, sources)
     event: Item = {"task": item.task_id}
     if item.why:
         event["why"] = item.why

@@ -15,7 +15,8 @@ from typing import Any, Self, TypeAlias
 import attrs
 
 from dsched.contracts.store.events import Event, EventKind
-from dsched.model import JsonValue, Step, Task, Workflow
+from dsched.model import JsonValue, Resumption, Step, Task, Workflow
+from dsched.planning.runs import RunProgress
 
 FORMAT = 1
 
@@ -236,22 +237,24 @@ def task_line(task: Task) -> dict[str, JsonValue]:
             "on_crash": task.spec.on_crash.value,
         }
         if task.spec.workflow is not None:
-            line["steps"] = {key: _step(one) for key, one in _steps(task.spec.workflow).items()}
+            line["steps"] = _steps(task.spec.workflow, task.spec.resumes)
     if task.result is not None:
         line["result"] = task.result.data
     return line
 
 
-def _steps(flow: Workflow) -> dict[str, Step | int]:
-    """The steps of a run; of one that has only shards, how many."""
-    return {step.id: step for step in flow.steps} or {"": flow.shards or 1}
-
-
-def _step(step: Step | int) -> JsonValue:
-    if isinstance(step, int):
-        return {"members": step}
+def _steps(flow: Workflow, resumes: Resumption | None) -> dict[str, JsonValue]:
+    """The steps of a run, each with the number of members that are not taken over from another."""
     return {
-        "members": step.members,
+        step_id: {"members": one.members, **_conditions(flow.step(step_id))}
+        for step_id, one in RunProgress(flow, resumes).steps.items()
+    }
+
+
+def _conditions(step: Step | None) -> dict[str, JsonValue]:
+    if step is None:
+        return {}
+    return {
         "needs": list(step.needs),
         "when": step.when.value,
         "allow_failure": step.allow_failure,

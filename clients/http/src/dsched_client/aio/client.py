@@ -144,10 +144,13 @@ class AsyncClient(Operating):
         return await self._send(calls.cancel(task_id, reason=reason))
 
     async def retry(
-        self, task_id: str, *, reason: str = "", key: str | None = None
+        self, task_id: str, *, reason: str = "", failed: bool = False, key: str | None = None
     ) -> AsyncTaskHandle:
-        """Run an ended task once more, as a new one."""
-        task = await self._send(calls.retry(task_id, reason=reason, key=key or new_key()))
+        """Run an ended task once more, as a new one; with ``failed``, of a run of many tasks: only
+        what did not succeed, and what comes after that."""
+        task = await self._send(
+            calls.retry(task_id, reason=reason, failed=failed, key=key or new_key())
+        )
         return AsyncTaskHandle(task.id, task, self)
 
     async def get_run(self, run_id: str) -> Run:

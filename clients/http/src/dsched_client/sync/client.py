@@ -143,9 +143,12 @@ class Client(Operating):
         """Cancel a task; `ConflictError` with the code ``too_late`` if it has ended."""
         return self._send(calls.cancel(task_id, reason=reason))
 
-    def retry(self, task_id: str, *, reason: str = "", key: str | None = None) -> TaskHandle:
-        """Run an ended task once more, as a new one."""
-        task = self._send(calls.retry(task_id, reason=reason, key=key or new_key()))
+    def retry(
+        self, task_id: str, *, reason: str = "", failed: bool = False, key: str | None = None
+    ) -> TaskHandle:
+        """Run an ended task once more, as a new one; with ``failed``, of a run of many tasks: only
+        what did not succeed, and what comes after that."""
+        task = self._send(calls.retry(task_id, reason=reason, failed=failed, key=key or new_key()))
         return TaskHandle(task.id, task, self)
 
     def get_run(self, run_id: str) -> Run:

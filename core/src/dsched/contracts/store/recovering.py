@@ -83,6 +83,9 @@ class Recovering(ABC):
         Ended tasks and results with their lines and index entries, each outcome a kind of its own:
         those that ended `StoreSettings.kept_ms` ago or before, and those beyond the newest
         ``kept_count``, the oldest end first. Decisions as old as ``result_ttl_ms`` by ``at_ms``.
+        A run that is a source of others leaves the list of ended tasks instead, and comes back to
+        its front when the last of these is removed: from the next call on it is past its time, or
+        too many, as any other.
         Log entries beyond ``max_events`` (those the collector has not read: replaced by one ``gap``
         event). Workers gone for an hour or more without queue or leases (event ``worker``
         ``forgotten``). Not counted in the answer: statistics past their time, and the marks of

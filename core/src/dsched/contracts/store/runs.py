@@ -13,6 +13,10 @@ config's live tasks.
 
 Members that have ended are kept for as long as their run is, and are on no list of ended tasks of a
 config. They go with their run, when that is pruned.
+
+A run whose snapshot has `resumes` takes over members of earlier runs, its *sources*: from `submit`
+on, whatever is past its time, these are there until the last run that they are sources of is
+pruned.
 """
 
 import json

@@ -101,8 +101,8 @@ class Working(ABC):
     @abstractmethod
     async def submit(self, items: Sequence[Submission], *, by: str) -> tuple[Outcome, ...]:
         """Create tasks, ready or delayed: ``OK``; ``DUP`` (the id exists with an equal spec, ended
-        ones included); ``CONFLICT`` (with another). scheduled_ms := wall + delay. Event
-        ``submitted``."""
+        ones included); ``CONFLICT`` (with another); ``UNKNOWN`` (a run that it resumes from is not
+        there, or has not ended). scheduled_ms := wall + delay. Event ``submitted``."""
 
     @abstractmethod
     async def claim(

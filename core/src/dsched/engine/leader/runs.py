@@ -134,7 +134,7 @@ class RunStep:
         if known is None or spec is not None:
             spec = spec or TaskSpec(executor=UNREADABLE)
             flow = spec.workflow
-            known = KnownRun(spec, flow, RunProgress(flow or Workflow(shards=1)))
+            known = KnownRun(spec, flow, RunProgress(flow or Workflow(shards=1), spec.resumes))
             self._known[run_id] = known
         if not known.follows(run.lines):
             return None
@@ -216,8 +216,9 @@ def _births(run: OpenRun, spec: TaskSpec, move: NextMove, room: int) -> tuple[Bi
     """The members to make, as many as one call takes."""
     births: list[Birth] = []
     left = MAX_ADVANCED_BYTES
+    instant_ms = run.task.nominal_ms if spec.resumes is None else spec.resumes.instant_ms
     for step, index in move.births[:room]:
-        own = member_spec(spec, step, index, instant_ms=run.task.nominal_ms)
+        own = member_spec(spec, step, index, instant_ms=instant_ms)
         left -= len(own.payload_text)
         if births and left < 0:
             break

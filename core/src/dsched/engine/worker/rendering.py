@@ -73,7 +73,10 @@ async def _needs(
     found: dict[str, JsonValue] = {}
     for step, shards in member.needs.items():
         indexes: list[int | None] = [*range(shards)] if shards else [None]
-        ids = [member_id(run_id, member_name(step, index)) for index in indexes]
+        ids = [
+            member_id(member.run_of_need(step, index) or run_id, member_name(step, index))
+            for index in indexes
+        ]
         ended: list[Task | None] = []
         for start in range(0, len(ids), MAX_BATCH):
             batch = ids[start : start + MAX_BATCH]

@@ -3,6 +3,7 @@
 from dsched.planning.runs.deciding import Moment, NextMove, RunEnd, SkippedStep, decide
 from dsched.planning.runs.members import member_spec
 from dsched.planning.runs.progress import RunProgress, StepProgress, StepState, steps_of
+from dsched.planning.runs.resuming import resumption
 
 __all__ = [
     "Moment",
@@ -14,5 +15,6 @@ __all__ = [
     "StepState",
     "decide",
     "member_spec",
+    "resumption",
     "steps_of",
 ]

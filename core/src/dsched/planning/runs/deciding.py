@@ -204,7 +204,7 @@ def _due(
     at_a_time = flow.max_parallel if step is None else step.max_parallel
     living = one.born - one.ended
     room = one.members if at_a_time is None else max(0, at_a_time - living)
-    return [(step_id, at) for at in range(one.born, min(one.members, one.born + room))]
+    return [(step_id, index) for index in one.indexes[one.born : one.born + room]]
 
 
 def _failing_fast(flow: Workflow, progress: RunProgress) -> tuple[str, ...]:

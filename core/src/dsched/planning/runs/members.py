@@ -11,6 +11,8 @@ from dsched.model.templates import references
 # What a step may leave to its config.
 _INHERITED = ("timeout", "retry", "on_crash", "priority", "labels", "required_labels")
 
+_NOT_OF_MEMBERS: Mapping[str, Any] = {"workflow": None, "resumes": None, "start_deadline": None}
+
 
 def member_spec(spec: TaskSpec, step_id: str, index: int | None, *, instant_ms: int) -> TaskSpec:
     """What a member of a run runs; ``spec`` is the snapshot of the run."""
@@ -28,26 +30,26 @@ def member_spec(spec: TaskSpec, step_id: str, index: int | None, *, instant_ms: 
             instant_ms=instant_ms,
             timezone=flow.timezone,
         )
-        return attrs.evolve(
-            spec, workflow=None, member=member, start_deadline=None, param_values=values
-        )
+        return attrs.evolve(spec, **_NOT_OF_MEMBERS, member=member, param_values=values)
+    needs = _referred(step, {one.id: one.shards or 0 for one in flow.steps})
+    taken = () if spec.resumes is None else spec.resumes.taken
     member = Member(
         step=step_id,
         index=index,
         total=step.shards,
         instant_ms=instant_ms,
         timezone=flow.timezone,
-        needs=_referred(step, {one.id: one.shards or 0 for one in flow.steps}),
+        needs=needs,
+        taken=tuple(one for one in taken if one.step in needs),
     )
     return attrs.evolve(
         spec,
         executor=step.executor,
         payload=step.payload,
         type=step.type,
-        workflow=None,
         member=member,
-        start_deadline=None,
         param_values=values,
+        **_NOT_OF_MEMBERS,
         **_own(step),
     )
 

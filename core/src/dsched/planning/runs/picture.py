@@ -4,7 +4,17 @@ from collections.abc import Iterable, Sequence
 
 import attrs
 
-from dsched.model import MemberLine, MemberStep, TaskStatus, When, Workflow, step_of_name
+from dsched.model import (
+    MemberLine,
+    MemberStep,
+    Resumption,
+    Taken,
+    TaskStatus,
+    When,
+    Workflow,
+    member_name,
+    step_of_name,
+)
 from dsched.model.workflow import levels
 from dsched.planning.runs.progress import RunProgress, StepProgress, StepState, steps_of
 
@@ -14,7 +24,8 @@ LIVE = "live"
 
 @attrs.frozen(kw_only=True)
 class MemberPicture:
-    """A member that was born: its name in the run, and how it ended, if it has."""
+    """A member that was born: its name in the run, and how it ended, if it has. ``taken_from`` is
+    the earlier run in which it ran; of when that was nothing is said here."""
 
     name: str
     index: int | None
@@ -23,12 +34,14 @@ class MemberPicture:
     code: str = ""
     born_ms: int | None = None
     ended_ms: int | None = None
+    taken_from: str | None = None
 
 
 @attrs.frozen(kw_only=True)
 class StepPicture:
     """A step: ``level`` others must have ended before it, one after the other. ``total`` is how
-    many members it has, ``reason`` why it has none (any more)."""
+    many members it has, ``reason`` why it has none (any more). ``taken`` of them ran in an earlier
+    run, and count as born and ended."""
 
     id: str
     level: int
@@ -42,23 +55,30 @@ class StepPicture:
     born: int
     ended: int
     failed: int
+    taken: int
     started_ms: int | None
     ended_ms: int | None
     members: tuple[MemberPicture, ...]
 
 
 def picture_of(
-    flow: Workflow, lines: Sequence[MemberLine], *, executor: str
+    flow: Workflow,
+    lines: Sequence[MemberLine],
+    *,
+    executor: str,
+    resumes: Resumption | None = None,
 ) -> tuple[StepPicture, ...]:
     """The steps of a run by level, then as they were written. ``executor`` is that of the shards
     of a workflow without steps."""
-    progress = RunProgress(flow)
+    progress = RunProgress(flow, resumes)
     progress.take(lines)
     level_of = levels(flow)
     members = _members(lines)
     found = []
     for step_id, step in steps_of(flow):
         one = progress.steps[step_id]
+        shards = flow.shards if step is None else step.shards
+        taken = _taken_members(step_id, shards, one.taken)
         found.append(
             StepPicture(
                 id=step_id,
@@ -69,16 +89,34 @@ def picture_of(
                 allow_failure=step is not None and step.allow_failure,
                 state=one.state,
                 reason=_reason(one),
-                total=one.members,
-                born=one.born,
-                ended=one.ended,
+                total=one.members + len(taken),
+                born=one.born + len(taken),
+                ended=one.ended + len(taken),
                 failed=one.failed,
+                taken=len(taken),
                 started_ms=one.started_ms,
                 ended_ms=one.ended_ms if one.settled else None,
-                members=tuple(members.get(step_id, {}).values()),
+                members=(*taken, *members.get(step_id, {}).values()),
             )
         )
     return tuple(sorted(found, key=lambda one: one.level))
+
+
+def _taken_members(
+    step_id: str, shards: int | None, taken: Sequence[Taken]
+) -> tuple[MemberPicture, ...]:
+    indexes = [None] if shards is None else range(shards)
+    return tuple(
+        MemberPicture(
+            name=member_name(step_id, index),
+            index=index,
+            state=one.status.value,
+            taken_from=one.run_id,
+        )
+        for index in indexes
+        for one in taken
+        if one.has(index)
+    )
 
 
 def _reason(one: StepProgress) -> str:

@@ -5,7 +5,16 @@ from enum import StrEnum
 
 import attrs
 
-from dsched.model import MemberLine, MemberStep, Step, TaskStatus, Workflow, step_of_name
+from dsched.model import (
+    MemberLine,
+    MemberStep,
+    Resumption,
+    Step,
+    Taken,
+    TaskStatus,
+    Workflow,
+    step_of_name,
+)
 
 # What stands for the step of a workflow that has only shards.
 ONLY = ""
@@ -25,10 +34,14 @@ class StepState(StrEnum):
 class StepProgress:
     """What became of one step so far. ``failed`` are its members that did not succeed.
 
-    ``skipped`` is the line that says that it has no members (any more).
+    ``members`` are those of this run, ``indexes`` which of its shards they are; ``taken`` are
+    others, that ran in an earlier run. ``skipped`` is the line that says that it has no members
+    (any more).
     """
 
     members: int
+    indexes: Sequence[int] = ()
+    taken: tuple[Taken, ...] = ()
     allow_failure: bool = False
     born: int = 0
     ended: int = 0
@@ -74,14 +87,27 @@ def steps_of(flow: Workflow) -> Sequence[tuple[str, Step | None]]:
     return [(step.id, step) for step in flow.steps] or [(ONLY, None)]
 
 
+def _at_first(flow: Workflow, step: Step | None, taken: tuple[Taken, ...]) -> StepProgress:
+    """A step before anything was born: all its members but those that are taken over."""
+    members = step.members if step is not None else flow.shards or 1
+    done = {at: one.status for one in taken for at in (one.indexes or range(members))}
+    indexes = [at for at in range(members) if at not in done]
+    return StepProgress(
+        len(indexes),
+        indexes=indexes,
+        taken=taken,
+        allow_failure=step is not None and step.allow_failure,
+        failed=sum(status is not TaskStatus.SUCCESS for status in done.values()),
+    )
+
+
 class RunProgress:
     """What is known of a run. ``version`` is how many lines of its log were taken."""
 
-    def __init__(self, flow: Workflow) -> None:
+    def __init__(self, flow: Workflow, resumes: Resumption | None = None) -> None:
+        taken = () if resumes is None else resumes.taken
         self.steps = {
-            step_id: StepProgress(flow.shards or 1)
-            if step is None
-            else StepProgress(step.members, allow_failure=step.allow_failure)
+            step_id: _at_first(flow, step, tuple(one for one in taken if one.step == step_id))
             for step_id, step in steps_of(flow)
         }
         self.living: dict[str, None] = {}

@@ -30,7 +30,6 @@ from dsched_api_http.models import Cancelled, Result, TaskView, result_of, task_
 from dsched_api_http.problems import Problem, invalid
 from dsched_api_http.refused import problem_of
 from dsched_api_http.requests import (
-    OptionalReason,
     Reason,
     Submit,
     SubmitBatch,
@@ -39,6 +38,7 @@ from dsched_api_http.requests import (
     WaitQuery,
 )
 from dsched_api_http.routes.asking import named_task
+from dsched_api_http.run_requests import Retry
 from dsched_api_http.scopes import Scope
 from dsched_api_http.streams import until_stopped
 
@@ -252,7 +252,10 @@ async def cancel_task(call: Call) -> Answer:
 
 async def retry_task(call: Call) -> Answer:
     """Run an ended task once more, as a new task."""
-    new_id = await call.client.retry(named_task(call), key=call.claim.unique)
+    body = call.body
+    new_id = await call.client.retry(
+        named_task(call), key=call.claim.unique, reason=body.reason, failed=body.failed
+    )
     call.act.after = new_id
     return Answer(body=task_of(await call.client.get(new_id, full=False)))
 
@@ -348,7 +351,7 @@ ROUTES = (
         scope=Scope.OPERATE,
         handle=retry_task,
         summary="Run an ended task once more",
-        body=OptionalReason,
+        body=Retry,
         body_optional=True,
         problems=("not_found", "not_ended", "idempotency_mismatch"),
         audited=True,

@@ -12,6 +12,9 @@ local NOTE, ENDED = P .. 'task:note:', P .. 'task:ended:'
 -- lines each; how many members of each run live, for as long as the run is kept; skipped steps.
 local RUNS, RUN_LIVING = P .. 'run:open', P .. 'run:living'
 local RUN_LOG, RUN_SKIPPED = P .. 'run:log:', P .. 'run:skipped:'
+-- Of runs that take over members of earlier ones the ids of these, and of these the runs that do; those
+-- of them whose own time is over, with how they ended. See _sources.
+local SOURCES, FOLLOWERS, ASIDE = P .. 'run:sources', P .. 'run:followers', P .. 'run:aside'
 local DEADLINE, ROUTE = P .. 'task:deadline', P .. 'task:route'
 local CONFIG, DUE, FIXED = P .. 'config:detail:', P .. 'config:due', P .. 'config:delay'
 local ENDS = { 'success', 'failed', 'cancelled' }
@@ -628,6 +631,7 @@ end
 -- Whether it must not be shown any more, removed or not.
 local function past_its_time(row, ttl)
   return TERMINAL[row.status] and not run_of(row.id) and tonumber(row.since) + keep_ms(ttl, row.status) <= wall
+    and not (row.run and call('HEXISTS', FOLLOWERS, row.id) == 1)
 end
 
 local function expire_lines(id, ms)

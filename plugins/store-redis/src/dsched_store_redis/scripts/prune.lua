@@ -1,4 +1,4 @@
--- use: workers tasks facts
+-- use: workers tasks sources facts
 -- ARGV: fence, limit, ttl by outcome, most by outcome ("-": any), ttl of decisions, most log
 -- entries, ms after which a gone worker is forgotten
 local fence, limit, ttl = ARGV[2], tonumber(ARGV[3]), ARGV[4]
@@ -16,6 +16,10 @@ local oldest = wall - tonumber(ARGV[6])
 local old_tasks, keys, taken, full = {}, {}, {}, false
 local runs, members = {}, {}
 local some_runs = call('HLEN', RUN_LIVING) > 0
+local some_sources = call('HLEN', SOURCES) > 0
+-- Sources of later runs leave their list when their time is over, and come back to its front when the last
+-- of those is removed.
+local aside, aside_as = 0, {}
 -- A run goes with its members and its log: after so many lines there is more.
 local PRUNED_LINES = 400
 local function members_of(id)
@@ -50,17 +54,34 @@ for _, status in ipairs(ENDS) do
       full = true
       break
     end
-    if living[i] and not (row and not ended) then
-      lines = lines + members_of(id)
-    end
-    push(old_tasks, id)
-    if ended or not row then
-      push(keys, DETAIL .. id, NOTE .. id, LINES .. id, LINECOUNT .. id)
+    if some_sources and call('HEXISTS', FOLLOWERS, id) == 1 then
+      aside, aside_as[id] = aside + 1, status
+    else
+      if living[i] and not (row and not ended) then
+        lines = lines + members_of(id)
+      end
+      push(old_tasks, id)
+      if ended or not row then
+        push(keys, DETAIL .. id, NOTE .. id, LINES .. id, LINECOUNT .. id)
+      end
     end
     count = i
   end
   taken[status] = count
   full = full or count == limit
+end
+local left = #old_tasks + aside
+local followers, back = {}, {}
+if some_sources then
+  probe('HLEN', 'run:followers', 'run:aside')
+  followers = followers_without(runs)
+  for source, others in pairs(followers) do
+    local status, row = aside_as[source] or call('HGET', ASIDE, source), detail(source)
+    if others == '' and status and row then
+      push(back, { source, status, tonumber(row.since) })
+    end
+  end
+  table.sort(back, function(a, b) return a[3] > b[3] end)
 end
 -- Index entries that the collector made after their task had been removed.
 local late = {}
@@ -134,6 +155,25 @@ for status, count in pairs(taken) do
     call('LTRIM', ENDED .. status, count, -1)
   end
 end
+for source, status in pairs(aside_as) do
+  call('HSET', ASIDE, source, status)
+end
+for source, others in pairs(followers) do
+  if others == '' then
+    call('HDEL', FOLLOWERS, source)
+  else
+    call('HSET', FOLLOWERS, source, others)
+  end
+end
+if some_sources then
+  in_groups(runs, function(...)
+    call('HDEL', SOURCES, ...)
+  end)
+end
+for _, one in ipairs(back) do
+  call('HDEL', ASIDE, one[1])
+  call('LPUSH', ENDED .. one[2], one[1])
+end
 for _, member in ipairs(old_decisions) do
   local config_id, first_ms, key = string.match(member, '^([^\t]*)\t([^\t]*)\t(.*)$')
   for _, record in ipairs(call('ZRANGEBYSCORE', DECISION .. config_id, first_ms, first_ms)) do
@@ -173,5 +213,5 @@ for i = 1, count do
   call('DEL', LANES .. id, POOL .. id, P .. 'bell:' .. id)
   note('worker', fence, '{"worker":"' .. id .. '","act":"forgotten"}')
 end
-local more = full or #old_decisions == limit or surplus == limit or count == limit
-return done('OK', #old_tasks + #old_decisions + surplus + count, more and 1 or 0)
+local more = full or #back > 0 or #old_decisions == limit or surplus == limit or count == limit
+return done('OK', left + #old_decisions + surplus + count, more and 1 or 0)

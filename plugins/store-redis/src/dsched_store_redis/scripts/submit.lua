@@ -1,5 +1,6 @@
--- use: tasks
--- ARGV: by, rows "id, priority, delay or @instant, start deadline (`run`: this is a run), route,
+-- use: tasks sources
+-- ARGV: by, rows "id, priority, delay or @instant, start deadline (`run SOURCE SOURCE`: this is a
+-- run, and takes over from others), route,
 -- why (JSON)", snapshots
 local by = ARGV[2]
 probe_tasks()
@@ -22,6 +23,14 @@ end
 local items, outcomes = {}, {}
 for i, item in ipairs(asked) do
   outcomes[i] = all_new and 'OK' or judge(item[1], item[6])
+  local sources = string.match(item[4], '^run (.+)$')
+  if sources then
+    probe_sources()
+    item[8], item[4] = sources, 'run'
+    if outcomes[i] == 'OK' and not sources_there(sources) then
+      outcomes[i] = 'UNKNOWN'
+    end
+  end
   if outcomes[i] == 'OK' then
     push(items, item)
     if item[4] == 'run' then
@@ -33,7 +42,7 @@ begin()
 local new, ready, delayed, latest, routed, demands = {}, {}, {}, {}, {}, {}
 local usual = int(4e13 + wall)
 for _, item in ipairs(items) do
-  local id, priority, delay, deadline, route, body, why = unpack(item)
+  local id, priority, delay, deadline, route, body, why, sources = unpack(item)
   local at = string.match(delay, '^@(.*)')
   delay = at and math.max(0, tonumber(at) - wall) or tonumber(delay)
   local scheduled = wall + delay
@@ -41,6 +50,9 @@ for _, item in ipairs(items) do
   push(new, new_task(id, int(scheduled), priority ~= '5' and priority or nil, body, run))
   if run then
     open_run(id, int(now + delay))
+    if sources then
+      follow_sources(id, sources)
+    end
   elseif delay > 0 then
     push(delayed, int(now + delay), id)
   else

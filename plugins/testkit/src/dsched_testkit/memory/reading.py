@@ -13,12 +13,11 @@ from dsched.contracts.store.checks import (
 )
 from dsched.contracts.store.events import EventPage
 from dsched.contracts.store.reading import Counts, DecisionPage, Reading, TaskPage, TaskQuery
-from dsched.contracts.store.settings import StoreSettings
 from dsched.contracts.store.statistics import EVERYTHING, Rollup
 from dsched.model import Home, MemberLine, Task, TaskStatus, config_of, run_of
 from dsched_testkit.memory.base import OnState
 from dsched_testkit.memory.classes import that_nobody_can_run
-from dsched_testkit.memory.state import TaskRow
+from dsched_testkit.memory.state import State, TaskRow
 
 
 class MemoryReading(OnState, Reading):
@@ -28,9 +27,8 @@ class MemoryReading(OnState, Reading):
         """Tasks by id."""
         check_batch(task_ids)
         with self._state.step() as step:
-            settings = self._state.settings
             found = [self._state.tasks.get(task_id) for task_id in task_ids]
-            rows = [row if row and _kept(row, settings, step.wall_ms) else None for row in found]
+            rows = [row if row and _kept(row, self._state, step.wall_ms) else None for row in found]
             return tuple(None if row is None else row.view(full=full) for row in rows)
 
     async def list_tasks(self, query: TaskQuery, cursor: str | None, limit: int) -> TaskPage:
@@ -91,7 +89,7 @@ class MemoryReading(OnState, Reading):
             row = self._state.tasks.get(run_id)
             if row is None or row.spec.workflow is None:
                 return None
-            if not _kept(row, self._state.settings, step.wall_ms):
+            if not _kept(row, self._state, step.wall_ms):
                 return None
             return tuple(self._state.member_logs[run_id][after : after + limit])
 
@@ -171,10 +169,10 @@ class MemoryReading(OnState, Reading):
             )
 
 
-def _kept(task: TaskRow, settings: StoreSettings, wall_ms: int) -> bool:
-    if run_of(task.id) is not None:
-        return True  # for as long as its run
-    return task.end_ms is None or task.end_ms > wall_ms - settings.kept_ms(task.status)
+def _kept(task: TaskRow, state: State, wall_ms: int) -> bool:
+    if run_of(task.id) is not None or state.sources.has(task.id):
+        return True  # for as long as its run, or the runs that it is a source of
+    return task.end_ms is None or task.end_ms > wall_ms - state.settings.kept_ms(task.status)
 
 
 def _position(cursor: str | None) -> int:

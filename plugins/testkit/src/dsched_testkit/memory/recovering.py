@@ -101,29 +101,34 @@ class MemoryRecovering(OnState, Recovering):
             ]
             self._prune_stats(step, limit)
             self._prune_missed(step, limit)
-            more = limit in counts or any(cut for _, cut in tasks)
+            freed = self._state.sources.bring_back(self._state.tasks)
+            more = limit in counts or any(cut for _, cut in tasks) or freed > 0
             return Pruned(count=sum(counts), more=more)
 
     def _prune_tasks(self, step: Step, status: TaskStatus, limit: int) -> tuple[int, bool]:
-        """How many went, and whether the walk was cut short."""
+        """How many left the list, and whether the walk was cut short."""
         state, settings = self._state, self._state.settings
         oldest_ms = step.wall_ms - settings.kept_ms(status)
         ended = sorted(
             (task.end_ms, task.id)
             for task in state.tasks.values()
             if task.end_ms is not None and task.status is status and run_of(task.id) is None
+            if task.id not in state.sources.aside
         )
         past = sum(end_ms <= oldest_ms for end_ms, _ in ended)
         most = settings.kept_count(status)
         surplus = 0 if most is None else len(ended) - most
         old = [task_id for _, task_id in ended[: max(0, min(limit, max(past, surplus)))]]
-        lines, removed = 0, 0
+        lines, left = 0, 0
         for task_id in old:
             if lines >= PRUNED_LINES:
                 break
+            left += 1
+            if state.sources.has(task_id):
+                state.sources.aside.add(task_id)
+                continue
             lines += self._forget_members(task_id)
             self._forget(task_id)
-            removed += 1
         # The collector may have been late: its entry came when the task was gone already.
         late = [
             key
@@ -132,7 +137,7 @@ class MemoryRecovering(OnState, Recovering):
         ]
         for task_id in [key for key in late if key not in state.tasks][:limit]:
             del state.finished[task_id]
-        return removed, removed < len(old)
+        return left, left < len(old)
 
     def _forget(self, task_id: str) -> None:
         self._state.tasks.pop(task_id, None)

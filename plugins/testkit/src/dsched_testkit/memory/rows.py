@@ -52,6 +52,11 @@ class TaskRow:
     under: str | None = None  # the shut class that it waits under
 
     @property
+    def config_id(self) -> str:
+        """The config under whose id it was made, or its whole id."""
+        return self.id.partition("@")[0]
+
+    @property
     def demanded(self) -> str | None:
         """Its class, None if it demands nothing."""
         return class_text(self.spec.required_labels, need_of(self.spec.executor, self.spec.payload))

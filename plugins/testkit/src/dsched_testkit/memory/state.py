@@ -38,6 +38,7 @@ from dsched_testkit.memory.rows import TaskRow as TaskRow
 from dsched_testkit.memory.rows import WorkerRow as WorkerRow
 from dsched_testkit.memory.rows import milliseconds
 from dsched_testkit.memory.sorted_ids import SortedIds
+from dsched_testkit.memory.sources import Sources
 from dsched_testkit.memory.wakeups import Wakeups
 
 Item = dict[str, JsonValue]
@@ -78,7 +79,7 @@ class State:
         self.leaderless = 0  # the epoch of the last term after which this was reported
         self.missed: dict[str, int] = {}
         self.last_revision = 0
-        self.tasks: dict[str, TaskRow] = {}
+        self.tasks, self.sources = dict[str, TaskRow](), Sources()
         self.configs: dict[str, ConfigRow] = {}
         self.workers: dict[str, WorkerRow] = {}
         self.abilities: dict[str, Ability] = {}
@@ -216,7 +217,7 @@ class Step:
         row.home, row.at_ms = home, at_ms
         self.state.tasks[row.id] = row
         if row.view().fire_ms is not None:
-            self.state.live[_config_of(row)].add(row.id)
+            self.state.live[row.config_id].add(row.id)
         self._enter(row)
 
     def _leave(self, row: TaskRow) -> None:
@@ -240,10 +241,10 @@ class Step:
                 state.open.discard(row.id)
 
     def _hold_no_more(self, row: TaskRow) -> None:
-        line = self.state.held[_config_of(row)]
+        line = self.state.held[row.config_id]
         line.remove(row.id)
         if not line:
-            del self.state.held[_config_of(row)]
+            del self.state.held[row.config_id]
 
     def _enter(self, row: TaskRow) -> None:
         state = self.state
@@ -265,7 +266,7 @@ class Step:
                 insort(queue, row.id, key=lambda key: -state.tasks[key].spec.priority)
                 state.wakeups.wake(row.worker_id or "")
             case Home.HELD:
-                line = state.held.setdefault(_config_of(row), [])
+                line = state.held.setdefault(row.config_id, [])
                 insort(line, row.id, key=lambda key: state.tasks[key].scheduled_ms)
             case Home.LEASE:
                 state.leases.add(row.id, row.at_ms)
@@ -281,7 +282,7 @@ class Step:
         self._tell_run(row)
         if row.view().fire_ms is None:
             return
-        state, config_id = self.state, _config_of(row)
+        state, config_id = self.state, row.config_id
         state.live[config_id].discard(row.id)
         held = state.held.get(config_id)
         if held and state.live[config_id] == set(held):
@@ -394,7 +395,3 @@ class Step:
             lowest_queued=self.lowest_queued(row),
             ability=row.ability,
         )
-
-
-def _config_of(row: TaskRow) -> str:
-    return row.id.partition("@")[0]

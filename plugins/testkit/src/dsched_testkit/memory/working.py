@@ -20,6 +20,7 @@ from dsched.contracts.store.working import (
 )
 from dsched.model import Home, TaskStatus
 from dsched_testkit.memory.base import OnState
+from dsched_testkit.memory.sources import are_there, sources_of
 from dsched_testkit.memory.state import Item, Step, TaskRow, WorkerRow
 from dsched_testkit.memory.workers import check_incarnation
 
@@ -38,6 +39,11 @@ class MemoryWorking(OnState, Working):
         if known is not None:
             same = write_spec(known.spec) == write_spec(item.spec)
             return Outcome.DUP if same else Outcome.CONFLICT
+        sources = sources_of(item.spec)
+        if not are_there(self._state.tasks, sources):
+            return Outcome.UNKNOWN
+        if sources:
+            self._state.sources.of_run[item.task_id] = sources
         delay_ms = item.waits_ms(step.wall_ms)
         task = TaskRow(id=item.task_id, spec=item.spec, scheduled_ms=step.wall_ms + delay_ms)
         if delay_ms:

@@ -71,6 +71,31 @@ async def a_run_that_is_cancelled(stage: Stage) -> None:
     await stage.ended("run")
 
 
+@scenario("born", "run_ended cancelled", "run_ended success")
+async def a_run_that_goes_on(stage: Stage) -> None:
+    """A run is cancelled after its first step; another takes that over, reads what it answered, and
+    bears the rest."""
+    await two_pods(stage)
+    flow = a_run(
+        a_step("first"),
+        a_step("long", "first", seconds=5),
+        a_step("last", "first", "long", seconds="${needs.first.data.attempt}"),
+    )
+
+    async def script(user: User) -> None:
+        await user.attempt(user.submit(flow, task_id="run"))
+        await user.attempt(user.retry("run", key="early", failed=True))
+        await stage.running("run~long")
+        await user.attempt(user.cancel("run"))
+        await stage.ended("run")
+        await user.attempt(user.retry("run", key="again", failed=True))
+        await user.attempt(user.retry("run~first", key="part", failed=True))
+        await stage.ended("again")
+
+    await stage.user(script)
+    await stage.ended("again")
+
+
 @scenario("fired", "born", "run_ended success")
 async def a_config_that_makes_runs(stage: Stage) -> None:
     """Each fire of a config with steps is a run."""

@@ -7,9 +7,15 @@ from dsched_testkit.suites.store.runs_reading import (
     PruningRunsTests,
     RunReadingTests,
 )
+from dsched_testkit.suites.store.runs_resuming import ResumingTests
 
 
 class RunTests(
-    OpeningTests, AdvancingTests, RunReadingTests, CancellingRunsTests, PruningRunsTests
+    OpeningTests,
+    AdvancingTests,
+    RunReadingTests,
+    CancellingRunsTests,
+    PruningRunsTests,
+    ResumingTests,
 ):
     """Runs of many tasks, their member logs, and how the leader advances them."""

@@ -1,0 +1,102 @@
+"""What a run takes over from the one that it goes on from: what needs not be run again."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+
+import attrs
+
+from dsched.model import (
+    MemberLine,
+    MemberStep,
+    Resumption,
+    Step,
+    Taken,
+    TaskStatus,
+    Workflow,
+    step_of_name,
+)
+from dsched.model.workflow import levels
+from dsched.planning.runs.progress import steps_of
+
+# Of each step its members that need not be run again, each with its run and status.
+_Done = Mapping[str, Mapping[int | None, tuple[str, TaskStatus]]]
+
+
+def resumption(
+    flow: Workflow,
+    lines: Iterable[MemberLine],
+    *,
+    run_id: str,
+    instant_ms: int,
+    before: Resumption | None,
+) -> Resumption:
+    """What a run takes over from ``run_id``, a run of the same workflow that has ended.
+
+    Of steps whose needs are all taken over: the members that succeeded, or that failed as they were
+    allowed to. What comes after a member that is run again is run again, too, since that may
+    answer otherwise. ``before`` is what the earlier run took over itself.
+    """
+    lines = list(lines)
+    done = _done(flow, lines, run_id, before)
+    unneeded = {
+        line.name
+        for line in lines
+        if line.what is MemberStep.SKIPPED and line.status is TaskStatus.SUCCESS
+    }
+    settled: set[str] = set()
+    taken: list[Taken] = []
+    level_of = levels(flow)
+    for step_id, step in sorted(steps_of(flow), key=lambda one: level_of.get(one[0], 0)):
+        if step is not None and not settled.issuperset(step.needs):
+            continue
+        wanted = _indexes(flow, step)
+        found = {index: done[step_id][index] for index in wanted if index in done[step_id]}
+        if len(found) == len(wanted) or step_id in unneeded:
+            settled.add(step_id)
+        taken += _together(step_id, wanted, found)
+    return Resumption(run_id=run_id, instant_ms=instant_ms, taken=tuple(taken))
+
+
+def _done(
+    flow: Workflow, lines: Iterable[MemberLine], run_id: str, before: Resumption | None
+) -> _Done:
+    done: dict[str, dict[int | None, tuple[str, TaskStatus]]] = {}
+    allowed: dict[str, bool] = {}
+    for step_id, step in steps_of(flow):
+        allowed[step_id] = step is not None and step.allow_failure
+        done[step_id] = {
+            index: (one.run_id, one.status)
+            for one in (() if before is None else before.taken)
+            if one.step == step_id
+            for index in _indexes(flow, step)
+            if one.has(index)
+        }
+    for line in lines:
+        if line.what is not MemberStep.ENDED or line.status is None:
+            continue
+        step_id, index = step_of_name(line.name)
+        well = line.status is TaskStatus.SUCCESS
+        as_allowed = line.status is TaskStatus.FAILED and allowed.get(step_id, False)
+        if step_id in done and (well or as_allowed):
+            done[step_id].setdefault(index, (run_id, line.status))
+    return done
+
+
+def _indexes(flow: Workflow, step: Step | None) -> Sequence[int | None]:
+    shards = flow.shards if step is None else step.shards
+    return [None] if shards is None else range(shards)
+
+
+def _together(
+    step_id: str,
+    wanted: Sequence[int | None],
+    found: Mapping[int | None, tuple[str, TaskStatus]],
+) -> Iterable[Taken]:
+    """The members of a step that are taken over, by run and status; said in short where they are
+    all of it."""
+    by_end = sorted(found.items(), key=lambda one: one[1])
+    for (run_id, status), members in groupby(by_end, key=lambda one: one[1]):
+        indexes = tuple(index for index, _ in members if index is not None)
+        one = Taken(run_id=run_id, step=step_id, status=status)
+        whole = len(indexes) == len(wanted) or not indexes
+        yield one if whole else attrs.evolve(one, indexes=indexes)
