@@ -20,12 +20,13 @@ from dsched.client.limits import unknown_limits
 from dsched.config.intake import CatalogueIntake
 from dsched.config.settings import TaskSettings
 from dsched.loading import Catalogue
-from dsched.model import Limit, TaskConfig
+from dsched.model import Limit, TaskConfig, TaskSpec
 from dsched_api_http.audit import KIND as AUDIT
 from dsched_api_http.audit import Act, Audit
 from dsched_api_http.backlog import Backlog
 from dsched_api_http.events import EventHub, TooOldError
 from dsched_api_http.idempotency import Claim, Idempotency
+from dsched_api_http.limit_sums import sums_of
 from dsched_api_http.occupancy import Span
 from dsched_api_http.options import ApiOptions
 from dsched_api_http.overview import Overview
@@ -260,6 +261,26 @@ async def limits_of_a_batch(stage: Stage) -> None:
     await stage.user(script)
 
 
+@scenario()
+async def how_full_limits_are(stage: Stage) -> None:
+    """An API pod sums up what holds places of a page of limits, of which one instance has a record
+    of its own on another page."""
+    await stage.lead_by("a", NARROW)
+    work = TaskSpec(executor="fn", payload={"do": "work", "s": 8}, limits=("crm:own",))
+
+    async def script(user: User) -> None:
+        await user.attempt(user.put_limit(Limit(id="crm", max_running=0)))
+        await user.attempt(user.put_limit(Limit(id="crm:own", max_running=1)))
+        await user.submit_each({"limited": work})
+        await asyncio.sleep(3)
+        crm = Limit(id="crm", max_running=0)
+        found = await sums_of(user, user.store, [crm], whole=False, most=5)
+        if found["crm"].held or found["crm"].waiting:
+            stage.problems.append(f"of another record: {found}")
+
+    await stage.user(script)
+
+
 async def _upto(hub: EventHub, after: str | None) -> str | None:
     """Follow until something has come; where that is, None if nothing came in time."""
     try:
@@ -280,4 +301,5 @@ API = (
     browser_sessions,
     seen_by_people,
     limits_of_a_batch,
+    how_full_limits_are,
 )

@@ -1,14 +1,15 @@
 """``-p NAME=VALUE``: params of a config, typed as the config declares them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from dsched.model import InvalidConfigError, JsonValue
-from dsched.model.params import declared, values_of_texts
 from dsched_cli.cleaning import clean
 from dsched_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from dsched.model import JsonValue
 
 C = TypeVar("C", bound=Callable[..., Any])
 
@@ -25,8 +26,12 @@ def param_option(command: C) -> C:
     )(command)
 
 
-def given_params(config: Mapping[str, Any], texts: Sequence[str]) -> dict[str, JsonValue]:
+def given_params(config: Mapping[str, Any], texts: Sequence[str]) -> dict[str, "JsonValue"]:
     """The params that were typed, of the types that a config declares, as the API answers it."""
+    # Imported here, so that every other command starts without the model.
+    from dsched.model import InvalidConfigError
+    from dsched.model.params import declared, values_of_texts
+
     found: dict[str, str] = {}
     for text in texts:
         name, equals, value = text.partition("=")
