@@ -128,10 +128,11 @@ def test_the_snapshot_has_every_field_that_running_needs():
     )  # fmt: skip
     spec = config.spec
     for attribute in attrs.fields(TaskSpec):
-        # A config's task belongs to no run, and has a zone only for its references.
-        if attribute.name not in ("member", "param_values", "timezone"):
+        # A config's task belongs to no run, goes on from none, and has a zone only for references.
+        if attribute.name not in ("member", "param_values", "timezone", "resumes"):
             assert getattr(spec, attribute.name) == getattr(config, attribute.name)
-    assert (spec.member, spec.timezone, dict(spec.param_values)) == (None, "UTC", {})
+    assert (spec.member, spec.resumes) == (None, None)
+    assert (spec.timezone, dict(spec.param_values)) == ("UTC", {})
 
 
 def test_labels_cannot_be_changed_behind_a_config():

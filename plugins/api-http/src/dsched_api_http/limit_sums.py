@@ -92,4 +92,5 @@ def _sum(
 
 def _is_full(use: LimitUse, max_running: int | None) -> bool:
     """Whether no more may begin now."""
-    return use.tokens == 0 or (max_running is not None and use.held >= max_running)
+    no_token = use.tokens is not None and use.tokens < 1
+    return no_token or (max_running is not None and use.held >= max_running)
