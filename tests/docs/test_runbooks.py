@@ -28,6 +28,7 @@ def test_every_command_of_the_runbooks_works(tmp_path):
             walk._run(line)
         wait_until(lambda: '"leader"' in walk.ask("dsched cluster get -o json"), "a leader", 30)
         wait_until(lambda: "success" in walk.ask("dsched task list --of heartbeat"), "a run", 30)
+        walk.ask("dsched limit set tenant --max-running 2")
         for block in blocks_of(PAGE):
             walk.take(block)
         assert "scheduler" in walk.last("dsched cluster pods").out

@@ -12,7 +12,7 @@ export const FITS = new Set(["fired", "submitted", "dispatched", "recalled", "cl
 export const mayChange = () => may("operate");
 
 // What the API adds to a limit; everything else is the limit itself, also what this page does not know.
-const ADDED = new Set(["id", "use", "uses", "cursor", "changed"]);
+const ADDED = new Set(["id", "origin", "use", "uses", "cursor", "changed"]);
 const kept = (limit) => Object.fromEntries(Object.entries(limit).filter(([key]) => !ADDED.has(key)));
 /** Keys beside `max_running` that say how much may begin in a time, as they are told. */
 export const pace = (limit) => ["rate", "burst"].filter((key) => limit[key] !== undefined && limit[key] !== null);
