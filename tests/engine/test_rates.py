@@ -139,6 +139,13 @@ def test_a_burst_of_nonsense_is_refused(burst):
         Limit(id="crm", rate="1/1s", burst=burst)
 
 
+def test_what_equals_a_burst_that_was_read_before_is_still_refused():
+    assert Limit(id="crm", rate="1/1s", burst=1).burst == 1
+    for burst in (True, 1.0):
+        with pytest.raises(InvalidConfigError, match="burst"):
+            Limit(id="crm", rate="1/1s", burst=burst)
+
+
 def test_a_burst_needs_a_rate_and_one_that_it_can_be_filled_by():
     with pytest.raises(InvalidConfigError, match=r"burst: is how many .* give a rate, too"):
         Limit(id="crm", max_running=1, burst=2)

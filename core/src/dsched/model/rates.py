@@ -89,7 +89,8 @@ def rate_text(text: object) -> str | None:
     return f"{count}/{format_duration(period)}"
 
 
-@lru_cache(maxsize=4096)
+# Typed, as True equals 1 and is no burst.
+@lru_cache(maxsize=4096, typed=True)
 def pace_of(rate: str | None, burst: int | None) -> Pace | None:
     """The pace of a rate as `rate_text` wrote it; None where there is none."""
     if burst is not None:
