@@ -7,7 +7,10 @@ import pytest
 from pages import ROOT, blocks_of, text_of
 from walk import Walk
 
+from dsched.config.settings import TaskSettings
+from dsched.config.task_file import read_tasks
 from dsched.explaining.limits import LimitFacts, told_of_limits
+from dsched.loading import load_catalogue
 
 PAGE = ROOT / "docs/limits.md"
 
@@ -32,6 +35,15 @@ def test_the_commands_of_the_page_do_what_it_says(tmp_path):
         assert shown[-1].code == 3
         left = json.loads(walk.ask("dsched --local limit list -o json"))
         assert [one["id"] for one in left] == ["crm-api", "mail", "mail:acme", "tenant"]
+
+
+def test_a_trigger_names_the_instance_that_the_page_says(tmp_path):
+    (shown,) = (one for one in blocks_of(PAGE) if "${params.tenant}" in one.text)
+    (tmp_path / "tasks.yaml").write_text(shown.text)
+    path = str(tmp_path / "tasks.yaml")
+    (config,) = read_tasks(path, defaults=TaskSettings(), catalogue=load_catalogue())
+    assert config.spec.limits == ("tenant:acme",)
+    assert config.spec_with({"tenant": "initech"}).limits == ("tenant:initech",)
 
 
 def test_why_says_what_the_page_says():

@@ -17,6 +17,7 @@ from dsched.model.rates import Pace, pace_of, rate_text
 
 MAX_LIMITS_A_TASK = 4
 MOST_RUNNING = 1_000_000
+_LONGEST = 200  # characters of a name with references
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _PLAIN = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _HASHED = re.compile(r"~[0-9a-f]{40}")
@@ -60,6 +61,10 @@ _WHAT_IS_ONE = "1 to 64 of A-Z a-z 0-9 _ . -, and after a colon as many for an i
 
 def limit_name(text: Any) -> str:
     """The name of a limit as it is stored: an instance that is not plain text is hashed."""
+    return _name(text, refers=False)
+
+
+def _name(text: Any, *, refers: bool) -> str:
     if not isinstance(text, str):
         raise InvalidConfigError("limits", f"are texts; quote {text!r}")
     limit_id, colon, instance = text.partition(":")
@@ -67,12 +72,23 @@ def limit_name(text: Any) -> str:
         raise InvalidConfigError("limits", f"{text[:80]!r} names no limit; {_WHAT_IS_ONE}")
     if not colon:
         return limit_id
+    if "${" not in instance:
+        return instance_name(limit_id, instance, text)
+    if not refers:
+        raise InvalidConfigError(
+            "limits",
+            f"{text[:80]!r}: the instance of a task is a literal; only a config may refer to its "
+            "params here",
+        )
+    if len(text) > _LONGEST:
+        raise InvalidConfigError("limits", f"{text[:80]!r}: at most {_LONGEST} characters")
+    return text
+
+
+def instance_name(limit_id: str, instance: str, text: str) -> str:
+    """The name of an instance as it is stored; ``text`` is what was written for it."""
     if not instance:
         raise InvalidConfigError("limits", f"{text[:80]!r} names no instance after its colon")
-    if "${" in instance:
-        raise InvalidConfigError(
-            "limits", f"{text[:80]!r}: an instance is a literal; references are not filled in here"
-        )
     if not (_PLAIN.fullmatch(instance) or _HASHED.fullmatch(instance)):
         digest = hashlib.sha256(instance.encode("utf-8", "surrogatepass")).hexdigest()
         instance = f"~{digest[:40]}"
@@ -80,10 +96,16 @@ def limit_name(text: Any) -> str:
 
 
 def limit_names(given: Any) -> tuple[str, ...]:
-    """The names that a config or a submission gives, as they are stored."""
+    """The names that a submission gives, as they are stored."""
+    return names_of(given, refers=False)
+
+
+def names_of(given: Any, *, refers: bool) -> tuple[str, ...]:
+    """The names that are given, as they are stored; where they may ``refer`` to params, one that
+    does is left as it is."""
     if isinstance(given, str) or not isinstance(given, Iterable):
         raise InvalidConfigError("limits", f"must be a list of names, got {str(given)[:80]!r}")
-    names = tuple(limit_name(one) for one in given)
+    names = tuple(_name(one, refers=refers) for one in given)
     if len(names) > MAX_LIMITS_A_TASK:
         raise InvalidConfigError("limits", f"at most {MAX_LIMITS_A_TASK}, got {len(names)}")
     if len(set(names)) != len(names):

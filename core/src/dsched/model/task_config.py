@@ -23,6 +23,13 @@ from dsched.model.ids import check_id
 from dsched.model.instants import to_ms
 from dsched.model.json import JsonValue, check_json, dumps
 from dsched.model.left_out import LeftOutSpan
+from dsched.model.limit_references import (
+    check_references,
+    declared_names,
+    names_of_defaults,
+    refer,
+    resolved_names,
+)
 from dsched.model.limits import limit_names
 from dsched.model.member import Member
 from dsched.model.on_crash import OnCrash as OnCrash
@@ -167,7 +174,7 @@ class TaskConfig:
     labels: Mapping[str, str] = attrs.field(default=_NO_LABELS, converter=_frozen_labels)
     required_labels: Mapping[str, str] = attrs.field(default=_NO_LABELS, converter=_frozen_labels)
     affinity_key: str | None = None
-    limits: tuple[str, ...] = attrs.field(default=(), converter=limit_names)
+    limits: tuple[str, ...] = attrs.field(default=(), converter=declared_names)
     owner: str = ""
     enabled: bool = True
     origin: str = API_ORIGIN
@@ -233,6 +240,8 @@ class TaskConfig:
         twin.__dict__.update(_OF_A_TASK)
         twin.__dict__["param_values"] = default_values(self.declared_params)
         twin.__dict__["timezone"] = self.timezone if self.template else "UTC"
+        if refer(self.limits):
+            twin.__dict__["limits"] = names_of_defaults(self.limits, self.declared_params)
         kept = self.__dict__.get(_PAYLOAD_TEXT)
         if kept is not None:
             twin.__dict__[_PAYLOAD_TEXT] = kept
@@ -247,7 +256,9 @@ class TaskConfig:
         """The snapshot of a task for which these params were given; `InvalidConfigError`."""
         if not given and not self.declared_params:
             return self.spec
-        return attrs.evolve(self.spec, param_values=bound(self.declared_params, given or {}))
+        values = bound(self.declared_params, given or {})
+        limits = resolved_names(self.limits, values) if refer(self.limits) else self.limits
+        return attrs.evolve(self.spec, param_values=values, limits=limits)
 
 
 def _copied(config: TaskConfig, **known: Any) -> TaskConfig:
@@ -304,6 +315,8 @@ def _check_config(config: TaskConfig) -> None:
         check_template(config, config.params)
     if config.params or config.workflow is not None:
         check_declared(config)
+    if refer(config.limits):
+        check_references(config.limits, config.declared_params)
 
 
 def _check_snapshot(spec: TaskSpec) -> None:

@@ -31,7 +31,8 @@ def check_declared(config: "TaskConfig") -> None:
         raise InvalidConfigError("params", "belong to the workflow: Workflow(params=...)")
     if config.params and not config.template:
         raise InvalidConfigError(
-            "params", "are for the references of a payload; say template: true, or remove them"
+            "params",
+            "are for the references of a payload and of limits; say template: true, or remove them",
         )
     for name, param in config.declared_params.items():
         if param.default is None and config.enabled:

@@ -146,7 +146,7 @@ def left_out_item(config_id: str, skip: Skip) -> str:
     )
 
 
-def route(item: TaskConfig | TaskSpec) -> str:
+def route(item: TaskSpec) -> str:
     """What dispatch needs beyond priority and time, or nothing; nobody is sought for a run."""
     if item.workflow is not None:
         return ""
@@ -198,8 +198,9 @@ def config_fields(config: TaskConfig) -> list[tuple[str, str]]:
         fields.append(("enabled", "1"))
     if config.origin != API_ORIGIN:
         fields.append(("origin", config.origin))
-    if route(config):
-        fields.append(("route", route(config)))
+    way = route(config.spec)
+    if way:
+        fields.append(("route", way))
     return fields
 
 

@@ -1,5 +1,7 @@
 """Named tests: limits bound what workers have in hand, and what they refuse waits under them."""
 
+from typing import Any
+
 from dsched.contracts.store.classes import Blocked, Let, Shut, class_text
 from dsched.contracts.store.limits import MAX_FREED, LimitUse
 from dsched.contracts.store.outcomes import Outcome
@@ -30,6 +32,25 @@ class LimitTests(ArrangingLimits):
         assert (use.held, use.waiting, answer.page.more) == (2, 2, False)
         assert await self.state("c") == READY
         assert (await self.store.ready(self.fence, 0, 10)).shut == 0
+
+    async def test_a_fire_takes_a_place_of_the_instance_that_its_config_names_by_a_param(
+        self,
+    ) -> None:
+        await self.begin()
+        await self.limit("tenant", 1)
+        params = {"tenant": {"type": "string", "default": "acme"}}
+        named: dict[str, Any] = {
+            "limits": ["tenant:${params.tenant}"],
+            "params": params,
+            "template": True,
+        }
+        await self.config("c", **named)
+        fired = await self.fired("c")
+        await self.limited("other", "tenant:acme")
+        await self.limited("apart", "tenant:initech")
+        answer = await self.choose_all(fired, "other", "apart")
+        assert answer.choices == (Outcome.OK, Outcome.LIMITED, Outcome.OK)
+        assert (await self.undated_use("tenant:acme")).waiting == 1
 
     async def test_what_becomes_ready_while_others_wait_waits_behind_them_by_priority(self) -> None:
         await self.begin()
