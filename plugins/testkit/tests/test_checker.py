@@ -510,6 +510,92 @@ def superseded(name, reason="superseded"):
             ],
             False,
         ),
+        (  # the clock went back: 25 is fired after 30, and goes before it
+            "queue_all",
+            [
+                *[
+                    ("fired", fired(20)),
+                    ("fired", fired(30, held=True)),
+                    ("fired", fired(25, held=True)),
+                ],
+                *[("completed", ended("c@20")), ("claimed", claimed("c@25"))],
+                *[("completed", ended("c@25")), ("claimed", claimed("c@30"))],
+            ],
+            True,
+        ),
+        (  # 30 was let go before 25 came
+            "queue_all",
+            [
+                *[("fired", fired(20)), ("fired", fired(30, held=True))],
+                *[("completed", ended("c@20")), ("fired", fired(25, held=True))],
+                *[("claimed", claimed("c@30")), ("completed", ended("c@30"))],
+                ("claimed", claimed("c@25")),
+            ],
+            True,
+        ),
+        (
+            "queue_all",
+            [
+                *[
+                    ("fired", fired(20)),
+                    ("fired", fired(30, held=True)),
+                    ("fired", fired(25, held=True)),
+                ],
+                *[("completed", ended("c@20")), ("claimed", claimed("c@30"))],
+            ],
+            False,
+        ),
+        (
+            "queue_all",
+            [
+                *[
+                    ("fired", fired(20)),
+                    ("fired", fired(30, held=True)),
+                    ("fired", fired(25, held=True)),
+                ],
+                ("claimed", claimed("c@25")),
+            ],
+            False,
+        ),
+        (
+            "queue_all",
+            [
+                *[
+                    ("fired", fired(20)),
+                    ("fired", fired(30, held=True)),
+                    ("fired", fired(25, held=True)),
+                ],
+                *[("completed", ended("c@20")), ("claimed", claimed("c@25"))],
+                ("claimed", claimed("c@30")),
+            ],
+            False,
+        ),
+        (
+            "queue_one",
+            [
+                *[("fired", fired(1)), ("fired", fired(2, held=True)), superseded("c@2", "asked")],
+                *[("fired", fired(3, held=True)), ("completed", ended("c@1"))],
+                ("claimed", claimed("c@3")),
+            ],
+            True,
+        ),
+        (
+            "queue_one",
+            [
+                *[("fired", fired(1)), ("fired", fired(2, held=True))],
+                *[("completed", ended("c@1")), ("fired", fired(3, held=True))],
+            ],
+            True,
+        ),
+        (
+            "queue_one",
+            [
+                *[("fired", fired(1)), ("fired", fired(2, held=True))],
+                *[("completed", ended("c@1")), ("fired", fired(3, held=True))],
+                *[("claimed", claimed("c@2")), ("claimed", claimed("c@3"))],
+            ],
+            False,
+        ),
         ("queue_all", [("fired", fired(1)), ("fired", fired(2))], False),
         ("cancel_previous", [("fired", fired(1)), ("fired", fired(2)), superseded("c@1")], True),
         (

@@ -226,32 +226,44 @@ def one_at_a_time(log: Log, config_id: str) -> list[str]:
 
 
 def overlap(log: Log, config_id: str, policy: str) -> list[str]:
-    """I18, for a config whose overlap policy never changed."""
+    """I18, for a config whose overlap policy never changed.
+
+    What is held goes by its instant: one that is fired later, and is for an earlier instant because
+    the clock went back, is no newer run.
+    """
     if policy == "allow":
         return []
     found: list[str] = []
-    fired: dict[str, int] = {}
-    held = ""
+    held: set[str] = set()
     for event, item, live in _lives(log, config_id):
         task_id = item["task"]
-        older = [one for one in fired if one in live and one != task_id]
+        others = live - {task_id}
+        held &= live
         if event.kind is EventKind.FIRED:
-            fired[task_id] = len(fired)
-            if not item.get("held") and older:
-                found.append(f"I18: {task_id} runs by {policy} while {older} lives")
-            if item.get("held") and policy == "skip":
-                found.append(f"I18: {task_id} was held by {policy}")
-            # A held task stops waiting when the older ones have ended; the log has no entry of
-            # that.
-            if item.get("held") and held in older[1:] and policy != "queue_all":
-                found.append(f"I18: {task_id} is held, and so is {held}")
-            held = task_id if item.get("held") else held
-        elif event.kind is EventKind.CLAIMED and task_id in fired:
-            held = "" if held == task_id else held
-            older = [one for one in older if fired[one] < fired[task_id]]
-            if older:
-                found.append(f"I18: {task_id} was claimed while {older} lived")
+            found += _fired_beside(item, others, held, policy)
+            if item.get("held") and others:  # else what it waits for was fired before this log
+                held.add(task_id)
+        elif event.kind is EventKind.CLAIMED and task_id in live:
+            free = others - held
+            if task_id in held or free:
+                found.append(f"I18: {task_id} was claimed while {sorted(free or others)} lived")
+            held.discard(task_id)
+        # Nothing else lives, so a held task stops waiting; the log has no entry of that.
+        if held and held == live:
+            held.remove(min(held, key=_instant_of))
     return found
+
+
+def _fired_beside(item: Line, others: set[str], held: set[str], policy: str) -> Iterator[str]:
+    task_id = item["task"]
+    if not item.get("held"):
+        if others:
+            yield f"I18: {task_id} runs by {policy} while {sorted(others)} lives"
+        return
+    if policy == "skip":
+        yield f"I18: {task_id} was held by {policy}"
+    if held and policy != "queue_all":
+        yield f"I18: {task_id} is held, and so is {sorted(held)}"
 
 
 def _lives(log: Log, config_id: str) -> Iterator[tuple[Event, Line, set[str]]]:
@@ -287,6 +299,10 @@ def _holds(skipped: Line, ms: int) -> bool:
 def _ends(item: Line) -> bool:
     status = item.get("status")
     return status is not None and TaskStatus(status).terminal
+
+
+def _instant_of(task_id: str) -> int:
+    return int(task_id.rpartition("@")[2])
 
 
 def _fired_by(task_id: str, config_id: str) -> bool:

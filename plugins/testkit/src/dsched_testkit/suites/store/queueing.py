@@ -40,6 +40,18 @@ class QueueAllTests(Arranging):
         assert ran == ids
         assert (await self.store.counts()).by_home[Home.HELD] == 0
 
+    async def test_what_is_fired_after_the_clock_went_back_goes_by_its_instant_too(self) -> None:
+        ids, _ = await self._queued_up(3)
+        await self.clock.advance(-1500)
+        between = f"c@{self.clock.ms}"
+        assert (await self.fire("c", self.clock.ms)).runs == (RunOutcome.HELD,)
+        ran = []
+        for _ in range(4):
+            (task_id,) = await self.ready_ids()
+            ran.append(task_id)
+            await self.finish(task_id, await self.start(task_id))
+        assert ran == [ids[0], between, *ids[1:]]
+
     async def test_queue_all_goes_on_holding_while_something_is_held(self) -> None:
         ids, _ = await self._queued_up(2)
         await self.finish(ids[0], await self.start(ids[0]))
