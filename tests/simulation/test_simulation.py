@@ -48,7 +48,7 @@ def test_no_seed_violates_an_invariant(first):
     assert totals.fires > 10 * CHUNK
 
 
-@pytest.mark.parametrize("seed", [804, 4257, 5953, 8445, 9287, 19164])
+@pytest.mark.parametrize("seed", [196, 804, 1248, 1266, 1425, 4257, 5953, 8445, 9287, 19164])
 def test_a_seed_that_once_found_something_holds(seed):
     assert run_seed(seed).violations == []
 
@@ -164,6 +164,15 @@ def _any_fence(monkeypatch):
 
 def _any_overlap(monkeypatch):
     monkeypatch.setattr(MemoryFiring, "_overlap", lambda self, step, fence, row: RunOutcome.FIRED)
+
+
+def _the_newest_held_goes_first(monkeypatch):
+    good = Step.release
+
+    def bad(self, row):
+        good(self, self.state.tasks[self.state.held[row.config_id][-1]])
+
+    monkeypatch.setattr(Step, "release", bad)
 
 
 def _cancels_forgotten(monkeypatch):
@@ -326,6 +335,7 @@ FIRST_SEEDS = {_hours_that_come_twice_fire_twice: 13, _skips_of_operators_ignore
         pytest.param(_any_token, "I5", EVERYTHING, marks=pytest.mark.long),
         (_any_fence, "I3", EVERYTHING),
         (_any_overlap, "I18", EVERYTHING),
+        (_the_newest_held_goes_first, "I18", EVERYTHING),
         (_cancels_forgotten, "I11", EVERYTHING),
         (_skips_untold, "I2", EVERYTHING),
         pytest.param(_misfires_untold, "I2", EVERYTHING, marks=pytest.mark.long),

@@ -28,7 +28,7 @@ from dsched_testkit.memory import new_state
 from dsched_testkit.memory.audit import Audit
 from dsched_testkit.simulation.configs import random_configs
 from dsched_testkit.simulation.faults import MODES, FaultyProcess, Sky, choose_faults
-from dsched_testkit.simulation.liveness import rest_within_s
+from dsched_testkit.simulation.liveness import STANDSTILL_S, Ends, rest_within_s
 from dsched_testkit.simulation.night import START_MS, night_paths, random_night
 from dsched_testkit.simulation.processes import CAPACITIES, Processes
 from dsched_testkit.simulation.runs import SHARE, RunUsers
@@ -38,8 +38,6 @@ from dsched_testkit.simulation.users import Users
 
 TROUBLE_S = 300.0
 USERS_END_WITHIN_S = 120.0
-# A backlog may take long, but if no task ends for this long it is a violation.
-STANDSTILL_S = 120.0
 KILLED_END_WITHIN_S = 60.0
 CHECK_EVERY_S = 15.0
 BACKGROUND = frozenset({"packet", "operator", "restart", "store", "trouble", "users"})
@@ -248,14 +246,10 @@ class _Run:
 
     async def _quiet(self) -> bool:
         """Wait until every task has ended: not too long in all, and never long without an end."""
-        until_s, moved_s, waiting = self.now_s() + self.allowed_s, self.now_s(), -1
-        while min(until_s, moved_s + STANDSTILL_S) > self.now_s():
-            before = waiting
-            waiting = sum(not row.status.terminal for row in self.state.tasks.values())
-            if not waiting:
+        until_s, ends = self.now_s() + self.allowed_s, Ends(self.now_s())
+        while self.now_s() < until_s and not ends.stands_still(self.now_s()):
+            if not ends.see(self.state.tasks.values(), self.now_s()):
                 return True
-            if waiting != before:
-                moved_s = self.now_s()
             self._start_the_missing()
             await asyncio.sleep(1)
         return False
