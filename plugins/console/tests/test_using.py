@@ -209,6 +209,30 @@ async def test_a_long_log_is_followed_searched_and_linked(console: Any, cluster:
         assert window.complaints == []
 
 
+async def test_each_attempt_of_a_task_says_where_it_ran_and_how_it_ended(
+    console: Any, cluster: Any
+) -> None:
+    payload = {"fail": "no bread\nno butter", "retryable": True}
+    retry = {"max_retries": 2, "retry_delay": "10ms"}
+    once = {"executor": "echo", "payload": {"fail": "no bread"}}
+    made = await cluster.ask("POST", "/tasks", {**once, "payload": payload, "retry": retry})
+    single = await cluster.ask("POST", "/tasks", once)
+    async with console.window() as window:
+        page = await window.open(f"tasks/{made.body['id']}")
+        rows = page.locator(".attempts tr[data-row]")
+        await rows.nth(2).wait_for()
+        texts = await rows.all_inner_texts()
+        assert [text.split()[0] for text in texts] == ["3", "2", "1"]
+        task = (await cluster.ask("GET", f"/tasks/{made.body['id']}?full=true")).body
+        assert all(task["attempts"][0]["worker_id"] in text for text in texts)
+        assert all("Failed" in text and text.endswith("no butter") for text in texts), texts
+        assert await rows.nth(0).locator("td").last.get_attribute("title") == "no bread\nno butter"
+        page = await window.open(f"tasks/{single.body['id']}")
+        await page.locator(".failure").wait_for()
+        assert await rows.count() == 0
+        assert window.complaints == []
+
+
 async def test_the_server_restarts_under_an_open_page(browse: Any) -> None:
     state = new_state()
     roles = ("api", "scheduler", "worker")

@@ -6,7 +6,7 @@ import { clock, duration, now, when, zoneOf } from "../time.js";
 import { t } from "../text.js";
 import { ActButton } from "../parts/acts.js";
 import { At, Copy, Loaded, shell, Title } from "../parts/basics.js";
-import { Glyph, STATES, statusWord, TaskState } from "../parts/glyph.js";
+import { Glyph, State, STATES, statusWord, TaskState } from "../parts/glyph.js";
 import { Lines } from "../parts/lines.js";
 import { useResource } from "../parts/resource.js";
 import { Value } from "../parts/value.js";
@@ -37,6 +37,21 @@ function Timeline({ task, decision }) {
       ${next && html`<span class="gap">${duration(Math.max(0, next[1] - at))}</span>`}
       <b>${word}</b><small dir="auto">${more}</small></li>`;
   })}</ol>`;
+}
+
+// How an attempt ended, where that is no state of a task: [glyph, text key].
+const ENDS = { crashed: ["failed", "crashed"], released: ["skipped", "released"] };
+
+/** The latest attempts, where there was more than one: the timeline tells a single one. */
+function Attempts({ list }) {
+  if (list.length < 2) return null;
+  return html`<section class="attempts"><h2 id="attempts">${t("attempts")}</h2>${list[0].number > 1 && html`<p class="dim">${t("attemptsKept", { n: list.length })}</p>`}
+    <table class="rows small" aria-labelledby="attempts"><thead><tr><th class="r w-num">#</th><th class="w-state">${t("state")}</th><th class="w-worker">${t("worker")}</th><th class="w-at">${t("started")}</th><th class="r w-took">${t("took")}</th><th>${t("error")}</th></tr></thead>
+    <tbody>${[...list].reverse().map((one) => {
+      const [kind, word] = ENDS[one.how] ?? [];
+      const end = one.end_time ? Date.parse(one.end_time) : now.value;
+      return html`<tr key=${one.number} data-row><td class="r num">${one.number}</td><td>${kind ? html`<${State} kind=${kind}>${t(word)}<//>` : html`<${TaskState} status=${one.how} />`}</td><td class="words" dir="auto" title=${one.worker_id}>${one.worker_id}</td><td><${At} at=${one.start_time} /></td><td class="r num">${duration(Math.max(0, end - Date.parse(one.start_time)))}</td><td class="words" dir="auto" title=${one.error}>${one.code && html`<code>${one.code}</code> `}${one.error.trim().split("\n").at(-1)}</td></tr>`;
+    })}</tbody></table></section>`;
 }
 
 function Progress({ value }) {
@@ -71,6 +86,7 @@ export function Task({ id }) {
   return html`<section class="page flush">${!found.data && html`<div class="head"><${Title}><bdi>${id}</bdi><//></div>`}<${Loaded} from=${found}>${(task) => html`
     <${Head} task=${task} />
     <${Timeline} task=${task} decision=${why.data?.decision} />
+    <${Attempts} list=${task.attempts ?? []} />
     ${task.error && html`<pre class="failure" tabindex="0" dir="auto">${task.error}</pre>`}
     <${Progress} value=${task.progress} />
     <span hidden data-key="l" onClick=${() => document.querySelector("#logs .lines")?.focus()}></span>
