@@ -67,6 +67,7 @@ OF_ROUTE = {
     "task.retry": "task retry",
     "worker.drain": "worker drain",
     "worker.resume": "worker resume",
+    "worker.resize": "worker resize",
     "cluster.step_down": "cluster step-down",
     "cluster.restored": "cluster restored",
     "store.migrate": "store migrate",

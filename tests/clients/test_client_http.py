@@ -267,6 +267,11 @@ async def test_the_cluster_and_its_workers_are_seen(cluster, connected):
         assert worker.capacity > 0
         assert (await client.drain_worker(worker.id, reason="a test")).draining
         assert not (await client.resume_worker(worker.id)).draining
+        made = await client.resize_worker(worker.id, worker.capacity + 3, reason="a test")
+        assert (made.capacity, made.resized_to) == (worker.capacity + 3, worker.capacity + 3)
+        assert made.own_capacity == worker.capacity
+        back = await client.resize_worker(worker.id, None)
+        assert (back.capacity, back.resized_to) == (worker.capacity, None)
         (pod,) = await client.pods()
         assert (pod.name, "worker" in pod.roles) == ("pod-a", True)
         (term,) = await client.terms()

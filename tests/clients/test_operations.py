@@ -20,10 +20,12 @@ from dsched.model import Limit
 from dsched_api_http.call import Entry, Patch, Route
 from dsched_api_http.models import TIME
 from dsched_api_http.table import ROUTES
-from dsched_client import calls, limit_calls, trigger_calls, values
+from dsched_client import calls, limit_calls, size_calls, trigger_calls, values
 from dsched_client.batches import ConfigBatch
 from dsched_client.requests import Call, Request
 from dsched_client.stream import events_request, lines_request
+
+MODULES = {one.__name__ for one in (calls, limit_calls, size_calls, trigger_calls)}
 
 # What the clients have no method of their own for; `request` asks it all the same.
 WITHOUT_A_CALL = {
@@ -113,6 +115,7 @@ def every_call() -> dict[str, Call[Any]]:
         "list_limits": calls.list_limits(**page),
         "delete_limit": calls.delete_limit("x", force=True, origin="api", reason="r"),
         "drain_worker": calls.drain_worker("x", reason="r"),
+        "resize_worker": calls.resize_worker("x", 2, reason="r"),
     }
 
 
@@ -135,7 +138,7 @@ def test_every_call_that_there_is_is_looked_at():
     hints = {
         name: typing.get_type_hints(function).get("return")
         for name, function in inspect.getmembers(calls, inspect.isfunction)
-        if function.__module__ in (calls.__name__, limit_calls.__name__, trigger_calls.__name__)
+        if function.__module__ in MODULES
     }
     there = {name for name, hint in hints.items() if typing.get_origin(hint) is Call}
     assert there - {"any_call"} == every_call().keys()
@@ -252,6 +255,7 @@ ONLY_IN_THE_STORE = {
     "limit_origin": "by HTTP `get_limit` has it",
     "limit_origins": "by HTTP `request` of `/limits` has them",
     "limit_uses": "by HTTP `get_limit` has those of a limit",
+    "worker_sizes": "by HTTP `workers` has what each was given",
     "declaration": "pods tell one another which version of what they declare lives",
     "note_declaration": "as `declaration`",
     "orphan_config": "the pause that `dsched apply` asks for by `orphan_of`",

@@ -106,6 +106,7 @@ async def test_without_any_wakeup_everything_goes_on_within_a_second_or_two(clus
         await asyncio.sleep(1)
         return False
 
+    cluster.use_defaults()
     for name in "ab":
         cluster.start(name, line=Line(only(unheard, steps={"wakeup"})))
     await cluster.until(lambda: cluster.leader() is not None, "somebody leads")

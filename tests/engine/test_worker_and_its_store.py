@@ -338,6 +338,7 @@ async def _beating(attempts, heartbeat):
         lost=pytest.fail,
         cancel=pytest.fail,
         superseded=pytest.fail,
+        resized=pytest.fail,
         fence_off=lambda: stops.append(loop.time()),
     )
     beat = Heartbeat(

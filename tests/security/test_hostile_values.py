@@ -62,6 +62,7 @@ async def test_a_hostile_id_is_refused_or_unknown_and_touches_no_key():
                 assert (await store.cancel([value], by="me", reason="r"))[0].outcome == "UNKNOWN"
                 assert await store.drain(value, None) is Outcome.NO_WORKER
                 assert await store.undrain(value, by="me") is Outcome.NO_WORKER
+                assert await store.resize(value, 3, by="me") is Outcome.NO_WORKER
                 assert await store.skip(value, 1, [9**13], by="me", why="w") is Outcome.UNKNOWN
                 held = await store.heartbeat("w", "1-a", [Held(value, "t")])
                 assert held.lost == (value,)

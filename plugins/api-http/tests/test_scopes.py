@@ -47,6 +47,7 @@ NEEDED = {
     "worker.get": "read",
     "worker.drain": "operate",
     "worker.resume": "operate",
+    "worker.resize": "operate",
     "limit.list": "read",
     "limit.get": "read",
     "limit.put": "operate",

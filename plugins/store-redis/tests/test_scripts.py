@@ -207,6 +207,7 @@ STEPS: dict[str, Step] = {
         "going", x.going.config.revision, [x.now_ms + 9**9], by="m", why=""
     ),
     "undrain": lambda s, _: s.undrain("w1", by="me"),
+    "resize": lambda s, _: s.resize("w1", 3, by="me"),
     "step_down": lambda s, x: s.step_down(x.fence, by="me", why="w", rest_ms=5),
     "terms": lambda s, _: s.terms(None, 10),
     "pod_seen": lambda s, _: s.pod_seen(

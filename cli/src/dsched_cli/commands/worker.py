@@ -14,7 +14,7 @@ ID = click.argument("worker_id", metavar="ID", shell_complete=worker_ids)
 
 @click.group()
 def worker() -> None:
-    """Who runs tasks: list, look at, drain."""
+    """Who runs tasks: list, look at, drain, resize."""
 
 
 @worker.command(name="list")
@@ -63,5 +63,27 @@ def resume(session: Session, worker_id: str, reason: str) -> None:
     body = {"reason": reason} if reason else {}
     found = call_worker(
         session, worker_id, lambda one: session.api.post(path_of("workers", one, "resume"), body)
+    )
+    session.output.record(found, columns.WORKER)
+
+
+@worker.command()
+@asks_api
+@ID
+@click.argument("capacity", type=int, required=False)
+@click.option("--clear", is_flag=True, help="As many as it is configured to, again.")
+@reason_option(required=False)
+def resize(
+    session: Session, worker_id: str, *, capacity: int | None, clear: bool, reason: str
+) -> None:
+    """Change how many tasks a worker runs at once, by its next heartbeat.
+
+    CAPACITY is 1 to 10000. It holds for the worker's id, restarts included. What runs goes on.
+    """
+    if (capacity is None) != clear:
+        raise click.UsageError("Give a CAPACITY, or --clear to take back what was given.")
+    body = {"capacity": capacity} | ({"reason": reason} if reason else {})
+    found = call_worker(
+        session, worker_id, lambda one: session.api.post(path_of("workers", one, "resize"), body)
     )
     session.output.record(found, columns.WORKER)

@@ -15,6 +15,7 @@ from dsched_client.limit_calls import list_limits as list_limits
 from dsched_client.limit_calls import put_limit as put_limit
 from dsched_client.reading import nothing, one, page_of, raw
 from dsched_client.requests import Call, path_of, request
+from dsched_client.size_calls import resize_worker as resize_worker
 from dsched_client.trigger_calls import trigger as trigger
 from dsched_client.values import Page
 from dsched_client.writing import Entry, Seconds, duration, entry_of, instant

@@ -189,6 +189,8 @@ class Worker:
     address: str = ""
     last_heartbeat: datetime | None = None
     capacity: int = 0
+    own_capacity: int = 0
+    resized_to: int | None = None
     running: int = 0
     queued: int = 0
     labels: Mapping[str, str] = attrs.field(factory=dict)

@@ -20,6 +20,7 @@ from dsched.client.operating import Operating, Skipped
 from dsched.client.reading import Reading
 from dsched.client.rearming import planned_rearm
 from dsched.client.runs import Run, Runs
+from dsched.client.sizes import Resizing
 from dsched.client.tasks import Tasks
 from dsched.functions.handles import TaskHandle
 
@@ -45,7 +46,7 @@ __all__ = [
 ]
 
 
-class Client(Tasks, Runs, Configs, Declarations, Reading, Operating, Migrating):
+class Client(Tasks, Runs, Configs, Declarations, Reading, Operating, Resizing, Migrating):
     """Everything a program may ask of a dsched store. ``by`` names it in the event log.
 
     Calls that got no answer are repeated for some seconds, then `StoreUnavailableError` is raised;

@@ -9,12 +9,12 @@ from typing import Any, Literal, TypeAlias
 import attrs
 
 from dsched.config.durations import format_duration
+from dsched.contracts.store.bounds import MAX_CAPACITY
 from dsched.contracts.store.tasklogs import MAX_LINE_BYTES, LogCaps
 from dsched.model import InvalidConfigError, InvalidIdError, RetryPolicy, check_id
 from dsched.model.defaults import TaskDefaults, given_retry
 from dsched.model.fields import MAX_DURATION, MAX_LABEL_LENGTH, MAX_LABELS, MAX_NAME_LENGTH
 
-MAX_CAPACITY = 10_000
 MAX_BACKLOG = 100_000
 MAX_PROCESSES = 64
 MAX_LOG_LINES = 100_000

@@ -8,7 +8,7 @@ import attrs
 from dsched.contracts import Intake
 from dsched.contracts.store.configs import StoredConfig
 from dsched.contracts.store.leadership import fence_epoch
-from dsched.model import ORPHAN, Decision, JsonValue, Task, TaskResult, Worker, rfc3339_ms, run_of
+from dsched.model import ORPHAN, Decision, JsonValue, Task, TaskResult, rfc3339_ms, run_of
 from dsched_api_http.attempt_views import AttemptView, attempts_of
 from dsched_api_http.cluster_views import (
     DemandView,
@@ -192,44 +192,6 @@ def task_of(task: Task, intake: Intake | None = None, *, show_payload: bool = Fa
         payload_hidden=hidden,
         run_id=run_of(task.id),
         params=params,
-    )
-
-
-@attrs.frozen(kw_only=True)
-class WorkerView:
-    """A worker."""
-
-    id: str
-    status: str
-    address: str
-    last_heartbeat: str = attrs.field(metadata=TIME)
-    capacity: int
-    running: int
-    queued: int
-    labels: Mapping[str, str]
-    incarnation: str
-    draining: bool
-    stalled: bool
-    gone: bool
-    silent: bool
-
-
-def worker_of(worker: Worker) -> WorkerView:
-    """A worker as answered."""
-    return WorkerView(
-        id=worker.id,
-        status=worker.status.value,
-        address=worker.address,
-        last_heartbeat=rfc3339_ms(worker.last_heartbeat_ms),
-        capacity=worker.capacity,
-        running=worker.running,
-        queued=worker.queued,
-        labels=dict(worker.labels),
-        incarnation=worker.incarnation,
-        draining=worker.draining,
-        stalled=worker.stalled,
-        gone=worker.gone,
-        silent=worker.silent,
     )
 
 

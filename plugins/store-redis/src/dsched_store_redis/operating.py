@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from dsched.contracts.store.checks import check_instants, check_limit, number_of
+from dsched.contracts.store.checks import check_capacity, check_instants, check_limit, number_of
 from dsched.contracts.store.codec import read_pod, write_pod
 from dsched.contracts.store.operating import (
     MAX_PODS,
@@ -46,6 +46,13 @@ class RedisOperating(OnRedis, Operating):
         if not is_id(worker_id):
             return Outcome.NO_WORKER
         return outcome((await self._step("undrain", worker_id, by))[0])
+
+    async def resize(self, worker_id: str, capacity: int, *, by: str) -> Outcome:
+        """Set how many attempts a worker runs at once."""
+        check_capacity(capacity)
+        if not is_id(worker_id):
+            return Outcome.NO_WORKER
+        return outcome((await self._step("resize", worker_id, capacity, by))[0])
 
     async def step_down(self, fence: str, *, by: str, why: str, rest_ms: int) -> Outcome:
         """Take the lock from a term."""

@@ -10,7 +10,7 @@ from dsched.model import Ability, JsonValue, Worker
 from dsched.model.json import dumps
 from dsched_store_redis.base import OnRedis
 from dsched_store_redis.rows import read_workers
-from dsched_store_redis.wire import decode, ids, is_id, lines, load_json, outcome, safe_id
+from dsched_store_redis.wire import decode, ids, is_id, lines, load_json, optional, outcome, safe_id
 
 _DEFAULT_LEASE_MS = 30_000
 
@@ -70,6 +70,7 @@ class RedisWorkers(OnRedis, Workers):
             lost=tuple(item.task_id for item in held if item.task_id in lost),
             cancel=tuple(item.task_id for item in held if item.task_id in cancel),
             draining=answer[3] == 1,
+            capacity=optional(answer[4]),
         )
 
     async def workers(self) -> tuple[Worker, ...]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from dsched.contracts.store.checks import check_instants, check_limit, number_of
+from dsched.contracts.store.checks import check_capacity, check_instants, check_limit, number_of
 from dsched.contracts.store.codec import read_pod, write_pod
 from dsched.contracts.store.events import EventKind
 from dsched.contracts.store.leadership import fence_pod
@@ -18,7 +18,7 @@ from dsched.contracts.store.operating import (
 from dsched.contracts.store.outcomes import Outcome
 from dsched.contracts.store.timing import ELECTION_WAKEUP, LEADER_WAKEUP
 from dsched_store_sqlite.base import OnSqlite
-from dsched_store_sqlite.step import Step
+from dsched_store_sqlite.step import Item, Step
 from dsched_store_sqlite.workers import LEAVING
 
 TERMS = (
@@ -50,6 +50,11 @@ class SqliteOperating(OnSqlite, Operating):
     async def undrain(self, worker_id: str, *, by: str) -> Outcome:
         """Undo an operator's drain."""
         return await self._step(lambda step: _undrain(step, worker_id, by))
+
+    async def resize(self, worker_id: str, capacity: int, *, by: str) -> Outcome:
+        """Set how many attempts a worker runs at once."""
+        check_capacity(capacity)
+        return await self._step(lambda step: _resize(step, worker_id, capacity, by))
 
     async def step_down(self, fence: str, *, by: str, why: str, rest_ms: int) -> Outcome:
         """Take the lock from a term."""
@@ -153,6 +158,20 @@ def _skip(
             "why": why,
         },
     )
+    return Outcome.OK
+
+
+def _resize(step: Step, worker_id: str, capacity: int, by: str) -> Outcome:
+    row = step.worker(worker_id)
+    if row is None:
+        return Outcome.NO_WORKER
+    if row.capacity == capacity:
+        return Outcome.ALREADY
+    row.capacity = capacity
+    step.put_worker(row)
+    event: Item = {"worker": worker_id, "act": "resized", "capacity": capacity}
+    step.note(EventKind.WORKER, by, event)
+    step.to_wake |= {worker_id, LEADER_WAKEUP}
     return Outcome.OK
 
 

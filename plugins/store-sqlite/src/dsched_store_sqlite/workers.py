@@ -125,7 +125,7 @@ def _register(step: Step, worker: Registration) -> Outcome:
             )
     new = _worker_row(worker, step.now_ms)
     if row is not None and row.incarnation == worker.incarnation:
-        new = attrs.evolve(new, draining=row.draining, stalled=row.stalled)
+        new = attrs.evolve(new, draining=row.draining, stalled=row.stalled, capacity=row.capacity)
     elif row is not None:
         if not _may_replace(row, worker.incarnation, step.now_ms):
             return Outcome.SUPERSEDED
@@ -192,16 +192,14 @@ def _beat(step: Step, worker_id: str, incarnation: str, held: Sequence[Held]) ->
         step.place(task, task.status, Home.LEASE, step.now_ms + lease_ms)
         if task.cancel_requested:
             cancel.append(item.task_id)
-    draining = False
-    if row is not None and outcome is Outcome.OK:
-        if row.gone(step.now_ms):
-            step.to_wake.add(LEADER_WAKEUP)
-        row.last_beat_ms = step.now_ms
-        draining = bool(row.draining)
-        step.put_worker(row)
-    return HeartbeatAnswer(
-        outcome=outcome, lost=tuple(lost), cancel=tuple(cancel), draining=draining
-    )
+    told = HeartbeatAnswer(outcome=outcome, lost=tuple(lost), cancel=tuple(cancel))
+    if row is None or outcome is not Outcome.OK:
+        return told
+    if row.gone(step.now_ms):
+        step.to_wake.add(LEADER_WAKEUP)
+    row.last_beat_ms = step.now_ms
+    step.put_worker(row)
+    return attrs.evolve(told, draining=bool(row.draining), capacity=row.capacity)
 
 
 def _drain(step: Step, worker_id: str, incarnation: str | None) -> Outcome:

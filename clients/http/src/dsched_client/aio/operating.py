@@ -221,6 +221,12 @@ class Operating(Sending):
         """Undo a drain."""
         return await self._send(calls.resume_worker(worker_id, reason=reason))
 
+    async def resize_worker(
+        self, worker_id: str, capacity: int | None, *, reason: str = ""
+    ) -> Worker:
+        """Change how many tasks a worker runs at once; None: as many as it is configured to."""
+        return await self._send(calls.resize_worker(worker_id, capacity, reason=reason))
+
     async def stats(
         self,
         config_id: str | None,

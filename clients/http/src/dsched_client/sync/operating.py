@@ -219,6 +219,10 @@ class Operating(Sending):
         """Undo a drain."""
         return self._send(calls.resume_worker(worker_id, reason=reason))
 
+    def resize_worker(self, worker_id: str, capacity: int | None, *, reason: str = "") -> Worker:
+        """Change how many tasks a worker runs at once; None: as many as it is configured to."""
+        return self._send(calls.resize_worker(worker_id, capacity, reason=reason))
+
     def stats(
         self,
         config_id: str | None,

@@ -6,3 +6,4 @@ MAX_BATCH = 100  # items in one call of any step; more is a ValueError
 MAX_HEAVY_BATCH = 40
 MAX_WORKERS = 1000  # registered workers of one store
 MAX_EVENT_PAGE = 1000
+MAX_CAPACITY = 10_000  # attempts of one worker at once

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from dsched.contracts.store.bounds import MAX_BATCH, MAX_HEAVY_BATCH
+from dsched.contracts.store.bounds import MAX_BATCH, MAX_CAPACITY, MAX_HEAVY_BATCH
 from dsched.contracts.store.classes import MAX_LET_CLASSES, Let, Shut
 from dsched.contracts.store.collecting import Projection
 from dsched.contracts.store.firing import Fire
@@ -18,6 +18,12 @@ def check_batch(ids: Sequence[str], bound: int = MAX_BATCH) -> None:
         raise ValueError(f"{len(ids)} items in one call; at most {bound} are allowed")
     if len(set(ids)) != len(ids):
         raise ValueError("an id occurs twice in one call")
+
+
+def check_capacity(capacity: int) -> None:
+    """Refuse a capacity that no worker can have."""
+    if not 1 <= capacity <= MAX_CAPACITY:
+        raise ValueError(f"a worker runs 1 to {MAX_CAPACITY} attempts at once, not {capacity}")
 
 
 def check_limit(limit: int, bound: int = MAX_BATCH) -> None:

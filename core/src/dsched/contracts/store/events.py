@@ -18,7 +18,7 @@ class EventKind(StrEnum):
 
     LEADER = "leader"  # act: acquired, resigned, stepped_down (who, why)
     WORKER = "worker"  # worker, act: registered, superseded, draining, undrained, deregistered,
-    #                     forgotten; (who)
+    #                     forgotten, resized (capacity); (who)
     CONFIG = "config"  # config, act: put, paused, resumed, deleted, skip; revision, (why);
     #                     skip: first, last, count
     FIRED = "fired"  # config, ms, task, late, (held: true)

@@ -95,6 +95,13 @@ class Operating(ABC):
         are ready. Event ``worker`` ``undrained``."""
 
     @abstractmethod
+    async def resize(self, worker_id: str, capacity: int, *, by: str) -> Outcome:
+        """Set how many attempts a worker runs at once: ``OK``, ``ALREADY`` (it is that),
+        ``NO_WORKER``. ``ValueError`` unless 1 to `MAX_CAPACITY`. What runs or waits beyond it
+        stays, and nothing is added. The worker learns of it by its next beat. Wakes the worker,
+        and the leader. Event ``worker`` ``resized``."""
+
+    @abstractmethod
     async def step_down(self, fence: str, *, by: str, why: str, rest_ms: int) -> Outcome:
         """Take the lock from the term with this fence: ``OK``, or ``FENCED`` (also a repeat).
 

@@ -40,12 +40,15 @@ class HeartbeatAnswer:
 
     ``lost``: listed attempts that are no longer its own; stop them, their results are refused.
     ``cancel``: listed attempts whose cancellation was asked for. ``draining``: stop claiming.
+    ``capacity``: how many it is to run at once by now (`Operating.resize`); None with an outcome
+    other than ``OK``.
     """
 
     outcome: Outcome
     lost: tuple[str, ...] = ()
     cancel: tuple[str, ...] = ()
     draining: bool = False
+    capacity: int | None = None
 
 
 class Workers(ABC):
@@ -63,7 +66,8 @@ class Workers(ABC):
 
         What the digest of its ability stands for is kept for `abilities` as long as a registered
         worker has that digest; the leader is woken where a digest is new to the worker.
-        The same incarnation again updates its fields and keeps its lanes, draining flag and queue.
+        The same incarnation again updates its fields and keeps its lanes, draining flag and queue,
+        and its capacity, which `Operating.resize` may have changed meanwhile.
         A newer one (or any, if the stored worker is gone) takes over: queue entries of the
         predecessor go back to ready (at most `MAX_BATCH`; the rest stays in the queue), the leases
         of all that had the id before are over at once, lanes, stalled and draining flags are

@@ -84,12 +84,16 @@ class Claimer:
         self._claims = claims
         self._wakeups = wakeups
         self._attempts = attempts
-        self._capacity = capacity
-        self._most = min(MAX_BATCH, max(LEAST_SHARE, -(-capacity // 2)))
+        self.resize(capacity)
         self._woken = asyncio.Event()
         self._announced = True  # whether what the next claim brings was announced
         self._poll_in_s = POLL_EVERY_S
         self._stopping = False
+
+    def resize(self, capacity: int) -> None:
+        """Run so many at once from now on; what runs beyond it goes on."""
+        self._capacity = capacity
+        self._most = min(MAX_BATCH, max(LEAST_SHARE, -(-capacity // 2)))
 
     def wake(self) -> None:
         """There is room, or something in the queue."""

@@ -48,6 +48,7 @@ class Verdicts:
     cancel: Callable[[Held], None]
     fence_off: Callable[[], None]
     superseded: Callable[[], None]
+    resized: Callable[[int], None]
 
 
 class Heartbeat:
@@ -188,6 +189,8 @@ class Heartbeat:
             self._tell(partial(verdicts.lost, by_id[task_id]))
         for task_id in answer.cancel:
             self._tell(partial(verdicts.cancel, by_id[task_id]))
+        if answer.capacity is not None and answer.capacity != self.registration.capacity:
+            self._tell(partial(verdicts.resized, answer.capacity))
         if answer.outcome is Outcome.SUPERSEDED:
             self._tell(verdicts.superseded)
 

@@ -49,7 +49,7 @@ class Offering:
         """``presents``: the other parts that register it; they are told its new registration."""
         self._store = store
         self._runtime = runtime
-        self._registration = registration
+        self.registration = registration
         self._executors = executors
         self._every_s = every_s
         self._presents = presents
@@ -61,11 +61,11 @@ class Offering:
         while True:
             await self._runtime.sleep(self._every_s)
             ability = ability_of(self._executors)
-            if ability != self._registration.ability:
+            if ability != self.registration.ability:
                 await self._tell(ability)
 
     async def _tell(self, ability: Ability) -> None:
-        self._registration = registration = attrs.evolve(self._registration, ability=ability)
+        self.registration = registration = attrs.evolve(self.registration, ability=ability)
         for one in self._presents:
             one.registration = registration
         log.info("worker %s can run something else now; registering", registration.worker_id)

@@ -10,7 +10,6 @@ import attrs
 from dsched.contracts.executor import Executor
 from dsched.contracts.store import Store
 from dsched.contracts.store.outcomes import Outcome, StoreUnavailableError
-from dsched.contracts.store.standing import drained_by
 from dsched.contracts.store.workers import Held, Registration
 from dsched.engine.observers import Announcer
 from dsched.engine.runtime import Runtime
@@ -30,6 +29,7 @@ from dsched.engine.worker.log_reporting import LineReporter
 from dsched.engine.worker.offering import Offering, Presents, ability_of
 from dsched.engine.worker.reporting import Reporter
 from dsched.engine.worker.running import Runner
+from dsched.engine.worker.standing import Standing, resize
 from dsched.engine.worker.succession import Host, Succession
 from dsched.engine.worker.wakeups import Wakeups
 
@@ -161,33 +161,19 @@ class WorkerRole:
             address=plan.address,
             ability=ability_of(self._executors),
         )
+        standing = Standing(self._store, self._runtime, plan.worker_id, plan.capacity)
+        registration = await standing.registered(registration, self._present)
+        await standing.stay_drained()
+        log.info("worker %s is ready for %d tasks at once", plan.worker_id, registration.capacity)
+        self.registered.set()
+        return registration
+
+    async def _present(self, registration: Registration) -> None:
         outcome = await until_answered(
             self._runtime, "registering", lambda: self._store.register(registration)
         )
         if outcome is Outcome.SUPERSEDED:
-            raise SupersededError(f"another process holds the worker id {plan.worker_id}")
-        await self._stay_drained()
-        log.info("worker %s is ready for %d tasks at once", plan.worker_id, plan.capacity)
-        self.registered.set()
-        return registration
-
-    async def _stay_drained(self) -> None:
-        """An operator's drain belongs to the worker's id: a restart does not undo it."""
-        worker_id = self._plan.worker_id
-        by = await until_answered(
-            self._runtime, "registering", lambda: drained_by(self._store, worker_id)
-        )
-        if by is None:
-            return
-        await until_answered(
-            self._runtime, "registering", lambda: self._store.drain(worker_id, None)
-        )
-        log.warning(
-            "worker %s was drained by %s and stays so: `dsched worker resume %s` ends that",
-            worker_id,
-            by or "an operator",
-            worker_id,
-        )
+            raise SupersededError(f"another process holds the worker id {registration.worker_id}")
 
     def _incarnation(self, now_ms: int) -> str:
         """Ordered by store time, unique, and naming the process where its host can tell it."""
@@ -207,22 +193,17 @@ class WorkerRole:
         reporter = Reporter(
             self._store, self._runtime, registration.worker_id, self.attempts, on_room, lines
         )
-        runner = Runner(
-            registration.worker_id,
-            self._executors,
-            self._runtime,
-            self.attempts,
-            reporter,
-            lines if self._plan.task_logs else None,
-            captures=self._plan.captures,
-        )
+        runner = self._runner(reporter, lines if self._plan.task_logs else None)
 
         def fence_off() -> None:
             claimer.disarm()
             for attempt in self.attempts.all():
                 runner.stop(attempt, StopReason.RELEASE)
 
-        beat = self._heartbeat(registration, self._verdicts(runner, fence_off))
+        def resized(capacity: int) -> None:
+            resize(claimer, (claims, beat.of, offering), capacity)
+
+        beat = self._heartbeat(registration, self._verdicts(runner, fence_off, resized))
         wakeups = Wakeups(
             self._store,
             registration.worker_id,
@@ -236,6 +217,17 @@ class WorkerRole:
         host = Succession(self._store, registration, self._runtime, self._host)
         offering = self._offering(registration, claims, beat.of)
         return _Parts(reporter, runner, claimer, wakeups, beat, lines, host, offering)
+
+    def _runner(self, reporter: Reporter, lines: LineReporter | None) -> Runner:
+        return Runner(
+            self._plan.worker_id,
+            self._executors,
+            self._runtime,
+            self.attempts,
+            reporter,
+            lines,
+            captures=self._plan.captures,
+        )
 
     def _offering(self, registration: Registration, *presents: Presents) -> Offering:
         return Offering(
@@ -286,7 +278,9 @@ class WorkerRole:
             run=lambda: heartbeat.run(self._open_store), beat_now=heartbeat.beat_now, of=heartbeat
         )
 
-    def _verdicts(self, runner: Runner, fence_off: Callable[[], None]) -> Verdicts:
+    def _verdicts(
+        self, runner: Runner, fence_off: Callable[[], None], resized: Callable[[int], None]
+    ) -> Verdicts:
         def stop(held: Held, reason: StopReason) -> None:
             attempt = self.attempts.get(held.task_id, held.token)
             if attempt is not None:
@@ -304,6 +298,7 @@ class WorkerRole:
             cancel=lambda held: stop(held, StopReason.CANCEL),
             fence_off=fence_off,
             superseded=superseded,
+            resized=resized,
         )
 
     async def _raise_when_superseded(self) -> None:

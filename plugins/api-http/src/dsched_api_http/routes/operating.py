@@ -14,8 +14,6 @@ from dsched_api_http.facts import (
     skipped_of,
     term_of,
 )
-from dsched_api_http.models import WorkerView, worker_of
-from dsched_api_http.problems import not_found
 from dsched_api_http.requests import (
     BackfillBody,
     OptionalReason,
@@ -25,7 +23,9 @@ from dsched_api_http.requests import (
     SkipBody,
 )
 from dsched_api_http.routes.asking import named
+from dsched_api_http.routes.workers import answered
 from dsched_api_http.scopes import Scope
+from dsched_api_http.worker_views import WorkerView
 
 
 async def skip_config(call: Call) -> Answer:
@@ -58,10 +58,7 @@ async def resume_worker(call: Call) -> Answer:
     """Undo an operator's drain."""
     worker_id = named(call, "worker")
     await call.client.resume_worker(worker_id)
-    for worker in await call.client.workers():
-        if worker.id == worker_id:
-            return Answer(body=worker_of(worker))
-    raise not_found("worker", worker_id)
+    return await answered(call, worker_id)
 
 
 async def list_pods(call: Call) -> Answer:

@@ -22,7 +22,7 @@ begin()
 if #renew > 0 then
   call('ZADD', LEASE, 'XX', unpack(renew))
 end
-local draining = 0
+local draining, capacity = 0, ''
 if outcome == 'OK' then
   if worker.gone then
     wake('leader')
@@ -30,5 +30,7 @@ if outcome == 'OK' then
   call('ZADD', BEATS, now_text, id)
   publish(worker)
   draining = call('SISMEMBER', DRAINING, id)
+  capacity = int(worker.capacity)
 end
-return done(outcome, table.concat(lost, ' '), table.concat(cancel, ' '), draining)
+return done(outcome, table.concat(lost, ' '), table.concat(cancel, ' '), draining,
+  capacity)

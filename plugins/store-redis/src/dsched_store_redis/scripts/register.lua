@@ -1,6 +1,6 @@
 -- use: workers tasks requeue
 -- ARGV: worker, incarnation, capacity, backlog, timeout, head, max_workers, ability, its names
-local id, incarnation, timeout, head = ARGV[2], ARGV[3], ARGV[6], ARGV[7]
+local id, incarnation, capacity, timeout, head = ARGV[2], ARGV[3], ARGV[4], ARGV[6], ARGV[7]
 probe_workers()
 probe_tasks()
 call('HLEN', LANES .. id)
@@ -19,6 +19,11 @@ if old and not same then
     return done('SUPERSEDED')
   end
   rows = queue_rows(id)
+end
+-- It may have been resized since it first said how many it runs at once.
+if same then
+  capacity = int(old.capacity)
+  head = string.gsub(head, ',"capacity":%d+,"id":', ',"capacity":' .. capacity .. ',"id":', 1)
 end
 begin()
 if old and not same then
@@ -40,7 +45,7 @@ if not same then
   call('SREM', STALLED, id)
 end
 call('HSET', WORKERS, id,
-  incarnation .. '\n' .. ARGV[4] .. '\n' .. ARGV[5] .. '\n' .. timeout .. '\n' .. head)
+  incarnation .. '\n' .. capacity .. '\n' .. ARGV[5] .. '\n' .. timeout .. '\n' .. head)
 call('ZADD', BEATS, now_text, id)
 if ARGV[9] ~= (old and same and ability_of(old) or '') then
   wake('leader')

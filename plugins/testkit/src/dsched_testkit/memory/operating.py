@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import attrs
 
-from dsched.contracts.store.checks import check_instants, check_limit, number_of
+from dsched.contracts.store.checks import check_capacity, check_instants, check_limit, number_of
 from dsched.contracts.store.events import EventKind
 from dsched.contracts.store.leadership import fence_pod
 from dsched.contracts.store.operating import (
@@ -18,6 +18,7 @@ from dsched.contracts.store.operating import (
 from dsched.contracts.store.outcomes import Outcome
 from dsched.contracts.store.timing import ELECTION_WAKEUP, LEADER_WAKEUP
 from dsched_testkit.memory.base import OnState
+from dsched_testkit.memory.state import Item
 from dsched_testkit.memory.terms import end_term
 
 
@@ -74,6 +75,22 @@ class MemoryOperating(OnState, Operating):
             step.note(EventKind.WORKER, by, {"worker": worker_id, "act": "undrained"})
             if len(self._state.ready):
                 self._state.wakeups.wake(LEADER_WAKEUP)
+            return Outcome.OK
+
+    async def resize(self, worker_id: str, capacity: int, *, by: str) -> Outcome:
+        """Set how many attempts a worker runs at once."""
+        check_capacity(capacity)
+        with self._state.step() as step:
+            row = self._state.workers.get(worker_id)
+            if row is None:
+                return Outcome.NO_WORKER
+            if row.capacity == capacity:
+                return Outcome.ALREADY
+            row.capacity = capacity
+            event: Item = {"worker": worker_id, "act": "resized", "capacity": capacity}
+            step.note(EventKind.WORKER, by, event)
+            for who in (worker_id, LEADER_WAKEUP):
+                self._state.wakeups.wake(who)
             return Outcome.OK
 
     async def step_down(self, fence: str, *, by: str, why: str, rest_ms: int) -> Outcome:

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import attrs
+
 from dsched.contracts.store.bounds import MAX_BATCH, MAX_WORKERS
 from dsched.contracts.store.checks import check_batch
 from dsched.contracts.store.events import EventKind
@@ -43,7 +45,7 @@ class MemoryWorkers(OnState, Workers):
                     last_beat_ms=step.now_ms,
                 )
                 workers[row.id] = row
-            row.capacity, row.backlog = worker.capacity, worker.backlog
+            row.backlog = worker.backlog
             row.heartbeat_timeout_ms = worker.heartbeat_timeout_ms
             row.labels, row.address = worker.labels, worker.address
             row.last_beat_ms = step.now_ms
@@ -71,16 +73,13 @@ class MemoryWorkers(OnState, Workers):
                 step.place(task, task.status, Home.LEASE, step.now_ms + lease_ms)
                 if task.cancel_requested:
                     cancel.append(item.task_id)
+            told = HeartbeatAnswer(outcome=outcome, lost=tuple(lost), cancel=tuple(cancel))
             if row is not None and outcome is Outcome.OK:
                 if row.gone(step.now_ms):
                     self._state.wakeups.wake(LEADER_WAKEUP)
                 row.last_beat_ms = step.now_ms
-            return HeartbeatAnswer(
-                outcome=outcome,
-                lost=tuple(lost),
-                cancel=tuple(cancel),
-                draining=row is not None and outcome is Outcome.OK and row.draining,
-            )
+                told = attrs.evolve(told, draining=row.draining, capacity=row.capacity)
+            return told
 
     async def workers(self) -> tuple[Worker, ...]:
         """All workers."""

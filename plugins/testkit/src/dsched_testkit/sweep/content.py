@@ -31,7 +31,7 @@ def content(state: State) -> Content:
     workers = tuple(
         (
             *(row.id, row.incarnation, row.draining, row.leaving, row.stalled),
-            *(row.last_beat_ms, repr(row.lanes)),
+            *(row.last_beat_ms, row.capacity, repr(row.lanes)),
         )
         for row in state.workers.values()
     )
@@ -63,7 +63,8 @@ def _parts(state: State) -> Iterator[Part]:
         due, paused = row.due_ms is None, row.paused is not None
         yield ("config", key, due, paused, row.config.enabled, bool(row.skips))
     for worker in state.workers.values():
-        yield ("worker", worker.id, worker.draining, worker.leaving, worker.stalled)
+        flags = worker.draining, worker.leaving, worker.stalled
+        yield ("worker", worker.id, worker.capacity, *flags)
     holder = None if state.fence is None else state.fence.rpartition(":")[2]
     yield ("cluster", "", holder, state.rest_pod, state.clock_gen, state.leaderless > 0)
     for key in state.missed:

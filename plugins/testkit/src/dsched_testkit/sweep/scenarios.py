@@ -36,6 +36,11 @@ async def leader_and_worker(stage: Stage, *followers: str, **worker: Any) -> Non
     stage.start("b", Role(roles=WORKER, **worker))
 
 
+async def _registered(stage: Stage) -> None:
+    """A worker is registered: what is submitted from now on is not deferred for want of one."""
+    await stage.until(lambda: bool(stage.state.workers), "a worker is registered")
+
+
 async def two_pods(stage: Stage, role: Role = NARROW) -> None:
     """A cluster of two: `a` leads, `b` follows."""
     await stage.lead_by("a", role)
@@ -171,6 +176,7 @@ async def drained_by_an_operator(stage: Stage) -> None:
 async def an_urgent_task(stage: Stage) -> None:
     """A task of high priority meets a worker whose slot and queue are full of others."""
     await leader_and_worker(stage, capacity=1)
+    await _registered(stage)
 
     async def script(user: User) -> None:
         low = {f"low{n}": spec("work", 0.8, priority=0) for n in (1, 2, 3)}
@@ -198,6 +204,7 @@ async def restart_on_its_host(stage: Stage) -> None:
     """A worker is killed with an attempt and a queue, and a new one of its host begins by
     itself."""
     await leader_and_worker(stage, capacity=1, knows_host=True)
+    await _registered(stage)
     tasks = dict.fromkeys(("ran", "waited"), spec("work", 0.8))
     await stage.submit(tasks)
     await stage.running("ran")

@@ -110,6 +110,28 @@ async def drained_over_a_restart(stage: Stage) -> None:
     await stage.ended("t1", "t2")
 
 
+@scenario("worker resized")
+async def resized(stage: Stage) -> None:
+    """A worker is made larger and smaller, starts again under its id, and is made its own again."""
+    await stage.lead_by("a", Role(roles=SCHEDULER))
+    role = Role(roles=WORKER, worker_id="w", capacity=1)
+    stage.start("b", role)
+
+    async def script(user: User) -> None:
+        await user.submit_each({f"t{n}": spec("work", 0.5) for n in (1, 2, 3, 4)})
+        await stage.running("t1")
+        await user.attempt(user.resize_worker("w", 3))
+        await user.attempt(user.resize_worker("w", 2))
+        await stage.leave("b")
+        stage.start("b", role)
+        await user.attempt(user.resize_worker("nobody", 2))
+        await user.attempt(user.resize_worker("w", None))
+        await user.attempt(user.resize_worker("w", None))
+
+    await stage.user(script)
+    await stage.ended("t1", "t2", "t3", "t4")
+
+
 @scenario("leader stepped_down")
 async def steps_down(stage: Stage) -> None:
     """The lead is taken from a working leader; another leads on, and both say that they run."""

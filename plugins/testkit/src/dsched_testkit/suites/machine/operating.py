@@ -52,6 +52,12 @@ class OperatorRules(ClientRules):
             self.step("drain", worker_id, self.incarnation[worker_id] if by_itself else None)
         self.step("undrain", worker_id, by="op")
 
+    @often(1, worker_id=workers, capacity=st.sampled_from([1, 2, 10]), again=rarely)
+    def a_worker_is_resized(self, worker_id: str, capacity: int, again: bool) -> None:
+        self.step("resize", worker_id, capacity, by="op")
+        if again:
+            self.step("resize", worker_id, capacity, by="op")
+
     @often(1, index=age, again=st.booleans())
     def step_down(self, index: int, again: bool) -> None:
         self.step("step_down", self.fence(index), by="op", why=WHY, rest_ms=20_000)

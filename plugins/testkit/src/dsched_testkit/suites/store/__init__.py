@@ -52,6 +52,7 @@ from dsched_testkit.suites.store.reading import EventTests, HandleTests, ReadTes
 from dsched_testkit.suites.store.reading_lines import ReadLinesTests
 from dsched_testkit.suites.store.recovering import OverdueTests, PruneTests, ReapTests
 from dsched_testkit.suites.store.releasing import ProgressTests, ReleaseTests
+from dsched_testkit.suites.store.resizing import ResizeTests
 from dsched_testkit.suites.store.retention import RetentionTests
 from dsched_testkit.suites.store.runs import RunTests
 from dsched_testkit.suites.store.skipping import SkippedFireTests, SkipTests
@@ -99,6 +100,7 @@ class WorkingContract(
     AbilityTests,
     HeartbeatTests,
     DrainTests,
+    ResizeTests,
     ClaimTests,
     ClaimWhenRungTests,
     CompleteTests,

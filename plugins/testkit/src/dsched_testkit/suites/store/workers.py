@@ -70,7 +70,7 @@ class WorkerTests(Arranging):
             worker.backlog,
             dict(worker.labels),
             worker.address,
-        ) == (5, 1, {"zone": "b"}, "x")
+        ) == (3, 1, {"zone": "b"}, "x")
 
     async def test_the_same_incarnation_again_keeps_queue_lanes_and_drain(self) -> None:
         await self.lead()
