@@ -162,6 +162,23 @@ def test_draining_needs_a_reason_and_a_worker(pod: "Served"):
     assert pod.run("worker", "drain", "nobody", "--reason", "r").code == 3
 
 
+def test_a_drain_gives_back_what_runs_if_it_is_asked_to(pod: "Served", until: Any):
+    spec = {"executor": "local", "payload": {"function": "hang"}, "id": "given-back"}
+    pod.call("POST", "/tasks", spec)
+
+    def is_(status: str) -> bool:
+        return bool(pod.call("GET", "/tasks/given-back")["status"] == status)
+
+    until(lambda: is_("running"))
+    worker = pod.call("GET", "/tasks/given-back")["worker_id"]
+    try:
+        pod.ok("worker", "drain", worker, "--give-back", "--reason", "r")
+        until(lambda: is_("pending"))
+    finally:
+        pod.ok("worker", "resume", worker)
+        pod.ok("task", "cancel", "given-back", "--reason", "r")
+
+
 def test_why_explains_the_last_run(pod: "Served"):
     pod.needs("/tasks/{id}/why")
     pod.put("explained")

@@ -20,12 +20,12 @@ from dsched.model import Limit
 from dsched_api_http.call import Entry, Patch, Route
 from dsched_api_http.models import TIME
 from dsched_api_http.table import ROUTES
-from dsched_client import calls, limit_calls, size_calls, trigger_calls, values
+from dsched_client import calls, limit_calls, trigger_calls, values, worker_calls
 from dsched_client.batches import ConfigBatch
 from dsched_client.requests import Call, Request
 from dsched_client.stream import events_request, lines_request
 
-MODULES = {one.__name__ for one in (calls, limit_calls, size_calls, trigger_calls)}
+MODULES = {one.__name__ for one in (calls, limit_calls, worker_calls, trigger_calls)}
 
 # What the clients have no method of their own for; `request` asks it all the same.
 WITHOUT_A_CALL = {
@@ -114,7 +114,7 @@ def every_call() -> dict[str, Call[Any]]:
         "get_limit": calls.get_limit("x", **page),
         "list_limits": calls.list_limits(**page),
         "delete_limit": calls.delete_limit("x", force=True, origin="api", reason="r"),
-        "drain_worker": calls.drain_worker("x", reason="r"),
+        "drain_worker": calls.drain_worker("x", reason="r", give_back=True),
         "resize_worker": calls.resize_worker("x", 2, reason="r"),
     }
 

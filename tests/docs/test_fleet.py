@@ -26,7 +26,9 @@ def test_the_commands_of_the_page_do_what_it_says(tmp_path):
         (tmp_path / name).write_text((EXAMPLE / name).read_text())
     with contextlib.ExitStack() as stack:
         walk = Walk(tmp_path, stack)
-        who, drained, resized, demand = (one for one in blocks_of(PAGE) if one.language == "sh")
+        who, drained, given, resized, demand = (
+            one for one in blocks_of(PAGE) if one.language == "sh"
+        )
         *begun, listed = who.text.splitlines()
         for line in begun:
             walk._run(line)
@@ -35,6 +37,9 @@ def test_the_commands_of_the_page_do_what_it_says(tmp_path):
         walk._run(listed)
         walk.take(drained)
         assert "draining" in walk.last("dsched worker get").out
+        assert not _w1(walk)["draining"]
+        given_back, _ = walk.take(given)
+        assert "draining" in given_back.out
         assert not _w1(walk)["draining"]
         made, shown, refused, cleared = walk.take(resized)
         assert "w1" in made.out

@@ -339,6 +339,7 @@ async def _beating(attempts, heartbeat):
         cancel=pytest.fail,
         superseded=pytest.fail,
         resized=pytest.fail,
+        draining=pytest.fail,
         fence_off=lambda: stops.append(loop.time()),
     )
     beat = Heartbeat(

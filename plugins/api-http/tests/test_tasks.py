@@ -184,6 +184,30 @@ async def test_workers_are_listed_and_drained(cluster: Any) -> None:
     assert (await cluster.ask("GET", "/workers/none")).status == 404
 
 
+async def test_a_drain_gives_back_what_runs_if_it_is_asked_to(cluster: Any) -> None:
+    async def until(status: str, task_id: str = "job-1") -> Any:
+        async with asyncio.timeout(20):
+            while (task := (await cluster.ask("GET", f"/tasks/{task_id}")).body)[
+                "status"
+            ] != status:
+                await asyncio.sleep(0.02)
+        return task
+
+    waits = {"executor": "echo", "payload": {"wait": True}}
+    await cluster.ask("POST", "/tasks", {**waits, "id": "job-1"})
+    await cluster.ask("POST", "/tasks", {**waits, "id": "job-2", "on_crash": "fail"})
+    path = f"/workers/{(await until('running'))['worker_id']}"
+    await until("running", "job-2")
+    refused = await cluster.ask("POST", f"{path}/drain", {"reason": "r", "give_back": "all"})
+    assert (refused.status, "give_back" in str(refused.body)) == (422, True)
+    drained = await cluster.ask("POST", f"{path}/drain", {"reason": "r", "give_back": True})
+    assert (drained.status, drained.body["draining"]) == (200, True)
+    assert (await until("pending"))["retry_count"] == 0
+    assert (await cluster.ask("GET", "/tasks/job-2")).body["status"] == "running"
+    await cluster.ask("POST", f"{path}/resume", {"reason": "r"})
+    assert (await until("running"))["attempt"] == 2
+
+
 async def test_the_cluster_is_seen_at_a_glance(cluster: Any) -> None:
     async with asyncio.timeout(20):
         while not (seen := await cluster.ask("GET", "/cluster")).body["leader"]:

@@ -43,13 +43,17 @@ def get(session: Session, worker_id: str) -> None:
 @worker.command()
 @asks_api
 @ID
+@click.option("--give-back", is_flag=True, help="Stop what runs; other workers begin it again.")
 @reason_option(required=True)
-def drain(session: Session, worker_id: str, reason: str) -> None:
-    """Let a worker finish what it has and take nothing new."""
+def drain(session: Session, worker_id: str, *, give_back: bool, reason: str) -> None:
+    """Let a worker finish what it has and take nothing new.
+
+    With --give-back it stops what runs by its next heartbeat. Others begin that again, and no retry
+    is spent. A task with on_crash: fail must not be begun twice and runs on.
+    """
+    body = {"reason": reason} | ({"give_back": True} if give_back else {})
     found = call_worker(
-        session,
-        worker_id,
-        lambda one: session.api.post(path_of("workers", one, "drain"), {"reason": reason}),
+        session, worker_id, lambda one: session.api.post(path_of("workers", one, "drain"), body)
     )
     session.output.record(found, columns.WORKER)
 

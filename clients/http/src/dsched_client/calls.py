@@ -15,9 +15,10 @@ from dsched_client.limit_calls import list_limits as list_limits
 from dsched_client.limit_calls import put_limit as put_limit
 from dsched_client.reading import nothing, one, page_of, raw
 from dsched_client.requests import Call, path_of, request
-from dsched_client.size_calls import resize_worker as resize_worker
 from dsched_client.trigger_calls import trigger as trigger
 from dsched_client.values import Page
+from dsched_client.worker_calls import drain_worker as drain_worker
+from dsched_client.worker_calls import resize_worker as resize_worker
 from dsched_client.writing import Entry, Seconds, duration, entry_of, instant
 
 MAX_LINES = 500  # in a page of a run's log
@@ -375,12 +376,6 @@ def migrate_store(*, reason: str) -> Call[values.StoreFormat]:
     """Give the store the newest format; a repeat finds that it has it."""
     body: dict[str, JsonValue] = {"reason": reason} if reason else {}
     return Call(request("POST", path_of("store", "migrate"), body=body), one(values.StoreFormat))
-
-
-def drain_worker(worker_id: str, *, reason: str) -> Call[values.Worker]:
-    """Let a worker take no more tasks."""
-    path = path_of("workers", worker_id, "drain")
-    return Call(request("POST", path, body={"reason": reason}), one(values.Worker))
 
 
 def any_call(

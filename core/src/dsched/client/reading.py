@@ -96,15 +96,19 @@ class Reading(Asking):
         """All registered workers."""
         return await self._answered(self._store.workers)
 
-    async def drain_worker(self, worker_id: str) -> None:
+    async def drain_worker(self, worker_id: str, *, give_back: bool = False) -> None:
         """Let a worker take no more tasks and hand back its queue; `NotFoundError`.
 
-        It holds for whoever has this id, restarts included, until `resume_worker`.
+        It holds for whoever has this id, restarts included, until `resume_worker`. With
+        ``give_back`` it stops what runs, by its next heartbeat, and others begin that again, no
+        retry spent; a task with ``on_crash: fail`` must not be begun twice and runs on.
         """
         known = await self._answered(self._store.workers)
         if all(one.id != worker_id for one in known):
             raise NotFoundError(Outcome.NO_WORKER, f"there is no worker {worker_id}")
-        await self._answered(lambda: remember_drain(self._store, worker_id, self._by))
+        await self._answered(
+            lambda: remember_drain(self._store, worker_id, self._by, give_back=give_back)
+        )
         outcome = Outcome.OK
         while outcome is Outcome.OK:
             outcome = await self._answered(lambda: self._store.drain(worker_id, None))

@@ -4,7 +4,7 @@ import attrs
 
 from dsched.contracts.store.bounds import MAX_CAPACITY
 from dsched.contracts.store.checks import check_capacity
-from dsched_api_http.requests import OptionalReason
+from dsched_api_http.requests import OptionalReason, Reason
 
 
 def _capacity(_: object, __: object, value: int | None) -> None:
@@ -19,3 +19,10 @@ class Resize(OptionalReason):
     capacity: int | None = attrs.field(
         validator=_capacity, metadata={"minimum": 1, "maximum": MAX_CAPACITY}
     )
+
+
+@attrs.frozen(kw_only=True)
+class Drain(Reason):
+    """Why; ``give_back``: what runs is stopped, and others begin it again."""
+
+    give_back: bool = False

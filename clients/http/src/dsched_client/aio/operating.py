@@ -213,9 +213,10 @@ class Operating(Sending):
         """A page of registered workers."""
         return await self._send(calls.workers(cursor=cursor, limit=limit))
 
-    async def drain_worker(self, worker_id: str, *, reason: str) -> Worker:
-        """Let a worker take no more tasks and hand back its queue."""
-        return await self._send(calls.drain_worker(worker_id, reason=reason))
+    async def drain_worker(self, worker_id: str, *, reason: str, give_back: bool = False) -> Worker:
+        """Let a worker take no more tasks and hand back its queue; with ``give_back`` what runs,
+        too, but for tasks with ``on_crash: fail``."""
+        return await self._send(calls.drain_worker(worker_id, reason=reason, give_back=give_back))
 
     async def resume_worker(self, worker_id: str, *, reason: str = "") -> Worker:
         """Undo a drain."""

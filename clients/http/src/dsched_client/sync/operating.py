@@ -211,9 +211,10 @@ class Operating(Sending):
         """A page of registered workers."""
         return self._send(calls.workers(cursor=cursor, limit=limit))
 
-    def drain_worker(self, worker_id: str, *, reason: str) -> Worker:
-        """Let a worker take no more tasks and hand back its queue."""
-        return self._send(calls.drain_worker(worker_id, reason=reason))
+    def drain_worker(self, worker_id: str, *, reason: str, give_back: bool = False) -> Worker:
+        """Let a worker take no more tasks and hand back its queue; with ``give_back`` what runs,
+        too, but for tasks with ``on_crash: fail``."""
+        return self._send(calls.drain_worker(worker_id, reason=reason, give_back=give_back))
 
     def resume_worker(self, worker_id: str, *, reason: str = "") -> Worker:
         """Undo a drain."""

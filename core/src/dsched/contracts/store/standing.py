@@ -4,6 +4,7 @@ name."""
 from dsched.contracts.store import Store
 from dsched.contracts.store.documents import Documents
 from dsched.contracts.store.outcomes import Outcome, StoreRefusedError
+from dsched.model import JsonValue
 
 DRAINS = "worker-drain"
 # A random id of one start never comes again, so its drain must end by itself.
@@ -12,13 +13,20 @@ CLUSTER = "cluster"
 NAME = "name"
 
 
-async def remember_drain(store: Documents, worker_id: str, by: str) -> None:
-    """From now on a worker that registers with this id is drained, until `forget_drain`."""
+async def remember_drain(
+    store: Documents, worker_id: str, by: str, *, give_back: bool = False
+) -> None:
+    """From now on a worker that registers with this id is drained, until `forget_drain`.
+
+    With ``give_back`` it gives back what runs (`gives_back`).
+    """
     outcome = Outcome.MOVED
     while outcome is Outcome.MOVED:
         known = await store.get_document(DRAINS, worker_id)
         read = 0 if known is None else known.version
-        value = {"by": by}
+        value: dict[str, JsonValue] = {"by": by}
+        if give_back:
+            value["give_back"] = True
         answer = await store.put_document(DRAINS, worker_id, value, read=read, ttl_ms=DRAIN_KEPT_MS)
         outcome = answer.outcome
 
@@ -40,6 +48,13 @@ async def drained_by(store: Documents, worker_id: str) -> str | None:
     if known is None:
         return None
     return str(known.value.get("by", "")) if isinstance(known.value, dict) else ""
+
+
+async def gives_back(store: Documents, worker_id: str) -> bool:
+    """Whether a worker of this id is drained and to give back what runs."""
+    known = await store.get_document(DRAINS, worker_id)
+    value = None if known is None else known.value
+    return isinstance(value, dict) and value.get("give_back") is True
 
 
 async def cluster_name(store: Documents) -> str:

@@ -49,6 +49,7 @@ class Verdicts:
     fence_off: Callable[[], None]
     superseded: Callable[[], None]
     resized: Callable[[int], None]
+    draining: Callable[[], None]
 
 
 class Heartbeat:
@@ -191,6 +192,8 @@ class Heartbeat:
             self._tell(partial(verdicts.cancel, by_id[task_id]))
         if answer.capacity is not None and answer.capacity != self.registration.capacity:
             self._tell(partial(verdicts.resized, answer.capacity))
+        if answer.draining:
+            self._tell(verdicts.draining)
         if answer.outcome is Outcome.SUPERSEDED:
             self._tell(verdicts.superseded)
 

@@ -18,6 +18,7 @@ from dsched.engine.worker.attempts import Attempts, StopReason
 from dsched.engine.worker.capturing import capturing
 from dsched.engine.worker.claiming import Claimer
 from dsched.engine.worker.claims import Claims, SupersededError
+from dsched.engine.worker.giving_back import GivingBack
 from dsched.engine.worker.heartbeat import (
     Heartbeat,
     HeartbeatThread,
@@ -86,6 +87,7 @@ class WorkerRole:
         self._superseded = asyncio.Event()
         self._changed = asyncio.Event()
         self.attempts = Attempts()
+        self._giving_back = GivingBack(store, runtime, self.attempts, plan.worker_id)
         self.registered = asyncio.Event()
 
     def drain(self) -> None:
@@ -250,6 +252,7 @@ class WorkerRole:
             "lines": parts.lines.run,
             "succession": parts.succession.run,
             "offering": parts.offering.run,
+            "giving back": lambda: self._giving_back.run(parts.runner),
             "superseded": self._raise_when_superseded,
             "defects": parts.runner.raise_when_broken,
         }
@@ -299,6 +302,7 @@ class WorkerRole:
             fence_off=fence_off,
             superseded=superseded,
             resized=resized,
+            draining=self._giving_back.told,
         )
 
     async def _raise_when_superseded(self) -> None:

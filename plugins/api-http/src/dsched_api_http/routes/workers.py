@@ -2,10 +2,10 @@
 
 from dsched_api_http.call import Answer, Call, Route, listing
 from dsched_api_http.problems import not_found
-from dsched_api_http.requests import Page, Reason
+from dsched_api_http.requests import Page
 from dsched_api_http.routes.asking import named
 from dsched_api_http.scopes import Scope
-from dsched_api_http.worker_requests import Resize
+from dsched_api_http.worker_requests import Drain, Resize
 from dsched_api_http.worker_views import WorkerView, worker_of
 
 
@@ -37,9 +37,9 @@ async def get_worker(call: Call) -> Answer:
 
 
 async def drain_worker(call: Call) -> Answer:
-    """Let it take nothing more and hand back what waits."""
+    """Let it take nothing more and hand back what waits, and what runs if asked."""
     worker_id = named(call, "worker")
-    await call.client.drain_worker(worker_id)
+    await call.client.drain_worker(worker_id, give_back=call.body.give_back)
     return await answered(call, worker_id)
 
 
@@ -79,7 +79,7 @@ ROUTES = (
         scope=Scope.OPERATE,
         handle=drain_worker,
         summary="Drain a worker",
-        body=Reason,
+        body=Drain,
         answer=WorkerView,
         problems=("not_found",),
         audited=True,

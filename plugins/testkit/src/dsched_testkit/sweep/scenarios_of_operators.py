@@ -4,6 +4,8 @@ on."""
 import asyncio
 from datetime import timedelta
 
+import attrs
+
 from dsched.contracts.store.bounds import MAX_BATCH
 from dsched.contracts.store.standing import join_cluster
 from dsched.contracts.store.working import Submission
@@ -108,6 +110,26 @@ async def drained_over_a_restart(stage: Stage) -> None:
 
     await stage.user(script)
     await stage.ended("t1", "t2")
+
+
+@scenario("worker draining", "released pending")
+async def drained_of_what_runs(stage: Stage) -> None:
+    """An operator takes from a worker what it runs, but what must not be begun twice."""
+    await leader_and_worker(stage, worker_id="w", capacity=2)
+
+    async def script(user: User) -> None:
+        await user.attempt(user.submit(spec("work", 2), task_id="again"))
+        once = attrs.evolve(spec("work", 2), on_crash=OnCrash.FAIL)
+        await user.attempt(user.submit(once, task_id="once"))
+        await stage.running("again")
+        await stage.running("once")
+        await user.attempt(user.drain_worker("w", give_back=True))
+        await user.attempt(user.drain_worker("w", give_back=True))
+        await asyncio.sleep(3)
+        await user.attempt(user.resume_worker("w"))
+
+    await stage.user(script)
+    await stage.ended("again", "once")
 
 
 @scenario("worker resized")

@@ -1,4 +1,4 @@
-"""The calls about the size of workers, as values."""
+"""The calls that change workers, as values."""
 
 from dsched.model import JsonValue
 from dsched_client.reading import one
@@ -12,3 +12,11 @@ def resize_worker(worker_id: str, capacity: int | None, *, reason: str) -> Call[
     if reason:
         body["reason"] = reason
     return Call(request("POST", path_of("workers", worker_id, "resize"), body=body), one(Worker))
+
+
+def drain_worker(worker_id: str, *, reason: str, give_back: bool) -> Call[Worker]:
+    """Let a worker take no more tasks."""
+    body: dict[str, JsonValue] = {"reason": reason}
+    if give_back:
+        body["give_back"] = True
+    return Call(request("POST", path_of("workers", worker_id, "drain"), body=body), one(Worker))
