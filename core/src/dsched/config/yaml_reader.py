@@ -8,18 +8,22 @@ import attrs
 import yaml
 
 from dsched.config.problems import ConfigError, Place, Problem, path_text, shown
+from dsched.config.yaml_plain import (
+    LOADER,
+    MAX_DEPTH,
+    MAX_NODES,
+    MAX_NUMBER_LENGTH,
+    MERGE,
+    SCALARS,
+    TAG,
+    TEXT,
+    TIMESTAMP,
+    UnusualError,
+    plain_data,
+)
 
 MAX_BYTES = 1024 * 1024
-MAX_DEPTH = 64
-MAX_NODES = 200_000
 MAX_ALIASES = 1_000
-MAX_NUMBER_LENGTH = 100
-
-_Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_TAG = "tag:yaml.org,2002:"
-_TEXT, _MERGE = _TAG + "str", _TAG + "merge"
-_SCALARS = frozenset(_TAG + name for name in ("null", "bool", "int", "float", "str", "timestamp"))
-_TIMESTAMP = _TAG + "timestamp"
 
 
 @attrs.frozen
@@ -44,6 +48,29 @@ class Document:
         return Problem(self.file, path_text(place), reason, self.line_of(place))
 
 
+class _Lines(Mapping[Place, int]):
+    """The lines of a text that is in order, found out when one is asked for."""
+
+    def __init__(self, text: str, file: str) -> None:
+        self._text = text
+        self._file = file
+        self._found: Mapping[Place, int] | None = None
+
+    def _all(self) -> Mapping[Place, int]:
+        if self._found is None:
+            self._found = _read_document(self._text, self._file).lines
+        return self._found
+
+    def __getitem__(self, place: Place) -> int:
+        return self._all()[place]
+
+    def __iter__(self) -> Iterator[Place]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+
 def read_yaml(path: str) -> Document:
     """The one document of a file. Raises `ConfigError` for what cannot be read at all."""
     try:
@@ -65,6 +92,10 @@ def parse_yaml(content: bytes, file: str) -> Document:
         line = content.count(b"\n", 0, error.start) + 1
         raise _refused(file, "is not UTF-8 text; save it as UTF-8", line) from error
     try:
+        return Document(file, plain_data(text), _Lines(text, file))
+    except (UnusualError, yaml.YAMLError):
+        pass
+    try:
         _check_events(text, file)
         return _read_document(text, file)
     except yaml.YAMLError as error:
@@ -81,7 +112,7 @@ def _refused(file: str, reason: str, line: int | None = None) -> ConfigError:
 def _check_events(text: str, file: str) -> None:
     """Count before anything is built: C code composes recursively, so depth comes first."""
     depth = nodes = aliases = documents = 0
-    for event in yaml.parse(text, Loader=_Loader):
+    for event in yaml.parse(text, Loader=LOADER):
         line = event.start_mark.line + 1 if event.start_mark else None
         if isinstance(event, yaml.DocumentStartEvent):
             documents += 1
@@ -103,7 +134,7 @@ def _check_events(text: str, file: str) -> None:
 
 
 def _read_document(text: str, file: str) -> Document:
-    loader = _Loader(text)
+    loader = LOADER(text)
     try:
         root = loader.get_single_node()
         if root is None:
@@ -154,26 +185,26 @@ class _Builder:
         self.lines.setdefault(place, node.start_mark.line + 1)
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, place)
-        if isinstance(node, yaml.SequenceNode) and node.tag == _TAG + "seq":
+        if isinstance(node, yaml.SequenceNode) and node.tag == TAG + "seq":
             return [self.build(child, (*place, i)) for i, child in enumerate(node.value)]
-        if isinstance(node, yaml.MappingNode) and node.tag == _TAG + "map":
+        if isinstance(node, yaml.MappingNode) and node.tag == TAG + "map":
             return self._mapping(node, place)
         self._problem(node, place, f"has the tag {shown(node.tag)}, which is not allowed")
         return None
 
     def _scalar(self, node: yaml.ScalarNode, place: Place) -> Any:
-        if node.tag == _MERGE or node.tag == _TAG + "value":
+        if node.tag == MERGE or node.tag == TAG + "value":
             return node.value
-        if node.tag not in _SCALARS:
+        if node.tag not in SCALARS:
             self._problem(node, place, f"has the tag {shown(node.tag)}, which is not allowed")
             return None
-        if node.tag != _TEXT and len(node.value) > MAX_NUMBER_LENGTH:
+        if node.tag != TEXT and len(node.value) > MAX_NUMBER_LENGTH:
             self._problem(node, place, "is too long for a number or a date; quote it if it is text")
             return None
         try:
             return self._loader.construct_object(node)
         except (ValueError, OverflowError, KeyError) as error:
-            if node.tag == _TIMESTAMP:
+            if node.tag == TIMESTAMP:
                 return node.value  # 2026-02-30: a field that wants a date will say what is wrong
             self._problem(node, place, f"cannot be read: {error}; quote it if it is text")
             return None
@@ -182,7 +213,7 @@ class _Builder:
         own: dict[Any, Any] = {}
         merged: dict[Any, Any] = {}
         for key_node, value_node in node.value:
-            if key_node.tag == _MERGE:
+            if key_node.tag == MERGE:
                 for source in self._merge_sources(value_node, place):
                     for key, value in self._mapping(source, place).items():
                         merged.setdefault(key, value)
