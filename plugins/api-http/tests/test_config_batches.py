@@ -144,3 +144,31 @@ async def test_a_batch_is_for_those_who_operate_and_hides_nothing_from_them(api:
     assert (await reader.ask("POST", PATH, items("a"))).status == 403
     operator = api.using(await api.token_of("operate"))
     assert said(await operator.ask("POST", PATH, items("a"))) == [("a", "created")]
+
+
+async def test_a_brief_answer_has_a_config_only_where_it_says_something_new(api: Any) -> None:
+    await api.ask("POST", PATH, items("same", "other"))
+    body = items("same", "other", "new", "odd")
+    body["items"][1]["payload"] = 2
+    body["items"][3] |= {"start_deadline": "1s", "jitter": "1m"}
+    whole = await api.ask("POST", f"{PATH}?dry_run=true", body)
+    brief = await api.ask("POST", f"{PATH}?dry_run=true&brief=true", body)
+    assert said(brief) == said(whole)
+    assert whole.body["items"][3]["config"]["warnings"]
+    assert [one.get("config") for one in brief.body["items"]] == [
+        one["config"] if one["id"] in ("other", "odd") else None for one in whole.body["items"]
+    ]
+    put = await api.ask("POST", f"{PATH}?brief=true", body)
+    assert said(put) == said(whole)
+    assert not any("config" in one for one in put.body["items"])
+    stored = await api.ask("GET", "/configs/other")
+    assert stored.body["spec"] == whole.body["items"][1]["config"]["spec"]
+
+
+async def test_a_brief_answer_says_all_of_what_is_refused(api: Any) -> None:
+    body = items("bad", nonsense=1)
+    for query in ("", "&dry_run=true"):
+        whole = await api.ask("POST", f"{PATH}?origin=api{query}", body)
+        brief = await api.ask("POST", f"{PATH}?brief=true{query}", body)
+        assert brief.body == whole.body
+        assert brief.body["items"][0]["problem"]["errors"][0]["field"] == "nonsense"

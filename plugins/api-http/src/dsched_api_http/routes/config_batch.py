@@ -10,12 +10,19 @@ from dsched.contracts.store.configs import StoredConfig
 from dsched.model import TaskConfig
 from dsched.wording import printable
 from dsched_api_http.audit import fingerprint
+from dsched_api_http.batch_requests import PutManyQuery
 from dsched_api_http.batches import ConfigBatch, ConfigPut, config_problem_of, id_given
 from dsched_api_http.call import Answer, Call, Route
 from dsched_api_http.problems import Problem, invalid
 from dsched_api_http.refused import problem_of
-from dsched_api_http.requests import PutBatch, PutQuery
-from dsched_api_http.routes.configs import as_it_would_be, no_room, room_for_configs, shown
+from dsched_api_http.requests import PutBatch
+from dsched_api_http.routes.configs import (
+    as_it_would_be,
+    no_room,
+    room_for_configs,
+    shown,
+    warnings_of,
+)
 from dsched_api_http.scopes import Scope
 
 AT_ONCE = 10
@@ -62,10 +69,12 @@ def _judged(call: Call, raw: object) -> TaskConfig:
 
 async def _put(call: Call, configs: Sequence[TaskConfig]) -> dict[str, ConfigPut]:
     """Put what there is room for, or see what would come of it, by id."""
-    stored = await call.client.get_configs([one.id for one in configs])
-    held = {one.config.id: one for one in stored if one is not None}
+    room = await room_for_configs(call)
+    held: dict[str, StoredConfig] = {}
+    if call.query.dry_run or room < len(configs):  # else a put need not know them before
+        stored = await call.client.get_configs([one.id for one in configs])
+        held = {one.config.id: one for one in stored if one is not None}
     new = [one.id for one in configs if one.id not in held]
-    room = await room_for_configs(call) if new else 0
     refused = {name: _refused(name, no_room(call)) for name in new[max(0, room) :]}
     allowed = [one for one in configs if one.id not in refused]
     if call.query.dry_run:
@@ -96,7 +105,17 @@ def _item(call: Call, one: ConfigOutcome) -> ConfigPut:
         error = one.error
         problem = problem_of(error) if isinstance(error, ClientError) else invalid("", str(error))
         return _refused(one.id, problem)
+    if call.query.brief and _known(call, one, one.stored):
+        return ConfigPut(id=one.id, outcome=one.outcome)
     return ConfigPut(id=one.id, outcome=one.outcome, config=shown(call, one.stored))
+
+
+def _known(call: Call, one: ConfigOutcome, stored: StoredConfig) -> bool:
+    """Whether the caller learns nothing from the config: what a put had to say, its dry run has
+    said; and of a dry run it knows what is new, or is there already."""
+    if not call.query.dry_run:
+        return True
+    return one.outcome != "changed" and not warnings_of(stored.config)
 
 
 def _refused(item_id: str | None, problem: Problem) -> ConfigPut:
@@ -122,7 +141,7 @@ ROUTES = (
         scope=Scope.OPERATE,
         handle=put_configs,
         summary="Create or replace up to 100 configs",
-        query=PutQuery,
+        query=PutManyQuery,
         body=PutBatch,
         answer=ConfigBatch,
         status=207,

@@ -47,9 +47,14 @@ async def _stored(call: Call) -> StoredConfig:
 def shown(call: Call, stored: StoredConfig) -> Config:
     """One config as answered, with warnings of probable mistakes."""
     found = config_of(stored, call.intake, show_payload=call.sees_payloads)
-    now_ms = time.time_ns() // 1_000_000  # a day more or less is none
-    warnings = config_warnings(stored.config) + calendar_warnings(stored.config, now_ms=now_ms)
+    warnings = warnings_of(stored.config)
     return attrs.evolve(found, warnings=warnings) if warnings else found
+
+
+def warnings_of(config: TaskConfig) -> tuple[str, ...]:
+    """What is allowed, and probably a mistake."""
+    now_ms = time.time_ns() // 1_000_000  # a day more or less is none
+    return config_warnings(config) + calendar_warnings(config, now_ms=now_ms)
 
 
 def _answer(call: Call, stored: StoredConfig, **fields: Any) -> Answer:
