@@ -129,16 +129,18 @@ class Api:
         body: Any = None,
         headers: Mapping[str, str] | None = None,
         extra_s: float = 0.0,
+        repeatable: bool = False,
     ) -> Answer:
         """One request below ``/api/v1`` and its decoded answer, which may take longer by
-        ``extra_s``."""
+        ``extra_s``. ``repeatable``: sending it twice does no more than once, as with a GET."""
         asked = request(
             method,
             BASE + path,
             query=query,
             body=body,
             headers=headers,
-            repeatable=method == "GET",  # a change is not sent again over a connection that broke
+            # Another change is not sent again over a connection that broke.
+            repeatable=repeatable or method == "GET",
             extra_s=extra_s,
         )
         answer = self._patiently(asked)

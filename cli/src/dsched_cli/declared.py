@@ -1,6 +1,8 @@
 """What task files declare and what the cluster has: read, judged by the server, compared."""
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from typing import Any
 
 import attrs
@@ -23,7 +25,7 @@ from dsched_cli.declared_limits import (
 from dsched_cli.errors import ApiError, UsageError
 from dsched_cli.firing import FireDifference, compare
 from dsched_cli.progress import Progress
-from dsched_cli.putting import Wanted, put_many
+from dsched_cli.putting import Done, Wanted, put_many
 from dsched_cli.session import Session
 from dsched_cli.task_files import files_below, unreadable
 
@@ -40,15 +42,22 @@ class Declared:
     document: Document = attrs.field(repr=False)
     raw: RawEntry = attrs.field(repr=False)
 
+    @cached_property
+    def text(self) -> bytes:
+        """The entry with its id as JSON. Made once: it is sent to be judged, and to be put."""
+        entry = {"id": self.id, **self.content}
+        return json.dumps(entry, ensure_ascii=False, allow_nan=False).encode()
+
 
 @attrs.frozen(kw_only=True)
 class Change:
-    """What has to happen to one config. ``old`` and ``new`` are the API's records."""
+    """What has to happen to one config. ``old`` and ``new`` are the API's records; ``text`` is the
+    entry to put."""
 
     id: str
     origin: str
     action: str
-    content: Mapping[str, Any] | None = None
+    text: bytes = attrs.field(default=b"", repr=False)
     old: Mapping[str, Any] | None = None
     new: Mapping[str, Any] | None = None
     fires: FireDifference = attrs.field(factory=FireDifference)
@@ -203,14 +212,14 @@ def _changes(
     stored: Mapping[str, Any],
     judged: Mapping[str, Any],
 ) -> Iterator[Change]:
-    contents = {one.id: one.content for one in entries}
+    texts = {one.id: one.text for one in entries}
     for action in ACTIONS:
         for config_id in getattr(plan, action):
             yield Change(
                 id=config_id,
                 origin=plan.origin,
                 action=action,
-                content=contents.get(config_id),
+                text=texts.get(config_id, b""),
                 old=stored.get(config_id),
                 new=judged.get(config_id),
             )
@@ -252,13 +261,13 @@ def _judge(
     by_id = {entry.id: entry for entry in entries}
     # Origins are compared here, so the server is asked about the content alone.
     wanted = [
-        Wanted(id=one, content=entry.content, origin=_asked(stored.get(one), origin))
+        Wanted(id=one, text=entry.text, origin=_asked(stored.get(one), origin))
         for one, entry in by_id.items()
     ]
     with Progress("judging configs", len(wanted)) as progress:
         for done in put_many(session, wanted, dry_run=True, progress=progress):
             if done.error is None:
-                judged[done.id] = done.config
+                judged[done.id] = _as_judged(done, by_id[done.id], stored.get(done.id))
             elif isinstance(done.error, ApiError) and done.error.kind == "invalid":
                 problems += _problems(by_id[done.id], done.error)
             else:
@@ -266,6 +275,19 @@ def _judge(
     if problems:
         raise unreadable(ConfigError(problems))
     return judged
+
+
+def _as_judged(done: Done, entry: Declared, stored: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """The record of what would be stored; where the server sends none, it is known here."""
+    if done.config is not None:
+        return done.config
+    if done.outcome == "unchanged" and stored is not None:
+        return stored
+    return {
+        "id": entry.id,
+        "spec": entry.content,
+        "enabled": entry.content.get("enabled", True),
+    }
 
 
 def _asked(stored: Mapping[str, Any] | None, origin: str) -> str:

@@ -224,7 +224,7 @@ def _acted(
             wanted = [
                 Wanted(
                     id=one.id,
-                    content=one.content or {},
+                    text=one.text,
                     origin=one.origin,
                     adopt=one.action == "adopt",
                 )

@@ -111,13 +111,16 @@ def request(
     path: str,
     *,
     query: Mapping[str, str | int | bool | None] | None = None,
-    body: "JsonValue" = None,
+    body: "JsonValue | bytes" = None,
     headers: Mapping[str, str] | None = None,
     key: str | None = None,
     repeatable: bool = True,
     extra_s: float = 0.0,
 ) -> Request:
-    """Put a request together; queries that are None are left out, ``key`` makes it repeatable."""
+    """Put a request together; queries that are None are left out, ``key`` makes it repeatable.
+
+    ``body`` is a value, or bytes that are JSON already.
+    """
     found = dict(headers or {})
     if key is not None:
         if not _KEY.fullmatch(key):
@@ -125,7 +128,7 @@ def request(
         found["Idempotency-Key"] = key
     data = None
     if body is not None:
-        data = json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
+        data = body if isinstance(body, bytes) else _json(body)
         found["Content-Type"] = "application/json"
     return Request(
         method=method,
@@ -138,6 +141,10 @@ def request(
         repeatable=repeatable,
         extra_s=extra_s,
     )
+
+
+def _json(value: "JsonValue") -> bytes:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
 
 
 def _text(value: str | int | bool) -> str:
