@@ -1,16 +1,20 @@
 """Configs put by batches, really or in a dry run, with what became of each."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from typing import Any
 
 import attrs
 
-from dsched_cli.calling import refusal
+from dsched_cli.calling import Answer, Api, refusal
 from dsched_cli.errors import CliError, ExitCode
 from dsched_cli.progress import Progress
+from dsched_cli.sending import answers
 from dsched_cli.session import Session
 from dsched_client.batches import text_batches
+
+AHEAD = 1  # batches on the way while the answer to one is awaited
 
 
 @attrs.frozen(kw_only=True)
@@ -37,34 +41,35 @@ class Done:
 def put_many(
     session: Session, wanted: Iterable[Wanted], *, dry_run: bool, progress: Progress
 ) -> Iterator[Done]:
-    """Put entries of distinct ids. If it raises, the entries not answered yet are not put."""
+    """Put configs by batches, in their order but origin by origin; what became of each. An error
+    that would meet every batch is raised."""
     groups: dict[tuple[str, bool], list[Wanted]] = {}
     for one in wanted:
         groups.setdefault((one.origin, one.adopt), []).append(one)
     for (origin, adopt), group in groups.items():
-        # Putting equal content twice changes nothing, so that a request may be repeated.
         query = {"origin": origin, "adopt": adopt or None, "dry_run": dry_run or None}
         query["brief"] = True
         ids = iter(one.id for one in group)
-        for batch in text_batches(one.text for one in group):
+        batches = text_batches(one.text for one in group)
+        send = partial(_send, session.api, query)
+        # Puts go one after the other: each sees how many configs those before it have made.
+        for batch, answer in answers(send, batches, ahead=AHEAD if dry_run else 0):
             asked = list(islice(ids, len(batch)))
-            body = b'{"items":[' + b",".join(batch) + b"]}"
             try:
-                answer = session.api.call(
-                    "POST",
-                    "/configs/batch",
-                    query=query,
-                    body=body,
-                    repeatable=True,
-                )
+                told = answer().data["items"]
             except CliError as error:
                 if error.code in (ExitCode.UNREACHABLE, ExitCode.NOT_ALLOWED):
                     raise
                 yield from (Done(id=one, error=error) for one in asked)
             else:
-                told = answer.data["items"]
                 yield from (_done(one, record) for one, record in zip(asked, told, strict=True))
             progress.add(len(asked))
+
+
+def _send(api: Api, query: Mapping[str, Any], batch: Sequence[bytes]) -> Answer:
+    # Putting equal content twice changes nothing, so that a request may be repeated.
+    body = b'{"items":[' + b",".join(batch) + b"]}"
+    return api.call("POST", "/configs/batch", query=query, body=body, repeatable=True)
 
 
 def _done(config_id: str, told: Mapping[str, Any]) -> Done:

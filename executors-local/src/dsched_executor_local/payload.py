@@ -33,8 +33,8 @@ def payload_problems(payload: JsonValue, registry: Registry) -> list[str]:
     function = registry.get(payload["function"])
     if function is None:
         return [f"'function': {registry.unknown(payload['function'])}"]
-    signature = f"{function.name}{function.signature}"
     problems = function.problems(payload.get("args"))
+    signature = f"{function.name}{function.signature}" if problems else ""
     return [f"'args' do not fit {signature}: {text}" for text in problems]
 
 

@@ -61,19 +61,19 @@ def check_payload(
     """What JSON cannot carry, what is too large, and what the executor says about the rest: with
     ``templates`` nothing about what has references, which are not resolved yet."""
     payload = given.get("payload")
-    dates = dates_in(payload, ("payload",))
-    if dates:
+    try:
+        check_json(payload, "payload")
+    except NotJsonError as error:
+        # A date is what JSON refuses: looked for only where something was.
+        dates = dates_in(payload, ("payload",))
         reason = "is a date of YAML, which JSON cannot carry; put it in quotes to send text"
         flaws.extend(Flaw(place, reason) for place in dates[:MAX_PAYLOAD_PROBLEMS])
-    else:
-        try:
-            check_json(payload, "payload")
-        except NotJsonError as error:
+        if not dates:
             flaws.append(Flaw(("payload",), tidy(str(error)).removeprefix("payload ")))
-        else:
-            unknown = templates and has_templates(payload)
-            flaws.extend(_executor_says(payload, chosen) if chosen and not unknown else ())
-            return
+    else:
+        unknown = templates and has_templates(payload)
+        flaws.extend(_executor_says(payload, chosen) if chosen and not unknown else ())
+        return
     given.pop("payload", None)
 
 

@@ -172,13 +172,14 @@ def _dateless(value: object) -> object:
 
 
 def _json_problems(document: Document, place: Place, content: Mapping[str, Any]) -> list[Problem]:
-    reason = "is a date of YAML, which JSON cannot carry; put it in quotes to send text"
-    dates = [found for key, value in content.items() for found in dates_in(value, (*place, key))]
-    if dates:
-        return [document.problem(one, reason) for one in dates[:MAX_PAYLOAD_PROBLEMS]]
     try:
         check_json(content, "task", max_bytes=2 * MAX_PAYLOAD_BYTES)
     except NotJsonError as error:
+        # A date is what JSON refuses: looked for only where something was.
+        dates = [one for key, value in content.items() for one in dates_in(value, (*place, key))]
+        reason = "is a date of YAML, which JSON cannot carry; put it in quotes to send text"
+        if dates:
+            return [document.problem(one, reason) for one in dates[:MAX_PAYLOAD_PROBLEMS]]
         return [document.problem(place, tidy(str(error)))]
     return []
 

@@ -55,13 +55,15 @@ def parse_json(body: bytes) -> Any:
     if deeper_than(body, MAX_DEPTH):
         raise invalid("", f"the body is nested deeper than {MAX_DEPTH} levels")
     try:
+        text = body.decode()
         value = json.loads(
-            body.decode(),
+            text,
             object_pairs_hook=_object,
             parse_constant=_no_constant,
             parse_float=_float,
         )
-        json.dumps(value, ensure_ascii=False).encode()  # lone surrogates are no text
+        if "\\u" in text:  # without one there are no lone surrogates, which are no text
+            json.dumps(value, ensure_ascii=False).encode()
     except UnicodeError as error:
         raise invalid("", "the body is not UTF-8 text") from error
     except (ValueError, RecursionError) as error:

@@ -1,0 +1,41 @@
+"""Requests of which some are on the way while the answer to one is awaited."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from threading import Thread
+from typing import TypeVar
+
+Q = TypeVar("Q")
+A = TypeVar("A")
+
+
+def answers(
+    send: Callable[[Q], A], requests: Iterable[Q], *, ahead: int
+) -> Iterator[tuple[Q, Callable[[], A]]]:
+    """Each request in its order, with what waits for its answer, or raises what ``send`` raised.
+
+    ``ahead`` more are sent meanwhile; of them nothing is told if nobody goes on.
+    """
+    sent: deque[tuple[Q, Future[A]]] = deque()
+    for request in requests:
+        sent.append((request, _sent(send, request)))
+        if len(sent) > ahead:
+            asked, future = sent.popleft()
+            yield asked, future.result
+    for asked, future in sent:
+        yield asked, future.result
+
+
+def _sent(send: Callable[[Q], A], request: Q) -> "Future[A]":
+    """A thread that does not keep a command that is interrupted from ending."""
+    future: Future[A] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(send(request))
+        except BaseException as error:  # noqa: BLE001 - told where the answer is awaited
+            future.set_exception(error)
+
+    Thread(target=run, daemon=True, name="dsched-sending").start()
+    return future
