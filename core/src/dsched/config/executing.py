@@ -22,10 +22,10 @@ def choose_executor(
 ) -> Installed[ExecutorProvider] | None:
     """Fill in `executor` from `type`, or `type` from the protocol of the executor."""
     name, kind = given.get("executor"), given.get("type")
-    there = installed(catalogue.executors)
     if any(value is not None and not isinstance(value, str) for value in (name, kind)):
         return None  # structuring says which
     if not name and not kind:
+        there = installed(catalogue.executors)
         flaws.append(Flaw(("executor",), f"is missing; name one of those installed: {there}"))
         given["executor"] = STAND_IN
         return None
@@ -39,6 +39,7 @@ def choose_executor(
         given["executor"] = chosen.provider.name
         return chosen
     if name not in catalogue.executors:
+        there = installed(catalogue.executors)
         reason = f"no installed executor is called {str(name)!r}; installed: {there}"
         flaws.append(Flaw(("executor",), tidy(reason)))
         return None

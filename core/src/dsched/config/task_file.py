@@ -266,6 +266,8 @@ def _control_flaws(given: Mapping[str, Any]) -> list[Flaw]:
     flaws = []
     for field in ("owner", "labels", "required_labels"):
         value = given.get(field)
+        if value is None:
+            continue
         found = list(value.items()) if isinstance(value, Mapping) else [("", value)]
         for key, text in found[:MAX_LABELS]:
             if any(isinstance(one, str) and has_controls(one) for one in (key, text)):

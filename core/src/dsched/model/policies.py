@@ -30,6 +30,8 @@ class Misfire(StrEnum):
 
 def one_of(cls: type[E], field: str, value: str) -> E:
     """The enum of a text, so that code may say ``overlap="allow"`` as a task file does."""
+    if type(value) is cls:
+        return value  # as where it was left out
     try:
         return cls(value)
     except ValueError:
