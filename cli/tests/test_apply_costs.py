@@ -45,14 +45,14 @@ def counted(monkeypatch: pytest.MonkeyPatch, own_pod: "Served") -> Counter[str]:
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("XDG_CONFIG_HOME", "/nonexistent")
     found: Counter[str] = Counter()
-    dumps, connect = json.dumps, http.client.HTTPConnection.connect
+    encode, connect = json.JSONEncoder.encode, http.client.HTTPConnection.connect
     ask, read = http.client.HTTPConnection.request, http.client.HTTPResponse.read
     schedule, closer = firing.config_of, yaml_reader._read_document
 
-    def dumped(value: Any, **more: Any) -> str:
+    def encoded(self: json.JSONEncoder, value: Any) -> str:
         listed = value["items"] if isinstance(value, dict) and "items" in value else [value]
         found["texts"] += sum(isinstance(one, dict) and "cron_expr" in one for one in listed)
-        return dumps(value, **more)
+        return encode(self, value)
 
     def connected(self: Any) -> None:
         found["connections"] += 1
@@ -76,7 +76,7 @@ def counted(monkeypatch: pytest.MonkeyPatch, own_pod: "Served") -> Counter[str]:
         return closer(text, file)
 
     monkeypatch.setattr(gc, "set_threshold", lambda *_: None)  # the command sets its own
-    monkeypatch.setattr(json, "dumps", dumped)
+    monkeypatch.setattr(json.JSONEncoder, "encode", encoded)
     monkeypatch.setattr(http.client.HTTPConnection, "connect", connected)
     monkeypatch.setattr(http.client.HTTPConnection, "request", asked)
     monkeypatch.setattr(http.client.HTTPResponse, "read", answered)

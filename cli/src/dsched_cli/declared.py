@@ -33,6 +33,9 @@ from dsched_cli.task_files import files_below, unreadable
 ACTIONS = ("create", "change", "adopt", "orphan", "delete", "resume")
 
 
+_JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
+
+
 @attrs.frozen
 class Declared:
     """One entry of a file, with where it stands."""
@@ -46,7 +49,7 @@ class Declared:
     def text(self) -> bytes:
         """The entry with its id as JSON. Made once: it is sent to be judged, and to be put."""
         entry = {"id": self.id, **self.content}
-        return json.dumps(entry, ensure_ascii=False, allow_nan=False).encode()
+        return _JSON.encode(entry).encode()
 
 
 @attrs.frozen(kw_only=True)
@@ -176,6 +179,7 @@ def difference(
 ) -> Difference:
     """Compare the declared with the stored configs; the server judges each entry in a dry run."""
     stored = {str(one["id"]): one for one in session.api.items("/configs")}
+    present = [_present(one) for one in stored.values()]
     limits = Limits(declared=read.limits, stored=stored_limits(session))
     all_entries = [one for entries in read.entries.values() for one in entries]
     refuse_unknown(((one.document, one.raw) for one in all_entries), limits.known)
@@ -185,7 +189,7 @@ def difference(
     for origin, entries in read.entries.items():
         judged = _judge(session, origin, entries, stored)
         plan = plan_declaration(
-            [_present(one) for one in stored.values()],
+            present,
             {one.id: judged[one.id]["spec"] for one in entries},
             origin=origin,
             adopt=adopt,

@@ -1,6 +1,5 @@
 """The fires of a config known only by its entry: those in a span, and how two entries differ."""
 
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -117,4 +116,4 @@ def _schedule(record: Mapping[str, Any]) -> str:
     # where there is no expression.
     own = record["id"] if isinstance(cron, str) and "H" in cron.upper() else None
     created = None if isinstance(cron, str) else record.get("created")
-    return json.dumps([own, created, [entry.get(key) for key in _KEYS]], sort_keys=True)
+    return repr((own, created, [entry.get(key) for key in _KEYS]))
