@@ -270,21 +270,25 @@ def _show(session: Session, found: "Difference", horizon: str) -> None:
     if session.output.format not in ("table", "wide"):
         _show_data(session, found, horizon)
         return
+    write("\n".join(_lines(session, found, horizon)))  # each line of its own is a call of its own
+
+
+def _lines(session: Session, found: "Difference", horizon: str) -> "Iterator[str]":
     output = session.output
     colours = {"+": "success", "-": "failed", "~": "retrying"}
     for sign, line in limit_lines(found.limits):
-        write(output.state(f"{sign} {line}", as_state=colours[sign]) if sign else line)
+        yield output.state(f"{sign} {line}", as_state=colours[sign]) if sign else line
     for change in found.changes:
         sign = _SIGNS[change.action]
         line = f"{sign} {clean(change.id)} {_WORDS[change.action]}"
         fires = _fires_text(change.fires)
-        write(output.state(f"{line}{f' ({fires})' if fires else ''}", as_state=colours[sign]))
+        yield output.state(f"{line}{f' ({fires})' if fires else ''}", as_state=colours[sign])
         for key, before, after in change.values if change.action in ("change", "adopt") else ():
-            write(f"    {clean(key)}: {_short(before)} -> {_short(after)}")
+            yield f"    {clean(key)}: {_short(before)} -> {_short(after)}"
     for conflict in found.conflicts:
-        write(f"! {clean(conflict.id)} is declared by {clean(conflict.origin)}")
-    write(f"{found.unchanged} unchanged")
-    write(f"next {horizon}: {_fires_text(found.fires) or 'no run removed or added'}")
+        yield f"! {clean(conflict.id)} is declared by {clean(conflict.origin)}"
+    yield f"{found.unchanged} unchanged"
+    yield f"next {horizon}: {_fires_text(found.fires) or 'no run removed or added'}"
 
 
 def _fires_text(fires: Any) -> str:
