@@ -1,5 +1,6 @@
 """The holidays of a country or a market, as the library `holidays` knows them."""
 
+import contextlib
 from datetime import date
 from functools import lru_cache
 from typing import Any
@@ -7,6 +8,12 @@ from typing import Any
 from dsched.model import DatedDays
 from dsched.model.calendars import MAX_DAY_NAME, joined
 from dsched.wording import did_you_mean, printable
+
+
+def import_holidays() -> None:
+    """Import the library, if it is installed. The first time takes a second or two."""
+    with contextlib.suppress(ModuleNotFoundError):
+        import holidays  # noqa: F401
 
 
 @lru_cache(maxsize=256)

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from aiohttp import web
 from aiohttp.web_exceptions import HTTPRequestEntityTooLarge
 
+from dsched.config.holiday_days import import_holidays
 from dsched.config.structuring import FlawedError, fields_of, structure
 from dsched.wording import did_you_mean, printable
 from dsched_api_http.problems import FieldError, Problem, invalid, of_errors, of_flaws
@@ -47,6 +48,9 @@ async def read_json(request: web.Request, *, optional: bool = False) -> Any:
         return {}
     if request.content_type not in JSON_TYPES:
         raise Problem("unsupported_media", "send Content-Type: application/json")
+    if b'"holidays"' in body:
+        # A calendar may need the library, whose import would stop this pod's loop for a while.
+        await asyncio.to_thread(import_holidays)
     return parse_json(body)
 
 
