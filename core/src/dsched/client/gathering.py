@@ -1,6 +1,6 @@
 """Gathers from a store what an explanation or a sum needs, with a bounded number of calls."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Literal, Protocol, TypeAlias, TypeVar
 
@@ -29,6 +29,7 @@ from dsched.explaining import (
 from dsched.explaining.limits import LimitFacts
 from dsched.model import Decision, Home, MemberLine, Task, Verdict, fire_task_id, from_ms, to_ms
 from dsched.model.limits import limit_of
+from dsched.planning.runs.picture import unknown_lists
 
 T = TypeVar("T")
 
@@ -161,6 +162,7 @@ async def _task_facts(store: Store, answered: Calls, task_id: str) -> TaskFacts 
         breaks=await breaks_of(store, answered),
         abilities={one.digest: one for one in known if one is not None},
         lines=lines,
+        lists=await list_lengths(store, answered, task, lines),
         limits=limits,
     )
 
@@ -201,6 +203,24 @@ async def member_lines(store: Store, answered: Calls, run_id: str) -> tuple[Memb
         found += page or ()
         if not page or len(page) < MAX_EVENT_PAGE:
             return tuple(found)
+
+
+async def list_lengths(
+    store: Store, answered: Calls, task: Task, lines: Sequence[MemberLine]
+) -> dict[str, int]:
+    """How many items the lists of a run's steps have, by step, as far as members were made."""
+    spec = task.spec
+    if spec is None or spec.workflow is None:
+        return {}
+    wanted = unknown_lists(spec.workflow, lines, task.id, spec.resumes)
+    ids = list(wanted.values())
+    found = await answered(lambda: store.get(ids, full=True)) if ids else ()
+    lengths: dict[str, int] = {}
+    for step, one in zip(wanted, found, strict=True):
+        member = None if one is None or one.spec is None else one.spec.member
+        if member is not None and member.total is not None:
+            lengths[step] = member.total
+    return lengths
 
 
 async def _decision_of_fire(

@@ -3,7 +3,7 @@
 import attrs
 
 from dsched.client.asking import Asking, NotFoundError
-from dsched.client.gathering import member_lines
+from dsched.client.gathering import list_lengths, member_lines
 from dsched.model import MemberLine, Task, run_of
 from dsched.planning.runs.picture import StepPicture, picture_of
 
@@ -26,7 +26,13 @@ class Runs(Asking):
             raise _no_run(run_id, there=task is not None)
         lines = await member_lines(self._store, self._answered, run_id)
         spec = task.spec
-        steps = picture_of(task.spec.workflow, lines, executor=spec.executor, resumes=spec.resumes)
+        steps = picture_of(
+            task.spec.workflow,
+            lines,
+            executor=spec.executor,
+            resumes=spec.resumes,
+            items=await list_lengths(self._store, self._answered, task, lines),
+        )
         return Run(task=task, steps=steps)
 
     async def run_log(self, run_id: str) -> tuple[MemberLine, ...]:

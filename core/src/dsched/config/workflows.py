@@ -126,7 +126,7 @@ def _step_entry(step: Step) -> dict[str, JsonValue]:
         value = getattr(step, field.name)
         if field.name == "id" or (value == field.default and field.name != "executor"):
             continue
-        found[field.name] = value if field.name == "payload" else _plain(value)
+        found[field.name] = value if field.name in ("payload", "for_each") else _plain(value)
     return found
 
 

@@ -1,21 +1,26 @@
 """What a run of many tasks waits for, or how it ended, step by step."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from dsched.explaining.words import plural, span
 from dsched.model import MemberLine, Resumption, Task, Workflow
 from dsched.planning.runs import RunProgress, StepProgress, StepState
+from dsched.planning.runs.picture import progress_of
 
 MAX_STEPS_TOLD = 100
 
 
 def run_told(
-    task: Task, flow: Workflow, lines: Sequence[MemberLine], now_ms: int
+    task: Task,
+    flow: Workflow,
+    lines: Sequence[MemberLine],
+    now_ms: int,
+    *,
+    lists: Mapping[str, int],
 ) -> tuple[str, list[str]]:
     """A sentence about a run, and one for each of its steps."""
     resumes = None if task.spec is None else task.spec.resumes
-    progress = RunProgress(flow, resumes)
-    progress.take(lines)
+    progress = progress_of(flow, lines, resumes, lists)
     told = [_step_told(step_id, flow, progress) for step_id in progress.steps][:MAX_STEPS_TOLD]
     if resumes is not None:
         told.insert(0, _taken_over(resumes, progress))
@@ -42,27 +47,31 @@ def _taken_over(resumes: Resumption, progress: RunProgress) -> str:
 def _step_told(step_id: str, flow: Workflow, progress: RunProgress) -> str:
     one = progress.steps[step_id]
     name = f"Step {step_id}" if step_id else "It"
-    if one.taken and not one.members:
+    step = flow.step(step_id)
+    what = "items" if step is not None and step.listed else "shards"
+    if one.taken and one.counted and not one.members:
         runs = dict.fromkeys(taken.run_id for taken in one.taken)
         return f"{name} was taken over from {' and '.join(runs)}."
-    parts = f", {one.ended - one.failed} of {one.members} shards well" if one.members > 1 else ""
+    parts = f", {one.ended - one.failed} of {one.members} {what} well" if one.members > 1 else ""
     match one.state:
         case StepState.SUCCESS:
-            return f"{name} succeeded{parts}."
+            return f"{name} succeeded{_why(one) or parts}."
         case StepState.FAILED:
-            return f"{name} failed{parts}."
+            return f"{name} failed{_why(one) if one.has_no_list else parts}."
         case StepState.SKIPPED:
-            why = "" if one.skipped is None else f": {one.skipped.reason}"
-            return f"{name} was skipped{why}."
+            return f"{name} was skipped{_why(one)}."
         case StepState.RUNNING:
-            return f"{name} runs{_running(one)}."
-    step = flow.step(step_id)
+            return f"{name} runs{_running(one, what)}."
     waits = [need for need in (step.needs if step else ()) if not progress.steps[need].settled]
     return f"{name} waits for {', '.join(waits) or 'the leader to make its members'}."
 
 
-def _running(one: StepProgress) -> str:
+def _why(one: StepProgress) -> str:
+    return "" if one.skipped is None else f": {one.skipped.reason}"
+
+
+def _running(one: StepProgress, what: str) -> str:
     if one.members == 1:
         return ""
     left = f", {one.members - one.born} not born yet" if one.born < one.members else ""
-    return f": {one.ended} of {one.members} shards have ended, {one.born - one.ended} live{left}"
+    return f": {one.ended} of {one.members} {what} have ended, {one.born - one.ended} live{left}"

@@ -40,7 +40,7 @@ class TaskFacts:
     ``live`` are the live tasks of its config, and ``in_the_way`` is about the first of them that a
     held task waits for. ``breaks`` are those of the store's
     history. ``abilities`` are those of the workers, by digest, ``lines`` the member log of a run,
-    ``limits`` those that a ready task names.
+    ``limits`` those that a ready task names, ``lists`` how many items the lists of a run have.
     """
 
     task: Task
@@ -55,6 +55,7 @@ class TaskFacts:
     abilities: Mapping[str, Ability] = attrs.field(factory=dict)
     lines: Sequence[MemberLine] = ()
     limits: Sequence[LimitFacts] = ()
+    lists: Mapping[str, int] = attrs.field(factory=dict)
 
 
 def explain_task(facts: TaskFacts) -> Explanation:
@@ -62,7 +63,7 @@ def explain_task(facts: TaskFacts) -> Explanation:
     task = facts.task
     match task.status:
         case _ if (flow := _flow(task)) is not None and task.home is not Home.HELD:
-            summary, because = run_told(task, flow, facts.lines, facts.now_ms)
+            summary, because = run_told(task, flow, facts.lines, facts.now_ms, lists=facts.lists)
             verdict = Answer(task.status.value)
         case TaskStatus.PENDING:
             verdict, summary, because = Answer.PENDING, *_pending(facts)

@@ -1,7 +1,7 @@
 """`@dsched.workflow`: a function that says, once, of which steps a workflow consists."""
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypedDict, TypeVar, Unpack, overload
 
@@ -57,6 +57,7 @@ class StepFields(TypedDict, total=False):
     when: When | str
     allow_failure: bool
     shards: int
+    for_each: str | Sequence[JsonValue]
     max_parallel: int
     timeout: Span
     retry: Retry

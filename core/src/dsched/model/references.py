@@ -24,13 +24,15 @@ _LITERALS = ("function", "target", "method", "broker")
 @attrs.frozen(kw_only=True)
 class Names:
     """What there is to refer to: ``params`` by name, ``needed`` steps; ``labels``, where all of
-    them are known. A task of a run has ``run.id``, one of many parts ``shard`` as well."""
+    them are known. A task of a run has ``run.id``, one of many parts ``shard`` as well, one of a
+    list ``item``, too."""
 
     params: Mapping[str, object] = NO_VALUES
     needed: frozenset[str] = _NOBODY
     labels: Mapping[str, str] | None = None
     run: bool = True
     sharded: bool = False
+    listed: bool = False
 
 
 def check_payload(payload: JsonValue, where: str, names: Names) -> None:
@@ -67,7 +69,7 @@ def _check_reference(path: Path, names: Names) -> None:
     if check is None or not check(path, names):
         raise TemplateError(
             f"${{{'.'.join(path)}}} names nothing; there are fire.time, fire.date, fire.ms, "
-            "params.NAME, task.id, run.id, attempt, shard.index, shard.total, labels.NAME, "
+            "params.NAME, task.id, run.id, attempt, shard.index, shard.total, item, labels.NAME, "
             "needs.STEP.data, needs.STEP.code, needs.STEP.status"
         )
 
@@ -106,6 +108,14 @@ def _shard(path: Path, names: Names) -> bool:
     return known
 
 
+def _item(path: Path, names: Names) -> bool:
+    if not names.listed:
+        raise TemplateError(
+            f"${{{'.'.join(path)}}} names nothing: there are items where a step has for_each"
+        )
+    return True
+
+
 def _params(path: Path, names: Names) -> bool:
     if len(path) < 2:
         return False
@@ -135,6 +145,7 @@ _ROOTS: Mapping[str, Callable[[Path, Names], bool]] = {
     "run": _run,
     "labels": _labels,
     "shard": _shard,
+    "item": _item,
     "params": _params,
     "needs": _needs,
 }

@@ -34,6 +34,12 @@ def references(value: JsonValue) -> tuple[Path, ...]:
     return tuple(found)
 
 
+def only_reference(text: str) -> Path | None:
+    """The reference that all of a text is; None where it is none, or more than that."""
+    whole = _FOUND.fullmatch(text)
+    return None if whole is None or whole[0] == _LITERAL else _path(whole)
+
+
 def has_templates(value: JsonValue) -> bool:
     """Whether a payload has anything to render."""
     return any("${" in text for text in _texts(value))
@@ -101,9 +107,9 @@ def _rendered(value: JsonValue, resolve: Callable[[Path], JsonValue]) -> JsonVal
 
 
 def _text(text: str, resolve: Callable[[Path], JsonValue]) -> JsonValue:
-    whole = _FOUND.fullmatch(text)
-    if whole is not None and whole[0] != _LITERAL:
-        return _resolved(_path(whole), resolve)[0]
+    whole = only_reference(text)
+    if whole is not None:
+        return _resolved(whole, resolve)[0]
 
     def put_in(match: re.Match[str]) -> str:
         if match[0] == _LITERAL:

@@ -12,6 +12,7 @@ import attrs
 
 from dsched.model import given
 from dsched.model.fields import InvalidConfigError, check_labels, check_span, check_whole
+from dsched.model.for_each import check_for_each, check_list_references, given_list
 from dsched.model.json import JsonValue, check_json
 from dsched.model.on_crash import OnCrash
 from dsched.model.params import NO_PARAMS, Param, declared
@@ -74,8 +75,8 @@ class Step:
     """One step of a workflow: what to run, and after what.
 
     What is None is as the config of the workflow says. With ``allow_failure`` its failure fails
-    neither the run nor what needs it. With ``shards`` it has so many members, ``max_parallel`` at
-    a time.
+    neither the run nor what needs it. With ``shards`` it has so many members, with ``for_each`` one
+    for each item of a list, ``max_parallel`` at a time.
     """
 
     id: str
@@ -86,6 +87,7 @@ class Step:
     when: When = attrs.field(default=When.SUCCESS, converter=_when)
     allow_failure: bool = False
     shards: int | None = None
+    for_each: JsonValue = attrs.field(default=None, converter=given_list)
     max_parallel: int | None = None
     timeout: timedelta | None = attrs.field(default=None, converter=given.span_or_none)
     retry: RetryPolicy | None = attrs.field(default=None, converter=_retry)
@@ -110,7 +112,9 @@ class Step:
             raise InvalidConfigError(
                 "allow_failure", f"must be true or false, got {self.allow_failure!r}"
             )
-        check_shards(self.shards, self.max_parallel)
+        check_shards(self.shards, self.max_parallel, listed=self.listed)
+        if self.listed:
+            check_for_each(self.for_each)
         if self.timeout is not None:
             check_span("timeout", self.timeout, timedelta(milliseconds=1))
         if self.priority is not None:
@@ -121,18 +125,29 @@ class Step:
         check_json(self.payload, "payload")
 
     @property
+    def listed(self) -> bool:
+        """Whether it has a member for each item of a list."""
+        return self.for_each is not None
+
+    @property
     def members(self) -> int:
-        """How many members it has."""
+        """How many members it has, as far as its declaration says: none of a list."""
+        if self.listed:
+            return 0
         return 1 if self.shards is None else self.shards
 
 
-def check_shards(shards: int | None, max_parallel: int | None) -> None:
+def check_shards(shards: int | None, max_parallel: int | None, *, listed: bool = False) -> None:
     """Refuse numbers of shards that cannot be."""
     if shards is not None:
         check_whole("shards", shards, 1, MAX_SHARDS)
+        if listed:
+            raise InvalidConfigError("for_each", "cannot be given with shards; keep one of them")
     if max_parallel is not None:
-        if shards is None:
-            raise InvalidConfigError("max_parallel", "is for shards: give shards too, or remove it")
+        if shards is None and not listed:
+            raise InvalidConfigError(
+                "max_parallel", "is for shards and for_each: give one of them too, or remove it"
+            )
         check_whole("max_parallel", max_parallel, 1, MAX_SHARDS)
 
 
@@ -218,13 +233,25 @@ def _check_steps(flow: Workflow) -> None:
             params=flow.params,
             needed=needed[step.id],
             labels=step.labels,
-            sharded=step.shards is not None,
+            sharded=step.shards is not None or step.listed,
+            listed=step.listed,
         )
         check_payload(step.payload, where, names)
+        if step.listed:
+            size += len(check_json(step.for_each, where).encode("utf-8", "surrogatepass"))
+            _check_list(step, flow, needed[step.id])
     if size > MAX_WORKFLOW_BYTES:
         raise InvalidConfigError(
-            "steps", f"have payloads of {size} bytes; at most {MAX_WORKFLOW_BYTES} are allowed"
+            "steps",
+            f"have payloads and lists of {size} bytes; at most {MAX_WORKFLOW_BYTES} are allowed",
         )
+
+
+def _check_list(step: Step, flow: Workflow, needed: frozenset[str]) -> None:
+    names = Names(params=flow.params, needed=needed)
+    check_list_references(
+        step.for_each, f"steps.{step.id}.for_each", names=names, params=flow.params
+    )
 
 
 def _check_needs(step: Step, by_id: Mapping[str, Step]) -> None:

@@ -2,10 +2,11 @@
 
 import logging
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import attrs
 
+from dsched.contracts.store import Store
 from dsched.contracts.store.bounds import MAX_BATCH
 from dsched.contracts.store.outcomes import Outcome
 from dsched.contracts.store.runs import (
@@ -14,12 +15,21 @@ from dsched.contracts.store.runs import (
     AdvanceAnswer,
     Birth,
     OpenRun,
-    Runs,
 )
 from dsched.contracts.store.timing import StoreTime
+from dsched.engine.leader.lists import ListedRun, Lists
 from dsched.engine.leader.run_news import RunNews
 from dsched.engine.leader.term import Term
-from dsched.model import MemberLine, MemberStep, TaskSpec, TaskStatus, Workflow, member_name
+from dsched.model import (
+    JsonValue,
+    MemberLine,
+    MemberStep,
+    TaskSpec,
+    TaskStatus,
+    Workflow,
+    member_name,
+)
+from dsched.model.json import dumps
 from dsched.planning.runs import Moment, NextMove, RunEnd, RunProgress, decide, member_spec
 
 log = logging.getLogger("dsched.leader")
@@ -82,8 +92,9 @@ class Decided:
 class RunStep:
     """Advances runs, a page at a time. What it remembers is of one term."""
 
-    def __init__(self, store: Runs, term: Term, news: RunNews) -> None:
+    def __init__(self, store: Store, term: Term, news: RunNews) -> None:
         self._store = store
+        self._lists = Lists(store)
         self._term = term
         self._news = news
         self._known: OrderedDict[str, KnownRun] = OrderedDict()
@@ -118,7 +129,7 @@ class RunStep:
             elif known.progress.version < run.version:
                 unread = True  # the rest of its log is on the next page
             else:
-                decided.append(Decided(run, known, _item(run, known, time)))
+                decided.append(Decided(run, known, await self._item(run, known, time)))
         again = unread
         for portion in _portions(decided):
             items = [one.item for one in portion]
@@ -126,6 +137,24 @@ class RunStep:
             for one, answer in zip(portion, answers, strict=True):
                 again = self._done(one, answer, time) or again
         return again
+
+    async def _item(self, run: OpenRun, known: KnownRun, time: StoreTime) -> Advance:
+        """What the store is asked to do, once the lists that this takes are known."""
+        listed = ListedRun(
+            id=run.task.id,
+            spec=known.spec,
+            progress=known.progress,
+            instant_ms=_instant_ms(run, known.spec),
+        )
+        while True:
+            move = _move(run, known, time)
+            for step_id in move.counts:
+                await self._lists.count(listed, step_id)
+            if move.counts:
+                continue
+            items = await self._lists.of_births(listed, move.births)
+            if items is not None:
+                return _item(run, known, time, move, items=items)
 
     def _learned(self, run: OpenRun) -> KnownRun | None:
         """What is known of a run with the lines that have come; None if they do not follow it."""
@@ -166,13 +195,19 @@ class RunStep:
         return item.again_in_ms == 0 or answer.version != item.version + len(own)
 
 
-def _item(run: OpenRun, known: KnownRun, time: StoreTime) -> Advance:
+def _item(
+    run: OpenRun,
+    known: KnownRun,
+    time: StoreTime,
+    move: NextMove,
+    *,
+    items: Mapping[str, Sequence[JsonValue]],
+) -> Advance:
     """What the store is asked to do, as much of it as one call takes."""
-    move = _move(run, known, time)
     cancels = tuple(name for name in move.cancels if name not in known.cancelled)
     skips = move.skips[:MAX_BATCH]
     room = MAX_BATCH - len(skips)
-    births = _births(run, known.spec, move, room)
+    births = _births(run, known, move, items, room=room)
     cancels_now = cancels[: max(0, room - len(births))]
     whole = (
         len(skips) == len(move.skips)
@@ -212,18 +247,39 @@ def _move(run: OpenRun, known: KnownRun, time: StoreTime) -> NextMove:
     return decide(known.flow, progress, moment)
 
 
-def _births(run: OpenRun, spec: TaskSpec, move: NextMove, room: int) -> tuple[Birth, ...]:
+def _instant_ms(run: OpenRun, spec: TaskSpec) -> int:
+    """The nominal instant of a run: of one that goes on from another, that of the first."""
+    return run.task.nominal_ms if spec.resumes is None else spec.resumes.instant_ms
+
+
+def _births(
+    run: OpenRun,
+    known: KnownRun,
+    move: NextMove,
+    items: Mapping[str, Sequence[JsonValue]],
+    *,
+    room: int,
+) -> tuple[Birth, ...]:
     """The members to make, as many as one call takes."""
     births: list[Birth] = []
     left = MAX_ADVANCED_BYTES
-    instant_ms = run.task.nominal_ms if spec.resumes is None else spec.resumes.instant_ms
+    spec, instant_ms = known.spec, _instant_ms(run, known.spec)
+    parts = {name: one.parts for name, one in known.progress.steps.items()}
     for step, index in move.births[:room]:
-        own = member_spec(spec, step, index, instant_ms=instant_ms)
-        left -= len(own.payload_text)
+        own = member_spec(
+            spec, step, index, instant_ms=instant_ms, parts=parts, items=items.get(step, ())
+        )
+        left -= _bytes(own)
         if births and left < 0:
             break
         births.append(Birth(name=member_name(step, index), spec=own))
     return tuple(births)
+
+
+def _bytes(spec: TaskSpec) -> int:
+    """How large a member is, as far as that may be much."""
+    item = None if spec.member is None else spec.member.item
+    return len(spec.payload_text) + (0 if item is None else len(dumps(item)))
 
 
 def _portions(decided: Iterable[Decided]) -> Iterable[Sequence[Decided]]:
@@ -233,7 +289,7 @@ def _portions(decided: Iterable[Decided]) -> Iterable[Sequence[Decided]]:
     for one in decided:
         item = one.item
         more = len(item.births) + len(item.skips) + len(item.cancels)
-        bytes_ = sum(len(birth.spec.payload_text) for birth in item.births)
+        bytes_ = sum(_bytes(birth.spec) for birth in item.births)
         if portion and (weight + more > MAX_BATCH or size + bytes_ > MAX_ADVANCED_BYTES):
             yield portion
             portion, weight, size = [], 0, 0

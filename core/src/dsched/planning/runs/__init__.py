@@ -1,7 +1,7 @@
 """What a run does next: a pure function of its workflow and its member log."""
 
 from dsched.planning.runs.deciding import Moment, NextMove, RunEnd, SkippedStep, decide
-from dsched.planning.runs.members import member_spec
+from dsched.planning.runs.members import member_spec, reader_of
 from dsched.planning.runs.progress import RunProgress, StepProgress, StepState, steps_of
 from dsched.planning.runs.resuming import resumption
 
@@ -15,6 +15,7 @@ __all__ = [
     "StepState",
     "decide",
     "member_spec",
+    "reader_of",
     "resumption",
     "steps_of",
 ]

@@ -9,13 +9,20 @@ from collections.abc import Iterable, Mapping
 import attrs
 
 from dsched.model import MemberLine, MemberStep, Step, TaskStatus, When, Workflow, member_name
-from dsched.planning.runs.progress import RunProgress, StepProgress, steps_of
+from dsched.planning.runs.progress import (
+    NO_ITEMS,
+    NO_LIST,
+    RunProgress,
+    StepProgress,
+    steps_of,
+)
 
 CANCELLED = "cancelled"
 TIMEOUT = "timeout"
 FAIL_FAST = "fail_fast"
 EXPIRED = "expired"
 UNNEEDED = "nothing failed"
+_MAX_REASON = 300
 
 
 @attrs.frozen(kw_only=True)
@@ -52,7 +59,8 @@ class RunEnd:
 @attrs.frozen(kw_only=True)
 class NextMove:
     """What is to be done: members to make (step, shard), steps to skip, members to cancel and why;
-    the end; and the instant (wall) at which there is something to decide without news."""
+    the end; and the instant (wall) at which there is something to decide without news. Where
+    ``counts`` names steps, their lists are wanted first (`RunProgress.count` or ``refuse``)."""
 
     births: tuple[tuple[str, int | None], ...] = ()
     skips: tuple[SkippedStep, ...] = ()
@@ -60,15 +68,25 @@ class NextMove:
     cancel_reason: str = ""
     end: RunEnd | None = None
     again_ms: int | None = None
+    counts: tuple[str, ...] = ()
 
 
 def decide(flow: Workflow, progress: RunProgress, moment: Moment) -> NextMove:
     """What is to be done for a run now."""
+    begun = tuple(name for name, one in progress.steps.items() if one.begun and _is_unread(one))
+    if begun:
+        return NextMove(counts=begun)  # whether these are complete decides about all the rest
     stop = _stopped(flow, progress, moment)
     if stop is not None:
         return _stopping(progress, stop)
-    failing = flow.fail_fast and any(one.fails_the_run for one in progress.steps.values())
-    steps, skips = _with_skips(flow, progress.steps, moment.now_ms, failing=failing)
+    steps, skips, failing = _judged(flow, progress, moment.now_ms)
+    counts = tuple(
+        step_id
+        for step_id, step in steps_of(flow)
+        if _is_unread(steps[step_id]) and _may_run(step, steps)
+    )
+    if counts:
+        return NextMove(counts=counts)
     births = tuple(
         birth
         for step_id, step in steps_of(flow)
@@ -92,7 +110,30 @@ _Steps = Mapping[str, StepProgress]
 
 def _is_complete(one: StepProgress) -> bool:
     """Whether no more members of it will be born."""
-    return one.skipped is not None or one.born == one.members
+    return one.skipped is not None or (one.counted and one.born == one.members and not _empty(one))
+
+
+def _empty(one: StepProgress) -> bool:
+    """Whether it has a list without items, which nothing says yet."""
+    return one.counted and not (one.members or one.taken)
+
+
+def _is_unread(one: StepProgress) -> bool:
+    """Whether it has a list that was not read yet."""
+    return not (one.counted or one.refused or one.skipped)
+
+
+def _judged(
+    flow: Workflow, progress: RunProgress, now_ms: int
+) -> tuple[_Steps, tuple[SkippedStep, ...], bool]:
+    """The steps with their skips, and whether the first failure stops the rest: a skip may be
+    that failure."""
+    failing = flow.fail_fast and any(one.fails_the_run for one in progress.steps.values())
+    steps, skips = _with_skips(flow, progress.steps, now_ms, failing=failing)
+    if flow.fail_fast and not failing and any(one.fails_the_run for one in steps.values()):
+        steps, others = _with_skips(flow, steps, now_ms, failing=True)
+        return steps, (*skips, *others), True
+    return steps, skips, failing
 
 
 def _with_skips(
@@ -160,7 +201,7 @@ def _stopping(progress: RunProgress, end: RunEnd) -> NextMove:
     skips = tuple(
         SkippedStep(step=step_id, status=TaskStatus.FAILED, reason=reason)
         for step_id, one in progress.steps.items()
-        if one.skipped is None and one.born < one.members
+        if not _is_complete(one)
     )
     return NextMove(
         skips=skips,
@@ -178,12 +219,18 @@ def _skip(step_id: str, step: Step | None, steps: _Steps, *, failing: bool) -> S
     started = steps[step_id].born > 0
     if failing and when is When.SUCCESS:
         return SkippedStep(step=step_id, status=TaskStatus.FAILED, reason=FAIL_FAST)
+    own = steps[step_id]
+    if own.refused:
+        reason = f"{NO_LIST}{own.refused}"[:_MAX_REASON]
+        return SkippedStep(step=step_id, status=TaskStatus.FAILED, reason=reason)
     if started or not all(one.settled for one in needs.values()):
         return None
     if when is When.SUCCESS and failed is not None:
         return SkippedStep(step=step_id, status=TaskStatus.FAILED, reason=f"{failed} failed")
     if when is When.FAILURE and failed is None:
         return SkippedStep(step=step_id, status=TaskStatus.SUCCESS, reason=UNNEEDED)
+    if _empty(own):
+        return SkippedStep(step=step_id, status=TaskStatus.SUCCESS, reason=NO_ITEMS)
     return None
 
 
@@ -199,7 +246,7 @@ def _due(
     step_id: str, step: Step | None, flow: Workflow, one: StepProgress
 ) -> Iterable[tuple[str, int | None]]:
     """The members of a step that may be born now: shards in their order, so many at a time."""
-    if step is not None and step.shards is None:
+    if step is not None and step.shards is None and not step.listed:
         return [(step_id, None)]
     at_a_time = flow.max_parallel if step is None else step.max_parallel
     living = one.born - one.ended

@@ -1,21 +1,32 @@
 """The snapshot of a member: what its step says, and its config for the rest."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
 
-from dsched.model import JsonValue, Member, Step, TaskSpec
+from dsched.model import JsonValue, Member, Step, TaskSpec, Workflow
+from dsched.model.member import NO_PARTS
 from dsched.model.templates import references
 
 # What a step may leave to its config.
 _INHERITED = ("timeout", "retry", "on_crash", "priority", "labels", "required_labels")
 
 _NOT_OF_MEMBERS: Mapping[str, Any] = {"workflow": None, "resumes": None, "start_deadline": None}
+_NO_PARTS: Mapping[str, int] = {}
 
 
-def member_spec(spec: TaskSpec, step_id: str, index: int | None, *, instant_ms: int) -> TaskSpec:
-    """What a member of a run runs; ``spec`` is the snapshot of the run."""
+def member_spec(
+    spec: TaskSpec,
+    step_id: str,
+    index: int | None,
+    *,
+    instant_ms: int,
+    parts: Mapping[str, int] = _NO_PARTS,
+    items: Sequence[JsonValue] = (),
+) -> TaskSpec:
+    """What a member of a run runs; ``spec`` is the snapshot of the run. ``items`` is the list of
+    its step; ``parts`` says of other steps with a list how many members they had."""
     flow = spec.workflow
     if flow is None:
         raise ValueError("only a run has members")
@@ -23,24 +34,13 @@ def member_spec(spec: TaskSpec, step_id: str, index: int | None, *, instant_ms: 
     payload = spec.payload if step is None else step.payload
     values = _named(spec.param_values, payload)
     if step is None:
-        member = Member(
-            step=step_id,
-            index=index,
-            total=flow.shards,
-            instant_ms=instant_ms,
-            timezone=flow.timezone,
-        )
+        member = _shard(flow, index, instant_ms)
         return attrs.evolve(spec, **_NOT_OF_MEMBERS, member=member, param_values=values)
-    needs = _referred(step, {one.id: one.shards or 0 for one in flow.steps})
-    taken = () if spec.resumes is None else spec.resumes.taken
-    member = Member(
-        step=step_id,
+    member = attrs.evolve(
+        reader_of(spec, flow, step, step.payload, instant_ms=instant_ms, parts=parts),
         index=index,
-        total=step.shards,
-        instant_ms=instant_ms,
-        timezone=flow.timezone,
-        needs=needs,
-        taken=tuple(one for one in taken if one.step in needs),
+        total=len(items) if step.listed else step.shards,
+        item=items[index] if step.listed and index is not None else None,
     )
     return attrs.evolve(
         spec,
@@ -52,6 +52,45 @@ def member_spec(spec: TaskSpec, step_id: str, index: int | None, *, instant_ms: 
         **_NOT_OF_MEMBERS,
         **_own(step),
     )
+
+
+def _shard(flow: Workflow, index: int | None, instant_ms: int) -> Member:
+    """Which part of a run without steps a member is."""
+    return Member(
+        step="",
+        index=index,
+        total=flow.shards,
+        instant_ms=instant_ms,
+        timezone=flow.timezone,
+    )
+
+
+def reader_of(
+    spec: TaskSpec,
+    flow: Workflow,
+    step: Step,
+    value: JsonValue,
+    *,
+    instant_ms: int,
+    parts: Mapping[str, int],
+) -> Member:
+    """A member of a step as far as it says where to read what ``value`` refers to."""
+    needs = _referred(value, {one.id: _parts(one, parts) for one in flow.steps})
+    taken = () if spec.resumes is None else spec.resumes.taken
+    return Member(
+        step=step.id,
+        instant_ms=instant_ms,
+        timezone=flow.timezone,
+        needs=needs,
+        taken=tuple(one for one in taken if one.step in needs),
+    )
+
+
+def _parts(step: Step, parts: Mapping[str, int]) -> int:
+    """Of how many parts the result of a step is, as a member keeps it."""
+    if step.listed:
+        return parts.get(step.id, 0) or NO_PARTS
+    return step.shards or 0
 
 
 def _named(values: Mapping[str, JsonValue], payload: JsonValue) -> Mapping[str, JsonValue]:
@@ -68,7 +107,7 @@ def _own(step: Step) -> Mapping[str, Any]:
     return {name: value for name, value in own.items() if value is not None}
 
 
-def _referred(step: Step, shards: Mapping[str, int]) -> dict[str, int]:
-    """The steps whose results the payload refers to."""
-    paths = references(step.payload)
-    return {path[1]: shards[path[1]] for path in paths if path[0] == "needs"}
+def _referred(value: JsonValue, parts: Mapping[str, int]) -> dict[str, int]:
+    """The steps whose results a value refers to."""
+    paths = references(value)
+    return {path[1]: parts[path[1]] for path in paths if path[0] == "needs"}

@@ -1,6 +1,7 @@
 """A run as people look at it: its steps by levels, and the members of each."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 import attrs
 
@@ -12,6 +13,7 @@ from dsched.model import (
     TaskStatus,
     When,
     Workflow,
+    member_id,
     member_name,
     step_of_name,
 )
@@ -20,6 +22,7 @@ from dsched.planning.runs.progress import RunProgress, StepProgress, StepState, 
 
 # What a member is of which the log says only that it was born: it waits or runs.
 LIVE = "live"
+_NONE: Mapping[str, int] = MappingProxyType({})
 
 
 @attrs.frozen(kw_only=True)
@@ -67,13 +70,14 @@ def picture_of(
     *,
     executor: str,
     resumes: Resumption | None = None,
+    items: Mapping[str, int] = _NONE,
 ) -> tuple[StepPicture, ...]:
     """The steps of a run by level, then as they were written. ``executor`` is that of the shards
-    of a workflow without steps."""
-    progress = RunProgress(flow, resumes)
-    progress.take(lines)
+    of a workflow without steps, ``items`` the length of each list that is known (`unknown_lists`).
+    """
+    progress = progress_of(flow, lines, resumes, items)
     level_of = levels(flow)
-    members = _members(lines)
+    born = _members(lines)
     found = []
     for step_id, step in steps_of(flow):
         one = progress.steps[step_id]
@@ -89,23 +93,58 @@ def picture_of(
                 allow_failure=step is not None and step.allow_failure,
                 state=one.state,
                 reason=_reason(one),
-                total=one.members + len(taken),
+                total=(one.members if one.counted else one.born) + len(taken),
                 born=one.born + len(taken),
                 ended=one.ended + len(taken),
                 failed=one.failed,
                 taken=len(taken),
                 started_ms=one.started_ms,
                 ended_ms=one.ended_ms if one.settled else None,
-                members=(*taken, *members.get(step_id, {}).values()),
+                members=(*taken, *born.get(step_id, {}).values()),
             )
         )
     return tuple(sorted(found, key=lambda one: one.level))
 
 
+def progress_of(
+    flow: Workflow,
+    lines: Iterable[MemberLine],
+    resumes: Resumption | None,
+    items: Mapping[str, int],
+) -> RunProgress:
+    """How far a run is, by its log and the lengths of its lists."""
+    progress = RunProgress(flow, resumes)
+    progress.take(lines)
+    for step_id, length in items.items():
+        progress.count(step_id, length)
+    return progress
+
+
+def unknown_lists(
+    flow: Workflow, lines: Iterable[MemberLine], run_id: str, resumes: Resumption | None
+) -> dict[str, str]:
+    """The steps with a list that have members: of each the id of one, which keeps its length."""
+    listed = {step.id for step in flow.steps if step.listed}
+    if not listed:
+        return {}
+    found = {
+        one.step: member_id(one.run_id, member_name(one.step, one.indexes[0]))
+        for one in (() if resumes is None else resumes.taken)
+        if one.step in listed and one.indexes
+    }
+    for line in lines:
+        step_id = step_of_name(line.name)[0]
+        if line.what is MemberStep.BORN and step_id in listed:
+            found.setdefault(step_id, member_id(run_id, line.name))
+    return found
+
+
 def _taken_members(
     step_id: str, shards: int | None, taken: Sequence[Taken]
 ) -> tuple[MemberPicture, ...]:
-    indexes = [None] if shards is None else range(shards)
+    indexes: Sequence[int | None] = [None] if shards is None else range(shards)
+    if any(one.indexes for one in taken):  # said of a list, whatever its length
+        indexes = sorted(index for one in taken for index in one.indexes or range(shards or 0))
     return tuple(
         MemberPicture(
             name=member_name(step_id, index),

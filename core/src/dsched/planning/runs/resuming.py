@@ -16,7 +16,7 @@ from dsched.model import (
     step_of_name,
 )
 from dsched.model.workflow import levels
-from dsched.planning.runs.progress import steps_of
+from dsched.planning.runs.progress import RunProgress, StepProgress, steps_of
 
 # Of each step its members that need not be run again, each with its run and status.
 _Done = Mapping[str, Mapping[int | None, tuple[str, TaskStatus]]]
@@ -37,6 +37,8 @@ def resumption(
     answer otherwise. ``before`` is what the earlier run took over itself.
     """
     lines = list(lines)
+    progress = RunProgress(flow, before)
+    progress.take(lines)
     done = _done(flow, lines, run_id, before)
     unneeded = {
         line.name
@@ -49,11 +51,13 @@ def resumption(
     for step_id, step in sorted(steps_of(flow), key=lambda one: level_of.get(one[0], 0)):
         if step is not None and not settled.issuperset(step.needs):
             continue
-        wanted = _indexes(flow, step)
+        wanted = _wanted(flow, step, progress.steps[step_id])
         found = {index: done[step_id][index] for index in wanted if index in done[step_id]}
-        if len(found) == len(wanted) or step_id in unneeded:
+        listed = step is not None and step.listed
+        cut_short = listed and (progress.steps[step_id].skipped is not None or not wanted)
+        if (len(found) == len(wanted) and not cut_short) or step_id in unneeded:
             settled.add(step_id)
-        taken += _together(step_id, wanted, found)
+        taken += _together(step_id, wanted, found, listed=listed)
     return Resumption(run_id=run_id, instant_ms=instant_ms, taken=tuple(taken))
 
 
@@ -68,8 +72,7 @@ def _done(
             index: (one.run_id, one.status)
             for one in (() if before is None else before.taken)
             if one.step == step_id
-            for index in _indexes(flow, step)
-            if one.has(index)
+            for index in one.indexes or _indexes(flow, step)
         }
     for line in lines:
         if line.what is not MemberStep.ENDED or line.status is None:
@@ -87,16 +90,24 @@ def _indexes(flow: Workflow, step: Step | None) -> Sequence[int | None]:
     return [None] if shards is None else range(shards)
 
 
+def _wanted(flow: Workflow, step: Step | None, one: StepProgress) -> Sequence[int | None]:
+    """All members of a step; of a list those that the run was told of, which were all unless it was
+    cut short."""
+    return range(one.parts) if step is not None and step.listed else _indexes(flow, step)
+
+
 def _together(
     step_id: str,
     wanted: Sequence[int | None],
     found: Mapping[int | None, tuple[str, TaskStatus]],
+    *,
+    listed: bool,
 ) -> Iterable[Taken]:
     """The members of a step that are taken over, by run and status; said in short where they are
-    all of it."""
+    all of it, and it says itself how many these are."""
     by_end = sorted(found.items(), key=lambda one: one[1])
     for (run_id, status), members in groupby(by_end, key=lambda one: one[1]):
         indexes = tuple(index for index, _ in members if index is not None)
         one = Taken(run_id=run_id, step=step_id, status=status)
-        whole = len(indexes) == len(wanted) or not indexes
+        whole = not indexes or (len(indexes) == len(wanted) and not listed)
         yield one if whole else attrs.evolve(one, indexes=indexes)
