@@ -147,3 +147,51 @@ def test_a_run_is_simulated_as_one_start_a_fire(pod: Any, tmp_path: Any) -> None
     told = pod.ok("simulate", "-f", str(file), "--days", "2", "--from", "2026-06-01", "-o", "json")
     (found,) = told.data["configs"]
     assert (found["id"], found["fires"], found["runs"], found["at_once"]) == ("etl-file", 2, 2, 1)
+
+
+LISTED = """
+tasks:
+  - id: each-file
+    cron_expr: "0 2 * * *"
+    steps:
+      tables:
+        for_each: "${params.tables}"
+        max_parallel: 2
+        executor: local
+        payload: {function: hello, args: {name: "${item}"}}
+      done: {needs: [tables], executor: local, payload: {function: hello}}
+    params:
+      tables: {type: list, default: [a, b]}
+"""
+
+
+def test_a_step_with_a_list_is_applied_simulated_triggered_and_drawn(
+    pod: Any, tmp_path: Any
+) -> None:
+    file = tmp_path / "tasks.yaml"
+    file.write_text(LISTED)
+    pod.ok("apply", "-f", str(file))
+    assert pod.run("diff", "-f", str(file)).code == 0
+    assert "each-file" in pod.ok("simulate", "-f", str(file), "--days", "2").out
+    exported = yaml.safe_load(pod.ok("export").out)["tasks"]
+    kept = next(one for one in exported if one["id"] == "each-file")
+    assert kept["steps"]["tables"]["for_each"] == "${params.tables}"
+    file.write_text(LISTED.replace('"${params.tables}"', "[x, {y: 1}]"))
+    assert "steps.tables.for_each: " in pod.run("diff", "-f", str(file)).out
+    given = 'tables=["x", "y", "z"]'
+    made = pod.ok("trigger", "each-file", "-p", given, "--wait", "-o", "json").data
+    shown = pod.ok("task", "get", made["id"]).out
+    graph = shown[shown.index("level 0") :].splitlines()
+    assert "3 of 3 ended" in graph[1]
+    assert graph[2].split() == ["+++"]
+    records = pod.ok("logs", made["id"], "-o", "json").data
+    assert {one["line"] for one in records if one["member"] != "done"} == {
+        f"hello {name}" for name in "xyz"
+    }
+    told = pod.ok("why", made["id"]).out
+    assert "Step tables succeeded, 3 of 3 items well." in told
+    empty = pod.ok("trigger", "each-file", "-p", "tables=[]", "--wait", "-o", "json").data
+    assert empty["status"] == "success"
+    shown = pod.ok("task", "get", empty["id"]).out
+    assert "[no items]" in shown
+    assert "Step tables succeeded: no items." in pod.ok("why", empty["id"]).out

@@ -143,3 +143,36 @@ async def test_a_run_goes_on_from_a_failed_one(cluster, kind):
         "r1~extract",
     )
     assert (load.taken, load.state) == (0, "failed")
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+async def test_a_list_goes_through_the_clients_as_it_was_written(cluster, kind):
+    each = Workflow(
+        steps=[
+            Step(
+                id="each",
+                executor="echo",
+                for_each=["a", {"b": 1}],
+                max_parallel=1,
+                payload="${item}",
+            ),
+            Step(id="all", needs=["each"], executor="echo", payload="${needs.each.data}"),
+        ]
+    )
+    if kind == "async":
+        async with AsyncClient(cluster.url, token=ADMIN) as client:
+            await (await client.submit(each, task_id="e")).wait(timeout=20)
+            run = await client.get_run("e")
+    else:
+
+        def submitted():
+            with Client(cluster.url, token=ADMIN) as client:
+                client.submit(each, task_id="e").wait(timeout=20)
+                return client.get_run("e")
+
+        run = await asyncio.to_thread(submitted)
+    assert run.task.status is TaskStatus.SUCCESS
+    assert (run.steps[0].total, run.steps[0].state) == (2, "success")
+    stored = (await cluster.client.get("e")).spec.workflow.step("each")
+    assert (stored.for_each, stored.max_parallel) == (["a", {"b": 1}], 1)
+    assert await cluster.client.result("e~all") == ["a", {"b": 1}]

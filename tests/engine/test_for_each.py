@@ -207,7 +207,7 @@ async def test_a_list_that_cannot_be_had_any_more_fails_its_step_and_disturbs_no
     )
     await cluster.client.submit(spec, task_id="r")
     await cluster.until(lambda: started(cluster, "r~each~"), "the first item")
-    row = cluster.row("r~load")
+    row, terms = cluster.row("r~load"), len(cluster.items("leader"))
     cluster.state.tasks["r~load"] = attrs.evolve(row, result=None)
     await cluster.client.submit(flow(step("x", payload="sleep 1")), task_id="other")
     assert (await ended(cluster, "r")).status is FAILED
@@ -215,6 +215,7 @@ async def test_a_list_that_cannot_be_had_any_more_fails_its_step_and_disturbs_no
     told = (await cluster.client.why_task("r")).because[1]
     assert told.startswith("Step each failed: template: ${needs.load.data} names nothing")
     assert (await ended(cluster, "other")).status is SUCCESS
+    assert len(cluster.items("leader")) == terms, "the leader gave up"
 
 
 async def test_a_failed_item_is_run_again_alone_with_the_item_that_it_had(cluster):

@@ -124,6 +124,13 @@ def shards(said: str) -> str:
         (shards("shards: many"), "shards"),
         (shards("shards: 2\n    run_timeout: soon"), "run_timeout"),
         ("    executor: http\n" + a_step(), "belongs to each"),
+        (a_step("for_each: tables, "), "a.for_each"),
+        (a_step("for_each: {b: 1}, "), "must be a list"),
+        (a_step("for_each: [1], shards: 2, "), "cannot be given with shards"),
+        (a_step("for_each: '${needs.b.data}', "), "does not need 'b'"),
+        (a_step(f"for_each: {list(range(1001))}, "), "has 1001 items; at most 1000"),
+        (a_step(payload="payload: {url: 'http://x/${item}'}"), "where a step has for_each"),
+        (shards("for_each: [1]"), "for_each"),
     ],
 )
 def test_what_cannot_be_run_is_refused_by_line_and_key(
@@ -140,3 +147,32 @@ def test_a_plain_payload_means_what_it_meant(tmp_path: Path, catalogue: Any) -> 
     )
     assert config.payload == {"url": "http://x/${a}"}
     assert config.workflow is None
+
+
+LISTS = """
+tasks:
+  - id: lists
+    every: 1h
+    steps:
+      load: {executor: http, payload: {url: "https://etl/load"}}
+      tables:
+        needs: [load]
+        for_each: "${needs.load.data.body.tables}"
+        max_parallel: 4
+        executor: http
+        payload: {url: "https://etl/index/${item.name}"}
+      zones:
+        for_each: [eu, {zone: us}, "${fire.date}"]
+        executor: http
+        payload: {url: "https://etl/zone", json: {zone: "${item}"}}
+"""
+
+
+def test_lists_are_read_and_written_back(tmp_path: Path, catalogue: Any) -> None:
+    (config,) = read(tmp_path, LISTS, catalogue)
+    assert config.workflow is not None
+    _, tables, zones = config.workflow.steps
+    assert (tables.for_each, tables.max_parallel) == ("${needs.load.data.body.tables}", 4)
+    assert zones.for_each == ["eu", {"zone": "us"}, "${fire.date}"]
+    intake = CatalogueIntake(defaults=TaskSettings(), catalogue=catalogue)
+    assert intake.config("lists", intake.entry(config)).workflow == config.workflow

@@ -85,3 +85,63 @@ async def test_what_is_no_run_is_answered_with_what_it_is(cluster: Any) -> None:
         run_id,
         None,
     )
+
+
+EACH = {
+    "every": "1h",
+    "steps": {
+        "load": {"executor": "echo", "payload": {"tables": ["a", "b", "c"]}},
+        "each": {
+            "needs": ["load"],
+            "executor": "echo",
+            "for_each": "${needs.load.data.tables}",
+            "max_parallel": 2,
+            "payload": {"table": "${item}", "at": "${shard.index}"},
+        },
+    },
+}
+
+
+async def test_a_step_with_a_list_is_put_triggered_told_and_tried_again(cluster: Any) -> None:
+    assert (await cluster.ask("PUT", "/configs/each", EACH)).status == 201
+    kept = (await cluster.ask("GET", "/configs/each")).body["spec"]["steps"]["each"]
+    assert (kept["for_each"], kept["max_parallel"]) == ("${needs.load.data.tables}", 2)
+    run_id = (await cluster.ask("POST", "/configs/each/trigger", {"key": "one"})).body["id"]
+    ended = await cluster.ask("GET", f"/tasks/{run_id}/wait?timeout=20s")
+    assert ended.body["status"] == "success"
+    each = (await cluster.ask("GET", f"/tasks/{run_id}/run")).body["steps"][1]
+    assert (each["state"], each["total"], each["ended"], each["failed"]) == ("success", 3, 3, 0)
+    result = await cluster.ask("GET", f"/tasks/{run_id}~each~1/result")
+    assert result.body["data"] == {"table": "b", "at": 1}
+    told = (await cluster.ask("GET", f"/tasks/{run_id}/why")).body["because"]
+    assert told[1] == "Step each succeeded, 3 of 3 items well."
+    again = (await cluster.ask("POST", f"/tasks/{run_id}/retry", {})).body["id"]
+    ended = await cluster.ask("GET", f"/tasks/{again}/wait?timeout=20s")
+    assert ended.body["status"] == "success"
+    assert (await cluster.ask("GET", f"/tasks/{again}~each~2")).body["status"] == "success"
+
+
+async def test_a_list_that_can_be_none_is_refused_with_its_key(cluster: Any) -> None:
+    long = [{"n": at} for at in range(1001)]
+    for for_each, said in (("tables", "is no list"), (long, "1001 items"), (3, "must be a list")):
+        steps = {"a": {"executor": "echo", "for_each": for_each}}
+        for path, body in (("/configs/bad", {"every": "1h"}), ("/tasks", {})):
+            method = "PUT" if path.startswith("/configs") else "POST"
+            answer = await cluster.ask(method, path, {**body, "steps": steps})
+            assert answer.status == 422
+            assert "steps.a.for_each" in answer.text
+            assert said in answer.text
+    assert (await cluster.ask("GET", "/configs/bad")).status == 404
+
+
+async def test_a_list_that_is_written_out_is_hidden_as_a_payload_is(cluster: Any) -> None:
+    steps = {"a": {"executor": "echo", "for_each": ["hush"]}}
+    assert (await cluster.ask("PUT", "/configs/c", {"every": "1h", "steps": steps})).status == 201
+    assert (await cluster.ask("PUT", "/configs/each", EACH)).status == 201
+    reader = cluster.using(await cluster.token_of("read"))
+    seen = await reader.ask("GET", "/configs/c")
+    assert "hush" not in seen.text
+    assert seen.body["payload_hidden"] is True
+    assert "hush" in (await cluster.ask("GET", "/configs/c")).text
+    shown = (await reader.ask("GET", "/configs/each")).body["spec"]["steps"]["each"]
+    assert shown["for_each"] == "${needs.load.data.tables}"

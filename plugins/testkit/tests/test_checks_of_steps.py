@@ -1,11 +1,11 @@
 """Histories of the steps of a run, made by hand, with the graph that the run is stored with."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
 
-from dsched.model import Step, Task, TaskSpec, TaskStatus, Workflow
+from dsched.model import Member, Resumption, Step, Taken, Task, TaskSpec, TaskStatus, Workflow
 from dsched_testkit.checks.ends import one_home
 from dsched_testkit.checks.steps import steps
 from dsched_testkit.evidence import FORMAT, gathered, task_line
@@ -41,9 +41,16 @@ SHARDS = (born("b~0"), born("b~1"), done("b~0"), done("b~1"))
 LAST = (born("last"), done("last"))
 
 
-def told(*entries: Entry, flow: Workflow = FLOW, at_ms: int | None = None, **run: Any) -> list[str]:
+def told(
+    *entries: Entry,
+    flow: Workflow = FLOW,
+    at_ms: int | None = None,
+    members: Sequence[Task] = (),
+    resumes: Resumption | None = None,
+    **run: Any,
+) -> list[str]:
     """What is found in these entries, each of a call of its own unless ``at_ms`` is given."""
-    spec = TaskSpec(executor="workflow" if flow.steps else "x", workflow=flow)
+    spec = TaskSpec(executor="workflow" if flow.steps else "x", workflow=flow, resumes=resumes)
     task = Task(id="r", status=TaskStatus.SUCCESS, scheduled_ms=1, spec=spec)
     events = [
         {
@@ -57,7 +64,8 @@ def told(*entries: Entry, flow: Workflow = FLOW, at_ms: int | None = None, **run
         for at, (kind, item) in enumerate(entries)
     ]
     first = {"line": "run", "format": FORMAT, "source": "by hand", **run}
-    return steps(gathered([first, *events, {"line": "task", **task_line(task)}]))
+    tasks = [{"line": "task", **task_line(one)} for one in (task, *members)]
+    return steps(gathered([first, *events, *tasks]))
 
 
 @pytest.mark.parametrize(
@@ -109,6 +117,47 @@ def test_shards_without_steps_are_accounted_for_too() -> None:
     missing = "I25: run r ended with 1 of 2 members of step shards, which was not skipped"
     assert told(born("0"), done("0"), ENDED, flow=flow) == [missing]
     assert told(born("0"), done("0"), born("1"), done("1"), ENDED, flow=flow) == []
+
+
+EACH = Workflow(
+    steps=[
+        Step(id="each", executor="x", for_each="${params.x}"),
+        Step(id="last", executor="x", needs=["each"]),
+    ],
+    params={"x": {"type": "list", "default": []}},
+)
+
+
+def item(at: int, total: int) -> Task:
+    """A member as it is kept, which says of how many it is one."""
+    spec = TaskSpec(executor="x", member=Member(step="each", index=at, total=total))
+    return Task(id=f"r~each~{at}", status=TaskStatus.SUCCESS, scheduled_ms=1, spec=spec)
+
+
+TWO = (born("each~0"), done("each~0"), born("each~1"), done("each~1"))
+
+
+def test_a_list_that_is_born_as_its_members_say_or_skipped_breaks_nothing() -> None:
+    assert told(*TWO, *LAST, ENDED, flow=EACH, members=[item(0, 2), item(1, 2)]) == []
+    no_items = skipped("each", "success")
+    assert told(no_items, *LAST, ENDED, flow=EACH) == []
+    assert told(skipped("each"), skipped("last"), ENDED, flow=EACH) == []
+    taken = Resumption(
+        run_id="q", instant_ms=1, taken=[Taken(run_id="q", step="each", indexes=(0, 2))]
+    )
+    rest = (born("each~1"), done("each~1"), *LAST, ENDED)
+    assert told(*rest, flow=EACH, members=[item(1, 3)], resumes=taken) == []
+    short = "I25: run r ended with 1 of 2 members of step each, which was not skipped"
+    early = "I23: r~last was born before each, which it needs, had ended"
+    assert told(*rest, flow=EACH, members=[item(1, 4)], resumes=taken) == [early, short]
+
+
+def test_a_list_with_an_item_that_is_forgotten_is_told() -> None:
+    early = "I23: r~last was born before each, which it needs, had ended"
+    short = "I25: run r ended with 2 of 3 members of step each, which was not skipped"
+    assert told(*TWO, *LAST, ENDED, flow=EACH, members=[item(0, 3)]) == [early, short]
+    none = "I25: run r ended with no items of step each, which was not skipped"
+    assert told(*LAST, ENDED, flow=EACH) == [early, none]
 
 
 def test_what_one_call_says_is_one_whatever_the_order_of_its_entries() -> None:

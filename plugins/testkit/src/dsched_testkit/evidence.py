@@ -238,15 +238,22 @@ def task_line(task: Task) -> dict[str, JsonValue]:
         }
         if task.spec.workflow is not None:
             line["steps"] = _steps(task.spec.workflow, task.spec.resumes)
+        if task.spec.member is not None and task.spec.member.total is not None:
+            line["total"] = task.spec.member.total
     if task.result is not None:
         line["result"] = task.result.data
     return line
 
 
 def _steps(flow: Workflow, resumes: Resumption | None) -> dict[str, JsonValue]:
-    """The steps of a run, each with the number of members that are not taken over from another."""
+    """The steps of a run, each with the number of members that are not taken over from another; of
+    a list with how many are, since only its members say how many there are."""
     return {
-        step_id: {"members": one.members, **_conditions(flow.step(step_id))}
+        step_id: {
+            "members": one.members,
+            **({} if one.counted else {"listed": True, "taken": one.done}),
+            **_conditions(flow.step(step_id)),
+        }
         for step_id, one in RunProgress(flow, resumes).steps.items()
     }
 

@@ -72,7 +72,9 @@ def _sizes(items: Sequence[Submission]) -> dict[str, int]:
 def _size(item: Submission) -> int:
     flow = item.spec.workflow
     steps = () if flow is None else flow.steps
-    return len(item.spec.payload_text) + sum(len(dumps(step.payload)) for step in steps)
+    return len(item.spec.payload_text) + sum(
+        len(dumps(step.payload)) + len(dumps(step.for_each)) for step in steps
+    )
 
 
 async def submit(call: Call) -> Answer:

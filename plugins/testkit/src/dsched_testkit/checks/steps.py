@@ -15,12 +15,15 @@ _RANKS = {EventKind.STEP_SKIPPED: 1, EventKind.BORN: 2, EventKind.RUN_ENDED: 3}
 
 @attrs.define
 class _Step:
-    """What the log has told of a step so far."""
+    """What the log has told of a step so far. One with a list (``listed``) has as many ``members``
+    as one of them says, ``taken`` of them from another run."""
 
     members: int
     needs: tuple[str, ...] = ()
     when: str = "success"
     allow_failure: bool = False
+    listed: bool = False
+    taken: int = 0
     born: int = 0
     ended: int = 0
     failed: bool = False
@@ -29,7 +32,14 @@ class _Step:
     @property
     def settled(self) -> bool:
         """Whether nothing more becomes of it."""
-        return self.ended == (self.born if self.skipped else self.members)
+        if self.skipped:
+            return self.ended == self.born
+        return self.accounted and self.ended == self.members
+
+    @property
+    def accounted(self) -> bool:
+        """Whether it is known how many members it has: a list without any is skipped."""
+        return not self.listed or bool(self.members or self.taken)
 
     @property
     def failed_for_others(self) -> bool:
@@ -45,6 +55,7 @@ def steps(evidence: Evidence) -> list[str]:
         for task_id, line in evidence.tasks.items()
         if "steps" in line
     }
+    _count(graphs, evidence.tasks)
     if evidence.run.get("trimmed"):
         return []
     found: list[str] = []
@@ -52,6 +63,17 @@ def steps(evidence: Evidence) -> list[str]:
         for item in event.items:
             found += _told(event, item, graphs)
     return found
+
+
+def _count(
+    graphs: Mapping[str, Mapping[str, _Step]], tasks: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Tell each list how long it is, by what its members keep of that."""
+    for task_id, line in tasks.items():
+        of_run = graphs.get(run_of(task_id) or "", {})
+        step = of_run.get(step_of_name(name_in_run(task_id))[0]) if of_run else None
+        if step is not None and step.listed and "total" in line:
+            step.members = line["total"] - step.taken
 
 
 def _in_order(log: Iterable[Event]) -> Iterator[Event]:
@@ -102,7 +124,9 @@ def _too_early(task_id: str, step: _Step, of_run: Mapping[str, _Step]) -> Iterat
 
 def _unaccounted(run_id: str, of_run: Mapping[str, _Step]) -> Iterator[str]:
     for name, step in of_run.items():
-        if not step.skipped and step.ended < step.members:
+        if not step.skipped and not step.accounted:
+            yield f"I25: run {run_id} ended with no items of step {name}, which was not skipped"
+        elif not step.skipped and step.ended < step.members:
             yield (
                 f"I25: run {run_id} ended with {step.ended} of {step.members} members of step "
                 f"{name or 'shards'}, which was not skipped"

@@ -20,6 +20,7 @@ STANDSTILL_S = 120.0
 GRACE_S = 5.0
 LONGEST_RETRY_DELAY_S = 3.75
 STUBBORN = frozenset({"ignore_cancel", "late_answer"})
+MOST_PARTS = 4  # of a random step
 
 
 def rest_within_s(rows: Iterable[TaskRow], *, slots: int, labelled_slots: int) -> float:
@@ -61,6 +62,10 @@ def _members_s(row: TaskRow) -> list[float]:
     for step_id, step in steps_of(flow) if flow else ():
         own = member_spec(spec, step_id, None, instant_ms=0)
         members = step.members if step else (flow and flow.shards) or 1
+        if step is not None and step.listed:
+            # What another step answered is a list where that has parts, of which there are so many.
+            items = step.for_each
+            members = len(items) if isinstance(items, list) else MOST_PARTS
         tries = 2 + own.retry.max_retries
         found += members * [tries * (_try_s(own) + LONGEST_RETRY_DELAY_S)]
     return found

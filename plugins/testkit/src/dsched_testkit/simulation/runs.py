@@ -19,6 +19,7 @@ from dsched_testkit.simulation.users import Users
 
 SHARE = 0.5  # of the seeds have runs in their load
 _KINDS = ("every20", "cron21", "delay22")
+MOST_ITEMS = 4
 _IDS = ("a", "b", "c", "d", "e")
 
 
@@ -41,6 +42,9 @@ def _step(chance: random.Random, faults: frozenset[str], ids: tuple[str, ...], a
     payload: Any = dict(random_payload(chance, faults))
     if needs and chance.random() < 0.3:
         payload["of"] = f"${{needs.{needs[0]}.data}}"
+    own = _listed(payload, at, needs) if shards is None else {}
+    if own:
+        payload["item"] = "${item}"
     return Step(
         id=ids[at],
         executor="fn",
@@ -49,10 +53,25 @@ def _step(chance: random.Random, faults: frozenset[str], ids: tuple[str, ...], a
         when=chance.choice((When.SUCCESS, When.SUCCESS, *When)) if needs else When.SUCCESS,
         allow_failure=chance.random() < 0.2,
         shards=shards,
-        max_parallel=chance.choice((None, 1, 2)) if shards else None,
+        for_each=own.get("for_each"),
+        max_parallel=chance.choice((None, 1, 2)) if shards else own.get("max_parallel"),
         timeout=timedelta(seconds=chance.choice((5, 20))),
         required_labels={},
     )
+
+
+def _listed(payload: Any, at: int, needs: list[str]) -> dict[str, Any]:
+    """The list of some steps: written out, or what others answered, which may be none.
+
+    With a chance of its own, so that the rest of what a seed gives stays as it was.
+    """
+    chance = random.Random(f"{at} {payload}")
+    if chance.random() < 0.7:
+        return {}
+    for_each: Any = [chance.randint(0, 9) for _ in range(chance.randint(0, MOST_ITEMS))]
+    if needs and chance.random() < 0.4:
+        for_each = f"${{needs.{min(needs)}.data}}"
+    return {"for_each": for_each, "max_parallel": chance.choice((None, 1, 2))}
 
 
 def _what(chance: random.Random, faults: frozenset[str], payload: Any) -> dict[str, Any]:

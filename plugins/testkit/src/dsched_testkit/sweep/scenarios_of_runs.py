@@ -29,6 +29,7 @@ async def steps_of_a_run(stage: Stage) -> None:
         a_step("second", "first", seconds="${needs.first.data.attempt}"),
         a_step("undo", "second", when="failure"),
         a_step("shards", "first", shards=3, max_parallel=2),
+        a_step("each", "shards", for_each="${needs.shards.status}", max_parallel=2),
     )
 
     async def script(user: User) -> None:
