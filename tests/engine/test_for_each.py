@@ -268,6 +268,20 @@ async def test_a_new_leader_reads_the_list_once_more_and_bears_the_rest(cluster)
     assert bodies.told[0][0] == "r~load"
 
 
+async def test_results_that_are_too_large_together_fail_the_step_and_not_the_leader(
+    cluster, monkeypatch
+):
+    Bodies(cluster)
+    monkeypatch.setattr(lists, "MAX_READ_BYTES", 100)
+    cluster.start("a")
+    parts = step("parts", shards=20, payload={"answer": "0123456789"})
+    await cluster.client.submit(flow(parts, each("${needs.parts.status}", "parts")), task_id="r")
+    run = await ended(cluster, "r")
+    assert (run.status, run.reason) == (FAILED, "each failed")
+    told = (await cluster.client.why_task("r")).because[1]
+    assert "template: the results that the list refers to have more than 100 bytes" in told
+
+
 async def test_lists_that_are_not_kept_are_read_again(cluster, monkeypatch):
     Bodies(cluster)
     monkeypatch.setattr(lists, "KEPT", 1)

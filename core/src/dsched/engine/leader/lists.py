@@ -16,6 +16,8 @@ from dsched.planning.runs import RunProgress, reader_of
 
 KEPT = 50  # lists, of 256 KiB at most; what was dropped is read again
 AT_ONCE = 10  # results in one call, of 1 MiB at most
+# Of all results that one list refers to: a leader has to do for all runs.
+MAX_READ_BYTES = 32 * 1024 * 1024
 
 
 class Reads(Protocol):
@@ -93,8 +95,18 @@ class Lists:
         at_ms = run.instant_ms
         reader = reader_of(run.spec, flow, step, step.for_each, instant_ms=at_ms, parts=parts)
 
+        left = MAX_READ_BYTES
+
         async def get(ids: Sequence[str]) -> Sequence[Task | None]:
-            return await self._store.get(ids, full=True)
+            nonlocal left
+            found = await self._store.get(ids, full=True)
+            left -= sum(len(one.result.data_text) for one in found if one and one.result)
+            if left < 0:
+                raise TemplateError(
+                    f"the results that the list refers to have more than {MAX_READ_BYTES} bytes "
+                    "together: hand on where things are, not what they are"
+                )
+            return found
 
         return {
             "fire": fire_of(at_ms, flow.timezone),
