@@ -67,9 +67,10 @@ def put_many(
 
 
 def _send(api: Api, query: Mapping[str, Any], batch: Sequence[bytes]) -> Answer:
-    # Putting equal content twice changes nothing, so that a request may be repeated.
     body = b'{"items":[' + b",".join(batch) + b"]}"
-    return api.call("POST", "/configs/batch", query=query, body=body, repeatable=True)
+    # A dry run changes nothing, so that it may be asked for again.
+    again = bool(query["dry_run"])
+    return api.call("POST", "/configs/batch", query=query, body=body, repeatable=again)
 
 
 def _done(config_id: str, told: Mapping[str, Any]) -> Done:
