@@ -113,6 +113,19 @@ def test_pause_and_resume_show_who_and_why(pod: "Served"):
     assert pod.ok("config", "resume", "paused", "-o", "json").data["paused"] is None
 
 
+def test_a_pause_may_end_by_itself(pod: "Served"):
+    pod.put("paused")
+    end = ["config", "pause", "paused", "--reason", "move house", "--until"]
+    assert pod.ok(*end, "2h", "-o", "json").data["paused"]["until"] is not None
+    shown = pod.ok(*end, "2999-01-31T09:00:00Z", "-o", "wide").out
+    assert "paused until: 2999-01-31" in shown
+    assert "until 2999-01-31 09:00:00" in pod.ok("next", "paused", "--tz", "UTC").err
+    past = pod.run(*end, "2001-01-31")
+    assert past.code != 0
+    assert "name an instant that lies ahead" in past.err
+    pod.ok("config", "resume", "paused")
+
+
 def test_a_deletion_off_a_terminal_needs_yes_and_names_what_it_deletes(pod: "Served"):
     pod.put("doomed")
     done = pod.run("config", "delete", "doomed")

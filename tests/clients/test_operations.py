@@ -20,12 +20,12 @@ from dsched.model import Limit
 from dsched_api_http.call import Entry, Patch, Route
 from dsched_api_http.models import TIME
 from dsched_api_http.table import ROUTES
-from dsched_client import calls, limit_calls, trigger_calls, values, worker_calls
+from dsched_client import calls, limit_calls, pause_calls, trigger_calls, values, worker_calls
 from dsched_client.batches import ConfigBatch
 from dsched_client.requests import Call, Request
 from dsched_client.stream import events_request, lines_request
 
-MODULES = {one.__name__ for one in (calls, limit_calls, worker_calls, trigger_calls)}
+MODULES = {one.__name__ for one in (calls, limit_calls, pause_calls, worker_calls, trigger_calls)}
 
 # What the clients have no method of their own for; `request` asks it all the same.
 WITHOUT_A_CALL = {
@@ -89,7 +89,7 @@ def every_call() -> dict[str, Call[Any]]:
         "get_config": calls.get_config("x"),
         "list_configs": calls.list_configs(**page),
         "delete_config": calls.delete_config("x", cancel_tasks=True, reason="r"),
-        "pause_config": calls.pause_config("x", why="w"),
+        "pause_config": calls.pause_config("x", why="w", until=now),
         "resume_config": calls.resume_config("x", why="w"),
         "skip_config": calls.skip_config("x", at=now, from_=now, to=now, why="w"),
         "backfill_config": calls.backfill_config(

@@ -21,6 +21,11 @@ def _paused_by(record: Mapping[str, Any]) -> str | None:
     return f"{paused.get('who', '')}: {paused.get('why', '')}"
 
 
+def _paused_until(record: Mapping[str, Any]) -> str | None:
+    paused = record.get("paused")
+    return paused.get("until") if isinstance(paused, dict) else None
+
+
 def _when(record: Mapping[str, Any]) -> str:
     """The trigger in a word: the expression and its zone, or the period."""
     entry = record.get("spec") or {}
@@ -92,6 +97,7 @@ CONFIG = (
     Column("REVISION", "revision", wide=True),
     Column("UPDATED", "updated", kind="time", wide=True),
     Column("PAUSED BY", _paused_by, wide=True),
+    Column("PAUSED UNTIL", _paused_until, kind="time", wide=True),
 )
 TASK = (
     Column("ID", "id"),

@@ -14,6 +14,11 @@ _MAX_SPAN_MS = 3660 * 86_400_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+def is_span(text: str) -> bool:
+    """Whether a text has the form of a duration."""
+    return len(text) <= 64 and _SPAN.fullmatch(text.strip()) is not None
+
+
 def parse_span(text: str, what: str = "the duration") -> timedelta:
     """``10m``, ``1h30m``, ``30d``; a number without a unit is refused."""
     found = _SPAN.fullmatch(text.strip()) if len(text) <= 64 else None

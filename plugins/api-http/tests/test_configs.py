@@ -108,6 +108,23 @@ async def test_a_pause_needs_a_reason_shows_it_and_ends(api: Any) -> None:
     assert resumed.body["due"] is not None
 
 
+async def test_a_pause_may_end_at_an_instant_or_after_a_span(api: Any) -> None:
+    await api.ask("PUT", "/configs/report", ENTRY)
+    path, why = "/configs/report/pause", {"reason": "release night"}
+    paused = await api.ask("POST", path, {**why, "until": "2999-01-31T09:00:00+01:00"})
+    assert (paused.status, paused.body["paused"]["until"]) == (200, "2999-01-31T08:00:00.000Z")
+    spanned = (await api.ask("POST", path, {**why, "for": "2h"})).body["paused"]
+    assert "2999" not in spanned["until"]
+    assert (await api.ask("POST", path, why)).body["paused"]["until"] is None
+    assert (await api.ask("GET", "/configs/report")).body["paused"]["until"] is None
+    past = await api.ask("POST", path, {**why, "until": "2001-01-31T09:00:00Z"})
+    assert (past.status, past.body["code"]) == (409, "too_late")
+    assert "name an instant that lies ahead" in past.body["detail"]
+    until = "2999-01-31T09:00:00Z"
+    for wrong in ({"until": until[:-1]}, {"for": "2"}, {"for": "2h", "until": until}):
+        assert (await api.ask("POST", path, {**why, **wrong})).status == 422
+
+
 async def test_a_trigger_runs_the_task_now_and_a_key_makes_it_one(cluster: Any) -> None:
     await cluster.ask("PUT", "/configs/report", ENTRY)
     made = await cluster.ask("POST", "/configs/report/trigger", {"key": "k1", "reason": "now"})

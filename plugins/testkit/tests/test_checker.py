@@ -375,6 +375,16 @@ BAD = {
     # I22: everything has an author
     "I22 by nobody": ("I22", changed({"cursor": "3"}, by="")),
     "I22 by no principal": ("I22", changed({"cursor": "3"}, by="mallory")),
+    "I22 a leader resumes what was paused for good": (
+        "I22",
+        added(END, "config", B, {"config": "c", "act": "resumed", "revision": 1}),
+    ),
+    "I3 a pause that ends by itself is ended by a client": (
+        "I3",
+        added(
+            END, "config", "client", {"config": "c", "act": "resumed", "revision": 1, "until": 5}
+        ),
+    ),
 }
 
 

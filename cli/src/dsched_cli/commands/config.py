@@ -20,7 +20,7 @@ from dsched_cli.session import (
     reason_option,
     yes_option,
 )
-from dsched_cli.times import parse_instant
+from dsched_cli.times import is_span, parse_instant, parse_span
 from dsched_cli.watching import watch, watch_option
 from dsched_client.instants import rfc3339
 
@@ -113,10 +113,23 @@ def delete(
 @config.command()
 @asks_api
 @ID
+@click.option(
+    "--until", metavar="TIME", help="Resume by itself at this instant, or after 2h, 3d, ..."
+)
 @reason_option(required=True)
-def pause(session: Session, config_id: str, reason: str) -> None:
+def pause(session: Session, config_id: str, *, until: str | None, reason: str) -> None:
     """Stop firing until resumed. Instants in between are recorded as skipped."""
-    _act(session, config_id, "pause", {"reason": reason})
+    end = {} if until is None else end_of_pause(session, until)
+    _act(session, config_id, "pause", {"reason": reason, **end})
+
+
+def end_of_pause(session: Session, text: str) -> dict[str, Any]:
+    """A span is sent as it is: it counts from the cluster's now, not from this machine's."""
+    span = text.strip().removeprefix("+")
+    if is_span(span):
+        parse_span(span)
+        return {"for": span}
+    return {"until": _instant(session, text)}
 
 
 @config.command()

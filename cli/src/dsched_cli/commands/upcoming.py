@@ -13,7 +13,7 @@ from dsched_cli.errors import UsageError
 from dsched_cli.finding import call_config
 from dsched_cli.output import Column, say, write
 from dsched_cli.session import Session, asks_api
-from dsched_cli.times import from_ms, ms_of, parse_instant
+from dsched_cli.times import from_ms, ms_of, parse_instant, show_time
 from dsched_client.instants import rfc3339
 
 if TYPE_CHECKING:
@@ -160,8 +160,11 @@ def _ask(session: Session, config_id: str, span: _Span) -> tuple[list[Mapping[st
 
 def _say_if_paused(session: Session, config_id: str) -> None:
     found = call_config(session, config_id, lambda one: session.api.get(path_of("configs", one)))
-    if found.get("paused"):
-        say(f"note: {clean(found['id'])} is paused: until it is resumed none of these fires")
+    paused = found.get("paused")
+    if paused:
+        until = paused.get("until")
+        end = "it is resumed" if until is None else show_time(until, session.zone)
+        say(f"note: {clean(found['id'])} is paused: until {end} none of these fires")
 
 
 def _plan(config: "TaskConfig", span: _Span) -> tuple[list[Mapping[str, Any]], bool]:

@@ -13,6 +13,8 @@ from dsched_client.limit_calls import delete_limit as delete_limit
 from dsched_client.limit_calls import get_limit as get_limit
 from dsched_client.limit_calls import list_limits as list_limits
 from dsched_client.limit_calls import put_limit as put_limit
+from dsched_client.pause_calls import pause_config as pause_config
+from dsched_client.pause_calls import resume_config as resume_config
 from dsched_client.reading import nothing, one, page_of, raw
 from dsched_client.requests import Call, path_of, request
 from dsched_client.trigger_calls import trigger as trigger
@@ -221,18 +223,6 @@ def delete_config(config_id: str, *, cancel_tasks: bool, reason: str) -> Call[No
     told = reason or (CANCELLED if cancel_tasks else None)  # a cancel needs a reason
     query = {"cancel": cancel_tasks or None, "reason": told}
     return Call(request("DELETE", path_of("configs", config_id), query=query), nothing)
-
-
-def pause_config(config_id: str, *, why: str) -> Call[values.Config]:
-    """Pause a config."""
-    path = path_of("configs", config_id, "pause")
-    return Call(request("POST", path, body={"reason": why}), one(values.Config))
-
-
-def resume_config(config_id: str, *, why: str) -> Call[values.Config]:
-    """Resume a config."""
-    path = path_of("configs", config_id, "resume")
-    return Call(request("POST", path, body={"reason": why} if why else {}), one(values.Config))
 
 
 def skip_config(

@@ -95,11 +95,12 @@ class Run:
 
 @attrs.frozen(kw_only=True)
 class Pause:
-    """Who paused a config, why, and since when."""
+    """Who paused a config, why, since when, and until when if it resumes by itself."""
 
     who: str
     why: str = ""
     since: datetime
+    until: datetime | None = None
 
 
 @attrs.frozen(kw_only=True)

@@ -12,7 +12,8 @@ from dsched.client.asking import (
     answered,
 )
 from dsched.client.backfilling import Backfill
-from dsched.client.configs import ConfigOutcome, Configs, check_origin
+from dsched.client.changing import check_origin
+from dsched.client.configs import ConfigOutcome, Configs
 from dsched.client.declarations import Declarations
 from dsched.client.gathering import BucketSize, Statistics
 from dsched.client.migrating import Migrating

@@ -1,33 +1,35 @@
-"""What the client does to configs: put, list, pause, resume, delete, each planned and compared."""
+"""What the client does to configs: put and list, each put planned and compared."""
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
 
 from dsched.client.asking import (
     ClientError,
-    ConflictError,
-    NotFoundError,
     PreconditionError,
 )
+from dsched.client.changing import (
+    LATER_KEYS_SINCE,
+    MOVED_TRIES,
+    Changing,
+    check_origin,
+    moved_error,
+    needs_format,
+)
 from dsched.client.judging import reader
-from dsched.client.limits import Limits, first_wrong, unknown_limits
-from dsched.client.rearming import planned_put, planned_rearm
+from dsched.client.limits import first_wrong, unknown_limits
+from dsched.client.rearming import planned_put
 from dsched.contracts.service import EntryError
 from dsched.contracts.store.bounds import MAX_BATCH, MAX_HEAVY_BATCH
-from dsched.contracts.store.configs import ConfigPage, PutConfig, Rearm, StoredConfig
+from dsched.contracts.store.configs import ConfigPage, PutConfig, StoredConfig
 from dsched.contracts.store.outcomes import Outcome
-from dsched.contracts.store.reading import TaskQuery
-from dsched.model import ORPHAN, InvalidConfigError, SkipReason, TaskConfig
+from dsched.model import InvalidConfigError, TaskConfig
 from dsched.planning import (
     InvalidTriggerError,
     check_policies,
 )
-
-MOVED_TRIES = 20
-LATER_KEYS_SINCE = 4  # the format of the store that has calendars and runs of many tasks
 
 
 @attrs.frozen(kw_only=True)
@@ -47,7 +49,7 @@ class ConfigOutcome:
         return self.stored
 
 
-class Configs(Limits):
+class Configs(Changing):
     """The acts on configs."""
 
     async def put_config(
@@ -78,7 +80,7 @@ class Configs(Limits):
             )
             if done is not None:
                 return done.kept()
-        raise _moved(wanted.id)
+        raise moved_error(wanted.id)
 
     async def put_configs(
         self,
@@ -127,7 +129,7 @@ class Configs(Limits):
                 if answer is not None:
                     done[at] = answer
                 elif moved[at] == MOVED_TRIES:
-                    done[at] = ConfigOutcome(id=wanted[at].id, error=_moved(wanted[at].id))
+                    done[at] = ConfigOutcome(id=wanted[at].id, error=moved_error(wanted[at].id))
         return [done[place] for place in range(len(configs))]
 
     async def _put_batch(
@@ -181,12 +183,7 @@ class Configs(Limits):
             if key is None:
                 kept.append((old, item))
                 continue
-            reason = (
-                f"needs a store of format {LATER_KEYS_SINCE}, and this one has {stored}: older "
-                "pods would fire as if it were not there; run `dsched store migrate` when all "
-                "pods run this version"
-            )
-            error = InvalidConfigError(key, reason)
+            error = InvalidConfigError(key, needs_format(stored))
             found[item.config.id] = ConfigOutcome(id=item.config.id, error=error)
         return kept
 
@@ -238,122 +235,9 @@ class Configs(Limits):
             found.update(zip(batch, answer, strict=True))
         return tuple(found[one] for one in config_ids)
 
-    async def delete_config(
-        self,
-        config_id: str,
-        *,
-        cancel_tasks: bool = False,
-        origin: str | None = None,
-        why: str = "",
-    ) -> None:
-        """Remove a config. Its live tasks finish, unless they are to be cancelled too, and say
-        ``why``.
-
-        With ``origin``: only if it is of this one (``origin_conflict``).
-        """
-        await self._change(
-            config_id,
-            SkipReason.DELETED,
-            lambda rearm: self._store.delete(config_id, rearm, by=self._by),
-            rearmed=False,
-            origin=origin,
-        )
-        if cancel_tasks:
-            await self._cancel_live(
-                config_id, f"config deleted: {why}" if why else "config deleted"
-            )
-
-    async def pause_config(self, config_id: str, *, why: str = "") -> None:
-        """Pause a config: nothing fires until it is resumed. Pausing again changes nothing."""
-        await self._change(
-            config_id,
-            SkipReason.PAUSED,
-            lambda rearm: self._store.pause(config_id, rearm, by=self._by, why=why),
-            rearmed=False,
-            asked=(self._by, why),
-        )
-
-    async def orphan_config(self, config_id: str, *, origin: str) -> None:
-        """Pause a config that its ``origin`` no longer declares, in the name of `ORPHAN`.
-
-        Changes nothing if it is paused already; ``origin_conflict`` if it is of another origin.
-        """
-        why = f"{origin} no longer declares it, says {self._by}"
-        await self._change(
-            config_id,
-            SkipReason.PAUSED,
-            lambda rearm: self._store.pause(config_id, rearm, by=ORPHAN, why=why),
-            rearmed=False,
-            origin=origin,
-            asked=(ORPHAN, why),
-        )
-
-    async def resume_config(self, config_id: str) -> None:
-        """End a pause; the instants of its gap are recorded as skipped."""
-        await self._change(
-            config_id,
-            SkipReason.PAUSED,
-            lambda rearm: self._store.resume(config_id, rearm, by=self._by),
-            rearmed=True,
-        )
-
-    async def _change(
-        self,
-        config_id: str,
-        reason: SkipReason,
-        step: Callable[[Rearm], Awaitable[Outcome]],
-        *,
-        rearmed: bool,
-        origin: str | None = None,
-        asked: tuple[str, str] = ("", ""),
-    ) -> None:
-        """Read, plan, compare-and-change; again if somebody else changed it meanwhile."""
-        for _ in range(MOVED_TRIES):
-            stored = await self.get_config(config_id)
-            now_ms = (await self._answered(self._store.now)).wall_ms  # after it, as in `put_config`
-            if origin is not None:
-                check_origin(stored, origin)
-            rearm = planned_rearm(
-                stored, now_ms, reason, stored.config if rearmed else None, asked=asked
-            )
-            outcome = await self._answered(lambda: step(rearm))  # noqa: B023
-            if outcome in (Outcome.OK, Outcome.ALREADY):
-                return
-            if outcome is Outcome.UNKNOWN:
-                if reason is SkipReason.DELETED:
-                    return  # it was there a moment ago: gone by this call, or by another
-                raise NotFoundError(outcome, f"there is no config {config_id}")
-        raise _moved(config_id)
-
-    async def _cancel_live(self, config_id: str, reason: str) -> None:
-        query, cursor = TaskQuery(live_of=config_id), None
-        while True:
-            page = await self._answered(
-                lambda: self._store.list_tasks(query, cursor, MAX_BATCH)  # noqa: B023
-            )
-            ids = [task.id for task in page.tasks]
-            if ids:
-                await self._answered(
-                    lambda: self._store.cancel(ids, by=self._by, reason=reason)  # noqa: B023
-                )
-            cursor = page.cursor
-            if cursor is None:
-                return
-
 
 def _id_of(config: TaskConfig | Mapping[str, Any]) -> str:
     return str(config.get("id", "")) if isinstance(config, Mapping) else config.id
-
-
-def check_origin(stored: StoredConfig | None, origin: str) -> None:
-    """Raise `ConflictError` ``origin_conflict`` if another origin declares what is stored."""
-    if stored is not None and stored.config.origin != origin:
-        raise ConflictError(
-            "origin_conflict",
-            f"config {stored.config.id} is declared by {stored.config.origin}, not by {origin}; "
-            "change it there, or take it over: adopt=True of put_config, ?adopt=true of the HTTP "
-            "API, --adopt of dsched-run and dsched apply",
-        )
 
 
 def _check_revision(config_id: str, stored: StoredConfig | None, expected: int | None) -> None:
@@ -365,13 +249,6 @@ def _check_revision(config_id: str, stored: StoredConfig | None, expected: int |
             "precondition_failed",
             f"config {config_id} {there}, the change was meant for {meant}; read it again",
         )
-
-
-def _moved(config_id: str) -> ConflictError:
-    return ConflictError(
-        Outcome.MOVED,
-        f"config {config_id} was changed by others {MOVED_TRIES} times meanwhile; try again",
-    )
 
 
 def _later_key(config: TaskConfig) -> str | None:

@@ -15,6 +15,36 @@ from dsched.planning import (
 )
 
 
+def planned_change(
+    stored: StoredConfig,
+    now_ms: int,
+    reason: SkipReason,
+    *,
+    rearmed: bool,
+    asked: tuple[str, str] = ("", ""),
+) -> Rearm:
+    """What a pause, a resume (``rearmed``) or a delete of this config owes.
+
+    A pause of one that is paused leaves its gap to whatever ends it.
+    """
+    if stored.paused is None:
+        successor = stored.config if rearmed else None
+        return planned_rearm(stored, now_ms, reason, successor, asked=asked)
+    if rearmed:
+        return planned_resume(stored, now_ms)
+    if reason is SkipReason.PAUSED:
+        return Rearm(read=stored.version, upto_ms=now_ms)
+    return planned_rearm(stored, now_ms, reason, None)
+
+
+def planned_resume(stored: StoredConfig, now_ms: int) -> Rearm:
+    """What the end of a pause leaves out. If the pause has ended by itself, what came since then
+    is no part of it: that is owed."""
+    until_ms = None if stored.paused is None else stored.paused.until_ms
+    upto_ms = now_ms if until_ms is None else min(now_ms, until_ms - 1)
+    return planned_rearm(stored, upto_ms, SkipReason.PAUSED, stored.config)
+
+
 def planned_rearm(
     stored: StoredConfig,
     now_ms: int,

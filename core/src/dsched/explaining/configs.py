@@ -5,11 +5,12 @@ from collections.abc import Sequence
 import attrs
 
 from dsched.contracts.store.codec import UNREADABLE
-from dsched.contracts.store.configs import Pause, StoredConfig
+from dsched.contracts.store.configs import StoredConfig
 from dsched.contracts.store.history import Break
 from dsched.explaining.breaks import told_of_instant
 from dsched.explaining.decisions import clock_words, explain_decision, jitter_words, short
 from dsched.explaining.explanation import Answer, Explanation
+from dsched.explaining.pauses import lies_in, who_paused
 from dsched.explaining.words import span
 from dsched.model import Decision, SkipReason, Task, TaskConfig, Verdict, rfc3339_ms, to_ms
 from dsched.planning import (
@@ -194,7 +195,7 @@ def _undecided(facts: ConfigFacts, stored: StoredConfig) -> Explanation:
     if at_ms < facts.kept_from_ms:
         summary = f"What {config.id} did at {text} is not known any more."
         return _answer(facts, Answer.UNKNOWN, summary, _horizon(facts))
-    if stored.paused is not None and at_ms > stored.paused.gap_from_ms:
+    if stored.paused is not None and lies_in(stored.paused, at_ms):
         return _paused(facts, stored)
     if at_ms <= config.updated_ms:  # a put config is due only after the instant of the put
         return _not_due(
@@ -259,7 +260,7 @@ def _overdue(facts: ConfigFacts) -> Explanation:
 def _paused(facts: ConfigFacts, stored: StoredConfig) -> Explanation:
     pause, config = stored.paused, stored.config
     assert pause is not None  # noqa: S101 - the caller looked
-    said, text = _who_paused(pause), rfc3339_ms(facts.at_ms)
+    said, text = who_paused(pause), rfc3339_ms(facts.at_ms)
     if config.at is not None:
         kept = "Its one instant is kept, and goes by the misfire policy when it is resumed."
         return _not_due(facts, f"{config.id} was paused at {text}.", said, kept)
@@ -268,11 +269,6 @@ def _paused(facts: ConfigFacts, stored: StoredConfig) -> Explanation:
     later = "The instants of the pause are recorded as skipped when it ends."
     summary = f"{config.id} did not fire for {text}: it was paused."
     return _answer(facts, Answer.SKIPPED, summary, said, later)
-
-
-def _who_paused(pause: Pause) -> str:
-    why = f": {pause.why}" if pause.why else ""
-    return f"It is paused since {rfc3339_ms(pause.since_ms)} by {pause.who}{why}."
 
 
 def _to_come(facts: ConfigFacts, stored: StoredConfig) -> Explanation:
@@ -293,10 +289,12 @@ def _to_come(facts: ConfigFacts, stored: StoredConfig) -> Explanation:
         return _answer(facts, Answer.SKIPPED, summary, f"{asked.who}: {asked.why}")
     away = span(facts.at_ms - facts.now_ms)
     summary, hindrance = f"{config.id} will be due at {text}, in {away}.", ""
-    if stored.paused is not None:
+    if stored.paused is not None and not lies_in(stored.paused, facts.at_ms):
+        hindrance = f"{who_paused(stored.paused)} It resumes by itself before."
+    elif stored.paused is not None:
         summary = f"{config.id} is paused; the instant {text} comes in {away}."
         fires = "It fires when resumed." if config.at else "It fires only if resumed before."
-        hindrance = f"{_who_paused(stored.paused)} {fires}"
+        hindrance = f"{who_paused(stored.paused)} {fires}"
     notes = (jitter_words(config, facts.at_ms), clock_words(config, facts.at_ms))
     return _answer(facts, Answer.PENDING, summary, hindrance, *notes, _leading(facts.fence))
 

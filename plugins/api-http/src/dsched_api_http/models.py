@@ -19,20 +19,12 @@ from dsched_api_http.cluster_views import (
 )
 from dsched_api_http.hiding import without_payloads
 from dsched_api_http.param_views import params_shown
+from dsched_api_http.pause_views import Paused, paused_of
 from dsched_api_http.wire import TIME as TIME
 from dsched_api_http.wire import optional_time
 
 TIMES: Mapping[str, Any] = {"each": TIME}
 OPTIONAL: Mapping[str, Any] = {"optional": True}
-
-
-@attrs.frozen(kw_only=True)
-class Paused:
-    """Who paused a config, why and since when."""
-
-    who: str
-    why: str
-    since: str = attrs.field(metadata=TIME)
 
 
 @attrs.frozen(kw_only=True)
@@ -95,9 +87,6 @@ def config_of(stored: StoredConfig, intake: Intake, *, show_payload: bool) -> Co
     config, pause = stored.config, stored.paused
     spec = intake.entry(config)
     hidden = not show_payload and without_payloads(spec)
-    paused = None
-    if pause is not None:
-        paused = Paused(who=pause.who, why=pause.why, since=rfc3339_ms(pause.since_ms))
     return Config(
         id=config.id,
         name=config.name,
@@ -105,7 +94,7 @@ def config_of(stored: StoredConfig, intake: Intake, *, show_payload: bool) -> Co
         revision=config.revision,
         due=optional_time(stored.due_ms),
         last_fired=optional_time(stored.last_fired_ms),
-        paused=paused,
+        paused=paused_of(pause),
         enabled=config.enabled,
         created=rfc3339_ms(config.created_ms),
         updated=rfc3339_ms(config.updated_ms),

@@ -152,15 +152,6 @@ class Restored(Reason):
 
 
 @attrs.frozen(kw_only=True)
-class Pause(Reason):
-    """Why; ``orphan_of``: because this origin no longer declares it."""
-
-    orphan_of: str | None = attrs.field(
-        default=None, validator=attrs.validators.optional(origin_only)
-    )
-
-
-@attrs.frozen(kw_only=True)
 class OptionalReason:
     """Why, if there is something to say."""
 

@@ -80,11 +80,14 @@ class RedisConfigs(OnRedis, Configs):
             return Outcome.UNKNOWN
         return outcome((await self._rearm("delete", config_id, rearm, by))[0])
 
-    async def pause(self, config_id: str, rearm: Rearm, *, by: str, why: str) -> Outcome:
+    async def pause(
+        self, config_id: str, rearm: Rearm, *, by: str, why: str, until_ms: int | None = None
+    ) -> Outcome:
         """Pause a config."""
         if not is_id(config_id):
             return Outcome.UNKNOWN
-        return outcome((await self._rearm("pause", config_id, rearm, by, text(why), text(by)))[0])
+        more = (text(why), text(by), number(until_ms))
+        return outcome((await self._rearm("pause", config_id, rearm, by, *more))[0])
 
     async def resume(self, config_id: str, rearm: Rearm, *, by: str) -> Outcome:
         """Resume a config."""

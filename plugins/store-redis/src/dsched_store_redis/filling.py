@@ -72,8 +72,9 @@ def config_commands(one: StoredConfig) -> Iterator[Command]:
     yield ("SET", f"config:body:{config.id}", write_config(config))
     yield ("SET", f"config:spec:{config.id}", f"{before}{config.revision}{after}")
     yield ("ZADD", "config:index", 0, config.id)
-    if one.due_ms is not None:
-        yield ("ZADD", "config:due", one.due_ms, config.id)
+    due_ms = one.due_ms if paused is None else paused.until_ms
+    if due_ms is not None:
+        yield ("ZADD", "config:due", due_ms, config.id)
     if delay is not None and enabled is not None:
         yield ("HSET", "config:delay", config.id, delay)
     if config.origin != API_ORIGIN:

@@ -49,6 +49,7 @@ def _fire_row(fire: Fire) -> str:
     if fire.skipped is not None:
         instants.append(fire.skipped.last_ms)
     instants += [skip.at_ms for skip in fire.left_out]
+    instants += [fire.due_ms] if fire.resumes else []
     return "\t".join(
         (
             known(fire.config_id),
@@ -59,6 +60,7 @@ def _fire_row(fire: Fire) -> str:
             skipped_item(fire.config_id, fire.skipped),
             ",".join(left_out_item(fire.config_id, skip) for skip in fire.left_out),
             number(fire.parked_until_ms),
+            "1" if fire.resumes else "",
             " ".join(f"{run.scheduled_ms}:{run.not_before_ms}" for run in fire.runs),
         )
     )

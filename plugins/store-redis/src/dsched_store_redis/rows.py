@@ -75,11 +75,12 @@ def read_stored_config(row: list[Any] | None) -> StoredConfig | None:
             why=load_json(fields["why"]),
             since_ms=int(fields["paused"]),
             gap_from_ms=int(fields["gap"]),
+            until_ms=optional(due),
         )
     last = fields.get("last_fired")
     return StoredConfig(
         config=config,
-        due_ms=optional(due),
+        due_ms=optional(due) if paused is None else None,
         last_fired_ms=None if last is None else int(last),
         paused=paused,
         skips=_read_skips(fields.get("skips", "")),

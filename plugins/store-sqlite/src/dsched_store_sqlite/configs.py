@@ -77,31 +77,35 @@ class SqliteConfigs(OnSqlite, Configs):
         def change(step: Step, row: ConfigRow) -> None:
             _note_ranges(step, by, config_id, rearm)
             step.drop_config(config_id)
-            _note(step, row, act="deleted", by=by)
+            note_config(step, row, act="deleted", by=by)
 
         return await self._change(config_id, rearm, change)
 
-    async def pause(self, config_id: str, rearm: Rearm, *, by: str, why: str) -> Outcome:
+    async def pause(
+        self, config_id: str, rearm: Rearm, *, by: str, why: str, until_ms: int | None = None
+    ) -> Outcome:
         """Pause a config."""
 
         def change(step: Step, row: ConfigRow) -> None:
+            if not row.paused:
+                row.paused_since_ms, row.paused_gap_ms = step.wall_ms, rearm.upto_ms
             row.paused_who, row.paused_why = by, why
-            row.paused_since_ms, row.paused_gap_ms = step.wall_ms, rearm.upto_ms
-            skips = row.skips
-            _rearm(step, row, rearm, by)
-            row.skips = skips  # the end of the pause accounts for them
-            _note(step, row, act="paused", by=by, why=why)
+            _note_ranges(step, by, row.id, rearm)
+            step.set_due(row, until_ms)  # its skips stay: the end of the pause accounts for them
+            note_config(step, row, act="paused", by=by, why=why, until_ms=until_ms)
 
-        return await self._change(config_id, rearm, change, already=lambda row: row.paused)
+        def already(row: ConfigRow) -> bool:
+            return row.paused and row.due_ms == until_ms
+
+        return await self._change(config_id, rearm, change, already=already)
 
     async def resume(self, config_id: str, rearm: Rearm, *, by: str) -> Outcome:
         """Resume a config."""
 
         def change(step: Step, row: ConfigRow) -> None:
-            row.paused_who = row.paused_why = None
-            row.paused_since_ms = row.paused_gap_ms = None
+            row.end_pause()
             _rearm(step, row, rearm, by)
-            _note(step, row, act="resumed", by=by)
+            note_config(step, row, act="resumed", by=by)
 
         return await self._change(config_id, rearm, change, already=lambda row: not row.paused)
 
@@ -206,7 +210,7 @@ def _put(step: Step, item: PutConfig, content: str, by: str) -> PutAnswer:
         fresh.paused_gap_ms = item.rearm.upto_ms
     step.put_config(fresh)
     _rearm(step, fresh, item.rearm, by)
-    _note(step, fresh, act="put", by=by)
+    note_config(step, fresh, act="put", by=by)
     return PutAnswer(outcome=Outcome.OK, stored=fresh.view())
 
 
@@ -228,11 +232,17 @@ def _rearm(step: Step, row: ConfigRow, rearm: Rearm, by: str) -> None:
     _note_ranges(step, by, row.id, rearm)
     row.forget_skips(rearm.decided_before_ms)
     waits = row.delay_ms is not None and step.living(row.id).live > 0
-    step.set_due(row, None if waits or row.paused else rearm.next_due_ms)
+    # The due of a paused one is when its pause ends by itself.
+    step.set_due(row, row.due_ms if row.paused else None if waits else rearm.next_due_ms)
 
 
-def _note(step: Step, row: ConfigRow, *, act: str, by: str, why: str = "") -> None:
+def note_config(
+    step: Step, row: ConfigRow, *, act: str, by: str, why: str = "", until_ms: int | None = None
+) -> None:
+    """Record what was done to a config."""
     event: Item = {"config": row.id, "act": act, "revision": row.revision}
     if why:
         event["why"] = why
+    if until_ms is not None:
+        event["until"] = until_ms
     step.note(EventKind.CONFIG, by, event)

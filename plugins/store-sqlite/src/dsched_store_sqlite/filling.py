@@ -135,6 +135,7 @@ def _config(one: StoredConfig) -> tuple[object, ...]:
     if paused is not None:
         row.paused_who, row.paused_why = paused.who, paused.why
         row.paused_since_ms, row.paused_gap_ms = paused.since_ms, paused.gap_from_ms
+        row.due_ms = paused.until_ms
     row.keep_skips(one.skips)
     return config_values(row)
 

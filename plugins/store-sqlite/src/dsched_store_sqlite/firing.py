@@ -17,7 +17,7 @@ from dsched.model import (
 )
 from dsched.planning import PlannedRun
 from dsched_store_sqlite.base import OnSqlite
-from dsched_store_sqlite.configs import note_left_out, note_overlap, note_skipped
+from dsched_store_sqlite.configs import note_config, note_left_out, note_overlap, note_skipped
 from dsched_store_sqlite.rows import CONFIG, TASK, ConfigRow
 from dsched_store_sqlite.step import Item, Step
 
@@ -94,6 +94,8 @@ def _current(step: Step, config_id: str, revision: int) -> ConfigRow | None:
 
 
 def _fire(step: Step, fence: str, fire: Fire) -> FireAnswer:
+    if fire.resumes:
+        return FireAnswer(outcome=_resume(step, fence, fire))
     row = _current(step, fire.config_id, fire.revision)
     if row is None:
         return FireAnswer(outcome=Outcome.REVISED)
@@ -117,6 +119,25 @@ def _fire(step: Step, fence: str, fire: Fire) -> FireAnswer:
     row.forget_skips(fire.next_due_ms)
     step.set_due(row, _next_due(step, row, fire))
     return FireAnswer(outcome=Outcome.OK, runs=runs)
+
+
+def _resume(step: Step, fence: str, fire: Fire) -> Outcome:
+    """End a pause whose instant has come."""
+    row = step.config(fire.config_id)
+    if row is None or row.revision != fire.revision:
+        return Outcome.REVISED
+    if not row.paused or row.due_ms != fire.due_ms:
+        return Outcome.MOVED
+    latest_ms = fire.due_ms if fire.skipped is None else max(fire.due_ms, fire.skipped.last_ms)
+    if latest_ms > step.wall_ms:
+        return Outcome.EARLY
+    note_skipped(step, fence, row.id, fire.skipped)
+    row.end_pause()
+    row.forget_skips(fire.next_due_ms)
+    waits = row.delay_ms is not None and step.living(row.id).live > 0
+    step.set_due(row, None if waits else fire.next_due_ms)
+    note_config(step, row, act="resumed", by=fence, until_ms=fire.due_ms)
+    return Outcome.OK
 
 
 def _next_due(step: Step, row: ConfigRow, fire: Fire) -> int | None:

@@ -190,7 +190,7 @@ class ConfigRow:
     `parked` says.
 
     ``due_ms`` is when the leader polls it: for a parked config that is later than what it owes,
-    ``parked_due_ms``.
+    ``parked_due_ms``; for a paused one, which owes nothing, when its pause ends by itself.
     """
 
     id: str
@@ -211,6 +211,8 @@ class ConfigRow:
     @property
     def owed_ms(self) -> int | None:
         """The due instant as callers see it."""
+        if self.paused:
+            return None
         return self.due_ms if self.parked_due_ms is None else self.parked_due_ms
 
     @property
@@ -236,6 +238,11 @@ class ConfigRow:
     def paused(self) -> bool:
         """Whether an operator paused it."""
         return self.paused_who is not None
+
+    def end_pause(self) -> None:
+        """Have no pause any more."""
+        self.paused_who = self.paused_why = None
+        self.paused_since_ms = self.paused_gap_ms = None
 
     @property
     def config(self) -> TaskConfig:
@@ -263,6 +270,7 @@ class ConfigRow:
                 why=self.paused_why or "",
                 since_ms=self.paused_since_ms or 0,
                 gap_from_ms=self.paused_gap_ms or 0,
+                until_ms=self.due_ms,
             ),
             skips=self.skipped,
         )

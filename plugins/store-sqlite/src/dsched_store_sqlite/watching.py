@@ -10,7 +10,8 @@ from dsched_store_sqlite.rows import PARKED
 from dsched_store_sqlite.step import Step
 
 OVERDUE = (
-    f"SELECT config.id, coalesce({PARKED}, config.due_ms), missed.due_ms FROM config "  # noqa: S608
+    f"SELECT config.id, coalesce({PARKED}, config.due_ms), missed.due_ms, "  # noqa: S608
+    "config.paused_who FROM config "
     "LEFT JOIN missed ON missed.config_id = config.id "
     "WHERE config.due_ms IS NOT NULL AND config.due_ms <= ? "
     "ORDER BY config.due_ms, config.id LIMIT ? OFFSET ?"
@@ -35,8 +36,8 @@ class SqliteWatching(OnSqlite, Watching):
             found = step.db.execute(OVERDUE, scope).fetchall()
             missed = [
                 MissedInstant(config_id, due_ms)
-                for config_id, due_ms, marked_ms in found
-                if marked_ms != due_ms
+                for config_id, due_ms, marked_ms, paused in found
+                if paused is None and marked_ms != due_ms
             ]
             for one in missed:
                 step.db.execute(MARK, (one.config_id, one.due_ms))

@@ -1,7 +1,7 @@
 """A client's calls about configs and the cluster."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from dsched.model import API_ORIGIN, JsonValue, Limit, TaskConfig
@@ -95,10 +95,12 @@ class Operating(Sending):
         """Remove a config. Its live tasks finish, unless they are to be cancelled too."""
         self._send(calls.delete_config(config_id, cancel_tasks=cancel_tasks, reason=reason))
 
-    def pause_config(self, config_id: str, *, why: str) -> Config:
+    def pause_config(
+        self, config_id: str, *, why: str, until: datetime | timedelta | None = None
+    ) -> Config:
         """Pause a config: nothing fires until it is resumed. ``why`` is shown wherever it
-        matters."""
-        return self._send(calls.pause_config(config_id, why=why))
+        matters. It resumes by itself at the instant ``until``, or after so long."""
+        return self._send(calls.pause_config(config_id, why=why, until=until))
 
     def resume_config(self, config_id: str, *, why: str = "") -> Config:
         """End a pause; the instants of its gap are recorded as skipped."""

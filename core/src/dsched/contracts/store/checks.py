@@ -55,6 +55,8 @@ def check_fires(fires: Sequence[Fire]) -> None:
     for fire in fires:
         if fire.parked_until_ms is not None and fire != _parked(fire):
             raise ValueError(f"{fire.config_id}: a fire that parks decides nothing else")
+        if fire.resumes and (fire.runs or fire.left_out or fire.parked_until_ms is not None):
+            raise ValueError(f"{fire.config_id}: a fire that resumes has a range and a due only")
         instants = [run.scheduled_ms for run in fire.runs]
         if not _ascends(instants):
             raise ValueError(f"{fire.config_id}: runs must ascend")

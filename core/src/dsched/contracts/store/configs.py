@@ -12,12 +12,17 @@ from dsched.model import SkippedRange, TaskConfig
 
 @attrs.frozen(kw_only=True)
 class Pause:
-    """The operator's pause. Instants later than ``gap_from_ms`` are not accounted for yet."""
+    """A pause. Instants later than ``gap_from_ms`` are not accounted for yet.
+
+    With ``until_ms`` (wall) it ends by itself: then `due` and `poll` name the config, and the
+    leader ends the pause by `fire`. That instant is not part of the pause any more.
+    """
 
     who: str
     why: str
     since_ms: int
     gap_from_ms: int
+    until_ms: int | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -150,11 +155,14 @@ class Configs(ABC):
         """Remove a config: ``OK``, ``UNKNOWN``, ``MOVED``, ``EARLY``. Its tasks live on."""
 
     @abstractmethod
-    async def pause(self, config_id: str, rearm: Rearm, *, by: str, why: str) -> Outcome:
+    async def pause(
+        self, config_id: str, rearm: Rearm, *, by: str, why: str, until_ms: int | None = None
+    ) -> Outcome:
         """Pause: no due until resumed. ``OK``, ``ALREADY``, ``UNKNOWN``, ``MOVED``, ``EARLY``.
 
-        ``gap_from_ms`` := ``rearm.upto_ms``, ``since_ms`` := the wall. ``ALREADY`` (it is paused)
-        comes right after ``UNKNOWN`` and changes nothing.
+        ``gap_from_ms`` := ``rearm.upto_ms``, ``since_ms`` := the wall. ``ALREADY`` (it is paused
+        until the same instant, or also without an end) comes right after ``UNKNOWN`` and changes
+        nothing. A pause with another end takes the new end, who and why, and keeps the rest.
         """
 
     @abstractmethod

@@ -20,7 +20,7 @@ class EventKind(StrEnum):
     WORKER = "worker"  # worker, act: registered, superseded, draining, undrained, deregistered,
     #                     forgotten, resized (capacity); (who)
     CONFIG = "config"  # config, act: put, paused, resumed, deleted, skip; revision, (why);
-    #                     skip: first, last, count
+    #                     skip: first, last, count; paused, resumed: (until)
     FIRED = "fired"  # config, ms, task, late, (held: true)
     SKIPPED = "skipped"  # config, first, last, count, reason, (trigger); reason operator: who, why;
     #                      paused: (who, why); overlap: behind (a live task)

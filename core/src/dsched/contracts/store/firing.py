@@ -29,6 +29,10 @@ class Fire:
     ``due_ms`` is the score the leader read; ``runs`` ascend; ``next_due_ms`` is later than all
     of them, or None. ``left_out`` are the owed instants that an operator asked not to fire.
 
+    One that ``resumes`` ends a pause instead: ``due_ms`` is the instant until which the config is
+    paused, ``skipped`` the gap of the pause, ``next_due_ms`` what is due from then on, which may
+    have come. It has no runs.
+
     With ``parked_until_ms`` (wall) nothing else is decided: the leader cannot plan this config, and
     what it owes stays owed, for a leader that can.
     """
@@ -41,6 +45,7 @@ class Fire:
     left_out: tuple[Skip, ...] = ()
     next_due_ms: int | None = None
     parked_until_ms: int | None = None
+    resumes: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -67,7 +72,10 @@ class Firing(ABC):
 
     @abstractmethod
     async def due(self, fence: str, limit: int) -> DuePage:
-        """The configs with due <= wall by (due, id), at most ``limit``, and the next due after."""
+        """The configs with due <= wall by (due, id), at most ``limit``, and the next due after.
+
+        Of a config that is paused until an instant, that instant counts as its due here.
+        """
 
     @abstractmethod
     async def fire(self, fence: str, fires: Sequence[Fire]) -> tuple[FireAnswer, ...]:
@@ -79,6 +87,11 @@ class Firing(ABC):
         each run handled in order, due := ``next_due_ms``, last_fired := the last run if there is
         one; skips before the new due are forgotten. For a fixed-delay config with runs: due :=
         none while a live task exists, else wall + delay.
+
+        A fire that ``resumes``: ``REVISED`` unless the config exists and has this revision;
+        ``MOVED`` unless it is paused until ``due_ms``; ``EARLY`` if that is later than the wall.
+        Then as `Configs.resume`; the ``config`` event names the instant as ``until``.
+        ``ValueError`` for one that decides more than that.
 
         A config that is parked keeps its due and all else; `due` and `poll` do not name it before
         ``parked_until_ms``, and ``next_due_ms`` of a page is that instant. Whatever sets its due,

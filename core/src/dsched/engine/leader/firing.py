@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import attrs
 
+from dsched.client.rearming import planned_resume
 from dsched.contracts.observer import InvariantViolated
 from dsched.contracts.store.bounds import MAX_BATCH, MAX_HEAVY_BATCH
 from dsched.contracts.store.codec import UNREADABLE
@@ -90,6 +91,8 @@ class FiringStep:
 
     def _plan_one(self, stored: StoredConfig, now_ms: int, room: int) -> Fire:
         config, due_ms = stored.config, stored.due_ms
+        if stored.paused is not None and stored.paused.until_ms is not None:
+            return _resumed(stored, stored.paused.until_ms)
         assert due_ms is not None  # noqa: S101 - `due` answers with due configs only
         # Everything that the jump made due gets one run, on whichever page it comes.
         jumped = self._jumped_to_ms is not None and due_ms <= self._jumped_to_ms
@@ -171,6 +174,25 @@ def _ready(config: TaskConfig, fire: Fire, answer: FireAnswer, now_ms: int) -> I
             )
 
 
+def _resumed(stored: StoredConfig, until_ms: int) -> Fire:
+    """The end of a pause that was to last until an instant."""
+    config = stored.config
+    fire = Fire(
+        config_id=config.id,
+        revision=config.revision,
+        due_ms=until_ms,
+        next_due_ms=until_ms,
+        resumes=True,
+    )
+    try:
+        rearm = planned_resume(stored, until_ms)
+    except Exception:
+        # It is due now, and is set aside as what cannot be planned is.
+        log.exception("the pause of config %s ends, and it cannot be planned", config.id)
+        return fire
+    return attrs.evolve(fire, skipped=rearm.skipped, next_due_ms=rearm.next_due_ms)
+
+
 def _set_aside(config: TaskConfig, due_ms: int, now_ms: int) -> Fire:
     """Park it for a minute; what it owes stays owed, until a pod can read it or it is corrected."""
     return Fire(
@@ -190,6 +212,8 @@ def _say_all(fires: Sequence[Fire], answers: Sequence[FireAnswer], now_ms: int) 
 
 def _say(fire: Fire, answer: FireAnswer, now_ms: int) -> None:
     """Each fire in plain words, as it happens; what is skipped in one line."""
+    if fire.resumes and answer.outcome is Outcome.OK:
+        log.info("%s resumes: it was paused until %s", fire.config_id, rfc3339_ms(fire.due_ms))
     dropped = []
     for run, outcome in zip(fire.runs, answer.runs, strict=False):
         if outcome is RunOutcome.SKIPPED:

@@ -24,13 +24,13 @@ from dsched_api_http.models import (
     recent_of,
     task_of,
 )
+from dsched_api_http.pause_requests import Pause
 from dsched_api_http.problems import Problem, invalid
 from dsched_api_http.requests import (
     ConfigList,
     DeleteQuery,
     OptionalReason,
     Page,
-    Pause,
     PutQuery,
 )
 from dsched_api_http.routes.asking import named
@@ -206,7 +206,8 @@ async def delete_config(call: Call) -> Answer:
 async def pause_config(call: Call) -> Answer:
     """Let nothing fire until it is resumed; as orphaned, if its origin no longer declares it."""
     if call.body.orphan_of is None:
-        await call.client.pause_config(named(call, "config"), why=call.body.reason)
+        until = call.body.for_ if call.body.until is None else call.body.until
+        await call.client.pause_config(named(call, "config"), why=call.body.reason, until=until)
     else:
         await call.client.orphan_config(named(call, "config"), origin=call.body.orphan_of)
     return _answer(call, await _stored(call))

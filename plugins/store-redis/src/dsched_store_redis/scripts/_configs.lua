@@ -42,6 +42,10 @@ local function config_of(id)
     row[flat[i]] = flat[i + 1]
   end
   row.due = owed(row.due, row.parked)
+  if row.paused then
+    -- Of a paused config the due is when the pause ends by itself; it owes nothing.
+    row.due, row.till = nil, row.due
+  end
   return row
 end
 
@@ -131,9 +135,10 @@ local function set_due_and_wake(id, due)
   end
 end
 
--- A fixed-delay config with a live task has no due, nor has a paused one.
+-- A fixed-delay config with a live task has no due. `next_due` of a paused one is the end of its
+-- pause, if it ends by itself.
 local function rearm(id, delay, paused, next_due)
-  if paused or (delay and call('ZCARD', LIVE .. id) > 0) then
+  if not paused and delay and call('ZCARD', LIVE .. id) > 0 then
     next_due = ''
   end
   set_due_and_wake(id, next_due)

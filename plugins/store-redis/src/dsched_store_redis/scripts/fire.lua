@@ -1,6 +1,6 @@
 -- use: workers tasks configs cancel
 -- ARGV: fence, rows "id, revision, due, next_due, latest, skipped item,
--- left out items, parked until, runs", result ttl, batch
+-- left out items, parked until, resumes, runs", result ttl, batch
 -- runs: "scheduled:not_before scheduled:not_before"
 local fence, ttl, most = ARGV[2], ARGV[4], tonumber(ARGV[5])
 local refused = fenced(fence)
@@ -28,13 +28,20 @@ local function live_rows(id)
 end
 
 local fires = {}
-for id, revision, due, next_due, latest, skipped, left_out, parked, runs in string.gmatch(ARGV[3],
-  '([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\n]*)\n') do
+for id, revision, due, next_due, latest, skipped, left_out, parked, resumes, runs in string.gmatch(ARGV[3],
+  '([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\n]*)\n') do
   local config = config_of(id)
   local one = { id = id, config = config, next_due = next_due, skipped = skipped,
-    left_out = left_out, parked = parked, runs = {}, outcome = 'OK' }
-  if not config or config.paused or config.revision ~= revision then
+    left_out = left_out, parked = parked, till = resumes ~= '' and due, runs = {}, outcome = 'OK' }
+  if not config or config.revision ~= revision or (config.paused and not one.till) then
     one.outcome = 'REVISED'
+  elseif one.till then
+    one.live = call('ZCARD', LIVE .. id)
+    if not config.till or int(tonumber(config.till)) ~= due then
+      one.outcome = 'MOVED'
+    elseif tonumber(latest) > wall then
+      one.outcome = 'EARLY'
+    end
   elseif (config.due and int(tonumber(config.due)) or '') ~= due then
     one.outcome = 'MOVED'
   elseif latest ~= '' and tonumber(latest) > wall then
@@ -109,7 +116,24 @@ local function create(one, run, outcome)
     .. '","late":' .. int(wall - scheduled) .. (outcome == 'held' and ',"held":true' or '') .. '}')
 end
 
+-- Ends a pause whose instant has come.
+local function resume(one)
+  local id, next_due = one.id, one.next_due
+  if one.skipped ~= '' then
+    note('skipped', fence, one.skipped)
+  end
+  call('HDEL', CONFIG .. id, 'paused', 'gap', 'who', 'why', 'parked')
+  forget_skips(id, one.config.skips, next_due)
+  rearm(id, one.config.delay, false, next_due)
+  note('config', fence, '{"config":"' .. id .. '","act":"resumed","revision":' .. one.config.revision
+    .. ',"until":' .. one.till .. '}')
+  return ''
+end
+
 local function fire(one)
+  if one.till then
+    return resume(one)
+  end
   if one.parked ~= '' then
     call('HSET', CONFIG .. one.id, 'parked', one.parked .. ' ' .. int(tonumber(one.config.due)))
     push(dues, one.parked, one.id)

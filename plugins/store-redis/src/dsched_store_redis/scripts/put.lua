@@ -73,7 +73,8 @@ local function store(item)
     note('skipped', by, item.skipped)
   end
   forget_skips(id, old and old.skips, decided_before(item.upto, item.next_due))
-  rearm(id, delay, old and old.paused, item.next_due)
+  local paused = old and old.paused
+  rearm(id, delay, paused, paused and (old.till or '') or item.next_due)
   note('config', by, '{"config":"' .. id .. '","act":"put","revision":' .. revision .. '}')
 end
 for _, item in ipairs(items) do

@@ -10,8 +10,9 @@ local found = call('ZRANGEBYSCORE', DUE, '-inf', int(wall - tonumber(ARGV[3])), 
 local missed = {}
 for i = 1, #found, 2 do
   local id = found[i]
-  local due = tonumber(owed(found[i + 1], call('HGET', CONFIG .. id, 'parked')))
-  if tonumber(call('ZSCORE', MISSED, id) or '') ~= due then
+  local facts = call('HMGET', CONFIG .. id, 'parked', 'paused')
+  local due = tonumber(owed(found[i + 1], facts[1]))
+  if not facts[2] and tonumber(call('ZSCORE', MISSED, id) or '') ~= due then
     missed[#missed + 1] = { id, due }
   end
 end

@@ -14,6 +14,14 @@ _ONLY_CLIENTS = {EventKind.SUBMITTED, EventKind.CONFIG, EventKind.CANCEL_REQUEST
 BACKWARDS_MS = 1000
 
 
+def _is_a_leaders(event: Event) -> bool:
+    """Whether only a leader writes it: a pause that ends by itself is ended by one, and its entry
+    names the instant."""
+    if event.kind is not EventKind.CONFIG:
+        return event.kind in _ONLY_LEADERS
+    return any(item["act"] == "resumed" and "until" in item for item in event.items)
+
+
 def fenced(log: Sequence[Event]) -> list[str]:
     """I3: a leader's entry is by the term that holds the lock there; epochs only grow."""
     found, fence, epoch = [], "", -1
@@ -24,7 +32,7 @@ def fenced(log: Sequence[Event]) -> list[str]:
                 found.append(f"I3: the epoch of {event.by} is not above {epoch}")
             fence = event.by if acquired else ""
             epoch = max(epoch, fence_epoch(event.by))
-        elif event.kind in _ONLY_LEADERS and event.by != fence:
+        elif _is_a_leaders(event) and event.by != fence:
             found.append(f"I3: {event.kind} {event.cursor} by {event.by}, the term is {fence!r}")
     return found
 
@@ -67,7 +75,7 @@ def signed(evidence: Evidence) -> list[str]:
     for event in evidence.last.log:
         if not event.by:
             found.append(f"I22: {event.kind} {event.cursor} is by nobody")
-        elif principals is not None and event.kind in _ONLY_CLIENTS:
+        elif principals is not None and event.kind in _ONLY_CLIENTS and not _is_a_leaders(event):
             by_leader = event.kind is EventKind.CANCEL_REQUESTED and ":" in event.by
             if event.by not in principals and not by_leader:
                 found.append(f"I22: {event.kind} {event.cursor} is by {event.by!r}, no principal")

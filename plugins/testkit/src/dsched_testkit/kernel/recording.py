@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import attrs
 
-from dsched.contracts.store.configs import PutAnswer, PutConfig, Rearm
+from dsched.contracts.store.configs import ConfigVersion, PutAnswer, PutConfig, Rearm
+from dsched.contracts.store.firing import Fire, FireAnswer
 from dsched.contracts.store.outcomes import Outcome
 from dsched.contracts.store.recovering import Reap
 from dsched.contracts.store.workers import HeartbeatAnswer, Held, Registration
@@ -65,15 +66,30 @@ class RecordedStore(MemoryStore):
         outcome = await super().delete(config_id, rearm, by=by)
         return self._book_change(config_id, "deleted", rearm, outcome)
 
-    async def pause(self, config_id: str, rearm: Rearm, *, by: str, why: str) -> Outcome:
+    async def pause(
+        self, config_id: str, rearm: Rearm, *, by: str, why: str, until_ms: int | None = None
+    ) -> Outcome:
         """As the store."""
-        outcome = await super().pause(config_id, rearm, by=by, why=why)
+        outcome = await super().pause(config_id, rearm, by=by, why=why, until_ms=until_ms)
         return self._book_change(config_id, "paused", rearm, outcome)
 
     async def resume(self, config_id: str, rearm: Rearm, *, by: str) -> Outcome:
         """As the store."""
         outcome = await super().resume(config_id, rearm, by=by)
         return self._book_change(config_id, "resumed", rearm, outcome)
+
+    async def fire(self, fence: str, fires: Sequence[Fire]) -> tuple[FireAnswer, ...]:
+        """As the store; a pause that it ends is accounted for up to the instant that ended it."""
+        before = {fire.config_id: self._state.configs.get(fire.config_id) for fire in fires}
+        versions = {key: row.view().version for key, row in before.items() if row is not None}
+        answers = await super().fire(fence, fires)
+        for fire, answer in zip(fires, answers, strict=True):
+            if fire.resumes:
+                rearm = Rearm(
+                    read=versions.get(fire.config_id, ConfigVersion()), upto_ms=fire.due_ms - 1
+                )
+                self._book_change(fire.config_id, "resumed", rearm, answer.outcome)
+        return answers
 
     async def skip(
         self, config_id: str, revision: int, instants: Sequence[int], *, by: str, why: str

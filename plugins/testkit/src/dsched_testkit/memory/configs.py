@@ -96,25 +96,34 @@ class MemoryConfigs(OnState, Configs):
             _note_skipped(step, config_id, rearm, by)
             step.set_due(row, None)
             del self._state.configs[config_id]
-            self._note(step, row, act="deleted", by=by)
+            note_config(step, row, act="deleted", by=by)
             return Outcome.OK
 
-    async def pause(self, config_id: str, rearm: Rearm, *, by: str, why: str) -> Outcome:
+    async def pause(
+        self, config_id: str, rearm: Rearm, *, by: str, why: str, until_ms: int | None = None
+    ) -> Outcome:
         """Pause a config."""
         with self._state.step() as step:
             row = self._state.configs.get(config_id)
             if row is None:
                 return Outcome.UNKNOWN
-            if row.paused is not None:
+            before = row.paused
+            if before is not None and before.until_ms == until_ms:
                 return Outcome.ALREADY
             outcome = _check(step, row, rearm)
             if outcome is not Outcome.OK:
                 return outcome
-            row.paused = Pause(who=by, why=why, since_ms=step.wall_ms, gap_from_ms=rearm.upto_ms)
+            row.paused = Pause(
+                who=by,
+                why=why,
+                since_ms=step.wall_ms if before is None else before.since_ms,
+                gap_from_ms=rearm.upto_ms if before is None else before.gap_from_ms,
+                until_ms=until_ms,
+            )
             skips = row.skips
             self._rearm(step, row, rearm, by)
             row.skips = skips  # the end of the pause accounts for them
-            self._note(step, row, act="paused", by=by, why=why)
+            note_config(step, row, act="paused", by=by, why=why, until_ms=until_ms)
             return Outcome.OK
 
     async def resume(self, config_id: str, rearm: Rearm, *, by: str) -> Outcome:
@@ -130,7 +139,7 @@ class MemoryConfigs(OnState, Configs):
                 return outcome
             row.paused = None
             self._rearm(step, row, rearm, by)
-            self._note(step, row, act="resumed", by=by)
+            note_config(step, row, act="resumed", by=by)
             return Outcome.OK
 
     def _rearm(self, step: Step, row: ConfigRow, rearm: Rearm, by: str) -> None:
@@ -138,13 +147,20 @@ class MemoryConfigs(OnState, Configs):
         row.forget_skips(rearm.decided_before_ms)
         waits = row.config.fixed_delay is not None and self._state.live.get(row.config.id)
         step.set_due(row, None if waits or row.paused is not None else rearm.next_due_ms)
+        if row.paused is not None and row.paused.until_ms is not None:
+            step.park(row, row.paused.until_ms)
 
-    @staticmethod
-    def _note(step: Step, row: ConfigRow, *, act: str, by: str, why: str = "") -> None:
-        event: Item = {"config": row.config.id, "act": act, "revision": row.config.revision}
-        if why:
-            event["why"] = why
-        step.note(EventKind.CONFIG, by, event)
+
+def note_config(
+    step: Step, row: ConfigRow, *, act: str, by: str, why: str = "", until_ms: int | None = None
+) -> None:
+    """Record what was done to a config."""
+    event: Item = {"config": row.config.id, "act": act, "revision": row.config.revision}
+    if why:
+        event["why"] = why
+    if until_ms is not None:
+        event["until"] = until_ms
+    step.note(EventKind.CONFIG, by, event)
 
 
 def _check(step: Step, row: ConfigRow | None, rearm: Rearm) -> Outcome:

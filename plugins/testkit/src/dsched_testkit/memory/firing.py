@@ -12,7 +12,7 @@ from dsched.contracts.store.outcomes import Outcome, RunOutcome
 from dsched.model import Home, Overlap, SkipReason, fire_task_id
 from dsched.planning import PlannedRun
 from dsched_testkit.memory.base import OnState
-from dsched_testkit.memory.configs import skipped_item
+from dsched_testkit.memory.configs import note_config, skipped_item
 from dsched_testkit.memory.state import ConfigRow, Item, State, Step, TaskRow
 
 
@@ -35,6 +35,8 @@ class MemoryFiring(OnState, Firing):
 
     def _fire(self, step: Step, fence: str, fire: Fire) -> FireAnswer:
         row = self._state.configs.get(fire.config_id)
+        if row is not None and fire.resumes and row.config.revision == fire.revision:
+            return FireAnswer(outcome=self._resume(step, fence, row, fire))
         if row is None or row.paused is not None or row.config.revision != fire.revision:
             return FireAnswer(outcome=Outcome.REVISED)
         if row.due_ms != fire.due_ms:
@@ -58,6 +60,23 @@ class MemoryFiring(OnState, Firing):
         row.forget_skips(fire.next_due_ms)
         step.set_due(row, self._next_due(step, row, fire))
         return FireAnswer(outcome=Outcome.OK, runs=runs)
+
+    def _resume(self, step: Step, fence: str, row: ConfigRow, fire: Fire) -> Outcome:
+        """End a pause whose instant has come."""
+        if row.paused is None or row.paused.until_ms != fire.due_ms:
+            return Outcome.MOVED
+        skipped = fire.skipped
+        latest_ms = fire.due_ms if skipped is None else max(fire.due_ms, skipped.last_ms)
+        if latest_ms > step.wall_ms:
+            return Outcome.EARLY
+        if skipped is not None:
+            step.note(EventKind.SKIPPED, fence, skipped_item(fire.config_id, skipped))
+        row.paused = None
+        row.forget_skips(fire.next_due_ms)
+        waits = row.config.fixed_delay is not None and self._state.live.get(fire.config_id)
+        step.set_due(row, None if waits else fire.next_due_ms)
+        note_config(step, row, act="resumed", by=fence, until_ms=fire.due_ms)
+        return Outcome.OK
 
     def _next_due(self, step: Step, row: ConfigRow, fire: Fire) -> int | None:
         delay = row.config.fixed_delay

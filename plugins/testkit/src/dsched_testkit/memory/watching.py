@@ -22,7 +22,8 @@ class MemoryWatching(OnState, Watching):
             missed = []
             for config_id in overdue:
                 due_ms = state.configs[config_id].due_ms
-                assert due_ms is not None
+                if due_ms is None:  # paused until an instant that has come
+                    continue
                 if state.missed.get(config_id) == due_ms:
                     continue
                 state.missed[config_id] = due_ms

@@ -92,6 +92,7 @@ class Users:
         self.sky.counts["edit"] += 1
         acts = (
             *("edit", "edit", "pause", "resume", "resume", "delete", "trigger", "disable"),
+            *("pause_until", "pause_until"),
             *("skip", "skip", "skip", "backfill", "step_down"),
         )
         match chance.choice(acts):
@@ -102,6 +103,9 @@ class Users:
                 await self.tried(self.client.put_config, config)
             case "pause":
                 await self.tried(self.client.pause_config, config_id, why="simulation")
+            case "pause_until":
+                until = timedelta(seconds=chance.choice((1, 5, 40)))
+                await self.tried(self.client.pause_config, config_id, why="simulation", until=until)
             case "resume":
                 await self.tried(self.client.resume_config, config_id)
             case "delete":

@@ -110,6 +110,25 @@ async def config_changes(stage: Stage) -> None:
     await stage.user(script)
 
 
+@scenario("config paused", "config resumed", "skipped paused")
+async def pauses_that_end(stage: Stage) -> None:
+    """A pause with an end, changed once; and one that is resumed before."""
+    await two_pods(stage)
+    every, delay = config("every1", overlap=Overlap.ALLOW), config("delay1", fixed_delay=seconds(1))
+
+    async def script(user: User) -> None:
+        await user.attempt(user.put_config(every))
+        await user.attempt(user.put_config(delay))
+        await stage.fired("every1", 1)
+        for one in ("every1", "delay1"):
+            await user.attempt(user.pause_config(one, why="sweep", until=seconds(60)))
+        await user.attempt(user.pause_config("every1", why="sweep", until=seconds(1.5)))
+        await user.attempt(user.resume_config("delay1"))
+
+    await stage.user(script)
+    await stage.fired("every1", 3)
+
+
 @scenario("clock_back", clock_back=True)
 async def clock_back(stage: Stage) -> None:
     """The wall goes back by 20 s: what is due moves with it, so that it need not wait for so

@@ -116,7 +116,7 @@ function Head({ config }) {
         <${State} kind=${word === "active" ? "success" : glyph} soft>${t(word === "active" ? "activeOnTime" : word)}<//>
         ${config.origin !== "api" && html`<span class="dim" title=${t("managed", { origin: config.origin })}><${Icon} name="lock" /> ${config.origin}</span>`}</div>
       <p class="sentence">${said.text}${said.zone && html`, <span>${said.zone}</span>`}.</p>
-      ${config.paused && html`<p class="s-paused" dir="auto">${t("paused")}: ${config.paused.who}, <${At} at=${config.paused.since} />: ${config.paused.why}</p>`}
+      ${config.paused && html`<p class="s-paused" dir="auto">${t("paused")}: ${config.paused.who}, <${At} at=${config.paused.since} />${config.paused.until && html` ${t("pausedUntil")} <${At} at=${config.paused.until} />`}: ${config.paused.why}</p>`}
       ${config.skips.map((one) => html`<p key=${one.at} class="s-skipped" dir="auto">${t("skipNext").replace("…", "")}: <${At} at=${one.at} />, ${one.who}: ${one.why}</p>`)}
       <${Policies} spec=${config.spec} />
     </div>

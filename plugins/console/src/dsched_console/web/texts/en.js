@@ -28,7 +28,7 @@ export default {
   live: "live",
   connecting: "connecting",
   lost: "no contact",
-  paused: "Paused",
+  paused: "Paused", pausedUntil: "until",
   pauseLive: "Pause live updates",
   resumeLive: "Resume live updates",
   gap: ({ text }) => `The server was away for ${text}; everything was loaded again.`,

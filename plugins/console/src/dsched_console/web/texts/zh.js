@@ -26,7 +26,7 @@ export default {
   live: "实时",
   connecting: "连接中",
   lost: "失去联系",
-  paused: "已暂停",
+  paused: "已暂停", pausedUntil: "直到",
   pauseLive: "暂停实时更新",
   resumeLive: "继续实时更新",
   gap: ({ text }) => `服务器曾离线 ${text}；所有内容已重新读取。`,

@@ -26,6 +26,7 @@ from dsched_testkit.suites.machine.pools import (
     RATES,
     WORKERS,
     a_fire,
+    a_fire_of,
     pick,
 )
 from dsched_testkit.suites.machine.twin import Twin
@@ -177,7 +178,7 @@ class LeaderRules(Pools):
         fence = self.fence(index)
         page = self.step("due", fence, 10)
         if isinstance(page, DuePage) and page.configs:
-            fires = [a_fire(s.config.id, s.version, self.wall_ms, runs) for s in page.configs]
+            fires = [a_fire_of(stored, self.wall_ms, runs) for stored in page.configs]
             self.fires += fires
             self.step("fire", fence, fires)
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from dsched.contracts.store.classes import class_text
-from dsched.contracts.store.configs import ConfigVersion, Rearm
+from dsched.contracts.store.configs import ConfigVersion, Rearm, StoredConfig
 from dsched.contracts.store.firing import Fire
 from dsched.model import (
     Overlap,
@@ -143,6 +143,25 @@ def a_rearm(
         upto_ms=wall_ms + (1 if early else 0),
         skipped=skipped,
         next_due_ms=None if due_in_ms is None else wall_ms + due_in_ms,
+    )
+
+
+def a_fire_of(stored: StoredConfig, wall_ms: int, runs: int) -> Fire:
+    """What a leader does with a config that is named as due: it fires it, or ends its pause."""
+    if stored.paused is None or stored.paused.until_ms is None:
+        return a_fire(stored.config.id, stored.version, wall_ms, runs)
+    until_ms = stored.paused.until_ms
+    return Fire(
+        config_id=stored.config.id,
+        revision=stored.config.revision,
+        due_ms=until_ms,
+        skipped=SkippedRange(
+            first_ms=until_ms - runs, last_ms=until_ms - 1, count=runs, reason=SkipReason.PAUSED
+        )
+        if runs
+        else None,
+        next_due_ms=None if runs > 1 else until_ms + 1,
+        resumes=True,
     )
 
 

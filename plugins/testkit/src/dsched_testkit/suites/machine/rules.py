@@ -130,6 +130,16 @@ class FlowRules(RunRules):
         self.fire_what_is_due(0, 1)
         self.pause_resume_or_delete(config_id, 0, which=2, due_in_ms=due_in_ms, early=False)
 
+    @often(2, config_id=configs, in_ms=st.sampled_from([5000, 20_000]), runs=st.integers(0, 2))
+    def a_pause_ends_by_itself(self, config_id: str, in_ms: int, runs: int) -> None:
+        """Perhaps too early, and once more."""
+        self.pause_until(config_id, 0, in_ms)
+        self.fire_what_is_due(0, runs)
+        self.move_clock(6000)
+        self.fire_what_is_due(0, runs)
+        if self.fires:
+            self.step("fire", self.fence(0), [self.fires[-1]])
+
     def _work_arrives(self, count: int, variant: int) -> None:
         taken = self.twin.state.tasks
         free = [key for key in TASKS if key not in taken][:count] or TASKS[:1]

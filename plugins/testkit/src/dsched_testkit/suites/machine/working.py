@@ -169,6 +169,14 @@ class ClientRules(WorkerRules):
         config = config_of_kind(config_id, variant)
         self.step("put", [PutConfig(config=config, rearm=rearm)], by="author")
 
+    @often(2, config_id=configs, stale=age, in_ms=st.sampled_from([-5000, 5000, 20_000, None]))
+    def pause_until(self, config_id: str, stale: int, in_ms: int | None) -> None:
+        rearm = a_rearm(
+            self.version(config_id, stale), self.wall_ms, early=False, skips=False, due_in_ms=None
+        )
+        until_ms = None if in_ms is None else self.wall_ms + in_ms
+        self.step("pause", config_id, rearm, by="operator", why="upkeep", until_ms=until_ms)
+
     @often(3, config_id=configs, stale=age, which=st.integers(0, 5), due_in_ms=due_in, early=rarely)
     def pause_resume_or_delete(
         self, config_id: str, stale: int, *, which: int, due_in_ms: int | None, early: bool

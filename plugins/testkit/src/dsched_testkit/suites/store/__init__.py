@@ -43,6 +43,7 @@ from dsched_testkit.suites.store.operating import (
 from dsched_testkit.suites.store.origins import OriginTests
 from dsched_testkit.suites.store.overlap import HeldTests, OverlapTests
 from dsched_testkit.suites.store.parking import ParkingTests
+from dsched_testkit.suites.store.pausing_until import PausingUntilTests
 from dsched_testkit.suites.store.polling import PollTests
 from dsched_testkit.suites.store.promoting import PromoteTests
 from dsched_testkit.suites.store.queue_order import QueueOrderTests
@@ -89,6 +90,7 @@ class LeadingContract(
     MissedTests,
     OffDaysTests,
     ParkingTests,
+    PausingUntilTests,
     LeaderlessTests,
     RunTests,
 ):
