@@ -104,7 +104,7 @@ def test_the_calls_of_the_stores_client_are_here_too():
     # What is in use of a limit, and whose it is, is told with it, by `get_limit`.
     beside_the_store = {
         *("orphan_config", "get_configs", "declaration", "note_declaration"),
-        *("limit_uses", "get_limits", "limit_origin", "limit_origins"),
+        *("worker_sizes", "limit_uses", "get_limits", "limit_origin", "limit_origins"),
     }
     assert calls_of(dsched.Client).keys() - beside_the_store <= calls_of(Client).keys()
 
