@@ -17,8 +17,8 @@ pytestmark = pytest.mark.slow
 
 PAGE = (ROOT / "docs/workflows.md").read_text()
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-CODE = next(block for block in BLOCKS if "@dsched.workflow" in block)
 REPORT = "https://etl.example/report"
+CODE = next(block for block in BLOCKS if "@dsched.workflow" in block and REPORT in block)
 
 
 @pytest.fixture

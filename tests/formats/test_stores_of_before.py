@@ -112,6 +112,13 @@ def made(request, tmp_path):
     store.close()
 
 
+def pause_of_before(pause):
+    """A pause as it was told when none ended by itself."""
+    told = attrs.asdict(pause)
+    assert told.pop("until_ms") is None
+    return told
+
+
 async def content(store, read):
     """The same that `make.py` has asked."""
     tasks = await store.get([one["id"] for one in read["tasks"]], full=True)
@@ -140,7 +147,7 @@ async def content(store, read):
                 "revision": one.config.revision,
                 "due_ms": one.due_ms,
                 "last_fired_ms": one.last_fired_ms,
-                "paused": one.paused and attrs.asdict(one.paused),
+                "paused": one.paused and pause_of_before(one.paused),
                 "skips": [attrs.asdict(skip) for skip in one.skips],
             }
             for one in configs
