@@ -168,3 +168,26 @@ async def test_what_waits_under_a_class_ends_at_its_start_deadline(cluster):
     ended = await cluster.client.wait("late", timeout_s=60)
     assert (ended.status, ended.reason) == (TaskStatus.CANCELLED, "expired")
     assert cluster.now_s() - began_s < 30
+
+
+async def test_a_task_that_waited_for_any_worker_says_what_those_that_came_lack(cluster):
+    async def says(task_id, words):
+        found = await cluster.client.get(task_id)
+        return found.reason == f"deferred: {words}"
+
+    async def until_it_says(task_id, words):
+        async with asyncio.timeout(10):
+            while not await says(task_id, words):
+                await asyncio.sleep(0.1)
+
+    for number in range(3):
+        await cluster.client.submit(
+            spec("ok", required_labels={"zone": str(number)}), task_id=f"z{number}"
+        )
+    cluster.start("lead", SCHEDULER)
+    for number in range(3):
+        await until_it_says(f"z{number}", "no worker")
+    cluster.start("work", WORKER, labels={"zone": "0"})
+    assert (await cluster.client.wait("z0", timeout_s=10)).status is TaskStatus.SUCCESS
+    for number in (1, 2):
+        await until_it_says(f"z{number}", f"no worker has zone={number}")

@@ -70,6 +70,7 @@ class Classes:
         self._group_of: dict[str, frozenset[Profile]] = {}
         self._untold: dict[str, None] = {}  # shut for another reason than the store knows
         self._empty: dict[str, None] = {}  # under which nothing waited when somebody looked
+        self._early: dict[str, None] = {}  # shut while there was no worker at all
 
     def __len__(self) -> int:
         return len(self._known)
@@ -92,10 +93,12 @@ class Classes:
             if cursor is None:
                 break
 
-    def told(self, shuts: Iterable[Shut], opened: Iterable[str]) -> None:
-        """The store has shut these, and then opened those."""
+    def told(self, shuts: Iterable[Shut], opened: Iterable[str], *, alone: bool) -> None:
+        """The store has shut these, and then opened those; ``alone``: there was no worker."""
         for one in shuts:
             self._add(one.text, one.blocked)
+            if alone:
+                self._early[one.text] = None
         for text in opened:
             if self._known.pop(text, None) is not None:
                 self._untold.pop(text, None)
@@ -110,7 +113,11 @@ class Classes:
         untold = list(self._untold)[:MAX_BATCH]
         return ClassPlan(
             shuts=tuple(Shut(text, self._reason(text)) for text in untold),
-            lets=(*self._open_empty(), *self._lets(rooms, gives_way=True))[:MAX_BATCH],
+            lets=(
+                *self._open_empty(),
+                *(self._say_anew() if rooms else ()),
+                *self._lets(rooms, gives_way=True),
+            )[:MAX_BATCH],
         )
 
     def with_room(self, workers: Sequence[Worker]) -> tuple[Let, ...]:
@@ -128,6 +135,14 @@ class Classes:
         for text in named:
             del self._empty[text]
         return (Let(named, 1, NOTHING_GIVES_WAY),) if named else ()
+
+    def _say_anew(self) -> tuple[Let, ...]:
+        """The first of each class that was shut for want of any worker: now there are some, and why
+        none of these can run it is to be told."""
+        named = tuple(self._early)[: MAX_BATCH // 2]
+        for text in named:
+            del self._early[text]
+        return tuple(Let((text,), 1) for text in named if not self._group_of.get(text, True))
 
     def _lets(self, rooms: Mapping[Profile, _Room], *, gives_way: bool) -> list[Let]:
         """Those with room before those whose workers' queues end in something that gives way."""

@@ -141,7 +141,7 @@ class DispatchStep:
             shuts=classes.shuts,
             lets=classes.lets,
         )
-        self._classes.told(classes.shuts, answer.opened)
+        self._classes.told(classes.shuts, answer.opened, alone=not plan.workers)
         if self._token is not None:
             self._token.told(answer.limits_in_ms)
         self._say_deferred(plan.deferrals)
