@@ -48,7 +48,7 @@ async def test_the_cookie_is_for_this_origin_and_out_of_reach_of_scripts(api: An
     header = opened.headers["Set-Cookie"]
     assert {"HttpOnly", "SameSite=Strict", "Path=/"} <= set(header.split("; "))
     assert "Secure" not in header
-    secret = token.rpartition("_")[2]
+    secret = token.split("_", 2)[2]  # which may have more of them
     assert secret not in header
     assert secret not in opened.text
     host = api.url.removeprefix("http://")
@@ -63,7 +63,7 @@ async def test_the_store_keeps_neither_the_cookie_nor_the_token(api: Any) -> Non
     page = await api.pod.store.list_documents("api-session", None, 10)
     kept = str([one.value for one in page.documents])
     assert cookie.rpartition(".")[2] not in kept
-    assert token.rpartition("_")[2] not in kept
+    assert token.split("_", 2)[2] not in kept
 
 
 @pytest.mark.parametrize(
