@@ -106,3 +106,19 @@ async def test_a_worker_that_is_called_back_keeps_what_it_runs_then(cluster):
     await cluster.until(lambda: cluster.executor.starts("again") == 2, "it runs here again")
     await cluster.until(lambda: cluster.row("again").status == "success", "to its end", 70)
     assert cluster.executor.starts("again") == 2
+
+
+async def test_what_has_run_out_of_time_has_failed_also_when_a_hurried_stop_cuts_it_off(cluster):
+    cluster.executor.bodies["cleans up"] = _cleans_up
+    cluster.start("lead", SCHEDULER)
+    cluster.start("a", WORKER, worker_id="w")
+    await _registered(cluster, "a")
+    late = spec("cleans up", timeout=timedelta(seconds=1), retry=NO_RETRY)
+    await cluster.client.submit(late, task_id="late")
+    role = cluster.pods["a"].worker
+    await cluster.until(lambda: any(one.timed_out for one in role.attempts.all()), "it is late")
+    began_s = cluster.now_s()
+    cluster.pods["a"].stop()
+    await cluster.stop("a")
+    assert cluster.now_s() - began_s < 1, "its cleaning up is not waited for"
+    assert (cluster.row("late").status, cluster.row("late").reason) == ("failed", "timeout")

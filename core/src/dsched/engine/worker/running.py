@@ -92,9 +92,13 @@ class Runner:
             attempt.runner = self._loop.create_task(self._run(attempt), name=f"task {task.id}")
 
     def stop(self, attempt: Attempt, reason: StopReason) -> None:
-        """Stop an attempt: cancel its executor; how it is reported follows from the reason."""
+        """Stop an attempt: cancel its executor; how it is reported follows from the reason.
+
+        What has run out of time has failed already: to be given back only ends its cleaning up.
+        """
         if attempt.stop is None:
-            attempt.stop = reason
+            if not (attempt.timed_out and reason is StopReason.RELEASE):
+                attempt.stop = reason
             if attempt.begun and attempt.runner is not None:
                 attempt.runner.cancel()
 
