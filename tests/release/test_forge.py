@@ -3,6 +3,7 @@
 import re
 import shlex
 import subprocess
+import sys
 
 import pytest
 import yaml
@@ -21,6 +22,10 @@ JOBS = {
     for name, flow in WORKFLOWS.items()
     for job, settings in flow["jobs"].items()
 }
+
+
+# Each reads its arguments, and ends there if it is asked for help.
+PROGRAMS = sorted(set(re.findall(r"\$\(BIN\)/python ((?:tests|release)/\S+\.py)", MAKE)))
 
 
 def commands(job: dict) -> list[str]:
@@ -80,6 +85,15 @@ def test_another_python_has_an_environment_of_its_own_that_git_ignores():
     assert "python3.99 -m venv .venv-3.99" in told
     assert ".venv/" not in told
     subprocess.run(["git", "check-ignore", "-q", ".venv-3.99/bin"], cwd=ROOT, check=True)
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_program_of_a_target_finds_what_it_imports_outside_of_the_tests(program):
+    told = subprocess.run(
+        [sys.executable, program, "--help"], cwd=ROOT, capture_output=True, text=True, check=True,
+        env={"PATH": "/usr/bin:/bin"},
+    ).stdout  # fmt: skip
+    assert told.startswith("usage: ")
 
 
 def test_a_change_is_checked_as_the_gate_checks_it():

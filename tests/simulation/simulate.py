@@ -13,21 +13,23 @@ from multiprocessing.pool import Pool
 from pathlib import Path
 from typing import Any
 
-import campaigns
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "support"))
 
-from dsched_balancers.consistent_hash import ConsistentHash
-from dsched_balancers.least_tasks import LeastTasks
-from dsched_balancers.round_robin import RoundRobin
-from dsched_testkit.simulation.faults import MENU
-from dsched_testkit.simulation.run import Ran, simulate
-from dsched_testkit.simulation.summary import Totals
+import campaigns  # noqa: E402
+
+from dsched_balancers.consistent_hash import ConsistentHash  # noqa: E402
+from dsched_balancers.least_tasks import LeastTasks  # noqa: E402
+from dsched_balancers.round_robin import RoundRobin  # noqa: E402
+from dsched_testkit.simulation.faults import MENU  # noqa: E402
+from dsched_testkit.simulation.run import Ran, simulate  # noqa: E402
+from dsched_testkit.simulation.summary import Totals  # noqa: E402
 
 BALANCERS = (
     ("least-tasks", LeastTasks),
     ("round-robin", RoundRobin),
     ("consistent-hash", ConsistentHash),
 )
-ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "docs" / "results" / "simulation.json"
 TWICE = 5  # how many seeds are run a second time, to compare
 STUCK_S = 300.0  # of real time; a seed takes half a second, on a starved machine ten

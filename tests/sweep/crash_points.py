@@ -11,18 +11,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
-from campaigns import CampaignError, commit_of
-from scenarios_of_api import API
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "support"))
 
-from dsched_balancers.least_tasks import LeastTasks
-from dsched_testkit.sweep.process import Point
-from dsched_testkit.sweep.repertoire import SCENARIOS as IN_THE_CORE
-from dsched_testkit.sweep.sweep import Swept, Totals, sampled, sweep
+from campaigns import CampaignError, commit_of  # noqa: E402
+from scenarios_of_api import API  # noqa: E402
+
+from dsched_balancers.least_tasks import LeastTasks  # noqa: E402
+from dsched_testkit.sweep.process import Point  # noqa: E402
+from dsched_testkit.sweep.repertoire import SCENARIOS as IN_THE_CORE  # noqa: E402
+from dsched_testkit.sweep.sweep import Swept, Totals, sampled, sweep  # noqa: E402
 
 SCENARIOS = (*IN_THE_CORE, *API)
 BALANCER = ("least-tasks", LeastTasks())
 NAMES = tuple(scenario.name for scenario in SCENARIOS)
-ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "docs" / "results" / "sweep.json"
 
 Job: TypeAlias = tuple[str, int | None, bool, bool]

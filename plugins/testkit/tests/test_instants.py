@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+import attrs
 import pytest
 
 from dsched.model import TaskConfig, from_ms
@@ -42,6 +43,24 @@ def test_the_enumerator_finds_what_the_planner_finds_by_other_means(trigger, hou
     found = owed(config, START_MS, upto_ms)
     assert found == planned(config, START_MS, upto_ms)
     assert found
+    assert owed(read_content(content_line(config)), START_MS, upto_ms) == found
+
+
+OFF = {"name": "off", "weekdays": ["sun"], "dates": {"2027-01-18/2027-01-19": "", "2027-01-22": ""}}
+
+
+@pytest.mark.parametrize("calendar", [{"skip": [OFF]}, {"only": [OFF]}])
+@pytest.mark.parametrize("zone", ["UTC", "America/Los_Angeles", "Asia/Kolkata"])
+def test_the_enumerator_leaves_out_the_days_that_the_planner_leaves_out(zone, calendar):
+    config = TaskConfig(
+        id="c", executor="fn", cron_expr="30 */5 * * *", timezone=zone, calendar=calendar
+    )
+    upto_ms = START_MS + 14 * 86_400_000
+    found = owed(config, START_MS, upto_ms)
+    assert found == planned(config, START_MS, upto_ms)
+    everything = owed(attrs.evolve(config, calendar=None), START_MS, upto_ms)
+    assert found
+    assert set(found) < set(everything)
     assert owed(read_content(content_line(config)), START_MS, upto_ms) == found
 
 

@@ -1,7 +1,7 @@
 """The instants that a config owes, found by walking through time, unlike the production code."""
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import attrs
@@ -41,6 +41,7 @@ class Content:
     created_ms: int = 0
     enabled: bool = True
     overlap: str = "skip"
+    calendar: Mapping[str, Any] | None = None
 
 
 def content_of(config: TaskConfig) -> Content:
@@ -58,6 +59,7 @@ def content_of(config: TaskConfig) -> Content:
         created_ms=config.created_ms,
         enabled=config.enabled,
         overlap=config.overlap.value,
+        calendar=None if config.calendar is None else config.calendar.record(),
     )
 
 
@@ -75,7 +77,7 @@ def read_content(found: Mapping[str, Any]) -> Content:
 
 
 def owed(config: TaskConfig | Content, after_ms: int, upto_ms: int) -> list[int]:
-    """Every instant in (after, upto] at which ``config`` is due, its bounds considered.
+    """Every instant in (after, upto] at which ``config`` is due, its bounds and days considered.
 
     For `every`, `at`, and crons of numbers, names, lists, ranges and steps, in any zone.
     """
@@ -84,7 +86,29 @@ def owed(config: TaskConfig | Content, after_ms: int, upto_ms: int) -> list[int]
         return []
     low_ms = after_ms + 1 if content.start_ms is None else max(after_ms + 1, content.start_ms)
     high_ms = upto_ms if content.end_ms is None else min(upto_ms, content.end_ms)
-    return [ms for ms in _all(content, low_ms, high_ms) if low_ms <= ms <= high_ms]
+    found = (ms for ms in _all(content, low_ms, high_ms) if low_ms <= ms <= high_ms)
+    if content.calendar is None:
+        return list(found)
+    zone = simulated_zone(content.timezone)
+    return [
+        ms for ms in found if _is_on(content.calendar, datetime.fromtimestamp(ms // 1000, zone))
+    ]
+
+
+def _is_on(calendar: Mapping[str, Any], here: datetime) -> bool:
+    """Whether a calendar leaves the day of this local time in."""
+    day = here.date()
+    if any(_has(days, day) for days in calendar.get("skip", ())):
+        return False
+    only = calendar.get("only", ())
+    return not only or any(_has(days, day) for days in only)
+
+
+def _has(days: Mapping[str, Any], day: date) -> bool:
+    if ("mon", "tue", "wed", "thu", "fri", "sat", "sun")[day.weekday()] in days.get("weekdays", ()):
+        return True
+    spans = (text.split("/") for text in days.get("dates", ()))
+    return any(span[0] <= day.isoformat() <= span[-1] for span in spans)
 
 
 def _all(content: Content, low_ms: int, high_ms: int) -> Iterator[int]:

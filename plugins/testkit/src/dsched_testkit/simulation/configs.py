@@ -17,6 +17,7 @@ from dsched.model import (
     TaskSpec,
     from_ms,
 )
+from dsched.model.calendars import WEEKDAYS
 from dsched_testkit.simulated_zones import simulated_zone
 from dsched_testkit.simulation.bodies import random_payload
 from dsched_testkit.simulation.night import offset_s
@@ -47,7 +48,24 @@ def random_configs(
 def random_trigger(
     chance: random.Random, config_id: str, now_ms: int, zone: str = "UTC"
 ) -> dict[str, Any]:
-    """A trigger of the kind that the id begins with; crons in ``zone``."""
+    """A trigger of the kind that the id begins with, some with a calendar; crons in ``zone``."""
+    found = _trigger(chance, config_id, now_ms, zone)
+    ends = not found.keys().isdisjoint(("at", "fixed_delay", "end_at"))
+    if not ends and chance.random() < 0.15:
+        found["calendar"] = random_calendar(chance, now_ms, found.get("timezone", "UTC"))
+    return found
+
+
+def random_calendar(chance: random.Random, now_ms: int, zone: str) -> dict[str, Any]:
+    """Today or tomorrow, by date or by weekday, is left out, or the only day; never all days."""
+    day = datetime.fromtimestamp(now_ms / 1000, simulated_zone(zone))
+    day += timedelta(days=chance.choice((0, 0, 1)))
+    weekdays, dates = {"weekdays": [WEEKDAYS[day.weekday()]]}, {"dates": [day.date().isoformat()]}
+    sets = ({"skip": dates}, {"skip": weekdays}, {"only": weekdays})
+    return {kind: [{"name": "days", **days}] for kind, days in chance.choice(sets).items()}
+
+
+def _trigger(chance: random.Random, config_id: str, now_ms: int, zone: str) -> dict[str, Any]:
     if config_id.startswith("every"):
         found: dict[str, Any] = {"every": timedelta(milliseconds=chance.randint(2000, 25_000))}
         if chance.random() < 0.2:

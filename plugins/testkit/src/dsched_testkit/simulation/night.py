@@ -1,4 +1,5 @@
-"""Where a run begins in time: any day, or the minutes before the clocks of a zone change."""
+"""Where a run begins in time: any time of day, the minutes before midnight, or those before the
+clocks of a zone change."""
 
 import random
 from collections import Counter
@@ -12,6 +13,15 @@ from dsched_testkit.simulated_zones import ZONES, simulated_zone
 START_MS = 1_800_000_000_000  # in January 2027
 _YEAR_S = 365 * 86_400
 _LEAD_S = 280  # a run begins at most this long before the change: its faults last 300 s
+
+
+def random_time(chance: random.Random) -> int:
+    """An instant (ms) of a day of UTC; every fourth is shortly before midnight, where calendars
+    change what is due."""
+    if chance.random() < 0.25:
+        midnight_ms = START_MS + 57_600_000
+        return midnight_ms - chance.randrange(20_000, _LEAD_S * 1000)
+    return START_MS + chance.randrange(86_400_000)
 
 
 def random_night(chance: random.Random) -> tuple[str, int]:

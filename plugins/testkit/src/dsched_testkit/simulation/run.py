@@ -29,7 +29,7 @@ from dsched_testkit.memory.audit import Audit
 from dsched_testkit.simulation.configs import random_configs
 from dsched_testkit.simulation.faults import MODES, FaultyProcess, Sky, choose_faults
 from dsched_testkit.simulation.liveness import STANDSTILL_S, Ends, rest_within_s
-from dsched_testkit.simulation.night import START_MS, night_paths, random_night
+from dsched_testkit.simulation.night import night_paths, random_night, random_time
 from dsched_testkit.simulation.processes import CAPACITIES, Processes
 from dsched_testkit.simulation.runs import SHARE, RunUsers
 from dsched_testkit.simulation.store_trouble import StoreTrouble
@@ -130,7 +130,7 @@ class _Run:
     def _clock(self, loop: asyncio.AbstractEventLoop) -> tuple[str, VirtualWall]:
         """The zone of the night, and its wall clock."""
         chance, faults = self.chance, self.sky.faults
-        zone, start_ms = "UTC", START_MS + chance.randrange(86_400_000)
+        zone, start_ms = "UTC", random_time(chance)
         if "dst" in faults:
             zone, start_ms = random_night(chance)
         wall = VirtualWall(loop, start_ms)

@@ -129,6 +129,28 @@ async def pauses_that_end(stage: Stage) -> None:
     await stage.fired("every1", 3)
 
 
+@scenario("skipped calendar")
+async def days_off(stage: Stage) -> None:
+    """A calendar leaves out the day it is, until an edit gives it other days; then a deletion."""
+    await two_pods(stage)
+    # The plays start at midnight of that zone: the whole play lies on the first day.
+    today = {"skip": [{"name": "off", "dates": ["2027-01-15"]}]}
+    place: dict[str, Any] = {"timezone": "America/Los_Angeles", "overlap": Overlap.ALLOW}
+    every = config("every1", calendar=today, **place)
+    cron = config("cron1", cron_expr="* * * * * *", calendar=today, **place)
+
+    async def script(user: User) -> None:
+        await user.attempt(user.put_config(every))
+        await user.attempt(user.put_config(cron))
+        await asyncio.sleep(2)
+        await user.attempt(user.put_config(attrs.evolve(every, calendar=None)))
+        await stage.fired("every1", 2)
+        await user.attempt(user.pause_config("cron1", why="sweep"))
+        await user.attempt(user.delete_config("cron1", cancel_tasks=True))
+
+    await stage.user(script)
+
+
 @scenario("clock_back", clock_back=True)
 async def clock_back(stage: Stage) -> None:
     """The wall goes back by 20 s: what is due moves with it, so that it need not wait for so
