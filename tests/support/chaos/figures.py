@@ -26,6 +26,7 @@ class Figures:
     tasks: int
     fires: int
     executions: int
+    runs: dict[str, int]
     operations: dict[str, int]
     histories: int
     lost: int
@@ -51,6 +52,7 @@ class Figures:
         shown = [f"faults: {sum(self.faults.values())}: {_named(self.faults)}"]
         shown += [f"not applicable then: {_named(self.not_applicable)}"]
         shown += [f"operations: {_named(self.operations)}"]
+        shown += [f"runs that ended: {_named(self.runs)}"]
         shown += [
             f"{name.replace('_', ' ')}: {value:.2f}"
             if isinstance(value, float)
@@ -81,6 +83,7 @@ def figures_of(
         tasks=len(evidence.tasks),
         fires=fires,
         executions=len(evidence.starts),
+        runs=_runs(evidence),
         operations=dict(sorted(ended.items())),
         histories=len(evidence.chapters),
         lost=starting["I7"] + starting["I20"],
@@ -94,6 +97,17 @@ def figures_of(
         worst_stall_s=stalls.worst_s,
         spreads=_spreads(evidence, havoc, acquired) if kinds else {},
     )
+
+
+def _runs(evidence: Evidence) -> dict[str, int]:
+    """How many runs of workflows ended in the history that stands, by status."""
+    ended = Counter(
+        str(item["status"])
+        for event in evidence.last.log
+        if event.kind is EventKind.RUN_ENDED
+        for item in event.items
+    )
+    return dict(sorted(ended.items()))
 
 
 def _acquired(evidence: Evidence) -> list[int]:

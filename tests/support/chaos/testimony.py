@@ -8,7 +8,7 @@ from typing import Any
 from chaos.exporter import Cut, Loss
 from dsched.contracts.store import Store
 from dsched.contracts.store.events import Event
-from dsched.model import TaskStatus
+from dsched.model import Home, TaskStatus
 from dsched_testkit.evidence import FORMAT, Recorder, task_items, task_line
 
 _PAGE = 100
@@ -49,7 +49,7 @@ async def write_state(
     """Each task as it is stored, and how many are where; which are there."""
     present: set[str] = set()
     ids = sorted(acknowledged | {str(item["task"]) for _, item in task_items(log)})
-    homes: Counter[str] = Counter(dict.fromkeys(("delayed", "ready", "queue", "lease", "held"), 0))
+    homes: Counter[str] = Counter(dict.fromkeys((home.value for home in Home), 0))
     for start in range(0, len(ids), _PAGE):
         for task in await store.get(ids[start : start + _PAGE], full=True):
             if task is not None:

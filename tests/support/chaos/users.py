@@ -1,4 +1,4 @@
-"""Clients of a cluster under chaos: submit, trigger, cancel, pause, skip; each call is told."""
+"""Clients of a cluster under chaos: submit, trigger, cancel, retry, pause; each call is told."""
 
 import asyncio
 import random
@@ -11,6 +11,7 @@ from typing import Any
 import attrs
 
 from chaos.exporter import ConfigCalls
+from chaos.workflows import ANCHOR, flow_configs, flow_spec
 from dsched.client import Client, ClientError
 from dsched.contracts.store.outcomes import StoreError
 from dsched.model import (
@@ -26,12 +27,11 @@ from dsched_testkit.evidence import Recorder
 from dsched_testkit.instants import content_line
 
 CALL_S = 12.0
-_ANCHOR = datetime(2026, 1, 1, tzinfo=UTC)
 _TRIGGERS: tuple[tuple[str, dict[str, Any]], ...] = (
-    ("every-1", {"every": timedelta(seconds=1), "start_at": _ANCHOR}),
-    ("every-1500", {"every": timedelta(milliseconds=1500), "start_at": _ANCHOR}),
-    ("every-1300", {"every": timedelta(milliseconds=1300), "start_at": _ANCHOR}),
-    ("every-2", {"every": timedelta(seconds=2), "start_at": _ANCHOR}),
+    ("every-1", {"every": timedelta(seconds=1), "start_at": ANCHOR}),
+    ("every-1500", {"every": timedelta(milliseconds=1500), "start_at": ANCHOR}),
+    ("every-1300", {"every": timedelta(milliseconds=1300), "start_at": ANCHOR}),
+    ("every-2", {"every": timedelta(seconds=2), "start_at": ANCHOR}),
     ("cron-2", {"cron_expr": "*/2 * * * * *"}),
     ("cron-5", {"cron_expr": "*/5 * * * * *"}),
     ("cron-some", {"cron_expr": "1,7,23,24,25,40,59 * * * * *"}),
@@ -41,7 +41,8 @@ _TRIGGERS: tuple[tuple[str, dict[str, Any]], ...] = (
 
 
 def random_configs(chance: random.Random) -> list[TaskConfig]:
-    """Nine configs: four `every`, three crons with seconds, two fixed delays; every policy."""
+    """Nine configs: four `every`, three crons with seconds, two fixed delays; every policy. And
+    four that make runs of workflows."""
     found = []
     for number, (config_id, trigger) in enumerate(_TRIGGERS):
         spec = random_spec(chance)
@@ -55,7 +56,7 @@ def random_configs(chance: random.Random) -> list[TaskConfig]:
         kept = ("payload", "timeout", "retry", "on_crash", "max_crashes", "priority")
         copied = {name: getattr(spec, name) for name in kept}
         found.append(TaskConfig(id=config_id, executor="local", **trigger, **policies, **copied))
-    return found
+    return [*found, *flow_configs(chance, random_spec(chance))]
 
 
 def random_spec(chance: random.Random) -> TaskSpec:
@@ -126,6 +127,7 @@ class Users:
         async with asyncio.TaskGroup() as group:
             for number in range(3):
                 group.create_task(self._submit_on(f"s{number}"))
+            group.create_task(self._run_on("r"))
             group.create_task(self._operate())
 
     async def _submit_on(self, name: str) -> None:
@@ -143,6 +145,23 @@ class Users:
             elif self.acknowledged:
                 victim = chance.choice(self.acknowledged[-30:])
                 await self.told("cancel", victim, partial(self.client.cancel, victim))
+
+    async def _run_on(self, name: str) -> None:
+        """Make runs of workflows, cancel some, and retry some whole or from their failures."""
+        chance, number = random.Random(f"{self.chance.random()}{name}"), 0
+        while True:
+            number += 1
+            await asyncio.sleep(chance.uniform(0.5, 2.0))
+            run_id, made = f"{name}-{number}", f"{name}-{chance.randrange(number) + 1}"
+            dice = chance.random()
+            if dice < 0.6:
+                await self.submit(run_id, flow_spec(chance, random_spec(chance)))
+            elif made in self.acknowledged and dice < 0.75:
+                await self.told("cancel", made, partial(self.client.cancel, made))
+            elif made in self.acknowledged:
+                failed = chance.random() < 0.5
+                again = partial(self.client.retry, made, key=str(number), failed=failed)
+                await self.told("retry", None, again)
 
     async def submit(self, task_id: str, spec: TaskSpec, delay_s: float = 0.0) -> None:
         """Submit; now and then once more, as a client does that lost its memory."""
@@ -177,7 +196,7 @@ class Users:
                     paused.discard(one)
             elif act == "skip" and config.fixed_delay is None:
                 await self._skip(config.id)
-            elif act == "edit":
+            elif act == "edit" and config.workflow is None:
                 await self._edit(config)
 
     async def _skip(self, config_id: str) -> None:
