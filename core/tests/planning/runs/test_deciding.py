@@ -22,6 +22,7 @@ class Play:
         self.lines: list[MemberLine] = []
         self.progress = RunProgress(flow)
         self.cancelled: str | None = None
+        self.expires_ms: int | None = None
         self.now_ms = START_MS
         self.living: list[str] = []
         self.ever_born: Counter[str] = Counter()
@@ -30,7 +31,12 @@ class Play:
         self.move = NextMove()
 
     def moment(self) -> Moment:
-        return Moment(now_ms=self.now_ms, started_ms=START_MS, cancelled=self.cancelled)
+        return Moment(
+            now_ms=self.now_ms,
+            started_ms=START_MS,
+            cancelled=self.cancelled,
+            expires_ms=self.expires_ms,
+        )
 
     def tell(self, *lines: MemberLine) -> None:
         self.lines += lines
@@ -215,6 +221,16 @@ def test_a_run_that_comes_after_its_start_deadline_does_not_start() -> None:
     assert move.births == ()
     assert (move.end.status, move.end.reason) == (CANCELLED, "expired")
     assert {skip.step for skip in move.skips} == {"extract", "load", "report", "rollback"}
+
+
+def test_a_run_that_has_begun_in_time_goes_on_after_its_start_deadline() -> None:
+    play = played(nightly())
+    play.expires_ms = START_MS + 100
+    play.now_ms = START_MS + 1000
+    play.end("extract")
+    assert play.living == ["load"]
+    play.end("load")
+    assert play.end("report").end.status is SUCCESS
 
 
 def test_a_line_that_is_there_twice_counts_once() -> None:
