@@ -1,12 +1,21 @@
 """What leaders do about runs of many tasks, in the machine."""
 
+import attrs
 from hypothesis import strategies as st
 
 from dsched.contracts.store.outcomes import Outcome
 from dsched.contracts.store.runs import Advance, Birth, OpenRun, RunPage
 from dsched.contracts.store.working import Submission
 from dsched.model import TaskSpec, TaskStatus, Workflow, member_name
-from dsched.planning.runs import Moment, NextMove, RunEnd, RunProgress, SkippedStep, decide
+from dsched.planning.runs import (
+    Moment,
+    NextMove,
+    RunEnd,
+    RunProgress,
+    SkippedStep,
+    decide,
+    resumption,
+)
 from dsched.planning.runs import member_spec as snapshot_of
 from dsched_testkit.suites.machine.leading import age, often, rarely
 from dsched_testkit.suites.machine.operating import OperatorRules
@@ -101,7 +110,7 @@ class RunRules(OperatorRules):
         row = self.twin.state.tasks[run.task.id]
         log = self.twin.state.member_logs.get(row.id, [])
         flow = row.spec.workflow
-        progress = RunProgress(flow or Workflow(shards=1))
+        progress = RunProgress(flow or Workflow(shards=1), row.spec.resumes)
         progress.take(log[: run.version])
         if flow is None:
             return Advance(run_id=row.id, version=run.version)
@@ -133,6 +142,29 @@ class RunRules(OperatorRules):
             if again.spec.member is None:
                 item = Submission(task_id=free[0], spec=again.spec)
                 self.step("submit", [item], by="client")
+
+    @often(2, which=st.integers(0, 30), living=rarely)
+    def retry_from_failure(self, which: int, living: bool) -> None:
+        """A client makes a run that takes over what another has done, which has ended; or lives
+        still, and then nothing is made."""
+        state = self.twin.state
+        rows = [row for row in state.tasks.values() if row.spec.workflow is not None]
+        found = [row for row in rows if row.status.terminal is not living]
+        free = [key for key in TASKS if key not in state.tasks]
+        if not found or not free:
+            return
+        source = found[which % len(found)].view(with_spec=True)
+        spec = state.tasks[source.id].spec
+        resumes = resumption(
+            spec.workflow,
+            state.member_logs.get(source.id, ()),
+            run_id=source.id,
+            instant_ms=source.nominal_ms,
+            before=spec.resumes,
+        )
+        item = Submission(task_id=free[0], spec=attrs.evolve(spec, resumes=resumes))
+        (outcome,) = self.step("submit", [item], by="client")
+        assert outcome is Outcome.UNKNOWN if living else outcome in (Outcome.OK, Outcome.UNKNOWN)
 
     @often(2, after=st.integers(0, 4), limit=st.integers(1, 3))
     def read_runs(self, after: int, limit: int) -> None:
