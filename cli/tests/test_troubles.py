@@ -116,5 +116,7 @@ def test_limits_whose_oldest_has_waited_longest_are_told_and_are_no_problem():
     assert last.endswith("; it lets nothing begin (max_running is 0)")
     assert _problems(cluster, [_worker()]) == []
     assert waits_under_limits(CLUSTER) == []  # a server of an earlier version does not say
+    (own,) = waits_under_limits(CLUSTER | {"limits": [_limit("~nightly")]})
+    assert own.startswith("max_running of nightly: 9 tasks wait")
     many = [_limit(f"t{number}") for number in range(SHOWN_FULL + 3)]
     assert len(waits_under_limits(CLUSTER | {"limits": many})) == SHOWN_FULL

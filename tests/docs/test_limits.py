@@ -11,6 +11,7 @@ from dsched.config.settings import TaskSettings
 from dsched.config.task_file import read_tasks
 from dsched.explaining.limits import LimitFacts, told_of_limits
 from dsched.loading import load_catalogue
+from dsched.model.limits import own_limit
 
 PAGE = ROOT / "docs/limits.md"
 
@@ -46,10 +47,23 @@ def test_a_trigger_names_the_instance_that_the_page_says(tmp_path):
     assert config.spec_with({"tenant": "initech"}).limits == ("tenant:initech",)
 
 
+def test_the_config_of_the_page_has_a_limit_of_its_own(tmp_path):
+    (shown,) = (one for one in blocks_of(PAGE) if "resize-pictures" in one.text)
+    (tmp_path / "tasks.yaml").write_text(shown.text)
+    path = str(tmp_path / "tasks.yaml")
+    (config,) = read_tasks(path, defaults=TaskSettings(), catalogue=load_catalogue())
+    assert config.spec.limits == ("~resize-pictures",)
+
+
 def test_why_says_what_the_page_says():
     facts = LimitFacts(name="tenant:acme", most=2, held=2, waiting=3)
     (told,) = told_of_limits([facts])
     words = "Limit tenant:acme: 2 of 2 places are held, and 3 tasks wait under it"
+    assert told.startswith(words)
+    assert words in " ".join(text_of(PAGE).split())
+    facts = LimitFacts(name=own_limit("resize-pictures"), most=3, held=3, waiting=12)
+    (told,) = told_of_limits([facts])
+    words = "3 of 3 runs of resize-pictures are running, and 12 tasks wait for one to end"
     assert told.startswith(words)
     assert words in " ".join(text_of(PAGE).split())
     facts = LimitFacts(

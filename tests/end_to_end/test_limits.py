@@ -1,6 +1,7 @@
 """A limit seen from outside: the target never serves more calls than it lets, whoever dies."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 import attrs
 import pytest
@@ -8,7 +9,7 @@ from cluster import Cluster
 from ledger import Call
 
 from dsched.contracts.store.events import Event, EventKind
-from dsched.model import Limit
+from dsched.model import Limit, Overlap, TaskConfig
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -61,27 +62,59 @@ async def follower(cluster: Cluster) -> str:
     return next(name for name in cluster.pods if name != leading)
 
 
+async def kill_leader_and_worker(cluster: Cluster) -> None:
+    """While the target is called: kill -9 of the pod that leads, and of one that works only."""
+    calls = cluster.ledger.calls
+    await cluster.until(lambda: len(calls) >= 8, "some have run")
+    leading = cluster.pod_of(await cluster.leader()).name
+    cluster.pods[leading].kill()
+    cluster.start(leading)
+    before = len(calls)
+    await cluster.until(lambda: len(calls) >= before + 8, "tasks run after the leader's death")
+    working = await follower(cluster)
+    cluster.pods[working].kill()
+    cluster.start(working)
+
+
 async def test_the_target_never_serves_a_fourth_while_leader_and_worker_are_killed(open_cluster):
     async with open_cluster() as cluster:
         await cluster.start_three()
         await cluster.client.put_limit(Limit(id="crm", max_running=MOST))
         await cluster.submit(TASKS, "/slow/300", limits=["crm"], max_crashes=100)
-        calls = cluster.ledger.calls
-
-        await cluster.until(lambda: len(calls) >= 8, "some have run")
-        leading = cluster.pod_of(await cluster.leader()).name
-        cluster.pods[leading].kill()
-        cluster.start(leading)
-        before = len(calls)
-        await cluster.until(lambda: len(calls) >= before + 8, "tasks run after the leader's death")
-        working = await follower(cluster)
-        cluster.pods[working].kill()
-        cluster.start(working)
+        await kill_leader_and_worker(cluster)
         tasks = await cluster.all_succeed(TASKS, 60)
 
         lost_s = leases_lost(await cluster.events())
-        assert most_at_once(calls, lost_s) == MOST
+        assert most_at_once(cluster.ledger.calls, lost_s) == MOST
         assert set(cluster.ledger.counted()) == set(TASKS)
         assert sum(task.crash_count for task in tasks.values()) == len(lost_s) <= 2 * MOST
+        assert (await cluster.client.limit_uses()).uses == ()
+        assert {0} == set((await cluster.stop_all()).values())
+
+
+async def test_max_running_of_a_config_holds_for_all_of_its_runs_while_pods_are_killed(
+    open_cluster,
+):
+    async with open_cluster() as cluster:
+        await cluster.start_three()
+        config = TaskConfig(
+            id="nightly",
+            every=timedelta(hours=1),
+            enabled=False,
+            executor="http",
+            payload={"url": cluster.ledger.url("/slow/300")},
+            overlap=Overlap.ALLOW,
+            max_running=MOST,
+            max_crashes=100,
+        )
+        await cluster.client.put_config(config)
+        tasks = [str(await cluster.client.trigger("nightly", key=f"k{at}")) for at in range(50)]
+        await kill_leader_and_worker(cluster)
+        ended = await cluster.all_succeed(tasks, 60)
+
+        lost_s = leases_lost(await cluster.events())
+        assert most_at_once(cluster.ledger.calls, lost_s) == MOST
+        assert set(cluster.ledger.counted()) == set(tasks)
+        assert sum(task.crash_count for task in ended.values()) == len(lost_s) <= 2 * MOST
         assert (await cluster.client.limit_uses()).uses == ()
         assert {0} == set((await cluster.stop_all()).values())

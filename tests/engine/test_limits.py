@@ -1,7 +1,7 @@
 """Limits in a cluster: never more in hand than they let; a full one costs nobody else anything."""
 
 import pytest
-from engine_cluster import SCHEDULER, WORKER, config, spec
+from engine_cluster import SCHEDULER, WORKER, config, most_in_hand, spec
 
 from dsched.client import ConflictError, NotFoundError, RefusedError
 from dsched.model import InvalidConfigError, Limit, TaskStatus
@@ -9,21 +9,6 @@ from dsched.model import InvalidConfigError, Limit, TaskStatus
 
 async def limit(cluster, limit_id="crm", most=3):
     await cluster.client.put_limit(Limit(id=limit_id, max_running=most))
-
-
-def most_in_hand(cluster, prefix):
-    """The most tasks that were queued at workers or ran at once, by the log."""
-    held, most = set(), 0
-    for event in cluster.state.log:
-        for item in event.items:
-            if not str(item.get("task", "")).startswith(prefix):
-                continue
-            if event.kind == "dispatched":
-                held.add(item["task"])
-            elif event.kind in ("completed", "recalled", "released", "reaped", "cancelled"):
-                held.discard(item["task"])
-        most = max(most, len(held))
-    return most
 
 
 async def test_tasks_of_a_limit_run_so_many_at_a_time_and_all_of_them_in_the_end(cluster):

@@ -9,6 +9,7 @@ from rich_store import make_rich
 from store_places import HOLDS, KINDS, SETTINGS, all_of
 
 from dsched.client import Client
+from dsched.contracts.store.configs import ConfigVersion, PutConfig, Rearm
 from dsched.contracts.store.history import History
 from dsched.contracts.store.moving import Mover, Part, Target
 from dsched.contracts.store.operating import PodRecord
@@ -16,7 +17,8 @@ from dsched.contracts.store.outcomes import Outcome, StoreRefusedError
 from dsched.contracts.store.reading import TaskQuery
 from dsched.contracts.store.recovering import Reap
 from dsched.contracts.store.runs import Advance, AdvanceAnswer
-from dsched.model import Home, TaskSpec, TaskStatus
+from dsched.model import Home, Limit, TaskConfig, TaskSpec, TaskStatus
+from dsched.model.limits import own_limit
 from dsched.moving import MovingError, copy_store
 from dsched.planning.runs import RunEnd, SkippedStep
 
@@ -60,6 +62,22 @@ async def test_a_store_that_was_filled_goes_on_by_its_own_steps(place, kind):
         await _frees_what_is_held(store)
         after = await store.counts()
         assert after.by_home[Home.LEASE] == 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_config_with_max_running_has_its_limit_in_the_copy_too(place, kind):
+    source, target, own = place("sqlite"), place(kind), own_limit("a:b")
+    config = TaskConfig(id="a:b", executor="fn", every="1h", overlap="allow", max_running=7)
+    put = PutConfig(config=config, rearm=Rearm(read=ConfigVersion(), upto_ms=0))
+    async with source.opened() as store:
+        await store.put([put], by="author")
+    await copy_store(source.mover(), target.mover(), settings=SETTINGS)
+    async with target.opened() as store:
+        assert await store.get_limits([own]) == (Limit(id=own, max_running=7),)
+        (stored,) = await store.get_configs(["a:b"])
+        rearm = Rearm(read=stored.version, upto_ms=0)
+        assert await store.delete("a:b", rearm, by="author") is Outcome.OK
+        assert await store.get_limits([own]) == (None,)
 
 
 async def _reaps_what_ran(store, fence):

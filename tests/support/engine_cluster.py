@@ -257,3 +257,18 @@ def config(config_id: str = "tick", name: str = "ok", **changes: Any) -> TaskCon
 def seconds(number: float) -> timedelta:
     """A duration."""
     return timedelta(seconds=number)
+
+
+def most_in_hand(cluster, prefix):
+    """The most tasks that were queued at workers or ran at once, by the log."""
+    held, most = set(), 0
+    for event in cluster.state.log:
+        for item in event.items:
+            if not str(item.get("task", "")).startswith(prefix):
+                continue
+            if event.kind == "dispatched":
+                held.add(item["task"])
+            elif event.kind in ("completed", "recalled", "released", "reaped", "cancelled"):
+                held.discard(item["task"])
+        most = max(most, len(held))
+    return most

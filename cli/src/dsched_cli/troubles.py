@@ -65,7 +65,15 @@ def _under_limit(one: Mapping[str, Any], cluster: Mapping[str, Any]) -> str:
         why = "it lets nothing begin (max_running is 0)"
     else:
         why = f"{held} of {most} places are held"
-    return f"limit {clean(one.get('limit', ''))}: {them}{age}; {why}"
+    return f"{_named(str(one.get('limit', '')))}: {them}{age}; {why}"
+
+
+def _named(name: str) -> str:
+    """A limit, or the config of which it is the `max_running`."""
+    from dsched.model.limits import owner_of
+
+    owner = owner_of(name)
+    return f"limit {clean(name)}" if owner is None else f"max_running of {owner}"
 
 
 def show_age(since: Any, cluster: Mapping[str, Any]) -> str:

@@ -245,7 +245,6 @@ for _field in (
     "shard_total",
     "namespace",
     "concurrency_key",
-    "max_running",
 ):
     BAD_TASKS[f"the reserved field {_field}"] = (
         f"id: a, {LINES}, {_field}: x",

@@ -2,10 +2,12 @@
 
 from typing import Any
 
+import attrs
 import pytest
 
 from dsched.contracts.store.codec import read_config, write_config
 from dsched.model import InvalidConfigError, Step, TaskConfig, TaskSpec, Workflow
+from dsched.model.limits import own_limit, owner_of
 
 PARAMS = {
     "tenant": {"type": "string", "default": "acme"},
@@ -98,3 +100,38 @@ def test_a_value_that_is_no_instance_is_refused_where_it_is_given():
 def test_a_task_of_its_own_names_literals():
     with pytest.raises(InvalidConfigError, match="only a config may refer to its params"):
         TaskSpec(executor="fn", limits=["tenant:${params.tenant}"])
+
+
+def test_a_task_of_a_config_with_max_running_names_the_limit_of_its_own_after_the_others():
+    found = config("crm", "a", "b", "tenant:${params.tenant}", max_running=2, overlap="allow")
+    assert found.spec.limits == ("crm", "a", "b", "tenant:acme", "~c")
+    assert found.spec_with({"tenant": "x"}).limits[3:] == ("tenant:x", "~c")
+    assert attrs.evolve(found.spec, priority=9).limits == found.spec.limits
+    assert config(max_running=1, id="a:b").spec.limits == (own_limit("a:b"),) == ("~a~b",)
+    assert owner_of("~a~b") == "a:b"
+
+
+@pytest.mark.parametrize("name", ["crm", "crm:a", "~", "a~b", "~a:b", "", None, 5])
+def test_other_names_are_no_limits_of_a_configs_own(name):
+    assert owner_of(name) is None
+
+
+@pytest.mark.parametrize("wrong", [0, -1, True, "3", 1_000_001])
+def test_a_max_running_that_lets_nothing_begin_or_is_no_number_is_refused(wrong):
+    with pytest.raises(InvalidConfigError) as caught:
+        config(max_running=wrong)
+    assert caught.value.field == "max_running"
+
+
+def test_max_running_of_a_run_of_many_tasks_is_refused_with_what_to_do():
+    flow = Workflow(shards=2)
+    with pytest.raises(InvalidConfigError, match="bound its members with limits") as caught:
+        TaskConfig(id="c", executor="fn", every="1m", workflow=flow, max_running=2)
+    assert caught.value.field == "max_running"
+
+
+def test_a_name_of_a_configs_own_limit_is_given_once_and_last():
+    with pytest.raises(InvalidConfigError, match="names no limit"):
+        TaskSpec(executor="fn", limits=("~c", "crm"))
+    with pytest.raises(InvalidConfigError, match="names no limit"):
+        config("~c")

@@ -93,7 +93,6 @@ def test_id_and_payload_are_checked_too():
         ("shard_total", 2),
         ("namespace", ""),
         ("concurrency_key", "k"),
-        ("max_running", 1),
     ],
 )
 def test_a_reserved_field_is_an_error_and_never_ignored(name, value):

@@ -257,6 +257,8 @@ def _later_key(config: TaskConfig) -> str | None:
         return "calendar"
     if config.limits:
         return "limits"
+    if config.max_running is not None:
+        return "max_running"
     if config.template:
         return "template"
     return None if config.workflow is None else "steps"

@@ -10,6 +10,7 @@ from dsched.contracts.store.bounds import MAX_BATCH
 from dsched.contracts.store.limits import LimitPage, LimitUsePage
 from dsched.contracts.store.outcomes import Outcome
 from dsched.model import API_ORIGIN, InvalidConfigError, Limit, limit_of
+from dsched.model.limits import owner_of
 from dsched.wording import did_you_mean
 
 
@@ -25,6 +26,7 @@ class Limits(LimitOrigins):
         ``origin_conflict``, unless it is to be ``adopt``ed. `RefusedError` where the store has too
         many, or a format without limits.
         """
+        _refuse_own(limit.id)
         taken = await self._take_limit(limit, origin, adopt=adopt)
         outcome = await self._answered(lambda: self._store.put_limit(limit))
         if outcome is Outcome.OLDER:
@@ -44,6 +46,7 @@ class Limits(LimitOrigins):
 
         With ``origin``: only if it is of this one (``origin_conflict``).
         """
+        _refuse_own(limit_id)
         known = await self.limit_origin(limit_id)
         if origin is not None and known.origin != origin:
             raise ConflictError(
@@ -88,10 +91,22 @@ class Limits(LimitOrigins):
         return await self._answered(lambda: self._store.limit_uses(cursor, limit, of=of))
 
 
+_OWN = (
+    "what bounds the runs of config {owner} is max_running of that config, and only its own tasks "
+    "take its places; name a limit of `dsched limit list`"
+)
+
+
+def _refuse_own(limit_id: str) -> None:
+    owner = owner_of(limit_id)
+    if owner is not None:
+        raise InvalidConfigError("id", f"is max_running of config {owner}; change it there")
+
+
 async def unknown_limits(store: Store, names: Iterable[str]) -> dict[str, InvalidConfigError]:
     """What is wrong with each of the limits that tasks name, by the limit's id; most often
     nothing. One reading serves up to `MAX_BATCH` of them."""
-    ids = sorted({limit_of(name) for name in names})
+    ids = sorted({limit_of(name) for name in names if owner_of(name) is None})
     missing: list[str] = []
     for start in range(0, len(ids), MAX_BATCH):
         some = ids[start : start + MAX_BATCH]
@@ -111,5 +126,10 @@ async def unknown_limits(store: Store, names: Iterable[str]) -> dict[str, Invali
 def first_wrong(
     names: Iterable[str], unknown: Mapping[str, InvalidConfigError]
 ) -> InvalidConfigError | None:
-    """What is wrong with the limits of one task, if anything is."""
+    """What is wrong with the limits of one task that somebody else than its config names, if
+    anything is."""
+    names = tuple(names)
+    owner = next((owner for one in names if (owner := owner_of(one)) is not None), None)
+    if owner is not None:
+        return InvalidConfigError("limits", _OWN.format(owner=owner))
     return next((unknown[one] for one in map(limit_of, names) if one in unknown), None)

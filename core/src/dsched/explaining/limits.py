@@ -6,6 +6,7 @@ import attrs
 
 from dsched.explaining.words import plural
 from dsched.model import rfc3339_ms
+from dsched.model.limits import owner_of
 
 
 @attrs.frozen(kw_only=True)
@@ -23,6 +24,11 @@ class LimitFacts:
     next_token_ms: int | None = None
 
     @property
+    def owner(self) -> str | None:
+        """The config of which it is the `max_running`, if it is one's."""
+        return owner_of(self.name)
+
+    @property
     def has_no_place(self) -> bool:
         """Whether as many tasks hold a place as may."""
         return self.most is not None and self.held >= self.most
@@ -38,20 +44,32 @@ def full_of(limits: Sequence[LimitFacts]) -> tuple[LimitFacts, ...]:
     return tuple(one for one in limits if one.full)
 
 
+def summary_of(task_id: str, limit: LimitFacts) -> str:
+    """Under what a task waits, in a sentence."""
+    if limit.owner is not None:
+        return f"Task {task_id} waits until a run of {limit.owner} ends."
+    return f"Task {task_id} waits under limit {limit.name}."
+
+
 def told_of_limits(limits: Sequence[LimitFacts]) -> list[str]:
     """A sentence each of limits that are full."""
     return [_told(one) for one in limits]
 
 
 def _told(limit: LimitFacts) -> str:
+    line = f"{plural(limit.waiting, 'task')} wait{'s' * (limit.waiting == 1)} under it"
+    order = ", higher priorities and earlier tasks first" if limit.waiting > 1 else ""
+    if limit.owner is not None:
+        running = f"{limit.held} of {plural(limit.most or 0, 'run')} of {limit.owner}"
+        are = "is" if limit.held == limit.most == 1 else "are"
+        waits = line.replace("under it", "for one to end")
+        return f"{running} {are} running, and {waits}{order}."
     if limit.most == 0:
         held = "It lets nothing begin (max_running is 0)"
     elif limit.has_no_place:
         held = f"{limit.held} of {plural(limit.most or 0, 'place')} are held"
     else:
         held = _told_of_tokens(limit)
-    line = f"{plural(limit.waiting, 'task')} wait{'s' * (limit.waiting == 1)} under it"
-    order = ", higher priorities and earlier tasks first" if limit.waiting > 1 else ""
     return f"Limit {limit.name}: {held}, and {line}{order}."
 
 

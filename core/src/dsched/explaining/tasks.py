@@ -9,7 +9,7 @@ from dsched.contracts.store.history import Break
 from dsched.explaining.breaks import told_of_task
 from dsched.explaining.decisions import SHOWN_OF_ANOTHER, jitter_words
 from dsched.explaining.explanation import Answer, Explanation
-from dsched.explaining.limits import LimitFacts, full_of, told_of_limits
+from dsched.explaining.limits import LimitFacts, full_of, summary_of, told_of_limits
 from dsched.explaining.runs import run_told
 from dsched.explaining.words import last_line, plural, span
 from dsched.model import (
@@ -103,7 +103,7 @@ def _pending(facts: TaskFacts) -> _Told:
         case Home.DELAYED:
             return _delayed(facts)
         case Home.READY if full := full_of(facts.limits):
-            summary = f"Task {task.id} waits under limit {full[0].name}."
+            summary = summary_of(task.id, full[0])
             return summary, [*moved, *told_of_limits(full)]
         case Home.READY:
             return f"Task {task.id} is ready and waits{_for_whom(facts)}.", [*moved, *_fit(facts)]

@@ -68,6 +68,7 @@ class ScheduleFields(TypedDict, total=False):
     required_labels: Mapping[str, str]
     affinity_key: str
     limits: Sequence[str]
+    max_running: int
     owner: str
     enabled: bool
     template: bool

@@ -3,12 +3,12 @@
 They are resolved when a task is made: a task names literals, whatever becomes of its config.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from dsched.model.fields import InvalidConfigError
 from dsched.model.json import JsonValue
-from dsched.model.limits import instance_name, names_of
+from dsched.model.limits import instance_name, names_of, own_limit
 from dsched.model.params import Param, ParamType, default_values, resolved_values
 from dsched.model.templates import Path, TemplateError, look_up, references, render
 from dsched.wording import did_you_mean, printable
@@ -51,6 +51,11 @@ def _check(path: Path, params: Mapping[str, Param]) -> None:
             f"{text} has a default that refers to the fire, and an instance is the same at each "
             "fire; give it another default, or none"
         )
+
+
+def with_own(names: Sequence[str], config_id: str, max_running: int | None) -> tuple[str, ...]:
+    """The names that a task of a config gives: those of the config, and its own limit."""
+    return tuple(names) if max_running is None else (*names, own_limit(config_id))
 
 
 def names_of_defaults(names: Iterable[str], params: Mapping[str, Param]) -> tuple[str, ...]:

@@ -3,6 +3,9 @@ span of time, and how tasks name them.
 
 A task names limits: ``crm-api``, or an *instance* of one, ``tenant:acme``: each tenant has the
 limit ``tenant`` to itself, and ``tenant:acme`` may be given numbers of its own.
+
+A config with ``max_running`` has a limit of its own: `own_limit` is its name, which nobody else can
+give. The store keeps it with the config, and its tasks name it after the limits of the config.
 """
 
 import hashlib
@@ -21,6 +24,9 @@ _LONGEST = 200  # characters of a name with references
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _PLAIN = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _HASHED = re.compile(r"~[0-9a-f]{40}")
+# What the name of a config's own limit begins with: it comes after all other names.
+OWN = "~"
+_OWN_NAME = re.compile(OWN + r"[A-Za-z0-9][A-Za-z0-9_.~-]{0,127}")
 
 
 @attrs.frozen(kw_only=True)
@@ -37,7 +43,7 @@ class Limit:
 
     def __attrs_post_init__(self) -> None:
         """Refuse what is no limit, naming the field."""
-        if limit_name(self.id) != self.id:
+        if owner_of(self.id) is None and limit_name(self.id) != self.id:
             raise InvalidConfigError(
                 "id",
                 f"{self.id[:80]!r} is no limit's; {_WHAT_IS_ONE}, as in crm-api or tenant:acme",
@@ -96,7 +102,9 @@ def instance_name(limit_id: str, instance: str, text: str) -> str:
 
 
 def limit_names(given: Any) -> tuple[str, ...]:
-    """The names that a submission gives, as they are stored."""
+    """The names that a task gives, as they are stored: the last one may be its config's own."""
+    if isinstance(given, list | tuple) and given and owner_of(given[-1]) is not None:
+        return (*names_of(given[:-1], refers=False), given[-1])
     return names_of(given, refers=False)
 
 
@@ -116,3 +124,27 @@ def names_of(given: Any, *, refers: bool) -> tuple[str, ...]:
 def limit_of(name: str) -> str:
     """The limit of an instance; of anything else itself."""
     return name.partition(":")[0]
+
+
+def own_limit(config_id: str) -> str:
+    """The name of the limit that a config has by its ``max_running``. A colon of the id is written
+    otherwise, as it begins an instance here."""
+    return OWN + config_id.replace(":", OWN)
+
+
+def owner_of(name: Any) -> str | None:
+    """The config whose own limit this is; None: it is any other name."""
+    if not isinstance(name, str) or not _OWN_NAME.fullmatch(name):
+        return None
+    return name.removeprefix(OWN).replace(OWN, ":")
+
+
+def check_own_limit(max_running: Any, *, composite: bool) -> None:
+    """Refuse a ``max_running`` that a config cannot have."""
+    check_whole("max_running", max_running, 1, MOST_RUNNING)
+    if composite:
+        raise InvalidConfigError(
+            "max_running",
+            "bounds tasks that workers run, and a run of many tasks takes no place at a worker; "
+            "bound its members with limits, or its runs with overlap: queue_all",
+        )

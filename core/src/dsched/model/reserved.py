@@ -14,7 +14,6 @@ class Reserved:
     shard_total: int | None = None
     namespace: str | None = None
     concurrency_key: str | None = None
-    max_running: int | None = None
 
 
 NOTHING_RESERVED = Reserved()

@@ -29,8 +29,9 @@ from dsched.model.limit_references import (
     names_of_defaults,
     refer,
     resolved_names,
+    with_own,
 )
-from dsched.model.limits import limit_names
+from dsched.model.limits import check_own_limit, limit_names
 from dsched.model.member import Member
 from dsched.model.on_crash import OnCrash as OnCrash
 from dsched.model.origin import API_ORIGIN
@@ -175,6 +176,7 @@ class TaskConfig:
     required_labels: Mapping[str, str] = attrs.field(default=_NO_LABELS, converter=_frozen_labels)
     affinity_key: str | None = None
     limits: tuple[str, ...] = attrs.field(default=(), converter=declared_names)
+    max_running: int | None = None
     owner: str = ""
     enabled: bool = True
     origin: str = API_ORIGIN
@@ -240,8 +242,9 @@ class TaskConfig:
         twin.__dict__.update(_OF_A_TASK)
         twin.__dict__["param_values"] = default_values(self.declared_params)
         twin.__dict__["timezone"] = self.timezone if self.template else "UTC"
-        if refer(self.limits):
-            twin.__dict__["limits"] = names_of_defaults(self.limits, self.declared_params)
+        if self.limits or self.max_running is not None:
+            names = names_of_defaults(self.limits, self.declared_params)
+            twin.__dict__["limits"] = with_own(names, self.id, self.max_running)
         kept = self.__dict__.get(_PAYLOAD_TEXT)
         if kept is not None:
             twin.__dict__[_PAYLOAD_TEXT] = kept
@@ -257,7 +260,8 @@ class TaskConfig:
         if not given and not self.declared_params:
             return self.spec
         values = bound(self.declared_params, given or {})
-        limits = resolved_names(self.limits, values) if refer(self.limits) else self.limits
+        names = resolved_names(self.limits, values) if refer(self.limits) else self.limits
+        limits = with_own(names, self.id, self.max_running)
         return attrs.evolve(self.spec, param_values=values, limits=limits)
 
 
@@ -317,6 +321,8 @@ def _check_config(config: TaskConfig) -> None:
         check_declared(config)
     if refer(config.limits):
         check_references(config.limits, config.declared_params)
+    if config.max_running is not None:
+        check_own_limit(config.max_running, composite=config.workflow is not None)
 
 
 def _check_snapshot(spec: TaskSpec) -> None:

@@ -14,7 +14,8 @@ _WHAT_BECOMES = {
 
 
 def check_policies(config: TaskConfig) -> None:
-    """Raise `InvalidConfigError` if the overlap policy would drop runs of ``misfire: fire_all``.
+    """Raise `InvalidConfigError` if the overlap policy would drop runs of ``misfire: fire_all``, or
+    would never have two of those run that ``max_running`` lets.
 
     Configs that were stored before this check are read as before, and go on as they did.
     """
@@ -25,4 +26,11 @@ def check_policies(config: TaskConfig) -> None:
             f"fire_all makes up for all that was missed, and overlap: {config.overlap} would "
             f"{_WHAT_BECOMES[config.overlap]}; say overlap: queue_all (one after the other) "
             "or allow (all at once), or misfire: fire_once",
+        )
+    if config.max_running is not None and config.overlap is not Overlap.ALLOW:
+        raise InvalidConfigError(
+            "max_running",
+            f"lets {config.max_running} run at once and has the others wait, and overlap: "
+            f"{config.overlap} decides about those itself; say overlap: allow, or leave "
+            "max_running out",
         )

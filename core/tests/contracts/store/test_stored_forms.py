@@ -285,7 +285,7 @@ def test_a_record_that_others_wrote_a_little_differently_is_read(fields, found):
         '"executor":"a","priority":10',
         '"executor":"a","revision":null',
         '"executor":"a","name":"a\\nb"',
-        '"executor":"a","reserved":{"max_running":3}',
+        '"executor":"a","reserved":{"concurrency_key":"k"}',
         '"executor":"a","reserved":{"parents":["a"]}',
         '"executor":"a","payload":NaN',
         '"executor":"a","payload":[-Infinity]',

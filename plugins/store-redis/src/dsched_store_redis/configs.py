@@ -201,6 +201,8 @@ def config_fields(config: TaskConfig) -> list[tuple[str, str]]:
         fields.append(("enabled", "1"))
     if config.origin != API_ORIGIN:
         fields.append(("origin", config.origin))
+    if config.max_running is not None:
+        fields.append(("most", str(config.max_running)))
     way = route(config.spec)
     if way:
         fields.append(("route", way))

@@ -34,6 +34,7 @@ from dsched.model import (
 )
 from dsched.model.ids import fire_instant_of
 from dsched.model.json import dumps
+from dsched.model.limits import own_limit
 from dsched_store_redis.configs import config_fields, route, span_ms
 from dsched_store_redis.limits import record_text
 from dsched_store_redis.wire import number, text
@@ -79,6 +80,8 @@ def config_commands(one: StoredConfig) -> Iterator[Command]:
         yield ("HSET", "config:delay", config.id, delay)
     if config.origin != API_ORIGIN:
         yield ("ZADD", "config:origin", 0, f"{config.origin}\t{config.id}")
+    if config.max_running is not None:
+        yield ("HSET", "limit:detail", own_limit(config.id), config.max_running)
 
 
 def task_commands(

@@ -21,6 +21,7 @@ from dsched.contracts.store.operating import Skip
 from dsched.contracts.store.outcomes import Outcome
 from dsched.model import SkippedRange, SkipReason
 from dsched_store_sqlite.base import OnSqlite
+from dsched_store_sqlite.limits import bound_config
 from dsched_store_sqlite.rows import CONFIG, ConfigRow
 from dsched_store_sqlite.step import Item, Step
 
@@ -77,6 +78,8 @@ class SqliteConfigs(OnSqlite, Configs):
         def change(step: Step, row: ConfigRow) -> None:
             _note_ranges(step, by, config_id, rearm)
             step.drop_config(config_id)
+            if _bounds(row.content):
+                bound_config(step, config_id, None)
             note_config(step, row, act="deleted", by=by)
 
         return await self._change(config_id, rearm, change)
@@ -209,9 +212,16 @@ def _put(step: Step, item: PutConfig, content: str, by: str) -> PutAnswer:
     if fresh.paused:
         fresh.paused_gap_ms = item.rearm.upto_ms
     step.put_config(fresh)
+    if item.config.max_running is not None or (row is not None and _bounds(row.content)):
+        bound_config(step, config_id, item.config.max_running)
     _rearm(step, fresh, item.rearm, by)
     note_config(step, fresh, act="put", by=by)
     return PutAnswer(outcome=Outcome.OK, stored=fresh.view())
+
+
+def _bounds(content: str) -> bool:
+    """Whether a config may have a limit of its own; a payload may read alike."""
+    return '"max_running":' in content
 
 
 def _check(step: Step, row: ConfigRow | None, rearm: Rearm) -> Outcome:

@@ -16,6 +16,7 @@ from dsched.contracts.store.tasklogs import TaskLine, line_size
 from dsched.model import (
     Decision,
     Home,
+    Limit,
     Task,
     TaskSpec,
     TaskStatus,
@@ -25,6 +26,7 @@ from dsched.model import (
     write_attempt,
 )
 from dsched.model.json import dumps
+from dsched.model.limits import own_limit
 from dsched_store_sqlite.attempts import PUT_PAST
 from dsched_store_sqlite.collecting import cursor_text, listed_under
 from dsched_store_sqlite.documents import PUT as PUT_DOCUMENT
@@ -85,6 +87,9 @@ def fill(step: Step, part: Part) -> None:
     for limit in part.limits:
         write_limit(db, limit)
     db.executemany(PUT_CONFIG, map(_config, part.configs))
+    for config in (one.config for one in part.configs):
+        if config.max_running is not None:
+            write_limit(db, Limit(id=own_limit(config.id), max_running=config.max_running))
     for moved in part.tasks:
         _put_task(step, moved)
     db.executemany(_PUT_DECISION, map(_decision, part.decisions))

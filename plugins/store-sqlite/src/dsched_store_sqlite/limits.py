@@ -18,6 +18,7 @@ from dsched.contracts.store.limits import (
 from dsched.contracts.store.outcomes import Outcome
 from dsched.contracts.store.timing import LEADER_WAKEUP
 from dsched.model import Limit
+from dsched.model.limits import OWN, own_limit
 from dsched.model.rates import Pace
 from dsched_store_sqlite.base import OnSqlite
 from dsched_store_sqlite.buckets import NO_MOST, read_limit
@@ -30,10 +31,11 @@ PUT = "INSERT OR REPLACE INTO limit_record VALUES (?, ?)"
 DROP = "DELETE FROM limit_record WHERE id = ?"
 PUT_RATE = "INSERT OR REPLACE INTO limit_rate VALUES (?, ?, ?)"
 DROP_RATE = "DELETE FROM limit_rate WHERE id = ?"
-COUNT = "SELECT count(*) FROM limit_record"
+# Those of configs come after all others, and are neither counted nor listed.
+COUNT = f"SELECT count(*) FROM limit_record WHERE id < '{OWN}'"  # noqa: S608
 LIST = (
-    "SELECT id, max_running, rate, burst FROM limit_record LEFT JOIN limit_rate USING (id) "
-    "WHERE id > ? ORDER BY id LIMIT ?"
+    "SELECT id, max_running, rate, burst FROM limit_record LEFT JOIN limit_rate USING (id) "  # noqa: S608
+    f"WHERE id > ? AND id < '{OWN}' ORDER BY id LIMIT ?"
 )
 # A limit and its instances: what begins with its id and a colon ends before its id and a semicolon.
 USES_OF = (
@@ -124,6 +126,19 @@ def _put_limit(step: Step, limit: Limit) -> Outcome:
     write_limit(step.db, limit)
     _changed(step, limit.id, paces)
     return Outcome.OK
+
+
+def bound_config(step: Step, config_id: str, max_running: int | None) -> None:
+    """A config is put with this, or deleted (None): its own limit follows."""
+    name = own_limit(config_id)
+    before = step.places.buckets.record(name)
+    if max_running == (None if before is None else before.max_running):
+        return
+    if max_running is None:
+        step.db.execute(DROP, (name,))
+    else:
+        step.db.execute(PUT, (name, max_running))
+    _changed(step, name, {})
 
 
 def write_limit(db: sqlite3.Connection, limit: Limit) -> None:

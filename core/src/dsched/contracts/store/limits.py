@@ -17,6 +17,11 @@ displacement, cancel) puts them back, as far as they fit; an attempt that began 
 the next one needs others. A record that is changed changes the pace at once: a bucket lacks as many
 tokens as before, at most all of them. Room is what places and tokens leave, whichever is less. A
 bucket that is full is forgotten.
+
+A config with ``max_running`` has a limit of its own (`dsched.model.limits.own_limit`).
+`Configs.put` and `Configs.delete` store, change and remove its record in the step in which they do
+so with the config, as `Limiting.put_limit` and a forced `Limiting.drop_limit` would. It is read
+like any other, but neither listed nor counted.
 """
 
 from abc import ABC, abstractmethod
@@ -94,8 +99,8 @@ class Limiting(ABC):
         """Store a limit. It holds at once: what runs goes on, and what waits may go if there is
         room now.
 
-        ``DUP`` if it is stored so; ``FULL`` if there are `MAX_LIMITS`; ``OLDER`` where the format
-        of the store has none; else ``OK``.
+        ``DUP`` if it is stored so; ``FULL`` if there are `MAX_LIMITS`, those of configs not
+        counted; ``OLDER`` where the format of the store has none; else ``OK``.
         """
 
     @abstractmethod
@@ -109,7 +114,7 @@ class Limiting(ABC):
 
     @abstractmethod
     async def list_limits(self, cursor: str | None, limit: int) -> LimitPage:
-        """Limits by id, at most ``limit``."""
+        """Limits by id, at most ``limit``, without those of configs."""
 
     @abstractmethod
     async def limit_uses(

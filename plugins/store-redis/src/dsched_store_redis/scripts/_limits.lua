@@ -160,3 +160,28 @@ local function limit_used(id)
   end
   return false
 end
+
+-- The limit that a config has by its max_running. No colon: that begins an instance.
+local function own_limit(config_id)
+  return '~' .. string.gsub(config_id, ':', '~')
+end
+
+-- `most`: what the config is to have, as it says so; nil: no limit. `old`: the config as it was read.
+local function probe_own_limit(id, old, most)
+  if (old and old.most) ~= most then
+    record_of(own_limit(id))
+    uses_of(own_limit(id), '', 1)
+    call('ZCARD', LIMIT .. 'open')
+  end
+end
+
+local function set_own_limit(id, old, most)
+  if (old and old.most) == most then
+    return
+  elseif most then
+    call('HSET', LIMIT .. 'detail', own_limit(id), most)
+  else
+    call('HDEL', LIMIT .. 'detail', own_limit(id))
+  end
+  limit_changed(own_limit(id), {})
+end

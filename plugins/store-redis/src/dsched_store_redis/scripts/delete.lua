@@ -1,9 +1,10 @@
--- use: tasks configs
+-- use: workers tasks limits configs
 -- ARGV: by, config, read, upto, latest, next_due, skipped item
 local by, id = ARGV[2], ARGV[3]
 probe_configs()
 call('ZCARD', ORIGIN)
 local row = config_of(id)
+probe_own_limit(id, row, nil)
 local outcome = 'OK'
 if not row then
   outcome = 'UNKNOWN'
@@ -23,6 +24,7 @@ call('ZREM', DUE, id)
 call('ZREM', INDEX, id)
 move_origin(id, row.origin, nil)
 call('HDEL', FIXED, id)
+set_own_limit(id, row, nil)
 call('DEL', CONFIG .. id, CONTENT .. id, SPEC .. id)
 note('config', by, '{"config":"' .. id .. '","act":"deleted","revision":' .. row.revision .. '}')
 return done('OK')

@@ -1,4 +1,4 @@
--- use: tasks configs
+-- use: workers tasks limits configs
 -- ARGV: by, rows, contents, snapshots up to the revision, snapshots from it on
 -- row: id, read (4), upto, latest, next_due, created, skipped item, fields "name value name value"
 local by = ARGV[2]
@@ -21,6 +21,8 @@ for line in lines(ARGV[3]) do
     item.created = wall
   end
   call('ZCARD', LIVE .. id)
+  item.most = string.match('\t' .. fields, '\tmost\t(%d+)')
+  probe_own_limit(id, old, item.most)
   if old and call('GET', CONTENT .. id) == item.content then
     item.outcome = 'DUP'
   elseif version_of(old) ~= read then
@@ -40,7 +42,8 @@ local function store(item)
   last = math.max(last + 1, now)
   local key, revision = CONFIG .. id, int(last)
   if old then
-    call('HDEL', key, 'overlap', 'cap', 'deadline', 'priority', 'delay', 'route', 'origin', 'parked', 'run')
+    call('HDEL', key, 'overlap', 'cap', 'deadline', 'priority', 'delay', 'route', 'origin', 'parked', 'run',
+      'most')
   end
   local set = { 'revision', revision, 'updated', wall_text,
     'created', old and old.created or int(item.created) }
@@ -64,6 +67,7 @@ local function store(item)
   push(texts, CONTENT .. id, item.content, SPEC .. id, item.head .. revision .. item.tail)
   push(indexed, '0', id)
   move_origin(id, old and old.origin, origin)
+  set_own_limit(id, old, item.most)
   if delay and enabled then
     call('HSET', FIXED, id, delay)
   elseif old then

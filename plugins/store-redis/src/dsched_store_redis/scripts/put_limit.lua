@@ -2,9 +2,8 @@
 -- ARGV: id, record, most limits
 local id, record = ARGV[2], ARGV[3]
 probe_tasks()
-local known, count = record_of(id), call('HLEN', LIMIT .. 'detail')
+local known, count = record_of(id), call('ZCARD', LIMIT .. 'index')
 local before = buckets_of(id)
-call('ZCARD', LIMIT .. 'index')
 begin()
 if not has_classes then
   return done('OK', 'OLDER')

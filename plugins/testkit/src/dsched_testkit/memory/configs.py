@@ -20,6 +20,7 @@ from dsched.contracts.store.events import EventKind
 from dsched.contracts.store.outcomes import Outcome
 from dsched.model import SkippedRange
 from dsched_testkit.memory.base import OnState
+from dsched_testkit.memory.limits import bound_config
 from dsched_testkit.memory.state import ConfigRow, Item, Step
 
 
@@ -57,6 +58,7 @@ class MemoryConfigs(OnState, Configs):
         row.config = config
         if row.paused is not None:
             row.paused = attrs.evolve(row.paused, gap_from_ms=item.rearm.upto_ms)
+        bound_config(state, config.id, config.max_running)
         self._rearm(step, row, item.rearm, by)
         event: Item = {"config": config.id, "act": "put", "revision": config.revision}
         step.note(EventKind.CONFIG, by, event)
@@ -96,6 +98,7 @@ class MemoryConfigs(OnState, Configs):
             _note_skipped(step, config_id, rearm, by)
             step.set_due(row, None)
             del self._state.configs[config_id]
+            bound_config(self._state, config_id, None)
             note_config(step, row, act="deleted", by=by)
             return Outcome.OK
 

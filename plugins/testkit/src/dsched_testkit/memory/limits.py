@@ -16,6 +16,7 @@ from dsched.contracts.store.limits import (
 from dsched.contracts.store.outcomes import Outcome
 from dsched.contracts.store.timing import LEADER_WAKEUP
 from dsched.model import Limit, limit_of
+from dsched.model.limits import own_limit, owner_of
 from dsched.model.rates import Pace
 from dsched_testkit.memory.base import OnState
 from dsched_testkit.memory.places import UNDER
@@ -33,11 +34,11 @@ class MemoryLimiting(OnState, Limiting):
             limits = self._state.places.limits
             if limits.get(limit.id) == limit:
                 return Outcome.DUP
-            if limit.id not in limits and len(limits) >= MAX_LIMITS:
+            if limit.id not in limits and len(self._listed()) >= MAX_LIMITS:
                 return Outcome.FULL
-            paces = self._paces(limit.id)
+            paces = _paces(self._state, limit.id)
             limits[limit.id] = limit
-            self._changed(limit.id, paces)
+            _changed(self._state, limit.id, paces)
             return Outcome.OK
 
     async def drop_limit(self, limit_id: str, *, force: bool) -> Outcome:
@@ -48,9 +49,9 @@ class MemoryLimiting(OnState, Limiting):
                 return Outcome.UNKNOWN
             if not force and any(_is_of(name, limit_id) for name in places.held | places.waiting):
                 return Outcome.TAKEN
-            paces = self._paces(limit_id)
+            paces = _paces(self._state, limit_id)
             del places.limits[limit_id]
-            self._changed(limit_id, paces)
+            _changed(self._state, limit_id, paces)
             return Outcome.OK
 
     async def get_limits(self, limit_ids: Sequence[str]) -> tuple[Limit | None, ...]:
@@ -64,7 +65,7 @@ class MemoryLimiting(OnState, Limiting):
         check_limit(limit)
         with self._state.step():
             limits = self._state.places.limits
-            page, more = _page(limits, cursor, limit)
+            page, more = _page(self._listed(), cursor, limit)
             return LimitPage(limits=tuple(limits[one] for one in page), cursor=more)
 
     async def limit_uses(
@@ -79,16 +80,31 @@ class MemoryLimiting(OnState, Limiting):
             uses = tuple(places.use(one, _oldest_under(self._state, one)) for one in page)
             return LimitUsePage(uses=uses, cursor=more)
 
-    def _paces(self, limit_id: str) -> dict[str, Pace | None]:
-        places = self._state.places
-        return {name: places.pace(name) for name in places.full if _is_of(name, limit_id)}
+    def _listed(self) -> list[str]:
+        return [one for one in self._state.places.limits if owner_of(one) is None]
 
-    def _changed(self, limit_id: str, paces: dict[str, Pace | None]) -> None:
-        places = self._state.places
-        for name, before in paces.items():
-            places.repace(name, before)
-        if places.may_open([name for name in places.waiting if _is_of(name, limit_id)]):
-            self._state.wakeups.wake(LEADER_WAKEUP)
+
+def bound_config(state: State, config_id: str, max_running: int | None) -> None:
+    """A config is put with this, or deleted (None): its own limit follows."""
+    name, limits = own_limit(config_id), state.places.limits
+    before = limits.pop(name, None)
+    if max_running is not None:
+        limits[name] = Limit(id=name, max_running=max_running)
+    if limits.get(name) != before:
+        _changed(state, name, {})
+
+
+def _paces(state: State, limit_id: str) -> dict[str, Pace | None]:
+    places = state.places
+    return {name: places.pace(name) for name in places.full if _is_of(name, limit_id)}
+
+
+def _changed(state: State, limit_id: str, paces: dict[str, Pace | None]) -> None:
+    places = state.places
+    for name, before in paces.items():
+        places.repace(name, before)
+    if places.may_open([name for name in places.waiting if _is_of(name, limit_id)]):
+        state.wakeups.wake(LEADER_WAKEUP)
 
 
 def wait_under_limit(state: State, row: TaskRow, name: str) -> None:

@@ -2,11 +2,14 @@
 
 import asyncio
 
+import attrs
+
 from dsched.contracts.store.working import Submission
 from dsched.declaring import declare_limits
 from dsched.model import Limit
 from dsched_testkit.sweep.play import scenario
 from dsched_testkit.sweep.scenarios import spec, two_pods
+from dsched_testkit.sweep.scenarios_of_configs import config
 from dsched_testkit.sweep.stage import Stage, User
 
 TOLD_WITHIN_S = 11.0  # a leader with little to do tells every ten seconds
@@ -56,3 +59,21 @@ async def told_of_a_limit_that_lets_nothing_begin(stage: Stage) -> None:
 
     await stage.user(script)
     await stage.ended("waits")
+
+
+@scenario("completed success")
+async def runs_of_a_config_by_its_max_running(stage: Stage) -> None:
+    """One at a time, then two, then any number: its limit is put, changed and dropped with it."""
+    await two_pods(stage)
+
+    async def script(user: User) -> None:
+        one = config("bound", "work", 0.3, enabled=False, overlap="allow", max_running=1)
+        await user.attempt(user.put_config(one))
+        for at in range(4):
+            await user.attempt(user.trigger("bound", key=f"k{at}"))
+        await user.attempt(user.why_task("bound@manual-k3"))
+        await user.attempt(user.put_config(attrs.evolve(one, max_running=2)))
+        await user.attempt(user.delete_config("bound"))
+
+    await stage.user(script)
+    await stage.ended(*(f"bound@manual-k{at}" for at in range(4)))

@@ -42,6 +42,7 @@ from dsched_testkit.suites.store.operating import (
 )
 from dsched_testkit.suites.store.origins import OriginTests
 from dsched_testkit.suites.store.overlap import HeldTests, OverlapTests
+from dsched_testkit.suites.store.own_limits import OwnLimitTests
 from dsched_testkit.suites.store.parking import ParkingTests
 from dsched_testkit.suites.store.pausing_until import PausingUntilTests
 from dsched_testkit.suites.store.polling import PollTests
@@ -77,6 +78,7 @@ class LeadingContract(
     ClassTests,
     ClassWakingTests,
     LimitTests,
+    OwnLimitTests,
     RateTests,
     RecallTests,
     OverdueTests,
