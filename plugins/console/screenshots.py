@@ -25,7 +25,13 @@ TOKEN = "token-of-the-pictures-" + "0" * 20
 PORT = 8790
 MOST_BYTES = 150_000
 # What README and docs show.
-SHOWN = {("now", "light"), ("config", "dark"), ("failed", "light"), ("calendar", "light")}
+SHOWN = {
+    ("now", "light"),
+    ("config", "dark"),
+    ("failed", "light"),
+    ("calendar", "light"),
+    ("run", "light"),
+}
 
 JOBS = """
 import asyncio, random
@@ -40,6 +46,19 @@ async def work(ctx: FunctionContext, seconds: float = 0.2, steps: int = 3):
         if step == 4:
             ctx.logger.warning("ledger AT-03: 3 invoices without VAT id, kept open")
     return {"rows": steps * 1500, "run_key": 2**60}
+
+@dsched.task("shops")
+async def shops(ctx: FunctionContext):
+    await asyncio.sleep(0.6)
+    return {"shops": [f"shop-{number:02}" for number in range(1, 65)]}
+
+@dsched.task("import_shop")
+async def import_shop(ctx: FunctionContext, shop: str):
+    ctx.logger.info("%s: reading orders since yesterday", shop)
+    await asyncio.sleep(random.uniform(0.2, 0.9))
+    if shop in ("shop-23", "shop-58") and ctx.attempt == 1:
+        raise ConnectionError(f"{shop} did not answer")
+    return {"rows": random.randint(900, 4100)}
 
 @dsched.task("warehouse")
 async def warehouse(ctx: FunctionContext):
@@ -66,6 +85,38 @@ def calendar(**sets: str) -> str:
     return f"{{{', '.join(f'{key}: [{names}]' for key, names in sets.items())}}}"
 
 
+# A run with all that a graph has to tell: parts, one of which is tried twice, a failure, what that
+# leaves out and what runs because of it.
+NIGHTLY = """  - id: etl.nightly
+    every: 60s
+    owner: data
+    retry: {max_retries: 1, retry_delay: 1s}
+    steps:
+      list_shops: {executor: local, payload: {function: shops}}
+      fetch_fx: {needs: [list_shops], executor: local, payload: {function: work}}
+      import_shop:
+        needs: [list_shops]
+        for_each: "${needs.list_shops.data.shops}"
+        max_parallel: 8
+        executor: local
+        payload: {function: import_shop, args: {shop: "${item}"}}
+      merge_orders:
+        needs: [fetch_fx, import_shop]
+        executor: local
+        payload: {function: work, args: {seconds: 2, steps: 4}}
+      undo_fx: {needs: [fetch_fx], when: failure, executor: local, payload: {function: work}}
+      load_warehouse: {needs: [merge_orders], executor: local, payload: {function: warehouse}}
+      index_search: {needs: [merge_orders], executor: local, payload: {function: work}}
+      publish_dash: {needs: [load_warehouse], executor: local, payload: {function: work}}
+      notify_ops:
+        needs: [load_warehouse]
+        when: failure
+        allow_failure: true
+        executor: local
+        payload: {function: work}
+"""
+
+
 CALENDARS = """calendars:
   workdays: {weekdays: mon-fri}
   trading: {weekdays: mon-fri, until: 2026-12-31}
@@ -74,51 +125,58 @@ CALENDARS = """calendars:
   inventory: {dates: {2027-01-04/2027-01-05: Inventory, 2027-07-01: Inventory}}
 """
 BERLIN, NEW_YORK = "timezone: Europe/Berlin", "timezone: America/New_York"
-TASKS = f"{CALENDARS}tasks:\n" + "".join(
-    (
-        task("billing.close", f'cron_expr: "10 18 * * 1-5", {BERLIN}', owner="finance"),
-        task(
-            "billing.invoices",
-            f'cron_expr: "30 2 * * *", {BERLIN}',
-            owner="finance",
-            calendar=calendar(skip="shutdown", only="workdays"),
-        ),
-        task("cache.warm", 'cron_expr: "*/5 * * * *"', owner="platform"),
-        task("crm.leads_score", 'cron_expr: "17 * * * *"', owner="sales"),
-        task("dns.check", "every: 4s", owner="platform"),
-        task("email.digest", f'cron_expr: "30 12 * * 1-5", {NEW_YORK}', owner="growth"),
-        task(
-            "etl.orders_import",
-            "every: 20s",
-            "function: warehouse",
-            owner="data",
-            retry="{max_retries: 0}",
-        ),
-        task("etl.stock_levels", "every: 12s", long(9), owner="data"),
-        task("gdpr.erasure", f'cron_expr: "0 1 * * 0", {BERLIN}', owner="legal"),
-        task(
-            "hr.payroll_export",
-            f'cron_expr: "0 6 25 * *", {BERLIN}',
-            owner="people",
-            calendar=calendar(skip="shutdown"),
-        ),
-        task("ledger.eod", "every: 40s", long(34), owner="finance"),
-        task("media.transcode", "every: 26s", long(20), owner="media"),
-        task("ml.train_ranker", 'cron_expr: "0 22 * * 5"', owner="ml"),
-        task("ops.backup_primary", 'cron_expr: "0 0,12 * * *"', owner="platform"),
-        task("pricing.refresh", "every: 15s", long(11), owner="growth"),
-        task(
-            "reports.us_daily",
-            f'cron_expr: "0 6 * * *", {NEW_YORK}',
-            owner="bi",
-            calendar=calendar(skip="shutdown, inventory", only="trading"),
-        ),
-        task("shop.feed_export", "every: 31s", long(25), owner="shop"),
-        task("webhooks.redeliver", "every: 3s", owner="platform"),
-        *(task(f"night.{n:02}", 'cron_expr: "0 22 * * *"', owner="ops") for n in range(1, 41)),
+TASKS = (
+    f"{CALENDARS}tasks:\n"
+    + "".join(
+        (
+            task("billing.close", f'cron_expr: "10 18 * * 1-5", {BERLIN}', owner="finance"),
+            task(
+                "billing.invoices",
+                f'cron_expr: "30 2 * * *", {BERLIN}',
+                owner="finance",
+                calendar=calendar(skip="shutdown", only="workdays"),
+            ),
+            task("cache.warm", 'cron_expr: "*/5 * * * *"', owner="platform"),
+            task("crm.leads_score", 'cron_expr: "17 * * * *"', owner="sales"),
+            task("dns.check", "every: 4s", owner="platform"),
+            task("email.digest", f'cron_expr: "30 12 * * 1-5", {NEW_YORK}', owner="growth"),
+            task(
+                "etl.orders_import",
+                "every: 20s",
+                "function: warehouse",
+                owner="data",
+                retry="{max_retries: 0}",
+            ),
+            task("etl.stock_levels", "every: 12s", long(9), owner="data"),
+            task("gdpr.erasure", f'cron_expr: "0 1 * * 0", {BERLIN}', owner="legal"),
+            task(
+                "hr.payroll_export",
+                f'cron_expr: "0 6 25 * *", {BERLIN}',
+                owner="people",
+                calendar=calendar(skip="shutdown"),
+            ),
+            task("ledger.eod", "every: 40s", long(34), owner="finance"),
+            task("media.transcode", "every: 26s", long(20), owner="media"),
+            task("ml.train_ranker", 'cron_expr: "0 22 * * 5"', owner="ml"),
+            task("ops.backup_primary", 'cron_expr: "0 0,12 * * *"', owner="platform"),
+            task("pricing.refresh", "every: 15s", long(11), owner="growth"),
+            task(
+                "reports.us_daily",
+                f'cron_expr: "0 6 * * *", {NEW_YORK}',
+                owner="bi",
+                calendar=calendar(skip="shutdown, inventory", only="trading"),
+            ),
+            task("shop.feed_export", "every: 31s", long(25), owner="shop"),
+            task("webhooks.redeliver", "every: 3s", owner="platform"),
+            *(task(f"night.{n:02}", 'cron_expr: "0 22 * * *"', owner="ops") for n in range(1, 41)),
+        )
     )
+    + NIGHTLY
 )
 
+
+# Pages that are looked at in another size; of a run docs show its graph alone.
+SIZES = {"narrow": {"width": 360, "height": 1100}, "run": {"width": 1440, "height": 540}}
 
 # How many at once, and what goes on under them from the start.
 LIMITS = {"crm-api": 5, "tenant": 2, "tenant:acme": 4, "warehouse": 1, "legacy-erp": 0}
@@ -205,14 +263,15 @@ async def _prepare(ask: Any, url: str) -> dict[str, str]:
     reason = {"reason": "the GPUs are away until Monday"}
     await ask.post(f"{url}/api/v1/configs/ml.train_ranker/pause", data=reason, headers=headers)
     found = {}
-    for name in ("etl.orders_import", "ledger.eod"):
+    for name in ("etl.orders_import", "ledger.eod", "etl.nightly"):
         listed = await ask.get(f"{url}/api/v1/tasks?config={name}&limit=1", headers=headers)
         found[name] = (await listed.json())["items"][0]["id"]
     return found
 
 
-async def take(url: str, into: Path | None) -> None:
-    """The pictures of README and docs; with a folder all pages in both themes, into that."""
+async def take(url: str, into: Path | None, only: str | None) -> None:
+    """The pictures of README and docs; with a folder all pages in both themes, into that. Those of
+    one page, if it is named."""
     from playwright.async_api import async_playwright
 
     browsers = tests()
@@ -234,13 +293,19 @@ async def take(url: str, into: Path | None) -> None:
             if logged_in.status != 201:
                 raise SystemExit(f"screenshots: the pod answers {await logged_in.text()}")
             tasks = await _prepare(context.request, url)
-            await _take_all(context, url, theme=theme, tasks=tasks, into=into)
+            await _take_all(context, url, theme=theme, tasks=tasks, into=into, only=only)
             await context.close()
         await browser.close()
 
 
 async def _take_all(
-    context: Any, url: str, *, theme: str, tasks: dict[str, str], into: Path | None
+    context: Any,
+    url: str,
+    *,
+    theme: str,
+    tasks: dict[str, str],
+    into: Path | None,
+    only: str | None,
 ) -> None:
     pages = {
         "now": "",
@@ -248,6 +313,10 @@ async def _take_all(
         "config": "configs/media.transcode",
         "task": f"tasks/{tasks['ledger.eod']}",
         "failed": f"tasks/{tasks['etl.orders_import']}",
+        "run": f"tasks/{tasks['etl.nightly']}",
+        "failure": f"tasks/{tasks['etl.nightly']}",
+        "parts": f"tasks/{tasks['etl.nightly']}?step=import_shop",
+        "workflow": "configs/etl.nightly?tab=graph",
         "tasks": "tasks?state=success",
         "calendar": "calendar",
         "editor": "configs/reports.us_daily/edit?cron_expr=0+0,2+28+*+*",
@@ -261,11 +330,9 @@ async def _take_all(
     }
     page = await context.new_page()
     for name, address in pages.items():
-        if into is None and (name, theme) not in SHOWN:
+        if only not in (None, name) or (into is None and (name, theme) not in SHOWN):
             continue
-        size = (
-            {"width": 360, "height": 1100} if name == "narrow" else {"width": 1440, "height": 1000}
-        )
+        size = SIZES.get(name, {"width": 1440, "height": 1000})
         await page.set_viewport_size(size)
         await page.goto(f"{url}/ui/{address}")
         await page.wait_for_selector("h1")
@@ -283,12 +350,13 @@ def main() -> None:
     """Run a pod for a while, and look at it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--into", type=Path, help="a folder for all pages in both themes")
+    parser.add_argument("--only", help="the pictures of one page, as run")
     parser.add_argument("--seconds", type=float, default=90.0, help="how long the pod runs before")
     arguments = parser.parse_args()
     (arguments.into or INTO).mkdir(exist_ok=True)
     with pod() as url:
         time.sleep(arguments.seconds)
-        asyncio.run(take(url, arguments.into))
+        asyncio.run(take(url, arguments.into, arguments.only))
 
 
 if __name__ == "__main__":

@@ -75,6 +75,8 @@ def every_call() -> dict[str, Call[Any]]:
         "cancel": calls.cancel("x", reason="r"),
         "retry": calls.retry("x", reason="r", failed=True, key="k"),
         "get_run": calls.get_run("x"),
+        "config_runs": calls.config_runs("x", limit=5),
+        "run_members": calls.run_members("x", step="s", state="live", **page),
         "run_log": calls.run_log("x", cursor="c"),
         "list_tasks": calls.list_tasks(**index, **page),
         "task_lines": calls.task_lines("x", attempt=1, after="a", limit=5),

@@ -6,6 +6,7 @@ import pytest
 from api_pods import ADMIN, serving
 
 import dsched_client
+from dsched.client import NotFoundError
 from dsched.model import InvalidConfigError, RetryPolicy, Step, TaskConfig, TaskStatus, Workflow
 from dsched_client import AsyncClient, Client
 
@@ -77,6 +78,59 @@ async def test_a_run_and_its_log_are_values_with_types(cluster, kind):
     assert [one.name for one in log] == [one.name for one in kept]
     assert log[0].at.timestamp() * 1000 == kept[0].at_ms
     assert (log[-1].what, log[-1].reason) == ("skipped", "nothing failed")
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+async def test_the_members_of_a_run_are_tasks_a_page_at_a_time(cluster, kind):
+    await cluster.client.submit(ETL, task_id="r")
+    await cluster.client.wait("r", timeout=20)
+    if kind == "async":
+        async with AsyncClient(cluster.url, token=ADMIN) as client:
+            first = await client.run_members("r", state="success", limit=2)
+            rest = await client.run_members("r", state="success", cursor=first.cursor)
+    else:
+
+        def read():
+            with Client(cluster.url, token=ADMIN) as client:
+                page = client.run_members("r", state="success", limit=2)
+                return page, client.run_members("r", state="success", cursor=page.cursor)
+
+        first, rest = await asyncio.to_thread(read)
+    assert [one.id for one in (*first.items, *rest.items)] == ["r~extract", "r~load~0", "r~load~1"]
+    assert rest.cursor is None
+    assert all(one.worker_id for one in first.items)
+    kept = await cluster.client.run_members("r", step="load")
+    assert [one.id for one in kept.tasks] == ["r~load~0", "r~load~1"]
+    with pytest.raises(NotFoundError, match="run r has no step 'lod'"):
+        await cluster.client.run_members("r", step="lod")
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+async def test_the_latest_runs_of_a_config_are_values_with_types(cluster, kind):
+    await cluster.ask("PUT", "/configs/etl", {"every": "1h", "steps": {"a": {"executor": "echo"}}})
+    made = (await cluster.ask("POST", "/configs/etl/trigger")).body["id"]
+    await cluster.client.wait(made, timeout=20)
+    async with asyncio.timeout(20):  # it is a moment later in the list of its config
+        while not await cluster.client.config_runs("etl"):
+            await asyncio.sleep(0.02)
+    if kind == "async":
+        async with AsyncClient(cluster.url, token=ADMIN) as client:
+            (run,) = await client.config_runs("etl", limit=25)
+    else:
+
+        def read():
+            with Client(cluster.url, token=ADMIN) as client:
+                return client.config_runs("etl")
+
+        (run,) = await asyncio.to_thread(read)
+    assert (run.task.id, run.task.status) == (made, TaskStatus.SUCCESS)
+    assert [(one.id, one.state, one.members) for one in run.steps] == [("a", "success", ())]
+    (kept,) = await cluster.client.config_runs("etl")
+    assert kept.steps[0].members[0].name == "a"
+    with pytest.raises(NotFoundError, match="there is no config gone"):
+        await cluster.client.config_runs("gone")
+    with pytest.raises(ValueError, match="limit must be 1 to 25, got 26"):
+        await cluster.client.config_runs("etl", limit=26)
 
 
 async def test_the_blocking_client_puts_a_config_that_is_a_workflow(cluster):

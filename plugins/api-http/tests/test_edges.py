@@ -143,7 +143,9 @@ LISTS = {
     "/timetable": "timetable",
     "/limits": "limits",
     "/limits/l": "uses of limit l",
+    "/configs/c/runs": "runs of config c",
     "/tasks/r/run/log": "log of run r",
+    "/tasks/r/run/members": "members of run r None None",
 }
 # What a list asks for besides.
 NEEDS = {"/timetable": "from=2026-01-01T00:00:00Z&to=2026-01-01T01:00:00Z&"}

@@ -145,3 +145,98 @@ async def test_a_list_that_is_written_out_is_hidden_as_a_payload_is(cluster: Any
     assert "hush" in (await cluster.ask("GET", "/configs/c")).text
     shown = (await reader.ask("GET", "/configs/each")).body["spec"]["steps"]["each"]
     assert shown["for_each"] == "${needs.load.data.tables}"
+
+
+PARTS = {
+    "every": "1h",
+    "retry": {"max_retries": 0},
+    "steps": {
+        "load": {"executor": "echo", "payload": {"rows": 3}},
+        "parts": {
+            "needs": ["load"],
+            "executor": "echo",
+            "for_each": [{"n": 0}, {"fail": "no"}, {"n": 2}, {"n": 3}, {"fail": "no"}],
+            "payload": "${item}",
+        },
+    },
+}
+
+
+async def test_the_members_of_a_run_are_listed_as_tasks_by_step_and_state(cluster: Any) -> None:
+    assert (await cluster.ask("PUT", "/configs/etl", PARTS)).status == 201
+    run_id = (await cluster.ask("POST", "/configs/etl/trigger", {"key": "one"})).body["id"]
+    await cluster.ask("GET", f"/tasks/{run_id}/wait?timeout=20s")
+
+    async def listed(query: str) -> list[str]:
+        found, cursor = [], ""
+        while cursor is not None:
+            page = await cluster.ask("GET", f"/tasks/{run_id}/run/members?{query}{cursor}")
+            assert page.status == 200, page.text
+            assert all(one["run_id"] == run_id for one in page.body["items"])
+            found += [one["id"].partition("~")[2] for one in page.body["items"]]
+            cursor = page.body["cursor"] and f"&cursor={page.body['cursor']}"
+        return found
+
+    every = ["load", *(f"parts~{at}" for at in range(5))]
+    for size in (1, 2, 5, 500):
+        assert await listed(f"limit={size}") == every
+        assert await listed(f"step=parts&state=failed&limit={size}") == ["parts~1", "parts~4"]
+    assert await listed("step=load") == ["load"]
+    assert await listed("state=live") == []
+    (one,) = (
+        await cluster.ask("GET", f"/tasks/{run_id}/run/members?step=load&state=success")
+    ).body["items"]
+    assert (one["status"], one["attempt"]) == ("success", 1)
+    assert one["worker_id"]
+    again = (await cluster.ask("POST", f"/tasks/{run_id}/retry", {"failed": True})).body["id"]
+    await cluster.ask("GET", f"/tasks/{again}/wait?timeout=20s")
+    taken = (await cluster.ask("GET", f"/tasks/{again}/run/members?state=success")).body["items"]
+    assert {one["run_id"] for one in taken} == {run_id}
+
+
+async def test_a_question_for_members_that_cannot_be_meant_says_why(cluster: Any) -> None:
+    await cluster.ask("PUT", "/configs/etl", ETL)
+    run_id = (await cluster.ask("POST", "/configs/etl/trigger", {"key": "one"})).body["id"]
+    await cluster.ask("GET", f"/tasks/{run_id}/wait?timeout=20s")
+    for query, status, said in (
+        ("step=lod", 404, f"run {run_id} has no step 'lod'"),
+        ("state=running", 422, "state: must be one of live, success, failed, cancelled"),
+        ("cursor=x", 422, "cursor"),
+    ):
+        found = await cluster.ask("GET", f"/tasks/{run_id}/run/members?{query}")
+        assert (found.status, said in found.text) == (status, True), found.text
+
+
+async def test_the_latest_runs_of_a_config_are_told_with_their_steps(
+    cluster: Any, eventually: Any
+) -> None:
+    assert (await cluster.ask("PUT", "/configs/etl", PARTS)).status == 201
+    ids = []
+    for key in ("one", "two", "three"):
+        ids.append((await cluster.ask("POST", "/configs/etl/trigger", {"key": key})).body["id"])
+        await cluster.ask("GET", f"/tasks/{ids[-1]}/wait?timeout=20s")
+    waits = {**PARTS["steps"], "load": {"executor": "echo", "payload": {"wait": True}}}
+    await cluster.ask("PUT", "/configs/etl", {**PARTS, "steps": waits})
+    live = (await cluster.ask("POST", "/configs/etl/trigger", {"key": "four"})).body["id"]
+
+    async def listed() -> Any:  # a task that has ended is a moment later in the list of its config
+        found = await cluster.ask("GET", "/configs/etl/runs")
+        assert found.status == 200, found.text
+        return len(found.body["items"]) == 4
+
+    await eventually(listed)
+    told = (await cluster.ask("GET", "/configs/etl/runs?limit=3")).body["items"]
+    assert [one["id"] for one in told] == [live, ids[2], ids[1]]  # the open one first
+    assert [one["state"] for one in told[1]["steps"]] == ["success", "failed"]
+    parts = told[1]["steps"][1]
+    assert (parts["total"], parts["failed"], parts["members"]) == (5, 2, [])
+    assert told[1]["task"]["status"] == "failed"
+    await cluster.ask("PUT", "/configs/plain", {"every": "1h", "executor": "echo"})
+    assert (await cluster.ask("GET", "/configs/plain/runs")).body["items"] == []
+    for address, status, said in (
+        ("gone/runs", 404, "there is no config gone"),
+        ("etl/runs?limit=26", 422, "must be 1 to 25, got 26"),
+        ("etl/runs?limit=0", 422, "must be 1 to 25, got 0"),
+    ):
+        refused = await cluster.ask("GET", f"/configs/{address}")
+        assert (refused.status, said in refused.text) == (status, True), refused.text

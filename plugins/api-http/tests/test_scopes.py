@@ -37,6 +37,8 @@ NEEDED = {
     "task.why": "read",
     "task.logs": "read",
     "run.get": "read",
+    "config.runs": "read",
+    "run.members": "read",
     "run.log": "read",
     "task.cancel": "operate",
     "task.retry": "operate",

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import cache
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,12 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 OF_NPM = "@sparticuz/chromium"
 OF_NPM_VERSION = "153.0.0"
 EVENTUALLY_MS = 20_000
+AXE = files("axe_playwright_python").joinpath("axe.min.js")
+ALL_RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+RUN_AXE = """async (rules) =>
+  (await axe.run(document, {runOnly: rules, resultTypes: ["violations"]}))
+  .violations.map((one) => `${one.id}: ${one.nodes.slice(0, 3).map((node) =>
+  node.html + " " + node.failureSummary).join(" | ")}`)"""
 
 
 @cache
@@ -101,6 +108,12 @@ class Watched:
         from playwright.async_api import expect
 
         await expect(self.page.locator("[aria-busy=true]")).to_have_count(0, timeout=EVENTUALLY_MS)
+
+    async def axe(self, rules: list[str] | None = None) -> list[str]:
+        """What axe has to say against the page as it stands: nothing, of a page open to all."""
+        await self.page.evaluate(AXE.read_text())
+        found: list[str] = await self.page.evaluate(RUN_AXE, rules or ALL_RULES)
+        return found
 
 
 @attrs.frozen(kw_only=True)

@@ -59,3 +59,56 @@ async def test_one_viewer_costs_the_store_at_most_a_call_a_second(
         await asyncio.sleep(WATCHED_S)  # so long is looked at
         assert made.total() <= WATCHED_S, made
         assert made.total() > 5
+
+
+# What the frame of every page asks for: the cluster at a glance, the events, and who is there.
+OF_EVERY_PAGE = {
+    *("get_document", "events", "counts", "list_tasks", "stats"),
+    *("list_configs", "terms", "workers", "leader", "pods"),
+}
+# A run that lives for as long as it is looked at: its members fail again and again.
+RESTLESS = {
+    "every": "1h",
+    "retry": {"max_retries": 1000, "retry_delay": "2s", "max_delay": "2s"},
+    "steps": {
+        "list": {"executor": "echo", "payload": {"items": list(range(600))}},
+        "done": {
+            "needs": ["list"],
+            "executor": "echo",
+            "for_each": "${needs.list.data.items}",
+            "payload": {"log": ["a line"]},
+        },
+        "more": {
+            "needs": ["list"],
+            "executor": "echo",
+            "shards": 20,
+            "payload": {"log": ["a line"], "fail": "again", "retryable": True},
+        },
+    },
+}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("show", ["", "?show=members", "?show=logs"])
+async def test_a_run_costs_the_store_at_most_half_a_call_a_second_more_than_any_page(
+    browse: Any, monkeypatch: pytest.MonkeyPatch, show: str
+) -> None:
+    made: Counter[str] = Counter()
+    monkeypatch.setattr(service, "HeededStore", counted(made))
+    async with (
+        serving(roles=("api", "scheduler", "worker")) as api,
+        browse(api) as browser,
+        browser.window() as window,
+    ):
+        await api.ask("PUT", "/configs/restless", RESTLESS)
+        run_id = (await api.ask("POST", "/configs/restless/trigger")).body["id"]
+        page = await window.open(f"tasks/{run_id}{show}")
+        await page.locator(".node").get_by_text("600 of 600 ended").wait_for()
+        await page.get_by_text("live", exact=True).wait_for()
+        await window.settled()
+        await asyncio.sleep(5)  # what opening a page costs is not what watching it does
+        made.clear()
+        await asyncio.sleep(WATCHED_S)
+        own = {step: number for step, number in made.items() if step not in OF_EVERY_PAGE}
+        assert sum(own.values()) <= WATCHED_S / 2, made
+        assert sum(own.values()) >= 2  # it is read anew all the same

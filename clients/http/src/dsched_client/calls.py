@@ -111,6 +111,21 @@ def get_run(run_id: str) -> Call[values.Run]:
     return Call(request("GET", path_of("tasks", run_id, "run")), one(values.Run))
 
 
+def config_runs(config_id: str, *, limit: int) -> Call[Page[values.Run]]:
+    """The latest runs of a config."""
+    path = path_of("configs", config_id, "runs")
+    return Call(request("GET", path, query={"limit": limit}), page_of(values.Run))
+
+
+def run_members(
+    run_id: str, *, step: str | None, state: str | None, cursor: str | None, limit: int
+) -> Call[Page[values.Task]]:
+    """A page of a run's members."""
+    query = {"step": step, "state": state, "cursor": cursor, "limit": limit}
+    path = path_of("tasks", run_id, "run", "members")
+    return Call(request("GET", path, query=query), page_of(values.Task))
+
+
 def run_log(run_id: str, *, cursor: str | None) -> Call[Page[values.RunLine]]:
     """A page of a run's log."""
     query = {"cursor": cursor, "limit": MAX_LINES}

@@ -2,7 +2,26 @@
 
 import attrs
 
-from dsched_api_http.requests import OptionalReason
+from dsched.client.runs import MAX_RUNS
+from dsched.model import TaskStatus
+from dsched.planning.runs.picture import LIVE
+from dsched_api_http.requests import OptionalReason, Page, between
+
+MEMBER_STATES = (LIVE, *(status.value for status in TaskStatus if status.terminal))
+
+
+def _state(_: object, __: object, value: str | None) -> None:
+    if value is not None and value not in MEMBER_STATES:
+        raise ValueError(f"state must be one of {', '.join(MEMBER_STATES)}")
+
+
+@attrs.frozen(kw_only=True)
+class MemberList(Page):
+    """Which members of a run: of one step, and in one ``state`` (``live``, or how they ended), or
+    all."""
+
+    step: str | None = None
+    state: str | None = attrs.field(default=None, validator=_state)
 
 
 @attrs.frozen(kw_only=True)
@@ -11,3 +30,14 @@ class Retry(OptionalReason):
     succeed and what comes after it is run again, the rest is taken over."""
 
     failed: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class RunList:
+    """How many of the latest runs of a config."""
+
+    limit: int = attrs.field(
+        default=10,
+        validator=between(1, MAX_RUNS),
+        metadata={"minimum": 1, "maximum": MAX_RUNS},
+    )

@@ -52,7 +52,7 @@ class RunStep:
 
 @attrs.frozen(kw_only=True)
 class RunView:
-    """A run, and its steps by level."""
+    """A run, and its steps by level; in a list of runs without their members."""
 
     id: str
     task: TaskView
@@ -84,6 +84,12 @@ def run_of(run: Run) -> RunView:
         task=task_of(task),
         steps=tuple(_step_of(task.id, one) for one in run.steps),
     )
+
+
+def run_in_list(run: Run) -> RunView:
+    """A run as answered among others: its steps without their members."""
+    found = run_of(run)
+    return attrs.evolve(found, steps=tuple(attrs.evolve(one, members=()) for one in found.steps))
 
 
 def run_line_of(line: MemberLine) -> RunLine:

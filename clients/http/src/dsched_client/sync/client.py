@@ -155,6 +155,26 @@ class Client(Operating):
         """A run of many tasks, with its steps and their members; `NotFoundError` for others."""
         return self._send(calls.get_run(run_id))
 
+    def config_runs(self, config_id: str, *, limit: int = 10) -> tuple[Run, ...]:
+        """The latest runs of a config, those that are open before those that have ended; at most
+        25, and the steps of each without their members."""
+        return (self._send(calls.config_runs(config_id, limit=limit))).items
+
+    def run_members(
+        self,
+        run_id: str,
+        *,
+        step: str | None = None,
+        state: str | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> Page[Task]:
+        """A page of the members of a run as tasks, step by step: those of one step, and in one
+        state (``live`` or how they ended), or all."""
+        return self._send(
+            calls.run_members(run_id, step=step, state=state, cursor=cursor, limit=limit)
+        )
+
     def run_log(self, run_id: str) -> tuple[RunLine, ...]:
         """What became of the members and steps of a run so far, in order."""
         found: tuple[RunLine, ...] = ()

@@ -20,7 +20,7 @@ let timer = 0;
 let wanted = false;
 
 const KINDS =
-  "leader leaderless clock_back gap worker config fired skipped missed submitted dispatched deferred recalled claimed completed released reaped cancelled cancel_requested".split(
+  "leader leaderless clock_back gap worker config fired skipped missed submitted dispatched deferred recalled claimed completed released reaped cancelled cancel_requested born step_skipped run_ended".split(
     " ",
   );
 

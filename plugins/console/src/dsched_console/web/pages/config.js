@@ -5,8 +5,9 @@ import { ask, go, href, route } from "../router.js";
 import { duration, when, zoneOf } from "../time.js";
 import { t } from "../text.js";
 import { words } from "../words.js";
-import { ActButton, mayAct } from "../parts/acts.js";
+import { ActButton, KeyAct, mayAct } from "../parts/acts.js";
 import { Ago, At, Chip, Copy, Key, Loaded, shell, TaskLink, Title, useRows, WorkerLink } from "../parts/basics.js";
+import { Bring } from "../parts/bring.js";
 import { Durations } from "../parts/durations.js";
 import { State, TaskState } from "../parts/glyph.js";
 import { Icon } from "../parts/icons.js";
@@ -16,7 +17,10 @@ import { Value } from "../parts/value.js";
 import { useWhy, Why } from "../parts/why.js";
 import { stateOf } from "./configs.js";
 
-const TABS = ["tasks", "upcoming", "decisions", "definition", "why"];
+const TABS = ["tasks", "graph", "upcoming", "decisions", "definition", "why"];
+const workflow = async () => (await import("./workflow.js")).Workflow;
+/** The tabs of a config: one that makes runs has a graph. */
+const tabsOf = ({ spec }) => TABS.filter((one) => one !== "graph" || "steps" in spec || "shards" in spec);
 
 const runOf = (task) => (task.start_time && task.end_time ? Date.parse(task.end_time) - Date.parse(task.start_time) : null);
 const about = (id) => (event) => event.items?.some((one) => one.config === id || one.task?.startsWith(`${id}@`));
@@ -30,6 +34,8 @@ function Policies({ spec }) {
     [t("timeout"), spec.timeout],
     [t("priority"), String(spec.priority ?? 5)],
     [t("executor"), spec.executor ?? spec.type],
+    [t("steps"), spec.steps && String(Object.keys(spec.steps).length)],
+    [t("shards"), spec.shards && String(spec.shards)],
   ];
   return html`<p class="chips">${limits.filter(([, value]) => value !== undefined && value !== null).map(([name, value]) => html`<${Chip} key=${name} name=${name}>${value.replaceAll("_", " ")}<//>`)}
     ${Object.entries(spec.labels ?? {}).map(([key, value]) => html`<${Chip} key=${key} name=${key}>${value}<//>`)}</p>`;
@@ -96,6 +102,7 @@ function ConfigWhy({ id }) {
 
 function Tab({ name, config }) {
   const { id } = config;
+  if (name === "graph") return html`<${Bring} load=${workflow} config=${config} />`;
   if (name === "upcoming") return html`<${Upcoming} id=${id} zone=${config.spec.timezone ?? "UTC"} />`;
   if (name === "decisions") return html`<${Decisions} id=${id} />`;
   if (name === "definition") return html`<${Definition} config=${config} />`;
@@ -131,16 +138,14 @@ function Head({ config }) {
   </div>`;
 }
 
-/** Lets a key press the button inside. */
-export const KeyAct = ({ shortcut, children }) =>
-  html`<span class="keyact" data-key=${shortcut} onClick=${(event) => { if (event.target === event.currentTarget) event.currentTarget.querySelector("button")?.click(); }}>${children}</span>`;
-
 export function Config({ id }) {
   const found = useResource(path(["configs", id]), { fits: about(id), everyMs: 2000 });
   const { tab = "tasks" } = route.value.query;
-  const chosen = TABS.includes(tab) ? tab : "tasks";
-  return html`<section class="page flush">${!found.data && html`<div class="head"><${Title}><bdi>${id}</bdi><//></div>`}<${Loaded} from=${found}>${(config) => html`
-    <${Head} config=${config} />
-    <nav class="tabs" aria-label=${t("config")}>${TABS.map((one) => html`<a key=${one} href=${href(["configs", id], { tab: one })} aria-current=${one === chosen ? "page" : undefined} onClick=${() => ask({})}>${t(one)}</a>`)}</nav>
-    <div class="tab"><${Tab} name=${chosen} config=${config} /></div>`}<//></section>`;
+  return html`<section class="page flush">${!found.data && html`<div class="head"><${Title}><bdi>${id}</bdi><//></div>`}<${Loaded} from=${found}>${(config) => {
+    const tabs = tabsOf(config);
+    const chosen = tabs.includes(tab) ? tab : "tasks";
+    return html`<${Head} config=${config} />
+    <nav class="tabs" aria-label=${t("config")}>${tabs.map((one) => html`<a key=${one} href=${href(["configs", id], { tab: one })} aria-current=${one === chosen ? "page" : undefined} onClick=${() => ask({})}>${t(one)}</a>`)}</nav>
+    <div class="tab"><${Tab} name=${chosen} config=${config} /></div>`;
+  }}<//></section>`;
 }

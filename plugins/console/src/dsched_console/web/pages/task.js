@@ -4,15 +4,18 @@ import { html } from "../html.js";
 import { go, href } from "../router.js";
 import { clock, duration, now, when, zoneOf } from "../time.js";
 import { t } from "../text.js";
-import { ActButton } from "../parts/acts.js";
+import { ActButton, KeyAct } from "../parts/acts.js";
 import { At, Copy, Loaded, shell, Title } from "../parts/basics.js";
+import { Bring } from "../parts/bring.js";
 import { Glyph, State, STATES, statusWord, TaskState } from "../parts/glyph.js";
 import { Lines } from "../parts/lines.js";
 import { useResource } from "../parts/resource.js";
 import { Value } from "../parts/value.js";
 import { useWhy, Why } from "../parts/why.js";
-import { KeyAct } from "./config.js";
+import { isRun, placeText, runName } from "../parts/steps.js";
 
+// Most tasks are none.
+const run = async () => (await import("./run.js")).Run;
 const LIVE = new Set(["pending", "running", "retrying"]);
 
 /** The stops that are known: [word, instant in ms, what there is to say]. */
@@ -65,15 +68,16 @@ function Head({ task }) {
   const ran = task.start_time && task.end_time ? Date.parse(task.end_time) - Date.parse(task.start_time) : null;
   const live = LIVE.has(task.status);
   return html`<div class="head"><div>
-      <p class="crumbs"><a href=${href(["tasks"])}>${t("tasks")}</a>${task.config_id && html` / <a href=${href(["configs", task.config_id])}><bdi>${task.config_id}</bdi></a>`}</p>
-      <div class="inline"><${Title}>${task.config_id ? when(task.scheduled_time) : html`<bdi>${task.id}</bdi>`}<//>
+      <p class="crumbs"><a href=${href(["tasks"])}>${t("tasks")}</a>${task.config_id && html` / <a href=${href(["configs", task.config_id])}><bdi>${task.config_id}</bdi></a>`}${task.run_id && html` / <a class="torun" href=${href(["tasks", task.run_id])}>${t("run")} <bdi>${runName(task.run_id)}</bdi></a>`}</p>
+      <div class="inline"><${Title}>${task.run_id ? placeText(task.id) : task.config_id ? when(task.scheduled_time) : html`<bdi>${task.id}</bdi>`}<//>
         <${TaskState} status=${task.status} soft>${task.status === "success" ? t("successOn", { n: task.attempt }) : undefined}<//>
         ${ran !== null && html`<span class="dim">${t("tookText", { text: duration(ran) })}</span>`}<code class="dim clip" dir="auto">${task.id}</code></div>
     </div><div class="acts">
       <${Copy} text=${`dsched task get ${shell(task.id)}`} label=${t("copyCommand")} plain />
       ${live && !task.cancel_requested && html`<${ActButton} kind="cancel" ids=${[task.id]} label=${t("cancelMore")} />`}
-      ${!live && html`<${ActButton} kind="retry" ids=${[task.id]} label=${t(task.status === "success" ? "runAgain" : "retryMore")} primary=${task.status !== "success"} after=${(made) => go(href(["tasks", made.id]))} />`}
-      ${task.config_id && html`<${KeyAct} shortcut="t"><${ActButton} kind="trigger" ids=${[task.config_id]} label=${t("triggerMore")} shortcut="t" after=${(made) => go(href(["tasks", made.id]))} /><//>`}
+      ${!live && !task.run_id && html`<${ActButton} kind="retry" ids=${[task.id]} label=${t(task.status === "success" ? "runAgain" : "retryMore")} primary=${task.status !== "success"} after=${(made) => go(href(["tasks", made.id]))} />`}
+      ${!live && task.run_id && html`<span class="dim">${t("retriedWithRun")}</span>`}
+      ${task.config_id && !task.run_id && html`<${KeyAct} shortcut="t"><${ActButton} kind="trigger" ids=${[task.config_id]} label=${t("triggerMore")} shortcut="t" after=${(made) => go(href(["tasks", made.id]))} /><//>`}
     </div></div>`;
 }
 
@@ -83,7 +87,7 @@ export function Task({ id }) {
     everyMs: 500,
   });
   const why = useWhy("tasks", id);
-  return html`<section class="page flush">${!found.data && html`<div class="head"><${Title}><bdi>${id}</bdi><//></div>`}<${Loaded} from=${found}>${(task) => html`
+  return html`<section class="page flush">${!found.data && html`<div class="head"><${Title}><bdi>${id}</bdi><//></div>`}<${Loaded} from=${found}>${(task) => isRun(task) ? html`<${Bring} load=${run} task=${task} />` : html`
     <${Head} task=${task} />
     <${Timeline} task=${task} decision=${why.data?.decision} />
     <${Attempts} list=${task.attempts ?? []} />

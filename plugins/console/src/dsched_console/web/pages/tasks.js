@@ -10,6 +10,7 @@ import { Ago, At, Choice, Loaded, TaskLink, Title, useRows, WorkerLink } from ".
 import { TaskState } from "../parts/glyph.js";
 import { Icon } from "../parts/icons.js";
 import { useList } from "../parts/resource.js";
+import { looksLikeRun, placeText } from "../parts/steps.js";
 
 const PAGE = 100;
 const INDEXED_MS = 1500;
@@ -19,11 +20,12 @@ const VIEWS = {
   ready: ["byReady", { home: "ready" }],
   delayed: ["byDelayed", { home: "delayed" }],
   held: ["byHeld", { home: "held" }],
+  open: ["byOpen", { home: "open" }],
   success: ["bySuccess", { status: "success" }],
   failed: ["byFailed", { status: "failed" }],
   cancelled: ["byCancelled", { status: "cancelled" }],
 };
-const LIVE = new Set(["running", "ready", "delayed", "held"]);
+const LIVE = new Set(["running", "ready", "delayed", "held", "open"]);
 const NEWS = { success: "success", failed: "failed", cancelled: "cancelled" };
 
 /** How many tasks came since the list was read: they wait until the reader wants them. */
@@ -48,7 +50,7 @@ function Row({ task, chosen, choose }) {
   return html`<tr data-row class=${chosen ? "chosen" : ""}>
     ${mayAct("retry") && html`<td class="w-check"><label class="check"><input type="checkbox" checked=${chosen} onChange=${choose} aria-label=${t("selectOne", { name: task.id })} /></label></td>`}
     <td><${TaskState} status=${task.status} /></td>
-    <td class="main clip"><${TaskLink} id=${task.id}>${task.config_id ?? task.id}<//></td>
+    <td class="main clip"><${TaskLink} id=${task.id}>${(task.config_id ?? (task.run_id || task.id)) + (task.run_id ? ` · ${placeText(task.id)}` : "")}<//>${looksLikeRun(task) && html` <span class="tag">${t("run")}</span>`}</td>
     <td class="num"><${At} at=${task.scheduled_time} /></td><td class="num"><${Ago} at=${task.scheduled_time} /></td>
     <td class="r num">${started && task.status !== "pending" ? duration(Math.max(0, ended - started)) : ""}</td>
     <td class="num">${task.attempt || ""}</td><td><${WorkerLink} id=${task.worker_id} /></td>

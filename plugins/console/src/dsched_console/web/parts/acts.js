@@ -52,6 +52,21 @@ const ACTS = {
     address: (id) => ["tasks", id, "retry"],
     command: (id, reason) => `dsched task retry ${shell(id)}${reasonFlag(reason)}`,
   },
+  cancelRun: {
+    scope: "operate",
+    of: "tasks",
+    needs: true,
+    hot: true,
+    address: (id) => ["tasks", id, "cancel"],
+    command: (id, reason) => `dsched task cancel ${shell(id)}${reasonFlag(reason)}`,
+  },
+  retryFailed: {
+    scope: "operate",
+    of: "tasks",
+    address: (id) => ["tasks", id, "retry"],
+    body: () => ({ failed: true }),
+    command: (id, reason) => `dsched task retry ${shell(id)} --failed${reasonFlag(reason)}`,
+  },
   drain: {
     scope: "operate",
     of: "workers",
@@ -66,7 +81,7 @@ const ACTS = {
     command: (id, reason) => `dsched worker resume ${shell(id)}${reasonFlag(reason)}`,
   },
 };
-const LABELS = { skip: "skipNext", resumeWorker: "resume" };
+const LABELS = { skip: "skipNext", resumeWorker: "resume", cancelRun: "cancel", retryFailed: "retry" };
 const SHOWN = 8;
 
 /** The act that is being asked about, or null. */
@@ -149,6 +164,7 @@ function Dialog({ wanted }) {
         ${ids.slice(0, SHOWN).map((id) => html`<li key=${id} dir="auto">${id}${more.at ? ` · ${more.at}` : ""}</li>`)}
         ${ids.length > SHOWN && html`<li class="dim">+ ${ids.length - SHOWN}</li>`}
       </ul>
+      ${more.note && html`<p class="dim" dir="auto">${more.note}</p>`}
       <label>${t("reasonWhy")}
         <input name="reason" autofocus maxlength="500" value=${reason} autocomplete="off"
           aria-invalid=${missing} aria-describedby=${missing ? "act-missing" : undefined}
@@ -176,3 +192,7 @@ export function ActButton({ kind, ids, label, primary, small, shortcut, after, .
   return html`<button type="button" class=${primary ? "primary" : small ? "small" : ""} data-act=${kind}
     onClick=${() => act(kind, ids, { after, ...more })}>${label}${shortcut && html`<kbd aria-hidden="true">${shortcut}</kbd>`}</button>`;
 }
+
+/** Lets a key press the button inside. */
+export const KeyAct = ({ shortcut, children }) =>
+  html`<span class="keyact" data-key=${shortcut} onClick=${(event) => { if (event.target === event.currentTarget) event.currentTarget.querySelector("button")?.click(); }}>${children}</span>`;

@@ -12,6 +12,7 @@ export function useResource(relative, { fits, everyMs = 2000 } = {}) {
   const current = useRef({});
   current.current.relative = relative;
   current.current.fits = fits;
+  current.current.everyMs = everyMs;
 
   const read = async () => {
     const asked = current.current.relative;
@@ -34,7 +35,7 @@ export function useResource(relative, { fits, everyMs = 2000 } = {}) {
     let timer = 0;
     const soon = () => {
       if (timer || state.value === "paused") return;
-      const wait = Math.max(50, (current.current.at ?? 0) + everyMs - Date.now());
+      const wait = Math.max(50, (current.current.at ?? 0) + current.current.everyMs - Date.now());
       timer = setTimeout(() => {
         timer = 0;
         read();
