@@ -30,7 +30,7 @@ from dsched.model import (
 )
 from dsched.model.json import dumps
 from dsched_store_redis.base import OnRedis
-from dsched_store_redis.rows import read_configs, read_stored_config
+from dsched_store_redis.rows import read_configs, read_put_config, read_stored_config
 from dsched_store_redis.wire import decode, ids, is_id, lines, number, outcome, text
 
 _DEFAULT_PRIORITY = 5
@@ -44,19 +44,21 @@ class RedisConfigs(OnRedis, Configs):
         check_batch([item.config.id for item in items], MAX_HEAVY_BATCH)
         if not items:
             return ()
-        split = [write_spec_around_revision(item.config.spec) for item in items]
+        specs = [item.config.spec for item in items]
+        split = [write_spec_around_revision(spec) for spec in specs]
+        contents = [write_config(item.config) for item in items]
         answer = await self._step(
             "put",
             by,
-            lines(_put_row(item) for item in items),
-            lines(write_config(item.config) for item in items),
+            lines(_put_row(item, spec) for item, spec in zip(items, specs, strict=True)),
+            lines(contents),
             lines(head for head, _ in split),
             lines(tail for _, tail in split),
             durable=True,
         )
         return tuple(
-            PutAnswer(outcome=outcome(word), stored=read_stored_config(row))
-            for word, row in answer[1]
+            PutAnswer(outcome=outcome(word), stored=read_put_config(row, item.config, content))
+            for (word, row), item, content in zip(answer[1], items, contents, strict=True)
         )
 
     async def get_configs(self, config_ids: Sequence[str]) -> tuple[StoredConfig | None, ...]:
@@ -182,8 +184,9 @@ def _version(read: ConfigVersion) -> str:
     return f"{read.revision}\t{due}\t{last}\t{'1' if read.paused else '0'}"
 
 
-def config_fields(config: TaskConfig) -> list[tuple[str, str]]:
-    """What the steps need of a config, by name; ``enabled`` is told and not kept."""
+def config_fields(config: TaskConfig, spec: TaskSpec) -> list[tuple[str, str]]:
+    """What the steps need of a config with this snapshot, by name; ``enabled`` is told and not
+    kept."""
     fields = []
     if config.overlap is not Overlap.SKIP:
         fields.append(("overlap", config.overlap.value))
@@ -203,15 +206,15 @@ def config_fields(config: TaskConfig) -> list[tuple[str, str]]:
         fields.append(("origin", config.origin))
     if config.max_running is not None:
         fields.append(("most", str(config.max_running)))
-    way = route(config.spec)
+    way = route(spec)
     if way:
         fields.append(("route", way))
     return fields
 
 
-def _put_row(item: PutConfig) -> str:
+def _put_row(item: PutConfig, spec: TaskSpec) -> str:
     config, rearm = item.config, item.rearm
-    fields = [f"{name}\t{value}" for name, value in config_fields(config)]
+    fields = [f"{name}\t{value}" for name, value in config_fields(config, spec)]
     return "\t".join(
         (
             config.id,

@@ -56,7 +56,7 @@ def config_commands(one: StoredConfig) -> Iterator[Command]:
     """A config, its indexes and its due."""
     config, paused = one.config, one.paused
     key = f"config:detail:{config.id}"
-    fields = dict(config_fields(config))
+    fields = dict(config_fields(config, config.spec))
     enabled, delay = fields.pop("enabled", None), fields.get("delay")
     head: list[str | int] = ["revision", config.revision, "updated", config.updated_ms]
     head += ["created", config.created_ms]

@@ -8,7 +8,7 @@ from dsched.contracts.store.codec import read_result, readable_config, readable_
 from dsched.contracts.store.configs import Pause, StoredConfig
 from dsched.contracts.store.events import Event, EventKind
 from dsched.contracts.store.operating import Skip
-from dsched.model import Home, Task, TaskStatus, Worker, missed_a_beat, read_attempts
+from dsched.model import Home, Task, TaskConfig, TaskStatus, Worker, missed_a_beat, read_attempts
 from dsched.model.json import loads
 from dsched_store_redis.phrases import expand
 from dsched_store_redis.wire import decode, load_json, optional, pairs, untext
@@ -57,17 +57,30 @@ def read_workers(row: list[list[bytes]], now_ms: int) -> tuple[Worker, ...]:
 
 def read_stored_config(row: list[Any] | None) -> StoredConfig | None:
     """A config with what the store knows of it."""
-    if row is None:
-        return None
+    return None if row is None else _stored_config(row, None, "")
+
+
+def read_put_config(row: list[Any] | None, written: TaskConfig, text: str) -> StoredConfig | None:
+    """What is stored after a put of ``written``, whose content has this text.
+
+    Where the store has that text, which is nearly always, it is not read back.
+    """
+    return None if row is None else _stored_config(row, written, text)
+
+
+def _stored_config(row: list[Any], written: TaskConfig | None, text: str) -> StoredConfig:
     key, flat, due, content = row
     fields = pairs(flat)
-    config = readable_config(
-        key.decode(),
-        decode(content),
-        revision=int(fields["revision"]),
-        created_ms=int(fields["created"]),
-        updated_ms=int(fields["updated"]),
-    )
+    known = {
+        "revision": int(fields["revision"]),
+        "created_ms": int(fields["created"]),
+        "updated_ms": int(fields["updated"]),
+    }
+    stored = decode(content)
+    if written is not None and stored == text:
+        config = written.stamped(**known)
+    else:
+        config = readable_config(key.decode(), stored, **known)
     paused = None
     if "paused" in fields:
         paused = Pause(
