@@ -155,6 +155,8 @@ class RunRules(OperatorRules):
             return
         source = found[which % len(found)].view(with_spec=True)
         spec = state.tasks[source.id].spec
+        if spec.workflow is None:
+            return
         resumes = resumption(
             spec.workflow,
             state.member_logs.get(source.id, ()),
