@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from dsched.model import Step, TaskConfig, TaskSpec, Workflow
+from dsched.model import Step, TaskConfig, TaskSpec, Workflow, run_of
 from dsched_testkit.sweep.play import scenario
 from dsched_testkit.sweep.scenarios import ONCE, two_pods
 from dsched_testkit.sweep.stage import Stage, User
@@ -99,13 +99,16 @@ async def a_run_that_goes_on(stage: Stage) -> None:
 
 @scenario("fired", "born", "run_ended success")
 async def a_config_that_makes_runs(stage: Stage) -> None:
-    """Each fire of a config with steps is a run."""
+    """Each fire of a config with steps is a run; somebody looks at its runs and their members."""
     await two_pods(stage)
     steps = Workflow(steps=(a_step("first"), a_step("second", "first")))
     flow = TaskConfig(id="flow", executor="workflow", workflow=steps, every=timedelta(seconds=2))
 
     async def script(user: User) -> None:
         await user.attempt(user.put_config(flow))
+        await stage.fired("flow", 1)
+        await user.attempt(user.config_runs("flow"))
+        run_id = next(key for key in stage.state.tasks if run_of(key) is None)
+        await user.attempt(user.run_members(run_id))
 
     await stage.user(script)
-    await stage.fired("flow", 1)
