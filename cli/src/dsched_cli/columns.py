@@ -26,6 +26,23 @@ def _paused_until(record: Mapping[str, Any]) -> str | None:
     return paused.get("until") if isinstance(paused, dict) else None
 
 
+def _failures(record: Mapping[str, Any]) -> str | None:
+    """How many failures in a row, of how many after which it pauses itself."""
+    return _counted(record, "failures", "pause_after_failures")
+
+
+def _fires(record: Mapping[str, Any]) -> str | None:
+    """How often it has fired, of how often it may."""
+    return _counted(record, "runs", "max_runs")
+
+
+def _counted(record: Mapping[str, Any], name: str, most: str) -> str | None:
+    counted, limit = record.get("counted"), (record.get("spec") or {}).get(most)
+    if not isinstance(counted, dict) or limit is None:
+        return None
+    return f"{counted.get(name, 0)} of {limit}"
+
+
 def _when(record: Mapping[str, Any]) -> str:
     """The trigger in a word: the expression and its zone, or the period."""
     entry = record.get("spec") or {}
@@ -98,6 +115,8 @@ CONFIG = (
     Column("UPDATED", "updated", kind="time", wide=True),
     Column("PAUSED BY", _paused_by, wide=True),
     Column("PAUSED UNTIL", _paused_until, kind="time", wide=True),
+    Column("FAILURES IN A ROW", _failures, wide=True),
+    Column("FIRES COUNTED", _fires, wide=True),
 )
 TASK = (
     Column("ID", "id"),

@@ -92,6 +92,11 @@ def overdue(epoch, due_ms=1000):
             "job missed 3 runs for good: its misfire policy dropped what came too late",
         ),
         (
+            entry("config", config="job", act="paused", revision=1, who="dsched", why="3 failures"),
+            "paused",
+            "job has paused itself, and does not fire until it is resumed: 3 failures",
+        ),
+        (
             NobodyLeads(pod="p", idle_s=12.5),
             "leaderless",
             "nobody has led for 12.5 s, says pod p: nothing is fired or dispatched",

@@ -195,6 +195,22 @@ FROM_THE_LOG = [
         {"worker": "w", "outcome": "crashed"},
         1,
     ),
+    *(
+        (
+            K.CONFIG,
+            [
+                {"config": "c", "act": "paused", "revision": 1, "who": "dsched", "why": why},
+                {"config": "d", "act": "paused", "revision": 1, "why": "by hand"},
+            ],
+            "dsched_config_pauses_total",
+            {"reason": reason},
+            1,
+        )
+        for why, reason in [
+            ("3 failures in a row: last c@1: 503", "failures"),
+            ("max_runs: it has fired 3 of 3 times", "max_runs"),
+        ]
+    ),
     (K.CLOCK_BACK, [{"back": 5000, "gen": 2}], "dsched_clock_steps_back_total", {}, 1),
     (K.GAP, [{"dropped": 12}], "dsched_events_dropped_total", {}, 12),
 ]

@@ -84,6 +84,8 @@ def test_the_configs_of_an_origin_are_a_range_of_their_index(db):
         "SEARCH config USING INDEX config_origin (origin=? AND id>?)",
         "CORRELATED SCALAR SUBQUERY 1",
         "SEARCH parked USING PRIMARY KEY (config_id=?)",
+        "CORRELATED SCALAR SUBQUERY 2",
+        "SEARCH counted USING PRIMARY KEY (config_id=?)",
     ]
 
 

@@ -75,6 +75,11 @@ def gather(session: Session) -> dict[str, Any]:
         "limits": waits_under_limits(cluster),
         "calendars": calendar_words(configs, now_ms=ms_of(session.now)),
         "paused": [one["id"] for one in configs if one.get("paused")],
+        "paused_themselves": [
+            f"{one['id']}: {one['paused'].get('why', '')}"
+            for one in configs
+            if (one.get("paused") or {}).get("who") == "dsched"
+        ],
         "workers": workers,
     }
 
@@ -127,6 +132,8 @@ def _draw(session: Session, found: Mapping[str, Any]) -> None:
     write(f"tasks:    {waiting}")
     paused = found["paused"]
     write(f"configs:  {cluster.get('configs')}" + (f", {len(paused)} paused" if paused else ""))
+    for words in found["paused_themselves"][:_SHOWN]:
+        write(output.state("paused itself", as_state="warning") + f": {clean(words)}")
     for words in found["limits"]:
         write(output.state("waits", as_state="warning") + f": {words}")
     for words in found["calendars"]:

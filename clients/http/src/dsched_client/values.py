@@ -104,6 +104,16 @@ class Pause:
 
 
 @attrs.frozen(kw_only=True)
+class Counted:
+    """What is counted of a config since it was put or resumed: tasks that failed in a row
+    (``pause_after_failures``) with the last one, and fires (``max_runs``)."""
+
+    failures: int = 0
+    last_failure: str = ""
+    runs: int = 0
+
+
+@attrs.frozen(kw_only=True)
 class Skip:
     """An instant to come that will not be fired, who asked for that, and why."""
 
@@ -133,6 +143,7 @@ class Config:
     orphaned: bool = False
     spec: Mapping[str, JsonValue] = attrs.field(factory=dict)
     skips: tuple[Skip, ...] = ()
+    counted: Counted | None = None
     payload_hidden: bool = False
     warnings: tuple[str, ...] = ()
 

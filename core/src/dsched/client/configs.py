@@ -261,4 +261,7 @@ def _later_key(config: TaskConfig) -> str | None:
         return "max_running"
     if config.template:
         return "template"
+    for name in ("pause_after_failures", "max_runs"):
+        if getattr(config, name) is not None:
+            return name
     return None if config.workflow is None else "steps"

@@ -57,6 +57,8 @@ class ScheduleFields(TypedDict, total=False):
     misfire: Misfire | str
     misfire_grace: timedelta | str
     misfire_cap: int
+    pause_after_failures: int
+    max_runs: int
     overlap: Overlap | str
     start_deadline: timedelta | str
     timeout: timedelta | str

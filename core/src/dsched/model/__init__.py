@@ -10,6 +10,7 @@ from dsched.model.attempt import (
     write_attempt,
 )
 from dsched.model.calendars import Calendar, DatedDays, NamedDays
+from dsched.model.counted import BY_ITSELF, NOTHING_COUNTED, Counted, pause_due, paused_as_meant
 from dsched.model.decision import (
     Decision,
     DecisionUpdate,
@@ -71,13 +72,16 @@ from dsched.model.workflow import WORKFLOW, Step, When, Workflow
 
 __all__ = [
     "API_ORIGIN",
+    "BY_ITSELF",
     "KEPT_ATTEMPTS",
+    "NOTHING_COUNTED",
     "ORPHAN",
     "WORKFLOW",
     "Ability",
     "AtTrigger",
     "Attempt",
     "Calendar",
+    "Counted",
     "CronTrigger",
     "DatedDays",
     "Decision",
@@ -149,6 +153,8 @@ __all__ = [
     "name_in_run",
     "need_in_words",
     "need_of",
+    "pause_due",
+    "paused_as_meant",
     "read_attempts",
     "retry_delay_ms",
     "rfc3339",

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 import attrs
 
 from dsched.model.durations import InvalidDurationError, parse_duration
+from dsched.model.fields import InvalidConfigError
 from dsched.model.left_out import LeftOutFloat, LeftOutInt, LeftOutSpan
 from dsched.wording import unknown_keys
 
@@ -96,3 +97,13 @@ def retry_delay_ms(policy: RetryPolicy, retry: int, uniform: float) -> int:
         asked_ms = cap_ms if base_ms else 0.0
     # Rounding up keeps "never earlier than asked" true to the millisecond.
     return -int(-asked_ms * (1.0 + policy.jitter * uniform) // 1)
+
+
+def given_retry(value: Retry) -> RetryPolicy:
+    """A policy as code may give it; raises `InvalidConfigError` for the field ``retry``."""
+    if type(value) is RetryPolicy:
+        return value
+    try:
+        return retry_of(value)
+    except ValueError as error:
+        raise InvalidConfigError("retry", str(error)) from None

@@ -10,6 +10,7 @@ import attrs
 
 from dsched.model import given, policies
 from dsched.model.calendars import Calendar, given_calendar
+from dsched.model.counted import check_counts
 from dsched.model.fields import (
     MAX_NAME_LENGTH,
     InvalidConfigError,
@@ -41,7 +42,7 @@ from dsched.model.policies import Overlap as Overlap
 from dsched.model.reserved import NOTHING_RESERVED, check_reserved
 from dsched.model.reserved import Reserved as Reserved
 from dsched.model.resumption import Resumption
-from dsched.model.retry import Retry, RetryPolicy, retry_of
+from dsched.model.retry import RetryPolicy, given_retry
 from dsched.model.templating import check_declared, check_given, check_template
 from dsched.model.trigger import (
     AtTrigger,
@@ -62,15 +63,6 @@ DEFAULT_PRIORITY = 5
 I = TypeVar("I", "TaskSpec", "TaskConfig")  # noqa: E741 - an item
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-
-
-def _retry(value: Retry) -> RetryPolicy:
-    if type(value) is RetryPolicy:
-        return value
-    try:
-        return retry_of(value)
-    except ValueError as error:
-        raise InvalidConfigError("retry", str(error)) from None
 
 
 # Defaults that never change are made once, because most snapshots have them.
@@ -103,7 +95,7 @@ class TaskSpec:
     type: str = ""
     name: str = ""
     timeout: timedelta = attrs.field(default=_DEFAULT_TIMEOUT, converter=given.span)
-    retry: RetryPolicy = attrs.field(default=_DEFAULT_RETRY, converter=_retry)
+    retry: RetryPolicy = attrs.field(default=_DEFAULT_RETRY, converter=given_retry)
     on_crash: OnCrash = attrs.field(default=OnCrash.RETRY, converter=policies.on_crash)
     max_crashes: int = 3
     start_deadline: timedelta | None = attrs.field(default=None, converter=given.span_or_none)
@@ -168,7 +160,7 @@ class TaskConfig:
     overlap: Overlap = attrs.field(default=Overlap.SKIP, converter=policies.overlap)
     start_deadline: timedelta | None = attrs.field(default=None, converter=given.span_or_none)
     timeout: timedelta = attrs.field(default=_DEFAULT_TIMEOUT, converter=given.span)
-    retry: RetryPolicy = attrs.field(default=_DEFAULT_RETRY, converter=_retry)
+    retry: RetryPolicy = attrs.field(default=_DEFAULT_RETRY, converter=given_retry)
     on_crash: OnCrash = attrs.field(default=OnCrash.RETRY, converter=policies.on_crash)
     max_crashes: int = 3
     priority: int = DEFAULT_PRIORITY
@@ -178,6 +170,8 @@ class TaskConfig:
     limits: tuple[str, ...] = attrs.field(default=(), converter=declared_names)
     max_running: int | None = None
     owner: str = ""
+    pause_after_failures: int | None = None
+    max_runs: int | None = None
     enabled: bool = True
     origin: str = API_ORIGIN
     workflow: Workflow | None = None
@@ -315,6 +309,7 @@ def _check_config(config: TaskConfig) -> None:
     check_id(config.id)
     _check_common(config)
     _check_trigger(config)
+    check_counts(config)
     if config.template is not False:
         check_template(config, config.params)
     if config.params or config.workflow is not None:

@@ -17,7 +17,7 @@ from dsched.model.json import JsonValue, check_json
 from dsched.model.on_crash import OnCrash
 from dsched.model.params import NO_PARAMS, Param, declared
 from dsched.model.references import Names, check_payload
-from dsched.model.retry import Retry, RetryPolicy, retry_of
+from dsched.model.retry import Retry, RetryPolicy, given_retry
 
 # The executor of a run that has steps; no plugin may have this name.
 WORKFLOW = "workflow"
@@ -56,10 +56,7 @@ def _labels(value: Mapping[str, str] | None) -> Mapping[str, str] | None:
 
 
 def _retry(value: Retry | None) -> RetryPolicy | None:
-    try:
-        return None if value is None else retry_of(value)
-    except ValueError as error:
-        raise InvalidConfigError("retry", str(error)) from None
+    return None if value is None else given_retry(value)
 
 
 def _on_crash(value: OnCrash | str | None) -> OnCrash | None:

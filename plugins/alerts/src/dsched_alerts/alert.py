@@ -13,6 +13,7 @@ class Kind(StrEnum):
 
     FAILED = "failed"  # a task ended failed: after its last retry
     ATTEMPT_FAILED = "attempt_failed"  # an attempt failed, and the task is tried again
+    PAUSED = "paused"  # a config has paused itself: its tasks failed one after another
     MISSED = "missed"  # an instant is overdue and unfired, or was dropped by the misfire policy
     LATE = "late"  # an instant fired later than `late_after`
     LEADERLESS = "leaderless"  # nobody led for a while

@@ -11,7 +11,7 @@ from dsched.contracts.observer import (
     StoreWrites,
 )
 from dsched.contracts.store.history import Loss
-from dsched.model import JsonValue, config_of
+from dsched.model import BY_ITSELF, JsonValue, config_of, paused_as_meant
 from dsched_alerts.alert import RESOLVED, Alert, Kind
 
 Item = Mapping[str, JsonValue]
@@ -151,6 +151,8 @@ def _alert(event: Event, item: Item, at: str) -> Alert | None:
             return _late(event, item, at)
         case "skipped" if item.get("reason") == "misfire":
             return _dropped(event, item, at)
+        case "config" if item.get("who") == BY_ITSELF and not paused_as_meant(str(item["why"])):
+            return _paused(event, item, at)
         case "leaderless":
             return _led_again(event, item, at)
         case "history" if item.get("loss") == Loss.DECLARED:
@@ -214,6 +216,20 @@ def _dropped(event: Event, item: Item, at: str) -> Alert:
         config_id=config,
         reason="misfire",
         value=count,
+    )
+
+
+def _paused(event: Event, item: Item, at: str) -> Alert:
+    """A config that has paused itself; one that was to fire only so often has done its work."""
+    config, why = str(item["config"]), str(item["why"])[:MAX_REASON]
+    return Alert(
+        id=f"{Kind.PAUSED}:{at}",
+        kind=Kind.PAUSED,
+        key=f"{Kind.PAUSED}:{config}",
+        at_ms=event.at_ms,
+        summary=f"{config} has paused itself, and does not fire until it is resumed: {why}",
+        config_id=config,
+        reason=why,
     )
 
 

@@ -30,6 +30,7 @@ _HEADER_NAME = re.compile(r"[A-Za-z0-9-]{1,64}")
 _HEADER_VALUE = re.compile(r"[\x20-\x7e]{0,1024}")
 _DEFAULT_KINDS = (
     "failed",
+    "paused",
     "missed",
     "leaderless",
     "worker_lost",

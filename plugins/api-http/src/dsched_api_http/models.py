@@ -19,7 +19,7 @@ from dsched_api_http.cluster_views import (
 )
 from dsched_api_http.hiding import without_payloads
 from dsched_api_http.param_views import params_shown
-from dsched_api_http.pause_views import Paused, paused_of
+from dsched_api_http.pause_views import CountedView, Paused, counted_of, paused_of
 from dsched_api_http.wire import TIME as TIME
 from dsched_api_http.wire import optional_time
 
@@ -77,6 +77,7 @@ class Config:
     orphaned: bool
     spec: Mapping[str, Any]
     skips: tuple[SkipView, ...] = ()
+    counted: CountedView | None = None
     payload_hidden: bool = False
     warnings: tuple[str, ...] = ()
     recent: tuple[RecentTask, ...] | None = attrs.field(default=None, metadata=OPTIONAL)
@@ -103,6 +104,7 @@ def config_of(stored: StoredConfig, intake: Intake, *, show_payload: bool) -> Co
         skips=tuple(
             SkipView(at=rfc3339_ms(one.at_ms), who=one.who, why=one.why) for one in stored.skips
         ),
+        counted=counted_of(stored),
         payload_hidden=hidden,
     )
 

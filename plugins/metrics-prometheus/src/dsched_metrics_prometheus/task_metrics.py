@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from dsched.contracts import Event, EventKind
-from dsched.model import JsonValue, TaskStatus, config_of
+from dsched.model import BY_ITSELF, JsonValue, TaskStatus, config_of, paused_as_meant
 from dsched_metrics_prometheus.histograms import CountedHistogram
 from dsched_metrics_prometheus.labels import LabelCap
 from dsched_metrics_prometheus.share_metrics import ShareMetrics
@@ -26,6 +26,7 @@ _RUN_S = (
 )  # fmt: skip
 _ENDED = frozenset(status.value for status in TaskStatus if status.terminal)
 RETRIED = "retried"
+FAILURES, MAX_RUNS = "failures", "max_runs"
 _OUTCOMES = (*sorted(_ENDED), RETRIED)
 # What a status means. A crash also makes a task retry; that is counted as a crash.
 _OF_ENDS = {status: status for status in _ENDED}
@@ -72,6 +73,14 @@ class TaskMetrics:
             buckets=_LATENESS_S,
             registry=registry,
         )
+        self._own_pauses = Counter(
+            "dsched_config_pauses",
+            "Configs that paused themselves: after failures in a row, or after max_runs.",
+            ["reason"],
+            registry=registry,
+        )
+        for reason in (FAILURES, MAX_RUNS):
+            self._own_pauses.labels(reason)
         self._clock_back = Counter(
             "dsched_clock_steps_back",
             "Times the store's clock was seen stepping back.",
@@ -130,6 +139,8 @@ class TaskMetrics:
                 self._count_fires(items)
             case EventKind.SKIPPED:
                 self._count_skipped(items)
+            case EventKind.CONFIG:
+                self._count_own_pauses(items)
             case EventKind.SUBMITTED:
                 self._submitted.inc(len(items))
             case EventKind.DISPATCHED:
@@ -165,6 +176,12 @@ class TaskMetrics:
         if len(self._seen) > _REMEMBERED_ENTRIES:
             self._seen.popitem(last=False)
         return False
+
+    def _count_own_pauses(self, items: Items) -> None:
+        for item in items:
+            if item.get("who") == BY_ITSELF:
+                meant = paused_as_meant(str(item["why"]))
+                self._own_pauses.labels(MAX_RUNS if meant else FAILURES).inc()
 
     def _count_fires(self, items: Items) -> None:
         self._fires.inc(len(items))

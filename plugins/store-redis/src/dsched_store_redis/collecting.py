@@ -9,7 +9,7 @@ import attrs
 from dsched.contracts.store.bounds import MAX_BATCH, MAX_EVENT_PAGE
 from dsched.contracts.store.checks import check_limit, check_projection
 from dsched.contracts.store.codec import read_decision, write_decision
-from dsched.contracts.store.collecting import Collecting, Projection
+from dsched.contracts.store.collecting import Collecting, Projection, Streak
 from dsched.contracts.store.events import EventPage
 from dsched.contracts.store.outcomes import Outcome
 from dsched.contracts.store.statistics import EVERYTHING, Rollup
@@ -53,6 +53,7 @@ class RedisCollecting(OnRedis, Collecting):
             settings.max_decisions,
             MOST,
             settings.stats_ttl_ms,
+            lines(map(_streak_row, projection.streaks)),
         )
         return outcome(answer[0])
 
@@ -68,6 +69,12 @@ def _update_row(item: DecisionUpdate) -> str:
     worker = "" if item.worker_id is None else json.dumps([item.worker_id, item.worker_why])
     ended = text(item.ended) if item.ended else ""
     return f"{safe_id(item.config_id, 'config id')}\t{item.first_ms}\t{worker}\t{ended}"
+
+
+def _streak_row(item: Streak) -> str:
+    last = text(item.last) if item.last else ""
+    anew = "1" if item.anew else ""
+    return f"{safe_id(item.config_id, 'config id')}\t{anew}\t{item.failures}\t{last}"
 
 
 def _rollup_row(item: Rollup) -> str:

@@ -200,6 +200,10 @@ def config_fields(config: TaskConfig, spec: TaskSpec) -> list[tuple[str, str]]:
         fields.append(("priority", str(config.priority)))
     if config.fixed_delay is not None:
         fields.append(("delay", str(span_ms(config.fixed_delay))))
+    if config.pause_after_failures is not None:
+        fields.append(("fails_max", str(config.pause_after_failures)))
+    if config.max_runs is not None:
+        fields.append(("fires_max", str(config.max_runs)))
     if config.enabled:
         fields.append(("enabled", "1"))
     if config.origin != API_ORIGIN:

@@ -65,6 +65,11 @@ def config_commands(one: StoredConfig) -> Iterator[Command]:
     if paused is not None:
         head += ["paused", paused.since_ms, "gap", paused.gap_from_ms]
         head += ["who", text(paused.who), "why", text(paused.why)]
+    counted = one.counted
+    if counted.failures:
+        head += ["fails", counted.failures, "failed", text(counted.last)]
+    if counted.runs:
+        head += ["fires", counted.runs]
     if one.skips:
         rows = (f"{skip.at_ms}\t{text(skip.who)}\t{text(skip.why)}\n" for skip in one.skips)
         head += ["skips", "".join(rows)]
@@ -78,6 +83,8 @@ def config_commands(one: StoredConfig) -> Iterator[Command]:
         yield ("ZADD", "config:due", due_ms, config.id)
     if delay is not None and enabled is not None:
         yield ("HSET", "config:delay", config.id, delay)
+    if config.pause_after_failures is not None:
+        yield ("HSET", "config:counted", config.id, config.pause_after_failures)
     if config.origin != API_ORIGIN:
         yield ("ZADD", "config:origin", 0, f"{config.origin}\t{config.id}")
     if config.max_running is not None:

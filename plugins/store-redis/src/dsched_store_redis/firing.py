@@ -9,7 +9,7 @@ from dsched.contracts.store.outcomes import Outcome, RunOutcome
 from dsched_store_redis.base import OnRedis, store_time
 from dsched_store_redis.configs import left_out_item, skipped_item
 from dsched_store_redis.rows import read_configs
-from dsched_store_redis.wire import decode, known, lines, number, optional, outcomes
+from dsched_store_redis.wire import decode, known, lines, number, optional, outcomes, text
 
 
 class RedisFiring(OnRedis, Firing):
@@ -50,6 +50,8 @@ def _fire_row(fire: Fire) -> str:
         instants.append(fire.skipped.last_ms)
     instants += [skip.at_ms for skip in fire.left_out]
     instants += [fire.due_ms] if fire.resumes else []
+    pause = fire.pause
+    instants += [] if pause is None else [pause.upto_ms]
     return "\t".join(
         (
             known(fire.config_id),
@@ -61,6 +63,8 @@ def _fire_row(fire: Fire) -> str:
             ",".join(left_out_item(fire.config_id, skip) for skip in fire.left_out),
             number(fire.parked_until_ms),
             "1" if fire.resumes else "",
+            "" if pause is None else str(pause.upto_ms),
+            "" if pause is None else text(pause.why),
             " ".join(f"{run.scheduled_ms}:{run.not_before_ms}" for run in fire.runs),
         )
     )

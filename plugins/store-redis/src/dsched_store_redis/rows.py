@@ -8,7 +8,17 @@ from dsched.contracts.store.codec import read_result, readable_config, readable_
 from dsched.contracts.store.configs import Pause, StoredConfig
 from dsched.contracts.store.events import Event, EventKind
 from dsched.contracts.store.operating import Skip
-from dsched.model import Home, Task, TaskConfig, TaskStatus, Worker, missed_a_beat, read_attempts
+from dsched.model import (
+    NOTHING_COUNTED,
+    Counted,
+    Home,
+    Task,
+    TaskConfig,
+    TaskStatus,
+    Worker,
+    missed_a_beat,
+    read_attempts,
+)
 from dsched.model.json import loads
 from dsched_store_redis.phrases import expand
 from dsched_store_redis.wire import decode, load_json, optional, pairs, untext
@@ -97,6 +107,17 @@ def _stored_config(row: list[Any], written: TaskConfig | None, text: str) -> Sto
         last_fired_ms=None if last is None else int(last),
         paused=paused,
         skips=_read_skips(fields.get("skips", "")),
+        counted=_counted(fields),
+    )
+
+
+def _counted(fields: dict[str, str]) -> Counted:
+    if fields.keys().isdisjoint(("fails", "fires")):
+        return NOTHING_COUNTED
+    return Counted(
+        failures=int(fields.get("fails", "0")),
+        last=load_json(fields.get("failed", '""')),
+        runs=int(fields.get("fires", "0")),
     )
 
 

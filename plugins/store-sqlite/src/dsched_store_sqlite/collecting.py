@@ -3,14 +3,17 @@
 from collections import defaultdict
 from typing import Any
 
+import attrs
+
 from dsched.contracts.store.bounds import MAX_EVENT_PAGE
 from dsched.contracts.store.checks import check_limit, check_projection
-from dsched.contracts.store.collecting import Collecting, Finished, Projection
+from dsched.contracts.store.collecting import Collecting, Finished, Projection, Streak
 from dsched.contracts.store.events import Event, EventKind, EventPage
 from dsched.contracts.store.outcomes import Outcome
 from dsched.model import TaskStatus, config_of, run_of
 from dsched.model.json import loads
 from dsched_store_sqlite.base import OnSqlite
+from dsched_store_sqlite.configs import name_if_counted
 from dsched_store_sqlite.facts import add_rollups, decide, follow, trim_decisions
 from dsched_store_sqlite.recovering import count_ended
 from dsched_store_sqlite.step import Step
@@ -18,6 +21,8 @@ from dsched_store_sqlite.step import Step
 EVENTS = (
     "SELECT cursor, kind, at_ms, author, items FROM event WHERE cursor > ? ORDER BY cursor LIMIT ?"
 )
+
+IS_COUNTED = "SELECT 1 FROM counted WHERE config_id = ?"
 
 
 class SqliteCollecting(OnSqlite, Collecting):
@@ -57,11 +62,28 @@ class SqliteCollecting(OnSqlite, Collecting):
                 )
                 count_ended(step, status, entered.rowcount)
             add_rollups(step, projection.rollups)
+            for streak in projection.streaks:
+                _count(step, streak)
             trim_decisions(step, added)
             step.meta.collected = upto
             return Outcome.OK
 
         return await self._step(run)
+
+
+def _count(step: Step, streak: Streak) -> None:
+    # Few configs count anything: the others are not read.
+    if step.db.execute(IS_COUNTED, (streak.config_id,)).fetchone() is None:
+        return
+    row = step.config(streak.config_id)
+    if row is None or row.config.pause_after_failures is None:
+        return
+    counted = row.counted
+    before = 0 if streak.anew else counted.failures
+    last = streak.last or ("" if streak.anew else counted.last)
+    step.count(row, attrs.evolve(counted, failures=before + streak.failures, last=last))
+    if not row.paused:
+        name_if_counted(step, row)
 
 
 def cursor_text(number: int) -> str:

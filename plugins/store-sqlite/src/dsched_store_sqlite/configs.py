@@ -19,7 +19,7 @@ from dsched.contracts.store.configs import (
 from dsched.contracts.store.events import EventKind
 from dsched.contracts.store.operating import Skip
 from dsched.contracts.store.outcomes import Outcome
-from dsched.model import SkippedRange, SkipReason
+from dsched.model import NOTHING_COUNTED, SkippedRange, SkipReason, pause_due
 from dsched_store_sqlite.base import OnSqlite
 from dsched_store_sqlite.limits import bound_config
 from dsched_store_sqlite.rows import CONFIG, ConfigRow
@@ -107,6 +107,7 @@ class SqliteConfigs(OnSqlite, Configs):
 
         def change(step: Step, row: ConfigRow) -> None:
             row.end_pause()
+            step.count(row, NOTHING_COUNTED)
             _rearm(step, row, rearm, by)
             note_config(step, row, act="resumed", by=by)
 
@@ -214,6 +215,8 @@ def _put(step: Step, item: PutConfig, content: str, by: str) -> PutAnswer:
     step.put_config(fresh)
     if item.config.max_running is not None or (row is not None and _bounds(row.content)):
         bound_config(step, config_id, item.config.max_running)
+    counted = NOTHING_COUNTED if row is None else row.counted.after_edit(row.config, fresh.config)
+    step.count(fresh, counted)
     _rearm(step, fresh, item.rearm, by)
     note_config(step, fresh, act="put", by=by)
     return PutAnswer(outcome=Outcome.OK, stored=fresh.view())
@@ -246,11 +249,26 @@ def _rearm(step: Step, row: ConfigRow, rearm: Rearm, by: str) -> None:
     step.set_due(row, row.due_ms if row.paused else None if waits else rearm.next_due_ms)
 
 
+def name_if_counted(step: Step, row: ConfigRow) -> None:
+    """Name a config to the leader at once if it has counted enough to pause itself."""
+    if row.owed_ms is not None and pause_due(row.config, row.counted) is not None:
+        step.park(row, step.wall_ms)
+
+
 def note_config(
-    step: Step, row: ConfigRow, *, act: str, by: str, why: str = "", until_ms: int | None = None
+    step: Step,
+    row: ConfigRow,
+    *,
+    act: str,
+    by: str,
+    who: str = "",
+    why: str = "",
+    until_ms: int | None = None,
 ) -> None:
     """Record what was done to a config."""
     event: Item = {"config": row.id, "act": act, "revision": row.revision}
+    if who:
+        event["who"] = who
     if why:
         event["why"] = why
     if until_ms is not None:

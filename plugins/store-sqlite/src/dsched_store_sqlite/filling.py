@@ -37,9 +37,11 @@ from dsched_store_sqlite.needs import limits_of, needs_of
 from dsched_store_sqlite.rows import (
     INSERT_TASK,
     PUT_CONFIG,
+    PUT_COUNTED,
     ConfigRow,
     TaskRow,
     config_values,
+    counted_values,
     new_task,
     new_values,
 )
@@ -90,6 +92,8 @@ def fill(step: Step, part: Part) -> None:
     for config in (one.config for one in part.configs):
         if config.max_running is not None:
             write_limit(db, Limit(id=own_limit(config.id), max_running=config.max_running))
+    counted = (counted_values(one.config, one.counted) for one in part.configs)
+    db.executemany(PUT_COUNTED, [values for values in counted if values is not None])
     for moved in part.tasks:
         _put_task(step, moved)
     db.executemany(_PUT_DECISION, map(_decision, part.decisions))

@@ -3,21 +3,32 @@
 from collections.abc import Sequence
 from functools import lru_cache
 
+import attrs
+
 from dsched.contracts.store.bounds import MAX_HEAVY_BATCH
 from dsched.contracts.store.checks import check_batch, check_fires, check_limit
 from dsched.contracts.store.codec import read_config, write_spec
 from dsched.contracts.store.events import EventKind
-from dsched.contracts.store.firing import DuePage, Fire, FireAnswer, Firing, Replan
+from dsched.contracts.store.firing import DuePage, Fire, FireAnswer, Firing, OwnPause, Replan
 from dsched.contracts.store.outcomes import Outcome, RunOutcome
 from dsched.model import (
+    BY_ITSELF,
+    NOTHING_COUNTED,
     Home,
     Overlap,
     TaskSpec,
     fire_task_id,
+    pause_due,
 )
 from dsched.planning import PlannedRun
 from dsched_store_sqlite.base import OnSqlite
-from dsched_store_sqlite.configs import note_config, note_left_out, note_overlap, note_skipped
+from dsched_store_sqlite.configs import (
+    name_if_counted,
+    note_config,
+    note_left_out,
+    note_overlap,
+    note_skipped,
+)
 from dsched_store_sqlite.rows import CONFIG, TASK, ConfigRow
 from dsched_store_sqlite.step import Item, Step
 
@@ -104,6 +115,8 @@ def _fire(step: Step, fence: str, fire: Fire) -> FireAnswer:
     if fire.parked_until_ms is not None:
         step.park(row, fire.parked_until_ms)
         return FireAnswer(outcome=Outcome.OK)
+    if fire.pause is not None:
+        return FireAnswer(outcome=_pause(step, fence, row, fire=fire, pause=fire.pause))
     instants = [run.scheduled_ms for run in fire.runs]
     if fire.skipped is not None:
         instants.append(fire.skipped.last_ms)
@@ -118,7 +131,26 @@ def _fire(step: Step, fence: str, fire: Fire) -> FireAnswer:
         row.last_fired_ms = fire.runs[-1].scheduled_ms
     row.forget_skips(fire.next_due_ms)
     step.set_due(row, _next_due(step, row, fire))
+    if row.counts is not None and row.config.max_runs is not None:
+        made = sum(run in (RunOutcome.FIRED, RunOutcome.HELD) for run in runs)
+        step.count(row, attrs.evolve(row.counted, runs=row.counted.runs + made))
+        name_if_counted(step, row)
     return FireAnswer(outcome=Outcome.OK, runs=runs)
+
+
+def _pause(step: Step, fence: str, row: ConfigRow, *, fire: Fire, pause: OwnPause) -> Outcome:
+    """Pause a config that has counted enough."""
+    if pause_due(row.config, row.counted) is None:
+        return Outcome.MOVED
+    latest_ms = max([pause.upto_ms] + ([fire.skipped.last_ms] if fire.skipped else []))
+    if latest_ms > step.wall_ms:
+        return Outcome.EARLY
+    note_skipped(step, fence, row.id, fire.skipped)
+    row.paused_who, row.paused_why = BY_ITSELF, pause.why
+    row.paused_since_ms, row.paused_gap_ms = step.wall_ms, pause.upto_ms
+    step.set_due(row, None)
+    note_config(step, row, act="paused", by=fence, who=BY_ITSELF, why=pause.why)
+    return Outcome.OK
 
 
 def _resume(step: Step, fence: str, fire: Fire) -> Outcome:
@@ -133,6 +165,7 @@ def _resume(step: Step, fence: str, fire: Fire) -> Outcome:
         return Outcome.EARLY
     note_skipped(step, fence, row.id, fire.skipped)
     row.end_pause()
+    step.count(row, NOTHING_COUNTED)
     row.forget_skips(fire.next_due_ms)
     waits = row.delay_ms is not None and step.living(row.id).live > 0
     step.set_due(row, None if waits else fire.next_due_ms)

@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from dsched.contracts.store.runs import write_line
-from dsched.model import MemberLine
+from dsched.model import Counted, MemberLine
 from dsched_store_sqlite.meta import Meta
 from dsched_store_sqlite.places import FIRST_NUMBER, Places
 from dsched_store_sqlite.rows import (
@@ -18,6 +18,7 @@ from dsched_store_sqlite.rows import (
     INSERT_TASK,
     MOVE_TASK,
     PUT_CONFIG,
+    PUT_COUNTED,
     PUT_WORKER,
     TASK,
     WORKER,
@@ -27,6 +28,7 @@ from dsched_store_sqlite.rows import (
     TaskRow,
     WorkerRow,
     config_values,
+    counted_values,
     ending_values,
     moving_values,
     new_values,
@@ -50,6 +52,7 @@ _ADD_LINE = (
 
 ABILITY_OF = "SELECT digest FROM worker_ability WHERE worker_id = ? AND incarnation = ?"
 PUT_ABILITY_OF = "INSERT OR REPLACE INTO worker_ability VALUES (?, ?, ?)"
+DROP_COUNTED = "DELETE FROM counted WHERE config_id = ?"
 DROP_ABILITY_OF = "DELETE FROM worker_ability WHERE worker_id = ?"
 
 
@@ -233,11 +236,23 @@ class Records:
         self._configs[row.id] = row
         self._changed_configs.add(row.id)
 
+    def count(self, row: ConfigRow, counted: Counted) -> None:
+        """Have this counted of a config, if anything is."""
+        values = counted_values(row.config, counted)
+        if values is not None:
+            row.counts = values[1]
+            self.db.execute(PUT_COUNTED, values)
+        elif row.counts is not None:
+            row.counts = None
+            self.db.execute(DROP_COUNTED, (row.id,))
+
     def drop_config(self, config_id: str) -> None:
         """Remove a config."""
         row = self.config(config_id)
         if row is not None and row.parked_due_ms is not None:
             self.db.execute("DELETE FROM parked WHERE config_id = ?", (config_id,))
+        if row is not None and row.counts is not None:
+            self.db.execute(DROP_COUNTED, (config_id,))
         self._configs[config_id] = None
         self._changed_configs.discard(config_id)
         self.meta.configs -= 1

@@ -11,6 +11,8 @@ from dsched.contracts.store.codec import read_result, readable_config, readable_
 from dsched.contracts.store.configs import Pause, StoredConfig
 from dsched.contracts.store.operating import Skip
 from dsched.model import (
+    NOTHING_COUNTED,
+    Counted,
     Home,
     JsonValue,
     Task,
@@ -187,7 +189,7 @@ def _moving(row: TaskRow) -> tuple[Any, ...]:
 @attrs.define
 class ConfigRow:
     """A config as kept; the fields are the columns of `config`, in their order, and then what
-    `parked` says.
+    `parked` and `counted` say.
 
     ``due_ms`` is when the leader polls it: for a parked config that is later than what it owes,
     ``parked_due_ms``; for a paused one, which owes nothing, when its pause ends by itself.
@@ -207,6 +209,15 @@ class ConfigRow:
     paused_gap_ms: int | None = None
     skips: str | None = None
     parked_due_ms: int | None = None
+    counts: str | None = None
+
+    @property
+    def counted(self) -> Counted:
+        """What is counted of it."""
+        if self.counts is None:
+            return NOTHING_COUNTED
+        failures, last, runs = loads(self.counts)
+        return Counted(failures=failures, last=last, runs=runs)
 
     @property
     def owed_ms(self) -> int | None:
@@ -273,22 +284,34 @@ class ConfigRow:
                 until_ms=self.due_ms,
             ),
             skips=self.skipped,
+            counted=self.counted,
         )
 
 
-_OF_CONFIG = [field.name for field in attrs.fields(ConfigRow)][:-1]
+_OF_CONFIG = [field.name for field in attrs.fields(ConfigRow)][:-2]
 # A row of `parked` counts only for the due that it set: older versions set another due without it.
 PARKED = (
     "(SELECT parked.due_ms FROM parked "
     "WHERE parked.config_id = config.id AND parked.until_ms = config.due_ms)"
 )
-CONFIG = ", ".join([*_OF_CONFIG, PARKED])
+COUNTED = "(SELECT counts FROM counted WHERE counted.config_id = config.id)"
+CONFIG = ", ".join([*_OF_CONFIG, PARKED, COUNTED])
 PUT_CONFIG = f"INSERT OR REPLACE INTO config VALUES ({', '.join('?' * len(_OF_CONFIG))})"  # noqa: S608
 
 
 def config_values(row: ConfigRow) -> tuple[Any, ...]:
     """What `PUT_CONFIG` takes."""
-    return attrs.astuple(row, recurse=False)[:-1]
+    return attrs.astuple(row, recurse=False)[:-2]
+
+
+PUT_COUNTED = "INSERT OR REPLACE INTO counted VALUES (?, ?)"
+
+
+def counted_values(config: TaskConfig, counted: Counted) -> tuple[str, str] | None:
+    """What `PUT_COUNTED` takes; None for a config of which nothing is counted."""
+    if config.pause_after_failures is None and config.max_runs is None:
+        return None
+    return config.id, dumps([counted.failures, counted.last, counted.runs])
 
 
 @lru_cache(maxsize=4096)

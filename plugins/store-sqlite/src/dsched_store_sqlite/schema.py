@@ -266,6 +266,10 @@ CREATE TABLE IF NOT EXISTS parked (
     config_id TEXT PRIMARY KEY, until_ms INTEGER NOT NULL, due_ms INTEGER NOT NULL
 ) WITHOUT ROWID;
 
+-- What is counted of configs that pause themselves: failures in a row, the last of them, and fires,
+-- as JSON. Each config that asks for it has a row.
+CREATE TABLE IF NOT EXISTS counted (config_id TEXT PRIMARY KEY, counts TEXT NOT NULL) WITHOUT ROWID;
+
 -- The newest format that a pod knows; a pod without a row knows 3. Apart, since versions of then
 -- write all columns of `pod`.
 CREATE TABLE IF NOT EXISTS pod_format (
@@ -370,12 +374,12 @@ CREATE TRIGGER IF NOT EXISTS past_gone AFTER DELETE ON task
 INSERT OR IGNORE INTO history (one, identity) VALUES (1, lower(hex(randomblob(16))));
 """
 HAS_ADDED = (
-    "SELECT count(*) = 25 FROM sqlite_master WHERE name IN ('history', 'parked', 'pod_format', "
+    "SELECT count(*) = 26 FROM sqlite_master WHERE name IN ('history', 'parked', 'pod_format', "
     "'worker_ability_digest', 'class', 'class_count', 'class_shut', 'class_opened', "
     "'class_changed', 'class_full', 'task_open', 'task_waiting', 'task_late', "
     "'run_count', 'past', 'past_gone', 'limit_record', 'limit_use', 'limit_opening', "
     "'limit_rate', 'limit_bucket', 'limit_bucket_full', 'run_source', 'run_source_of', "
-    "'run_aside')"
+    "'run_aside', 'counted')"
 )
 
 ADDED_STATEMENTS = tuple(part.strip() for part in _ADDED.split(";\n") if part.strip())

@@ -37,7 +37,8 @@ class SqliteWatching(OnSqlite, Watching):
             missed = [
                 MissedInstant(config_id, due_ms)
                 for config_id, due_ms, marked_ms, paused in found
-                if paused is None and marked_ms != due_ms
+                # One that is to pause itself is named before anything is due.
+                if paused is None and marked_ms != due_ms and due_ms <= scope[0]
             ]
             for one in missed:
                 step.db.execute(MARK, (one.config_id, one.due_ms))

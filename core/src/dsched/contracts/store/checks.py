@@ -57,6 +57,8 @@ def check_fires(fires: Sequence[Fire]) -> None:
             raise ValueError(f"{fire.config_id}: a fire that parks decides nothing else")
         if fire.resumes and (fire.runs or fire.left_out or fire.parked_until_ms is not None):
             raise ValueError(f"{fire.config_id}: a fire that resumes has a range and a due only")
+        if fire.pause is not None and fire != _pausing(fire):
+            raise ValueError(f"{fire.config_id}: a fire that pauses has a range only")
         instants = [run.scheduled_ms for run in fire.runs]
         if not _ascends(instants):
             raise ValueError(f"{fire.config_id}: runs must ascend")
@@ -80,6 +82,16 @@ def check_classes(shuts: Sequence[Shut], lets: Sequence[Let]) -> None:
             raise ValueError(
                 f"a let names at most {MAX_LET_CLASSES} classes and lets out 1 to {MAX_BATCH} tasks"
             )
+
+
+def _pausing(fire: Fire) -> Fire:
+    return Fire(
+        config_id=fire.config_id,
+        revision=fire.revision,
+        due_ms=fire.due_ms,
+        skipped=fire.skipped,
+        pause=fire.pause,
+    )
 
 
 def _parked(fire: Fire) -> Fire:
@@ -111,6 +123,7 @@ def check_projection(projection: Projection) -> None:
     check_batch(keys, 20 * MAX_BATCH)
     if len(projection.decisions) > 10 * MAX_BATCH:
         raise ValueError(f"more than {10 * MAX_BATCH} decisions in one call")
+    check_batch([item.config_id for item in projection.streaks], 10 * MAX_BATCH)
 
 
 def hours_between(from_ms: int, to_ms: int) -> tuple[int, int]:

@@ -20,6 +20,18 @@ class Finished:
 
 
 @attrs.frozen(kw_only=True)
+class Streak:
+    """How the tasks of a config ended in a part of the log: so many failures in a row at its end,
+    ``last`` the last of them and its code. ``anew``: a success, or the end of a pause, came before
+    them, so that earlier failures count no more."""
+
+    config_id: str
+    anew: bool
+    failures: int = 0
+    last: str = ""
+
+
+@attrs.frozen(kw_only=True)
 class Projection:
     """What the collector made of the entries between two cursors."""
 
@@ -29,6 +41,7 @@ class Projection:
     finished: tuple[Finished, ...] = ()
     updates: tuple[DecisionUpdate, ...] = ()
     rollups: tuple[Rollup, ...] = ()
+    streaks: tuple[Streak, ...] = ()
 
 
 class Collecting(ABC):
@@ -53,7 +66,10 @@ class Collecting(ABC):
         skips takes the place of the *missed* ones in its range (at most 10 x `MAX_BATCH`), and its
         ``missed_at_ms`` becomes the ``at_ms`` of the latest of them. Updates change the *fired*
         decision (without reason) of their instant, if it is kept; index entries that are there stay
-        as they are; rollups are added to what is kept of their config and hour. Then, for each
+        as they are; rollups are added to what is kept of their config and hour. Streaks, one a
+        config, are added to the failures that are counted of a config with `pause_after_failures`;
+        if that is enough, the config is not paused and has a due, `Firing.due` and `poll` name it
+        at once, and the leader is woken. Then, for each
         config with a new decision, those beyond the latest ``max_decisions`` (by ``first_ms``,
         verdict, reason) go, the earliest first, at most 10 x `MAX_BATCH`.
         """

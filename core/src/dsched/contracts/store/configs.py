@@ -7,7 +7,7 @@ import attrs
 
 from dsched.contracts.store.operating import Skip
 from dsched.contracts.store.outcomes import Outcome
-from dsched.model import SkippedRange, TaskConfig
+from dsched.model import NOTHING_COUNTED, Counted, SkippedRange, TaskConfig
 
 
 @attrs.frozen(kw_only=True)
@@ -40,6 +40,7 @@ class StoredConfig:
     """A config with what the store knows of it. `due_ms` is None while nothing is due.
 
     ``skips`` ascend. After an edit they may name instants that the trigger has no more.
+    ``counted``: see `Firing.fire` and `Collecting.project`.
     """
 
     config: TaskConfig
@@ -47,6 +48,7 @@ class StoredConfig:
     last_fired_ms: int | None = None
     paused: Pause | None = None
     skips: tuple[Skip, ...] = ()
+    counted: Counted = NOTHING_COUNTED
 
     @property
     def version(self) -> ConfigVersion:
@@ -134,7 +136,8 @@ class Configs(ABC):
         before any other check. Else the common checks, then ``OK``: revision := max(last revision
         ever given in this store + 1, store time); created kept, or for a new config
         ``config.created_ms`` (``EARLY`` if later than the wall; 0 means the wall); updated := the
-        wall; due := ``next_due_ms``. A pause stays, its ``gap_from_ms`` := ``upto_ms``.
+        wall; due := ``next_due_ms``. A pause stays, its ``gap_from_ms`` := ``upto_ms``. What is
+        counted stays as `Counted.after_edit` says.
         Answers carry what is stored afterwards (None only for ``MOVED`` against no config).
         """
 
@@ -167,4 +170,7 @@ class Configs(ABC):
 
     @abstractmethod
     async def resume(self, config_id: str, rearm: Rearm, *, by: str) -> Outcome:
-        """End a pause, due := ``next_due_ms``. Outcomes as `pause`; ``ALREADY``: not paused."""
+        """End a pause, due := ``next_due_ms``. Outcomes as `pause`; ``ALREADY``: not paused.
+
+        What is counted of the config begins anew.
+        """

@@ -20,7 +20,8 @@ class EventKind(StrEnum):
     WORKER = "worker"  # worker, act: registered, superseded, draining, undrained, deregistered,
     #                     forgotten, resized (capacity); (who)
     CONFIG = "config"  # config, act: put, paused, resumed, deleted, skip; revision, (why);
-    #                     skip: first, last, count; paused, resumed: (until)
+    #                     skip: first, last, count; paused, resumed: (until);
+    #                     paused by itself: who
     FIRED = "fired"  # config, ms, task, late, (held: true)
     SKIPPED = "skipped"  # config, first, last, count, reason, (trigger); reason operator: who, why;
     #                      paused: (who, why); overlap: behind (a live task)

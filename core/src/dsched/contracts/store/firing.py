@@ -23,6 +23,24 @@ class DuePage:
 
 
 @attrs.frozen(kw_only=True)
+class OwnPause:
+    """A pause of a config by itself (`pause_due`). ``why``: what its author is told; ``upto_ms``
+    (wall, not in the future): up to when owed instants are accounted for.
+
+    The fire that has it is ``REVISED`` and ``MOVED`` like others, ``MOVED`` too unless the config
+    has still counted enough; ``EARLY`` if ``upto_ms`` or ``skipped.last_ms`` is later than the
+    wall. Then as `Configs.pause`, for good, by `BY_ITSELF`; the ``config`` event names that as
+    ``who``. ``ValueError`` for a fire that decides more than that.
+
+    Of a config with ``max_runs`` the tasks that `Firing.fire` makes are counted, held ones too.
+    Once that is enough and it has a due, `Firing.due` and `poll` name it at once.
+    """
+
+    why: str
+    upto_ms: int
+
+
+@attrs.frozen(kw_only=True)
 class Fire:
     """What the planner decided for one due config.
 
@@ -32,6 +50,9 @@ class Fire:
     One that ``resumes`` ends a pause instead: ``due_ms`` is the instant until which the config is
     paused, ``skipped`` the gap of the pause, ``next_due_ms`` what is due from then on, which may
     have come. It has no runs.
+
+    One with a ``pause`` pauses the config instead: ``skipped`` is what it owed until then. It has
+    no runs and no ``next_due_ms``.
 
     With ``parked_until_ms`` (wall) nothing else is decided: the leader cannot plan this config, and
     what it owes stays owed, for a leader that can.
@@ -46,6 +67,7 @@ class Fire:
     next_due_ms: int | None = None
     parked_until_ms: int | None = None
     resumes: bool = False
+    pause: OwnPause | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -74,7 +96,9 @@ class Firing(ABC):
     async def due(self, fence: str, limit: int) -> DuePage:
         """The configs with due <= wall by (due, id), at most ``limit``, and the next due after.
 
-        Of a config that is paused until an instant, that instant counts as its due here.
+        Of a config that is paused until an instant, that instant counts as its due here. One that
+        has counted enough (`pause_due`) is named at once, whatever its due, so that the leader
+        pauses it.
         """
 
     @abstractmethod
@@ -92,6 +116,9 @@ class Firing(ABC):
         ``MOVED`` unless it is paused until ``due_ms``; ``EARLY`` if that is later than the wall.
         Then as `Configs.resume`; the ``config`` event names the instant as ``until``.
         ``ValueError`` for one that decides more than that.
+
+        A fire with a ``pause``: see `OwnPause`; and so for how fires of a config with ``max_runs``
+        are counted.
 
         A config that is parked keeps its due and all else; `due` and `poll` do not name it before
         ``parked_until_ms``, and ``next_due_ms`` of a page is that instant. Whatever sets its due,

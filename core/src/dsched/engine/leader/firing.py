@@ -6,18 +6,18 @@ from collections.abc import Iterable, Sequence
 
 import attrs
 
-from dsched.client.rearming import planned_resume
+from dsched.client.rearming import planned_change, planned_resume
 from dsched.contracts.observer import InvariantViolated
 from dsched.contracts.store.bounds import MAX_BATCH, MAX_HEAVY_BATCH
 from dsched.contracts.store.codec import UNREADABLE
 from dsched.contracts.store.configs import StoredConfig
 from dsched.contracts.store.dispatching import ReadyTask
-from dsched.contracts.store.firing import DuePage, Fire, FireAnswer, Firing
+from dsched.contracts.store.firing import DuePage, Fire, FireAnswer, Firing, OwnPause
 from dsched.contracts.store.outcomes import Outcome, RunOutcome
 from dsched.engine.clock_watch import ClockWatch
 from dsched.engine.leader.term import Term
 from dsched.engine.observers import Announcer
-from dsched.model import TaskConfig, fire_task_id, rfc3339_ms
+from dsched.model import BY_ITSELF, SkipReason, TaskConfig, fire_task_id, pause_due, rfc3339_ms
 from dsched.planning import PlannedRun, plan_fire
 
 log = logging.getLogger("dsched.leader")
@@ -94,11 +94,16 @@ class FiringStep:
         if stored.paused is not None and stored.paused.until_ms is not None:
             return _resumed(stored, stored.paused.until_ms)
         assert due_ms is not None  # noqa: S101 - `due` answers with due configs only
+        why = pause_due(config, stored.counted)
+        if why is not None:
+            return _paused(stored, due_ms, now_ms, why)
         # Everything that the jump made due gets one run, on whichever page it comes.
         jumped = self._jumped_to_ms is not None and due_ms <= self._jumped_to_ms
         try:
             if config.executor == UNREADABLE:
                 raise UnreadableConfigError(config.payload["reason"])
+            if config.max_runs is not None:
+                room = min(room, config.max_runs - stored.counted.runs)
             plan = plan_fire(
                 config,
                 due_ms=due_ms,
@@ -147,15 +152,18 @@ def _again_in_s(
     planned = len(fires) == len(page.configs) < MAX_BATCH
     # When a fixed delay ends only the store knows.
     delays = any(stored.config.fixed_delay is not None for stored in page.configs)
-    if not planned or delays or any(answer.outcome is not Outcome.OK for answer in answers):
+    # Whether a config has fired as often as it may only the store knows, too.
+    counts = any(stored.config.max_runs is not None for stored in page.configs)
+    known = planned and not delays and not counts
+    if not known or any(answer.outcome is not Outcome.OK for answer in answers):
         return 0.0
     now_ms = page.time.wall_ms
     starts = [run.not_before_ms for fire in fires for run in fire.runs]
     instants = [page.next_due_ms, *(fire.next_due_ms for fire in fires)]
     instants += [fire.parked_until_ms for fire in fires]
     instants += [start_ms for start_ms in starts if start_ms > now_ms]
-    known = [instant_ms for instant_ms in instants if instant_ms is not None]
-    return max(0, min(known) - now_ms) / 1000 if known else None
+    ahead = [instant_ms for instant_ms in instants if instant_ms is not None]
+    return max(0, min(ahead) - now_ms) / 1000 if ahead else None
 
 
 def _ready(config: TaskConfig, fire: Fire, answer: FireAnswer, now_ms: int) -> Iterable[ReadyTask]:
@@ -193,6 +201,27 @@ def _resumed(stored: StoredConfig, until_ms: int) -> Fire:
     return attrs.evolve(fire, skipped=rearm.skipped, next_due_ms=rearm.next_due_ms)
 
 
+def _paused(stored: StoredConfig, due_ms: int, now_ms: int, why: str) -> Fire:
+    """The pause of a config by itself, since it has counted enough."""
+    config = stored.config
+    try:
+        rearm = planned_change(
+            stored, now_ms, SkipReason.PAUSED, rearmed=False, asked=(BY_ITSELF, why)
+        )
+    except Exception:
+        log.exception(
+            "config %s pauses itself, and it cannot be planned; a minute later", config.id
+        )
+        return _set_aside(config, due_ms, now_ms)
+    return Fire(
+        config_id=config.id,
+        revision=config.revision,
+        due_ms=due_ms,
+        skipped=rearm.skipped,
+        pause=OwnPause(why=why, upto_ms=rearm.upto_ms),
+    )
+
+
 def _set_aside(config: TaskConfig, due_ms: int, now_ms: int) -> Fire:
     """Park it for a minute; what it owes stays owed, until a pod can read it or it is corrected."""
     return Fire(
@@ -214,6 +243,8 @@ def _say(fire: Fire, answer: FireAnswer, now_ms: int) -> None:
     """Each fire in plain words, as it happens; what is skipped in one line."""
     if fire.resumes and answer.outcome is Outcome.OK:
         log.info("%s resumes: it was paused until %s", fire.config_id, rfc3339_ms(fire.due_ms))
+    if fire.pause is not None and answer.outcome is Outcome.OK:
+        log.warning("%s pauses itself: %s", fire.config_id, fire.pause.why)
     dropped = []
     for run, outcome in zip(fire.runs, answer.runs, strict=False):
         if outcome is RunOutcome.SKIPPED:

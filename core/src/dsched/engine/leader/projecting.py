@@ -10,6 +10,7 @@ from dsched.contracts.store.collecting import Finished, Projection
 from dsched.contracts.store.events import Event, EventKind
 from dsched.contracts.store.leadership import fence_epoch
 from dsched.engine.leader.counting import CountedWorkers, Tally
+from dsched.engine.leader.streaks import Streaks
 from dsched.model import (
     Decision,
     DecisionUpdate,
@@ -59,6 +60,7 @@ def project(
             for (config_id, first_ms), facts in portion.updates.items()
         ),
         rollups=portion.tally.rollups(),
+        streaks=portion.streaks.all(),
     )
 
 
@@ -71,6 +73,7 @@ class _Portion:
         self.finished: dict[str, Finished] = {}
         self.updates: dict[_Fire, dict[str, Any]] = {}
         self.tally = Tally(workers)
+        self.streaks = Streaks()
         self._fired: dict[_Fire, dict[str, Any]] = {}
 
     def take(self, event: Event) -> None:
@@ -88,6 +91,8 @@ class _Portion:
                 self.decisions.extend(_missed(event, item) for item in event.items)
             case EventKind.DISPATCHED:
                 self._dispatched(event)
+            case EventKind.CONFIG:
+                self.streaks.changed(event)
             case kind if kind in MAY_END:
                 self._ended(event)
 
@@ -114,6 +119,7 @@ class _Portion:
             if status not in TERMINAL:
                 continue
             task_id = item["task"]
+            self.streaks.ended(task_id, status, item)
             self.finished[task_id] = Finished(task_id=task_id, status=status, end_ms=event.at_ms)
             facts = self._fate(task_id)
             if facts is not None:

@@ -5,10 +5,11 @@ from datetime import datetime
 
 import attrs
 
+from dsched.contracts.store.configs import StoredConfig
 from dsched.model import InvalidConfigError, InvalidIdError, TaskConfig, rfc3339_ms, to_ms
 from dsched.planning import InvalidTriggerError, compile_trigger, config_upcoming
 from dsched.planning import Upcoming as PlannedUpcoming
-from dsched.planning.upcoming import MAX_UPCOMING
+from dsched.planning.upcoming import MAX_UPCOMING, UpcomingInstant
 from dsched_api_http.call import Answer, Call, Route
 from dsched_api_http.models import Instant, Upcoming
 from dsched_api_http.problems import FieldError, invalid, of_errors
@@ -20,19 +21,37 @@ _NO_TRIGGER = frozenset({"from_", "limit"})
 
 
 async def get_upcoming(call: Call) -> Answer:
-    """When a config is due next, paused or not; an instant that somebody skipped says so."""
+    """When a config is due next, paused or not; an instant that somebody skipped says so.
+
+    Of one with `max_runs` only as many as it has left; while it is paused, as many as it has after
+    a resume.
+    """
     stored = await call.client.get_config(named(call, "config"))
     skips = {one.at_ms: f"skipped: {one.why}" for one in stored.skips}
     query: UpcomingQuery = call.query
     if query.to is not None and query.from_ is None:
         raise invalid("to", "goes together with from")
     after_ms = await _after(call, query.from_)
-    if query.to is None:
-        return _shown(config_upcoming(stored.config, after_ms=after_ms, limit=query.limit), skips)
-    found = config_upcoming(
-        stored.config, after_ms=after_ms, limit=MAX_UPCOMING, until_ms=to_ms(query.to)
-    )
-    return _shown(found, skips)
+    until_ms = None if query.to is None else to_ms(query.to)
+    limit = query.limit if query.to is None else MAX_UPCOMING
+    found = config_upcoming(stored.config, after_ms=after_ms, limit=limit, until_ms=until_ms)
+    return _shown(_left_of(stored, found), skips)
+
+
+def _left_of(stored: StoredConfig, found: PlannedUpcoming) -> PlannedUpcoming:
+    """Those that come before the config has fired as often as it may. Skipped ones count not."""
+    most = stored.config.max_runs
+    if most is None:
+        return found
+    left = most if stored.paused is not None else most - stored.counted.runs
+    skipped = {one.at_ms for one in stored.skips}
+    shown: list[UpcomingInstant] = []
+    for one in found.items:
+        if left <= 0:
+            return attrs.evolve(found, items=tuple(shown), truncated=False)
+        shown.append(one)
+        left -= one.at_ms not in skipped
+    return attrs.evolve(found, truncated=found.truncated and left > 0)
 
 
 def _shown(found: PlannedUpcoming, skips: Mapping[int, str]) -> Answer:

@@ -2,6 +2,8 @@
 -- config:origin their origins: "origin id" with a tab, all at score 0, in the order of bytes.
 local INDEX, CONTENT, SPEC = P .. 'config:index', P .. 'config:body:', P .. 'config:spec:'
 local ORIGIN = P .. 'config:origin'
+-- After how many failures in a row a config pauses itself, of those that do.
+local COUNTED = P .. 'config:counted'
 
 local function probe_configs()
   probe('ZCARD', 'config:index', 'config:due')
@@ -112,6 +114,13 @@ local function skip_item(id, skips, ms)
   end
 end
 
+-- What is counted of a config begins anew.
+local function forget_counts(row)
+  if row.fails or row.fires then
+    call('HDEL', CONFIG .. row.id, 'fails', 'failed', 'fires')
+  end
+end
+
 -- `row`: the config as it was read.
 local function unpark(row)
   if row and row.parked then
@@ -125,6 +134,12 @@ local function set_due(id, due)
   else
     call('ZADD', DUE, due, id)
   end
+end
+
+-- The due of a config that has counted enough to pause itself: now, so that the leader does it.
+local function named_now(id, due)
+  call('HSET', CONFIG .. id, 'parked', wall_text .. ' ' .. int(tonumber(due)))
+  return wall_text
 end
 
 -- The same, when the leader has not planned it itself: wake the leader, so that it polls.

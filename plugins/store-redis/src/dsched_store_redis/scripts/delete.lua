@@ -25,6 +25,9 @@ call('ZREM', INDEX, id)
 move_origin(id, row.origin, nil)
 call('HDEL', FIXED, id)
 set_own_limit(id, row, nil)
+if row.fails_max then
+  call('HDEL', COUNTED, id)
+end
 call('DEL', CONFIG .. id, CONTENT .. id, SPEC .. id)
 note('config', by, '{"config":"' .. id .. '","act":"deleted","revision":' .. row.revision .. '}')
 return done('OK')

@@ -1,6 +1,6 @@
 -- use: workers tasks configs cancel
 -- ARGV: fence, rows "id, revision, due, next_due, latest, skipped item,
--- left out items, parked until, resumes, runs", result ttl, batch
+-- left out items, parked until, resumes, paused up to, why (JSON), runs", result ttl, batch
 -- runs: "scheduled:not_before scheduled:not_before"
 local fence, ttl, most = ARGV[2], ARGV[4], tonumber(ARGV[5])
 local refused = fenced(fence)
@@ -27,12 +27,18 @@ local function live_rows(id)
   return rows
 end
 
+-- Whether a config has counted enough to pause itself.
+local function counted(config)
+  return tonumber(config.fails or '0') >= tonumber(config.fails_max or 'inf')
+    or tonumber(config.fires or '0') >= tonumber(config.fires_max or 'inf')
+end
+
 local fires = {}
-for id, revision, due, next_due, latest, skipped, left_out, parked, resumes, runs in string.gmatch(ARGV[3],
-  '([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\n]*)\n') do
+for id, revision, due, next_due, latest, skipped, left_out, parked, resumes, upto, why, runs in string.gmatch(ARGV[3],
+  '([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\n]*)\n') do
   local config = config_of(id)
   local one = { id = id, config = config, next_due = next_due, skipped = skipped,
-    left_out = left_out, parked = parked, till = resumes ~= '' and due, runs = {}, outcome = 'OK' }
+    left_out = left_out, parked = parked, upto = upto, why = why, till = resumes ~= '' and due, runs = {}, outcome = 'OK' }
   if not config or config.revision ~= revision or (config.paused and not one.till) then
     one.outcome = 'REVISED'
   elseif one.till then
@@ -43,6 +49,8 @@ for id, revision, due, next_due, latest, skipped, left_out, parked, resumes, run
       one.outcome = 'EARLY'
     end
   elseif (config.due and int(tonumber(config.due)) or '') ~= due then
+    one.outcome = 'MOVED'
+  elseif upto ~= '' and not counted(config) then
     one.outcome = 'MOVED'
   elseif latest ~= '' and tonumber(latest) > wall then
     one.outcome = 'EARLY'
@@ -123,6 +131,7 @@ local function resume(one)
     note('skipped', fence, one.skipped)
   end
   call('HDEL', CONFIG .. id, 'paused', 'gap', 'who', 'why', 'parked')
+  forget_counts(one.config)
   forget_skips(id, one.config.skips, next_due)
   rearm(id, one.config.delay, false, next_due)
   note('config', fence, '{"config":"' .. id .. '","act":"resumed","revision":' .. one.config.revision
@@ -130,9 +139,26 @@ local function resume(one)
   return ''
 end
 
+-- Pauses a config that has counted enough.
+local function pause(one)
+  local id = one.id
+  if one.skipped ~= '' then
+    note('skipped', fence, one.skipped)
+  end
+  unpark(one.config)
+  call('HSET', CONFIG .. id, 'paused', wall_text, 'gap', one.upto, 'who', '"dsched"', 'why', one.why)
+  call('ZREM', DUE, id)
+  note('config', fence, '{"config":"' .. id .. '","act":"paused","revision":' .. one.config.revision
+    .. ',"who":"dsched","why":' .. one.why .. '}')
+  return ''
+end
+
 local function fire(one)
   if one.till then
     return resume(one)
+  end
+  if one.upto ~= '' then
+    return pause(one)
   end
   if one.parked ~= '' then
     call('HSET', CONFIG .. one.id, 'parked', one.parked .. ' ' .. int(tonumber(one.config.due)))
@@ -146,7 +172,7 @@ local function fire(one)
   if one.left_out ~= '' then
     note('skipped', fence, one.left_out)
   end
-  local outcomes, last = {}, nil
+  local outcomes, last, made = {}, nil, 0
   for i, run in ipairs(one.runs) do
     local asked = not run.known and skip_item(one.id, one.config.skips, run.ms)
     local outcome = asked and 'skipped' or run.known and 'dup' or overlap(one)
@@ -158,6 +184,7 @@ local function fire(one)
         .. call('ZRANGE', LIVE .. one.id, 0, 0)[1] .. '"}')
     elseif outcome ~= 'dup' then
       create(one, run, outcome)
+      made = made + 1
     end
     outcomes[i] = outcome
     last = run.ms
@@ -169,6 +196,11 @@ local function fire(one)
     if one.config.delay then
       next_due = one.live > 0 and '' or int(wall + tonumber(one.config.delay))
     end
+  end
+  local most = tonumber(one.config.fires_max or '')
+  if most and made > 0 and call('HINCRBY', CONFIG .. one.id, 'fires', made) >= most
+    and next_due ~= '' then
+    next_due = named_now(one.id, next_due)
   end
   if next_due == '' then
     call('ZREM', DUE, one.id)

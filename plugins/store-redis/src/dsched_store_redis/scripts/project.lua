@@ -1,8 +1,8 @@
--- use: facts
+-- use: tasks configs facts
 -- ARGV: fence, after, upto, decisions "config, first, last, at, verdict, reason, record",
 -- finished "id, status, end", updates "config, first, worker (JSON), end (JSON)",
 -- rollups "config, hour, adds, tops" (each "name number name number"), most decisions a config,
--- most of anything, ms that statistics are kept
+-- most of anything, ms that statistics are kept, streaks "config, anew, failures, last (JSON)"
 local refused = fenced(ARGV[2])
 if refused then
   return refused
@@ -35,6 +35,19 @@ for config_id, hour_ms, adds, tops in string.gmatch(ARGV[8],
   '([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\n]*)\n') do
   local key = P .. 'stats:' .. config_id .. ':' .. hour_ms
   push(rollups, { key, adds, tops, call('HLEN', key) == 0 })
+end
+local streaks = {}
+-- Most stores have no config that counts its failures.
+if call('HLEN', COUNTED) > 0 then
+  probe('ZCARD', 'config:due')
+  for config_id, anew, failures, last in string.gmatch(ARGV[12],
+    '([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\n]*)\n') do
+    local most = call('HGET', COUNTED, config_id)
+    if most then
+      push(streaks, { row = config_of(config_id), most = tonumber(most), anew = anew ~= '',
+        failures = tonumber(failures), last = last })
+    end
+  end
 end
 begin()
 if (call('HGET', META, 'cursor') or '0-0') ~= ARGV[3] then
@@ -115,6 +128,21 @@ local function follow(config_id, first_ms, worker, ended)
   end
 end
 
+-- Counts failures in a row. A config that has had enough is named, so that the leader pauses it.
+local function count(one)
+  local row, id = one.row, one.row.id
+  local fails = one.failures + (one.anew and 0 or tonumber(row.fails or '0'))
+  local last = one.last ~= '' and one.last or not one.anew and row.failed or '""'
+  if fails > 0 then
+    call('HSET', CONFIG .. id, 'fails', int(fails), 'failed', last)
+  elseif row.fails then
+    call('HDEL', CONFIG .. id, 'fails', 'failed')
+  end
+  if fails >= one.most and not row.paused and row.due then
+    set_due_and_wake(id, named_now(id, row.due))
+  end
+end
+
 local kept_ms = tonumber(ARGV[11])
 local function add(key, adds, tops, new)
   for name, number in string.gmatch(adds, '(%w+) (%d+)') do
@@ -153,6 +181,9 @@ for status, members in pairs(by_status) do
 end
 for _, rollup in ipairs(rollups) do
   add(rollup[1], rollup[2], rollup[3], rollup[4])
+end
+for _, one in ipairs(streaks) do
+  count(one)
 end
 for config_id in pairs(grown) do
   local kept = DECISION .. config_id

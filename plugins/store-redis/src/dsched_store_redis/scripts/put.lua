@@ -43,11 +43,12 @@ local function store(item)
   local key, revision = CONFIG .. id, int(last)
   if old then
     call('HDEL', key, 'overlap', 'cap', 'deadline', 'priority', 'delay', 'route', 'origin', 'parked', 'run',
-      'most')
+      'most', 'fails_max', 'fires_max')
   end
   local set = { 'revision', revision, 'updated', wall_text,
     'created', old and old.created or int(item.created) }
   local delay, enabled, origin
+  local most, fires_max
   for name, value in string.gmatch(item.fields, '([^\t]+)\t([^\t]*)') do
     if name == 'enabled' then
       enabled = true
@@ -58,6 +59,10 @@ local function store(item)
       delay = value
     elseif name == 'origin' then
       origin = value
+    elseif name == 'fails_max' then
+      most = value
+    elseif name == 'fires_max' then
+      fires_max = value
     end
   end
   if old and old.paused then
@@ -72,6 +77,18 @@ local function store(item)
     call('HSET', FIXED, id, delay)
   elseif old then
     call('HDEL', FIXED, id)
+  end
+  if most then
+    call('HSET', COUNTED, id, most)
+  elseif old and old.fails_max then
+    call('HDEL', COUNTED, id)
+  end
+  -- What is counted up to another number than before begins anew.
+  if old and old.fails and old.fails_max ~= most then
+    call('HDEL', key, 'fails', 'failed')
+  end
+  if old and old.fires and old.fires_max ~= fires_max then
+    call('HDEL', key, 'fires')
   end
   if item.skipped ~= '' then
     note('skipped', by, item.skipped)

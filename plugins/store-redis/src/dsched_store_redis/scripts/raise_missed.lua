@@ -5,14 +5,16 @@ local MISSED = P .. 'config:missed'
 call('ZCARD', MISSED)
 local fence = holder()
 local term = fence and string.match(fence, '^(%d+):') or '0'
-local found = call('ZRANGEBYSCORE', DUE, '-inf', int(wall - tonumber(ARGV[3])), 'WITHSCORES',
+local upto = wall - tonumber(ARGV[3])
+local found = call('ZRANGEBYSCORE', DUE, '-inf', int(upto), 'WITHSCORES',
   'LIMIT', skip, limit)
 local missed = {}
 for i = 1, #found, 2 do
   local id = found[i]
   local facts = call('HMGET', CONFIG .. id, 'parked', 'paused')
   local due = tonumber(owed(found[i + 1], facts[1]))
-  if not facts[2] and tonumber(call('ZSCORE', MISSED, id) or '') ~= due then
+  -- One that is to pause itself is named before anything is due.
+  if not facts[2] and due <= upto and tonumber(call('ZSCORE', MISSED, id) or '') ~= due then
     missed[#missed + 1] = { id, due }
   end
 end

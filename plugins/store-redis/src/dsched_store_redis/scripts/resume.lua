@@ -22,6 +22,7 @@ call('HDEL', CONFIG .. id, 'paused', 'gap', 'who', 'why', 'parked')
 if ARGV[8] ~= '' then
   note('skipped', by, ARGV[8])
 end
+forget_counts(row)
 forget_skips(id, row.skips, decided_before(ARGV[5], ARGV[7]))
 rearm(id, row.delay, false, ARGV[7])
 note('config', by, '{"config":"' .. id .. '","act":"resumed","revision":' .. row.revision .. '}')

@@ -16,10 +16,12 @@ BACKWARDS_MS = 1000
 
 def _is_a_leaders(event: Event) -> bool:
     """Whether only a leader writes it: a pause that ends by itself is ended by one, and its entry
-    names the instant."""
+    names the instant; a config that pauses itself is paused by one, and its entry says who."""
     if event.kind is not EventKind.CONFIG:
         return event.kind in _ONLY_LEADERS
-    return any(item["act"] == "resumed" and "until" in item for item in event.items)
+    return any(
+        (item["act"] == "resumed" and "until" in item) or "who" in item for item in event.items
+    )
 
 
 def fenced(log: Sequence[Event]) -> list[str]:

@@ -6,13 +6,14 @@ import attrs
 
 from dsched.contracts.store.bounds import MAX_BATCH, MAX_EVENT_PAGE
 from dsched.contracts.store.checks import check_limit, check_projection
-from dsched.contracts.store.collecting import Collecting, Projection
+from dsched.contracts.store.collecting import Collecting, Projection, Streak
 from dsched.contracts.store.events import EventPage
 from dsched.contracts.store.outcomes import Outcome
 from dsched.contracts.store.statistics import Rollup
 from dsched.model import Decision, DecisionUpdate, Verdict
 from dsched_testkit.memory.base import OnState
-from dsched_testkit.memory.state import DecisionKey
+from dsched_testkit.memory.configs import name_if_counted
+from dsched_testkit.memory.state import DecisionKey, Step
 
 MAX_REPLACED = 10 * MAX_BATCH
 
@@ -46,6 +47,8 @@ class MemoryCollecting(OnState, Collecting):
                 self._state.finished.setdefault(item.task_id, (item.end_ms, item.status))
             for rollup in projection.rollups:
                 self._add(rollup)
+            for streak in projection.streaks:
+                self._count(step, streak)
             self._trim({decision.config_id for decision in projection.decisions})
             self._state.collected = projection.upto
             return Outcome.OK
@@ -89,6 +92,19 @@ class MemoryCollecting(OnState, Collecting):
             adds[name] = adds.get(name, 0) + number
         for name, number in rollup.tops.items():
             tops[name] = max(tops.get(name, 0), number)
+
+    def _count(self, step: Step, streak: Streak) -> None:
+        row = self._state.configs.get(streak.config_id)
+        if row is None or row.config.pause_after_failures is None:
+            return
+        before = 0 if streak.anew else row.counted.failures
+        row.counted = attrs.evolve(
+            row.counted,
+            failures=before + streak.failures,
+            last=streak.last or ("" if streak.anew else row.counted.last),
+        )
+        if row.paused is None:
+            name_if_counted(step, row)
 
     def _trim(self, config_ids: Iterable[str]) -> None:
         for config_id in config_ids:

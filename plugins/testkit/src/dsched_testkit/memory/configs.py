@@ -18,7 +18,7 @@ from dsched.contracts.store.configs import (
 )
 from dsched.contracts.store.events import EventKind
 from dsched.contracts.store.outcomes import Outcome
-from dsched.model import SkippedRange
+from dsched.model import NOTHING_COUNTED, SkippedRange, pause_due
 from dsched_testkit.memory.base import OnState
 from dsched_testkit.memory.limits import bound_config
 from dsched_testkit.memory.state import ConfigRow, Item, Step
@@ -55,6 +55,7 @@ class MemoryConfigs(OnState, Configs):
         )
         if row is None:
             row = state.configs[config.id] = ConfigRow(config=config)
+        row.counted = row.counted.after_edit(row.config, config)
         row.config = config
         if row.paused is not None:
             row.paused = attrs.evolve(row.paused, gap_from_ms=item.rearm.upto_ms)
@@ -140,7 +141,7 @@ class MemoryConfigs(OnState, Configs):
             outcome = _check(step, row, rearm)
             if outcome is not Outcome.OK:
                 return outcome
-            row.paused = None
+            row.paused, row.counted = None, NOTHING_COUNTED
             self._rearm(step, row, rearm, by)
             note_config(step, row, act="resumed", by=by)
             return Outcome.OK
@@ -154,11 +155,26 @@ class MemoryConfigs(OnState, Configs):
             step.park(row, row.paused.until_ms)
 
 
+def name_if_counted(step: Step, row: ConfigRow) -> None:
+    """Name a config to the leader at once if it has counted enough to pause itself."""
+    if row.due_ms is not None and pause_due(row.config, row.counted) is not None:
+        step.park(row, step.wall_ms)
+
+
 def note_config(
-    step: Step, row: ConfigRow, *, act: str, by: str, why: str = "", until_ms: int | None = None
+    step: Step,
+    row: ConfigRow,
+    *,
+    act: str,
+    by: str,
+    who: str = "",
+    why: str = "",
+    until_ms: int | None = None,
 ) -> None:
     """Record what was done to a config."""
     event: Item = {"config": row.config.id, "act": act, "revision": row.config.revision}
+    if who:
+        event["who"] = who
     if why:
         event["why"] = why
     if until_ms is not None:

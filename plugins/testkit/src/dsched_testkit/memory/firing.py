@@ -3,16 +3,27 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
+import attrs
+
 from dsched.contracts.store.bounds import MAX_HEAVY_BATCH
 from dsched.contracts.store.checks import check_batch, check_fires, check_limit
+from dsched.contracts.store.configs import Pause
 from dsched.contracts.store.events import EventKind
-from dsched.contracts.store.firing import DuePage, Fire, FireAnswer, Firing, Replan
+from dsched.contracts.store.firing import DuePage, Fire, FireAnswer, Firing, OwnPause, Replan
 from dsched.contracts.store.operating import Skip
 from dsched.contracts.store.outcomes import Outcome, RunOutcome
-from dsched.model import Home, Overlap, SkipReason, fire_task_id
+from dsched.model import (
+    BY_ITSELF,
+    NOTHING_COUNTED,
+    Home,
+    Overlap,
+    SkipReason,
+    fire_task_id,
+    pause_due,
+)
 from dsched.planning import PlannedRun
 from dsched_testkit.memory.base import OnState
-from dsched_testkit.memory.configs import note_config, skipped_item
+from dsched_testkit.memory.configs import name_if_counted, note_config, skipped_item
 from dsched_testkit.memory.state import ConfigRow, Item, State, Step, TaskRow
 
 
@@ -44,6 +55,8 @@ class MemoryFiring(OnState, Firing):
         if fire.parked_until_ms is not None:
             step.park(row, fire.parked_until_ms)
             return FireAnswer(outcome=Outcome.OK)
+        if fire.pause is not None:
+            return FireAnswer(outcome=self._pause(step, fence, row, fire=fire, pause=fire.pause))
         instants = [run.scheduled_ms for run in fire.runs]
         if fire.skipped is not None:
             instants.append(fire.skipped.last_ms)
@@ -59,7 +72,29 @@ class MemoryFiring(OnState, Firing):
             row.last_fired_ms = fire.runs[-1].scheduled_ms
         row.forget_skips(fire.next_due_ms)
         step.set_due(row, self._next_due(step, row, fire))
+        if row.config.max_runs is not None:
+            made = sum(run in (RunOutcome.FIRED, RunOutcome.HELD) for run in runs)
+            row.counted = attrs.evolve(row.counted, runs=row.counted.runs + made)
+            name_if_counted(step, row)
         return FireAnswer(outcome=Outcome.OK, runs=runs)
+
+    def _pause(
+        self, step: Step, fence: str, row: ConfigRow, *, fire: Fire, pause: OwnPause
+    ) -> Outcome:
+        """Pause a config that has counted enough."""
+        if pause_due(row.config, row.counted) is None:
+            return Outcome.MOVED
+        latest_ms = max([pause.upto_ms] + ([fire.skipped.last_ms] if fire.skipped else []))
+        if latest_ms > step.wall_ms:
+            return Outcome.EARLY
+        if fire.skipped is not None:
+            step.note(EventKind.SKIPPED, fence, skipped_item(fire.config_id, fire.skipped))
+        row.paused = Pause(
+            who=BY_ITSELF, why=pause.why, since_ms=step.wall_ms, gap_from_ms=pause.upto_ms
+        )
+        step.set_due(row, None)
+        note_config(step, row, act="paused", by=fence, who=BY_ITSELF, why=pause.why)
+        return Outcome.OK
 
     def _resume(self, step: Step, fence: str, row: ConfigRow, fire: Fire) -> Outcome:
         """End a pause whose instant has come."""
@@ -71,7 +106,7 @@ class MemoryFiring(OnState, Firing):
             return Outcome.EARLY
         if skipped is not None:
             step.note(EventKind.SKIPPED, fence, skipped_item(fire.config_id, skipped))
-        row.paused = None
+        row.paused, row.counted = None, NOTHING_COUNTED
         row.forget_skips(fire.next_due_ms)
         waits = row.config.fixed_delay is not None and self._state.live.get(fire.config_id)
         step.set_due(row, None if waits else fire.next_due_ms)

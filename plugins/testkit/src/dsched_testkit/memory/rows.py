@@ -10,7 +10,9 @@ from dsched.contracts.store.codec import read_result, read_spec, write_spec
 from dsched.contracts.store.configs import Pause, StoredConfig
 from dsched.contracts.store.operating import Skip
 from dsched.model import (
+    NOTHING_COUNTED,
     Attempt,
+    Counted,
     Home,
     JsonValue,
     Task,
@@ -147,6 +149,7 @@ class ConfigRow:
     last_fired_ms: int | None = None
     paused: Pause | None = None
     skips: tuple[Skip, ...] = ()
+    counted: Counted = NOTHING_COUNTED
 
     def view(self) -> StoredConfig:
         """The config as readers see it."""
@@ -156,6 +159,7 @@ class ConfigRow:
             last_fired_ms=self.last_fired_ms,
             paused=self.paused,
             skips=self.skips,
+            counted=self.counted,
         )
 
     def forget_skips(self, before_ms: int | None) -> None:

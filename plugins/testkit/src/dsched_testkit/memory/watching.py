@@ -22,7 +22,9 @@ class MemoryWatching(OnState, Watching):
             missed = []
             for config_id in overdue:
                 due_ms = state.configs[config_id].due_ms
-                if due_ms is None:  # paused until an instant that has come
+                # Paused until an instant that has come; or it is to pause itself, and is named
+                # before anything is due.
+                if due_ms is None or due_ms > step.wall_ms - late_ms:
                     continue
                 if state.missed.get(config_id) == due_ms:
                     continue

@@ -5,6 +5,7 @@ from typing import Any
 
 import attrs
 
+from dsched.contracts.store.events import EventKind
 from dsched.contracts.store.settings import Kept, StoreSettings
 from dsched.model import Misfire, Overlap, TaskConfig, TaskStatus, from_ms
 from dsched_testkit.kernel.line import Rule, first, lost_reply, never, only, unreachable
@@ -127,6 +128,35 @@ async def pauses_that_end(stage: Stage) -> None:
 
     await stage.user(script)
     await stage.fired("every1", 3)
+
+
+@scenario("config paused", "skipped paused", "config resumed")
+async def pauses_of_its_own(stage: Stage) -> None:
+    """Configs that pause themselves, by failures and by fires; one is resumed, and does it again."""
+    await two_pods(stage)
+    fails = config("every1", "refuse", overlap=Overlap.ALLOW, pause_after_failures=2)
+    once = config("delay1", fixed_delay=seconds(1), max_runs=2)
+
+    async def script(user: User) -> None:
+        await user.attempt(user.put_config(fails))
+        await user.attempt(user.put_config(once))
+        await stage.until(lambda: _by_itself(stage, "every1") > 0, "every1 paused itself")
+        await asyncio.sleep(1.2)
+        await user.attempt(user.resume_config("every1"))
+        await stage.until(lambda: _by_itself(stage, "every1") > 1, "every1 did it again")
+
+    await stage.user(script)
+    await stage.until(lambda: _by_itself(stage, "delay1") > 0, "delay1 paused itself")
+
+
+def _by_itself(stage: Stage, config_id: str) -> int:
+    """How often a config has paused itself."""
+    return sum(
+        item["config"] == config_id and item["act"] == "paused"
+        for event in stage.state.log
+        if event.kind is EventKind.CONFIG
+        for item in event.items
+    )
 
 
 @scenario("skipped calendar")

@@ -44,6 +44,7 @@ from dsched_testkit.suites.store.origins import OriginTests
 from dsched_testkit.suites.store.overlap import HeldTests, OverlapTests
 from dsched_testkit.suites.store.own_limits import OwnLimitTests
 from dsched_testkit.suites.store.parking import ParkingTests
+from dsched_testkit.suites.store.pausing_itself import PausingItselfTests
 from dsched_testkit.suites.store.pausing_until import PausingUntilTests
 from dsched_testkit.suites.store.polling import PollTests
 from dsched_testkit.suites.store.promoting import PromoteTests
@@ -92,6 +93,7 @@ class LeadingContract(
     MissedTests,
     OffDaysTests,
     ParkingTests,
+    PausingItselfTests,
     PausingUntilTests,
     LeaderlessTests,
     RunTests,
