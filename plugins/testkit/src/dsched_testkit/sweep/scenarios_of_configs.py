@@ -132,7 +132,7 @@ async def pauses_that_end(stage: Stage) -> None:
 
 @scenario("config paused", "skipped paused", "config resumed")
 async def pauses_of_its_own(stage: Stage) -> None:
-    """Configs that pause themselves, by failures and by fires; one is resumed, and does it again."""
+    """Configs that pause themselves, by failures or by fires; one is resumed and does it again."""
     await two_pods(stage)
     fails = config("every1", "refuse", overlap=Overlap.ALLOW, pause_after_failures=2)
     once = config("delay1", fixed_delay=seconds(1), max_runs=2)
