@@ -95,13 +95,16 @@ class PausingItselfTests(Arranging):
         await self.lead()
         await self.config("c", due_in_ms=MINUTE_MS)
         await self.config("d", due_in_ms=MINUTE_MS, pause_after_failures=2)
-        both = (
+        await self.config("e", due_in_ms=MINUTE_MS, max_runs=2)
+        several = (
             Streak(config_id="c", anew=False, failures=3, last="x"),
+            Streak(config_id="e", anew=False, failures=3, last="x"),
             Streak(config_id="nobody", anew=False, failures=3, last="x"),
             Streak(config_id="d", anew=False, failures=1, last="x"),
         )
-        assert await self.projected(*both) is Outcome.OK
+        assert await self.projected(*several) is Outcome.OK
         assert (await self.stored("c")).counted == NOTHING_COUNTED
+        assert (await self.stored("e")).counted == NOTHING_COUNTED
         assert (await self.stored("d")).counted == Counted(failures=1, last="x")
         assert await self.named_ids() == []
 
