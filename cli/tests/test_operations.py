@@ -37,6 +37,8 @@ UNUSED = {
     "config.patch": "`config put` and `apply` say the whole entry",
     "schema.config": "for editors, which read it by its address",
     "run.log": "`task get` of a run draws what it comes to",
+    "run.members": "`task get` of a run draws them, and `logs` reads theirs",
+    "config.runs": "pictures of many runs: `task list --of` and `task get` tell of them one by one",
     "openapi": "for generators, which read it by its address",
     "preview": "`next` and `simulate` compute it without a server",
     "problems": "`dsched status` and `dsched task list` ask for its parts",

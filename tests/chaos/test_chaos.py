@@ -26,7 +26,7 @@ async def holds(options: Options) -> Verdict:
     assert figures.worker_kills >= 1
     assert figures.fires >= 10
     assert figures.executions >= figures.fires / 2
-    assert {"success", "failed"} <= figures.runs.keys(), told(verdict)
+    assert figures.runs.get("success", 0) >= 5, told(verdict)
     return verdict
 
 

@@ -296,8 +296,8 @@ def _clock_steps_untold(monkeypatch):
 def _paused_configs_fire(monkeypatch):
     good = MemoryConfigs.pause
 
-    async def bad(self, config_id, rearm, *, by, why):
-        outcome = await good(self, config_id, rearm, by=by, why=why)
+    async def bad(self, config_id, rearm, **more):
+        outcome = await good(self, config_id, rearm, **more)
         row = self._state.configs.get(config_id)
         if outcome is Outcome.OK and row.config.every is not None:
             row.paused = None
