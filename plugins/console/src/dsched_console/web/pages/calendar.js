@@ -110,7 +110,7 @@ function Chart({ load, rows, span, zone, at }) {
       <div class="calplot">${load && html`<${LoadChart} load=${load} upto=${upto} at=${at === null ? null : Math.floor((at - span.from) / span.cellMs)} choose=${choose}
         worstText=${([cell, slots]) => t("slotsOf", { at: when(span.from + cell * span.cellMs, zone), n: slots, all: load.capacity })} />`}
         <div class="xlabels" aria-hidden="true">${labels.map(([left, text, strong]) => html`<span key=${left} class=${strong ? "day" : ""} style=${{ left: `${left}%` }}>${text}</span>`)}
-        ${now.value >= span.from && now.value < span.to && html`<span class="nowchip" style=${{ left: `${place(now.value)}%` }}>${clock(now.value, zone, true)}</span>`}</div></div></div>
+        ${now.value >= span.from && now.value < span.to && html`<span class="nowchip" style=${{ left: `clamp(28px, ${place(now.value)}%, 100% - 28px)` }}>${clock(now.value, zone, true)}</span>`}</div></div></div>
     <div class="calrows">
       <div class="calgrid" aria-hidden="true">${labels.map(([left]) => html`<i key=${left} style=${{ left: `${left}%` }}></i>`)}
         ${hot.map(([index]) => html`<i key=${`h${index}`} class="hot" style=${{ left: `${(100 * index) / span.cells}%`, width: `${100 / span.cells}%` }}></i>`)}
