@@ -65,7 +65,8 @@ async def _cleans_up(context, task):
         raise
 
 
-async def test_what_has_run_out_of_time_is_not_begun_again_by_being_given_back(cluster):
+async def _one_is_late(cluster):
+    """A worker whose only task has run out of time, and cleans up for some seconds."""
     cluster.executor.bodies["cleans up"] = _cleans_up
     cluster.start("lead", SCHEDULER)
     cluster.start("a", WORKER, worker_id="w")
@@ -74,6 +75,10 @@ async def test_what_has_run_out_of_time_is_not_begun_again_by_being_given_back(c
     await cluster.client.submit(late, task_id="late")
     role = cluster.pods["a"].worker
     await cluster.until(lambda: any(one.timed_out for one in role.attempts.all()), "it is late")
+
+
+async def test_what_has_run_out_of_time_is_not_begun_again_by_being_given_back(cluster):
+    await _one_is_late(cluster)
     await cluster.client.drain_worker("w", give_back=True)
     await cluster.until(lambda: cluster.row("late").status != "running", "it has stopped")
     assert (cluster.row("late").status, cluster.row("late").reason) == ("failed", "timeout")
@@ -109,14 +114,7 @@ async def test_a_worker_that_is_called_back_keeps_what_it_runs_then(cluster):
 
 
 async def test_what_has_run_out_of_time_has_failed_also_when_a_hurried_stop_cuts_it_off(cluster):
-    cluster.executor.bodies["cleans up"] = _cleans_up
-    cluster.start("lead", SCHEDULER)
-    cluster.start("a", WORKER, worker_id="w")
-    await _registered(cluster, "a")
-    late = spec("cleans up", timeout=timedelta(seconds=1), retry=NO_RETRY)
-    await cluster.client.submit(late, task_id="late")
-    role = cluster.pods["a"].worker
-    await cluster.until(lambda: any(one.timed_out for one in role.attempts.all()), "it is late")
+    await _one_is_late(cluster)
     began_s = cluster.now_s()
     cluster.pods["a"].stop()
     await cluster.stop("a")

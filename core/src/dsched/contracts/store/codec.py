@@ -35,8 +35,17 @@ READ_VERSIONS = (RECORD_VERSION, LATER_VERSION)
 # A version that passed one of them over would do something else than was meant.
 _LATER_KEYS = frozenset(
     {
-        *("calendar", "workflow", "member", "limits", "template", "params", "param_values"),
-        *("resumes", "max_running", "pause_after_failures", "max_runs"),
+        "calendar",
+        "workflow",
+        "member",
+        "limits",
+        "max_running",
+        "template",
+        "params",
+        "param_values",
+        "resumes",
+        "pause_after_failures",
+        "max_runs",
     }
 )
 # The executor of a record that cannot be read; no plugin can have this name.

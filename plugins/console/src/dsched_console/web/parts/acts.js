@@ -10,6 +10,14 @@ const SCOPES = ["read", "submit", "operate", "admin"];
 export const may = (scope) => SCOPES.indexOf(session.value?.scope) >= SCOPES.indexOf(scope);
 
 const reasonFlag = (reason) => (reason ? ` --reason ${shell(reason)}` : "");
+const CANCEL = {
+  scope: "operate",
+  of: "tasks",
+  needs: true,
+  hot: true,
+  address: (id) => ["tasks", id, "cancel"],
+  command: (id, reason) => `dsched task cancel ${shell(id)}${reasonFlag(reason)}`,
+};
 const ACTS = {
   trigger: {
     scope: "submit",
@@ -38,28 +46,14 @@ const ACTS = {
     body: (more) => ({ at: more.at }),
     command: (id, reason, more) => `dsched config skip ${shell(id)} --at ${more.at}${reasonFlag(reason)}`,
   },
-  cancel: {
-    scope: "operate",
-    of: "tasks",
-    needs: true,
-    hot: true,
-    address: (id) => ["tasks", id, "cancel"],
-    command: (id, reason) => `dsched task cancel ${shell(id)}${reasonFlag(reason)}`,
-  },
+  cancel: CANCEL,
   retry: {
     scope: "operate",
     of: "tasks",
     address: (id) => ["tasks", id, "retry"],
     command: (id, reason) => `dsched task retry ${shell(id)}${reasonFlag(reason)}`,
   },
-  cancelRun: {
-    scope: "operate",
-    of: "tasks",
-    needs: true,
-    hot: true,
-    address: (id) => ["tasks", id, "cancel"],
-    command: (id, reason) => `dsched task cancel ${shell(id)}${reasonFlag(reason)}`,
-  },
+  cancelRun: CANCEL,
   retryFailed: {
     scope: "operate",
     of: "tasks",
