@@ -221,4 +221,7 @@ class ClientRules(WorkerRules):
         self.step("list_tasks", TaskQuery(live_of=config_id), None, 100)
         self.step("list_tasks", TaskQuery(config_id=config_id), None, 100)
         self.step("list_tasks", TaskQuery(status=TaskStatus.CANCELLED), None, 100)
+        window = {"from_ms": self.twin.clock.ms - 60_000, "before_ms": self.twin.clock.ms - 1}
+        self.step("list_tasks", TaskQuery(config_id=config_id, **window), None, 100)
+        self.step("list_tasks", TaskQuery(status=TaskStatus.SUCCESS, **window), None, 100)
         self.step("decisions", config_id, None, 100)
