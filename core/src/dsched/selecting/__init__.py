@@ -4,6 +4,7 @@ Configs are found by the order of their ids, their tasks by the lists that each 
 here walks over all tasks.
 """
 
+from dsched.selecting.ended import ALWAYS as ALWAYS
 from dsched.selecting.ended import EndedWalk as EndedWalk
 from dsched.selecting.ended import Window as Window
 from dsched.selecting.ended import ended_page as ended_page
@@ -14,3 +15,6 @@ from dsched.selecting.selection import ConfigSelection as ConfigSelection
 from dsched.selecting.selection import SelectionError as SelectionError
 from dsched.selecting.selection import config_page as config_page
 from dsched.selecting.selection import selected_ids as selected_ids
+from dsched.selecting.tasks import TaskSelection as TaskSelection
+from dsched.selecting.tasks import TaskWalk as TaskWalk
+from dsched.selecting.tasks import select_tasks as select_tasks

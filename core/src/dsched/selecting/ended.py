@@ -44,6 +44,9 @@ class Window:
         return TaskQuery(status=status, from_ms=self.from_ms, before_ms=self.before_ms)
 
 
+ALWAYS = Window()
+
+
 async def ended_page(
     store: Store,
     config_id: str,

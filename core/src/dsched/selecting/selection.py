@@ -104,16 +104,21 @@ def _check_pattern(pattern: str) -> None:
 async def config_page(
     store: Store, selection: ConfigSelection, cursor: str | None, limit: int
 ) -> ConfigPage:
-    """A page of the configs that are meant, by ascending id: of one read of at most ``limit``
-    configs (<= `MAX_BATCH`), so that it may be short, or empty, while its cursor is not None."""
+    """A page of the configs that are meant, at most ``limit`` (<= `MAX_BATCH`), by ascending id.
+
+    It is of one read of at most `MAX_BATCH` configs, so that it may be short, or empty, while its
+    cursor is not None.
+    """
     if selection.only_id is not None:
-        found = await store.get_configs([selection.only_id])
-        configs = tuple(one for one in found if one is not None and selection.means(one.config))
-        return ConfigPage(configs=configs if cursor is None else (), cursor=None)
-    page = await store.list_configs(cursor, limit, prefix=selection.prefix)
-    return attrs.evolve(
-        page, configs=tuple(one for one in page.configs if selection.means(one.config))
-    )
+        (only,) = await store.get_configs([selection.only_id])
+        there = cursor is None and only is not None and selection.means(only.config)
+        return ConfigPage(configs=(only,) if only is not None and there else (), cursor=None)
+    many = limit if selection.by_id else MAX_BATCH
+    page = await store.list_configs(cursor, many, prefix=selection.prefix)
+    found = tuple(one for one in page.configs if selection.means(one.config))
+    if len(found) > limit:
+        return ConfigPage(configs=found[:limit], cursor=found[limit - 1].config.id)
+    return attrs.evolve(page, configs=found)
 
 
 async def selected_ids(store: Store, selection: ConfigSelection) -> tuple[str, ...]:
