@@ -8,6 +8,7 @@ import attrs
 
 from dsched.contracts.store import Store
 from dsched.contracts.store.bounds import MAX_BATCH
+from dsched.contracts.store.checks import check_limit
 from dsched.contracts.store.configs import ConfigPage
 from dsched.model import InvalidConfigError, InvalidIdError, TaskConfig, check_id
 from dsched.model.fields import check_labels, check_text
@@ -102,19 +103,28 @@ def _check_pattern(pattern: str) -> None:
 
 
 async def config_page(
-    store: Store, selection: ConfigSelection, cursor: str | None, limit: int
+    store: Store,
+    selection: ConfigSelection,
+    cursor: str | None,
+    limit: int,
+    *,
+    origin: str | None = None,
 ) -> ConfigPage:
-    """A page of the configs that are meant, at most ``limit`` (<= `MAX_BATCH`), by ascending id.
+    """A page of the configs that are meant, at most ``limit`` (<= `MAX_BATCH`), by ascending id;
+    of ``origin`` only, if one is given.
 
     It is of one read of at most `MAX_BATCH` configs, so that it may be short, or empty, while its
     cursor is not None.
     """
+    check_limit(limit)
     if selection.only_id is not None:
         (only,) = await store.get_configs([selection.only_id])
-        there = cursor is None and only is not None and selection.means(only.config)
-        return ConfigPage(configs=(only,) if only is not None and there else (), cursor=None)
+        if cursor is not None or only is None or not selection.means(only.config):
+            return ConfigPage(configs=(), cursor=None)
+        there = origin in (None, only.config.origin)
+        return ConfigPage(configs=(only,) if there else (), cursor=None)
     many = limit if selection.by_id else MAX_BATCH
-    page = await store.list_configs(cursor, many, prefix=selection.prefix)
+    page = await store.list_configs(cursor, many, origin=origin, prefix=selection.prefix)
     found = tuple(one for one in page.configs if selection.means(one.config))
     if len(found) > limit:
         return ConfigPage(configs=found[:limit], cursor=found[limit - 1].config.id)

@@ -6,6 +6,7 @@ import attrs
 
 from dsched.contracts.store import Store
 from dsched.contracts.store.bounds import MAX_BATCH
+from dsched.contracts.store.checks import check_limit
 from dsched.contracts.store.reading import TaskPage
 from dsched.model import TaskStatus
 from dsched.selecting.ended import ALWAYS, EndedWalk, Window
@@ -105,6 +106,7 @@ class TaskWalk:
 
     async def page(self, limit: int = MAX_BATCH) -> TaskPage:
         """The next tasks, at most ``limit`` (<= `MAX_BATCH`); begins if that was not done."""
+        check_limit(limit)
         one = self._selection
         if one.living:
             page = await living_page(
