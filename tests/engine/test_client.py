@@ -179,6 +179,7 @@ async def test_lists_are_of_the_configs_that_are_meant(cluster):
     assert await names(owner="ann", status=TaskStatus.CANCELLED) == ["etl-a", "web"]
     assert await names(config_id="etl-a", status="failed") == []
     assert await names(config_id="*", status="running") == []
+    assert await names(status="running") == []
     assert await names(live_of="etl-*") == []
     late = datetime(2090, 1, 1, tzinfo=UTC)
     assert await names(config_id="web", until=late) == ["web"]
@@ -192,6 +193,8 @@ async def test_lists_are_of_the_configs_that_are_meant(cluster):
     for asked, said in (
         ({"config_id": "e*l"}, "star"),
         ({"config_id": "a", "live_of": "b"}, "keep one"),
+        ({"status": "pending"}, "several homes"),
+        ({"status": "running", "until": late}, "has none"),
         ({"home": "ready", "owner": "ann"}, "all configs"),
         ({"home": "ready", "since": late}, "ended"),
         ({"since": late, "until": late}, "later"),

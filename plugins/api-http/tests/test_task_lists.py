@@ -175,6 +175,8 @@ async def test_configs_are_listed_by_the_same_filters(api: Any) -> None:
         ("label=a%3D1&label=a%3D2", "label", "two values"),
         ("status=nothing", "status", "running"),
         ("config=a*&status=nothing", "status", "running"),
+        ("status=pending", "status", "several homes"),
+        ("status=retrying&since=2026-01-02T00:00:00Z", "status", "config=*"),
         ("live_of=a*&status=failed", "status", "config"),
         ("since=2026-01-02T00:00:00Z&until=2026-01-01T00:00:00Z", "until", "later"),
         ("config=a&since=2026-01-02T00:00:00Z&until=2026-01-02T00:00:00Z", "until", "later"),

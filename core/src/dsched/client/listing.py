@@ -29,6 +29,12 @@ def asked(
     if home is not None or worker_id is not None:
         if sought:
             raise ValueError("home and worker_id list tasks of all configs; leave out the others")
+    elif status == TaskStatus.RUNNING and not (sought or of_configs or until):
+        return TaskQuery(home=Home.LEASE)
+    elif waits and not (sought or of_configs or until):
+        raise ValueError(
+            f"{status} tasks are in several homes; give one, or the configs: config_id='*'"
+        )
     elif sought or waits or (of_configs and status is not None) or len(of_configs) > 1:
         return select_tasks(
             config=config_id,

@@ -160,9 +160,13 @@ def _of_status(status: str, window: Window) -> TaskQuery | None:
     wanted = TaskStatus(status)
     if wanted.terminal:
         return window.of_status(wanted)
-    if wanted is TaskStatus.RUNNING and window.before_ms is None:
+    if window.before_ms is not None:
+        return None  # which is refused, as for some configs
+    if wanted is TaskStatus.RUNNING:
         return TaskQuery(home=Home.LEASE)
-    return None
+    raise invalid(
+        "status", f"{wanted} tasks are in several homes; give one, or the configs: config=*"
+    )
 
 
 def _checked(field: str, value: str) -> str:
