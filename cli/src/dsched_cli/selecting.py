@@ -45,14 +45,16 @@ class Configs:
         return {name: value for name, value in asked.items() if value is not None}
 
     def holds(self, session: Session) -> Callable[[str], bool]:
-        """Whether a config's id is one of those. What the id does not tell is read once, when the
-        first id is asked for."""
+        """Whether a config's id is one of those; an empty one, of a task that no config made, is so
+        where any is meant. What the id does not tell is read once, when the first is asked for."""
         of = self.of
+        if self.any:
+            return lambda _: True
         if not self.labels and self.owner is None:
             if of is not None and not of.endswith("*"):
                 return lambda config_id: config_id == of
-            prefix = "" if of is None else of[:-1]
-            return lambda config_id: config_id.startswith(prefix)
+            prefix = (of or "").removesuffix("*")
+            return lambda config_id: config_id != "" and config_id.startswith(prefix)
         known: set[str] = set()
         read = False
 
