@@ -91,31 +91,19 @@ def list_(
     """List the latest tasks, or those that all options mean together: those that run, then those
     that ended, the latest end first."""
     configs = configs_of(of_config, labels, owner)
-    narrowed = {
-        "--of": of_config,
-        "--live-of": live_of,
-        "--label": labels or None,
-        "--owner": owner,
-        "--status": status,
-        "--since": since,
-        "--until": until,
-    }
-    _check_alone({"--home": home, "--worker": worker}, narrowed)
-    _check_alone(
-        {"--live-of": live_of}, {name: narrowed[name] for name in ("--of", "--since", "--until")}
-    )
+    ended = {"--of": of_config, "--since": since, "--until": until}
+    narrowed = {"--live-of": live_of, "--label": labels or None, "--owner": owner}
+    _check_alone({"--home": home, "--worker": worker}, ended | narrowed | {"--status": status})
+    _check_alone({"--live-of": live_of}, ended)
 
     def show() -> bool:
-        most = None if limit is None else limit + 1
         window = {"since": instant_of(session, since), "until": instant_of(session, until)}
-        if live_of is not None:
-            query = configs.query(live_of=live_of, status=status)
-        elif not configs.any or status in ("pending", "retrying"):
+        if live_of is None and (not configs.any or status in ("pending", "retrying")):
+            most = None if limit is None else limit + 1
             found = tasks_of(session, configs, status=status, most=most, **window)
             session.show_items(found, columns.TASK, limit=limit)
             return watches
-        else:
-            query = {"status": status, "home": home, "worker": worker, **window}
+        query = configs.query(live_of=live_of, status=status, home=home, worker=worker, **window)
         session.show_list("/tasks", columns.TASK, limit=limit, **query)
         return watches
 

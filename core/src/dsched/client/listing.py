@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from datetime import datetime
 
+import attrs
+
 from dsched.contracts.store import Store
 from dsched.contracts.store.reading import TaskPage, TaskQuery
 from dsched.model import Home, TaskStatus, to_ms, whole_ms
@@ -22,37 +24,36 @@ def asked(
     until: datetime | None = None,
 ) -> TaskQuery | TaskSelection:
     """The index that serves it, else a selection. `ValueError` for what cannot be meant."""
-    window = Window(from_ms=_ms("since", since), before_ms=_ms("until", until))
-    of_configs = [one for one in (config_id, live_of) if one is not None]
-    sought = bool(labels) or owner is not None or any("*" in one for one in of_configs)
-    waits = status is not None and not TaskStatus(status).terminal
+    bounds = attrs.asdict(Window(from_ms=_ms("since", since), before_ms=_ms("until", until)))
+    patterns = [one for one in (config_id, live_of) if one is not None]
+    sought = bool(labels) or owner is not None or any("*" in one for one in patterns)
+    wanted = None if status is None else TaskStatus(status)
+    waits = wanted is not None and not wanted.terminal
     if home is not None or worker_id is not None:
         if sought:
             raise ValueError("home and worker_id list tasks of all configs; leave out the others")
-    elif status == TaskStatus.RUNNING and not (sought or of_configs or until):
-        return TaskQuery(home=Home.LEASE)
-    elif waits and not (sought or of_configs or until):
-        raise ValueError(
-            f"{status} tasks are in several homes; give one, or the configs: config_id='*'"
-        )
-    elif sought or waits or (of_configs and status is not None) or len(of_configs) > 1:
+    elif sought or len(patterns) > 1 or (wanted is not None and patterns) or (waits and until):
         return select_tasks(
-            config=config_id,
-            live_of=live_of,
-            labels=labels,
-            owner=owner,
-            status=status,
-            from_ms=window.from_ms,
-            before_ms=window.before_ms,
+            config=config_id, live_of=live_of, labels=labels, owner=owner, status=wanted, **bounds
         )
+    elif wanted is not None and waits:
+        return _of_waiting(wanted)
     return TaskQuery(
         home=home,
         worker_id=worker_id,
         config_id=config_id,
-        status=status,
+        status=wanted,
         live_of=live_of,
-        from_ms=window.from_ms,
-        before_ms=window.before_ms,
+        **bounds,
+    )
+
+
+def _of_waiting(status: TaskStatus) -> TaskQuery:
+    """What waits or runs, of all configs."""
+    if status is TaskStatus.RUNNING:
+        return TaskQuery(home=Home.LEASE)
+    raise ValueError(
+        f"{status} tasks are in several homes; give one, or the configs: config_id='*'"
     )
 
 

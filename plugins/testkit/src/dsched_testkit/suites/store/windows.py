@@ -85,9 +85,12 @@ class WindowTests(Arranging):
                 await self.store.list_tasks(query, None, 10)
 
     async def test_what_is_no_instant_is_refused(self) -> None:
-        for bounds in ({"from_ms": 10**16}, {"before_ms": -(10**30)}):
+        for query in (
+            TaskQuery(config_id="c", from_ms=10**16),
+            TaskQuery(config_id="c", before_ms=-(10**30)),
+        ):
             with pytest.raises(ValueError, match="no instant"):
-                await self.store.list_tasks(TaskQuery(config_id="c", **bounds), None, 10)
+                await self.store.list_tasks(query, None, 10)
 
     async def _five_that_ended(self) -> tuple[int, list[str]]:
         """When the first of five tasks ended, and all in the order of their ends, 10 ms apart."""
