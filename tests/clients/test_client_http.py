@@ -286,6 +286,43 @@ async def test_the_cluster_and_its_workers_are_seen(cluster, connected):
         assert (listed.items, listed.cursor) == ((), None)
 
 
+async def test_lists_are_of_the_configs_that_are_meant(cluster, connected):
+    async with connected(cluster.url) as client:
+        began = datetime.now(UTC)
+        for name, team, owner in (("etl-a", "data", "ann"), ("etl-b", "data", ""), ("w", "=&", "")):
+            await client.put_config(
+                TaskConfig(
+                    id=name,
+                    executor="echo",
+                    at="2090-01-01T00:00:00Z",
+                    labels={"team": team, "env": "prod"},
+                    owner=owner,
+                )
+            )
+            handle = await client.trigger(name)
+            await handle.wait(timeout=20)
+
+        async def names(**asked):
+            return [one.id.partition("@")[0] for one in (await client.list(**asked)).items]
+
+        async with asyncio.timeout(20):
+            while len(await names(config_id="*")) < 3:  # the collector makes the lists
+                await asyncio.sleep(0.05)
+        assert await names(config_id="etl-*") == ["etl-b", "etl-a"]
+        assert await names(labels={"team": "=&", "env": "prod"}) == ["w"]
+        assert await names(owner="ann", status="success") == ["etl-a"]
+        assert await names(owner="ann", status="failed") == []
+        assert await names(owner="ann", since=began) == ["etl-a"]
+        assert await names(owner="ann", until=began) == []
+        assert await names(live_of="etl-*", owner="ann") == []
+        page = await client.list_configs(config_id="etl-*", labels={"env": "prod"}, owner="ann")
+        assert [one.id for one in page.items] == ["etl-a"]
+        with pytest.raises(ValueError, match="has a ="):
+            await client.list(labels={"a=b": "c"})
+        with pytest.raises(dsched_client.ApiError, match="star"):
+            await client.list(config_id="e*l")
+
+
 async def test_the_readmes_program_does_what_it_says(cluster, tmp_path, monkeypatch, capsys):
     (block,) = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
     block = block.replace("http://127.0.0.1:8700", cluster.url)

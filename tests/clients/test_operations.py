@@ -20,12 +20,21 @@ from dsched.model import Limit
 from dsched_api_http.call import Entry, Patch, Route
 from dsched_api_http.models import TIME
 from dsched_api_http.table import ROUTES
-from dsched_client import calls, limit_calls, pause_calls, trigger_calls, values, worker_calls
+from dsched_client import (
+    calls,
+    limit_calls,
+    list_calls,
+    pause_calls,
+    trigger_calls,
+    values,
+    worker_calls,
+)
 from dsched_client.batches import ConfigBatch
 from dsched_client.requests import Call, Request
 from dsched_client.stream import events_request, lines_request
 
-MODULES = {one.__name__ for one in (calls, limit_calls, pause_calls, worker_calls, trigger_calls)}
+_PARTS = (calls, limit_calls, list_calls, pause_calls, worker_calls, trigger_calls)
+MODULES = {one.__name__ for one in _PARTS}
 
 # What the clients have no method of their own for; `request` asks it all the same.
 WITHOUT_A_CALL = {
@@ -65,6 +74,7 @@ def every_call() -> dict[str, Call[Any]]:
     now = datetime(2026, 1, 1, tzinfo=UTC)
     page = {"cursor": "c", "limit": 5}
     index = dict.fromkeys(("home", "worker_id", "config_id", "status", "live_of"), "i")
+    meant: dict[str, Any] = {"labels": {"k": "v", "l": "w"}, "owner": "o"}
     return {
         "submit": calls.submit({}, task_id="x", delay=1, key="k"),
         "submit_many": calls.submit_many([], key="k"),
@@ -78,7 +88,7 @@ def every_call() -> dict[str, Call[Any]]:
         "config_runs": calls.config_runs("x", limit=5),
         "run_members": calls.run_members("x", step="s", state="live", **page),
         "run_log": calls.run_log("x", cursor="c"),
-        "list_tasks": calls.list_tasks(**index, **page),
+        "list_tasks": calls.list_tasks(**index, **meant, since=now, until=now, **page),
         "task_lines": calls.task_lines("x", attempt=1, after="a", limit=5),
         "why_task": calls.why_task("x"),
         "put_config": calls.put_config(
@@ -89,7 +99,7 @@ def every_call() -> dict[str, Call[Any]]:
         ),
         "patch_config": calls.patch_config("x", {}, revision=1),
         "get_config": calls.get_config("x"),
-        "list_configs": calls.list_configs(**page),
+        "list_configs": calls.list_configs(config_id="i", **meant, **page),
         "delete_config": calls.delete_config("x", cancel_tasks=True, reason="r"),
         "pause_config": calls.pause_config("x", why="w", until=now),
         "resume_config": calls.resume_config("x", why="w"),

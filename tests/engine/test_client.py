@@ -1,6 +1,7 @@
 """The Python client: what is asked, answered, repeated and refused."""
 
 import asyncio
+from datetime import UTC, datetime
 
 import pytest
 from engine_cluster import (
@@ -158,6 +159,53 @@ async def test_pages_of_tasks_and_configs_lead_to_all_of_them(cluster):
     assert [stored.config.id for stored in page.configs] == ["c0", "c1", "c2"]
     rest = await client.list_configs(cursor=page.cursor)
     assert [stored.config.id for stored in rest.configs] == ["c3", "c4", "c5", "c6"]
+
+
+async def test_lists_are_of_the_configs_that_are_meant(cluster):
+    client = cluster.client
+    for name, owner in (("etl-a", "ann"), ("etl-b", ""), ("web", "ann")):
+        labels = {"team": "web" if name == "web" else "data"}
+        await client.put_config(config(name, every=seconds(3600), owner=owner, labels=labels))
+        handle = await client.trigger(name)
+        await handle.cancel()
+    cluster.start("a")
+    await cluster.until(lambda: len(cluster.state.finished) == 3, "what ended is in its lists")
+
+    async def names(**asked):
+        return sorted(one.id.partition("@")[0] for one in (await client.list(**asked)).tasks)
+
+    assert await names(config_id="etl-*") == ["etl-a", "etl-b"]
+    assert await names(labels={"team": "data"}) == ["etl-a", "etl-b"]
+    assert await names(owner="ann", status=TaskStatus.CANCELLED) == ["etl-a", "web"]
+    assert await names(config_id="etl-a", status="failed") == []
+    assert await names(config_id="*", status="running") == []
+    assert await names(status="running") == []
+    assert await names(live_of="etl-*") == []
+    late = datetime(2090, 1, 1, tzinfo=UTC)
+    assert await names(config_id="web", until=late) == ["web"]
+    assert await names(config_id="web", since=late) == []
+    assert await names(status="cancelled", since=late) == []
+    page = await client.list_configs(config_id="etl-*", owner="ann", origin="api")
+    assert [one.config.id for one in page.configs] == ["etl-a"]
+    for pattern in ("etl-a", "etl-*"):
+        page = await client.list_configs(config_id=pattern, origin="code:x")
+        assert page.configs == ()
+    for asked, said in (
+        ({"config_id": "e*l"}, "star"),
+        ({"config_id": "a", "live_of": "b"}, "keep one"),
+        ({"status": "pending"}, "several homes"),
+        ({"status": "running", "until": late}, "has none"),
+        ({"home": "ready", "owner": "ann"}, "all configs"),
+        ({"home": "ready", "since": late}, "ended"),
+        ({"since": late, "until": late}, "later"),
+        ({"config_id": "a", "since": datetime(2026, 1, 1)}, "UTC offset"),  # noqa: DTZ001
+        ({"config_id": "a*", "limit": 101}, "limit"),
+        ({}, "no index"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            await client.list(**asked)
+    with pytest.raises(ValueError, match="limit"):
+        await client.list_configs(owner="ann", limit=101)
 
 
 async def test_events_can_be_read_to_the_end_and_followed(cluster):

@@ -51,8 +51,8 @@ async def test_a_declaration_reads_what_it_declares_and_what_its_origin_has_and_
     class Counting(MemoryStore):
         """Notes which configs are read."""
 
-        async def list_configs(self, cursor, limit, *, origin=None):
-            page = await super().list_configs(cursor, limit, origin=origin)
+        async def list_configs(self, cursor, limit, *, origin=None, prefix=""):
+            page = await super().list_configs(cursor, limit, origin=origin, prefix=prefix)
             read.extend(one.config.id for one in page.configs)
             return page
 

@@ -1,13 +1,14 @@
 """From what somebody typed to the id that was meant: exact, a unique prefix, or a suggestion."""
 
 import difflib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from itertools import chain
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from dsched_cli.calling import path_of
 from dsched_cli.cleaning import clean
 from dsched_cli.errors import ApiError, CliError, ExitCode
+from dsched_cli.selecting import Configs, living, tasks_of
 from dsched_cli.session import Session
 
 A = TypeVar("A")
@@ -15,7 +16,6 @@ A = TypeVar("A")
 # How many ids are searched for a prefix; beyond that an id must be given in full.
 MAX_SEARCHED = 5_000
 _LISTED = 500
-_WORKERS = 100
 
 
 def call_config(session: Session, given: str, call: Callable[[str], A]) -> A:
@@ -93,44 +93,13 @@ def _ids(session: Session, path: str) -> list[str]:
 def _task_ids(session: Session, given: str) -> Iterable[str]:
     config_id, at, _ = given.partition("@")
     if at:
-        return (str(one["id"]) for one in runs_of(session, config_id, most=_LISTED))
+        return (str(one["id"]) for one in tasks_of(session, Configs(of=config_id), most=_LISTED))
     ended = (
         one
         for status in ("success", "failed", "cancelled")
         for one in session.api.items("/tasks", most=_LISTED, status=status)
     )
-    return (str(one["id"]) for one in chain(_living(session), ended))
-
-
-def runs_of(session: Session, config_id: str, *, most: int | None = None) -> Iterator[Any]:
-    """A config's runs: those that wait or run, then those that ended, each once.
-
-    Its live fires have an index; tasks triggered by hand are found among all live tasks, as far as
-    a page of each home reaches.
-    """
-    seen = set()
-    by_hand = (one for one in _living(session) if _is_of(str(one["id"]), config_id))
-    fires = session.api.items("/tasks", most=most, live_of=config_id)
-    ended = session.api.items("/tasks", most=most, config=config_id)
-    for one in chain(fires, by_hand, ended):
-        if one["id"] not in seen:
-            seen.add(one["id"])
-            yield one
-
-
-def _is_of(task_id: str, config_id: str) -> bool:
-    """Whether it is a task or run of the config; a member of a run belongs to that run."""
-    return "~" not in task_id and task_id.rpartition("@")[0] == config_id
-
-
-def _living(session: Session) -> Iterator[Any]:
-    """Tasks that wait or run, a page of each home, and of each worker's queue."""
-    for home in ("lease", "ready", "delayed", "held", "open"):
-        yield from session.api.items("/tasks", most=_LISTED, home=home)
-    for worker in session.api.items("/workers", most=_WORKERS):
-        if worker.get("queued"):
-            worker_id = worker["id"]
-            yield from session.api.items("/tasks", most=_LISTED, home="queue", worker=worker_id)
+    return (str(one["id"]) for one in chain(living(session), ended))
 
 
 def config_path(config_id: str, *more: str) -> str:

@@ -11,13 +11,13 @@ from dsched_cli.cleaning import clean
 from dsched_cli.errors import CliError, ExitCode
 from dsched_cli.finding import task_path
 from dsched_cli.output import last_line, say
+from dsched_cli.selecting import TERMINAL
 from dsched_cli.session import Session
 from dsched_cli.times import parse_span
 
 _STEP_S = 30.0
 _MAX_FAILURES = 10
 WATCH_INTERVAL_S = 2.0
-TERMINAL = ("success", "failed", "cancelled")
 
 
 def wait_options(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -27,6 +27,8 @@ def block(client: dsched_client.Client) -> Page[Task]:
     print(due, [flaw.lower() for flaw in client.why_config("a").because])
     for event in client.events(topics=["task"]):
         print(event.kind.upper())
+    client.list_configs(config_id="a*", labels={"team": "data"}, owner="ann")
+    client.list(live_of="a*", labels={"team": "data"}, owner="ann", since=due, until=None)
     return client.list(config_id="a")
 
 

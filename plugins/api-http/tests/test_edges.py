@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dsched_api_http.cursors import Cursors
-from dsched_api_http.requests import TaskList
+from dsched_api_http.list_requests import TaskList
 from dsched_api_http.table import ROUTES
 
 ENTRY = {"executor": "echo", "every": "1h"}
@@ -182,6 +182,9 @@ async def forged(api: Any, caplog: pytest.LogCaptureFixture) -> None:
             "status=success",
             "live_of=c",
             "home=queue&worker=w",
+            "config=c*",
+            "live_of=c*",
+            "owner=",
         ):
             cursor = Cursors.write(named(query), inner)
             reply = await api.ask("GET", f"/tasks?{query}&cursor={cursor}")
@@ -194,13 +197,14 @@ async def forged(api: Any, caplog: pytest.LogCaptureFixture) -> None:
 
 def named(query: str) -> str:
     """What the cursor of a list of tasks is for."""
-    import attrs
+    from dsched.selecting import ALWAYS
+    from dsched_api_http.routes import task_lists
 
-    from dsched.model.json import dumps
-    from dsched_api_http.routes.tasks import _query
-
-    fields = dict(part.split("=") for part in query.split("&"))
-    return f"tasks {dumps(attrs.asdict(_query(TaskList(**fields))))}"
+    asked = TaskList(**dict(part.split("=") for part in query.split("&")))
+    index = task_lists._query(asked, ALWAYS)
+    if index is not None:
+        return task_lists._name_of(index)
+    return task_lists._name_of_walk(task_lists._selection(asked))
 
 
 async def test_the_headers_of_a_precondition_may_come_in_several_lines(api: Any) -> None:

@@ -97,7 +97,6 @@ async def test_tasks_are_listed_page_by_page_from_an_index(api: Any) -> None:
         "?home=nowhere",
         "?home=queue",
         "?home=ready&worker=w",
-        "?status=running",
         "?status=none",
         "?config=a%20b",
         "?home=ready&home=lease",

@@ -81,12 +81,19 @@ def test_the_statement_is_served_by_an_index(db, name):
 
 def test_the_configs_of_an_origin_are_a_range_of_their_index(db):
     assert _plan(db, configs.LIST_ORIGIN) == [
-        "SEARCH config USING INDEX config_origin (origin=? AND id>?)",
+        "SEARCH config USING INDEX config_origin (origin=? AND id>? AND id<?)",
         "CORRELATED SCALAR SUBQUERY 1",
         "SEARCH parked USING PRIMARY KEY (config_id=?)",
         "CORRELATED SCALAR SUBQUERY 2",
         "SEARCH counted USING PRIMARY KEY (config_id=?)",
     ]
+
+
+@pytest.mark.parametrize("key", ["config_id", "status"])
+def test_a_span_of_ends_is_a_range_of_the_index(db, key):
+    search = _plan(db, reading.LISTINGS[key].statement)[0]
+    assert "end_ms>?" in search
+    assert "end_ms<?" in search or "(end_ms,task_id)<(?,?)" in search
 
 
 def test_the_check_itself_notices_a_scan_and_a_sort(db):

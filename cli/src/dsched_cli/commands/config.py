@@ -12,6 +12,7 @@ from dsched_cli.completing import config_ids
 from dsched_cli.errors import UsageError
 from dsched_cli.finding import call_config, config_path
 from dsched_cli.output import say
+from dsched_cli.selecting import configs_of, meant_options
 from dsched_cli.session import (
     Session,
     asks_api,
@@ -34,13 +35,23 @@ def config() -> None:
 
 @config.command(name="list")
 @asks_api
+@meant_options("Those whose ids begin alike: 'etl-*'.")
 @list_options
 @watch_option
-def list_(session: Session, limit: int | None, watches: bool) -> None:
+def list_(
+    session: Session,
+    of_config: str | None,
+    *,
+    labels: tuple[str, ...],
+    owner: str | None,
+    limit: int | None,
+    watches: bool,
+) -> None:
     """List configs with their next and last instants."""
+    query = configs_of(of_config, labels, owner).query(config=of_config)
 
     def show() -> bool:
-        session.show_list("/configs", columns.CONFIG, limit=limit)
+        session.show_list("/configs", columns.CONFIG, limit=limit, **query)
         return watches
 
     watch(show) if watches else show()

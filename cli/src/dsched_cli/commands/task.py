@@ -8,14 +8,22 @@ import click
 from dsched_cli import columns, runs
 from dsched_cli.bodies import payload_of, read_submissions
 from dsched_cli.cleaning import clean
-from dsched_cli.completing import config_ids, worker_ids
+from dsched_cli.completing import worker_ids
 from dsched_cli.errors import ExitCode, UsageError
-from dsched_cli.finding import call_task, runs_of, task_path
+from dsched_cli.finding import call_task, task_path
 from dsched_cli.output import Column, say
+from dsched_cli.selecting import (
+    STATUSES,
+    TERMINAL,
+    configs_of,
+    instant_of,
+    meant_options,
+    parse_labels,
+    tasks_of,
+)
 from dsched_cli.session import Session, asks_api, list_options, reason_option
 from dsched_cli.times import parse_instant
 from dsched_cli.watching import (
-    TERMINAL,
     exit_code_of,
     wait_for_end,
     wait_options,
@@ -51,17 +59,16 @@ def task() -> None:
 
 @task.command(name="list")
 @asks_api
-@click.option(
-    "--of",
-    "of_config",
-    metavar="CONFIG",
-    help="Runs of a config: those that wait or run, then those that ended.",
-    shell_complete=config_ids,
+@meant_options(
+    "Runs of a config, or of all that begin alike ('etl-*'): those that wait or run, then those "
+    "that ended."
 )
-@click.option("--live-of", metavar="ID", help="A config's runs that wait or run.")
+@click.option("--live-of", metavar="CONFIG", help="The same, only those that wait or run.")
+@click.option("--status", type=click.Choice(STATUSES), help="Runs of this status.")
 @click.option(
-    "--status", type=click.Choice(TERMINAL), help="Ended runs of this status, the latest first."
+    "--since", metavar="TIME", help="Runs that ended since then, or have not: 2h, a date."
 )
+@click.option("--until", metavar="TIME", help="Runs that ended before then.")
 @click.option("--home", type=click.Choice(_HOMES), help="Waiting or running ones, by where.")
 @click.option("--worker", metavar="ID", help="What a worker has.", shell_complete=worker_ids)
 @list_options
@@ -70,34 +77,49 @@ def list_(
     session: Session,
     of_config: str | None,
     *,
+    labels: tuple[str, ...],
+    owner: str | None,
     live_of: str | None,
     status: str | None,
+    since: str | None,
+    until: str | None,
     home: str | None,
     worker: str | None,
     limit: int | None,
     watches: bool,
 ) -> None:
-    """List tasks by one index; without one the latest: those that run, then those that ended."""
-    query = {"config": of_config, "live_of": live_of, "status": status, "home": home}
-    given = {name: value for name, value in query.items() if value is not None}
-    if len(given) > 1:
-        names = {"config": "--of", "live_of": "--live-of", "status": "--status", "home": "--home"}
-        raise UsageError(
-            f"{' and '.join(names[name] for name in given)} cannot be combined",
-            why="each list is served from one index, and nothing loads all",
-            todo="keep one of them",
-        )
-    if worker is not None:
-        given["worker"] = worker
+    """List the latest tasks, or those that all options mean together: those that run, then those
+    that ended, the latest end first."""
+    configs = configs_of(of_config, labels, owner)
+    ended = {"--of": of_config, "--since": since, "--until": until}
+    narrowed = {"--live-of": live_of, "--label": labels or None, "--owner": owner}
+    _check_alone({"--home": home, "--worker": worker}, ended | narrowed | {"--status": status})
+    _check_alone({"--live-of": live_of}, ended)
 
     def show() -> bool:
-        if of_config is None:
-            session.show_list("/tasks", columns.TASK, limit=limit, **given)
-        else:
-            session.show_items(runs_of(session, of_config), columns.TASK, limit=limit)
+        window = {"since": instant_of(session, since), "until": instant_of(session, until)}
+        if live_of is None and (not configs.any or status in ("pending", "retrying")):
+            most = None if limit is None else limit + 1
+            found = tasks_of(session, configs, status=status, most=most, **window)
+            session.show_items(found, columns.TASK, limit=limit)
+            return watches
+        query = configs.query(live_of=live_of, status=status, home=home, worker=worker, **window)
+        session.show_list("/tasks", columns.TASK, limit=limit, **query)
         return watches
 
     watch(show) if watches else show()
+
+
+def _check_alone(these: Mapping[str, object], others: Mapping[str, object]) -> None:
+    """Refuse two kinds of list together."""
+    first = [name for name, value in these.items() if value is not None]
+    second = [name for name, value in others.items() if value is not None]
+    if first and second:
+        raise UsageError(
+            f"{first[0]} and {second[0]} cannot be combined",
+            why="each is a list of its own, and nothing loads all tasks",
+            todo="keep one of them",
+        )
 
 
 @task.command()
@@ -277,7 +299,7 @@ def submit(
     if max_retries is not None:
         body["retry"] = {"max_retries": max_retries}
     if labels:
-        body["required_labels"] = _labels(labels)
+        body["required_labels"] = parse_labels(labels)
     given = {name: value for name, value in body.items() if value is not None}
     found = session.api.post("/tasks", given)
     return finish(session, found, waits=waits, exit_status=exit_status, timeout=timeout)
@@ -296,13 +318,3 @@ def _submit_batch(session: Session, path: str) -> int:
 
 def _instant(session: Session, text: str | None) -> str | None:
     return None if text is None else rfc3339(parse_instant(text, session.zone, session.now))
-
-
-def _labels(given: tuple[str, ...]) -> dict[str, str]:
-    labels = {}
-    for text in given:
-        key, found, value = text.partition("=")
-        if not found or not key:
-            raise UsageError(f"--label {clean(text)!r} is no label", todo="write KEY=VALUE")
-        labels[key] = value
-    return labels

@@ -13,6 +13,8 @@ from dsched_client.limit_calls import delete_limit as delete_limit
 from dsched_client.limit_calls import get_limit as get_limit
 from dsched_client.limit_calls import list_limits as list_limits
 from dsched_client.limit_calls import put_limit as put_limit
+from dsched_client.list_calls import list_configs as list_configs
+from dsched_client.list_calls import list_tasks as list_tasks
 from dsched_client.pause_calls import pause_config as pause_config
 from dsched_client.pause_calls import resume_config as resume_config
 from dsched_client.reading import nothing, one, page_of, raw
@@ -133,29 +135,6 @@ def run_log(run_id: str, *, cursor: str | None) -> Call[Page[values.RunLine]]:
     return Call(request("GET", path, query=query), page_of(values.RunLine))
 
 
-def list_tasks(
-    *,
-    home: str | None,
-    worker_id: str | None,
-    config_id: str | None,
-    status: str | None,
-    live_of: str | None,
-    cursor: str | None,
-    limit: int,
-) -> Call[Page[values.Task]]:
-    """A page of tasks by one index."""
-    query = {
-        "home": home,
-        "worker": worker_id,
-        "config": config_id,
-        "status": status,
-        "live_of": live_of,
-        "cursor": cursor,
-        "limit": limit,
-    }
-    return Call(request("GET", path_of("tasks"), query=query), page_of(values.Task))
-
-
 def task_lines(
     task_id: str, *, attempt: int | None, after: str | None, limit: int
 ) -> Call[values.LogPage]:
@@ -225,12 +204,6 @@ def patch_config(config_id: str, changes: Entry, *, revision: int | None) -> Cal
 def get_config(config_id: str) -> Call[values.Config]:
     """A config."""
     return Call(request("GET", path_of("configs", config_id)), one(values.Config))
-
-
-def list_configs(*, cursor: str | None, limit: int) -> Call[Page[values.Config]]:
-    """A page of configs by their id."""
-    query = {"cursor": cursor, "limit": limit}
-    return Call(request("GET", path_of("configs"), query=query), page_of(values.Config))
 
 
 def delete_config(config_id: str, *, cancel_tasks: bool, reason: str) -> Call[None]:

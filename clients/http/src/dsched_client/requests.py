@@ -110,14 +110,15 @@ def request(
     method: str,
     path: str,
     *,
-    query: Mapping[str, str | int | bool | None] | None = None,
+    query: Mapping[str, str | int | bool | tuple[str, ...] | None] | None = None,
     body: "JsonValue | bytes" = None,
     headers: Mapping[str, str] | None = None,
     key: str | None = None,
     repeatable: bool = True,
     extra_s: float = 0.0,
 ) -> Request:
-    """Put a request together; queries that are None are left out, ``key`` makes it repeatable.
+    """Put a request together; queries that are None are left out, those that are tuples are given
+    once for each item; ``key`` makes it repeatable.
 
     ``body`` is a value, or bytes that are JSON already.
     """
@@ -134,7 +135,10 @@ def request(
         method=method,
         path=path,
         query=tuple(
-            (name, _text(value)) for name, value in (query or {}).items() if value is not None
+            (name, _text(one))
+            for name, value in (query or {}).items()
+            for one in (value if isinstance(value, tuple) else (value,))
+            if one is not None
         ),
         headers=found,
         body=data,

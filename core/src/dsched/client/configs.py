@@ -30,6 +30,7 @@ from dsched.planning import (
     InvalidTriggerError,
     check_policies,
 )
+from dsched.selecting import ConfigSelection, config_page
 
 
 @attrs.frozen(kw_only=True)
@@ -217,13 +218,26 @@ class Configs(Changing):
         return config if origin is None else config.of_origin(origin)
 
     async def list_configs(
-        self, *, cursor: str | None = None, limit: int = 100, origin: str | None = None
+        self,
+        *,
+        cursor: str | None = None,
+        limit: int = 100,
+        origin: str | None = None,
+        config_id: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        owner: str | None = None,
     ) -> ConfigPage:
-        """A page of configs by ascending id; of ``origin`` only, if one is given.
+        """A page of configs by ascending id; of ``origin`` only, if one is given, and of those
+        that fit ``config_id`` (an id, or the beginning of ids and a star), ``labels`` and
+        ``owner``.
 
         Such a page may be short, or empty, while its cursor is not None.
         """
-        return await self._answered(lambda: self._store.list_configs(cursor, limit, origin=origin))
+        pattern = "*" if config_id is None else config_id
+        meant = ConfigSelection(pattern=pattern, labels=labels or {}, owner=owner)
+        return await self._answered(
+            lambda: config_page(self._store, meant, cursor, limit, origin=origin)
+        )
 
     async def get_configs(self, config_ids: Sequence[str]) -> tuple[StoredConfig | None, ...]:
         """Any number of configs in the order of the ids, None where there is none."""

@@ -11,6 +11,7 @@ import attrs
 from dsched.client.asking import ConflictError, NotFoundError, TaskEndedBadlyError
 from dsched.client.judging import reader
 from dsched.client.limits import Limits, first_wrong, unknown_limits
+from dsched.client.listing import asked, page_of
 from dsched.client.resuming import resuming
 from dsched.contracts.store.outcomes import Outcome
 from dsched.contracts.store.reading import TaskPage, TaskQuery
@@ -280,18 +281,32 @@ class Tasks(Limits):
         config_id: str | None = None,
         status: TaskStatus | str | None = None,
         live_of: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        owner: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
         cursor: str | None = None,
         limit: int = 100,
     ) -> TaskPage:
-        """A page of tasks by one index, by its name or as a `TaskQuery`."""
-        query = query or TaskQuery(
-            home=None if home is None else Home(home),
+        """A page of tasks by one index, by its name or as a `TaskQuery`; or of several configs.
+
+        Those are meant by ``config_id`` (what ended) or ``live_of`` (what waits or runs), which
+        may be the beginning of ids and a star, by ``labels`` and ``owner``; ``status`` narrows
+        either. Such a page may be short, or empty, while its cursor is not None. ``since`` and
+        ``until`` bound what ended.
+        """
+        wanted = query or asked(
+            home=home,
             worker_id=worker_id,
             config_id=config_id,
-            status=None if status is None else TaskStatus(status),
+            status=status,
             live_of=live_of,
+            labels=labels,
+            owner=owner,
+            since=since,
+            until=until,
         )
-        return await self._answered(lambda: self._store.list_tasks(query, cursor, limit))
+        return await self._answered(lambda: page_of(self._store, wanted, cursor, limit))
 
 
 def again(spec: TaskSpec, instant_ms: int) -> TaskSpec:

@@ -146,12 +146,15 @@ def _structured(cls: type[T], raw: Mapping[str, Any]) -> T:
 
 
 def read_query(request: web.Request, cls: type[T]) -> T:
-    """The query as its class; unknown and repeated parameters are refused."""
+    """The query as its class; unknown names are refused, and repeated ones that are no list."""
     if len(request.rel_url.raw_query_string) > MAX_QUERY:
         raise Problem("too_large", f"a query has at most {MAX_QUERY} bytes")
     kinds = {wire_name(name): field.type for name, field in fields_of(cls).items()}
     values: dict[str, Any] = {}
     for name, text in request.query.items():
+        if typing.get_origin(kinds.get(name)) is tuple:
+            values.setdefault(name, []).append(text)
+            continue
         if name in values:
             raise invalid(printable(name), "is given twice")
         values[name] = _typed(text, kinds.get(name))

@@ -11,6 +11,7 @@ import attrs
 from dsched.contracts.store.reading import TaskPage, TaskQuery
 from dsched.model import Home, JsonValue, Task, TaskStatus
 from dsched.model.json import dumps, loads
+from dsched.selecting import ALWAYS, Window
 
 Read = Callable[[TaskQuery, str | None], Awaitable[TaskPage]]
 
@@ -53,12 +54,18 @@ class _List:
                 raise ValueError("a cursor of another list")
 
 
-async def latest(read: Read, cursor: str | None, limit: int) -> tuple[list[Task], str | None]:
+async def latest(
+    read: Read, cursor: str | None, limit: int, window: Window = ALWAYS
+) -> tuple[list[Task], str | None]:
     """A page of the latest tasks, and a cursor for the next; ``read`` reads a page of one list.
 
-    ``ValueError`` for a cursor of another list.
+    Of a ``window`` only what ended in it; what runs lies in each that has no end. ``ValueError``
+    for a cursor of another list.
     """
-    lists = [_List(query) for query in (RUNNING, *ENDED)]
+    ended = (attrs.evolve(one, **attrs.asdict(window)) for one in ENDED)
+    lists = [_List(query) for query in ended]
+    if window.before_ms is None:
+        lists.insert(0, _List(RUNNING))
     if cursor is not None:
         states = loads(cursor)
         if not isinstance(states, list) or len(states) != len(lists):
@@ -79,10 +86,11 @@ async def latest(read: Read, cursor: str | None, limit: int) -> tuple[list[Task]
 
 async def _next(read: Read, lists: list[_List]) -> tuple[_List, Task] | None:
     """What comes next, and of which list it is."""
-    running, *ended = lists
-    task = await running.first(read)
-    if task is not None:
+    running = lists[0] if lists[0].query == RUNNING else None
+    task = None if running is None else await running.first(read)
+    if running is not None and task is not None:
         return running, task
+    ended = lists if running is None else lists[1:]
     firsts = [(one, await one.first(read)) for one in ended]
     found = [(one, task) for one, task in firsts if task is not None]
     return max(found, key=lambda pair: (pair[1].end_ms or 0, pair[1].id), default=None)

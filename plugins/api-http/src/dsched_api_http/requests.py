@@ -80,15 +80,6 @@ class Page:
 
 
 @attrs.frozen(kw_only=True)
-class ConfigList(Page):
-    """``recent``: with how many of its last ended tasks each config comes."""
-
-    recent: int = attrs.field(
-        default=0, validator=between(0, MAX_RECENT), metadata={"minimum": 0, "maximum": MAX_RECENT}
-    )
-
-
-@attrs.frozen(kw_only=True)
 class ProblemsQuery:
     """How far back failures are gathered."""
 
@@ -184,18 +175,6 @@ class Preview:
     id: str = "preview"
     from_: datetime | None = None
     limit: int = _some(MAX_UPCOMING, 10)
-
-
-@attrs.frozen(kw_only=True)
-class TaskList(Page):
-    """One of ``home`` (``queue`` with ``worker``), ``config``, ``status``, ``live_of``; none: those
-    that run, then those that ended, the latest first."""
-
-    home: str | None = None
-    worker: str | None = None
-    config: str | None = None
-    status: str | None = None
-    live_of: str | None = None
 
 
 @attrs.frozen(kw_only=True)

@@ -68,12 +68,14 @@ class RedisConfigs(OnRedis, Configs):
         return tuple(read_stored_config(row) for row in answer[1])
 
     async def list_configs(
-        self, cursor: str | None, limit: int, *, origin: str | None = None
+        self, cursor: str | None, limit: int, *, origin: str | None = None, prefix: str = ""
     ) -> ConfigPage:
         """Configs by ascending id."""
         check_limit(limit)
+        # Compared here: a server compares texts in a script by the rules of its locale.
+        after = cursor if cursor is not None and cursor >= prefix else ""
         wanted = () if origin is None else (origin,)
-        answer = await self._step("list_configs", cursor or "", limit, *wanted)
+        answer = await self._step("list_configs", after, limit, prefix, *wanted)
         return ConfigPage(configs=read_configs(answer[1]), cursor=decode(answer[2]) or None)
 
     async def delete(self, config_id: str, rearm: Rearm, *, by: str) -> Outcome:

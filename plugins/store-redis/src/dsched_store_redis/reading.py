@@ -8,6 +8,7 @@ from dsched.contracts.store.checks import (
     check_batch,
     check_limit,
     check_skip,
+    check_window,
     hours_between,
     number_of,
 )
@@ -19,7 +20,7 @@ from dsched.model import Home, MemberLine, Task, TaskStatus
 from dsched_store_redis.base import OnRedis, store_time
 from dsched_store_redis.collecting import read_decisions, read_rollup
 from dsched_store_redis.rows import read_event, read_task, read_tasks
-from dsched_store_redis.wire import ids, is_id, optional
+from dsched_store_redis.wire import ids, is_id, number, optional
 
 # 19 digits are less than the 64 bits that a server reads.
 _CURSOR = re.compile(r"[0-9]{1,19}-[0-9]{1,19}")
@@ -38,9 +39,11 @@ class RedisReading(OnRedis, Reading):
     async def list_tasks(self, query: TaskQuery, cursor: str | None, limit: int) -> TaskPage:
         """Tasks by one index, a page at a time; the cursor is a position."""
         check_limit(limit)
+        check_window(query)
         kind, key = index_of(query)
         start = position(cursor)
-        answer = await self._step("list_tasks", kind, key, start, limit, self._ttl)
+        bounds = (number(query.from_ms), number(query.before_ms))
+        answer = await self._step("list_tasks", kind, key, start, limit, self._ttl, *bounds)
         more = str(start + limit) if answer[2] == 1 else None
         return TaskPage(tasks=read_tasks(answer[1]), cursor=more)
 

@@ -81,6 +81,7 @@ class _Wakeup:
         self._line: Line | None = None
         self._client_id = b""
         self._listening: asyncio.Task[Heard] | None = None
+        self._sharing = 0  # the waits for what is listening
 
     async def wait(self, timeout_s: float, call: bytes = b"", nonce: bytes = b"") -> Heard:
         loop = asyncio.get_running_loop()
@@ -95,13 +96,19 @@ class _Wakeup:
                 listening = self._listening = asyncio.create_task(
                     self._listen(block_s, call, nonce), name=f"wake-up {self._key.decode()}"
                 )
+            self._sharing += 1
             try:
                 await asyncio.wait({listening}, timeout=max(0.0, until - ahead_s - loop.time()))
                 if not listening.done():
                     await self._unblock(listening)
             except asyncio.CancelledError:
-                await self._abandon(listening)
+                # The server may give a wake-up to a connection that was just closed. Another wait
+                # that shares it would miss that wake-up.
+                if self._sharing == 1:
+                    await self._abandon(listening)
                 raise
+            finally:
+                self._sharing -= 1
             if self._listening is listening:
                 self._listening = None
             # Given up, perhaps by another that waited: no wake-up was heard.

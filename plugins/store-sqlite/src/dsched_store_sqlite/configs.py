@@ -25,8 +25,13 @@ from dsched_store_sqlite.limits import bound_config
 from dsched_store_sqlite.rows import CONFIG, ConfigRow
 from dsched_store_sqlite.step import Item, Step
 
-LIST_CONFIGS = f"SELECT {CONFIG} FROM config WHERE id > ? ORDER BY id LIMIT ?"  # noqa: S608
-LIST_ORIGIN = f"SELECT {CONFIG} FROM config WHERE origin = ? AND id > ? ORDER BY id LIMIT ?"  # noqa: S608
+LIST_CONFIGS = f"SELECT {CONFIG} FROM config WHERE id >= ? AND id < ? ORDER BY id LIMIT ?"  # noqa: S608
+LIST_ORIGIN = (
+    f"SELECT {CONFIG} FROM config WHERE origin = ? AND id >= ? AND id < ? "  # noqa: S608
+    "ORDER BY id LIMIT ?"
+)
+# Before and behind every character that an id may have.
+_FIRST, _LAST = " ", "\x7f"
 
 
 class SqliteConfigs(OnSqlite, Configs):
@@ -53,11 +58,12 @@ class SqliteConfigs(OnSqlite, Configs):
         return await self._step(run)
 
     async def list_configs(
-        self, cursor: str | None, limit: int, *, origin: str | None = None
+        self, cursor: str | None, limit: int, *, origin: str | None = None, prefix: str = ""
     ) -> ConfigPage:
         """Configs by ascending id."""
         check_limit(limit)
-        page = (cursor or "", limit + 1)
+        start = prefix if cursor is None else max(prefix, cursor + _FIRST)
+        page = (start, prefix + _LAST, limit + 1)
 
         def run(step: Step) -> ConfigPage:
             if origin is None:

@@ -6,7 +6,13 @@ from typing import Any
 import attrs
 
 from dsched.contracts.store.bounds import MAX_EVENT_PAGE
-from dsched.contracts.store.checks import check_batch, check_limit, check_skip, hours_between
+from dsched.contracts.store.checks import (
+    check_batch,
+    check_limit,
+    check_skip,
+    check_window,
+    hours_between,
+)
 from dsched.contracts.store.events import EventPage
 from dsched.contracts.store.reading import Counts, DecisionPage, Reading, TaskPage, TaskQuery
 from dsched.contracts.store.statistics import EVERYTHING, Rollup
@@ -86,7 +92,8 @@ LISTINGS = {
     "config_id": Listing(
         f"SELECT finished.end_ms, finished.task_id, {TASK} FROM finished "  # noqa: S608
         "CROSS JOIN task ON task.id = finished.task_id WHERE finished.config_id IS NOT NULL "
-        "AND finished.config_id = ? AND (finished.end_ms, finished.task_id) < (?, ?) "
+        "AND finished.config_id = ? AND finished.end_ms >= ? "
+        "AND (finished.end_ms, finished.task_id) < (?, ?) "
         "ORDER BY finished.end_ms DESC, finished.task_id DESC LIMIT ?",
         2,
         (_MOST, _LAST_TEXT),
@@ -94,7 +101,7 @@ LISTINGS = {
     "status": Listing(
         f"SELECT finished.end_ms, finished.task_id, {TASK} FROM finished "  # noqa: S608
         "CROSS JOIN task ON task.id = finished.task_id WHERE finished.status = ? "
-        "AND (finished.end_ms, finished.task_id) < (?, ?) "
+        "AND finished.end_ms >= ? AND (finished.end_ms, finished.task_id) < (?, ?) "
         "ORDER BY finished.end_ms DESC, finished.task_id DESC LIMIT ?",
         2,
         (_MOST, _LAST_TEXT),
@@ -130,8 +137,9 @@ class SqliteReading(OnSqlite, Reading):
     async def list_tasks(self, query: TaskQuery, cursor: str | None, limit: int) -> TaskPage:
         """Tasks by one index, a page at a time; the cursor holds the keys of the last one."""
         check_limit(limit)
+        check_window(query)
         listing, arguments = _listing(query)
-        after = listing.start if cursor is None else _keys(cursor, listing.start)
+        after = _start(query, listing) if cursor is None else _keys(cursor, listing.start)
 
         def run(step: Step) -> TaskPage:
             found = step.db.execute(listing.statement, (*arguments, *after, limit + 1)).fetchall()
@@ -214,20 +222,27 @@ def _read(step: Step, row: TaskRow | None, *, full: bool) -> Task | None:
 def _listing(query: TaskQuery) -> tuple[Listing, tuple[Any, ...]]:
     """The index that serves a query, and the parameters of its statement."""
     given = {name for name, value in attrs.asdict(query).items() if value is not None}
+    given -= {"from_ms", "before_ms"}
+    from_ms = _LEAST if query.from_ms is None else query.from_ms
     if given == {"home", "worker_id"} and query.home is Home.QUEUE:
         return LISTINGS[Home.QUEUE], (query.worker_id,)
     if given == {"home"} and query.home is not None and query.home is not Home.QUEUE:
         return LISTINGS[query.home], ()
     if given == {"config_id"}:
-        return LISTINGS["config_id"], (query.config_id,)
+        return LISTINGS["config_id"], (query.config_id, from_ms)
     if given == {"live_of"}:
         return LISTINGS["live_of"], (query.live_of,)
     if given == {"status"} and query.status is not None and query.status.terminal:
-        return LISTINGS["status"], (query.status.value,)
+        return LISTINGS["status"], (query.status.value, from_ms)
     raise ValueError(
         f"no index serves {query}: give home (and worker_id for queue), or config_id, "
         "or a terminal status, or live_of"
     )
+
+
+def _start(query: TaskQuery, listing: Listing) -> tuple[int | str, ...]:
+    """The keys before the first entry of a list."""
+    return listing.start if query.before_ms is None else (query.before_ms, "")
 
 
 def _keys(cursor: str, start: Sequence[int | str]) -> tuple[int | str, ...]:

@@ -1,6 +1,6 @@
 """A client's calls about configs and the cluster."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -85,9 +85,23 @@ class Operating(Sending):
         """A config with what the store knows of it."""
         return await self._send(calls.get_config(config_id))
 
-    async def list_configs(self, *, cursor: str | None = None, limit: int = 50) -> Page[Config]:
-        """A page of configs by ascending id."""
-        return await self._send(calls.list_configs(cursor=cursor, limit=limit))
+    async def list_configs(
+        self,
+        *,
+        config_id: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        owner: str | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> Page[Config]:
+        """A page of configs by ascending id: all, or those that fit ``config_id`` (an id, or the
+        beginning of ids and a star), have each of ``labels``, and are ``owner``'s. Such a page may
+        be short, or empty, while its cursor is not None."""
+        return await self._send(
+            calls.list_configs(
+                config_id=config_id, labels=labels, owner=owner, cursor=cursor, limit=limit
+            )
+        )
 
     async def delete_config(
         self, config_id: str, *, cancel_tasks: bool = False, reason: str = ""

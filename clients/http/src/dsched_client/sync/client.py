@@ -1,7 +1,7 @@
 """A client of the API: tasks, their logs and the stream of events."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from datetime import datetime
 
@@ -193,12 +193,21 @@ class Client(Operating):
         config_id: str | None = None,
         status: str | None = None,
         live_of: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        owner: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
         cursor: str | None = None,
         limit: int = 50,
     ) -> Page[Task]:
         """A page of tasks by one index: a home, a worker's queue, the ended tasks of a config or
         of a status, or the live ones of a config. By none: the latest, those that run before
-        those that ended."""
+        those that ended.
+
+        ``config_id`` and ``live_of`` may be the beginning of ids and a star; ``labels`` and
+        ``owner`` are those of configs, and ``status`` narrows each of these lists. ``since`` and
+        ``until``: only what ended between them. A page may be short, or empty, while its cursor is
+        not None."""
         return self._send(
             calls.list_tasks(
                 home=home,
@@ -206,6 +215,10 @@ class Client(Operating):
                 config_id=config_id,
                 status=status,
                 live_of=live_of,
+                labels=labels,
+                owner=owner,
+                since=since,
+                until=until,
                 cursor=cursor,
                 limit=limit,
             )

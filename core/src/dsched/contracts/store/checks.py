@@ -7,9 +7,11 @@ from dsched.contracts.store.bounds import MAX_BATCH, MAX_CAPACITY, MAX_HEAVY_BAT
 from dsched.contracts.store.classes import MAX_LET_CLASSES, Let, Shut
 from dsched.contracts.store.collecting import Projection
 from dsched.contracts.store.firing import Fire
+from dsched.contracts.store.reading import TaskQuery
 from dsched.contracts.store.statistics import HOUR_MS, MAX_STATS_HOURS
 
 MAX_DIGITS = 15  # so that the number is exact in every language of a store
+MAX_INSTANT_MS = 10**MAX_DIGITS
 
 
 def check_batch(ids: Sequence[str], bound: int = MAX_BATCH) -> None:
@@ -37,6 +39,19 @@ def number_of(cursor: str) -> int:
     if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= MAX_DIGITS):
         raise ValueError(f"{cursor[:60]!r} is not a cursor of this list")
     return int(cursor)
+
+
+def check_window(query: TaskQuery) -> None:
+    """Refuse bounds of a list that has no ends, and instants that no store can compare."""
+    bounds = [at_ms for at_ms in (query.from_ms, query.before_ms) if at_ms is not None]
+    if bounds and query.config_id is None and query.status is None:
+        raise ValueError(
+            f"no index serves {query}: only what has ended is in the order of its end, so from_ms "
+            "and before_ms need config_id or a terminal status"
+        )
+    for at_ms in bounds:
+        if abs(at_ms) > MAX_INSTANT_MS:
+            raise ValueError(f"{at_ms} is no instant; give ms since 1970, up to {MAX_INSTANT_MS}")
 
 
 def check_skip(skip: int) -> None:

@@ -147,11 +147,12 @@ class Configs(ABC):
 
     @abstractmethod
     async def list_configs(
-        self, cursor: str | None, limit: int, *, origin: str | None = None
+        self, cursor: str | None, limit: int, *, origin: str | None = None, prefix: str = ""
     ) -> ConfigPage:
-        """A page of configs by ascending id; of one origin, if one is given. What it costs grows
-        with the page, not with what the store holds: so a page of one origin may be short, or
-        empty, while its cursor is not None."""
+        """A page of configs by ascending id; of one origin, if one is given, and of those whose id
+        begins with ``prefix``. Any id is a cursor: the page begins behind it. What it costs
+        grows with the page, not with what the store holds: so a page of one origin may be short,
+        or empty, while its cursor is not None."""
 
     @abstractmethod
     async def delete(self, config_id: str, rearm: Rearm, *, by: str) -> Outcome:

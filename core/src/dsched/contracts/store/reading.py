@@ -25,6 +25,10 @@ class TaskQuery:
 
     ``home`` (with ``worker_id`` for `Home.QUEUE`): by the order of that home. ``config_id`` or
     ``status`` (terminal): ended tasks, newest end first. ``live_of``: the live tasks of a config.
+
+    ``from_ms`` and ``before_ms`` (wall) bound a list of ended tasks to those whose end is not
+    before the one, and before the other. No other list is in the order of an end: there they are
+    refused.
     """
 
     home: Home | None = attrs.field(default=None, converter=_home)
@@ -32,6 +36,8 @@ class TaskQuery:
     config_id: str | None = None
     status: TaskStatus | None = attrs.field(default=None, converter=_status)
     live_of: str | None = None
+    from_ms: int | None = None
+    before_ms: int | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -79,7 +85,11 @@ class Reading(ABC):
 
     @abstractmethod
     async def list_tasks(self, query: TaskQuery, cursor: str | None, limit: int) -> TaskPage:
-        """A page of tasks by one index. A task that moves meanwhile may be seen twice or not."""
+        """A page of tasks by one index. A task that moves meanwhile may be seen twice or not.
+
+        A cursor continues the list of the query that gave it. What a page costs grows with the
+        page and with how far the cursor is, not with what lies outside of the query's bounds.
+        """
 
     @abstractmethod
     async def run_lines(self, run_id: str, after: int, limit: int) -> tuple[MemberLine, ...] | None:

@@ -12,9 +12,11 @@ from dsched.contracts.store.reading import TaskQuery
 from dsched.model import InvalidIdError, JsonValue, TaskConfig, check_id, manual_task_id
 from dsched.model.json import dumps
 from dsched.planning import calendar_warnings, config_warnings
+from dsched.selecting import config_page
 from dsched_api_http.audit import fingerprint
 from dsched_api_http.call import Answer, Call, Entry, Patch, Route, listing
 from dsched_api_http.etags import etag, expected_revision
+from dsched_api_http.list_requests import ConfigList
 from dsched_api_http.models import (
     Config,
     DecisionView,
@@ -26,15 +28,10 @@ from dsched_api_http.models import (
 )
 from dsched_api_http.pause_requests import Pause
 from dsched_api_http.problems import Problem, invalid
-from dsched_api_http.requests import (
-    ConfigList,
-    DeleteQuery,
-    OptionalReason,
-    Page,
-    PutQuery,
-)
+from dsched_api_http.requests import DeleteQuery, OptionalReason, Page, PutQuery
 from dsched_api_http.routes.asking import named
 from dsched_api_http.scopes import Scope
+from dsched_api_http.selections import configs_meant, name_of
 from dsched_api_http.trigger_request import Trigger
 
 TRIES = 5  # of a change, while others change the config first
@@ -63,13 +60,14 @@ def _answer(call: Call, stored: StoredConfig, **fields: Any) -> Answer:
 
 
 async def list_configs(call: Call) -> Answer:
-    """All configs by id."""
+    """Configs by id: all, or those that are meant."""
+    selection = configs_meant(call.query)
 
     async def fetch(cursor: str | None, limit: int) -> tuple[list[Config], str | None]:
-        page = await call.client.list_configs(cursor=cursor, limit=limit)
+        page = await config_page(call.store, selection, cursor, limit)
         return [await _listed(call, one) for one in page.configs], page.cursor
 
-    return listing(*await call.page("configs", fetch))
+    return listing(*await call.page(name_of(selection), fetch))
 
 
 async def _listed(call: Call, stored: StoredConfig) -> Config:

@@ -1,6 +1,6 @@
-"""Tasks: submit, list, get, result, wait, cancel, retry."""
+"""Tasks: submit, get, result, wait, cancel, retry."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from itertools import chain
 from typing import Any
@@ -10,13 +10,10 @@ import attrs
 from dsched.client.limits import first_wrong, unknown_limits
 from dsched.contracts import EntryError, Outcome
 from dsched.contracts.store import Store
-from dsched.contracts.store.reading import TaskPage, TaskQuery
 from dsched.contracts.store.working import Submission
 from dsched.model import (
-    Home,
     InvalidConfigError,
     InvalidIdError,
-    TaskStatus,
     check_id,
     to_ms,
     whole_ms,
@@ -24,8 +21,8 @@ from dsched.model import (
 from dsched.model.json import dumps
 from dsched_api_http.batches import Batch, BatchItem, BatchProblem, id_given
 from dsched_api_http.bodies import structured
-from dsched_api_http.call import STORE_PAGE, Answer, Call, Route, listing
-from dsched_api_http.latest import latest
+from dsched_api_http.call import Answer, Call, Route
+from dsched_api_http.list_requests import TaskList
 from dsched_api_http.models import Cancelled, Result, TaskView, result_of, task_of
 from dsched_api_http.problems import Problem, invalid
 from dsched_api_http.refused import problem_of
@@ -33,11 +30,11 @@ from dsched_api_http.requests import (
     Reason,
     Submit,
     SubmitBatch,
-    TaskList,
     TaskQueryFull,
     WaitQuery,
 )
 from dsched_api_http.routes.asking import named_task
+from dsched_api_http.routes.task_lists import list_tasks
 from dsched_api_http.run_requests import Retry
 from dsched_api_http.scopes import Scope
 from dsched_api_http.streams import until_stopped
@@ -143,72 +140,6 @@ def _done(task_id: str, outcome: Outcome) -> BatchItem:
     return BatchItem(id=task_id, outcome=outcome.value, problem=problem)
 
 
-async def list_tasks(call: Call) -> Answer:
-    """Tasks by one index; without one, the latest of all."""
-    if _asks_for_all(call.query):
-        return listing(*await call.page("tasks", _latest_of(call)))
-    query = _query(call.query)
-    name = f"tasks {dumps(attrs.asdict(query))}"
-
-    async def fetch(cursor: str | None, limit: int) -> tuple[list[TaskView], str | None]:
-        page = await call.client.list(query, cursor=cursor, limit=limit)
-        return [task_of(one) for one in page.tasks], page.cursor
-
-    return listing(*await call.page(name, fetch))
-
-
-def _asks_for_all(asked: TaskList) -> bool:
-    fields = ("home", "worker", "config", "status", "live_of")
-    return all(getattr(asked, name) is None for name in fields)
-
-
-def _latest_of(call: Call) -> Callable[[str | None, int], Awaitable[tuple[list[TaskView], Any]]]:
-    async def read(query: TaskQuery, cursor: str | None) -> TaskPage:
-        return await call.client.list(query, cursor=cursor, limit=STORE_PAGE)
-
-    async def fetch(cursor: str | None, limit: int) -> tuple[list[TaskView], str | None]:
-        tasks, after = await latest(read, cursor, limit)
-        return [task_of(one) for one in tasks], after
-
-    return fetch
-
-
-def _query(asked: TaskList) -> TaskQuery:
-    """The index that serves what was asked; raises `Problem` where none does."""
-    given = [asked.home, asked.config, asked.status, asked.live_of]
-    count = sum(value is not None for value in given)
-    home = asked.home
-    if asked.worker is not None and count == 0:
-        home, count = "queue", 1
-    if count != 1:
-        raise invalid("", "give one of home, config, status, live_of (or worker alone), or none")
-    if (home == "queue") is not (asked.worker is not None):
-        raise invalid("worker", "belongs to home=queue, which needs it")
-    for field in ("worker", "config", "live_of"):
-        value = getattr(asked, field)
-        if value is not None:
-            _checked(field, value)
-    ended = [status.value for status in TaskStatus if status.terminal]
-    if asked.status is not None and asked.status not in ended:
-        raise invalid("status", f"must be one of {', '.join(ended)}; others are found by home")
-    if home is not None and home not in list(Home):
-        raise invalid("home", f"must be one of {', '.join(Home)}")
-    return TaskQuery(
-        home=None if home is None else Home(home),
-        worker_id=asked.worker,
-        config_id=asked.config,
-        status=None if asked.status is None else TaskStatus(asked.status),
-        live_of=asked.live_of,
-    )
-
-
-def _checked(field: str, value: str) -> None:
-    try:
-        check_id(value, field)
-    except InvalidIdError as error:
-        raise invalid(field, str(error)) from error
-
-
 async def get_task(call: Call) -> Answer:
     """One task; in full with its spec and result."""
     full = call.query.full
@@ -272,7 +203,7 @@ ROUTES = (
         name="task.list",
         scope=Scope.READ,
         handle=list_tasks,
-        summary="List tasks by one index, or the latest of all",
+        summary="List tasks by one index, of some configs, or the latest of all",
         query=TaskList,
         answer=TaskView,
         listed=True,

@@ -1,16 +1,18 @@
 -- use: tasks configs
--- ARGV: id after which to go on, limit, and the origin if only its configs are asked for
-local limit, origin = tonumber(ARGV[3]), ARGV[4]
+-- ARGV: id after which to go on (nothing, or one that is not before the prefix), limit, the prefix of
+-- the ids, and the origin if only its configs are asked for
+local limit, prefix, origin = tonumber(ARGV[3]), ARGV[4], ARGV[5]
 
 -- Up to `most` ids of an index after the given one, and whether there are more. The members that
--- count start with `prefix` and end before `last`.
-local function ids_of(index, prefix, last, most)
-  local first = ARGV[2] == '' and '[' .. prefix or '(' .. prefix .. ARGV[2]
+-- count are `owner` and an id; no id has a character behind the last one used here.
+local function ids_of(index, owner, most)
+  local first = ARGV[2] == '' and '[' .. owner .. prefix or '(' .. owner .. ARGV[2]
+  local last = '(' .. owner .. prefix .. '\127'
   local ids = call('ZRANGEBYLEX', index, first, last, 'LIMIT', 0, most + 1)
   local more = #ids > most
   ids[most + 1] = nil
   for i, member in ipairs(ids) do
-    ids[i] = string.sub(member, #prefix + 1)
+    ids[i] = string.sub(member, #owner + 1)
   end
   return ids, more
 end
@@ -18,7 +20,7 @@ end
 -- The configs of the API, found by leaving out those of other origins. The work is bounded, so the
 -- page may be short.
 local function ids_of_api()
-  local looked_at, more = ids_of(INDEX, '', '+', 4 * limit)
+  local looked_at, more = ids_of(INDEX, '', 4 * limit)
   local ids = {}
   for i, id in ipairs(looked_at) do
     if not call('HGET', CONFIG .. id, 'origin') then
@@ -37,9 +39,9 @@ if origin == 'api' then
 else
   local more
   if origin then
-    ids, more = ids_of(ORIGIN, origin .. '\t', '(' .. origin .. '\n', limit)
+    ids, more = ids_of(ORIGIN, origin .. '\t', limit)
   else
-    ids, more = ids_of(INDEX, '', '+', limit)
+    ids, more = ids_of(INDEX, '', limit)
   end
   cursor = more and ids[limit]
 end

@@ -73,13 +73,14 @@ class MemoryConfigs(OnState, Configs):
             return tuple(None if row is None else row.view() for row in rows)
 
     async def list_configs(
-        self, cursor: str | None, limit: int, *, origin: str | None = None
+        self, cursor: str | None, limit: int, *, origin: str | None = None, prefix: str = ""
     ) -> ConfigPage:
         """Configs by ascending id."""
         check_limit(limit)
         with self._state.step():
             rows = self._state.configs.items()
             found = [key for key, row in rows if origin in (None, row.config.origin)]
+            found = [key for key in found if key.startswith(prefix)]
             ids = sorted(key for key in found if cursor is None or key > cursor)
             page = ids[:limit]
             return ConfigPage(

@@ -8,6 +8,7 @@ from dsched.contracts.store.checks import (
     check_batch,
     check_limit,
     check_skip,
+    check_window,
     hours_between,
     number_of,
 )
@@ -34,6 +35,7 @@ class MemoryReading(OnState, Reading):
     async def list_tasks(self, query: TaskQuery, cursor: str | None, limit: int) -> TaskPage:
         """Tasks by one index, a page at a time; the cursor is a position."""
         check_limit(limit)
+        check_window(query)
         with self._state.step():
             ids = self._ids(query)
             start = _position(cursor)
@@ -60,12 +62,12 @@ class MemoryReading(OnState, Reading):
                 return sorted(state.open)
             case TaskQuery(home=None, config_id=str(config), status=None, live_of=None):
                 return self._finished(
-                    lambda key, _: config_of(key) == config and run_of(key) is None
+                    query, lambda key, _: config_of(key) == config and run_of(key) is None
                 )
             case TaskQuery(
                 home=None, config_id=None, status=TaskStatus() as status, live_of=None
             ) if status.terminal:
-                return self._finished(lambda _, found: found is status)
+                return self._finished(query, lambda _, found: found is status)
             case TaskQuery(home=None, config_id=None, status=None, live_of=str(config)):
                 return sorted(state.live.get(config, ()))
         raise ValueError(
@@ -73,11 +75,13 @@ class MemoryReading(OnState, Reading):
             "or a terminal status, or live_of"
         )
 
-    def _finished(self, wanted: Any) -> list[str]:
+    def _finished(self, query: TaskQuery, wanted: Any) -> list[str]:
         found = [
             (end_ms, key)
             for key, (end_ms, status) in self._state.finished.items()
             if wanted(key, status) and key in self._state.tasks
+            if query.from_ms is None or end_ms >= query.from_ms
+            if query.before_ms is None or end_ms < query.before_ms
         ]
         return [key for _, key in sorted(found, reverse=True)]
 

@@ -74,6 +74,10 @@ async def _read(user: User) -> None:
     await user.list(TaskQuery(status=TaskStatus.SUCCESS))
     await user.attempt(user.decisions("none"))
     await user.list_configs()
+    await user.list(config_id="none", status=TaskStatus.FAILED)
+    await user.list(live_of="none", status=TaskStatus.RUNNING)
+    await user.list(config_id="no*", owner="ann")
+    await user.list_configs(config_id="none", owner="ann")
     await user.get_configs(["none"])
     async for _ in user.events():
         pass

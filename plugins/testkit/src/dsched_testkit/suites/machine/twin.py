@@ -204,6 +204,8 @@ class Twin:
         self.step("workers")
         self.step("counts")
         self.step("list_configs", None, 100)
+        for prefix in ("c", "c1"):
+            self.step("list_configs", None, 100, prefix=prefix)
         self.run(self._compare_whole("all of it", sorted(self.state.tasks)[:100]))
         self.run(self._compare_logs("all of it", self.state.member_logs))
         for origin in ORIGINS:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import attrs
 from hypothesis import strategies as st
 
 from dsched.contracts.store.configs import PutConfig
@@ -221,4 +222,8 @@ class ClientRules(WorkerRules):
         self.step("list_tasks", TaskQuery(live_of=config_id), None, 100)
         self.step("list_tasks", TaskQuery(config_id=config_id), None, 100)
         self.step("list_tasks", TaskQuery(status=TaskStatus.CANCELLED), None, 100)
+        begin, end = self.twin.clock.ms - 60_000, self.twin.clock.ms - 1
+        for query in (TaskQuery(config_id=config_id), TaskQuery(status=TaskStatus.SUCCESS)):
+            bounded = attrs.evolve(query, from_ms=begin, before_ms=end)
+            self.step("list_tasks", bounded, None, 100)
         self.step("decisions", config_id, None, 100)

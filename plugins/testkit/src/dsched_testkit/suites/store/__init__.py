@@ -47,6 +47,7 @@ from dsched_testkit.suites.store.parking import ParkingTests
 from dsched_testkit.suites.store.pausing_itself import PausingItselfTests
 from dsched_testkit.suites.store.pausing_until import PausingUntilTests
 from dsched_testkit.suites.store.polling import PollTests
+from dsched_testkit.suites.store.prefixes import PrefixTests
 from dsched_testkit.suites.store.promoting import PromoteTests
 from dsched_testkit.suites.store.queue_order import QueueOrderTests
 from dsched_testkit.suites.store.queueing import QueueAllTests
@@ -61,6 +62,7 @@ from dsched_testkit.suites.store.runs import RunTests
 from dsched_testkit.suites.store.skipping import SkippedFireTests, SkipTests
 from dsched_testkit.suites.store.tasklogs import AppendLinesTests, LogCapTests
 from dsched_testkit.suites.store.watching import LeaderlessTests, MissedTests
+from dsched_testkit.suites.store.windows import WindowTests
 from dsched_testkit.suites.store.workers import HeartbeatTests, WorkerTests
 
 
@@ -123,6 +125,7 @@ class ClientContract(
     ConfigTests,
     EditTests,
     OriginTests,
+    PrefixTests,
     DeletingTests,
     PausingTests,
     FixedDelayTests,
@@ -130,6 +133,7 @@ class ClientContract(
     SubmitTests,
     CancelTests,
     ReadTests,
+    WindowTests,
     ReadLinesTests,
     EventTests,
     HandleTests,
