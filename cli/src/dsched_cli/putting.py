@@ -52,8 +52,7 @@ def put_many(
         ids = iter(one.id for one in group)
         batches = text_batches(one.text for one in group)
         send = partial(_send, session.api, query)
-        # Puts go one after the other: each sees how many configs those before it have made.
-        for batch, answer in answers(send, batches, ahead=AHEAD if dry_run else 0):
+        for batch, answer in answers(send, batches, ahead=AHEAD):
             asked = list(islice(ids, len(batch)))
             try:
                 told = answer().data["items"]

@@ -1,8 +1,11 @@
 """Many configs by one request: each by itself, judged, compared and told as one alone would be."""
 
+import asyncio
 from typing import Any
 
 import pytest
+
+from dsched.client import Client
 
 ENTRY = {"executor": "echo", "payload": {"a": 1}, "cron_expr": "0 2 * * *"}
 PATH = "/configs/batch"
@@ -120,6 +123,25 @@ async def test_there_is_no_more_room_than_there_is_for_single_ones(serve: Any) -
                 ("c", "refused"),
             ]
         assert answer.body["items"][3]["problem"]["code"] == "quota_exceeded"
+
+
+async def test_batches_that_overlap_find_no_more_room_than_there_is(
+    serve: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count = Client.counts
+
+    async def slowly(self: Client) -> Any:
+        counted = await count(self)
+        for _ in range(100):
+            await asyncio.sleep(0)  # the other requests may go on
+        return counted
+
+    monkeypatch.setattr(Client, "counts", slowly)
+    async with serve(max_configs=3) as api:
+        asked = (api.ask("POST", PATH, items(f"{one}-1", f"{one}-2")) for one in "abc")
+        told = [outcome for answer in await asyncio.gather(*asked) for _, outcome in said(answer)]
+        assert sorted(told) == ["created"] * 3 + ["refused"] * 3
+        assert len((await api.ask("GET", "/configs")).body["items"]) == 3
 
 
 @pytest.mark.parametrize(

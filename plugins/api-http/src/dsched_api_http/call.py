@@ -39,7 +39,11 @@ STORE_PAGE = 100  # what a store gives at once
 
 @attrs.frozen(kw_only=True)
 class Api:
-    """What all requests of a pod share. ``stopping`` is set when the pod leaves."""
+    """What all requests of a pod share.
+
+    ``putting`` is held from where room for configs is counted until they are put. ``stopping`` is
+    set when the pod leaves.
+    """
 
     pod: PodView
     store: Store
@@ -57,6 +61,7 @@ class Api:
     waits: Shares
     backlog: Backlog
     judged: Judged
+    putting: asyncio.Lock
     stopping: asyncio.Event
 
 

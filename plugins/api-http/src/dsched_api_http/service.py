@@ -98,6 +98,7 @@ class ApiService:
             waits=self._shares("waits for a task", "max_waits"),
             backlog=Backlog(store, self._options),
             judged=Judged(pod.intake),
+            putting=asyncio.Lock(),
             stopping=asyncio.Event(),
         )
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 
 from dsched.client import ClientError, ConfigOutcome, check_origin
 from dsched.contracts import EntryError
@@ -69,24 +70,31 @@ def _judged(call: Call, raw: object) -> TaskConfig:
 
 async def _put(call: Call, configs: Sequence[TaskConfig]) -> dict[str, ConfigPut]:
     """Put what there is room for, or see what would come of it, by id."""
+    # Batches overlap, yet each sees how many configs those before it have made.
+    async with nullcontext() if call.query.dry_run else call.api.putting:
+        outcomes = await _outcomes(call, configs)
+    found: dict[str, ConfigPut] = {}
+    for place, one in enumerate(outcomes):
+        if place % AT_ONCE == 0:
+            await asyncio.sleep(0)
+        found[one.id] = _item(call, one)
+    left = (one.id for one in configs if one.id not in found)
+    return found | {name: _refused(name, no_room(call)) for name in left}
+
+
+async def _outcomes(call: Call, configs: Sequence[TaskConfig]) -> Sequence[ConfigOutcome]:
+    """What a put of those that there is room for did, or would do."""
     room = await room_for_configs(call)
     held: dict[str, StoredConfig] = {}
     if call.query.dry_run or room < len(configs):  # else a put need not know them before
         stored = await call.client.get_configs([one.id for one in configs])
         held = {one.config.id: one for one in stored if one is not None}
     new = [one.id for one in configs if one.id not in held]
-    refused = {name: _refused(name, no_room(call)) for name in new[max(0, room) :]}
-    allowed = [one for one in configs if one.id not in refused]
+    too_many = set(new[max(0, room) :])
+    allowed = [one for one in configs if one.id not in too_many]
     if call.query.dry_run:
-        outcomes = [_tried(held.get(one.id), one, adopt=call.query.adopt) for one in allowed]
-    else:
-        outcomes = list(await call.client.put_configs(allowed, adopt=call.query.adopt))
-    found = refused
-    for place, one in enumerate(outcomes):
-        if place % AT_ONCE == 0:
-            await asyncio.sleep(0)
-        found[one.id] = _item(call, one)
-    return found
+        return [_tried(held.get(one.id), one, adopt=call.query.adopt) for one in allowed]
+    return await call.client.put_configs(allowed, adopt=call.query.adopt)
 
 
 def _tried(old: StoredConfig | None, config: TaskConfig, *, adopt: bool) -> ConfigOutcome:
