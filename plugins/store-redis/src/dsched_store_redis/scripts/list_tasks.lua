@@ -11,7 +11,7 @@ elseif kind == 'newest' and ARGV[7] == '' and ARGV[8] == '' then
 elseif kind == 'newest' then
   local least = ARGV[7] == '' and '-inf' or ARGV[7]
   local below = ARGV[8] == '' and '+inf' or '(' .. ARGV[8]
-  ids = call('ZREVRANGEBYSCORE', key, below, least, 'LIMIT', start, limit + 1)
+  ids = call('ZRANGE', key, below, least, 'BYSCORE', 'REV', 'LIMIT', start, limit + 1)
 else
   ids = call('ZRANGE', key, start, stop)
 end
