@@ -1,5 +1,6 @@
 """Which configs a pattern, labels and an owner mean, and which of their tasks, on every store."""
 
+import asyncio
 import shutil
 import tempfile
 from contextlib import asynccontextmanager
@@ -130,6 +131,22 @@ class Selecting(Arranging):
         rest = EndedWalk(self.store, ("a", "b", "c"), Window(), cursor=page.cursor)
         found = [*page.tasks, *(await rest.page(100)).tasks]
         assert [task.id for task in found] == names[::-1]
+
+    async def test_the_lists_of_many_configs_are_read_at_the_same_time(self):
+        names = await self._ended_in_turns()
+        everyone, read = asyncio.Barrier(3), self.store.list_tasks
+
+        async def together(*asked):
+            async with asyncio.timeout(5):
+                await everyone.wait()
+            return await read(*asked)
+
+        patch = self._stack.enter_context(pytest.MonkeyPatch.context())
+        patch.setattr(self.store, "list_tasks", together)
+        page = await EndedWalk(self.store, ("a", "b", "c"), Window()).page(9)
+        assert [task.id for task in page.tasks] == names[::-1]
+        await self._three()
+        assert (await living_page(self.store, ConfigSelection())).tasks == ()
 
     async def test_many_that_ended_at_once_are_each_told_once(self):
         await self.lead()

@@ -39,6 +39,11 @@ class Configs:
         """Whether every config is meant."""
         return self == Configs()
 
+    @property
+    def pattern(self) -> str:
+        """What their ids are, or begin with."""
+        return "*" if self.of is None else self.of
+
     def query(self, **more: Any) -> dict[str, Any]:
         """The parameters of a list that is narrowed so."""
         asked = {"label": self.labels or None, "owner": self.owner, **more}
@@ -53,7 +58,7 @@ class Configs:
         if not self.labels and self.owner is None:
             if of is not None and not of.endswith("*"):
                 return lambda config_id: config_id == of
-            prefix = (of or "").removesuffix("*")
+            prefix = self.pattern.removesuffix("*")
             return lambda config_id: config_id != "" and config_id.startswith(prefix)
         known: set[str] = set()
         read = False
@@ -134,22 +139,14 @@ def tasks_of(
     Live fires have an index; tasks triggered by hand are found among all live tasks, as far as a
     page of each home reaches.
     """
+    lists: list[Iterator[Any]] = []
+    if until is None and status not in TERMINAL:
+        lists.append(_live(session, configs, status, most))
+    if status is None or status in TERMINAL:
+        query = configs.query(config=configs.pattern, status=status, since=since, until=until)
+        lists.append(session.api.items("/tasks", most=most, **query))
     seen = set()
-    for one in chain(
-        () if status in TERMINAL or until is not None else _live(session, configs, status, most),
-        ()
-        if status is not None and status not in TERMINAL
-        else session.api.items(
-            "/tasks",
-            most=most,
-            **configs.query(
-                config="*" if configs.of is None else configs.of,
-                status=status,
-                since=since,
-                until=until,
-            ),
-        ),
-    ):
+    for one in chain.from_iterable(lists):
         if one["id"] not in seen:
             seen.add(one["id"])
             yield one
@@ -158,8 +155,8 @@ def tasks_of(
 def _live(
     session: Session, configs: Configs, status: str | None, most: int | None
 ) -> Iterator[Any]:
-    of = "*" if configs.of is None else configs.of
-    yield from session.api.items("/tasks", most=most, **configs.query(live_of=of, status=status))
+    query = configs.query(live_of=configs.pattern, status=status)
+    yield from session.api.items("/tasks", most=most, **query)
     holds = configs.holds(session)
     for one in living(session):
         if status in (None, one["status"]) and holds(_config_of(one)):

@@ -167,10 +167,20 @@ async def test_a_cancelled_wait_does_not_cancel_another_under_the_same_name(
         await _blocked(shared_server)
         kept = asyncio.create_task(store.wakeup("leader", 30))
         await asyncio.sleep(0)
+        waiting = _waiting(shared_server)
+        assert len(waiting) == 1
         given_up.cancel()
         await asyncio.gather(given_up, return_exceptions=True)
         await store.submit(_one(1), by="me")
         assert await asyncio.wait_for(kept, 5)
+        # The server may give a wake-up to a connection that was just closed: it was not.
+        assert _waiting(shared_server) == waiting
+
+
+def _waiting(server: RedisServer) -> list[str]:
+    """The connections of the server that waited for a wake-up last."""
+    found = str(server.command("CLIENT", "LIST"))
+    return re.findall(r"id=(\d+) [^\n]* cmd=blpop ", found)
 
 
 async def test_wakeups_are_capped_at_one_entry_and_do_not_live_for_ever(

@@ -1,5 +1,6 @@
 """Tasks that ended: of one config page by page, or of many merged, the latest end first."""
 
+import asyncio
 import heapq
 from collections import deque
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from dsched.contracts.store.bounds import MAX_BATCH
 from dsched.contracts.store.reading import TaskPage, TaskQuery
 from dsched.model import Task, TaskStatus
 from dsched.model.json import dumps, loads
-from dsched.selecting.selection import SelectionError
+from dsched.selecting.selection import AT_ONCE, SelectionError
 
 # How many tasks one page of several lists reads beyond the first few of each.
 MAX_READ = 1000
@@ -154,12 +155,16 @@ class EndedWalk:
         """Read the first few tasks of each list that are not known yet."""
         todo, self._todo = self._todo, []
         count = min(MAX_BATCH, 1 + limit // max(1, len(todo)))
-        for one in todo:
-            while not (one.ahead or one.over):
-                await one.read_on(self._store, count, self._seen)
-            if one.ahead:
-                self._lists.append(one)
+        for at in range(0, len(todo), AT_ONCE):
+            some = todo[at : at + AT_ONCE]
+            await asyncio.gather(*(self._first(one, count) for one in some))
+        self._lists += (one for one in todo if one.ahead)
         heapq.heapify(self._lists)
+
+    async def _first(self, one: _List, count: int) -> None:
+        """Read up to the first task of a list that is not known yet."""
+        while not (one.ahead or one.over):
+            await one.read_on(self._store, count, self._seen)
 
 
 def _rest(query: TaskQuery, seen: tuple[int, str] | None) -> TaskQuery:

@@ -1,6 +1,7 @@
 """Tasks that wait or run, of the configs that are meant: config by config."""
 
-from collections.abc import Collection
+import asyncio
+from collections.abc import AsyncIterator, Collection
 
 import attrs
 
@@ -9,7 +10,7 @@ from dsched.contracts.store.bounds import MAX_BATCH
 from dsched.contracts.store.reading import TaskPage, TaskQuery
 from dsched.model import Task, TaskStatus
 from dsched.model.json import dumps, loads
-from dsched.selecting.selection import ConfigSelection, config_page
+from dsched.selecting.selection import AT_ONCE, ConfigSelection, config_page
 
 # How many lists of configs one page reads, and how many pages of configs.
 MAX_LISTS = 100
@@ -48,17 +49,17 @@ async def living_page(
     found: list[Task] = []
     lists = 0
     for _ in range(MAX_CONFIG_PAGES):
-        ids, after = await _config_ids(store, selection, stand.configs)
-        for config_id in ids:
-            if config_id < stand.config_id:
-                continue
+        ids, after = await _config_ids(store, selection, stand)
+        async for config_id, first in _with_first_pages(store, ids, limit):
             inner = stand.tasks if config_id == stand.config_id else None
             while True:
                 stand = _Stand(stand.configs, config_id, inner)
-                if lists == MAX_LISTS or len(found) == limit:
+                left = limit - len(found)
+                if lists == MAX_LISTS or left == 0:
                     return TaskPage(tasks=tuple(found), cursor=stand.cursor())
-                query = TaskQuery(live_of=config_id)
-                page = await store.list_tasks(query, inner, limit - len(found))
+                page = first
+                if inner is not None or len(first.tasks) > left:
+                    page = await store.list_tasks(TaskQuery(live_of=config_id), inner, left)
                 lists += 1
                 found += (one for one in page.tasks if not statuses or one.status in statuses)
                 inner = page.cursor
@@ -71,13 +72,27 @@ async def living_page(
 
 
 async def _config_ids(
-    store: Store, selection: ConfigSelection, cursor: str | None
+    store: Store, selection: ConfigSelection, stand: _Stand
 ) -> tuple[list[str], str | None]:
-    """A page of the ids that are meant; one that is named need not be there any more."""
+    """The ids that are meant, of a page, from where a walk stands; one that is named need not be
+    there any more."""
     if selection.only_id is not None and selection.by_id:
         return [selection.only_id], None
-    page = await config_page(store, selection, cursor, MAX_BATCH)
-    return [one.config.id for one in page.configs], page.cursor
+    page = await config_page(store, selection, stand.configs, MAX_BATCH)
+    ids = (one.config.id for one in page.configs)
+    return [one for one in ids if one >= stand.config_id], page.cursor
+
+
+async def _with_first_pages(
+    store: Store, config_ids: list[str], limit: int
+) -> AsyncIterator[tuple[str, TaskPage]]:
+    """Each config with the first page of its list."""
+    for place in range(0, len(config_ids), AT_ONCE):
+        some = config_ids[place : place + AT_ONCE]
+        queries = (TaskQuery(live_of=one) for one in some)
+        pages = await asyncio.gather(*(store.list_tasks(one, None, limit) for one in queries))
+        for config_id, page in zip(some, pages, strict=True):
+            yield config_id, page
 
 
 def _read(cursor: str) -> _Stand:

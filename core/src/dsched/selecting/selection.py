@@ -19,6 +19,10 @@ from dsched.wording import printable
 MAX_SELECTED = 1000
 MAX_LOOKED_AT = 10_000
 
+# How many lists are read at the same time: one after the other, many of them would take as many
+# round trips to the store.
+AT_ONCE = 20
+
 _EVERY = "*"
 _PREFIX = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,126}")
 
