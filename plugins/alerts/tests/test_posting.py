@@ -170,14 +170,16 @@ def test_delays_double_up_to_a_minute():
 
 
 async def test_a_pod_tells_of_the_task_that_failed_after_its_retries_and_of_no_other(
-    hook, caplog, monkeypatch
+    hook, caplog, monkeypatch, tmp_path
 ):
     # Where no function is registered a client takes any name. No function can have this one, so
     # that no worker is waited for, and each attempt fails.
     monkeypatch.setattr(REGISTRY, "_functions", {})
     caplog.set_level(logging.INFO)
     settings = {
-        "store": "memory",
+        # The store in memory is one for the whole process: others' failures may be in its log.
+        "store": "sqlite",
+        "sqlite": {"path": str(tmp_path / "dsched.db")},
         "alerts": {
             "url": hook.url,
             "secret": SECRET,
