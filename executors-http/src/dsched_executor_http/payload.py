@@ -93,7 +93,7 @@ class InvalidPayloadError(ValueError):
 def check_payload(payload: JsonValue) -> list[str]:
     """The problems of a payload, each naming its key; empty when it is fine."""
     try:
-        read_payload(payload)
+        _read(payload)
     except InvalidPayloadError as error:
         return error.problems
     return []
@@ -101,6 +101,12 @@ def check_payload(payload: JsonValue) -> list[str]:
 
 def read_payload(payload: JsonValue) -> HttpCall:
     """Read a payload. Raises `InvalidPayloadError` with all problems."""
+    call, text = _read(payload)
+    return _call(call, text, payload)
+
+
+def _read(payload: JsonValue) -> tuple[HttpCall, str | None]:
+    """The call without its body, and the body if it is text."""
     if not isinstance(payload, Mapping):
         raise InvalidPayloadError(
             ["payload: must map keys to values, such as {url: https://example.com/run}"]
@@ -123,21 +129,18 @@ def read_payload(payload: JsonValue) -> HttpCall:
     _check_references(payload, problems)
     if problems or url is None:
         raise InvalidPayloadError(problems)
-    return _call(
-        HttpCall(
-            method=method,
-            url=url,
-            headers=headers,
-            body=None,
-            template=None,
-            statuses=statuses,
-            follow_redirects=follow,
-            tls=tls,
-            callback=callback,
-        ),
-        text,
-        payload,
+    call = HttpCall(
+        method=method,
+        url=url,
+        headers=headers,
+        body=None,
+        template=None,
+        statuses=statuses,
+        follow_redirects=follow,
+        tls=tls,
+        callback=callback,
     )
+    return call, text
 
 
 def _both_bodies(payload: Mapping[str, Any]) -> list[str]:

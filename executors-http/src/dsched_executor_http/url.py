@@ -1,6 +1,7 @@
 """Reading a URL strictly: one spelling of each host, so that no two parsers can disagree on it."""
 
 import re
+from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from urllib.parse import quote, urljoin
 
@@ -16,6 +17,7 @@ _URL = re.compile(
     r"(?P<authority>[^/?#]*)(?P<path>/[^?#]*)?(?:\?(?P<query>[^#]*))?(?:#.*)?\Z"
 )
 _AUTHORITY = re.compile(r"\A(?P<host>\[[^\[\]]*\]|[^:\[\]]*)(?P<colon>:(?P<port>.*))?\Z")
+_USUAL_AUTHORITY = 100
 _UNSAFE = re.compile(r"[\x00-\x20\x7f\\]")
 # Characters that may stand in a path or query as they are; encoded ones stay encoded.
 _KEPT = "/%:@!$&'()*+,;=?~-._[]"
@@ -70,7 +72,9 @@ def parse_url(text: str, query: str = "") -> TargetUrl:
         raise UrlProblemError(f"has the scheme {scheme!r}; only http and https are called")
     if not parts["slashes"] or not parts["authority"]:
         raise UrlProblemError("names no host; write one such as https://example.com/path")
-    host, port = _read_authority(parts["authority"], scheme)
+    authority = parts["authority"]
+    read = _authority_of if len(authority) <= _USUAL_AUTHORITY else _read_authority
+    host, port = read(authority, scheme)
     joined = "&".join(part for part in (parts["query"], query) if part)
     target = (parts["path"] or "/") + (f"?{joined}" if joined else "")
     try:
@@ -94,6 +98,12 @@ def _read_authority(authority: str, scheme: str) -> tuple[str, int]:
             raise UrlProblemError("has a port that is not a number from 1 to 65535")
         port = int(digits)
     return _read_host(parts["host"]), port
+
+
+@lru_cache(maxsize=1024)
+def _authority_of(authority: str, scheme: str) -> tuple[str, int]:
+    """Remembered, since thousands of tasks call few different hosts."""
+    return _read_authority(authority, scheme)
 
 
 def _read_host(host: str) -> str:

@@ -328,7 +328,9 @@ def _trigger_flaws(given: Mapping[str, Any], config: TaskConfig | None) -> list[
         end_ms = None if config.end_at is None else to_ms(config.end_at)
     else:
         text = expression if isinstance(expression, str) else _ANY_CRON
-        trigger = CronTrigger(expression=text, timezone=zone, seed=str(given.get("id", "")))
+        # Only an expression of its own may need the seed; the other one is read once for a zone.
+        seed = str(given.get("id", "")) if text is expression else ""
+        trigger = CronTrigger(expression=text, timezone=zone, seed=seed)
     found: dict[str, Flaw] = {}
 
     def compiles(one: Trigger) -> None:

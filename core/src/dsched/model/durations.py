@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from functools import lru_cache
 from typing import TypeAlias
 
 import durationpy
@@ -36,6 +37,12 @@ def parse_duration(value: object, *, negative: bool = False) -> timedelta:
     text = str(value).strip()
     if len(text) > MAX_DURATION_LENGTH:
         raise InvalidDurationError(f"is too long for a duration; {_SYNTAX}")
+    return _read(text, negative=negative)
+
+
+@lru_cache(maxsize=1024)
+def _read(text: str, *, negative: bool) -> timedelta:
+    """Remembered, since thousands of tasks say few different lengths."""
     if _BARE_NUMBER.fullmatch(text):
         raise InvalidDurationError(f"{text} has no unit; add a unit, such as {text}s or {text}ms")
     sign, digits = _split_sign(text)

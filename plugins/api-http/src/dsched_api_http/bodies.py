@@ -77,15 +77,29 @@ def parse_json(body: bytes) -> Any:
 
 def deeper_than(body: bytes, most: int) -> bool:
     """Whether a JSON text is nested deeper; linear, and without building anything."""
-    depth = 0
-    for byte in _STRING.sub(b"", body).translate(None, _NO_BRACKETS):
+    brackets = left = _STRING.sub(b"", body).translate(None, _NO_BRACKETS)
+    for _ in range(most):
+        # Each round takes away what is innermost: nothing is left of most texts after a few.
+        before, left = left, left.replace(b"[]", b"").replace(b"{}", b"")
+        if not left:
+            return False
+        if left == before:  # its brackets do not match
+            break
+    return _depth_of(brackets, most) > most
+
+
+def _depth_of(brackets: bytes, most: int) -> int:
+    """How deep these go; ``most`` and one where they go deeper."""
+    depth = deepest = 0
+    for byte in brackets:
         if byte in b"[{":
             depth += 1
+            deepest = max(deepest, depth)
             if depth > most:
-                return True
+                break
         else:
             depth -= 1
-    return False
+    return deepest
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -58,11 +58,17 @@ def reference_problem(text: str) -> str | None:
 
 def texts_of(value: JsonValue) -> Iterable[str]:
     """Every text in a JSON value, keys left out: references in keys are ignored."""
+    found: list[str] = []
+    _add_texts(value, found)
+    return found
+
+
+def _add_texts(value: JsonValue, found: list[str]) -> None:
     if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping | list | tuple):
-        for item in value.values() if isinstance(value, Mapping) else value:
-            yield from texts_of(item)
+        found.append(value)
+    elif isinstance(value, dict | list | tuple | Mapping):
+        for item in value.values() if isinstance(value, dict | Mapping) else value:
+            _add_texts(item, found)
 
 
 def fill(text: str, values: Mapping[str, str]) -> str:
