@@ -12,7 +12,7 @@ with Progress("putting configs", {total}) as progress:
 """
 
 
-def run(total: int, stderr: int, **env: str) -> bytes:
+def run(total: int | None, stderr: int, **env: str) -> bytes:
     """What a process writes to its stdout and, through a pipe, to stderr."""
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM.format(total=total)],
@@ -25,7 +25,7 @@ def run(total: int, stderr: int, **env: str) -> bytes:
     return done.stdout + (done.stderr or b"")
 
 
-def on_a_terminal(total: int, **env: str) -> str:
+def on_a_terminal(total: int | None, **env: str) -> str:
     """What a terminal is shown; a mark ends it, so that nothing is waited for in vain."""
     master, slave = pty.openpty()
     try:
@@ -51,3 +51,10 @@ def test_what_is_short_is_not_told_and_a_terminal_that_cannot_erase_is_told_noth
 
 def test_a_pipe_is_told_nothing():
     assert run(10_000, subprocess.PIPE) == b""
+
+
+def test_where_nobody_knows_how_many_there_are_a_terminal_sees_how_many_are_done():
+    text = on_a_terminal(None)
+    assert "putting configs: 1,100" in text
+    assert " of " not in text
+    assert "putting configs: 0" not in text  # it may be over before it is worth saying

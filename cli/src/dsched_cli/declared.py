@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
+from itertools import chain, islice
 from typing import Any
 
 import attrs
@@ -105,7 +106,7 @@ def _of_steps(
 
 @attrs.frozen(kw_only=True)
 class Read:
-    """What all files declare, by origin: each file's own, or the one that is given."""
+    """What the files that were read declare, by origin: each file's own, or the one given."""
 
     entries: dict[str, list[Declared]] = attrs.field(factory=dict)
     limits: dict[str, dict[str, Limit]] = attrs.field(factory=dict)
@@ -147,9 +148,11 @@ def _read(path: str) -> tuple[Document, list[Declared]]:
     return document, [Declared(one.id, one.content, document, one) for one in found]
 
 
-def read_declared(given: Iterable[str], origin: str | None) -> Read:
-    """The entries and limits of all files."""
-    found = Read()
+def read_declared(
+    given: Iterable[str], origin: str | None, found: Read
+) -> Iterator[tuple[str, Declared]]:
+    """The entries of all files with their origins, file by file as they are asked for; they and
+    the limits are added to ``found``."""
     where: dict[str, str] = {}
     limits_where: dict[str, str] = {}
     for path in files_below(given):
@@ -165,40 +168,47 @@ def read_declared(given: Iterable[str], origin: str | None) -> Read:
                     todo="keep one of them",
                 )
         found.entries.setdefault(whose, []).extend(entries)
-    return found
+        yield from ((whose, entry) for entry in entries)
 
 
 def difference(
     session: Session,
-    read: Read,
+    files: Iterable[str],
     *,
+    origin: str | None,
     adopt: bool,
     prune: bool,
     first_ms: int,
     last_ms: int,
 ) -> Difference:
-    """Compare the declared with the stored configs; the server judges each entry in a dry run."""
+    """Compare the declared with the stored configs; the server judges each entry in a dry run,
+    those of one file while the next is read."""
+    read = Read()
+    entries = read_declared(files, origin, read)
+    # What is wrong with the first file, mostly the only one, is told whether or not a server is
+    # there.
+    first = list(islice(entries, 1))
     stored = {str(one["id"]): one for one in session.api.items("/configs")}
-    present = [_present(one) for one in stored.values()]
     limits = Limits(declared=read.limits, stored=stored_limits(session))
+    judged = _judge(session, chain(first, entries), stored)
     all_entries = [one for entries in read.entries.values() for one in entries]
     refuse_unknown(((one.document, one.raw) for one in all_entries), limits.known)
+    present = [_present(one) for one in stored.values()]
     changes: list[Change] = []
     conflicts: list[Conflict] = []
     unchanged = 0
-    for origin, entries in read.entries.items():
-        judged = _judge(session, origin, entries, stored)
+    for whose, declared in read.entries.items():
         plan = plan_declaration(
             present,
-            {one.id: judged[one.id]["spec"] for one in entries},
-            origin=origin,
+            {one.id: judged[one.id]["spec"] for one in declared},
+            origin=whose,
             adopt=adopt,
-            prune=prune and origin != API_ORIGIN,
-            orphan=origin != API_ORIGIN,
+            prune=prune and whose != API_ORIGIN,
+            orphan=whose != API_ORIGIN,
         )
         changes += [
             _with_fires(change, first_ms, last_ms)
-            for change in _changes(plan, entries, stored, judged)
+            for change in _changes(plan, declared, stored, judged)
         ]
         conflicts += plan.conflicts
         unchanged += len(plan.unchanged)
@@ -254,30 +264,31 @@ def _present(record: Mapping[str, Any]) -> Present:
 
 
 def _judge(
-    session: Session,
-    origin: str,
-    entries: Iterable[Declared],
-    stored: Mapping[str, Any],
+    session: Session, entries: Iterable[tuple[str, Declared]], stored: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Each entry as the server would store it; all refusals are in one report."""
     judged: dict[str, Any] = {}
-    problems: list[Problem] = []
-    by_id = {entry.id: entry for entry in entries}
-    # Origins are compared here, so the server is asked about the content alone.
-    wanted = [
-        Wanted(id=one, text=entry.text, origin=_asked(stored.get(one), origin))
-        for one, entry in by_id.items()
-    ]
-    with Progress("judging configs", len(wanted)) as progress:
-        for done in put_many(session, wanted, dry_run=True, progress=progress):
+    problems: dict[str, list[Problem]] = {}
+    by_id: dict[str, Declared] = {}
+
+    def wanted() -> Iterator[Wanted]:
+        for origin, entry in entries:
+            by_id[entry.id] = entry
+            # Origins are compared here, so the server is asked about the content alone.
+            asked = _asked(stored.get(entry.id), origin)
+            yield Wanted(id=entry.id, text=entry.text, origin=asked)
+
+    with Progress("judging configs", None) as progress:
+        for done in put_many(session, wanted(), dry_run=True, progress=progress):
             if done.error is None:
                 judged[done.id] = _as_judged(done, by_id[done.id], stored.get(done.id))
             elif isinstance(done.error, ApiError) and done.error.kind == "invalid":
-                problems += _problems(by_id[done.id], done.error)
+                problems[done.id] = _problems(by_id[done.id], done.error)
             else:
                 raise done.error
     if problems:
-        raise unreadable(ConfigError(problems))
+        in_order = [problem for one in by_id for problem in problems.get(one, ())]
+        raise unreadable(ConfigError(in_order))
     return judged
 
 

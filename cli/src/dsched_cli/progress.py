@@ -11,14 +11,17 @@ WORTH_SAYING = 200  # less is done before it is read
 
 
 class Progress:
-    """A line such as ``putting configs: 1,200 of 10,000`` on stderr, gone when the block ends."""
+    """A line such as ``putting configs: 1,200 of 10,000`` on stderr, gone when the block ends.
 
-    def __init__(self, what: str, total: int) -> None:
+    Where nobody knows yet how many there are (None), it says how many are done.
+    """
+
+    def __init__(self, what: str, total: int | None) -> None:
         self._what = what
         self._total = total
         self._done = 0
         terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
-        self._shown = terminal and total >= WORTH_SAYING
+        self._told = terminal and (total is None or total >= WORTH_SAYING)
 
     def __enter__(self) -> Self:
         self.add(0)
@@ -34,12 +37,13 @@ class Progress:
 
     def clear(self) -> None:
         """Take the line away, for something else to be said."""
-        if self._shown:
+        if self._told:
             click.echo("\r\x1b[K", nl=False, err=True)
 
     def add(self, count: int) -> None:
         """So many more are done."""
         self._done += count
-        if self._shown:
-            text = f"{self._what}: {self._done:,} of {self._total:,}"
+        if self._told and (self._total is not None or self._done >= WORTH_SAYING):
+            of = "" if self._total is None else f" of {self._total:,}"
+            text = f"{self._what}: {self._done:,}{of}"
             click.echo(f"\r\x1b[K{text}", nl=False, err=True)

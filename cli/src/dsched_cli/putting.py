@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import islice
 from typing import Any
 
 import attrs
@@ -12,9 +11,12 @@ from dsched_cli.errors import CliError, ExitCode
 from dsched_cli.progress import Progress
 from dsched_cli.sending import answers
 from dsched_cli.session import Session
-from dsched_client.batches import text_batches
+from dsched_client.batches import MAX_BYTES, MAX_ITEMS
 
-AHEAD = 1  # batches on the way while the answer to one is awaited
+# Batches on the way while the answer to one is awaited. More of a dry run, so that the server has
+# something to judge while the next file is read.
+AHEAD = 1
+DRY_AHEAD = 4
 
 
 @attrs.frozen(kw_only=True)
@@ -41,35 +43,48 @@ class Done:
 def put_many(
     session: Session, wanted: Iterable[Wanted], *, dry_run: bool, progress: Progress
 ) -> Iterator[Done]:
-    """Put configs by batches, in their order but origin by origin; what became of each. An error
-    that would meet every batch is raised."""
+    """Put configs by batches, those of one origin in their order; what became of each. An error
+    that would meet every batch is raised.
+
+    What is wanted may still be on its way, as from a file that is being read: what is there
+    already is sent meanwhile.
+    """
+    send = partial(_send, session.api, dry_run)
+    ahead = DRY_AHEAD if dry_run else AHEAD
+    for batch, answer in answers(send, batches_of(wanted), ahead=ahead):
+        try:
+            told = answer().data["items"]
+        except CliError as error:
+            if error.code in (ExitCode.UNREACHABLE, ExitCode.NOT_ALLOWED):
+                raise
+            yield from (Done(id=one.id, error=error) for one in batch)
+        else:
+            yield from (_done(one.id, record) for one, record in zip(batch, told, strict=True))
+        progress.add(len(batch))
+
+
+def batches_of(wanted: Iterable[Wanted]) -> Iterator[list[Wanted]]:
+    """Entries as the API takes them: of one origin, taken over or not, in as few as there can
+    be."""
     groups: dict[tuple[str, bool], list[Wanted]] = {}
+    sizes: dict[tuple[str, bool], int] = {}
     for one in wanted:
-        groups.setdefault((one.origin, one.adopt), []).append(one)
-    for (origin, adopt), group in groups.items():
-        query = {"origin": origin, "adopt": adopt or None, "dry_run": dry_run or None}
-        query["brief"] = True
-        ids = iter(one.id for one in group)
-        batches = text_batches(one.text for one in group)
-        send = partial(_send, session.api, query)
-        for batch, answer in answers(send, batches, ahead=AHEAD):
-            asked = list(islice(ids, len(batch)))
-            try:
-                told = answer().data["items"]
-            except CliError as error:
-                if error.code in (ExitCode.UNREACHABLE, ExitCode.NOT_ALLOWED):
-                    raise
-                yield from (Done(id=one, error=error) for one in asked)
-            else:
-                yield from (_done(one, record) for one, record in zip(asked, told, strict=True))
-            progress.add(len(asked))
+        whose, more = (one.origin, one.adopt), len(one.text) + 2
+        if whose in groups and (len(groups[whose]) == MAX_ITEMS or sizes[whose] + more > MAX_BYTES):
+            yield groups.pop(whose)
+        if whose not in groups:
+            groups[whose], sizes[whose] = [], 0
+        groups[whose].append(one)
+        sizes[whose] += more
+    yield from groups.values()
 
 
-def _send(api: Api, query: Mapping[str, Any], batch: Sequence[bytes]) -> Answer:
-    body = b'{"items":[' + b",".join(batch) + b"]}"
+def _send(api: Api, dry_run: bool, batch: Sequence[Wanted]) -> Answer:
+    body = b'{"items":[' + b",".join(one.text for one in batch) + b"]}"
+    query = {"origin": batch[0].origin, "adopt": batch[0].adopt or None, "brief": True}
+    query["dry_run"] = dry_run or None
     # A dry run changes nothing, so that it may be asked for again.
-    again = bool(query["dry_run"])
-    return api.call("POST", "/configs/batch", query=query, body=body, repeatable=again)
+    return api.call("POST", "/configs/batch", query=query, body=body, repeatable=dry_run)
 
 
 def _done(config_id: str, told: Mapping[str, Any]) -> Done:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from dsched.model import RetryPolicy, TaskConfig, TaskSpec, TaskStatus
 from dsched_client import calls, errors
 from dsched_client.answers import Answer, body_of
-from dsched_client.batches import MAX_BYTES, config_batches, text_batches
+from dsched_client.batches import config_batches
 from dsched_client.requests import common_headers, endpoint, path_of, request
 from dsched_client.retrying import Trouble, delay_s
 from dsched_client.stream import Event, EventReader, events_request
@@ -94,16 +94,6 @@ def test_many_configs_are_cut_into_batches_by_origin_number_and_size():
     for batch in config_batches(large):
         assert len(calls.put_configs(batch, adopt=False, dry_run=False).request.body) < 2**20
     assert list(config_batches([])) == []
-
-
-def test_texts_are_cut_into_batches_by_number_and_size():
-    small = [b'{"id":"c%d"}' % number for number in range(250)]
-    found = list(text_batches(small))
-    assert [len(one) for one in found] == [100, 100, 50]
-    assert [text for one in found for text in one] == small
-    large = [b"x" * 300_000] * 5 + [b"y" * MAX_BYTES] * 2
-    assert [len(one) for one in text_batches(large)] == [2, 2, 1, 1, 1]
-    assert list(text_batches([])) == []
 
 
 def test_a_body_may_be_json_already():

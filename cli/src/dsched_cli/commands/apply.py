@@ -139,7 +139,7 @@ def _compare(
     horizon: str,
 ) -> "Difference":
     from dsched.model import is_origin
-    from dsched_cli.declared import difference, read_declared
+    from dsched_cli.declared import difference
 
     if origin is not None and not is_origin(origin):
         raise UsageError(
@@ -151,7 +151,8 @@ def _compare(
     first_ms = ms_of(session.now)
     return difference(
         session,
-        read_declared(files, origin),
+        files,
+        origin=origin,
         adopt=adopt,
         prune=prune,
         first_ms=first_ms,

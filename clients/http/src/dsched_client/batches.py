@@ -42,22 +42,6 @@ def config_batches(
         yield ConfigBatch(of, tuple(items))
 
 
-def text_batches(texts: Iterable[bytes]) -> Iterator[tuple[bytes, ...]]:
-    """Entries as JSON, each with its ``id``, in their order and in as few batches as there can
-    be."""
-    items: list[bytes] = []
-    size = 0
-    for text in texts:
-        more = len(text) + 2
-        if items and (len(items) == MAX_ITEMS or size + more > MAX_BYTES):
-            yield tuple(items)
-            items, size = [], 0
-        items.append(text)
-        size += more
-    if items:
-        yield tuple(items)
-
-
 def _item(config: TaskConfig | Entry) -> dict[str, JsonValue]:
     if isinstance(config, TaskConfig):
         return {"id": config.id, **entry_of(config)}

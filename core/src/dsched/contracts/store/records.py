@@ -7,6 +7,7 @@ datetimes RFC 3339, and so on: `_form_of` has it all.
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
+from operator import attrgetter
 from types import MappingProxyType, NoneType, UnionType
 from typing import Any, Union, get_args, get_origin
 
@@ -36,12 +37,15 @@ class RecordOf:
         self._rows = tuple(
             (field.name, field.default, self._forms[field.name].write) for field in fields
         )
+        self._values = attrgetter(*self._forms) if len(self._forms) > 1 else self._only_value
+
+    def _only_value(self, value: object) -> tuple[Any, ...]:
+        return tuple(getattr(value, name) for name in self._forms)
 
     def write(self, value: object) -> _Record:
         """What differs from the defaults."""
         record = {}
-        for name, default, write in self._rows:
-            given = getattr(value, name)
+        for (name, default, write), given in zip(self._rows, self._values(value), strict=True):
             if given is not default and given != default:
                 record[name] = given if write is None else write(given)
         return record
