@@ -17,7 +17,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dsched.model import NotJsonError
-from dsched.model.json import MAX_JSON_DEPTH, check_json, dumps, loads
+from dsched.model.json import MAX_JSON_DEPTH, check_json, dumps, encode, loads
 
 _ENCODER = json.JSONEncoder(
     sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
@@ -65,6 +65,17 @@ def test_a_value_is_read_with_the_types_that_the_standard_library_gives(value):
     for text in (dumps(value), json.dumps(value), json.dumps(value, indent=1)):
         assert _exact(loads(text)) == _exact(json.loads(text))
         assert _exact(loads(text.encode())) == _exact(json.loads(text))
+
+
+@given(_VALUES)
+def test_what_is_written_to_be_read_says_what_the_standard_library_would_say(value):
+    assert _exact(json.loads(encode(value))) == _exact(json.loads(json.dumps(value)))
+
+
+def test_what_is_written_to_be_read_is_utf_8_whatever_its_texts_have():
+    assert encode({"b": "\ud800\u00e9", "a": "\ud800"}) == '{"b":"?\u00e9","a":"?"}'.encode()
+    with pytest.raises(TypeError, match="object is not JSON"):
+        encode([object()])
 
 
 READ = [
@@ -181,6 +192,7 @@ class _Record:
 )
 def test_kinds_of_the_plain_types_are_written_as_these(value, text):
     assert check_json(value, "payload") == dumps(value) == text
+    assert json.loads(encode(value)) == json.loads(text)
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,17 @@ _STANDARD = json.JSONEncoder(
     sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
 )
 _FAST = msgspec.json.Encoder(order="sorted")
+
+
+def _without_its_kind(value: object) -> JsonValue:
+    """A number or text of a class of its own, such as `LeftOutInt`, as the plain one."""
+    for kind in (int, float, str):
+        if isinstance(value, kind):
+            return kind(value)
+    raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+_IN_ITS_ORDER = msgspec.json.Encoder(enc_hook=_without_its_kind)
 _READER = msgspec.json.Decoder()
 # Deeper values are rare, and `_Walk` takes care of them.
 _USUAL_DEPTH = 32
@@ -38,6 +49,16 @@ def dumps(value: JsonValue) -> str:
     """The canonical text of a value: keys sorted, no spaces, so equal values have equal texts."""
     text = plain_text(value, _NO_BOUND)
     return _STANDARD.encode(value) if text is None else text
+
+
+def encode(value: JsonValue) -> bytes:
+    """A text to be read and not compared: keys in their order. Half a character, which UTF-8
+    cannot carry, becomes a question mark."""
+    try:
+        return _IN_ITS_ORDER.encode(value)
+    except (UnicodeError, OverflowError):  # a lone surrogate, a number beyond 64 bits
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        return text.encode("utf-8", "replace")
 
 
 def loads(text: str | bytes) -> JsonValue:

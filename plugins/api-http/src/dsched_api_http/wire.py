@@ -1,6 +1,5 @@
 """Values as JSON: times, durations and attrs classes, in one way everywhere."""
 
-import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import Enum
@@ -9,7 +8,7 @@ from typing import Any, TypeAlias
 import attrs
 
 from dsched.config import format_duration
-from dsched.model import JsonValue, rfc3339, rfc3339_ms
+from dsched.model import JsonValue, json, rfc3339, rfc3339_ms
 
 TIME: Mapping[str, Any] = {"format": "date-time"}  # the metadata of a field that is an instant
 
@@ -69,6 +68,4 @@ def _fields_of(kind: type) -> _Fields:
 
 def encode(value: Any) -> bytes:
     """The body of an answer."""
-    text = json.dumps(plain(value), ensure_ascii=False, separators=(",", ":"))
-    # A stored text may hold a lone surrogate, which UTF-8 cannot carry.
-    return text.encode("utf-8", "replace")
+    return json.encode(plain(value))
