@@ -193,31 +193,41 @@ def difference(
     judged = _judge(session, chain(first, entries), stored)
     all_entries = [one for entries in read.entries.values() for one in entries]
     refuse_unknown(((one.document, one.raw) for one in all_entries), limits.known)
-    present = [_present(one) for one in stored.values()]
-    changes: list[Change] = []
-    conflicts: list[Conflict] = []
-    unchanged = 0
-    for whose, declared in read.entries.items():
-        plan = plan_declaration(
-            present,
-            {one.id: judged[one.id]["spec"] for one in declared},
-            origin=whose,
-            adopt=adopt,
-            prune=prune and whose != API_ORIGIN,
-            orphan=whose != API_ORIGIN,
-        )
-        changes += [
-            _with_fires(change, first_ms, last_ms)
-            for change in _changes(plan, declared, stored, judged)
-        ]
-        conflicts += plan.conflicts
-        unchanged += len(plan.unchanged)
+    plans = _plans(read, judged, stored, adopt=adopt, prune=prune)
+    changes = tuple(
+        _with_fires(change, first_ms, last_ms)
+        for plan in plans
+        for change in _changes(plan, read.entries[plan.origin], stored, judged)
+    )
     return Difference(
         limits=_limit_difference(limits, stored, changes, adopt=adopt, prune=prune),
-        changes=tuple(changes),
-        conflicts=tuple(conflicts),
-        unchanged=unchanged,
+        changes=changes,
+        conflicts=tuple(one for plan in plans for one in plan.conflicts),
+        unchanged=sum(len(plan.unchanged) for plan in plans),
     )
+
+
+def _plans(
+    read: Read,
+    judged: Mapping[str, Any],
+    stored: Mapping[str, Mapping[str, Any]],
+    *,
+    adopt: bool,
+    prune: bool,
+) -> list[DeclarationPlan]:
+    """What has to happen for each origin."""
+    present = [_present(one) for one in stored.values()]
+    return [
+        plan_declaration(
+            present,
+            {one.id: judged[one.id]["spec"] for one in entries},
+            origin=origin,
+            adopt=adopt,
+            prune=prune and origin != API_ORIGIN,
+            orphan=origin != API_ORIGIN,
+        )
+        for origin, entries in read.entries.items()
+    ]
 
 
 def _changes(
