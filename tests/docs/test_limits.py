@@ -9,6 +9,7 @@ from walk import Walk
 
 from dsched.config.settings import TaskSettings
 from dsched.config.task_file import read_tasks
+from dsched.contracts.store.limits import MAX_PLACE
 from dsched.explaining.limits import LimitFacts, told_of_limits
 from dsched.loading import load_catalogue
 from dsched.model.limits import own_limit
@@ -56,9 +57,11 @@ def test_the_config_of_the_page_has_a_limit_of_its_own(tmp_path):
 
 
 def test_why_says_what_the_page_says():
-    facts = LimitFacts(name="tenant:acme", most=2, held=2, waiting=3)
+    facts = LimitFacts(name="tenant:acme", most=2, held=2, waiting=3, place=2)
     (told,) = told_of_limits([facts])
-    words = "Limit tenant:acme: 2 of 2 places are held, and 3 tasks wait under it"
+    words = (
+        "Limit tenant:acme: 2 of 2 places are held, and 3 tasks wait under it, this one as number 2"
+    )
     assert told.startswith(words)
     assert words in " ".join(text_of(PAGE).split())
     facts = LimitFacts(name=own_limit("resize-pictures"), most=3, held=3, waiting=12)
@@ -73,3 +76,14 @@ def test_why_says_what_the_page_says():
     words = "Limit mail: It has no token at 100/1m, the next one comes at"
     assert told.startswith(words)
     assert words in " ".join(text_of(PAGE).split())
+
+
+def test_why_tells_the_place_in_a_long_line_as_far_as_it_is_counted():
+    facts = LimitFacts(name="crm", most=1, held=1, waiting=20_000, place=9_999)
+    assert "20000 tasks wait under it, this one as number 9999:" in told_of_limits([facts])[0]
+    facts = LimitFacts(name="crm", most=1, held=1, waiting=20_000, place=MAX_PLACE)
+    assert "this one as number 10000 or later:" in told_of_limits([facts])[0]
+    facts = LimitFacts(name="crm", most=1, held=1, waiting=1, place=1)
+    assert told_of_limits([facts]) == [
+        "Limit crm: 1 of 1 place is held, and 1 task waits under it."
+    ]

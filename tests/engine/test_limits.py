@@ -128,9 +128,15 @@ async def test_why_names_the_limit_that_a_task_waits_under(cluster):
     told = await cluster.client.why_task("l4")
     assert told.summary == "Task l4 waits under limit tenant:a."
     assert told.because[0] == (
-        "Limit tenant:a: 2 of 2 places are held, and 3 tasks wait under it, higher priorities "
-        "and earlier tasks first."
+        "Limit tenant:a: 2 of 2 places are held, and 3 tasks wait under it, this one as number 3: "
+        "higher priorities and earlier tasks go first."
     )
+    await cluster.client.submit(spec("ok", limits=["tenant:a"], priority=9), task_id="urgent")
+    await cluster.until(lambda: cluster.state.places.waiting["tenant:a"] == 4, "it waits too")
+    told = await cluster.client.why_task("urgent")
+    assert "4 tasks wait under it, this one as number 1:" in told.because[0]
+    told = await cluster.client.why_task("l4")
+    assert "this one as number 4:" in told.because[0]
     await limit(cluster, "tenant:a", most=0)
     told = await cluster.client.why_task("l4")
     assert "It lets nothing begin (max_running is 0)" in told.because[0]

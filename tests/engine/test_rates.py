@@ -100,7 +100,7 @@ async def test_why_names_the_instant_of_the_next_token(cluster):
     coming = rfc3339_ms(began_ms + 3_600_000)
     assert told.because[0] == (
         f"Limit crm: It has no token at 1/1h, the next one comes at {coming}, and 2 tasks wait "
-        "under it, higher priorities and earlier tasks first."
+        "under it, this one as number 2: higher priorities and earlier tasks go first."
     )
     await cluster.client.put_limit(Limit(id="crm", max_running=0, rate="1/1h"))
     told = await cluster.client.why_task("l02")

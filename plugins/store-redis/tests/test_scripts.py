@@ -223,6 +223,7 @@ STEPS: dict[str, Step] = {
     "get_limits": lambda s, _: s.get_limits(["crm"]),
     "list_limits": lambda s, _: s.list_limits(None, 10),
     "limit_uses": lambda s, _: s.limit_uses(None, 10, of="crm"),
+    "place_in_line": lambda s, _: s.place_in_line("crm", "waits"),
     "store_format": lambda s, _: s.store_format(),
     "migrate": lambda s, _: s.migrate(by="me"),
 }

@@ -11,10 +11,12 @@ import pytest
 
 from dsched.contracts.store import Store
 from dsched.contracts.store.settings import StoreSettings
+from dsched_store_sqlite import limits
 from dsched_store_sqlite.options import SqliteOptions
 from dsched_store_sqlite.store import open_sqlite
 from dsched_testkit.suites.machine import StoreMachine
 from dsched_testkit.suites.store import StoreContract, StoreHarness, WallClock
+from dsched_testkit.suites.store.arrange_limits import ArrangingLimits
 
 
 class OnAFile(StoreHarness):
@@ -40,6 +42,22 @@ class OnAFile(StoreHarness):
 
 class TestSqliteStore(OnAFile, StoreContract):
     """Every named test of the contract."""
+
+
+class TestTheLastPlaceInLine(OnAFile, ArrangingLimits):
+    """Further back than what is told apart, all places are one."""
+
+    async def test_what_waits_far_behind_is_told_the_last_place_that_is_told(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(limits, "MAX_PLACE", 2)
+        await self.begin(0)
+        for task_id in "abcd":
+            await self.limited(task_id)
+        await self.limited("high", priority=9)
+        await self.choose_all(*"abcd", "high")
+        line = ("high", *"abcd")
+        assert [await self.store.place_in_line("crm", one) for one in line] == [1, 2, 2, 2, 2]
 
 
 @pytest.mark.slow

@@ -148,7 +148,7 @@ async def _task_facts(store: Store, answered: Calls, task_id: str) -> TaskFacts 
         lines = await member_lines(store, answered, task_id)
     limits: tuple[LimitFacts, ...] = ()
     if task.home is Home.READY and task.spec is not None and task.spec.limits:
-        limits = await limit_facts(store, answered, task.spec.limits, wall_ms=time.wall_ms)
+        limits = await limit_facts(store, answered, task, wall_ms=time.wall_ms)
     digests = sorted({worker.ability for worker in workers if worker.ability})[:MAX_BATCH]
     known = await answered(lambda: store.abilities(digests)) if digests else ()
     return TaskFacts(
@@ -168,9 +168,10 @@ async def _task_facts(store: Store, answered: Calls, task_id: str) -> TaskFacts 
 
 
 async def limit_facts(
-    store: Store, answered: Calls, names: tuple[str, ...], *, wall_ms: int
+    store: Store, answered: Calls, task: Task, *, wall_ms: int
 ) -> tuple[LimitFacts, ...]:
     """What there is to say of the limits that a task names, a few by their nature."""
+    names = () if task.spec is None else task.spec.limits
     ids = sorted({*names, *map(limit_of, names)})
     found = await answered(lambda: store.get_limits(ids))
     stored = {one.id: one for one in found if one is not None}
@@ -179,6 +180,9 @@ async def limit_facts(
         page = await answered(lambda: store.limit_uses(None, 1, of=name))  # noqa: B023
         unused = LimitUse(name=name, held=0, waiting=0)
         use = next((one for one in page.uses if one.name == name), unused)
+        place = None
+        if use.waiting:
+            place = await answered(lambda: store.place_in_line(name, task.id))  # noqa: B023
         record, next_ms = record_in_force(name, stored), use.next_token_in_ms
         facts.append(
             LimitFacts(
@@ -186,6 +190,7 @@ async def limit_facts(
                 most=None if record is None else record.max_running,
                 held=use.held,
                 waiting=use.waiting,
+                place=place,
                 rate=None if record is None else record.rate,
                 tokens=use.tokens,
                 next_token_ms=None if next_ms is None else wall_ms + next_ms,

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import attrs
 
+from dsched.contracts.store.limits import MAX_PLACE
 from dsched.explaining.words import plural
 from dsched.model import rfc3339_ms
 from dsched.model.limits import owner_of
@@ -12,13 +13,14 @@ from dsched.model.limits import owner_of
 @attrs.frozen(kw_only=True)
 class LimitFacts:
     """A name that a task gives: how many tasks may hold its places (None: any number), how many
-    hold one, and how many wait for one. ``rate``, how many ``tokens`` of it there are, and when
-    there is one more (wall)."""
+    hold one, and how many wait for one; the task's ``place`` among these, 1 is next. ``rate``, how
+    many ``tokens`` of it there are, and when there is one more (wall)."""
 
     name: str
     most: int | None
     held: int
     waiting: int
+    place: int | None = None
     rate: str | None = None
     tokens: int | None = None
     next_token_ms: int | None = None
@@ -58,19 +60,25 @@ def told_of_limits(limits: Sequence[LimitFacts]) -> list[str]:
 
 def _told(limit: LimitFacts) -> str:
     line = f"{plural(limit.waiting, 'task')} wait{'s' * (limit.waiting == 1)} under it"
-    order = ", higher priorities and earlier tasks first" if limit.waiting > 1 else ""
+    order, are = "", "is" if limit.held == limit.most == 1 else "are"
+    if limit.waiting > 1:
+        itself = "" if limit.place is None else f", this one as number {_number(limit.place)}"
+        order = f"{itself}: higher priorities and earlier tasks go first"
     if limit.owner is not None:
         running = f"{limit.held} of {plural(limit.most or 0, 'run')} of {limit.owner}"
-        are = "is" if limit.held == limit.most == 1 else "are"
         waits = line.replace("under it", "for one to end")
         return f"{running} {are} running, and {waits}{order}."
     if limit.most == 0:
         held = "It lets nothing begin (max_running is 0)"
     elif limit.has_no_place:
-        held = f"{limit.held} of {plural(limit.most or 0, 'place')} are held"
+        held = f"{limit.held} of {plural(limit.most or 0, 'place')} {are} held"
     else:
         held = _told_of_tokens(limit)
     return f"Limit {limit.name}: {held}, and {line}{order}."
+
+
+def _number(place: int) -> str:
+    return str(place) if place < MAX_PLACE else f"{MAX_PLACE} or later"
 
 
 def _told_of_tokens(limit: LimitFacts) -> str:

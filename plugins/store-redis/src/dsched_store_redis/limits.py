@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dsched.contracts.store.checks import check_batch, check_limit
 from dsched.contracts.store.limits import (
     MAX_LIMITS,
+    MAX_PLACE,
     Limiting,
     LimitPage,
     LimitUse,
@@ -13,7 +14,7 @@ from dsched.contracts.store.limits import (
 from dsched.contracts.store.outcomes import Outcome
 from dsched.model import Limit
 from dsched_store_redis.base import OnRedis
-from dsched_store_redis.wire import decode, optional, outcome
+from dsched_store_redis.wire import decode, is_id, optional, outcome
 
 
 class RedisLimiting(OnRedis, Limiting):
@@ -53,6 +54,13 @@ class RedisLimiting(OnRedis, Limiting):
         _, flat, more = await self._step("limit_uses", cursor or "", limit, of or "")
         page = [_use(flat[at : at + 6]) for at in range(0, len(flat), 6)]
         return LimitUsePage(uses=tuple(page), cursor=page[-1].name if more else None)
+
+    async def place_in_line(self, name: str, task_id: str) -> int | None:
+        """How many tasks go before this one, and itself."""
+        if not is_id(task_id):
+            return None
+        answer = await self._step("place_in_line", name, task_id, MAX_PLACE)
+        return optional(answer[1])
 
 
 def _use(row: Sequence[bytes]) -> LimitUse:

@@ -70,6 +70,7 @@ _READING = frozenset(
         "list_documents",
         "list_limits",
         "list_tasks",
+        "place_in_line",
         "pods",
         "run_lines",
         "shut_classes",

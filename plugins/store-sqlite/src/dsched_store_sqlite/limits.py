@@ -10,6 +10,7 @@ from dsched.contracts.store.limits import (
     MAX_FREED,
     MAX_LIMITS,
     MAX_OPEN,
+    MAX_PLACE,
     Limiting,
     LimitPage,
     LimitUse,
@@ -51,6 +52,14 @@ WAITED_FOR = (
 ANY_USE_OF = (
     "SELECT 1 FROM limit_use WHERE (held > 0 OR waiting > 0) AND "
     "(name = ? OR (name >= ? AND name < ?)) LIMIT 1"
+)
+WAITS = (
+    "SELECT rank, scheduled_ms FROM task "
+    "WHERE id = ? AND home = 'ready' AND place < 0 AND place = ?"
+)
+LINE_UP_TO = (
+    "SELECT count(*) FROM (SELECT 1 FROM task WHERE home = 'ready' AND place < 0 AND place = ? "
+    "AND (rank, scheduled_ms, id) <= (?, ?, ?) ORDER BY rank, scheduled_ms, id LIMIT ?)"
 )
 OPENING = "SELECT name FROM limit_use WHERE open > 0 AND open <= ? ORDER BY open, name LIMIT ?"
 FIRST_OPENING = "SELECT min(open) FROM limit_use WHERE open > 0"
@@ -109,6 +118,21 @@ class SqliteLimiting(OnSqlite, Limiting):
             found = _uses(step, cursor or "", limit + 1, of)
             page = tuple(_use(step, *columns) for columns in found[:limit])
             return LimitUsePage(uses=page, cursor=page[-1].name if len(found) > limit else None)
+
+        return await self._step(run)
+
+    async def place_in_line(self, name: str, task_id: str) -> int | None:
+        """How many tasks go before this one, and itself."""
+
+        def run(step: Step) -> int | None:
+            use = step.places.use(name)
+            if use is None:
+                return None
+            found = step.db.execute(WAITS, (task_id, -use.number)).fetchone()
+            if found is None:
+                return None
+            line = (-use.number, *found, task_id, MAX_PLACE)
+            return int(step.db.execute(LINE_UP_TO, line).fetchone()[0])
 
         return await self._step(run)
 

@@ -37,6 +37,8 @@ from dsched.model.rates import Pace
 MAX_LIMITS = 10_000
 MAX_FREED = 100
 MAX_OPEN = 20
+# The last place in a line that is told apart.
+MAX_PLACE = 10_000
 # How many buckets that are full one step forgets.
 MAX_FORGOTTEN = 500
 
@@ -122,3 +124,11 @@ class Limiting(ABC):
     ) -> LimitUsePage:
         """What holds places, is waited for or lacks tokens, by name; with ``of`` that limit and its
         instances."""
+
+    @abstractmethod
+    async def place_in_line(self, name: str, task_id: str) -> int | None:
+        """How many tasks go before this one under a limit that they wait for, and itself: the
+        first is at 1. They go by priority, scheduled time and id.
+
+        At most `MAX_PLACE`, for that place and all behind it; None if the task does not wait there.
+        """

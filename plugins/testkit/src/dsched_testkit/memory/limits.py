@@ -9,6 +9,7 @@ from dsched.contracts.store.limits import (
     MAX_FREED,
     MAX_LIMITS,
     MAX_OPEN,
+    MAX_PLACE,
     Limiting,
     LimitPage,
     LimitUsePage,
@@ -80,6 +81,12 @@ class MemoryLimiting(OnState, Limiting):
             uses = tuple(places.use(one, _oldest_under(self._state, one)) for one in page)
             return LimitUsePage(uses=uses, cursor=more)
 
+    async def place_in_line(self, name: str, task_id: str) -> int | None:
+        """How many tasks go before this one, and itself."""
+        with self._state.step():
+            line = _line_under(self._state, f"{UNDER}{name}")
+            return min(line.index(task_id) + 1, MAX_PLACE) if task_id in line else None
+
     def _listed(self) -> list[str]:
         return [one for one in self._state.places.limits if owner_of(one) is None]
 
@@ -147,8 +154,12 @@ def put_under(state: State, row: TaskRow, under: str | None) -> None:
 
 
 def _first_under(state: State, under: str) -> str:
+    return _line_under(state, under)[0]
+
+
+def _line_under(state: State, under: str) -> list[str]:
     waiting = state.ready.page(state.open_count(), len(state.ready))
-    return next(key for key in waiting if state.tasks[key].under == under)
+    return [key for key in waiting if state.tasks[key].under == under]
 
 
 def _oldest_under(state: State, name: str) -> int | None:

@@ -270,6 +270,8 @@ class LeaderRules(Pools):
         self.step("list_limits", None, 2)
         self.step("limit_uses", None, 2)
         self.step("limit_uses", None, 2, of="b")
+        for task_id in sorted(self.twin.state.tasks)[:5]:
+            self.step("place_in_line", "b", task_id)
 
     @often(2, index=age, age_ms=st.sampled_from([0, 0, 5000, 20_000]), stale=rarely)
     def recall(self, index: int, age_ms: int, stale: bool) -> None:

@@ -65,6 +65,24 @@ class LimitTests(ArrangingLimits):
         assert await self.open_ids() == ["high"]
         assert (await self.use()).waiting == 2
 
+    async def test_what_waits_under_a_limit_knows_its_place_in_line(self) -> None:
+        await self.begin()
+        for task_id in ("runs", "b", "a"):
+            await self.limited(task_id)
+        await self.limited("high", priority=9)
+        await self.clock.advance(1000)
+        await self.limited("late")
+        await self.choose_all("runs", "a", "b", "high", "late")
+        line = ("high", "a", "b", "late")
+        assert [await self.store.place_in_line("crm", one) for one in line] == [1, 2, 3, 4]
+        for name, task_id in (("crm", "runs"), ("crm", "nobody"), ("crm", ""), ("mail", "a")):
+            assert await self.store.place_in_line(name, task_id) is None
+        await self.store.cancel(["a"], by=CLIENT, reason="")
+        await self.finish("runs", await self.take("runs"))
+        assert await self.open_ids() == ["high"]
+        places = [await self.store.place_in_line("crm", one) for one in line]
+        assert places == [None, None, 1, 2]
+
     async def test_a_limit_tells_since_when_the_oldest_waits_whatever_its_priority(self) -> None:
         await self.begin()
         await self.limited("runs")
