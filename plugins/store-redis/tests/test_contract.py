@@ -7,12 +7,14 @@ import pytest
 
 from dsched.contracts.store import Store
 from dsched.contracts.store.settings import StoreSettings
+from dsched_store_redis import limits
 from dsched_store_redis.options import ClusterOptions, Durability, RedisOptions
 from dsched_store_redis.scripts import LAYOUT
 from dsched_store_redis.store import open_store
 from dsched_testkit.servers import RedisServer
 from dsched_testkit.suites.machine import StoreMachine
 from dsched_testkit.suites.store import StoreContract, StoreHarness, WallClock
+from dsched_testkit.suites.store.arrange_limits import ArrangingLimits
 
 # The wall clock of the suite, in place of the server's own; keys live a day longer than they say,
 # since the server goes on counting real time while the suite's clock stands still.
@@ -93,6 +95,21 @@ class OnCluster(OnServer):
 
 class TestRedisStandalone(OnOneServer, StoreContract):
     """The named tests on one server."""
+
+
+class TestTheLastPlaceInLine(OnOneServer, ArrangingLimits):
+    """Further back than what is told apart, all places are one."""
+
+    async def test_what_waits_far_behind_is_told_the_last_place_that_is_told(self) -> None:
+        await self.begin(0)
+        for task_id in "abcd":
+            await self.limited(task_id)
+        await self.limited("high", priority=9)
+        await self.choose_all(*"abcd", "high")
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(limits, "MAX_PLACE", 2)
+            line = ("high", *"abcd")
+            assert [await self.store.place_in_line("crm", one) for one in line] == [1, 2, 2, 2, 2]
 
 
 @pytest.mark.slow

@@ -47,17 +47,16 @@ class TestSqliteStore(OnAFile, StoreContract):
 class TestTheLastPlaceInLine(OnAFile, ArrangingLimits):
     """Further back than what is told apart, all places are one."""
 
-    async def test_what_waits_far_behind_is_told_the_last_place_that_is_told(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(limits, "MAX_PLACE", 2)
+    async def test_what_waits_far_behind_is_told_the_last_place_that_is_told(self) -> None:
         await self.begin(0)
         for task_id in "abcd":
             await self.limited(task_id)
         await self.limited("high", priority=9)
         await self.choose_all(*"abcd", "high")
-        line = ("high", *"abcd")
-        assert [await self.store.place_in_line("crm", one) for one in line] == [1, 2, 2, 2, 2]
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(limits, "MAX_PLACE", 2)
+            line = ("high", *"abcd")
+            assert [await self.store.place_in_line("crm", one) for one in line] == [1, 2, 2, 2, 2]
 
 
 @pytest.mark.slow
