@@ -14,6 +14,7 @@ from dsched.model import Limit, Overlap, TaskConfig
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 MOST = 3
+RATE_A_S, BURST = 20, 5
 TASKS = [f"limited-{at:02d}" for at in range(60)]
 
 
@@ -56,6 +57,24 @@ def leases_lost(events: Sequence[Event]) -> dict[tuple[str, int], float]:
     return lost
 
 
+def most_beyond_rate(events: Sequence[Event]) -> float:
+    """How many tasks more were dispatched in some span of time than the rate had tokens for: those
+    of a full bucket, those that came meanwhile, and those that were put back."""
+    given = [
+        (event.at_ms, kind is EventKind.DISPATCHED)
+        for event in events
+        if (kind := event.kind) in (EventKind.DISPATCHED, EventKind.RECALLED)
+        for _ in event.items
+    ]
+    most = 0.0
+    for first, (began_ms, _) in enumerate(given):
+        beyond = -float(BURST)
+        for at_ms, dispatched in given[first:]:
+            beyond += 1 if dispatched else -1
+            most = max(most, beyond - (at_ms - began_ms) * RATE_A_S / 1000)
+    return most
+
+
 async def follower(cluster: Cluster) -> str:
     """A pod that does not lead."""
     leading = cluster.pod_of(await cluster.leader()).name
@@ -89,6 +108,19 @@ async def test_the_target_never_serves_a_fourth_while_leader_and_worker_are_kill
         assert set(cluster.ledger.counted()) == set(TASKS)
         assert sum(task.crash_count for task in tasks.values()) == len(lost_s) <= 2 * MOST
         assert (await cluster.client.limit_uses()).uses == ()
+        assert {0} == set((await cluster.stop_all()).values())
+
+
+async def test_a_rate_holds_while_leader_and_worker_are_killed(open_cluster):
+    async with open_cluster() as cluster:
+        await cluster.start_three()
+        await cluster.client.put_limit(Limit(id="mail", rate=f"{RATE_A_S}/1s", burst=BURST))
+        await cluster.submit(TASKS, "/slow/100", limits=["mail"], max_crashes=100)
+        await kill_leader_and_worker(cluster)
+        await cluster.all_succeed(TASKS, 60)
+
+        assert set(cluster.ledger.counted()) == set(TASKS)
+        assert most_beyond_rate(await cluster.events()) <= 1  # whole milliseconds are told
         assert {0} == set((await cluster.stop_all()).values())
 
 
