@@ -305,7 +305,7 @@ class Silent(MemoryStore):
     async def now(self):
         await asyncio.Event().wait()
 
-    async def submit(self, items, *, by):
+    async def submit(self, items, *, by, fence=None):
         await asyncio.Event().wait()
 
     async def get(self, task_ids, *, full=False):

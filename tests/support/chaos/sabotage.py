@@ -30,12 +30,14 @@ class SabotagedStore(SqliteStore):
 
     submissions = 0
 
-    async def submit(self, items: Sequence[Submission], *, by: str) -> tuple[Outcome, ...]:
+    async def submit(
+        self, items: Sequence[Submission], *, by: str, fence: str | None = None
+    ) -> tuple[Outcome, ...]:
         """Says yes to each tenth and keeps nothing."""
         self.submissions += 1
         if self.submissions % FORGETS_EACH == 0:
             return (Outcome.OK,) * len(items)
-        return await super().submit(items, by=by)
+        return await super().submit(items, by=by, fence=fence)
 
     async def heartbeat(
         self, worker_id: str, incarnation: str, held: Sequence[Held]

@@ -35,23 +35,35 @@ class RedisDocuments(OnRedis, Documents):
         *,
         read: int,
         ttl_ms: int | None = None,
+        fence: str | None = None,
     ) -> DocumentAnswer:
         """Create or change a document."""
         check_document_key(kind, document_id)
         text = lines([document_text(value)])[:-1]
         answer = await self._step(
-            "put_document", kind, document_id, text, read, number(ttl_ms), MAX_SWEPT, durable=True
+            "put_document",
+            fence or "",
+            kind,
+            document_id,
+            text,
+            read,
+            number(ttl_ms),
+            MAX_SWEPT,
+            durable=True,
         )
         return DocumentAnswer(
             outcome=outcome(answer[1]), stored=_document(kind, document_id, answer[2])
         )
 
-    async def drop_document(self, kind: str, document_id: str, *, read: int) -> Outcome:
+    async def drop_document(
+        self, kind: str, document_id: str, *, read: int, fence: str | None = None
+    ) -> Outcome:
         """Remove a document."""
         check_document_key(kind, document_id)
-        return outcome(
-            (await self._step("drop_document", kind, document_id, read, durable=True))[1]
+        answer = await self._step(
+            "drop_document", fence or "", kind, document_id, read, durable=True
         )
+        return outcome(answer[1])
 
     async def list_documents(
         self, kind: str, cursor: str | None, limit: int, *, descending: bool = False

@@ -37,13 +37,16 @@ from dsched_store_redis.wire import (
 class RedisWorking(OnRedis, Working):
     """Working."""
 
-    async def submit(self, items: Sequence[Submission], *, by: str) -> tuple[Outcome, ...]:
+    async def submit(
+        self, items: Sequence[Submission], *, by: str, fence: str | None = None
+    ) -> tuple[Outcome, ...]:
         """Create tasks."""
         check_batch([item.task_id for item in items])
         if not items:
             return ()
         answer = await self._step(
             "submit",
+            fence or "",
             by,
             lines(map(_submit_row, items)),
             lines(write_spec(item.spec) for item in items),
@@ -100,12 +103,12 @@ class RedisWorking(OnRedis, Working):
         return outcomes((await self._step("release", by, lines(rows), self._ttl))[1])
 
     async def cancel(
-        self, task_ids: Sequence[str], *, by: str, reason: str
+        self, task_ids: Sequence[str], *, by: str, reason: str, fence: str | None = None
     ) -> tuple[CancelAnswer, ...]:
         """Cancel tasks."""
         check_batch(task_ids)
         answer = await self._step(
-            "cancel", by, text(reason), ids(task_ids), self._ttl, durable=True
+            "cancel", fence or "", by, text(reason), ids(task_ids), self._ttl, durable=True
         )
         found = (word.partition(":") for word in decode(answer[1]).split())
         return tuple(

@@ -57,12 +57,15 @@ class SqliteDocuments(OnSqlite, Documents):
         *,
         read: int,
         ttl_ms: int | None = None,
+        fence: str | None = None,
     ) -> DocumentAnswer:
         """Create or change a document."""
         check_document_key(kind, document_id)
         text = document_text(value)
 
         def run(step: Step) -> DocumentAnswer:
+            if fence is not None:
+                step.check_fence(fence)
             old = _get(step, kind, document_id)
             _sweep(step)
             if old is not None and old[4] == text:
@@ -79,11 +82,15 @@ class SqliteDocuments(OnSqlite, Documents):
 
         return await self._step(run)
 
-    async def drop_document(self, kind: str, document_id: str, *, read: int) -> Outcome:
+    async def drop_document(
+        self, kind: str, document_id: str, *, read: int, fence: str | None = None
+    ) -> Outcome:
         """Remove a document."""
         check_document_key(kind, document_id)
 
         def run(step: Step) -> Outcome:
+            if fence is not None:
+                step.check_fence(fence)
             old = _get(step, kind, document_id)
             if old is None:
                 return Outcome.UNKNOWN

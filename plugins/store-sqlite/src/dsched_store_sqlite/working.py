@@ -39,12 +39,16 @@ _Started = list[tuple[TaskRow, str]]
 class SqliteWorking(OnSqlite, Working):
     """Working."""
 
-    async def submit(self, items: Sequence[Submission], *, by: str) -> tuple[Outcome, ...]:
+    async def submit(
+        self, items: Sequence[Submission], *, by: str, fence: str | None = None
+    ) -> tuple[Outcome, ...]:
         """Create tasks."""
         check_batch([item.task_id for item in items])
         texts = [write_spec(item.spec) for item in items]
 
         def run(step: Step) -> tuple[Outcome, ...]:
+            if fence is not None:
+                step.check_fence(fence)
             step.load([item.task_id for item in items])
             return tuple(
                 _submit(step, item, text, by) for item, text in zip(items, texts, strict=True)
@@ -103,12 +107,14 @@ class SqliteWorking(OnSqlite, Working):
         return await self._step(run)
 
     async def cancel(
-        self, task_ids: Sequence[str], *, by: str, reason: str
+        self, task_ids: Sequence[str], *, by: str, reason: str, fence: str | None = None
     ) -> tuple[CancelAnswer, ...]:
         """Cancel tasks."""
         check_batch(task_ids)
 
         def run(step: Step) -> tuple[CancelAnswer, ...]:
+            if fence is not None:
+                step.check_fence(fence)
             return tuple(_cancel(step, task, by, reason) for task in step.load(task_ids))
 
         return await self._step(run)

@@ -54,8 +54,9 @@ class Documents(ABC):
 
     A kind is ``[a-z][a-z0-9-]{0,31}``, an id is one of `check_id`, the canonical text of a value
     has at most `MAX_DOCUMENT_BYTES`; anything else is a ValueError. A document whose
-    ``expires_ms`` is at or before store time is not there, whether it was removed yet or not. The
-    steps write no event.
+    ``expires_ms`` is at or before store time is not there, whether it was removed yet or not. A
+    leader that keeps its state in documents gives its fence, which is compared as in each of its
+    steps. The steps write no event.
     """
 
     @abstractmethod
@@ -71,6 +72,7 @@ class Documents(ABC):
         *,
         read: int,
         ttl_ms: int | None = None,
+        fence: str | None = None,
     ) -> DocumentAnswer:
         """Create (``read`` 0) or change a document of which version ``read`` is stored.
 
@@ -82,7 +84,9 @@ class Documents(ABC):
         """
 
     @abstractmethod
-    async def drop_document(self, kind: str, document_id: str, *, read: int) -> Outcome:
+    async def drop_document(
+        self, kind: str, document_id: str, *, read: int, fence: str | None = None
+    ) -> Outcome:
         """Remove a document: ``OK``, ``UNKNOWN`` (there is none), ``MOVED`` (another version)."""
 
     @abstractmethod

@@ -99,10 +99,13 @@ class Working(ABC):
     """What clients and workers do to tasks."""
 
     @abstractmethod
-    async def submit(self, items: Sequence[Submission], *, by: str) -> tuple[Outcome, ...]:
+    async def submit(
+        self, items: Sequence[Submission], *, by: str, fence: str | None = None
+    ) -> tuple[Outcome, ...]:
         """Create tasks, ready or delayed: ``OK``; ``DUP`` (the id exists with an equal spec, ended
         ones included); ``CONFLICT`` (with another); ``UNKNOWN`` (a run that it resumes from is not
-        there, or has not ended). scheduled_ms := wall + delay. Event ``submitted``."""
+        there, or has not ended). scheduled_ms := wall + delay. Event ``submitted``. A leader that
+        submits gives its fence, which is compared as in each of its steps."""
 
     @abstractmethod
     async def claim(
@@ -139,11 +142,12 @@ class Working(ABC):
 
     @abstractmethod
     async def cancel(
-        self, task_ids: Sequence[str], *, by: str, reason: str
+        self, task_ids: Sequence[str], *, by: str, reason: str, fence: str | None = None
     ) -> tuple[CancelAnswer, ...]:
         """Cancel: pending or retrying ends ``cancelled`` (``OK``); running is ``REQUESTED`` and the
         worker is woken (by a repeat too, without a second event); ended: ``ALREADY`` if
-        cancelled, else ``TOO_LATE``; ``UNKNOWN``. Events ``cancelled``, ``cancel_requested``."""
+        cancelled, else ``TOO_LATE``; ``UNKNOWN``. A leader that cancels gives its fence. Events
+        ``cancelled``, ``cancel_requested``."""
 
     @abstractmethod
     async def progress(self, items: Sequence[Progress]) -> tuple[Outcome, ...]:

@@ -1,9 +1,13 @@
 -- use: workers tasks cancel
--- ARGV: by, reason (JSON), "id id id", result ttl
-local by, reason, ttl = ARGV[2], ARGV[3], ARGV[5]
+-- ARGV: fence (or empty), by, reason (JSON), "id id id", result ttl
+local refused = ARGV[2] ~= '' and fenced(ARGV[2])
+if refused then
+  return refused
+end
+local by, reason, ttl = ARGV[3], ARGV[4], ARGV[6]
 probe_tasks()
 local ids = {}
-for id in string.gmatch(ARGV[4], '[^ ]+') do
+for id in string.gmatch(ARGV[5], '[^ ]+') do
   push(ids, id)
 end
 local rows = rows_of(ids)

@@ -1,11 +1,15 @@
 -- use: documents
--- ARGV: kind, id, text, read version, ttl or empty, most expired ones to remove
-local kind, id, text, read = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+-- ARGV: fence (or empty), kind, id, text, read version, ttl or empty, most expired ones to remove
+local refused = ARGV[2] ~= '' and fenced(ARGV[2])
+if refused then
+  return refused
+end
+local kind, id, text, read = ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local key, index = document_key(kind, id), document_index(kind)
 local record, version, kept = document_at(key)
 call('ZCARD', index)
 local swept = {}
-for _, member in ipairs(call('ZRANGEBYSCORE', EXPIRY, '-inf', now_text, 'LIMIT', 0, ARGV[7])) do
+for _, member in ipairs(call('ZRANGEBYSCORE', EXPIRY, '-inf', now_text, 'LIMIT', 0, ARGV[8])) do
   local old_kind, old_id = string.match(member, '^([^ ]*) (.*)$')
   call('ZCARD', document_index(old_kind))
   push(swept, { member = member, kind = old_kind, id = old_id })
@@ -25,7 +29,7 @@ if version ~= read then
 end
 local given = int(math.max(last + 1, now))
 call('HSET', META, 'revision', given)
-local ttl = tonumber(ARGV[6])
+local ttl = tonumber(ARGV[7])
 local expires = ttl and int(now + ttl) or ''
 record = given .. ' ' .. expires .. ' ' .. text
 call('SET', key, record)

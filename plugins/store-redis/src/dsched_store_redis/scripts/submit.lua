@@ -1,13 +1,17 @@
 -- use: tasks sources
--- ARGV: by, rows "id, priority, delay or @instant, start deadline (`run SOURCE SOURCE`: this is a
+-- ARGV: fence (or empty), by, rows "id, priority, delay or @instant, start deadline (`run SOURCE SOURCE`: this is a
 -- run, and takes over from others), route,
 -- why (JSON)", snapshots
-local by = ARGV[2]
+local refused = ARGV[2] ~= '' and fenced(ARGV[2])
+if refused then
+  return refused
+end
+local by = ARGV[3]
 probe_tasks()
-local snapshots = string.gmatch(ARGV[4], '([^\n]*)\n')
+local snapshots = string.gmatch(ARGV[5], '([^\n]*)\n')
 local asked, keys = {}, {}
 for id, priority, delay, deadline, route, why in
-  string.gmatch(ARGV[3], '(%C*)\t(%C*)\t(%C*)\t(%C*)\t([^\t]*)\t(%C*)\n') do
+  string.gmatch(ARGV[4], '(%C*)\t(%C*)\t(%C*)\t(%C*)\t([^\t]*)\t(%C*)\n') do
   push(asked, { id, priority, delay, deadline, route, snapshots(), why })
   push(keys, DETAIL .. id)
 end
@@ -82,7 +86,7 @@ if #routed > 0 then
   call('HSET', ROUTE, unpack(routed))
 end
 local waiting = 0
-mark_limits(ARGV[3])
+mark_limits(ARGV[4])
 if some_shut or some_limits then
   some_routes = some_routes or #routed > 0
   some_deadlines = some_deadlines or #latest > 0

@@ -59,11 +59,14 @@ class MemoryDocuments(OnState, Documents):
         *,
         read: int,
         ttl_ms: int | None = None,
+        fence: str | None = None,
     ) -> DocumentAnswer:
         """Create or change a document."""
         check_document_key(kind, document_id)
         text = document_text(value)
         with self._state.step() as step:
+            if fence is not None:
+                step.check_fence(fence)
             old = _kept(step, kind, document_id)
             _sweep(step)
             if old is not None and old.text == text:
@@ -84,10 +87,14 @@ class MemoryDocuments(OnState, Documents):
             self._state.documents[kind, document_id] = row
             return DocumentAnswer(outcome=Outcome.OK, stored=row.view())
 
-    async def drop_document(self, kind: str, document_id: str, *, read: int) -> Outcome:
+    async def drop_document(
+        self, kind: str, document_id: str, *, read: int, fence: str | None = None
+    ) -> Outcome:
         """Remove a document."""
         check_document_key(kind, document_id)
         with self._state.step() as step:
+            if fence is not None:
+                step.check_fence(fence)
             old = _kept(step, kind, document_id)
             if old is None:
                 return Outcome.UNKNOWN

@@ -28,10 +28,14 @@ from dsched_testkit.memory.workers import check_incarnation
 class MemoryWorking(OnState, Working):
     """Working."""
 
-    async def submit(self, items: Sequence[Submission], *, by: str) -> tuple[Outcome, ...]:
+    async def submit(
+        self, items: Sequence[Submission], *, by: str, fence: str | None = None
+    ) -> tuple[Outcome, ...]:
         """Create tasks."""
         check_batch([item.task_id for item in items])
         with self._state.step() as step:
+            if fence is not None:
+                step.check_fence(fence)
             return tuple(self._submit(step, item, by) for item in items)
 
     def _submit(self, step: Step, item: Submission, by: str) -> Outcome:
@@ -175,11 +179,13 @@ class MemoryWorking(OnState, Working):
         return Outcome.OK
 
     async def cancel(
-        self, task_ids: Sequence[str], *, by: str, reason: str
+        self, task_ids: Sequence[str], *, by: str, reason: str, fence: str | None = None
     ) -> tuple[CancelAnswer, ...]:
         """Cancel tasks."""
         check_batch(task_ids)
         with self._state.step() as step:
+            if fence is not None:
+                step.check_fence(fence)
             return tuple(self._cancel(step, task_id, by, reason) for task_id in task_ids)
 
     def _cancel(self, step: Step, task_id: str, by: str, reason: str) -> CancelAnswer:

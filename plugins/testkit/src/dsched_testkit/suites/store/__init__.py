@@ -27,6 +27,7 @@ from dsched_testkit.suites.store.editing import EditTests
 from dsched_testkit.suites.store.facts import FateTests, StatsTests
 from dsched_testkit.suites.store.firing import FiringTests, ReplanTests
 from dsched_testkit.suites.store.fixed_delay import FixedDelayEndTests, FixedDelayTests
+from dsched_testkit.suites.store.given_fences import GivenFenceTests
 from dsched_testkit.suites.store.harness import StoreHarness, WallClock
 from dsched_testkit.suites.store.history import BreakTests, HistoryTests
 from dsched_testkit.suites.store.leadership import LeadershipTests
@@ -99,6 +100,7 @@ class LeadingContract(
     PausingUntilTests,
     LeaderlessTests,
     RunTests,
+    GivenFenceTests,
 ):
     """What the leader needs of a store."""
 
