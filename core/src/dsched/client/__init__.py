@@ -12,6 +12,7 @@ from dsched.client.asking import (
     answered,
 )
 from dsched.client.backfilling import Backfill
+from dsched.client.bulk import Bulk, BulkAnswer
 from dsched.client.changing import check_origin
 from dsched.client.configs import ConfigOutcome, Configs
 from dsched.client.declarations import Declarations
@@ -28,6 +29,7 @@ from dsched.functions.handles import TaskHandle
 __all__ = [
     "Backfill",
     "BucketSize",
+    "BulkAnswer",
     "Client",
     "ClientError",
     "ConfigOutcome",
@@ -47,7 +49,7 @@ __all__ = [
 ]
 
 
-class Client(Tasks, Runs, Configs, Declarations, Reading, Operating, Resizing, Migrating):
+class Client(Tasks, Bulk, Runs, Configs, Declarations, Reading, Operating, Resizing, Migrating):
     """Everything a program may ask of a dsched store. ``by`` names it in the event log.
 
     Calls that got no answer are repeated for some seconds, then `StoreUnavailableError` is raised;

@@ -24,7 +24,9 @@ def asked(
     until: datetime | None = None,
 ) -> TaskQuery | TaskSelection:
     """The index that serves it, else a selection. `ValueError` for what cannot be meant."""
-    bounds = attrs.asdict(Window(from_ms=_ms("since", since), before_ms=_ms("until", until)))
+    bounds = attrs.asdict(
+        Window(from_ms=instant_ms("since", since), before_ms=instant_ms("until", until))
+    )
     patterns = [one for one in (config_id, live_of) if one is not None]
     sought = bool(labels) or owner is not None or any("*" in one for one in patterns)
     wanted = None if status is None else TaskStatus(status)
@@ -66,7 +68,8 @@ async def page_of(
     return await TaskWalk(store, wanted, cursor).page(limit)
 
 
-def _ms(name: str, at: datetime | None) -> int | None:
+def instant_ms(name: str, at: datetime | None) -> int | None:
+    """An instant in wall ms; `ValueError` for one without a UTC offset."""
     if at is None:
         return None
     if at.tzinfo is None:

@@ -36,7 +36,8 @@ from dsched.model import (
     to_ms,
     whole_ms,
 )
-from dsched.model.params import NO_PARAMS, bound, same_again
+from dsched.model.params import NO_PARAMS, bound
+from dsched.planning.again import again
 
 FIRST_POLL_S = 0.01
 LONGEST_POLL_S = 0.5
@@ -307,17 +308,6 @@ class Tasks(Limits):
             until=until,
         )
         return await self._answered(lambda: page_of(self._store, wanted, cursor, limit))
-
-
-def again(spec: TaskSpec, instant_ms: int) -> TaskSpec:
-    """The snapshot of a task of this instant, for one that runs all of it once more: with its
-    params."""
-    if spec.resumes is not None:
-        spec = attrs.evolve(spec, resumes=None)
-    if not spec.param_values:
-        return spec
-    zone = spec.timezone if spec.workflow is None else spec.workflow.timezone
-    return attrs.evolve(spec, param_values=same_again(spec.param_values, instant_ms, zone))
 
 
 def _start(delay: Wait, at: datetime | str | None) -> tuple[int, int | None]:

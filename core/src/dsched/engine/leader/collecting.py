@@ -29,7 +29,10 @@ GROWTH = 4
 
 
 class CollectStep:
-    """Reads what is new in the log, projects it in one fenced step, and tells the observers."""
+    """Reads what is new in the log, projects it in one fenced step, and tells the observers.
+
+    ``complete``: the last time it came to the end of the log.
+    """
 
     def __init__(
         self, store: Collecting, term: Term, announcer: Announcer, watch: AttemptWatch
@@ -41,6 +44,7 @@ class CollectStep:
         self._workers = CountedWorkers()
         self._told: str | None = None
         self._page_size = SMALL_PAGE
+        self.complete = False
 
     async def collect(self) -> bool:
         """Collect until the end of the log, or as many entries as a tick may take.
@@ -48,6 +52,7 @@ class CollectStep:
         Whether there was anything new.
         """
         read = 0
+        self.complete = False
         while read < ENTRIES_A_TICK:
             self._term.check()
             page = await self._store.collect(self._term.fence, self._page_size)
@@ -64,6 +69,7 @@ class CollectStep:
             # Only now: all that was told before a failure must be on the page that is read again.
             self._page_size = _next_size(page.events)
             if not page.more:
+                self.complete = True
                 break
         return read > 0
 

@@ -13,6 +13,7 @@ from dsched.engine.clock_watch import ClockWatch
 from dsched.engine.leader.abilities import Abilities
 from dsched.engine.leader.activity import Activity
 from dsched.engine.leader.blocked import BlockedClasses
+from dsched.engine.leader.bulk import STEP_EVERY_S, BulkStep
 from dsched.engine.leader.collecting import CollectStep
 from dsched.engine.leader.crashes import CrashMemory
 from dsched.engine.leader.gauging import GaugeStep
@@ -34,6 +35,8 @@ REPLAN_EVERY_S = 1.0
 # collect less at a time, and more often.
 COLLECT_EVERY_S = 0.2
 SAMPLE_EVERY_S = 10.0
+LOOK_FOR_BULK_EVERY_S = 1.0
+IDLE_LOOK_FOR_BULK_EVERY_S = 3.0
 MORE_S = 0.01
 
 
@@ -79,6 +82,7 @@ class Leader:
         recovery = self._recovery(term)
         collector = CollectStep(self._store, term, self._announcer, AttemptWatch(self._assertions))
         replanning = ReplanStep(self._store, term, self._watch)
+        bulk = BulkStep(self._store, term, self._runtime)
         sample = HomeSample(self._store, self._assertions)
         async with asyncio.TaskGroup() as group:
 
@@ -94,8 +98,9 @@ class Leader:
             advancing = supervise("runs", term, runs.advance, news.wait, hang_s=HANG_S, asks=False)
             group.create_task(advancing, name="runs")
             loop("recovery", activity.noting(recovery.recover), activity.pause)
-            collecting = activity.noting(collector.collect)
+            collecting = activity.noting(self._collecting(collector, bulk))
             loop("collecting", collecting, lambda: activity.pause(COLLECT_EVERY_S))
+            loop("bulk", activity.noting(bulk.step), lambda: self._rest_of_bulk(bulk, activity))
             loop(
                 "gauges",
                 lambda: self._gauges.tell(scheduling, blocked),
@@ -128,6 +133,24 @@ class Leader:
             crashes=self._crashes,
             abilities=self._abilities,
         )
+
+    def _collecting(self, collector: CollectStep, bulk: BulkStep) -> Callable[[], Awaitable[bool]]:
+        """Collect, and tell the bulk step since when all that has ended is in its lists."""
+
+        async def collect() -> bool:
+            began_s = self._runtime.monotonic()
+            found = await collector.collect()
+            if collector.complete:
+                bulk.collected(began_s)
+            return found
+
+        return collect
+
+    async def _rest_of_bulk(self, bulk: BulkStep, activity: Activity) -> None:
+        if bulk.busy:
+            await self._sleep(STEP_EVERY_S)
+        else:
+            await activity.pause(LOOK_FOR_BULK_EVERY_S, IDLE_LOOK_FOR_BULK_EVERY_S)
 
     async def _sleep(self, seconds: float) -> None:
         await self._runtime.sleep(seconds)
