@@ -26,7 +26,7 @@ def bulk_rate(text: str | None) -> str:
         return DEFAULT_RATE
     count, mark, span = text.strip().partition("/")
     if mark and span.strip().isalpha():
-        text = f"{count}/1{span.strip()}"
+        text = f"{count.strip()}/1{span.strip()}"
     try:
         found = rate_text(text)
     except InvalidConfigError as error:

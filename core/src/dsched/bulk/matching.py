@@ -11,7 +11,7 @@ from dsched.bulk.operation import BulkAct, BulkOperation
 from dsched.contracts.store import Store
 from dsched.contracts.store.bounds import MAX_BATCH
 from dsched.contracts.store.reading import TaskQuery
-from dsched.model import Task
+from dsched.model import Task, TaskStatus
 from dsched.selecting import EndedWalk
 from dsched.selecting.selection import AT_ONCE
 
@@ -132,10 +132,15 @@ async def _living(store: Store, config_id: str) -> AsyncIterator[Sequence[Task]]
 
 
 def is_meant(operation: BulkOperation, task: Task) -> bool:
-    """Whether a live task is to be cancelled: of the status, due before the operation was made,
-    and not asked to stop already."""
-    fits = operation.status in (None, task.status)
-    return fits and task.scheduled_ms < operation.before_ms and not task.cancel_requested
+    """Whether a live task is to be cancelled: of the status, due when the operation was made, and
+    not asked to stop already. What runs had begun then: room that one leaves is taken by another,
+    which is not to follow it."""
+    if task.cancel_requested or task.scheduled_ms > operation.made_ms:
+        return False
+    if operation.status is TaskStatus.RUNNING:
+        begun = task.start_ms is not None and task.start_ms <= operation.made_ms
+        return task.status is TaskStatus.RUNNING and begun
+    return operation.status in (None, task.status)
 
 
 @attrs.frozen(kw_only=True)
