@@ -21,6 +21,7 @@ from dsched_api_http.call import Entry, Patch, Route
 from dsched_api_http.models import TIME
 from dsched_api_http.table import ROUTES
 from dsched_client import (
+    bulk_calls,
     calls,
     limit_calls,
     list_calls,
@@ -33,7 +34,7 @@ from dsched_client.batches import ConfigBatch
 from dsched_client.requests import Call, Request
 from dsched_client.stream import events_request, lines_request
 
-_PARTS = (calls, limit_calls, list_calls, pause_calls, worker_calls, trigger_calls)
+_PARTS = (calls, bulk_calls, limit_calls, list_calls, pause_calls, worker_calls, trigger_calls)
 MODULES = {one.__name__ for one in _PARTS}
 
 # What the clients have no method of their own for; `request` asks it all the same.
@@ -120,6 +121,21 @@ def every_call() -> dict[str, Call[Any]]:
         "resume_worker": calls.resume_worker("x", reason="r"),
         "cluster": calls.cluster(),
         "workers": calls.workers(**page),
+        "bulk": calls.bulk(
+            "retry",
+            config_id="x",
+            **meant,
+            status="failed",
+            since=now,
+            until=now,
+            rate="1/s",
+            reason="r",
+            dry_run=True,
+            key="k",
+        ),
+        "bulk_operations": calls.bulk_operations(**page),
+        "bulk_operation": calls.bulk_operation("x"),
+        "stop_bulk": calls.stop_bulk("x", reason="r"),
         "put_limit": calls.put_limit(
             Limit(id="x", max_running=1), origin="api", adopt=True, reason="r"
         ),

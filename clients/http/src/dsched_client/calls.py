@@ -8,6 +8,10 @@ from dsched.model import JsonValue, TaskConfig, TaskSpec, Workflow, run_spec, wh
 from dsched_client import values
 from dsched_client.answers import Answer
 from dsched_client.batches import ConfigBatch
+from dsched_client.bulk_calls import bulk as bulk
+from dsched_client.bulk_calls import bulk_operation as bulk_operation
+from dsched_client.bulk_calls import bulk_operations as bulk_operations
+from dsched_client.bulk_calls import stop_bulk as stop_bulk
 from dsched_client.history import Break
 from dsched_client.limit_calls import delete_limit as delete_limit
 from dsched_client.limit_calls import get_limit as get_limit

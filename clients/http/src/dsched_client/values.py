@@ -8,6 +8,9 @@ import attrs
 
 from dsched.model import JsonValue, TaskStatus
 from dsched_client.attempts import Attempt as Attempt
+from dsched_client.bulk_values import Bulk as Bulk
+from dsched_client.bulk_values import BulkExample as BulkExample
+from dsched_client.bulk_values import BulkPlan as BulkPlan
 from dsched_client.cluster_values import Cluster as Cluster
 from dsched_client.cluster_values import Counts as Counts
 from dsched_client.cluster_values import Demand as Demand

@@ -5,6 +5,9 @@ from dsched.contracts import EntryError
 from dsched.model import InvalidConfigError
 from dsched_api_http.problems import Problem, invalid, of_entry
 
+_CONFLICTS = {"MOVED": "moved"} | {
+    code: code for code in ("origin_conflict", "not_ended", "too_late")
+}
 _REFUSED = {"TOO_LATE": "too_late", "FULL": "quota_exceeded", "OLDER": "conflict"}
 
 
@@ -24,5 +27,4 @@ def problem_of(error: Problem | ClientError | EntryError | InvalidConfigError) -
         return Problem(_REFUSED.get(error.code, "invalid"), str(error))
     if isinstance(error, PreconditionError):
         return Problem("precondition_failed", str(error))
-    known = {"MOVED": "moved", "origin_conflict": "origin_conflict", "not_ended": "not_ended"}
-    return Problem(known.get(error.code, "conflict"), str(error))
+    return Problem(_CONFLICTS.get(error.code, "conflict"), str(error))

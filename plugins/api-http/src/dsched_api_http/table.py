@@ -3,6 +3,7 @@
 from dsched_api_http.call import Route
 from dsched_api_http.routes import (
     audit,
+    bulk,
     calendars,
     callbacks,
     cluster,
@@ -33,6 +34,7 @@ ROUTES: tuple[Route, ...] = (
     *why.ROUTES,
     *tasks.ROUTES,
     *runs.ROUTES,
+    *bulk.ROUTES,
     *logs.ROUTES,
     *callbacks.ROUTES,
     *workers.ROUTES,

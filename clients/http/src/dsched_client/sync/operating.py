@@ -7,8 +7,10 @@ from typing import Literal
 from dsched.model import API_ORIGIN, JsonValue, Limit, TaskConfig
 from dsched_client import calls
 from dsched_client.batches import config_batches
+from dsched_client.bulk_values import Bulk, BulkPlan
 from dsched_client.declared_limit import DeclaredLimit
 from dsched_client.history import Break
+from dsched_client.options import new_key
 from dsched_client.sync.sending import Sending
 from dsched_client.values import (
     Backfill,
@@ -180,6 +182,58 @@ class Operating(Sending):
     def why_config(self, config_id: str, at: datetime | None = None) -> Explanation:
         """Why a config did what it did at an instant, the latest one unless told."""
         return self._send(calls.why_config(config_id, at=at))
+
+    # --- many tasks at a time ---
+
+    def bulk(
+        self,
+        act: Literal["retry", "cancel"],
+        *,
+        config_id: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        owner: str | None = None,
+        status: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        rate: str | None = None,
+        reason: str,
+        dry_run: bool = False,
+        key: str | None = None,
+    ) -> BulkPlan:
+        """Retry or cancel many tasks, of the configs that ``config_id`` (an id, or the beginning of
+        ids and a star), ``labels`` and ``owner`` mean; the leader does it, at ``rate``.
+
+        A retry is of what has ended by now with ``status`` (``failed``), between ``since`` and
+        ``until``; a cancel of what is due by now and has not ended. ``dry_run``: count, and make
+        nothing.
+        """
+        return self._send(
+            calls.bulk(
+                act,
+                config_id=config_id,
+                labels=labels,
+                owner=owner,
+                status=status,
+                since=since,
+                until=until,
+                rate=rate,
+                reason=reason,
+                dry_run=dry_run,
+                key=key or new_key(),
+            )
+        )
+
+    def bulk_operations(self, *, cursor: str | None = None, limit: int = 50) -> Page[Bulk]:
+        """A page of acts on many tasks that go on, or ended in the last week, the latest first."""
+        return self._send(calls.bulk_operations(cursor=cursor, limit=limit))
+
+    def bulk_operation(self, operation_id: str) -> Bulk:
+        """An act on many tasks, as far as it is."""
+        return self._send(calls.bulk_operation(operation_id))
+
+    def stop_bulk(self, operation_id: str, *, reason: str) -> Bulk:
+        """Stop an act on many tasks; `ConflictError` with the code ``too_late`` if it has ended."""
+        return self._send(calls.stop_bulk(operation_id, reason=reason))
 
     # --- limits ---
 
