@@ -23,7 +23,7 @@ PATHS = {"config_path": "/configs", "task_path": "/tasks", "path_of": ""}
 # Where a function is given its path: what it is given.
 GIVEN = {
     ("finding.py", "_ids"): ("/configs", "/workers", "/tokens", "/limits"),
-    ("completing.py", "_ids"): ("/configs", "/workers", "/limits"),
+    ("completing.py", "_ids"): ("/configs", "/workers", "/limits", "/bulk"),
     ("config.py", "_act"): ("/configs/{}/pause", "/configs/{}/resume"),
     ("backfill.py", "_pages"): ("/configs/{}/backfill",),
     ("logs.py", "_lines"): ("/tasks/{}/logs",),
@@ -67,6 +67,8 @@ OF_ROUTE = {
     "config.trigger": "trigger",
     "task.cancel": "task cancel",
     "task.retry": "task retry",
+    "bulk.make": "task retry",
+    "bulk.stop": "bulk stop",
     "worker.drain": "worker drain",
     "worker.resume": "worker resume",
     "worker.resize": "worker resize",

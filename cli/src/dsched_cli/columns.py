@@ -253,6 +253,38 @@ BACKFILL = (
     Column("INSTANTS", lambda record: ", ".join(map(str, record.get("instants") or []))),
     Column("TASKS", lambda record: ", ".join(map(str, record.get("tasks") or []))),
 )
+BULK_PLAN = (
+    Column("FOUND", lambda record: f"{record['found']}{'' if record['found_all'] else ' or more'}"),
+    Column("CONFIGS", "by_config"),
+    Column("FIRST", lambda record: ", ".join(map(str, record.get("first") or []))),
+)
+BULK = (
+    Column("ID", "id"),
+    Column("ACT", "act"),
+    Column("STATE", "state", kind="state"),
+    Column("OF", "config"),
+    Column("DONE", "done", kind="number"),
+    Column("SKIPPED", "skipped", kind="number"),
+    Column("FAILED", "failed", kind="number"),
+    Column("LEFT", "left", kind="number"),
+    Column("MADE", "made", kind="time"),
+    Column("REASON", "reason"),
+    Column("BY", "by", wide=True),
+    Column("STATUS", "status", wide=True),
+    Column("LABELS", "labels", wide=True),
+    Column("OWNER", "owner", wide=True),
+    Column("SINCE", "since", kind="time", wide=True),
+    Column("BEFORE", "before", kind="time", wide=True),
+    Column("CONFIGS", "configs", kind="number", wide=True),
+    Column("FOUND", "found", kind="number", wide=True),
+    Column("RATE", "rate", wide=True),
+    Column("BEGUN", "begun", kind="time", wide=True),
+    Column("ENDED", "ended", kind="time", wide=True),
+    Column("STOPPED BY", "stopped_by", wide=True),
+    Column("WHY STOPPED", "stop_reason", wide=True),
+    Column("NOTE", "note", wide=True),
+)
+BULK_EXAMPLE = (Column("TASK", "task"), Column("LEFT ALONE BECAUSE IT", "why"))
 
 
 def names_of(pods: Iterable[Mapping[str, Any]]) -> str:

@@ -39,6 +39,15 @@ def limit_ids(
     return _ids(ctx, "/limits", incomplete)
 
 
+def bulk_ids(
+    ctx: click.Context,
+    param: click.Parameter,  # noqa: ARG001 - click's
+    incomplete: str,
+) -> "list[CompletionItem]":
+    """Ids of acts on many tasks that begin like this."""
+    return _ids(ctx, "/bulk", incomplete)
+
+
 def _ids(ctx: click.Context, path: str, incomplete: str) -> "list[CompletionItem]":
     from click.shell_completion import CompletionItem
 

@@ -22,7 +22,8 @@ _PAGE = 500
 _WORKERS = 100
 
 TERMINAL = ("success", "failed", "cancelled")
-STATUSES = ("pending", "running", "retrying", *TERMINAL)
+LIVE = ("pending", "running", "retrying")
+STATUSES = (*LIVE, *TERMINAL)
 
 
 @attrs.frozen(kw_only=True)

@@ -27,6 +27,7 @@ SHORT_CUTS = {
 NOUNS = {
     "config": "config:config",
     "task": "task:task",
+    "bulk": "bulk:bulk",
     "worker": "worker:worker",
     "limit": "limit:limit",
     "cluster": "cluster:cluster",

@@ -7,12 +7,14 @@ import click
 
 from dsched_cli import columns, runs
 from dsched_cli.bodies import payload_of, read_submissions
+from dsched_cli.bulk import Many, many_options
 from dsched_cli.cleaning import clean
 from dsched_cli.completing import worker_ids
 from dsched_cli.errors import ExitCode, UsageError
 from dsched_cli.finding import call_task, task_path
 from dsched_cli.output import Column, say
 from dsched_cli.selecting import (
+    LIVE,
     STATUSES,
     TERMINAL,
     configs_of,
@@ -33,6 +35,7 @@ from dsched_cli.watching import (
 from dsched_client.instants import rfc3339
 
 ID = click.argument("task_id", metavar="ID")
+ONE = click.argument("task_id", metavar="[ID]", required=False)
 _HOMES = ("delayed", "ready", "queue", "held", "lease", "open")
 _RESULT = (
     Column("CODE", "code"),
@@ -199,10 +202,17 @@ def wait(session: Session, task_id: str, exit_status: bool, timeout: str) -> int
 
 @task.command()
 @asks_api
-@ID
+@ONE
+@many_options(
+    "Instead of ID: what waits or runs of a config, or of all that begin alike ('etl-*').",
+    statuses=LIVE,
+)
 @reason_option(required=True)
-def cancel(session: Session, task_id: str, reason: str) -> None:
-    """End a task that waits, or ask a running one to stop."""
+def cancel(session: Session, task_id: str | None, many: Many, *, reason: str) -> int:
+    """End a task that waits, or ask a running one to stop; or many of them at a time."""
+    if task_id is None:
+        return many.run(session, "cancel", reason)
+    many.check_alone()
     answer = call_task(
         session, task_id, lambda one: session.api.post(task_path(one, "cancel"), {"reason": reason})
     )
@@ -210,11 +220,17 @@ def cancel(session: Session, task_id: str, reason: str) -> None:
     found = answer["task"]
     say(f"{clean(found['id'])} {words.get(str(answer['outcome']), clean(answer['outcome']))}")
     session.output.record(found, columns.TASK)
+    return ExitCode.OK
 
 
 @task.command()
 @asks_api
-@ID
+@ONE
+@many_options(
+    "Instead of ID: what failed of a config, or of all that begin alike ('etl-*').",
+    statuses=TERMINAL,
+    window=True,
+)
 @reason_option(required=False)
 @click.option(
     "--failed",
@@ -224,7 +240,8 @@ def cancel(session: Session, task_id: str, reason: str) -> None:
 @wait_options
 def retry(
     session: Session,
-    task_id: str,
+    task_id: str | None,
+    many: Many,
     *,
     reason: str,
     failed: bool,
@@ -232,7 +249,11 @@ def retry(
     exit_status: bool,
     timeout: str,
 ) -> int:
-    """Run an ended task once more, as a new task."""
+    """Run an ended task once more, as a new task; or many of them at a time."""
+    if task_id is None:
+        many.check_without({"--failed": failed, "--wait": waits, "--exit-status": exit_status})
+        return many.run(session, "retry", reason)
+    many.check_alone()
     body: dict[str, Any] = {"reason": reason} if reason else {}
     if failed:
         body["failed"] = True
