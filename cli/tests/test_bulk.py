@@ -1,12 +1,12 @@
 """Many tasks at a time: counted, agreed to, followed, left, looked at and stopped."""
 
+import os
 import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from conftest import clean_environment
 
 if TYPE_CHECKING:
     from conftest import Served
@@ -83,7 +83,7 @@ def test_ctrl_c_leaves_it_going_and_says_how_to_look_again(pod: "Served", until:
     args = [sys.executable, "-m", "dsched_cli.main", "task", "retry", "--of", "left-*", *WHY]
     process = subprocess.Popen(
         [*args, "--rate", "1/1s"],
-        env=clean_environment(**pod.env),
+        env={**os.environ, **pod.env},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
