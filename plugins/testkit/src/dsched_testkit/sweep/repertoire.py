@@ -2,6 +2,7 @@
 
 from dsched_testkit.sweep import (
     scenarios,
+    scenarios_of_bulk,
     scenarios_of_callbacks,
     scenarios_of_configs,
     scenarios_of_limits,
@@ -14,6 +15,7 @@ SCENARIOS: tuple[Scenario, ...] = tuple(
     one
     for module in (
         scenarios,
+        scenarios_of_bulk,
         scenarios_of_callbacks,
         scenarios_of_configs,
         scenarios_of_limits,

@@ -16,9 +16,9 @@ import dsched
 from dsched.contracts.store import Store
 
 CORE = Path(dsched.__file__).parent
-# The two ways into the store: the engine's loops, and the client. The contracts declare steps, and
-# `observed` passes all of them on.
-CALLERS = ("engine", "client")
+# The ways into the store: the engine's loops, the client, and what both of them do to many tasks
+# at a time. The contracts declare steps, and `observed` passes all of them on.
+CALLERS = ("engine", "client", "bulk")
 _PASSES_ON = {"observed.py"}
 _GROUPS = {base.__name__ for base in Store.__mro__ if getattr(base, "__abstractmethods__", None)}
 _STEPS = frozenset(Store.__abstractmethods__)
