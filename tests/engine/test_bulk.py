@@ -228,6 +228,32 @@ async def test_it_goes_on_at_its_rate(cluster):
     assert 8 <= cluster.now_s() - began_s <= 14
 
 
+async def test_a_pause_of_the_leader_is_not_made_up_for_in_one_go(cluster):
+    await a_leader(cluster)
+    sources = await ended(cluster, "etl", 40)
+    await cluster.stop("a")
+    line = StandsAt("get")  # of what is in hand: the first time, and then no more
+    cluster.start("b", SCHEDULER, line=line)
+    await cluster.client.bulk("retry", config_id="etl", reason=WHY, rate="4/s")
+    await asyncio.wait_for(line.stood.wait(), 60)
+    await asyncio.sleep(8)
+    line.go.set()
+    await asyncio.sleep(1.2)
+    made = sum(submissions(cluster, retried_id(one)) for one in sources)
+    assert 2 <= made <= 12, "what is in hand, a second's worth, and what came in since"
+
+
+async def test_it_deals_with_so_many_and_no_more(cluster, monkeypatch):
+    monkeypatch.setattr(bulk_step, "MAX_TOUCHED", 5)
+    await a_leader(cluster)
+    sources = await ended(cluster, "etl", 8)
+    made = await cluster.client.bulk("retry", config_id="etl", reason=WHY)
+    done = await over(cluster, made.operation.id)
+    assert (done.state, done.done) == (BulkState.DONE, 5)
+    assert "5 tasks, which is the most" in done.note
+    assert sum(submissions(cluster, retried_id(one)) for one in sources) == 5
+
+
 async def test_a_slow_rate_is_kept_over_leaders(cluster):
     await a_leader(cluster)
     failed = await ended(cluster, "etl", 10)
@@ -346,37 +372,63 @@ async def test_whenever_its_leader_dies_nothing_is_lost_doubled_or_counted_twice
         }
 
 
-async def test_a_leader_that_was_followed_makes_nothing_more(cluster):
-    """It read the operation, and stood still until another one had led and the rest was stopped."""
+class StandsAt(Line):
+    """A line on which the bulk step stands before a call of one step until it may go."""
+
+    def __init__(self, step):
+        self.step = step
+        self.stood = asyncio.Event()
+        self.go = asyncio.Event()
+        super().__init__(self._rule)
+
+    async def _rule(self, handle, step, proceed):
+        task = asyncio.current_task()
+        if step == self.step and task is not None and task.get_name() == "bulk":
+            self.stood.set()
+            await self.go.wait()
+        return await proceed()
+
+
+@pytest.mark.parametrize("step", ["submit", "put_document", "cancel"])
+async def test_a_leader_that_was_followed_does_nothing_more(cluster, step):
+    """It read the operation, and stood still until its term was over."""
     await a_leader(cluster)
-    failed = await ended(cluster, "etl", 3)
-
-    class Still(Line):
-        def __init__(self):
-            self.stood = asyncio.Event()
-            self.go = asyncio.Event()
-            super().__init__(self._rule)
-
-        async def _rule(self, handle, step, proceed):
-            task = asyncio.current_task()
-            if step == "submit" and task is not None and task.get_name() == "bulk":
-                self.stood.set()
-                await self.go.wait()
-            return await proceed()
-
+    sources = await ended(cluster, "etl", 3)
+    act = "cancel" if step == "cancel" else "retry"
+    await cluster.client.put_config(config("busy", "sleep 60", overlap="allow"))
+    await cluster.until(lambda: len(cluster.fired("busy")) >= 3, "three have fired", 30)
+    await cluster.client.pause_config("busy")
     await cluster.stop("a")
-    line = Still()
+    line = StandsAt(step)
     cluster.start("b", SCHEDULER, line=line)
-    made = await cluster.client.bulk("retry", config_id="etl", reason=WHY)
+    name = "busy" if act == "cancel" else "etl"
+    made = await cluster.client.bulk(act, config_id=name, reason=WHY)
     await asyncio.wait_for(line.stood.wait(), 60)
-    old = await cluster.store.leader()
+    before = await cluster.client.bulk_operation(made.operation.id)
     await cluster.client.step_down(why="it stands still")
     line.go.set()
     await cluster.until(lambda: not cluster.pods["b"].status().leading, "its term is over", 30)
-    assert old is not None
-    assert {submissions(cluster, retried_id(one)) for one in failed} == {0}
+    assert await cluster.client.bulk_operation(made.operation.id) == before
+    assert {submissions(cluster, retried_id(one)) for one in sources} == {0}
+    assert not cluster.items("cancelled")
+    assert not cluster.items("cancel_requested")
     cluster.start("c")
-    assert (await over(cluster, made.operation.id)).done == 3
+    assert (await over(cluster, made.operation.id)).done >= 3
+
+
+async def test_who_stops_it_while_a_step_is_under_way_is_heard(cluster):
+    await a_leader(cluster)
+    await ended(cluster, "etl", 12)
+    await cluster.stop("a")
+    line = StandsAt("submit")
+    cluster.start("b", SCHEDULER, line=line)
+    made = await cluster.client.bulk("retry", config_id="etl", reason=WHY, rate="4/s")
+    await asyncio.wait_for(line.stood.wait(), 60)
+    await cluster.client.stop_bulk(made.operation.id, reason="wrong ones")
+    line.go.set()
+    done = await over(cluster, made.operation.id)
+    assert (done.state, done.stop_reason) == (BulkState.STOPPED, "wrong ones")
+    assert 0 < done.done < 12
 
 
 async def test_a_lost_reply_and_an_outage_change_nothing(cluster):
