@@ -1,6 +1,8 @@
 """Acts on many tasks at a time: what they meet, at which rate, and what a leader's death leaves."""
 
 import asyncio
+import contextlib
+import json
 import random
 from collections import Counter
 from datetime import timedelta
@@ -208,13 +210,24 @@ async def test_a_status_narrows_a_cancel(cluster):
 async def test_a_task_that_ends_just_before_it_is_asked_for_is_met_although_its_list_is_late(
     cluster,
 ):
-    await a_leader(cluster)
+    late = asyncio.Event()
+
+    async def collects_later(handle, step, proceed):
+        task = asyncio.current_task()
+        if late.is_set() and task is not None and task.get_name() == "collecting":
+            await asyncio.sleep(6)
+            late.clear()
+        return await proceed()
+
+    await a_leader(cluster, line=Line(collects_later))
     await cluster.client.put_config(far_away("etl"))
-    await asyncio.sleep(20)  # an idle leader looks at the log every few seconds
+    await asyncio.sleep(2)
+    late.set()
     source = await cluster.client.trigger("etl", key="one")
-    await cluster.client.wait(source, timeout_s=30)
+    await cluster.client.wait(source, timeout_s=5)
     assert (await cluster.client.list(config_id="etl")).tasks == ()
     made = await cluster.client.bulk("retry", config_id="etl", reason=WHY)
+    assert made.estimate.found == 0
     assert (await over(cluster, made.operation.id)).done == 1
 
 
@@ -370,6 +383,81 @@ async def test_whenever_its_leader_dies_nothing_is_lost_doubled_or_counted_twice
         assert Counter(len(cluster.items("cancel_requested", task=one)) for one in sources) == {
             1: 7
         }
+
+
+class DiesAt(Line):
+    """A line on which the pod dies at the first call of a step while something is in hand: before
+    the store has heard it, or after that."""
+
+    def __init__(self, cluster, step, *, heard):
+        self.cluster, self.step, self.heard = cluster, step, heard
+        self.died = False
+        super().__init__(self._rule)
+
+    async def _rule(self, handle, step, proceed):
+        if self.died:
+            raise StoreUnavailableError("it is dead", maybe_applied=False)
+        task = asyncio.current_task()
+        if step != self.step or task is None or task.get_name() != "bulk" or not self._in_hand():
+            return await proceed()
+        self.died = True
+        if self.heard:
+            await proceed()
+        raise StoreUnavailableError("it died", maybe_applied=self.heard)
+
+    def _in_hand(self):
+        texts = [
+            row.text for (kind, _), row in self.cluster.state.documents.items() if kind == OPEN
+        ]
+        return any(json.loads(one).get("in_hand") for one in texts)
+
+
+@pytest.mark.parametrize("heard", [False, True])
+@pytest.mark.parametrize("step", ["list_documents", "get", "submit", "list_tasks", "put_document"])
+async def test_of_a_death_at_any_step_of_a_retry_nothing_is_left(cluster, step, heard):
+    cluster.start("w", WORKER, capacity=20)
+    cluster.start("first", SCHEDULER)
+    await cluster.lead_by("first")
+    sources = await ended(cluster, "etl", 7)
+    await cluster.stop("first")
+    line = DiesAt(cluster, step, heard=heard)
+    cluster.start("dies", SCHEDULER, line=line)
+    made = await cluster.client.bulk("retry", config_id="etl", reason=WHY, rate="2/s")
+    if step == "list_tasks":  # the lists of what ended are read at first, and by a new leader
+        await cluster.until(lambda: len(cluster.items("submitted")) > 7, "it is under way", 60)
+        await cluster.kill("dies")
+        line = DiesAt(cluster, step, heard=heard)
+        cluster.start("dies", SCHEDULER, line=line)
+    await cluster.until(lambda: line.died, "it dies", 60)
+    await cluster.kill("dies")
+    cluster.start("next", SCHEDULER)
+    done = await over(cluster, made.operation.id)
+    assert (done.state, done.done, done.skipped, done.failed) == (BulkState.DONE, 7, 0, 0)
+    assert Counter(submissions(cluster, retried_id(one)) for one in sources) == {1: 7}
+
+
+async def test_what_does_not_stop_when_asked_is_asked_once(cluster):
+    async def stubborn(context, task):
+        while True:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(5)
+                return
+
+    cluster.executor.bodies["stubborn"] = stubborn
+    await a_leader(cluster)
+    await cluster.client.put_config(config("busy", "stubborn", every=seconds(60)))
+    await cluster.until(
+        lambda: any(row.status is TaskStatus.RUNNING for row in cluster.state.tasks.values()),
+        "one runs",
+        90,
+    )
+    first = await cluster.client.bulk("cancel", config_id="busy", reason=WHY)
+    await cluster.until(lambda: bool(cluster.items("cancel_requested")), "it is asked to stop")
+    (running,) = [row for row in cluster.state.tasks.values() if row.id.startswith("busy@")]
+    assert running.status is TaskStatus.RUNNING
+    told = await cluster.client.bulk("cancel", config_id="busy", reason="", dry_run=True)
+    assert told.estimate.found == 0
+    assert (await over(cluster, first.operation.id)).done == 1
 
 
 class StandsAt(Line):

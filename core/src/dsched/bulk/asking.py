@@ -85,15 +85,7 @@ async def ask(
     pace = bulk_rate(rate)
     made_ms = (await store.now()).wall_ms
     before_ms = _window(wanted, from_ms, until_ms, made_ms)
-    ids = await selected_ids(store, configs)
-    if not ids:
-        raise SelectionError("config", "no config is meant by this; `dsched config list` has all")
-    if sum(len(one) + 3 for one in ids) > MAX_ID_CHARACTERS:
-        raise SelectionError(
-            "config",
-            f"this means {len(ids)} configs, whose ids together are longer than what one operation "
-            "keeps; give a longer beginning of their ids, or another label",
-        )
+    ids = await _config_ids(store, configs)
     return BulkOperation(
         id=operation_id,
         act=wanted,
@@ -110,6 +102,20 @@ async def ask(
         configs=len(ids),
         config_ids=ids,
     )
+
+
+async def _config_ids(store: Store, configs: ConfigSelection) -> tuple[str, ...]:
+    """Those that are meant now: some, and not too many."""
+    ids = await selected_ids(store, configs)
+    if not ids:
+        raise SelectionError("config", "no config is meant by this; `dsched config list` has all")
+    if sum(len(one) + 3 for one in ids) > MAX_ID_CHARACTERS:
+        raise SelectionError(
+            "config",
+            f"this means {len(ids)} configs, whose ids together are longer than what one operation "
+            "keeps; give a longer beginning of their ids, or another label",
+        )
+    return ids
 
 
 def _act(act: BulkAct | str) -> BulkAct:

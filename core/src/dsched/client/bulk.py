@@ -91,17 +91,23 @@ class Bulk(Asking):
                 rate=rate,
             )
         )
-        try:
-            estimate = await self._answered(lambda: estimated(self._store, asked))
-        except TooManyError as error:
-            raise SelectionError("config", str(error)) from None
+        estimate = await self._estimated(asked)
         asked = attrs.evolve(asked, found=estimate.found, found_all=estimate.all_)
         if dry_run:
             return BulkAnswer(operation=asked, estimate=estimate, made=False)
+        return await self._make(asked, estimate)
+
+    async def _estimated(self, asked: BulkOperation) -> Estimate:
+        try:
+            return await self._answered(lambda: estimated(self._store, asked))
+        except TooManyError as error:
+            raise SelectionError("config", str(error)) from None
+
+    async def _make(self, asked: BulkOperation, estimate: Estimate) -> BulkAnswer:
         await self._check_room()
         kept = await self._answered(lambda: put(self._store, asked, read=0))
         if kept is None:  # made meanwhile, by the first try of this very call or another one
-            return _known(await self.bulk_operation(operation_id))
+            return _known(await self.bulk_operation(asked.id))
         return BulkAnswer(operation=kept.operation, estimate=estimate, made=True)
 
     async def _check_room(self) -> None:
