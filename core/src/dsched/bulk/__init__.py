@@ -5,6 +5,7 @@ what is done next is written down before it is done, and doing it twice makes no
 """
 
 from dsched.bulk.acting import retried_id as retried_id
+from dsched.bulk.asking import BulkRequest as BulkRequest
 from dsched.bulk.asking import ask as ask
 from dsched.bulk.asking import bulk_rate as bulk_rate
 from dsched.bulk.asking import per_second as per_second

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+import attrs
+
 from dsched.bulk.operation import BulkAct, BulkOperation
 from dsched.contracts.store import Store
 from dsched.model import InvalidConfigError, TaskStatus, rfc3339_ms
@@ -52,52 +54,54 @@ def per_second(rate: str) -> float:
     return int(count) / parse_duration(span).total_seconds()
 
 
-async def ask(
-    store: Store,
-    operation_id: str,
-    act: BulkAct | str,
-    *,
-    by: str,
-    reason: str,
-    config: str | None = None,
-    labels: Mapping[str, str] | None = None,
-    owner: str | None = None,
-    status: TaskStatus | str | None = None,
-    from_ms: int | None = None,
-    until_ms: int | None = None,
-    rate: str | None = None,
-) -> BulkOperation:
+@attrs.frozen(kw_only=True)
+class BulkRequest:
+    """What somebody asks for, as it was given; see `ask`."""
+
+    act: BulkAct | str
+    by: str
+    reason: str
+    config: str | None = None
+    labels: Mapping[str, str] | None = None
+    owner: str | None = None
+    status: TaskStatus | str | None = None
+    from_ms: int | None = None
+    until_ms: int | None = None
+    rate: str | None = None
+
+
+async def ask(store: Store, operation_id: str, asked: BulkRequest) -> BulkOperation:
     """The operation that is meant, by the configs and the time of the store; nothing is stored.
 
     ``status`` of a retry is a status of what has ended (by default ``failed``), of a cancel one of
     what has not (by default any). `SelectionError` names what is wrong.
     """
-    wanted = _act(act)
-    if config is None and not labels and owner is None:
+    act = _act(asked.act)
+    if asked.config is None and not asked.labels and asked.owner is None:
         raise SelectionError(
             "config",
-            f"nothing says whose tasks to {wanted}: give a config or the beginning of ids (etl-*), "
+            f"nothing says whose tasks to {act}: give a config or the beginning of ids (etl-*), "
             "a label or an owner; * alone means every config",
         )
-    configs = ConfigSelection(
-        pattern="*" if config is None else config, labels=labels or {}, owner=owner
-    )
-    pace = bulk_rate(rate)
+    pattern = "*" if asked.config is None else asked.config
+    configs = ConfigSelection(pattern=pattern, labels=asked.labels or {}, owner=asked.owner)
+    rate = bulk_rate(asked.rate)
     made_ms = (await store.now()).wall_ms
-    before_ms = _window(wanted, from_ms, until_ms, made_ms)
+    before_ms = _window(act, asked.from_ms, asked.until_ms, made_ms)
+    status = _status(act, asked.status)
     ids = await _config_ids(store, configs)
     return BulkOperation(
         id=operation_id,
-        act=wanted,
-        by=by,
-        reason=reason,
+        act=act,
+        by=asked.by,
+        reason=asked.reason,
         pattern=configs.pattern,
         labels=dict(configs.labels),
-        owner=owner,
-        status=_status(wanted, status),
-        from_ms=from_ms,
+        owner=asked.owner,
+        status=status,
+        from_ms=asked.from_ms,
         before_ms=before_ms,
-        rate=pace,
+        rate=rate,
         made_ms=made_ms,
         configs=len(ids),
         config_ids=ids,

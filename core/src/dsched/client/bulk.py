@@ -6,7 +6,7 @@ from datetime import datetime
 
 import attrs
 
-from dsched.bulk import BulkAct, BulkOperation, BulkState, Estimate, ask, estimated
+from dsched.bulk import BulkAct, BulkOperation, BulkRequest, BulkState, Estimate, ask, estimated
 from dsched.bulk.keeping import (
     ended_operations,
     find,
@@ -55,47 +55,43 @@ class Bulk(Asking):
         dry_run: bool = False,
         key: str | None = None,
     ) -> BulkAnswer:
-        """``retry`` or ``cancel`` many tasks: those of the configs that are meant by ``config_id``
-        (an id, or the beginning of ids and a star), ``labels`` and ``owner``, of which one at
-        least is given.
+        """``retry`` or ``cancel`` many tasks, of the configs that ``config_id`` (an id, or the
+        beginning of ids and a star), ``labels`` and ``owner`` mean; one of them is needed.
 
-        A retry runs once more what had ended when it was asked for, with ``status`` (``failed``),
-        between ``since`` and ``until``; each task at most once, whatever other operation meets it.
-        A cancel ends what was due by then and has not ended, of any status or of one. ``rate`` is
-        how many in how long, ``20/s`` unless it is said, at most 100 a second. The same ``key`` is
-        the same operation. With ``dry_run`` the tasks are counted, and nothing is stored.
-
-        `SelectionError` for what means nothing, or too much; `RefusedError` ``FULL`` while
-        `MAX_OPEN` others go on.
+        A retry is of what had ended before, with ``status`` (``failed``), between ``since`` and
+        ``until``, each task once over all operations; a cancel of what was due and has not ended.
+        ``rate`` is how many in how long. The same ``key`` is the same operation. ``dry_run``: the
+        tasks are counted, and nothing is stored. `SelectionError` for what means nothing, or too
+        much; `RefusedError` ``FULL`` while `MAX_OPEN` others go on.
         """
-        operation_id = secrets.token_hex(5) if key is None else check_id(key, "key")
         if not dry_run and not reason.strip():
             raise ValueError("say why: it is kept with each task, for those who ask later")
+        operation_id = secrets.token_hex(5) if key is None else check_id(key, "key")
+        asked = BulkRequest(
+            act=act,
+            by=self._by,
+            reason=reason,
+            config=config_id,
+            labels=labels,
+            owner=owner,
+            status=status,
+            from_ms=instant_ms("since", since),
+            until_ms=instant_ms("until", until),
+            rate=rate,
+        )
+        return await self._bulk(operation_id, asked, dry_run=dry_run)
+
+    async def _bulk(self, operation_id: str, asked: BulkRequest, *, dry_run: bool) -> BulkAnswer:
         if not dry_run:
             known = await self._answered(lambda: find(self._store, operation_id))
             if known is not None:
                 return _known(known)
-        asked = await self._answered(
-            lambda: ask(
-                self._store,
-                operation_id,
-                act,
-                by=self._by,
-                reason=reason,
-                config=config_id,
-                labels=labels,
-                owner=owner,
-                status=status,
-                from_ms=instant_ms("since", since),
-                until_ms=instant_ms("until", until),
-                rate=rate,
-            )
-        )
-        estimate = await self._estimated(asked)
-        asked = attrs.evolve(asked, found=estimate.found, found_all=estimate.all_)
+        wanted = await self._answered(lambda: ask(self._store, operation_id, asked))
+        estimate = await self._estimated(wanted)
+        wanted = attrs.evolve(wanted, found=estimate.found, found_all=estimate.all_)
         if dry_run:
-            return BulkAnswer(operation=asked, estimate=estimate, made=False)
-        return await self._make(asked, estimate)
+            return BulkAnswer(operation=wanted, estimate=estimate, made=False)
+        return await self._make(wanted, estimate)
 
     async def _estimated(self, asked: BulkOperation) -> Estimate:
         try:
