@@ -89,7 +89,7 @@ async def ask(store: Store, operation_id: str, asked: BulkRequest) -> BulkOperat
     made_ms = (await store.now()).wall_ms
     before_ms = _window(act, asked.from_ms, asked.until_ms, made_ms)
     status = _status(act, asked.status)
-    ids = await _config_ids(store, configs)
+    ids = await _ids_meant(store, configs)
     return BulkOperation(
         id=operation_id,
         act=act,
@@ -108,7 +108,7 @@ async def ask(store: Store, operation_id: str, asked: BulkRequest) -> BulkOperat
     )
 
 
-async def _config_ids(store: Store, configs: ConfigSelection) -> tuple[str, ...]:
+async def _ids_meant(store: Store, configs: ConfigSelection) -> tuple[str, ...]:
     """Those that are meant now: some, and not too many."""
     ids = await selected_ids(store, configs)
     if not ids:
