@@ -142,6 +142,7 @@ LISTS = {
     "/cluster/terms": "terms",
     "/timetable": "timetable",
     "/limits": "limits",
+    "/bulk": "bulk",
     "/limits/l": "uses of limit l",
     "/configs/c/runs": "runs of config c",
     "/tasks/r/run/log": "log of run r",

@@ -40,6 +40,8 @@ async def list_bulk(call: Call) -> Answer:
 
     async def fetch(cursor: str | None, limit: int) -> tuple[list[BulkView], str | None]:
         start = 0 if cursor is None else int(cursor)
+        if start < 0:
+            raise ValueError("a place in a list is not negative")
         page = [bulk_of(one) for one in found[start : start + limit]]
         return page, str(start + limit) if start + limit < len(found) else None
 
