@@ -202,9 +202,11 @@ class RunProgress:
         return found
 
     def room(self, step_id: str) -> int:
-        """How many members a step may have beside all others of the run."""
+        """How many members a step may have beside all others of the run, those that are for workers
+        which nothing says yet included."""
         others = (one for name, one in self.steps.items() if name != step_id)
-        return MAX_MEMBERS - sum(max(one.members + one.done, one.parts) for one in others)
+        taken = (max(one.members + one.done, one.parts, len(one.offered)) for one in others)
+        return MAX_MEMBERS - sum(taken)
 
     def take(self, lines: Iterable[MemberLine]) -> None:
         """Add up the lines that come after those taken before."""

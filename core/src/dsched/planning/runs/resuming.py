@@ -16,7 +16,7 @@ from dsched.model import (
     step_of_name,
 )
 from dsched.model.workflow import levels, members_of
-from dsched.planning.runs.progress import RunProgress, StepProgress, steps_of
+from dsched.planning.runs.progress import NO_WORKER, RunProgress, StepProgress, steps_of
 
 # Of each step its members that need not be run again, each with its run and status.
 _Done = Mapping[str, Mapping[int | None, tuple[str, TaskStatus]]]
@@ -44,7 +44,9 @@ def resumption(
     unneeded = {
         line.name
         for line in lines
-        if line.what is MemberStep.SKIPPED and line.status is TaskStatus.SUCCESS
+        if line.what is MemberStep.SKIPPED
+        and line.status is TaskStatus.SUCCESS
+        and not line.reason.startswith(NO_WORKER)  # now somebody may be there
     }
     settled: set[str] = set()
     taken: list[Taken] = []
