@@ -1,6 +1,6 @@
 """`shards`: into how many members a config or a step is parted, or that each worker has one."""
 
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from dsched.model.fields import InvalidConfigError, check_whole
 
@@ -10,11 +10,11 @@ Shards: TypeAlias = int | Literal["each_worker"]
 MAX_SHARDS = 1000
 
 
-def check_shards(shards: object, max_parallel: int | None, *, listed: bool = False) -> None:
+def check_shards(shards: Any, max_parallel: int | None, *, listed: bool = False) -> None:
     """Refuse numbers of shards that cannot be."""
-    if isinstance(shards, int):
-        check_whole("shards", shards, 1, MAX_SHARDS)
-    elif shards is not None and shards != EACH_WORKER:
+    whole = isinstance(shards, int) and not isinstance(shards, bool)
+    counted = whole and 1 <= shards <= MAX_SHARDS
+    if not (shards is None or counted or shards == EACH_WORKER):
         shown = repr(shards)[:60]
         raise InvalidConfigError(
             "shards", f"must be 1 to {MAX_SHARDS}, or {EACH_WORKER}; got {shown}"
