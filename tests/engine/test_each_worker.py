@@ -8,6 +8,7 @@ import pytest
 
 from dsched.contracts.executor import TaskFailed
 from dsched.model import MemberStep, Step, TaskConfig, TaskSpec, TaskStatus, Workflow
+from dsched.planning.runs.progress import WORKER_LEFT, WORKER_LOST
 
 SUCCESS, FAILED, CANCELLED = TaskStatus.SUCCESS, TaskStatus.FAILED, TaskStatus.CANCELLED
 NEVER = {"max_retries": 0}
@@ -116,6 +117,16 @@ async def test_where_nobody_is_eligible_the_run_succeeds_and_says_so(cluster):
     assert because[0] == f"Step all succeeded: {reason}."
 
 
+async def test_who_cannot_run_it_is_not_eligible(cluster):
+    await start(cluster, "a")
+    unknown = Step(id="all", executor="local", payload={"function": "f"}, shards="each_worker")
+    await cluster.client.submit(flow(unknown), task_id="r")
+    run = await ended(cluster, "r")
+    assert (run.status, run.reason) == (
+        SUCCESS, "no worker is eligible: no worker has function f",
+    )  # fmt: skip
+
+
 async def test_who_drains_and_who_joins_later_is_left_out(cluster):
     await start(cluster, "a", "b", "c")
     await cluster.client.drain_worker("b-w")
@@ -148,9 +159,9 @@ async def test_a_member_whose_worker_dies_before_it_began_is_let_off(cluster):
     assert await members(cluster) == {"a-w": "success", "b-w": "skipped"}
     assert "r~all~1" not in where(cluster)
     member = await cluster.client.get("r~all~1")
-    assert (member.status, member.reason) == (CANCELLED, "its worker has left")
+    assert (member.status, member.reason) == (CANCELLED, WORKER_LEFT)
     assert (await cluster.client.why_task("r")).because[0] == (
-        "Step all succeeded, 1 of 2 workers well; b-w left before its member began."
+        "Step all succeeded, 1 of 2 workers well; let off, as they left or drained: b-w."
     )
 
 
@@ -177,7 +188,51 @@ async def test_what_ran_on_a_worker_that_died_runs_nowhere_else_and_fails(cluste
     assert where(cluster)["r~all~2"] == ["c-w"]
     assert await members(cluster) == {"a-w": "success", "b-w": "success", "c-w": "cancelled"}
     member = await cluster.client.get("r~all~2")
-    assert (member.reason, member.attempt) == ("its worker has left", 1)
+    assert (member.reason, member.attempt) == (WORKER_LOST, 1)
+
+
+async def test_what_began_waits_for_a_worker_that_drains(cluster):
+    async def second_time(context: Any, task: Any) -> object:
+        if context.attempt == 1:
+            raise TaskFailed("not yet", "busy")
+        return "ok"
+
+    cluster.executor.bodies = Answers(cluster, second_time)
+    await start(cluster, "a", "b")
+    retry = {"max_retries": 3, "retry_delay": "1s"}
+    await cluster.client.submit(flow(everywhere({"do": "it"}, retry=retry)), task_id="r")
+    await cluster.until(lambda: len(cluster.items("completed")) == 2, "both were tried")
+    await cluster.client.drain_worker("b-w")
+    await asyncio.sleep(60)
+    assert await members(cluster) == {"a-w": "success", "b-w": "live"}
+    waits = (await cluster.client.why_task("r~all~1")).because
+    assert "It began at worker b-w, which is draining, and waits until that takes tasks." in waits
+    await cluster.client.resume_worker("b-w")
+    assert (await ended(cluster, "r")).status is SUCCESS
+    assert where(cluster)["r~all~1"] == ["b-w", "b-w"]
+
+
+async def test_what_was_let_off_answers_nothing_in_its_place(cluster):
+    async def echo(context: Any, task: Any) -> object:
+        return task.spec.payload
+
+    cluster.executor.bodies = Answers(cluster, echo)
+    await start(cluster, "a")
+    await busy(cluster, "b")
+    answers = {"data": "${needs.all.data}", "status": "${needs.all.status}"}
+    last = step("last", "all", payload=answers)
+    spec = flow(everywhere({"at": "${shard.index}"}), last)
+    await cluster.client.submit(spec, task_id="r")
+    await cluster.until(lambda: "r~all~0" in where(cluster), "the other runs")
+    await cluster.client.drain_worker("b-w")
+    assert (await ended(cluster, "r")).status is SUCCESS
+    told = await cluster.client.result("r~last")
+    assert told == {"data": [{"at": 0}, None], "status": ["success", "cancelled"]}
+    assert (await cluster.client.why_task("r~all~1")).summary == (
+        "Task r~all~1 was cancelled: let off: its worker had left, or drained, before it began."
+    )
+    page = await cluster.client.run_members("r", state="skipped")
+    assert [task.id for task in page.tasks] == ["r~all~1"]
 
 
 async def test_a_restart_of_the_worker_takes_what_it_ran_up_again(cluster):

@@ -8,6 +8,7 @@ from dsched.planning.runs import RunProgress, StepProgress, StepState
 from dsched.planning.runs.picture import progress_of
 
 MAX_STEPS_TOLD = 100
+SHOWN = 5  # workers that a sentence names
 
 
 def run_told(
@@ -55,7 +56,7 @@ def _step_told(step_id: str, flow: Workflow, progress: RunProgress) -> str:
         return f"{name} was taken over from {' and '.join(runs)}."
     well = one.ended - one.failed - len(one.let_off)
     parts = f", {well} of {one.members} {what} well" if one.members > 1 else ""
-    parts += f"; {', '.join(_let_off(one))} left before its member began" if one.let_off else ""
+    parts += f"; let off, as they left or drained: {_let_off(one)}" if one.let_off else ""
     match one.state:
         case StepState.SUCCESS:
             return f"{name} succeeded{_why(one) or parts}."
@@ -69,10 +70,12 @@ def _step_told(step_id: str, flow: Workflow, progress: RunProgress) -> str:
     return f"{name} waits for {', '.join(waits) or 'the leader to make its members'}."
 
 
-def _let_off(one: StepProgress) -> list[str]:
+def _let_off(one: StepProgress) -> str:
     """The workers of the members that were let off, by their order in the step."""
     indexes = sorted(index for _, index in map(step_of_name, one.let_off) if index is not None)
-    return [one.workers[index] for index in indexes]
+    names = [one.workers[index] for index in indexes[:SHOWN]]
+    more = [f"{len(indexes) - SHOWN} more"] if len(indexes) > SHOWN else []
+    return ", ".join([*names, *more])
 
 
 def _why(one: StepProgress) -> str:

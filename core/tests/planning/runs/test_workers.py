@@ -32,7 +32,7 @@ from dsched.planning.runs import (
 )
 from dsched.planning.runs.deciding import LOOK_EVERY_MS
 from dsched.planning.runs.picture import picture_of
-from dsched.planning.runs.progress import NO_WORKER, WORKER_LEFT
+from dsched.planning.runs.progress import NO_WORKER, WORKER_LEFT, WORKER_LOST
 
 SUCCESS, FAILED, CANCELLED = TaskStatus.SUCCESS, TaskStatus.FAILED, TaskStatus.CANCELLED
 BORN, ENDED, SKIPPED = MemberStep.BORN, MemberStep.ENDED, MemberStep.SKIPPED
@@ -229,11 +229,28 @@ def test_a_member_that_had_begun_is_given_up_when_its_worker_leaves_and_fails_th
     play = Play(flow(everywhere(), step("z", "all")), "ab")
     play.begun.add("all~1")
     play.leaves("b")
-    assert (play.said(SKIPPED), play.cancelled) == ([], {"all~1": WORKER_LEFT})
+    assert (play.said(SKIPPED), play.cancelled) == ([], {"all~1": WORKER_LOST})
     play.end("all~1", CANCELLED)
     end = play.end("all~0").end
     assert end is not None
     assert (end.status, end.reason) == (FAILED, "all failed")
+
+
+def test_what_never_began_is_let_off_before_what_had_begun_is_given_up() -> None:
+    play = Play(flow(everywhere()), "ab")
+    play.begun.add("all~1")
+    play.there.clear()
+    play.advance()
+    assert play.cancelled == {"all~0": WORKER_LEFT, "all~1": WORKER_LOST}
+    assert play.said(SKIPPED) == ["all~0"]
+
+
+def test_who_was_there_for_a_decision_that_was_not_done_is_looked_for_anew() -> None:
+    play = Play(flow(everywhere()), begin=False)
+    for stale in ("offer", "nobody"):
+        play.there = ["b"]
+        getattr(play.progress, stale)("all", ("a",) if stale == "offer" else "no worker")
+    assert [one.workers for one in play._decided().workers] == [("b",)]
 
 
 def test_what_was_let_off_and_ran_after_all_counts_by_how_it_ended() -> None:

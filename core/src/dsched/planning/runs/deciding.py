@@ -15,6 +15,7 @@ from dsched.planning.runs.progress import (
     NO_WORKER,
     TOO_MANY,
     WORKER_LEFT,
+    WORKER_LOST,
     RunProgress,
     StepProgress,
     steps_of,
@@ -114,19 +115,34 @@ def decide(flow: Workflow, progress: RunProgress, moment: Moment) -> NextMove:
         for birth in _due(step_id, step, flow, steps[step_id])
     )
     workers = _offered(flow, steps)
-    cancels = _failing_fast(flow, progress) if failing else ()
-    gone = () if cancels else (*moment.left, *moment.lost)
+    cancels, why = _cancels(flow, progress, moment, failing=failing)
     settled = all(one.settled for one in steps.values())
     pins = bool(progress.pins()) or any(steps[step_id].workers for step_id, _ in births)
     return NextMove(
         births=births,
-        skips=(*skips, *(_let_off(steps, moment.left) if gone else ())),
-        cancels=cancels or gone,
-        cancel_reason=FAIL_FAST if cancels else WORKER_LEFT if gone else "",
+        skips=(*skips, *(_let_off(steps, moment.left) if why == WORKER_LEFT else ())),
+        cancels=cancels,
+        cancel_reason=why,
         end=_ended(steps) if settled else None,
         again_ms=None if settled else _again_ms(flow, moment, told=bool(workers), pins=pins),
         workers=workers,
     )
+
+
+def _cancels(
+    flow: Workflow, progress: RunProgress, moment: Moment, *, failing: bool
+) -> tuple[tuple[str, ...], str]:
+    """The members to cancel, and why. One reason at a time: the rest has its turn when the run is
+    looked at again, which is soon where workers have left."""
+    found = _failing_fast(flow, progress) if failing else ()
+    for members, why in (
+        (found, FAIL_FAST),
+        (moment.left, WORKER_LEFT),
+        (moment.lost, WORKER_LOST),
+    ):
+        if members:
+            return members, why
+    return (), ""
 
 
 def _offered(flow: Workflow, steps: "_Steps") -> tuple[StepWorkers, ...]:

@@ -26,8 +26,9 @@ NO_ITEMS = "no items"
 TOO_MANY = "too many workers: "
 # How the reason of a step begins that has no member since no worker is there for one.
 NO_WORKER = "no worker is eligible: "
-# Why a member is let off, or given up: no other worker may run it.
-WORKER_LEFT = "its worker has left"
+# Why a member is let off, and why one that had begun is given up: no other worker may run it.
+WORKER_LEFT = "let off: its worker had left, or drained, before it began"
+WORKER_LOST = "its worker has left in the middle of it, and no other may run it"
 
 
 class StepState(StrEnum):
