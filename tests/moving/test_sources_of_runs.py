@@ -100,7 +100,9 @@ async def test_what_an_open_run_was_told_once_is_told_once_where_it_is_moved(
         await store.resign(fence)
     await copy_store(mover(source), mover(target), settings=ONE_OF_EACH)
     async with led(target) as (store, fence):
-        (answer,) = await store.advance(fence, [Advance(run_id="r", version=2, **told)])
+        (answer,) = await store.advance(
+            fence, [Advance(run_id="r", version=2, again_in_ms=0, **told)]
+        )
         assert (answer.outcome, answer.version) == (Outcome.OK, 2)
         (run,) = (await store.open_runs(fence, {}, 10)).runs
         assert [one.workers for one in run.lines] == [(), ("w1", "pod.eu:2")]
