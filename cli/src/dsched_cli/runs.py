@@ -20,7 +20,7 @@ _GRID_WIDTH = 50
 _WORKERS_SHOWN = 50  # by name; the rest only as cells of the grid
 _POLL_S = 1.0
 LEGEND = "+ success, x failed, - cancelled, o waits or runs, . not yet"
-LET_OFF = ", ~ let off: its worker had left"
+LET_OFF = ", ~ let off, as its worker left or drained"
 
 
 def is_run(found: Mapping[str, Any]) -> bool:

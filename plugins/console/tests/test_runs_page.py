@@ -298,6 +298,23 @@ async def test_a_run_of_shards_alone_has_parts_and_no_graph(console: Any, cluste
         assert window.complaints == []
 
 
+async def test_the_part_of_each_worker_says_whose_it_is(console: Any, cluster: Any) -> None:
+    steps = {
+        "all": {"executor": "echo", "shards": "each_worker"},
+        "none": {"executor": "echo", "shards": "each_worker", "required_labels": {"gpu": "1"}},
+    }
+    run_id = await run_of(cluster, {"every": "1h", "steps": steps})
+    (worker,) = (await cluster.ask("GET", "/workers")).body["items"]
+    async with console.window() as window:
+        page = await window.open(f"tasks/{run_id}?step=all")
+        part = page.get_by_role("link", name=f"part 0, {worker['id']}: success")
+        await part.first.wait_for()
+        await page.get_by_text("no worker is eligible: no worker has gpu=1").first.wait_for()
+        page = await window.open(f"configs/{run_id.partition('@')[0]}?tab=graph")
+        await page.get_by_text("one for each worker").first.wait_for()
+        assert window.complaints == []
+
+
 @pytest.mark.parametrize("language", ["en-GB", pytest.param("zh-CN", marks=pytest.mark.long)])
 async def test_the_pages_of_a_run_are_without_complaint_and_open_to_all(
     console: Any, cluster: Any, language: str
