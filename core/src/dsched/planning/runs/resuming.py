@@ -41,13 +41,7 @@ def resumption(
     progress = RunProgress(flow, before)
     progress.take(lines)
     done = _done(flow, lines, run_id, before)
-    unneeded = {
-        line.name
-        for line in lines
-        if line.what is MemberStep.SKIPPED
-        and line.status is TaskStatus.SUCCESS
-        and not line.reason.startswith(NO_WORKER)  # now somebody may be there
-    }
+    unneeded = {line.name for line in lines if _was_unneeded(line)}
     settled: set[str] = set()
     taken: list[Taken] = []
     level_of = levels(flow)
@@ -64,6 +58,12 @@ def resumption(
             settled.add(step_id)
         taken += _together(step_id, wanted, found, listed=listed)
     return Resumption(run_id=run_id, instant_ms=instant_ms, taken=tuple(taken))
+
+
+def _was_unneeded(line: MemberLine) -> bool:
+    """Whether a step was skipped for good: where nobody was there, somebody may be now."""
+    skipped = line.what is MemberStep.SKIPPED and line.status is TaskStatus.SUCCESS
+    return skipped and not line.reason.startswith(NO_WORKER)
 
 
 def _done(

@@ -63,7 +63,7 @@ def _step(chance: random.Random, faults: frozenset[str], ids: tuple[str, ...], a
     )
 
 
-def _shards(shards: int, drawn: object) -> Shards:
+def _shards(shards: Shards, drawn: object) -> Shards:
     """So many; of some one for each worker instead.
 
     With a chance of its own, as `_listed` has.
