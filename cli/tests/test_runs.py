@@ -1,5 +1,11 @@
 """Runs of many tasks in the terminal: the graph, the grid, and the lines of all members."""
 
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -195,3 +201,51 @@ def test_a_step_with_a_list_is_applied_simulated_triggered_and_drawn(
     shown = pod.ok("task", "get", empty["id"]).out
     assert "[no items]" in shown
     assert "Step tables succeeded: no items." in pod.ok("why", empty["id"]).out
+
+
+@contextmanager
+def working(folder: Path, name: str, **settings: str) -> Iterator[Any]:
+    """One more worker on the store of a pod, of a process of its own."""
+    command = [sys.executable, "-m", "dsched.launcher.run", "--app", "jobs_of_the_tests"]
+    env = {one: value for one, value in os.environ.items() if not one.startswith("DSCHED_")}
+    env |= {"DSCHED_WORKER__ID": name, "POD_NAME": name, **settings}
+    with (folder / f"{name}.log").open("wb") as log:
+        worker = subprocess.Popen(
+            [*command, "--role", "worker", "--for", "10m"],
+            cwd=folder, env=env, stdout=log, stderr=log,
+        )  # fmt: skip
+    try:
+        yield worker
+    finally:
+        worker.terminate()
+        worker.wait(20)
+
+
+def test_a_run_on_each_worker_is_drawn_with_whose_part_ended_how(
+    own_pod: Any, until: Callable[..., Any]
+) -> None:
+    pod, folder = own_pod, own_pod.folder
+    pod.put("all", shards="each_worker")
+    hang = {"executor": "local", "payload": {"function": "hang"}}
+    pod.put("holds", **hang, required_labels={"only": "b"})
+    one_slot = {"DSCHED_WORKER__MAX_CONCURRENT_TASKS": "1"}
+    labels = {"DSCHED_WORKER__LABELS": '{"only": "b"}', "DSCHED_WORKER__HEARTBEAT_TIMEOUT": "3s"}
+    beats = {"DSCHED_WORKER__HEARTBEAT_INTERVAL": "1s"}
+    with working(folder, "w-a"), working(folder, "w-b", **one_slot, **labels, **beats) as b:
+        until(lambda: len(pod.ok("worker", "list", "-o", "json").data) == 2, 60)
+        pod.ok("trigger", "holds", "--key", "one")
+        until(lambda: pod.ok("task", "list", "--of", "holds", "-o", "json").data[0]["attempt"] == 1)
+        run_id = str(pod.ok("trigger", "all", "--key", "one", "-o", "json").data["id"])
+        until(lambda: "o w-b" in pod.ok("task", "get", run_id).out)
+        until(
+            lambda: pod.ok("task", "get", f"{run_id}~0", "-o", "json").data["status"] == "success"
+        )
+        waits = pod.ok("why", f"{run_id}~1").out
+        assert "w-b" in waits
+        b.kill()
+        shown = until(lambda: "~ w-b" in (out := pod.ok("task", "get", run_id).out) and out, 40)
+        rows = [line.strip() for line in shown[shown.index("level 0") :].splitlines()]
+        assert rows[2:4] == ["+ w-a", "~ w-b"]
+        assert rows[4].endswith(". not yet, ~ let off, as its worker left or drained")
+        told = pod.ok("why", run_id).out
+        assert "1 of 2 workers well; let off, as they left or drained: w-b." in told

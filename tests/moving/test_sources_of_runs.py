@@ -1,4 +1,4 @@
-"""A run from which another takes over is moved too, past its time or not, and stays as long."""
+"""Runs that are moved: one from which another takes over stays as long, and what was told once."""
 
 from contextlib import asynccontextmanager
 
@@ -12,7 +12,7 @@ from dsched.contracts.store.settings import Kept, StoreSettings
 from dsched.contracts.store.working import Submission
 from dsched.model import Resumption, Step, Taken, TaskSpec, TaskStatus, Workflow
 from dsched.moving import copy_store
-from dsched.planning.runs import RunEnd
+from dsched.planning.runs import RunEnd, SkippedStep, StepWorkers
 from dsched_store_redis.moving import RedisMover
 from dsched_store_redis.store import open_store
 from dsched_store_sqlite.moving import SqliteMover
@@ -78,3 +78,31 @@ async def test_a_source_of_a_run_is_moved_and_goes_after_that_run(place, source_
             *(True, True),
             *(False, False),
         ]
+
+
+@pytest.mark.parametrize("target_kind", KINDS)
+@pytest.mark.parametrize("source_kind", KINDS)
+async def test_what_an_open_run_was_told_once_is_told_once_where_it_is_moved(
+    place, source_kind, target_kind
+):
+    source, target = place(source_kind), place(target_kind)
+    steps = [Step(id=name, executor="local", shards="each_worker") for name in "ab"]
+    spec = TaskSpec(executor="workflow", workflow=Workflow(steps=steps))
+    told = {
+        "skips": (SkippedStep(step="b", status=SUCCESS, reason="no"),),
+        "workers": (StepWorkers(step="a", workers=("w1", "pod.eu:2")),),
+    }
+    async with led(source) as (store, fence):
+        await store.submit([Submission(task_id="r", spec=spec)], by="me")
+        await store.open_runs(fence, {}, 10)
+        (answer,) = await store.advance(fence, [Advance(run_id="r", version=0, **told)])
+        assert (answer.outcome, answer.version) == (Outcome.OK, 2)
+        await store.resign(fence)
+    await copy_store(mover(source), mover(target), settings=ONE_OF_EACH)
+    async with led(target) as (store, fence):
+        (answer,) = await store.advance(
+            fence, [Advance(run_id="r", version=2, again_in_ms=0, **told)]
+        )
+        assert (answer.outcome, answer.version) == (Outcome.OK, 2)
+        (run,) = (await store.open_runs(fence, {}, 10)).runs
+        assert [one.workers for one in run.lines] == [(), ("w1", "pod.eu:2")]

@@ -8,6 +8,7 @@ from crash_points import BALANCER, NAMES, SCENARIOS, main, record, sweep_one
 
 from dsched.contracts.store.outcomes import Outcome
 from dsched.engine.leader.recovery import RecoveryStep
+from dsched.model import Worker
 from dsched_testkit.memory.operating import MemoryOperating
 from dsched_testkit.memory.recovering import MemoryRecovering
 from dsched_testkit.memory.tasklogs import MemoryTaskLogs
@@ -151,6 +152,10 @@ def _lines_repeated(monkeypatch):
     monkeypatch.setattr(MemoryTaskLogs, "_append", bad)
 
 
+def _pins_ignored(monkeypatch):
+    monkeypatch.setattr(Worker, "matches", lambda self, required: True)
+
+
 @pytest.mark.parametrize(
     ("sabotage", "name", "invariant"),
     [
@@ -159,6 +164,7 @@ def _lines_repeated(monkeypatch):
         (_skips_forgotten, "skips", "I2"),
         (_ended_removed_at_once, "pruning", "I12"),
         (_lines_repeated, "reads", "lines of long"),
+        (_pins_ignored, "a-member-for-each-worker", "I26"),
     ],
 )
 def test_a_broken_protocol_is_found(monkeypatch, sabotage, name, invariant):

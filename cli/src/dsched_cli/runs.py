@@ -14,11 +14,13 @@ from dsched_cli.session import Session
 from dsched_cli.times import show_span_ms, show_time
 
 # A member in the grid, by its state; one that is not born yet is a dot.
-_CELLS = {"success": "+", "failed": "x", "cancelled": "-", "live": "o"}
+_CELLS = {"success": "+", "failed": "x", "cancelled": "-", "skipped": "~", "live": "o"}
 _UNBORN = "."
 _GRID_WIDTH = 50
+_WORKERS_SHOWN = 50  # by name; the rest only as cells of the grid
 _POLL_S = 1.0
 LEGEND = "+ success, x failed, - cancelled, o waits or runs, . not yet"
+LET_OFF = ", ~ let off, as its worker left or drained"
 
 
 def is_run(found: Mapping[str, Any]) -> bool:
@@ -43,10 +45,12 @@ def draw(session: Session, steps: Sequence[Mapping[str, Any]]) -> None:
             level = step["level"]
             write(f"level {level}")
         write("  " + _line(session, step, width))
-        for row in _grid(step, session.output):
+        rows = _by_worker if _has_workers(step) else _grid
+        for row in rows(step, session.output):
             write("    " + row)
-    if any(step["total"] > 1 for step in steps):
-        write(LEGEND)
+    if any(step["total"] > 1 or _has_workers(step) for step in steps):
+        let_off = any(one["state"] == "skipped" for step in steps for one in step["members"])
+        write(LEGEND + (LET_OFF if let_off else ""))
 
 
 def _name(step: Mapping[str, Any]) -> str:
@@ -92,6 +96,26 @@ def _grid(step: Mapping[str, Any], output: Output) -> Iterator[str]:
     for start in range(0, step["total"], _GRID_WIDTH):
         row = range(start, min(step["total"], start + _GRID_WIDTH))
         yield "".join(_cell(state_of.get(at), output) for at in row)
+
+
+def _has_workers(step: Mapping[str, Any]) -> bool:
+    return any(one.get("worker") for one in step["members"])
+
+
+def _by_worker(step: Mapping[str, Any], output: Output) -> Iterator[str]:
+    """Whose member ended how: a row each; of very many the grid, and those that did not succeed."""
+    members = sorted(step["members"], key=lambda one: int(one["index"]))
+    if step["total"] > _WORKERS_SHOWN:
+        yield from _grid(step, output)
+        members = [one for one in members if one["state"] != "success"]
+    for one in members[:_WORKERS_SHOWN]:
+        code = f"  [{clean(one['code'])}]" if one["state"] == "failed" and one["code"] else ""
+        yield f"{_cell(str(one['state']), output)} {clean(one['worker'] or '-')}{code}"
+    unborn = step["total"] - step["born"] - step["taken"]
+    if unborn > 0 and step["total"] <= _WORKERS_SHOWN:
+        yield f"{_UNBORN} {unborn} more"
+    if len(members) > _WORKERS_SHOWN:
+        yield f"and {len(members) - _WORKERS_SHOWN} more"
 
 
 def _cell(state: str | None, output: Output) -> str:

@@ -131,6 +131,22 @@ def shards(said: str) -> str:
         (a_step(f"for_each: {list(range(1001))}, "), "has 1001 items; at most 1000"),
         (a_step(payload="payload: {url: 'http://x/${item}'}"), "where a step has for_each"),
         (shards("for_each: [1]"), "for_each"),
+        (shards("shards: many"), "must be 1 to 1000, or each_worker; got 'many'"),
+        (shards("shards: true"), "must be 1 to 1000, or each_worker; got "),
+        (shards("shards: 2.5"), "must be 1 to 1000, or each_worker; got "),
+        (shards("shards: {each_worker: 3}"), "must be 1 to 1000, or each_worker; got "),
+        (shards("shards: [each_worker, 3]"), "must be 1 to 1000, or each_worker; got "),
+        (shards("each_worker: 3"), "each_worker"),
+        (shards("shards: each_worker\n    max_parallel: 0"), "max_parallel"),
+        (
+            shards("shards: each_worker\n    required_labels: {dsched.worker: w1}"),
+            "say shards: each_worker",
+        ),
+        (shards("shards: each_worker\n    for_each: [1]"), "for_each"),
+        ("    shards: each_worker\n" + a_step(), "give steps, or shards"),
+        (a_step("for_each: [1], shards: each_worker, "), "cannot be given with shards"),
+        (a_step("shards: each_workers, "), "must be a whole number, or each_worker; got text"),
+        (a_step("required_labels: {dsched.worker: w1}, "), "required_labels.dsched.worker"),
     ],
 )
 def test_what_cannot_be_run_is_refused_by_line_and_key(
@@ -176,3 +192,33 @@ def test_lists_are_read_and_written_back(tmp_path: Path, catalogue: Any) -> None
     assert zones.for_each == ["eu", {"zone": "us"}, "${fire.date}"]
     intake = CatalogueIntake(defaults=TaskSettings(), catalogue=catalogue)
     assert intake.config("lists", intake.entry(config)).workflow == config.workflow
+
+
+EACH_WORKER = """
+tasks:
+  - id: clear
+    every: 1h
+    executor: http
+    shards: each_worker
+    max_parallel: 1
+    required_labels: {zone: eu}
+    payload: {url: "http://x/clear?of=${shard.total}"}
+  - id: roll
+    every: 1h
+    steps:
+      all: {executor: http, shards: each_worker, payload: {url: "http://x/"}}
+      last: {executor: http, needs: [all], payload: {url: "http://x/", json: "${needs.all.status}"}}
+"""
+
+
+def test_members_for_each_worker_are_read_and_written_back(tmp_path: Path, catalogue: Any) -> None:
+    clear, roll = read(tmp_path, EACH_WORKER, catalogue)
+    assert clear.workflow is not None
+    assert roll.workflow is not None
+    assert (clear.workflow.shards, clear.workflow.max_parallel) == ("each_worker", 1)
+    assert [step.shards for step in roll.workflow.steps] == ["each_worker", None]
+    intake = CatalogueIntake(defaults=TaskSettings(), catalogue=catalogue)
+    for config in (clear, roll):
+        entry = intake.entry(config)
+        assert intake.config(config.id, entry).workflow == config.workflow
+    assert intake.entry(clear)["shards"] == "each_worker"

@@ -28,3 +28,11 @@ def test_one_more_changes_the_queue_and_nothing_else():
     for field in attrs.fields(Worker):  # else one that is left out would not be noticed
         assert getattr(worker, field.name) != getattr(usual, field.name)
     assert worker.with_one_more() == attrs.evolve(worker, queued=5)
+
+
+def test_what_is_for_one_worker_goes_by_its_id_whatever_labels_others_have():
+    labels = {"zone": "eu", "dsched.worker": "a"}
+    worker = Worker(id="b", incarnation="0001-a", capacity=1, backlog=1, labels=labels)
+    assert worker.matches({"zone": "eu", "dsched.worker": "b"})
+    assert not worker.matches({"dsched.worker": "a"})
+    assert not worker.matches({"zone": "us", "dsched.worker": "b"})

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from dsched_testkit.memory import new_state
+
 ETL = {
     "every": "1h",
     "steps": {
@@ -240,3 +242,57 @@ async def test_the_latest_runs_of_a_config_are_told_with_their_steps(
     ):
         refused = await cluster.ask("GET", f"/configs/{address}")
         assert (refused.status, said in refused.text) == (status, True), refused.text
+
+
+async def test_a_member_for_each_worker_is_told_with_its_worker(
+    serve: Any, eventually: Any
+) -> None:
+    state = new_state()
+    both = {"pod.name": "pod-b", "worker.id": "w-b", "worker.labels": {"only": "b"}}
+    roles = ("api", "scheduler", "worker")
+    async with (
+        serve({"worker.id": "w-a"}, roles=roles, state=state) as api,
+        serve(both, roles=("api", "worker"), state=state),
+    ):
+
+        async def two() -> bool:
+            return len((await api.ask("GET", "/workers")).body["items"]) == 2
+
+        await eventually(two)
+        entry = {"every": "1h", "executor": "echo", "shards": "each_worker", "payload": {"a": 1}}
+        assert (await api.ask("PUT", "/configs/all", entry)).status == 201
+        assert (await api.ask("GET", "/configs/all")).body["spec"]["shards"] == "each_worker"
+        run_id = (await api.ask("POST", "/configs/all/trigger", {"key": "one"})).body["id"]
+        done = await api.ask("GET", f"/tasks/{run_id}/wait?timeout=20s")
+        assert done.body["status"] == "success"
+        (step,) = (await api.ask("GET", f"/tasks/{run_id}/run")).body["steps"]
+        assert {one["worker"]: one["state"] for one in step["members"]} == {
+            "w-a": "success", "w-b": "success",
+        }  # fmt: skip
+        log = (await api.ask("GET", f"/tasks/{run_id}/run/log")).body["items"]
+        assert (log[0]["what"], log[0]["workers"]) == ("workers", ["w-a", "w-b"])
+        let_off = await api.ask("GET", f"/tasks/{run_id}/run/members?state=skipped")
+        assert (let_off.status, let_off.body["items"]) == (200, [])
+
+        one = {"executor": "echo", "shards": "each_worker", "required_labels": {"only": "b"}}
+        body = {"id": "one", "steps": {"all": one}}
+        assert (await api.ask("POST", "/tasks", body)).status in (200, 201)
+        assert (await api.ask("GET", "/tasks/one/wait?timeout=20s")).body["status"] == "success"
+        (step,) = (await api.ask("GET", "/tasks/one/run")).body["steps"]
+        assert [one["worker"] for one in step["members"]] == ["w-b"]
+
+
+async def test_shards_that_cannot_be_are_refused_with_their_key(cluster: Any) -> None:
+    for shards, said in (("each", "each_worker"), (0, "1 to 1000"), ({"each_worker": 2}, "shards")):
+        body = {"executor": "echo", "shards": shards}
+        for method, path, more in (
+            ("PUT", "/configs/bad", {"every": "1h"}),
+            ("POST", "/tasks", {}),
+        ):
+            answer = await cluster.ask(method, path, {**body, **more})
+            assert answer.status == 422, answer.text
+            assert "shards" in answer.text
+            assert said in answer.text
+    pinned = {"executor": "echo", "required_labels": {"dsched.worker": "w"}}
+    answer = await cluster.ask("POST", "/tasks", pinned)
+    assert (answer.status, "dsched.worker" in answer.text) == (422, True)

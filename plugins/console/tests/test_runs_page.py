@@ -1,10 +1,13 @@
 """Runs of many tasks: the graph, the parts, members and logs, cancel and retry from failure."""
 
+import asyncio
 import re
 from typing import Any
 
 import pytest
 from api_pods import serving
+
+from dsched_testkit.memory import new_state
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -295,6 +298,31 @@ async def test_a_run_of_shards_alone_has_parts_and_no_graph(console: Any, cluste
         assert await page.locator(".graph").count() == 0
         await page.locator(".members").get_by_role("link", name="part 2").click()
         await page.get_by_role("heading", name="part 2").wait_for()
+        assert window.complaints == []
+
+
+async def test_the_part_of_each_worker_says_whose_it_is(browse: Any) -> None:
+    state, roles = new_state(), ("api", "scheduler", "worker")
+    steps = {
+        "all": {"executor": "echo", "shards": "each_worker"},
+        "none": {"executor": "echo", "shards": "each_worker", "required_labels": {"gpu": "1"}},
+    }
+    async with (
+        serving({"worker.id": "w-a"}, roles=roles, state=state) as api,
+        serving({"worker.id": "w-b", "pod.name": "pod-b"}, roles=roles[::2], state=state),
+        browse(api) as browser,
+        browser.window() as window,
+    ):
+        while len((await api.ask("GET", "/workers")).body["items"]) < 2:
+            await asyncio.sleep(0.05)
+        run_id = await run_of(api, {"every": "1h", "steps": steps})
+        page = await window.open(f"tasks/{run_id}?step=all")
+        for at, worker in enumerate(("w-a", "w-b")):
+            part = page.get_by_role("link", name=f"part {at}, {worker}: success")
+            await part.first.wait_for()
+        await page.get_by_text("no worker is eligible: no worker has gpu=1").first.wait_for()
+        page = await window.open("configs/etl?tab=graph")
+        await page.get_by_text("one for each worker").first.wait_for()
         assert window.complaints == []
 
 

@@ -176,3 +176,31 @@ def test_an_open_run_is_at_home_there(status: str) -> None:
     assert (
         one_home(gathered([{"line": "task", "task": "r", "status": status, "home": "open"}])) == []
     )
+
+
+EACH_WORKER = Workflow(
+    steps=[
+        Step(id="each", executor="x", shards="each_worker"),
+        Step(id="last", executor="x", needs=["each"]),
+    ]
+)
+
+
+def test_a_member_for_each_worker_that_was_let_off_fails_nothing() -> None:
+    members = [item(0, 2), item(1, 2)]
+    off = skipped("each~1", "success")
+    gone = (born("each~0"), done("each~0"), born("each~1"), off, done("each~1", "cancelled"))
+    assert told(*gone, *LAST, ENDED, flow=EACH_WORKER, members=members) == []
+    began = (*gone[:3], done("each~1", "cancelled"), *LAST, ENDED)
+    wrong = "I23: r~last runs on success, and was born when what it needs had failed"
+    assert told(*began, flow=EACH_WORKER, members=members) == [wrong]
+    failed = (*gone[:4], done("each~1", "failed"), *LAST, ENDED)
+    assert told(*failed, flow=EACH_WORKER, members=members) == [wrong], "it ran after all"
+    nobody = skipped("each", "success")
+    assert told(nobody, *LAST, ENDED, flow=EACH_WORKER) == []
+
+
+def test_a_worker_whose_member_is_forgotten_is_told() -> None:
+    short = "I25: run r ended with 2 of 3 members of step each, which was not skipped"
+    early = "I23: r~last was born before each, which it needs, had ended"
+    assert told(*TWO, *LAST, ENDED, flow=EACH_WORKER, members=[item(0, 3)]) == [early, short]

@@ -18,6 +18,15 @@ def test_seeds_draw_steps_with_lists_of_every_kind() -> None:
     assert {step.max_parallel for step in steps} == {None, 1, 2}
 
 
+def test_seeds_draw_members_for_each_worker_as_steps_and_without() -> None:
+    flows = [random_workflow(random.Random(seed), frozenset()) for seed in range(300)]
+    steps = [step for flow in flows for step in flow.steps if step.each_worker]
+    assert {step.max_parallel for step in steps} == {None, 1, 2}
+    assert any(step.needs for step in steps)
+    assert sum(flow.each_worker for flow in flows) >= 5
+    assert {step.shards for flow in flows for step in flow.steps} == {None, 2, 3, "each_worker"}
+
+
 def test_a_seed_draws_the_same_workflow_again() -> None:
     for seed in range(20):
         first, again = (random_workflow(random.Random(seed), frozenset()) for _ in range(2))

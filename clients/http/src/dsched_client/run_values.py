@@ -7,8 +7,9 @@ import attrs
 
 @attrs.frozen(kw_only=True)
 class RunMember:
-    """A member that was born; ``state`` is how it ended, or ``live``. ``taken_from`` is the earlier
-    run in which it ran, where it was taken over."""
+    """A member that was born; ``state`` is how it ended, or ``live``; ``skipped``, where it was let
+    off since its worker had left. ``taken_from`` is the earlier run in which it ran, where it was
+    taken over; ``worker`` is the one that alone may run it."""
 
     id: str
     name: str
@@ -19,6 +20,7 @@ class RunMember:
     born: datetime | None = None
     ended: datetime | None = None
     taken_from: str | None = None
+    worker: str | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -47,7 +49,8 @@ class RunStep:
 
 @attrs.frozen(kw_only=True)
 class RunLine:
-    """A line of a run's log: a member was ``born`` or has ``ended``, a step was ``skipped``."""
+    """A line of a run's log: a member was ``born`` or has ``ended``, it or a step was ``skipped``;
+    or a step has a member for each of these ``workers``."""
 
     what: str
     name: str
@@ -56,3 +59,4 @@ class RunLine:
     code: str = ""
     attempts: int = 0
     reason: str = ""
+    workers: tuple[str, ...] = ()

@@ -123,8 +123,9 @@ class Runs(Asking):
         limit: int = MAX_BATCH,
     ) -> TaskPage:
         """A page of the members of a run as tasks, step by step in the order of their births: those
-        of one ``step``, and in one ``state`` (``live`` or how they ended), or all. One that was
-        taken over is a task of the run in which it ran. At most `MAX_BATCH` a page.
+        of one ``step``, and in one ``state`` (``live``, how they ended, or ``skipped``: let off, as
+        their worker had left), or all. One that was taken over is a task of the run in which it
+        ran. At most `MAX_BATCH` a page.
 
         `NotFoundError` for what is no run, and for a step that it does not have; `ValueError` for a
         cursor that is none.

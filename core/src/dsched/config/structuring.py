@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import UTC, date, datetime, timedelta
 from enum import Enum
+from types import UnionType
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -266,6 +267,14 @@ def _literal(raw: object, cls: Any) -> object:
     raise ValueError(f"must be one of {', '.join(map(str, allowed))}; got {_kind(raw)}")
 
 
+def _number_or_word(raw: object, cls: Any) -> object:
+    """A whole number, one of a few words, or nothing."""
+    words = [word for one in typing.get_args(cls) for word in typing.get_args(one)]
+    if type(raw) is int or raw is None or (isinstance(raw, str) and raw in words):
+        return raw
+    raise ValueError(f"must be a whole number, or {' or '.join(words)}; got {_kind(raw)}")
+
+
 def _sequence(raw: object, cls: Any) -> Any:
     """A list for any of list, tuple, set and frozenset, item by item."""
     if not isinstance(raw, list | tuple | set | frozenset):
@@ -322,6 +331,12 @@ def _is_literal(cls: Any) -> bool:
     return typing.get_origin(cls) is typing.Literal
 
 
+def _is_number_or_word(cls: Any) -> bool:
+    kinds = typing.get_args(cls) if typing.get_origin(cls) in (typing.Union, UnionType) else ()
+    left = {one for one in kinds if not _is_literal(one)}
+    return len(left) < len(kinds) and left == {int, type(None)}
+
+
 def _is_attrs_class(cls: Any) -> bool:
     return isinstance(cls, type) and attrs.has(cls)
 
@@ -354,6 +369,7 @@ def _make_converter() -> cattrs.Converter:
     converter.register_structure_hook_func(_is_kind(Mapping), _mapping)
     converter.register_structure_hook_func(_is_kind(Enum), _enum)
     converter.register_structure_hook_func(_is_literal, _literal)
+    converter.register_structure_hook_func(_is_number_or_word, _number_or_word)
     converter.register_structure_hook_func(
         _is_attrs_class, lambda raw, cls: _structure_class(raw, cls, {})
     )

@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 
 from dsched.explaining.words import plural, span
-from dsched.model import MemberLine, Resumption, Task, Workflow
+from dsched.model import MemberLine, Resumption, Task, Workflow, step_of_name
 from dsched.planning.runs import RunProgress, StepProgress, StepState
 from dsched.planning.runs.picture import progress_of
 
 MAX_STEPS_TOLD = 100
+SHOWN = 5  # workers that a sentence names
 
 
 def run_told(
@@ -49,10 +50,13 @@ def _step_told(step_id: str, flow: Workflow, progress: RunProgress) -> str:
     name = f"Step {step_id}" if step_id else "It"
     step = flow.step(step_id)
     what = "items" if step is not None and step.listed else "shards"
+    what = "workers" if one.each_worker else what
     if one.taken and one.counted and not one.members:
         runs = dict.fromkeys(taken.run_id for taken in one.taken)
         return f"{name} was taken over from {' and '.join(runs)}."
-    parts = f", {one.ended - one.failed} of {one.members} {what} well" if one.members > 1 else ""
+    well = one.ended - one.failed - len(one.let_off)
+    parts = f", {well} of {one.members} {what} well" if one.members > 1 else ""
+    parts += f"; let off, as they left or drained: {_let_off(one)}" if one.let_off else ""
     match one.state:
         case StepState.SUCCESS:
             return f"{name} succeeded{_why(one) or parts}."
@@ -64,6 +68,14 @@ def _step_told(step_id: str, flow: Workflow, progress: RunProgress) -> str:
             return f"{name} runs{_running(one, what)}."
     waits = [need for need in (step.needs if step else ()) if not progress.steps[need].settled]
     return f"{name} waits for {', '.join(waits) or 'the leader to make its members'}."
+
+
+def _let_off(one: StepProgress) -> str:
+    """The workers of the members that were let off, by their order in the step."""
+    indexes = sorted(index for _, index in map(step_of_name, one.let_off) if index is not None)
+    names = [one.workers[index] for index in indexes[:SHOWN]]
+    more = [f"{len(indexes) - SHOWN} more"] if len(indexes) > SHOWN else []
+    return ", ".join([*names, *more])
 
 
 def _why(one: StepProgress) -> str:

@@ -27,6 +27,7 @@ from dsched.model import (
     rfc3339_ms,
     run_of,
 )
+from dsched.model.pins import demanded_in_words, pin_of
 from dsched.model.progress import WAITS, WAITS_FOR_CALLBACK
 
 SHOWN = 5  # workers or tasks that a sentence names
@@ -124,12 +125,15 @@ def _pending(facts: TaskFacts) -> _Told:
 def _for_whom(facts: TaskFacts) -> str:
     """For which workers a ready task waits; of one that demands nothing any will do."""
     needed = {} if facts.task.spec is None else facts.task.spec.required_labels
-    wanted = ", ".join(f"{key}={value}" for key, value in sorted(needed.items()))
+    wanted = demanded_in_words(needed)
     there = [one for one in facts.workers if not (one.gone or one.draining)]
     matching = [one for one in there if one.matches(needed)]
     able = [one for one in matching if _runs(facts, one)]
     if not there:
         return " for a worker"
+    pin = pin_of(needed)
+    if pin is not None and all(one.id != pin for one in there):
+        return f": worker {pin}, which alone may run it, is not there"
     if not matching:
         return f": no worker has {wanted}"
     if not able:
@@ -172,7 +176,7 @@ def _jitter(facts: TaskFacts) -> str:
 def _fit(facts: TaskFacts) -> list[str]:
     """What the workers have to offer for this task."""
     needed = {} if facts.task.spec is None else facts.task.spec.required_labels
-    wanted = ", ".join(f"{key}={value}" for key, value in sorted(needed.items()))
+    wanted = demanded_in_words(needed)
     present = [w for w in facts.workers if not (w.gone or w.draining)]
     matching = [w for w in present if w.matches(needed)]
     able = [w for w in matching if _runs(facts, w)]
@@ -181,6 +185,9 @@ def _fit(facts: TaskFacts) -> list[str]:
     told = [] if facts.fence else ["No pod holds the leader lock, so nothing is sent to workers."]
     if not facts.workers:
         return [*told, "No worker is registered."]
+    pin = pin_of(needed)
+    if pin is not None and all(one.id != pin for one in present):
+        return [*told, _told_of_pin(facts, pin)]
     if not present:
         return [*told, f"All {plural(len(facts.workers), 'worker')} are gone or draining."]
     if not able and any(w.matches(needed) for w in present):
@@ -196,6 +203,17 @@ def _fit(facts: TaskFacts) -> list[str]:
         return [*told, f"The {plural(len(matching), 'worker')} {which} are full: {shown}{note}."]
     shown = ", ".join(f"{w.id} {w.load}/{w.limit}" for w in free[:SHOWN])
     return [*told, f"There is room at {shown}; higher priorities and earlier tasks go first."]
+
+
+def _told_of_pin(facts: TaskFacts, pin: str) -> str:
+    """Why the one worker that may run it does not."""
+    known = next((one for one in facts.workers if one.id == pin), None)
+    state = "not registered" if known is None else "gone" if known.gone else "draining"
+    begun = facts.task.attempt > 0
+    if begun and state == "draining":
+        return f"It began at worker {pin}, which is draining, and waits until that takes tasks."
+    what = "given up, as it had begun there" if begun else "let off, and fails nothing"
+    return f"It is for worker {pin} alone, which is {state}: it is {what}."
 
 
 def _need(facts: TaskFacts) -> str:

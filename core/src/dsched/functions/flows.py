@@ -35,6 +35,7 @@ from dsched.model import (
     check_id,
 )
 from dsched.model.params import NO_PARAMS, bound
+from dsched.model.shards import Shards
 from dsched.wording import did_you_mean
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -56,7 +57,7 @@ class StepFields(TypedDict, total=False):
 
     when: When | str
     allow_failure: bool
-    shards: int
+    shards: Shards
     for_each: str | Sequence[JsonValue]
     max_parallel: int
     timeout: Span

@@ -1,4 +1,4 @@
-"""`MemberLine`: what the log of a run says of one member, or of a step that has none."""
+"""`MemberLine`: what the log of a run says of one member, or of a step."""
 
 from enum import StrEnum
 
@@ -13,6 +13,7 @@ class MemberStep(StrEnum):
     BORN = "b"
     ENDED = "e"
     SKIPPED = "s"
+    WORKERS = "w"
 
 
 @attrs.frozen(kw_only=True, slots=False)  # one is made for each member
@@ -21,7 +22,9 @@ class MemberLine:
 
     ENDED: with the member's ``status``, the ``code`` of its result, and its ``attempts``. SKIPPED:
     of the step ``name``; ``reason`` says why. It counts for those after it as what ``status``
-    says: failed, or success where only its `when` did not apply.
+    says: failed, or success where only its `when` did not apply. Or of the member ``name``, which
+    is let off, as its worker has left before it began. WORKERS: the step ``name`` has a member for
+    each of ``workers``, by its index there.
     """
 
     what: MemberStep
@@ -31,3 +34,4 @@ class MemberLine:
     code: str = ""
     attempts: int = 0
     reason: str = ""
+    workers: tuple[str, ...] = ()

@@ -37,6 +37,7 @@ from dsched.model.member import Member
 from dsched.model.on_crash import OnCrash as OnCrash
 from dsched.model.origin import API_ORIGIN
 from dsched.model.params import NO_PARAMS, NO_VALUES, Param, bound, declared, default_values
+from dsched.model.pins import check_required
 from dsched.model.policies import Misfire as Misfire
 from dsched.model.policies import Overlap as Overlap
 from dsched.model.reserved import NOTHING_RESERVED, check_reserved
@@ -348,7 +349,8 @@ def _check_common(item: Any) -> None:
     if item.labels is not _NO_LABELS:
         check_labels("labels", item.labels)
     if item.required_labels is not _NO_LABELS:
-        check_labels("required_labels", item.required_labels)
+        member = getattr(item, "member", None)
+        check_required(item.required_labels, may_be_pinned=member is not None)
     check_text("owner", item.owner)
     check_composite(item)
     if item.affinity_key is not None:

@@ -5,6 +5,8 @@ from enum import StrEnum
 
 import attrs
 
+from dsched.model.pins import WORKER_LABEL
+
 LATE_BEAT_MS = 2_000
 
 
@@ -89,5 +91,11 @@ class Worker:
         return twin
 
     def matches(self, required: Mapping[str, str]) -> bool:
-        """Whether this worker carries every label that a task requires."""
-        return not required or all(self.labels.get(k) == value for k, value in required.items())
+        """Whether this worker carries every label that a task requires. Of that which pins a task
+        to a worker its id counts, whatever labels it was given."""
+        if not required:
+            return True
+        return all(
+            (self.id if key == WORKER_LABEL else self.labels.get(key)) == value
+            for key, value in required.items()
+        )

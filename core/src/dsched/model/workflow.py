@@ -16,13 +16,14 @@ from dsched.model.for_each import check_for_each, check_list_references, given_l
 from dsched.model.json import JsonValue, check_json
 from dsched.model.on_crash import OnCrash
 from dsched.model.params import NO_PARAMS, Param, declared
+from dsched.model.pins import check_required
 from dsched.model.references import Names, check_payload
 from dsched.model.retry import Retry, RetryPolicy, given_retry
+from dsched.model.shards import EACH_WORKER, Shards, check_shards
 
 # The executor of a run that has steps; no plugin may have this name.
 WORKFLOW = "workflow"
 MAX_STEPS = 100
-MAX_SHARDS = 1000
 MAX_MEMBERS = 2000
 MAX_WORKFLOW_BYTES = 256 * 1024
 _STEP_ID = re.compile(r"[a-z][a-z0-9_-]{0,39}")
@@ -72,8 +73,8 @@ class Step:
     """One step of a workflow: what to run, and after what.
 
     What is None is as the config of the workflow says. With ``allow_failure`` its failure fails
-    neither the run nor what needs it. With ``shards`` it has so many members, with ``for_each`` one
-    for each item of a list, ``max_parallel`` at a time.
+    neither the run nor what needs it. With ``shards`` it has so many members, or one for each
+    worker, with ``for_each`` one for each item of a list, ``max_parallel`` at a time.
     """
 
     id: str
@@ -83,7 +84,7 @@ class Step:
     needs: tuple[str, ...] = attrs.field(default=(), converter=_names)
     when: When = attrs.field(default=When.SUCCESS, converter=_when)
     allow_failure: bool = False
-    shards: int | None = None
+    shards: Shards | None = None
     for_each: JsonValue = attrs.field(default=None, converter=given_list)
     max_parallel: int | None = None
     timeout: timedelta | None = attrs.field(default=None, converter=given.span_or_none)
@@ -116,9 +117,10 @@ class Step:
             check_span("timeout", self.timeout, timedelta(milliseconds=1))
         if self.priority is not None:
             check_whole("priority", self.priority, 0, 9)
-        for name in ("labels", "required_labels"):
-            if getattr(self, name) is not None:
-                check_labels(name, getattr(self, name))
+        if self.labels is not None:
+            check_labels("labels", self.labels)
+        if self.required_labels is not None:
+            check_required(self.required_labels)
         check_json(self.payload, "payload")
 
     @property
@@ -127,25 +129,22 @@ class Step:
         return self.for_each is not None
 
     @property
+    def each_worker(self) -> bool:
+        """Whether it has a member for each worker."""
+        return self.shards == EACH_WORKER
+
+    @property
     def members(self) -> int:
-        """How many members it has, as far as its declaration says: none of a list."""
-        if self.listed:
-            return 0
-        return 1 if self.shards is None else self.shards
+        """How many members it has, as far as its declaration says: none of a list, nor of each
+        worker."""
+        return 0 if self.listed else members_of(self.shards)
 
 
-def check_shards(shards: int | None, max_parallel: int | None, *, listed: bool = False) -> None:
-    """Refuse numbers of shards that cannot be."""
-    if shards is not None:
-        check_whole("shards", shards, 1, MAX_SHARDS)
-        if listed:
-            raise InvalidConfigError("for_each", "cannot be given with shards; keep one of them")
-    if max_parallel is not None:
-        if shards is None and not listed:
-            raise InvalidConfigError(
-                "max_parallel", "is for shards and for_each: give one of them too, or remove it"
-            )
-        check_whole("max_parallel", max_parallel, 1, MAX_SHARDS)
+def members_of(shards: Shards | None) -> int:
+    """How many members there are, as far as that is declared: of each worker none yet."""
+    if shards is None:
+        return 1
+    return 0 if isinstance(shards, str) else shards
 
 
 def _steps(value: Iterable[Step]) -> tuple[Step, ...]:
@@ -162,7 +161,7 @@ class Workflow:
     """
 
     steps: tuple[Step, ...] = attrs.field(default=(), converter=_steps)
-    shards: int | None = None
+    shards: Shards | None = None
     max_parallel: int | None = None
     fail_fast: bool = False
     timeout: timedelta | None = attrs.field(default=None, converter=given.span_or_none)
@@ -182,6 +181,11 @@ class Workflow:
         check_shards(self.shards, self.max_parallel)
         if self.steps:
             _check_steps(self)
+
+    @property
+    def each_worker(self) -> bool:
+        """Whether it has no steps, and a member for each worker."""
+        return self.shards == EACH_WORKER
 
     def step(self, step_id: str) -> Step | None:
         """The step of an id."""

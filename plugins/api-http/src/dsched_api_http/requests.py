@@ -7,6 +7,7 @@ from typing import Any, Literal
 import attrs
 
 from dsched.model import API_ORIGIN, JsonValue, check_id, is_origin
+from dsched.model.shards import Shards
 from dsched.model.trigger import DstGap, DstOverlap
 from dsched_api_http.scopes import Scope
 
@@ -217,7 +218,7 @@ class Submit:
     start_deadline: timedelta | None = None
     owner: str | None = None
     steps: Mapping[str, Any] | None = None
-    shards: int | None = None
+    shards: Shards | None = None
     max_parallel: int | None = None
     fail_fast: bool | None = None
     run_timeout: timedelta | None = None

@@ -4,10 +4,10 @@ import attrs
 
 from dsched.client.runs import MAX_RUNS
 from dsched.model import TaskStatus
-from dsched.planning.runs.picture import LIVE
+from dsched.planning.runs.picture import LET_OFF, LIVE
 from dsched_api_http.requests import OptionalReason, Page, between
 
-MEMBER_STATES = (LIVE, *(status.value for status in TaskStatus if status.terminal))
+MEMBER_STATES = (LIVE, *(status.value for status in TaskStatus if status.terminal), LET_OFF)
 
 
 def _state(_: object, __: object, value: str | None) -> None:
@@ -17,8 +17,8 @@ def _state(_: object, __: object, value: str | None) -> None:
 
 @attrs.frozen(kw_only=True)
 class MemberList(Page):
-    """Which members of a run: of one step, and in one ``state`` (``live``, or how they ended), or
-    all."""
+    """Which members of a run: of one step, and in one ``state`` (``live``, how they ended, or
+    ``skipped``: let off, as their worker had left), or all."""
 
     step: str | None = None
     state: str | None = attrs.field(default=None, validator=_state)

@@ -11,8 +11,9 @@ from dsched_api_http.wire import optional_time
 
 @attrs.frozen(kw_only=True)
 class RunMember:
-    """A member that was born; ``state`` is how it ended, or ``live``. ``taken_from`` is the earlier
-    run in which it ran, where it was taken over; ``id`` is of that run then."""
+    """A member that was born; ``state`` is how it ended, or ``live``; ``skipped``, where it was let
+    off since its worker had left. ``taken_from`` is the earlier run in which it ran, where it was
+    taken over; ``id`` is of that run then. ``worker`` is the one that alone may run it."""
 
     id: str
     name: str
@@ -23,6 +24,7 @@ class RunMember:
     born: str | None = attrs.field(metadata=TIME)
     ended: str | None = attrs.field(metadata=TIME)
     taken_from: str | None
+    worker: str | None
 
 
 @attrs.frozen(kw_only=True)
@@ -61,8 +63,8 @@ class RunView:
 
 @attrs.frozen(kw_only=True)
 class RunLine:
-    """A line of a run's log: ``what`` became of the member ``name``, or of a step that has none:
-    born, ended or skipped."""
+    """A line of a run's log: ``what`` became of the member ``name``, or of a step: born, ended or
+    skipped; or for which ``workers`` a step has a member each."""
 
     what: str
     name: str
@@ -71,9 +73,15 @@ class RunLine:
     code: str
     attempts: int
     reason: str
+    workers: tuple[str, ...]
 
 
-_WORDS = {MemberStep.BORN: "born", MemberStep.ENDED: "ended", MemberStep.SKIPPED: "skipped"}
+_WORDS = {
+    MemberStep.BORN: "born",
+    MemberStep.ENDED: "ended",
+    MemberStep.SKIPPED: "skipped",
+    MemberStep.WORKERS: "workers",
+}
 
 
 def run_of(run: Run) -> RunView:
@@ -102,6 +110,7 @@ def run_line_of(line: MemberLine) -> RunLine:
         code=line.code,
         attempts=line.attempts,
         reason=line.reason,
+        workers=line.workers,
     )
 
 
@@ -137,4 +146,5 @@ def _member_of(run_id: str, member: MemberPicture) -> RunMember:
         born=optional_time(member.born_ms),
         ended=optional_time(member.ended_ms),
         taken_from=member.taken_from,
+        worker=member.worker,
     )

@@ -141,6 +141,7 @@ def _run_commands(moved: MovedTask) -> Iterator[Command]:
         some = map(write_line, lines[start : start + 500])
         yield ("RPUSH", f"run:log:{task.id}", *some)
     skipped = [line.name for line in lines if line.what is MemberStep.SKIPPED]
+    skipped += [f"w {line.name}" for line in lines if line.what is MemberStep.WORKERS]
     if skipped and task.end_ms is None:
         yield ("SADD", f"run:skipped:{task.id}", *skipped)
 

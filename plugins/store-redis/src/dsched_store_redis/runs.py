@@ -21,6 +21,7 @@ from dsched.contracts.store.runs import (
     overlooks_cancel,
     read_line,
 )
+from dsched.model.json import dumps
 from dsched_store_redis.base import OnRedis, store_time
 from dsched_store_redis.configs import route
 from dsched_store_redis.rows import read_task
@@ -74,6 +75,11 @@ class RedisRuns(OnRedis, Runs):
             lines(write_spec(birth.spec) for birth in births),
             lines(known_id(name) for item in items for name in item.cancels),
             self._ttl,
+            lines(
+                f"{told.step}\t{dumps(list(told.workers))}"
+                for item in items
+                for told in item.workers
+            ),
             durable=True,
         )
         return tuple(map(_answer, answer[1]))
@@ -98,6 +104,7 @@ def _row(item: Advance) -> str:
             str(len(item.births)),
             str(len(item.cancels)),
             "1" if overlooks_cancel(item) else "",
+            str(len(item.workers)),
         )
     )
 

@@ -33,6 +33,7 @@ VERSION = "SELECT coalesce(max(n), 0) FROM member_line WHERE run = ?"
 LINES = "SELECT text FROM member_line WHERE run = ? AND n > ? ORDER BY n LIMIT ?"
 LIVING = "SELECT total(what = 'b') - total(what = 'e') FROM member_line WHERE run = ?"
 SKIPPED = "SELECT 1 FROM member_line WHERE run = ? AND member = ? AND what = 's'"
+TOLD = "SELECT 1 FROM member_line WHERE run = ? AND member = ? AND what = 'w'"
 
 
 class SqliteRuns(OnSqlite, Runs):
@@ -127,6 +128,7 @@ def _advance(step: Step, fence: str, item: Advance, texts: Sequence[str]) -> Adv
     if item.end is not None and (item.births or _has_living(step, row)):
         return AdvanceAnswer(outcome=Outcome.CONFLICT, version=version)
     _skip_steps(step, fence, row, item)
+    _tell_workers(step, row, item)
     _bear(step, fence, row, item=item, texts=texts)
     if current:
         again_ms = item.again_in_ms
@@ -165,6 +167,16 @@ def _skip_steps(step: Step, fence: str, row: TaskRow, item: Advance) -> None:
             "reason": skip.reason,
         }
         step.note(EventKind.STEP_SKIPPED, fence, event)
+
+
+def _tell_workers(step: Step, row: TaskRow, item: Advance) -> None:
+    for one in item.workers:
+        if step.db.execute(TOLD, (row.seq, one.step)).fetchone() is not None:
+            continue
+        line = MemberLine(
+            what=MemberStep.WORKERS, name=one.step, at_ms=step.wall_ms, workers=one.workers
+        )
+        step.add_line(row, line)
 
 
 def _bear(step: Step, fence: str, row: TaskRow, *, item: Advance, texts: Sequence[str]) -> None:

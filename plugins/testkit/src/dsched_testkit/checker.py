@@ -13,7 +13,7 @@ from pathlib import Path
 import attrs
 
 from dsched.contracts.store.events import Event, EventKind
-from dsched_testkit.checks import attempts, ends, fires, runs, steps, terms
+from dsched_testkit.checks import attempts, ends, fires, pins, runs, steps, terms
 from dsched_testkit.evidence import Chapter, Evidence, EvidenceError, read
 from dsched_testkit.memory import State
 from dsched_testkit.memory.audit import Audit
@@ -33,7 +33,7 @@ class Report:
 
 
 def check(evidence: Evidence) -> Report:
-    """Every violation of I1 to I25 that the evidence proves."""
+    """Every violation of I1 to I26 that the evidence proves."""
     found: list[str] = []
     for chapter in evidence.chapters:
         found += _of_the_log(chapter.log)
@@ -57,6 +57,7 @@ def check(evidence: Evidence) -> Report:
     found += ends.bounded(evidence)
     found += terms.signed(evidence)
     found += steps.steps(evidence)
+    found += pins.pins(evidence)
     return Report(
         violations=tuple(dict.fromkeys(found)),
         counts=_counts(evidence) | {"configs accounted for": accounts.checked},

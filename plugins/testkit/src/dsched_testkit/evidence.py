@@ -16,6 +16,7 @@ import attrs
 
 from dsched.contracts.store.events import Event, EventKind
 from dsched.model import JsonValue, Resumption, Step, Task, Workflow
+from dsched.model.pins import pin_of
 from dsched.planning.runs import RunProgress
 
 FORMAT = 1
@@ -240,6 +241,8 @@ def task_line(task: Task) -> dict[str, JsonValue]:
             line["steps"] = _steps(task.spec.workflow, task.spec.resumes)
         if task.spec.member is not None and task.spec.member.total is not None:
             line["total"] = task.spec.member.total
+        if (pin := pin_of(task.spec.required_labels)) is not None:
+            line["pin"] = pin
     if task.result is not None:
         line["result"] = task.result.data
     return line
@@ -247,7 +250,8 @@ def task_line(task: Task) -> dict[str, JsonValue]:
 
 def _steps(flow: Workflow, resumes: Resumption | None) -> dict[str, JsonValue]:
     """The steps of a run, each with the number of members that are not taken over from another; of
-    a list with how many are, since only its members say how many there are."""
+    a list, or with a member for each worker, with how many are, since only its members say how many
+    there are."""
     return {
         step_id: {
             "members": one.members,

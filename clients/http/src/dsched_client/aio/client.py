@@ -172,7 +172,7 @@ class AsyncClient(Operating):
         limit: int = 100,
     ) -> Page[Task]:
         """A page of the members of a run as tasks, step by step: those of one step, and in one
-        state (``live`` or how they ended), or all."""
+        state (``live``, how they ended, or ``skipped``: let off), or all."""
         return await self._send(
             calls.run_members(run_id, step=step, state=state, cursor=cursor, limit=limit)
         )

@@ -170,7 +170,7 @@ class Client(Operating):
         limit: int = 100,
     ) -> Page[Task]:
         """A page of the members of a run as tasks, step by step: those of one step, and in one
-        state (``live`` or how they ended), or all."""
+        state (``live``, how they ended, or ``skipped``: let off), or all."""
         return self._send(
             calls.run_members(run_id, step=step, state=state, cursor=cursor, limit=limit)
         )

@@ -64,7 +64,9 @@ def _form_of(given: Any) -> _Form:
     """The form of a type. Texts and numbers are read from whatever can be one, as they ever
     were."""
     if get_origin(given) in (Union, UnionType):
-        (inner,) = (one for one in get_args(given) if one is not NoneType)
+        inner, *others = (one for one in get_args(given) if one is not NoneType)
+        if others:  # of plain values, such as a number or a word: each is written as it is
+            return _Form(object, None, lambda value: value)
         form = _form_of(inner)
         write = None if form.write is None else _or_none(form.write)
         return attrs.evolve(form, write=write, read=_or_none(form.read))

@@ -30,7 +30,7 @@ from dsched.contracts.store.outcomes import Outcome
 from dsched.contracts.store.timing import StoreTime
 from dsched.model import MemberLine, MemberStep, Task, TaskSpec, TaskStatus
 from dsched.model.json import dumps
-from dsched.planning.runs import RunEnd, SkippedStep
+from dsched.planning.runs import RunEnd, SkippedStep, StepWorkers
 
 MAX_MEMBER_LINES = 2000  # in one answer
 MAX_ADVANCED_BYTES = 1024 * 1024  # of snapshots in one call
@@ -75,7 +75,8 @@ class Birth:
 class Advance:
     """What the leader decided about a run of which it knew ``version`` lines.
 
-    ``cancel_known``: it knew that a cancel of the run was asked for.
+    ``cancel_known``: it knew that a cancel of the run was asked for. ``workers``: of steps with a
+    member for each worker, which these are.
     ``again_in_ms``: when it has news again if none comes before (None: not at all).
     """
 
@@ -88,6 +89,7 @@ class Advance:
     end: RunEnd | None = None
     again_in_ms: int | None = None
     cancel_known: bool = False
+    workers: tuple[StepWorkers, ...] = ()
 
 
 @attrs.frozen(kw_only=True)
@@ -111,12 +113,14 @@ class Runs(ABC):
 
     @abstractmethod
     async def advance(self, fence: str, items: Sequence[Advance]) -> tuple[AdvanceAnswer, ...]:
-        """Do what was decided: at most `MAX_BATCH` births, skips and cancels over all.
+        """Do what was decided: at most `MAX_BATCH` births, skips, cancels and steps with their
+        workers over all.
 
         ``STALE`` unless the run is open and running. ``MOVED`` if a cancel was asked for and the
         item `overlooks_cancel`, or if it has an end and its version is not ``version``.
         ``CONFLICT`` for an end while a member lives, or with births. Then, in this order: each step
-        that was not skipped before is, with its line; each member whose id is new is made, pending
+        (or member that is let off) that was not skipped before is, with its line; each step of
+        ``workers`` that has no line of them gets it; each member whose id is new is made, pending
         and ready, scheduled_ms := wall, with its line; members are cancelled as `cancel` does; the
         run ends. Facts only accrue: births and skips do not ask for the version.
 
@@ -136,16 +140,19 @@ def overlooks_cancel(item: Advance) -> bool:
 
 def check_advances(items: Sequence[Advance]) -> None:
     """Refuse what is too much for one call, or names anything twice."""
-    total = sum(len(one.births) + len(one.skips) + len(one.cancels) for one in items)
+    total = sum(
+        len(one.births) + len(one.skips) + len(one.cancels) + len(one.workers) for one in items
+    )
     if total > MAX_BATCH or len(items) > MAX_BATCH:
-        raise ValueError(f"more than {MAX_BATCH} births, skips and cancels in one call")
+        raise ValueError(f"more than {MAX_BATCH} births, skips, cancels and workers in one call")
     names = [one.run_id for one in items]
     if len(set(names)) < len(names):
         raise ValueError("a run occurs twice in one call")
     for one in items:
         born = [birth.name for birth in one.births]
         skipped = [skip.step for skip in one.skips]
-        if len(set(born)) < len(born) or len(set(skipped)) < len(skipped):
+        told = [known.step for known in one.workers]
+        if any(len(set(names)) < len(names) for names in (born, skipped, told)):
             raise ValueError(f"run {one.run_id}: a member or a step occurs twice")
         if both := set(born) & set(one.cancels):
             raise ValueError(f"run {one.run_id}: {min(both)} is born and cancelled in one call")
@@ -158,6 +165,8 @@ def write_line(line: MemberLine) -> str:
         record += [line.status, line.code, line.attempts]
     elif line.what is MemberStep.SKIPPED:
         record += [line.status, line.reason]
+    elif line.what is MemberStep.WORKERS:
+        record.append(list(line.workers))
     return dumps(record)
 
 
@@ -167,6 +176,8 @@ def read_line(text: str | bytes) -> MemberLine:
     line = MemberLine(what=MemberStep(what), name=name, at_ms=at_ms)
     if line.what is MemberStep.BORN:
         return line
+    if line.what is MemberStep.WORKERS:
+        return attrs.evolve(line, workers=tuple(rest[0]))
     status = TaskStatus(rest[0])
     if line.what is MemberStep.SKIPPED:
         return attrs.evolve(line, status=status, reason=rest[1])

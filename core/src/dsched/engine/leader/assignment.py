@@ -10,6 +10,7 @@ from dsched.contracts.store.classes import Blocked, Shut, class_text
 from dsched.contracts.store.dispatching import Choice, Deferral, ReadyTask
 from dsched.engine.leader.abilities import Runs, runs_anything
 from dsched.model import Worker, need_in_words
+from dsched.model.pins import demanded_in_words, pin_of
 
 log = logging.getLogger("dsched.leader")
 
@@ -256,9 +257,12 @@ def _heard(workers: Sequence[Worker]) -> list[Worker]:
 
 def why_nobody(labels: Mapping[str, str], need: str, present: Collection[Worker]) -> str:
     """Why none of these workers can run what demands this."""
-    wanted = ", ".join(f"{key}={value}" for key, value in sorted(labels.items()))
     if not present:
         return "no worker"
+    pin = pin_of(labels)
+    if pin is not None and all(w.id != pin for w in present):
+        return f"worker {pin} is not there"
+    wanted = demanded_in_words(labels)
     if not any(w.matches(labels) for w in present):
         return f"no worker has {wanted}"
     among = f" with {wanted}" if wanted else ""

@@ -9,6 +9,7 @@ from dsched.contracts.store.bounds import MAX_BATCH
 from dsched.contracts.store.classes import Blocked, Classing, ShutClass
 from dsched.engine.leader.assignment import MAX_REASON, why_nobody
 from dsched.model import Worker, need_in_words
+from dsched.model.pins import demanded_in_words
 
 PAGES_A_LOOK = 10
 MAX_WORST = 20
@@ -116,8 +117,8 @@ def full_of(found: Iterable[ShutClass], wall_ms: int) -> tuple[BlockedClass, ...
 
 def in_words(one: ShutClass) -> str:
     """What a class demands: ``gpu=1, zone=eu, function etl.load``."""
-    labels = [f"{key}={value}" for key, value in sorted(one.labels.items())]
-    return ", ".join([*labels, *([need_in_words(one.need)] if one.need else [])])
+    labels = demanded_in_words(one.labels)
+    return ", ".join(part for part in (labels, need_in_words(one.need) if one.need else "") if part)
 
 
 def _lasted_s(one: ShutClass, wall_ms: int) -> float:

@@ -1,6 +1,6 @@
 """Which classes of tasks are shut, and for whom there is room: what the leader knows of them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import attrs
 
@@ -18,11 +18,13 @@ from dsched.contracts.store.classes import (
 from dsched.contracts.store.dispatching import ReadyTask
 from dsched.engine.leader.abilities import Runs, runs_anything
 from dsched.model import Worker
+from dsched.model.pins import pin_of
 
 NOTHING_GIVES_WAY = 10  # beyond every priority
 HIGHEST = 9  # gives way to nothing: to ask for what is higher would be a step for nothing
 
-Profile = tuple[tuple[tuple[str, str], ...], str]  # a worker's labels, sorted, and its ability
+# A worker's labels, sorted, and its ability; and its id, where a class is for it alone.
+Profile = tuple[tuple[tuple[str, str], ...], str, str]
 
 
 @attrs.frozen
@@ -71,6 +73,7 @@ class Classes:
         self._untold: dict[str, None] = {}  # shut for another reason than the store knows
         self._empty: dict[str, None] = {}  # under which nothing waited when somebody looked
         self._early: dict[str, None] = {}  # shut while there was no worker at all
+        self._pins: dict[str, str] = {}  # those that are for one worker, with its id
 
     def __len__(self) -> int:
         return len(self._known)
@@ -84,6 +87,7 @@ class Classes:
         if (count or 0) == len(self._known):
             return
         self._known, self._groups, self._group_of, self._untold = {}, {}, {}, {}
+        self._pins = {}
         cursor = None
         while count:
             page = await store.shut_classes(cursor, MAX_BATCH)
@@ -102,6 +106,7 @@ class Classes:
         for text in opened:
             if self._known.pop(text, None) is not None:
                 self._untold.pop(text, None)
+                self._pins.pop(text, None)
                 self._leave(text)
 
     def plan(self, workers: Sequence[Worker]) -> ClassPlan:
@@ -161,12 +166,15 @@ class Classes:
 
     def _add(self, text: str, blocked: Blocked) -> None:
         self._known[text] = blocked
+        pin = pin_of(labels_of(text))
+        if pin is not None:
+            self._pins[text] = pin
         if text not in self._group_of:
             self._enter(text)
         self._compare(text)
 
     def _rooms_at(self, workers: Sequence[Worker]) -> dict[Profile, _Room]:
-        rooms = _rooms(workers)
+        rooms = _rooms(workers, frozenset(self._pins.values()))
         if rooms.keys() != self._profiles:
             self._regroup(rooms)
         return rooms
@@ -182,10 +190,11 @@ class Classes:
 
     def _enter(self, text: str) -> None:
         labels, need = labels_of(text), need_of_class(text)
+        pin = self._pins.get(text, "")
         able = frozenset(
             profile
             for profile, worker in self._workers.items()
-            if worker.matches(labels) and self._runs(worker, need)
+            if profile[2] == pin and worker.matches(labels) and self._runs(worker, need)
         )
         self._group_of[text] = able
         self._groups.setdefault(able, {})[text] = None
@@ -216,12 +225,15 @@ def _in_turn(texts: dict[str, None]) -> tuple[str, ...]:
     return named
 
 
-def _rooms(workers: Sequence[Worker]) -> dict[Profile, _Room]:
+def _rooms(workers: Sequence[Worker], pins: Collection[str]) -> dict[Profile, _Room]:
+    """The room by profile, and once more that of each worker for which there are ``pins``."""
     rooms: dict[Profile, _Room] = {}
     for worker in workers:
-        if not (worker.gone or worker.draining):
-            profile = (tuple(sorted(worker.labels.items())), worker.ability)
-            rooms.setdefault(profile, _Room(worker)).add(worker)
+        if worker.gone or worker.draining:
+            continue
+        labels = tuple(sorted(worker.labels.items()))
+        for pin in ("", worker.id) if worker.id in pins else ("",):
+            rooms.setdefault((labels, worker.ability, pin), _Room(worker)).add(worker)
     return rooms
 
 

@@ -78,7 +78,7 @@ class Leader:
         news = RunNews()
         news.seen(0)  # an earlier leader may have left some
         scheduling, blocked = self._scheduling(term, activity, news), BlockedClasses()
-        runs = RunStep(self._store, term, news)
+        runs = RunStep(self._store, term, news, self._abilities)
         recovery = self._recovery(term)
         collector = CollectStep(self._store, term, self._announcer, AttemptWatch(self._assertions))
         replanning = ReplanStep(self._store, term, self._watch)

@@ -17,6 +17,8 @@ from dsched.contracts.store.runs import (
     OpenRun,
 )
 from dsched.contracts.store.timing import StoreTime
+from dsched.engine.leader.abilities import Abilities
+from dsched.engine.leader.eligible import Eligible, Gone
 from dsched.engine.leader.lists import ListedRun, Lists
 from dsched.engine.leader.run_news import RunNews
 from dsched.engine.leader.term import Term
@@ -92,8 +94,9 @@ class Decided:
 class RunStep:
     """Advances runs, a page at a time. What it remembers is of one term."""
 
-    def __init__(self, store: Store, term: Term, news: RunNews) -> None:
+    def __init__(self, store: Store, term: Term, news: RunNews, abilities: Abilities) -> None:
         self._store = store
+        self._eligible = Eligible(store, abilities)
         self._lists = Lists(store)
         self._term = term
         self._news = news
@@ -120,6 +123,7 @@ class RunStep:
     async def _decide(self, runs: Iterable[OpenRun], time: StoreTime) -> bool:
         """Decide about these runs, and have it done; whether there is more to do about them."""
         decided, unread = [], False
+        self._eligible.look_anew()
         for run in runs:
             known = self._learned(run)
             if known is None or known.progress.version > run.version:
@@ -146,10 +150,15 @@ class RunStep:
             progress=known.progress,
             instant_ms=_instant_ms(run, known.spec),
         )
+        known.progress.look_anew()
+        gone = await self._eligible.gone(listed)
         while True:
-            move = _move(run, known, time)
+            move = _move(run, known, time, gone)
             for step_id in move.counts:
-                await self._lists.count(listed, step_id)
+                if known.progress.steps[step_id].each_worker:
+                    await self._eligible.count(listed, step_id)
+                else:
+                    await self._lists.count(listed, step_id)
             if move.counts:
                 continue
             items = await self._lists.of_births(listed, move.births)
@@ -213,12 +222,14 @@ def _item(
         len(skips) == len(move.skips)
         and len(births) == len(move.births)
         and len(cancels_now) == len(cancels)
+        and len(births) + len(cancels_now) + len(move.workers) <= room
     )
     again_in_ms = None if move.again_ms is None else max(0, move.again_ms - time.wall_ms)
     return Advance(
         run_id=run.task.id,
         version=run.version,
         skips=skips,
+        workers=move.workers[: max(0, room - len(births) - len(cancels_now))],
         births=births,
         cancels=cancels_now,
         cancel_reason=move.cancel_reason,
@@ -228,7 +239,7 @@ def _item(
     )
 
 
-def _move(run: OpenRun, known: KnownRun, time: StoreTime) -> NextMove:
+def _move(run: OpenRun, known: KnownRun, time: StoreTime, gone: Gone) -> NextMove:
     task, progress = run.task, known.progress
     if known.flow is None:
         living = tuple(progress.living)
@@ -243,6 +254,8 @@ def _move(run: OpenRun, known: KnownRun, time: StoreTime) -> NextMove:
         started_ms=time.wall_ms if task.start_ms is None else task.start_ms,
         cancelled=run.cancel_reason,
         expires_ms=expires_ms,
+        left=gone.left,
+        lost=gone.lost,
     )
     return decide(known.flow, progress, moment)
 
@@ -267,7 +280,13 @@ def _births(
     parts = {name: one.parts for name, one in known.progress.steps.items()}
     for step, index in move.births[:room]:
         own = member_spec(
-            spec, step, index, instant_ms=instant_ms, parts=parts, items=items.get(step, ())
+            spec,
+            step,
+            index,
+            instant_ms=instant_ms,
+            parts=parts,
+            items=items.get(step, ()),
+            workers=known.progress.steps[step].workers,
         )
         left -= _bytes(own)
         if births and left < 0:
@@ -288,7 +307,7 @@ def _portions(decided: Iterable[Decided]) -> Iterable[Sequence[Decided]]:
     weight = size = 0
     for one in decided:
         item = one.item
-        more = len(item.births) + len(item.skips) + len(item.cancels)
+        more = len(item.births) + len(item.skips) + len(item.cancels) + len(item.workers)
         bytes_ = sum(_bytes(birth.spec) for birth in item.births)
         if portion and (weight + more > MAX_BATCH or size + bytes_ > MAX_ADVANCED_BYTES):
             yield portion
@@ -315,7 +334,11 @@ def _own_lines(item: Advance, time: StoreTime) -> list[MemberLine]:
         MemberLine(what=MemberStep.BORN, name=birth.name, at_ms=time.wall_ms)
         for birth in item.births
     ]
-    return [*skipped, *born]
+    told = [
+        MemberLine(what=MemberStep.WORKERS, name=one.step, at_ms=time.wall_ms, workers=one.workers)
+        for one in item.workers
+    ]
+    return [*skipped, *told, *born]
 
 
 def _said(line: MemberLine) -> tuple[MemberStep, str]:

@@ -1,6 +1,13 @@
 """What a run does next: a pure function of its workflow and its member log."""
 
-from dsched.planning.runs.deciding import Moment, NextMove, RunEnd, SkippedStep, decide
+from dsched.planning.runs.deciding import (
+    Moment,
+    NextMove,
+    RunEnd,
+    SkippedStep,
+    StepWorkers,
+    decide,
+)
 from dsched.planning.runs.members import member_spec, reader_of
 from dsched.planning.runs.progress import RunProgress, StepProgress, StepState, steps_of
 from dsched.planning.runs.resuming import resumption
@@ -13,6 +20,7 @@ __all__ = [
     "SkippedStep",
     "StepProgress",
     "StepState",
+    "StepWorkers",
     "decide",
     "member_spec",
     "reader_of",

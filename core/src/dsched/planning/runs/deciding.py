@@ -12,6 +12,10 @@ from dsched.model import MemberLine, MemberStep, Step, TaskStatus, When, Workflo
 from dsched.planning.runs.progress import (
     NO_ITEMS,
     NO_LIST,
+    NO_WORKER,
+    TOO_MANY,
+    WORKER_LEFT,
+    WORKER_LOST,
     RunProgress,
     StepProgress,
     steps_of,
@@ -22,6 +26,8 @@ TIMEOUT = "timeout"
 FAIL_FAST = "fail_fast"
 EXPIRED = "expired"
 UNNEEDED = "nothing failed"
+# A run with members for one worker each looks so often whether these are still there.
+LOOK_EVERY_MS = 2_000
 _MAX_REASON = 300
 
 
@@ -30,22 +36,34 @@ class Moment:
     """What a decision depends on beside the log, in wall ms.
 
     ``started_ms`` is when the run opened. ``cancelled`` is the reason of a cancel that was asked
-    for. ``expires_ms``: a run of which nothing was born until then does not start.
+    for. ``expires_ms``: a run of which nothing was born until then does not start. Members whose
+    worker has left: ``left`` those that never began, ``lost`` those that did and do not run.
     """
 
     now_ms: int
     started_ms: int
     cancelled: str | None = None
     expires_ms: int | None = None
+    left: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
 
 
 @attrs.frozen(kw_only=True)
 class SkippedStep:
-    """A step that has no members (any more), why, and what it counts as for those after it."""
+    """A step that has no members (any more), why, and what it counts as for those after it; or, by
+    its name, a member that is let off."""
 
     step: str
     status: TaskStatus
     reason: str
+
+
+@attrs.frozen(kw_only=True)
+class StepWorkers:
+    """A step has a member for each of these workers."""
+
+    step: str
+    workers: tuple[str, ...]
 
 
 @attrs.frozen(kw_only=True)
@@ -60,7 +78,9 @@ class RunEnd:
 class NextMove:
     """What is to be done: members to make (step, shard), steps to skip, members to cancel and why;
     the end; and the instant (wall) at which there is something to decide without news. Where
-    ``counts`` names steps, their lists are wanted first (`RunProgress.count` or ``refuse``)."""
+    ``counts`` names steps, their lists are wanted first (`RunProgress.count` or ``refuse``), or
+    the workers that are eligible (``offer`` or ``refuse``). ``workers`` are to be written down; the
+    members for them are born when they have been."""
 
     births: tuple[tuple[str, int | None], ...] = ()
     skips: tuple[SkippedStep, ...] = ()
@@ -69,6 +89,7 @@ class NextMove:
     end: RunEnd | None = None
     again_ms: int | None = None
     counts: tuple[str, ...] = ()
+    workers: tuple[StepWorkers, ...] = ()
 
 
 def decide(flow: Workflow, progress: RunProgress, moment: Moment) -> NextMove:
@@ -93,16 +114,66 @@ def decide(flow: Workflow, progress: RunProgress, moment: Moment) -> NextMove:
         if not _is_complete(steps[step_id]) and _may_run(step, steps)
         for birth in _due(step_id, step, flow, steps[step_id])
     )
-    cancels = _failing_fast(flow, progress) if failing else ()
+    workers = _offered(flow, steps)
+    cancels, why = _cancels(flow, progress, moment, failing=failing)
     settled = all(one.settled for one in steps.values())
+    pins = bool(progress.pins()) or any(steps[step_id].workers for step_id, _ in births)
     return NextMove(
         births=births,
-        skips=skips,
+        skips=(*skips, *(_let_off(steps, moment.left) if why == WORKER_LEFT else ())),
         cancels=cancels,
-        cancel_reason=FAIL_FAST if cancels else "",
+        cancel_reason=why,
         end=_ended(steps) if settled else None,
-        again_ms=None if settled else _deadline_ms(flow, moment),
+        again_ms=None if settled else _again_ms(flow, moment, told=bool(workers), pins=pins),
+        workers=workers,
     )
+
+
+def _cancels(
+    flow: Workflow, progress: RunProgress, moment: Moment, *, failing: bool
+) -> tuple[tuple[str, ...], str]:
+    """The members to cancel, and why. One reason at a time: the rest has its turn when the run is
+    looked at again, which is soon where workers have left."""
+    found = _failing_fast(flow, progress) if failing else ()
+    for members, why in (
+        (found, FAIL_FAST),
+        (moment.left, WORKER_LEFT),
+        (moment.lost, WORKER_LOST),
+    ):
+        if members:
+            return members, why
+    return (), ""
+
+
+def _offered(flow: Workflow, steps: "_Steps") -> tuple[StepWorkers, ...]:
+    """The steps of which it is to be written down which workers they have members for."""
+    return tuple(
+        StepWorkers(step=step_id, workers=steps[step_id].offered)
+        for step_id, step in steps_of(flow)
+        if _is_offered(steps[step_id]) and _may_run(step, steps)
+    )
+
+
+def _let_off(steps: "_Steps", left: Iterable[str]) -> Iterable[SkippedStep]:
+    """Members that never began and never will, each once."""
+    told = set().union(*(one.let_off for one in steps.values()))
+    return [
+        SkippedStep(step=name, status=TaskStatus.SUCCESS, reason=WORKER_LEFT)
+        for name in left
+        if name not in told
+    ]
+
+
+def _again_ms(flow: Workflow, moment: Moment, *, told: bool, pins: bool) -> int | None:
+    """When there is something to decide without news: at once where workers are ``told``, as their
+    members are born then; soon where members live that are for one worker each (``pins``)."""
+    if told:
+        return moment.now_ms
+    deadline_ms = _deadline_ms(flow, moment)
+    if not pins:
+        return deadline_ms
+    look_ms = moment.now_ms + LOOK_EVERY_MS
+    return look_ms if deadline_ms is None else min(look_ms, deadline_ms)
 
 
 _Steps = Mapping[str, StepProgress]
@@ -119,8 +190,14 @@ def _empty(one: StepProgress) -> bool:
 
 
 def _is_unread(one: StepProgress) -> bool:
-    """Whether it has a list that was not read yet."""
-    return not (one.counted or one.refused or one.skipped)
+    """Whether it has a list that was not read yet, or nobody has looked who is there for it."""
+    known = one.counted or one.refused or one.skipped
+    return not (known or one.offered or one.nobody)
+
+
+def _is_offered(one: StepProgress) -> bool:
+    """Whether it is known who is there for it, and nothing says so yet."""
+    return bool(one.offered) and not (one.counted or one.refused or one.skipped)
 
 
 def _judged(
@@ -221,7 +298,7 @@ def _skip(step_id: str, step: Step | None, steps: _Steps, *, failing: bool) -> S
         return SkippedStep(step=step_id, status=TaskStatus.FAILED, reason=FAIL_FAST)
     own = steps[step_id]
     if own.refused:
-        reason = f"{NO_LIST}{own.refused}"[:_MAX_REASON]
+        reason = f"{TOO_MANY if own.each_worker else NO_LIST}{own.refused}"[:_MAX_REASON]
         return SkippedStep(step=step_id, status=TaskStatus.FAILED, reason=reason)
     if started or not all(one.settled for one in needs.values()):
         return None
@@ -231,6 +308,9 @@ def _skip(step_id: str, step: Step | None, steps: _Steps, *, failing: bool) -> S
         return SkippedStep(step=step_id, status=TaskStatus.SUCCESS, reason=UNNEEDED)
     if _empty(own):
         return SkippedStep(step=step_id, status=TaskStatus.SUCCESS, reason=NO_ITEMS)
+    if own.nobody and not own.counted:
+        reason = f"{NO_WORKER}{own.nobody}"[:_MAX_REASON]
+        return SkippedStep(step=step_id, status=TaskStatus.SUCCESS, reason=reason)
     return None
 
 
@@ -263,7 +343,9 @@ def _failing_fast(flow: Workflow, progress: RunProgress) -> tuple[str, ...]:
 def _ended(steps: _Steps) -> RunEnd:
     failed = [step_id for step_id, one in steps.items() if one.fails_the_run]
     if not failed:
-        return RunEnd(status=TaskStatus.SUCCESS)
+        idle = (one.skipped.reason for one in steps.values() if one.skipped)
+        said = next((reason for reason in idle if reason.startswith(NO_WORKER)), "")
+        return RunEnd(status=TaskStatus.SUCCESS, reason=said)
     first = member_name(failed[0]) or "a shard"
     more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
     return RunEnd(status=TaskStatus.FAILED, reason=f"{first}{more} failed")

@@ -7,6 +7,8 @@ import attrs
 
 from dsched.model import JsonValue, Member, Step, TaskSpec, Workflow
 from dsched.model.member import NO_PARTS
+from dsched.model.pins import pinned_to
+from dsched.model.shards import EACH_WORKER, Shards
 from dsched.model.templates import references
 
 # What a step may leave to its config.
@@ -24,42 +26,43 @@ def member_spec(
     instant_ms: int,
     parts: Mapping[str, int] = _NO_PARTS,
     items: Sequence[JsonValue] = (),
+    workers: Sequence[str] = (),
 ) -> TaskSpec:
     """What a member of a run runs; ``spec`` is the snapshot of the run. ``items`` is the list of
-    its step; ``parts`` says of other steps with a list how many members they had."""
+    its step, ``workers`` are those for which it has a member each; ``parts`` says of other steps
+    with a list, or with a member for each worker, how many they had."""
     flow = spec.workflow
     if flow is None:
         raise ValueError("only a run has members")
     step = flow.step(step_id)
     payload = spec.payload if step is None else step.payload
     values = _named(spec.param_values, payload)
+    total = _total(flow.shards if step is None else step.shards, workers)
+    own = _own(spec, step, None if index is None or not workers else workers[index])
     if step is None:
-        member = _shard(flow, index, instant_ms)
-        return attrs.evolve(spec, **_NOT_OF_MEMBERS, member=member, param_values=values)
+        member = _shard(flow, index, total, instant_ms)
+        return attrs.evolve(spec, **_NOT_OF_MEMBERS, member=member, param_values=values, **own)
     member = attrs.evolve(
         reader_of(spec, flow, step, step.payload, instant_ms=instant_ms, parts=parts),
         index=index,
-        total=len(items) if step.listed else step.shards,
+        total=len(items) if step.listed else total,
         item=items[index] if step.listed and index is not None else None,
     )
-    return attrs.evolve(
-        spec,
-        executor=step.executor,
-        payload=step.payload,
-        type=step.type,
-        member=member,
-        param_values=values,
-        **_NOT_OF_MEMBERS,
-        **_own(step),
-    )
+    what = {"executor": step.executor, "payload": step.payload, "type": step.type}
+    return attrs.evolve(spec, **_NOT_OF_MEMBERS, **what, member=member, param_values=values, **own)
 
 
-def _shard(flow: Workflow, index: int | None, instant_ms: int) -> Member:
+def _total(shards: Shards | None, workers: Sequence[str]) -> int | None:
+    """How many members there are beside one."""
+    return len(workers) if shards == EACH_WORKER else shards
+
+
+def _shard(flow: Workflow, index: int | None, total: int | None, instant_ms: int) -> Member:
     """Which part of a run without steps a member is."""
     return Member(
         step="",
         index=index,
-        total=flow.shards,
+        total=total,
         instant_ms=instant_ms,
         timezone=flow.timezone,
     )
@@ -88,7 +91,7 @@ def reader_of(
 
 def _parts(step: Step, parts: Mapping[str, int]) -> int:
     """Of how many parts the result of a step is, as a member keeps it."""
-    if step.listed:
+    if step.listed or step.shards == EACH_WORKER:
         return parts.get(step.id, 0) or NO_PARTS
     return step.shards or 0
 
@@ -101,10 +104,15 @@ def _named(values: Mapping[str, JsonValue], payload: JsonValue) -> Mapping[str, 
     return {name: value for name, value in values.items() if name in named}
 
 
-def _own(step: Step) -> Mapping[str, Any]:
-    """What a step says itself of what it may leave to its config."""
-    own = {name: getattr(step, name) for name in _INHERITED}
-    return {name: value for name, value in own.items() if value is not None}
+def _own(spec: TaskSpec, step: Step | None, worker: str | None) -> dict[str, Any]:
+    """What a step says itself of what it may leave to its config; and that a member is for a
+    worker."""
+    said = {} if step is None else {name: getattr(step, name) for name in _INHERITED}
+    own = {name: value for name, value in said.items() if value is not None}
+    if worker is not None:
+        required = own.get("required_labels", spec.required_labels)
+        own["required_labels"] = pinned_to(worker, required)
+    return own
 
 
 def _referred(value: JsonValue, parts: Mapping[str, int]) -> dict[str, int]:

@@ -22,13 +22,16 @@ from dsched.planning.runs.progress import RunProgress, StepProgress, StepState, 
 
 # What a member is of which the log says only that it was born: it waits or runs.
 LIVE = "live"
+# What one is that was let off, as its worker had left before it began.
+LET_OFF = "skipped"
 _NONE: Mapping[str, int] = MappingProxyType({})
 
 
 @attrs.frozen(kw_only=True)
 class MemberPicture:
     """A member that was born: its name in the run, and how it ended, if it has. ``taken_from`` is
-    the earlier run in which it ran; of when that was nothing is said here."""
+    the earlier run in which it ran; of when that was nothing is said here. ``worker`` is the one
+    that alone may run it."""
 
     name: str
     index: int | None
@@ -38,6 +41,7 @@ class MemberPicture:
     born_ms: int | None = None
     ended_ms: int | None = None
     taken_from: str | None = None
+    worker: str | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -82,7 +86,7 @@ def picture_of(
     for step_id, step in steps_of(flow):
         one = progress.steps[step_id]
         shards = flow.shards if step is None else step.shards
-        taken = _taken_members(step_id, shards, one.taken)
+        taken = _taken_members(step_id, None if isinstance(shards, str) else shards, one.taken)
         found.append(
             StepPicture(
                 id=step_id,
@@ -100,7 +104,7 @@ def picture_of(
                 taken=len(taken),
                 started_ms=one.started_ms,
                 ended_ms=one.ended_ms if one.settled else None,
-                members=(*taken, *born.get(step_id, {}).values()),
+                members=(*taken, *_with_workers(born.get(step_id, {}).values(), one)),
             )
         )
     return tuple(sorted(found, key=lambda one: one.level))
@@ -158,6 +162,24 @@ def _taken_members(
     )
 
 
+def _with_workers(members: Iterable[MemberPicture], one: StepProgress) -> Iterable[MemberPicture]:
+    """The members with the worker that each is for, and those that were let off as such."""
+    if not one.workers:
+        return members
+    return [
+        attrs.evolve(
+            member,
+            worker=None if member.index is None else one.workers[member.index],
+            state=LET_OFF if _is_let_off(member, one) else member.state,
+        )
+        for member in members
+    ]
+
+
+def _is_let_off(member: MemberPicture, one: StepProgress) -> bool:
+    return member.name in one.let_off and member.state == TaskStatus.CANCELLED
+
+
 def _reason(one: StepProgress) -> str:
     return "" if one.skipped is None else one.skipped.reason
 
@@ -166,7 +188,7 @@ def _members(lines: Iterable[MemberLine]) -> dict[str, dict[str, MemberPicture]]
     """Of each step its members by name, in the order of their births."""
     found: dict[str, dict[str, MemberPicture]] = {}
     for line in lines:
-        if line.what is MemberStep.SKIPPED:
+        if line.what in (MemberStep.SKIPPED, MemberStep.WORKERS):
             continue
         step_id, index = step_of_name(line.name)
         of_step = found.setdefault(step_id, {})

@@ -15,13 +15,20 @@ from dsched.model import (
     Workflow,
     step_of_name,
 )
-from dsched.model.workflow import MAX_MEMBERS
+from dsched.model.workflow import MAX_MEMBERS, members_of
 
 # What stands for the step of a workflow that has only shards.
 ONLY = ""
 # How the reason of a step begins whose list could not be had, and of one whose list is empty.
 NO_LIST = "template: "
 NO_ITEMS = "no items"
+# How that of a step begins for which there are more workers than the run has room for.
+TOO_MANY = "too many workers: "
+# How the reason of a step begins that has no member since no worker is there for one.
+NO_WORKER = "no worker is eligible: "
+# Why a member is let off, and why one that had begun is given up: no other worker may run it.
+WORKER_LEFT = "let off: its worker had left, or drained, before it began"
+WORKER_LOST = "its worker has left in the middle of it, and no other may run it"
 
 
 class StepState(StrEnum):
@@ -43,6 +50,10 @@ class StepProgress:
     (any more). A step with a list is not ``counted`` until its items are: then it has ``members``.
     ``refused`` is why it cannot be. ``parts`` are those that are known of: born or taken over;
     ``done`` is how many were taken over.
+
+    A step with a member for ``each_worker`` is counted as soon as its log says for which
+    ``workers``. Until then ``offered`` are those that are eligible, or ``nobody`` says why none is.
+    ``let_off`` are the members whose worker left before they began: they have not failed.
     """
 
     members: int
@@ -57,6 +68,11 @@ class StepProgress:
     ended: int = 0
     failed: int = 0
     skipped: MemberLine | None = None
+    each_worker: bool = False
+    workers: tuple[str, ...] = ()
+    offered: tuple[str, ...] = ()
+    nobody: str = ""
+    let_off: set[str] = attrs.field(factory=set)
     started_ms: int | None = None
     ended_ms: int | None = None
 
@@ -82,8 +98,14 @@ class StepProgress:
 
     @property
     def has_no_list(self) -> bool:
-        """Whether it was skipped because its list could not be had."""
-        return self.skipped is not None and self.skipped.reason.startswith(NO_LIST)
+        """Whether it was skipped because its list, or its workers, could not be had."""
+        return self.skipped is not None and self.skipped.reason.startswith((NO_LIST, TOO_MANY))
+
+    @property
+    def has_nothing_to_do(self) -> bool:
+        """Whether it was skipped because its list is empty, or no worker is there for it."""
+        reason = "" if self.skipped is None else self.skipped.reason
+        return reason == NO_ITEMS or reason.startswith(NO_WORKER)
 
     @property
     def begun(self) -> bool:
@@ -96,8 +118,7 @@ class StepProgress:
         if (self.failed or self.has_no_list) and self.settled:
             return StepState.FAILED
         if self.skipped is not None and self.settled:
-            empty = self.skipped.reason == NO_ITEMS
-            return StepState.SUCCESS if empty else StepState.SKIPPED
+            return StepState.SUCCESS if self.has_nothing_to_do else StepState.SKIPPED
         if self.settled:
             return StepState.SUCCESS
         return StepState.RUNNING if self.born else StepState.WAITING
@@ -110,7 +131,8 @@ def steps_of(flow: Workflow) -> Sequence[tuple[str, Step | None]]:
 
 def _at_first(flow: Workflow, step: Step | None, taken: tuple[Taken, ...]) -> StepProgress:
     """A step before anything was born: all its members but those that are taken over."""
-    members = step.members if step is not None else flow.shards or 1
+    members = members_of(flow.shards) if step is None else step.members
+    each_worker = (flow if step is None else step).each_worker
     done = {at: one.status for one in taken for at in (one.indexes or range(members))}
     indexes = _not_in(done, members)
     return StepProgress(
@@ -118,7 +140,8 @@ def _at_first(flow: Workflow, step: Step | None, taken: tuple[Taken, ...]) -> St
         indexes=indexes,
         taken=taken,
         allow_failure=step is not None and step.allow_failure,
-        counted=step is None or not step.listed,
+        counted=bool(taken) if each_worker else step is None or not step.listed,
+        each_worker=each_worker,
         parts=max(done, default=-1) + 1,
         done=len(done),
         failed=sum(status is not TaskStatus.SUCCESS for status in done.values()),
@@ -150,14 +173,41 @@ class RunProgress:
         step.members, step.counted = len(step.indexes), True
 
     def refuse(self, step_id: str, reason: str) -> None:
-        """A step has no list, and why not."""
+        """A step has no list, or more workers than there is room for, and why."""
         step = self.steps[step_id]
         step.counted, step.refused = False, reason
 
+    def offer(self, step_id: str, workers: tuple[str, ...]) -> None:
+        """These workers are eligible now for a step with a member for each."""
+        self.steps[step_id].offered = workers
+
+    def nobody(self, step_id: str, reason: str) -> None:
+        """No worker is eligible now for a step with a member for each, and why not."""
+        self.steps[step_id].nobody = reason
+
+    def look_anew(self) -> None:
+        """Whoever was eligible may have left since."""
+        for step in self.steps.values():
+            step.offered, step.nobody = (), ""
+            if step.each_worker:
+                step.refused = ""
+
+    def pins(self) -> dict[str, str]:
+        """The living members that are for one worker, each with that."""
+        found = {}
+        for name in self.living:
+            step_id, index = step_of_name(name)
+            step = self.steps[step_id]
+            if index is not None and index < len(step.workers):
+                found[name] = step.workers[index]
+        return found
+
     def room(self, step_id: str) -> int:
-        """How many members a step may have beside all others of the run."""
+        """How many members a step may have beside all others of the run, those that are for workers
+        which nothing says yet included."""
         others = (one for name, one in self.steps.items() if name != step_id)
-        return MAX_MEMBERS - sum(max(one.members + one.done, one.parts) for one in others)
+        taken = (max(one.members + one.done, one.parts, len(one.offered)) for one in others)
+        return MAX_MEMBERS - sum(taken)
 
     def take(self, lines: Iterable[MemberLine]) -> None:
         """Add up the lines that come after those taken before."""
@@ -170,20 +220,28 @@ class RunProgress:
             step_id, index = step_of_name(line.name)
             step = self.steps.get(step_id)
             if step is not None:
-                self._add(step, line, 0 if index is None else index)
+                self._add(step, line, index)
 
-    def _add(self, step: StepProgress, line: MemberLine, index: int) -> None:
+    def _add(self, step: StepProgress, line: MemberLine, index: int | None) -> None:
         match line.what:
             case MemberStep.BORN:
                 step.born += 1
-                step.parts = max(step.parts, index + 1)
+                step.parts = max(step.parts, (index or 0) + 1)
                 self.living[line.name] = None
                 step.started_ms = line.at_ms if step.started_ms is None else step.started_ms
             case MemberStep.ENDED:
                 step.ended += 1
-                step.failed += line.status is not TaskStatus.SUCCESS
+                cancelled = line.status is TaskStatus.CANCELLED
+                let_off = cancelled and line.name in step.let_off
+                step.failed += line.status is not TaskStatus.SUCCESS and not let_off
                 self.living.pop(line.name, None)
                 step.ended_ms = line.at_ms
+            case MemberStep.SKIPPED if index is not None:
+                step.let_off.add(line.name)
             case MemberStep.SKIPPED:
                 step.skipped = line
                 step.ended_ms = line.at_ms
+            case MemberStep.WORKERS:
+                step.workers, step.indexes = line.workers, range(len(line.workers))
+                step.members = step.parts = len(line.workers)
+                step.counted = True

@@ -15,8 +15,8 @@ from dsched.model import (
     Workflow,
     step_of_name,
 )
-from dsched.model.workflow import levels
-from dsched.planning.runs.progress import RunProgress, StepProgress, steps_of
+from dsched.model.workflow import levels, members_of
+from dsched.planning.runs.progress import NO_WORKER, RunProgress, StepProgress, steps_of
 
 # Of each step its members that need not be run again, each with its run and status.
 _Done = Mapping[str, Mapping[int | None, tuple[str, TaskStatus]]]
@@ -34,17 +34,14 @@ def resumption(
 
     Of steps whose needs are all taken over: the members that succeeded, or that failed as they were
     allowed to. What comes after a member that is run again is run again, too, since that may
-    answer otherwise. ``before`` is what the earlier run took over itself.
+    answer otherwise. Of a step with a member for each worker all are, or none. ``before`` is what
+    the earlier run took over itself.
     """
     lines = list(lines)
     progress = RunProgress(flow, before)
     progress.take(lines)
     done = _done(flow, lines, run_id, before)
-    unneeded = {
-        line.name
-        for line in lines
-        if line.what is MemberStep.SKIPPED and line.status is TaskStatus.SUCCESS
-    }
+    unneeded = {line.name for line in lines if _was_unneeded(line)}
     settled: set[str] = set()
     taken: list[Taken] = []
     level_of = levels(flow)
@@ -53,12 +50,20 @@ def resumption(
             continue
         wanted = _wanted(flow, step, progress.steps[step_id])
         found = {index: done[step_id][index] for index in wanted if index in done[step_id]}
-        listed = step is not None and step.listed
+        if progress.steps[step_id].each_worker and len(found) < len(wanted):
+            found = {}  # who is there is looked at anew: what one worker did stands for no other
+        listed = progress.steps[step_id].each_worker or (step is not None and step.listed)
         cut_short = listed and (progress.steps[step_id].skipped is not None or not wanted)
         if (len(found) == len(wanted) and not cut_short) or step_id in unneeded:
             settled.add(step_id)
         taken += _together(step_id, wanted, found, listed=listed)
     return Resumption(run_id=run_id, instant_ms=instant_ms, taken=tuple(taken))
+
+
+def _was_unneeded(line: MemberLine) -> bool:
+    """Whether a step was skipped for good: where nobody was there, somebody may be now."""
+    skipped = line.what is MemberStep.SKIPPED and line.status is TaskStatus.SUCCESS
+    return skipped and not line.reason.startswith(NO_WORKER)
 
 
 def _done(
@@ -74,10 +79,16 @@ def _done(
             if one.step == step_id
             for index in one.indexes or _indexes(flow, step)
         }
+    let_off: set[str] = set()
     for line in lines:
+        step_id, index = step_of_name(line.name)
+        if line.what is MemberStep.SKIPPED and index is not None:
+            let_off.add(line.name)
         if line.what is not MemberStep.ENDED or line.status is None:
             continue
-        step_id, index = step_of_name(line.name)
+        cancelled = line.status is TaskStatus.CANCELLED
+        if step_id in done and cancelled and line.name in let_off:
+            done[step_id].setdefault(index, (run_id, TaskStatus.SUCCESS))
         well = line.status is TaskStatus.SUCCESS
         as_allowed = line.status is TaskStatus.FAILED and allowed.get(step_id, False)
         if step_id in done and (well or as_allowed):
@@ -87,13 +98,14 @@ def _done(
 
 def _indexes(flow: Workflow, step: Step | None) -> Sequence[int | None]:
     shards = flow.shards if step is None else step.shards
-    return [None] if shards is None else range(shards)
+    return [None] if shards is None else range(members_of(shards))
 
 
 def _wanted(flow: Workflow, step: Step | None, one: StepProgress) -> Sequence[int | None]:
-    """All members of a step; of a list those that the run was told of, which were all unless it was
-    cut short."""
-    return range(one.parts) if step is not None and step.listed else _indexes(flow, step)
+    """All members of a step; of a list, and of each worker, those that the run was told of, which
+    were all unless it was cut short."""
+    told = one.each_worker or (step is not None and step.listed)
+    return range(one.parts) if told else _indexes(flow, step)
 
 
 def _together(

@@ -1,7 +1,8 @@
 -- use: workers tasks cancel
 -- ARGV: fence, rows "run, version, again in, cancel reason (JSON), end, its reason (JSON), skips,
--- births, cancels" (these three are how many) ", whether it overlooks a cancel", skips "step, status, reason (JSON)", births
--- "name, priority, route", their snapshots, names of cancelled ones, result ttl
+-- births, cancels" (these three are how many) ", whether it overlooks a cancel, workers" (how many), skips
+-- "step, status, reason (JSON)", births "name, priority, route", their snapshots, names of cancelled ones, result ttl,
+-- workers "step, ids (JSON)"
 local fence, ttl = ARGV[2], ARGV[8]
 local refused = fenced(fence)
 if refused then
@@ -12,6 +13,9 @@ local next_skip = string.gmatch(ARGV[4], '([^\t]*)\t([^\t]*)\t([^\n]*)\n')
 local next_birth = string.gmatch(ARGV[5], '([^\t]*)\t([^\t]*)\t([^\n]*)\n')
 local next_body = string.gmatch(ARGV[6], '([^\n]*)\n')
 local next_cancel = string.gmatch(ARGV[7], '([^\n]*)\n')
+local next_workers = string.gmatch(ARGV[9], '([^\t]*)\t([^\n]*)\n')
+-- Of what steps have told their workers: beside the steps that are skipped, and none has a space.
+local TOLD = 'w '
 
 local function judge(one)
   local row = one.row
@@ -40,18 +44,24 @@ local function read(one)
       push(one.births, { id = id, name = name, priority = priority, route = route, body = body })
     end
   end
+  for _ = 1, one.worker_count do
+    local step, workers = next_workers()
+    if call('SISMEMBER', RUN_SKIPPED .. one.id, TOLD .. step) == 0 then
+      push(one.workers, { step = step, ids = workers })
+    end
+  end
   for _ = 1, one.cancel_count do
     push(one.cancels, one.id .. '~' .. next_cancel())
   end
 end
 
 local items = {}
-for id, version, again, why, ending, reason, skips, births, cancels, overlooks in string.gmatch(ARGV[3],
-  '([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\n]*)\n') do
+for id, version, again, why, ending, reason, skips, births, cancels, overlooks, workers in string.gmatch(ARGV[3],
+  '([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\n]*)\n') do
   local one = { id = id, again = again, why = why, ending = ending, reason = reason,
     row = detail(id), skips = {}, births = {}, cancels = {}, skip_count = tonumber(skips),
     birth_count = tonumber(births), cancel_count = tonumber(cancels),
-    overlooks = overlooks ~= '' }
+    overlooks = overlooks ~= '', workers = {}, worker_count = tonumber(workers) }
   probe_run(id)
   one.version = call('LLEN', RUN_LOG .. id)
   one.current = one.version == tonumber(version)
@@ -82,6 +92,13 @@ local function skip(one)
       .. '",' .. it.reason .. ']')
     note('step_skipped', fence, '{"run":"' .. one.id .. '","step":"' .. it.step .. '","status":"'
       .. it.status .. '","reason":' .. it.reason .. '}')
+  end
+end
+
+local function tell_workers(one)
+  for _, it in ipairs(one.workers) do
+    call('SADD', RUN_SKIPPED .. one.id, TOLD .. it.step)
+    call('RPUSH', RUN_LOG .. one.id, '["w","' .. it.step .. '",' .. wall_text .. ',' .. it.ids .. ']')
   end
 end
 
@@ -130,6 +147,7 @@ local answers = {}
 for i, one in ipairs(items) do
   if one.outcome == 'OK' then
     skip(one)
+    tell_workers(one)
     bear(one)
     if one.current then
       call('ZADD', RUNS, one.again == '' and '+inf' or int(now + tonumber(one.again)), one.id)

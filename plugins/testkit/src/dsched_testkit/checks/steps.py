@@ -15,8 +15,9 @@ _RANKS = {EventKind.STEP_SKIPPED: 1, EventKind.BORN: 2, EventKind.RUN_ENDED: 3}
 
 @attrs.define
 class _Step:
-    """What the log has told of a step so far. One with a list (``listed``) has as many ``members``
-    as one of them says, ``taken`` of them from another run."""
+    """What the log has told of a step so far. One with a list, or with a member for each worker
+    (``listed``), has as many ``members`` as one of them says, ``taken`` of them from another run.
+    """
 
     members: int
     needs: tuple[str, ...] = ()
@@ -26,7 +27,9 @@ class _Step:
     taken: int = 0
     born: int = 0
     ended: int = 0
-    failed: bool = False
+    failed: set[str] = attrs.field(factory=set)  # the members that did not succeed
+    cancelled: set[str] = attrs.field(factory=set)
+    let_off: set[str] = attrs.field(factory=set)  # whose worker left before they began
     skipped: str = ""  # what it counts as then
 
     @property
@@ -44,7 +47,8 @@ class _Step:
     @property
     def failed_for_others(self) -> bool:
         """Whether it counts as failed for what needs it."""
-        return not self.allow_failure and (self.failed or self.skipped == TaskStatus.FAILED)
+        failed = bool(self.failed - (self.let_off & self.cancelled))
+        return not self.allow_failure and (failed or self.skipped == TaskStatus.FAILED)
 
 
 def steps(evidence: Evidence) -> list[str]:
@@ -91,8 +95,11 @@ def _told(
     event: Event, item: Mapping[str, Any], graphs: Mapping[str, Mapping[str, _Step]]
 ) -> Iterator[str]:
     if event.kind is EventKind.STEP_SKIPPED:
-        step = graphs.get(item["run"], {}).get(item["step"])
-        if step is not None:
+        step_id, index = step_of_name(item["step"])
+        step = graphs.get(item["run"], {}).get(step_id)
+        if step is not None and index is not None:
+            step.let_off.add(item["step"])
+        elif step is not None:
             step.skipped = item["status"]
         return
     task_id = item.get("task", "")
@@ -108,7 +115,10 @@ def _told(
         yield from _too_early(task_id, step, of_run)
     elif TaskStatus(item.get("status", "pending")).terminal:
         step.ended += 1
-        step.failed |= item["status"] != TaskStatus.SUCCESS
+        if item["status"] != TaskStatus.SUCCESS:
+            step.failed.add(name_in_run(task_id))
+        if item["status"] == TaskStatus.CANCELLED:
+            step.cancelled.add(name_in_run(task_id))
 
 
 def _too_early(task_id: str, step: _Step, of_run: Mapping[str, _Step]) -> Iterator[str]:

@@ -1,10 +1,11 @@
-"""Invariants of the reference's content (docs/evidence.md): I4, I6, I8, I13, and its counts."""
+"""Invariants of the reference's content (docs/evidence.md): I4, I6, I8, I13, I26, its counts."""
 
 import math
 from collections import Counter
 from typing import Any
 
 from dsched.model import Home, TaskStatus
+from dsched.model.pins import pin_of
 from dsched_testkit.memory import State
 from dsched_testkit.memory.pace_audit import PaceAudit
 from dsched_testkit.memory.places import UNDER, Places
@@ -37,7 +38,17 @@ class Audit:
     def problems(self) -> list[str]:
         """Every violation, in words."""
         found = [*self._one_home(), *self._terminal_once(), *self._time(), *self._live()]
-        return [*found, *self._classes(), *self._places(), *self._paces.problems()]
+        found += [*self._pinned(), *self._classes(), *self._places()]
+        return [*found, *self._paces.problems()]
+
+    def _pinned(self) -> list[str]:
+        """I26: what is for one worker is on its way to that one, or runs there."""
+        return [
+            f"I26: {row.id} is for {pin}, and is with {row.worker_id}"
+            for row in self._state.tasks.values()
+            if row.home in (Home.QUEUE, Home.LEASE)
+            and (pin := pin_of(row.spec.required_labels)) not in (None, row.worker_id)
+        ]
 
     def _places(self) -> list[str]:
         """I27 and I29 of limits: places are what is queued and leased; what waits under a limit is

@@ -75,6 +75,7 @@ class MemoryRuns(OnState, Runs):
         if item.end is not None and (self._living(row.id) or item.births):
             return AdvanceAnswer(outcome=Outcome.CONFLICT, version=len(log))
         self._skip(step, fence, row, item)
+        self._tell_workers(step, row, item)
         self._bear(step, fence, row, item)
         if current:
             again_ms = item.again_in_ms
@@ -115,6 +116,19 @@ class MemoryRuns(OnState, Runs):
                 "reason": skip.reason,
             }
             step.note(EventKind.STEP_SKIPPED, fence, event)
+
+    def _tell_workers(self, step: Step, row: TaskRow, item: Advance) -> None:
+        log = self._state.member_logs[row.id]
+        told = {line.name for line in log if line.what is MemberStep.WORKERS}
+        for one in item.workers:
+            if one.step not in told:
+                line = MemberLine(
+                    what=MemberStep.WORKERS,
+                    name=one.step,
+                    at_ms=step.wall_ms,
+                    workers=one.workers,
+                )
+                log.append(line)
 
     def _bear(self, step: Step, fence: str, row: TaskRow, item: Advance) -> None:
         for birth in item.births:

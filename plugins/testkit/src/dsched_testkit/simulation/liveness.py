@@ -11,6 +11,7 @@ from collections.abc import Iterable
 import attrs
 
 from dsched.model import Home, TaskSpec
+from dsched.model.workflow import members_of
 from dsched.planning.runs import member_spec, steps_of
 from dsched_testkit.memory.state import TaskRow
 
@@ -21,6 +22,7 @@ GRACE_S = 5.0
 LONGEST_RETRY_DELAY_S = 3.75
 STUBBORN = frozenset({"ignore_cancel", "late_answer"})
 MOST_PARTS = 4  # of a random step
+MOST_WORKERS = 12  # with those that were killed, and have not been missed yet
 
 
 def rest_within_s(rows: Iterable[TaskRow], *, slots: int, labelled_slots: int) -> float:
@@ -58,10 +60,15 @@ def _row_s(row: TaskRow) -> tuple[float, float]:
 
 def _members_s(row: TaskRow) -> list[float]:
     """How long each member of a run may take at most, all its tries added up; born or not."""
-    spec, flow, found = row.spec, row.spec.workflow, []
-    for step_id, step in steps_of(flow) if flow else ():
+    spec, flow = row.spec, row.spec.workflow
+    found: list[float] = []
+    if flow is None:
+        return found
+    for step_id, step in steps_of(flow):
         own = member_spec(spec, step_id, None, instant_ms=0)
-        members = step.members if step else (flow and flow.shards) or 1
+        members = step.members if step else members_of(flow.shards)
+        if (step or flow).each_worker:
+            members = MOST_WORKERS
         if step is not None and step.listed:
             # What another step answered is a list where that has parts, of which there are so many.
             items = step.for_each

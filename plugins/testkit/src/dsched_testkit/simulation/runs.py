@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 
 from dsched.model import Overlap, Step, TaskConfig, TaskSpec, When, Workflow
+from dsched.model.shards import EACH_WORKER, Shards
 from dsched_testkit.simulation.bodies import random_payload
 from dsched_testkit.simulation.configs import (
     OVERLAPS,
@@ -30,7 +31,7 @@ def random_workflow(chance: random.Random, faults: frozenset[str]) -> Workflow:
         "timeout": chance.choice((None, None, None, timedelta(seconds=40))),
     }
     if chance.random() < 0.2:
-        shards = chance.randint(1, 5)
+        shards = _shards(chance.randint(1, 5), more)
         return Workflow(shards=shards, max_parallel=chance.choice((None, 1, 2)), **more)
     ids = _IDS[: chance.randint(1, len(_IDS))]
     return Workflow(steps=[_step(chance, faults, ids, at) for at in range(len(ids))], **more)
@@ -38,11 +39,13 @@ def random_workflow(chance: random.Random, faults: frozenset[str]) -> Workflow:
 
 def _step(chance: random.Random, faults: frozenset[str], ids: tuple[str, ...], at: int) -> Step:
     needs = chance.sample(ids[:at], chance.randint(0, min(2, at)))
-    shards = chance.choice((None, None, None, 2, 3))
+    shards: Shards | None = chance.choice((None, None, None, 2, 3))
     payload: Any = dict(random_payload(chance, faults))
     if needs and chance.random() < 0.3:
         payload["of"] = f"${{needs.{needs[0]}.data}}"
     own = _listed(payload, at, needs) if shards is None else {}
+    if shards is not None:
+        shards = _shards(shards, (at, payload))
     if own:
         payload["item"] = "${item}"
     return Step(
@@ -58,6 +61,14 @@ def _step(chance: random.Random, faults: frozenset[str], ids: tuple[str, ...], a
         timeout=timedelta(seconds=chance.choice((5, 20))),
         required_labels={},
     )
+
+
+def _shards(shards: Shards, drawn: object) -> Shards:
+    """So many; of some one for each worker instead.
+
+    With a chance of its own, as `_listed` has.
+    """
+    return EACH_WORKER if random.Random(f"worker {drawn}").random() < 0.3 else shards
 
 
 def _listed(payload: Any, at: int, needs: list[str]) -> dict[str, Any]:

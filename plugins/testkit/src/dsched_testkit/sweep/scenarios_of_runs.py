@@ -5,8 +5,8 @@ from typing import Any
 
 from dsched.model import Step, TaskConfig, TaskSpec, Workflow, run_of
 from dsched_testkit.sweep.play import scenario
-from dsched_testkit.sweep.scenarios import ONCE, two_pods
-from dsched_testkit.sweep.stage import Stage, User
+from dsched_testkit.sweep.scenarios import ONCE, spec, two_pods
+from dsched_testkit.sweep.stage import Role, Stage, User
 
 
 def a_step(step_id: str, *needs: str, do: Any = "work", seconds: Any = 0.2, **more: Any) -> Step:
@@ -112,3 +112,59 @@ async def a_config_that_makes_runs(stage: Stage) -> None:
         await user.attempt(user.run_members(run_id))
 
     await stage.user(script)
+
+
+async def _beside(stage: Stage, name: str) -> None:
+    """One more worker, with a name of its own."""
+    stage.start(name, Role(worker_id=f"w-{name}", capacity=1, labels={"only": name}))
+    await stage.until(lambda: f"w-{name}" in stage.state.workers, f"{name} is registered")
+
+
+@scenario("born", "step_skipped", "worker draining", "run_ended success")
+async def a_member_for_each_worker(stage: Stage) -> None:
+    """Each worker has a member, and one that drains before its own has begun is let off."""
+    await two_pods(stage)
+    await _beside(stage, "c")
+    flow = a_run(
+        a_step("all", shards="each_worker", max_parallel=2),
+        a_step("nobody", "all", shards="each_worker", required_labels={"only": "nobody"}),
+        a_step("last", "nobody", seconds="${needs.all.data.0.attempt}"),
+    )
+
+    async def script(user: User) -> None:
+        holds = spec("work", 3, required_labels={"only": "c"})
+        await user.attempt(user.submit(holds, task_id="holds"))
+        await stage.running("holds")
+        await user.attempt(user.submit(flow, task_id="run"))
+        await stage.until(lambda: "run~all~2" in stage.state.tasks, "its member waits")
+        await user.attempt(user.why_task("run~all~2"))
+        await user.attempt(user.drain_worker("w-c"))
+        await stage.ended("run")
+        await user.attempt(user.get_run("run"))
+
+    await stage.user(script)
+    await stage.ended("run", "holds")
+
+
+@scenario("born", "reaped pending", "run_ended failed")
+async def a_worker_that_dies_with_its_member(stage: Stage) -> None:
+    """What a worker has begun is for nobody else: when it has left for good, it is given up."""
+    await two_pods(stage)
+    stage.start("c", Role(capacity=1))
+    await stage.until(lambda: len(stage.state.workers) == 3, "c is registered")
+    lasts = a_step("all", shards="each_worker", seconds=2)
+    await stage.submit({"run": a_run(lasts, a_step("undo", "all", when="failure"))})
+    await stage.running("run~all~2")
+    stage.kill("c")
+    await stage.ended("run")
+
+
+@scenario("born", "reaped pending", "run_ended success")
+async def a_worker_that_comes_back_to_its_member(stage: Stage) -> None:
+    """A worker dies while its member runs, and the next process of that name runs it again."""
+    await two_pods(stage)
+    await _beside(stage, "c")
+    await stage.submit({"run": a_run(a_step("all", shards="each_worker", seconds=1))})
+    await stage.running("run~all~2")
+    stage.kill("c")
+    await stage.ended("run")

@@ -19,7 +19,7 @@ const READ_MS = 60_000; // each run costs the store a call and more: they are re
 function declared(steps) {
   const needsOf = Object.fromEntries(Object.entries(steps).map(([id, one]) => [id, one.needs ?? []]));
   const levels = levelsOf(needsOf);
-  const parts = (one) => (one.shards !== undefined ? t("shardsN", { n: one.shards === "each_worker" ? "" : one.shards }) : one.for_each !== undefined ? t("ofAList") : "");
+  const parts = (one) => (one.shards === "each_worker" ? t("eachWorker") : one.shards !== undefined ? t("shardsN", { n: one.shards }) : one.for_each !== undefined ? t("ofAList") : "");
   return Object.entries(steps)
     .map(([id, one]) => ({ id, level: levels.get(id), needs: needsOf[id], when: one.when, allow_failure: one.allow_failure, parts: parts(one), executor: one.executor }))
     .sort((a, b) => a.level - b.level);

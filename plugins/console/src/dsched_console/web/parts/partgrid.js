@@ -26,7 +26,7 @@ export function SmallGrid({ step }) {
   if (step.total > SMALL_MOST) {
     const counts = countsOf(step);
     let x = 0;
-    return html`<svg class="smallgrid" width="110" height="8" viewBox="0 0 110 8" aria-hidden="true">${["failed", "cancelled", "success", "live", "unborn"].map((state) => {
+    return html`<svg class="smallgrid" width="110" height="8" viewBox="0 0 110 8" aria-hidden="true">${["failed", "cancelled", "skipped", "success", "live", "unborn"].map((state) => {
       const wide = counts[state] ? Math.max(2, (110 * counts[state]) / step.total) : 0;
       const from = x;
       x += wide;
@@ -81,7 +81,7 @@ export function PartGrid({ step, only }) {
   return html`<div class="parts" ref=${box} role="group" aria-label=${`${t("partGrid")}: ${stepWord(step)}`} onKeyDown=${move}>${shown.map((index) => {
     const one = members.get(index);
     const kind = state(index);
-    const said = `${t("partN", { n: index })}: ${memberWord(kind)}${one?.attempts > 1 ? `, ${t("attemptN", { n: one.attempts })}` : ""}${one?.code && kind === "failed" ? `, ${one.code}` : ""}`;
+    const said = `${t("partN", { n: index })}${one?.worker ? `, ${one.worker}` : ""}: ${memberWord(kind)}${one?.attempts > 1 ? `, ${t("attemptN", { n: one.attempts })}` : ""}${one?.code && kind === "failed" ? `, ${one.code}` : ""}`;
     if (!one) return html`<span key=${index} class="cell k-unborn" title=${said}></span>`;
     return html`<a key=${index} class="cell k-${kind} ${one.attempts > 1 ? "again" : ""}" data-part=${index} tabindex=${index === stop ? 0 : -1} href=${href(["tasks", one.id])} title=${said} aria-label=${said}>${kind !== "success" && html`<${Glyph} kind=${MEMBER_GLYPHS[kind] ?? "active"} />`}</a>`;
   })}</div>`;

@@ -5,7 +5,7 @@ import { t } from "../text.js";
 /** The state of a step as one of the shapes. */
 export const STEP_GLYPHS = { waiting: "waiting", running: "running", success: "success", failed: "failed", skipped: "skipped" };
 /** The state of a member, or of one that is not born yet, as one of the shapes. */
-export const MEMBER_GLYPHS = { live: "running", success: "success", failed: "failed", cancelled: "skipped", unborn: "due" };
+export const MEMBER_GLYPHS = { live: "running", success: "success", failed: "failed", cancelled: "skipped", skipped: "skipped", unborn: "due" };
 export const MEMBER_STATES = Object.keys(MEMBER_GLYPHS);
 
 /** Whether a task that was read in full is a run of many. */

@@ -493,6 +493,7 @@ export default {
   member_success: "success",
   member_failed: "failed",
   member_cancelled: "cancelled",
+  member_skipped: "let off",
   member_unborn: "not yet",
   cancelAsked: "being cancelled",
   cancelRunTitle: ({ n }) => (n === 1 ? "Cancel this run and all of its members" : `Cancel ${n} runs`),
@@ -507,6 +508,7 @@ export default {
   noRuns: "It has no runs yet.",
   longestRun: ({ text }) => `the longest took ${text}`,
   shardsN: ({ n }) => `${n} shards`,
+  eachWorker: "one for each worker",
   ofAList: "one for each item of a list",
   changesN: ({ n }) => `${n} change${s(n)}`,
 };

@@ -491,6 +491,7 @@ export default {
   member_success: "成功",
   member_failed: "失败",
   member_cancelled: "已取消",
+  member_skipped: "已免除",
   member_unborn: "未开始",
   cancelAsked: "正在取消",
   cancelRunTitle: ({ n }) => (n === 1 ? "取消此运行及其全部成员" : `取消 ${n} 个运行`),
@@ -505,6 +506,7 @@ export default {
   noRuns: "还没有运行。",
   longestRun: ({ text }) => `最长的用了 ${text}`,
   shardsN: ({ n }) => `${n} 个分片`,
+  eachWorker: "每个工作者一个",
   ofAList: "列表的每一项一份",
   changesN: ({ n }) => `${n} 处变化`,
 };

@@ -1,5 +1,6 @@
 """Named tests: runs of many tasks."""
 
+from dsched_testkit.suites.store.pins import PinTests
 from dsched_testkit.suites.store.runs_advancing import AdvancingTests
 from dsched_testkit.suites.store.runs_opening import OpeningTests
 from dsched_testkit.suites.store.runs_reading import (
@@ -8,6 +9,7 @@ from dsched_testkit.suites.store.runs_reading import (
     RunReadingTests,
 )
 from dsched_testkit.suites.store.runs_resuming import ResumingTests
+from dsched_testkit.suites.store.runs_workers import WorkersOfStepsTests
 
 
 class RunTests(
@@ -17,5 +19,7 @@ class RunTests(
     CancellingRunsTests,
     PruningRunsTests,
     ResumingTests,
+    WorkersOfStepsTests,
+    PinTests,
 ):
     """Runs of many tasks, their member logs, and how the leader advances them."""
