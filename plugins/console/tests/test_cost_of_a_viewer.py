@@ -111,19 +111,21 @@ async def busy(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Busy]:
             yield Busy(api=api, made=made, named=await filled(api))
 
 
+def echo(every: str, **payload: Any) -> dict[str, Any]:
+    return {"executor": "echo", "every": every, "payload": payload}
+
+
 async def filled(api: Any) -> dict[str, str]:
     """Configs that fire all the time, one that fails, a limit, a run and a task that go on."""
-    await api.ask("PUT", "/limits/few", {"limit": 3})
-    for n in range(5):
-        entry = {"executor": "echo", "every": f"{n + 1}s", "payload": {"n": n}}
-        await api.ask("PUT", f"/configs/often-{n}", {**entry, "limits": ["few"]})
-    bad = {"executor": "echo", "every": "5s", "payload": {"fail": "no"}}
-    await api.ask("PUT", "/configs/bad", {**bad, "retry": {"max_retries": 0}})
-    await api.ask("PUT", "/configs/restless", RESTLESS)
-    run = await api.ask("POST", "/configs/restless/trigger")
-    long = {"executor": "echo", "payload": {"log": ["a line"], "wait": True}}
-    task = await api.ask("POST", "/tasks", {**long, "id": "long"})
-    assert (run.status, task.status) == (201, 201), (run.text, task.text)
+    entries = {f"often-{n}": echo(f"{n + 1}s", n=n) | {"limits": ["few"]} for n in range(5)}
+    entries["bad"] = echo("5s", fail="no") | {"retry": {"max_retries": 0}}
+    entries["restless"] = RESTLESS
+    long = {"executor": "echo", "payload": {"log": ["a line"], "wait": True}, "id": "long"}
+    asked = [await api.ask("PUT", "/limits/few", {"max_running": 3})]
+    asked += [await api.ask("PUT", f"/configs/{name}", one) for name, one in entries.items()]
+    asked.append(task := await api.ask("POST", "/tasks", long))
+    asked.append(run := await api.ask("POST", "/configs/restless/trigger"))
+    assert all(one.status < 300 for one in asked), asked
     return {"run": run.body["id"], "task": task.body["id"]}
 
 
@@ -180,7 +182,7 @@ async def viewer(busy: Busy, urls: Mapping[str, float]) -> None:
                     pass
 
         async def read(url: str, every_s: float) -> None:
-            await asyncio.sleep(random.uniform(0, every_s))  # noqa: S311
+            await asyncio.sleep(random.uniform(0, every_s))
             while True:
                 async with http.get(url, headers={"Cache-Control": "max-age=2"}) as answer:
                     assert answer.status == 200, await answer.text()
