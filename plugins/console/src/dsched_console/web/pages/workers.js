@@ -18,7 +18,7 @@ function stateOf(worker) {
   if (worker.gone) return ["late", "gone"];
   if (worker.draining) return ["paused", "draining"];
   if (worker.stalled) return ["late", "stalled"];
-  return worker.running >= worker.capacity ? ["running", "busy"] : ["active", "idle"];
+  return worker.running > 0 ? ["running", "busy"] : ["active", "idle"];
 }
 
 function Row({ worker, pieces, spanMs, marked }) {
