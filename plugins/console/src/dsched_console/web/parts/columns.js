@@ -18,4 +18,4 @@ export function hiddenOf(name) {
 
 /** A chooser; `columns` are [name, key of its text]. */
 export const Columns = ({ of, columns }) => html`<details class="columnchooser"><summary class="button">${t("columns")}</summary>
-  <fieldset><legend class="off">${t("columns")}</legend>${columns.map(([name, key]) => html`<button key=${name} type="button" class="small" aria-pressed=${of.has(name)} onClick=${() => of.turn(name)}><span class="tick" aria-hidden="true">${of.has(name) ? "✓" : ""}</span><span class="word">${t(key)}</span></button>`)}</fieldset></details>`;
+  <fieldset><legend class="off">${t("columns")}</legend>${columns.map(([name, key]) => html`<button key=${name} type="button" class="small" aria-pressed=${of.has(name)} onClick=${() => of.turn(name)}><span class="turned" aria-hidden="true">${of.has(name) ? "✓" : ""}</span><span class="word">${t(key)}</span></button>`)}</fieldset></details>`;
