@@ -1,7 +1,7 @@
 // What a page that is looked at may cost the store: so many calls a second, whatever happens in the cluster.
 // Its stream of events and its session cost half a call more.
 const CALLS_A_S = 0.38;
-const SAVED = 5; // calls that a page which was quiet may make at once
+const SAVED = 4; // calls that a page which was quiet may make at once
 
 /** Calls a second that something else takes meanwhile. */
 let reserved = 0;
