@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from dsched_api_http import patience
+
 
 async def submit(api: Any, *lines: str, wait: bool = False) -> str:
     payload = {"say": list(lines), "wait": wait}
@@ -76,7 +78,44 @@ async def test_a_stream_goes_on_where_it_was_cut_off(cluster: Any) -> None:
     assert [data.get("line") for _, data, _ in told] == ["two", None]
 
 
-@pytest.mark.parametrize("query", ["?after=x", "?after=-1", "?limit=0", "?limit=501", "?attempt=x"])
+async def test_many_who_follow_a_task_cost_the_store_as_much_as_one(
+    cluster: Any, eventually: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task_id = await submit(cluster, "begun", wait=True)
+    made: list[float] = []
+    read = patience._HEEDED.task_lines
+
+    async def counted(*args: Any, **kwargs: Any) -> Any:
+        made.append(asyncio.get_running_loop().time())
+        return await read(*args, **kwargs)
+
+    monkeypatch.setattr(patience._HEEDED, "task_lines", counted)
+    path = f"/api/v1/tasks/{task_id}/logs?follow=true&within=1s"
+    following = [asyncio.create_task(read_stream(cluster, path)) for _ in range(10)]
+
+    async def looked(often: int) -> bool:
+        return len(made) >= often
+
+    async def passed(at_s: float) -> bool:
+        return bool(made) and made[-1] > at_s
+
+    await eventually(lambda: looked(10))  # each has asked for its first page
+    begun_s = made[-1] + 1.5
+    await eventually(lambda: passed(begun_s + 3))
+    # One look a second, not ten.
+    assert 2 <= sum(begun_s <= one < begun_s + 3 for one in made) <= 4
+    cluster.echo.gate.set()
+    for told in await asyncio.gather(*following):
+        assert [kind for kind, _, _ in told] == ["line", "end"]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        *("?after=x", "?after=-1", "?limit=0", "?limit=501", "?attempt=x"),
+        *("?follow=true&within=1ms", "?follow=true&within=1h", "?follow=true&within=x"),
+    ],
+)
 async def test_what_names_no_lines_is_refused(cluster: Any, query: str) -> None:
     task_id = await submit(cluster)
     assert (await cluster.ask("GET", f"/tasks/{task_id}/logs{query}")).status == 422

@@ -30,12 +30,15 @@ from dsched_api_http.patience import PATIENCE_S, Patience, SilentStoreError
 from dsched_api_http.problems import Problem
 from dsched_api_http.refused import problem_of
 from dsched_api_http.scopes import Scope
+from dsched_api_http.shared_answers import Given, max_age_of
 from dsched_api_http.table import ROUTES
 from dsched_api_http.tokens import Principal
 from dsched_api_http.wire import encode
 
 _log = logging.getLogger(__name__)
 
+CALLS = "Dsched-Store-Calls"  # the header that says what an answer has cost the store
+_SHARED_HEADERS = frozenset({"ETag"})
 REQUEST_S = 75.0  # longer than the longest wait that may be asked for
 # The caller of routes that are open to all; routes with a scope have a known caller.
 NOBODY = Principal(id="nobody", name="nobody", scope=Scope.READ)
@@ -148,19 +151,52 @@ def _unexpected(error: Exception) -> Problem:
 def _endpoint(api: Api, route: Route) -> _Handle:
     async def answer(request: web.Request) -> web.StreamResponse:
         if route.endless:
-            async with Patience():
-                return await _handle(api, route, request)
-        async with asyncio.timeout(REQUEST_S), Patience():
-            return await _handle(api, route, request)
+            async with Patience() as patience:
+                return await _handle(api, route, request, patience)
+        async with asyncio.timeout(REQUEST_S), Patience() as patience:
+            return await _handle(api, route, request, patience)
 
     return answer
 
 
-async def _handle(api: Api, route: Route, request: web.Request) -> web.StreamResponse:
+async def _handle(
+    api: Api, route: Route, request: web.Request, patience: Patience
+) -> web.StreamResponse:
     principal = None
     if route.scope is not None:
         principal = await _admitted(api, route, request, route.scope)
     call = await _read(api, route, request, principal)
+    max_age_s = max_age_of(request.headers.get("Cache-Control")) if route.shared else None
+    if max_age_s is None:
+        response = await _answered(api, route, call)
+        if isinstance(response, web.Response):
+            response.headers[CALLS] = str(patience.calls)
+        return response
+
+    async def ask() -> Given:
+        async with asyncio.timeout(REQUEST_S), Patience() as own:
+            found = await _answered(api, route, call)
+        return _given(found, own.calls)
+
+    key = (route.name, request.raw_path, call.principal.scope.value)
+    given, mine, age_s = await api.shared.answer(key, max_age_s, ask)
+    calls = patience.calls + (given.calls if mine else 0)
+    headers = {**given.headers, CALLS: str(calls), "Age": str(int(age_s))}
+    return web.Response(status=given.status, body=given.body, headers=headers)
+
+
+def _given(response: web.StreamResponse, calls: int) -> Given:
+    """An answer, to be sent to all who share it."""
+    if not isinstance(response, web.Response) or not isinstance(response.body, bytes):
+        raise TypeError("an answer that is shared has a body")
+    headers = {"Content-Type": "application/json"} | {
+        name: value for name, value in response.headers.items() if name in _SHARED_HEADERS
+    }
+    return Given(status=response.status, body=response.body, headers=headers, calls=calls)
+
+
+async def _answered(api: Api, route: Route, call: Call) -> web.StreamResponse:
+    """What the handler answers; each refusal as a `Problem`, each change in the audit."""
     problem: Problem | None = None
     answer: Answer | web.StreamResponse | None = None
     try:

@@ -10,6 +10,7 @@ from aiohttp import web
 from dsched.client import Client
 from dsched.contracts import Intake, PodView, StoreReadOnlyError
 from dsched.contracts.store import Store
+from dsched.contracts.store.tasklogs import LinePage
 from dsched.wording import printable
 from dsched_api_http.acts import Act
 from dsched_api_http.audit import Audit
@@ -26,6 +27,7 @@ from dsched_api_http.readiness import Readiness
 from dsched_api_http.requests import MAX_LIMIT, Nothing
 from dsched_api_http.scopes import Scope
 from dsched_api_http.sessions import Sessions
+from dsched_api_http.shared_answers import Given, SharedAnswers
 from dsched_api_http.shares import Shares
 from dsched_api_http.timetable import Timetable
 from dsched_api_http.tokens import Principal, Tokens
@@ -56,6 +58,8 @@ class Api:
     overview: Overview
     readiness: Readiness
     sessions: Sessions
+    shared: SharedAnswers[Given]
+    lines: SharedAnswers[LinePage]
     streams: Shares
     timetable: Timetable
     waits: Shares
@@ -134,7 +138,8 @@ class Route:
     ``scope`` None: open to all. ``listed``: the answer is a page of ``answer``. ``body`` is a
     class, or `Entry` for the keys of a task file. ``also`` are further statuses with the same
     body. ``plain``: text at the root, not JSON below the version. ``stream``: the
-    answer is always one of events; ``endless``: it may be.
+    answer is always one of events; ``endless``: it may be. ``shared``: it is the same for all
+    callers of a scope, who may share one.
     """
 
     method: str
@@ -156,6 +161,7 @@ class Route:
     plain: bool = False
     stream: bool = False
     endless: bool = False
+    shared: bool = False
 
 
 class Entry:

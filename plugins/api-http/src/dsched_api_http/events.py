@@ -125,6 +125,11 @@ class EventHub:
             self._weight -= _weight(self._ring.popleft())
 
     @property
+    def told(self) -> int:
+        """How many entries there have been: while it stays, nobody has heard of anything."""
+        return self._count
+
+    @property
     def listeners(self) -> int:
         """How many listen now."""
         return len(self._listeners)

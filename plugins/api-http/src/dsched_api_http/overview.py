@@ -104,7 +104,9 @@ class Overview:
 
     async def configs(self) -> tuple[tuple[StoredConfig, ...], bool]:
         """The configs as they were a moment ago, and whether these are all."""
-        slow = await self._configs_at((await self._store.now()).wall_ms)
+        slow = self._fresh_configs()
+        if slow is None:
+            slow = await self._configs_at((await self._store.now()).wall_ms)
         return slow.configs, slow.complete
 
     async def _gathered(self) -> Now:
@@ -136,12 +138,19 @@ class Overview:
             problems=problems,
         )
 
-    async def _configs_at(self, now_ms: int) -> _Slow:
+    def _fresh_configs(self) -> _Slow | None:
         if self._slow is None or time.monotonic() >= self._slow[0] + SLOW_FRESH_S:
+            return None
+        return self._slow[1]
+
+    async def _configs_at(self, now_ms: int) -> _Slow:
+        slow = self._fresh_configs()
+        if slow is None:
             began_s = time.monotonic()
             configs, complete = await self._all_configs()
-            self._slow = began_s, _Slow(at_ms=now_ms, configs=configs, complete=complete)
-        return self._slow[1]
+            slow = _Slow(at_ms=now_ms, configs=configs, complete=complete)
+            self._slow = began_s, slow
+        return slow
 
     async def _day_before(self, now_ms: int) -> _Day:
         if self._day is None or time.monotonic() >= self._day[0] + DAY_FRESH_S:

@@ -26,7 +26,10 @@ class SilentStoreError(Exception):
 
 
 class Patience:
-    """Around the work of a request: raises `SilentStoreError` in it once the store is silent."""
+    """Around the work of a request: raises `SilentStoreError` in it once the store is silent.
+
+    ``calls`` is how many calls of the store the request has made.
+    """
 
     def __init__(self, seconds: float = PATIENCE_S) -> None:
         self._seconds = seconds
@@ -34,6 +37,7 @@ class Patience:
         self._asked = 0
         self._refusal: StoreReadOnlyError | None = None
         self._over = False
+        self.calls = 0
 
     async def __aenter__(self) -> Self:
         """Begin; nothing is counted before the store is asked."""
@@ -105,6 +109,17 @@ def end_of_patience() -> None:
         current.end()
 
 
+@contextmanager
+def heeded_wait() -> Iterator[None]:
+    """Around a wait for a call of the store that somebody else makes: its silence counts, too."""
+    current = _CURRENT.get()
+    if current is None:
+        yield
+        return
+    with current.asking():
+        yield
+
+
 def HeededStore(store: Store) -> Store:  # noqa: N802 - a constructor to its callers
     """``store``, each of whose calls the `Patience` of its request hears of."""
     heeded: Store = _HEEDED(store)
@@ -116,6 +131,7 @@ def _heeded(step: str) -> Callable[..., Awaitable[Any]]:
         patience = _CURRENT.get()
         if patience is None:
             return await getattr(self.inner, step)(*args, **kwargs)
+        patience.calls += 1
         with patience.asking():
             return await getattr(self.inner, step)(*args, **kwargs)
 

@@ -274,9 +274,16 @@ class StatsQuery:
     bucket: Literal["hour", "day"] = "hour"
 
 
+def _check_within(_: object, __: object, value: timedelta) -> None:
+    """How long something may take to be told."""
+    if not timedelta(milliseconds=100) <= value <= timedelta(seconds=10):
+        raise ValueError("within must be 100ms to 10s")
+
+
 @attrs.frozen(kw_only=True)
 class LogsQuery:
-    """Which lines: of one attempt, after a cursor; with ``follow`` as they come."""
+    """Which lines: of one attempt, after a cursor; with ``follow`` as they come, each ``within``
+    so long or sooner: a longer time spares the store."""
 
     attempt: int | None = attrs.field(
         default=None, validator=attrs.validators.optional(_limit(1_000_000))
@@ -284,6 +291,7 @@ class LogsQuery:
     after: str | None = attrs.field(default=None)
     limit: int = _some(MAX_LIMIT, 100)
     follow: bool = False
+    within: timedelta = attrs.field(default=timedelta(milliseconds=500), validator=_check_within)
 
     @after.validator
     def _check_after(self, _: object, value: str | None) -> None:
@@ -331,12 +339,7 @@ class EventsQuery:
     event may take to be told, where that is enough; it spares the store."""
 
     topics: str = ""
-    within: timedelta = attrs.field(default=timedelta(milliseconds=250))
-
-    @within.validator
-    def _check(self, _: object, value: timedelta) -> None:
-        if not timedelta(milliseconds=100) <= value <= timedelta(seconds=10):
-            raise ValueError("within must be 100ms to 10s")
+    within: timedelta = attrs.field(default=timedelta(milliseconds=250), validator=_check_within)
 
 
 @attrs.frozen(kw_only=True)

@@ -24,6 +24,7 @@ from dsched_api_http.overview import Overview
 from dsched_api_http.patience import HeededStore
 from dsched_api_http.readiness import Readiness
 from dsched_api_http.sessions import Sessions
+from dsched_api_http.shared_answers import SharedAnswers
 from dsched_api_http.shares import Shares
 from dsched_api_http.timetable import Timetable
 from dsched_api_http.tokens import Tokens
@@ -81,6 +82,7 @@ class ApiService:
         tokens = Tokens(store, admin_token=self._options.admin_token)
         sessions = Sessions(store, tokens)
         overview = Overview(store, pod.intake)
+        hub = EventHub(store, self._options.max_events_behind, overview.heard)
         return Api(
             pod=pod,
             store=store,
@@ -90,7 +92,9 @@ class ApiService:
             gate=Gate(self._options, tokens, sessions),
             audit=Audit(store),
             idempotency=Idempotency(store),
-            hub=EventHub(store, self._options.max_events_behind, overview.heard),
+            hub=hub,
+            shared=SharedAnswers(lambda: hub.told, lambda given: len(given.body)),
+            lines=SharedAnswers(lambda: 0),
             overview=overview,
             timetable=Timetable(store, overview),
             readiness=Readiness(pod.store),

@@ -120,7 +120,13 @@ class Sessions:
             return await self.recognise(cookie, fresh=True) is not None
         if not hmac.compare_digest(read.hash, _hash(found[2])):
             return False
-        return await self._tokens.standing(read.token_id, read.token_digest) is not None
+        stands = await self._tokens.standing(read.token_id, read.token_digest)
+        if stands is None:
+            self._known.pop(found[1], None)
+            return False
+        # What the page of this stream asks for meanwhile needs no look of its own.
+        self._keep(self._known, found[1], attrs.evolve(stands, digest=read.hash))
+        return True
 
     @staticmethod
     def _keep(kept: OrderedDict[str, V], session_id: str, value: V) -> None:

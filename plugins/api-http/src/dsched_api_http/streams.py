@@ -44,7 +44,9 @@ async def while_admitted(
 
     async def admitted() -> None:
         while True:
-            await asyncio.sleep(CHECK_S)
+            # All streams at the same instants, so that the store is asked for all of them at once.
+            now_s = asyncio.get_running_loop().time()
+            await asyncio.sleep(CHECK_S - now_s % CHECK_S)
             try:
                 if not await gate.still_good(request):
                     return

@@ -19,11 +19,11 @@ from dsched.contracts.store.documents import Document
 from dsched.model import JsonValue, rfc3339_ms
 from dsched_api_http.models import NewToken, TokenView
 from dsched_api_http.scopes import Scope
+from dsched_api_http.token_reads import KIND, TokenReads
 from dsched_api_http.wire import optional_time
 
 _log = logging.getLogger(__name__)
 
-KIND = "api-token"
 FIRST_ID = "first"
 REVOKED = {"revoked": True}
 # A revoked token's id stays taken for this long, or a repeated put that arrives late would make the
@@ -31,6 +31,7 @@ REVOKED = {"revoked": True}
 REVOKED_MS = 10 * 60 * 1000
 CACHE_S = 5.0  # how long a revoked token may go on working in another pod
 MAX_CACHED = 1024
+CLOCK_S = 60.0  # how far the store's clock is taken to be as it was read
 
 _TOKEN = re.compile(r"dsk_([a-z0-9]{4,32})_([A-Za-z0-9_-]{20,200})")
 
@@ -85,6 +86,8 @@ class Tokens:
         self._store = store
         self._admin = _digest(admin_token) if admin_token else None
         self._monotonic = monotonic
+        self._reads = TokenReads(store)
+        self._clock: tuple[float, int] | None = None
         self._known: OrderedDict[str, Known] = OrderedDict()
         self._first = _Wanted(id=FIRST_ID, name="admin", scope=Scope.ADMIN, by="first start")
         self._tried = False
@@ -125,7 +128,7 @@ class Tokens:
 
     async def _asked(self, token_id: str, shown: str) -> Known | None:
         asked_s = self._monotonic()
-        document = await self._store.get_document(KIND, token_id)
+        document = await self._reads.document(token_id)
         known = None if document is None else self._read(document)
         if document is None or known is None:
             self._known.pop(token_id, None)
@@ -134,15 +137,27 @@ class Tokens:
         if not hmac.compare_digest(digest, shown):
             return None
         left_s = CACHE_S
-        if document.expires_ms is not None:  # in the store's time, as it is now
-            now_ms = (await self._store.now()).wall_ms
-            left_s = min(left_s, (document.expires_ms - now_ms) / 1000)
+        if document.expires_ms is not None:
+            left_s = min(left_s, await self._left_s(document.expires_ms))
         found = Known(principal=principal, digest=digest, until_s=asked_s + left_s)
         self._known[token_id] = found
         self._known.move_to_end(token_id)
         if len(self._known) > MAX_CACHED:
             self._known.popitem(last=False)
         return found
+
+    async def _left_s(self, expires_ms: int) -> float:
+        """How long a token that was just read lasts, in the store's time: read where that is
+        soon, else as it was read before. A store whose clock leaps ends it with the next read."""
+        now_s = self._monotonic()
+        if self._clock is not None:
+            read_s, wall_ms = self._clock
+            left_s = (expires_ms - wall_ms) / 1000 - (now_s - read_s)
+            if left_s > CLOCK_S:
+                return left_s
+        wall_ms = (await self._store.now()).wall_ms
+        self._clock = now_s, wall_ms
+        return (expires_ms - wall_ms) / 1000
 
     def _read(self, document: Document) -> tuple[Principal, str] | None:
         """Whose it is, and the hash; None for one that is revoked or damaged: a damaged token opens

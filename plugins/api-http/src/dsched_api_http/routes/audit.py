@@ -16,6 +16,7 @@ ROUTES = (
         method="GET",
         path="/audit",
         name="audit.list",
+        shared=True,
         scope=Scope.OPERATE,
         handle=list_audit,
         summary="Who did what",

@@ -40,6 +40,7 @@ ROUTES = (
         method="GET",
         path="/calendars",
         name="calendar.list",
+        shared=True,
         scope=Scope.READ,
         handle=list_calendars,
         summary="List the calendars that configs go by",

@@ -1,11 +1,15 @@
 """The lines of a task: a page of them, or as they come."""
 
+import asyncio
 import json
+from collections.abc import AsyncIterator
+from functools import partial
 
 from aiohttp import web
 
 from dsched.client import ClientError
 from dsched.contracts import StoreError
+from dsched.contracts.store.tasklogs import TaskLine
 from dsched_api_http.call import Answer, Call, Route
 from dsched_api_http.facts import Lines, line_of
 from dsched_api_http.requests import LogsQuery
@@ -13,6 +17,8 @@ from dsched_api_http.routes.asking import named_task
 from dsched_api_http.scopes import Scope
 from dsched_api_http.streams import opened, send, while_admitted
 from dsched_api_http.wire import plain
+
+FOLLOW_PAGE = 500  # lines at one time
 
 
 async def get_lines(call: Call) -> Answer | web.StreamResponse:
@@ -31,6 +37,32 @@ async def get_lines(call: Call) -> Answer | web.StreamResponse:
     )
 
 
+async def _lines_of(call: Call, task_id: str, after: str | None) -> AsyncIterator[TaskLine]:
+    """Every line after a cursor until the task has ended. All who follow look at the same
+    instants, so that the store is asked once for those who have read equally far."""
+    asked: LogsQuery = call.query
+    within_s = asked.within.total_seconds()
+    while True:
+        page, *_ = await call.api.lines.answer(
+            (task_id, after or "", str(asked.attempt)),
+            within_s,
+            partial(
+                call.client.task_lines,
+                task_id,
+                after=after,
+                limit=FOLLOW_PAGE,
+                attempt=asked.attempt,
+            ),
+        )
+        for line in page.lines:
+            yield line
+        if page.complete:
+            return
+        if len(page.lines) < FOLLOW_PAGE:
+            await asyncio.sleep(within_s - asyncio.get_running_loop().time() % within_s)
+        after = page.cursor
+
+
 async def _follow(call: Call, task_id: str) -> web.StreamResponse:
     """Lines as they come, each with its number as id, and ``end`` after the last."""
     asked: LogsQuery = call.query
@@ -41,8 +73,7 @@ async def _follow(call: Call, task_id: str) -> web.StreamResponse:
 
         async def write() -> None:
             try:
-                lines = call.client.follow_lines(task_id, after=after, attempt=asked.attempt)
-                async for line in lines:
+                async for line in _lines_of(call, task_id, after):
                     text = json.dumps(plain(line_of(line)), separators=(",", ":"))
                     await send(response, f"id: {line.n}\nevent: line\ndata: {text}\n\n".encode())
                 await send(response, b"event: end\ndata: {}\n\n")

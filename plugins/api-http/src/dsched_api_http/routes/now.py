@@ -15,6 +15,7 @@ ROUTES = (
         method="GET",
         path="/now",
         name="now",
+        shared=True,
         scope=Scope.READ,
         handle=get_now,
         summary="What runs, what is due, and what needs a person",

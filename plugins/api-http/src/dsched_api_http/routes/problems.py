@@ -61,6 +61,7 @@ ROUTES = (
         method="GET",
         path="/problems",
         name="problems",
+        shared=True,
         scope=Scope.READ,
         handle=get_problems,
         summary="What needs a person, and what has failed, in groups",

@@ -94,6 +94,7 @@ ROUTES = (
         method="GET",
         path="/configs/{id}/upcoming",
         name="config.upcoming",
+        shared=True,
         scope=Scope.READ,
         handle=get_upcoming,
         summary="When a config is due next",

@@ -5,6 +5,7 @@ import { parse, stringify } from "./json.js";
 export const UI = new URL("../../", import.meta.url).pathname;
 const API = new URL("../api/v1/", new URL("../../", import.meta.url)).pathname;
 const PATIENCE_MS = 20_000;
+const UNTOLD = 2; // store calls of an answer of an older pod, which does not say
 
 /** What the API refused, or that it did not answer. */
 export class ApiError extends Error {
@@ -32,7 +33,7 @@ export function path(parts, query = {}) {
 
 export const address = (relative) => API + relative;
 
-async function ask(method, relative, { body, headers = {} } = {}) {
+async function ask(method, relative, { body, headers = {}, cost } = {}) {
   const given = { method, headers, credentials: "same-origin", cache: "no-store" };
   given.signal = AbortSignal.timeout(PATIENCE_MS);
   if (body !== undefined) {
@@ -47,6 +48,7 @@ async function ask(method, relative, { body, headers = {} } = {}) {
   } catch {
     throw new ApiError({});
   }
+  cost?.(Number(answer.headers.get("Dsched-Store-Calls") ?? UNTOLD));
   let value = null;
   try {
     value = text ? parse(text) : null;
@@ -60,6 +62,8 @@ async function ask(method, relative, { body, headers = {} } = {}) {
 }
 
 export const get = (relative) => ask("GET", relative);
+/** The same, where an answer will do that another viewer got in the last `maxAgeS`, unless something was heard since; `cost` is told its store calls. */
+export const getAgain = (relative, maxAgeS, cost) => ask("GET", relative, { headers: { "Cache-Control": `max-age=${maxAgeS}` }, cost });
 export const post = (relative, body = {}, headers = {}) => ask("POST", relative, { body, headers });
 export const put = (relative, body, headers = {}) => ask("PUT", relative, { body, headers });
 export const remove = (relative) => ask("DELETE", relative);

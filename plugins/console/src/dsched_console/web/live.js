@@ -1,9 +1,11 @@
 // The only event source: one a tab, closed while the tab is hidden or the reader has paused.
 import { address, get } from "./api.js";
 import { signal } from "./html.js";
+import { reserve } from "./parts/purse.js";
 
 const TOPICS = "task,config,worker,leader";
 const WITHIN = "5s"; // how late an event may be told: it spares the store
+const LINES_S = 3; // how late a line may be told
 const RETRY_MS = [1000, 2000, 4000, 8000];
 
 /** "connecting", "live", "lost", "paused" */
@@ -109,11 +111,28 @@ document.addEventListener("visibilitychange", () => {
 
 /** Follow the lines of a task; answers how to stop. */
 export function followLines(relative, act, ended) {
-  const lines = new EventSource(address(relative));
-  lines.addEventListener("line", (event) => act(JSON.parse(event.data)));
-  lines.addEventListener("end", () => {
+  let release = reserve(1 / LINES_S);
+  let bare = false;
+  let lines;
+  const stop = () => {
     lines.close();
-    ended();
-  });
-  return () => lines.close();
+    release();
+    release = () => {};
+  };
+  const begin = () => {
+    lines = new EventSource(address(bare ? relative : `${relative}&within=${LINES_S}s`));
+    lines.addEventListener("line", (event) => act(JSON.parse(event.data)));
+    lines.addEventListener("end", () => {
+      stop();
+      ended();
+    });
+    lines.onerror = () => {
+      // A pod of an older version refuses what it does not know: then without it.
+      if (lines.readyState !== EventSource.CLOSED || bare) return;
+      bare = true;
+      begin();
+    };
+  };
+  begin();
+  return stop;
 }

@@ -149,12 +149,12 @@ export function Now() {
   const [picking, setPicking] = useState(false);
   const found = cluster.value;
   if (!found)
-    return html`<section class="page">${trouble.value ? html`<${Trouble} error=${trouble.value} reload=${read} />` : html`<p class="dim" aria-busy="true">${t("loading")}</p>`}</section>`;
+    return html`<section class="page">${trouble.value ? html`<${Trouble} error=${trouble.value} reload=${() => read()} />` : html`<p class="dim" aria-busy="true">${t("loading")}</p>`}</section>`;
   return html`<section class="page now">
     <div class="head"><div><${Title}>${sentence(found)}<//><${Below} found=${found} /></div>
       ${mayAct("trigger") && found.configs.total > 0 && html`<div class="acts"><button type="button" class="primary" data-key="t" onClick=${() => setPicking(true)}>${t("triggerMore")} <${Key}>t<//></button></div>`}
     </div>
-    ${trouble.value && html`<${Trouble} error=${trouble.value} reload=${read} />`}
+    ${trouble.value && html`<${Trouble} error=${trouble.value} reload=${() => read()} />`}
     <${Tiles} found=${found} />
     ${found.configs.total === 0
       ? html`<${FirstSteps} />`

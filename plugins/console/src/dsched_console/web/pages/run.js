@@ -1,6 +1,6 @@
 // A run of many tasks: its graph, the parts and logs of its steps, and the same as tables.
 import { path } from "../api.js";
-import { html, useEffect, useRef } from "../html.js";
+import { html, useEffect } from "../html.js";
 import { ask, go, href, route } from "../router.js";
 import { clock, duration, when, zoneOf } from "../time.js";
 import { t } from "../text.js";
@@ -20,10 +20,6 @@ import { useWhy, Why } from "../parts/why.js";
 
 const logs = async () => (await import("../parts/runlog.js")).RunLog;
 const SHOWS = ["step", "members", "logs"];
-// A run is read anew so often at most, for each call that this costs the store: one for its task, one for the lengths of its
-// lists, one for the session, and one for so many members. What happens meanwhile is told by the events.
-const A_CALL_MS = 3000;
-const MEMBERS_A_CALL = 500;
 
 /** Whether an event is about a run or its members. */
 const about = (id) => (event) => event.items?.some((one) => one.task === id || one.run === id || one.task?.startsWith(`${id}~`));
@@ -116,10 +112,8 @@ function Below({ run, step, show, codes }) {
 
 /** `task` is the run, read in full. */
 export function Run({ task: full }) {
-  const size = useRef(0);
-  const found = useResource(path(["tasks", full.id, "run"]), { fits: about(full.id), everyMs: A_CALL_MS * (4 + Math.floor(size.current / MEMBERS_A_CALL)) });
+  const found = useResource(path(["tasks", full.id, "run"]), { fits: about(full.id), everyMs: 2000 }); // what happens until then is told by the events
   const news = useNewsOf(full.id, found.data?.steps);
-  size.current = news?.reduce((sum, one) => sum + one.members.length, 0) ?? 0;
   useEffect(() => {
     if (full.end_time) found.reload();
   }, [full.end_time]);

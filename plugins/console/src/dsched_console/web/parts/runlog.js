@@ -6,12 +6,13 @@ import { href } from "../router.js";
 import { clock, zoneOf } from "../time.js";
 import { t } from "../text.js";
 import { Trouble } from "./basics.js";
+import { inTurn } from "./purse.js";
 import { nameOf } from "./steps.js";
 
 const MEMBERS = 20; // whose lines are read at one time
 const PAGE = 500; // lines of a member at one time
 const AT_ONCE = 4;
-const FOLLOW_MS = 2000; // one member is read on each time: it spares the store
+const FOLLOW_MS = 2000; // one member is read on each time, as the purse allows
 const MOST = 1000; // lines that are in the page
 const LEVELS = { warning: "WARN", critical: "CRIT" };
 const LOUD = { warning: "warn", error: "error", critical: "error" };
@@ -51,16 +52,21 @@ function useMemberLines(members, follow) {
       }
     };
     for (let n = 0; n < AT_ONCE; n++) work();
-    const timer = setInterval(async () => {
-      if (!following.current || document.hidden || state.value === "paused") return;
+    let leave = null;
+    const readNext = async () => {
+      leave = null;
       const open = wanted.current.filter((one) => held.current.has(one.id) && !held.current.get(one.id).complete);
       const next = open.sort((a, b) => (held.current.get(a.id).at ?? 0) - (held.current.get(b.id).at ?? 0))[0];
       if (!next) return;
       await readOn(next);
       if (!gone) shown((n) => n + 1);
+    };
+    const timer = setInterval(() => {
+      if (following.current && !leave && !document.hidden && state.value !== "paused") leave = inTurn(readNext, 1);
     }, FOLLOW_MS);
     return () => {
       gone = true;
+      leave?.();
       clearInterval(timer);
     };
   }, [key]);
