@@ -112,6 +112,21 @@ async def test_resumed_after_its_end_by_hand_only_the_pause_is_left_out(cluster)
     assert (await cluster.client.get_config("tick")).due_ms == until_ms + 500
 
 
+async def test_an_edit_after_its_end_that_nobody_has_noticed_accounts_for_each_instant_once(cluster):
+    stored = await cluster.client.put_config(config(overlap="allow"))
+    until_ms = stored.config.created_ms + 2500
+    await cluster.client.pause_config("tick", why="upkeep", until=from_ms(until_ms))
+    await asyncio.sleep(10.2)  # nobody leads
+    edited = await cluster.client.put_config(config(overlap="allow", every=seconds(1.5)))
+    (left,) = [one for one in cluster.items("skipped", config="tick") if one["reason"] == "edited"]
+    assert (left["count"], left["last"]) == (10, stored.config.created_ms + 10_000)
+    cluster.start("a")
+    await cluster.until(lambda: len(cluster.fired("tick")) > 3, "it fires again")
+    assert cluster.fired("tick")[0] > edited.config.updated_ms
+    assert len(_acts(cluster, "resumed")) == 1
+    assert History(cluster.state).problems() == []
+
+
 async def test_a_later_pause_takes_the_end_away(cluster):
     cluster.start("a")
     await cluster.client.put_config(config(overlap="allow"))
