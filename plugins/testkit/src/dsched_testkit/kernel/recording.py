@@ -79,15 +79,18 @@ class RecordedStore(MemoryStore):
         return self._book_change(config_id, "resumed", rearm, outcome)
 
     async def fire(self, fence: str, fires: Sequence[Fire]) -> tuple[FireAnswer, ...]:
-        """As the store; a pause that it ends is accounted for up to the instant that ended it, one
-        that it begins as the leader planned it."""
+        """As the store; a pause that it ends is accounted for up to the instant that ended it, or
+        as far as an edit since then has been; one that it begins as the leader planned it."""
         before = {fire.config_id: self._state.configs.get(fire.config_id) for fire in fires}
-        versions = {key: row.view().version for key, row in before.items() if row is not None}
+        views = {key: row.view() for key, row in before.items() if row is not None}
+        versions = {key: view.version for key, view in views.items()}
+        gaps_ms = {key: one.paused.gap_from_ms for key, one in views.items() if one.paused}
         answers = await super().fire(fence, fires)
         for fire, answer in zip(fires, answers, strict=True):
             read = versions.get(fire.config_id, ConfigVersion())
             if fire.resumes:
-                rearm = Rearm(read=read, upto_ms=fire.due_ms - 1)
+                gap_from_ms = gaps_ms.get(fire.config_id, 0)
+                rearm = Rearm(read=read, upto_ms=max(fire.due_ms - 1, gap_from_ms))
                 self._book_change(fire.config_id, "resumed", rearm, answer.outcome)
             elif fire.pause is not None:
                 rearm = Rearm(read=read, upto_ms=fire.pause.upto_ms)
