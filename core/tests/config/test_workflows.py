@@ -143,6 +143,7 @@ def shards(said: str) -> str:
             "say shards: each_worker",
         ),
         (shards("shards: each_worker\n    for_each: [1]"), "for_each"),
+        (shards("shards: each_worker\n    affinity_key: eu"), "affinity_key: means nothing with"),
         ("    shards: each_worker\n" + a_step(), "give steps, or shards"),
         (a_step("for_each: [1], shards: each_worker, "), "cannot be given with shards"),
         (a_step("shards: each_workers, "), "must be a whole number, or each_worker; got text"),

@@ -204,6 +204,12 @@ def check_composite(item: Any) -> None:
     if not flow.steps:
         if item.executor == WORKFLOW:
             raise InvalidConfigError("executor", "shards need an executor that runs them")
+        if flow.each_worker and item.affinity_key is not None:
+            raise InvalidConfigError(
+                "affinity_key",
+                "means nothing with shards: each_worker, where each member has its "
+                "worker; remove it",
+            )
         check_payload(item.payload, "payload", Names(params=flow.params, sharded=True))
     elif item.executor != WORKFLOW or item.payload is not None:
         field = "payload" if item.executor == WORKFLOW else "executor"
