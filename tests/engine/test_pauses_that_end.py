@@ -112,7 +112,9 @@ async def test_resumed_after_its_end_by_hand_only_the_pause_is_left_out(cluster)
     assert (await cluster.client.get_config("tick")).due_ms == until_ms + 500
 
 
-async def test_an_edit_after_its_end_that_nobody_has_noticed_accounts_for_each_instant_once(cluster):
+async def test_an_edit_after_its_end_that_nobody_has_noticed_accounts_for_each_instant_once(
+    cluster,
+):
     stored = await cluster.client.put_config(config(overlap="allow"))
     until_ms = stored.config.created_ms + 2500
     await cluster.client.pause_config("tick", why="upkeep", until=from_ms(until_ms))

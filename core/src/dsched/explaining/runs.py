@@ -1,10 +1,12 @@
 """What a run of many tasks waits for, or how it ended, step by step."""
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 
 from dsched.explaining.words import plural, span
 from dsched.model import MemberLine, Resumption, Task, Workflow, step_of_name
 from dsched.planning.runs import RunProgress, StepProgress, StepState
+from dsched.planning.runs.deciding import EXPIRED
 from dsched.planning.runs.picture import progress_of
 
 MAX_STEPS_TOLD = 100
@@ -26,6 +28,8 @@ def run_told(
     if resumes is not None:
         told.insert(0, _taken_over(resumes, progress))
     if task.status.terminal:
+        if task.reason == EXPIRED:
+            told.insert(0, _expired(task))
         why = f": {task.reason}" if task.reason else ""
         return f"Run {task.id} ended {task.status}{why}.", told
     if task.cancel_requested:
@@ -36,6 +40,12 @@ def run_told(
     for_ms = max(0, now_ms - task.start_ms)
     what = f"{plural(living, 'member')} of it {'live' if living != 1 else 'lives'}"
     return f"Run {task.id} is open since {span(for_ms)}; {what}.", told
+
+
+def _expired(task: Task) -> str:
+    deadline = None if task.spec is None else task.spec.start_deadline
+    of = "" if deadline is None else f" of {span(deadline // timedelta(milliseconds=1))}"
+    return f"It had waited longer than its start_deadline{of} before any of its members was made."
 
 
 def _taken_over(resumes: Resumption, progress: RunProgress) -> str:
