@@ -36,6 +36,7 @@ NAMED = {
     "grpcio-tools": "grpc_tools",
     "import-linter": "importlinter",
     "myst-parser": "myst_parser",
+    "pillow": "PIL",
     "pytest-asyncio": "asyncio_mode",
     "pytest-timeout": "timeout = 60",
     "pytest-xdist": "-n 2",

@@ -109,6 +109,8 @@ async def _tokens(stage: Stage, shared: Shared, user: User) -> None:
     await asyncio.sleep(1.1)
     shared.revoked.append(short.token)
     await tokens.revoke(short.id)
+    several = [(await tokens.create(f"viewer {at}", Scope.READ, by="me")).token for at in range(4)]
+    await asyncio.gather(*(tokens.recognise(one, fresh=True) for one in several))
     await Audit(user.store).page(None, 10)
 
 
@@ -233,6 +235,7 @@ async def seen_by_people(stage: Stage) -> None:
         every = TaskConfig(id="c", every=timedelta(seconds=5), **_WORK)
         await user.attempt(user.put_config(every))
         await asyncio.sleep(6)
+        await Overview(user.store, intake).configs()  # of a pod that nobody asked for *Now* yet
         overview = Overview(user.store, intake)
         timetable = Timetable(user.store, overview)
         await overview.now()
