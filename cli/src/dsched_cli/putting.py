@@ -13,10 +13,11 @@ from dsched_cli.sending import answers
 from dsched_cli.session import Session
 from dsched_client.batches import MAX_BYTES, MAX_ITEMS
 
-# Batches on the way while the answer to one is awaited. More of a dry run, so that the server has
-# something to judge while the next file is read.
+# Batches ahead of the one whose answer is awaited. More of a dry run, so that the server has
+# something to judge while the next file is read; it judges two at a time.
 AHEAD = 1
-DRY_AHEAD = 4
+DRY_AHEAD = 6
+AT_ONCE = 2
 
 
 @attrs.frozen(kw_only=True)
@@ -51,7 +52,7 @@ def put_many(
     """
     send = partial(_send, session.api, dry_run)
     ahead = DRY_AHEAD if dry_run else AHEAD
-    for batch, answer in answers(send, batches_of(wanted), ahead=ahead):
+    for batch, answer in answers(send, batches_of(wanted), ahead=ahead, at_once=AT_ONCE):
         try:
             told = answer().data["items"]
         except CliError as error:
