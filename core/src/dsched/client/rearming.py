@@ -40,10 +40,9 @@ def planned_change(
 def planned_resume(stored: StoredConfig, now_ms: int) -> Rearm:
     """What the end of a pause leaves out. If the pause has ended by itself, what came since then
     is no part of it: that is owed, unless an edit since has accounted for it already."""
-    until_ms = None if stored.paused is None else stored.paused.until_ms
-    upto_ms = now_ms if until_ms is None else min(now_ms, until_ms - 1)
-    if stored.paused is not None:
-        upto_ms = max(upto_ms, stored.paused.gap_from_ms)
+    paused, upto_ms = stored.paused, now_ms
+    if paused is not None and paused.until_ms is not None:
+        upto_ms = min(now_ms, max(paused.until_ms - 1, paused.gap_from_ms))
     return planned_rearm(stored, upto_ms, SkipReason.PAUSED, stored.config)
 
 

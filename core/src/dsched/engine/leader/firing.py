@@ -92,7 +92,7 @@ class FiringStep:
     def _plan_one(self, stored: StoredConfig, now_ms: int, room: int) -> Fire:
         config, due_ms = stored.config, stored.due_ms
         if stored.paused is not None and stored.paused.until_ms is not None:
-            return _resumed(stored, stored.paused.until_ms)
+            return _resumed(stored, stored.paused.until_ms, now_ms)
         assert due_ms is not None  # noqa: S101 - `due` answers with due configs only
         why = pause_due(config, stored.counted)
         if why is not None:
@@ -182,7 +182,7 @@ def _ready(config: TaskConfig, fire: Fire, answer: FireAnswer, now_ms: int) -> I
             )
 
 
-def _resumed(stored: StoredConfig, until_ms: int) -> Fire:
+def _resumed(stored: StoredConfig, until_ms: int, now_ms: int) -> Fire:
     """The end of a pause that was to last until an instant."""
     config = stored.config
     fire = Fire(
@@ -193,7 +193,7 @@ def _resumed(stored: StoredConfig, until_ms: int) -> Fire:
         resumes=True,
     )
     try:
-        rearm = planned_resume(stored, until_ms)
+        rearm = planned_resume(stored, now_ms)
     except Exception:
         # It is due now, and is set aside as what cannot be planned is.
         log.exception("the pause of config %s ends, and it cannot be planned", config.id)
