@@ -300,16 +300,9 @@ async def take(url: str, into: Path | None, only: str | None) -> None:
         await browser.close()
 
 
-async def _take_all(
-    context: Any,
-    url: str,
-    *,
-    theme: str,
-    tasks: dict[str, str],
-    into: Path | None,
-    only: str | None,
-) -> None:
-    pages = {
+def _addresses(tasks: dict[str, str]) -> dict[str, str]:
+    """Where each picture is taken, by its name; ``tasks`` are those of some configs."""
+    return {
         "now": "",
         "configs": "configs",
         "config": "configs/media.transcode",
@@ -330,8 +323,19 @@ async def _take_all(
         "cluster": "cluster",
         "narrow": "",
     }
+
+
+async def _take_all(
+    context: Any,
+    url: str,
+    *,
+    theme: str,
+    tasks: dict[str, str],
+    into: Path | None,
+    only: str | None,
+) -> None:
     page = await context.new_page()
-    for name, address in pages.items():
+    for name, address in _addresses(tasks).items():
         if only not in (None, name) or (into is None and (name, theme) not in SHOWN):
             continue
         size = SIZES.get(name, {"width": 1440, "height": 1000})

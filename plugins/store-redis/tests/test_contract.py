@@ -14,7 +14,7 @@ from dsched_store_redis.store import open_store
 from dsched_testkit.servers import RedisServer
 from dsched_testkit.suites.machine import StoreMachine
 from dsched_testkit.suites.store import StoreContract, StoreHarness, WallClock
-from dsched_testkit.suites.store.arrange_limits import ArrangingLimits
+from dsched_testkit.suites.store.last_places import LastPlaces
 
 # The wall clock of the suite, in place of the server's own; keys live a day longer than they say,
 # since the server goes on counting real time while the suite's clock stands still.
@@ -97,19 +97,10 @@ class TestRedisStandalone(OnOneServer, StoreContract):
     """The named tests on one server."""
 
 
-class TestTheLastPlaceInLine(OnOneServer, ArrangingLimits):
+class TestTheLastPlaceInLine(OnOneServer, LastPlaces):
     """Further back than what is told apart, all places are one."""
 
-    async def test_what_waits_far_behind_is_told_the_last_place_that_is_told(self) -> None:
-        await self.begin(0)
-        for task_id in "abcd":
-            await self.limited(task_id)
-        await self.limited("high", priority=9)
-        await self.choose_all(*"abcd", "high")
-        with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(limits, "MAX_PLACE", 2)
-            line = ("high", *"abcd")
-            assert [await self.store.place_in_line("crm", one) for one in line] == [1, 2, 2, 2, 2]
+    limits = limits
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ from dsched_store_sqlite.options import SqliteOptions
 from dsched_store_sqlite.store import open_sqlite
 from dsched_testkit.suites.machine import StoreMachine
 from dsched_testkit.suites.store import StoreContract, StoreHarness, WallClock
-from dsched_testkit.suites.store.arrange_limits import ArrangingLimits
+from dsched_testkit.suites.store.last_places import LastPlaces
 
 
 class OnAFile(StoreHarness):
@@ -44,19 +44,10 @@ class TestSqliteStore(OnAFile, StoreContract):
     """Every named test of the contract."""
 
 
-class TestTheLastPlaceInLine(OnAFile, ArrangingLimits):
+class TestTheLastPlaceInLine(OnAFile, LastPlaces):
     """Further back than what is told apart, all places are one."""
 
-    async def test_what_waits_far_behind_is_told_the_last_place_that_is_told(self) -> None:
-        await self.begin(0)
-        for task_id in "abcd":
-            await self.limited(task_id)
-        await self.limited("high", priority=9)
-        await self.choose_all(*"abcd", "high")
-        with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(limits, "MAX_PLACE", 2)
-            line = ("high", *"abcd")
-            assert [await self.store.place_in_line("crm", one) for one in line] == [1, 2, 2, 2, 2]
+    limits = limits
 
 
 @pytest.mark.slow
